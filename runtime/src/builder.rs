@@ -1,0 +1,96 @@
+//! What both builders have in common: services, closures, limits.
+//!
+//! Must not know how a connection is made.
+
+/// The methods of a builder with the fields `router: RouterBuilder` and `config: Config`.
+macro_rules! common_builder_methods {
+    () => {
+        /// Adds a service: what `into_service()` makes of an implemented `#[rpc]` trait, or
+        /// [`Methods`](crate::Methods). Names are looked up when the builder is done, so one that
+        /// is there twice is an error then.
+        #[must_use]
+        pub fn service(mut self, service: impl crate::service::Service) -> Self {
+            self.router.service(service);
+            self
+        }
+
+        /// Adds a method by a closure, for names that are not known when the program is compiled.
+        /// See [`Methods::method`](crate::Methods::method) for what it gets and returns.
+        #[must_use]
+        pub fn method<P, F, R>(
+            mut self,
+            name: impl Into<std::borrow::Cow<'static, str>>,
+            handler: impl Fn(crate::context::Context, P) -> F + Send + Sync + 'static,
+        ) -> Self
+        where
+            P: serde::de::DeserializeOwned,
+            F: Future<Output = R> + Send + 'static,
+            R: crate::service::Returns + 'static,
+            R::Ok: serde::Serialize,
+        {
+            self.router.method(name, handler);
+            self
+        }
+
+        /// Handles the calls of all methods that nothing else answers to. The last one counts.
+        #[must_use]
+        pub fn fallback(mut self, fallback: impl crate::methods::Fallback) -> Self {
+            self.router.fallback(fallback);
+            self
+        }
+
+        /// Makes errors of type `E` keep their own code when they pass through `?` in a handler
+        /// that returns [`Result<T>`](crate::Result). Others become -32603.
+        ///
+        /// ```
+        /// # use wsjsonrpc::{ErrorObject, RpcError, Server};
+        /// #[derive(Debug)]
+        /// struct OutOfStock;
+        ///
+        /// impl std::fmt::Display for OutOfStock {
+        ///     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        ///         f.write_str("out of stock")
+        ///     }
+        /// }
+        ///
+        /// impl std::error::Error for OutOfStock {}
+        ///
+        /// impl RpcError for OutOfStock {
+        ///     fn to_object(&self) -> ErrorObject {
+        ///         ErrorObject::new(1001, "out of stock")
+        ///     }
+        ///     fn from_object(object: ErrorObject) -> Result<Self, ErrorObject> {
+        ///         if object.code().0 == 1001 { Ok(OutOfStock) } else { Err(object) }
+        ///     }
+        /// }
+        ///
+        /// let server = Server::builder().recognize::<OutOfStock>();
+        /// # drop(server);
+        /// ```
+        #[must_use]
+        pub fn recognize<E>(mut self) -> Self
+        where
+            E: crate::protocol::error::RpcError + std::error::Error + Send + Sync,
+        {
+            self.router.recognize::<E>();
+            self
+        }
+
+        /// Sets all limits and timeouts.
+        #[must_use]
+        pub fn config(mut self, config: crate::config::Config) -> Self {
+            self.config = config;
+            self
+        }
+
+        /// How long calls made from this side wait for a response; `None` for as long as the
+        /// connection lives. Default 30 s.
+        #[must_use]
+        pub fn call_timeout(mut self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
+            self.config.call_timeout = timeout.into();
+            self
+        }
+    };
+}
+
+pub(crate) use common_builder_methods;

@@ -1,0 +1,234 @@
+//! An outgoing call that is not sent yet, and the ways in which it may go out.
+//!
+//! Must not know how the message travels: it hands it to the peer's link.
+
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Error;
+use crate::peer::Peer;
+use crate::pending::Reply;
+use crate::protocol::encode::{EncodeError, Form, Outgoing};
+use crate::protocol::error::{ErrorObject, RpcError};
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A call that is ready to be sent. Nothing happens until it is awaited.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use wsjsonrpc::{memory, rpc, Client, Context, Result, Server};
+/// # #[rpc]
+/// # trait Math { async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>; }
+/// # struct Calculator;
+/// # impl Math for Calculator {
+/// #     async fn sum(&self, _: &Context, x: i64, y: i64) -> Result<i64> { Ok(x + y) }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// # let server = Server::builder().service(Calculator.into_service());
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// # let math = MathClient::new(client.peer());
+/// math.sum(1, 2).await?;                                  // a request
+/// math.sum(1, 2).notify().await?;                         // a notification
+/// math.sum(1, 2).timeout(Duration::from_secs(1)).await?;  // a request with a deadline
+/// math.sum(1, 2).by_name().await?;                        // params as an object
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Awaiting it gives the result, or an [`Error`] that says what went wrong and whether the
+/// connection is still of use.
+///
+/// # Cancel safety
+/// The future may be dropped at any time: the call is forgotten on this side, and a late response
+/// is dropped. If it was sent by then, the peer carries it out all the same.
+#[must_use = "a call is sent when it is awaited"]
+pub struct Call<T, E = ErrorObject> {
+    pub(crate) peer: Peer,
+    pub(crate) message: Result<Outgoing, EncodeError>,
+    pub(crate) timeout: Option<Duration>,
+    result: PhantomData<fn() -> (T, E)>,
+}
+
+impl<T, E> Call<T, E> {
+    /// Sends it as a notification instead: it is not answered, not even with an error.
+    pub fn notify(self) -> Notification {
+        Notification { peer: self.peer, message: self.message }
+    }
+
+    /// How long to wait for the response, counted from the first poll, in place of
+    /// [`Config::call_timeout`](crate::Config::call_timeout). Waiting for room to send counts.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Waits for the response as long as the connection lives.
+    pub fn without_timeout(mut self) -> Self {
+        self.timeout = None;
+        self
+    }
+
+    /// Sends the params as an object with the parameters' names instead of a list.
+    ///
+    /// An untyped call knows no names: pass it a struct or a map.
+    pub fn by_name(mut self) -> Self {
+        self.message = self.message.and_then(|mut message| {
+            message.name_args()?;
+            Ok(message)
+        });
+        self
+    }
+}
+
+impl<T, E> std::fmt::Debug for Call<T, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call").field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+impl<T: DeserializeOwned, E: RpcError> IntoFuture for Call<T, E> {
+    type Output = Result<T, Error<E>>;
+    type IntoFuture = CallFuture<T, E>;
+
+    fn into_future(self) -> CallFuture<T, E> {
+        let Call { peer, message, timeout, .. } = self;
+        CallFuture {
+            exchange: Box::pin(async move {
+                let message = message.map_err(|error| Error::Encode(error.into()))?;
+                peer.link().request(message, timeout).await
+            }),
+            result: PhantomData,
+        }
+    }
+}
+
+/// A call under way; the future of [`Call`].
+#[must_use = "a call is sent when it is awaited"]
+pub struct CallFuture<T, E = ErrorObject> {
+    /// Not generic, so that it is compiled once for all methods.
+    exchange: BoxFuture<Result<Reply, Error>>,
+    result: PhantomData<fn() -> (T, E)>,
+}
+
+impl<T: DeserializeOwned, E: RpcError> Future for CallFuture<T, E> {
+    type Output = Result<T, Error<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match ready!(self.exchange.as_mut().poll(cx)) {
+            Ok(reply) => decode(reply),
+            Err(error) => Err(typed(error)),
+        })
+    }
+}
+
+/// The reply as what the method promises.
+pub(crate) fn decode<T: DeserializeOwned, E: RpcError>(reply: Reply) -> Result<T, Error<E>> {
+    match reply {
+        Reply::Result(message, range) => {
+            let json = message.get(range).unwrap_or_default();
+            serde_json::from_str(json).map_err(Error::Decode)
+        }
+        Reply::Error(object) => Err(typed(Error::Call(object))),
+        Reply::Invalid(what) => Err(Error::InvalidResponse(what)),
+        Reply::NotSent => Err(Error::NotSent),
+    }
+}
+
+/// The error as the method's own type.
+fn typed<E: RpcError>(error: Error) -> Error<E> {
+    error.map_call(|object| E::from_object(object).map_or_else(Error::Other, Error::Call))
+}
+
+/// A message that is never answered, not even with an error. Nothing happens until it is awaited.
+///
+/// Awaiting it gives `Ok` as soon as the message is queued; it waits while
+/// [`Config::max_outbox`](crate::Config::max_outbox) is exceeded, so a sender can't outrun the
+/// network.
+///
+/// # Errors
+/// [`Error::Closed`], [`Error::Encode`], [`Error::TooLarge`].
+///
+/// # Cancel safety
+/// A future that is dropped before it is ready has sent nothing.
+#[must_use = "a notification is sent when it is awaited"]
+pub struct Notification {
+    pub(crate) peer: Peer,
+    pub(crate) message: Result<Outgoing, EncodeError>,
+}
+
+impl std::fmt::Debug for Notification {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notification").finish_non_exhaustive()
+    }
+}
+
+impl IntoFuture for Notification {
+    type Output = Result<(), Error>;
+    type IntoFuture = BoxFuture<Result<(), Error>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let message = self.message.map_err(|error| Error::Encode(error.into()))?;
+            self.peer.link().send(message.into_notification()).await
+        })
+    }
+}
+
+impl Peer {
+    /// A call of a method by name. Await it, or turn it into a notification first; see [`Call`].
+    ///
+    /// `params` must serialize to a list (a tuple, an array, a `Vec`) or an object (a struct, a
+    /// map). `()` sends none.
+    pub fn call<T>(&self, method: &str, params: impl Serialize) -> Call<T> {
+        let mut encoder = Encoder::new(self, method, Form::Whole, &[]);
+        encoder.arg(&params);
+        encoder.finish()
+    }
+
+    /// A notification: a call that is never answered. Await it to send it; see [`Notification`].
+    pub fn notify(&self, method: &str, params: impl Serialize) -> Notification {
+        self.call::<()>(method, params).notify()
+    }
+}
+
+/// Writes the arguments of a call. For generated code; errors come out of the awaited call.
+#[derive(Debug)]
+pub struct Encoder {
+    peer: Peer,
+    message: Result<Outgoing, EncodeError>,
+}
+
+impl Encoder {
+    /// Begins a call of a method whose parameters have these wire names.
+    pub fn new(peer: &Peer, method: &str, form: Form, names: &'static [&'static str]) -> Self {
+        Encoder { peer: peer.clone(), message: Ok(Outgoing::new(method, form, names)) }
+    }
+
+    /// Writes the next argument, in the order of the names.
+    pub fn arg<T: Serialize + ?Sized>(&mut self, value: &T) {
+        if let Ok(message) = &mut self.message {
+            if let Err(error) = message.arg(value) {
+                self.message = Err(error);
+            }
+        }
+    }
+
+    /// All arguments were written.
+    pub fn finish<T, E>(self) -> Call<T, E> {
+        let message = self.message.map(|mut message| {
+            message.end_args();
+            message
+        });
+        let timeout = self.peer.link().config.call_timeout;
+        Call { peer: self.peer, message, timeout, result: PhantomData }
+    }
+}

@@ -1,0 +1,103 @@
+//! Limits and timeouts: one struct for both sides.
+//!
+//! Must not know what they are applied to; each is read where it matters.
+
+use std::time::Duration;
+
+/// Limits and timeouts of a connection. The defaults are safe for a server on the open internet.
+///
+/// ```
+/// use std::time::Duration;
+/// use wsjsonrpc::{Config, Server};
+///
+/// let config = Config { call_timeout: Some(Duration::from_secs(5)), ..Config::default() };
+/// let server = Server::builder().config(config);
+/// # drop(server);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The largest message taken in, in bytes. A larger one closes the connection with code 1009.
+    ///
+    /// Default 10 MiB. Too low: large calls break the connection. Too high: a peer can make this
+    /// side hold that much memory for each connection.
+    pub max_incoming_message: usize,
+
+    /// The largest message sent, in bytes. A larger call fails with
+    /// [`Error::TooLarge`](crate::Error::TooLarge) before it is sent; in place of a larger result
+    /// the peer gets [`ErrorCode::RESULT_TOO_LARGE`](crate::ErrorCode::RESULT_TOO_LARGE).
+    ///
+    /// Default 10 MiB.
+    pub max_outgoing_message: usize,
+
+    /// How many entries a batch may have; a larger one is answered with one -32600.
+    ///
+    /// Default 1000. Too high: one small message can start very much work.
+    pub max_batch: usize,
+
+    /// How many requests and notifications of a connection may be waiting inside handlers.
+    /// When so many wait, further ones are answered with
+    /// [`ErrorCode::SERVER_BUSY`](crate::ErrorCode::SERVER_BUSY) at once (a notification: dropped,
+    /// and logged). Handlers that are ready at once do not count.
+    ///
+    /// Default 1024. Too low: bursts are refused. Too high: a peer can make this side hold that
+    /// many requests.
+    pub max_in_flight: usize,
+
+    /// How many bytes may wait to be sent. Beyond it, local callers wait for room
+    /// (`notify().await` is the back-pressure), and nothing more is read from the peer until it
+    /// has taken some of its answers.
+    ///
+    /// Default 1 MiB. Too low: more switching between reading and writing. Too high: a peer that
+    /// does not read costs that much memory.
+    pub max_outbox: usize,
+
+    /// How long a call waits for its response; `None` waits for as long as the connection lives.
+    /// A single call is changed with [`Call::timeout`](crate::Call::timeout).
+    ///
+    /// Default 30 s.
+    pub call_timeout: Option<Duration>,
+
+    /// How long connecting and the opening handshake may take, on either side.
+    ///
+    /// Default 10 s. Too high on a server: a peer that connects and says nothing holds a socket.
+    pub handshake_timeout: Duration,
+
+    /// How long the peer may take nothing of what waits to be sent before the connection is closed.
+    ///
+    /// Default 30 s.
+    pub write_timeout: Duration,
+
+    /// How long the closing handshake may take before the socket is dropped.
+    ///
+    /// Default 5 s.
+    pub close_timeout: Duration,
+
+    /// How long [`Server::run_until`](crate::Server::run_until) lets handlers finish.
+    ///
+    /// Default 30 s.
+    pub shutdown_timeout: Duration,
+
+    /// Whether a handler that still runs when its connection ends is dropped at its next await.
+    ///
+    /// Default `false`: what was begun is finished, so nothing is left half written;
+    /// [`Context::closed`](crate::Context::closed) tells a handler that nobody waits any more.
+    pub cancel_on_close: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            max_incoming_message: 10 << 20,
+            max_outgoing_message: 10 << 20,
+            max_batch: 1000,
+            max_in_flight: 1024,
+            max_outbox: 1 << 20,
+            call_timeout: Some(Duration::from_secs(30)),
+            handshake_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+            shutdown_timeout: Duration::from_secs(30),
+            cancel_on_close: false,
+        }
+    }
+}

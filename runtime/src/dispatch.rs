@@ -1,0 +1,380 @@
+//! From an incoming message to the answers in the outbox: finds the service, starts the handler,
+//! writes the response, gathers the responses of a batch.
+//!
+//! Never waits: a handler that is not ready at once goes on in a task of its own. Must not know
+//! sockets.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::future::Future;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{self, Poll, Waker};
+
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::call::BoxFuture;
+use crate::context::Context;
+use crate::peer::Link;
+use crate::pending::Reply;
+use crate::protocol::decode::{
+    Entry, IncomingCall, IncomingResponse, Payload, ResponseOutcome, payload,
+};
+use crate::protocol::encode;
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::id::Id;
+use crate::router::{RouteId, Router};
+use crate::service::{Kind, Method, Progress, Request, Response};
+
+/// Lives as long as something a server's shutdown should wait for.
+pub(crate) type Tracker = mpsc::Sender<Infallible>;
+
+/// Whether new requests are welcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Open,
+    /// Refused with an error.
+    Refused,
+    /// Nothing can be answered any more.
+    Closed,
+}
+
+/// Handles what comes in on one connection.
+pub(crate) struct Dispatcher {
+    pub(crate) router: Arc<Router>,
+    pub(crate) context: Context,
+    pub(crate) link: Arc<Link>,
+    pub(crate) tracker: Option<Tracker>,
+}
+
+impl Dispatcher {
+    /// Takes in one message. Handlers start here, in the order in which messages arrive.
+    pub(crate) fn receive(&self, message: &Utf8Bytes, admission: Admission) {
+        // A batch of ours may be larger than what we let others send; its responses come as one.
+        let max_batch = self.link.config.max_batch.max(self.link.pending.len());
+        match payload(message, max_batch) {
+            Payload::One(entry) => self.entry(message, entry, admission, ReplyTo::One),
+            Payload::Batch(entries) => self.batch(message, entries, admission),
+            Payload::EmptyBatch => self.malformed(ErrorCode::INVALID_REQUEST),
+            Payload::LargeBatch => {
+                let limit = self.link.config.max_batch;
+                let words = format!("Invalid Request: a batch may have at most {limit} entries");
+                let error = ErrorObject::new(ErrorCode::INVALID_REQUEST, words);
+                self.link.outbox.answer(encode::error_response(&error, &Id::NULL));
+            }
+            Payload::NotJson => self.malformed(ErrorCode::PARSE_ERROR),
+        }
+    }
+
+    /// The answer to a message whose id nobody knows.
+    pub(crate) fn malformed(&self, code: ErrorCode) {
+        self.link.outbox.answer(encode::malformed(code, &Id::NULL));
+    }
+
+    fn batch(&self, message: &Utf8Bytes, entries: Vec<Entry<'_>>, admission: Admission) {
+        let waits = |id: &str| self.link.pending.waits(id);
+        let answers = entries.iter().filter(|entry| is_answered(entry, waits)).count();
+        let batch = Arc::new(BatchAnswer::new(Arc::clone(&self.link), answers));
+        let mut index = 0;
+        for entry in entries {
+            let answered = is_answered(&entry, waits);
+            self.entry(message, entry, admission, |id| ReplyTo::Batch(Arc::clone(&batch), index, id));
+            index += usize::from(answered);
+        }
+    }
+
+    fn entry(
+        &self,
+        message: &Utf8Bytes,
+        entry: Entry<'_>,
+        admission: Admission,
+        reply_to: impl FnOnce(Id) -> ReplyTo,
+    ) {
+        match entry {
+            Entry::Call(mut call) => {
+                let notification = call.id.is_none();
+                let reply_to = call.id.take().map_or(ReplyTo::Nobody, reply_to);
+                self.call(message, call, admission, Answer { reply_to, route: None }, notification);
+            }
+            Entry::Response(response) => self.response(message, response, reply_to),
+            Entry::Invalid(id) => self.fail(reply_to(id), ErrorCode::INVALID_REQUEST),
+        }
+    }
+
+    fn fail(&self, reply_to: ReplyTo, code: ErrorCode) {
+        let answer = Answer { reply_to, route: None };
+        self.deliver(answer, Response(Kind::Error(ErrorObject::of(code))));
+    }
+
+    fn response(
+        &self,
+        message: &Utf8Bytes,
+        response: IncomingResponse<'_>,
+        reply_to: impl FnOnce(Id) -> ReplyTo,
+    ) {
+        let reply = match response.outcome {
+            ResponseOutcome::Result(json) => Reply::Result(message.clone(), range(message, json)),
+            ResponseOutcome::Error(json) => match serde_json::from_str(json) {
+                Ok(object) => Reply::Error(object),
+                Err(_) => Reply::Invalid("its error is no error object"),
+            },
+            ResponseOutcome::Both => Reply::Invalid("it has both a result and an error"),
+            ResponseOutcome::Neither => Reply::Invalid("it has neither a result nor an error"),
+        };
+        let resolved = response.id.is_some_and(|id| self.link.pending.resolve(id, reply));
+        if resolved {
+            return;
+        }
+        if response.outcome == ResponseOutcome::Neither {
+            // Nothing tells it from a request that lacks its method.
+            let id = response.id.and_then(Id::from_json).unwrap_or(Id::NULL);
+            return self.fail(reply_to(id), ErrorCode::INVALID_REQUEST);
+        }
+        tracing::debug!("dropped a response that nobody waits for");
+    }
+
+    fn call(
+        &self,
+        message: &Utf8Bytes,
+        call: IncomingCall<'_>,
+        admission: Admission,
+        mut answer: Answer,
+        notification: bool,
+    ) {
+        match admission {
+            Admission::Open => {}
+            Admission::Refused => return self.fail(answer.reply_to, ErrorCode::SHUTTING_DOWN),
+            Admission::Closed => return,
+        }
+        let Some(route) = self.router.find(&call.method) else {
+            return self.fail(answer.reply_to, ErrorCode::METHOD_NOT_FOUND);
+        };
+        answer.route = Some(route);
+        if self.link.in_flight.load(Ordering::Relaxed) >= self.link.config.max_in_flight {
+            if notification {
+                let method = self.router.name(route);
+                tracing::warn!(method, "dropped a notification: too many calls are in flight");
+            }
+            return self.fail(answer.reply_to, ErrorCode::SERVER_BUSY);
+        }
+        let method = match call.method {
+            Cow::Borrowed(name) => Method::InMessage(range(message, name)),
+            Cow::Owned(name) => Method::Decoded(name.into()),
+        };
+        let params = call.params.map(|json| range(message, json));
+        let request =
+            Request::new(self.context.clone(), message.clone(), method, params, notification);
+        match guard(|| self.router.call(route, request).0) {
+            Ok(Progress::Ready(response)) => self.deliver(answer, response),
+            Ok(Progress::Pending(handler)) => self.start(Handler(handler), answer),
+            Err(Panicked) => self.panicked(answer),
+        }
+    }
+
+    /// Polls a handler once, right here. Most are ready, and cost no task; a waker would only wake
+    /// this connection for nothing, as the task polls it again anyway.
+    fn start(&self, mut handler: Handler, answer: Answer) {
+        match Pin::new(&mut handler).poll(&mut task::Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(response)) => self.deliver(answer, response),
+            Poll::Ready(Err(Panicked)) => self.panicked(answer),
+            Poll::Pending => {
+                let in_flight = InFlight::begin(&self.link, self.tracker.clone());
+                let dispatcher = Dispatcher {
+                    router: Arc::clone(&self.router),
+                    context: self.context.clone(),
+                    link: Arc::clone(&self.link),
+                    tracker: None,
+                };
+                tokio::spawn(async move {
+                    dispatcher.finish(handler, answer).await;
+                    drop(in_flight);
+                });
+            }
+        }
+    }
+
+    async fn finish(&self, handler: Handler, answer: Answer) {
+        let outcome = if self.link.config.cancel_on_close {
+            let mut ended = std::pin::pin!(self.link.ended());
+            let mut handler = handler;
+            let either = std::future::poll_fn(|cx| match Pin::new(&mut handler).poll(cx) {
+                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                Poll::Pending => ended.as_mut().poll(cx).map(|_| None),
+            });
+            match either.await {
+                Some(outcome) => outcome,
+                None => return,
+            }
+        } else {
+            handler.await
+        };
+        match outcome {
+            Ok(response) => self.deliver(answer, response),
+            Err(Panicked) => self.panicked(answer),
+        }
+    }
+
+    fn panicked(&self, answer: Answer) {
+        let method = answer.route.map_or("unknown", |route| self.router.name(route));
+        tracing::error!(method, "handler panicked; the caller gets -32603");
+        self.fail(answer.reply_to, ErrorCode::INTERNAL_ERROR);
+    }
+
+    /// Writes the response and queues it.
+    fn deliver(&self, answer: Answer, response: Response) {
+        let response = match response.0 {
+            Kind::Error(error) => Kind::Error(self.outward(error, answer.route)),
+            other => other,
+        };
+        let limit = self.link.config.max_outgoing_message;
+        match answer.reply_to {
+            ReplyTo::Nobody => {}
+            ReplyTo::One(id) => {
+                if let Some(text) = write(response, &id, limit) {
+                    self.link.outbox.answer(text);
+                }
+            }
+            ReplyTo::Batch(batch, index, id) => batch.put(index, &id, response, limit),
+        }
+    }
+
+    /// What the peer may see of an error. The inside of one that no type is known for stays here.
+    fn outward(&self, error: ErrorObject, route: Option<RouteId>) -> ErrorObject {
+        let Some(source) = error.source() else { return error };
+        if let Some(known) = self.router.recognize(&error) {
+            return known;
+        }
+        let method = route.map_or("unknown", |route| self.router.name(route));
+        tracing::error!(method, error = source as &dyn std::error::Error, "handler failed; the caller gets {}", error.code());
+        error
+    }
+}
+
+/// Where the outcome of a call goes.
+struct Answer {
+    reply_to: ReplyTo,
+    /// For the log.
+    route: Option<RouteId>,
+}
+
+enum ReplyTo {
+    /// It was a notification.
+    Nobody,
+    One(Id),
+    /// This place of a batch's array.
+    Batch(Arc<BatchAnswer>, usize, Id),
+}
+
+/// Whether an entry of a batch gets an answer.
+fn is_answered(entry: &Entry<'_>, waits: impl Fn(&str) -> bool) -> bool {
+    match entry {
+        Entry::Call(call) => call.id.is_some(),
+        Entry::Response(response) => {
+            response.outcome == ResponseOutcome::Neither && !response.id.is_some_and(waits)
+        }
+        Entry::Invalid(_) => true,
+    }
+}
+
+/// The response as text; an error in its place if it is over the limit.
+fn write(response: Kind, id: &Id, limit: usize) -> Option<Vec<u8>> {
+    let text = match response {
+        Kind::Silent => return None,
+        Kind::Result(text) => encode::end_result(text, id),
+        Kind::Error(error) => encode::error_response(&error, id),
+    };
+    if text.len() <= limit {
+        return Some(text);
+    }
+    Some(encode::error_response(&ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id))
+}
+
+/// Gathers the responses of one batch; the last one sends them all.
+struct BatchAnswer {
+    link: Arc<Link>,
+    gathered: Mutex<Gathered>,
+}
+
+struct Gathered {
+    texts: Vec<Vec<u8>>,
+    bytes: usize,
+    missing: usize,
+}
+
+impl BatchAnswer {
+    fn new(link: Arc<Link>, answers: usize) -> Self {
+        let gathered = Gathered { texts: vec![Vec::new(); answers], bytes: 0, missing: answers };
+        BatchAnswer { link, gathered: Mutex::new(gathered) }
+    }
+
+    fn put(&self, index: usize, id: &Id, response: Kind, limit: usize) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        // Together they must fit the limit, too.
+        let left = limit.saturating_sub(gathered.bytes);
+        let Some(text) = write(response, id, left) else { return };
+        gathered.bytes += text.len() + 1;
+        if let Some(place) = gathered.texts.get_mut(index) {
+            *place = text;
+        }
+        gathered.missing = gathered.missing.saturating_sub(1);
+        if gathered.missing > 0 {
+            return;
+        }
+        let texts = std::mem::take(&mut gathered.texts);
+        drop(gathered);
+        self.link.outbox.answer(encode::array(texts.iter().map(Vec::as_slice)));
+    }
+}
+
+/// Counts a handler that runs in a task of its own.
+struct InFlight {
+    link: Arc<Link>,
+    _tracker: Option<Tracker>,
+}
+
+impl InFlight {
+    fn begin(link: &Arc<Link>, tracker: Option<Tracker>) -> Self {
+        link.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight { link: Arc::clone(link), _tracker: tracker }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.link.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // A connection that drains may wait for this one.
+            self.link.outbox.nudge();
+        }
+    }
+}
+
+/// A handler at work. A panic in it is its outcome and goes no further.
+struct Handler(BoxFuture<Response>);
+
+struct Panicked;
+
+impl Future for Handler {
+    type Output = Result<Response, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        match guard(|| self.0.as_mut().poll(cx)) {
+            Ok(poll) => poll.map(Ok),
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        }
+    }
+}
+
+/// Runs a user's code. What it leaves half done is its own: nothing of ours is borrowed.
+fn guard<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
+    catch_unwind(AssertUnwindSafe(code)).map_err(|_| Panicked)
+}
+
+/// Where a part of a message is in it.
+fn range(message: &str, part: &str) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(message.as_ptr() as usize);
+    start..start + part.len()
+}

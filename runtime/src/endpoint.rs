@@ -1,0 +1,265 @@
+//! What a server is apart from its listener: it serves streams, knows its live connections, and
+//! shuts them down.
+//!
+//! Must not know where streams come from.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::accept::{AcceptError, Rules, accept};
+use crate::config::Config;
+use crate::connection::{Connection, Setup};
+use crate::dispatch::Tracker;
+use crate::error::CloseReason;
+use crate::handshake::Handshake;
+use crate::outbox::Command;
+use crate::peer::{Link, Peer};
+use crate::pending::Side;
+use crate::router::Router;
+use crate::transport::{Stream, Transport};
+
+/// Services ready to be served over any stream: a server without a listener. Made by
+/// [`ServerBuilder::build`](crate::ServerBuilder::build). Cheap to clone.
+///
+/// ```
+/// # use wsjsonrpc::{Client, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let endpoint = Server::builder()
+///     .method("double", |_, (x,): (i64,)| async move { wsjsonrpc::Result::Ok(2 * x) })
+///     .build()?;
+/// let (ours, theirs) = tokio::io::duplex(4096); // whatever carries bytes in both directions
+/// tokio::spawn(async move { endpoint.serve(ours, None).await });
+///
+/// let client = Client::builder().connect_over("ws://localhost/", theirs).await?;
+/// assert_eq!(client.peer().call::<i64>("double", (21,)).await?, 42);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    router: Arc<Router>,
+    config: Arc<Config>,
+    rules: Rules,
+    live: Mutex<Live>,
+    /// A connection has ended.
+    left: Notify,
+}
+
+struct Live {
+    links: HashMap<u64, Arc<Link>>,
+    next: u64,
+    /// Every connection and every handler at work has a clone of it, so that shutting down is
+    /// waiting for its receiver. `None` once that has begun.
+    tracker: Option<Tracker>,
+    done: Option<mpsc::Receiver<Infallible>>,
+    /// Connections that come late are drained at once.
+    drain: Option<Instant>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(router: Router, config: Config, rules: Rules) -> Self {
+        let (tracker, done) = mpsc::channel(1);
+        let live = Live {
+            links: HashMap::new(),
+            next: 0,
+            tracker: Some(tracker),
+            done: Some(done),
+            drain: None,
+        };
+        Endpoint {
+            shared: Arc::new(Shared {
+                router: Arc::new(router),
+                config: Arc::new(config),
+                rules,
+                live: Mutex::new(live),
+                left: Notify::new(),
+            }),
+        }
+    }
+
+    /// Does the opening handshake on a stream, then serves it until the connection ends.
+    ///
+    /// The connection lives in the returned future: spawn it, or the stream is not served.
+    ///
+    /// # Errors
+    /// The handshake failed, or took longer than
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout). A client that was refused
+    /// has been told why.
+    ///
+    /// # Cancel safety
+    /// Dropping it drops the connection without a close frame; its pending calls fail.
+    pub async fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        remote_addr: Option<SocketAddr>,
+    ) -> io::Result<CloseReason> {
+        self.serve_stream(Stream::other(stream), remote_addr).await
+    }
+
+    /// Serves a stream that has been upgraded to a WebSocket already, by a web framework for
+    /// instance, until the connection ends.
+    ///
+    /// # Cancel safety
+    /// As that of [`serve`](Self::serve).
+    pub async fn serve_upgraded(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        handshake: Handshake,
+    ) -> CloseReason {
+        self.run(Stream::other(stream), Vec::new(), handshake).1.await
+    }
+
+    /// The clients that are connected now, to push something to all of them.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.live().links.values().map(|link| Peer::new(Arc::clone(link))).collect()
+    }
+
+    /// Shuts down all connections: new requests are refused, handlers at work may finish within
+    /// [`Config::shutdown_timeout`](crate::Config::shutdown_timeout), what they answer is sent,
+    /// then each connection is closed with code 1001. Streams given to it later are closed, too.
+    ///
+    /// Returns how many handlers were still at work when the time was up. They go on by
+    /// themselves, but nobody gets their answers.
+    pub async fn shutdown(&self) -> usize {
+        let (config, deadline) = (&self.shared.config, Instant::now() + self.shared.config.shutdown_timeout);
+        let (done, weak) = {
+            let mut live = self.live();
+            live.drain = Some(deadline);
+            for link in live.links.values() {
+                link.outbox.command(Command::Drain { deadline });
+            }
+            let tracker = live.tracker.take();
+            (live.done.take(), tracker.as_ref().map(mpsc::Sender::downgrade))
+        };
+        let (Some(mut done), Some(weak)) = (done, weak) else { return 0 };
+        if tokio::time::timeout_at(deadline, done.recv()).await.is_ok() {
+            return 0;
+        }
+        let cut_off = weak.strong_count().saturating_sub(self.live().links.len());
+        // The connections' own timers end them; this one is for a task that does not get to run.
+        let closing = config.close_timeout + Duration::from_secs(1);
+        let _ = tokio::time::timeout(closing, self.all_left()).await;
+        cut_off
+    }
+
+    async fn all_left(&self) {
+        loop {
+            let left = self.shared.left.notified();
+            if self.live().links.is_empty() {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    pub(crate) async fn serve_stream(
+        &self,
+        mut stream: Stream,
+        remote_addr: Option<SocketAddr>,
+    ) -> io::Result<CloseReason> {
+        let handshake = accept(&mut stream, remote_addr, &self.shared.rules);
+        match tokio::time::timeout(self.shared.config.handshake_timeout, handshake).await {
+            Ok(Ok((handshake, part))) => Ok(self.run(stream, part, handshake).1.await),
+            Ok(Err(AcceptError::Io(error))) => Err(error),
+            Ok(Err(AcceptError::Refused(status))) => {
+                Err(io::Error::other(format!("the client was refused with HTTP status {status}")))
+            }
+            Err(_) => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the client did not finish its handshake in time"))
+            }
+        }
+    }
+
+    /// Gives the client's handle, and the connection: registered by now, and served as long as
+    /// the future is polled.
+    pub(crate) fn run(
+        &self,
+        stream: Stream,
+        part: Vec<u8>,
+        handshake: Handshake,
+    ) -> (Peer, impl Future<Output = CloseReason> + use<>) {
+        let transport = Transport::new(stream, part, Role::Server, &self.shared.config);
+        let (tracker, drain) = {
+            let live = self.live();
+            (live.tracker.clone(), live.drain)
+        };
+        let setup = Setup {
+            side: Side::Server,
+            config: Arc::clone(&self.shared.config),
+            router: Arc::clone(&self.shared.router),
+            handshake,
+            tracker,
+        };
+        let connection = Connection::new(transport, setup);
+        if let Some(deadline) = drain {
+            connection.link().outbox.command(Command::Drain { deadline });
+        }
+        let peer = Peer::new(Arc::clone(connection.link()));
+        let entry = LiveEntry::new(self, Arc::clone(connection.link()));
+        let serving = async move {
+            let reason = connection.await;
+            drop(entry);
+            reason
+        };
+        (peer, serving)
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.shared.rules
+    }
+
+    /// Only small moves happen under the lock, no user code, so a poisoned one is as good as any.
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's place in the list of the living.
+struct LiveEntry {
+    endpoint: Endpoint,
+    key: u64,
+}
+
+impl LiveEntry {
+    fn new(endpoint: &Endpoint, link: Arc<Link>) -> Self {
+        let mut live = endpoint.live();
+        live.next += 1;
+        let key = live.next;
+        live.links.insert(key, link);
+        drop(live);
+        LiveEntry { endpoint: endpoint.clone(), key }
+    }
+}
+
+impl Drop for LiveEntry {
+    fn drop(&mut self) {
+        let link = self.endpoint.live().links.remove(&self.key);
+        drop(link);
+        self.endpoint.shared.left.notify_waiters();
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("router", &self.shared.router)
+            .field("connections", &self.live().links.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,281 @@
+//! What goes wrong on this side: of a call, of a connection, of getting one.
+//!
+//! Must not know the wire's error objects beyond carrying one (that is `protocol::error`).
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::protocol::error::ErrorObject;
+
+/// Why a call brought no result.
+///
+/// `E` is the method's own error type; for most it is [`ErrorObject`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error<E = ErrorObject> {
+    /// The peer answered with an error of the method. The connection is fine.
+    Call(E),
+
+    /// The peer answered with an error object that is none of the method's error type: -32601
+    /// because it has no such method, for example. The connection is fine.
+    Other(ErrorObject),
+
+    /// No response came in time. The peer may still be working on it; a late response is dropped.
+    /// The connection is fine. Wait longer with [`Call::timeout`](crate::Call::timeout).
+    Timeout,
+
+    /// The connection has ended, and with it every call on it. Whether the peer did what was asked
+    /// is unknown. Connect again.
+    Closed(CloseReason),
+
+    /// The arguments do not serialize to JSON params; nothing was sent. The connection is fine.
+    Encode(io::Error),
+
+    /// The call is larger than [`Config::max_outgoing_message`](crate::Config::max_outgoing_message);
+    /// nothing was sent. The connection is fine.
+    TooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+
+    /// The peer's result is not of the method's type. The connection is fine; the two sides
+    /// disagree about the method.
+    Decode(serde_json::Error),
+
+    /// The peer's answer is no JSON-RPC response: it has both a result and an error, or neither,
+    /// or an error that is no error object. The connection is fine.
+    InvalidResponse(&'static str),
+
+    /// A batch without entries; it was not sent, as the specification forbids it.
+    EmptyBatch,
+
+    /// The batch of this call was dropped before it was sent.
+    NotSent,
+}
+
+impl<E> Error<E> {
+    /// The same error for a method with another error type. `convert` gets what is in
+    /// [`Error::Call`].
+    pub(crate) fn map_call<F>(self, convert: impl FnOnce(E) -> Error<F>) -> Error<F> {
+        match self {
+            Error::Call(error) => convert(error),
+            Error::Other(object) => Error::Other(object),
+            Error::Timeout => Error::Timeout,
+            Error::Closed(reason) => Error::Closed(reason),
+            Error::Encode(error) => Error::Encode(error),
+            Error::TooLarge { size, limit } => Error::TooLarge { size, limit },
+            Error::Decode(error) => Error::Decode(error),
+            Error::InvalidResponse(what) => Error::InvalidResponse(what),
+            Error::EmptyBatch => Error::EmptyBatch,
+            Error::NotSent => Error::NotSent,
+        }
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for Error<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Call(error) => error.fmt(f),
+            Error::Other(object) => object.fmt(f),
+            Error::Timeout => f.write_str("no response in time"),
+            Error::Closed(reason) => write!(f, "the connection is closed: {reason}"),
+            Error::Encode(error) => write!(f, "the arguments can't be sent: {error}"),
+            Error::TooLarge { size, limit } => {
+                write!(f, "the call has {size} bytes, the limit is {limit}; nothing was sent")
+            }
+            Error::Decode(error) => write!(f, "the result is not of the expected type: {error}"),
+            Error::InvalidResponse(what) => write!(f, "the peer's answer is no response: {what}"),
+            Error::EmptyBatch => f.write_str("a batch without entries can't be sent"),
+            Error::NotSent => f.write_str("the batch was dropped before it was sent"),
+        }
+    }
+}
+
+impl<E: fmt::Debug + fmt::Display> std::error::Error for Error<E> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Encode(error) => Some(error),
+            Error::Decode(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// This side closed it.
+    Local,
+    /// The peer closed it, with the code and words of its close frame
+    /// ([RFC 6455, section 7.4](https://www.rfc-editor.org/rfc/rfc6455#section-7.4); 1005 if it
+    /// gave no code).
+    Remote {
+        /// The close code.
+        code: u16,
+        /// The peer's words, mostly none.
+        reason: String,
+    },
+    /// The network connection broke, or ended without a close frame.
+    Lost(Arc<io::Error>),
+    /// The peer broke the WebSocket protocol, or sent a message over the limit.
+    Protocol(String),
+    /// The peer took nothing for [`Config::write_timeout`](crate::Config::write_timeout).
+    Stalled,
+    /// The task of the connection was dropped, as happens when its runtime shuts down.
+    Aborted,
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CloseReason::Local => f.write_str("closed by this side"),
+            CloseReason::Remote { code, reason } if reason.is_empty() => {
+                write!(f, "closed by the peer with code {code}")
+            }
+            CloseReason::Remote { code, reason } => {
+                write!(f, "closed by the peer with code {code}: {reason}")
+            }
+            CloseReason::Lost(error) => write!(f, "lost: {error}"),
+            CloseReason::Protocol(what) => write!(f, "the peer broke the protocol: {what}"),
+            CloseReason::Stalled => f.write_str("the peer has stopped reading"),
+            CloseReason::Aborted => f.write_str("its task was dropped"),
+        }
+    }
+}
+
+/// Two services answer to the same method name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuplicateMethod {
+    pub(crate) name: String,
+}
+
+impl DuplicateMethod {
+    /// The name that was registered twice.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for DuplicateMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        write!(f, "the method `{name}` is registered twice; give one of the traits a namespace, or rename one of the methods")
+    }
+}
+
+impl std::error::Error for DuplicateMethod {}
+
+/// Why [`ClientBuilder::connect`](crate::ClientBuilder::connect) brought no connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL or a header can't be used; it says why.
+    Url(String),
+    /// Two of the client's own services have a method of the same name.
+    DuplicateMethod(DuplicateMethod),
+    /// The network connection failed.
+    Io(io::Error),
+    /// The server answered the handshake with an HTTP status other than 101.
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// The body as far as it came with the header.
+        body: String,
+    },
+    /// What answered does not speak WebSocket as it should; it says what is wrong.
+    Handshake(String),
+    /// It took longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    Timeout,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::Url(what) => f.write_str(what),
+            ConnectError::DuplicateMethod(error) => error.fmt(f),
+            ConnectError::Io(error) => write!(f, "can't connect: {error}"),
+            ConnectError::Refused { status, body } if body.is_empty() => {
+                write!(f, "the server refused the connection with HTTP status {status}")
+            }
+            ConnectError::Refused { status, body } => {
+                write!(f, "the server refused the connection with HTTP status {status}: {body}")
+            }
+            ConnectError::Handshake(what) => write!(f, "the WebSocket handshake failed: {what}"),
+            ConnectError::Timeout => f.write_str("the server did not answer in time"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ConnectError::DuplicateMethod(error) => Some(error),
+            ConnectError::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<DuplicateMethod> for ConnectError {
+    fn from(error: DuplicateMethod) -> Self {
+        ConnectError::DuplicateMethod(error)
+    }
+}
+
+/// Why a server could not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Two of its services have a method of the same name.
+    DuplicateMethod(DuplicateMethod),
+    /// It can't listen on the address.
+    Io {
+        /// The address as it was given.
+        address: String,
+        /// What the operating system says.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BindError::DuplicateMethod(error) => error.fmt(f),
+            BindError::Io { address, error } => write!(f, "can't listen on {address}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BindError::DuplicateMethod(error) => Some(error),
+            BindError::Io { error, .. } => Some(error),
+        }
+    }
+}
+
+impl From<DuplicateMethod> for BindError {
+    fn from(error: DuplicateMethod) -> Self {
+        BindError::DuplicateMethod(error)
+    }
+}
+
+/// For the log line of a connection.
+pub(crate) struct Remote(pub(crate) Option<SocketAddr>);
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("unknown address"),
+        }
+    }
+}

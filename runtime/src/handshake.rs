@@ -1,0 +1,97 @@
+//! What the opening handshake told about the other side: target, headers, cookies, address.
+//!
+//! Must not know how a handshake is done (that is `accept` for servers, `client` for clients).
+
+use std::net::SocketAddr;
+
+use http::HeaderMap;
+use http::header::COOKIE;
+
+/// What is known of a connection from its opening handshake
+/// ([RFC 6455, section 4](https://www.rfc-editor.org/rfc/rfc6455#section-4)).
+///
+/// On a server it tells of the client's HTTP request, on a client of the server's response.
+///
+/// ```
+/// use http::HeaderValue;
+/// use wsjsonrpc::Handshake;
+///
+/// let mut handshake = Handshake::new("/chat?room=7");
+/// handshake.headers.insert("cookie", HeaderValue::from_static("a=1; session=xyz"));
+/// assert_eq!(handshake.path(), "/chat");
+/// assert_eq!(handshake.query(), Some("room=7"));
+/// assert_eq!(handshake.cookie("session"), Some("xyz"));
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Handshake {
+    /// What the client asked for: path and query, as sent.
+    pub target: String,
+    /// The HTTP headers that the other side sent.
+    pub headers: HeaderMap,
+    /// The network address of the other side, where there is one.
+    pub remote_addr: Option<SocketAddr>,
+    /// The subprotocol that both agreed on.
+    pub subprotocol: Option<String>,
+}
+
+impl Handshake {
+    /// One with this target and nothing else: for a stream that something else has upgraded, and
+    /// for tests.
+    pub fn new(target: impl Into<String>) -> Self {
+        Handshake { target: target.into(), ..Handshake::default() }
+    }
+
+    /// The target up to the question mark.
+    pub fn path(&self) -> &str {
+        self.target.split_once('?').map_or(self.target.as_str(), |(path, _)| path)
+    }
+
+    /// The target after the question mark.
+    pub fn query(&self) -> Option<&str> {
+        self.target.split_once('?').map(|(_, query)| query)
+    }
+
+    /// A header's value; `None` if it is absent or not text. Upper and lower case are the same.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The value of a cookie in the `Cookie` headers
+    /// ([RFC 6265, section 4.2](https://www.rfc-editor.org/rfc/rfc6265#section-4.2)), without the
+    /// quotes it may have. The first one, if there are several of the name.
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        let headers = self.headers.get_all(COOKIE).into_iter().filter_map(|h| h.to_str().ok());
+        let mut pairs = headers.flat_map(|header| header.split(';')).filter_map(|c| c.split_once('='));
+        let (_, value) = pairs.find(|(key, _)| key.trim() == name)?;
+        let value = value.trim();
+        Some(value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn cookies() {
+        let mut handshake = Handshake::new("/");
+        for header in ["a=1; b=\"two\"", "session=x=y;empty=; c = 3", "a=late"] {
+            handshake.headers.append(COOKIE, HeaderValue::from_static(header));
+        }
+        handshake.headers.append(COOKIE, HeaderValue::from_bytes(b"d=\xff").unwrap());
+        let expected = [
+            ("a", Some("1")),
+            ("b", Some("two")),
+            ("session", Some("x=y")),
+            ("empty", Some("")),
+            ("c", Some("3")),
+            ("d", None),
+            ("A", None),
+        ];
+        for (name, value) in expected {
+            assert_eq!(handshake.cookie(name), value, "{name}");
+        }
+    }
+}

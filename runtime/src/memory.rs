@@ -1,0 +1,73 @@
+//! Two connected peers without a network, for tests.
+//!
+//! Above the stream of bytes it is the same code as over a socket: frames, limits, order, closing.
+
+use crate::client::{Client, ClientBuilder};
+use crate::error::ConnectError;
+use crate::handshake::Handshake;
+use crate::peer::Peer;
+use crate::server::ServerBuilder;
+use crate::transport::{Stream, Transport};
+
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+/// How many bytes may be on their way in one direction.
+const BUFFER: usize = 64 * 1024;
+
+/// Connects a client to a server in memory. Gives the client, and the server's handle to it.
+///
+/// Both sides run in tasks of the current tokio runtime; with its clock paused
+/// (`tokio::time::pause`) timeouts take no time. There is no HTTP handshake: the server sees the
+/// client's headers and the target `/`, and lets it in whatever its path rules are. The connection
+/// ends when the client is dropped or closed.
+///
+/// ```
+/// # use wsjsonrpc::{memory, rpc, Client, Context, Result, Server};
+/// #[rpc]
+/// trait Greeter {
+///     async fn greet(&self, ctx: &Context, name: &str) -> Result<String>;
+/// }
+///
+/// struct Polite;
+///
+/// impl Greeter for Polite {
+///     async fn greet(&self, ctx: &Context, name: &str) -> Result<String> {
+///         let session = ctx.handshake().cookie("session").unwrap_or("nobody").to_owned();
+///         Ok(format!("Hello, {name}, known as {session}"))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let (client, _caller) = memory::pair(
+///     Client::builder().header("cookie", "session=ada"),
+///     Server::builder().service(Polite.into_service()),
+/// )?;
+/// let greeter = GreeterClient::new(client.peer());
+/// assert_eq!(greeter.greet("Ada").await?, "Hello, Ada, known as ada");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Two services of a side have a method of the same name, or a header is none.
+pub fn pair(
+    mut client: ClientBuilder,
+    server: ServerBuilder,
+) -> Result<(Client, Peer), ConnectError> {
+    let (ours, theirs) = tokio::io::duplex(BUFFER);
+    let endpoint = server.build()?;
+    let headers = client.handshake_headers()?;
+    let offers = headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|offer| offer.to_str().ok());
+    let subprotocol = endpoint.rules().agree(offers.into_iter()).map(str::to_owned);
+    let mut seen_by_server = Handshake { headers, ..Handshake::new("/") };
+    seen_by_server.subprotocol.clone_from(&subprotocol);
+    let seen_by_client = Handshake { subprotocol, ..Handshake::new("/") };
+
+    let transport = Transport::new(Stream::memory(theirs), Vec::new(), Role::Client, client.limits());
+    let connection = client.into_connection(transport, seen_by_client)?;
+    let (peer, serving) = endpoint.run(Stream::memory(ours), Vec::new(), seen_by_server);
+    tokio::spawn(serving);
+    Ok((Client::start(connection), peer))
+}

@@ -1,0 +1,251 @@
+//! Bytes that wait to go out, and the one waker of the task that sends them.
+//!
+//! Everybody who has something to send puts it here; only the connection's task takes it out.
+//! Must not know sockets, ids or what the bytes say.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A message to send.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) text: Bytes,
+    /// It answers the peer. Too many of these stop the reading; calls of our own never do, or two
+    /// sides that call each other could both wait to be read.
+    answer: bool,
+}
+
+/// What the connection's task is asked to do beside sending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Send what is queued, then close with this code and these words.
+    Close { code: u16, reason: String },
+    /// Take no new requests, let handlers finish until the deadline, then close with 1001.
+    Drain { deadline: Instant },
+}
+
+/// The queue of one connection.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    queue: Mutex<Queue>,
+    /// Local callers wait here for room.
+    room: Notify,
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct Queue {
+    items: VecDeque<Item>,
+    /// Bytes accepted and not yet handed to the socket, of all items and of answers alone.
+    bytes: usize,
+    answer_bytes: usize,
+    command: Option<Command>,
+    waker: Option<Waker>,
+    /// The task runs, or has been woken and will: no need to wake it again.
+    awake: bool,
+    /// Takes calls of our own.
+    open: bool,
+    /// The connection is over; nothing is taken at all.
+    ended: bool,
+}
+
+/// Why a message was not taken.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// No room; here it is back.
+    Full(Bytes),
+    Closed,
+}
+
+impl Outbox {
+    pub(crate) fn new(limit: usize) -> Self {
+        let queue = Queue {
+            items: VecDeque::new(),
+            bytes: 0,
+            answer_bytes: 0,
+            command: None,
+            waker: None,
+            awake: true,
+            open: true,
+            ended: false,
+        };
+        Outbox { queue: Mutex::new(queue), room: Notify::new(), limit }
+    }
+
+    /// Queues an answer. Always taken, until the connection is over.
+    pub(crate) fn answer(&self, text: Vec<u8>) {
+        let mut queue = self.lock();
+        if !queue.ended {
+            queue.push(text.into(), true);
+            wake(queue);
+        }
+    }
+
+    /// Queues a message of our own, if there is room.
+    pub(crate) fn try_send(&self, text: Bytes) -> Result<(), Refused> {
+        let mut queue = self.lock();
+        if !queue.open {
+            return Err(Refused::Closed);
+        }
+        if queue.bytes >= self.limit {
+            return Err(Refused::Full(text));
+        }
+        queue.push(text, false);
+        wake(queue);
+        Ok(())
+    }
+
+    /// Queues a message of our own; waits for room. Dropping the future before it is ready leaves
+    /// nothing behind.
+    pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Closed> {
+        let mut text = Bytes::from(text);
+        loop {
+            // Registered before the look at the queue, so that no wake-up falls in between.
+            let room = self.room.notified();
+            match self.try_send(text) {
+                Ok(()) => return Ok(()),
+                Err(Refused::Closed) => return Err(Closed),
+                Err(Refused::Full(back)) => text = back,
+            }
+            room.await;
+        }
+    }
+
+    /// Asks the connection's task for something. A close is not taken back by a later drain.
+    pub(crate) fn command(&self, command: Command) {
+        let mut queue = self.lock();
+        let overrides = !matches!(queue.command, Some(Command::Close { .. }));
+        if overrides && !queue.ended {
+            if matches!(command, Command::Close { .. }) {
+                queue.open = false;
+            }
+            queue.command = Some(command);
+            wake(queue);
+            self.room.notify_waiters();
+        }
+    }
+
+    /// Wakes the connection's task to look around.
+    pub(crate) fn nudge(&self) {
+        wake(self.lock());
+    }
+
+    // The connection's own side.
+
+    /// Moves all that waits into `sending`, which must be empty.
+    pub(crate) fn take(&self, sending: &mut VecDeque<Item>) {
+        std::mem::swap(&mut self.lock().items, sending);
+    }
+
+    /// The socket has taken this item.
+    pub(crate) fn sent(&self, item: &Sent) {
+        let mut queue = self.lock();
+        queue.bytes = queue.bytes.saturating_sub(item.bytes);
+        queue.answer_bytes = queue.answer_bytes.saturating_sub(item.answer_bytes);
+        let room = queue.bytes < self.limit;
+        drop(queue);
+        if room {
+            self.room.notify_waiters();
+        }
+    }
+
+    /// Whether the peer takes its answers too slowly to be given more to do.
+    pub(crate) fn is_clogged(&self) -> bool {
+        self.lock().answer_bytes >= self.limit
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().items.is_empty()
+    }
+
+    pub(crate) fn take_command(&self) -> Option<Command> {
+        self.lock().command.take()
+    }
+
+    /// The task goes to sleep, unless something has come since it last looked: then `false`.
+    pub(crate) fn park(&self, waker: &Waker) -> bool {
+        let mut queue = self.lock();
+        if !queue.items.is_empty() || queue.command.is_some() {
+            return false;
+        }
+        match &mut queue.waker {
+            Some(known) => known.clone_from(waker),
+            None => queue.waker = Some(waker.clone()),
+        }
+        queue.awake = false;
+        true
+    }
+
+    /// The task runs: whoever queues something need not wake it.
+    pub(crate) fn unpark(&self) {
+        self.lock().awake = true;
+    }
+
+    /// The connection is over.
+    pub(crate) fn end(&self) {
+        let mut queue = self.lock();
+        queue.open = false;
+        queue.ended = true;
+        let dropped = (std::mem::take(&mut queue.items), queue.waker.take());
+        drop(queue);
+        drop(dropped);
+        self.room.notify_waiters();
+    }
+
+    /// Only small moves happen under the lock, no user code, so a poisoned one is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The outbox takes nothing more.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
+/// A tally of what the socket has taken.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    bytes: usize,
+    answer_bytes: usize,
+}
+
+impl Sent {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    pub(crate) fn add(&mut self, item: &Item) {
+        self.bytes += item.text.len();
+        if item.answer {
+            self.answer_bytes += item.text.len();
+        }
+    }
+}
+
+impl Queue {
+    fn push(&mut self, text: Bytes, answer: bool) {
+        self.bytes += text.len();
+        if answer {
+            self.answer_bytes += text.len();
+        }
+        self.items.push_back(Item { text, answer });
+    }
+}
+
+/// Wakes the task if it sleeps, after letting go of the lock.
+fn wake(mut queue: MutexGuard<'_, Queue>) {
+    if queue.awake {
+        return;
+    }
+    queue.awake = true;
+    let waker = queue.waker.take();
+    drop(queue);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

@@ -1,0 +1,195 @@
+//! The handle to the other side, and what all handles share with the connection's task.
+//!
+//! Its calls and batches are written in `call` and `batch`, on top of [`Link::request`]. Must not
+//! know how incoming calls are handled.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::error::{CloseReason, Error};
+use crate::outbox::{Command, Outbox};
+use crate::pending::{Pending, Reply, Side};
+use crate::protocol::encode::Outgoing;
+
+/// A handle to the other side of a connection. Cheap to clone, usable from any task.
+///
+/// Either side has one: a client from [`Client::peer`](crate::Client::peer), a handler from
+/// [`Context::peer`](crate::Context::peer). Typed stubs are made of it (`MathClient::new(peer)`);
+/// it makes untyped calls itself:
+///
+/// ```
+/// # use wsjsonrpc::{memory, Client, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::builder().method("math.sum", |_, (x, y): (i64, i64)| async move { wsjsonrpc::Result::Ok(x + y) });
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// let peer = client.peer();
+/// let sum: i64 = peer.call("math.sum", (1, 2)).await?;
+/// peer.notify("log", ["ready"]).await?;
+/// # assert_eq!(sum, 3);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Peer {
+    link: Arc<Link>,
+    /// A client's connection closes when the last handle that has one of these is gone.
+    _keep: Option<Arc<Keep>>,
+}
+
+/// What all handles of a connection share with its task.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) outbox: Outbox,
+    pub(crate) pending: Pending,
+    pub(crate) config: Arc<Config>,
+    /// Handlers that were begun and are not ready.
+    pub(crate) in_flight: AtomicUsize,
+    reason: OnceLock<CloseReason>,
+    ended: Notify,
+}
+
+impl Link {
+    pub(crate) fn new(side: Side, config: Arc<Config>) -> Self {
+        Link {
+            outbox: Outbox::new(config.max_outbox),
+            pending: Pending::new(side),
+            config,
+            in_flight: AtomicUsize::new(0),
+            reason: OnceLock::new(),
+            ended: Notify::new(),
+        }
+    }
+
+    /// The connection is over: whoever waits learns it now.
+    pub(crate) fn end(&self, reason: &CloseReason) {
+        self.reason.get_or_init(|| reason.clone());
+        self.pending.close(reason);
+        self.outbox.end();
+        self.ended.notify_waiters();
+    }
+
+    pub(crate) async fn ended(&self) -> CloseReason {
+        loop {
+            let ended = self.ended.notified();
+            if let Some(reason) = self.reason.get() {
+                return reason.clone();
+            }
+            ended.await;
+        }
+    }
+
+    fn closed(&self) -> Error {
+        Error::Closed(self.reason.get().cloned().unwrap_or(CloseReason::Local))
+    }
+
+    fn check_size(&self, text: &[u8]) -> Result<(), Error> {
+        let limit = self.config.max_outgoing_message;
+        if text.len() > limit { Err(Error::TooLarge { size: text.len(), limit }) } else { Ok(()) }
+    }
+
+    /// Queues a message; waits for room.
+    pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
+        self.check_size(&text)?;
+        self.outbox.send(text).await.map_err(|_| self.closed())
+    }
+
+    /// Sends a request and waits for what comes back.
+    pub(crate) async fn request(
+        &self,
+        outgoing: Outgoing,
+        timeout: Option<Duration>,
+    ) -> Result<Reply, Error> {
+        // The entry is there before the message can be answered, and goes with this future.
+        let ticket = self.pending.insert().map_err(Error::Closed)?;
+        let text = outgoing.into_request(|out| ticket.write_id(out));
+        let exchange = async {
+            self.send(text).await?;
+            ticket.await.map_err(Error::Closed)
+        };
+        match timeout {
+            None => exchange.await,
+            Some(limit) => {
+                tokio::time::timeout(limit, exchange).await.unwrap_or(Err(Error::Timeout))
+            }
+        }
+    }
+}
+
+/// Closes a client's connection when its last handle goes.
+pub(crate) struct Keep(Arc<Link>);
+
+impl Drop for Keep {
+    fn drop(&mut self) {
+        self.0.outbox.command(Command::Close { code: 1000, reason: String::new() });
+    }
+}
+
+impl Peer {
+    pub(crate) fn new(link: Arc<Link>) -> Self {
+        Peer { link, _keep: None }
+    }
+
+    /// A handle that keeps the connection open as long as it or a clone of it lives.
+    pub(crate) fn keeping(link: Arc<Link>) -> Self {
+        Peer { _keep: Some(Arc::new(Keep(Arc::clone(&link)))), link }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// Sends what is queued, then closes the connection with a close code
+    /// ([RFC 6455, section 7.4](https://www.rfc-editor.org/rfc/rfc6455#section-7.4); 1000 is the
+    /// normal one) and a few words (at most 123 bytes; longer ones are cut).
+    ///
+    /// Returns at once; [`closed`](Self::closed) waits. Calls made from now on fail, and so do
+    /// those whose response has not come when the connection ends.
+    pub fn close(&self, code: u16, reason: &str) {
+        self.link.outbox.command(Command::Close { code, reason: reason.to_owned() });
+    }
+
+    /// Waits until the connection has ended, and says why. Ready at once if it has already.
+    ///
+    /// # Cancel safety
+    /// It changes nothing, so it may be dropped and called again.
+    pub async fn closed(&self) -> CloseReason {
+        self.link.ended().await
+    }
+
+    /// Whether the connection has ended.
+    pub fn is_closed(&self) -> bool {
+        self.link.reason.get().is_some()
+    }
+
+    /// How many calls made from this side wait for their response.
+    pub fn pending_calls(&self) -> usize {
+        self.link.pending.len()
+    }
+
+    /// Whether both are handles of the same connection.
+    pub fn is_same(&self, other: &Peer) -> bool {
+        Arc::ptr_eq(&self.link, &other.link)
+    }
+}
+
+impl From<&Peer> for Peer {
+    fn from(peer: &Peer) -> Self {
+        peer.clone()
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer")
+            .field("closed", &self.link.reason.get())
+            .field("pending_calls", &self.pending_calls())
+            .field("in_flight", &self.link.in_flight.load(Ordering::Relaxed))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,245 @@
+//! Reads the envelope of a message: what is it, and where in the text are its parts?
+//!
+//! Everything borrows from the message. Params, results and error objects stay JSON text here;
+//! whoever knows their types decodes them. Must not know methods, pending calls or connections.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::id::Id;
+
+/// One message, or several in an array.
+#[derive(Debug)]
+pub(crate) enum Payload<'a> {
+    One(Entry<'a>),
+    /// At least one.
+    Batch(Vec<Entry<'a>>),
+    EmptyBatch,
+    /// More entries than allowed.
+    LargeBatch,
+    NotJson,
+}
+
+/// One message.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Entry<'a> {
+    Call(IncomingCall<'a>),
+    Response(IncomingResponse<'a>),
+    /// JSON, but neither. The id if there is a usable one, else null.
+    Invalid(Id),
+}
+
+/// A request or a notification.
+#[derive(Debug, PartialEq)]
+pub(crate) struct IncomingCall<'a> {
+    /// `None`: there is no `id` member, so it is a notification.
+    pub(crate) id: Option<Id>,
+    pub(crate) method: Cow<'a, str>,
+    /// A list or an object, as JSON.
+    pub(crate) params: Option<&'a str>,
+}
+
+/// The answer to a call of ours, or what claims to be one.
+#[derive(Debug, PartialEq)]
+pub(crate) struct IncomingResponse<'a> {
+    /// The id as JSON, of whatever kind; `None` if there is none.
+    pub(crate) id: Option<&'a str>,
+    pub(crate) outcome: ResponseOutcome<'a>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResponseOutcome<'a> {
+    Result(&'a str),
+    Error(&'a str),
+    Both,
+    Neither,
+}
+
+/// Reads one whole message. An array may have `max_batch` entries; those over it are not kept, so
+/// that a small text can't ask for much memory.
+pub(crate) fn payload(text: &str, max_batch: usize) -> Payload<'_> {
+    match text.trim_start_matches([' ', '\t', '\n', '\r']).as_bytes().first() {
+        Some(b'[') => batch(text, max_batch).unwrap_or(Payload::NotJson),
+        Some(b'{') => match serde_json::from_str::<Envelope<'_>>(text) {
+            Ok(envelope) => Payload::One(envelope.classify()),
+            Err(_) => Payload::NotJson,
+        },
+        _ if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
+            Payload::One(Entry::Invalid(Id::NULL))
+        }
+        _ => Payload::NotJson,
+    }
+}
+
+fn batch(text: &str, max: usize) -> serde_json::Result<Payload<'_>> {
+    struct Entries(usize);
+    impl<'de> Visitor<'de> for Entries {
+        type Value = Payload<'de>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Payload<'de>, A::Error> {
+            let mut entries = Vec::new();
+            while let Some(json) = array.next_element::<&RawValue>()? {
+                if entries.len() == self.0 {
+                    while array.next_element::<IgnoredAny>()?.is_some() {}
+                    return Ok(Payload::LargeBatch);
+                }
+                entries.push(entry(json.get()));
+            }
+            Ok(if entries.is_empty() { Payload::EmptyBatch } else { Payload::Batch(entries) })
+        }
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let payload = deserializer.deserialize_seq(Entries(max))?;
+    deserializer.end()?;
+    Ok(payload)
+}
+
+/// Reads one entry of a batch, known to be JSON. A nested array is no message.
+fn entry(json: &str) -> Entry<'_> {
+    match serde_json::from_str::<Envelope<'_>>(json) {
+        Ok(envelope) if json.starts_with('{') => envelope.classify(),
+        _ => Entry::Invalid(Id::NULL),
+    }
+}
+
+/// The members that mean something, as JSON text. All others are passed over.
+#[derive(Default)]
+struct Envelope<'a> {
+    jsonrpc: Option<&'a str>,
+    id: Option<&'a str>,
+    method: Option<&'a str>,
+    params: Option<&'a str>,
+    result: Option<&'a str>,
+    error: Option<&'a str>,
+    /// A member was there twice: which one counts is anybody's guess, so none does.
+    repeated: bool,
+}
+
+impl<'a> Envelope<'a> {
+    fn classify(self) -> Entry<'a> {
+        if self.repeated {
+            return Entry::Invalid(Id::NULL);
+        }
+        // A method makes it a request, whatever else is there; without one it may be a response.
+        let Some(method) = self.method else {
+            return self.response();
+        };
+        let id = match self.id.map(Id::from_json) {
+            Some(None) => return Entry::Invalid(Id::NULL),
+            Some(id) => id,
+            None => None,
+        };
+        let params = match self.params {
+            None | Some("null") => Ok(None),
+            Some(json) if json.starts_with(['[', '{']) => Ok(Some(json)),
+            Some(_) => Err(()),
+        };
+        let version = self.jsonrpc.and_then(string);
+        match (version.as_deref(), string(method), params) {
+            (Some("2.0"), Some(method), Ok(params)) => {
+                Entry::Call(IncomingCall { id, method, params })
+            }
+            _ => Entry::Invalid(id.unwrap_or(Id::NULL)),
+        }
+    }
+
+    fn response(self) -> Entry<'a> {
+        // `"error": null` beside a result is how some servers say that there is no error.
+        let error = self.error.filter(|json| *json != "null");
+        let outcome = match (self.result, error) {
+            (Some(result), None) => ResponseOutcome::Result(result),
+            // JSON-RPC 1.0 servers send `"result": null` beside the error.
+            (None | Some("null"), Some(error)) => ResponseOutcome::Error(error),
+            (Some(_), Some(_)) => ResponseOutcome::Both,
+            (None, None) => ResponseOutcome::Neither,
+        };
+        Entry::Response(IncomingResponse { id: self.id, outcome })
+    }
+}
+
+/// A JSON string's content, borrowed where it has no escapes.
+pub(crate) fn string(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        return serde_json::from_str(json).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(inner))
+}
+
+impl<'de> Deserialize<'de> for Envelope<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Envelope<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON-RPC message")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<'de>, A::Error> {
+                let mut envelope = Envelope::default();
+                while let Some(member) = map.next_key::<Member>()? {
+                    let slot = match member {
+                        Member::Jsonrpc => &mut envelope.jsonrpc,
+                        Member::Id => &mut envelope.id,
+                        Member::Method => &mut envelope.method,
+                        Member::Params => &mut envelope.params,
+                        Member::Result => &mut envelope.result,
+                        Member::Error => &mut envelope.error,
+                        Member::Other => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    envelope.repeated |= slot.is_some();
+                    *slot = Some(map.next_value::<&RawValue>()?.get());
+                }
+                Ok(envelope)
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+enum Member {
+    Jsonrpc,
+    Id,
+    Method,
+    Params,
+    Result,
+    Error,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = Member;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a member's name")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Member, E> {
+                Ok(match name {
+                    "jsonrpc" => Member::Jsonrpc,
+                    "id" => Member::Id,
+                    "method" => Member::Method,
+                    "params" => Member::Params,
+                    "result" => Member::Result,
+                    "error" => Member::Error,
+                    _ => Member::Other,
+                })
+            }
+        }
+        deserializer.deserialize_identifier(Name)
+    }
+}

@@ -1,0 +1,266 @@
+//! Writes messages: requests, notifications, responses, batches.
+//!
+//! Must not know where the text goes. All of it is bytes of valid UTF-8, in the member order of
+//! the specification's examples: `jsonrpc`, `method` and `params` or `result` or `error`, `id`.
+
+use std::io;
+
+use serde::Serialize;
+
+use super::error::{ErrorCode, ErrorObject};
+use super::id::Id;
+
+/// How every successful response begins; the result and [`end_response`] follow.
+const RESULT: &[u8] = b"{\"jsonrpc\":\"2.0\",\"result\":";
+
+/// Appends a JSON string. Cannot fail: a `str` always serializes, and a `Vec` takes every write.
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
+    let written = serde_json::to_writer(out, text);
+    debug_assert!(written.is_ok());
+}
+
+/// Everything of a response up to its id.
+pub(crate) fn begin_result<T: Serialize + ?Sized>(result: &T) -> serde_json::Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(64);
+    out.extend_from_slice(RESULT);
+    serde_json::to_writer(&mut out, result)?;
+    Ok(out)
+}
+
+/// Completes what [`begin_result`] began.
+pub(crate) fn end_result(mut out: Vec<u8>, id: &Id) -> Vec<u8> {
+    end_response(&mut out, id);
+    out
+}
+
+/// A whole error response.
+pub(crate) fn error_response(error: &ErrorObject, id: &Id) -> Vec<u8> {
+    let mut out = Vec::with_capacity(96);
+    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"error\":");
+    error.write(&mut out);
+    end_response(&mut out, id);
+    out
+}
+
+fn end_response(out: &mut Vec<u8>, id: &Id) {
+    out.extend_from_slice(b",\"id\":");
+    id.write(out);
+    out.push(b'}');
+}
+
+/// Joins messages to one array.
+pub(crate) fn array<'a>(messages: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut out = vec![b'['];
+    for message in messages {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        out.extend_from_slice(message);
+    }
+    out.push(b']');
+    out
+}
+
+/// A request before it is known whether, and under which id, it will be sent.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// The message up to the closing brace.
+    text: Vec<u8>,
+    /// Where in `text` the params member begins, with its comma; the end if there is none.
+    params: usize,
+    /// The wire names of the parameters, for sending them by name.
+    names: &'static [&'static str],
+    form: Form,
+    /// How many arguments were written.
+    count: usize,
+}
+
+/// How arguments are laid out in `params`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A list, in the order of the signature.
+    Positional,
+    /// An object with the parameters' names.
+    Named,
+    /// The only argument is the whole of `params`.
+    Whole,
+}
+
+/// Why a call could not be written.
+#[derive(Debug)]
+pub(crate) enum EncodeError {
+    Json(serde_json::Error),
+    /// `params` as a whole must be a list or an object.
+    Scalar,
+    /// Sent by name, but the names are not known.
+    Nameless,
+}
+
+impl Outgoing {
+    pub(crate) fn new(method: &str, form: Form, names: &'static [&'static str]) -> Self {
+        let mut text = Vec::with_capacity(128);
+        text.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":");
+        string(&mut text, method);
+        Outgoing { params: text.len(), text, names, form, count: 0 }
+    }
+
+    /// Appends one argument.
+    pub(crate) fn arg<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.separate()?;
+        let start = self.text.len();
+        serde_json::to_writer(&mut self.text, value).map_err(EncodeError::Json)?;
+        self.check_whole(start)
+    }
+
+    fn separate(&mut self) -> Result<(), EncodeError> {
+        let open: &[u8] = match (self.form, self.count) {
+            (Form::Positional, 0) => b",\"params\":[",
+            (Form::Named, 0) => b",\"params\":{",
+            (Form::Whole, _) => b",\"params\":",
+            _ => b",",
+        };
+        self.text.extend_from_slice(open);
+        if self.form == Form::Named {
+            let name = self.names.get(self.count).ok_or(EncodeError::Nameless)?;
+            string(&mut self.text, name);
+            self.text.push(b':');
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Whole params must be a list or an object; null means there are none.
+    fn check_whole(&mut self, start: usize) -> Result<(), EncodeError> {
+        if self.form != Form::Whole {
+            return Ok(());
+        }
+        match self.text.get(start) {
+            Some(b'[' | b'{') => Ok(()),
+            Some(b'n') => {
+                self.text.truncate(self.params);
+                Ok(())
+            }
+            _ => Err(EncodeError::Scalar),
+        }
+    }
+
+    /// Closes the params.
+    pub(crate) fn end_args(&mut self) {
+        match (self.form, self.count) {
+            (Form::Whole, _) | (_, 0) => {}
+            (Form::Positional, _) => self.text.push(b']'),
+            (Form::Named, _) => self.text.push(b'}'),
+        }
+    }
+
+    /// Turns params by position into params by name.
+    pub(crate) fn name_args(&mut self) -> Result<(), EncodeError> {
+        if self.form != Form::Positional || self.count == 0 {
+            return Ok(());
+        }
+        if self.names.len() != self.count {
+            return Err(EncodeError::Nameless);
+        }
+        let list = self.text.split_off(self.params);
+        let list = list.get(b",\"params\":".len()..).unwrap_or_default();
+        let values: Vec<&serde_json::value::RawValue> =
+            serde_json::from_slice(list).map_err(EncodeError::Json)?;
+        self.form = Form::Named;
+        self.count = 0;
+        for value in values {
+            self.separate()?;
+            self.text.extend_from_slice(value.get().as_bytes());
+        }
+        self.end_args();
+        Ok(())
+    }
+
+    /// The message as a notification.
+    pub(crate) fn into_notification(mut self) -> Vec<u8> {
+        self.text.push(b'}');
+        self.text
+    }
+
+    /// The message as a request; `write_id` appends the id's JSON.
+    pub(crate) fn into_request(mut self, write_id: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        self.text.extend_from_slice(b",\"id\":");
+        write_id(&mut self.text);
+        self.text.push(b'}');
+        self.text
+    }
+}
+
+impl From<EncodeError> for io::Error {
+    fn from(error: EncodeError) -> Self {
+        match error {
+            EncodeError::Json(error) => io::Error::new(io::ErrorKind::InvalidInput, error),
+            EncodeError::Scalar => io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "params must serialize to a list or an object; wrap a single value as `(value,)`",
+            ),
+            EncodeError::Nameless => io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "sent by name, but the parameters' names are not known: pass a struct or a map",
+            ),
+        }
+    }
+}
+
+/// The one answer to a message that is not JSON, or no request.
+pub(crate) fn malformed(code: ErrorCode, id: &Id) -> Vec<u8> {
+    error_response(&ErrorObject::of(code), id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(form: Form, args: &[i32]) -> Outgoing {
+        let mut outgoing = Outgoing::new("m\"", form, &["a", "b"]);
+        for arg in args {
+            outgoing.arg(arg).unwrap();
+        }
+        outgoing.end_args();
+        outgoing
+    }
+
+    fn notification(outgoing: Outgoing) -> String {
+        String::from_utf8(outgoing.into_notification()).unwrap()
+    }
+
+    #[test]
+    fn params_in_every_form() {
+        let cases = [
+            (Form::Positional, &[][..], r#"{"jsonrpc":"2.0","method":"m\""}"#),
+            (Form::Positional, &[1, 2], r#"{"jsonrpc":"2.0","method":"m\"","params":[1,2]}"#),
+            (Form::Named, &[1, 2], r#"{"jsonrpc":"2.0","method":"m\"","params":{"a":1,"b":2}}"#),
+        ];
+        for (form, args, expected) in cases {
+            assert_eq!(notification(request(form, args)), expected);
+        }
+    }
+
+    #[test]
+    fn by_name_after_the_fact() {
+        let mut outgoing = request(Form::Positional, &[1, 2]);
+        outgoing.name_args().unwrap();
+        outgoing.name_args().unwrap();
+        let text = outgoing.into_request(|out| out.extend_from_slice(b"7"));
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            r#"{"jsonrpc":"2.0","method":"m\"","params":{"a":1,"b":2},"id":7}"#
+        );
+    }
+
+    #[test]
+    fn whole_params_are_a_list_an_object_or_nothing() {
+        let mut outgoing = Outgoing::new("m", Form::Whole, &[]);
+        outgoing.arg(&()).unwrap();
+        assert_eq!(notification(outgoing), r#"{"jsonrpc":"2.0","method":"m"}"#);
+        let mut outgoing = Outgoing::new("m", Form::Whole, &[]);
+        outgoing.arg(&("x",)).unwrap();
+        assert_eq!(notification(outgoing), r#"{"jsonrpc":"2.0","method":"m","params":["x"]}"#);
+        let mut outgoing = Outgoing::new("m", Form::Whole, &[]);
+        assert!(matches!(outgoing.arg("x"), Err(EncodeError::Scalar)));
+    }
+}

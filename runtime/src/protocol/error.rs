@@ -1,0 +1,350 @@
+//! The error object of the wire, its codes, and how a handler's errors become one.
+//!
+//! Must not know what a caller sees when something goes wrong on this side (that is `error`).
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+/// What a handler returns: a value, or an error that is sent to the caller.
+///
+/// `?` takes any [`std::error::Error`]; see [`ErrorObject`].
+pub type Result<T, E = ErrorObject> = std::result::Result<T, E>;
+
+/// The number that says what kind of error it is
+/// ([JSON-RPC 2.0, section 5.1](https://www.jsonrpc.org/specification#error_object)).
+///
+/// -32768 to -32000 are reserved by the specification; an application uses any other number.
+/// A code from a peer that does not fit 64 bits is brought to the nearest number that does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ErrorCode(pub i64);
+
+impl ErrorCode {
+    /// The message is not JSON.
+    pub const PARSE_ERROR: ErrorCode = ErrorCode(-32700);
+    /// The message is JSON, but no request.
+    pub const INVALID_REQUEST: ErrorCode = ErrorCode(-32600);
+    /// There is no such method.
+    pub const METHOD_NOT_FOUND: ErrorCode = ErrorCode(-32601);
+    /// The parameters do not fit the method.
+    pub const INVALID_PARAMS: ErrorCode = ErrorCode(-32602);
+    /// Something went wrong inside; what, is not told.
+    pub const INTERNAL_ERROR: ErrorCode = ErrorCode(-32603);
+    /// Too many requests of this connection are being handled. Wait for some, then try again.
+    pub const SERVER_BUSY: ErrorCode = ErrorCode(-32000);
+    /// The call needs an identity that the connection does not have ([`Context::require`](crate::Context::require)).
+    pub const UNAUTHORIZED: ErrorCode = ErrorCode(-32001);
+    /// The connection is about to close and takes no new requests.
+    pub const SHUTTING_DOWN: ErrorCode = ErrorCode(-32002);
+    /// The result is larger than this side may send.
+    pub const RESULT_TOO_LARGE: ErrorCode = ErrorCode(-32003);
+
+    /// The specification's own words for its five codes, ours for our own.
+    fn text(self) -> &'static str {
+        match self {
+            ErrorCode::PARSE_ERROR => "Parse error",
+            ErrorCode::INVALID_REQUEST => "Invalid Request",
+            ErrorCode::METHOD_NOT_FOUND => "Method not found",
+            ErrorCode::INVALID_PARAMS => "Invalid params",
+            ErrorCode::INTERNAL_ERROR => "Internal error",
+            ErrorCode::SERVER_BUSY => "Server busy",
+            ErrorCode::UNAUTHORIZED => "Unauthorized",
+            ErrorCode::SHUTTING_DOWN => "Shutting down",
+            ErrorCode::RESULT_TOO_LARGE => "Result too large",
+            _ => "Application error",
+        }
+    }
+}
+
+impl From<i64> for ErrorCode {
+    fn from(code: i64) -> Self {
+        ErrorCode(code)
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An error as it goes over the wire: a code, a message, and perhaps data
+/// ([JSON-RPC 2.0, section 5.1](https://www.jsonrpc.org/specification#error_object)).
+///
+/// It is the error type of a handler that returns [`Result<T>`](Result). Every
+/// [`std::error::Error`] turns into one by `?`: the peer gets -32603 "Internal error" and learns
+/// nothing of what went wrong inside; the error itself is kept as [`source`](Self::source) and
+/// logged. An error type that the server was told to recognise
+/// ([`ServerBuilder::recognize`](crate::ServerBuilder::recognize)) keeps its own code.
+///
+/// For that reason `ErrorObject` is itself no `std::error::Error`.
+///
+/// ```
+/// use wsjsonrpc::{ErrorObject, Result};
+///
+/// fn parse(port: &str) -> Result<u16> {
+///     if port.is_empty() {
+///         return Err(ErrorObject::new(1001, "no port given").with_data("port"));
+///     }
+///     Ok(port.parse::<u16>()?) // a ParseIntError: -32603 for the peer, the details for the log
+/// }
+///
+/// assert_eq!(parse("").unwrap_err().code().0, 1001);
+/// assert_eq!(parse("x").unwrap_err().to_string(), "Internal error (-32603)");
+/// ```
+#[derive(Clone)]
+pub struct ErrorObject {
+    code: ErrorCode,
+    message: Cow<'static, str>,
+    data: Option<Box<RawValue>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl ErrorObject {
+    /// An error with a code and a message of the application's choice.
+    pub fn new(code: impl Into<ErrorCode>, message: impl Into<Cow<'static, str>>) -> Self {
+        ErrorObject { code: code.into(), message: message.into(), data: None, source: None }
+    }
+
+    /// An error with the usual message of its code.
+    pub(crate) fn of(code: ErrorCode) -> Self {
+        Self::new(code, code.text())
+    }
+
+    /// -32602: the parameters do not fit. Say which, and what was expected.
+    pub fn invalid_params(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::INVALID_PARAMS, message)
+    }
+
+    /// -32603: something went wrong inside.
+    pub fn internal() -> Self {
+        Self::of(ErrorCode::INTERNAL_ERROR)
+    }
+
+    /// -32601: there is no such method.
+    pub fn method_not_found() -> Self {
+        Self::of(ErrorCode::METHOD_NOT_FOUND)
+    }
+
+    /// -32001: the caller must say first who it is.
+    pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::UNAUTHORIZED, message)
+    }
+
+    /// Adds data for the caller's program. Data that does not serialize is left out, and logged.
+    #[must_use]
+    pub fn with_data(mut self, data: impl Serialize) -> Self {
+        match serde_json::value::to_raw_value(&data) {
+            Ok(data) => self.data = Some(data),
+            Err(error) => tracing::warn!(code = self.code.0, %error, "error data left out: it does not serialize"),
+        }
+        self
+    }
+
+    /// What kind of error it is.
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The error in words.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The `data` member as JSON; `None` where it is absent. See [`data_as`](Self::data_as).
+    pub fn data(&self) -> Option<&RawValue> {
+        self.data.as_deref()
+    }
+
+    /// The `data` member decoded; `None` where it is absent or no `T`.
+    pub fn data_as<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_str(self.data.as_ref()?.get()).ok()
+    }
+
+    /// The error of this process that `?` turned into this object. It never travels.
+    pub fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        self.source.as_deref()
+    }
+
+    /// Appends the object as JSON.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"code\":");
+        out.extend_from_slice(itoa::Buffer::new().format(self.code.0).as_bytes());
+        out.extend_from_slice(b",\"message\":");
+        super::encode::string(out, &self.message);
+        if let Some(data) = &self.data {
+            out.extend_from_slice(b",\"data\":");
+            out.extend_from_slice(data.get().as_bytes());
+        }
+        out.push(b'}');
+    }
+}
+
+/// Only what travels is compared.
+impl PartialEq for ErrorObject {
+    fn eq(&self, other: &Self) -> bool {
+        let data = |object: &Self| object.data.as_ref().map(|data| data.get().to_owned());
+        self.code == other.code && self.message == other.message && data(self) == data(other)
+    }
+}
+
+impl fmt::Debug for ErrorObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = f.debug_struct("ErrorObject");
+        fields.field("code", &self.code.0).field("message", &self.message);
+        if let Some(data) = &self.data {
+            fields.field("data", &data.get());
+        }
+        if let Some(source) = &self.source {
+            fields.field("source", source);
+        }
+        fields.finish()
+    }
+}
+
+impl fmt::Display for ErrorObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.code)
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for ErrorObject {
+    fn from(error: E) -> Self {
+        ErrorObject { source: Some(Arc::new(error)), ..Self::internal() }
+    }
+}
+
+/// Lenient, as the peers' programs differ: unknown members, `"data": null` and any number for a
+/// code are accepted; a missing message is an empty one.
+impl<'de> Deserialize<'de> for ErrorObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = ErrorObject;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an error object with `code` and `message`")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<ErrorObject, A::Error> {
+                let (mut code, mut message, mut data) = (None, None, None);
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    match &*key {
+                        "code" => code = Some(map.next_value::<serde_json::Number>()?),
+                        "message" => message = Some(map.next_value::<String>()?),
+                        "data" => data = map.next_value::<Option<Box<RawValue>>>()?,
+                        _ => drop(map.next_value::<IgnoredAny>()?),
+                    }
+                }
+                let code = code.ok_or_else(|| serde::de::Error::missing_field("code"))?;
+                Ok(ErrorObject {
+                    code: ErrorCode(nearest(&code)),
+                    message: message.unwrap_or_default().into(),
+                    data,
+                    source: None,
+                })
+            }
+        }
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// The number itself where it fits; `as` saturates.
+fn nearest(code: &serde_json::Number) -> i64 {
+    code.as_i64().or_else(|| code.as_f64().map(|code| code as i64)).unwrap_or(i64::MAX)
+}
+
+/// An error type of the application with an error object of its own.
+///
+/// A method that returns `Result<T, E>` with such an `E` sends the object, and on the caller's
+/// side the same type comes out of it again as [`Error::Call`](crate::Error::Call).
+///
+/// ```
+/// use wsjsonrpc::{ErrorObject, RpcError};
+///
+/// #[derive(Debug, PartialEq)]
+/// enum BankError {
+///     Insufficient { missing: u64 },
+/// }
+///
+/// impl RpcError for BankError {
+///     fn to_object(&self) -> ErrorObject {
+///         match self {
+///             BankError::Insufficient { missing } => {
+///                 ErrorObject::new(1001, "insufficient funds").with_data(missing)
+///             }
+///         }
+///     }
+///
+///     fn from_object(object: ErrorObject) -> Result<Self, ErrorObject> {
+///         match (object.code().0, object.data_as()) {
+///             (1001, Some(missing)) => Ok(BankError::Insufficient { missing }),
+///             _ => Err(object),
+///         }
+///     }
+/// }
+///
+/// let error = BankError::Insufficient { missing: 7 };
+/// assert_eq!(BankError::from_object(error.to_object()).unwrap(), error);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be sent as a JSON-RPC error",
+    note = "implement `wsjsonrpc::RpcError` for it, or return `wsjsonrpc::Result<T>`, which takes any error by `?`"
+)]
+pub trait RpcError: Sized + Send + 'static {
+    /// What is sent to the caller.
+    fn to_object(&self) -> ErrorObject;
+
+    /// Reads one that was received.
+    ///
+    /// # Errors
+    /// Gives the object back if it is none of this type's.
+    fn from_object(object: ErrorObject) -> std::result::Result<Self, ErrorObject>;
+}
+
+impl RpcError for ErrorObject {
+    fn to_object(&self) -> ErrorObject {
+        self.clone()
+    }
+
+    fn from_object(object: ErrorObject) -> std::result::Result<Self, ErrorObject> {
+        Ok(object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_from_any_peer_is_read() {
+        for (json, code, message) in [
+            (r#"{"code":1,"message":"m"}"#, 1, "m"),
+            (r#"{"message":"m","code":-32768,"data":null,"extra":[{}]}"#, -32768, "m"),
+            (r#"{"code":2147483648,"message":""}"#, 1 << 31, ""),
+            (r#"{"code":1180591620717411303424,"message":"big"}"#, i64::MAX, "big"),
+            (r#"{"code":-1e300,"message":"small"}"#, i64::MIN, "small"),
+            (r#"{"code":-32000.0}"#, -32000, ""),
+        ] {
+            let object: ErrorObject = serde_json::from_str(json).unwrap();
+            assert_eq!((object.code().0, object.message(), object.data().is_none()), (code, message, true), "{json}");
+        }
+        for json in ["1", "{}", r#"{"message":"m"}"#, r#"{"code":"1"}"#] {
+            assert!(serde_json::from_str::<ErrorObject>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_a_foreign_error_says_stays_here() {
+        let object = ErrorObject::from(std::io::Error::other("secret"));
+        let mut out = Vec::new();
+        object.write(&mut out);
+        assert_eq!(out, br#"{"code":-32603,"message":"Internal error"}"#);
+        assert!(object.source().is_some_and(|source| source.to_string() == "secret"));
+    }
+}

@@ -1,0 +1,10 @@
+//! The JSON-RPC 2.0 text format: what a message says and how one is written.
+//!
+//! Floor 0. Knows nothing of tokio, WebSocket, connections or handlers: text in, values out, and
+//! the other way round. Everything in it can be tested with strings.
+
+pub(crate) mod decode;
+pub(crate) mod encode;
+pub(crate) mod error;
+pub(crate) mod id;
+pub(crate) mod params;

@@ -1,0 +1,367 @@
+//! Unpacks `params` into the arguments of a method: a list by position, an object by name.
+//!
+//! Each argument is decoded once, from the message's own text, straight into its type. Must not
+//! know methods or handlers: it is given the parameters' names and asked for one after another.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::value::Error as MissingError;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::error::ErrorObject;
+
+/// No error message that quotes a peer's input grows beyond this many bytes of it.
+const MAX_DETAIL: usize = 200;
+
+/// The arguments of one call, taken one after another in the order of the signature.
+#[derive(Debug)]
+pub struct Args<'a> {
+    names: &'static [&'static str],
+    /// How many were taken.
+    taken: usize,
+    given: Given<'a>,
+}
+
+#[derive(Debug)]
+enum Given<'a> {
+    /// By position; the rest of the text after `[` or a comma, `None` once `]` was seen.
+    List { whole: &'a str, rest: Option<&'a str> },
+    /// By name; a value is taken out when its argument is asked for.
+    Object(Vec<(Cow<'a, str>, Option<&'a RawValue>)>),
+}
+
+impl<'a> Args<'a> {
+    /// `params` is a valid JSON list or object; `None` is the same as an empty one.
+    pub(crate) fn new(
+        params: Option<&'a str>,
+        names: &'static [&'static str],
+    ) -> Result<Self, ErrorObject> {
+        let given = match params {
+            Some(object) if object.starts_with('{') => Given::Object(members(object)?),
+            list => {
+                let whole = list.unwrap_or("[]");
+                let rest = skip_space(whole.get(1..).unwrap_or_default());
+                Given::List { whole, rest: (!rest.starts_with(']')).then_some(rest) }
+            }
+        };
+        Ok(Args { names, taken: 0, given })
+    }
+
+    /// The next argument. An `Option` may be left out: it is recognised by how it deserializes,
+    /// so aliases and wrappers of it are, too.
+    pub fn next<T: Deserialize<'a>>(&mut self) -> Result<T, ErrorObject> {
+        let (name, value) = self.take::<T>()?;
+        match value {
+            Some(value) => Ok(value),
+            None => T::deserialize(Missing).map_err(|_| self.missing(name)),
+        }
+    }
+
+    /// The next argument, or its default if it was left out.
+    pub fn next_or_default<T: Deserialize<'a> + Default>(&mut self) -> Result<T, ErrorObject> {
+        Ok(self.take::<T>()?.1.unwrap_or_default())
+    }
+
+    /// All were taken; whatever is left was not asked for.
+    pub fn finish(self) -> Result<(), ErrorObject> {
+        match self.given {
+            Given::List { rest: None, .. } => Ok(()),
+            Given::List { whole, rest: Some(_) } => {
+                let given = serde_json::from_str::<Vec<&RawValue>>(whole).map_or(0, |v| v.len());
+                let expected = match self.names.len() {
+                    0 => "none".to_owned(),
+                    n => format!("at most {n} ({})", list(self.names)),
+                };
+                Err(invalid(format_args!("{given} parameters given, expected {expected}")))
+            }
+            Given::Object(members) => match members.iter().find(|(_, value)| value.is_some()) {
+                None => Ok(()),
+                Some((name, _)) => {
+                    let expected = match self.names {
+                        [] => "no parameters".to_owned(),
+                        names => list(names),
+                    };
+                    let name = Clipped(name);
+                    Err(invalid(format_args!("unknown parameter `{name}`, expected {expected}")))
+                }
+            },
+        }
+    }
+
+    /// The name of the next argument, and its value if one was given.
+    fn take<T: Deserialize<'a>>(&mut self) -> Result<(&'static str, Option<T>), ErrorObject> {
+        let name = self.names.get(self.taken).copied().unwrap_or_default();
+        self.taken += 1;
+        let value = match &mut self.given {
+            Given::List { rest, .. } => match *rest {
+                None => None,
+                Some(text) => {
+                    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<T>();
+                    let value = stream.next().transpose().map_err(|error| mismatch(name, &error))?;
+                    let after = skip_space(text.get(stream.byte_offset()..).unwrap_or_default());
+                    *rest = after.strip_prefix(',').map(skip_space);
+                    value
+                }
+            },
+            Given::Object(members) => {
+                let found = members.iter_mut().find(|(key, _)| key == name);
+                match found.and_then(|(_, value)| value.take()) {
+                    None => None,
+                    Some(raw) => Some(
+                        serde_json::from_str(raw.get()).map_err(|error| mismatch(name, &error))?,
+                    ),
+                }
+            }
+        };
+        Ok((name, value))
+    }
+
+    fn missing(&self, name: &str) -> ErrorObject {
+        match self.given {
+            Given::List { .. } => {
+                let position = self.taken;
+                invalid(format_args!("missing parameter `{name}` (position {position})"))
+            }
+            Given::Object(_) => invalid(format_args!("missing parameter `{name}`")),
+        }
+    }
+}
+
+/// Decodes the entire `params` into one value: a list into a `Vec` or a tuple, an object into a
+/// struct or a map.
+///
+/// Absent, empty list and empty object mean the same here as everywhere, and null for a type that
+/// wants nothing: so `Vec`, `()`, `Option` and a struct of optional members take all of them.
+pub(crate) fn whole<'a, T: Deserialize<'a>>(params: Option<&'a str>) -> Result<T, ErrorObject> {
+    let error = match params {
+        Some(json) => match serde_json::from_str(json) {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        },
+        None => match serde_json::from_str("null") {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        },
+    };
+    let empty = params.is_none_or(|json| matches!(json.get(1..).map(skip_space), Some("]" | "}")));
+    let others = if empty { &["[]", "{}", "null"][..] } else { &[] };
+    for other in others {
+        if let Ok(value) = serde_json::from_str(other) {
+            return Ok(value);
+        }
+    }
+    Err(invalid(format_args!("{}", Detail(&error))))
+}
+
+/// The members of an object; none may be there twice.
+fn members(object: &str) -> Result<Vec<(Cow<'_, str>, Option<&RawValue>)>, ErrorObject> {
+    let Members(members) = serde_json::from_str(object)
+        .map_err(|error| invalid(format_args!("{}", Detail(&error))))?;
+    for (at, (name, _)) in members.iter().enumerate() {
+        if members.iter().take(at).any(|(earlier, _)| earlier == name) {
+            return Err(invalid(format_args!("parameter `{}` given twice", Clipped(name))));
+        }
+    }
+    Ok(members)
+}
+
+struct Members<'a>(Vec<(Cow<'a, str>, Option<&'a RawValue>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some((Str(name), value)) = map.next_entry()? {
+                    members.push((name, Some(value)));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+/// A string that borrows from the message where JSON allows it: where nothing is escaped.
+#[derive(Debug)]
+pub struct Str<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Str<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Str<'de>, E> {
+                Ok(Str(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Str<'de>, E> {
+                Ok(Str(Cow::Owned(text.to_owned())))
+            }
+
+            fn visit_string<E>(self, text: String) -> Result<Str<'de>, E> {
+                Ok(Str(Cow::Owned(text)))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// What an argument that was left out deserializes from: only an `Option` is content with it.
+struct Missing;
+
+impl<'de> Deserializer<'de> for Missing {
+    type Error = MissingError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, MissingError> {
+        Err(MissingError::custom("missing"))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, MissingError> {
+        visitor.visit_none()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, MissingError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+fn skip_space(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\n', '\r'])
+}
+
+fn invalid(detail: fmt::Arguments<'_>) -> ErrorObject {
+    ErrorObject::invalid_params(format!("Invalid params: {detail}"))
+}
+
+fn mismatch(name: &str, error: &serde_json::Error) -> ErrorObject {
+    invalid(format_args!("`{name}`: {}", Detail(error)))
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// serde's words without the line and column, which count from somewhere inside the message.
+struct Detail<'a>(&'a serde_json::Error);
+
+impl fmt::Display for Detail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        let end = text.rfind(" at line ").unwrap_or(text.len());
+        Clipped(text.get(..end).unwrap_or(&text)).fmt(f)
+    }
+}
+
+/// A text that is cut where it grows too long to be sent back.
+struct Clipped<'a>(&'a str);
+
+impl fmt::Display for Clipped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fits = self.0.char_indices().map(|(at, c)| at + c.len_utf8());
+        let end = fits.take_while(|end| *end <= MAX_DETAIL).last().unwrap_or(0);
+        f.write_str(self.0.get(..end).unwrap_or_default())?;
+        if end < self.0.len() { f.write_str("…") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Three = (i64, Option<String>, Option<bool>);
+
+    fn three(params: Option<&str>) -> Result<Three, String> {
+        let args = || {
+            let mut args = Args::new(params, &["x", "name", "flag"])?;
+            let three = (args.next()?, args.next()?, args.next()?);
+            args.finish()?;
+            Ok(three)
+        };
+        args().map_err(|error: ErrorObject| error.message().to_owned())
+    }
+
+    #[test]
+    fn positions_and_names_reach_the_same_arguments() {
+        let full = Ok((1, Some("a".to_owned()), Some(true)));
+        for params in [
+            r#"[1,"a",true]"#,
+            " [ 1 , \"a\" , true ] ".trim(),
+            "[\n1\t,\r\"\\u0061\",true]",
+            r#"{"x":1,"name":"a","flag":true}"#,
+            r#"{"flag":true, "n\u0061me":"a", "x" : 1 }"#,
+        ] {
+            assert_eq!(three(Some(params)), full, "{params}");
+        }
+        for params in ["[1]", "[1,null]", "[1,null,null]", r#"{"x":1}"#, r#"{"flag":null,"x":1}"#] {
+            assert_eq!(three(Some(params)), Ok((1, None, None)), "{params}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_says_why() {
+        let cases = [
+            (None, "missing parameter `x` (position 1)"),
+            (Some("[]"), "missing parameter `x` (position 1)"),
+            (Some("{}"), "missing parameter `x`"),
+            (Some("[null]"), "`x`: invalid type: null, expected i64"),
+            (Some("[1.5]"), "`x`: invalid type: floating point `1.5`, expected i64"),
+            (Some("[1,2]"), "`name`: invalid type: integer `2`, expected a string"),
+            (Some("[1,null,null,4]"), "4 parameters given, expected at most 3 (`x`, `name`, `flag`)"),
+            (Some(r#"{"x":1,"y":2}"#), "unknown parameter `y`, expected `x`, `name`, `flag`"),
+            (Some(r#"{"x":1,"x":1}"#), "parameter `x` given twice"),
+            (Some(r#"["\ud800"]"#), "`x`: invalid type: string"),
+        ];
+        for (params, expected) in cases {
+            let error = three(params).unwrap_err();
+            let detail = error.strip_prefix("Invalid params: ").unwrap();
+            if params != Some(r#"["\ud800"]"#) {
+                assert_eq!(detail, expected, "{params:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_input_is_not_sent_back_whole() {
+        let params = format!("[\"{}\"]", "é".repeat(10_000));
+        assert!(three(Some(&params)).unwrap_err().len() < 300);
+        let params = format!("{{\"x\":1,\"{}\":2}}", "é".repeat(10_000));
+        assert!(three(Some(&params)).unwrap_err().len() < 300);
+    }
+
+    #[test]
+    fn empty_params_are_absent_params() {
+        for params in [None, Some("[]"), Some("{}"), Some("[ ]"), Some("{\n}")] {
+            assert_eq!(whole::<Vec<i32>>(params), Ok(vec![]), "{params:?}");
+            assert_eq!(whole::<()>(params), Ok(()), "{params:?}");
+            assert!(Args::new(params, &[]).unwrap().finish().is_ok(), "{params:?}");
+            let error = whole::<(i32,)>(params).unwrap_err();
+            assert!(error.message().starts_with("Invalid params: invalid "), "{error}");
+        }
+        assert_eq!(whole::<Vec<i32>>(Some("[1,2]")), Ok(vec![1, 2]));
+        assert_eq!(whole::<Option<Vec<i32>>>(None), Ok(None));
+    }
+}

@@ -1,0 +1,141 @@
+//! Finds the service for a method's name. Built once, then shared by all connections.
+//!
+//! Must not know connections or messages.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::context::Context;
+use crate::error::DuplicateMethod;
+use crate::methods::{Fallback, FallbackService, Methods};
+use crate::protocol::error::{ErrorObject, RpcError};
+use crate::service::{Outcome, Request, Returns, Service};
+
+type Recognize = fn(&(dyn StdError + Send + Sync + 'static)) -> Option<ErrorObject>;
+
+/// What a builder has collected so far.
+#[derive(Default)]
+pub(crate) struct RouterBuilder {
+    services: Vec<Arc<dyn Service>>,
+    methods: Methods,
+    fallback: Option<Arc<dyn Service>>,
+    recognize: Vec<Recognize>,
+}
+
+/// The methods of one side, by name.
+#[derive(Default)]
+pub(crate) struct Router {
+    by_name: HashMap<Cow<'static, str>, RouteId>,
+    routes: Vec<Route>,
+    fallback: Option<RouteId>,
+    recognize: Vec<Recognize>,
+}
+
+/// A service, and the number of the method in it.
+struct Route {
+    service: Arc<dyn Service>,
+    method: usize,
+    /// For the log.
+    name: Cow<'static, str>,
+}
+
+/// Where a call goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RouteId(usize);
+
+impl RouterBuilder {
+    pub(crate) fn service(&mut self, service: impl Service) {
+        self.services.push(Arc::new(service));
+    }
+
+    pub(crate) fn method<P, F, R>(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        handler: impl Fn(Context, P) -> F + Send + Sync + 'static,
+    ) where
+        P: DeserializeOwned,
+        F: Future<Output = R> + Send + 'static,
+        R: Returns + 'static,
+        R::Ok: Serialize,
+    {
+        self.methods = std::mem::take(&mut self.methods).method(name, handler);
+    }
+
+    pub(crate) fn fallback(&mut self, fallback: impl Fallback) {
+        self.fallback = Some(Arc::new(FallbackService(Arc::new(fallback))));
+    }
+
+    pub(crate) fn recognize<E: RpcError + StdError + Send + Sync>(&mut self) {
+        self.recognize.push(|source| source.downcast_ref::<E>().map(E::to_object));
+    }
+
+    pub(crate) fn build(mut self) -> Result<Router, DuplicateMethod> {
+        self.services.push(Arc::new(self.methods));
+        let mut router = Router { recognize: self.recognize, ..Router::default() };
+        for service in self.services {
+            for (name, method) in service.methods() {
+                let id = router.add(Arc::clone(&service), method, name.clone());
+                match router.by_name.entry(name) {
+                    Entry::Vacant(entry) => entry.insert(id),
+                    Entry::Occupied(entry) => {
+                        return Err(DuplicateMethod { name: entry.key().clone().into_owned() });
+                    }
+                };
+            }
+        }
+        router.fallback = self.fallback.map(|service| router.add(service, 0, "fallback".into()));
+        Ok(router)
+    }
+}
+
+impl Router {
+    fn add(&mut self, service: Arc<dyn Service>, method: usize, name: Cow<'static, str>) -> RouteId {
+        self.routes.push(Route { service, method, name });
+        RouteId(self.routes.len() - 1)
+    }
+
+    pub(crate) fn find(&self, method: &str) -> Option<RouteId> {
+        self.by_name.get(method).copied().or(self.fallback)
+    }
+
+    pub(crate) fn call(&self, route: RouteId, request: Request) -> Outcome {
+        match self.routes.get(route.0) {
+            Some(route) => route.service.call(route.method, request),
+            None => Outcome::unknown(request),
+        }
+    }
+
+    /// The method's name as it was registered: fit for a log, unlike what a peer sends.
+    pub(crate) fn name(&self, route: RouteId) -> &str {
+        self.routes.get(route.0).map_or("unknown", |route| &route.name)
+    }
+
+    /// The error object of an application's own error that passed through `?`, if its type is
+    /// known here.
+    pub(crate) fn recognize(&self, error: &ErrorObject) -> Option<ErrorObject> {
+        let source = error.source()?;
+        self.recognize.iter().find_map(|recognize| recognize(source))
+    }
+}
+
+impl fmt::Debug for RouterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouterBuilder")
+            .field("services", &self.services.len())
+            .field("methods", &self.methods)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router").field("methods", &self.routes.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,302 @@
+//! What handles incoming calls: the service, a request as it sees it, and its outcome.
+//!
+//! Generated code is written against this file. Must not know connections, ids or batches: a
+//! request carries neither, so that a handler can't answer twice or to somebody else.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::call::BoxFuture;
+use crate::context::Context;
+use crate::protocol::encode::begin_result;
+use crate::protocol::error::{ErrorObject, Result, RpcError};
+use crate::protocol::params::{self, Args, Str};
+
+/// Handles incoming calls of some methods. `#[rpc]` generates one for a trait, and
+/// [`Methods`](crate::Methods) makes one of closures; few need to implement it.
+pub trait Service: Send + Sync + 'static {
+    /// The wire names of its methods, each with the number that [`call`](Self::call) gets. Asked
+    /// once, when the server or client is built. Several names may have the same number.
+    fn methods(&self) -> Vec<(Cow<'static, str>, usize)>;
+
+    /// Begins to handle a request of the method with this number. Must not block.
+    fn call(&self, method: usize, request: Request) -> Outcome;
+}
+
+/// An incoming call: its connection, its method and its params. It owns its message, so what is
+/// decoded from it may borrow.
+pub struct Request {
+    context: Context,
+    message: Utf8Bytes,
+    method: Method,
+    params: Option<Range<usize>>,
+    notification: bool,
+}
+
+/// Where the method's name is.
+pub(crate) enum Method {
+    InMessage(Range<usize>),
+    /// It was written with escapes.
+    Decoded(Box<str>),
+}
+
+impl Request {
+    pub(crate) fn new(
+        context: Context,
+        message: Utf8Bytes,
+        method: Method,
+        params: Option<Range<usize>>,
+        notification: bool,
+    ) -> Self {
+        Request { context, message, method, params, notification }
+    }
+
+    /// The connection it came in on.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The method's wire name, as the caller wrote it.
+    pub fn method(&self) -> &str {
+        match &self.method {
+            Method::InMessage(range) => self.message.get(range.clone()).unwrap_or_default(),
+            Method::Decoded(name) => name,
+        }
+    }
+
+    /// The params.
+    pub fn params(&self) -> Params<'_> {
+        Params { json: self.params.clone().and_then(|range| self.message.get(range)) }
+    }
+
+    /// Whether it is a notification, whose outcome nobody gets.
+    pub fn is_notification(&self) -> bool {
+        self.notification
+    }
+
+    /// The arguments by position or by name, for a method with these parameters.
+    #[doc(hidden)]
+    pub fn args(&self, names: &'static [&'static str]) -> Result<Args<'_>> {
+        Args::new(self.params().json, names)
+    }
+
+    /// All params as one value.
+    #[doc(hidden)]
+    pub fn whole<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
+        self.params().decode()
+    }
+
+    /// The outcome of the method as a response. A notification's result is not even serialized.
+    pub fn reply<R: Returns>(&self, outcome: R) -> Response
+    where
+        R::Ok: Serialize,
+    {
+        match outcome.into_result() {
+            Ok(_) if self.notification => Response(Kind::Silent),
+            Ok(result) => match begin_result(&result) {
+                Ok(text) => Response(Kind::Result(text)),
+                Err(error) => self.fail(ErrorObject::from(error)),
+            },
+            Err(error) => self.fail(error.to_object()),
+        }
+    }
+
+    /// An error as a response.
+    pub fn fail(&self, error: ErrorObject) -> Response {
+        Response(Kind::Error(error))
+    }
+}
+
+impl fmt::Debug for Request {
+    /// Without the params, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method())
+            .field("notification", &self.notification)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The params of a call, not yet decoded.
+#[derive(Clone, Copy)]
+pub struct Params<'a> {
+    json: Option<&'a str>,
+}
+
+impl<'a> Params<'a> {
+    /// The JSON list or object; `None` if there are no params.
+    pub fn json(&self) -> Option<&'a str> {
+        self.json
+    }
+
+    /// Decodes all of them into one value: a list into a tuple or `Vec`, an object into a struct
+    /// or map. No params, an empty list and an empty object are the same.
+    ///
+    /// # Errors
+    /// -32602 that says what does not fit.
+    pub fn decode<T: Deserialize<'a>>(&self) -> Result<T> {
+        params::whole(self.json)
+    }
+}
+
+impl fmt::Debug for Params<'_> {
+    /// Without the values, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Params").field("bytes", &self.json.map_or(0, str::len)).finish()
+    }
+}
+
+/// What comes of a request; made by [`Request::reply`] and [`Request::fail`].
+#[derive(Debug)]
+pub struct Response(pub(crate) Kind);
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// The response's text up to its id.
+    Result(Vec<u8>),
+    Error(ErrorObject),
+    /// Nobody gets it.
+    Silent,
+}
+
+/// How far a service has got with a request.
+pub struct Outcome(pub(crate) Progress);
+
+pub(crate) enum Progress {
+    Ready(Response),
+    Pending(BoxFuture<Response>),
+}
+
+impl Outcome {
+    /// The handler is async. It is polled once where the request was read; if it is not ready
+    /// then, it goes on in a task of its own.
+    pub fn future(handler: impl Future<Output = Response> + Send + 'static) -> Self {
+        Outcome(Progress::Pending(Box::pin(handler)))
+    }
+
+    /// The handler is a plain function that does not block; it runs at once.
+    pub fn ready(handler: impl FnOnce() -> Response) -> Self {
+        Outcome(Progress::Ready(handler()))
+    }
+
+    /// The handler blocks; it runs on tokio's pool of threads for that.
+    pub fn blocking(handler: impl FnOnce() -> Response + Send + 'static) -> Self {
+        Self::future(async move {
+            match tokio::task::spawn_blocking(handler).await {
+                Ok(response) => response,
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    // Only the runtime's shutdown cancels it.
+                    Err(_) => Response(Kind::Error(ErrorObject::internal())),
+                },
+            }
+        })
+    }
+
+    /// A number that [`Service::methods`] never gave.
+    #[doc(hidden)]
+    pub fn unknown(request: Request) -> Self {
+        Outcome(Progress::Ready(request.fail(ErrorObject::method_not_found())))
+    }
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Progress::Ready(_) => "Outcome::Ready",
+            Progress::Pending(_) => "Outcome::Pending",
+        })
+    }
+}
+
+/// What a method may return: a `Result`, by any name, or nothing.
+#[diagnostic::on_unimplemented(
+    message = "an rpc method can't return `{Self}`",
+    label = "expected `wsjsonrpc::Result<T>`, `Result<T, E>` or no return type",
+    note = "return `wsjsonrpc::Result<T>`, or `Result<T, E>` with an `E` that implements `wsjsonrpc::RpcError`"
+)]
+pub trait Returns {
+    /// What the caller gets.
+    type Ok;
+    /// Or what it gets instead.
+    type Err: RpcError;
+
+    /// Which of them it is.
+    fn into_result(self) -> std::result::Result<Self::Ok, Self::Err>;
+}
+
+impl<T, E: RpcError> Returns for std::result::Result<T, E> {
+    type Ok = T;
+    type Err = E;
+
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+impl Returns for () {
+    type Ok = ();
+    type Err = ErrorObject;
+
+    fn into_result(self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A handler that never fails.
+impl RpcError for Infallible {
+    fn to_object(&self) -> ErrorObject {
+        match *self {}
+    }
+
+    fn from_object(object: ErrorObject) -> std::result::Result<Self, ErrorObject> {
+        Err(object)
+    }
+}
+
+/// A borrowed argument: what is kept on the server while the handler looks at it.
+pub trait Arg<'a>: Sized {
+    /// What is decoded.
+    type Store: Deserialize<'a> + 'a;
+
+    /// What the method sees of it.
+    fn get(store: &'a Self::Store) -> Self;
+}
+
+impl<'a> Arg<'a> for &'a str {
+    type Store = Str<'a>;
+
+    fn get(store: &'a Str<'a>) -> &'a str {
+        &store.0
+    }
+}
+
+impl<'a, T: Deserialize<'a> + 'a> Arg<'a> for &'a [T] {
+    type Store = Vec<T>;
+
+    fn get(store: &'a Vec<T>) -> &'a [T] {
+        store
+    }
+}
+
+impl<'a, T: Deserialize<'a> + 'a> Arg<'a> for &'a T {
+    type Store = T;
+
+    fn get(store: &'a T) -> &'a T {
+        store
+    }
+}
+
+impl<'a, A: Arg<'a>> Arg<'a> for Option<A> {
+    type Store = Option<A::Store>;
+
+    fn get(store: &'a Option<A::Store>) -> Option<A> {
+        store.as_ref().map(A::get)
+    }
+}
