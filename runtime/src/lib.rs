@@ -57,6 +57,9 @@ pub mod __private {
     pub use crate::call::Encoder;
     pub use crate::protocol::encode::Form;
     pub use crate::service::{Arg, Returns};
+    /// The call of a method that returns `R`.
+    pub type CallOf<R> = crate::Call<<R as Returns>::Ok, <R as Returns>::Err>;
+
     pub use crate::{
         BatchCall, Call, Client, ConnectError, Context, IntoBatch, Outcome, Peer, Request,
         Response, Service,

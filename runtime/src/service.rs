@@ -261,6 +261,11 @@ impl RpcError for Infallible {
 }
 
 /// A borrowed argument: what is kept on the server while the handler looks at it.
+#[diagnostic::on_unimplemented(
+    message = "an rpc method can't borrow an argument as `{Self}`",
+    label = "expected `&str`, `&[T]`, `&T` or an `Option` of these",
+    note = "take it by value: `Vec<String>` in place of `Vec<&str>`"
+)]
 pub trait Arg<'a>: Sized {
     /// What is decoded.
     type Store: Deserialize<'a> + 'a;

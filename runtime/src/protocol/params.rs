@@ -192,7 +192,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 }
 
 /// A string that borrows from the message where JSON allows it: where nothing is escaped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Str<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {

@@ -1,0 +1,282 @@
+// What `#[rpc]` makes of the file without `.expanded` in its name. Written by the snapshot test.
+
+/// About the trait.
+#[allow(clippy::too_many_arguments)]
+#[doc(hidden)]
+#[allow(dead_code, reason = "one of the two sides may be unused")]
+pub trait Old: ::core::marker::Send + ::core::marker::Sync + 'static {
+    /// Use `new_way` instead.
+    #[deprecated(note = "use `new_way`")]
+    fn old_way(
+        &self,
+        ctx: &Context,
+    ) -> impl ::core::future::Future<Output = Result<()>> + ::core::marker::Send;
+    #[cfg(unix)]
+    fn fork(
+        &self,
+        ctx: &Context,
+    ) -> impl ::core::future::Future<Output = Result<u32>> + ::core::marker::Send;
+    #[cfg_attr(feature = "x", cfg(unix), must_use, doc = "More.")]
+    fn with_body(
+        &self,
+        ctx: &Context,
+        amount: u32,
+    ) -> impl ::core::future::Future<Output = Result<u32>> + ::core::marker::Send {
+        async move { Ok(amount + 1) }
+    }
+    /// Makes a service of it, with which a server or a client answers calls.
+    ///
+    /// See [`OldService`] for one value in several services.
+    fn into_service(self) -> OldService<Self>
+    where
+        Self: ::core::marker::Sized,
+    {
+        ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
+    }
+}
+/// Calls the methods of [`Old`](trait@Old) on the other side of a connection.
+///
+/// It does not matter which side has opened the connection. Clones are cheap and share it.
+#[allow(clippy::too_many_arguments)]
+#[doc(hidden)]
+#[allow(dead_code, reason = "a program may have just the service")]
+pub struct OldClient {
+    peer: ::wsjsonrpc::__private::Peer,
+}
+#[allow(dead_code, deprecated, reason = "a program may use some of it")]
+impl OldClient {
+    /// A client for a connection which is there already, as in `client.peer()` or `ctx.peer()`.
+    #[must_use]
+    pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
+        Self {
+            peer: ::core::convert::Into::into(peer),
+        }
+    }
+    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers at `url`, or not as a WebSocket server.
+    pub async fn connect(
+        url: &::core::primitive::str,
+    ) -> ::core::result::Result<Self, ::wsjsonrpc::__private::ConnectError> {
+        match ::wsjsonrpc::__private::Client::connect(url).await {
+            ::core::result::Result::Ok(client) => {
+                ::core::result::Result::Ok(Self::new(client.peer()))
+            }
+            ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
+        }
+    }
+    /// The handle to the other side which the calls go through.
+    #[must_use]
+    pub fn peer(&self) -> &::wsjsonrpc::__private::Peer {
+        &self.peer
+    }
+    /// Sends several calls in one frame.
+    pub fn batch<B: ::wsjsonrpc::__private::IntoBatch>(
+        &self,
+        calls: B,
+    ) -> ::wsjsonrpc::__private::BatchCall<B> {
+        self.peer.batch(calls)
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    private_interfaces,
+    clippy::needless_pass_by_value,
+    clippy::should_implement_trait,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    clippy::wrong_self_convention,
+    reason = "the methods take their form from the trait, where these lints have had their say"
+)]
+impl OldClient {
+    /// Use `new_way` instead.
+    #[deprecated(note = "use `new_way`")]
+    ///
+    /// Calls `old_way`.
+    pub fn old_way(
+        &self,
+    ) -> ::wsjsonrpc::__private::Call<
+        <Result<()> as ::wsjsonrpc::__private::Returns>::Ok,
+        <Result<()> as ::wsjsonrpc::__private::Returns>::Err,
+    > {
+        let encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "old_way",
+            ::wsjsonrpc::__private::Form::Positional,
+            &[],
+        );
+        encoder.finish()
+    }
+    #[cfg(unix)]
+    /// Calls `fork`.
+    pub fn fork(
+        &self,
+    ) -> ::wsjsonrpc::__private::Call<
+        <Result<u32> as ::wsjsonrpc::__private::Returns>::Ok,
+        <Result<u32> as ::wsjsonrpc::__private::Returns>::Err,
+    > {
+        let encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "fork",
+            ::wsjsonrpc::__private::Form::Positional,
+            &[],
+        );
+        encoder.finish()
+    }
+    #[cfg_attr(feature = "x", cfg(unix), doc = "More.")]
+    /// Calls `with_body`.
+    pub fn with_body(
+        &self,
+        amount: u32,
+    ) -> ::wsjsonrpc::__private::Call<
+        <Result<u32> as ::wsjsonrpc::__private::Returns>::Ok,
+        <Result<u32> as ::wsjsonrpc::__private::Returns>::Err,
+    > {
+        let mut encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "with_body",
+            ::wsjsonrpc::__private::Form::Positional,
+            &["amount"],
+        );
+        encoder.arg::<u32>(&amount);
+        encoder.finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::clone::Clone for OldClient {
+    fn clone(&self) -> Self {
+        Self::new(::core::clone::Clone::clone(&self.peer))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::fmt::Debug for OldClient {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("OldClient").field("peer", &self.peer).finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::convert::From<::wsjsonrpc::__private::Peer> for OldClient {
+    fn from(peer: ::wsjsonrpc::__private::Peer) -> Self {
+        Self::new(peer)
+    }
+}
+/// Answers calls with an implementation of [`Old`](trait@Old).
+///
+/// Made by `into_service()`, or with `OldService::from(Arc::clone(&shared))` of a value that is in use
+/// elsewhere too. Clones are cheap and share it.
+#[allow(clippy::too_many_arguments)]
+#[doc(hidden)]
+pub struct OldService<T>(::wsjsonrpc::__private::Arc<T>);
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for OldService<T> {
+    fn from(shared: ::wsjsonrpc::__private::Arc<T>) -> Self {
+        Self(shared)
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::clone::Clone for OldService<T> {
+    fn clone(&self) -> Self {
+        Self(::wsjsonrpc::__private::Arc::clone(&self.0))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::fmt::Debug for OldService<T> {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("OldService").finish_non_exhaustive()
+    }
+}
+#[allow(deprecated, reason = "a deprecated method is still answered")]
+impl<T> ::wsjsonrpc::__private::Service for OldService<T>
+where
+    T: Old,
+{
+    fn methods(
+        &self,
+    ) -> ::wsjsonrpc::__private::Vec<
+        (
+            ::wsjsonrpc::__private::Cow<'static, ::core::primitive::str>,
+            ::core::primitive::usize,
+        ),
+    > {
+        ::wsjsonrpc::__private::Vec::from([
+            (::wsjsonrpc::__private::Cow::Borrowed("old_way"), 0usize),
+            #[cfg(unix)]
+            (::wsjsonrpc::__private::Cow::Borrowed("fork"), 1usize),
+            #[cfg(unix)]
+            (::wsjsonrpc::__private::Cow::Borrowed("fork2"), 1usize),
+            #[cfg_attr(feature = "x", cfg(unix))]
+            (::wsjsonrpc::__private::Cow::Borrowed("with_body"), 2usize),
+        ])
+    }
+    fn call(
+        &self,
+        method: ::core::primitive::usize,
+        request: ::wsjsonrpc::__private::Request,
+    ) -> ::wsjsonrpc::__private::Outcome {
+        match method {
+            0usize => {
+                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                ::wsjsonrpc::__private::Outcome::future(async move {
+                    let args = match request.args(&[]) {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    if let ::core::result::Result::Err(error) = args.finish() {
+                        return request.fail(error);
+                    }
+                    let result = <T as Old>::old_way(&service, request.context()).await;
+                    ::wsjsonrpc::__private::Request::reply::<
+                        Result<()>,
+                    >(&request, result)
+                })
+            }
+            #[cfg(unix)]
+            1usize => {
+                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                ::wsjsonrpc::__private::Outcome::future(async move {
+                    let args = match request.args(&[]) {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    if let ::core::result::Result::Err(error) = args.finish() {
+                        return request.fail(error);
+                    }
+                    let result = <T as Old>::fork(&service, request.context()).await;
+                    ::wsjsonrpc::__private::Request::reply::<
+                        Result<u32>,
+                    >(&request, result)
+                })
+            }
+            #[cfg_attr(feature = "x", cfg(unix))]
+            2usize => {
+                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                ::wsjsonrpc::__private::Outcome::future(async move {
+                    let mut args = match request.args(&["amount"]) {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    let amount = match args.next::<u32>() {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    if let ::core::result::Result::Err(error) = args.finish() {
+                        return request.fail(error);
+                    }
+                    let result = <T as Old>::with_body(
+                            &service,
+                            request.context(),
+                            amount,
+                        )
+                        .await;
+                    ::wsjsonrpc::__private::Request::reply::<
+                        Result<u32>,
+                    >(&request, result)
+                })
+            }
+            _ => ::wsjsonrpc::__private::Outcome::unknown(request),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+// What `#[rpc]` makes of the file without `.expanded` in its name. Written by the snapshot test.
+
+#[allow(dead_code, reason = "one of the two sides may be unused")]
+pub trait Math: ::core::marker::Send + ::core::marker::Sync + 'static {
+    /// Adds two numbers.
+    fn sum(
+        &self,
+        ctx: &Context,
+        x: i64,
+        y: i64,
+    ) -> impl ::core::future::Future<Output = Result<i64>> + ::core::marker::Send;
+    fn reset(
+        &self,
+        ctx: &Context,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send;
+    /// Makes a service of it, with which a server or a client answers calls.
+    ///
+    /// See [`MathService`] for one value in several services.
+    fn into_service(self) -> MathService<Self>
+    where
+        Self: ::core::marker::Sized,
+    {
+        ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
+    }
+}
+/// Calls the methods of [`Math`](trait@Math) on the other side of a connection.
+///
+/// It does not matter which side has opened the connection. Clones are cheap and share it.
+#[allow(dead_code, reason = "a program may have just the service")]
+pub struct MathClient {
+    peer: ::wsjsonrpc::__private::Peer,
+}
+#[allow(dead_code, deprecated, reason = "a program may use some of it")]
+impl MathClient {
+    /// A client for a connection which is there already, as in `client.peer()` or `ctx.peer()`.
+    #[must_use]
+    pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
+        Self {
+            peer: ::core::convert::Into::into(peer),
+        }
+    }
+    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers at `url`, or not as a WebSocket server.
+    pub async fn connect(
+        url: &::core::primitive::str,
+    ) -> ::core::result::Result<Self, ::wsjsonrpc::__private::ConnectError> {
+        match ::wsjsonrpc::__private::Client::connect(url).await {
+            ::core::result::Result::Ok(client) => {
+                ::core::result::Result::Ok(Self::new(client.peer()))
+            }
+            ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
+        }
+    }
+    /// The handle to the other side which the calls go through.
+    #[must_use]
+    pub fn peer(&self) -> &::wsjsonrpc::__private::Peer {
+        &self.peer
+    }
+    /// Sends several calls in one frame.
+    pub fn batch<B: ::wsjsonrpc::__private::IntoBatch>(
+        &self,
+        calls: B,
+    ) -> ::wsjsonrpc::__private::BatchCall<B> {
+        self.peer.batch(calls)
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    private_interfaces,
+    clippy::needless_pass_by_value,
+    clippy::should_implement_trait,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    clippy::wrong_self_convention,
+    reason = "the methods take their form from the trait, where these lints have had their say"
+)]
+impl MathClient {
+    /// Adds two numbers.
+    ///
+    /// Calls `math.sum`.
+    pub fn sum(
+        &self,
+        x: i64,
+        y: i64,
+    ) -> ::wsjsonrpc::__private::Call<
+        <Result<i64> as ::wsjsonrpc::__private::Returns>::Ok,
+        <Result<i64> as ::wsjsonrpc::__private::Returns>::Err,
+    > {
+        let mut encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "math.sum",
+            ::wsjsonrpc::__private::Form::Positional,
+            &["x", "y"],
+        );
+        encoder.arg::<i64>(&x);
+        encoder.arg::<i64>(&y);
+        encoder.finish()
+    }
+    /// Calls `reset`.
+    pub fn reset(
+        &self,
+    ) -> ::wsjsonrpc::__private::Call<
+        <() as ::wsjsonrpc::__private::Returns>::Ok,
+        <() as ::wsjsonrpc::__private::Returns>::Err,
+    > {
+        let encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "reset",
+            ::wsjsonrpc::__private::Form::Positional,
+            &[],
+        );
+        encoder.finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::clone::Clone for MathClient {
+    fn clone(&self) -> Self {
+        Self::new(::core::clone::Clone::clone(&self.peer))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::fmt::Debug for MathClient {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("MathClient").field("peer", &self.peer).finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::convert::From<::wsjsonrpc::__private::Peer> for MathClient {
+    fn from(peer: ::wsjsonrpc::__private::Peer) -> Self {
+        Self::new(peer)
+    }
+}
+/// Answers calls with an implementation of [`Math`](trait@Math).
+///
+/// Made by `into_service()`, or with `MathService::from(Arc::clone(&shared))` of a value that is in use
+/// elsewhere too. Clones are cheap and share it.
+pub struct MathService<T>(::wsjsonrpc::__private::Arc<T>);
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for MathService<T> {
+    fn from(shared: ::wsjsonrpc::__private::Arc<T>) -> Self {
+        Self(shared)
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::clone::Clone for MathService<T> {
+    fn clone(&self) -> Self {
+        Self(::wsjsonrpc::__private::Arc::clone(&self.0))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::fmt::Debug for MathService<T> {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("MathService").finish_non_exhaustive()
+    }
+}
+#[allow(deprecated, reason = "a deprecated method is still answered")]
+impl<T> ::wsjsonrpc::__private::Service for MathService<T>
+where
+    T: Math,
+{
+    fn methods(
+        &self,
+    ) -> ::wsjsonrpc::__private::Vec<
+        (
+            ::wsjsonrpc::__private::Cow<'static, ::core::primitive::str>,
+            ::core::primitive::usize,
+        ),
+    > {
+        ::wsjsonrpc::__private::Vec::from([
+            (::wsjsonrpc::__private::Cow::Borrowed("math.sum"), 0usize),
+            (::wsjsonrpc::__private::Cow::Borrowed("add"), 0usize),
+            (::wsjsonrpc::__private::Cow::Borrowed("reset"), 1usize),
+        ])
+    }
+    fn call(
+        &self,
+        method: ::core::primitive::usize,
+        request: ::wsjsonrpc::__private::Request,
+    ) -> ::wsjsonrpc::__private::Outcome {
+        match method {
+            0usize => {
+                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                ::wsjsonrpc::__private::Outcome::future(async move {
+                    let mut args = match request.args(&["x", "y"]) {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    let x = match args.next::<i64>() {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    let y = match args.next::<i64>() {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    if let ::core::result::Result::Err(error) = args.finish() {
+                        return request.fail(error);
+                    }
+                    let result = <T as Math>::sum(&service, request.context(), x, y)
+                        .await;
+                    ::wsjsonrpc::__private::Request::reply::<
+                        Result<i64>,
+                    >(&request, result)
+                })
+            }
+            1usize => {
+                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                ::wsjsonrpc::__private::Outcome::future(async move {
+                    let args = match request.args(&[]) {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    if let ::core::result::Result::Err(error) = args.finish() {
+                        return request.fail(error);
+                    }
+                    let result = <T as Math>::reset(&service, request.context()).await;
+                    ::wsjsonrpc::__private::Request::reply::<()>(&request, result)
+                })
+            }
+            _ => ::wsjsonrpc::__private::Outcome::unknown(request),
+        }
+    }
+}

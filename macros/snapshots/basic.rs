@@ -1,0 +1,8 @@
+#[rpc]
+pub trait Math {
+    /// Adds two numbers.
+    #[method(name = "math.sum", aliases = ["add"])]
+    async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
+
+    async fn reset(&self, ctx: &Context);
+}

@@ -1,0 +1,190 @@
+// What `#[rpc]` makes of the file without `.expanded` in its name. Written by the snapshot test.
+
+::core::compile_error! {
+    "unknown argument `namespaec`, expected one of: `namespace`, `separator`, `rename_all`, `crate`"
+}
+::core::compile_error! {
+    "expected the context as the first argument after `&self`: \n\n    async fn no_context(&self, ctx: &Context, x: i64) -> Result<i64>\n"
+}
+::core::compile_error! {
+    "an rpc method has no generic parameters, for the other side cannot know them: use a concrete type, or put the parameters on the trait"
+}
+#[allow(async_fn_in_trait, reason = "the trait has errors")]
+#[allow(dead_code, reason = "one of the two sides may be unused")]
+pub trait Broken: ::core::marker::Send + ::core::marker::Sync + 'static {
+    fn no_context(
+        &self,
+        x: i64,
+    ) -> impl ::core::future::Future<Output = Result<i64>> + ::core::marker::Send;
+    fn fine(
+        &self,
+        ctx: &Context,
+        x: i64,
+    ) -> impl ::core::future::Future<Output = Result<i64>> + ::core::marker::Send;
+    async fn generic<T>(&self, ctx: &Context, x: T) -> Result<T>;
+    /// Makes a service of it, with which a server or a client answers calls.
+    ///
+    /// See [`BrokenService`] for one value in several services.
+    fn into_service(self) -> BrokenService<Self>
+    where
+        Self: ::core::marker::Sized,
+    {
+        ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
+    }
+}
+/// Calls the methods of [`Broken`](trait@Broken) on the other side of a connection.
+///
+/// It does not matter which side has opened the connection. Clones are cheap and share it.
+#[allow(async_fn_in_trait, reason = "the trait has errors")]
+#[allow(dead_code, reason = "a program may have just the service")]
+pub struct BrokenClient {
+    peer: ::wsjsonrpc::__private::Peer,
+}
+#[allow(dead_code, deprecated, reason = "a program may use some of it")]
+impl BrokenClient {
+    /// A client for a connection which is there already, as in `client.peer()` or `ctx.peer()`.
+    #[must_use]
+    pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
+        Self {
+            peer: ::core::convert::Into::into(peer),
+        }
+    }
+    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers at `url`, or not as a WebSocket server.
+    pub async fn connect(
+        url: &::core::primitive::str,
+    ) -> ::core::result::Result<Self, ::wsjsonrpc::__private::ConnectError> {
+        match ::wsjsonrpc::__private::Client::connect(url).await {
+            ::core::result::Result::Ok(client) => {
+                ::core::result::Result::Ok(Self::new(client.peer()))
+            }
+            ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
+        }
+    }
+    /// The handle to the other side which the calls go through.
+    #[must_use]
+    pub fn peer(&self) -> &::wsjsonrpc::__private::Peer {
+        &self.peer
+    }
+    /// Sends several calls in one frame.
+    pub fn batch<B: ::wsjsonrpc::__private::IntoBatch>(
+        &self,
+        calls: B,
+    ) -> ::wsjsonrpc::__private::BatchCall<B> {
+        self.peer.batch(calls)
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    private_interfaces,
+    clippy::needless_pass_by_value,
+    clippy::should_implement_trait,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    clippy::wrong_self_convention,
+    reason = "the methods take their form from the trait, where these lints have had their say"
+)]
+impl BrokenClient {
+    /// Calls `no_context`.
+    pub fn no_context(
+        &self,
+        x: i64,
+    ) -> ::wsjsonrpc::__private::Call<
+        <Result<i64> as ::wsjsonrpc::__private::Returns>::Ok,
+        <Result<i64> as ::wsjsonrpc::__private::Returns>::Err,
+    > {
+        let mut encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "no_context",
+            ::wsjsonrpc::__private::Form::Positional,
+            &["x"],
+        );
+        encoder.arg::<i64>(&x);
+        encoder.finish()
+    }
+    /// Calls `fine`.
+    pub fn fine(
+        &self,
+        x: i64,
+    ) -> ::wsjsonrpc::__private::Call<
+        <Result<i64> as ::wsjsonrpc::__private::Returns>::Ok,
+        <Result<i64> as ::wsjsonrpc::__private::Returns>::Err,
+    > {
+        let mut encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "fine",
+            ::wsjsonrpc::__private::Form::Positional,
+            &["x"],
+        );
+        encoder.arg::<i64>(&x);
+        encoder.finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::clone::Clone for BrokenClient {
+    fn clone(&self) -> Self {
+        Self::new(::core::clone::Clone::clone(&self.peer))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::fmt::Debug for BrokenClient {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("BrokenClient").field("peer", &self.peer).finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::convert::From<::wsjsonrpc::__private::Peer> for BrokenClient {
+    fn from(peer: ::wsjsonrpc::__private::Peer) -> Self {
+        Self::new(peer)
+    }
+}
+/// Answers calls with an implementation of [`Broken`](trait@Broken).
+///
+/// Made by `into_service()`, or with `BrokenService::from(Arc::clone(&shared))` of a value that is in use
+/// elsewhere too. Clones are cheap and share it.
+#[allow(async_fn_in_trait, reason = "the trait has errors")]
+pub struct BrokenService<T_>(::wsjsonrpc::__private::Arc<T_>);
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T_> ::core::convert::From<::wsjsonrpc::__private::Arc<T_>> for BrokenService<T_> {
+    fn from(shared: ::wsjsonrpc::__private::Arc<T_>) -> Self {
+        Self(shared)
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T_> ::core::clone::Clone for BrokenService<T_> {
+    fn clone(&self) -> Self {
+        Self(::wsjsonrpc::__private::Arc::clone(&self.0))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T_> ::core::fmt::Debug for BrokenService<T_> {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("BrokenService").finish_non_exhaustive()
+    }
+}
+impl<T_> ::wsjsonrpc::__private::Service for BrokenService<T_>
+where
+    Self: ::core::marker::Send + ::core::marker::Sync + 'static,
+{
+    fn methods(
+        &self,
+    ) -> ::wsjsonrpc::__private::Vec<
+        (
+            ::wsjsonrpc::__private::Cow<'static, ::core::primitive::str>,
+            ::core::primitive::usize,
+        ),
+    > {
+        ::wsjsonrpc::__private::Vec::new()
+    }
+    fn call(
+        &self,
+        _method: ::core::primitive::usize,
+        request: ::wsjsonrpc::__private::Request,
+    ) -> ::wsjsonrpc::__private::Outcome {
+        ::wsjsonrpc::__private::Outcome::unknown(request)
+    }
+}

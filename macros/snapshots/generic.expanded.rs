@@ -1,0 +1,270 @@
+// What `#[rpc]` makes of the file without `.expanded` in its name. Written by the snapshot test.
+
+#[allow(dead_code, reason = "one of the two sides may be unused")]
+pub trait Store<
+    K,
+    V = String,
+    const N: usize = 4,
+>: ::core::marker::Send + ::core::marker::Sync + 'static + Debug
+where
+    K: Serialize + DeserializeOwned + Send + Sync + 'static,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    Self: Clone,
+{
+    fn get(
+        &self,
+        ctx: &Context,
+        key: &K,
+    ) -> impl ::core::future::Future<Output = Result<Option<V>>> + ::core::marker::Send;
+    fn put(
+        &self,
+        ctx: &Context,
+        key: K,
+        values: [V; N],
+    ) -> impl ::core::future::Future<Output = Result<()>> + ::core::marker::Send;
+    /// Makes a service of it, with which a server or a client answers calls.
+    ///
+    /// See [`StoreService`] for one value in several services.
+    fn into_service(self) -> StoreService<Self, K, V, N>
+    where
+        Self: ::core::marker::Sized,
+    {
+        ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
+    }
+}
+/// Calls the methods of [`Store`](trait@Store) on the other side of a connection.
+///
+/// It does not matter which side has opened the connection. Clones are cheap and share it.
+#[allow(dead_code, reason = "a program may have just the service")]
+pub struct StoreClient<K, V = String, const N: usize = 4> {
+    peer: ::wsjsonrpc::__private::Peer,
+    marker: ::core::marker::PhantomData<fn() -> (K, V)>,
+}
+#[allow(dead_code, deprecated, reason = "a program may use some of it")]
+impl<K, V, const N: usize> StoreClient<K, V, N> {
+    /// A client for a connection which is there already, as in `client.peer()` or `ctx.peer()`.
+    #[must_use]
+    pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
+        Self {
+            peer: ::core::convert::Into::into(peer),
+            marker: ::core::marker::PhantomData,
+        }
+    }
+    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers at `url`, or not as a WebSocket server.
+    pub async fn connect(
+        url: &::core::primitive::str,
+    ) -> ::core::result::Result<Self, ::wsjsonrpc::__private::ConnectError> {
+        match ::wsjsonrpc::__private::Client::connect(url).await {
+            ::core::result::Result::Ok(client) => {
+                ::core::result::Result::Ok(Self::new(client.peer()))
+            }
+            ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
+        }
+    }
+    /// The handle to the other side which the calls go through.
+    #[must_use]
+    pub fn peer(&self) -> &::wsjsonrpc::__private::Peer {
+        &self.peer
+    }
+    /// Sends several calls in one frame.
+    pub fn batch<B: ::wsjsonrpc::__private::IntoBatch>(
+        &self,
+        calls: B,
+    ) -> ::wsjsonrpc::__private::BatchCall<B> {
+        self.peer.batch(calls)
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    private_interfaces,
+    clippy::needless_pass_by_value,
+    clippy::should_implement_trait,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    clippy::wrong_self_convention,
+    reason = "the methods take their form from the trait, where these lints have had their say"
+)]
+impl<K, V, const N: usize> StoreClient<K, V, N>
+where
+    K: Serialize + DeserializeOwned + Send + Sync + 'static,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// Calls `get`.
+    pub fn get(
+        &self,
+        key: &K,
+    ) -> ::wsjsonrpc::__private::Call<
+        <Result<Option<V>> as ::wsjsonrpc::__private::Returns>::Ok,
+        <Result<Option<V>> as ::wsjsonrpc::__private::Returns>::Err,
+    > {
+        let mut encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "get",
+            ::wsjsonrpc::__private::Form::Positional,
+            &["key"],
+        );
+        encoder.arg::<&K>(&key);
+        encoder.finish()
+    }
+    /// Calls `put`.
+    pub fn put(
+        &self,
+        key: K,
+        values: [V; N],
+    ) -> ::wsjsonrpc::__private::Call<
+        <Result<()> as ::wsjsonrpc::__private::Returns>::Ok,
+        <Result<()> as ::wsjsonrpc::__private::Returns>::Err,
+    > {
+        let mut encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "put",
+            ::wsjsonrpc::__private::Form::Positional,
+            &["key", "values"],
+        );
+        encoder.arg::<K>(&key);
+        encoder.arg::<[V; N]>(&values);
+        encoder.finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<K, V, const N: usize> ::core::clone::Clone for StoreClient<K, V, N> {
+    fn clone(&self) -> Self {
+        Self::new(::core::clone::Clone::clone(&self.peer))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<K, V, const N: usize> ::core::fmt::Debug for StoreClient<K, V, N> {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("StoreClient").field("peer", &self.peer).finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<K, V, const N: usize> ::core::convert::From<::wsjsonrpc::__private::Peer>
+for StoreClient<K, V, N> {
+    fn from(peer: ::wsjsonrpc::__private::Peer) -> Self {
+        Self::new(peer)
+    }
+}
+/// Answers calls with an implementation of [`Store`](trait@Store).
+///
+/// Made by `into_service()`, or with `StoreService::from(Arc::clone(&shared))` of a value that is in use
+/// elsewhere too. Clones are cheap and share it.
+pub struct StoreService<T, K, V = String, const N: usize = 4>(
+    ::wsjsonrpc::__private::Arc<T>,
+    ::core::marker::PhantomData<fn() -> (K, V)>,
+);
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T, K, V, const N: usize> ::core::convert::From<::wsjsonrpc::__private::Arc<T>>
+for StoreService<T, K, V, N> {
+    fn from(shared: ::wsjsonrpc::__private::Arc<T>) -> Self {
+        Self(shared, ::core::marker::PhantomData)
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T, K, V, const N: usize> ::core::clone::Clone for StoreService<T, K, V, N> {
+    fn clone(&self) -> Self {
+        Self(::wsjsonrpc::__private::Arc::clone(&self.0), ::core::marker::PhantomData)
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T, K, V, const N: usize> ::core::fmt::Debug for StoreService<T, K, V, N> {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("StoreService").finish_non_exhaustive()
+    }
+}
+#[allow(deprecated, reason = "a deprecated method is still answered")]
+impl<T, K, V, const N: usize> ::wsjsonrpc::__private::Service
+for StoreService<T, K, V, N>
+where
+    T: Store<K, V, N>,
+    K: Serialize + DeserializeOwned + Send + Sync + 'static,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    fn methods(
+        &self,
+    ) -> ::wsjsonrpc::__private::Vec<
+        (
+            ::wsjsonrpc::__private::Cow<'static, ::core::primitive::str>,
+            ::core::primitive::usize,
+        ),
+    > {
+        ::wsjsonrpc::__private::Vec::from([
+            (::wsjsonrpc::__private::Cow::Borrowed("get"), 0usize),
+            (::wsjsonrpc::__private::Cow::Borrowed("put"), 1usize),
+        ])
+    }
+    fn call(
+        &self,
+        method: ::core::primitive::usize,
+        request: ::wsjsonrpc::__private::Request,
+    ) -> ::wsjsonrpc::__private::Outcome {
+        match method {
+            0usize => {
+                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                ::wsjsonrpc::__private::Outcome::future(async move {
+                    let mut args = match request.args(&["key"]) {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    let key = match args
+                        .next::<<&K as ::wsjsonrpc::__private::Arg<'_>>::Store>()
+                    {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    if let ::core::result::Result::Err(error) = args.finish() {
+                        return request.fail(error);
+                    }
+                    let result = <T as Store<
+                        K,
+                        V,
+                        N,
+                    >>::get(
+                            &service,
+                            request.context(),
+                            <&K as ::wsjsonrpc::__private::Arg<'_>>::get(&key),
+                        )
+                        .await;
+                    ::wsjsonrpc::__private::Request::reply::<
+                        Result<Option<V>>,
+                    >(&request, result)
+                })
+            }
+            1usize => {
+                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                ::wsjsonrpc::__private::Outcome::future(async move {
+                    let mut args = match request.args(&["key", "values"]) {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    let key = match args.next::<K>() {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    let values = match args.next::<[V; N]>() {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    if let ::core::result::Result::Err(error) = args.finish() {
+                        return request.fail(error);
+                    }
+                    let result = <T as Store<
+                        K,
+                        V,
+                        N,
+                    >>::put(&service, request.context(), key, values)
+                        .await;
+                    ::wsjsonrpc::__private::Request::reply::<
+                        Result<()>,
+                    >(&request, result)
+                })
+            }
+            _ => ::wsjsonrpc::__private::Outcome::unknown(request),
+        }
+    }
+}

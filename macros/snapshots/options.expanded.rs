@@ -1,0 +1,224 @@
+// What `#[rpc]` makes of the file without `.expanded` in its name. Written by the snapshot test.
+
+#[allow(dead_code, reason = "one of the two sides may be unused")]
+trait Shop: ::core::marker::Send + ::core::marker::Sync + 'static {
+    fn place_order(&self, ctx: &Context, article_id: u64, how_many: u32) -> Result<u64>;
+    fn sum_up(&self, ctx: &Context, prices: Vec<f64>) -> Result<f64>;
+    /// Makes a service of it, with which a server or a client answers calls.
+    ///
+    /// See [`ShopService`] for one value in several services.
+    fn into_service(self) -> ShopService<Self>
+    where
+        Self: ::core::marker::Sized,
+    {
+        ::core::convert::From::from(crate::wire::__private::Arc::new(self))
+    }
+}
+/// Calls the methods of [`Shop`](trait@Shop) on the other side of a connection.
+///
+/// It does not matter which side has opened the connection. Clones are cheap and share it.
+#[allow(dead_code, reason = "a program may have just the service")]
+struct ShopClient {
+    peer: crate::wire::__private::Peer,
+}
+#[allow(dead_code, deprecated, reason = "a program may use some of it")]
+impl ShopClient {
+    /// A client for a connection which is there already, as in `client.peer()` or `ctx.peer()`.
+    #[must_use]
+    fn new(peer: impl ::core::convert::Into<crate::wire::__private::Peer>) -> Self {
+        Self {
+            peer: ::core::convert::Into::into(peer),
+        }
+    }
+    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers at `url`, or not as a WebSocket server.
+    async fn connect(
+        url: &::core::primitive::str,
+    ) -> ::core::result::Result<Self, crate::wire::__private::ConnectError> {
+        match crate::wire::__private::Client::connect(url).await {
+            ::core::result::Result::Ok(client) => {
+                ::core::result::Result::Ok(Self::new(client.peer()))
+            }
+            ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
+        }
+    }
+    /// The handle to the other side which the calls go through.
+    #[must_use]
+    fn peer(&self) -> &crate::wire::__private::Peer {
+        &self.peer
+    }
+    /// Sends several calls in one frame.
+    fn batch<B: crate::wire::__private::IntoBatch>(
+        &self,
+        calls: B,
+    ) -> crate::wire::__private::BatchCall<B> {
+        self.peer.batch(calls)
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    private_interfaces,
+    clippy::needless_pass_by_value,
+    clippy::should_implement_trait,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    clippy::wrong_self_convention,
+    reason = "the methods take their form from the trait, where these lints have had their say"
+)]
+impl ShopClient {
+    /// Calls `shop/placeOrder`.
+    fn place_order(
+        &self,
+        article_id: u64,
+        how_many: u32,
+    ) -> crate::wire::__private::Call<
+        <Result<u64> as crate::wire::__private::Returns>::Ok,
+        <Result<u64> as crate::wire::__private::Returns>::Err,
+    > {
+        let mut encoder = crate::wire::__private::Encoder::new(
+            &self.peer,
+            "shop/placeOrder",
+            crate::wire::__private::Form::Named,
+            &["articleId", "n"],
+        );
+        encoder.arg::<u64>(&article_id);
+        encoder.arg::<u32>(&how_many);
+        encoder.finish()
+    }
+    /// Calls `shop/sumUp`.
+    fn sum_up(
+        &self,
+        prices: Vec<f64>,
+    ) -> crate::wire::__private::Call<
+        <Result<f64> as crate::wire::__private::Returns>::Ok,
+        <Result<f64> as crate::wire::__private::Returns>::Err,
+    > {
+        let mut encoder = crate::wire::__private::Encoder::new(
+            &self.peer,
+            "shop/sumUp",
+            crate::wire::__private::Form::Whole,
+            &["prices"],
+        );
+        encoder.arg::<Vec<f64>>(&prices);
+        encoder.finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::clone::Clone for ShopClient {
+    fn clone(&self) -> Self {
+        Self::new(::core::clone::Clone::clone(&self.peer))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::fmt::Debug for ShopClient {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("ShopClient").field("peer", &self.peer).finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::convert::From<crate::wire::__private::Peer> for ShopClient {
+    fn from(peer: crate::wire::__private::Peer) -> Self {
+        Self::new(peer)
+    }
+}
+/// Answers calls with an implementation of [`Shop`](trait@Shop).
+///
+/// Made by `into_service()`, or with `ShopService::from(Arc::clone(&shared))` of a value that is in use
+/// elsewhere too. Clones are cheap and share it.
+struct ShopService<T>(crate::wire::__private::Arc<T>);
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::convert::From<crate::wire::__private::Arc<T>> for ShopService<T> {
+    fn from(shared: crate::wire::__private::Arc<T>) -> Self {
+        Self(shared)
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::clone::Clone for ShopService<T> {
+    fn clone(&self) -> Self {
+        Self(crate::wire::__private::Arc::clone(&self.0))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::fmt::Debug for ShopService<T> {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("ShopService").finish_non_exhaustive()
+    }
+}
+#[allow(deprecated, reason = "a deprecated method is still answered")]
+impl<T> crate::wire::__private::Service for ShopService<T>
+where
+    T: Shop,
+{
+    fn methods(
+        &self,
+    ) -> crate::wire::__private::Vec<
+        (
+            crate::wire::__private::Cow<'static, ::core::primitive::str>,
+            ::core::primitive::usize,
+        ),
+    > {
+        crate::wire::__private::Vec::from([
+            (crate::wire::__private::Cow::Borrowed("shop/placeOrder"), 0usize),
+            (crate::wire::__private::Cow::Borrowed("shop/sumUp"), 1usize),
+        ])
+    }
+    fn call(
+        &self,
+        method: ::core::primitive::usize,
+        request: crate::wire::__private::Request,
+    ) -> crate::wire::__private::Outcome {
+        match method {
+            0usize => {
+                let service = &self.0;
+                crate::wire::__private::Outcome::ready(move || {
+                    let mut args = match request.args(&["articleId", "n"]) {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    let article_id = match args.next::<u64>() {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    let how_many = match args.next_or_default::<u32>() {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    if let ::core::result::Result::Err(error) = args.finish() {
+                        return request.fail(error);
+                    }
+                    let result = <T as Shop>::place_order(
+                        &service,
+                        request.context(),
+                        article_id,
+                        how_many,
+                    );
+                    ::wsjsonrpc::__private::Request::reply::<
+                        Result<u64>,
+                    >(&request, result)
+                })
+            }
+            1usize => {
+                let service = crate::wire::__private::Arc::clone(&self.0);
+                crate::wire::__private::Outcome::blocking(move || {
+                    let prices = match request.whole::<Vec<f64>>() {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(error) => return request.fail(error),
+                    };
+                    let result = <T as Shop>::sum_up(
+                        &service,
+                        request.context(),
+                        prices,
+                    );
+                    ::wsjsonrpc::__private::Request::reply::<
+                        Result<f64>,
+                    >(&request, result)
+                })
+            }
+            _ => crate::wire::__private::Outcome::unknown(request),
+        }
+    }
+}

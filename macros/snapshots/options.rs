@@ -1,0 +1,8 @@
+#[rpc(namespace = "shop", separator = "/", rename_all = "camelCase", crate = crate::wire)]
+trait Shop {
+    #[method(params = "named")]
+    fn place_order(&self, ctx: &Context, article_id: u64, #[param(rename = "n", default)] how_many: u32) -> Result<u64>;
+
+    #[method(params = "whole", blocking)]
+    fn sum_up(&self, ctx: &Context, prices: Vec<f64>) -> Result<f64>;
+}

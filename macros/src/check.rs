@@ -1,0 +1,145 @@
+//! Rules about names and options that need the whole method or the whole trait. What is wrong with a
+//! signature alone is found earlier, while reading it.
+
+use syn::Ident;
+use syn::ext::IdentExt;
+
+use crate::attr::Form;
+use crate::model::{Contract, Method};
+use crate::report::Report;
+
+/// The client's own methods.
+const CLIENT_METHODS: [&str; 4] = ["new", "connect", "peer", "batch"];
+/// The trait's own method.
+pub(crate) const TRAIT_METHOD: &str = "into_service";
+
+pub(crate) fn check(contract: &Contract, report: &mut Report) {
+    check_namespace(contract, report);
+    check_duplicate_names(contract, report);
+    for method in &contract.methods {
+        check_rust_name(contract, method, report);
+        check_wire_names(contract, method, report);
+        check_form(method, report);
+        check_blocking(method, report);
+        check_params(method, report);
+    }
+}
+
+fn check_namespace(contract: &Contract, report: &mut Report) {
+    match (&contract.options.namespace, &contract.options.separator) {
+        (None, Some(separator)) => report.error(
+            separator,
+            "`separator` stands between the namespace and the name, and there is no namespace: \
+             add `namespace = \"…\"`",
+        ),
+        (Some(namespace), _) if namespace.value().is_empty() => {
+            report.error(namespace, "the namespace is empty: leave it out if there is none");
+        }
+        (Some(namespace), _) if is_reserved(&contract.options.prefix()) => {
+            report.error(namespace, "names that begin with `rpc.` are reserved by JSON-RPC: \
+                                     choose another namespace");
+        }
+        _ => {}
+    }
+}
+
+fn is_reserved(name: &str) -> bool {
+    name.starts_with("rpc.")
+}
+
+/// Two methods may share a name only if both have a `cfg`, for then they may exclude each other.
+fn check_duplicate_names(contract: &Contract, report: &mut Report) {
+    let mut seen: Vec<(String, &Method)> = Vec::new();
+    for method in &contract.methods {
+        for name in method.names().into_iter().filter(|name| !name.text.is_empty()) {
+            let clash = seen.iter().find(|(text, other)| {
+                let same = std::ptr::eq::<Method>(*other, method);
+                *text == name.text && (same || !(other.has_cfg() && method.has_cfg()))
+            });
+            if let Some((text, other)) = clash {
+                let owner = other.ident.unraw();
+                report.error_at(name.span, format!("the name `{text}` is taken: `{owner}` is called so on the wire"));
+            }
+            seen.push((name.text, method));
+        }
+    }
+}
+
+/// Whether generated code has a method of this name already.
+pub(crate) fn is_rust_name_taken(ident: &Ident) -> bool {
+    *ident == TRAIT_METHOD || CLIENT_METHODS.iter().any(|name| ident == name)
+}
+
+fn check_rust_name(contract: &Contract, method: &Method, report: &mut Report) {
+    if !is_rust_name_taken(&method.ident) {
+        return;
+    }
+    let ident = method.ident.unraw();
+    let owner = if ident == TRAIT_METHOD { contract.item.ident.clone() } else { contract.client() };
+    let wire = &method.name.text;
+    report.error(&method.ident, format!(
+        "`{owner}` has a method `{ident}` of its own: choose another name, \
+         and keep the one on the wire with `#[method(name = \"{wire}\")]`"
+    ));
+}
+
+fn check_wire_names(contract: &Contract, method: &Method, report: &mut Report) {
+    let namespace_is_reserved = is_reserved(&contract.options.prefix());
+    for name in method.names() {
+        if name.text.is_empty() {
+            report.error_at(name.span, "the method's name on the wire is empty");
+        } else if is_reserved(&name.text) && !(namespace_is_reserved && method.options.name.is_none()) {
+            report.error_at(name.span, format!(
+                "names that begin with `rpc.` are reserved by JSON-RPC: choose another one than `{}`", name.text
+            ));
+        }
+    }
+}
+
+fn check_form(method: &Method, report: &mut Report) {
+    let Some((Form::Whole, span)) = method.options.form else { return };
+    let ident = method.ident.unraw();
+    match method.params.as_slice() {
+        [] => report.error_at(span, format!(
+            "`\"whole\"` decodes all of `params` into one argument, and `{ident}` takes none"
+        )),
+        [param] => {
+            let without_meaning = [
+                ("default", param.options.default),
+                ("rename", param.options.rename.as_ref().map(syn::LitStr::span)),
+            ];
+            for (option, span) in without_meaning {
+                if let Some(span) = span {
+                    report.error_at(span, format!(
+                        "`{option}` is about one of several params, and with `params = \"whole\"` \
+                         the argument is all of them"
+                    ));
+                }
+            }
+        }
+        params => report.error_at(span, format!(
+            "`\"whole\"` decodes all of `params` into one argument, and `{ident}` takes {}: put them into a struct",
+            params.len()
+        )),
+    }
+}
+
+fn check_blocking(method: &Method, report: &mut Report) {
+    if let (Some(span), true) = (method.options.blocking, method.is_async) {
+        report.error_at(span, "`blocking` runs a plain `fn` on a thread where it may block: \
+                               remove `blocking`, or the `async` of the method");
+    }
+}
+
+fn check_params(method: &Method, report: &mut Report) {
+    let mut seen: Vec<&str> = Vec::new();
+    for param in &method.params {
+        let name = &param.name;
+        if name.text.is_empty() {
+            report.error_at(name.span, "the argument's name on the wire is empty");
+        } else if seen.contains(&name.text.as_str()) {
+            report.error_at(name.span, format!("two arguments are called `{}` on the wire", name.text));
+        }
+        seen.push(&name.text);
+    }
+}

@@ -1,0 +1,96 @@
+//! The trait itself, with `async fn` spelled out so that its futures are `Send`.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::{Ident, ItemTrait, ReturnType, Signature, TraitItem, TraitItemFn};
+
+use super::generics::{Generics, angled};
+use super::{docs, site};
+use crate::check::TRAIT_METHOD;
+use crate::model::Contract;
+
+// Input:  pub trait Math: Debug { … }
+// Output: pub trait Math: Send + Sync + 'static + Debug {
+//             …
+//             fn into_service(self) -> MathService<Self> where Self: Sized { … }
+//         }
+pub(crate) fn expand(contract: &Contract) -> TokenStream {
+    let ItemTrait { attrs, vis, unsafety, modifiers, ident, generics, supertraits, items, .. } = &contract.item;
+    let auto = &modifiers.auto_token;
+    let where_clause = &generics.where_clause;
+    let supertraits = supertraits.iter();
+    let understood = |ident: &Ident| contract.methods.iter().any(|method| method.ident == *ident);
+    let items = items.iter().map(|item| match item {
+        // After an error, what could not be understood stays as it is.
+        TraitItem::Fn(function) if understood(&function.sig.ident) => expand_method(function),
+        other => quote!(#other),
+    });
+    let into_service = into_service(contract);
+    quote_spanned! {site()=>
+        #(#attrs)*
+        // A program may have just the client of a trait, or just its service.
+        #[allow(dead_code, reason = "one of the two sides may be unused")]
+        #vis #unsafety #auto trait #ident #generics:
+            ::core::marker::Send + ::core::marker::Sync + 'static #(+ #supertraits)*
+        #where_clause
+        {
+            #(#items)*
+            #into_service
+        }
+    }
+}
+
+// Input:  async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
+// Output: fn sum(&self, ctx: &Context, x: i64, y: i64) -> impl Future<Output = Result<i64>> + Send;
+//
+// Input:  async fn zero(&self, ctx: &Context) -> Result<i64> { Ok(0) }
+// Output: fn zero(&self, ctx: &Context) -> impl Future<Output = Result<i64>> + Send { async move { Ok(0) } }
+//
+// A plain `fn` stays as it is.
+fn expand_method(function: &TraitItemFn) -> TokenStream {
+    if function.sig.asyncness.is_none() {
+        return quote!(#function);
+    }
+    let output = match &function.sig.output {
+        ReturnType::Default => quote!(()),
+        ReturnType::Type(_, ty) => quote!(#ty),
+    };
+    let sig = Signature { asyncness: None, output: ReturnType::Default, ..function.sig.clone() };
+    let attrs = &function.attrs;
+    let body = match &function.default {
+        Some(body) => quote_spanned!(site()=> { async move #body }),
+        None => quote!(;),
+    };
+    // Shown as what demands it, where a handler's future is not `Send`.
+    let send = quote_spanned!(sig.ident.span()=> ::core::marker::Send);
+    quote_spanned! {site()=>
+        #(#attrs)*
+        #sig -> impl ::core::future::Future<Output = #output> + #send #body
+    }
+}
+
+// Output: fn into_service(self) -> MathService<Self> where Self: Sized { … }
+fn into_service(contract: &Contract) -> Option<TokenStream> {
+    let is_taken = |item: &TraitItem| matches!(item, TraitItem::Fn(function) if function.sig.ident == TRAIT_METHOD);
+    if contract.item.items.iter().any(is_taken) {
+        return None;
+    }
+    let private = contract.private();
+    let service = contract.service();
+    let arguments = Generics::of(&contract.item).arguments;
+    let arguments: Vec<_> = std::iter::once(quote!(Self)).chain(arguments).collect();
+    let arguments = angled(&arguments);
+    let docs = docs(&format!(
+        "Makes a service of it, with which a server or a client answers calls.\n\n\
+         See [`{service}`] for one value in several services."
+    ));
+    Some(quote_spanned! {site()=>
+        #docs
+        fn into_service(self) -> #service #arguments
+        where
+            Self: ::core::marker::Sized,
+        {
+            ::core::convert::From::from(#private::Arc::new(self))
+        }
+    })
+}

@@ -1,0 +1,98 @@
+//! The trait's generic parameters, in the spellings that the generated types and impls need.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{GenericParam, Ident, ItemTrait, WherePredicate};
+
+use super::site;
+use crate::model::is_self;
+use crate::text::words;
+
+/// Lists of tokens without brackets and commas; [`angled`] puts them on.
+pub(super) struct Generics {
+    /// For the declaration of a type: `K = String`, `const N: usize`. Types have no bounds, so that who
+    /// keeps a client in a struct need not repeat them.
+    pub(super) declared: Vec<TokenStream>,
+    /// For an impl that needs no bounds: `K`, `const N: usize`.
+    pub(super) bare: Vec<TokenStream>,
+    /// For an impl that needs them: `K: Serialize`, `const N: usize`.
+    pub(super) bounded: Vec<TokenStream>,
+    /// For uses: `K`, `N`.
+    pub(super) arguments: Vec<TokenStream>,
+    /// The trait's `where` clause, without what it says about `Self`.
+    pub(super) predicates: Vec<TokenStream>,
+    /// The type parameters, which a type must mention: `fn() -> (K,)`.
+    pub(super) marker: Option<TokenStream>,
+}
+
+impl Generics {
+    pub(super) fn of(item: &ItemTrait) -> Self {
+        let mut generics = Generics {
+            declared: Vec::new(),
+            bare: Vec::new(),
+            bounded: Vec::new(),
+            arguments: Vec::new(),
+            predicates: Vec::new(),
+            marker: None,
+        };
+        let mut types = Vec::new();
+        for param in &item.generics.params {
+            match param {
+                // Refused; what is made after that error must do without.
+                GenericParam::Lifetime(_) => {}
+                GenericParam::Type(param) => {
+                    let ident = &param.ident;
+                    let bounds = &param.bounds;
+                    // A default of `Self` is refused, and would be refused by rustc too.
+                    let default = param.default.as_ref().filter(|(_, ty)| !is_self(ty));
+                    let default = default.map(|(eq, ty)| quote!(#eq #ty));
+                    generics.declared.push(quote!(#ident #default));
+                    generics.bare.push(quote!(#ident));
+                    generics.bounded.push(quote!(#ident: #bounds));
+                    generics.arguments.push(quote!(#ident));
+                    types.push(ident);
+                }
+                GenericParam::Const(param) => {
+                    let ident = &param.ident;
+                    let ty = &param.ty;
+                    let default = param.default.as_ref().map(|(eq, value)| quote!(#eq #value));
+                    generics.declared.push(quote!(const #ident: #ty #default));
+                    generics.bare.push(quote!(const #ident: #ty));
+                    generics.bounded.push(quote!(const #ident: #ty));
+                    generics.arguments.push(quote!(#ident));
+                }
+            }
+        }
+        let clause = item.generics.where_clause.iter().flat_map(|clause| &clause.predicates);
+        let kept = clause.filter(|predicate| match predicate {
+            WherePredicate::Type(predicate) => !is_self(&predicate.bounded_ty),
+            _ => true,
+        });
+        generics.predicates = kept.map(ToTokens::to_token_stream).collect();
+        if !types.is_empty() {
+            generics.marker = Some(quote_spanned!(site()=> fn() -> (#(#types,)*)));
+        }
+        generics
+    }
+}
+
+/// `<K, V>`, or nothing.
+pub(super) fn angled(list: &[TokenStream]) -> Option<TokenStream> {
+    (!list.is_empty()).then(|| quote!(<#(#list),*>))
+}
+
+/// `where …`, or nothing.
+pub(super) fn where_clause(predicates: &[TokenStream]) -> Option<TokenStream> {
+    (!predicates.is_empty()).then(|| quote!(where #(#predicates),*))
+}
+
+/// `first`, or something like it that the trait does not mention: generic parameters have no hygiene, and
+/// the user may have a type of this name.
+pub(super) fn unused_name(item: &ItemTrait, first: &str) -> Ident {
+    let words = words(item.to_token_stream());
+    let mut name = first.to_owned();
+    while words.iter().any(|word| word.text == name) {
+        name.push('_');
+    }
+    Ident::new(&name, Span::call_site())
+}

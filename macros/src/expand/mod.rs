@@ -1,0 +1,38 @@
+//! Writes the code for a trait without errors, in three parts which know nothing of each other: the trait
+//! itself, the client that calls it, and the service that answers.
+//!
+//! Rules for all of them: every path begins with `::core` or with the hidden module of the runtime, no
+//! trait method is called with a dot, and all our words are spelled with [`site`], so that nothing which
+//! the user has named can get in the way.
+
+mod attributes;
+pub(crate) mod client;
+pub(crate) mod contract;
+mod generics;
+pub(crate) mod service;
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+
+use crate::model::{Contract, Method};
+
+pub(crate) fn expand(contract: &Contract) -> TokenStream {
+    [contract::expand(contract), client::expand(contract), service::expand(contract)].into_iter().collect()
+}
+
+/// Local variables of generated code live here, out of sight of the user's own: an argument may be called
+/// `request` or `peer`.
+fn site() -> Span {
+    Span::mixed_site()
+}
+
+/// The names of a method's params on the wire, in order.
+fn param_names(method: &Method) -> impl Iterator<Item = &str> {
+    method.params.iter().map(|param| param.name.text.as_str())
+}
+
+/// A doc comment, one attribute for each line.
+fn docs(text: &str) -> TokenStream {
+    let lines = text.lines().map(|line| if line.is_empty() { String::new() } else { format!(" {line}") });
+    quote!(#(#[doc = #lines])*)
+}

@@ -1,0 +1,260 @@
+//! `FooService`: decodes what comes in and calls the user's implementation.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Ident, Type};
+
+use super::generics::{Generics, angled, unused_name, where_clause};
+use super::{attributes, docs, param_names, site};
+use crate::attr::Form;
+use crate::model::{Contract, Method, Param};
+use crate::text::words;
+
+pub(crate) fn expand(contract: &Contract) -> TokenStream {
+    let structure = structure(contract);
+    let dispatch = dispatch(contract);
+    quote!(#structure #dispatch)
+}
+
+/// How the service is spelled, with its one parameter more than the trait has: who implements the trait.
+struct Spelling {
+    generics: Generics,
+    handler: Ident,
+}
+
+impl Spelling {
+    fn of(contract: &Contract) -> Self {
+        Spelling { generics: Generics::of(&contract.item), handler: unused_name(&contract.item, "T") }
+    }
+
+    /// `<T, K>` from `K`.
+    fn with_handler(&self, list: &[TokenStream]) -> Option<TokenStream> {
+        let handler = self.handler.to_token_stream();
+        let list: Vec<_> = std::iter::once(handler).chain(list.iter().cloned()).collect();
+        angled(&list)
+    }
+}
+
+// Input:  pub trait Store<K> { … }
+// Output: pub struct StoreService<T, K>(Arc<T>, PhantomData<fn() -> (K,)>);
+//         and From<Arc<T>>, Clone and Debug for it, for any T and K
+fn structure(contract: &Contract) -> TokenStream {
+    let private = contract.private();
+    let attributes = attributes::for_type(&contract.item.attrs);
+    let vis = &contract.item.vis;
+    let service = contract.service();
+    let service_name = service.to_string();
+    let spelling = Spelling::of(contract);
+    let handler = &spelling.handler;
+    let declared = spelling.with_handler(&spelling.generics.declared);
+    let bare = spelling.with_handler(&spelling.generics.bare);
+    let arguments = spelling.with_handler(&spelling.generics.arguments);
+    let marker = spelling.generics.marker.as_ref();
+    let marker_type = marker.map(|marker| quote_spanned!(site()=> , ::core::marker::PhantomData<#marker>));
+    let marker_value = marker.map(|_| quote_spanned!(site()=> , ::core::marker::PhantomData));
+    let docs = docs(&format!(
+        "Answers calls with an implementation of [`{0}`](trait@{0}).\n\n\
+         Made by `into_service()`, or with `{service}::from(Arc::clone(&shared))` of a value that is in use\n\
+         elsewhere too. Clones are cheap and share it.",
+        contract.item.ident
+    ));
+    quote_spanned! {site()=>
+        #docs
+        #(#attributes)*
+        #vis struct #service #declared (#private::Arc<#handler> #marker_type);
+
+        #[allow(deprecated, reason = "made along with the trait")]
+        impl #bare ::core::convert::From<#private::Arc<#handler>> for #service #arguments {
+            fn from(shared: #private::Arc<#handler>) -> Self {
+                Self(shared #marker_value)
+            }
+        }
+
+        #[allow(deprecated, reason = "made along with the trait")]
+        impl #bare ::core::clone::Clone for #service #arguments {
+            fn clone(&self) -> Self {
+                Self(#private::Arc::clone(&self.0) #marker_value)
+            }
+        }
+
+        #[allow(deprecated, reason = "made along with the trait")]
+        impl #bare ::core::fmt::Debug for #service #arguments {
+            fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                formatter.debug_struct(#service_name).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+// Output: impl<T: Store<K>, K: Serialize> Service for StoreService<T, K> {
+//             fn methods(&self) -> Vec<(Cow<'static, str>, usize)> { Vec::from([("get", 0), …]) }
+//             fn call(&self, method: usize, request: Request) -> Outcome { match method { 0 => …, … } }
+//         }
+fn dispatch(contract: &Contract) -> TokenStream {
+    let private = contract.private();
+    let service = contract.service();
+    let spelling = Spelling::of(contract);
+    let bounded = spelling.with_handler(&spelling.generics.bounded);
+    let arguments = spelling.with_handler(&spelling.generics.arguments);
+    let handler = &spelling.handler;
+    let trait_ident = &contract.item.ident;
+    let trait_arguments = angled(&spelling.generics.arguments);
+    let implemented = quote!(#handler: #trait_ident #trait_arguments);
+    let predicates: Vec<_> = std::iter::once(implemented).chain(spelling.generics.predicates.clone()).collect();
+    let where_clause = where_clause(&predicates);
+    let methods = contract.methods.iter().enumerate();
+    let entries = methods.clone().flat_map(|(index, method)| entries(&private, index, method));
+    let implementation = quote!(<#handler as #trait_ident #trait_arguments>);
+    let arms = methods.map(|(index, method)| arm(&private, &implementation, index, method));
+    quote_spanned! {site()=>
+        #[allow(deprecated, reason = "a deprecated method is still answered")]
+        impl #bounded #private::Service for #service #arguments #where_clause {
+            fn methods(
+                &self,
+            ) -> #private::Vec<(#private::Cow<'static, ::core::primitive::str>, ::core::primitive::usize)> {
+                #private::Vec::from([#(#entries),*])
+            }
+
+            fn call(&self, method: ::core::primitive::usize, request: #private::Request) -> #private::Outcome {
+                match method {
+                    #(#arms)*
+                    _ => #private::Outcome::unknown(request),
+                }
+            }
+        }
+    }
+}
+
+// Input:  #[method(name = "math.sum", aliases = ["add"])]
+// Output: (Cow::Borrowed("math.sum"), 0), (Cow::Borrowed("add"), 0)
+fn entries(private: &TokenStream, index: usize, method: &Method) -> Vec<TokenStream> {
+    let conditions = attributes::conditions(&method.attrs);
+    let names = method.names().into_iter().map(|name| name.text);
+    names.map(|name| quote_spanned!(site()=> #(#conditions)* (#private::Cow::Borrowed(#name), #index))).collect()
+}
+
+// Input:  async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
+// Output: 0 => {
+//             let service = Arc::clone(&self.0);
+//             Outcome::future(async move { … })
+//         }
+fn arm(private: &TokenStream, implementation: &TokenStream, index: usize, method: &Method) -> TokenStream {
+    let conditions = attributes::conditions(&method.attrs);
+    let body = body(private, implementation, method);
+    let shared = quote_spanned!(site()=> let service = #private::Arc::clone(&self.0););
+    let run = match (method.is_async, method.options.blocking) {
+        (true, _) => quote_spanned!(site()=> #shared #private::Outcome::future(async move { #body })),
+        (false, Some(_)) => quote_spanned!(site()=> #shared #private::Outcome::blocking(move || { #body })),
+        (false, None) => quote_spanned!(site()=> let service = &self.0; #private::Outcome::ready(move || { #body })),
+    };
+    quote_spanned!(site()=> #(#conditions)* #index => { #run })
+}
+
+// Input:  async fn greet(&self, ctx: &Context, name: &str, times: u8) -> Result<String>;
+// Output: let mut args = match request.args(&["name", "times"]) { Ok(args) => args, Err(error) => return request.fail(error) };
+//         let name = match args.next::<<&str as Arg<'_>>::Store>() { … };
+//         let times = match args.next::<u8>() { … };
+//         if let Err(error) = args.finish() { return request.fail(error); }
+//         let result = <T as Hello>::greet(&service, request.context(), <&str as Arg<'_>>::get(&name), times).await;
+//         request.reply::<Result<String>>(result)
+fn body(private: &TokenStream, implementation: &TokenStream, method: &Method) -> TokenStream {
+    let Method { ident, output, params, .. } = method;
+    let decode = match params.as_slice() {
+        [param] if method.form() == Form::Whole => decode_whole(private, param),
+        _ => decode_args(private, method),
+    };
+    let context = method.context.as_ref().map(|ty| {
+        // If the user's `Context` is another type than ours, the error is shown where it is written.
+        let span = words(ty.to_token_stream()).last().map_or_else(site, |word| word.span.resolved_at(site()));
+        quote_spanned!(span=> request.context(),)
+    });
+    let arguments = params.iter().map(|Param { ident, ty, .. }| {
+        if borrows(ty) { quote_spanned!(site()=> <#ty as #private::Arg<'_>>::get(&#ident)) } else { quote!(#ident) }
+    });
+    let wait = method.is_async.then(|| quote!(.await));
+    let result = Ident::new("result", output.span());
+    let request = quote_spanned!(site()=> &request);
+    let reply = quote_spanned!(output.span()=> ::wsjsonrpc::__private::Request::reply::<#output>(#request, #result));
+    quote_spanned! {site()=>
+        #decode
+        let #result = #implementation::#ident(&service, #context #(#arguments),*) #wait;
+        #reply
+    }
+}
+
+fn decode_args(private: &TokenStream, method: &Method) -> TokenStream {
+    let names = param_names(method);
+    let mutability = (!method.params.is_empty()).then(|| quote!(mut));
+    let values = method.params.iter().map(|param| {
+        let ident = &param.ident;
+        let stored = stored(private, &param.ty);
+        let next = match param.options.default {
+            Some(_) => quote!(next_or_default),
+            None => quote!(next),
+        };
+        let value = or_fail(quote_spanned!(site()=> args.#next::<#stored>()));
+        quote_spanned!(site()=> let #ident = #value;)
+    });
+    let args = or_fail(quote_spanned!(site()=> request.args(&[#(#names),*])));
+    quote_spanned! {site()=>
+        let #mutability args = #args;
+        #(#values)*
+        if let ::core::result::Result::Err(error) = args.finish() {
+            return request.fail(error);
+        }
+    }
+}
+
+fn decode_whole(private: &TokenStream, param: &Param) -> TokenStream {
+    let ident = &param.ident;
+    let stored = stored(private, &param.ty);
+    let value = or_fail(quote_spanned!(site()=> request.whole::<#stored>()));
+    quote_spanned!(site()=> let #ident = #value;)
+}
+
+/// What is kept of an argument while the method runs: itself, or what it borrows from.
+fn stored(private: &TokenStream, ty: &Type) -> TokenStream {
+    if borrows(ty) { quote_spanned!(site()=> <#ty as #private::Arg<'_>>::Store) } else { quote!(#ty) }
+}
+
+fn borrows(ty: &Type) -> bool {
+    words(ty.to_token_stream()).iter().any(|word| word.text == "&")
+}
+
+fn or_fail(result: TokenStream) -> TokenStream {
+    quote_spanned! {site()=>
+        match #result {
+            ::core::result::Result::Ok(value) => value,
+            ::core::result::Result::Err(error) => return request.fail(error),
+        }
+    }
+}
+
+/// For a trait with errors: a service without methods, which does not even need the trait.
+pub(crate) fn stub(contract: &Contract) -> TokenStream {
+    let private = contract.private();
+    let service = contract.service();
+    let spelling = Spelling::of(contract);
+    let bare = spelling.with_handler(&spelling.generics.bare);
+    let arguments = spelling.with_handler(&spelling.generics.arguments);
+    let structure = structure(contract);
+    quote_spanned! {site()=>
+        #structure
+
+        impl #bare #private::Service for #service #arguments
+        where
+            Self: ::core::marker::Send + ::core::marker::Sync + 'static,
+        {
+            fn methods(
+                &self,
+            ) -> #private::Vec<(#private::Cow<'static, ::core::primitive::str>, ::core::primitive::usize)> {
+                #private::Vec::new()
+            }
+
+            fn call(&self, _method: ::core::primitive::usize, request: #private::Request) -> #private::Outcome {
+                #private::Outcome::unknown(request)
+            }
+        }
+    }
+}

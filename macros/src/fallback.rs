@@ -1,0 +1,53 @@
+//! What is left of a trait with errors: enough for the rest of the user's program to compile, so that one
+//! mistake gives one message and not a message for every place where the trait is used.
+
+use std::collections::HashSet;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{FnArg, Pat, PatWild, Token, TraitItem, TraitItemFn, parse_quote};
+
+use crate::check::is_rust_name_taken;
+use crate::expand::{client, contract, service};
+use crate::model::{Contract, Method};
+
+// Input:  a trait with errors
+// Output: the errors, the trait as far as rustc accepts it, a client with the methods that could be
+//         understood, and a service which answers none
+pub(crate) fn expand(mut contract: Contract, errors: TokenStream) -> TokenStream {
+    contract.item.modifiers.auto_token = None;
+    contract.item.attrs.push(parse_quote!(#[allow(async_fn_in_trait, reason = "the trait has errors")]));
+    contract.methods.retain(|method| !is_rust_name_taken(&method.ident) && !repeats_an_argument(method));
+    for item in &mut contract.item.items {
+        if let TraitItem::Fn(function) = item {
+            remove_what_rustc_refuses(function);
+        }
+    }
+    let contract_itself = contract::expand(&contract);
+    let client = client::expand(&contract);
+    let service = service::stub(&contract);
+    quote!(#errors #contract_itself #client #service)
+}
+
+fn repeats_an_argument(method: &Method) -> bool {
+    let idents: HashSet<_> = method.params.iter().map(|param| &param.ident).collect();
+    idents.len() < method.params.len()
+}
+
+/// Rustc has no need to say again what we have said.
+fn remove_what_rustc_refuses(function: &mut TraitItemFn) {
+    function.modifiers.defaultness = None;
+    function.sig.constness = None;
+    function.sig.variadic = None;
+    if function.default.is_some() {
+        return;
+    }
+    for input in &mut function.sig.inputs {
+        if let FnArg::Typed(argument) = input {
+            if !matches!(*argument.pat, Pat::Ident(ref name) if name.mutability.is_none()) {
+                let underscore_token = Token![_](proc_macro2::Span::mixed_site());
+                *argument.pat = Pat::Wild(PatWild { attrs: Vec::new(), underscore_token });
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The trait as the rest of the pipeline sees it: what each method is called on the wire, how it runs
+//! and what it takes. Errors found while reading are reported, and what could not be read is left out.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote};
+use syn::ext::IdentExt;
+use syn::{Attribute, GenericParam, Generics, Ident, ItemTrait, LitStr, Path, TraitItem, Type, TypeParam, WherePredicate};
+
+use crate::attr::{Form, MethodOptions, ParamOptions, RpcOptions};
+use crate::report::Report;
+use crate::signature;
+use crate::text::words;
+
+/// A trait with `#[rpc]` on it.
+pub(crate) struct Contract {
+    pub(crate) options: RpcOptions,
+    /// What the user wrote, without our own attributes.
+    pub(crate) item: ItemTrait,
+    /// The methods whose signatures could be understood.
+    pub(crate) methods: Vec<Method>,
+}
+
+/// One method that can be called from the other side.
+pub(crate) struct Method {
+    pub(crate) options: MethodOptions,
+    /// Docs, `cfg`s and the like; not `#[method(…)]`.
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) ident: Ident,
+    pub(crate) name: WireName,
+    pub(crate) is_async: bool,
+    /// The type of the context. It is `None` after the error that it is missing.
+    pub(crate) context: Option<Type>,
+    pub(crate) params: Vec<Param>,
+    /// What is written after `->`, or `()`.
+    pub(crate) output: TokenStream,
+}
+
+/// An argument that travels.
+pub(crate) struct Param {
+    pub(crate) options: ParamOptions,
+    pub(crate) ident: Ident,
+    pub(crate) ty: Type,
+    pub(crate) name: WireName,
+}
+
+/// A name on the wire, with the place it comes from.
+pub(crate) struct WireName {
+    pub(crate) text: String,
+    pub(crate) span: Span,
+}
+
+impl From<&LitStr> for WireName {
+    /// A name in quotes is used as it is written.
+    fn from(text: &LitStr) -> Self {
+        WireName { text: text.value(), span: text.span() }
+    }
+}
+
+impl Contract {
+    /// `Err` gives the tokens back if they are no trait.
+    pub(crate) fn read(options: RpcOptions, item: TokenStream, report: &mut Report) -> Result<Self, TokenStream> {
+        let mut item = match syn::parse2::<ItemTrait>(item.clone()) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                report.add(no_trait(&item, error));
+                return Err(item);
+            }
+        };
+        let usable = read_header(&item, report);
+        let mut methods = Vec::new();
+        for item in &mut item.items {
+            match item {
+                TraitItem::Fn(function) => methods.extend(signature::read(function, &options, report)),
+                other => report.error(&*other, format!("{} in an `#[rpc]` trait is not supported: \
+                     only methods can be called from the other side", kind_of(other))),
+            }
+        }
+        if !usable {
+            // The header's errors would come up again in each generated method.
+            methods.clear();
+        }
+        Ok(Contract { options, item, methods })
+    }
+
+    /// The path to what generated code may use.
+    pub(crate) fn private(&self) -> TokenStream {
+        match &self.options.krate {
+            Some(path) => quote!(#path::__private),
+            None => quote!(::wsjsonrpc::__private),
+        }
+    }
+
+    pub(crate) fn client(&self) -> Ident {
+        format_ident!("{}Client", self.item.ident)
+    }
+
+    pub(crate) fn service(&self) -> Ident {
+        format_ident!("{}Service", self.item.ident)
+    }
+}
+
+impl RpcOptions {
+    /// What `namespace` and `separator` put before a method's name.
+    pub(crate) fn prefix(&self) -> String {
+        let Some(namespace) = &self.namespace else { return String::new() };
+        let separator = self.separator.as_ref().map_or(".".to_owned(), LitStr::value);
+        namespace.value() + &separator
+    }
+
+    /// The name on the wire of something called `ident` in Rust.
+    pub(crate) fn renamed(&self, ident: &Ident) -> WireName {
+        let name = ident.unraw().to_string();
+        let text = self.rename_all.map_or(name.clone(), |case| case.apply(&name));
+        WireName { text, span: ident.span() }
+    }
+
+    pub(crate) fn method_name(&self, ident: &Ident) -> WireName {
+        let mut name = self.renamed(ident);
+        // An empty name stays empty and is refused as such.
+        if !name.text.is_empty() {
+            name.text.insert_str(0, &self.prefix());
+        }
+        name
+    }
+}
+
+impl Method {
+    pub(crate) fn form(&self) -> Form {
+        self.options.form.map_or(Form::default(), |(form, _)| form)
+    }
+
+    pub(crate) fn has_cfg(&self) -> bool {
+        self.attrs.iter().any(|attribute| is_one_of(attribute.path(), &["cfg", "cfg_attr"]))
+    }
+
+    /// The name and the aliases.
+    pub(crate) fn names(&self) -> Vec<WireName> {
+        let name = WireName { text: self.name.text.clone(), span: self.name.span };
+        std::iter::once(name).chain(self.options.aliases.iter().map(WireName::from)).collect()
+    }
+}
+
+/// Reports what is wrong around the methods, and says whether code can be generated for such a trait.
+fn read_header(item: &ItemTrait, report: &mut Report) -> bool {
+    if let Some(unsafety) = &item.unsafety {
+        report.error(unsafety, "an `#[rpc]` trait cannot be `unsafe`: remove the word");
+    }
+    if let Some(auto) = &item.modifiers.auto_token {
+        report.error(auto, "an `#[rpc]` trait cannot be an auto trait: remove the word");
+    }
+    let before = report.count();
+    for param in &item.generics.params {
+        match param {
+            GenericParam::Lifetime(lifetime) => report.error(
+                lifetime,
+                "an `#[rpc]` trait has no lifetime parameters: services live as long as the server, \
+                 and arguments borrow without naming a lifetime (`&str`)",
+            ),
+            GenericParam::Type(param) => {
+                refuse_self(param, report);
+                check_has_bounds(param, &item.generics, report);
+            }
+            GenericParam::Const(_) => {}
+        }
+    }
+    for predicate in item.generics.where_clause.iter().flat_map(|clause| &clause.predicates) {
+        match predicate {
+            // `where Self: …` is one more supertrait.
+            WherePredicate::Type(predicate) if is_self(&predicate.bounded_ty) => {
+                refuse_self(&predicate.bounds, report);
+            }
+            other => refuse_self(other, report),
+        }
+    }
+    report.count() == before
+}
+
+/// No type parameter can do without bounds, and rustc would say so in each place where values are sent.
+fn check_has_bounds(param: &TypeParam, generics: &Generics, report: &mut Report) {
+    let predicates = generics.where_clause.iter().flat_map(|clause| &clause.predicates);
+    let mut bounded = predicates.filter_map(|predicate| match predicate {
+        WherePredicate::Type(predicate) => Some(predicate.bounded_ty.to_token_stream()),
+        _ => None,
+    });
+    let ident = &param.ident;
+    if param.bounds.is_empty() && !bounded.any(|ty| words(ty).iter().any(|word| *ident == word.text)) {
+        report.error(
+            ident,
+            format!(
+                "values of type `{ident}` are sent, and handled on any thread: write \
+                 `{ident}: Serialize + DeserializeOwned + Send + Sync + 'static`"
+            ),
+        );
+    }
+}
+
+/// The client has the trait's generics as well, and there `Self` would be the client.
+fn refuse_self(tokens: impl ToTokens, report: &mut Report) {
+    let words = words(tokens.to_token_stream());
+    if let Some(word) = words.iter().find(|word| word.text == "Self") {
+        report.error_at(word.span, "`Self` in a bound means something else in the generated client: write the bound without it");
+    }
+}
+
+pub(crate) fn is_self(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.is_ident("Self"))
+}
+
+fn kind_of(item: &TraitItem) -> &'static str {
+    match item {
+        TraitItem::Const(_) => "a constant",
+        TraitItem::Type(_) => "an associated type",
+        TraitItem::Macro(_) => "a macro call",
+        _ => "this item",
+    }
+}
+
+/// Something else than a trait is shown at the word that says what it is.
+fn no_trait(item: &TokenStream, error: syn::Error) -> syn::Error {
+    const KEYWORDS: [&str; 10] =
+        ["struct", "enum", "union", "impl", "fn", "mod", "type", "const", "static", "use"];
+    let words = item.clone().into_iter().filter_map(|token| match token {
+        proc_macro2::TokenTree::Ident(word) => Some(word),
+        _ => None,
+    });
+    for word in words {
+        if word == "trait" {
+            break;
+        }
+        if KEYWORDS.iter().any(|keyword| word == keyword) {
+            return syn::Error::new(word.span(), format!(
+                "expected a trait, found `{word}`:\n\n    #[rpc]\n    pub trait Math {{\n        \
+                 async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;\n    }}\n"
+            ));
+        }
+    }
+    error
+}
+
+/// `Path::is_ident` for several names.
+pub(crate) fn is_one_of(path: &Path, names: &[&str]) -> bool {
+    names.iter().any(|name| path.is_ident(name))
+}

@@ -1,0 +1,46 @@
+//! The bag in which errors are collected, so that a trait with three mistakes gives three messages
+//! in one compilation. It knows nothing of what is wrong.
+
+use std::fmt::Display;
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::Error;
+
+/// All the errors found so far.
+#[derive(Default)]
+pub(crate) struct Report {
+    errors: Option<Error>,
+    count: usize,
+}
+
+impl Report {
+    /// Adds an error that is shown under all of `tokens`.
+    pub(crate) fn error(&mut self, tokens: impl ToTokens, message: impl Display) {
+        self.add(Error::new_spanned(tokens, message));
+    }
+
+    /// Adds an error that is shown at `span`.
+    pub(crate) fn error_at(&mut self, span: Span, message: impl Display) {
+        self.add(Error::new(span, message));
+    }
+
+    /// Adds an error that somebody else has made.
+    pub(crate) fn add(&mut self, error: Error) {
+        self.count += 1;
+        match &mut self.errors {
+            Some(errors) => errors.combine(error),
+            None => self.errors = Some(error),
+        }
+    }
+
+    /// How many errors there are: the same number before and after a step means it went well.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Nothing if all is well, else one `compile_error!` for each error.
+    pub(crate) fn compile_errors(self) -> Option<TokenStream> {
+        self.errors.map(Error::into_compile_error)
+    }
+}

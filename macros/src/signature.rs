@@ -1,0 +1,282 @@
+//! Reads one method: which argument is the context, which ones travel, and whether the signature is one
+//! that can be called from the other side. It looks at one method at a time.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::spanned::Spanned;
+use syn::{
+    Attribute, FnArg, GenericParam, Ident, Pat, PatType, Receiver, ReceiverKind, ReturnType, Safety, Signature,
+    TraitItemFn, Type,
+};
+
+use crate::attr::{MethodOptions, ParamOptions, RpcOptions};
+use crate::model::{Method, Param, WireName, is_one_of};
+use crate::report::Report;
+use crate::text::{readable, words};
+
+/// Takes our attributes out of `function`. `None` if no code can be generated for such a signature.
+pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Report) -> Option<Method> {
+    let options = MethodOptions::take(&mut function.attrs, report);
+    let param_options = take_param_options(&mut function.sig, report);
+
+    let before = report.count();
+    check_modifiers(function, report);
+    check_receiver(&function.sig, report);
+    check_output(&function.sig.output, report);
+    let receiver_is_right = report.count() == before;
+    let mut arguments = typed(&function.sig).zip(param_options).peekable();
+    let context = arguments.next_if(|(argument, _)| context_shape(&argument.ty).is_some());
+    let mut params = Vec::new();
+    let mut misplaced = false;
+    for (argument, options) in arguments {
+        match context_shape(&argument.ty) {
+            // A type of the user's own may be called Context too, as long as it is not borrowed.
+            Some(shape) if context.is_none() || shape != ContextShape::Owned => {
+                misplaced = true;
+                report.error(&argument.ty, misplaced_context(context.is_some(), &function.sig));
+            }
+            _ => params.extend(read_param(argument, options, &function.sig, rpc, report)),
+        }
+    }
+    if let Some((argument, options)) = &context {
+        check_context(argument, options, &function.sig, report);
+    }
+    let usable = report.count() == before;
+    if context.is_none() && !misplaced && receiver_is_right {
+        report.error(&function.sig.ident, format!(
+            "expected the context as the first argument after `&self`: {}", right_form(&function.sig)
+        ));
+    }
+
+    let ident = function.sig.ident.clone();
+    usable.then(|| Method {
+        attrs: function.attrs.clone(),
+        name: options.name.as_ref().map_or_else(|| rpc.method_name(&ident), WireName::from),
+        options,
+        ident,
+        is_async: function.sig.asyncness.is_some(),
+        context: context.map(|(argument, _)| (*argument.ty).clone()),
+        params,
+        output: match &function.sig.output {
+            ReturnType::Default => quote!(()),
+            ReturnType::Type(_, ty) => ty.to_token_stream(),
+        },
+    })
+}
+
+fn typed(sig: &Signature) -> impl Iterator<Item = &PatType> {
+    sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(argument) => Some(argument),
+        FnArg::Receiver(_) => None,
+    })
+}
+
+/// One for each argument that is not the receiver.
+fn take_param_options(sig: &mut Signature, report: &mut Report) -> Vec<ParamOptions> {
+    let mut options = Vec::new();
+    for input in &mut sig.inputs {
+        if let FnArg::Typed(argument) = input {
+            options.push(ParamOptions::take(&mut argument.attrs, report));
+            let cfg = |attribute: &&Attribute| is_one_of(attribute.path(), &["cfg", "cfg_attr"]);
+            if let Some(cfg) = argument.attrs.iter().find(cfg) {
+                report.error(cfg, "`cfg` on an argument would change what is sent without a word: \
+                                   put it on the method, and write the method twice");
+            }
+        }
+    }
+    options
+}
+
+fn check_modifiers(function: &TraitItemFn, report: &mut Report) {
+    let sig = &function.sig;
+    let mut refuse = |word: Option<TokenStream>, why: &str| {
+        if let Some(word) = word {
+            report.error(&word, format!("an rpc method cannot be `{}`: {why}", readable(word.clone())));
+        }
+    };
+    refuse(sig.constness.map(|word| word.to_token_stream()), "it runs when the other side calls");
+    refuse(sig.abi.as_ref().map(|abi| abi.to_token_stream()), "remove the ABI");
+    refuse(function.modifiers.defaultness.map(|word| word.to_token_stream()), "remove the word");
+    if let Safety::Unsafe(word) = &sig.safety {
+        refuse(Some(word.to_token_stream()), "the other side can call it with any arguments");
+    }
+    if let Some(variadic) = &sig.variadic {
+        report.error(variadic, "an rpc method takes no `...`: take a list, as in `numbers: Vec<f64>` \
+                                with `#[method(params = \"whole\")]`");
+    }
+    match sig.generics.params.first() {
+        Some(GenericParam::Lifetime(_)) => report.error(
+            &sig.generics.params,
+            "an rpc method has no lifetime parameters: leave them out here and in the arguments, \
+             which live as long as the call",
+        ),
+        Some(_) => report.error(
+            &sig.generics.params,
+            "an rpc method has no generic parameters, for the other side cannot know them: \
+             use a concrete type, or put the parameters on the trait",
+        ),
+        None => {}
+    }
+    if let Some(clause) = &sig.generics.where_clause {
+        report.error(clause, "an rpc method has no `where` clause: put it on the trait");
+    }
+}
+
+fn check_receiver(sig: &Signature, report: &mut Report) {
+    let expected = || format!("the one service answers all calls at the same time: {}", right_form(sig));
+    match sig.receiver() {
+        None => report.error(&sig.ident, format!("expected `&self` as the first argument, {}", expected())),
+        Some(Receiver { kind: ReceiverKind::Reference(_, None, None), .. }) => {}
+        Some(Receiver { kind: ReceiverKind::Reference(_, Some(lifetime), None), .. }) => {
+            report.error(lifetime, "expected `&self` without a lifetime");
+        }
+        Some(other) => {
+            let mut shown = other.clone();
+            shown.attrs.clear();
+            let found = readable(shown.to_token_stream());
+            report.error(shown, format!("expected `&self` instead of `{found}`, {}", expected()));
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum ContextShape {
+    Shared,
+    Mutable,
+    Owned,
+}
+
+/// A context is known by the last word of its type, so that it can be imported from anywhere.
+fn context_shape(ty: &Type) -> Option<ContextShape> {
+    match ty {
+        Type::Path(path) if path.path.segments.last()?.ident == "Context" => Some(ContextShape::Owned),
+        Type::Reference(reference) => match context_shape(&reference.elem)? {
+            ContextShape::Owned if reference.mutability.is_some() => Some(ContextShape::Mutable),
+            ContextShape::Owned => Some(ContextShape::Shared),
+            ContextShape::Shared | ContextShape::Mutable => None,
+        },
+        Type::Group(group) => context_shape(&group.elem),
+        Type::Paren(paren) => context_shape(&paren.elem),
+        _ => None,
+    }
+}
+
+fn misplaced_context(is_second: bool, sig: &Signature) -> String {
+    if is_second {
+        "this is the second context, one is enough".to_owned()
+    } else {
+        format!("expected the context as the first argument after `&self`: {}", right_form(sig))
+    }
+}
+
+fn check_context(argument: &PatType, options: &ParamOptions, sig: &Signature, report: &mut Report) {
+    if let Some(span) = options.default.or(options.rename.as_ref().map(Spanned::span)) {
+        report.error_at(span, "`#[param(…)]` goes on an argument that is sent, and the context is not");
+    }
+    if context_shape(&argument.ty) == Some(ContextShape::Shared) {
+        check_argument_type(argument, sig, report);
+    } else {
+        report.error(&argument.ty, format!("expected the context by reference, `&Context`: {}", right_form(sig)));
+    }
+}
+
+fn read_param(
+    argument: &PatType,
+    options: ParamOptions,
+    sig: &Signature,
+    rpc: &RpcOptions,
+    report: &mut Report,
+) -> Option<Param> {
+    let before = report.count();
+    check_argument_type(argument, sig, report);
+    let ident = plain_name(&argument.pat, report)?;
+    let name = options.rename.as_ref().map_or_else(|| rpc.renamed(ident), WireName::from);
+    let param = Param { name, options, ident: ident.clone(), ty: (*argument.ty).clone() };
+    (report.count() == before).then_some(param)
+}
+
+fn plain_name<'a>(pattern: &'a Pat, report: &mut Report) -> Option<&'a Ident> {
+    const WHY: &str = "an argument's name is its name on the wire";
+    let advice = match pattern {
+        Pat::Ident(name) if name.by_ref.is_none() && name.mutability.is_none() && name.subpat.is_none() => {
+            return Some(&name.ident);
+        }
+        Pat::Ident(name) if name.mutability.is_some() => {
+            let name = &name.ident;
+            format!("expected a plain name: {WHY}. Write `{name}` here and `let mut {name} = {name};` in the body")
+        }
+        Pat::Wild(_) => format!("expected a name instead of `_`: {WHY}"),
+        _ => format!("expected a plain name instead of a pattern: {WHY}"),
+    };
+    report.error(pattern, advice);
+    None
+}
+
+fn check_output(output: &ReturnType, report: &mut Report) {
+    if let ReturnType::Type(_, ty) = output {
+        check_type(ty, output_misfit, report);
+    }
+}
+
+fn check_argument_type(argument: &PatType, sig: &Signature, report: &mut Report) {
+    // Where a lifetime is declared, that it is, is the mistake.
+    let known = |word: &str| sig.generics.lifetimes().any(|param| param.lifetime.to_string() == word);
+    check_type(&argument.ty, |previous, word| argument_misfit(previous, word).filter(|_| !known(word)), report);
+}
+
+/// Reports the first word in a type which makes it unfit for the wire, as far as words can tell.
+fn check_type(ty: &Type, misfit: impl Fn(&str, &str) -> Option<&'static str>, report: &mut Report) {
+    let mut previous = String::new();
+    for word in words(ty.to_token_stream()) {
+        if let Some(message) = misfit(&previous, &word.text) {
+            return report.error_at(word.span, message);
+        }
+        previous = word.text;
+    }
+}
+
+fn argument_misfit(previous: &str, word: &str) -> Option<&'static str> {
+    match word {
+        "mut" => Some(
+            "an argument is decoded from what the caller sent and cannot be changed for the caller: \
+             use `&T`, `&str` or an owned type",
+        ),
+        "impl" => Some(
+            "an argument has one type, which both sides know: use it instead of `impl`, \
+             or a type parameter of the trait",
+        ),
+        "dyn" => Some("`dyn` types cannot be decoded: use a struct or an enum"),
+        "Self" => Some("the other side does not know what `Self` is: name the type"),
+        _ if previous == "&" && word.starts_with('\'') && word != "'_" => {
+            Some("leave out the lifetime: a borrowed argument lives as long as the call")
+        }
+        _ => None,
+    }
+}
+
+fn output_misfit(_previous: &str, word: &str) -> Option<&'static str> {
+    match word {
+        "&" => Some(
+            "a result is sent to the other side and cannot borrow: return an owned type, \
+             such as `String` or `Vec<T>`",
+        ),
+        "impl" => Some(
+            "a result has one type, which both sides know: use it instead of `impl` \
+             (and `async fn` if this is a future)",
+        ),
+        "dyn" => Some("`dyn` types cannot be sent: use a struct or an enum"),
+        "Self" => Some("the other side does not know what `Self` is: name the type"),
+        _ => None,
+    }
+}
+
+/// The signature as it should be, on a line of its own.
+fn right_form(sig: &Signature) -> String {
+    let asyncness = &sig.asyncness;
+    let ident = &sig.ident;
+    let output = &sig.output;
+    let arguments = typed(sig).filter(|argument| context_shape(&argument.ty).is_none());
+    let arguments = arguments.map(|PatType { pat, ty, .. }| quote!(, #pat: #ty));
+    let form = readable(quote!(#asyncness fn #ident(&self, ctx: &Context #(#arguments)*) #output));
+    format!("\n\n    {form}\n")
+}

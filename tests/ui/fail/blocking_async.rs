@@ -1,0 +1,9 @@
+use wsjsonrpc::{Context, Result, rpc};
+
+#[rpc]
+pub trait Files {
+    #[method(blocking)]
+    async fn read(&self, ctx: &Context, path: &str) -> Result<String>;
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use wsjsonrpc::{Context, Result, rpc};
+
+#[rpc]
+pub trait Store<V> {
+    async fn put(&self, ctx: &Context, value: V) -> Result<()>;
+}
+
+fn main() {}

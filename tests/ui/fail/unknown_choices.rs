@@ -1,0 +1,9 @@
+use wsjsonrpc::{Context, Result, rpc};
+
+#[rpc(rename_all = "Camel")]
+pub trait Math {
+    #[method(params = "object")]
+    async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
+}
+
+fn main() {}

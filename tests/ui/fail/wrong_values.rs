@@ -1,0 +1,12 @@
+use wsjsonrpc::{Context, Result, rpc};
+
+#[rpc(namespace = math, separator, crate = 5)]
+pub trait Math {
+    #[method(name = 5, aliases = "add", params = named)]
+    async fn sum(&self, ctx: &Context, #[param(rename = 'x', default = 1)] x: i64) -> Result<i64>;
+
+    #[method(aliases = ["times", 5, concat!("a", "b")], blocking = true)]
+    fn product(&self, ctx: &Context, x: i64) -> Result<i64>;
+}
+
+fn main() {}
