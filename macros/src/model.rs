@@ -2,7 +2,7 @@
 //! and what it takes. Errors found while reading are reported, and what could not be read is left out.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Attribute, GenericParam, Generics, Ident, ItemTrait, LitStr, Path, TraitItem, Type, TypeParam, WherePredicate};
 
@@ -84,9 +84,14 @@ impl Contract {
 
     /// The path to what generated code may use.
     pub(crate) fn private(&self) -> TokenStream {
+        self.private_at(Span::mixed_site())
+    }
+
+    /// The same, for code whose type errors are to be shown at `span`.
+    pub(crate) fn private_at(&self, span: Span) -> TokenStream {
         match &self.options.krate {
-            Some(path) => quote!(#path::__private),
-            None => quote!(::wsjsonrpc::__private),
+            Some(path) => quote_spanned!(span=> #path::__private),
+            None => quote_spanned!(span=> ::wsjsonrpc::__private),
         }
     }
 

@@ -81,7 +81,7 @@ impl Peer {
     /// # use wsjsonrpc::{memory, Client, Server};
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let server = Server::builder().method("math.sum", |_, (x, y): (i64, i64)| async move { wsjsonrpc::Result::Ok(x + y) });
+    /// # let server = Server::builder().method("math.sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) });
     /// # let (client, _) = memory::pair(Client::builder(), server)?;
     /// let peer = client.peer();
     /// let (sum, missing, logged) = peer
@@ -113,7 +113,7 @@ impl Peer {
 /// # use wsjsonrpc::{memory, Client, Server};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let server = Server::builder().method("math.sum", |_, (x, y): (i64, i64)| async move { wsjsonrpc::Result::Ok(x + y) });
+/// # let server = Server::builder().method("math.sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) });
 /// # let (client, _) = memory::pair(Client::builder(), server)?;
 /// let peer = client.peer();
 /// let mut batch = peer.new_batch();

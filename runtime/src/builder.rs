@@ -17,16 +17,15 @@ macro_rules! common_builder_methods {
         /// Adds a method by a closure, for names that are not known when the program is compiled.
         /// See [`Methods::method`](crate::Methods::method) for what it gets and returns.
         #[must_use]
-        pub fn method<P, F, R>(
+        pub fn method<P, F, T>(
             mut self,
             name: impl Into<std::borrow::Cow<'static, str>>,
             handler: impl Fn(crate::context::Context, P) -> F + Send + Sync + 'static,
         ) -> Self
         where
             P: serde::de::DeserializeOwned,
-            F: Future<Output = R> + Send + 'static,
-            R: crate::service::Returns + 'static,
-            R::Ok: serde::Serialize,
+            F: Future<Output = crate::protocol::error::Result<T>> + Send + 'static,
+            T: serde::Serialize,
         {
             self.router.method(name, handler);
             self

@@ -37,7 +37,7 @@ use crate::transport::{Stream, Transport};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let endpoint = Server::builder()
-///     .method("double", |_, (x,): (i64,)| async move { wsjsonrpc::Result::Ok(2 * x) })
+///     .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
 ///     .build()?;
 /// let (ours, theirs) = tokio::io::duplex(4096); // whatever carries bytes in both directions
 /// tokio::spawn(async move { endpoint.serve(ours, None).await });

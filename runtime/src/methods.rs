@@ -15,15 +15,15 @@ use serde_json::value::RawValue;
 
 use crate::context::Context;
 use crate::protocol::error::Result;
-use crate::service::{Outcome, Params, Request, Returns, Service};
+use crate::service::{Outcome, Params, Request, Service};
 
 /// A service made of closures.
 ///
 /// ```
-/// use wsjsonrpc::{ErrorObject, Methods, Result};
+/// use wsjsonrpc::{ErrorObject, Methods};
 ///
 /// let methods = Methods::new()
-///     .method("math.sum", |_ctx, (x, y): (i64, i64)| async move { Result::Ok(x + y) })
+///     .method("math.sum", |_ctx, (x, y): (i64, i64)| async move { Ok(x + y) })
 ///     .method("math.mean", |_ctx, numbers: Vec<f64>| async move {
 ///         if numbers.is_empty() {
 ///             return Err(ErrorObject::invalid_params("no numbers"));
@@ -48,18 +48,17 @@ impl Methods {
 
     /// Adds a method. The closure gets the connection's context and all params as one value: a
     /// tuple or `Vec` for a list, a struct or map for an object, `()` for none. It returns a
-    /// future of what an `#[rpc]` method may return.
+    /// future of a [`Result`].
     #[must_use]
-    pub fn method<P, F, R>(
+    pub fn method<P, F, T>(
         mut self,
         name: impl Into<Cow<'static, str>>,
         handler: impl Fn(Context, P) -> F + Send + Sync + 'static,
     ) -> Self
     where
         P: DeserializeOwned,
-        F: Future<Output = R> + Send + 'static,
-        R: Returns + 'static,
-        R::Ok: Serialize,
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Serialize,
     {
         self.names.push(name.into());
         self.handlers.push(Arc::new(move |request| match request.whole::<P>() {

@@ -26,7 +26,7 @@ use crate::protocol::encode::Outgoing;
 /// # use wsjsonrpc::{memory, Client, Server};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let server = Server::builder().method("math.sum", |_, (x, y): (i64, i64)| async move { wsjsonrpc::Result::Ok(x + y) });
+/// # let server = Server::builder().method("math.sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) });
 /// # let (client, _) = memory::pair(Client::builder(), server)?;
 /// let peer = client.peer();
 /// let sum: i64 = peer.call("math.sum", (1, 2)).await?;

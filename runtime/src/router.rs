@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use crate::context::Context;
 use crate::error::DuplicateMethod;
 use crate::methods::{Fallback, FallbackService, Methods};
-use crate::protocol::error::{ErrorObject, RpcError};
-use crate::service::{Outcome, Request, Returns, Service};
+use crate::protocol::error::{ErrorObject, Result, RpcError};
+use crate::service::{Outcome, Request, Service};
 
 type Recognize = fn(&(dyn StdError + Send + Sync + 'static)) -> Option<ErrorObject>;
 
@@ -55,15 +55,14 @@ impl RouterBuilder {
         self.services.push(Arc::new(service));
     }
 
-    pub(crate) fn method<P, F, R>(
+    pub(crate) fn method<P, F, T>(
         &mut self,
         name: impl Into<Cow<'static, str>>,
         handler: impl Fn(Context, P) -> F + Send + Sync + 'static,
     ) where
         P: DeserializeOwned,
-        F: Future<Output = R> + Send + 'static,
-        R: Returns + 'static,
-        R::Ok: Serialize,
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Serialize,
     {
         self.methods = std::mem::take(&mut self.methods).method(name, handler);
     }
@@ -76,7 +75,7 @@ impl RouterBuilder {
         self.recognize.push(|source| source.downcast_ref::<E>().map(E::to_object));
     }
 
-    pub(crate) fn build(mut self) -> Result<Router, DuplicateMethod> {
+    pub(crate) fn build(mut self) -> std::result::Result<Router, DuplicateMethod> {
         self.services.push(Arc::new(self.methods));
         let mut router = Router { recognize: self.recognize, ..Router::default() };
         for service in self.services {

@@ -90,7 +90,7 @@ impl ServerBuilder {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder()
-///     .method("double", |_, (x,): (i64,)| async move { wsjsonrpc::Result::Ok(2 * x) })
+///     .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
 ///     .bind("127.0.0.1:0")
 ///     .await?;
 /// let url = server.url();

@@ -140,8 +140,14 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
     let mutability = (!params.is_empty()).then(|| quote!(mut));
     let idents: Vec<_> = params.iter().map(|param| &param.ident).collect();
     let types: Vec<_> = params.iter().map(|param| &param.ty).collect();
+    // An error about the result's type comes up in the signature and in the body. If the place is the same too,
+    // rustc shows it once.
+    let private_at_output = contract.private_at(output.span());
     let call = quote_spanned! {output.span()=>
-        #private::Call<<#output as #private::Returns>::Ok, <#output as #private::Returns>::Err>
+        #private_at_output::Call<
+            <#output as #private_at_output::Returns>::Ok,
+            <#output as #private_at_output::Returns>::Err
+        >
     };
     let body = quote_spanned! {site()=>
         let #mutability encoder = #private::Encoder::new(&self.peer, #name, #private::Form::#form, &[#(#names),*]);

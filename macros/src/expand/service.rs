@@ -106,7 +106,7 @@ fn dispatch(contract: &Contract) -> TokenStream {
     let methods = contract.methods.iter().enumerate();
     let entries = methods.clone().flat_map(|(index, method)| entries(&private, index, method));
     let implementation = quote!(<#handler as #trait_ident #trait_arguments>);
-    let arms = methods.map(|(index, method)| arm(&private, &implementation, index, method));
+    let arms = methods.map(|(index, method)| arm(contract, &implementation, index, method));
     quote_spanned! {site()=>
         #[allow(deprecated, reason = "a deprecated method is still answered")]
         impl #bounded #private::Service for #service #arguments #where_clause {
@@ -139,9 +139,10 @@ fn entries(private: &TokenStream, index: usize, method: &Method) -> Vec<TokenStr
 //             let service = Arc::clone(&self.0);
 //             Outcome::future(async move { … })
 //         }
-fn arm(private: &TokenStream, implementation: &TokenStream, index: usize, method: &Method) -> TokenStream {
+fn arm(contract: &Contract, implementation: &TokenStream, index: usize, method: &Method) -> TokenStream {
+    let private = contract.private();
     let conditions = attributes::conditions(&method.attrs);
-    let body = body(private, implementation, method);
+    let body = body(contract, implementation, method);
     let shared = quote_spanned!(site()=> let service = #private::Arc::clone(&self.0););
     let run = match (method.is_async, method.options.blocking) {
         (true, _) => quote_spanned!(site()=> #shared #private::Outcome::future(async move { #body })),
@@ -153,16 +154,16 @@ fn arm(private: &TokenStream, implementation: &TokenStream, index: usize, method
 
 // Input:  async fn greet(&self, ctx: &Context, name: &str, times: u8) -> Result<String>;
 // Output: let mut args = match request.args(&["name", "times"]) { Ok(args) => args, Err(error) => return request.fail(error) };
-//         let name = match args.next::<<&str as Arg<'_>>::Store>() { … };
+//         let name = match args.next::<_>() { … };
 //         let times = match args.next::<u8>() { … };
 //         if let Err(error) = args.finish() { return request.fail(error); }
 //         let result = <T as Hello>::greet(&service, request.context(), <&str as Arg<'_>>::get(&name), times).await;
 //         request.reply::<Result<String>>(result)
-fn body(private: &TokenStream, implementation: &TokenStream, method: &Method) -> TokenStream {
+fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> TokenStream {
     let Method { ident, output, params, .. } = method;
     let decode = match params.as_slice() {
-        [param] if method.form() == Form::Whole => decode_whole(private, param),
-        _ => decode_args(private, method),
+        [param] if method.form() == Form::Whole => decode_whole(contract, param),
+        _ => decode_args(contract, method),
     };
     let context = method.context.as_ref().map(|ty| {
         // If the user's `Context` is another type than ours, the error is shown where it is written.
@@ -170,12 +171,15 @@ fn body(private: &TokenStream, implementation: &TokenStream, method: &Method) ->
         quote_spanned!(span=> request.context(),)
     });
     let arguments = params.iter().map(|Param { ident, ty, .. }| {
-        if borrows(ty) { quote_spanned!(site()=> <#ty as #private::Arg<'_>>::get(&#ident)) } else { quote!(#ident) }
+        if borrows(ty) { get(contract, ident, ty) } else { quote!(#ident) }
     });
     let wait = method.is_async.then(|| quote!(.await));
+    // An error about the result's type is shown where it is written, even the same words as the client's are:
+    // rustc shows those once.
     let result = Ident::new("result", output.span());
     let request = quote_spanned!(site()=> &request);
-    let reply = quote_spanned!(output.span()=> ::wsjsonrpc::__private::Request::reply::<#output>(#request, #result));
+    let private_at_output = contract.private_at(output.span());
+    let reply = quote_spanned!(output.span()=> #private_at_output::Request::reply::<#output>(#request, #result));
     quote_spanned! {site()=>
         #decode
         let #result = #implementation::#ident(&service, #context #(#arguments),*) #wait;
@@ -183,12 +187,12 @@ fn body(private: &TokenStream, implementation: &TokenStream, method: &Method) ->
     }
 }
 
-fn decode_args(private: &TokenStream, method: &Method) -> TokenStream {
+fn decode_args(contract: &Contract, method: &Method) -> TokenStream {
     let names = param_names(method);
     let mutability = (!method.params.is_empty()).then(|| quote!(mut));
     let values = method.params.iter().map(|param| {
         let ident = &param.ident;
-        let stored = stored(private, &param.ty);
+        let stored = stored(contract, &param.ty);
         let next = match param.options.default {
             Some(_) => quote!(next_or_default),
             None => quote!(next),
@@ -206,16 +210,27 @@ fn decode_args(private: &TokenStream, method: &Method) -> TokenStream {
     }
 }
 
-fn decode_whole(private: &TokenStream, param: &Param) -> TokenStream {
+fn decode_whole(contract: &Contract, param: &Param) -> TokenStream {
     let ident = &param.ident;
-    let stored = stored(private, &param.ty);
+    let stored = stored(contract, &param.ty);
     let value = or_fail(quote_spanned!(site()=> request.whole::<#stored>()));
     quote_spanned!(site()=> let #ident = #value;)
 }
 
-/// What is kept of an argument while the method runs: itself, or what it borrows from.
-fn stored(private: &TokenStream, ty: &Type) -> TokenStream {
-    if borrows(ty) { quote_spanned!(site()=> <#ty as #private::Arg<'_>>::Store) } else { quote!(#ty) }
+/// The type of what is kept of an argument while the method runs: of itself, or of what it borrows from,
+/// which follows from [`get`].
+fn stored(contract: &Contract, ty: &Type) -> TokenStream {
+    if borrows(ty) { 
+        let private = contract.private_at(ty.span());
+        quote_spanned!(ty.span()=> <#ty as #private::Arg<'_>>::Store)
+    } else { quote!(#ty) }
+}
+
+// Output: Arg::get(&name)
+fn get(contract: &Contract, ident: &Ident, ty: &Type) -> TokenStream {
+    let private = contract.private_at(ty.span());
+    let get = quote_spanned!(ty.span()=> <#ty as #private::Arg<'_>>::get);
+    quote_spanned!(site()=> { let get = #get; get(&#ident) })
 }
 
 fn borrows(ty: &Type) -> bool {

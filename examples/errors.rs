@@ -1,0 +1,105 @@
+//! What can go wrong, and what the caller sees of it: the application's own errors with their
+//! types, foreign errors, wrong params, timeouts, a closed connection.
+//!
+//! Run it with `cargo run --example errors`. It ends by itself.
+
+use std::fmt;
+use std::time::Duration;
+
+use wsjsonrpc::{Client, Context, Error, ErrorObject, Result, RpcError, Server, rpc};
+
+/// An error of the application. It keeps its type over the wire.
+#[derive(Debug)]
+enum BankError {
+    Insufficient { missing: u64 },
+    NoSuchAccount,
+}
+
+impl RpcError for BankError {
+    fn to_object(&self) -> ErrorObject {
+        match self {
+            BankError::Insufficient { missing } => {
+                ErrorObject::new(1001, "insufficient funds").with_data(missing)
+            }
+            BankError::NoSuchAccount => ErrorObject::new(1002, "no such account"),
+        }
+    }
+
+    fn from_object(object: ErrorObject) -> Result<Self, ErrorObject> {
+        match (object.code().0, object.data_as()) {
+            (1001, Some(missing)) => Ok(BankError::Insufficient { missing }),
+            (1002, _) => Ok(BankError::NoSuchAccount),
+            _ => Err(object),
+        }
+    }
+}
+
+impl fmt::Display for BankError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_object().message())
+    }
+}
+
+impl std::error::Error for BankError {}
+
+#[rpc(namespace = "bank")]
+trait Bank {
+    /// The error's type is part of the method's.
+    async fn withdraw(&self, ctx: &Context, amount: u64) -> Result<u64, BankError>;
+    /// `?` takes any error; the peer learns nothing of the inside of one.
+    async fn import(&self, ctx: &Context, amount: &str) -> Result<u64>;
+    /// ... but an error that the server was told to recognize keeps its code.
+    async fn close_account(&self, ctx: &Context) -> Result<()>;
+    async fn audit(&self, ctx: &Context) -> Result<()>;
+}
+
+const BALANCE: u64 = 100;
+
+struct Vault;
+
+impl Bank for Vault {
+    async fn withdraw(&self, _: &Context, amount: u64) -> Result<u64, BankError> {
+        BALANCE.checked_sub(amount).ok_or(BankError::Insufficient { missing: amount - BALANCE })
+    }
+
+    async fn import(&self, _: &Context, amount: &str) -> Result<u64> {
+        Ok(amount.parse::<u64>()?)
+    }
+
+    async fn close_account(&self, _: &Context) -> Result<()> {
+        Err(BankError::NoSuchAccount)?
+    }
+
+    async fn audit(&self, _: &Context) -> Result<()> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let server = Server::builder().service(Vault.into_service()).recognize::<BankError>();
+    let server = server.bind("127.0.0.1:0").await?;
+    let url = server.url();
+    tokio::spawn(server.run());
+    let client = Client::connect(&url).await?;
+    let bank = BankClient::new(&client);
+
+    match bank.withdraw(150).await {
+        Err(Error::Call(BankError::Insufficient { missing })) => println!("{missing} are missing"),
+        other => println!("unexpected: {other:?}"),
+    }
+    println!("a foreign error: {}", bank.import("12 apples").await.expect_err("no number"));
+    println!("a recognized one: {}", bank.close_account().await.expect_err("no account"));
+
+    let wrong = client.peer().call::<u64>("bank.withdraw", ["a lot"]).await;
+    println!("wrong params: {}", wrong.expect_err("not a number"));
+    let unknown = client.peer().call::<u64>("bank.rob", ()).await;
+    println!("an unknown method: {}", unknown.expect_err("not there"));
+
+    let audit = bank.audit().timeout(Duration::from_millis(50)).await;
+    println!("a deadline: {}", audit.expect_err("it never ends"));
+
+    client.close().await;
+    println!("after closing: {}", bank.withdraw(1).await.expect_err("closed"));
+    Ok(())
+}

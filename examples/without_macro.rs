@@ -1,0 +1,73 @@
+//! Methods whose names are known only when the program runs: closures, a fallback for everything
+//! else, and calls by name.
+//!
+//! Run it with `cargo run --example without_macro`. It ends by itself.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use wsjsonrpc::{
+    Client, Context, ErrorObject, Fallback, Params, Result, Server, async_trait,
+};
+
+/// Answers to `get.*`, whatever comes after the dot.
+struct Settings(BTreeMap<String, u32>);
+
+#[async_trait]
+impl Fallback for Settings {
+    async fn call(&self, _: &Context, method: &str, _: Params<'_>) -> Result<Box<RawValue>> {
+        let name = method.strip_prefix("get.").ok_or_else(ErrorObject::method_not_found)?;
+        Ok(to_raw_value(&self.0.get(name))?)
+    }
+}
+
+#[derive(Serialize)]
+struct Point {
+    x: f64,
+    y: f64,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mut server = Server::builder()
+        // A tuple or Vec takes a list, a struct or map an object.
+        .method("math.mean", |_ctx, numbers: Vec<f64>| async move {
+            if numbers.is_empty() {
+                return Err(ErrorObject::invalid_params("no numbers"));
+            }
+            Ok(numbers.iter().sum::<f64>() / numbers.len() as f64)
+        })
+        .method("norm", |_ctx, point: BTreeMap<String, f64>| async move {
+            Ok(point.values().map(|v| v * v).sum::<f64>().sqrt())
+        })
+        // The context leads back to the caller.
+        .method("ask_me", |ctx: Context, (question,): (String,)| async move {
+            let answer: String = ctx.peer().call("answer", [question]).await?;
+            Ok(answer.to_uppercase())
+        })
+        .fallback(Settings(BTreeMap::from([("volume".to_owned(), 11)])));
+    for base in 2..5_u32 {
+        server = server.method(format!("power.{base}"), move |_ctx, (exponent,): (u32,)| async move {
+            base.checked_pow(exponent).ok_or_else(|| ErrorObject::new(1001, "too large"))
+        });
+    }
+    let server = server.bind("127.0.0.1:0").await?;
+    let url = server.url();
+    tokio::spawn(server.run());
+
+    let client = Client::builder()
+        .method("answer", |_ctx, (question,): (String,)| async move {
+            Ok(format!("{question} forty-two"))
+        })
+        .connect(&url)
+        .await?;
+    let peer = client.peer();
+    println!("mean: {}", peer.call::<f64>("math.mean", [1.0, 2.0, 6.0]).await?);
+    println!("norm: {}", peer.call::<f64>("norm", Point { x: 3.0, y: 4.0 }).await?);
+    println!("3^4: {}", peer.call::<u32>("power.3", (4,)).await?);
+    println!("asked back: {}", peer.call::<String>("ask_me", ["the answer?"]).await?);
+    println!("volume: {:?}", peer.call::<Option<u32>>("get.volume", ()).await?);
+    println!("unknown: {}", peer.call::<()>("set.volume", (12,)).await.expect_err("not there"));
+    Ok(())
+}
