@@ -62,7 +62,10 @@ async fn main() -> Result<()> {
         .await?;
     viewed?;
     println!("apple: {}, articles: {:?}", apple?, articles?);
-    println!("dragonfruit: {}", dragonfruit.map_or_else(|error| error.to_string(), |p| p.to_string()));
+    println!(
+        "dragonfruit: {}",
+        dragonfruit.map_or_else(|error| error.to_string(), |p| p.to_string())
+    );
 
     // A list: as many as there are.
     let prices = shop.batch(PRICES.map(|(name, _)| shop.price(name))).await?;

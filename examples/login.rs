@@ -50,8 +50,7 @@ impl Account for Accounts {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let server =
-        Server::builder().service(Accounts.into_service()).bind("127.0.0.1:0").await?;
+    let server = Server::builder().service(Accounts.into_service()).bind("127.0.0.1:0").await?;
     let url = server.url();
     tokio::spawn(server.run());
 
@@ -62,14 +61,18 @@ async fn main() -> Result<()> {
         }
         other => println!("unexpected: {other:?}"),
     }
-    println!("a wrong password: {}", bob.login("Bob".to_owned(), "1234").await.expect_err("refused"));
+    println!(
+        "a wrong password: {}",
+        bob.login("Bob".to_owned(), "1234").await.expect_err("refused")
+    );
     bob.login("Bob".to_owned(), "open sesame").await?;
     println!("after the login: {}", bob.whoami().await?);
 
     let stranger = AccountClient::connect(&url).await?;
     println!("another connection: {}", stranger.whoami().await.expect_err("refused"));
 
-    let ada = Client::builder().header("cookie", "theme=dark; session=s3cr3t").connect(&url).await?;
+    let ada =
+        Client::builder().header("cookie", "theme=dark; session=s3cr3t").connect(&url).await?;
     println!("with a cookie: {}", AccountClient::new(ada).whoami().await?);
 
     bob.logout().await?;

@@ -25,7 +25,10 @@ async fn main() -> Result<()> {
 
     println!("math.sum(1, 2) = {}", math.math_sum(1, 2).await?);
     println!("by name: {}", math.math_sum(3, 4).by_name().await?);
-    println!("echo: {:?}", math.echo("\u{1f600} \"quoted\"").timeout(Duration::from_secs(5)).await?);
+    println!(
+        "echo: {:?}",
+        math.echo("\u{1f600} \"quoted\"").timeout(Duration::from_secs(5)).await?
+    );
 
     let begin = Instant::now();
     let calls: Vec<_> = (0..CALLS)

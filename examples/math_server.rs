@@ -8,7 +8,7 @@ use wsjsonrpc::{Context, Result, Server, rpc};
 #[rpc]
 trait Math {
     #[method(name = "math.sum")]
-    fn math_sum(&self, ctx: &Context, x: f64, y: f64) -> Result<f64>;
+    fn math_sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
 
     async fn echo(&self, ctx: &Context, s: &str) -> Result<String>;
 }
@@ -16,7 +16,7 @@ trait Math {
 struct Calculator;
 
 impl Math for Calculator {
-    fn math_sum(&self, _: &Context, x: f64, y: f64) -> Result<f64> {
+    fn math_sum(&self, _: &Context, x: i64, y: i64) -> Result<i64> {
         Ok(x + y)
     }
 

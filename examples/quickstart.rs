@@ -36,7 +36,8 @@ async fn main() -> Result<()> {
     println!("math.sum(1, 2) = {}", math.math_sum(1, 2).await?);
     println!("greet(\"Ada\") = {:?}", math.greet("Ada", None).await?);
 
-    let (sum, text) = math.batch((math.math_sum(20, 22), math.greet("you", Some("Welcome")))).await?;
+    let (sum, text) =
+        math.batch((math.math_sum(20, 22), math.greet("you", Some("Welcome")))).await?;
     println!("both in one message: {}, {:?}", sum?, text?);
     Ok(())
 }

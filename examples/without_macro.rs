@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use wsjsonrpc::{
-    Client, Context, ErrorObject, Fallback, Params, Result, Server, async_trait,
-};
+use wsjsonrpc::{Client, Context, ErrorObject, Fallback, Params, Result, Server, async_trait};
 
 /// Answers to `get.*`, whatever comes after the dot.
 struct Settings(BTreeMap<String, u32>);
@@ -48,9 +46,10 @@ async fn main() -> Result<()> {
         })
         .fallback(Settings(BTreeMap::from([("volume".to_owned(), 11)])));
     for base in 2..5_u32 {
-        server = server.method(format!("power.{base}"), move |_ctx, (exponent,): (u32,)| async move {
-            base.checked_pow(exponent).ok_or_else(|| ErrorObject::new(1001, "too large"))
-        });
+        server =
+            server.method(format!("power.{base}"), move |_ctx, (exponent,): (u32,)| async move {
+                base.checked_pow(exponent).ok_or_else(|| ErrorObject::new(1001, "too large"))
+            });
     }
     let server = server.bind("127.0.0.1:0").await?;
     let url = server.url();

@@ -144,13 +144,22 @@ struct Arguments {
 
 impl Arguments {
     /// Takes `#[name(…)]` out of `attributes`.
-    fn take(name: &str, known: &'static Known, attributes: &mut Vec<Attribute>, report: &mut Report) -> Self {
-        let (mine, others) = attributes.drain(..).partition(|attribute| attribute.path().is_ident(name));
+    fn take(
+        name: &str,
+        known: &'static Known,
+        attributes: &mut Vec<Attribute>,
+        report: &mut Report,
+    ) -> Self {
+        let (mine, others) =
+            attributes.drain(..).partition(|attribute| attribute.path().is_ident(name));
         *attributes = others;
         let mut mine = Vec::into_iter(mine);
         let first: Option<Attribute> = mine.next();
         for repeated in mine {
-            report.error(&repeated, format!("`#[{name}(…)]` is given twice, put its arguments into the first one"));
+            report.error(
+                &repeated,
+                format!("`#[{name}(…)]` is given twice, put its arguments into the first one"),
+            );
         }
         let tokens = match first.map(|attribute| attribute.meta) {
             None | Some(Meta::Path(_)) => TokenStream::new(),
@@ -163,7 +172,12 @@ impl Arguments {
         Self::parse(name, known, tokens, report)
     }
 
-    fn parse(attribute: &str, known: &'static Known, tokens: TokenStream, report: &mut Report) -> Self {
+    fn parse(
+        attribute: &str,
+        known: &'static Known,
+        tokens: TokenStream,
+        report: &mut Report,
+    ) -> Self {
         let parser = Punctuated::<Argument, Token![,]>::parse_terminated;
         let parsed = parser.parse2(tokens).unwrap_or_else(|error| {
             let forms = listed(known.iter().map(|(_, form)| form));
@@ -175,7 +189,10 @@ impl Arguments {
             let name = argument.name.unraw();
             if !known.iter().any(|(known, _)| name == known) {
                 let names = listed(known.iter().map(|(name, _)| name));
-                report.error(&argument.name, format!("unknown argument `{name}`, expected one of: {names}"));
+                report.error(
+                    &argument.name,
+                    format!("unknown argument `{name}`, expected one of: {names}"),
+                );
             } else if list.iter().any(|earlier| earlier.name == argument.name) {
                 report.error(&argument.name, format!("`{name}` is given twice"));
             } else {
@@ -229,7 +246,11 @@ impl Arguments {
         strings
     }
 
-    fn one_of<T: std::str::FromStr<Err = String>>(&mut self, name: &str, report: &mut Report) -> Option<T> {
+    fn one_of<T: std::str::FromStr<Err = String>>(
+        &mut self,
+        name: &str,
+        report: &mut Report,
+    ) -> Option<T> {
         self.spanned_one_of(name, report).map(|(choice, _)| choice)
     }
 
@@ -260,7 +281,9 @@ impl Arguments {
         let value = self.value(name, report)?;
         let path = match &value {
             Expr::Path(path) if path.qself.is_none() => Some(path.path.clone()),
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text.parse_with(Path::parse_mod_style).ok(),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+                text.parse_with(Path::parse_mod_style).ok()
+            }
             _ => None,
         };
         if path.is_none() {

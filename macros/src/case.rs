@@ -98,7 +98,9 @@ mod tests {
     #[test]
     fn an_unknown_case_is_told_what_was_expected() {
         let message = "Camel".parse::<Case>().unwrap_err();
-        assert!(message.starts_with("unknown case `\"Camel\"`, expected one of: `\"lowercase\"`, "));
+        assert!(
+            message.starts_with("unknown case `\"Camel\"`, expected one of: `\"lowercase\"`, ")
+        );
         assert!(message.ends_with("`\"SCREAMING-KEBAB-CASE\"`"));
     }
 }

@@ -36,8 +36,11 @@ fn check_namespace(contract: &Contract, report: &mut Report) {
             report.error(namespace, "the namespace is empty: leave it out if there is none");
         }
         (Some(namespace), _) if is_reserved(&contract.options.prefix()) => {
-            report.error(namespace, "names that begin with `rpc.` are reserved by JSON-RPC: \
-                                     choose another namespace");
+            report.error(
+                namespace,
+                "names that begin with `rpc.` are reserved by JSON-RPC: \
+                                     choose another namespace",
+            );
         }
         _ => {}
     }
@@ -58,7 +61,10 @@ fn check_duplicate_names(contract: &Contract, report: &mut Report) {
             });
             if let Some((text, other)) = clash {
                 let owner = other.ident.unraw();
-                report.error_at(name.span, format!("the name `{text}` is taken: `{owner}` is called so on the wire"));
+                report.error_at(
+                    name.span,
+                    format!("the name `{text}` is taken: `{owner}` is called so on the wire"),
+                );
             }
             seen.push((name.text, method));
         }
@@ -77,10 +83,13 @@ fn check_rust_name(contract: &Contract, method: &Method, report: &mut Report) {
     let ident = method.ident.unraw();
     let owner = if ident == TRAIT_METHOD { contract.item.ident.clone() } else { contract.client() };
     let wire = &method.name.text;
-    report.error(&method.ident, format!(
-        "`{owner}` has a method `{ident}` of its own: choose another name, \
+    report.error(
+        &method.ident,
+        format!(
+            "`{owner}` has a method `{ident}` of its own: choose another name, \
          and keep the one on the wire with `#[method(name = \"{wire}\")]`"
-    ));
+        ),
+    );
 }
 
 fn check_wire_names(contract: &Contract, method: &Method, report: &mut Report) {
@@ -88,7 +97,9 @@ fn check_wire_names(contract: &Contract, method: &Method, report: &mut Report) {
     for name in method.names() {
         if name.text.is_empty() {
             report.error_at(name.span, "the method's name on the wire is empty");
-        } else if is_reserved(&name.text) && !(namespace_is_reserved && method.options.name.is_none()) {
+        } else if is_reserved(&name.text)
+            && !(namespace_is_reserved && method.options.name.is_none())
+        {
             report.error_at(name.span, format!(
                 "names that begin with `rpc.` are reserved by JSON-RPC: choose another one than `{}`", name.text
             ));
@@ -126,8 +137,11 @@ fn check_form(method: &Method, report: &mut Report) {
 
 fn check_blocking(method: &Method, report: &mut Report) {
     if let (Some(span), true) = (method.options.blocking, method.is_async) {
-        report.error_at(span, "`blocking` runs a plain `fn` on a thread where it may block: \
-                               remove `blocking`, or the `async` of the method");
+        report.error_at(
+            span,
+            "`blocking` runs a plain `fn` on a thread where it may block: \
+                               remove `blocking`, or the `async` of the method",
+        );
     }
 }
 
@@ -138,7 +152,10 @@ fn check_params(method: &Method, report: &mut Report) {
         if name.text.is_empty() {
             report.error_at(name.span, "the argument's name on the wire is empty");
         } else if seen.contains(&name.text.as_str()) {
-            report.error_at(name.span, format!("two arguments are called `{}` on the wire", name.text));
+            report.error_at(
+                name.span,
+                format!("two arguments are called `{}` on the wire", name.text),
+            );
         }
         seen.push(&name.text);
     }

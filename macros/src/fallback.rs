@@ -16,8 +16,13 @@ use crate::model::{Contract, Method};
 //         understood, and a service which answers none
 pub(crate) fn expand(mut contract: Contract, errors: TokenStream) -> TokenStream {
     contract.item.modifiers.auto_token = None;
-    contract.item.attrs.push(parse_quote!(#[allow(async_fn_in_trait, reason = "the trait has errors")]));
-    contract.methods.retain(|method| !is_rust_name_taken(&method.ident) && !repeats_an_argument(method));
+    contract
+        .item
+        .attrs
+        .push(parse_quote!(#[allow(async_fn_in_trait, reason = "the trait has errors")]));
+    contract
+        .methods
+        .retain(|method| !is_rust_name_taken(&method.ident) && !repeats_an_argument(method));
     for item in &mut contract.item.items {
         if let TraitItem::Fn(function) = item {
             remove_what_rustc_refuses(function);

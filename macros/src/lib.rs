@@ -3,17 +3,17 @@
 //! The macro is a pipeline, one module a step, in the order of the list below. Every step adds what it
 //! finds to one [`report`]; if anything is in it at the end, [`fallback`] takes the place of [`expand`].
 
-mod report;
-mod case;
-mod text;
 mod attr;
-mod signature;
-mod model;
+mod case;
 mod check;
 mod expand;
 mod fallback;
+mod model;
+mod report;
+mod signature;
 #[cfg(test)]
 mod snapshots;
+mod text;
 
 use proc_macro2::TokenStream;
 
@@ -23,7 +23,10 @@ use crate::report::Report;
 
 /// docs
 #[proc_macro_attribute]
-pub fn rpc(arguments: proc_macro::TokenStream, item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+pub fn rpc(
+    arguments: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
     expand_rpc(arguments.into(), item.into()).into()
 }
 

@@ -4,7 +4,10 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{Attribute, GenericParam, Generics, Ident, ItemTrait, LitStr, Path, TraitItem, Type, TypeParam, WherePredicate};
+use syn::{
+    Attribute, GenericParam, Generics, Ident, ItemTrait, LitStr, Path, TraitItem, Type, TypeParam,
+    WherePredicate,
+};
 
 use crate::attr::{Form, MethodOptions, ParamOptions, RpcOptions};
 use crate::report::Report;
@@ -58,7 +61,11 @@ impl From<&LitStr> for WireName {
 
 impl Contract {
     /// `Err` gives the tokens back if they are no trait.
-    pub(crate) fn read(options: RpcOptions, item: TokenStream, report: &mut Report) -> Result<Self, TokenStream> {
+    pub(crate) fn read(
+        options: RpcOptions,
+        item: TokenStream,
+        report: &mut Report,
+    ) -> Result<Self, TokenStream> {
         let mut item = match syn::parse2::<ItemTrait>(item.clone()) {
             Ok(parsed) => parsed,
             Err(error) => {
@@ -70,9 +77,17 @@ impl Contract {
         let mut methods = Vec::new();
         for item in &mut item.items {
             match item {
-                TraitItem::Fn(function) => methods.extend(signature::read(function, &options, report)),
-                other => report.error(&*other, format!("{} in an `#[rpc]` trait is not supported: \
-                     only methods can be called from the other side", kind_of(other))),
+                TraitItem::Fn(function) => {
+                    methods.extend(signature::read(function, &options, report))
+                }
+                other => report.error(
+                    &*other,
+                    format!(
+                        "{} in an `#[rpc]` trait is not supported: \
+                     only methods can be called from the other side",
+                        kind_of(other)
+                    ),
+                ),
             }
         }
         if !usable {
@@ -188,7 +203,9 @@ fn check_has_bounds(param: &TypeParam, generics: &Generics, report: &mut Report)
         _ => None,
     });
     let ident = &param.ident;
-    if param.bounds.is_empty() && !bounded.any(|ty| words(ty).iter().any(|word| *ident == word.text)) {
+    if param.bounds.is_empty()
+        && !bounded.any(|ty| words(ty).iter().any(|word| *ident == word.text))
+    {
         report.error(
             ident,
             format!(
@@ -233,10 +250,13 @@ fn no_trait(item: &TokenStream, error: syn::Error) -> syn::Error {
             break;
         }
         if KEYWORDS.iter().any(|keyword| word == keyword) {
-            return syn::Error::new(word.span(), format!(
-                "expected a trait, found `{word}`:\n\n    #[rpc]\n    pub trait Math {{\n        \
+            return syn::Error::new(
+                word.span(),
+                format!(
+                    "expected a trait, found `{word}`:\n\n    #[rpc]\n    pub trait Math {{\n        \
                  async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;\n    }}\n"
-            ));
+                ),
+            );
         }
     }
     error

@@ -5,8 +5,8 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, GenericParam, Ident, Pat, PatType, Receiver, ReceiverKind, ReturnType, Safety, Signature,
-    TraitItemFn, Type,
+    Attribute, FnArg, GenericParam, Ident, Pat, PatType, Receiver, ReceiverKind, ReturnType,
+    Safety, Signature, TraitItemFn, Type,
 };
 
 use crate::attr::{MethodOptions, ParamOptions, RpcOptions};
@@ -15,7 +15,11 @@ use crate::report::Report;
 use crate::text::{readable, words};
 
 /// Takes our attributes out of `function`. `None` if no code can be generated for such a signature.
-pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Report) -> Option<Method> {
+pub(crate) fn read(
+    function: &mut TraitItemFn,
+    rpc: &RpcOptions,
+    report: &mut Report,
+) -> Option<Method> {
     let options = MethodOptions::take(&mut function.attrs, report);
     let param_options = take_param_options(&mut function.sig, report);
 
@@ -43,9 +47,13 @@ pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Re
     }
     let usable = report.count() == before;
     if context.is_none() && !misplaced && receiver_is_right {
-        report.error(&function.sig.ident, format!(
-            "expected the context as the first argument after `&self`: {}", right_form(&function.sig)
-        ));
+        report.error(
+            &function.sig.ident,
+            format!(
+                "expected the context as the first argument after `&self`: {}",
+                right_form(&function.sig)
+            ),
+        );
     }
 
     let ident = function.sig.ident.clone();
@@ -79,8 +87,11 @@ fn take_param_options(sig: &mut Signature, report: &mut Report) -> Vec<ParamOpti
             options.push(ParamOptions::take(&mut argument.attrs, report));
             let cfg = |attribute: &&Attribute| is_one_of(attribute.path(), &["cfg", "cfg_attr"]);
             if let Some(cfg) = argument.attrs.iter().find(cfg) {
-                report.error(cfg, "`cfg` on an argument would change what is sent without a word: \
-                                   put it on the method, and write the method twice");
+                report.error(
+                    cfg,
+                    "`cfg` on an argument would change what is sent without a word: \
+                                   put it on the method, and write the method twice",
+                );
             }
         }
     }
@@ -91,7 +102,10 @@ fn check_modifiers(function: &TraitItemFn, report: &mut Report) {
     let sig = &function.sig;
     let mut refuse = |word: Option<TokenStream>, why: &str| {
         if let Some(word) = word {
-            report.error(&word, format!("an rpc method cannot be `{}`: {why}", readable(word.clone())));
+            report.error(
+                &word,
+                format!("an rpc method cannot be `{}`: {why}", readable(word.clone())),
+            );
         }
     };
     refuse(sig.constness.map(|word| word.to_token_stream()), "it runs when the other side calls");
@@ -101,8 +115,11 @@ fn check_modifiers(function: &TraitItemFn, report: &mut Report) {
         refuse(Some(word.to_token_stream()), "the other side can call it with any arguments");
     }
     if let Some(variadic) = &sig.variadic {
-        report.error(variadic, "an rpc method takes no `...`: take a list, as in `numbers: Vec<f64>` \
-                                with `#[method(params = \"whole\")]`");
+        report.error(
+            variadic,
+            "an rpc method takes no `...`: take a list, as in `numbers: Vec<f64>` \
+                                with `#[method(params = \"whole\")]`",
+        );
     }
     match sig.generics.params.first() {
         Some(GenericParam::Lifetime(_)) => report.error(
@@ -123,9 +140,11 @@ fn check_modifiers(function: &TraitItemFn, report: &mut Report) {
 }
 
 fn check_receiver(sig: &Signature, report: &mut Report) {
-    let expected = || format!("the one service answers all calls at the same time: {}", right_form(sig));
+    let expected =
+        || format!("the one service answers all calls at the same time: {}", right_form(sig));
     match sig.receiver() {
-        None => report.error(&sig.ident, format!("expected `&self` as the first argument, {}", expected())),
+        None => report
+            .error(&sig.ident, format!("expected `&self` as the first argument, {}", expected())),
         Some(Receiver { kind: ReceiverKind::Reference(_, None, None), .. }) => {}
         Some(Receiver { kind: ReceiverKind::Reference(_, Some(lifetime), None), .. }) => {
             report.error(lifetime, "expected `&self` without a lifetime");
@@ -149,7 +168,9 @@ enum ContextShape {
 /// A context is known by the last word of its type, so that it can be imported from anywhere.
 fn context_shape(ty: &Type) -> Option<ContextShape> {
     match ty {
-        Type::Path(path) if path.path.segments.last()?.ident == "Context" => Some(ContextShape::Owned),
+        Type::Path(path) if path.path.segments.last()?.ident == "Context" => {
+            Some(ContextShape::Owned)
+        }
         Type::Reference(reference) => match context_shape(&reference.elem)? {
             ContextShape::Owned if reference.mutability.is_some() => Some(ContextShape::Mutable),
             ContextShape::Owned => Some(ContextShape::Shared),
@@ -171,12 +192,18 @@ fn misplaced_context(is_second: bool, sig: &Signature) -> String {
 
 fn check_context(argument: &PatType, options: &ParamOptions, sig: &Signature, report: &mut Report) {
     if let Some(span) = options.default.or(options.rename.as_ref().map(Spanned::span)) {
-        report.error_at(span, "`#[param(…)]` goes on an argument that is sent, and the context is not");
+        report.error_at(
+            span,
+            "`#[param(…)]` goes on an argument that is sent, and the context is not",
+        );
     }
     if context_shape(&argument.ty) == Some(ContextShape::Shared) {
         check_argument_type(argument, sig, report);
     } else {
-        report.error(&argument.ty, format!("expected the context by reference, `&Context`: {}", right_form(sig)));
+        report.error(
+            &argument.ty,
+            format!("expected the context by reference, `&Context`: {}", right_form(sig)),
+        );
     }
 }
 
@@ -198,12 +225,16 @@ fn read_param(
 fn plain_name<'a>(pattern: &'a Pat, report: &mut Report) -> Option<&'a Ident> {
     const WHY: &str = "an argument's name is its name on the wire";
     let advice = match pattern {
-        Pat::Ident(name) if name.by_ref.is_none() && name.mutability.is_none() && name.subpat.is_none() => {
+        Pat::Ident(name)
+            if name.by_ref.is_none() && name.mutability.is_none() && name.subpat.is_none() =>
+        {
             return Some(&name.ident);
         }
         Pat::Ident(name) if name.mutability.is_some() => {
             let name = &name.ident;
-            format!("expected a plain name: {WHY}. Write `{name}` here and `let mut {name} = {name};` in the body")
+            format!(
+                "expected a plain name: {WHY}. Write `{name}` here and `let mut {name} = {name};` in the body"
+            )
         }
         Pat::Wild(_) => format!("expected a name instead of `_`: {WHY}"),
         _ => format!("expected a plain name instead of a pattern: {WHY}"),
@@ -220,8 +251,13 @@ fn check_output(output: &ReturnType, report: &mut Report) {
 
 fn check_argument_type(argument: &PatType, sig: &Signature, report: &mut Report) {
     // Where a lifetime is declared, that it is, is the mistake.
-    let known = |word: &str| sig.generics.lifetimes().any(|param| param.lifetime.to_string() == word);
-    check_type(&argument.ty, |previous, word| argument_misfit(previous, word).filter(|_| !known(word)), report);
+    let known =
+        |word: &str| sig.generics.lifetimes().any(|param| param.lifetime.to_string() == word);
+    check_type(
+        &argument.ty,
+        |previous, word| argument_misfit(previous, word).filter(|_| !known(word)),
+        report,
+    );
 }
 
 /// Reports the first word in a type which makes it unfit for the wire, as far as words can tell.

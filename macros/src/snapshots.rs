@@ -11,7 +11,8 @@ use syn::{Attribute, Item, ItemTrait, Meta};
 #[test]
 fn expansions_are_what_they_were() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots");
-    let mut inputs: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut inputs: Vec<PathBuf> =
+        fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     inputs.retain(|path| !path.to_string_lossy().ends_with(".expanded.rs"));
     inputs.sort();
     assert!(inputs.len() >= 6, "the snapshots are gone from {}", folder.display());

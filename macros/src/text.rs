@@ -24,8 +24,10 @@ pub(crate) fn readable(tokens: TokenStream) -> String {
 }
 
 fn needs_space(left: &str, right: &str) -> bool {
-    let glued_to_the_right = ["", "(", "[", "<", "&", "::", "#", "!", ".", "*", "?"].contains(&left);
-    let glued_to_the_left = [")", "]", ">", "(", "<", ",", ";", ":", "::", "?", "."].contains(&right);
+    let glued_to_the_right =
+        ["", "(", "[", "<", "&", "::", "#", "!", ".", "*", "?"].contains(&left);
+    let glued_to_the_left =
+        [")", "]", ">", "(", "<", ",", ";", ":", "::", "?", "."].contains(&right);
     // Keeps `-> (A, B)`, `: [T; 4]` and `+ ?Sized` apart, which the rules above would glue.
     let kept_apart = ["->", ":", ",", "+", "=", ";"].contains(&left);
     (kept_apart && right != ">") || !(glued_to_the_right || glued_to_the_left)

@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 
-use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+};
 use http::{HeaderValue, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Error as WsError;
@@ -90,7 +92,8 @@ async fn read_head(
         }
         // Parsed only once it is whole, and each byte is looked at once: a slow sender makes
         // nothing quadratic.
-        let whole = head.get(searched..).is_some_and(|new| new.windows(4).any(|w| w == b"\r\n\r\n"));
+        let whole =
+            head.get(searched..).is_some_and(|new| new.windows(4).any(|w| w == b"\r\n\r\n"));
         searched = head.len().saturating_sub(3);
         if !whole && head.len() < MAX_HEAD {
             continue;
@@ -101,7 +104,10 @@ async fn read_head(
         }
         return Ok(match Request::try_parse(&head) {
             Ok(Some((size, request))) => Ok((request, head.split_off(size))),
-            Ok(None) => Err(Refusal { status: StatusCode::BAD_REQUEST, words: "the request head is malformed" }),
+            Ok(None) => Err(Refusal {
+                status: StatusCode::BAD_REQUEST,
+                words: "the request head is malformed",
+            }),
             Err(error) => Err(Refusal::of(&error)),
         });
     }
@@ -110,7 +116,10 @@ async fn read_head(
 impl Rules {
     fn decide(&self, request: &Request) -> Result<Response, Refusal> {
         if !self.paths.is_empty() && !self.paths.contains(request.uri().path()) {
-            return Err(Refusal { status: StatusCode::NOT_FOUND, words: "nothing is served at this path" });
+            return Err(Refusal {
+                status: StatusCode::NOT_FOUND,
+                words: "nothing is served at this path",
+            });
         }
         let mut response = create_response(request).map_err(|error| Refusal::of(&error))?;
         let offers = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
@@ -152,7 +161,9 @@ impl Refusal {
         let extra = match *status {
             StatusCode::METHOD_NOT_ALLOWED => format!("{ALLOW}: GET\r\n"),
             // RFC 9110, section 15.5.22: a 426 names what to upgrade to.
-            StatusCode::UPGRADE_REQUIRED => format!("{UPGRADE}: websocket\r\nsec-websocket-version: 13\r\n"),
+            StatusCode::UPGRADE_REQUIRED => {
+                format!("{UPGRADE}: websocket\r\nsec-websocket-version: 13\r\n")
+            }
             _ => String::new(),
         };
         let length = words.len() + 1;

@@ -172,6 +172,9 @@ impl Batch {
         // Every call in it may have failed to encode: they say so themselves.
         if !self.messages.is_empty() {
             let text = array(self.messages.iter().map(Vec::as_slice));
+            if self.keys.is_empty() {
+                self.peer.link().expect_empty_reply();
+            }
             self.peer.link().send(text).await?;
         }
         self.keys.clear();
@@ -191,10 +194,7 @@ impl Batch {
         }
     }
 
-    fn register(
-        &mut self,
-        message: Result<Outgoing, EncodeError>,
-    ) -> Result<Ticket, Error> {
+    fn register(&mut self, message: Result<Outgoing, EncodeError>) -> Result<Ticket, Error> {
         let message = message.map_err(|error| Error::Encode(error.into()))?;
         let ticket = self.peer.link().pending.insert().map_err(Error::Closed)?;
         self.messages.push(message.into_request(|out| ticket.write_id(out)));
@@ -233,9 +233,9 @@ impl<T: DeserializeOwned, E: RpcError> Future for BatchReply<T, E> {
                 Poll::Pending => {
                     let Some(timeout) = this.timeout else { return Poll::Pending };
                     let begin = this.sent.get().copied().unwrap_or_else(Instant::now);
-                    let timer = this.timer.get_or_insert_with(|| {
-                        Box::pin(tokio::time::sleep_until(begin + timeout))
-                    });
+                    let timer = this
+                        .timer
+                        .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(begin + timeout)));
                     if timer.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
                     }

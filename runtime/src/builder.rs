@@ -8,7 +8,6 @@ macro_rules! common_builder_methods {
         /// Adds a service: what `into_service()` makes of an implemented `#[rpc]` trait, or
         /// [`Methods`](crate::Methods). Names are looked up when the builder is done, so one that
         /// is there twice is an error then.
-        #[must_use]
         pub fn service(mut self, service: impl crate::service::Service) -> Self {
             self.router.service(service);
             self
@@ -16,7 +15,6 @@ macro_rules! common_builder_methods {
 
         /// Adds a method by a closure, for names that are not known when the program is compiled.
         /// See [`Methods::method`](crate::Methods::method) for what it gets and returns.
-        #[must_use]
         pub fn method<P, F, T>(
             mut self,
             name: impl Into<std::borrow::Cow<'static, str>>,
@@ -32,7 +30,6 @@ macro_rules! common_builder_methods {
         }
 
         /// Handles the calls of all methods that nothing else answers to. The last one counts.
-        #[must_use]
         pub fn fallback(mut self, fallback: impl crate::methods::Fallback) -> Self {
             self.router.fallback(fallback);
             self
@@ -66,7 +63,6 @@ macro_rules! common_builder_methods {
         /// let server = Server::builder().recognize::<OutOfStock>();
         /// # drop(server);
         /// ```
-        #[must_use]
         pub fn recognize<E>(mut self) -> Self
         where
             E: crate::protocol::error::RpcError + std::error::Error + Send + Sync,
@@ -76,7 +72,6 @@ macro_rules! common_builder_methods {
         }
 
         /// Sets all limits and timeouts.
-        #[must_use]
         pub fn config(mut self, config: crate::config::Config) -> Self {
             self.config = config;
             self
@@ -84,7 +79,6 @@ macro_rules! common_builder_methods {
 
         /// How long calls made from this side wait for a response; `None` for as long as the
         /// connection lives. Default 30 s.
-        #[must_use]
         pub fn call_timeout(mut self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
             self.config.call_timeout = timeout.into();
             self

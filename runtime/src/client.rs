@@ -43,14 +43,16 @@ impl ClientBuilder {
     /// no valid header is an error of [`connect`](Self::connect).
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let name = name.as_ref();
-        let header = HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value.as_ref()).ok());
+        let header =
+            HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value.as_ref()).ok());
         match header {
             Some((name, value)) => {
                 self.headers.append(name, value);
             }
             // The value stays out of the message: it may be a secret.
             None => {
-                let words = format!("the header `{name}` has a name or a value that HTTP does not allow");
+                let words =
+                    format!("the header `{name}` has a name or a value that HTTP does not allow");
                 self.bad_header.get_or_insert(words);
             }
         }
@@ -168,15 +170,16 @@ impl ClientBuilder {
 }
 
 fn parse(url: &str) -> Result<Uri, ConnectError> {
-    let uri: Uri = url.parse().map_err(|error| {
-        ConnectError::Url(format!("`{url}` is no URL: {error}"))
-    })?;
+    let uri: Uri =
+        url.parse().map_err(|error| ConnectError::Url(format!("`{url}` is no URL: {error}")))?;
     match uri.scheme_str() {
         Some("ws") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(uri),
         Some("wss") => Err(ConnectError::Url(format!(
             "`{url}` asks for TLS: open the TLS session yourself and use `connect_over`"
         ))),
-        _ => Err(ConnectError::Url(format!("`{url}` is no WebSocket URL; expected `ws://host:port/path`"))),
+        _ => Err(ConnectError::Url(format!(
+            "`{url}` is no WebSocket URL; expected `ws://host:port/path`"
+        ))),
     }
 }
 

@@ -177,7 +177,9 @@ impl Connection {
             }
             match self.transport.poll_receive(cx) {
                 Poll::Pending => return Ok(false),
-                Poll::Ready(Received::Text(message)) => self.dispatcher.receive(&message, admission),
+                Poll::Ready(Received::Text(message)) => {
+                    self.dispatcher.receive(&message, admission)
+                }
                 Poll::Ready(Received::NotText) => {
                     self.dispatcher.malformed(ErrorCode::PARSE_ERROR);
                 }
@@ -263,13 +265,10 @@ impl Connection {
 
     /// Goes from one phase to the next. `true` if it did.
     fn advance(&mut self) -> Result<bool, Over> {
-        let flushed =
-            !self.unflushed && self.sending.is_empty() && self.link.outbox.is_empty();
+        let flushed = !self.unflushed && self.sending.is_empty() && self.link.outbox.is_empty();
         let (code, reason) = match &mut self.phase {
             Phase::Flushing { code, reason } if flushed => (*code, std::mem::take(reason)),
-            Phase::Draining
-                if flushed && self.link.in_flight.load(Ordering::Acquire) == 0 =>
-            {
+            Phase::Draining if flushed && self.link.in_flight.load(Ordering::Acquire) == 0 => {
                 (CloseCode::Away.into(), "shutting down".to_owned())
             }
             _ => return Ok(false),

@@ -1,5 +1,5 @@
 //! From an incoming message to the answers in the outbox: finds the service, starts the handler,
-//! writes the response, gathers the responses of a batch.
+//! and sees to it that each request gets its one answer.
 //!
 //! Never waits: a handler that is not ready at once goes on in a task of its own. Must not know
 //! sockets.
@@ -10,13 +10,14 @@ use std::future::Future;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{self, Poll, Waker};
 
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::answer::{BatchAnswer, ReplyTo};
 use crate::call::BoxFuture;
 use crate::context::Context;
 use crate::peer::Link;
@@ -57,8 +58,14 @@ impl Dispatcher {
         // A batch of ours may be larger than what we let others send; its responses come as one.
         let max_batch = self.link.config.max_batch.max(self.link.pending.len());
         match payload(message, max_batch) {
-            Payload::One(entry) => self.entry(message, entry, admission, ReplyTo::One),
+            Payload::One(entry) => {
+                if let Some(work) = self.triage(message, entry) {
+                    self.work(message, work, admission, ReplyTo::One);
+                }
+            }
             Payload::Batch(entries) => self.batch(message, entries, admission),
+            // Some servers answer a batch of notifications with an empty array.
+            Payload::EmptyBatch if self.link.expects_empty_reply() => {}
             Payload::EmptyBatch => self.malformed(ErrorCode::INVALID_REQUEST),
             Payload::LargeBatch => {
                 let limit = self.link.config.max_batch;
@@ -76,46 +83,32 @@ impl Dispatcher {
     }
 
     fn batch(&self, message: &Utf8Bytes, entries: Vec<Entry<'_>>, admission: Admission) {
-        let waits = |id: &str| self.link.pending.waits(id);
-        let answers = entries.iter().filter(|entry| is_answered(entry, waits)).count();
+        let work: Vec<_> =
+            entries.into_iter().filter_map(|entry| self.triage(message, entry)).collect();
+        let answers = work.iter().filter(|work| work.is_answered()).count();
         let batch = Arc::new(BatchAnswer::new(Arc::clone(&self.link), answers));
         let mut index = 0;
-        for entry in entries {
-            let answered = is_answered(&entry, waits);
-            self.entry(message, entry, admission, |id| ReplyTo::Batch(Arc::clone(&batch), index, id));
-            index += usize::from(answered);
+        for work in work {
+            let place = index;
+            index += usize::from(work.is_answered());
+            self.work(message, work, admission, |id| ReplyTo::Batch(Arc::clone(&batch), place, id));
         }
     }
 
-    fn entry(
-        &self,
-        message: &Utf8Bytes,
-        entry: Entry<'_>,
-        admission: Admission,
-        reply_to: impl FnOnce(Id) -> ReplyTo,
-    ) {
+    /// Hands a response to its call. What is left is work that may want an answer.
+    fn triage<'a>(&self, message: &Utf8Bytes, entry: Entry<'a>) -> Option<Work<'a>> {
         match entry {
-            Entry::Call(mut call) => {
-                let notification = call.id.is_none();
-                let reply_to = call.id.take().map_or(ReplyTo::Nobody, reply_to);
-                self.call(message, call, admission, Answer { reply_to, route: None }, notification);
-            }
-            Entry::Response(response) => self.response(message, response, reply_to),
-            Entry::Invalid(id) => self.fail(reply_to(id), ErrorCode::INVALID_REQUEST),
+            Entry::Call(call) => Some(Work::Call(call)),
+            Entry::Invalid(id) => Some(Work::Invalid(id)),
+            Entry::Response(response) => self.response(message, response),
         }
     }
 
-    fn fail(&self, reply_to: ReplyTo, code: ErrorCode) {
-        let answer = Answer { reply_to, route: None };
-        self.deliver(answer, Response(Kind::Error(ErrorObject::of(code))));
-    }
-
-    fn response(
+    fn response<'a>(
         &self,
         message: &Utf8Bytes,
         response: IncomingResponse<'_>,
-        reply_to: impl FnOnce(Id) -> ReplyTo,
-    ) {
+    ) -> Option<Work<'a>> {
         let reply = match response.outcome {
             ResponseOutcome::Result(json) => Reply::Result(message.clone(), range(message, json)),
             ResponseOutcome::Error(json) => match serde_json::from_str(json) {
@@ -125,16 +118,38 @@ impl Dispatcher {
             ResponseOutcome::Both => Reply::Invalid("it has both a result and an error"),
             ResponseOutcome::Neither => Reply::Invalid("it has neither a result nor an error"),
         };
-        let resolved = response.id.is_some_and(|id| self.link.pending.resolve(id, reply));
-        if resolved {
-            return;
+        if response.id.is_some_and(|id| self.link.pending.resolve(id, reply)) {
+            return None;
         }
         if response.outcome == ResponseOutcome::Neither {
             // Nothing tells it from a request that lacks its method.
             let id = response.id.and_then(Id::from_json).unwrap_or(Id::NULL);
-            return self.fail(reply_to(id), ErrorCode::INVALID_REQUEST);
+            return Some(Work::Invalid(id));
         }
         tracing::debug!("dropped a response that nobody waits for");
+        None
+    }
+
+    fn work(
+        &self,
+        message: &Utf8Bytes,
+        work: Work<'_>,
+        admission: Admission,
+        reply_to: impl FnOnce(Id) -> ReplyTo,
+    ) {
+        match work {
+            Work::Call(mut call) => {
+                let notification = call.id.is_none();
+                let reply_to = call.id.take().map_or(ReplyTo::Nobody, reply_to);
+                self.call(message, call, admission, Answer { reply_to, route: None }, notification);
+            }
+            Work::Invalid(id) => self.fail(reply_to(id), ErrorCode::INVALID_REQUEST),
+        }
+    }
+
+    fn fail(&self, reply_to: ReplyTo, code: ErrorCode) {
+        let answer = Answer { reply_to, route: None };
+        self.deliver(answer, Response(Kind::Error(ErrorObject::of(code))));
     }
 
     fn call(
@@ -230,16 +245,7 @@ impl Dispatcher {
             Kind::Error(error) => Kind::Error(self.outward(error, answer.route)),
             other => other,
         };
-        let limit = self.link.config.max_outgoing_message;
-        match answer.reply_to {
-            ReplyTo::Nobody => {}
-            ReplyTo::One(id) => {
-                if let Some(text) = write(response, &id, limit) {
-                    self.link.outbox.answer(text);
-                }
-            }
-            ReplyTo::Batch(batch, index, id) => batch.put(index, &id, response, limit),
-        }
+        answer.reply_to.send(response, &self.link);
     }
 
     /// What the peer may see of an error. The inside of one that no type is known for stays here.
@@ -249,7 +255,12 @@ impl Dispatcher {
             return known;
         }
         let method = route.map_or("unknown", |route| self.router.name(route));
-        tracing::error!(method, error = source as &dyn std::error::Error, "handler failed; the caller gets {}", error.code());
+        tracing::error!(
+            method,
+            error = source as &dyn std::error::Error,
+            "handler failed; the caller gets {}",
+            error.code()
+        );
         error
     }
 }
@@ -261,72 +272,18 @@ struct Answer {
     route: Option<RouteId>,
 }
 
-enum ReplyTo {
-    /// It was a notification.
-    Nobody,
-    One(Id),
-    /// This place of a batch's array.
-    Batch(Arc<BatchAnswer>, usize, Id),
+/// An incoming message that is no response.
+enum Work<'a> {
+    Call(IncomingCall<'a>),
+    Invalid(Id),
 }
 
-/// Whether an entry of a batch gets an answer.
-fn is_answered(entry: &Entry<'_>, waits: impl Fn(&str) -> bool) -> bool {
-    match entry {
-        Entry::Call(call) => call.id.is_some(),
-        Entry::Response(response) => {
-            response.outcome == ResponseOutcome::Neither && !response.id.is_some_and(waits)
+impl Work<'_> {
+    fn is_answered(&self) -> bool {
+        match self {
+            Work::Call(call) => call.id.is_some(),
+            Work::Invalid(_) => true,
         }
-        Entry::Invalid(_) => true,
-    }
-}
-
-/// The response as text; an error in its place if it is over the limit.
-fn write(response: Kind, id: &Id, limit: usize) -> Option<Vec<u8>> {
-    let text = match response {
-        Kind::Silent => return None,
-        Kind::Result(text) => encode::end_result(text, id),
-        Kind::Error(error) => encode::error_response(&error, id),
-    };
-    if text.len() <= limit {
-        return Some(text);
-    }
-    Some(encode::error_response(&ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id))
-}
-
-/// Gathers the responses of one batch; the last one sends them all.
-struct BatchAnswer {
-    link: Arc<Link>,
-    gathered: Mutex<Gathered>,
-}
-
-struct Gathered {
-    texts: Vec<Vec<u8>>,
-    bytes: usize,
-    missing: usize,
-}
-
-impl BatchAnswer {
-    fn new(link: Arc<Link>, answers: usize) -> Self {
-        let gathered = Gathered { texts: vec![Vec::new(); answers], bytes: 0, missing: answers };
-        BatchAnswer { link, gathered: Mutex::new(gathered) }
-    }
-
-    fn put(&self, index: usize, id: &Id, response: Kind, limit: usize) {
-        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        // Together they must fit the limit, too.
-        let left = limit.saturating_sub(gathered.bytes);
-        let Some(text) = write(response, id, left) else { return };
-        gathered.bytes += text.len() + 1;
-        if let Some(place) = gathered.texts.get_mut(index) {
-            *place = text;
-        }
-        gathered.missing = gathered.missing.saturating_sub(1);
-        if gathered.missing > 0 {
-            return;
-        }
-        let texts = std::mem::take(&mut gathered.texts);
-        drop(gathered);
-        self.link.outbox.answer(encode::array(texts.iter().map(Vec::as_slice)));
     }
 }
 

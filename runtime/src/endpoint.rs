@@ -137,7 +137,8 @@ impl Endpoint {
     /// Returns how many handlers were still at work when the time was up. They go on by
     /// themselves, but nobody gets their answers.
     pub async fn shutdown(&self) -> usize {
-        let (config, deadline) = (&self.shared.config, Instant::now() + self.shared.config.shutdown_timeout);
+        let (config, deadline) =
+            (&self.shared.config, Instant::now() + self.shared.config.shutdown_timeout);
         let (done, weak) = {
             let mut live = self.live();
             live.drain = Some(deadline);
@@ -180,9 +181,10 @@ impl Endpoint {
             Ok(Err(AcceptError::Refused(status))) => {
                 Err(io::Error::other(format!("the client was refused with HTTP status {status}")))
             }
-            Err(_) => {
-                Err(io::Error::new(io::ErrorKind::TimedOut, "the client did not finish its handshake in time"))
-            }
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the client did not finish its handshake in time",
+            )),
         }
     }
 

@@ -166,7 +166,10 @@ impl DuplicateMethod {
 impl fmt::Display for DuplicateMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.name;
-        write!(f, "the method `{name}` is registered twice; give one of the traits a namespace, or rename one of the methods")
+        write!(
+            f,
+            "the method `{name}` is registered twice; give one of the traits a namespace, or rename one of the methods"
+        )
     }
 }
 

@@ -62,7 +62,8 @@ impl Handshake {
     /// quotes it may have. The first one, if there are several of the name.
     pub fn cookie(&self, name: &str) -> Option<&str> {
         let headers = self.headers.get_all(COOKIE).into_iter().filter_map(|h| h.to_str().ok());
-        let mut pairs = headers.flat_map(|header| header.split(';')).filter_map(|c| c.split_once('='));
+        let mut pairs =
+            headers.flat_map(|header| header.split(';')).filter_map(|c| c.split_once('='));
         let (_, value) = pairs.find(|(key, _)| key.trim() == name)?;
         let value = value.trim();
         Some(value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value))

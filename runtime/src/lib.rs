@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod answer;
 mod batch;
 mod builder;
 mod call;

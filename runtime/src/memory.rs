@@ -65,7 +65,8 @@ pub fn pair(
     seen_by_server.subprotocol.clone_from(&subprotocol);
     let seen_by_client = Handshake { subprotocol, ..Handshake::new("/") };
 
-    let transport = Transport::new(Stream::memory(theirs), Vec::new(), Role::Client, client.limits());
+    let transport =
+        Transport::new(Stream::memory(theirs), Vec::new(), Role::Client, client.limits());
     let connection = client.into_connection(transport, seen_by_client)?;
     let (peer, serving) = endpoint.run(Stream::memory(ours), Vec::new(), seen_by_server);
     tokio::spawn(serving);

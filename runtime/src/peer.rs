@@ -50,6 +50,9 @@ pub(crate) struct Link {
     pub(crate) config: Arc<Config>,
     /// Handlers that were begun and are not ready.
     pub(crate) in_flight: AtomicUsize,
+    /// Batches of nothing but notifications that were sent and may be answered with `[]`, against
+    /// the specification.
+    empty_replies: AtomicUsize,
     reason: OnceLock<CloseReason>,
     ended: Notify,
 }
@@ -61,6 +64,7 @@ impl Link {
             pending: Pending::new(side),
             config,
             in_flight: AtomicUsize::new(0),
+            empty_replies: AtomicUsize::new(0),
             reason: OnceLock::new(),
             ended: Notify::new(),
         }
@@ -82,6 +86,16 @@ impl Link {
             }
             ended.await;
         }
+    }
+
+    pub(crate) fn expect_empty_reply(&self) {
+        self.empty_replies.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether `[]` may be the answer to a batch of notifications; it is then accounted for.
+    pub(crate) fn expects_empty_reply(&self) -> bool {
+        let less = |count: usize| count.checked_sub(1);
+        self.empty_replies.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 
     fn closed(&self) -> Error {

@@ -15,8 +15,8 @@ use std::task::{Context, Poll, Waker};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::error::CloseReason;
-use crate::protocol::decode;
 use crate::protocol::error::ErrorObject;
+use crate::protocol::text;
 
 /// Who opened the connection. It decides how this side's ids look: a client counts in numbers, a
 /// server in strings, as some clients (npm's rpc-websockets) take a request for a response when
@@ -100,12 +100,6 @@ impl Pending {
         true
     }
 
-    /// Whether a call waits under this id, given as JSON.
-    pub(crate) fn waits(&self, id: &str) -> bool {
-        let Some(id) = self.parse(id) else { return false };
-        matches!(self.lock().calls.get(&id), Some(Slot::Waiting(_)))
-    }
-
     /// Ends every call that has no reply yet, and refuses new ones.
     pub(crate) fn close(&self, reason: &CloseReason) {
         let mut table = self.lock();
@@ -134,7 +128,7 @@ impl Pending {
                 let number: f64 = json.parse().ok()?;
                 (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64)
             }),
-            Side::Server => decode::string(json)?.strip_prefix('s')?.parse().ok(),
+            Side::Server => text::content(json)?.strip_prefix('s')?.parse().ok(),
         }
     }
 
@@ -251,21 +245,31 @@ mod tests {
     #[test]
     fn ids_by_side_and_what_peers_make_of_them() {
         for (side, written, accepted, refused) in [
-            (Side::Client, "1", &["1", "1.0", "1e0"][..], &["\"1\"", "2", "null", "-1", "1.5", "[1]"][..]),
-            (Side::Server, "\"s1\"", &["\"s1\"", "\"\\u00731\""], &["1", "\"1\"", "\"s2\"", "null", "\"s\""]),
+            (
+                Side::Client,
+                "1",
+                &["1", "1.0", "1e0"][..],
+                &["\"1\"", "2", "null", "-1", "1.5", "[1]"][..],
+            ),
+            (
+                Side::Server,
+                "\"s1\"",
+                &["\"s1\"", "\"\\u00731\""],
+                &["1", "\"1\"", "\"s2\"", "null", "\"s\""],
+            ),
         ] {
             let pending = Pending::new(side);
             let ticket = pending.insert().unwrap();
             let mut id = Vec::new();
             ticket.write_id(&mut id);
             assert_eq!(String::from_utf8(id).unwrap(), written);
-            for id in accepted {
-                assert!(pending.waits(id), "{side:?} {id}");
-            }
             for id in refused {
-                assert!(!pending.waits(id), "{side:?} {id}");
                 assert!(!pending.resolve(id, Reply::NotSent), "{side:?} {id}");
             }
+            for id in accepted {
+                assert_eq!(pending.parse(id), Some(1), "{side:?} {id}");
+            }
+            assert!(pending.resolve(written, Reply::NotSent), "{side:?}");
         }
     }
 

@@ -95,7 +95,12 @@ impl RouterBuilder {
 }
 
 impl Router {
-    fn add(&mut self, service: Arc<dyn Service>, method: usize, name: Cow<'static, str>) -> RouteId {
+    fn add(
+        &mut self,
+        service: Arc<dyn Service>,
+        method: usize,
+        name: Cow<'static, str>,
+    ) -> RouteId {
         self.routes.push(Route { service, method, name });
         RouteId(self.routes.len() - 1)
     }

@@ -66,9 +66,18 @@ impl Stream {
 macro_rules! on_stream {
     ($self:expr, $stream:ident => $call:expr) => {
         match &mut $self.kind {
-            Kind::Tcp(stream) => { let $stream = Pin::new(stream); $call }
-            Kind::Memory(stream) => { let $stream = Pin::new(stream); $call }
-            Kind::Other(stream) => { let $stream = Pin::new(stream); $call }
+            Kind::Tcp(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            }
+            Kind::Memory(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            }
+            Kind::Other(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            }
         }
     };
 }
@@ -112,11 +121,17 @@ pub(crate) enum Received {
     /// A ping, already answered, or a pong.
     Control,
     /// The peer's close frame; the answer to it goes out with the next reads.
-    Close { code: u16, reason: String },
+    Close {
+        code: u16,
+        reason: String,
+    },
     /// The stream is at its end, cleanly or not; there is nobody to send anything to.
     End(CloseReason),
     /// The peer broke the rules; it should be told this code, and nothing it sends is readable.
-    Broken { code: u16, reason: String },
+    Broken {
+        code: u16,
+        reason: String,
+    },
 }
 
 /// A WebSocket after its opening handshake.

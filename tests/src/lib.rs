@@ -6,11 +6,12 @@
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
-use wsjsonrpc::{Client, ClientBuilder, Handshake, ServerBuilder};
+use wsjsonrpc::{Client, ClientBuilder, CloseReason, Endpoint, Handshake, Peer, ServerBuilder};
 
 /// A peer that says what the test writes.
 pub struct Raw {
@@ -98,4 +99,82 @@ pub fn assert_same_json(got: &str, expected: &str, context: &str) {
         serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
     };
     assert_eq!(parse(got), parse(expected), "for {context}");
+}
+
+/// For tests of the connection's life: the other side's handle, and what is below the messages.
+impl Raw {
+    /// A raw client of an endpoint; the handle tells how the server's end of it ended.
+    pub async fn client_of(endpoint: &Endpoint) -> (Self, JoinHandle<CloseReason>) {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let endpoint = endpoint.clone();
+        let serving =
+            tokio::spawn(async move { endpoint.serve_upgraded(theirs, Handshake::new("/")).await });
+        (Self::over(ours, Role::Client).await, serving)
+    }
+
+    /// A raw client, and the server's handle to it.
+    pub async fn client_and_peer(server: ServerBuilder) -> (Self, Peer) {
+        let endpoint = server.build().expect("method names are unique");
+        let (mut raw, _) = Self::client_of(&endpoint).await;
+        raw.check("[]", &[&invalid_request("null")]).await;
+        let peer = endpoint.peers().pop().expect("it has just answered");
+        (raw, peer)
+    }
+
+    /// Sends a table of texts, one after the other, and checks what comes back for each.
+    pub async fn check_all(&mut self, table: &[(&str, &[&str])]) {
+        for (incoming, expected) in table {
+            self.check(incoming, expected).await;
+        }
+    }
+
+    /// Checks a table of texts that each have exactly one answer, word for word.
+    pub async fn check_verbatim(&mut self, table: &[(&str, &str)]) {
+        for (incoming, expected) in table {
+            let got = self.ask(incoming).await;
+            assert_eq!(got, *expected, "for {incoming}");
+        }
+    }
+
+    /// Bytes below the level of messages.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.socket.get_mut().write_all(bytes).await.expect("the stream is open");
+    }
+
+    /// Drops the stream without a close frame.
+    pub fn hang_up(self) {
+        drop(self);
+    }
+
+    /// Waits for the other side to hang up, after what it has to say.
+    pub async fn wait_for_end(mut self) {
+        let mut rest = Vec::new();
+        let stream = self.socket.get_mut();
+        stream.read_to_end(&mut rest).await.expect("the stream ends in order");
+    }
+}
+
+/// A request, as text. `params` and `id` are JSON.
+pub fn request(method: &str, params: &str, id: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params},"id":{id}}}"#)
+}
+
+/// A notification, as text. `params` is JSON.
+pub fn notification(method: &str, params: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#)
+}
+
+/// A successful response, as text.
+pub fn result(result: &str, id: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","result":{result},"id":{id}}}"#)
+}
+
+/// An error response without data, as text.
+pub fn error(code: i64, message: &str, id: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","error":{{"code":{code},"message":"{message}"}},"id":{id}}}"#)
+}
+
+/// The specification's error about what is JSON, but no request.
+pub fn invalid_request(id: &str) -> String {
+    error(-32600, "Invalid Request", id)
 }

@@ -26,9 +26,10 @@ fn structure(contract: &Contract, generics: &Generics) -> TokenStream {
     let vis = &contract.item.vis;
     let client = contract.client();
     let declared = angled(&generics.declared);
-    let marker = generics.marker.as_ref().map(|marker| {
-        quote_spanned!(site()=> marker: ::core::marker::PhantomData<#marker>,)
-    });
+    let marker = generics
+        .marker
+        .as_ref()
+        .map(|marker| quote_spanned!(site()=> marker: ::core::marker::PhantomData<#marker>,));
     let docs = docs(&format!(
         "Calls the methods of [`{0}`](trait@{0}) on the other side of a connection.\n\n\
          It does not matter which side has opened the connection. Clones are cheap and share it.",
@@ -53,7 +54,10 @@ fn connecting(contract: &Contract, generics: &Generics) -> TokenStream {
     let bare = angled(&generics.bare);
     let arguments = angled(&generics.arguments);
     let batch = unused_name(&contract.item, "B");
-    let marker = generics.marker.as_ref().map(|_| quote_spanned!(site()=> marker: ::core::marker::PhantomData,));
+    let marker = generics
+        .marker
+        .as_ref()
+        .map(|_| quote_spanned!(site()=> marker: ::core::marker::PhantomData,));
     quote_spanned! {site()=>
         #[allow(dead_code, deprecated, reason = "a program may use some of it")]
         impl #bare #client #arguments {

@@ -15,7 +15,8 @@ use crate::model::Contract;
 //             fn into_service(self) -> MathService<Self> where Self: Sized { … }
 //         }
 pub(crate) fn expand(contract: &Contract) -> TokenStream {
-    let ItemTrait { attrs, vis, unsafety, modifiers, ident, generics, supertraits, items, .. } = &contract.item;
+    let ItemTrait { attrs, vis, unsafety, modifiers, ident, generics, supertraits, items, .. } =
+        &contract.item;
     let auto = &modifiers.auto_token;
     let where_clause = &generics.where_clause;
     let supertraits = supertraits.iter();

@@ -17,7 +17,9 @@ use quote::quote;
 use crate::model::{Contract, Method};
 
 pub(crate) fn expand(contract: &Contract) -> TokenStream {
-    [contract::expand(contract), client::expand(contract), service::expand(contract)].into_iter().collect()
+    [contract::expand(contract), client::expand(contract), service::expand(contract)]
+        .into_iter()
+        .collect()
 }
 
 /// Local variables of generated code live here, out of sight of the user's own: an argument may be called
@@ -33,6 +35,7 @@ fn param_names(method: &Method) -> impl Iterator<Item = &str> {
 
 /// A doc comment, one attribute for each line.
 fn docs(text: &str) -> TokenStream {
-    let lines = text.lines().map(|line| if line.is_empty() { String::new() } else { format!(" {line}") });
+    let lines =
+        text.lines().map(|line| if line.is_empty() { String::new() } else { format!(" {line}") });
     quote!(#(#[doc = #lines])*)
 }

@@ -25,7 +25,10 @@ struct Spelling {
 
 impl Spelling {
     fn of(contract: &Contract) -> Self {
-        Spelling { generics: Generics::of(&contract.item), handler: unused_name(&contract.item, "T") }
+        Spelling {
+            generics: Generics::of(&contract.item),
+            handler: unused_name(&contract.item, "T"),
+        }
     }
 
     /// `<T, K>` from `K`.
@@ -51,7 +54,8 @@ fn structure(contract: &Contract) -> TokenStream {
     let bare = spelling.with_handler(&spelling.generics.bare);
     let arguments = spelling.with_handler(&spelling.generics.arguments);
     let marker = spelling.generics.marker.as_ref();
-    let marker_type = marker.map(|marker| quote_spanned!(site()=> , ::core::marker::PhantomData<#marker>));
+    let marker_type =
+        marker.map(|marker| quote_spanned!(site()=> , ::core::marker::PhantomData<#marker>));
     let marker_value = marker.map(|_| quote_spanned!(site()=> , ::core::marker::PhantomData));
     let docs = docs(&format!(
         "Answers calls with an implementation of [`{0}`](trait@{0}).\n\n\
@@ -101,7 +105,8 @@ fn dispatch(contract: &Contract) -> TokenStream {
     let trait_ident = &contract.item.ident;
     let trait_arguments = angled(&spelling.generics.arguments);
     let implemented = quote!(#handler: #trait_ident #trait_arguments);
-    let predicates: Vec<_> = std::iter::once(implemented).chain(spelling.generics.predicates.clone()).collect();
+    let predicates: Vec<_> =
+        std::iter::once(implemented).chain(spelling.generics.predicates.clone()).collect();
     let where_clause = where_clause(&predicates);
     let methods = contract.methods.iter().enumerate();
     let entries = methods.clone().flat_map(|(index, method)| entries(&private, index, method));
@@ -139,15 +144,26 @@ fn entries(private: &TokenStream, index: usize, method: &Method) -> Vec<TokenStr
 //             let service = Arc::clone(&self.0);
 //             Outcome::future(async move { … })
 //         }
-fn arm(contract: &Contract, implementation: &TokenStream, index: usize, method: &Method) -> TokenStream {
+fn arm(
+    contract: &Contract,
+    implementation: &TokenStream,
+    index: usize,
+    method: &Method,
+) -> TokenStream {
     let private = contract.private();
     let conditions = attributes::conditions(&method.attrs);
     let body = body(contract, implementation, method);
     let shared = quote_spanned!(site()=> let service = #private::Arc::clone(&self.0););
     let run = match (method.is_async, method.options.blocking) {
-        (true, _) => quote_spanned!(site()=> #shared #private::Outcome::future(async move { #body })),
-        (false, Some(_)) => quote_spanned!(site()=> #shared #private::Outcome::blocking(move || { #body })),
-        (false, None) => quote_spanned!(site()=> let service = &self.0; #private::Outcome::ready(move || { #body })),
+        (true, _) => {
+            quote_spanned!(site()=> #shared #private::Outcome::future(async move { #body }))
+        }
+        (false, Some(_)) => {
+            quote_spanned!(site()=> #shared #private::Outcome::blocking(move || { #body }))
+        }
+        (false, None) => {
+            quote_spanned!(site()=> let service = &self.0; #private::Outcome::ready(move || { #body }))
+        }
     };
     quote_spanned!(site()=> #(#conditions)* #index => { #run })
 }
@@ -167,12 +183,17 @@ fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> T
     };
     let context = method.context.as_ref().map(|ty| {
         // If the user's `Context` is another type than ours, the error is shown where it is written.
-        let span = words(ty.to_token_stream()).last().map_or_else(site, |word| word.span.resolved_at(site()));
+        let span = words(ty.to_token_stream())
+            .last()
+            .map_or_else(site, |word| word.span.resolved_at(site()));
         quote_spanned!(span=> request.context(),)
     });
-    let arguments = params.iter().map(|Param { ident, ty, .. }| {
-        if borrows(ty) { get(contract, ident, ty) } else { quote!(#ident) }
-    });
+    let arguments =
+        params.iter().map(
+            |Param { ident, ty, .. }| {
+                if borrows(ty) { get(contract, ident, ty) } else { quote!(#ident) }
+            },
+        );
     let wait = method.is_async.then(|| quote!(.await));
     // An error about the result's type is shown where it is written, even the same words as the client's are:
     // rustc shows those once.
@@ -193,12 +214,12 @@ fn decode_args(contract: &Contract, method: &Method) -> TokenStream {
     let values = method.params.iter().map(|param| {
         let ident = &param.ident;
         let stored = stored(contract, &param.ty);
-        let next = match param.options.default {
-            Some(_) => quote!(next_or_default),
-            None => quote!(next),
-        };
-        let value = or_fail(quote_spanned!(site()=> args.#next::<#stored>()));
-        quote_spanned!(site()=> let #ident = #value;)
+        let next = Ident::new(
+            if param.options.default.is_some() { "next_or_default" } else { "next" },
+            param.ty.span(),
+        );
+        let value = or_fail(quote_spanned!(site()=> args.#next()));
+        quote_spanned!(site()=> let #ident: #stored = #value;)
     });
     let args = or_fail(quote_spanned!(site()=> request.args(&[#(#names),*])));
     quote_spanned! {site()=>
@@ -220,13 +241,15 @@ fn decode_whole(contract: &Contract, param: &Param) -> TokenStream {
 /// The type of what is kept of an argument while the method runs: of itself, or of what it borrows from,
 /// which follows from [`get`].
 fn stored(contract: &Contract, ty: &Type) -> TokenStream {
-    if borrows(ty) { 
+    if borrows(ty) {
         let private = contract.private_at(ty.span());
         quote_spanned!(ty.span()=> <#ty as #private::Arg<'_>>::Store)
-    } else { quote!(#ty) }
+    } else {
+        quote!(#ty)
+    }
 }
 
-// Output: Arg::get(&name)
+// Output: { let get = <&str as Arg<'_>>::get; get(&name) }
 fn get(contract: &Contract, ident: &Ident, ty: &Type) -> TokenStream {
     let private = contract.private_at(ty.span());
     let get = quote_spanned!(ty.span()=> <#ty as #private::Arg<'_>>::get);

@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use serde_json::value::RawValue;
 
 use super::id::Id;
+use super::text;
 
 /// One message, or several in an array.
 #[derive(Debug)]
@@ -141,8 +142,8 @@ impl<'a> Envelope<'a> {
             Some(json) if json.starts_with(['[', '{']) => Ok(Some(json)),
             Some(_) => Err(()),
         };
-        let version = self.jsonrpc.and_then(string);
-        match (version.as_deref(), string(method), params) {
+        let version = self.jsonrpc.and_then(text::content);
+        match (version.as_deref(), text::content(method), params) {
             (Some("2.0"), Some(method), Ok(params)) => {
                 Entry::Call(IncomingCall { id, method, params })
             }
@@ -162,15 +163,6 @@ impl<'a> Envelope<'a> {
         };
         Entry::Response(IncomingResponse { id: self.id, outcome })
     }
-}
-
-/// A JSON string's content, borrowed where it has no escapes.
-pub(crate) fn string(json: &str) -> Option<Cow<'_, str>> {
-    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') {
-        return serde_json::from_str(json).ok().map(Cow::Owned);
-    }
-    Some(Cow::Borrowed(inner))
 }
 
 impl<'de> Deserialize<'de> for Envelope<'de> {

@@ -9,15 +9,10 @@ use serde::Serialize;
 
 use super::error::{ErrorCode, ErrorObject};
 use super::id::Id;
+use super::text;
 
 /// How every successful response begins; the result and [`end_response`] follow.
 const RESULT: &[u8] = b"{\"jsonrpc\":\"2.0\",\"result\":";
-
-/// Appends a JSON string. Cannot fail: a `str` always serializes, and a `Vec` takes every write.
-pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
-    let written = serde_json::to_writer(out, text);
-    debug_assert!(written.is_ok());
-}
 
 /// Everything of a response up to its id.
 pub(crate) fn begin_result<T: Serialize + ?Sized>(result: &T) -> serde_json::Result<Vec<u8>> {
@@ -100,7 +95,7 @@ impl Outgoing {
     pub(crate) fn new(method: &str, form: Form, names: &'static [&'static str]) -> Self {
         let mut text = Vec::with_capacity(128);
         text.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":");
-        string(&mut text, method);
+        text::write(&mut text, method);
         Outgoing { params: text.len(), text, names, form, count: 0 }
     }
 
@@ -122,7 +117,7 @@ impl Outgoing {
         self.text.extend_from_slice(open);
         if self.form == Form::Named {
             let name = self.names.get(self.count).ok_or(EncodeError::Nameless)?;
-            string(&mut self.text, name);
+            text::write(&mut self.text, name);
             self.text.push(b':');
         }
         self.count += 1;

@@ -141,7 +141,9 @@ impl ErrorObject {
     pub fn with_data(mut self, data: impl Serialize) -> Self {
         match serde_json::value::to_raw_value(&data) {
             Ok(data) => self.data = Some(data),
-            Err(error) => tracing::warn!(code = self.code.0, %error, "error data left out: it does not serialize"),
+            Err(error) => {
+                tracing::warn!(code = self.code.0, %error, "error data left out: it does not serialize")
+            }
         }
         self
     }
@@ -176,7 +178,7 @@ impl ErrorObject {
         out.extend_from_slice(b"{\"code\":");
         out.extend_from_slice(itoa::Buffer::new().format(self.code.0).as_bytes());
         out.extend_from_slice(b",\"message\":");
-        super::encode::string(out, &self.message);
+        super::text::write(out, &self.message);
         if let Some(data) = &self.data {
             out.extend_from_slice(b",\"data\":");
             out.extend_from_slice(data.get().as_bytes());
@@ -231,7 +233,10 @@ impl<'de> Deserialize<'de> for ErrorObject {
                 f.write_str("an error object with `code` and `message`")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<ErrorObject, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> std::result::Result<ErrorObject, A::Error> {
                 let (mut code, mut message, mut data) = (None, None, None);
                 while let Some(key) = map.next_key::<Cow<'de, str>>()? {
                     match &*key {
@@ -332,7 +337,11 @@ mod tests {
             (r#"{"code":-32000.0}"#, -32000, ""),
         ] {
             let object: ErrorObject = serde_json::from_str(json).unwrap();
-            assert_eq!((object.code().0, object.message(), object.data().is_none()), (code, message, true), "{json}");
+            assert_eq!(
+                (object.code().0, object.message(), object.data().is_none()),
+                (code, message, true),
+                "{json}"
+            );
         }
         for json in ["1", "{}", r#"{"message":"m"}"#, r#"{"code":"1"}"#] {
             assert!(serde_json::from_str::<ErrorObject>(json).is_err(), "{json}");

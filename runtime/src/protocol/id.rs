@@ -31,10 +31,9 @@ impl Id {
     pub(crate) fn from_json(json: &str) -> Option<Id> {
         match json.as_bytes().first()? {
             b'n' => Some(Id::NULL),
-            b'0'..=b'9' | b'-' => Some(Id(canonical(json).map_or_else(
-                || Repr::Text(json.into()),
-                Repr::Number,
-            ))),
+            b'0'..=b'9' | b'-' => {
+                Some(Id(canonical(json).map_or_else(|| Repr::Text(json.into()), Repr::Number)))
+            }
             // A string that no decoder can read (a lone surrogate) would poison our answer.
             b'"' if !json.contains('\\') || serde_json::from_str::<String>(json).is_ok() => {
                 Some(Id(Repr::Text(json.into())))
@@ -84,8 +83,21 @@ mod tests {
     #[test]
     fn ids_come_back_verbatim() {
         for json in [
-            "null", "0", "7", "-1", "-0", "1.5", "1.0", "1e3", "18446744073709551615",
-            "9999999999999999999", "1180591620717411303424", "\"\"", "\"s1\"", "\"\\u0061\"", "\"é\"",
+            "null",
+            "0",
+            "7",
+            "-1",
+            "-0",
+            "1.5",
+            "1.0",
+            "1e3",
+            "18446744073709551615",
+            "9999999999999999999",
+            "1180591620717411303424",
+            "\"\"",
+            "\"s1\"",
+            "\"\\u0061\"",
+            "\"é\"",
         ] {
             let mut out = Vec::new();
             let id = Id::from_json(json).unwrap();

@@ -8,3 +8,4 @@ pub(crate) mod encode;
 pub(crate) mod error;
 pub(crate) mod id;
 pub(crate) mod params;
+pub(crate) mod text;

@@ -29,8 +29,11 @@ enum Given<'a> {
     /// By position; the rest of the text after `[` or a comma, `None` once `]` was seen.
     List { whole: &'a str, rest: Option<&'a str> },
     /// By name; a value is taken out when its argument is asked for.
-    Object(Vec<(Cow<'a, str>, Option<&'a RawValue>)>),
+    Object(Vec<Member<'a>>),
 }
+
+/// A name and, until it is asked for, its value.
+type Member<'a> = (Cow<'a, str>, Option<&'a RawValue>);
 
 impl<'a> Args<'a> {
     /// `params` is a valid JSON list or object; `None` is the same as an empty one.
@@ -99,7 +102,8 @@ impl<'a> Args<'a> {
                 None => None,
                 Some(text) => {
                     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<T>();
-                    let value = stream.next().transpose().map_err(|error| mismatch(name, &error))?;
+                    let value =
+                        stream.next().transpose().map_err(|error| mismatch(name, &error))?;
                     let after = skip_space(text.get(stream.byte_offset()..).unwrap_or_default());
                     *rest = after.strip_prefix(',').map(skip_space);
                     value
@@ -156,7 +160,7 @@ pub(crate) fn whole<'a, T: Deserialize<'a>>(params: Option<&'a str>) -> Result<T
 }
 
 /// The members of an object; none may be there twice.
-fn members(object: &str) -> Result<Vec<(Cow<'_, str>, Option<&RawValue>)>, ErrorObject> {
+fn members(object: &str) -> Result<Vec<Member<'_>>, ErrorObject> {
     let Members(members) = serde_json::from_str(object)
         .map_err(|error| invalid(format_args!("{}", Detail(&error))))?;
     for (at, (name, _)) in members.iter().enumerate() {
@@ -167,7 +171,7 @@ fn members(object: &str) -> Result<Vec<(Cow<'_, str>, Option<&RawValue>)>, Error
     Ok(members)
 }
 
-struct Members<'a>(Vec<(Cow<'a, str>, Option<&'a RawValue>)>);
+struct Members<'a>(Vec<Member<'a>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -330,7 +334,10 @@ mod tests {
             (Some("[null]"), "`x`: invalid type: null, expected i64"),
             (Some("[1.5]"), "`x`: invalid type: floating point `1.5`, expected i64"),
             (Some("[1,2]"), "`name`: invalid type: integer `2`, expected a string"),
-            (Some("[1,null,null,4]"), "4 parameters given, expected at most 3 (`x`, `name`, `flag`)"),
+            (
+                Some("[1,null,null,4]"),
+                "4 parameters given, expected at most 3 (`x`, `name`, `flag`)",
+            ),
             (Some(r#"{"x":1,"y":2}"#), "unknown parameter `y`, expected `x`, `name`, `flag`"),
             (Some(r#"{"x":1,"x":1}"#), "parameter `x` given twice"),
             (Some(r#"["\ud800"]"#), "`x`: invalid type: string"),
