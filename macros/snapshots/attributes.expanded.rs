@@ -96,12 +96,7 @@ impl OldClient {
     #[deprecated(note = "use `new_way`")]
     ///
     /// Calls `old_way`.
-    pub fn old_way(
-        &self,
-    ) -> ::wsjsonrpc::__private::Call<
-        <Result<()> as ::wsjsonrpc::__private::Returns>::Ok,
-        <Result<()> as ::wsjsonrpc::__private::Returns>::Err,
-    > {
+    pub fn old_way(&self) -> ::wsjsonrpc::__private::CallOf<Result<()>> {
         let encoder = ::wsjsonrpc::__private::Encoder::new(
             &self.peer,
             "old_way",
@@ -112,12 +107,7 @@ impl OldClient {
     }
     #[cfg(unix)]
     /// Calls `fork`.
-    pub fn fork(
-        &self,
-    ) -> ::wsjsonrpc::__private::Call<
-        <Result<u32> as ::wsjsonrpc::__private::Returns>::Ok,
-        <Result<u32> as ::wsjsonrpc::__private::Returns>::Err,
-    > {
+    pub fn fork(&self) -> ::wsjsonrpc::__private::CallOf<Result<u32>> {
         let encoder = ::wsjsonrpc::__private::Encoder::new(
             &self.peer,
             "fork",
@@ -128,13 +118,7 @@ impl OldClient {
     }
     #[cfg_attr(feature = "x", cfg(unix), doc = "More.")]
     /// Calls `with_body`.
-    pub fn with_body(
-        &self,
-        amount: u32,
-    ) -> ::wsjsonrpc::__private::Call<
-        <Result<u32> as ::wsjsonrpc::__private::Returns>::Ok,
-        <Result<u32> as ::wsjsonrpc::__private::Returns>::Err,
-    > {
+    pub fn with_body(&self, amount: u32) -> ::wsjsonrpc::__private::CallOf<Result<u32>> {
         let mut encoder = ::wsjsonrpc::__private::Encoder::new(
             &self.peer,
             "with_body",
@@ -258,7 +242,7 @@ where
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
-                    let amount = match args.next::<u32>() {
+                    let amount: u32 = match args.next() {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };

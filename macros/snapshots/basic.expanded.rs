@@ -82,14 +82,7 @@ impl MathClient {
     /// Adds two numbers.
     ///
     /// Calls `math.sum`.
-    pub fn sum(
-        &self,
-        x: i64,
-        y: i64,
-    ) -> ::wsjsonrpc::__private::Call<
-        <Result<i64> as ::wsjsonrpc::__private::Returns>::Ok,
-        <Result<i64> as ::wsjsonrpc::__private::Returns>::Err,
-    > {
+    pub fn sum(&self, x: i64, y: i64) -> ::wsjsonrpc::__private::CallOf<Result<i64>> {
         let mut encoder = ::wsjsonrpc::__private::Encoder::new(
             &self.peer,
             "math.sum",
@@ -101,12 +94,7 @@ impl MathClient {
         encoder.finish()
     }
     /// Calls `reset`.
-    pub fn reset(
-        &self,
-    ) -> ::wsjsonrpc::__private::Call<
-        <() as ::wsjsonrpc::__private::Returns>::Ok,
-        <() as ::wsjsonrpc::__private::Returns>::Err,
-    > {
+    pub fn reset(&self) -> ::wsjsonrpc::__private::CallOf<()> {
         let encoder = ::wsjsonrpc::__private::Encoder::new(
             &self.peer,
             "reset",
@@ -189,11 +177,11 @@ where
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
-                    let x = match args.next::<i64>() {
+                    let x: i64 = match args.next() {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
-                    let y = match args.next::<i64>() {
+                    let y: i64 = match args.next() {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };

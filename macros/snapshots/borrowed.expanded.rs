@@ -83,10 +83,7 @@ impl HelloClient {
         name: &str,
         greeting: Option<&str>,
         scores: &[f64],
-    ) -> ::wsjsonrpc::__private::Call<
-        <Result<String> as ::wsjsonrpc::__private::Returns>::Ok,
-        <Result<String> as ::wsjsonrpc::__private::Returns>::Err,
-    > {
+    ) -> ::wsjsonrpc::__private::CallOf<Result<String>> {
         let mut encoder = ::wsjsonrpc::__private::Encoder::new(
             &self.peer,
             "greet",
@@ -170,23 +167,15 @@ where
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
-                    let name = match args
-                        .next::<<&str as ::wsjsonrpc::__private::Arg<'_>>::Store>()
-                    {
+                    let name = match args.next() {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
-                    let greeting = match args
-                        .next::<
-                            <Option<&str> as ::wsjsonrpc::__private::Arg<'_>>::Store,
-                        >()
-                    {
+                    let greeting = match args.next() {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
-                    let scores = match args
-                        .next::<<&[f64] as ::wsjsonrpc::__private::Arg<'_>>::Store>()
-                    {
+                    let scores = match args.next() {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
@@ -196,11 +185,9 @@ where
                     let result = <T as Hello>::greet(
                             &service,
                             request.context(),
-                            <&str as ::wsjsonrpc::__private::Arg<'_>>::get(&name),
-                            <Option<
-                                &str,
-                            > as ::wsjsonrpc::__private::Arg<'_>>::get(&greeting),
-                            <&[f64] as ::wsjsonrpc::__private::Arg<'_>>::get(&scores),
+                            ::wsjsonrpc::__private::Arg::get(&name),
+                            ::wsjsonrpc::__private::Arg::get(&greeting),
+                            ::wsjsonrpc::__private::Arg::get(&scores),
                         )
                         .await;
                     ::wsjsonrpc::__private::Request::reply::<

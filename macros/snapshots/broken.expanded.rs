@@ -90,13 +90,7 @@ impl BrokenClient {
 )]
 impl BrokenClient {
     /// Calls `no_context`.
-    pub fn no_context(
-        &self,
-        x: i64,
-    ) -> ::wsjsonrpc::__private::Call<
-        <Result<i64> as ::wsjsonrpc::__private::Returns>::Ok,
-        <Result<i64> as ::wsjsonrpc::__private::Returns>::Err,
-    > {
+    pub fn no_context(&self, x: i64) -> ::wsjsonrpc::__private::CallOf<Result<i64>> {
         let mut encoder = ::wsjsonrpc::__private::Encoder::new(
             &self.peer,
             "no_context",
@@ -107,13 +101,7 @@ impl BrokenClient {
         encoder.finish()
     }
     /// Calls `fine`.
-    pub fn fine(
-        &self,
-        x: i64,
-    ) -> ::wsjsonrpc::__private::Call<
-        <Result<i64> as ::wsjsonrpc::__private::Returns>::Ok,
-        <Result<i64> as ::wsjsonrpc::__private::Returns>::Err,
-    > {
+    pub fn fine(&self, x: i64) -> ::wsjsonrpc::__private::CallOf<Result<i64>> {
         let mut encoder = ::wsjsonrpc::__private::Encoder::new(
             &self.peer,
             "fine",

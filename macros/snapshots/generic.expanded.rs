@@ -95,13 +95,7 @@ where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     /// Calls `get`.
-    pub fn get(
-        &self,
-        key: &K,
-    ) -> ::wsjsonrpc::__private::Call<
-        <Result<Option<V>> as ::wsjsonrpc::__private::Returns>::Ok,
-        <Result<Option<V>> as ::wsjsonrpc::__private::Returns>::Err,
-    > {
+    pub fn get(&self, key: &K) -> ::wsjsonrpc::__private::CallOf<Result<Option<V>>> {
         let mut encoder = ::wsjsonrpc::__private::Encoder::new(
             &self.peer,
             "get",
@@ -116,10 +110,7 @@ where
         &self,
         key: K,
         values: [V; N],
-    ) -> ::wsjsonrpc::__private::Call<
-        <Result<()> as ::wsjsonrpc::__private::Returns>::Ok,
-        <Result<()> as ::wsjsonrpc::__private::Returns>::Err,
-    > {
+    ) -> ::wsjsonrpc::__private::CallOf<Result<()>> {
         let mut encoder = ::wsjsonrpc::__private::Encoder::new(
             &self.peer,
             "put",
@@ -211,9 +202,7 @@ where
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
-                    let key = match args
-                        .next::<<&K as ::wsjsonrpc::__private::Arg<'_>>::Store>()
-                    {
+                    let key = match args.next() {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
@@ -227,7 +216,7 @@ where
                     >>::get(
                             &service,
                             request.context(),
-                            <&K as ::wsjsonrpc::__private::Arg<'_>>::get(&key),
+                            ::wsjsonrpc::__private::Arg::get(&key),
                         )
                         .await;
                     ::wsjsonrpc::__private::Request::reply::<
@@ -242,11 +231,11 @@ where
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
-                    let key = match args.next::<K>() {
+                    let key: K = match args.next() {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
-                    let values = match args.next::<[V; N]>() {
+                    let values: [V; N] = match args.next() {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };

@@ -75,10 +75,7 @@ impl ShopClient {
         &self,
         article_id: u64,
         how_many: u32,
-    ) -> crate::wire::__private::Call<
-        <Result<u64> as crate::wire::__private::Returns>::Ok,
-        <Result<u64> as crate::wire::__private::Returns>::Err,
-    > {
+    ) -> crate::wire::__private::CallOf<Result<u64>> {
         let mut encoder = crate::wire::__private::Encoder::new(
             &self.peer,
             "shop/placeOrder",
@@ -90,13 +87,7 @@ impl ShopClient {
         encoder.finish()
     }
     /// Calls `shop/sumUp`.
-    fn sum_up(
-        &self,
-        prices: Vec<f64>,
-    ) -> crate::wire::__private::Call<
-        <Result<f64> as crate::wire::__private::Returns>::Ok,
-        <Result<f64> as crate::wire::__private::Returns>::Err,
-    > {
+    fn sum_up(&self, prices: Vec<f64>) -> crate::wire::__private::CallOf<Result<f64>> {
         let mut encoder = crate::wire::__private::Encoder::new(
             &self.peer,
             "shop/sumUp",
@@ -179,11 +170,11 @@ where
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
-                    let article_id = match args.next::<u64>() {
+                    let article_id: u64 = match args.next() {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
-                    let how_many = match args.next_or_default::<u32>() {
+                    let how_many: u32 = match args.next_or_default() {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
@@ -196,7 +187,7 @@ where
                         article_id,
                         how_many,
                     );
-                    ::wsjsonrpc::__private::Request::reply::<
+                    crate::wire::__private::Request::reply::<
                         Result<u64>,
                     >(&request, result)
                 })
@@ -204,7 +195,7 @@ where
             1usize => {
                 let service = crate::wire::__private::Arc::clone(&self.0);
                 crate::wire::__private::Outcome::blocking(move || {
-                    let prices = match request.whole::<Vec<f64>>() {
+                    let prices: Vec<f64> = match request.whole() {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(error) => return request.fail(error),
                     };
@@ -213,7 +204,7 @@ where
                         request.context(),
                         prices,
                     );
-                    ::wsjsonrpc::__private::Request::reply::<
+                    crate::wire::__private::Request::reply::<
                         Result<f64>,
                     >(&request, result)
                 })

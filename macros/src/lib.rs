@@ -14,6 +14,7 @@ mod signature;
 #[cfg(test)]
 mod snapshots;
 mod text;
+mod types;
 
 use proc_macro2::TokenStream;
 

@@ -74,22 +74,7 @@ impl Contract {
             }
         };
         let usable = read_header(&item, report);
-        let mut methods = Vec::new();
-        for item in &mut item.items {
-            match item {
-                TraitItem::Fn(function) => {
-                    methods.extend(signature::read(function, &options, report))
-                }
-                other => report.error(
-                    &*other,
-                    format!(
-                        "{} in an `#[rpc]` trait is not supported: \
-                     only methods can be called from the other side",
-                        kind_of(other)
-                    ),
-                ),
-            }
-        }
+        let mut methods = read_items(&mut item, &options, report);
         if !usable {
             // The header's errors would come up again in each generated method.
             methods.clear();
@@ -158,6 +143,33 @@ impl Method {
         let name = WireName { text: self.name.text.clone(), span: self.name.span };
         std::iter::once(name).chain(self.options.aliases.iter().map(WireName::from)).collect()
     }
+}
+
+/// Takes our attributes out of the items, and those away that rustc would have something to say about too.
+fn read_items(item: &mut ItemTrait, options: &RpcOptions, report: &mut Report) -> Vec<Method> {
+    let mut methods = Vec::<Method>::new();
+    item.items.retain_mut(|item| {
+        let TraitItem::Fn(function) = item else {
+            let message = format!(
+                "{} in an `#[rpc]` trait is not supported: only methods can be called from the other side",
+                kind_of(item)
+            );
+            report.error(item, message);
+            return true;
+        };
+        let Some(method) = signature::read(function, options, report) else { return true };
+        let twin = |other: &Method| other.ident == method.ident && !(other.has_cfg() && method.has_cfg());
+        if methods.iter().any(twin) {
+            report.error(
+                &method.ident,
+                format!("there is a method `{}` already, and the number of arguments makes no difference", method.ident),
+            );
+            return false;
+        }
+        methods.push(method);
+        true
+    });
+    methods
 }
 
 /// Reports what is wrong around the methods, and says whether code can be generated for such a trait.

@@ -12,7 +12,8 @@ use syn::{
 use crate::attr::{MethodOptions, ParamOptions, RpcOptions};
 use crate::model::{Method, Param, WireName, is_one_of};
 use crate::report::Report;
-use crate::text::{readable, words};
+use crate::text::readable;
+use crate::types;
 
 /// Takes our attributes out of `function`. `None` if no code can be generated for such a signature.
 pub(crate) fn read(
@@ -26,7 +27,7 @@ pub(crate) fn read(
     let before = report.count();
     check_modifiers(function, report);
     check_receiver(&function.sig, report);
-    check_output(&function.sig.output, report);
+    types::check_output(&function.sig.output, report);
     let receiver_is_right = report.count() == before;
     let mut arguments = typed(&function.sig).zip(param_options).peekable();
     let context = arguments.next_if(|(argument, _)| context_shape(&argument.ty).is_some());
@@ -198,7 +199,7 @@ fn check_context(argument: &PatType, options: &ParamOptions, sig: &Signature, re
         );
     }
     if context_shape(&argument.ty) == Some(ContextShape::Shared) {
-        check_argument_type(argument, sig, report);
+        types::check_argument(&argument.ty, &sig.generics, report);
     } else {
         report.error(
             &argument.ty,
@@ -215,7 +216,7 @@ fn read_param(
     report: &mut Report,
 ) -> Option<Param> {
     let before = report.count();
-    check_argument_type(argument, sig, report);
+    types::check_argument(&argument.ty, &sig.generics, report);
     let ident = plain_name(&argument.pat, report)?;
     let name = options.rename.as_ref().map_or_else(|| rpc.renamed(ident), WireName::from);
     let param = Param { name, options, ident: ident.clone(), ty: (*argument.ty).clone() };
@@ -241,69 +242,6 @@ fn plain_name<'a>(pattern: &'a Pat, report: &mut Report) -> Option<&'a Ident> {
     };
     report.error(pattern, advice);
     None
-}
-
-fn check_output(output: &ReturnType, report: &mut Report) {
-    if let ReturnType::Type(_, ty) = output {
-        check_type(ty, output_misfit, report);
-    }
-}
-
-fn check_argument_type(argument: &PatType, sig: &Signature, report: &mut Report) {
-    // Where a lifetime is declared, that it is, is the mistake.
-    let known =
-        |word: &str| sig.generics.lifetimes().any(|param| param.lifetime.to_string() == word);
-    check_type(
-        &argument.ty,
-        |previous, word| argument_misfit(previous, word).filter(|_| !known(word)),
-        report,
-    );
-}
-
-/// Reports the first word in a type which makes it unfit for the wire, as far as words can tell.
-fn check_type(ty: &Type, misfit: impl Fn(&str, &str) -> Option<&'static str>, report: &mut Report) {
-    let mut previous = String::new();
-    for word in words(ty.to_token_stream()) {
-        if let Some(message) = misfit(&previous, &word.text) {
-            return report.error_at(word.span, message);
-        }
-        previous = word.text;
-    }
-}
-
-fn argument_misfit(previous: &str, word: &str) -> Option<&'static str> {
-    match word {
-        "mut" => Some(
-            "an argument is decoded from what the caller sent and cannot be changed for the caller: \
-             use `&T`, `&str` or an owned type",
-        ),
-        "impl" => Some(
-            "an argument has one type, which both sides know: use it instead of `impl`, \
-             or a type parameter of the trait",
-        ),
-        "dyn" => Some("`dyn` types cannot be decoded: use a struct or an enum"),
-        "Self" => Some("the other side does not know what `Self` is: name the type"),
-        _ if previous == "&" && word.starts_with('\'') && word != "'_" => {
-            Some("leave out the lifetime: a borrowed argument lives as long as the call")
-        }
-        _ => None,
-    }
-}
-
-fn output_misfit(_previous: &str, word: &str) -> Option<&'static str> {
-    match word {
-        "&" => Some(
-            "a result is sent to the other side and cannot borrow: return an owned type, \
-             such as `String` or `Vec<T>`",
-        ),
-        "impl" => Some(
-            "a result has one type, which both sides know: use it instead of `impl` \
-             (and `async fn` if this is a future)",
-        ),
-        "dyn" => Some("`dyn` types cannot be sent: use a struct or an enum"),
-        "Self" => Some("the other side does not know what `Self` is: name the type"),
-        _ => None,
-    }
 }
 
 /// The signature as it should be, on a line of its own.

@@ -1,4 +1,72 @@
 //! JSON-RPC 2.0 over WebSocket in both directions, from one annotated trait.
+//!
+//! A trait with [`#[rpc]`](macro@rpc) is the contract. It generates a client stub whose methods make
+//! typed [`Call`]s, and a [`Service`] that unpacks incoming params into the methods' arguments.
+//! [`Server`] accepts connections, [`Client`] opens them, and from then on both ends are equal: each
+//! may serve, and each has a [`Peer`] to call the other.
+//!
+//! ```
+//! use wsjsonrpc::{Client, Context, Result, Server, rpc};
+//!
+//! #[rpc]
+//! trait Ticker {
+//!     async fn tick(&self, ctx: &Context, price: f64) -> Result<()>;
+//! }
+//!
+//! #[rpc]
+//! trait Exchange {
+//!     async fn watch(&self, ctx: &Context, symbol: String) -> Result<()>;
+//! }
+//!
+//! struct Prices;
+//!
+//! impl Exchange for Prices {
+//!     async fn watch(&self, ctx: &Context, _symbol: String) -> Result<()> {
+//!         // Calls whoever is calling; answered before `watch` returns.
+//!         ctx.client::<TickerClient>().tick(101.5).await?;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! struct Screen;
+//!
+//! impl Ticker for Screen {
+//!     async fn tick(&self, _ctx: &Context, price: f64) -> Result<()> {
+//!         println!("{price}");
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<()> {
+//! let server = Server::builder().service(Prices.into_service()).bind("127.0.0.1:0").await?;
+//! let url = server.url();
+//! tokio::spawn(server.run());
+//!
+//! let client = Client::builder().service(Screen.into_service()).connect(&url).await?;
+//! ExchangeClient::new(client.peer()).watch("XYZ".to_owned()).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Everything runs on tokio: connecting and serving need a runtime with its network and time
+//! drivers enabled.
+//!
+//! # Where to look
+//!
+//! - Contracts: [`rpc`](macro@rpc), [`Context`], [`Result`], [`ErrorObject`], [`RpcError`].
+//! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
+//! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
+//! - Limits and timeouts: [`Config`].
+//! - Tests: [`memory::pair`].
+//!
+//! # The files, in reading order
+//!
+//! From the ground up, for those who read the source: `protocol` is the text format; `pending`,
+//! `outbox` and `transport` are the parts of a connection; `peer`, `call` and `batch` are for calling
+//! out, `context`, `service` and `methods` for being called; `router`, `dispatch` and `answer` lead
+//! from a message to its answer; `connection` is the task that owns a socket; `client`, `endpoint`
+//! and `server` make connections. ARCHITECTURE.md has the map and the rules.
 #![forbid(unsafe_code)]
 
 mod accept;
@@ -43,6 +111,11 @@ pub use crate::protocol::error::{ErrorCode, ErrorObject, Result, RpcError};
 pub use crate::protocol::id::Id;
 pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
+
+/// The README's examples are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
 
 /// For code that `#[rpc]` generates. Not for people: it changes without notice.
 #[doc(hidden)]

@@ -4,14 +4,22 @@
 //! back what came, word for word.
 #![allow(missing_docs)] // test helpers; their names say it
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
-use wsjsonrpc::{Client, ClientBuilder, CloseReason, Endpoint, Handshake, Peer, ServerBuilder};
+use wsjsonrpc::{
+    Client, ClientBuilder, CloseReason, Endpoint, Handshake, Peer, ServerBuilder, memory,
+};
 
 /// A peer that says what the test writes.
 pub struct Raw {
@@ -146,12 +154,59 @@ impl Raw {
         drop(self);
     }
 
-    /// Waits for the other side to hang up, after what it has to say.
+    /// Takes whatever still comes, until the other side hangs up. Answers its close frame.
     pub async fn wait_for_end(mut self) {
-        let mut rest = Vec::new();
-        let stream = self.socket.get_mut();
-        stream.read_to_end(&mut rest).await.expect("the stream ends in order");
+        while let Some(Ok(_)) = self.socket.next().await {}
     }
+}
+
+/// Holds handlers until the test lets them go on.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    arrived: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Gate { arrived: Arc::new(Semaphore::new(0)), open: Arc::new(Semaphore::new(0)) }
+    }
+}
+
+impl Gate {
+    /// For a handler: says that it is here, and waits to be let through.
+    pub async fn pass(&self) {
+        self.arrived.add_permits(1);
+        self.open.acquire().await.expect("never closed").forget();
+    }
+
+    /// Waits until so many more handlers are here.
+    pub async fn arrived(&self, handlers: u32) {
+        self.arrived.acquire_many(handlers).await.expect("never closed").forget();
+    }
+
+    /// Lets so many through.
+    pub fn open(&self, handlers: usize) {
+        self.open.add_permits(handlers);
+    }
+}
+
+/// Begins what is not ready at once: it has done all it can do by itself when this returns.
+pub async fn begin<F: Future>(future: F) -> Pin<Box<F>> {
+    let mut future = Box::pin(future);
+    let pending = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await;
+    assert!(pending, "it was expected to wait");
+    future
+}
+
+/// A client's WebSocket frame with this first byte; masked with zeros.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).expect("a short payload");
+    let mut frame = vec![first, 0x80 | 126];
+    frame.extend_from_slice(&length.to_be_bytes());
+    frame.extend_from_slice(&[0; 4]);
+    frame.extend_from_slice(payload);
+    frame
 }
 
 /// A request, as text. `params` and `id` are JSON.
@@ -177,4 +232,36 @@ pub fn error(code: i64, message: &str, id: &str) -> String {
 /// The specification's error about what is JSON, but no request.
 pub fn invalid_request(id: &str) -> String {
     error(-32600, "Invalid Request", id)
+}
+
+/// Runs a server on a port of its own; gives its URL, and the endpoint behind it.
+pub async fn listen(server: ServerBuilder) -> (String, Endpoint) {
+    let server = server.bind("127.0.0.1:0").await.expect("a port is free");
+    let (url, endpoint) = (server.url(), server.endpoint().clone());
+    tokio::spawn(server.run());
+    (url, endpoint)
+}
+
+/// A client and the server's handle to it, over a real socket.
+pub async fn over_socket(client: ClientBuilder, server: ServerBuilder) -> (Client, Peer) {
+    let (url, endpoint) = listen(server).await;
+    let client = client.connect(&url).await.expect("the server lets everybody in");
+    // An answer shows that the server has the connection in its list, whatever the answer is.
+    let _ = client.peer().call::<()>("no.such.method", ()).await;
+    let peer = endpoint.peers().pop().expect("it is connected");
+    (client, peer)
+}
+
+/// The same two sides in memory and over a socket.
+pub async fn both_ways(
+    client: impl Fn() -> ClientBuilder,
+    server: impl Fn() -> ServerBuilder,
+) -> [(Client, Peer); 2] {
+    let in_memory = memory::pair(client(), server()).expect("method names are unique");
+    [in_memory, over_socket(client(), server()).await]
+}
+
+/// Polls a future once, so that what it does first is done.
+pub async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
 }

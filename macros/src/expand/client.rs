@@ -121,7 +121,7 @@ fn calls(contract: &Contract, generics: &Generics) -> TokenStream {
 }
 
 // Input:  async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
-// Output: pub fn sum(&self, x: i64, y: i64) -> Call<<Result<i64> as Returns>::Ok, <Result<i64> as Returns>::Err> {
+// Output: pub fn sum(&self, x: i64, y: i64) -> CallOf<Result<i64>> {
 //             let mut encoder = Encoder::new(&self.peer, "sum", Form::Positional, &["x", "y"]);
 //             encoder.arg::<i64>(&x);
 //             encoder.arg::<i64>(&y);
@@ -147,12 +147,7 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
     // An error about the result's type comes up in the signature and in the body. If the place is the same too,
     // rustc shows it once.
     let private_at_output = contract.private_at(output.span());
-    let call = quote_spanned! {output.span()=>
-        #private_at_output::Call<
-            <#output as #private_at_output::Returns>::Ok,
-            <#output as #private_at_output::Returns>::Err
-        >
-    };
+    let call = quote_spanned!(output.span()=> #private_at_output::CallOf<#output>);
     let body = quote_spanned! {site()=>
         let #mutability encoder = #private::Encoder::new(&self.peer, #name, #private::Form::#form, &[#(#names),*]);
         #(encoder.arg::<#types>(&#idents);)*

@@ -169,17 +169,17 @@ fn arm(
 }
 
 // Input:  async fn greet(&self, ctx: &Context, name: &str, times: u8) -> Result<String>;
-// Output: let mut args = match request.args(&["name", "times"]) { Ok(args) => args, Err(error) => return request.fail(error) };
-//         let name = match args.next::<_>() { … };
-//         let times = match args.next::<u8>() { … };
+// Output: let mut args = match request.args(&["name", "times"]) { … };
+//         let name = match args.next() { … };
+//         let times: u8 = match args.next() { … };
 //         if let Err(error) = args.finish() { return request.fail(error); }
-//         let result = <T as Hello>::greet(&service, request.context(), <&str as Arg<'_>>::get(&name), times).await;
-//         request.reply::<Result<String>>(result)
+//         let result = <T as Hello>::greet(&service, request.context(), Arg::get(&name), times).await;
+//         Request::reply::<Result<String>>(&request, result)
 fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> TokenStream {
     let Method { ident, output, params, .. } = method;
     let decode = match params.as_slice() {
-        [param] if method.form() == Form::Whole => decode_whole(contract, param),
-        _ => decode_args(contract, method),
+        [param] if method.form() == Form::Whole => decode_whole(param),
+        _ => decode_args(method),
     };
     let context = method.context.as_ref().map(|ty| {
         // If the user's `Context` is another type than ours, the error is shown where it is written.
@@ -208,18 +208,13 @@ fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> T
     }
 }
 
-fn decode_args(contract: &Contract, method: &Method) -> TokenStream {
+fn decode_args(method: &Method) -> TokenStream {
     let names = param_names(method);
     let mutability = (!method.params.is_empty()).then(|| quote!(mut));
     let values = method.params.iter().map(|param| {
-        let ident = &param.ident;
-        let stored = stored(contract, &param.ty);
-        let next = Ident::new(
-            if param.options.default.is_some() { "next_or_default" } else { "next" },
-            param.ty.span(),
-        );
-        let value = or_fail(quote_spanned!(site()=> args.#next()));
-        quote_spanned!(site()=> let #ident: #stored = #value;)
+        let next = if param.options.default.is_some() { "next_or_default" } else { "next" };
+        let next = Ident::new(next, param.ty.span());
+        keep(param, quote_spanned!(site()=> args.#next()))
     });
     let args = or_fail(quote_spanned!(site()=> request.args(&[#(#names),*])));
     quote_spanned! {site()=>
@@ -231,29 +226,31 @@ fn decode_args(contract: &Contract, method: &Method) -> TokenStream {
     }
 }
 
-fn decode_whole(contract: &Contract, param: &Param) -> TokenStream {
-    let ident = &param.ident;
-    let stored = stored(contract, &param.ty);
-    let value = or_fail(quote_spanned!(site()=> request.whole::<#stored>()));
-    quote_spanned!(site()=> let #ident = #value;)
+fn decode_whole(param: &Param) -> TokenStream {
+    let whole = Ident::new("whole", param.ty.span());
+    keep(param, quote_spanned!(site()=> request.#whole()))
 }
 
-/// The type of what is kept of an argument while the method runs: of itself, or of what it borrows from,
-/// which follows from [`get`].
-fn stored(contract: &Contract, ty: &Type) -> TokenStream {
-    if borrows(ty) {
-        let private = contract.private_at(ty.span());
-        quote_spanned!(ty.span()=> <#ty as #private::Arg<'_>>::Store)
-    } else {
-        quote!(#ty)
-    }
+// Input:  times: u8
+// Output: let times: u8 = match … { Ok(value) => value, Err(error) => return request.fail(error) };
+//
+// Input:  name: &str
+// Output: let name = match … { … };
+//
+// What is kept in the second case follows from `Arg::get(&name)`.
+fn keep(param: &Param, decoded: TokenStream) -> TokenStream {
+    let Param { ident, ty, .. } = param;
+    let value = or_fail(decoded);
+    let annotation = (!borrows(ty)).then(|| quote!(: #ty));
+    quote_spanned!(site()=> let #ident #annotation = #value;)
 }
 
-// Output: { let get = <&str as Arg<'_>>::get; get(&name) }
+// Output: Arg::get(&name)
 fn get(contract: &Contract, ident: &Ident, ty: &Type) -> TokenStream {
     let private = contract.private_at(ty.span());
-    let get = quote_spanned!(ty.span()=> <#ty as #private::Arg<'_>>::get);
-    quote_spanned!(site()=> { let get = #get; get(&#ident) })
+    let mut stored = ident.clone();
+    stored.set_span(ident.span().located_at(ty.span()));
+    quote_spanned!(ty.span()=> #private::Arg::get(&#stored))
 }
 
 fn borrows(ty: &Type) -> bool {

@@ -1,0 +1,97 @@
+//! What may stand in the types of arguments and results, as far as their words tell. The rest is left to
+//! the traits that the runtime asks for, which see through aliases.
+
+use quote::ToTokens;
+use syn::{Generics, ReturnType, Type};
+
+use crate::report::Report;
+use crate::text::{Word, words};
+
+const SELF: &str = "the other side does not know what `Self` is: name the type";
+
+/// Types that keep what they hold, so that a reference in them would have to borrow from the message.
+const OWNERS: [&str; 8] =
+    ["Vec", "VecDeque", "Box", "Arc", "HashMap", "BTreeMap", "HashSet", "BTreeSet"];
+
+pub(crate) fn check_argument(ty: &Type, generics: &Generics, report: &mut Report) {
+    let words = words(ty.to_token_stream());
+    // Where a lifetime is declared, that it is, is the mistake.
+    let is_declared =
+        |word: &Word| generics.lifetimes().any(|param| param.lifetime.to_string() == word.text);
+    let mut previous = "";
+    for word in &words {
+        let is_named = previous == "&" && word.text.starts_with('\'') && word.text != "'_";
+        let message = match word.text.as_str() {
+            "mut" => {
+                "an argument is decoded from what the caller sent and cannot be changed for the caller: \
+                 use `&T`, `&str` or an owned type"
+            }
+            "impl" => {
+                "an argument has one type, which both sides know: use it instead of `impl`, \
+                 or a type parameter of the trait"
+            }
+            "dyn" => "`dyn` types cannot be decoded: use a struct or an enum",
+            "Self" => SELF,
+            _ if is_named && !is_declared(word) => {
+                "leave out the lifetime: a borrowed argument lives as long as the call"
+            }
+            _ => {
+                previous = &word.text;
+                continue;
+            }
+        };
+        return report.error_at(word.span, message);
+    }
+    if let Some(word) = inner_reference(&words) {
+        report.error_at(
+            word.span,
+            "an argument is borrowed as a whole, as in `&str`, `&[T]`, `&T` or an `Option` of these: \
+             own what is inside of it, as in `Vec<String>` or `&[String]`",
+        );
+    }
+}
+
+/// A string with escapes cannot be borrowed from the message, and so `Vec<&str>` cannot be decoded from
+/// every list of strings.
+fn inner_reference(words: &[Word]) -> Option<&Word> {
+    let mut around: Vec<&str> = Vec::new();
+    let mut previous = "";
+    let mut references = 0;
+    for word in words {
+        match word.text.as_str() {
+            "(" | "[" => around.push(&word.text),
+            "<" => around.push(previous),
+            ")" | "]" | ">" => drop(around.pop()),
+            "&" => {
+                references += 1;
+                let is_owned = |name: &&str| ["(", "["].contains(name) || OWNERS.contains(name);
+                if references > 1 || around.iter().any(is_owned) {
+                    return Some(word);
+                }
+            }
+            _ => {}
+        }
+        previous = &word.text;
+    }
+    None
+}
+
+pub(crate) fn check_output(output: &ReturnType, report: &mut Report) {
+    let ReturnType::Type(_, ty) = output else { return };
+    for word in words(ty.to_token_stream()) {
+        let message = match word.text.as_str() {
+            "&" => {
+                "a result is sent to the other side and cannot borrow: return an owned type, \
+                 such as `String` or `Vec<T>`"
+            }
+            "impl" => {
+                "a result has one type, which both sides know: use it instead of `impl` \
+                 (and `async fn` if this is a future)"
+            }
+            "dyn" => "`dyn` types cannot be sent: use a struct or an enum",
+            "Self" => SELF,
+            _ => continue,
+        };
+        return report.error_at(word.span, message);
+    }
+}

@@ -1,0 +1,291 @@
+//! Errors of handlers on their way to the caller: typed ones come back typed, foreign ones tell
+//! nothing, recognized ones keep their code; and the words of everything that can go wrong.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use serde_json::json;
+use wsjsonrpc::{
+    Client, CloseReason, Context, Error, ErrorCode, ErrorObject, Result, RpcError, Server,
+    ServerBuilder, memory, rpc,
+};
+use wsjsonrpc_tests::{Raw, both_ways};
+
+#[derive(Debug, PartialEq)]
+enum BankError {
+    Insufficient { missing: u64 },
+    NoSuchAccount(String),
+    Closed,
+}
+
+impl RpcError for BankError {
+    fn to_object(&self) -> ErrorObject {
+        match self {
+            BankError::Insufficient { missing } => {
+                ErrorObject::new(1001, "insufficient funds").with_data(json!({"missing": missing}))
+            }
+            BankError::NoSuchAccount(name) => {
+                ErrorObject::new(1002, "no such account").with_data(name)
+            }
+            BankError::Closed => ErrorObject::new(1003, "closed"),
+        }
+    }
+
+    fn from_object(object: ErrorObject) -> Result<Self, ErrorObject> {
+        let missing = || object.data_as::<serde_json::Value>()?["missing"].as_u64();
+        match object.code().0 {
+            1001 => missing().map(|missing| BankError::Insufficient { missing }).ok_or(object),
+            1002 => object.data_as().map(BankError::NoSuchAccount).ok_or(object),
+            1003 => Ok(BankError::Closed),
+            _ => Err(object),
+        }
+    }
+}
+
+impl fmt::Display for BankError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_object().message())
+    }
+}
+
+impl std::error::Error for BankError {}
+
+/// Another one, with a code that the first has, too.
+#[derive(Debug, PartialEq)]
+struct Taken;
+
+impl RpcError for Taken {
+    fn to_object(&self) -> ErrorObject {
+        ErrorObject::new(1003, "taken")
+    }
+
+    fn from_object(object: ErrorObject) -> Result<Self, ErrorObject> {
+        if object.code().0 == 1003 { Ok(Taken) } else { Err(object) }
+    }
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("taken")
+    }
+}
+
+impl std::error::Error for Taken {}
+
+#[rpc]
+trait Bank {
+    async fn withdraw(&self, ctx: &Context, account: &str, amount: u64) -> Result<u64, BankError>;
+    async fn open(&self, ctx: &Context, account: &str) -> Result<(), Taken>;
+    /// Both errors by `?`, and one that no peer should read.
+    async fn transfer(&self, ctx: &Context, kind: &str) -> Result<()>;
+}
+
+struct Vault;
+
+impl Bank for Vault {
+    async fn withdraw(&self, _: &Context, account: &str, amount: u64) -> Result<u64, BankError> {
+        match account {
+            "ada" => {
+                100u64.checked_sub(amount).ok_or(BankError::Insufficient { missing: amount - 100 })
+            }
+            "closed" => Err(BankError::Closed),
+            other => Err(BankError::NoSuchAccount(other.to_owned())),
+        }
+    }
+
+    async fn open(&self, _: &Context, account: &str) -> Result<(), Taken> {
+        if account == "ada" { Err(Taken) } else { Ok(()) }
+    }
+
+    async fn transfer(&self, ctx: &Context, kind: &str) -> Result<()> {
+        match kind {
+            "bank" => drop(self.withdraw(ctx, "ada", 101).await?),
+            "taken" => self.open(ctx, "ada").await?,
+            "foreign" => Err(io::Error::other("the password is swordfish"))?,
+            "object" => Err(ErrorObject::new(7, "seven").with_data([1, 2]))?,
+            _ => Err(ErrorObject::invalid_params("no such kind"))?,
+        }
+        Ok(())
+    }
+}
+
+fn server() -> ServerBuilder {
+    Server::builder().service(Vault.into_service())
+}
+
+fn bank(server: ServerBuilder) -> BankClient {
+    let (client, _) = memory::pair(Client::builder(), server).unwrap();
+    BankClient::new(client)
+}
+
+#[tokio::test]
+async fn a_methods_own_error_comes_back_typed() {
+    for (client, _) in both_ways(Client::builder, server).await {
+        let bank = BankClient::new(&client);
+        assert_eq!(bank.withdraw("ada", 60).await.unwrap(), 40);
+        let Err(Error::Call(error)) = bank.withdraw("ada", 150).await else { panic!() };
+        assert_eq!(error, BankError::Insufficient { missing: 50 });
+        let Err(Error::Call(error)) = bank.withdraw("\"eve\"", 1).await else { panic!() };
+        assert_eq!(error, BankError::NoSuchAccount("\"eve\"".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn two_methods_may_have_two_error_types_with_the_same_code() {
+    let bank = bank(server());
+    assert!(matches!(bank.withdraw("closed", 1).await, Err(Error::Call(BankError::Closed))));
+    assert!(matches!(bank.open("ada").await, Err(Error::Call(Taken))));
+    bank.open("bob").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_error_that_is_none_of_the_methods_is_another() {
+    #[rpc]
+    trait NotThere {
+        async fn nobody(&self, ctx: &Context) -> Result<(), BankError>;
+        /// The parameters are others than the server's.
+        async fn withdraw(&self, ctx: &Context) -> Result<(), BankError>;
+    }
+    let bank = bank(server());
+    let other = NotThereClient::new(bank.peer());
+    let Err(Error::Other(error)) = other.nobody().await else { panic!() };
+    assert_eq!(error.code(), ErrorCode::METHOD_NOT_FOUND);
+    let Err(Error::Other(error)) = other.withdraw().await else { panic!() };
+    assert_eq!(error.code(), ErrorCode::INVALID_PARAMS);
+    assert!(error.message().contains("`account`"), "{error}");
+}
+
+#[tokio::test]
+async fn an_error_whose_data_does_not_fit_the_type_is_another() {
+    let server = Server::builder().method("withdraw", |_, _: (String, u64)| async {
+        Err::<(), _>(ErrorObject::new(1001, "insufficient funds").with_data("a lot"))
+    });
+    let Err(Error::Other(error)) = bank(server).withdraw("ada", 1).await else { panic!() };
+    assert_eq!((error.code().0, error.data_as::<String>()), (1001, Some("a lot".to_owned())));
+}
+
+#[tokio::test]
+async fn an_error_that_is_not_recognized_is_an_internal_one_and_tells_nothing() {
+    let mut raw = Raw::client(server()).await;
+    for kind in ["bank", "taken", "foreign"] {
+        let request =
+            format!(r#"{{"jsonrpc":"2.0","method":"transfer","params":["{kind}"],"id":1}}"#);
+        let expected =
+            r#"{"jsonrpc":"2.0","error":{"code":-32603,"message":"Internal error"},"id":1}"#;
+        raw.check(&request, &[expected]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_recognized_error_keeps_its_code_and_data_through_the_question_mark() {
+    let bank = bank(server().recognize::<Taken>().recognize::<BankError>());
+    let Err(Error::Call(error)) = bank.transfer("bank").await else { panic!() };
+    assert_eq!(BankError::from_object(error).unwrap(), BankError::Insufficient { missing: 1 });
+    let Err(Error::Call(error)) = bank.transfer("taken").await else { panic!() };
+    assert_eq!((error.code().0, error.message()), (1003, "taken"));
+    let Err(Error::Call(error)) = bank.transfer("foreign").await else { panic!() };
+    assert_eq!(error, ErrorObject::internal());
+}
+
+#[tokio::test]
+async fn recognizing_one_type_leaves_the_others_internal() {
+    let bank = bank(server().recognize::<Taken>());
+    let Err(Error::Call(error)) = bank.transfer("bank").await else { panic!() };
+    assert_eq!(error.code(), ErrorCode::INTERNAL_ERROR);
+    let Err(Error::Call(error)) = bank.transfer("taken").await else { panic!() };
+    assert_eq!(error.code().0, 1003);
+}
+
+#[tokio::test]
+async fn a_client_recognizes_errors_of_its_own_services() {
+    let client = || Client::builder().service(Vault.into_service()).recognize::<Taken>();
+    for (_client, caller) in both_ways(client, Server::builder).await {
+        let bank = BankClient::new(caller);
+        assert!(matches!(bank.open("ada").await, Err(Error::Call(Taken))));
+        let Err(Error::Call(error)) = bank.transfer("taken").await else { panic!() };
+        assert_eq!(error.code().0, 1003);
+    }
+}
+
+#[tokio::test]
+async fn an_error_object_passes_through_the_question_mark_as_it_is() {
+    let bank = bank(server());
+    let Err(Error::Call(error)) = bank.transfer("object").await else { panic!() };
+    assert_eq!(error, ErrorObject::new(7, "seven").with_data([1, 2]));
+    let Err(Error::Call(error)) = bank.transfer("?").await else { panic!() };
+    assert_eq!(error, ErrorObject::invalid_params("no such kind"));
+}
+
+/// A server that asks another one passes on that it failed, but not what that one said.
+#[tokio::test]
+async fn a_callers_error_by_question_mark_is_internal_to_its_own_caller() {
+    let back = bank(server());
+    let front = Server::builder().method("relay", move |_, ()| {
+        let back = back.clone();
+        async move { Ok(back.withdraw("nobody", 1).await?) }
+    });
+    let (client, _) = memory::pair(Client::builder(), front).unwrap();
+    let Err(Error::Call(error)) = client.peer().call::<u64>("relay", ()).await else { panic!() };
+    assert_eq!(error, ErrorObject::internal());
+}
+
+#[test]
+fn every_error_says_in_words_what_went_wrong() {
+    let encode = || io::Error::new(io::ErrorKind::InvalidInput, "no such key");
+    let decode = || serde_json::from_str::<u8>("-1").unwrap_err();
+    let lost = || Error::Closed(CloseReason::Lost(Arc::new(io::Error::other("cable cut"))));
+    let remote =
+        |code, reason: &str| Error::Closed(CloseReason::Remote { code, reason: reason.into() });
+    let cases: Vec<(Error<BankError>, &str)> = vec![
+        (Error::Call(BankError::Closed), "closed"),
+        (Error::Other(ErrorObject::method_not_found()), "Method not found (-32601)"),
+        (Error::Timeout, "no response in time"),
+        (Error::Closed(CloseReason::Local), "the connection is closed: closed by this side"),
+        (remote(1000, ""), "the connection is closed: closed by the peer with code 1000"),
+        (remote(4000, "bye"), "the connection is closed: closed by the peer with code 4000: bye"),
+        (lost(), "the connection is closed: lost: cable cut"),
+        (
+            Error::Closed(CloseReason::Stalled),
+            "the connection is closed: the peer has stopped reading",
+        ),
+        (Error::Closed(CloseReason::Aborted), "the connection is closed: its task was dropped"),
+        (
+            Error::Closed(CloseReason::Protocol("a reserved bit".into())),
+            "the connection is closed: the peer broke the protocol: a reserved bit",
+        ),
+        (Error::Encode(encode()), "the arguments can't be sent: no such key"),
+        (
+            Error::TooLarge { size: 11, limit: 10 },
+            "the call has 11 bytes, the limit is 10; nothing was sent",
+        ),
+        (
+            Error::Decode(decode()),
+            "the result is not of the expected type: invalid value: integer `-1`, expected u8 at line 1 column 2",
+        ),
+        (
+            Error::InvalidResponse("it has neither a result nor an error"),
+            "the peer's answer is no response: it has neither a result nor an error",
+        ),
+        (Error::EmptyBatch, "a batch without entries can't be sent"),
+        (Error::NotSent, "the batch was dropped before it was sent"),
+    ];
+    for (error, expected) in cases {
+        assert_eq!(error.to_string(), expected);
+        let source = std::error::Error::source(&error).is_some();
+        assert_eq!(source, matches!(error, Error::Encode(_) | Error::Decode(_)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_over_the_limit_is_not_sent_and_the_connection_lives_on() {
+    let small = wsjsonrpc::Config { max_outgoing_message: 200, ..Default::default() };
+    let (client, _) = memory::pair(Client::builder().config(small), server()).unwrap();
+    let bank = BankClient::new(&client);
+    let error = bank.withdraw(&"x".repeat(200), 1).await.unwrap_err();
+    assert!(matches!(error, Error::TooLarge { size: 200.., limit: 200 }), "{error:?}");
+    let error = bank.open(&"x".repeat(200)).notify().await.unwrap_err();
+    assert!(matches!(error, Error::TooLarge { size: 200.., limit: 200 }), "{error:?}");
+    assert_eq!(client.peer().pending_calls(), 0);
+    assert_eq!(bank.withdraw("ada", 1).await.unwrap(), 99);
+}
