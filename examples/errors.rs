@@ -59,7 +59,10 @@ struct Vault;
 
 impl Bank for Vault {
     async fn withdraw(&self, _: &Context, amount: u64) -> Result<u64, BankError> {
-        BALANCE.checked_sub(amount).ok_or(BankError::Insufficient { missing: amount - BALANCE })
+        match BALANCE.checked_sub(amount) {
+            Some(rest) => Ok(rest),
+            None => Err(BankError::Insufficient { missing: amount - BALANCE }),
+        }
     }
 
     async fn import(&self, _: &Context, amount: &str) -> Result<u64> {

@@ -1,9 +1,9 @@
-// What `#[rpc]` makes of the file without `.expanded` in its name. Written by the snapshot test.
+// What `#[rpc]` makes of the file without `.expanded` in its name.
+// The snapshot test has written it.
 
 /// About the trait.
 #[allow(clippy::too_many_arguments)]
 #[doc(hidden)]
-#[allow(dead_code, reason = "one of the two sides may be unused")]
 pub trait Old: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Use `new_way` instead.
     #[deprecated(note = "use `new_way`")]
@@ -27,6 +27,7 @@ pub trait Old: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Makes a service of it, with which a server or a client answers calls.
     ///
     /// See [`OldService`] for one value in several services.
+    #[allow(deprecated, reason = "if the trait is, so is its service")]
     fn into_service(self) -> OldService<Self>
     where
         Self: ::core::marker::Sized,
@@ -39,13 +40,12 @@ pub trait Old: ::core::marker::Send + ::core::marker::Sync + 'static {
 /// It does not matter which side has opened the connection. Clones are cheap and share it.
 #[allow(clippy::too_many_arguments)]
 #[doc(hidden)]
-#[allow(dead_code, reason = "a program may have just the service")]
 pub struct OldClient {
     peer: ::wsjsonrpc::__private::Peer,
 }
-#[allow(dead_code, deprecated, reason = "a program may use some of it")]
+#[allow(deprecated, reason = "made along with the trait")]
 impl OldClient {
-    /// A client for a connection which is there already, as in `client.peer()` or `ctx.peer()`.
+    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
     #[must_use]
     pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
         Self {
@@ -83,13 +83,12 @@ impl OldClient {
 #[allow(
     dead_code,
     deprecated,
-    private_interfaces,
+    non_snake_case,
+    clippy::fn_params_excessive_bools,
     clippy::needless_pass_by_value,
-    clippy::should_implement_trait,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    clippy::wrong_self_convention,
-    reason = "the methods take their form from the trait, where these lints have had their say"
+    reason = "they are as the trait has them, and are there whether called or not"
 )]
 impl OldClient {
     /// Use `new_way` instead.
@@ -149,8 +148,8 @@ impl ::core::convert::From<::wsjsonrpc::__private::Peer> for OldClient {
 }
 /// Answers calls with an implementation of [`Old`](trait@Old).
 ///
-/// Made by `into_service()`, or with `OldService::from(Arc::clone(&shared))` of a value that is in use
-/// elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, or with `OldService::from(Arc::clone(&shared))` of a value that
+/// is in use elsewhere too. Clones are cheap and share it.
 #[allow(clippy::too_many_arguments)]
 #[doc(hidden)]
 pub struct OldService<T>(::wsjsonrpc::__private::Arc<T>);
@@ -163,7 +162,7 @@ impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for OldService<T> 
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T> ::core::clone::Clone for OldService<T> {
     fn clone(&self) -> Self {
-        Self(::wsjsonrpc::__private::Arc::clone(&self.0))
+        Self(::core::clone::Clone::clone(&self.0))
     }
 }
 #[allow(deprecated, reason = "made along with the trait")]
@@ -185,7 +184,7 @@ where
             ::core::primitive::usize,
         ),
     > {
-        ::wsjsonrpc::__private::Vec::from([
+        ::core::convert::From::from([
             (::wsjsonrpc::__private::Cow::Borrowed("old_way"), 0usize),
             #[cfg(unix)]
             (::wsjsonrpc::__private::Cow::Borrowed("fork"), 1usize),
@@ -202,7 +201,7 @@ where
     ) -> ::wsjsonrpc::__private::Outcome {
         match method {
             0usize => {
-                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                let service = ::core::clone::Clone::clone(&self.0);
                 ::wsjsonrpc::__private::Outcome::future(async move {
                     let args = match request.args(&[]) {
                         ::core::result::Result::Ok(value) => value,
@@ -219,7 +218,7 @@ where
             }
             #[cfg(unix)]
             1usize => {
-                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                let service = ::core::clone::Clone::clone(&self.0);
                 ::wsjsonrpc::__private::Outcome::future(async move {
                     let args = match request.args(&[]) {
                         ::core::result::Result::Ok(value) => value,
@@ -236,7 +235,7 @@ where
             }
             #[cfg_attr(feature = "x", cfg(unix))]
             2usize => {
-                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                let service = ::core::clone::Clone::clone(&self.0);
                 ::wsjsonrpc::__private::Outcome::future(async move {
                     let mut args = match request.args(&["amount"]) {
                         ::core::result::Result::Ok(value) => value,

@@ -1,6 +1,6 @@
-// What `#[rpc]` makes of the file without `.expanded` in its name. Written by the snapshot test.
+// What `#[rpc]` makes of the file without `.expanded` in its name.
+// The snapshot test has written it.
 
-#[allow(dead_code, reason = "one of the two sides may be unused")]
 pub trait Math: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Adds two numbers.
     fn sum(
@@ -16,6 +16,7 @@ pub trait Math: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Makes a service of it, with which a server or a client answers calls.
     ///
     /// See [`MathService`] for one value in several services.
+    #[allow(deprecated, reason = "if the trait is, so is its service")]
     fn into_service(self) -> MathService<Self>
     where
         Self: ::core::marker::Sized,
@@ -26,13 +27,12 @@ pub trait Math: ::core::marker::Send + ::core::marker::Sync + 'static {
 /// Calls the methods of [`Math`](trait@Math) on the other side of a connection.
 ///
 /// It does not matter which side has opened the connection. Clones are cheap and share it.
-#[allow(dead_code, reason = "a program may have just the service")]
 pub struct MathClient {
     peer: ::wsjsonrpc::__private::Peer,
 }
-#[allow(dead_code, deprecated, reason = "a program may use some of it")]
+#[allow(deprecated, reason = "made along with the trait")]
 impl MathClient {
-    /// A client for a connection which is there already, as in `client.peer()` or `ctx.peer()`.
+    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
     #[must_use]
     pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
         Self {
@@ -70,13 +70,12 @@ impl MathClient {
 #[allow(
     dead_code,
     deprecated,
-    private_interfaces,
+    non_snake_case,
+    clippy::fn_params_excessive_bools,
     clippy::needless_pass_by_value,
-    clippy::should_implement_trait,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    clippy::wrong_self_convention,
-    reason = "the methods take their form from the trait, where these lints have had their say"
+    reason = "they are as the trait has them, and are there whether called or not"
 )]
 impl MathClient {
     /// Adds two numbers.
@@ -124,8 +123,8 @@ impl ::core::convert::From<::wsjsonrpc::__private::Peer> for MathClient {
 }
 /// Answers calls with an implementation of [`Math`](trait@Math).
 ///
-/// Made by `into_service()`, or with `MathService::from(Arc::clone(&shared))` of a value that is in use
-/// elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, or with `MathService::from(Arc::clone(&shared))` of a value that
+/// is in use elsewhere too. Clones are cheap and share it.
 pub struct MathService<T>(::wsjsonrpc::__private::Arc<T>);
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for MathService<T> {
@@ -136,7 +135,7 @@ impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for MathService<T>
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T> ::core::clone::Clone for MathService<T> {
     fn clone(&self) -> Self {
-        Self(::wsjsonrpc::__private::Arc::clone(&self.0))
+        Self(::core::clone::Clone::clone(&self.0))
     }
 }
 #[allow(deprecated, reason = "made along with the trait")]
@@ -158,7 +157,7 @@ where
             ::core::primitive::usize,
         ),
     > {
-        ::wsjsonrpc::__private::Vec::from([
+        ::core::convert::From::from([
             (::wsjsonrpc::__private::Cow::Borrowed("math.sum"), 0usize),
             (::wsjsonrpc::__private::Cow::Borrowed("add"), 0usize),
             (::wsjsonrpc::__private::Cow::Borrowed("reset"), 1usize),
@@ -171,7 +170,7 @@ where
     ) -> ::wsjsonrpc::__private::Outcome {
         match method {
             0usize => {
-                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                let service = ::core::clone::Clone::clone(&self.0);
                 ::wsjsonrpc::__private::Outcome::future(async move {
                     let mut args = match request.args(&["x", "y"]) {
                         ::core::result::Result::Ok(value) => value,
@@ -196,7 +195,7 @@ where
                 })
             }
             1usize => {
-                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                let service = ::core::clone::Clone::clone(&self.0);
                 ::wsjsonrpc::__private::Outcome::future(async move {
                     let args = match request.args(&[]) {
                         ::core::result::Result::Ok(value) => value,

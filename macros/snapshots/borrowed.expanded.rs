@@ -1,6 +1,6 @@
-// What `#[rpc]` makes of the file without `.expanded` in its name. Written by the snapshot test.
+// What `#[rpc]` makes of the file without `.expanded` in its name.
+// The snapshot test has written it.
 
-#[allow(dead_code, reason = "one of the two sides may be unused")]
 pub(crate) trait Hello: ::core::marker::Send + ::core::marker::Sync + 'static {
     fn greet(
         &self,
@@ -12,6 +12,7 @@ pub(crate) trait Hello: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Makes a service of it, with which a server or a client answers calls.
     ///
     /// See [`HelloService`] for one value in several services.
+    #[allow(deprecated, reason = "if the trait is, so is its service")]
     fn into_service(self) -> HelloService<Self>
     where
         Self: ::core::marker::Sized,
@@ -22,13 +23,12 @@ pub(crate) trait Hello: ::core::marker::Send + ::core::marker::Sync + 'static {
 /// Calls the methods of [`Hello`](trait@Hello) on the other side of a connection.
 ///
 /// It does not matter which side has opened the connection. Clones are cheap and share it.
-#[allow(dead_code, reason = "a program may have just the service")]
 pub(crate) struct HelloClient {
     peer: ::wsjsonrpc::__private::Peer,
 }
-#[allow(dead_code, deprecated, reason = "a program may use some of it")]
+#[allow(deprecated, reason = "made along with the trait")]
 impl HelloClient {
-    /// A client for a connection which is there already, as in `client.peer()` or `ctx.peer()`.
+    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
     #[must_use]
     pub(crate) fn new(
         peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>,
@@ -68,13 +68,12 @@ impl HelloClient {
 #[allow(
     dead_code,
     deprecated,
-    private_interfaces,
+    non_snake_case,
+    clippy::fn_params_excessive_bools,
     clippy::needless_pass_by_value,
-    clippy::should_implement_trait,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    clippy::wrong_self_convention,
-    reason = "the methods take their form from the trait, where these lints have had their say"
+    reason = "they are as the trait has them, and are there whether called or not"
 )]
 impl HelloClient {
     /// Calls `greet`.
@@ -116,8 +115,8 @@ impl ::core::convert::From<::wsjsonrpc::__private::Peer> for HelloClient {
 }
 /// Answers calls with an implementation of [`Hello`](trait@Hello).
 ///
-/// Made by `into_service()`, or with `HelloService::from(Arc::clone(&shared))` of a value that is in use
-/// elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, or with `HelloService::from(Arc::clone(&shared))` of a value that
+/// is in use elsewhere too. Clones are cheap and share it.
 pub(crate) struct HelloService<T>(::wsjsonrpc::__private::Arc<T>);
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for HelloService<T> {
@@ -128,7 +127,7 @@ impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for HelloService<T
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T> ::core::clone::Clone for HelloService<T> {
     fn clone(&self) -> Self {
-        Self(::wsjsonrpc::__private::Arc::clone(&self.0))
+        Self(::core::clone::Clone::clone(&self.0))
     }
 }
 #[allow(deprecated, reason = "made along with the trait")]
@@ -150,7 +149,7 @@ where
             ::core::primitive::usize,
         ),
     > {
-        ::wsjsonrpc::__private::Vec::from([
+        ::core::convert::From::from([
             (::wsjsonrpc::__private::Cow::Borrowed("greet"), 0usize),
         ])
     }
@@ -161,7 +160,7 @@ where
     ) -> ::wsjsonrpc::__private::Outcome {
         match method {
             0usize => {
-                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                let service = ::core::clone::Clone::clone(&self.0);
                 ::wsjsonrpc::__private::Outcome::future(async move {
                     let mut args = match request.args(&["name", "greeting", "scores"]) {
                         ::core::result::Result::Ok(value) => value,

@@ -1,4 +1,5 @@
-// What `#[rpc]` makes of the file without `.expanded` in its name. Written by the snapshot test.
+// What `#[rpc]` makes of the file without `.expanded` in its name.
+// The snapshot test has written it.
 
 ::core::compile_error! {
     "unknown argument `namespaec`, expected one of: `namespace`, `separator`, `rename_all`, `crate`"
@@ -10,7 +11,6 @@
     "an rpc method has no generic parameters, for the other side cannot know them: use a concrete type, or put the parameters on the trait"
 }
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
-#[allow(dead_code, reason = "one of the two sides may be unused")]
 pub trait Broken: ::core::marker::Send + ::core::marker::Sync + 'static {
     fn no_context(
         &self,
@@ -25,6 +25,7 @@ pub trait Broken: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Makes a service of it, with which a server or a client answers calls.
     ///
     /// See [`BrokenService`] for one value in several services.
+    #[allow(deprecated, reason = "if the trait is, so is its service")]
     fn into_service(self) -> BrokenService<Self>
     where
         Self: ::core::marker::Sized,
@@ -36,13 +37,12 @@ pub trait Broken: ::core::marker::Send + ::core::marker::Sync + 'static {
 ///
 /// It does not matter which side has opened the connection. Clones are cheap and share it.
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
-#[allow(dead_code, reason = "a program may have just the service")]
 pub struct BrokenClient {
     peer: ::wsjsonrpc::__private::Peer,
 }
-#[allow(dead_code, deprecated, reason = "a program may use some of it")]
+#[allow(deprecated, reason = "made along with the trait")]
 impl BrokenClient {
-    /// A client for a connection which is there already, as in `client.peer()` or `ctx.peer()`.
+    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
     #[must_use]
     pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
         Self {
@@ -80,13 +80,12 @@ impl BrokenClient {
 #[allow(
     dead_code,
     deprecated,
-    private_interfaces,
+    non_snake_case,
+    clippy::fn_params_excessive_bools,
     clippy::needless_pass_by_value,
-    clippy::should_implement_trait,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    clippy::wrong_self_convention,
-    reason = "the methods take their form from the trait, where these lints have had their say"
+    reason = "they are as the trait has them, and are there whether called or not"
 )]
 impl BrokenClient {
     /// Calls `no_context`.
@@ -132,8 +131,8 @@ impl ::core::convert::From<::wsjsonrpc::__private::Peer> for BrokenClient {
 }
 /// Answers calls with an implementation of [`Broken`](trait@Broken).
 ///
-/// Made by `into_service()`, or with `BrokenService::from(Arc::clone(&shared))` of a value that is in use
-/// elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, or with `BrokenService::from(Arc::clone(&shared))` of a value that
+/// is in use elsewhere too. Clones are cheap and share it.
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
 pub struct BrokenService<T_>(::wsjsonrpc::__private::Arc<T_>);
 #[allow(deprecated, reason = "made along with the trait")]
@@ -145,7 +144,7 @@ impl<T_> ::core::convert::From<::wsjsonrpc::__private::Arc<T_>> for BrokenServic
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T_> ::core::clone::Clone for BrokenService<T_> {
     fn clone(&self) -> Self {
-        Self(::wsjsonrpc::__private::Arc::clone(&self.0))
+        Self(::core::clone::Clone::clone(&self.0))
     }
 }
 #[allow(deprecated, reason = "made along with the trait")]

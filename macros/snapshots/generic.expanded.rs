@@ -1,6 +1,6 @@
-// What `#[rpc]` makes of the file without `.expanded` in its name. Written by the snapshot test.
+// What `#[rpc]` makes of the file without `.expanded` in its name.
+// The snapshot test has written it.
 
-#[allow(dead_code, reason = "one of the two sides may be unused")]
 pub trait Store<
     K,
     V = String,
@@ -25,6 +25,7 @@ where
     /// Makes a service of it, with which a server or a client answers calls.
     ///
     /// See [`StoreService`] for one value in several services.
+    #[allow(deprecated, reason = "if the trait is, so is its service")]
     fn into_service(self) -> StoreService<Self, K, V, N>
     where
         Self: ::core::marker::Sized,
@@ -35,14 +36,13 @@ where
 /// Calls the methods of [`Store`](trait@Store) on the other side of a connection.
 ///
 /// It does not matter which side has opened the connection. Clones are cheap and share it.
-#[allow(dead_code, reason = "a program may have just the service")]
 pub struct StoreClient<K, V = String, const N: usize = 4> {
     peer: ::wsjsonrpc::__private::Peer,
     marker: ::core::marker::PhantomData<fn() -> (K, V)>,
 }
-#[allow(dead_code, deprecated, reason = "a program may use some of it")]
+#[allow(deprecated, reason = "made along with the trait")]
 impl<K, V, const N: usize> StoreClient<K, V, N> {
-    /// A client for a connection which is there already, as in `client.peer()` or `ctx.peer()`.
+    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
     #[must_use]
     pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
         Self {
@@ -81,13 +81,12 @@ impl<K, V, const N: usize> StoreClient<K, V, N> {
 #[allow(
     dead_code,
     deprecated,
-    private_interfaces,
+    non_snake_case,
+    clippy::fn_params_excessive_bools,
     clippy::needless_pass_by_value,
-    clippy::should_implement_trait,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    clippy::wrong_self_convention,
-    reason = "the methods take their form from the trait, where these lints have had their say"
+    reason = "they are as the trait has them, and are there whether called or not"
 )]
 impl<K, V, const N: usize> StoreClient<K, V, N>
 where
@@ -143,8 +142,8 @@ for StoreClient<K, V, N> {
 }
 /// Answers calls with an implementation of [`Store`](trait@Store).
 ///
-/// Made by `into_service()`, or with `StoreService::from(Arc::clone(&shared))` of a value that is in use
-/// elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, or with `StoreService::from(Arc::clone(&shared))` of a value that
+/// is in use elsewhere too. Clones are cheap and share it.
 pub struct StoreService<T, K, V = String, const N: usize = 4>(
     ::wsjsonrpc::__private::Arc<T>,
     ::core::marker::PhantomData<fn() -> (K, V)>,
@@ -159,7 +158,7 @@ for StoreService<T, K, V, N> {
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T, K, V, const N: usize> ::core::clone::Clone for StoreService<T, K, V, N> {
     fn clone(&self) -> Self {
-        Self(::wsjsonrpc::__private::Arc::clone(&self.0), ::core::marker::PhantomData)
+        Self(::core::clone::Clone::clone(&self.0), ::core::marker::PhantomData)
     }
 }
 #[allow(deprecated, reason = "made along with the trait")]
@@ -184,7 +183,7 @@ where
             ::core::primitive::usize,
         ),
     > {
-        ::wsjsonrpc::__private::Vec::from([
+        ::core::convert::From::from([
             (::wsjsonrpc::__private::Cow::Borrowed("get"), 0usize),
             (::wsjsonrpc::__private::Cow::Borrowed("put"), 1usize),
         ])
@@ -196,7 +195,7 @@ where
     ) -> ::wsjsonrpc::__private::Outcome {
         match method {
             0usize => {
-                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                let service = ::core::clone::Clone::clone(&self.0);
                 ::wsjsonrpc::__private::Outcome::future(async move {
                     let mut args = match request.args(&["key"]) {
                         ::core::result::Result::Ok(value) => value,
@@ -225,7 +224,7 @@ where
                 })
             }
             1usize => {
-                let service = ::wsjsonrpc::__private::Arc::clone(&self.0);
+                let service = ::core::clone::Clone::clone(&self.0);
                 ::wsjsonrpc::__private::Outcome::future(async move {
                     let mut args = match request.args(&["key", "values"]) {
                         ::core::result::Result::Ok(value) => value,

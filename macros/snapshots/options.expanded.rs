@@ -1,12 +1,13 @@
-// What `#[rpc]` makes of the file without `.expanded` in its name. Written by the snapshot test.
+// What `#[rpc]` makes of the file without `.expanded` in its name.
+// The snapshot test has written it.
 
-#[allow(dead_code, reason = "one of the two sides may be unused")]
 trait Shop: ::core::marker::Send + ::core::marker::Sync + 'static {
     fn place_order(&self, ctx: &Context, article_id: u64, how_many: u32) -> Result<u64>;
     fn sum_up(&self, ctx: &Context, prices: Vec<f64>) -> Result<f64>;
     /// Makes a service of it, with which a server or a client answers calls.
     ///
     /// See [`ShopService`] for one value in several services.
+    #[allow(deprecated, reason = "if the trait is, so is its service")]
     fn into_service(self) -> ShopService<Self>
     where
         Self: ::core::marker::Sized,
@@ -17,13 +18,12 @@ trait Shop: ::core::marker::Send + ::core::marker::Sync + 'static {
 /// Calls the methods of [`Shop`](trait@Shop) on the other side of a connection.
 ///
 /// It does not matter which side has opened the connection. Clones are cheap and share it.
-#[allow(dead_code, reason = "a program may have just the service")]
 struct ShopClient {
     peer: crate::wire::__private::Peer,
 }
-#[allow(dead_code, deprecated, reason = "a program may use some of it")]
+#[allow(deprecated, reason = "made along with the trait")]
 impl ShopClient {
-    /// A client for a connection which is there already, as in `client.peer()` or `ctx.peer()`.
+    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
     #[must_use]
     fn new(peer: impl ::core::convert::Into<crate::wire::__private::Peer>) -> Self {
         Self {
@@ -61,13 +61,12 @@ impl ShopClient {
 #[allow(
     dead_code,
     deprecated,
-    private_interfaces,
+    non_snake_case,
+    clippy::fn_params_excessive_bools,
     clippy::needless_pass_by_value,
-    clippy::should_implement_trait,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    clippy::wrong_self_convention,
-    reason = "the methods take their form from the trait, where these lints have had their say"
+    reason = "they are as the trait has them, and are there whether called or not"
 )]
 impl ShopClient {
     /// Calls `shop/placeOrder`.
@@ -118,8 +117,8 @@ impl ::core::convert::From<crate::wire::__private::Peer> for ShopClient {
 }
 /// Answers calls with an implementation of [`Shop`](trait@Shop).
 ///
-/// Made by `into_service()`, or with `ShopService::from(Arc::clone(&shared))` of a value that is in use
-/// elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, or with `ShopService::from(Arc::clone(&shared))` of a value that
+/// is in use elsewhere too. Clones are cheap and share it.
 struct ShopService<T>(crate::wire::__private::Arc<T>);
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T> ::core::convert::From<crate::wire::__private::Arc<T>> for ShopService<T> {
@@ -130,7 +129,7 @@ impl<T> ::core::convert::From<crate::wire::__private::Arc<T>> for ShopService<T>
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T> ::core::clone::Clone for ShopService<T> {
     fn clone(&self) -> Self {
-        Self(crate::wire::__private::Arc::clone(&self.0))
+        Self(::core::clone::Clone::clone(&self.0))
     }
 }
 #[allow(deprecated, reason = "made along with the trait")]
@@ -152,7 +151,7 @@ where
             ::core::primitive::usize,
         ),
     > {
-        crate::wire::__private::Vec::from([
+        ::core::convert::From::from([
             (crate::wire::__private::Cow::Borrowed("shop/placeOrder"), 0usize),
             (crate::wire::__private::Cow::Borrowed("shop/sumUp"), 1usize),
         ])
@@ -193,7 +192,7 @@ where
                 })
             }
             1usize => {
-                let service = crate::wire::__private::Arc::clone(&self.0);
+                let service = ::core::clone::Clone::clone(&self.0);
                 crate::wire::__private::Outcome::blocking(move || {
                     let prices: Vec<f64> = match request.whole() {
                         ::core::result::Result::Ok(value) => value,

@@ -112,7 +112,8 @@ impl std::str::FromStr for Form {
             "whole" => Ok(Form::Whole),
             _ => Err(format!(
                 "unknown form `\"{text}\"`, expected one of: \
-                 `\"positional\"` (a list), `\"named\"` (an object), `\"whole\"` (the one argument is all of `params`)"
+                 `\"positional\"` (a list), `\"named\"` (an object), \
+                 `\"whole\"` (the one argument is all of `params`)"
             )),
         }
     }

@@ -1,4 +1,5 @@
-//! The values of `rename_all`: serde's set, with serde's meaning for a name that is written in snake_case.
+//! The values of `rename_all`: serde's set, with serde's meaning for a name that is written in
+//! snake_case.
 
 use std::str::FromStr;
 

@@ -1,5 +1,5 @@
-//! Rules about names and options that need the whole method or the whole trait. What is wrong with a
-//! signature alone is found earlier, while reading it.
+//! Rules about names and options that need the whole method or the whole trait. What is wrong with
+//! a signature alone is found earlier, while reading it.
 
 use syn::Ident;
 use syn::ext::IdentExt;
@@ -19,7 +19,9 @@ pub(crate) fn check(contract: &Contract, report: &mut Report) {
     for method in &contract.methods {
         check_rust_name(contract, method, report);
         check_wire_names(contract, method, report);
-        check_form(method, report);
+        if method.usable {
+            check_form(method, report);
+        }
         check_blocking(method, report);
         check_params(method, report);
     }
@@ -39,7 +41,7 @@ fn check_namespace(contract: &Contract, report: &mut Report) {
             report.error(
                 namespace,
                 "names that begin with `rpc.` are reserved by JSON-RPC: \
-                                     choose another namespace",
+                 choose another namespace",
             );
         }
         _ => {}
@@ -87,7 +89,7 @@ fn check_rust_name(contract: &Contract, method: &Method, report: &mut Report) {
         &method.ident,
         format!(
             "`{owner}` has a method `{ident}` of its own: choose another name, \
-         and keep the one on the wire with `#[method(name = \"{wire}\")]`"
+             and keep the one on the wire with `#[method(name = \"{wire}\")]`"
         ),
     );
 }
@@ -100,9 +102,14 @@ fn check_wire_names(contract: &Contract, method: &Method, report: &mut Report) {
         } else if is_reserved(&name.text)
             && !(namespace_is_reserved && method.options.name.is_none())
         {
-            report.error_at(name.span, format!(
-                "names that begin with `rpc.` are reserved by JSON-RPC: choose another one than `{}`", name.text
-            ));
+            report.error_at(
+                name.span,
+                format!(
+                    "names that begin with `rpc.` are reserved by JSON-RPC: \
+                     choose another one than `{}`",
+                    name.text
+                ),
+            );
         }
     }
 }
@@ -111,9 +118,12 @@ fn check_form(method: &Method, report: &mut Report) {
     let Some((Form::Whole, span)) = method.options.form else { return };
     let ident = method.ident.unraw();
     match method.params.as_slice() {
-        [] => report.error_at(span, format!(
-            "`\"whole\"` decodes all of `params` into one argument, and `{ident}` takes none"
-        )),
+        [] => report.error_at(
+            span,
+            format!(
+                "`\"whole\"` decodes all of `params` into one argument, and `{ident}` takes none"
+            ),
+        ),
         [param] => {
             let without_meaning = [
                 ("default", param.options.default),
@@ -128,10 +138,14 @@ fn check_form(method: &Method, report: &mut Report) {
                 }
             }
         }
-        params => report.error_at(span, format!(
-            "`\"whole\"` decodes all of `params` into one argument, and `{ident}` takes {}: put them into a struct",
-            params.len()
-        )),
+        params => report.error_at(
+            span,
+            format!(
+                "`\"whole\"` decodes all of `params` into one argument, and `{ident}` takes {}: \
+                 put them into a struct",
+                params.len()
+            ),
+        ),
     }
 }
 
@@ -140,7 +154,7 @@ fn check_blocking(method: &Method, report: &mut Report) {
         report.error_at(
             span,
             "`blocking` runs a plain `fn` on a thread where it may block: \
-                               remove `blocking`, or the `async` of the method",
+             remove `blocking`, or the `async` of the method",
         );
     }
 }

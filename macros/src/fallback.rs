@@ -1,5 +1,5 @@
-//! What is left of a trait with errors: enough for the rest of the user's program to compile, so that one
-//! mistake gives one message and not a message for every place where the trait is used.
+//! What is left of a trait with errors: enough for the rest of the user's program to compile, so
+//! that one mistake gives one message and not a message for every place where the trait is used.
 
 use std::collections::HashSet;
 
@@ -20,9 +20,9 @@ pub(crate) fn expand(mut contract: Contract, errors: TokenStream) -> TokenStream
         .item
         .attrs
         .push(parse_quote!(#[allow(async_fn_in_trait, reason = "the trait has errors")]));
-    contract
-        .methods
-        .retain(|method| !is_rust_name_taken(&method.ident) && !repeats_an_argument(method));
+    contract.methods.retain(|method| {
+        method.usable && !is_rust_name_taken(&method.ident) && !repeats_an_argument(method)
+    });
     for item in &mut contract.item.items {
         if let TraitItem::Fn(function) = item {
             remove_what_rustc_refuses(function);
@@ -41,7 +41,6 @@ fn repeats_an_argument(method: &Method) -> bool {
 
 /// Rustc has no need to say again what we have said.
 fn remove_what_rustc_refuses(function: &mut TraitItemFn) {
-    function.modifiers.defaultness = None;
     function.sig.constness = None;
     function.sig.variadic = None;
     if function.default.is_some() {

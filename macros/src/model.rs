@@ -1,5 +1,5 @@
-//! The trait as the rest of the pipeline sees it: what each method is called on the wire, how it runs
-//! and what it takes. Errors found while reading are reported, and what could not be read is left out.
+//! The trait as the rest of the pipeline sees it: what each method is called on the wire, how it
+//! runs and what it takes. Errors found while reading are reported.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
@@ -19,12 +19,14 @@ pub(crate) struct Contract {
     pub(crate) options: RpcOptions,
     /// What the user wrote, without our own attributes.
     pub(crate) item: ItemTrait,
-    /// The methods whose signatures could be understood.
     pub(crate) methods: Vec<Method>,
 }
 
 /// One method that can be called from the other side.
 pub(crate) struct Method {
+    /// Whether code can be generated for it: its signature was understood. If not, that is
+    /// reported, and what else is known of it is here to be checked.
+    pub(crate) usable: bool,
     pub(crate) options: MethodOptions,
     /// Docs, `cfg`s and the like; not `#[method(…)]`.
     pub(crate) attrs: Vec<Attribute>,
@@ -77,7 +79,7 @@ impl Contract {
         let mut methods = read_items(&mut item, &options, report);
         if !usable {
             // The header's errors would come up again in each generated method.
-            methods.clear();
+            methods.iter_mut().for_each(|method| method.usable = false);
         }
         Ok(Contract { options, item, methods })
     }
@@ -145,24 +147,31 @@ impl Method {
     }
 }
 
-/// Takes our attributes out of the items, and those away that rustc would have something to say about too.
+/// Takes our attributes out of the items, and those away that rustc would have something to say
+/// about too.
 fn read_items(item: &mut ItemTrait, options: &RpcOptions, report: &mut Report) -> Vec<Method> {
     let mut methods = Vec::<Method>::new();
     item.items.retain_mut(|item| {
         let TraitItem::Fn(function) = item else {
             let message = format!(
-                "{} in an `#[rpc]` trait is not supported: only methods can be called from the other side",
+                "{} in an `#[rpc]` trait is not supported: \
+                 only methods can be called from the other side",
                 kind_of(item)
             );
             report.error(item, message);
             return true;
         };
-        let Some(method) = signature::read(function, options, report) else { return true };
-        let twin = |other: &Method| other.ident == method.ident && !(other.has_cfg() && method.has_cfg());
+        let method = signature::read(function, options, report);
+        let twin =
+            |other: &Method| other.ident == method.ident && !(other.has_cfg() && method.has_cfg());
         if methods.iter().any(twin) {
             report.error(
                 &method.ident,
-                format!("there is a method `{}` already, and the number of arguments makes no difference", method.ident),
+                format!(
+                    "there is a method `{}` already, and the number of arguments makes no \
+                     difference",
+                    method.ident
+                ),
             );
             return false;
         }
@@ -172,7 +181,8 @@ fn read_items(item: &mut ItemTrait, options: &RpcOptions, report: &mut Report) -
     methods
 }
 
-/// Reports what is wrong around the methods, and says whether code can be generated for such a trait.
+/// Reports what is wrong around the methods, and says whether code can be generated for such a
+/// trait.
 fn read_header(item: &ItemTrait, report: &mut Report) -> bool {
     if let Some(unsafety) = &item.unsafety {
         report.error(unsafety, "an `#[rpc]` trait cannot be `unsafe`: remove the word");
@@ -185,8 +195,8 @@ fn read_header(item: &ItemTrait, report: &mut Report) -> bool {
         match param {
             GenericParam::Lifetime(lifetime) => report.error(
                 lifetime,
-                "an `#[rpc]` trait has no lifetime parameters: services live as long as the server, \
-                 and arguments borrow without naming a lifetime (`&str`)",
+                "an `#[rpc]` trait has no lifetime parameters: services live as long as the \
+                 server, and arguments borrow without naming a lifetime (`&str`)",
             ),
             GenericParam::Type(param) => {
                 refuse_self(param, report);
@@ -207,7 +217,8 @@ fn read_header(item: &ItemTrait, report: &mut Report) -> bool {
     report.count() == before
 }
 
-/// No type parameter can do without bounds, and rustc would say so in each place where values are sent.
+/// No type parameter can do without bounds, and rustc would say so in each place where values are
+/// sent.
 fn check_has_bounds(param: &TypeParam, generics: &Generics, report: &mut Report) {
     let predicates = generics.where_clause.iter().flat_map(|clause| &clause.predicates);
     let mut bounded = predicates.filter_map(|predicate| match predicate {
@@ -232,7 +243,11 @@ fn check_has_bounds(param: &TypeParam, generics: &Generics, report: &mut Report)
 fn refuse_self(tokens: impl ToTokens, report: &mut Report) {
     let words = words(tokens.to_token_stream());
     if let Some(word) = words.iter().find(|word| word.text == "Self") {
-        report.error_at(word.span, "`Self` in a bound means something else in the generated client: write the bound without it");
+        report.error_at(
+            word.span,
+            "`Self` in a bound means something else in the generated client: \
+             write the bound without it",
+        );
     }
 }
 
@@ -265,8 +280,9 @@ fn no_trait(item: &TokenStream, error: syn::Error) -> syn::Error {
             return syn::Error::new(
                 word.span(),
                 format!(
-                    "expected a trait, found `{word}`:\n\n    #[rpc]\n    pub trait Math {{\n        \
-                 async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;\n    }}\n"
+                    "expected a trait, found `{word}`:\n\n    \
+                     #[rpc]\n    pub trait Math {{\n        \
+                     async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;\n    }}\n"
                 ),
             );
         }

@@ -1,5 +1,5 @@
-//! Reads one method: which argument is the context, which ones travel, and whether the signature is one
-//! that can be called from the other side. It looks at one method at a time.
+//! Reads one method: which argument is the context, which ones travel, and whether the signature is
+//! one that can be called from the other side. It looks at one method at a time.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -15,17 +15,13 @@ use crate::report::Report;
 use crate::text::readable;
 use crate::types;
 
-/// Takes our attributes out of `function`. `None` if no code can be generated for such a signature.
-pub(crate) fn read(
-    function: &mut TraitItemFn,
-    rpc: &RpcOptions,
-    report: &mut Report,
-) -> Option<Method> {
+/// Takes our attributes out of `function`.
+pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Report) -> Method {
     let options = MethodOptions::take(&mut function.attrs, report);
     let param_options = take_param_options(&mut function.sig, report);
 
     let before = report.count();
-    check_modifiers(function, report);
+    check_modifiers(&function.sig, report);
     check_receiver(&function.sig, report);
     types::check_output(&function.sig.output, report);
     let receiver_is_right = report.count() == before;
@@ -58,7 +54,8 @@ pub(crate) fn read(
     }
 
     let ident = function.sig.ident.clone();
-    usable.then(|| Method {
+    Method {
+        usable,
         attrs: function.attrs.clone(),
         name: options.name.as_ref().map_or_else(|| rpc.method_name(&ident), WireName::from),
         options,
@@ -70,7 +67,7 @@ pub(crate) fn read(
             ReturnType::Default => quote!(()),
             ReturnType::Type(_, ty) => ty.to_token_stream(),
         },
-    })
+    }
 }
 
 fn typed(sig: &Signature) -> impl Iterator<Item = &PatType> {
@@ -91,7 +88,7 @@ fn take_param_options(sig: &mut Signature, report: &mut Report) -> Vec<ParamOpti
                 report.error(
                     cfg,
                     "`cfg` on an argument would change what is sent without a word: \
-                                   put it on the method, and write the method twice",
+                     put it on the method, and write the method twice",
                 );
             }
         }
@@ -99,8 +96,7 @@ fn take_param_options(sig: &mut Signature, report: &mut Report) -> Vec<ParamOpti
     options
 }
 
-fn check_modifiers(function: &TraitItemFn, report: &mut Report) {
-    let sig = &function.sig;
+fn check_modifiers(sig: &Signature, report: &mut Report) {
     let mut refuse = |word: Option<TokenStream>, why: &str| {
         if let Some(word) = word {
             report.error(
@@ -111,7 +107,6 @@ fn check_modifiers(function: &TraitItemFn, report: &mut Report) {
     };
     refuse(sig.constness.map(|word| word.to_token_stream()), "it runs when the other side calls");
     refuse(sig.abi.as_ref().map(|abi| abi.to_token_stream()), "remove the ABI");
-    refuse(function.modifiers.defaultness.map(|word| word.to_token_stream()), "remove the word");
     if let Safety::Unsafe(word) = &sig.safety {
         refuse(Some(word.to_token_stream()), "the other side can call it with any arguments");
     }
@@ -119,7 +114,7 @@ fn check_modifiers(function: &TraitItemFn, report: &mut Report) {
         report.error(
             variadic,
             "an rpc method takes no `...`: take a list, as in `numbers: Vec<f64>` \
-                                with `#[method(params = \"whole\")]`",
+             with `#[method(params = \"whole\")]`",
         );
     }
     match sig.generics.params.first() {
@@ -234,7 +229,8 @@ fn plain_name<'a>(pattern: &'a Pat, report: &mut Report) -> Option<&'a Ident> {
         Pat::Ident(name) if name.mutability.is_some() => {
             let name = &name.ident;
             format!(
-                "expected a plain name: {WHY}. Write `{name}` here and `let mut {name} = {name};` in the body"
+                "expected a plain name: {WHY}. \
+                 Write `{name}` here and `let mut {name} = {name};` in the body"
             )
         }
         Pat::Wild(_) => format!("expected a name instead of `_`: {WHY}"),

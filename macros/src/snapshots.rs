@@ -1,5 +1,5 @@
-//! Every `snapshots/NAME.rs` against `snapshots/NAME.expanded.rs`: what the macro makes of it, for people to read.
-//! `UPDATE_SNAPSHOTS=1 cargo test -p wsjsonrpc-macros` writes them anew.
+//! Every `snapshots/NAME.rs` against `snapshots/NAME.expanded.rs`: what the macro makes of it, for
+//! people to read. `UPDATE_SNAPSHOTS=1 cargo test -p wsjsonrpc-macros` writes them anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,12 @@ fn expansions_are_what_they_were() {
     );
 }
 
+const HEADER: &str = "\
+// What `#[rpc]` makes of the file without `.expanded` in its name.
+// The snapshot test has written it.
+
+";
+
 /// Expands the `#[rpc]` traits of a file and leaves the rest as it is.
 fn expand_file(source: &str) -> String {
     let mut tokens = TokenStream::new();
@@ -43,8 +49,7 @@ fn expand_file(source: &str) -> String {
             other => other.to_tokens(&mut tokens),
         }
     }
-    let header = "// What `#[rpc]` makes of the file without `.expanded` in its name. Written by the snapshot test.\n\n";
-    header.to_owned() + &prettyplease::unparse(&syn::parse2(tokens).unwrap())
+    HEADER.to_owned() + &prettyplease::unparse(&syn::parse2(tokens).unwrap())
 }
 
 fn expand_trait(mut item: ItemTrait) -> TokenStream {

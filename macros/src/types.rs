@@ -1,5 +1,5 @@
-//! What may stand in the types of arguments and results, as far as their words tell. The rest is left to
-//! the traits that the runtime asks for, which see through aliases.
+//! What may stand in the types of arguments and results, as far as their words tell. The rest is
+//! left to the traits that the runtime asks for, which see through aliases.
 
 use quote::ToTokens;
 use syn::{Generics, ReturnType, Type};
@@ -9,7 +9,8 @@ use crate::text::{Word, words};
 
 const SELF: &str = "the other side does not know what `Self` is: name the type";
 
-/// Types that keep what they hold, so that a reference in them would have to borrow from the message.
+/// Types that keep what they hold, so that a reference in them would have to borrow from the
+/// message.
 const OWNERS: [&str; 8] =
     ["Vec", "VecDeque", "Box", "Arc", "HashMap", "BTreeMap", "HashSet", "BTreeSet"];
 
@@ -23,8 +24,8 @@ pub(crate) fn check_argument(ty: &Type, generics: &Generics, report: &mut Report
         let is_named = previous == "&" && word.text.starts_with('\'') && word.text != "'_";
         let message = match word.text.as_str() {
             "mut" => {
-                "an argument is decoded from what the caller sent and cannot be changed for the caller: \
-                 use `&T`, `&str` or an owned type"
+                "an argument is decoded from what the caller sent and cannot be changed for \
+                 the caller: use `&T`, `&str` or an owned type"
             }
             "impl" => {
                 "an argument has one type, which both sides know: use it instead of `impl`, \
@@ -45,14 +46,14 @@ pub(crate) fn check_argument(ty: &Type, generics: &Generics, report: &mut Report
     if let Some(word) = inner_reference(&words) {
         report.error_at(
             word.span,
-            "an argument is borrowed as a whole, as in `&str`, `&[T]`, `&T` or an `Option` of these: \
-             own what is inside of it, as in `Vec<String>` or `&[String]`",
+            "an argument is borrowed as a whole, as in `&str`, `&[T]`, `&T` or an `Option` of \
+             these: own what is inside of it, as in `Vec<String>` or `&[String]`",
         );
     }
 }
 
-/// A string with escapes cannot be borrowed from the message, and so `Vec<&str>` cannot be decoded from
-/// every list of strings.
+/// A string with escapes cannot be borrowed from the message, and so `Vec<&str>` cannot be decoded
+/// from every list of strings.
 fn inner_reference(words: &[Word]) -> Option<&Word> {
     let mut around: Vec<&str> = Vec::new();
     let mut previous = "";

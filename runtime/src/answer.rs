@@ -48,6 +48,9 @@ fn write(response: Kind, id: &Id, limit: usize) -> Option<Vec<u8>> {
     Some(encode::error_response(&ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id))
 }
 
+/// What an error response takes at most, unless its id is long.
+const ERROR_SIZE: usize = 128;
+
 /// Gathers the responses of one batch; the last one sends them all.
 pub(crate) struct BatchAnswer {
     link: Arc<Link>,
@@ -68,8 +71,9 @@ impl BatchAnswer {
 
     fn put(&self, index: usize, id: &Id, response: Kind, limit: usize) {
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        // Together they must fit the limit, too.
-        let left = limit.saturating_sub(gathered.bytes);
+        // Together they must fit the limit, too, and so must an error for each that is missing.
+        let reserved = gathered.missing.saturating_sub(1) * ERROR_SIZE;
+        let left = limit.saturating_sub(gathered.bytes + reserved);
         let Some(text) = write(response, id, left) else { return };
         gathered.bytes += text.len() + 1;
         if let Some(place) = gathered.texts.get_mut(index) {

@@ -5,6 +5,7 @@
 use std::future::{Future, IntoFuture, Ready};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -13,9 +14,10 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, Sleep};
 
 use crate::call::{BoxFuture, Call, Notification, decode};
+use crate::config::deadline;
 use crate::error::Error;
 use crate::peer::Peer;
-use crate::pending::{NotSentKey, Ticket};
+use crate::pending::{Key, Ticket};
 use crate::protocol::encode::{EncodeError, Outgoing, array};
 use crate::protocol::error::RpcError;
 
@@ -28,7 +30,7 @@ pub trait IntoBatch {
     type Output;
 
     /// Waits for it.
-    type Replies: Future<Output = Self::Output> + Send + 'static;
+    type Replies: Future<Output = Self::Output> + Send + Unpin + 'static;
 
     /// Puts the calls into a batch.
     fn add_to(self, batch: &mut Batch) -> Self::Replies;
@@ -129,10 +131,17 @@ impl Peer {
 pub struct Batch {
     peer: Peer,
     messages: Vec<Vec<u8>>,
-    keys: Vec<NotSentKey>,
+    keys: Vec<Key>,
     added: usize,
-    /// Set when the batch goes out: from then on the timeouts of its calls count.
-    sent: Arc<OnceLock<Instant>>,
+    sent: Arc<SentAt>,
+}
+
+/// When the batch went out: from then on the timeouts of its calls count.
+#[derive(Debug, Default)]
+struct SentAt {
+    time: OnceLock<Instant>,
+    /// Somebody waits for a reply already, and must be told to look at the clock from now on.
+    awaited: AtomicBool,
 }
 
 impl Batch {
@@ -169,6 +178,7 @@ impl Batch {
         if self.added == 0 {
             return Err(Error::EmptyBatch);
         }
+        self.peer.link().check_open()?;
         // Every call in it may have failed to encode: they say so themselves.
         if !self.messages.is_empty() {
             let text = array(self.messages.iter().map(Vec::as_slice));
@@ -177,8 +187,11 @@ impl Batch {
             }
             self.peer.link().send(text).await?;
         }
-        self.keys.clear();
-        self.sent.get_or_init(Instant::now);
+        self.sent.time.get_or_init(Instant::now);
+        let keys = std::mem::take(&mut self.keys);
+        if self.sent.awaited.load(Ordering::SeqCst) {
+            keys.iter().for_each(Key::wake);
+        }
         Ok(())
     }
 
@@ -186,6 +199,7 @@ impl Batch {
         self.added += 1;
         let ticket = self.register(call.message);
         BatchReply {
+            _peer: self.peer.clone(),
             ticket: Some(ticket),
             timeout: call.timeout,
             timer: None,
@@ -206,18 +220,20 @@ impl Batch {
 /// Calls of a batch that was never sent must not wait for ever.
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.keys.drain(..).for_each(NotSentKey::fail);
+        self.keys.drain(..).for_each(Key::fail);
     }
 }
 
 /// What one call of a batch brings: the future of [`Batch::add`].
 #[must_use = "without it, what the peer answers is lost"]
 pub struct BatchReply<T, E> {
+    /// The connection stays open as long as somebody waits for a reply.
+    _peer: Peer,
     /// `None` when it was ready.
     ticket: Option<Result<Ticket, Error>>,
     timeout: Option<Duration>,
     timer: Option<Pin<Box<Sleep>>>,
-    sent: Arc<OnceLock<Instant>>,
+    sent: Arc<SentAt>,
     result: PhantomData<fn() -> (T, E)>,
 }
 
@@ -232,10 +248,12 @@ impl<T: DeserializeOwned, E: RpcError> Future for BatchReply<T, E> {
                 Poll::Ready(Err(reason)) => Err(Error::Closed(reason)),
                 Poll::Pending => {
                     let Some(timeout) = this.timeout else { return Poll::Pending };
-                    let begin = this.sent.get().copied().unwrap_or_else(Instant::now);
-                    let timer = this
-                        .timer
-                        .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(begin + timeout)));
+                    // Before the look at the time, so that one of both sides sees the other.
+                    this.sent.awaited.store(true, Ordering::SeqCst);
+                    let Some(begin) = this.sent.time.get() else { return Poll::Pending };
+                    let timer = this.timer.get_or_insert_with(|| {
+                        Box::pin(tokio::time::sleep_until(deadline(*begin, timeout)))
+                    });
                     if timer.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
                     }
@@ -287,13 +305,15 @@ where
 
     fn add_to(self, batch: &mut Batch) -> Self::Replies {
         let replies: Vec<_> = self.into_iter().map(|call| call.add_to(batch)).collect();
-        Box::pin(async move {
-            let mut outputs = Vec::with_capacity(replies.len());
-            for reply in replies {
-                outputs.push(reply.await);
+        let mut replies: Vec<_> = replies.into_iter().map(Joined::new).collect();
+        Box::pin(std::future::poll_fn(move |cx| {
+            // Each is polled each time: their timers count from one moment, not one after another.
+            let waiting = replies.iter_mut().filter_map(|reply| reply.is_pending(cx).then_some(()));
+            if waiting.count() > 0 {
+                return Poll::Pending;
             }
-            outputs
-        })
+            Poll::Ready(replies.iter_mut().filter_map(Joined::take).collect())
+        }))
     }
 }
 
@@ -309,6 +329,35 @@ where
     }
 }
 
+/// One of several futures that are waited for together.
+enum Joined<F: Future> {
+    Waiting(F),
+    Done(Option<F::Output>),
+}
+
+impl<F: Future + Unpin> Joined<F> {
+    fn new(future: F) -> Self {
+        Joined::Waiting(future)
+    }
+
+    fn is_pending(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Joined::Waiting(future) = self {
+            match Pin::new(future).poll(cx) {
+                Poll::Ready(output) => *self = Joined::Done(Some(output)),
+                Poll::Pending => return true,
+            }
+        }
+        false
+    }
+
+    fn take(&mut self) -> Option<F::Output> {
+        match self {
+            Joined::Waiting(_) => None,
+            Joined::Done(output) => output.take(),
+        }
+    }
+}
+
 macro_rules! tuples {
     ($($name:ident)+) => {
         impl<$($name: IntoBatch),+> IntoBatch for ($($name,)+)
@@ -321,8 +370,19 @@ macro_rules! tuples {
             #[allow(non_snake_case)]
             fn add_to(self, batch: &mut Batch) -> Self::Replies {
                 let ($($name,)+) = self;
-                $(let $name = $name.add_to(batch);)+
-                Box::pin(async move { ($($name.await,)+) })
+                $(let mut $name = Joined::new($name.add_to(batch));)+
+                Box::pin(std::future::poll_fn(move |cx| {
+                    let mut waiting = false;
+                    $(waiting |= $name.is_pending(cx);)+
+                    if waiting {
+                        return Poll::Pending;
+                    }
+                    match ($($name.take(),)+) {
+                        ($(Some($name),)+) => Poll::Ready(($($name,)+)),
+                        // Only after it was ready.
+                        _ => Poll::Pending,
+                    }
+                }))
             }
         }
     };

@@ -172,6 +172,10 @@ impl ClientBuilder {
 fn parse(url: &str) -> Result<Uri, ConnectError> {
     let uri: Uri =
         url.parse().map_err(|error| ConnectError::Url(format!("`{url}` is no URL: {error}")))?;
+    // The parser takes any digits for a port.
+    if uri.port().is_some() && uri.port_u16().is_none() {
+        return Err(ConnectError::Url(format!("`{url}` is no URL: its port is above 65535")));
+    }
     match uri.scheme_str() {
         Some("ws") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(uri),
         Some("wss") => Err(ConnectError::Url(format!(

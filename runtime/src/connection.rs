@@ -13,9 +13,10 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::config::Config;
+use crate::config::{Config, deadline};
 use crate::context::Context;
 use crate::dispatch::{Admission, Dispatcher, Tracker};
 use crate::error::CloseReason;
@@ -29,6 +30,8 @@ use crate::transport::{Received, Transport};
 
 /// How many messages are read before others get their turn.
 const READ_BUDGET: usize = 64;
+/// How often reading and writing may take turns before others get theirs.
+const ROUNDS: usize = 32;
 
 /// One socket, as a future that ends with it and says why.
 #[must_use = "a connection lives only while it is polled"]
@@ -37,6 +40,8 @@ pub(crate) struct Connection {
     dispatcher: Dispatcher,
     link: Arc<Link>,
     phase: Phase,
+    /// Read while the peer was not taking its answers.
+    held: Held,
     /// Taken from the outbox, not yet taken by the socket.
     sending: VecDeque<Item>,
     /// Something was given to the socket and not yet flushed.
@@ -57,15 +62,37 @@ enum Phase {
     Draining,
     /// Sends what is queued, then closes. The timer is that of `Open`.
     Flushing { code: u16, reason: String },
-    /// A close frame was sent or received; the other side's is awaited, or its end of the stream.
-    /// The timer bounds it.
-    Closing(CloseReason),
+    /// Nothing can be sent any more: a close frame went out or came in, or the stream does not
+    /// take anything. What still comes in is read up to the end. The timer bounds it.
+    Closing,
     /// The peer broke the protocol and was told so; what it still sends is thrown away. The timer
     /// bounds it.
-    Lingering(CloseReason),
+    Lingering,
 }
 
-/// The turn of the connection's task ends here, with this reason.
+/// What a peer asks while it does not take its answers. It gets nothing more to wait for until it
+/// does; but its responses are taken in all the while, or two sides that wait for each other to
+/// read would wait for ever.
+#[derive(Default)]
+struct Held {
+    messages: VecDeque<Utf8Bytes>,
+    bytes: usize,
+}
+
+impl Held {
+    fn hold(&mut self, message: Utf8Bytes) {
+        self.bytes += message.len();
+        self.messages.push_back(message);
+    }
+
+    fn release(&mut self) -> Option<Utf8Bytes> {
+        let message = self.messages.pop_front()?;
+        self.bytes -= message.len();
+        Some(message)
+    }
+}
+
+/// The connection ends here, with this reason unless one is known already.
 struct Over(CloseReason);
 
 /// All that a connection needs to begin.
@@ -91,6 +118,7 @@ impl Connection {
             dispatcher,
             link,
             phase: Phase::Open,
+            held: Held::default(),
             sending: VecDeque::new(),
             unflushed: false,
             timer: None,
@@ -109,7 +137,7 @@ impl Connection {
     /// One turn after another until there is nothing to do.
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
         self.link.outbox.unpark();
-        loop {
+        for _ in 0..ROUNDS {
             if let Some(command) = self.link.outbox.take_command() {
                 self.obey(command);
             }
@@ -119,15 +147,16 @@ impl Connection {
             let closing = self.advance()?;
             self.watch(cx, blocked)?;
             if more_to_read {
-                // Others get their turn; nobody needs to wake this task, it has just done so.
-                cx.waker().wake_by_ref();
-                return Ok(());
+                break;
             }
             // What was sent may have made room for reading.
-            if !sent && !closing && self.link.outbox.park(cx.waker()) {
+            if !sent && !closing && self.link.outbox.park(cx.waker(), blocked) {
                 return Ok(());
             }
         }
+        // There is more to do, but others get their turn. Nobody else needs to wake this task.
+        cx.waker().wake_by_ref();
+        Ok(())
     }
 
     fn obey(&mut self, command: Command) {
@@ -148,14 +177,16 @@ impl Connection {
         self.timer = None;
     }
 
-    /// Closing and lingering end in any case after a while.
-    fn enter_bounded(&mut self, phase: Phase) {
+    /// Nothing can be sent any more. It ends in any case after a while.
+    fn enter_last(&mut self, phase: Phase, reason: CloseReason) {
+        self.link.begin_end(reason);
+        self.sending.clear();
         self.enter(phase);
         self.set_timer(self.link.config.close_timeout);
     }
 
     fn set_timer(&mut self, duration: Duration) {
-        let at = Instant::now() + duration;
+        let at = deadline(Instant::now(), duration);
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(at),
             None => self.timer = Some(Box::pin(tokio::time::sleep_until(at))),
@@ -168,17 +199,28 @@ impl Connection {
             let admission = match self.phase {
                 Phase::Open => Admission::Open,
                 Phase::Draining | Phase::Flushing { .. } => Admission::Refused,
-                Phase::Closing(_) => Admission::Closed,
-                Phase::Lingering(_) => return Ok(false),
+                Phase::Closing => Admission::Unanswerable,
+                Phase::Lingering => return Ok(false),
             };
-            // A peer that does not take its answers gets nothing more to ask until it does.
-            if admission != Admission::Closed && self.link.outbox.is_clogged() {
+            let clogged = self.link.outbox.is_clogged();
+            if !clogged {
+                if let Some(message) = self.held.release() {
+                    self.dispatcher.receive(&message, admission);
+                    continue;
+                }
+            }
+            if clogged && self.held.bytes >= self.link.config.max_outbox {
                 return Ok(false);
             }
             match self.transport.poll_receive(cx) {
                 Poll::Pending => return Ok(false),
+                Poll::Ready(Received::Text(message)) if clogged => {
+                    if !self.dispatcher.receive_responses(&message) {
+                        self.held.hold(message);
+                    }
+                }
                 Poll::Ready(Received::Text(message)) => {
-                    self.dispatcher.receive(&message, admission)
+                    self.dispatcher.receive(&message, admission);
                 }
                 Poll::Ready(Received::NotText) => {
                     self.dispatcher.malformed(ErrorCode::PARSE_ERROR);
@@ -186,66 +228,79 @@ impl Connection {
                 Poll::Ready(Received::Control) => {}
                 Poll::Ready(Received::Close { code, reason }) => {
                     // If the close began here, this is only the answer to it.
-                    if !matches!(self.phase, Phase::Closing(_)) {
-                        self.enter_bounded(Phase::Closing(CloseReason::Remote { code, reason }));
+                    if !matches!(self.phase, Phase::Closing) {
+                        self.enter_last(Phase::Closing, CloseReason::Remote { code, reason });
                     }
                 }
-                Poll::Ready(Received::End(reason)) => return Err(Over(self.reason_or(reason))),
+                Poll::Ready(Received::End(reason)) => {
+                    while let Some(message) = self.held.release() {
+                        self.dispatcher.receive(&message, Admission::Unanswerable);
+                    }
+                    return Err(Over(reason));
+                }
                 Poll::Ready(Received::Broken { code, reason }) => {
-                    let over = self.reason_or(CloseReason::Protocol(reason.clone()));
+                    let over = CloseReason::Protocol(reason.clone());
                     if self.transport.start_close(code, &reason).is_err() {
                         return Err(Over(over));
                     }
                     self.unflushed = true;
-                    self.enter_bounded(Phase::Lingering(over));
+                    self.enter_last(Phase::Lingering, over);
                 }
             }
         }
         Ok(true)
     }
 
-    /// The reason that is known already, or this one.
-    fn reason_or(&self, other: CloseReason) -> CloseReason {
-        match &self.phase {
-            Phase::Closing(reason) | Phase::Lingering(reason) => reason.clone(),
-            _ => other,
+    /// Feeds the socket all that waits, and flushes once. Says whether anything went out, and
+    /// whether something could not.
+    ///
+    /// A stream that takes nothing any more may still have something to read.
+    fn write(&mut self, cx: &mut TaskContext<'_>) -> Result<(bool, bool), Over> {
+        let mut sent = Sent::default();
+        let flushed = self.feed(cx, &mut sent).and_then(|()| self.flush(cx));
+        if !sent.is_empty() {
+            self.link.outbox.sent(&sent);
+        }
+        match (flushed, &self.phase) {
+            (Ok(blocked), _) => Ok((!sent.is_empty(), blocked)),
+            (Err(lost), Phase::Lingering) => Err(Over(lost)),
+            (Err(_), Phase::Closing) => {
+                self.unflushed = false;
+                Ok((false, false))
+            }
+            (Err(lost), _) => {
+                self.unflushed = false;
+                self.enter_last(Phase::Closing, lost);
+                // As if something was sent: there is reading to be done.
+                Ok((true, false))
+            }
         }
     }
 
-    /// Feeds the socket all that waits, and flushes once. Says whether anything went out, and
-    /// whether something could not.
-    fn write(&mut self, cx: &mut TaskContext<'_>) -> Result<(bool, bool), Over> {
-        // After a close frame nothing may follow.
-        if !matches!(self.phase, Phase::Closing(_) | Phase::Lingering(_)) {
-            if self.sending.is_empty() {
-                self.link.outbox.take(&mut self.sending);
+    fn feed(&mut self, cx: &mut TaskContext<'_>, sent: &mut Sent) -> Result<(), CloseReason> {
+        if self.sending.is_empty() {
+            self.link.outbox.take(&mut self.sending);
+        }
+        while !self.sending.is_empty() {
+            match self.transport.poll_ready(cx) {
+                Poll::Pending => break,
+                Poll::Ready(ready) => ready?,
             }
-            let mut sent = Sent::default();
-            while !self.sending.is_empty() {
-                match self.transport.poll_ready(cx) {
-                    Poll::Pending => break,
-                    Poll::Ready(ready) => ready.map_err(Over)?,
-                }
-                if let Some(item) = self.sending.pop_front() {
-                    sent.add(&item);
-                    self.unflushed = true;
-                    self.transport.send(item.text).map_err(Over)?;
-                }
-            }
-            if self.unflushed && !sent.is_empty() {
-                self.link.outbox.sent(&sent);
-                return Ok((true, self.flush(cx)?));
+            if let Some(item) = self.sending.pop_front() {
+                sent.add(&item);
+                self.unflushed = true;
+                self.transport.send(item.text)?;
             }
         }
-        Ok((false, self.flush(cx)?))
+        Ok(())
     }
 
     /// Whether something can't go out at the moment.
-    fn flush(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Over> {
+    fn flush(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, CloseReason> {
         if self.unflushed {
             match self.transport.poll_flush(cx) {
                 Poll::Pending => return Ok(true),
-                Poll::Ready(flushed) => flushed.map_err(|lost| Over(self.reason_or(lost)))?,
+                Poll::Ready(flushed) => flushed?,
             }
             self.unflushed = false;
         }
@@ -254,21 +309,21 @@ impl Connection {
 
     /// Once the close frame is out, waits for the peer to hang up.
     fn linger(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
-        match &self.phase {
-            Phase::Lingering(reason) if !self.unflushed => match self.transport.poll_linger(cx) {
-                Poll::Ready(()) => Err(Over(reason.clone())),
-                Poll::Pending => Ok(()),
-            },
-            _ => Ok(()),
+        let told = matches!(self.phase, Phase::Lingering) && !self.unflushed;
+        if told && self.transport.poll_linger(cx).is_ready() {
+            return Err(Over(CloseReason::Local));
         }
+        Ok(())
     }
 
     /// Goes from one phase to the next. `true` if it did.
     fn advance(&mut self) -> Result<bool, Over> {
+        // Looked at before the outbox: a handler answers first and ends then.
+        let at_work = self.link.in_flight.load(Ordering::Acquire);
         let flushed = !self.unflushed && self.sending.is_empty() && self.link.outbox.is_empty();
         let (code, reason) = match &mut self.phase {
             Phase::Flushing { code, reason } if flushed => (*code, std::mem::take(reason)),
-            Phase::Draining if flushed && self.link.in_flight.load(Ordering::Acquire) == 0 => {
+            Phase::Draining if flushed && at_work == 0 => {
                 (CloseCode::Away.into(), "shutting down".to_owned())
             }
             _ => return Ok(false),
@@ -280,7 +335,7 @@ impl Connection {
     fn close(&mut self, code: u16, reason: &str) -> Result<(), Over> {
         self.transport.start_close(code, reason).map_err(Over)?;
         self.unflushed = true;
-        self.enter_bounded(Phase::Closing(CloseReason::Local));
+        self.enter_last(Phase::Closing, CloseReason::Local);
         Ok(())
     }
 
@@ -300,9 +355,7 @@ impl Connection {
                 break;
             }
             match &self.phase {
-                Phase::Closing(reason) | Phase::Lingering(reason) => {
-                    return Err(Over(reason.clone()));
-                }
+                Phase::Closing | Phase::Lingering => return Err(Over(CloseReason::Local)),
                 Phase::Draining => self.close(CloseCode::Away.into(), "shutting down")?,
                 Phase::Open | Phase::Flushing { .. } => {
                     // A slow reader is no stuck one: as long as bytes leave, it may go on.
@@ -324,10 +377,7 @@ impl Future for Connection {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<CloseReason> {
         match self.turn(cx) {
             Ok(()) => Poll::Pending,
-            Err(Over(reason)) => {
-                self.link.end(&reason);
-                Poll::Ready(reason)
-            }
+            Err(Over(reason)) => Poll::Ready(self.link.end(reason)),
         }
     }
 }
@@ -335,6 +385,6 @@ impl Future for Connection {
 /// Whoever waits for this connection must not wait for ever when its task is dropped.
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.link.end(&CloseReason::Aborted);
+        self.link.end(CloseReason::Aborted);
     }
 }

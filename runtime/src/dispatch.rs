@@ -23,7 +23,7 @@ use crate::context::Context;
 use crate::peer::Link;
 use crate::pending::Reply;
 use crate::protocol::decode::{
-    Entry, IncomingCall, IncomingResponse, Payload, ResponseOutcome, payload,
+    Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload,
 };
 use crate::protocol::encode;
 use crate::protocol::error::{ErrorCode, ErrorObject};
@@ -40,8 +40,8 @@ pub(crate) enum Admission {
     Open,
     /// Refused with an error.
     Refused,
-    /// Nothing can be answered any more.
-    Closed,
+    /// Nothing can be answered any more; notifications are as good as ever.
+    Unanswerable,
 }
 
 /// Handles what comes in on one connection.
@@ -55,9 +55,7 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     /// Takes in one message. Handlers start here, in the order in which messages arrive.
     pub(crate) fn receive(&self, message: &Utf8Bytes, admission: Admission) {
-        // A batch of ours may be larger than what we let others send; its responses come as one.
-        let max_batch = self.link.config.max_batch.max(self.link.pending.len());
-        match payload(message, max_batch) {
+        match self.decode(message) {
             Payload::One(entry) => {
                 if let Some(work) = self.triage(message, entry) {
                     self.work(message, work, admission, ReplyTo::One);
@@ -75,6 +73,32 @@ impl Dispatcher {
             }
             Payload::NotJson => self.malformed(ErrorCode::PARSE_ERROR),
         }
+    }
+
+    /// Takes in a message if it is nothing but responses. `false`: it is something else, and
+    /// nothing was done with it.
+    pub(crate) fn receive_responses(&self, message: &Utf8Bytes) -> bool {
+        let entries = match self.decode(message) {
+            Payload::One(entry) => vec![entry],
+            Payload::Batch(entries) => entries,
+            _ => return false,
+        };
+        let is_response = |entry: &Entry<'_>| match entry {
+            Entry::Response(response) => response.outcome != ResponseOutcome::Neither,
+            _ => false,
+        };
+        let responses = entries.iter().all(is_response);
+        if responses {
+            entries.into_iter().for_each(|entry| drop(self.triage(message, entry)));
+        }
+        responses
+    }
+
+    fn decode<'a>(&self, message: &'a Utf8Bytes) -> Payload<'a> {
+        let max_calls = self.link.config.max_batch;
+        // A batch of ours may be larger than what we let others send; its responses come as one.
+        let max_responses = max_calls.max(self.link.pending.len());
+        payload(message, Limits { max_calls, max_responses })
     }
 
     /// The answer to a message whose id nobody knows.
@@ -163,7 +187,8 @@ impl Dispatcher {
         match admission {
             Admission::Open => {}
             Admission::Refused => return self.fail(answer.reply_to, ErrorCode::SHUTTING_DOWN),
-            Admission::Closed => return,
+            Admission::Unanswerable if notification => {}
+            Admission::Unanswerable => return,
         }
         let Some(route) = self.router.find(&call.method) else {
             return self.fail(answer.reply_to, ErrorCode::METHOD_NOT_FOUND);
@@ -185,7 +210,7 @@ impl Dispatcher {
             Request::new(self.context.clone(), message.clone(), method, params, notification);
         match guard(|| self.router.call(route, request).0) {
             Ok(Progress::Ready(response)) => self.deliver(answer, response),
-            Ok(Progress::Pending(handler)) => self.start(Handler(handler), answer),
+            Ok(Progress::Pending(handler)) => self.start(Handler(Some(handler)), answer),
             Err(Panicked) => self.panicked(answer),
         }
     }
@@ -250,6 +275,18 @@ impl Dispatcher {
 
     /// What the peer may see of an error. The inside of one that no type is known for stays here.
     fn outward(&self, error: ErrorObject, route: Option<RouteId>) -> ErrorObject {
+        if error.source().is_none() {
+            return error;
+        }
+        // The application's own code: its conversion, and what it says of itself in the log.
+        guard(|| self.translate(error, route)).unwrap_or_else(|Panicked| {
+            let method = route.map_or("unknown", |route| self.router.name(route));
+            tracing::error!(method, "an error's own code panicked; the caller gets -32603");
+            ErrorObject::internal()
+        })
+    }
+
+    fn translate(&self, error: ErrorObject, route: Option<RouteId>) -> ErrorObject {
         let Some(source) = error.source() else { return error };
         if let Some(known) = self.router.recognize(&error) {
             return known;
@@ -310,7 +347,8 @@ impl Drop for InFlight {
 }
 
 /// A handler at work. A panic in it is its outcome and goes no further.
-struct Handler(BoxFuture<Response>);
+/// So is one in what it leaves behind.
+struct Handler(Option<BoxFuture<Response>>);
 
 struct Panicked;
 
@@ -318,9 +356,19 @@ impl Future for Handler {
     type Output = Result<Response, Panicked>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        match guard(|| self.0.as_mut().poll(cx)) {
+        let Some(future) = &mut self.0 else { return Poll::Ready(Err(Panicked)) };
+        match guard(|| future.as_mut().poll(cx)) {
             Ok(poll) => poll.map(Ok),
             Err(panicked) => Poll::Ready(Err(panicked)),
+        }
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        let future = self.0.take();
+        if guard(|| drop(future)).is_err() {
+            tracing::error!("a handler panicked when it was dropped");
         }
     }
 }

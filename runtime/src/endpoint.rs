@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::accept::{AcceptError, Rules, accept};
-use crate::config::Config;
+use crate::config::{Config, deadline};
 use crate::connection::{Connection, Setup};
 use crate::dispatch::Tracker;
 use crate::error::CloseReason;
@@ -137,8 +137,8 @@ impl Endpoint {
     /// Returns how many handlers were still at work when the time was up. They go on by
     /// themselves, but nobody gets their answers.
     pub async fn shutdown(&self) -> usize {
-        let (config, deadline) =
-            (&self.shared.config, Instant::now() + self.shared.config.shutdown_timeout);
+        let config = &self.shared.config;
+        let deadline = deadline(Instant::now(), config.shutdown_timeout);
         let (done, weak) = {
             let mut live = self.live();
             live.drain = Some(deadline);
@@ -154,7 +154,7 @@ impl Endpoint {
         }
         let cut_off = weak.strong_count().saturating_sub(self.live().links.len());
         // The connections' own timers end them; this one is for a task that does not get to run.
-        let closing = config.close_timeout + Duration::from_secs(1);
+        let closing = config.close_timeout.saturating_add(Duration::from_secs(1));
         let _ = tokio::time::timeout(closing, self.all_left()).await;
         cut_off
     }
@@ -197,23 +197,16 @@ impl Endpoint {
         handshake: Handshake,
     ) -> (Peer, impl Future<Output = CloseReason> + use<>) {
         let transport = Transport::new(stream, part, Role::Server, &self.shared.config);
-        let (tracker, drain) = {
-            let live = self.live();
-            (live.tracker.clone(), live.drain)
-        };
         let setup = Setup {
             side: Side::Server,
             config: Arc::clone(&self.shared.config),
             router: Arc::clone(&self.shared.router),
             handshake,
-            tracker,
+            tracker: self.live().tracker.clone(),
         };
         let connection = Connection::new(transport, setup);
-        if let Some(deadline) = drain {
-            connection.link().outbox.command(Command::Drain { deadline });
-        }
         let peer = Peer::new(Arc::clone(connection.link()));
-        let entry = LiveEntry::new(self, Arc::clone(connection.link()));
+        let entry = LiveEntry::new(self, connection.link());
         let serving = async move {
             let reason = connection.await;
             drop(entry);
@@ -239,12 +232,18 @@ struct LiveEntry {
 }
 
 impl LiveEntry {
-    fn new(endpoint: &Endpoint, link: Arc<Link>) -> Self {
+    fn new(endpoint: &Endpoint, link: &Arc<Link>) -> Self {
         let mut live = endpoint.live();
         live.next += 1;
         let key = live.next;
-        live.links.insert(key, link);
+        live.links.insert(key, Arc::clone(link));
+        // Seen under the lock under which shutting down looks for connections: it finds this one,
+        // or this one finds it.
+        let drain = live.drain;
         drop(live);
+        if let Some(deadline) = drain {
+            link.outbox.command(Command::Drain { deadline });
+        }
         LiveEntry { endpoint: endpoint.clone(), key }
     }
 }

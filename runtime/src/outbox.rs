@@ -48,9 +48,13 @@ struct Queue {
     waker: Option<Waker>,
     /// The task runs, or has been woken and will: no need to wake it again.
     awake: bool,
+    /// The task sleeps until the socket takes more: new items are no reason to wake it.
+    blocked: bool,
+    /// Something other than items or a command is to be looked at.
+    nudged: bool,
     /// Takes calls of our own.
     open: bool,
-    /// The connection is over; nothing is taken at all.
+    /// Nothing is taken at all.
     ended: bool,
 }
 
@@ -71,6 +75,8 @@ impl Outbox {
             command: None,
             waker: None,
             awake: true,
+            blocked: false,
+            nudged: false,
             open: true,
             ended: false,
         };
@@ -82,7 +88,7 @@ impl Outbox {
         let mut queue = self.lock();
         if !queue.ended {
             queue.push(text.into(), true);
-            wake(queue);
+            wake_for_items(queue);
         }
     }
 
@@ -96,7 +102,7 @@ impl Outbox {
             return Err(Refused::Full(text));
         }
         queue.push(text, false);
-        wake(queue);
+        wake_for_items(queue);
         Ok(())
     }
 
@@ -132,7 +138,9 @@ impl Outbox {
 
     /// Wakes the connection's task to look around.
     pub(crate) fn nudge(&self) {
-        wake(self.lock());
+        let mut queue = self.lock();
+        queue.nudged = true;
+        wake(queue);
     }
 
     // The connection's own side.
@@ -159,6 +167,11 @@ impl Outbox {
         self.lock().answer_bytes >= self.limit
     }
 
+    /// Whether it takes calls of our own.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().open
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().items.is_empty()
     }
@@ -168,11 +181,14 @@ impl Outbox {
     }
 
     /// The task goes to sleep, unless something has come since it last looked: then `false`.
-    pub(crate) fn park(&self, waker: &Waker) -> bool {
+    /// While the socket is blocked, items that wait behind it are nothing new.
+    pub(crate) fn park(&self, waker: &Waker, blocked: bool) -> bool {
         let mut queue = self.lock();
-        if !queue.items.is_empty() || queue.command.is_some() {
+        let nudged = std::mem::take(&mut queue.nudged);
+        if nudged || queue.command.is_some() || (!blocked && !queue.items.is_empty()) {
             return false;
         }
+        queue.blocked = blocked;
         match &mut queue.waker {
             Some(known) => known.clone_from(waker),
             None => queue.waker = Some(waker.clone()),
@@ -183,15 +199,18 @@ impl Outbox {
 
     /// The task runs: whoever queues something need not wake it.
     pub(crate) fn unpark(&self) {
-        self.lock().awake = true;
+        let mut queue = self.lock();
+        queue.awake = true;
+        queue.blocked = false;
     }
 
-    /// The connection is over.
+    /// Nothing can be sent any more: what waits is dropped, and nothing more is taken.
     pub(crate) fn end(&self) {
         let mut queue = self.lock();
         queue.open = false;
         queue.ended = true;
-        let dropped = (std::mem::take(&mut queue.items), queue.waker.take());
+        (queue.bytes, queue.answer_bytes) = (0, 0);
+        let dropped = std::mem::take(&mut queue.items);
         drop(queue);
         drop(dropped);
         self.room.notify_waiters();
@@ -234,6 +253,13 @@ impl Queue {
             self.answer_bytes += text.len();
         }
         self.items.push_back(Item { text, answer });
+    }
+}
+
+/// Wakes the task if items are what it waits for.
+fn wake_for_items(queue: MutexGuard<'_, Queue>) {
+    if !queue.blocked {
+        wake(queue);
     }
 }
 

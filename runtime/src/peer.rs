@@ -4,7 +4,7 @@
 //! know how incoming calls are handled.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -53,7 +53,10 @@ pub(crate) struct Link {
     /// Batches of nothing but notifications that were sent and may be answered with `[]`, against
     /// the specification.
     empty_replies: AtomicUsize,
+    /// Known as soon as the end begins.
     reason: OnceLock<CloseReason>,
+    /// Whether the end is complete.
+    over: AtomicBool,
     ended: Notify,
 }
 
@@ -66,23 +69,32 @@ impl Link {
             in_flight: AtomicUsize::new(0),
             empty_replies: AtomicUsize::new(0),
             reason: OnceLock::new(),
+            over: AtomicBool::new(false),
             ended: Notify::new(),
         }
     }
 
-    /// The connection is over: whoever waits learns it now.
-    pub(crate) fn end(&self, reason: &CloseReason) {
-        self.reason.get_or_init(|| reason.clone());
-        self.pending.close(reason);
+    /// Nothing more can be sent, so nothing more is queued. The first reason counts.
+    pub(crate) fn begin_end(&self, reason: CloseReason) {
+        self.reason.get_or_init(|| reason);
         self.outbox.end();
+    }
+
+    /// The connection is over: whoever waits learns it now. Gives the reason.
+    pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
+        let known = self.reason.get_or_init(|| reason).clone();
+        self.outbox.end();
+        self.pending.close(&known);
+        self.over.store(true, Ordering::Release);
         self.ended.notify_waiters();
+        known
     }
 
     pub(crate) async fn ended(&self) -> CloseReason {
         loop {
             let ended = self.ended.notified();
-            if let Some(reason) = self.reason.get() {
-                return reason.clone();
+            if let Some(reason) = self.over() {
+                return reason;
             }
             ended.await;
         }
@@ -96,6 +108,17 @@ impl Link {
     pub(crate) fn expects_empty_reply(&self) -> bool {
         let less = |count: usize| count.checked_sub(1);
         self.empty_replies.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
+    /// Why the connection has ended, if it has.
+    fn over(&self) -> Option<CloseReason> {
+        if self.over.load(Ordering::Acquire) { self.reason.get().cloned() } else { None }
+    }
+
+    /// # Errors
+    /// The connection takes no calls any more.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if self.outbox.is_open() { Ok(()) } else { Err(self.closed()) }
     }
 
     fn closed(&self) -> Error {
@@ -178,7 +201,7 @@ impl Peer {
 
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
-        self.link.reason.get().is_some()
+        self.link.over().is_some()
     }
 
     /// How many calls made from this side wait for their response.

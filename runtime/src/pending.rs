@@ -161,9 +161,9 @@ impl Ticket {
         }
     }
 
-    /// A key to end this call with [`NotSentKey::fail`] while the ticket is somewhere else.
-    pub(crate) fn key(&self) -> NotSentKey {
-        NotSentKey { pending: self.pending.clone(), id: self.id }
+    /// A key to this call while the ticket is somewhere else.
+    pub(crate) fn key(&self) -> Key {
+        Key { pending: self.pending.clone(), id: self.id }
     }
 }
 
@@ -201,16 +201,28 @@ impl Drop for Ticket {
     }
 }
 
-/// Ends the call of a batch that is never sent.
+/// The other end of a ticket, for the batch that a call is part of.
 #[derive(Debug)]
-pub(crate) struct NotSentKey {
+pub(crate) struct Key {
     pending: Pending,
     id: u64,
 }
 
-impl NotSentKey {
+impl Key {
+    /// The batch is never sent.
     pub(crate) fn fail(self) {
         self.pending.resolve_number(self.id, Reply::NotSent);
+    }
+
+    /// Makes whoever waits for the call look again.
+    pub(crate) fn wake(&self) {
+        let waker = match self.pending.lock().calls.get_mut(&self.id) {
+            Some(Slot::Waiting(waker)) => waker.take(),
+            _ => None,
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 

@@ -56,12 +56,20 @@ impl ServerBuilder {
     /// Two services have a method of the same name, or the address can't be had.
     pub async fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Server, BindError> {
         let endpoint = self.build()?;
-        let name = format!("{address:?}").replace('"', "");
+        let given = format!("{address:?}").replace('"', "");
+        let resolved = tokio::net::lookup_host(address).await;
+        let addresses: Vec<SocketAddr> = match resolved {
+            Ok(addresses) => addresses.collect(),
+            Err(error) => return Err(BindError::Io { address: given, error }),
+        };
         let listening = async {
-            let listener = TcpListener::bind(address).await?;
+            let listener = TcpListener::bind(addresses.as_slice()).await?;
             Server::new(endpoint, listener)
         };
-        listening.await.map_err(|error| BindError::Io { address: name, error })
+        listening.await.map_err(|error| {
+            let names: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+            BindError::Io { address: names.join(", "), error }
+        })
     }
 
     /// Listens on a listener that the caller has made.
@@ -164,7 +172,10 @@ impl Server {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "can't accept a connection");
-                    let _ = unless(shutdown.as_mut(), tokio::time::sleep(ACCEPT_PAUSE)).await;
+                    let pause = tokio::time::sleep(ACCEPT_PAUSE);
+                    if unless(shutdown.as_mut(), pause).await.is_none() {
+                        break;
+                    }
                 }
             }
         }

@@ -268,7 +268,7 @@ impl RpcError for Infallible {
 )]
 pub trait Arg<'a>: Sized {
     /// What is decoded.
-    type Store: Deserialize<'a> + 'a;
+    type Store: 'a;
 
     /// What the method sees of it.
     fn get(store: &'a Self::Store) -> Self;
@@ -282,7 +282,7 @@ impl<'a> Arg<'a> for &'a str {
     }
 }
 
-impl<'a, T: Deserialize<'a> + 'a> Arg<'a> for &'a [T] {
+impl<'a, T: 'a> Arg<'a> for &'a [T] {
     type Store = Vec<T>;
 
     fn get(store: &'a Vec<T>) -> &'a [T] {
@@ -290,7 +290,7 @@ impl<'a, T: Deserialize<'a> + 'a> Arg<'a> for &'a [T] {
     }
 }
 
-impl<'a, T: Deserialize<'a> + 'a> Arg<'a> for &'a T {
+impl<'a, T: 'a> Arg<'a> for &'a T {
     type Store = T;
 
     fn get(store: &'a T) -> &'a T {

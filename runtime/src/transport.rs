@@ -27,8 +27,6 @@ use crate::error::CloseReason;
 const READ_BUFFER: usize = 2 * 1024;
 /// What is collected before a write to the network; allocated only when needed.
 const WRITE_BUFFER: usize = 32 * 1024;
-/// For frame headers and control frames on top of the largest message.
-const WRITE_SLACK: usize = 1024;
 
 /// Any stream of bytes that can carry a WebSocket.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -234,9 +232,10 @@ pub(crate) fn limits(config: &Config) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)
-        .max_write_buffer_size(
-            config.max_outgoing_message.saturating_add(WRITE_BUFFER + WRITE_SLACK),
-        )
+        // No bound of its own: nothing is given to it before it has taken what it has, so it holds
+        // WRITE_BUFFER and one message at most. A full buffer would be an error, and the outbox
+        // is where messages wait.
+        .max_write_buffer_size(usize::MAX)
         .max_message_size(Some(config.max_incoming_message))
         .max_frame_size(Some(config.max_incoming_message))
 }

@@ -1,1 +1,304 @@
-//! In the making.
+//! Calls in both directions over one connection: nested ones, very many at once, pushes, and the
+//! order in which things arrive. In memory and over a real socket.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use wsjsonrpc::{
+    Client, ClientBuilder, Config, Context, Error, ErrorCode, Peer, Result, Server, ServerBuilder,
+    memory, rpc,
+};
+use wsjsonrpc_tests::{Raw, both_ways, listen};
+
+#[rpc]
+trait Tower {
+    /// Calls its caller with one less, down to zero, and counts the floors on the way back.
+    async fn climb(&self, ctx: &Context, height: u32) -> Result<u32>;
+    async fn double(&self, ctx: &Context, x: u64) -> Result<u64>;
+    async fn repeat(&self, ctx: &Context, text: &str, times: usize) -> Result<String>;
+}
+
+struct Stairs;
+
+impl Tower for Stairs {
+    async fn climb(&self, ctx: &Context, height: u32) -> Result<u32> {
+        match height.checked_sub(1) {
+            None => Ok(0),
+            Some(less) => Ok(ctx.client::<TowerClient>().climb(less).await? + 1),
+        }
+    }
+
+    async fn double(&self, _: &Context, x: u64) -> Result<u64> {
+        Ok(2 * x)
+    }
+
+    async fn repeat(&self, _: &Context, text: &str, times: usize) -> Result<String> {
+        Ok(text.repeat(times))
+    }
+}
+
+fn client(config: &Config) -> ClientBuilder {
+    Client::builder().service(Stairs.into_service()).config(config.clone())
+}
+
+fn server(config: &Config) -> ServerBuilder {
+    Server::builder().service(Stairs.into_service()).config(config.clone())
+}
+
+async fn pairs(config: Config) -> [(Client, Peer); 2] {
+    both_ways(|| client(&config), || server(&config)).await
+}
+
+#[tokio::test]
+async fn handlers_call_each_other_a_hundred_deep() {
+    let config = Config { max_in_flight: 1000, ..Config::default() };
+    for (client, _) in pairs(config).await {
+        let tower = TowerClient::new(&client);
+        assert_eq!(tower.climb(100).await.unwrap(), 100);
+        assert_eq!(client.peer().pending_calls(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_nested_calls_at_once_come_back_from_their_own_depth() {
+    for (client, caller) in pairs(Config::default()).await {
+        let (up, down) = (TowerClient::new(&client), TowerClient::new(caller));
+        let mut climbs = JoinSet::new();
+        for height in 0..20 {
+            for tower in [up.clone(), down.clone()] {
+                climbs.spawn(async move { (height, tower.climb(height).await) });
+            }
+        }
+        while let Some(joined) = climbs.join_next().await {
+            let (height, floors) = joined.unwrap();
+            assert_eq!(floors.unwrap(), height);
+        }
+    }
+}
+
+/// Deeper than there may be handlers at work: an error comes back, not a standstill.
+#[tokio::test]
+async fn a_tower_over_the_in_flight_limit_falls_down() {
+    let config = Config { max_in_flight: 10, ..Config::default() };
+    for (client, _) in pairs(config).await {
+        let tower = TowerClient::new(&client);
+        let Err(Error::Call(error)) = tower.climb(100).await else { panic!("it is too high") };
+        assert_eq!(error.code(), ErrorCode::INTERNAL_ERROR);
+        assert_eq!(tower.climb(10).await.unwrap(), 10);
+    }
+}
+
+/// Ten thousand calls of `double` from one side, all at once.
+fn doubles(tower: TowerClient) -> impl Future<Output = ()> {
+    const CALLS: u64 = 10_000;
+    let mut calls = JoinSet::new();
+    for x in 0..CALLS {
+        let call = tower.double(x).without_timeout();
+        calls.spawn(async move { (x, call.await) });
+    }
+    async move {
+        let mut answered = 0;
+        while let Some(joined) = calls.join_next().await {
+            let (x, doubled) = joined.unwrap();
+            assert_eq!(doubled.unwrap(), 2 * x);
+            answered += 1;
+        }
+        assert_eq!(answered, CALLS);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_sides_call_each_other_ten_thousand_times_at_once() {
+    for (client, caller) in pairs(Config::default()).await {
+        let (up, down) = (TowerClient::new(&client), TowerClient::new(caller.clone()));
+        let (up, down) = (tokio::spawn(doubles(up)), tokio::spawn(doubles(down)));
+        up.await.unwrap();
+        down.await.unwrap();
+        assert_eq!((client.peer().pending_calls(), caller.pending_calls()), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn both_sides_call_each_other_ten_thousand_times_at_once_in_one_thread() {
+    for (client, caller) in pairs(Config::default()).await {
+        tokio::join!(doubles(TowerClient::new(&client)), doubles(TowerClient::new(caller)));
+    }
+}
+
+/// The answers are far larger than the calls, and together far larger than what may wait to be
+/// sent: neither side may wait for the other to read first. By the paused clock a standstill is
+/// over at once, with an error.
+#[tokio::test(start_paused = true)]
+async fn both_sides_answer_much_more_than_may_wait_to_be_sent() {
+    let config = Config { max_outbox: 64 * 1024, ..Config::default() };
+    let (client, caller) = memory::pair(client(&config), server(&config)).unwrap();
+    let mut calls = JoinSet::new();
+    for number in 0..1000 {
+        for tower in [TowerClient::new(&client), TowerClient::new(caller.clone())] {
+            let text = format!("{number} ");
+            calls.spawn(async move {
+                let repeated = tower.repeat(&text, 4000).without_timeout().await;
+                (text, repeated)
+            });
+        }
+    }
+    while let Some(joined) = calls.join_next().await {
+        let (text, repeated) = joined.unwrap();
+        assert_eq!(repeated.unwrap(), text.repeat(4000));
+    }
+}
+
+#[tokio::test]
+async fn a_server_calls_a_client_that_has_called_nothing() {
+    let (url, endpoint) = listen(Server::builder()).await;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let client = Client::builder().method("told", move |_, (text,): (String,)| {
+        let sent = tell.send(text);
+        async move { Ok(sent?) }
+    });
+    let client = client.service(Stairs.into_service()).connect(&url).await.unwrap();
+    // The client may know that it is let in before the server has it in its list.
+    let peer = loop {
+        match endpoint.peers().pop() {
+            Some(peer) => break peer,
+            None => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(TowerClient::new(&peer).double(21).await.unwrap(), 42);
+    peer.notify("told", ("news",)).await.unwrap();
+    assert_eq!(told.recv().await.unwrap(), "news");
+    assert_eq!(client.peer().pending_calls(), 0);
+
+    // In memory there is not even a handshake between them.
+    let (_client, peer) =
+        memory::pair(self::client(&Config::default()), Server::builder()).unwrap();
+    assert_eq!(TowerClient::new(&peer).double(21).await.unwrap(), 42);
+}
+
+#[tokio::test]
+async fn ids_of_a_servers_calls_are_texts_and_those_of_a_clients_are_numbers() {
+    let server = server(&Config::default());
+    let mut raw = Raw::client(server).await;
+    raw.send(r#"{"jsonrpc":"2.0","method":"climb","params":[1],"id":"s1"}"#).await;
+    let request: serde_json::Value = serde_json::from_str(&raw.receive().await).unwrap();
+    assert_eq!((&request["method"], request["id"].is_string()), (&"climb".into(), true));
+    let answer = serde_json::json!({"jsonrpc": "2.0", "result": 41, "id": request["id"]});
+    let expected = r#"{"jsonrpc":"2.0","result":42,"id":"s1"}"#;
+    assert_eq!(raw.ask(answer.to_string()).await, expected);
+
+    let (mut raw, client) = Raw::server(Client::builder()).await;
+    let tower = TowerClient::new(&client);
+    let waiting = tokio::spawn(async move { tower.double(1).await });
+    let request: serde_json::Value = serde_json::from_str(&raw.receive().await).unwrap();
+    assert!(request["id"].is_u64());
+    raw.send(format!(r#"{{"jsonrpc":"2.0","result":2,"id":{}}}"#, request["id"])).await;
+    assert_eq!(waiting.await.unwrap().unwrap(), 2);
+}
+
+/// Counts for its caller: a notification for each number, then its answer.
+fn counter() -> ServerBuilder {
+    Server::builder().method("count", |ctx: Context, (to,): (u32,)| async move {
+        for number in 1..=to {
+            ctx.peer().notify("number", (number,)).await?;
+        }
+        Ok("done")
+    })
+}
+
+/// Tells the numbers it gets.
+fn listener() -> (ClientBuilder, mpsc::UnboundedReceiver<u32>) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let client = Client::builder().method("number", move |_, (number,): (u32,)| {
+        let sent = tell.send(number);
+        async move { Ok(sent?) }
+    });
+    (client, told)
+}
+
+#[tokio::test]
+async fn what_a_handler_sends_before_it_answers_arrives_before_its_answer() {
+    let (url, _) = listen(counter()).await;
+    for _ in 0..50 {
+        let (in_memory, numbers_in_memory) = listener();
+        let (over_socket, numbers_over_socket) = listener();
+        for (client, mut numbers) in [
+            (memory::pair(in_memory, counter()).unwrap().0, numbers_in_memory),
+            (over_socket.connect(&url).await.unwrap(), numbers_over_socket),
+        ] {
+            assert_eq!(client.peer().call::<String>("count", (3,)).await.unwrap(), "done");
+            let arrived: Vec<u32> = std::iter::from_fn(|| numbers.try_recv().ok()).collect();
+            assert_eq!(arrived, [1, 2, 3]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notifications_arrive_in_the_order_in_which_they_were_sent() {
+    const LAST: u32 = 10_000;
+    let (url, _) = listen(counter()).await;
+    let (in_memory, numbers_in_memory) = listener();
+    let (over_socket, numbers_over_socket) = listener();
+    for (client, mut numbers) in [
+        (memory::pair(in_memory, counter()).unwrap().0, numbers_in_memory),
+        (over_socket.connect(&url).await.unwrap(), numbers_over_socket),
+    ] {
+        let call = client.peer().call::<String>("count", (LAST,));
+        let counting = tokio::spawn(call.into_future());
+        for number in 1..=LAST {
+            assert_eq!(numbers.recv().await, Some(number));
+        }
+        assert_eq!(counting.await.unwrap().unwrap(), "done");
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_services_answers_that_there_is_no_such_method() {
+    for (client, caller) in both_ways(Client::builder, Server::builder).await {
+        let Err(Error::Call(error)) = caller.call::<()>("double", (1,)).await else {
+            panic!("the client has no methods")
+        };
+        assert_eq!((error.code().0, error.message()), (-32601, "Method not found"));
+        caller.notify("double", (1,)).await.unwrap();
+        assert!(matches!(caller.call::<()>("double", (1,)).await, Err(Error::Call(_))));
+        assert!(!client.peer().is_closed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_pushes_to_many_clients_and_each_gets_all_in_order() {
+    const CLIENTS: usize = 50;
+    const PUSHES: u32 = 100;
+    let (url, endpoint) = listen(counter()).await;
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let (client, numbers) = listener();
+        let client = client.connect(&url).await.unwrap();
+        // Its answer shows that the server has it in its list.
+        client.peer().call::<String>("count", (0,)).await.unwrap();
+        clients.push((client, numbers));
+    }
+    let peers = endpoint.peers();
+    assert_eq!(peers.len(), CLIENTS);
+    for number in 1..=PUSHES {
+        for peer in &peers {
+            peer.notify("number", (number,)).await.unwrap();
+        }
+    }
+    for (_, numbers) in &mut clients {
+        for number in 1..=PUSHES {
+            assert_eq!(numbers.recv().await, Some(number));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_servers_call_to_a_client_that_does_not_answer_times_out() {
+    let client = Client::builder().method("never", |_, ()| std::future::pending::<Result<()>>());
+    let (_client, caller) = memory::pair(client, Server::builder()).unwrap();
+    let call = caller.call::<()>("never", ()).timeout(Duration::from_secs(1));
+    assert!(matches!(call.await, Err(Error::Timeout)));
+    assert!(matches!(caller.call::<()>("never", ()).await, Err(Error::Timeout)));
+    assert_eq!(caller.pending_calls(), 0);
+}

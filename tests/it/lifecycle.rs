@@ -20,12 +20,14 @@ fn close_frame(code: u16, reason: &str) -> Message {
 type Ending = (&'static str, fn(&CloseReason) -> bool);
 
 const ENDINGS: [Ending; 5] = [
-    ("close frame", |reason| {
-        matches!(reason, CloseReason::Remote { code: 4001, reason } if reason == "enough")
-    }),
-    ("close frame without code", |reason| {
-        matches!(reason, CloseReason::Remote { code: 1005, reason } if reason.is_empty())
-    }),
+    (
+        "close frame",
+        |reason| matches!(reason, CloseReason::Remote { code: 4001, reason } if reason == "enough"),
+    ),
+    (
+        "close frame without code",
+        |reason| matches!(reason, CloseReason::Remote { code: 1005, reason } if reason.is_empty()),
+    ),
     ("lost", |reason| matches!(reason, CloseReason::Lost(_))),
     ("garbage", |reason| matches!(reason, CloseReason::Protocol(_))),
     ("own wish", |reason| matches!(reason, CloseReason::Local)),
@@ -298,8 +300,7 @@ async fn no_duration_is_too_long() {
         drop(ctx);
         Ok("x".repeat(1 << 20))
     };
-    let endpoint =
-        Server::builder().config(config.clone()).method("long", long).build().unwrap();
+    let endpoint = Server::builder().config(config.clone()).method("long", long).build().unwrap();
     let (ours, theirs) = tokio::io::duplex(1024);
     let serving = tokio::spawn({
         let endpoint = endpoint.clone();

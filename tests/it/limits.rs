@@ -1,1 +1,298 @@
-//! In the making.
+//! Memory for a connection is bounded, whatever the other side does: handlers in flight, bytes that
+//! wait to go out, sizes of messages. Whoever waits because of a limit goes on when there is room.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use wsjsonrpc::{
+    Client, ClientBuilder, CloseReason, Config, Context, Error, Server, ServerBuilder, memory,
+};
+use wsjsonrpc_tests::{Gate, Raw, begin, error, notification, request, result};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// With the clock paused, time passes only when nothing else can happen.
+async fn all_is_quiet() {
+    tokio::time::sleep(SECOND).await;
+}
+
+fn busy(id: &str) -> String {
+    error(-32000, "Server busy", id)
+}
+
+/// `gated` counts its handlers and holds them at the gate.
+fn gated(gate: &Gate, begun: &Arc<AtomicUsize>, config: Config) -> ServerBuilder {
+    let (gate, begun) = (gate.clone(), Arc::clone(begun));
+    Server::builder().config(config).method("gated", move |_, ()| {
+        begun.fetch_add(1, Ordering::Relaxed);
+        let gate = gate.clone();
+        async move {
+            gate.pass().await;
+            Ok(())
+        }
+    })
+}
+
+#[tokio::test]
+async fn requests_over_the_in_flight_limit_are_refused_at_once() {
+    let (gate, begun) = (Gate::default(), Arc::default());
+    let config = Config { max_in_flight: 3, ..Config::default() };
+    let server = gated(&gate, &begun, config).method("quick", |_, ()| async { Ok(()) });
+    let endpoint = server.build().unwrap();
+    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    let (mut other, _) = Raw::client_of(&endpoint).await;
+
+    raw.send(request("gated", "[]", "1")).await;
+    raw.send(notification("gated", "[]")).await;
+    let batch = [request("gated", "[]", "2"), request("gated", "[]", "3"), "1".to_owned()];
+    raw.send(format!("[{}]", batch.join(","))).await;
+    gate.arrived(3).await;
+    assert_eq!(raw.ask(request("gated", "[]", "4")).await, busy("4"));
+    assert_eq!(raw.ask(request("quick", "[]", "5")).await, busy("5"));
+    raw.send(notification("gated", "[]")).await;
+    let refused = format!("[{},{}]", busy("6"), busy("7"));
+    let batch = [request("quick", "[]", "6"), request("gated", "[]", "7")];
+    assert_eq!(raw.ask(format!("[{}]", batch.join(","))).await, refused);
+    assert_eq!(begun.load(Ordering::Relaxed), 3);
+
+    other.check(&request("quick", "[]", "1"), &[&result("null", "1")]).await;
+    other.send(request("gated", "[]", "2")).await;
+    gate.arrived(1).await;
+
+    gate.open(4);
+    let mut answers = [raw.receive().await, raw.receive().await];
+    answers.sort();
+    let mixed = [result("null", "2"), busy("3"), error(-32600, "Invalid Request", "null")];
+    assert_eq!(answers, [format!("[{}]", mixed.join(",")), result("null", "1")]);
+    assert_eq!(other.receive().await, result("null", "2"));
+    raw.check(&request("quick", "[]", "8"), &[&result("null", "8")]).await;
+    assert_eq!(begun.load(Ordering::Relaxed), 4, "what was refused never ran");
+}
+
+#[tokio::test]
+async fn handlers_that_are_ready_at_once_do_not_count_as_in_flight() {
+    let config = Config { max_in_flight: 1, ..Config::default() };
+    let server = Server::builder().config(config).method("quick", |_, ()| async { Ok(()) });
+    let mut raw = Raw::client(server).await;
+    let batch = format!("[{}]", vec![request("quick", "[]", "1"); 100].join(","));
+    let answers = format!("[{}]", vec![result("null", "1"); 100].join(","));
+    raw.check(&batch, &[&answers]).await;
+}
+
+fn small_outbox() -> ClientBuilder {
+    Client::builder().config(Config { max_outbox: 1000, ..Config::default() })
+}
+
+/// A raw server that does not read, a client that has filled everything up to it, and how many
+/// notifications that took.
+async fn filled() -> (Raw, Client, usize) {
+    let (raw, client) = Raw::server(small_outbox()).await;
+    let text = "x".repeat(100);
+    let mut sent = 0;
+    let fill = |sent: usize| client.peer().notify("fill", (sent, &text)).into_future();
+    while let Ok(queued) = tokio::time::timeout(SECOND, fill(sent)).await {
+        queued.unwrap();
+        sent += 1;
+        assert!(sent < 10_000, "nothing holds the sender back");
+    }
+    (raw, client, sent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn local_callers_wait_for_room_and_lose_nothing() {
+    let (mut raw, client, sent) = filled().await;
+    let peer = client.peer();
+    let late_call = peer.call::<i64>("late", ()).timeout(SECOND).await;
+    assert!(matches!(late_call, Err(Error::Timeout)), "{late_call:?}");
+    drop(begin(peer.batch([peer.notify("late", ())]).into_future()).await);
+    drop(begin(peer.notify("late", ()).into_future()).await);
+    assert_eq!(peer.pending_calls(), 0);
+
+    let notified = begin(peer.notify("last", ()).into_future()).await;
+    let called = begin(peer.call::<i64>("call", ()).into_future()).await;
+    let batched = begin(peer.batch([peer.notify("batched", ())]).into_future()).await;
+    for number in 0..sent {
+        let text = raw.receive().await;
+        assert!(text.contains(&format!(r#""method":"fill","params":[{number},"#)), "{text}");
+    }
+    let (notified, batched, called, ()) = tokio::join!(notified, batched, called, async {
+        let mut rest = [raw.receive().await, raw.receive().await, raw.receive().await];
+        rest.sort();
+        assert_eq!(
+            rest,
+            [
+                r#"[{"jsonrpc":"2.0","method":"batched"}]"#,
+                r#"{"jsonrpc":"2.0","method":"call","id":2}"#,
+                r#"{"jsonrpc":"2.0","method":"last"}"#,
+            ]
+        );
+        raw.send(result("7", "2")).await;
+    });
+    notified.unwrap();
+    batched.unwrap();
+    assert_eq!(called.unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_is_told_when_the_connection_ends() {
+    let (raw, client, _) = filled().await;
+    let peer = client.peer();
+    let notified = begin(peer.notify("late", ()).into_future()).await;
+    let called = begin(peer.call::<()>("late", ()).into_future()).await;
+    let batched = begin(peer.batch([peer.call::<()>("late", ())]).into_future()).await;
+    raw.hang_up();
+    assert!(matches!(notified.await, Err(Error::Closed(_))));
+    assert!(matches!(called.await, Err(Error::Closed(_))));
+    assert!(matches!(batched.await, Err(Error::Closed(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_pauses_while_answers_pile_up_and_goes_on_when_they_are_read() {
+    const REQUESTS: usize = 500;
+    let handled = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&handled);
+    let config = Config { max_outbox: 1000, ..Config::default() };
+    let server = Server::builder().config(config).method("large", move |_, ()| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        async { Ok("x".repeat(10_000)) }
+    });
+    let (mut raw, _) = Raw::client_and_peer(server).await;
+    for id in 0..REQUESTS {
+        raw.send(request("large", "[]", &id.to_string())).await;
+    }
+    all_is_quiet().await;
+    let before = handled.load(Ordering::Relaxed);
+    assert!(before < 50, "{before} answers wait to be read");
+    let large = format!("\"{}\"", "x".repeat(10_000));
+    for id in 0..REQUESTS {
+        assert_eq!(raw.receive().await, result(&large, &id.to_string()));
+    }
+    assert_eq!(handled.load(Ordering::Relaxed), REQUESTS);
+}
+
+/// Each side waits for the other to take its answers: none may wait for ever.
+#[tokio::test(start_paused = true)]
+async fn both_sides_can_flood_each_other_with_calls_that_have_large_results() {
+    const CALLS: usize = 300;
+    let config = Config { max_outbox: 100_000, call_timeout: None, ..Config::default() };
+    let large = |_: Context, (id,): (usize,)| async move { Ok((id, "x".repeat(20_000))) };
+    let (client, caller) = memory::pair(
+        Client::builder().config(config.clone()).method("large", large),
+        Server::builder().config(config).method("large", large),
+    )
+    .unwrap();
+    let mut calls = tokio::task::JoinSet::new();
+    for id in 0..CALLS {
+        for peer in [client.peer(), caller.clone()] {
+            calls.spawn(async move {
+                let answer = peer.call::<(usize, String)>("large", [id]).await;
+                assert_eq!(answer.expect("the connection is fine").0, id);
+            });
+        }
+    }
+    for outcome in calls.join_all().await {
+        outcome
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_any_more_is_given_up() {
+    let server = Server::builder().method("large", |_, ()| async { Ok("x".repeat(1_000_000)) });
+    let (mut raw, peer) = Raw::client_and_peer(server).await;
+    let call = begin(peer.call::<()>("never.answered", ()).without_timeout().into_future()).await;
+    raw.send(request("large", "[]", "1")).await;
+    assert!(matches!(call.await, Err(Error::Closed(CloseReason::Stalled))));
+    assert!(matches!(peer.closed().await, CloseReason::Stalled));
+
+    let (_raw, client, _) = filled().await;
+    assert!(matches!(client.closed().await, CloseReason::Stalled));
+
+    let (_raw, client, _) = filled().await;
+    assert!(matches!(client.close().await, CloseReason::Stalled), "what is queued can't go out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_slowly_is_not_given_up() {
+    const SIZE: usize = 500_000;
+    let server = Server::builder().method("large", |_, ()| async { Ok("x".repeat(SIZE)) });
+    let (mut raw, peer) = Raw::client_and_peer(server).await;
+    raw.send(request("large", "[]", "1")).await;
+    let mut bytes = vec![0; 10_000];
+    let mut left = 10 + result(&format!("\"{}\"", "x".repeat(SIZE)), "1").len(); // with its header
+    while left > 0 {
+        tokio::time::sleep(Config::default().write_timeout - SECOND).await;
+        left -= raw.socket.get_mut().read(&mut bytes).await.unwrap();
+    }
+    raw.check(&request("no", "[]", "2"), &[&error(-32601, "Method not found", "2")]).await;
+    assert!(!peer.is_closed());
+}
+
+fn repeating(limit: usize) -> ServerBuilder {
+    let config = Config { max_outgoing_message: limit, ..Config::default() };
+    let repeat = |_: Context, (size,): (usize,)| async move { Ok("x".repeat(size)) };
+    Server::builder().config(config).method("repeat", repeat)
+}
+
+/// Results of a batch that would not fit together are replaced, each by its own error.
+#[tokio::test]
+async fn the_results_of_a_batch_fit_the_limit_together() {
+    let mut raw = Raw::client(repeating(1000)).await;
+    let sizes = [300, 300, 2000, 300, 10];
+    let entries: Vec<String> = sizes
+        .iter()
+        .enumerate()
+        .map(|(id, size)| request("repeat", &format!("[{size}]"), &id.to_string()))
+        .collect();
+    let answer = raw.ask(format!("[{}]", entries.join(","))).await;
+    let answers: Vec<HashMap<String, serde_json::Value>> = serde_json::from_str(&answer).unwrap();
+    let ids: Vec<_> = answers.iter().filter_map(|answer| answer["id"].as_u64()).collect();
+    assert_eq!(ids, [0, 1, 2, 3, 4]);
+    let results: usize =
+        answers.iter().filter_map(|answer| answer.get("result")?.as_str()).map(str::len).sum();
+    assert!((600..=1000).contains(&results), "{results}");
+    for large in [2, 3] {
+        assert_eq!(answers[large]["error"]["code"], -32003, "{answer}");
+    }
+    assert_eq!(answers[0]["result"], "x".repeat(300));
+}
+
+/// Errors can't be replaced by anything shorter. They must go out, and harm nobody.
+#[tokio::test]
+async fn a_connection_survives_answers_that_can_not_be_made_to_fit() {
+    let mut raw = Raw::client(repeating(1000)).await;
+    let entries = vec![request("repeat", "[2000]", "1"); 1000];
+    let answer = raw.ask(format!("[{}]", entries.join(","))).await;
+    let too_large = error(-32003, "Result too large", "1");
+    assert!(answer.contains(&too_large), "{answer:.300}");
+    raw.check(&request("repeat", "[1]", "2"), &[&result("\"x\"", "2")]).await;
+
+    let long_id = format!("\"{}\"", "i".repeat(100_000));
+    let answer = raw.ask(request("repeat", "[1]", &long_id)).await;
+    assert!(answer.contains("-32003"), "{answer:.300}");
+    raw.check(&request("repeat", "[1]", "3"), &[&result("\"x\"", "3")]).await;
+}
+
+/// A batch of ours may be larger than those that we take; its reply is never an offence.
+#[tokio::test]
+async fn the_reply_to_a_large_batch_is_taken_in_time_and_dropped_when_late() {
+    let config = Config { max_batch: 2, ..Config::default() };
+    let (mut raw, client) = Raw::server(Client::builder().config(config)).await;
+    let peer = client.peer();
+    let calls = || (0..5).map(|_| peer.call::<i64>("m", ())).collect::<Vec<_>>();
+    let replies = |ids: std::ops::RangeInclusive<i64>| {
+        let replies: Vec<_> = ids.map(|id| result("7", &id.to_string())).collect();
+        format!("[{}]", replies.join(","))
+    };
+    let batch = begin(peer.batch(calls()).into_future()).await;
+    raw.receive().await;
+    raw.check(&replies(1..=5), &[]).await;
+    for reply in batch.await.unwrap() {
+        assert_eq!(reply.unwrap(), 7);
+    }
+    drop(begin(peer.batch(calls()).into_future()).await);
+    raw.receive().await;
+    raw.check(&replies(6..=10), &[]).await;
+}

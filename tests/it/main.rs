@@ -2,12 +2,20 @@
 
 mod batches;
 mod bidirectional;
+mod broken_frames;
 mod builders;
 mod calls;
 mod context;
 mod errors;
+mod floors;
 mod handshakes;
 mod lifecycle;
+mod lifecycle_shutdown;
+mod limits;
+mod order;
 mod spec_examples;
 mod untyped;
 mod wire;
+mod wire_client;
+mod wire_failures;
+mod wire_params;

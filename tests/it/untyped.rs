@@ -113,7 +113,7 @@ async fn params_that_do_not_serialize_are_refused_before_they_are_sent() {
 }
 
 #[tokio::test]
-async fn by_name_does_nothing_to_a_struct_and_refuses_nothing() {
+async fn by_name_leaves_a_struct_as_it_is() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let peer = client.peer();
     peer.call::<()>("m", Point { x: 1, y: Some(2) }).by_name().notify().await.unwrap();

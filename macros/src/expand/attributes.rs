@@ -17,7 +17,8 @@ pub(super) fn for_client_method(attributes: &[Attribute]) -> Vec<TokenStream> {
     select(attributes, |meta| is_one_of(meta.path(), &["cfg", "doc", "deprecated"]))
 }
 
-/// For the types that are made of a trait. They have docs of their own; `#[doc(hidden)]` counts for them too.
+/// For the types that are made of a trait. They have docs of their own; `#[doc(hidden)]` counts for
+/// them too.
 pub(super) fn for_type(attributes: &[Attribute]) -> Vec<TokenStream> {
     select(attributes, |meta| match meta {
         Meta::List(list) => is_one_of(&list.path, &["doc", "deprecated", "allow"]),

@@ -38,7 +38,6 @@ fn structure(contract: &Contract, generics: &Generics) -> TokenStream {
     quote_spanned! {site()=>
         #docs
         #(#attributes)*
-        #[allow(dead_code, reason = "a program may have just the service")]
         #vis struct #client #declared {
             peer: #private::Peer,
             #marker
@@ -59,9 +58,9 @@ fn connecting(contract: &Contract, generics: &Generics) -> TokenStream {
         .as_ref()
         .map(|_| quote_spanned!(site()=> marker: ::core::marker::PhantomData,));
     quote_spanned! {site()=>
-        #[allow(dead_code, deprecated, reason = "a program may use some of it")]
+        #[allow(deprecated, reason = "made along with the trait")]
         impl #bare #client #arguments {
-            /// A client for a connection which is there already, as in `client.peer()` or `ctx.peer()`.
+            /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
             #[must_use]
             #vis fn new(peer: impl ::core::convert::Into<#private::Peer>) -> Self {
                 Self { peer: ::core::convert::Into::into(peer), #marker }
@@ -76,7 +75,9 @@ fn connecting(contract: &Contract, generics: &Generics) -> TokenStream {
                 url: &::core::primitive::str,
             ) -> ::core::result::Result<Self, #private::ConnectError> {
                 match #private::Client::connect(url).await {
-                    ::core::result::Result::Ok(client) => ::core::result::Result::Ok(Self::new(client.peer())),
+                    ::core::result::Result::Ok(client) => {
+                        ::core::result::Result::Ok(Self::new(client.peer()))
+                    }
                     ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
                 }
             }
@@ -88,7 +89,10 @@ fn connecting(contract: &Contract, generics: &Generics) -> TokenStream {
             }
 
             /// Sends several calls in one frame.
-            #vis fn batch<#batch: #private::IntoBatch>(&self, calls: #batch) -> #private::BatchCall<#batch> {
+            #vis fn batch<#batch: #private::IntoBatch>(
+                &self,
+                calls: #batch,
+            ) -> #private::BatchCall<#batch> {
                 self.peer.batch(calls)
             }
         }
@@ -106,13 +110,12 @@ fn calls(contract: &Contract, generics: &Generics) -> TokenStream {
         #[allow(
             dead_code,
             deprecated,
-            private_interfaces,
+            non_snake_case,
+            clippy::fn_params_excessive_bools,
             clippy::needless_pass_by_value,
-            clippy::should_implement_trait,
             clippy::too_many_arguments,
             clippy::type_complexity,
-            clippy::wrong_self_convention,
-            reason = "the methods take their form from the trait, where these lints have had their say"
+            reason = "they are as the trait has them, and are there whether called or not"
         )]
         impl #bounded #client #arguments #where_clause {
             #(#methods)*
@@ -144,12 +147,17 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
     let mutability = (!params.is_empty()).then(|| quote!(mut));
     let idents: Vec<_> = params.iter().map(|param| &param.ident).collect();
     let types: Vec<_> = params.iter().map(|param| &param.ty).collect();
-    // An error about the result's type comes up in the signature and in the body. If the place is the same too,
-    // rustc shows it once.
+    // An error about the result's type comes up in the signature and in the body. If the place is
+    // the same too, rustc shows it once.
     let private_at_output = contract.private_at(output.span());
     let call = quote_spanned!(output.span()=> #private_at_output::CallOf<#output>);
     let body = quote_spanned! {site()=>
-        let #mutability encoder = #private::Encoder::new(&self.peer, #name, #private::Form::#form, &[#(#names),*]);
+        let #mutability encoder = #private::Encoder::new(
+            &self.peer,
+            #name,
+            #private::Form::#form,
+            &[#(#names),*],
+        );
         #(encoder.arg::<#types>(&#idents);)*
         encoder.finish()
     };

@@ -29,8 +29,6 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
     let into_service = into_service(contract);
     quote_spanned! {site()=>
         #(#attrs)*
-        // A program may have just the client of a trait, or just its service.
-        #[allow(dead_code, reason = "one of the two sides may be unused")]
         #vis #unsafety #auto trait #ident #generics:
             ::core::marker::Send + ::core::marker::Sync + 'static #(+ #supertraits)*
         #where_clause
@@ -45,7 +43,9 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
 // Output: fn sum(&self, ctx: &Context, x: i64, y: i64) -> impl Future<Output = Result<i64>> + Send;
 //
 // Input:  async fn zero(&self, ctx: &Context) -> Result<i64> { Ok(0) }
-// Output: fn zero(&self, ctx: &Context) -> impl Future<Output = Result<i64>> + Send { async move { Ok(0) } }
+// Output: fn zero(&self, ctx: &Context) -> impl Future<Output = Result<i64>> + Send {
+//             async move { Ok(0) }
+//         }
 //
 // A plain `fn` stays as it is.
 fn expand_method(function: &TraitItemFn) -> TokenStream {
@@ -72,7 +72,10 @@ fn expand_method(function: &TraitItemFn) -> TokenStream {
 
 // Output: fn into_service(self) -> MathService<Self> where Self: Sized { … }
 fn into_service(contract: &Contract) -> Option<TokenStream> {
-    let is_taken = |item: &TraitItem| matches!(item, TraitItem::Fn(function) if function.sig.ident == TRAIT_METHOD);
+    let is_taken = |item: &TraitItem| match item {
+        TraitItem::Fn(function) => function.sig.ident == TRAIT_METHOD,
+        _ => false,
+    };
     if contract.item.items.iter().any(is_taken) {
         return None;
     }
@@ -87,6 +90,7 @@ fn into_service(contract: &Contract) -> Option<TokenStream> {
     ));
     Some(quote_spanned! {site()=>
         #docs
+        #[allow(deprecated, reason = "if the trait is, so is its service")]
         fn into_service(self) -> #service #arguments
         where
             Self: ::core::marker::Sized,

@@ -10,8 +10,8 @@ use crate::text::words;
 
 /// Lists of tokens without brackets and commas; [`angled`] puts them on.
 pub(super) struct Generics {
-    /// For the declaration of a type: `K = String`, `const N: usize`. Types have no bounds, so that who
-    /// keeps a client in a struct need not repeat them.
+    /// For the declaration of a type: `K = String`, `const N: usize`. Types have no bounds, so that
+    /// who keeps a client in a struct need not repeat them.
     pub(super) declared: Vec<TokenStream>,
     /// For an impl that needs no bounds: `K`, `const N: usize`.
     pub(super) bare: Vec<TokenStream>,
@@ -86,8 +86,8 @@ pub(super) fn where_clause(predicates: &[TokenStream]) -> Option<TokenStream> {
     (!predicates.is_empty()).then(|| quote!(where #(#predicates),*))
 }
 
-/// `first`, or something like it that the trait does not mention: generic parameters have no hygiene, and
-/// the user may have a type of this name.
+/// `first`, or something like it that the trait does not mention: generic parameters have no
+/// hygiene, and the user may have a type of this name.
 pub(super) fn unused_name(item: &ItemTrait, first: &str) -> Ident {
     let words = words(item.to_token_stream());
     let mut name = first.to_owned();

@@ -1,9 +1,9 @@
-//! Writes the code for a trait without errors, in three parts which know nothing of each other: the trait
-//! itself, the client that calls it, and the service that answers.
+//! Writes the code for a trait without errors, in three parts which know nothing of each other: the
+//! trait itself, the client that calls it, and the service that answers.
 //!
-//! Rules for all of them: every path begins with `::core` or with the hidden module of the runtime, no
-//! trait method is called with a dot, and all our words are spelled with [`site`], so that nothing which
-//! the user has named can get in the way.
+//! Rules for all of them: every path begins with `::core` or with the hidden module of the runtime,
+//! no trait method is called with a dot, and all our words are spelled with [`site`], so that
+//! nothing which the user has named can get in the way.
 
 mod attributes;
 pub(crate) mod client;
@@ -22,8 +22,8 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
         .collect()
 }
 
-/// Local variables of generated code live here, out of sight of the user's own: an argument may be called
-/// `request` or `peer`.
+/// Local variables of generated code live here, out of sight of the user's own: an argument may be
+/// called `request` or `peer`.
 fn site() -> Span {
     Span::mixed_site()
 }

@@ -17,7 +17,8 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
     quote!(#structure #dispatch)
 }
 
-/// How the service is spelled, with its one parameter more than the trait has: who implements the trait.
+/// How the service is spelled, with its one parameter more than the trait has: who implements the
+/// trait.
 struct Spelling {
     generics: Generics,
     handler: Ident,
@@ -59,8 +60,8 @@ fn structure(contract: &Contract) -> TokenStream {
     let marker_value = marker.map(|_| quote_spanned!(site()=> , ::core::marker::PhantomData));
     let docs = docs(&format!(
         "Answers calls with an implementation of [`{0}`](trait@{0}).\n\n\
-         Made by `into_service()`, or with `{service}::from(Arc::clone(&shared))` of a value that is in use\n\
-         elsewhere too. Clones are cheap and share it.",
+         Made by `into_service()`, or with `{service}::from(Arc::clone(&shared))` of a value that\n\
+         is in use elsewhere too. Clones are cheap and share it.",
         contract.item.ident
     ));
     quote_spanned! {site()=>
@@ -78,7 +79,7 @@ fn structure(contract: &Contract) -> TokenStream {
         #[allow(deprecated, reason = "made along with the trait")]
         impl #bare ::core::clone::Clone for #service #arguments {
             fn clone(&self) -> Self {
-                Self(#private::Arc::clone(&self.0) #marker_value)
+                Self(::core::clone::Clone::clone(&self.0) #marker_value)
             }
         }
 
@@ -92,8 +93,12 @@ fn structure(contract: &Contract) -> TokenStream {
 }
 
 // Output: impl<T: Store<K>, K: Serialize> Service for StoreService<T, K> {
-//             fn methods(&self) -> Vec<(Cow<'static, str>, usize)> { Vec::from([("get", 0), …]) }
-//             fn call(&self, method: usize, request: Request) -> Outcome { match method { 0 => …, … } }
+//             fn methods(&self) -> Vec<(Cow<'static, str>, usize)> {
+//                 From::from([("get", 0), …])
+//             }
+//             fn call(&self, method: usize, request: Request) -> Outcome {
+//                 match method { 0 => …, … }
+//             }
 //         }
 fn dispatch(contract: &Contract) -> TokenStream {
     let private = contract.private();
@@ -117,11 +122,18 @@ fn dispatch(contract: &Contract) -> TokenStream {
         impl #bounded #private::Service for #service #arguments #where_clause {
             fn methods(
                 &self,
-            ) -> #private::Vec<(#private::Cow<'static, ::core::primitive::str>, ::core::primitive::usize)> {
-                #private::Vec::from([#(#entries),*])
+            ) -> #private::Vec<(
+                #private::Cow<'static, ::core::primitive::str>,
+                ::core::primitive::usize,
+            )> {
+                ::core::convert::From::from([#(#entries),*])
             }
 
-            fn call(&self, method: ::core::primitive::usize, request: #private::Request) -> #private::Outcome {
+            fn call(
+                &self,
+                method: ::core::primitive::usize,
+                request: #private::Request,
+            ) -> #private::Outcome {
                 match method {
                     #(#arms)*
                     _ => #private::Outcome::unknown(request),
@@ -136,12 +148,16 @@ fn dispatch(contract: &Contract) -> TokenStream {
 fn entries(private: &TokenStream, index: usize, method: &Method) -> Vec<TokenStream> {
     let conditions = attributes::conditions(&method.attrs);
     let names = method.names().into_iter().map(|name| name.text);
-    names.map(|name| quote_spanned!(site()=> #(#conditions)* (#private::Cow::Borrowed(#name), #index))).collect()
+    names
+        .map(|name| {
+            quote_spanned!(site()=> #(#conditions)* (#private::Cow::Borrowed(#name), #index))
+        })
+        .collect()
 }
 
 // Input:  async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
 // Output: 0 => {
-//             let service = Arc::clone(&self.0);
+//             let service = Clone::clone(&self.0);
 //             Outcome::future(async move { … })
 //         }
 fn arm(
@@ -153,7 +169,7 @@ fn arm(
     let private = contract.private();
     let conditions = attributes::conditions(&method.attrs);
     let body = body(contract, implementation, method);
-    let shared = quote_spanned!(site()=> let service = #private::Arc::clone(&self.0););
+    let shared = quote_spanned!(site()=> let service = ::core::clone::Clone::clone(&self.0););
     let run = match (method.is_async, method.options.blocking) {
         (true, _) => {
             quote_spanned!(site()=> #shared #private::Outcome::future(async move { #body }))
@@ -162,7 +178,8 @@ fn arm(
             quote_spanned!(site()=> #shared #private::Outcome::blocking(move || { #body }))
         }
         (false, None) => {
-            quote_spanned!(site()=> let service = &self.0; #private::Outcome::ready(move || { #body }))
+            let borrowed = quote_spanned!(site()=> let service = &self.0;);
+            quote_spanned!(site()=> #borrowed #private::Outcome::ready(move || { #body }))
         }
     };
     quote_spanned!(site()=> #(#conditions)* #index => { #run })
@@ -173,7 +190,8 @@ fn arm(
 //         let name = match args.next() { … };
 //         let times: u8 = match args.next() { … };
 //         if let Err(error) = args.finish() { return request.fail(error); }
-//         let result = <T as Hello>::greet(&service, request.context(), Arg::get(&name), times).await;
+//         let result =
+//             <T as Hello>::greet(&service, request.context(), Arg::get(&name), times).await;
 //         Request::reply::<Result<String>>(&request, result)
 fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> TokenStream {
     let Method { ident, output, params, .. } = method;
@@ -182,7 +200,8 @@ fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> T
         _ => decode_args(method),
     };
     let context = method.context.as_ref().map(|ty| {
-        // If the user's `Context` is another type than ours, the error is shown where it is written.
+        // If the user's `Context` is another type than ours, the error is shown where it is
+        // written.
         let span = words(ty.to_token_stream())
             .last()
             .map_or_else(site, |word| word.span.resolved_at(site()));
@@ -195,12 +214,14 @@ fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> T
             },
         );
     let wait = method.is_async.then(|| quote!(.await));
-    // An error about the result's type is shown where it is written, even the same words as the client's are:
-    // rustc shows those once.
+    // An error about the result's type is shown where it is written, even the same words as the
+    // client's are: rustc shows those once.
     let result = Ident::new("result", output.span());
     let request = quote_spanned!(site()=> &request);
     let private_at_output = contract.private_at(output.span());
-    let reply = quote_spanned!(output.span()=> #private_at_output::Request::reply::<#output>(#request, #result));
+    let reply = quote_spanned! {output.span()=>
+        #private_at_output::Request::reply::<#output>(#request, #result)
+    };
     quote_spanned! {site()=>
         #decode
         let #result = #implementation::#ident(&service, #context #(#arguments),*) #wait;
@@ -232,7 +253,10 @@ fn decode_whole(param: &Param) -> TokenStream {
 }
 
 // Input:  times: u8
-// Output: let times: u8 = match … { Ok(value) => value, Err(error) => return request.fail(error) };
+// Output: let times: u8 = match … {
+//             Ok(value) => value,
+//             Err(error) => return request.fail(error),
+//         };
 //
 // Input:  name: &str
 // Output: let name = match … { … };
@@ -283,11 +307,18 @@ pub(crate) fn stub(contract: &Contract) -> TokenStream {
         {
             fn methods(
                 &self,
-            ) -> #private::Vec<(#private::Cow<'static, ::core::primitive::str>, ::core::primitive::usize)> {
+            ) -> #private::Vec<(
+                #private::Cow<'static, ::core::primitive::str>,
+                ::core::primitive::usize,
+            )> {
                 #private::Vec::new()
             }
 
-            fn call(&self, _method: ::core::primitive::usize, request: #private::Request) -> #private::Outcome {
+            fn call(
+                &self,
+                _method: ::core::primitive::usize,
+                request: #private::Request,
+            ) -> #private::Outcome {
                 #private::Outcome::unknown(request)
             }
         }

@@ -59,11 +59,19 @@ pub(crate) enum ResponseOutcome<'a> {
     Neither,
 }
 
-/// Reads one whole message. An array may have `max_batch` entries; those over it are not kept, so
-/// that a small text can't ask for much memory.
-pub(crate) fn payload(text: &str, max_batch: usize) -> Payload<'_> {
+/// How much of an array is kept, so that a small text can't ask for much memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// An array with more requests, notifications and invalid entries is refused as a whole.
+    pub(crate) max_calls: usize,
+    /// Responses over it are dropped: nobody waits for so many.
+    pub(crate) max_responses: usize,
+}
+
+/// Reads one whole message.
+pub(crate) fn payload(text: &str, limits: Limits) -> Payload<'_> {
     match text.trim_start_matches([' ', '\t', '\n', '\r']).as_bytes().first() {
-        Some(b'[') => batch(text, max_batch).unwrap_or(Payload::NotJson),
+        Some(b'[') => batch(text, limits).unwrap_or(Payload::NotJson),
         Some(b'{') => match serde_json::from_str::<Envelope<'_>>(text) {
             Ok(envelope) => Payload::One(envelope.classify()),
             Err(_) => Payload::NotJson,
@@ -75,8 +83,8 @@ pub(crate) fn payload(text: &str, max_batch: usize) -> Payload<'_> {
     }
 }
 
-fn batch(text: &str, max: usize) -> serde_json::Result<Payload<'_>> {
-    struct Entries(usize);
+fn batch(text: &str, limits: Limits) -> serde_json::Result<Payload<'_>> {
+    struct Entries(Limits);
     impl<'de> Visitor<'de> for Entries {
         type Value = Payload<'de>;
 
@@ -85,19 +93,28 @@ fn batch(text: &str, max: usize) -> serde_json::Result<Payload<'_>> {
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Payload<'de>, A::Error> {
-            let mut entries = Vec::new();
+            let (mut entries, mut calls, mut responses) = (Vec::new(), 0, 0);
             while let Some(json) = array.next_element::<&RawValue>()? {
-                if entries.len() == self.0 {
-                    while array.next_element::<IgnoredAny>()?.is_some() {}
-                    return Ok(Payload::LargeBatch);
+                let entry = entry(json.get());
+                if matches!(entry, Entry::Response(_)) {
+                    responses += 1;
+                    if responses > self.0.max_responses {
+                        continue;
+                    }
+                } else {
+                    calls += 1;
+                    if calls > self.0.max_calls {
+                        while array.next_element::<IgnoredAny>()?.is_some() {}
+                        return Ok(Payload::LargeBatch);
+                    }
                 }
-                entries.push(entry(json.get()));
+                entries.push(entry);
             }
             Ok(if entries.is_empty() { Payload::EmptyBatch } else { Payload::Batch(entries) })
         }
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let payload = deserializer.deserialize_seq(Entries(max))?;
+    let payload = deserializer.deserialize_seq(Entries(limits))?;
     deserializer.end()?;
     Ok(payload)
 }

@@ -150,14 +150,17 @@ impl Outgoing {
 
     /// Turns params by position into params by name.
     pub(crate) fn name_args(&mut self) -> Result<(), EncodeError> {
-        if self.form != Form::Positional || self.count == 0 {
+        const PARAMS: &[u8] = b",\"params\":";
+        let params = self.text.get(self.params + PARAMS.len()..).unwrap_or_default();
+        if self.form == Form::Named || params.first() != Some(&b'[') {
             return Ok(());
         }
+        // An untyped call has no names.
         if self.names.len() != self.count {
             return Err(EncodeError::Nameless);
         }
         let list = self.text.split_off(self.params);
-        let list = list.get(b",\"params\":".len()..).unwrap_or_default();
+        let list = list.get(PARAMS.len()..).unwrap_or_default();
         let values: Vec<&serde_json::value::RawValue> =
             serde_json::from_slice(list).map_err(EncodeError::Json)?;
         self.form = Form::Named;

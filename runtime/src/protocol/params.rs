@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::value::Error as MissingError;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::error::ErrorObject;
@@ -28,12 +28,9 @@ pub struct Args<'a> {
 enum Given<'a> {
     /// By position; the rest of the text after `[` or a comma, `None` once `]` was seen.
     List { whole: &'a str, rest: Option<&'a str> },
-    /// By name; a value is taken out when its argument is asked for.
-    Object(Vec<Member<'a>>),
+    /// By name; the values in the order of the names.
+    Object(Vec<Option<&'a RawValue>>),
 }
-
-/// A name and, until it is asked for, its value.
-type Member<'a> = (Cow<'a, str>, Option<&'a RawValue>);
 
 impl<'a> Args<'a> {
     /// `params` is a valid JSON list or object; `None` is the same as an empty one.
@@ -42,7 +39,7 @@ impl<'a> Args<'a> {
         names: &'static [&'static str],
     ) -> Result<Self, ErrorObject> {
         let given = match params {
-            Some(object) if object.starts_with('{') => Given::Object(members(object)?),
+            Some(object) if object.starts_with('{') => Given::Object(members(object, names)?),
             list => {
                 let whole = list.unwrap_or("[]");
                 let rest = skip_space(whole.get(1..).unwrap_or_default());
@@ -79,17 +76,8 @@ impl<'a> Args<'a> {
                 };
                 Err(invalid(format_args!("{given} parameters given, expected {expected}")))
             }
-            Given::Object(members) => match members.iter().find(|(_, value)| value.is_some()) {
-                None => Ok(()),
-                Some((name, _)) => {
-                    let expected = match self.names {
-                        [] => "no parameters".to_owned(),
-                        names => list(names),
-                    };
-                    let name = Clipped(name);
-                    Err(invalid(format_args!("unknown parameter `{name}`, expected {expected}")))
-                }
-            },
+            // Only known names got this far.
+            Given::Object(_) => Ok(()),
         }
     }
 
@@ -109,14 +97,10 @@ impl<'a> Args<'a> {
                     value
                 }
             },
-            Given::Object(members) => {
-                let found = members.iter_mut().find(|(key, _)| key == name);
-                match found.and_then(|(_, value)| value.take()) {
-                    None => None,
-                    Some(raw) => Some(
-                        serde_json::from_str(raw.get()).map_err(|error| mismatch(name, &error))?,
-                    ),
-                }
+            Given::Object(values) => {
+                let value = values.get_mut(self.taken - 1).and_then(Option::take);
+                let decode = |raw: &'a RawValue| serde_json::from_str(raw.get());
+                value.map(decode).transpose().map_err(|error| mismatch(name, &error))?
             }
         };
         Ok((name, value))
@@ -139,59 +123,83 @@ impl<'a> Args<'a> {
 /// Absent, empty list and empty object mean the same here as everywhere, and null for a type that
 /// wants nothing: so `Vec`, `()`, `Option` and a struct of optional members take all of them.
 pub(crate) fn whole<'a, T: Deserialize<'a>>(params: Option<&'a str>) -> Result<T, ErrorObject> {
+    let empty = |json: &str| matches!(json.get(1..).map(skip_space), Some("]" | "}"));
     let error = match params {
         Some(json) => match serde_json::from_str(json) {
             Ok(value) => return Ok(value),
-            Err(error) => error,
+            Err(error) if !empty(json) => return Err(invalid(format_args!("{}", Detail(&error)))),
+            Err(error) => Some(error),
         },
-        None => match serde_json::from_str("null") {
-            Ok(value) => return Ok(value),
-            Err(error) => error,
-        },
+        None => None,
     };
-    let empty = params.is_none_or(|json| matches!(json.get(1..).map(skip_space), Some("]" | "}")));
-    let others = if empty { &["[]", "{}", "null"][..] } else { &[] };
-    for other in others {
-        if let Ok(value) = serde_json::from_str(other) {
-            return Ok(value);
-        }
-    }
-    Err(invalid(format_args!("{}", Detail(&error))))
-}
-
-/// The members of an object; none may be there twice.
-fn members(object: &str) -> Result<Vec<Member<'_>>, ErrorObject> {
-    let Members(members) = serde_json::from_str(object)
-        .map_err(|error| invalid(format_args!("{}", Detail(&error))))?;
-    for (at, (name, _)) in members.iter().enumerate() {
-        if members.iter().take(at).any(|(earlier, _)| earlier == name) {
-            return Err(invalid(format_args!("parameter `{}` given twice", Clipped(name))));
-        }
-    }
-    Ok(members)
-}
-
-struct Members<'a>(Vec<Member<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
+    let mut why = error.as_ref().map(|error| Detail(error).to_string());
+    for other in ["null", "[]", "{}"] {
+        match serde_json::from_str(other) {
+            Ok(value) => return Ok(value),
+            // Nobody sent that null.
+            Err(_) if other == "null" => {}
+            Err(error) if error.is_data() && why.is_none() => {
+                why = Some(Detail(&error).to_string())
             }
+            Err(_) => {}
+        }
+    }
+    Err(invalid(format_args!("none given: {}", why.unwrap_or_default())))
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some((Str(name), value)) = map.next_entry()? {
-                    members.push((name, Some(value)));
+/// The values of an object in the order of the names. No name may be unknown or there twice; what
+/// an object is full of costs no more than reading it.
+fn members<'a>(
+    object: &'a str,
+    names: &'static [&'static str],
+) -> Result<Vec<Option<&'a RawValue>>, ErrorObject> {
+    let mut deserializer = serde_json::Deserializer::from_str(object);
+    match deserializer.deserialize_map(Members(names)) {
+        Ok(values) => values,
+        Err(error) => Err(invalid(format_args!("{}", Detail(&error)))),
+    }
+}
+
+struct Members(&'static [&'static str]);
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Result<Vec<Option<&'de RawValue>>, ErrorObject>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Members(names) = self;
+        let mut values = vec![None; names.len()];
+        let mut wrong = None;
+        while let Some(Str(name)) = map.next_key()? {
+            let place = names.iter().position(|known| *known == name);
+            match place.and_then(|place| values.get_mut(place)) {
+                Some(value @ None) => {
+                    *value = Some(map.next_value()?);
+                    continue;
                 }
-                Ok(Members(members))
+                Some(Some(_)) => {
+                    wrong.get_or_insert_with(|| {
+                        invalid(format_args!("parameter `{}` given twice", Clipped(&name)))
+                    });
+                }
+                None => {
+                    wrong.get_or_insert_with(|| unknown(&name, names));
+                }
             }
+            map.next_value::<IgnoredAny>()?;
         }
-        deserializer.deserialize_map(Pairs)
+        Ok(wrong.map_or(Ok(values), Err))
+    }
+}
+
+fn unknown(name: &str, names: &[&str]) -> ErrorObject {
+    let name = Clipped(name);
+    match names {
+        [] => invalid(format_args!("unknown parameter `{name}`, expected no parameters")),
+        names => invalid(format_args!("unknown parameter `{name}`, expected {}", list(names))),
     }
 }
 
@@ -366,7 +374,8 @@ mod tests {
             assert_eq!(whole::<()>(params), Ok(()), "{params:?}");
             assert!(Args::new(params, &[]).unwrap().finish().is_ok(), "{params:?}");
             let error = whole::<(i32,)>(params).unwrap_err();
-            assert!(error.message().starts_with("Invalid params: invalid "), "{error}");
+            assert!(error.message().starts_with("Invalid params: none given: "), "{error}");
+            assert!(!error.message().contains("null"), "{error}");
         }
         assert_eq!(whole::<Vec<i32>>(Some("[1,2]")), Ok(vec![1, 2]));
         assert_eq!(whole::<Option<Vec<i32>>>(None), Ok(None));

@@ -163,6 +163,26 @@ async def concurrency(ws):
     checks.equal("a slow handler holds up nobody", order, [0, 300, 600])
 
 
+async def slow_reader(ws):
+    """20 MiB of answers to a client that asks first and reads later."""
+    count, text = 320, "x" * 65536
+    request = '{"jsonrpc":"2.0","method":"echo","params":["%s"],"id":%d}'
+
+    async def ask_all():
+        for id in range(count):
+            await ws.send(request % (text, id))
+
+    asking = asyncio.create_task(ask_all())
+    await asyncio.sleep(1)
+    ids = []
+    for _ in range(count):
+        reply = json.loads(await receive(ws))
+        if reply["result"] == text:
+            ids.append(reply["id"])
+    await asking
+    checks.that("answers wait for a slow reader", sorted(ids) == list(range(count)), f"{len(ids)} of {count} came")
+
+
 async def callbacks(ws):
     """The server calls us in the middle of our own call."""
     await ws.send('{"jsonrpc":"2.0","method":"call_me","params":["client.add",[1,2]],"id":1}')
@@ -205,6 +225,13 @@ async def callbacks(ws):
     await ws.send(json.dumps(replies))
     checks.equal("a batch answered in reverse", json.loads(await receive(ws))["result"], [2, 4, 6])
 
+    await ws.send('[{"jsonrpc":"2.0","method":"call_me","params":["in.batch",[]],"id":7},{"jsonrpc":"2.0","method":"math.sum","params":[1,2],"id":8}]')
+    request = json.loads(await receive(ws))
+    checks.that("a batch whose handler calls us first", request.get("method") == "in.batch", request)
+    await ws.send(json.dumps({"jsonrpc": "2.0", "result": "x", "id": request["id"]}))
+    batch = json.loads(await receive(ws))
+    checks.equal("and is answered as one", [(r["id"], r["result"]) for r in batch], [(7, "x"), (8, 3)])
+
 
 async def notifications(ws):
     for text in ("one", "two", "three"):
@@ -233,6 +260,38 @@ async def handshakes(url):
         checks.that("offered compression and subprotocol are passed over", ws.subprotocol is None and await ask(ws, "math.sum", [1, 2]) == 3, ws.subprotocol)
 
 
+async def no_websocket(url):
+    """What else may come to the port."""
+    host, port = url.removeprefix("ws://").rstrip("/").split(":")
+    for name, request in (
+        ("a plain HTTP request is refused in HTTP", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        ("an upgrade to something else is refused in HTTP", b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"),
+    ):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request)
+        answer = await asyncio.wait_for(reader.read(64), TIMEOUT)
+        checks.that(name, answer.startswith(b"HTTP/1.1 4"), answer)
+        writer.close()
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 no TLS here\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(64), TIMEOUT)
+    checks.that("noise gets no WebSocket", not answer.startswith(b"HTTP/1.1 101"), answer)
+    writer.close()
+    async with connect(url) as ws:
+        checks.equal("the server outlives all of it", await ask(ws, "math.sum", [1, 2]), 3)
+
+
+async def many_connections(url):
+    async def one(n):
+        async with connect(url) as ws:
+            await ask(ws, "login", [f"user {n}"])
+            assert await ask(ws, "math.sum", [n, n]) == 2 * n
+            return await ask(ws, "whoami")
+
+    names = await asyncio.gather(*(one(n) for n in range(200)))
+    checks.equal("200 connections at once, each its own", names, [f"user {n}" for n in range(200)])
+
+
 async def close_codes(url):
     ws = await connect(url)
     await ws.close(1000, "done")
@@ -258,13 +317,20 @@ async def close_codes(url):
         pass
     checks.that("a message over the limit closes with 1009", ws.close_code == 1009, f"close code {ws.close_code}")
 
-    ws = await connect(url)
-    ws.transport.write(b"\x83\x80\x00\x00\x00\x00")  # opcode 3 is reserved
-    try:
-        await receive(ws)
-    except websockets.ConnectionClosed:
-        pass
-    checks.that("a frame that is none closes with 1002", ws.close_code == 1002, f"close code {ws.close_code}")
+    for name, frame, code in (
+        ("a frame of a reserved kind", b"\x83\x80\x00\x00\x00\x00", 1002),
+        ("a frame without a mask", b"\x81\x02{}", 1002),
+        ("a ping in fragments", b"\x09\x80\x00\x00\x00\x00", 1002),
+        ("a continuation of nothing", b"\x80\x80\x00\x00\x00\x00", 1002),
+        ("a text that is no UTF-8", b"\x81\x82\x00\x00\x00\x00\xff\xfe", 1007),
+    ):
+        ws = await connect(url)
+        ws.transport.write(frame)
+        try:
+            await receive(ws)
+        except websockets.ConnectionClosed:
+            pass
+        checks.equal(f"{name} closes with {code}", ws.close_code, code)
 
 
 async def at_shutdown():
@@ -287,13 +353,13 @@ async def at_shutdown():
 async def main():
     server = PeerServer()
     try:
-        for part in (text_in_and_out, binary_frames, fragments, pings, large, concurrency, callbacks, notifications):
+        for part in (text_in_and_out, binary_frames, fragments, pings, large, concurrency, slow_reader, callbacks, notifications):
             async with connect(server.url, max_size=None) as ws:
                 try:
                     await part(ws)
                 except Exception as error:
                     checks.fail(part.__name__, f"{type(error).__name__} {error}")
-        for part in (wire_table, identity, handshakes, close_codes):
+        for part in (wire_table, identity, handshakes, no_websocket, many_connections, close_codes):
             try:
                 await part(server.url)
             except Exception as error:

@@ -13,6 +13,9 @@ from common import Checks, client_command, report_client
 
 checks = Checks("python websockets, odd server")
 
+# With which code each connection of our client ended.
+close_codes = []
+
 
 def ok(id, value=3, **more):
     return json.dumps({"jsonrpc": "2.0", "result": value, "id": id, **more})
@@ -100,6 +103,9 @@ class Session:
         elif method == "odd.mixed_array":
             call = json.dumps({"jsonrpc": "2.0", "method": "client.log", "params": ["mixed"]})
             await self.ws.send("[" + call + "," + ok(id) + "]")
+        elif method == "odd.ping":
+            await asyncio.wait_for(await self.ws.ping(b"odd"), 5)
+            await self.ws.send(ok(id))
         elif method == "odd.null_errors_sent":
             await self.ws.send(ok(id, self.null_errors))
         elif method == "odd.empty_arrays_sent":
@@ -130,9 +136,19 @@ class Session:
 
 async def handle(ws):
     session = Session(ws)
+    if ws.request.path == "/welcome":
+        # May reach the client in one packet with the end of the handshake.
+        await ws.send('{"jsonrpc":"2.0","method":"client.log","params":["welcome"]}')
     async with asyncio.TaskGroup() as tasks:
         async for text in ws:
             tasks.create_task(session.message(text))
+    close_codes.append(ws.close_code)
+
+
+async def refuse(connection, request):
+    """A door that stays closed for some."""
+    if request.path == "/secret":
+        return connection.respond(401, "who are you?")
 
 
 ALIVE = [
@@ -140,7 +156,7 @@ ALIVE = [
     "odd.more_members", "odd.error_more", "odd.error_data", "odd.big_code", "odd.negative_code",
     "odd.error_is_text", "odd.white_space", "odd.unknown_ids", "odd.twice", "odd.garbage", "odd.events",
     "odd.wrong_type", "odd.deep", "odd.lone_surrogate", "odd.id_as_text", "odd.id_with_fraction",
-    "odd.never", "odd.in_an_array", "odd.array_with_strangers", "odd.array_neither_twice", "odd.binary", "odd.fragments", "odd.late", "odd.same_id", "odd.mixed_array",
+    "odd.never", "odd.in_an_array", "odd.array_with_strangers", "odd.array_neither_twice", "odd.binary", "odd.fragments", "odd.late", "odd.same_id", "odd.mixed_array", "odd.ping",
     "odd.batch_reverse", "odd.batch_split", "odd.batch_two_arrays", "odd.batch_missing", "odd.batch_extra",
     "odd.batch_some_fail", "odd.batch_object_for_one", "odd.batch_empty_array", "odd.empty_arrays_sent", "odd.plain",
 ]
@@ -160,11 +176,22 @@ async def run_client(url, scenarios):
     report_client(checks, stdout.decode(), process.returncode, scenarios)
 
 
+async def refused(url):
+    process = await asyncio.create_subprocess_exec(
+        *client_command(url, ["odd.plain"]), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    stdout, stderr = await asyncio.wait_for(process.communicate(), 60)
+    checks.that("a refused handshake is told with its status", process.returncode == 2 and b"401" in stderr, stderr)
+
+
 async def main():
-    async with serve(handle, "127.0.0.1", 0, compression=None) as server:
+    async with serve(handle, "127.0.0.1", 0, process_request=refuse) as server:
         port = server.sockets[0].getsockname()[1]
         url = f"ws://127.0.0.1:{port}/"
         await run_client(url, ALIVE)
+        checks.equal("our client closes with 1000", close_codes, [1000])
+        await refused(url + "secret")
+        await run_client(url + "welcome", ["odd.welcome", "odd.plain"])
         await run_client(url, ["odd.plain", "odd.close"])
         await run_client(url, ["odd.plain", "odd.drop"])
 

@@ -107,6 +107,9 @@ async def callbacks(client, protocol):
     checks.equal("the server calls an unknown method", (await error_of(protocol.request("call_me", ["client.nope", []])))[1], -32601)
     checks.equal("the server calls what fails", (await error_of(protocol.request("call_me", ["client.broken", []])))[1], -32603)
     checks.equal("calls nested 20 deep", await protocol.request("call_me", ["client.ask_back", [20]]), "bottom")
+    with protocol.batchContext() as batch:
+        called, plain = batch.request("call_me", ["client.add", [5, 6]]), batch.request("math.sum", [1, 2])
+    checks.equal("a batch whose handler calls back", (await called, await plain), (11, 3))
     both = [protocol.request("call_me", ["client.add", [n, 1]]) for n in range(100)]
     checks.equal("100 calls back at once", await defer.gatherResults(both), [n + 1 for n in range(100)])
 

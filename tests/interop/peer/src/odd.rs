@@ -21,8 +21,12 @@ pub async fn play(name: &str, peer: &Peer, notes: &mut Notes) -> Option<Outcome>
         "odd.plain" | "odd.error_null" | "odd.more_members" | "odd.white_space" | "odd.unknown_ids"
         | "odd.twice" | "odd.garbage" | "odd.events" | "odd.in_an_array"
         | "odd.array_with_strangers" | "odd.binary" | "odd.fragments" | "odd.same_id"
-        | "odd.id_with_fraction" => {
+        | "odd.id_with_fraction" | "odd.ping" => {
             (of(call().await), success(3))
+        }
+        "odd.welcome" => {
+            let note = tokio::time::timeout(Duration::from_secs(5), notes.recv()).await;
+            (json!(note.ok().flatten()), json!("welcome"))
         }
         "odd.mixed_array" => {
             let answer = of(call().await);

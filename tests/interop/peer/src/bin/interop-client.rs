@@ -86,5 +86,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if play_all(&client, scenarios, &mut notes).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let all_ok = play_all(&client, scenarios, &mut notes).await;
+    client.close().await;
+    if all_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

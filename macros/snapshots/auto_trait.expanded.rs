@@ -1,0 +1,151 @@
+// What `#[rpc]` makes of the file without `.expanded` in its name.
+// The snapshot test has written it.
+
+::core::compile_error! {
+    "an `#[rpc]` trait cannot be an auto trait: remove the word"
+}
+#[allow(async_fn_in_trait, reason = "the trait has errors")]
+pub trait Marker: ::core::marker::Send + ::core::marker::Sync + 'static {
+    fn sum(&self, ctx: &Context, x: i64) -> Result<i64>;
+    /// Makes a service of it, with which a server or a client answers calls.
+    ///
+    /// See [`MarkerService`] for one value in several services.
+    #[allow(deprecated, reason = "if the trait is, so is its service")]
+    fn into_service(self) -> MarkerService<Self>
+    where
+        Self: ::core::marker::Sized,
+    {
+        ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
+    }
+}
+/// Calls the methods of [`Marker`](trait@Marker) on the other side of a connection.
+///
+/// It does not matter which side has opened the connection. Clones are cheap and share it.
+#[allow(async_fn_in_trait, reason = "the trait has errors")]
+pub struct MarkerClient {
+    peer: ::wsjsonrpc::__private::Peer,
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl MarkerClient {
+    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
+    #[must_use]
+    pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
+        Self {
+            peer: ::core::convert::Into::into(peer),
+        }
+    }
+    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers at `url`, or not as a WebSocket server.
+    pub async fn connect(
+        url: &::core::primitive::str,
+    ) -> ::core::result::Result<Self, ::wsjsonrpc::__private::ConnectError> {
+        match ::wsjsonrpc::__private::Client::connect(url).await {
+            ::core::result::Result::Ok(client) => {
+                ::core::result::Result::Ok(Self::new(client.peer()))
+            }
+            ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
+        }
+    }
+    /// The handle to the other side which the calls go through.
+    #[must_use]
+    pub fn peer(&self) -> &::wsjsonrpc::__private::Peer {
+        &self.peer
+    }
+    /// Sends several calls in one frame.
+    pub fn batch<B: ::wsjsonrpc::__private::IntoBatch>(
+        &self,
+        calls: B,
+    ) -> ::wsjsonrpc::__private::BatchCall<B> {
+        self.peer.batch(calls)
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    clippy::fn_params_excessive_bools,
+    clippy::needless_pass_by_value,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    reason = "they are as the trait has them, and are there whether called or not"
+)]
+impl MarkerClient {
+    /// Calls `sum`.
+    pub fn sum(&self, x: i64) -> ::wsjsonrpc::__private::CallOf<Result<i64>> {
+        let mut encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "sum",
+            ::wsjsonrpc::__private::Form::Positional,
+            &["x"],
+        );
+        encoder.arg::<i64>(&x);
+        encoder.finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::clone::Clone for MarkerClient {
+    fn clone(&self) -> Self {
+        Self::new(::core::clone::Clone::clone(&self.peer))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::fmt::Debug for MarkerClient {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("MarkerClient").field("peer", &self.peer).finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::convert::From<::wsjsonrpc::__private::Peer> for MarkerClient {
+    fn from(peer: ::wsjsonrpc::__private::Peer) -> Self {
+        Self::new(peer)
+    }
+}
+/// Answers calls with an implementation of [`Marker`](trait@Marker).
+///
+/// Made by `into_service()`, or with `MarkerService::from(Arc::clone(&shared))` of a value that
+/// is in use elsewhere too. Clones are cheap and share it.
+#[allow(async_fn_in_trait, reason = "the trait has errors")]
+pub struct MarkerService<T>(::wsjsonrpc::__private::Arc<T>);
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for MarkerService<T> {
+    fn from(shared: ::wsjsonrpc::__private::Arc<T>) -> Self {
+        Self(shared)
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::clone::Clone for MarkerService<T> {
+    fn clone(&self) -> Self {
+        Self(::core::clone::Clone::clone(&self.0))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::fmt::Debug for MarkerService<T> {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("MarkerService").finish_non_exhaustive()
+    }
+}
+impl<T> ::wsjsonrpc::__private::Service for MarkerService<T>
+where
+    Self: ::core::marker::Send + ::core::marker::Sync + 'static,
+{
+    fn methods(
+        &self,
+    ) -> ::wsjsonrpc::__private::Vec<
+        (
+            ::wsjsonrpc::__private::Cow<'static, ::core::primitive::str>,
+            ::core::primitive::usize,
+        ),
+    > {
+        ::wsjsonrpc::__private::Vec::new()
+    }
+    fn call(
+        &self,
+        _method: ::core::primitive::usize,
+        request: ::wsjsonrpc::__private::Request,
+    ) -> ::wsjsonrpc::__private::Outcome {
+        ::wsjsonrpc::__private::Outcome::unknown(request)
+    }
+}

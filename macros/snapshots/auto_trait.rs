@@ -1,0 +1,4 @@
+#[rpc]
+pub auto trait Marker {
+    fn sum(&self, ctx: &Context, x: i64) -> Result<i64>;
+}

@@ -1,0 +1,260 @@
+//! Nothing that a user has named can get in the way of generated code: no prelude, no primitive type, no
+//! module called `core` or `std`, and no argument called like one of our variables.
+
+/// Without a prelude, and with everything shadowed that generated code could trip over.
+mod shadowed {
+    #![no_implicit_prelude]
+    #![allow(dead_code, non_camel_case_types, unused_imports, unused_macros)]
+
+    mod core {}
+    mod std {}
+    mod alloc {}
+    mod serde {}
+    mod wsjsonrpc {}
+    mod str {}
+    struct usize;
+    struct bool;
+    struct Result;
+    struct Option;
+    struct Box;
+    struct Vec;
+    struct String;
+    struct Arc;
+    struct Cow;
+    struct Client;
+    struct Peer;
+    struct Request;
+    struct Response;
+    struct Service;
+    struct Outcome;
+    struct Encoder;
+    struct PhantomData;
+    struct T;
+    struct B;
+    enum Shadows {
+        Ok,
+        Err,
+        Some,
+        None,
+    }
+    use Shadows::{Err, None, Ok, Some};
+    trait Send {}
+    trait Sync {}
+    trait Sized {}
+    trait Clone {
+        fn clone(&self) {}
+        fn into(&self) {}
+        fn from(&self) {}
+        fn new(&self) {}
+    }
+    impl<X> Clone for X {}
+    trait Future {}
+    trait Into {}
+    trait From {}
+    trait Default {}
+    trait Debug {}
+    macro_rules! vec {
+        ($($tokens:tt)*) => {
+            compile_error!("not this one")
+        };
+    }
+    macro_rules! matches {
+        ($($tokens:tt)*) => {
+            compile_error!("not this one")
+        };
+    }
+
+    /// Every variable of generated code is an argument here, too.
+    #[::wsjsonrpc::rpc]
+    pub(super) trait Shadow {
+        #[allow(clippy::too_many_arguments)]
+        async fn locals(
+            &self,
+            ctx: &::wsjsonrpc::Context,
+            request: &::core::primitive::str,
+            args: i32,
+            service: ::core::option::Option<&::core::primitive::str>,
+            peer: i32,
+            encoder: i32,
+            method: i32,
+            result: i32,
+            value: i32,
+            error: i32,
+            self_: i32,
+            context: i32,
+            index: i32,
+        ) -> ::wsjsonrpc::Result<i32>;
+
+        #[method(blocking)]
+        fn plain(
+            &self,
+            request: &::wsjsonrpc::Context,
+            result: i32,
+            args: &[i32],
+        ) -> ::wsjsonrpc::Result<i32>;
+
+        #[method(params = "whole")]
+        async fn whole(
+            &self,
+            args: &::wsjsonrpc::Context,
+            request: &[i32],
+        ) -> ::wsjsonrpc::Result<i32>;
+
+        async fn nothing(&self, _ctx: &::wsjsonrpc::Context) {}
+
+        async fn body(&self, ctx: &::wsjsonrpc::Context, x: i32) -> ::wsjsonrpc::Result<i32> {
+            let _ = ctx;
+            ::core::result::Result::Ok(x)
+        }
+    }
+
+    /// The trait's parameters have the names that generated code would like to have.
+    #[::wsjsonrpc::rpc]
+    pub(super) trait Generic<T, B>
+    where
+        T: ::serde::Serialize
+            + ::serde::de::DeserializeOwned
+            + ::core::marker::Send
+            + ::core::marker::Sync
+            + 'static,
+        B: ::serde::Serialize
+            + ::serde::de::DeserializeOwned
+            + ::core::marker::Send
+            + ::core::marker::Sync
+            + 'static,
+    {
+        async fn swap(&self, ctx: &::wsjsonrpc::Context, t: T, b: B)
+        -> ::wsjsonrpc::Result<(B, T)>;
+    }
+}
+
+use shadowed::{Generic, GenericClient, GenericService, Shadow, ShadowClient};
+use wsjsonrpc::{Client, Context, Result, Server, memory};
+
+struct Sums;
+
+impl Shadow for Sums {
+    async fn locals(
+        &self,
+        _: &Context,
+        request: &str,
+        args: i32,
+        service: Option<&str>,
+        peer: i32,
+        encoder: i32,
+        method: i32,
+        result: i32,
+        value: i32,
+        error: i32,
+        self_: i32,
+        context: i32,
+        index: i32,
+    ) -> Result<i32> {
+        let numbers = [args, peer, encoder, method, result, value, error, self_, context, index];
+        let texts = [request, service.unwrap_or("0")];
+        let texts = texts.iter().map(|text| text.parse().unwrap_or(0));
+        // Each in its own place of the sum, so that none is taken for another.
+        Ok(numbers.into_iter().chain(texts).fold(0, |sum, number| sum * 2 + number))
+    }
+    fn plain(&self, _: &Context, result: i32, args: &[i32]) -> Result<i32> {
+        Ok(result - args.iter().sum::<i32>())
+    }
+    async fn whole(&self, _: &Context, request: &[i32]) -> Result<i32> {
+        Ok(request.iter().sum())
+    }
+}
+
+impl Generic<u8, String> for Sums {
+    async fn swap(&self, _: &Context, t: u8, b: String) -> Result<(String, u8)> {
+        Ok((b, t))
+    }
+}
+
+#[tokio::test]
+async fn shadowed_names_change_nothing() -> Result<()> {
+    let generic: GenericService<_, u8, String> = Generic::into_service(Sums);
+    let server = Server::builder().service(Shadow::into_service(Sums)).service(generic);
+    let (client, _) = memory::pair(Client::builder(), server)?;
+
+    let shadow = ShadowClient::new(client.peer());
+    let sum = shadow.locals("1", 1, Some("1"), 0, 0, 1, 0, 0, 1, 0, 0, 1).await?;
+    assert_eq!(sum, 0b1001_0010_0111);
+    assert_eq!(shadow.plain(10, &[1, 2]).await?, 7);
+    assert_eq!(shadow.whole(&[1, 2]).await?, 3);
+    assert_eq!(shadow.body(4).await?, 4);
+    shadow.nothing().await?;
+
+    let generic = GenericClient::<u8, String>::new(client.peer());
+    assert_eq!(generic.swap(1, "x".into()).await?, ("x".to_owned(), 1));
+    Ok(())
+}
+
+/// Generated items see what is in scope of the function.
+#[tokio::test]
+async fn a_trait_may_stand_in_a_function() -> Result<()> {
+    use wsjsonrpc::rpc;
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Number(i64);
+
+    #[rpc]
+    trait Local {
+        async fn double(&self, ctx: &Context, number: Number) -> Result<Number>;
+    }
+
+    struct Doubles;
+
+    impl Local for Doubles {
+        async fn double(&self, _: &Context, Number(number): Number) -> Result<Number> {
+            Ok(Number(number * 2))
+        }
+    }
+
+    let server = Server::builder().service(Doubles.into_service());
+    let (client, _) = memory::pair(Client::builder(), server)?;
+    assert_eq!(LocalClient::new(client.peer()).double(Number(4)).await?.0, 8);
+    Ok(())
+}
+
+/// Names and types that come out of a `macro_rules!` macro.
+mod made_by_a_macro {
+    use wsjsonrpc::{Context, Result, rpc};
+
+    macro_rules! service {
+        ($name:ident, $method:ident, $wire:literal, $ty:ty) => {
+            #[rpc(namespace = "made", crate = ::wsjsonrpc)]
+            pub(super) trait $name {
+                #[method(name = $wire)]
+                async fn $method(
+                    &self,
+                    ctx: &Context,
+                    request: &$ty,
+                    x: Option<$ty>,
+                ) -> Result<$ty>;
+            }
+        };
+    }
+
+    service!(Made, choose, "made.choose!", u32);
+}
+
+#[tokio::test]
+async fn a_trait_may_come_out_of_a_macro() -> Result<()> {
+    use made_by_a_macro::{Made, MadeClient};
+
+    struct Chooses;
+
+    impl Made for Chooses {
+        async fn choose(&self, _: &Context, request: &u32, x: Option<u32>) -> Result<u32> {
+            Ok(x.unwrap_or(*request))
+        }
+    }
+
+    let server = Server::builder().service(Chooses.into_service());
+    let (client, _) = memory::pair(Client::builder(), server)?;
+    let made = MadeClient::new(client.peer());
+    assert_eq!(made.choose(&1, None).await?, 1);
+    assert_eq!(made.choose(&1, Some(2)).await?, 2);
+    assert_eq!(client.peer().call::<u32>("made.choose!", (3,)).await?, 3);
+    Ok(())
+}
