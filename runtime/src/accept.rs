@@ -2,7 +2,6 @@
 //!
 //! Must not know JSON-RPC. Every refusal is an HTTP response that says what is wrong.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 
@@ -28,7 +27,7 @@ const MAX_HEAD: usize = 16 * 1024;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     /// The paths that are served; empty: any.
-    pub(crate) paths: BTreeSet<String>,
+    pub(crate) paths: Vec<String>,
     /// The subprotocols that are spoken, the most wanted first.
     pub(crate) subprotocols: Vec<String>,
 }
@@ -115,7 +114,7 @@ async fn read_head(
 
 impl Rules {
     fn decide(&self, request: &Request) -> Result<Response, Refusal> {
-        if !self.paths.is_empty() && !self.paths.contains(request.uri().path()) {
+        if !self.paths.is_empty() && !self.paths.iter().any(|path| path == request.uri().path()) {
             return Err(Refusal {
                 status: StatusCode::NOT_FOUND,
                 words: "nothing is served at this path",

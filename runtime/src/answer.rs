@@ -49,7 +49,7 @@ fn write(response: Kind, id: &Id, limit: usize) -> Option<Vec<u8>> {
 }
 
 /// What an error response takes at most, unless its id is long.
-const ERROR_SIZE: usize = 128;
+const ERROR_SIZE: usize = 96;
 
 /// Gathers the responses of one batch; the last one sends them all.
 pub(crate) struct BatchAnswer {

@@ -119,6 +119,12 @@ pub struct CallFuture<T, E = ErrorObject> {
     result: PhantomData<fn() -> (T, E)>,
 }
 
+impl<T, E> std::fmt::Debug for CallFuture<T, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallFuture").finish_non_exhaustive()
+    }
+}
+
 impl<T: DeserializeOwned, E: RpcError> Future for CallFuture<T, E> {
     type Output = Result<T, Error<E>>;
 

@@ -7,7 +7,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::{HeaderName, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{
+    CONNECTION, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
 use http::{HeaderMap, HeaderValue, Uri};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -17,15 +20,15 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use crate::builder::common_builder_methods;
 use crate::config::Config;
 use crate::connection::{Connection, Setup};
-use crate::error::{CloseReason, ConnectError, DuplicateMethod};
+use crate::error::{CloseReason, ConnectError};
 use crate::handshake::Handshake;
-use crate::peer::{Link, Peer};
+use crate::peer::Peer;
 use crate::pending::Side;
-use crate::router::RouterBuilder;
+use crate::router::{Router, RouterBuilder};
 use crate::transport::{Stream, Transport, limits};
 
 /// Builds a [`Client`]; made by [`Client::builder`].
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[must_use = "a builder does nothing until it connects"]
 pub struct ClientBuilder {
     router: RouterBuilder,
@@ -46,6 +49,10 @@ impl ClientBuilder {
         let header =
             HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value.as_ref()).ok());
         match header {
+            Some((known, _)) if RESERVED.contains(&known) => {
+                let words = format!("the header `{name}` is set by the handshake itself");
+                self.bad_header.get_or_insert(words);
+            }
             Some((name, value)) => {
                 self.headers.append(name, value);
             }
@@ -76,16 +83,17 @@ impl ClientBuilder {
     /// Dropping the future drops the half-made connection.
     pub async fn connect(self, url: &str) -> Result<Client, ConnectError> {
         let uri: Uri = parse(url)?;
+        let ready = self.prepare()?;
         let host = uri.host().unwrap_or_default();
         // An IPv6 address stands in brackets in a URL, and without them everywhere else.
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let address = (host, uri.port_u16().unwrap_or(80));
-        let limit = self.config.handshake_timeout;
+        let limit = ready.config.handshake_timeout;
         let connecting = async {
             let stream = TcpStream::connect(address).await.map_err(ConnectError::Io)?;
             stream.set_nodelay(true).map_err(ConnectError::Io)?;
             let remote_addr = stream.peer_addr().ok();
-            self.open(uri, Stream::tcp(stream), remote_addr).await
+            ready.open(uri, Stream::tcp(stream), remote_addr).await
         };
         tokio::time::timeout(limit, connecting).await.unwrap_or(Err(ConnectError::Timeout))
     }
@@ -101,23 +109,52 @@ impl ClientBuilder {
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     ) -> Result<Client, ConnectError> {
         let uri = parse(url)?;
-        let limit = self.config.handshake_timeout;
-        let opening = self.open(uri, Stream::other(stream), None);
+        let ready = self.prepare()?;
+        let limit = ready.config.handshake_timeout;
+        let opening = ready.open(uri, Stream::other(stream), None);
         tokio::time::timeout(limit, opening).await.unwrap_or(Err(ConnectError::Timeout))
     }
 
+    /// Finds all that is wrong with it before anybody is bothered.
+    pub(crate) fn prepare(self) -> Result<Ready, ConnectError> {
+        let router = self.router.build()?;
+        if let Some(words) = self.bad_header {
+            return Err(ConnectError::Url(words));
+        }
+        let mut headers = self.headers;
+        if !self.subprotocols.is_empty() {
+            let offer = self.subprotocols.join(", ");
+            let offer = HeaderValue::try_from(offer.as_str()).map_err(|_| {
+                ConnectError::Url(format!("`{offer}` is no list of subprotocol names"))
+            })?;
+            headers.insert(SEC_WEBSOCKET_PROTOCOL, offer);
+        }
+        Ok(Ready { router: Arc::new(router), config: Arc::new(self.config), headers })
+    }
+}
+
+/// A client that only lacks a stream.
+pub(crate) struct Ready {
+    router: Arc<Router>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) headers: HeaderMap,
+}
+
+impl Ready {
     async fn open(
-        mut self,
+        self,
         uri: Uri,
         stream: Stream,
         remote_addr: Option<SocketAddr>,
     ) -> Result<Client, ConnectError> {
         let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let mut request = uri.into_client_request().map_err(connect_error)?;
-        for (name, value) in self.handshake_headers()? {
-            if let Some(name) = name {
-                request.headers_mut().append(name, value);
-            }
+        // A `host` of the application's own takes the place of the URL's.
+        for name in self.headers.keys() {
+            request.headers_mut().remove(name);
+        }
+        for (name, value) in &self.headers {
+            request.headers_mut().append(name, value.clone());
         }
         let opening = tokio_tungstenite::client_async_with_config(
             request,
@@ -129,43 +166,38 @@ impl ClientBuilder {
         let agreed = headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|name| name.to_str().ok());
         let subprotocol = agreed.map(str::to_owned);
         let handshake = Handshake { target, subprotocol, headers, remote_addr };
-        let connection = self.into_connection(Transport::from_socket(socket), handshake)?;
-        Ok(Client::start(connection))
+        Ok(self.start(Transport::from_socket(socket), handshake))
     }
 
-    /// The headers of the application's choice, with the subprotocols.
-    pub(crate) fn handshake_headers(&mut self) -> Result<HeaderMap, ConnectError> {
-        if let Some(words) = self.bad_header.take() {
-            return Err(ConnectError::Url(words));
-        }
-        let mut headers = std::mem::take(&mut self.headers);
-        if !self.subprotocols.is_empty() {
-            let offer = self.subprotocols.join(", ");
-            let offer = HeaderValue::try_from(offer.as_str()).map_err(|_| {
-                ConnectError::Url(format!("`{offer}` is no list of subprotocol names"))
-            })?;
-            headers.insert(SEC_WEBSOCKET_PROTOCOL, offer);
-        }
-        Ok(headers)
-    }
-
-    pub(crate) fn limits(&self) -> &Config {
-        &self.config
-    }
-
-    pub(crate) fn into_connection(
-        self,
-        transport: Transport,
-        handshake: Handshake,
-    ) -> Result<Connection, DuplicateMethod> {
+    /// Puts the connection into a task of its own.
+    pub(crate) fn start(self, transport: Transport, handshake: Handshake) -> Client {
         let setup = Setup {
             side: Side::Client,
-            config: Arc::new(self.config),
-            router: Arc::new(self.router.build()?),
-            handshake,
+            config: self.config,
+            router: self.router,
+            handshake: handshake.clone(),
             tracker: None,
         };
-        Ok(Connection::new(transport, setup))
+        let connection = Connection::new(transport, setup);
+        let peer = Peer::keeping(Arc::clone(connection.link()));
+        tokio::spawn(connection);
+        Client { peer, handshake: Arc::new(handshake) }
+    }
+}
+
+/// Headers that are the handshake's own business.
+const RESERVED: [HeaderName; 5] =
+    [CONNECTION, UPGRADE, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_PROTOCOL];
+
+/// Without the values of headers, which may be secret.
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("router", &self.router)
+            .field("headers", &self.headers.keys())
+            .field("subprotocols", &self.subprotocols)
+            .field("config", &self.config)
+            .finish()
     }
 }
 
@@ -173,7 +205,10 @@ fn parse(url: &str) -> Result<Uri, ConnectError> {
     let uri: Uri =
         url.parse().map_err(|error| ConnectError::Url(format!("`{url}` is no URL: {error}")))?;
     // The parser takes any digits for a port.
-    if uri.port().is_some() && uri.port_u16().is_none() {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let behind_host = authority.rsplit([']', '@']).next().unwrap_or_default();
+    let port = behind_host.rsplit_once(':').map_or("", |(_, port)| port);
+    if !port.is_empty() && port.parse::<u16>().is_err() {
         return Err(ConnectError::Url(format!("`{url}` is no URL: its port is above 65535")));
     }
     match uri.scheme_str() {
@@ -249,14 +284,6 @@ impl Client {
     /// Connects with headers, services or limits of one's own.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
-    }
-
-    /// Puts the connection into a task of its own.
-    pub(crate) fn start(connection: Connection) -> Self {
-        let link: Arc<Link> = Arc::clone(connection.link());
-        let handshake = Arc::new(connection.context().handshake().clone());
-        tokio::spawn(connection);
-        Client { peer: Peer::keeping(link), handshake }
     }
 
     /// A handle to the server that keeps the connection open.

@@ -13,7 +13,6 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::config::{Config, deadline};
@@ -21,6 +20,7 @@ use crate::context::Context;
 use crate::dispatch::{Admission, Dispatcher, Tracker};
 use crate::error::CloseReason;
 use crate::handshake::Handshake;
+use crate::held::Held;
 use crate::outbox::{Command, Item, Sent};
 use crate::peer::{Link, Peer};
 use crate::pending::Side;
@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     sending: VecDeque<Item>,
     /// Something was given to the socket and not yet flushed.
     unflushed: bool,
+    /// Control frames since the last flush, whose answers wait in the socket's buffer.
+    pongs: usize,
     /// What it is for is the phase's business. Made only when something is slow.
     timer: Option<Pin<Box<Sleep>>>,
     /// How much the network had taken when the timer was set.
@@ -68,28 +70,6 @@ enum Phase {
     /// The peer broke the protocol and was told so; what it still sends is thrown away. The timer
     /// bounds it.
     Lingering,
-}
-
-/// What a peer asks while it does not take its answers. It gets nothing more to wait for until it
-/// does; but its responses are taken in all the while, or two sides that wait for each other to
-/// read would wait for ever.
-#[derive(Default)]
-struct Held {
-    messages: VecDeque<Utf8Bytes>,
-    bytes: usize,
-}
-
-impl Held {
-    fn hold(&mut self, message: Utf8Bytes) {
-        self.bytes += message.len();
-        self.messages.push_back(message);
-    }
-
-    fn release(&mut self) -> Option<Utf8Bytes> {
-        let message = self.messages.pop_front()?;
-        self.bytes -= message.len();
-        Some(message)
-    }
 }
 
 /// The connection ends here, with this reason unless one is known already.
@@ -121,6 +101,7 @@ impl Connection {
             held: Held::default(),
             sending: VecDeque::new(),
             unflushed: false,
+            pongs: 0,
             timer: None,
             written: 0,
         }
@@ -128,10 +109,6 @@ impl Connection {
 
     pub(crate) fn link(&self) -> &Arc<Link> {
         &self.link
-    }
-
-    pub(crate) fn context(&self) -> &Context {
-        &self.dispatcher.context
     }
 
     /// One turn after another until there is nothing to do.
@@ -144,8 +121,7 @@ impl Connection {
             let more_to_read = self.read(cx)?;
             let (sent, blocked) = self.write(cx)?;
             self.linger(cx)?;
-            let closing = self.advance()?;
-            self.watch(cx, blocked)?;
+            let closing = self.advance()? || self.watch(cx, blocked)?;
             if more_to_read {
                 break;
             }
@@ -209,7 +185,8 @@ impl Connection {
                     continue;
                 }
             }
-            if clogged && self.held.bytes >= self.link.config.max_outbox {
+            let held_enough = clogged && self.held.bytes() >= self.link.config.max_outbox;
+            if held_enough || self.pongs >= READ_BUDGET {
                 return Ok(false);
             }
             match self.transport.poll_receive(cx) {
@@ -225,7 +202,11 @@ impl Connection {
                 Poll::Ready(Received::NotText) => {
                     self.dispatcher.malformed(ErrorCode::PARSE_ERROR);
                 }
-                Poll::Ready(Received::Control) => {}
+                Poll::Ready(Received::Control) => {
+                    // A ping has put its answer into the socket's buffer.
+                    self.unflushed = true;
+                    self.pongs += 1;
+                }
                 Poll::Ready(Received::Close { code, reason }) => {
                     // If the close began here, this is only the answer to it.
                     if !matches!(self.phase, Phase::Closing) {
@@ -303,6 +284,7 @@ impl Connection {
                 Poll::Ready(flushed) => flushed?,
             }
             self.unflushed = false;
+            self.pongs = 0;
         }
         Ok(!self.sending.is_empty())
     }
@@ -339,12 +321,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Looks at the clock, where something is slow.
-    fn watch(&mut self, cx: &mut TaskContext<'_>, blocked: bool) -> Result<(), Over> {
+    /// Looks at the clock, where something is slow. `true` if that led to another phase.
+    fn watch(&mut self, cx: &mut TaskContext<'_>, blocked: bool) -> Result<bool, Over> {
         let stallable = matches!(self.phase, Phase::Open | Phase::Flushing { .. });
         if stallable && !blocked {
             self.timer = None;
-            return Ok(());
+            return Ok(false);
         }
         if stallable && self.timer.is_none() {
             self.written = self.transport.written();
@@ -356,7 +338,10 @@ impl Connection {
             }
             match &self.phase {
                 Phase::Closing | Phase::Lingering => return Err(Over(CloseReason::Local)),
-                Phase::Draining => self.close(CloseCode::Away.into(), "shutting down")?,
+                Phase::Draining => {
+                    self.close(CloseCode::Away.into(), "shutting down")?;
+                    return Ok(true);
+                }
                 Phase::Open | Phase::Flushing { .. } => {
                     // A slow reader is no stuck one: as long as bytes leave, it may go on.
                     if self.transport.written() == self.written {
@@ -367,7 +352,7 @@ impl Connection {
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 }
 

@@ -5,7 +5,6 @@
 //! sockets.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::future::Future;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{self, Poll, Waker};
 
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::answer::{BatchAnswer, ReplyTo};
@@ -32,7 +31,7 @@ use crate::router::{RouteId, Router};
 use crate::service::{Kind, Method, Progress, Request, Response};
 
 /// Lives as long as something a server's shutdown should wait for.
-pub(crate) type Tracker = mpsc::Sender<Infallible>;
+pub(crate) type Tracker = watch::Receiver<()>;
 
 /// Whether new requests are welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,7 +185,12 @@ impl Dispatcher {
     ) {
         match admission {
             Admission::Open => {}
-            Admission::Refused => return self.fail(answer.reply_to, ErrorCode::SHUTTING_DOWN),
+            Admission::Refused => {
+                if notification {
+                    tracing::debug!("dropped a notification: the connection is closing");
+                }
+                return self.fail(answer.reply_to, ErrorCode::SHUTTING_DOWN);
+            }
             Admission::Unanswerable if notification => {}
             Admission::Unanswerable => return,
         }

@@ -4,7 +4,6 @@
 //! Must not know where streams come from.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -13,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -59,29 +58,24 @@ struct Shared {
     live: Mutex<Live>,
     /// A connection has ended.
     left: Notify,
+    /// Sees the last of the trackers go.
+    trackers: watch::Sender<()>,
 }
 
 struct Live {
     links: HashMap<u64, Arc<Link>>,
     next: u64,
-    /// Every connection and every handler at work has a clone of it, so that shutting down is
-    /// waiting for its receiver. `None` once that has begun.
+    /// Every connection and every handler at work has a clone of it. `None` once shutting down has
+    /// begun.
     tracker: Option<Tracker>,
-    done: Option<mpsc::Receiver<Infallible>>,
     /// Connections that come late are drained at once.
     drain: Option<Instant>,
 }
 
 impl Endpoint {
     pub(crate) fn new(router: Router, config: Config, rules: Rules) -> Self {
-        let (tracker, done) = mpsc::channel(1);
-        let live = Live {
-            links: HashMap::new(),
-            next: 0,
-            tracker: Some(tracker),
-            done: Some(done),
-            drain: None,
-        };
+        let (trackers, tracker) = watch::channel(());
+        let live = Live { links: HashMap::new(), next: 0, tracker: Some(tracker), drain: None };
         Endpoint {
             shared: Arc::new(Shared {
                 router: Arc::new(router),
@@ -89,6 +83,7 @@ impl Endpoint {
                 rules,
                 live: Mutex::new(live),
                 left: Notify::new(),
+                trackers,
             }),
         }
     }
@@ -135,24 +130,28 @@ impl Endpoint {
     /// then each connection is closed with code 1001. Streams given to it later are closed, too.
     ///
     /// Returns how many handlers were still at work when the time was up. They go on by
-    /// themselves, but nobody gets their answers.
+    /// themselves, but nobody gets their answers. A handler that awaits this waits for itself, and
+    /// so for the whole time.
+    ///
+    /// # Cancel safety
+    /// The connections go on shutting down when the future is dropped; it may be called again.
     pub async fn shutdown(&self) -> usize {
         let config = &self.shared.config;
         let deadline = deadline(Instant::now(), config.shutdown_timeout);
-        let (done, weak) = {
+        let tracker = {
             let mut live = self.live();
             live.drain = Some(deadline);
             for link in live.links.values() {
                 link.outbox.command(Command::Drain { deadline });
             }
-            let tracker = live.tracker.take();
-            (live.done.take(), tracker.as_ref().map(mpsc::Sender::downgrade))
+            live.tracker.take()
         };
-        let (Some(mut done), Some(weak)) = (done, weak) else { return 0 };
-        if tokio::time::timeout_at(deadline, done.recv()).await.is_ok() {
+        drop(tracker);
+        let trackers = &self.shared.trackers;
+        if tokio::time::timeout_at(deadline, trackers.closed()).await.is_ok() {
             return 0;
         }
-        let cut_off = weak.strong_count().saturating_sub(self.live().links.len());
+        let cut_off = trackers.receiver_count().saturating_sub(self.live().links.len());
         // The connections' own timers end them; this one is for a task that does not get to run.
         let closing = config.close_timeout.saturating_add(Duration::from_secs(1));
         let _ = tokio::time::timeout(closing, self.all_left()).await;

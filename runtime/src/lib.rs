@@ -72,6 +72,7 @@
 mod accept;
 mod answer;
 mod batch;
+mod batch_shapes;
 mod builder;
 mod call;
 mod client;
@@ -82,6 +83,7 @@ mod dispatch;
 mod endpoint;
 mod error;
 mod handshake;
+mod held;
 pub mod memory;
 mod methods;
 mod outbox;
@@ -108,7 +110,6 @@ pub use crate::handshake::Handshake;
 pub use crate::methods::{Fallback, Methods};
 pub use crate::peer::Peer;
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result, RpcError};
-pub use crate::protocol::id::Id;
 pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
 

@@ -52,23 +52,24 @@ const BUFFER: usize = 64 * 1024;
 ///
 /// # Errors
 /// Two services of a side have a method of the same name, or a header is none.
-pub fn pair(
-    mut client: ClientBuilder,
-    server: ServerBuilder,
-) -> Result<(Client, Peer), ConnectError> {
+pub fn pair(client: ClientBuilder, server: ServerBuilder) -> Result<(Client, Peer), ConnectError> {
     let (ours, theirs) = tokio::io::duplex(BUFFER);
     let endpoint = server.build()?;
-    let headers = client.handshake_headers()?;
+    let client = client.prepare()?;
+    let headers = client.headers.clone();
     let offers = headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|offer| offer.to_str().ok());
     let subprotocol = endpoint.rules().agree(offers.into_iter()).map(str::to_owned);
+    if offers.is_some() && subprotocol.is_none() {
+        let words = "the server speaks none of the subprotocols that the client offers";
+        return Err(ConnectError::Handshake(words.to_owned()));
+    }
     let mut seen_by_server = Handshake { headers, ..Handshake::new("/") };
     seen_by_server.subprotocol.clone_from(&subprotocol);
     let seen_by_client = Handshake { subprotocol, ..Handshake::new("/") };
 
     let transport =
-        Transport::new(Stream::memory(theirs), Vec::new(), Role::Client, client.limits());
-    let connection = client.into_connection(transport, seen_by_client)?;
+        Transport::new(Stream::memory(theirs), Vec::new(), Role::Client, &client.config);
     let (peer, serving) = endpoint.run(Stream::memory(ours), Vec::new(), seen_by_server);
     tokio::spawn(serving);
-    Ok((Client::start(connection), peer))
+    Ok((client.start(transport, seen_by_client), peer))
 }

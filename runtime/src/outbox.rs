@@ -80,7 +80,8 @@ impl Outbox {
             open: true,
             ended: false,
         };
-        Outbox { queue: Mutex::new(queue), room: Notify::new(), limit }
+        // With a limit of 0 nothing would ever go out.
+        Outbox { queue: Mutex::new(queue), room: Notify::new(), limit: limit.max(1) }
     }
 
     /// Queues an answer. Always taken, until the connection is over.

@@ -183,7 +183,8 @@ impl Peer {
 
     /// Sends what is queued, then closes the connection with a close code
     /// ([RFC 6455, section 7.4](https://www.rfc-editor.org/rfc/rfc6455#section-7.4); 1000 is the
-    /// normal one) and a few words (at most 123 bytes; longer ones are cut).
+    /// normal one, and stands in for codes that may not be sent) and a few words (at most 123
+    /// bytes; longer ones are cut).
     ///
     /// Returns at once; [`closed`](Self::closed) waits. Calls made from now on fail, and so do
     /// those whose response has not come when the connection ends.

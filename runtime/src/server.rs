@@ -5,7 +5,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
@@ -38,7 +38,8 @@ impl ServerBuilder {
 
     /// Serves this URL path; others get HTTP status 404. May be called for several. Default: any.
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.rules.paths.insert(path.into());
+        let path = path.into();
+        self.rules.paths.push(if path.starts_with('/') { path } else { format!("/{path}") });
         self
     }
 
@@ -142,7 +143,16 @@ impl Server {
 
     /// A URL that clients on this machine can connect to.
     pub fn url(&self) -> String {
-        format!("ws://{}{}", self.local_addr, self.path)
+        let mut address = self.local_addr;
+        if address.ip().is_unspecified() {
+            let v4 = address.is_ipv4();
+            address.set_ip(if v4 {
+                Ipv4Addr::LOCALHOST.into()
+            } else {
+                Ipv6Addr::LOCALHOST.into()
+            });
+        }
+        format!("ws://{address}{}", self.path)
     }
 
     /// The server without its listener: for its connected peers, or to shut it down from
@@ -170,6 +180,12 @@ impl Server {
                 Ok((stream, address)) => {
                     tokio::spawn(serve(endpoint.clone(), stream, address));
                 }
+                // The client has gone before it was accepted; that is its own affair.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+                    ) => {}
                 Err(error) => {
                     tracing::warn!(%error, "can't accept a connection");
                     let pause = tokio::time::sleep(ACCEPT_PAUSE);

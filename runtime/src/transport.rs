@@ -196,7 +196,9 @@ impl Transport {
             end -= 1;
         }
         let reason = reason.get(..end).unwrap_or_default().into();
-        let frame = CloseFrame { code: code.into(), reason };
+        let code = CloseCode::from(code);
+        let code = if code.is_allowed() { code } else { CloseCode::Normal };
+        let frame = CloseFrame { code, reason };
         Pin::new(&mut self.socket).start_send(Message::Close(Some(frame))).map_err(lost)
     }
 

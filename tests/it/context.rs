@@ -253,7 +253,8 @@ async fn a_handler_is_not_told_when_it_is_to_be_cancelled() {
         async move {
             tell.0.send("holding")?;
             std::future::pending::<()>().await;
-            Ok(drop(tell))
+            drop(tell);
+            Ok(())
         }
     });
     let (client, _) = memory::pair(Client::builder(), server).unwrap();

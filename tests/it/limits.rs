@@ -224,7 +224,9 @@ async fn a_peer_that_reads_slowly_is_not_given_up() {
     let mut left = 10 + result(&format!("\"{}\"", "x".repeat(SIZE)), "1").len(); // with its header
     while left > 0 {
         tokio::time::sleep(Config::default().write_timeout - SECOND).await;
-        left -= raw.socket.get_mut().read(&mut bytes).await.unwrap();
+        let read = raw.socket.get_mut().read(&mut bytes).await.unwrap();
+        assert!(read > 0, "it was given up with {left} bytes left");
+        left -= read;
     }
     raw.check(&request("no", "[]", "2"), &[&error(-32601, "Method not found", "2")]).await;
     assert!(!peer.is_closed());

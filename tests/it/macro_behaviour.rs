@@ -425,15 +425,15 @@ async fn default_bodies_run_and_may_be_replaced() -> Result<()> {
 
 #[rpc]
 trait Conditional {
-    #[cfg(all())]
+    #[cfg(test)]
     #[method(name = "which", aliases = ["which_one"])]
     async fn is_there(&self, ctx: &Context) -> Result<u8>;
 
-    #[cfg(any())]
+    #[cfg(not(test))]
     #[method(name = "which")]
     async fn is_not_there(&self, ctx: &Context, missing: Missing) -> Result<Missing>;
 
-    #[cfg_attr(all(), cfg(any()))]
+    #[cfg_attr(test, cfg(not(test)))]
     async fn is_not_there_either(&self, ctx: &Context) -> Result<Missing>;
 
     #[deprecated(note = "use `which`")]

@@ -45,7 +45,6 @@ mod shadowed {
         fn clone(&self) {}
         fn into(&self) {}
         fn from(&self) {}
-        fn new(&self) {}
     }
     impl<X> Clone for X {}
     trait Future {}

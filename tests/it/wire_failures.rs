@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 use serde::ser::{Error as _, Serializer};
+use tokio::sync::mpsc;
 use wsjsonrpc::{Config, Context, ErrorObject, Result, RpcError, Server, ServerBuilder, rpc};
 use wsjsonrpc_tests::{Raw, error, notification, request, result};
 
@@ -279,4 +280,25 @@ async fn a_result_over_the_limit_is_an_error_in_its_place() {
         (&request("long", "[1]", "1"), &long(1)),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn the_result_of_a_notification_is_not_even_written() {
+    struct Tells(mpsc::UnboundedSender<()>);
+    impl Serialize for Tells {
+        fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+            self.0.send(()).map_err(S::Error::custom)?;
+            serializer.serialize_unit()
+        }
+    }
+    let (send, mut written) = mpsc::unbounded_channel();
+    let server = Server::builder().method("tell", move |_, ()| {
+        let tells = Tells(send.clone());
+        async move { Ok(tells) }
+    });
+    let mut raw = Raw::client(server).await;
+    raw.check(&notification("tell", "[]"), &[]).await;
+    assert!(written.try_recv().is_err());
+    raw.check(&request("tell", "[]", "1"), &[&result("null", "1")]).await;
+    assert!(written.try_recv().is_ok());
 }

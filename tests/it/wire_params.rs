@@ -190,7 +190,7 @@ async fn params_are_exact_and_the_error_says_what_does_not_fit() {
         ("optional", r#"{"name":"a"}"#, "missing parameter `x`"),
         ("optional_first", "[1]", "missing parameter `y` (position 2)"),
         ("defaulted", "[1,null]", "`y`: invalid type: null, expected i64"),
-        ("renamed", r#"{"kind":"a"}"#, "missing parameter `type`"),
+        ("renamed", r#"{"kind":"a"}"#, "unknown parameter `kind`, expected `type`"),
         ("text", "[[]]", "`text`: invalid type: sequence, expected a string"),
         ("small", "[256]", "`x`: invalid value: integer `256`, expected u8"),
         ("small", "[-1]", "`x`: invalid value: integer `-1`, expected u8"),

@@ -38,6 +38,7 @@ fn structure(contract: &Contract, generics: &Generics) -> TokenStream {
     quote_spanned! {site()=>
         #docs
         #(#attributes)*
+        #[allow(dead_code, reason = "a program may have just the service")]
         #vis struct #client #declared {
             peer: #private::Peer,
             #marker
@@ -58,7 +59,7 @@ fn connecting(contract: &Contract, generics: &Generics) -> TokenStream {
         .as_ref()
         .map(|_| quote_spanned!(site()=> marker: ::core::marker::PhantomData,));
     quote_spanned! {site()=>
-        #[allow(deprecated, reason = "made along with the trait")]
+        #[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
         impl #bare #client #arguments {
             /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
             #[must_use]

@@ -90,7 +90,7 @@ fn into_service(contract: &Contract) -> Option<TokenStream> {
     ));
     Some(quote_spanned! {site()=>
         #docs
-        #[allow(deprecated, reason = "if the trait is, so is its service")]
+        #[allow(dead_code, deprecated, reason = "made along with the trait")]
         fn into_service(self) -> #service #arguments
         where
             Self: ::core::marker::Sized,

@@ -11,7 +11,7 @@ use std::fmt;
 ///
 /// [spec]: https://www.jsonrpc.org/specification#request_object
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Id(Repr);
+pub(crate) struct Id(Repr);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Repr {
@@ -25,7 +25,7 @@ enum Repr {
 impl Id {
     /// The null id: of a request that has `"id": null`, and of errors about messages whose id is
     /// unknown.
-    pub const NULL: Id = Id(Repr::Null);
+    pub(crate) const NULL: Id = Id(Repr::Null);
 
     /// Reads an id from one complete, valid JSON value. `None` for a list, an object or a boolean.
     pub(crate) fn from_json(json: &str) -> Option<Id> {
@@ -40,11 +40,6 @@ impl Id {
             }
             _ => None,
         }
-    }
-
-    /// Whether this is the null id.
-    pub fn is_null(&self) -> bool {
-        self.0 == Repr::Null
     }
 
     /// Appends the id as JSON.

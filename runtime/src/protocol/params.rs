@@ -93,7 +93,13 @@ impl<'a> Args<'a> {
                     let value =
                         stream.next().transpose().map_err(|error| mismatch(name, &error))?;
                     let after = skip_space(text.get(stream.byte_offset()..).unwrap_or_default());
-                    *rest = after.strip_prefix(',').map(skip_space);
+                    *rest = match after.as_bytes().first() {
+                        Some(b',') => after.get(1..).map(skip_space),
+                        Some(b']') => None,
+                        _ => {
+                            return Err(invalid(format_args!("`{name}`: its type reads no value")));
+                        }
+                    };
                     value
                 }
             },

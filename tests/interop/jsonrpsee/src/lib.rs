@@ -50,7 +50,11 @@ fn module() -> RpcModule<()> {
         module.register_method("echo", |params, _, _| params.one::<String>())?;
         module.register_method("nothing", |_, _, _| ())?;
         module.register_method("fail", |_, _, _| {
-            Err::<(), _>(ErrorObjectOwned::owned(1001, "insufficient funds", Some(json!({"missing": 7}))))
+            Err::<(), _>(ErrorObjectOwned::owned(
+                1001,
+                "insufficient funds",
+                Some(json!({"missing": 7})),
+            ))
         })?;
         module.register_async_method("slow", |params, _, _| async move {
             let ms = params.one::<u64>()?;

@@ -108,7 +108,8 @@ struct OurServer {
 }
 
 async fn setup_with(builder: WsClientBuilder) -> (WsClient, OurServer) {
-    let server = Server::builder().service(Served.into_service()).bind("127.0.0.1:0").await.unwrap();
+    let server =
+        Server::builder().service(Served.into_service()).bind("127.0.0.1:0").await.unwrap();
     let url = server.url();
     let (stop, stopped) = oneshot::channel();
     let server = tokio::spawn(async move {
@@ -131,7 +132,11 @@ fn by_name(members: &[(&str, i64)]) -> ObjectParams {
 }
 
 /// A call that can be spawned.
-fn call<T: DeserializeOwned>(client: &Arc<WsClient>, method: &'static str, params: ArrayParams) -> impl Future<Output = T> + use<T> {
+fn call<T: DeserializeOwned>(
+    client: &Arc<WsClient>,
+    method: &'static str,
+    params: ArrayParams,
+) -> impl Future<Output = T> + use<T> {
     let client = client.clone();
     async move { client.request(method, params).await.unwrap() }
 }
@@ -151,7 +156,10 @@ async fn error_of(client: &WsClient, method: &str) -> (i32, String, Option<Value
 async fn requests() {
     let (client, _server) = setup().await;
     assert_eq!(client.request::<i64, _>("math.sum", rpc_params![1, 2]).await.unwrap(), 3);
-    assert_eq!(client.request::<i64, _>("math.sum", by_name(&[("y", 2), ("x", 1)])).await.unwrap(), 3);
+    assert_eq!(
+        client.request::<i64, _>("math.sum", by_name(&[("y", 2), ("x", 1)])).await.unwrap(),
+        3
+    );
     assert_eq!(client.request::<String, _>("echo", rpc_params!["é☃𝄞\n"]).await.unwrap(), "é☃𝄞\n");
     assert_eq!(client.request::<Value, _>("nothing", rpc_params![]).await.unwrap(), Value::Null);
 }

@@ -66,7 +66,8 @@ async fn requests() {
 async fn five_hundred_requests_at_once() {
     let (_server, client) = setup().await;
     let slow = tokio::spawn(client.slow(300).into_future());
-    let calls: Vec<_> = (0..500).map(|n| tokio::spawn(client.math_sum(n, n).into_future())).collect();
+    let calls: Vec<_> =
+        (0..500).map(|n| tokio::spawn(client.math_sum(n, n).into_future())).collect();
     for (n, call) in calls.into_iter().enumerate() {
         assert_eq!(call.await.unwrap().unwrap(), 2 * n as i64);
     }

@@ -70,9 +70,19 @@ pub trait Interop {
     async fn whoami(&self, ctx: &Context) -> Result<String>;
 
     // The caller is called.
-    async fn call_me(&self, ctx: &Context, method: &str, params: Box<RawValue>) -> Result<Box<RawValue>>;
+    async fn call_me(
+        &self,
+        ctx: &Context,
+        method: &str,
+        params: Box<RawValue>,
+    ) -> Result<Box<RawValue>>;
     async fn notify_me(&self, ctx: &Context, method: &str, params: Box<RawValue>) -> Result<()>;
-    async fn batch_me(&self, ctx: &Context, method: &str, arguments: Vec<Box<RawValue>>) -> Result<Vec<Box<RawValue>>>;
+    async fn batch_me(
+        &self,
+        ctx: &Context,
+        method: &str,
+        arguments: Vec<Box<RawValue>>,
+    ) -> Result<Vec<Box<RawValue>>>;
 }
 
 /// Served by `interop-client` to a server that calls back.

@@ -18,12 +18,21 @@ const SHORT: Duration = Duration::from_millis(300);
 pub async fn play(name: &str, peer: &Peer, notes: &mut Notes) -> Option<Outcome> {
     let call = || peer.call::<Value>(name, [1]);
     let (got, expected) = match name {
-        "odd.plain" | "odd.error_null" | "odd.more_members" | "odd.white_space" | "odd.unknown_ids"
-        | "odd.twice" | "odd.garbage" | "odd.events" | "odd.in_an_array"
-        | "odd.array_with_strangers" | "odd.binary" | "odd.fragments" | "odd.same_id"
-        | "odd.id_with_fraction" | "odd.ping" => {
-            (of(call().await), success(3))
-        }
+        "odd.plain"
+        | "odd.error_null"
+        | "odd.more_members"
+        | "odd.white_space"
+        | "odd.unknown_ids"
+        | "odd.twice"
+        | "odd.garbage"
+        | "odd.events"
+        | "odd.in_an_array"
+        | "odd.array_with_strangers"
+        | "odd.binary"
+        | "odd.fragments"
+        | "odd.same_id"
+        | "odd.id_with_fraction"
+        | "odd.ping" => (of(call().await), success(3)),
         "odd.welcome" => {
             let note = tokio::time::timeout(Duration::from_secs(5), notes.recv()).await;
             (json!(note.ok().flatten()), json!("welcome"))

@@ -22,7 +22,7 @@ pub async fn play(name: &str, peer: &Peer, notes: &mut Notes) -> Option<Outcome>
         }
         "large" => {
             let text = "0123456789abcde☃".repeat(1 << 16);
-            let got = call("echo", json!([text])).await.map(|answer| answer == Value::from(text));
+            let got = call("echo", json!([text])).await.map(|answer| answer == text);
             (of(got), success(true))
         }
         "no_params" => (of(peer.call::<Value>("nothing", ()).await), success(Value::Null)),
@@ -93,7 +93,8 @@ async fn batches(name: &str, peer: &Peer) -> Option<Outcome> {
     let mark = |text: &str| peer.notify("log", [text]);
     let (got, expected) = match name {
         "batch" => {
-            let answer = peer.batch((sum(1, 2), peer.call::<String>("echo", ["é"]), sum(3, 4))).await;
+            let answer =
+                peer.batch((sum(1, 2), peer.call::<String>("echo", ["é"]), sum(3, 4))).await;
             let got = answer.map(|(a, b, c)| json!([of(a), of(b), of(c)]));
             (of(got), success(json!([success(3), success("é"), success(7)])))
         }
@@ -125,7 +126,9 @@ async fn callbacks(name: &str, peer: &Peer, notes: &mut Notes) -> Option<Outcome
     let call_me = |method: &str, params: Value| peer.call::<Value>("call_me", (method, params));
     let (got, expected) = match name {
         "callback" => (of(call_me("client.add", json!([1, 2])).await), success(3)),
-        "callback_by_name" => (of(call_me("client.add", json!({"y": 1, "x": 2})).await), success(3)),
+        "callback_by_name" => {
+            (of(call_me("client.add", json!({"y": 1, "x": 2})).await), success(3))
+        }
         "callback_unknown" => (code_of(call_me("client.nope", json!([])).await), error(-32601)),
         "callback_error" => (
             of(call_me("client.fail", json!([])).await),

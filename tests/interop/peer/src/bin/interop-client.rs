@@ -62,7 +62,9 @@ async fn play_all(client: &Client, scenarios: &[String], notes: &mut Notes) -> b
                 let ok = outcome.got == outcome.expected;
                 json!({"check": name, "ok": ok, "got": outcome.got, "expected": outcome.expected})
             }
-            None => json!({"check": name, "ok": false, "got": "no such scenario", "expected": null}),
+            None => {
+                json!({"check": name, "ok": false, "got": "no such scenario", "expected": null})
+            }
         };
         all_ok &= line["ok"] == true;
         println!("{line}");

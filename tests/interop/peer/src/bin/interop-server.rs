@@ -104,7 +104,12 @@ impl Interop for Served {
         Ok(ctx.require::<User>()?.0.clone())
     }
 
-    async fn call_me(&self, ctx: &Context, method: &str, params: Box<RawValue>) -> Result<Box<RawValue>> {
+    async fn call_me(
+        &self,
+        ctx: &Context,
+        method: &str,
+        params: Box<RawValue>,
+    ) -> Result<Box<RawValue>> {
         ctx.peer().call(method, params).await.map_err(pass_on)
     }
 
@@ -112,9 +117,15 @@ impl Interop for Served {
         ctx.peer().notify(method, params).await.map_err(pass_on)
     }
 
-    async fn batch_me(&self, ctx: &Context, method: &str, arguments: Vec<Box<RawValue>>) -> Result<Vec<Box<RawValue>>> {
+    async fn batch_me(
+        &self,
+        ctx: &Context,
+        method: &str,
+        arguments: Vec<Box<RawValue>>,
+    ) -> Result<Vec<Box<RawValue>>> {
         let peer = ctx.peer();
-        let calls: Vec<_> = arguments.into_iter().map(|argument| peer.call(method, [argument])).collect();
+        let calls: Vec<_> =
+            arguments.into_iter().map(|argument| peer.call(method, [argument])).collect();
         let replies = peer.batch(calls).await.map_err(pass_on)?;
         replies.into_iter().map(|reply| reply.map_err(pass_on)).collect()
     }
