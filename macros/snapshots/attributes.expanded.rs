@@ -27,7 +27,7 @@ pub trait Old: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Makes a service of it, with which a server or a client answers calls.
     ///
     /// See [`OldService`] for one value in several services.
-    #[allow(deprecated, reason = "if the trait is, so is its service")]
+    #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> OldService<Self>
     where
         Self: ::core::marker::Sized,
@@ -40,10 +40,11 @@ pub trait Old: ::core::marker::Send + ::core::marker::Sync + 'static {
 /// It does not matter which side has opened the connection. Clones are cheap and share it.
 #[allow(clippy::too_many_arguments)]
 #[doc(hidden)]
+#[allow(dead_code, reason = "a program may have just the service")]
 pub struct OldClient {
     peer: ::wsjsonrpc::__private::Peer,
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
 impl OldClient {
     /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
     #[must_use]

@@ -1,3 +1,5 @@
+//! Docs, lints, `cfg` and `deprecated`; a default body.
+
 /// About the trait.
 #[rpc]
 #[allow(clippy::too_many_arguments)]

@@ -10,7 +10,7 @@ pub trait Marker: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Makes a service of it, with which a server or a client answers calls.
     ///
     /// See [`MarkerService`] for one value in several services.
-    #[allow(deprecated, reason = "if the trait is, so is its service")]
+    #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> MarkerService<Self>
     where
         Self: ::core::marker::Sized,
@@ -22,10 +22,11 @@ pub trait Marker: ::core::marker::Send + ::core::marker::Sync + 'static {
 ///
 /// It does not matter which side has opened the connection. Clones are cheap and share it.
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
+#[allow(dead_code, reason = "a program may have just the service")]
 pub struct MarkerClient {
     peer: ::wsjsonrpc::__private::Peer,
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
 impl MarkerClient {
     /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
     #[must_use]

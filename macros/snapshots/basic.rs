@@ -1,3 +1,5 @@
+//! A plain trait: a method with aliases, and one that returns nothing.
+
 #[rpc]
 pub trait Math {
     /// Adds two numbers.

@@ -12,7 +12,7 @@ pub(crate) trait Hello: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Makes a service of it, with which a server or a client answers calls.
     ///
     /// See [`HelloService`] for one value in several services.
-    #[allow(deprecated, reason = "if the trait is, so is its service")]
+    #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> HelloService<Self>
     where
         Self: ::core::marker::Sized,
@@ -23,10 +23,11 @@ pub(crate) trait Hello: ::core::marker::Send + ::core::marker::Sync + 'static {
 /// Calls the methods of [`Hello`](trait@Hello) on the other side of a connection.
 ///
 /// It does not matter which side has opened the connection. Clones are cheap and share it.
+#[allow(dead_code, reason = "a program may have just the service")]
 pub(crate) struct HelloClient {
     peer: ::wsjsonrpc::__private::Peer,
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
 impl HelloClient {
     /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
     #[must_use]

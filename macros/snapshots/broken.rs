@@ -1,3 +1,5 @@
+//! After errors: what could be understood is there, without a service's methods.
+
 #[rpc(namespaec = "math")]
 pub trait Broken {
     async fn no_context(&self, x: i64) -> Result<i64>;

@@ -25,7 +25,7 @@ where
     /// Makes a service of it, with which a server or a client answers calls.
     ///
     /// See [`StoreService`] for one value in several services.
-    #[allow(deprecated, reason = "if the trait is, so is its service")]
+    #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> StoreService<Self, K, V, N>
     where
         Self: ::core::marker::Sized,
@@ -36,11 +36,12 @@ where
 /// Calls the methods of [`Store`](trait@Store) on the other side of a connection.
 ///
 /// It does not matter which side has opened the connection. Clones are cheap and share it.
+#[allow(dead_code, reason = "a program may have just the service")]
 pub struct StoreClient<K, V = String, const N: usize = 4> {
     peer: ::wsjsonrpc::__private::Peer,
     marker: ::core::marker::PhantomData<fn() -> (K, V)>,
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
 impl<K, V, const N: usize> StoreClient<K, V, N> {
     /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
     #[must_use]

@@ -1,3 +1,5 @@
+//! Type and const parameters with defaults, bounds and supertraits.
+
 #[rpc]
 pub trait Store<K, V = String, const N: usize = 4>: Debug
 where

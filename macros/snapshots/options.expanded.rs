@@ -7,7 +7,7 @@ trait Shop: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Makes a service of it, with which a server or a client answers calls.
     ///
     /// See [`ShopService`] for one value in several services.
-    #[allow(deprecated, reason = "if the trait is, so is its service")]
+    #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> ShopService<Self>
     where
         Self: ::core::marker::Sized,
@@ -18,10 +18,11 @@ trait Shop: ::core::marker::Send + ::core::marker::Sync + 'static {
 /// Calls the methods of [`Shop`](trait@Shop) on the other side of a connection.
 ///
 /// It does not matter which side has opened the connection. Clones are cheap and share it.
+#[allow(dead_code, reason = "a program may have just the service")]
 struct ShopClient {
     peer: crate::wire::__private::Peer,
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
 impl ShopClient {
     /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
     #[must_use]

@@ -1,3 +1,5 @@
+//! Every argument of every attribute; plain and blocking methods.
+
 #[rpc(namespace = "shop", separator = "/", rename_all = "camelCase", crate = crate::wire)]
 trait Shop {
     #[method(params = "named")]

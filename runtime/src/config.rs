@@ -46,8 +46,10 @@ pub struct Config {
     pub max_in_flight: usize,
 
     /// How many bytes may wait to be sent. Beyond it, local callers wait for room
-    /// (`notify().await` is the back-pressure), and nothing more is read from the peer until it
-    /// has taken some of its answers.
+    /// (`notify().await` is the back-pressure), and the peer's requests are held back until it has
+    /// taken some of its answers: up to as many bytes of them, then nothing more is read. While
+    /// calls of this side wait for responses, reading goes on, and requests that can't be held are
+    /// answered with [`ErrorCode::SERVER_BUSY`](crate::ErrorCode::SERVER_BUSY).
     ///
     /// Default 1 MiB. Too low: more switching between reading and writing. Too high: a peer that
     /// does not read costs that much memory.

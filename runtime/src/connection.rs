@@ -13,6 +13,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::config::{Config, deadline};
@@ -185,16 +186,28 @@ impl Connection {
                     continue;
                 }
             }
-            let held_enough = clogged && self.held.bytes() >= self.link.config.max_outbox;
-            if held_enough || self.pongs >= READ_BUDGET {
+            let full = clogged && self.held.is_full(&self.link.config);
+            // Nobody here waits for a response, so the peer may wait. Otherwise its responses must
+            // come in, past requests for which there is only one answer left.
+            let may_pause = self.link.pending.len() == 0 || self.link.outbox.is_overfull();
+            if (full && may_pause) || self.pongs >= READ_BUDGET {
                 return Ok(false);
             }
             match self.transport.poll_receive(cx) {
                 Poll::Pending => return Ok(false),
                 Poll::Ready(Received::Text(message)) if clogged => {
-                    if !self.dispatcher.receive_responses(&message) {
+                    if self.dispatcher.receive_responses(&message) {
+                        continue;
+                    }
+                    if full {
+                        self.dispatcher.receive(&message, Admission::Busy);
+                    } else {
                         self.held.hold(message);
                     }
+                }
+                // As good as any text that is not JSON.
+                Poll::Ready(Received::NotText) if clogged => {
+                    self.held.hold(Utf8Bytes::from_static("]"));
                 }
                 Poll::Ready(Received::Text(message)) => {
                     self.dispatcher.receive(&message, admission);
@@ -213,12 +226,7 @@ impl Connection {
                         self.enter_last(Phase::Closing, CloseReason::Remote { code, reason });
                     }
                 }
-                Poll::Ready(Received::End(reason)) => {
-                    while let Some(message) = self.held.release() {
-                        self.dispatcher.receive(&message, Admission::Unanswerable);
-                    }
-                    return Err(Over(reason));
-                }
+                Poll::Ready(Received::End(reason)) => return Err(Over(reason)),
                 Poll::Ready(Received::Broken { code, reason }) => {
                     let over = CloseReason::Protocol(reason.clone());
                     if self.transport.start_close(code, &reason).is_err() {
@@ -362,7 +370,12 @@ impl Future for Connection {
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<CloseReason> {
         match self.turn(cx) {
             Ok(()) => Poll::Pending,
-            Err(Over(reason)) => Poll::Ready(self.link.end(reason)),
+            Err(Over(reason)) => {
+                while let Some(message) = self.held.release() {
+                    self.dispatcher.receive(&message, Admission::Unanswerable);
+                }
+                Poll::Ready(self.link.end(reason))
+            }
         }
     }
 }

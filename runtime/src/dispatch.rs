@@ -37,8 +37,10 @@ pub(crate) type Tracker = watch::Receiver<()>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     Open,
-    /// Refused with an error.
+    /// Refused with an error: the connection is about to close.
     Refused,
+    /// Refused with an error: the peer asks and asks and does not take its answers.
+    Busy,
     /// Nothing can be answered any more; notifications are as good as ever.
     Unanswerable,
 }
@@ -139,7 +141,9 @@ impl Dispatcher {
                 Err(_) => Reply::Invalid("its error is no error object"),
             },
             ResponseOutcome::Both => Reply::Invalid("it has both a result and an error"),
-            ResponseOutcome::Neither => Reply::Invalid("it has neither a result nor an error"),
+            ResponseOutcome::Empty | ResponseOutcome::Neither => {
+                Reply::Invalid("it has neither a result nor an error")
+            }
         };
         if response.id.is_some_and(|id| self.link.pending.resolve(id, reply)) {
             return None;
@@ -185,11 +189,13 @@ impl Dispatcher {
     ) {
         match admission {
             Admission::Open => {}
-            Admission::Refused => {
+            Admission::Refused | Admission::Busy => {
                 if notification {
-                    tracing::debug!("dropped a notification: the connection is closing");
+                    tracing::warn!("dropped a notification: the connection is closing or clogged");
                 }
-                return self.fail(answer.reply_to, ErrorCode::SHUTTING_DOWN);
+                let busy = admission == Admission::Busy;
+                let code = if busy { ErrorCode::SERVER_BUSY } else { ErrorCode::SHUTTING_DOWN };
+                return self.fail(answer.reply_to, code);
             }
             Admission::Unanswerable if notification => {}
             Admission::Unanswerable => return,

@@ -6,6 +6,12 @@ use std::collections::VecDeque;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::config::Config;
+
+/// What a message costs beside its text, or a million messages of one byte would count as a
+/// megabyte.
+const OVERHEAD: usize = 64;
+
 /// What a peer asks while it does not take its answers. It gets nothing more to wait for until it
 /// does; but its responses are taken in all the while, or two sides that wait for each other to
 /// read would wait for ever.
@@ -16,18 +22,21 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+    /// Whether there is as much as may wait: what may wait to be sent, and the overhead of as many
+    /// small ones as may be in flight.
+    pub(crate) fn is_full(&self, config: &Config) -> bool {
+        let overhead = config.max_in_flight.saturating_mul(OVERHEAD);
+        self.bytes >= config.max_outbox.saturating_add(overhead)
     }
 
     pub(crate) fn hold(&mut self, message: Utf8Bytes) {
-        self.bytes += message.len();
+        self.bytes += message.len() + OVERHEAD;
         self.messages.push_back(message);
     }
 
     pub(crate) fn release(&mut self) -> Option<Utf8Bytes> {
         let message = self.messages.pop_front()?;
-        self.bytes -= message.len();
+        self.bytes -= message.len() + OVERHEAD;
         Some(message)
     }
 }

@@ -168,6 +168,11 @@ impl Outbox {
         self.lock().answer_bytes >= self.limit
     }
 
+    /// Whether there are answers upon answers, more than may wait in any case.
+    pub(crate) fn is_overfull(&self) -> bool {
+        self.lock().answer_bytes >= self.limit.saturating_mul(2)
+    }
+
     /// Whether it takes calls of our own.
     pub(crate) fn is_open(&self) -> bool {
         self.lock().open

@@ -128,11 +128,11 @@ async fn both_sides_call_each_other_ten_thousand_times_at_once_in_one_thread() {
 }
 
 /// The answers are far larger than the calls, and together far larger than what may wait to be
-/// sent: neither side may wait for the other to read first. By the paused clock a standstill is
-/// over at once, with an error.
+/// sent (the calls are not): neither side may wait for the other to read first. By the paused
+/// clock a standstill is over at once, with an error.
 #[tokio::test(start_paused = true)]
 async fn both_sides_answer_much_more_than_may_wait_to_be_sent() {
-    let config = Config { max_outbox: 64 * 1024, ..Config::default() };
+    let config = Config { max_outbox: 256 * 1024, ..Config::default() };
     let (client, caller) = memory::pair(client(&config), server(&config)).unwrap();
     let mut calls = JoinSet::new();
     for number in 0..1000 {
@@ -219,14 +219,20 @@ fn listener() -> (ClientBuilder, mpsc::UnboundedReceiver<u32>) {
 
 #[tokio::test]
 async fn what_a_handler_sends_before_it_answers_arrives_before_its_answer() {
+    let mut raw = Raw::client(counter()).await;
+    let number = |number| format!(r#"{{"jsonrpc":"2.0","method":"number","params":[{number}]}}"#);
+    let request = r#"{"jsonrpc":"2.0","method":"count","params":[3],"id":1}"#;
+    let answer = r#"{"jsonrpc":"2.0","result":"done","id":1}"#;
+    raw.check(request, &[&number(1), &number(2), &number(3), answer]).await;
+
     let (url, _) = listen(counter()).await;
-    for _ in 0..50 {
-        let (in_memory, numbers_in_memory) = listener();
-        let (over_socket, numbers_over_socket) = listener();
-        for (client, mut numbers) in [
-            (memory::pair(in_memory, counter()).unwrap().0, numbers_in_memory),
-            (over_socket.connect(&url).await.unwrap(), numbers_over_socket),
-        ] {
+    let (in_memory, numbers_in_memory) = listener();
+    let (over_socket, numbers_over_socket) = listener();
+    for (client, mut numbers) in [
+        (memory::pair(in_memory, counter()).unwrap().0, numbers_in_memory),
+        (over_socket.connect(&url).await.unwrap(), numbers_over_socket),
+    ] {
+        for _ in 0..50 {
             assert_eq!(client.peer().call::<String>("count", (3,)).await.unwrap(), "done");
             let arrived: Vec<u32> = std::iter::from_fn(|| numbers.try_recv().ok()).collect();
             assert_eq!(arrived, [1, 2, 3]);

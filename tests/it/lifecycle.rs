@@ -202,17 +202,25 @@ async fn a_server_handles_all_that_was_received_before_the_connection_was_lost()
     }
 }
 
+/// Codes that may not be sent (RFC 6455, section 7.4) become the normal one.
 #[tokio::test]
 async fn close_sends_the_code_and_the_words_that_fit() {
     let (words, cut) = ("é".repeat(100), "é".repeat(61));
-    for (code, reason, sent) in
-        [(1000, "", ""), (4321, "no more, thanks", "no more, thanks"), (4000, &words, &cut)]
-    {
+    for (code, reason, sent_code, sent) in [
+        (1000, "", 1000, ""),
+        (4321, "no more, thanks", 4321, "no more, thanks"),
+        (3000, &words, 3000, &cut),
+        (0, "a", 1000, "a"),
+        (1005, "b", 1000, "b"),
+        (1006, "c", 1000, "c"),
+        (1015, "d", 1000, "d"),
+        (u16::MAX, "e", 1000, "e"),
+    ] {
         let (mut raw, peer) = Raw::client_and_peer(Server::builder()).await;
         peer.close(code, reason);
         peer.close(4999, "too late: the first one counts");
         let frame = raw.receive_close().await.expect("a code");
-        assert_eq!((u16::from(frame.code), frame.reason.as_str()), (code, sent));
+        assert_eq!((u16::from(frame.code), frame.reason.as_str()), (sent_code, sent));
         raw.wait_for_end().await;
         assert!(matches!(peer.closed().await, CloseReason::Local));
     }

@@ -83,7 +83,8 @@ async fn a_handler_that_calls_its_caller_can_finish_during_a_shutdown() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_tells_how_many_handlers_it_cut_off() {
-    let endpoint = server(&Gate::default()).build().unwrap();
+    let gate = Gate::default();
+    let endpoint = server(&gate).build().unwrap();
     let (mut stays, _) = Raw::client_of(&endpoint).await;
     let (mut goes, serving) = Raw::client_of(&endpoint).await;
     stays.send(request("gated", "[]", "1")).await;

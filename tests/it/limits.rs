@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::SinkExt;
 use tokio::io::AsyncReadExt;
+use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::{
     Client, ClientBuilder, CloseReason, Config, Context, Error, Server, ServerBuilder, memory,
 };
@@ -171,6 +173,73 @@ async fn reading_pauses_while_answers_pile_up_and_goes_on_when_they_are_read() {
         assert_eq!(raw.receive().await, result(&large, &id.to_string()));
     }
     assert_eq!(handled.load(Ordering::Relaxed), REQUESTS);
+}
+
+/// Sends the text again and again without reading, until nothing more is taken.
+async fn send_until_it_blocks(raw: &mut Raw, message: &Message) -> usize {
+    let mut sent = 0;
+    while tokio::time::timeout(SECOND, raw.socket.send(message.clone())).await.is_ok() {
+        sent += 1;
+        assert!(sent < 20_000, "nothing holds back {message:?}");
+    }
+    sent
+}
+
+fn answering_at_length() -> ServerBuilder {
+    let config = Config { max_outbox: 10_000, ..Config::default() };
+    Server::builder().config(config).method("large", |_, ()| async { Ok("x".repeat(10_000)) })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_only_sends_is_held_back() {
+    let requests = [
+        Message::text(request("large", "[]", "1")),
+        Message::text("]"),
+        Message::binary(b"\xff".as_slice()),
+        Message::text(format!("[{}]", vec!["1"; 100].join(","))),
+        Message::Ping(vec![b'x'; 100].into()),
+    ];
+    for message in requests {
+        let (mut raw, peer) = Raw::client_and_peer(answering_at_length()).await;
+        send_until_it_blocks(&mut raw, &message).await;
+        assert!(matches!(peer.closed().await, CloseReason::Stalled), "{message:?}");
+    }
+}
+
+/// Else two sides that wait for each other to read would wait for ever.
+#[tokio::test(start_paused = true)]
+async fn responses_are_taken_in_even_while_answers_pile_up() {
+    let (mut raw, peer) = Raw::client_and_peer(answering_at_length()).await;
+    let call = begin(peer.call::<i64>("question", ()).into_future()).await;
+    assert!(raw.receive().await.contains("question"));
+    for id in 0..50 {
+        raw.send(request("large", "[]", &id.to_string())).await;
+    }
+    all_is_quiet().await;
+    raw.send(result("42", "\"s1\"")).await;
+    assert_eq!(call.await.unwrap(), 42);
+    let large = format!("\"{}\"", "x".repeat(10_000));
+    for id in 0..50 {
+        assert_eq!(raw.receive().await, result(&large, &id.to_string()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outbox_without_room_still_lets_one_message_through_at_a_time() {
+    let config = Config { max_outbox: 0, ..Config::default() };
+    let echo = |_: Context, (text,): (String,)| async move { Ok(text) };
+    let (client, caller) = memory::pair(
+        Client::builder().config(config.clone()).method("echo", echo),
+        Server::builder().config(config).method("echo", echo),
+    )
+    .unwrap();
+    for peer in [client.peer(), caller] {
+        let texts = ["a", "b", "c"].map(str::to_owned);
+        let calls = texts.clone().map(|text| peer.call::<String>("echo", [text]));
+        let echoes: Result<Vec<_>, _> = peer.batch(calls).await.unwrap().into_iter().collect();
+        assert_eq!(echoes.unwrap(), texts);
+        assert_eq!(peer.call::<String>("echo", ["d"]).await.unwrap(), "d");
+    }
 }
 
 /// Each side waits for the other to take its answers: none may wait for ever.

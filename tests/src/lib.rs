@@ -129,13 +129,6 @@ impl Raw {
         (raw, peer)
     }
 
-    /// Sends a table of texts, one after the other, and checks what comes back for each.
-    pub async fn check_all(&mut self, table: &[(&str, &[&str])]) {
-        for (incoming, expected) in table {
-            self.check(incoming, expected).await;
-        }
-    }
-
     /// Checks a table of texts that each have exactly one answer, word for word.
     pub async fn check_verbatim(&mut self, table: &[(&str, &str)]) {
         for (incoming, expected) in table {

@@ -56,6 +56,9 @@ pub(crate) enum ResponseOutcome<'a> {
     Result(&'a str),
     Error(&'a str),
     Both,
+    /// `"error": null` and nothing else.
+    Empty,
+    /// Neither member is there.
     Neither,
 }
 
@@ -176,6 +179,7 @@ impl<'a> Envelope<'a> {
             // JSON-RPC 1.0 servers send `"result": null` beside the error.
             (None | Some("null"), Some(error)) => ResponseOutcome::Error(error),
             (Some(_), Some(_)) => ResponseOutcome::Both,
+            (None, None) if self.error.is_some() => ResponseOutcome::Empty,
             (None, None) => ResponseOutcome::Neither,
         };
         Entry::Response(IncomingResponse { id: self.id, outcome })

@@ -1,3 +1,5 @@
+//! Attributes on arguments which mean nothing there, or too much.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

@@ -1,3 +1,5 @@
+//! References inside of arguments: they could not be decoded from every message.
+
 use std::collections::HashMap;
 
 use wsjsonrpc::{Context, Result, rpc};

@@ -1,3 +1,5 @@
+//! The same in a type that the macro does not know.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[derive(serde::Serialize, serde::Deserialize)]

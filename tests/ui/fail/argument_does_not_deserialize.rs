@@ -1,3 +1,5 @@
+//! An argument which the server cannot decode.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[derive(serde::Serialize)]

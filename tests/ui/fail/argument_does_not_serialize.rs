@@ -1,3 +1,5 @@
+//! An argument which the client cannot send.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[derive(serde::Deserialize)]

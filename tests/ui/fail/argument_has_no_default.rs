@@ -1,3 +1,5 @@
+//! `#[param(default)]` for a type without a default.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[derive(serde::Serialize, serde::Deserialize)]

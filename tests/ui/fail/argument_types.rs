@@ -1,3 +1,5 @@
+//! Types of arguments that the other side cannot know.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

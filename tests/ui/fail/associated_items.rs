@@ -1,3 +1,5 @@
+//! Items other than methods.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 macro_rules! methods {

@@ -1,3 +1,5 @@
+//! `blocking` on an `async fn`.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

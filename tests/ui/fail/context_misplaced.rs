@@ -1,3 +1,5 @@
+//! The context behind other arguments.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

@@ -1,3 +1,5 @@
+//! No context. What uses the trait gives no further errors.
+
 use wsjsonrpc::{Result, rpc};
 
 #[rpc]

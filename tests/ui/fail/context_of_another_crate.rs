@@ -1,3 +1,5 @@
+//! A type called `Context` that is not ours.
+
 use wsjsonrpc::{Result, rpc};
 
 pub struct Context;

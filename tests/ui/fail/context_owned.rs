@@ -1,3 +1,5 @@
+//! The context by value, or to be changed.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

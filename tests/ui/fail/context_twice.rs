@@ -1,3 +1,5 @@
+//! Two contexts.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

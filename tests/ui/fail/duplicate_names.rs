@@ -1,3 +1,5 @@
+//! Names on the wire that are taken, as names and as aliases.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc(namespace = "math")]

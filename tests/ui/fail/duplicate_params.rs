@@ -1,3 +1,5 @@
+//! Arguments with the same name on the wire.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc(rename_all = "camelCase")]

@@ -1,3 +1,5 @@
+//! Empty names.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

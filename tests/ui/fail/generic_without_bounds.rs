@@ -1,3 +1,5 @@
+//! A type parameter whose values cannot be sent.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

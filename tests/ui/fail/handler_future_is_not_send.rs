@@ -1,3 +1,5 @@
+//! A handler whose future stays on one thread.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 use std::rc::Rc;

@@ -1,3 +1,5 @@
+//! Methods with parameters of their own.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

@@ -1,3 +1,5 @@
+//! Two methods of the same name in Rust.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

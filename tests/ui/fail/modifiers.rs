@@ -1,3 +1,5 @@
+//! Words before `fn`, and `...`.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

@@ -1,3 +1,5 @@
+//! `#[rpc]` on other items.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

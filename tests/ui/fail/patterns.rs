@@ -1,3 +1,5 @@
+//! Arguments without a plain name.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

@@ -1,3 +1,5 @@
+//! Receivers other than `&self`.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Arguments and attributes that are given twice.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc(namespace = "a", namespace = "b")]

@@ -1,3 +1,5 @@
+//! Methods whose names in Rust generated code needs.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc(namespace = "chat")]

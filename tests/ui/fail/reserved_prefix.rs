@@ -1,3 +1,5 @@
+//! Names on the wire which JSON-RPC keeps for itself.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

@@ -1,3 +1,5 @@
+//! A result which the server cannot send.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 pub struct Number(i64);

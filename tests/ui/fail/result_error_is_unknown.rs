@@ -1,3 +1,5 @@
+//! An error type which cannot be sent.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 pub struct Broken;

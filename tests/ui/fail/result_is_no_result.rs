@@ -1,3 +1,5 @@
+//! Return types that are neither a `Result` nor nothing.
+
 use wsjsonrpc::{Context, rpc};
 
 #[rpc]

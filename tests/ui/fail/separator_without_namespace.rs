@@ -1,3 +1,5 @@
+//! A separator which separates nothing.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc(separator = "_")]

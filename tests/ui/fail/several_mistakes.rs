@@ -1,3 +1,5 @@
+//! All mistakes are told at once, and what uses the trait gives no further errors.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc(namespace = 1, renam = "camelCase")]

@@ -1,3 +1,5 @@
+//! Bounds which mean something else in the client.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

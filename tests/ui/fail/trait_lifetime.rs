@@ -1,3 +1,5 @@
+//! A lifetime parameter on the trait.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

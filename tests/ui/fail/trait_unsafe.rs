@@ -1,3 +1,5 @@
+//! An unsafe trait.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

@@ -1,3 +1,5 @@
+//! Arguments that no attribute has.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc(namespaec = "math", rename_all = "camelCase")]

@@ -1,3 +1,5 @@
+//! Strings that are none of the choices.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc(rename_all = "Camel")]

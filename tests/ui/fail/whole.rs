@@ -1,3 +1,5 @@
+//! `params = "whole"` with other than one plain argument.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

@@ -1,3 +1,5 @@
+//! Attributes that are no list of `name = value`.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

@@ -1,3 +1,5 @@
+//! Values of the wrong kind.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc(namespace = math, separator, crate = 5)]

@@ -1,4 +1,4 @@
-// Every argument of every attribute, in every spelling.
+//! Every argument of every attribute, in every spelling.
 
 use wsjsonrpc::{Context, Result, rpc};
 

@@ -1,4 +1,5 @@
-// Lint attributes stay where they were written, and `forbid` of a group is respected.
+//! Lint attributes stay where they were written.
+
 #![forbid(unsafe_code)]
 #![deny(warnings, clippy::all)]
 

@@ -1,3 +1,5 @@
+//! The least that can be written.
+
 use wsjsonrpc::{Context, Result, rpc};
 
 #[rpc]

@@ -1,8 +1,8 @@
-// Generated code gives no warnings of its own, used or not, whatever is denied.
+//! Generated code gives no warnings of its own, used or not, whatever is denied.
+
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused, private_interfaces)]
 #![deny(private_bounds, nonstandard_style, future_incompatible, rust_2018_idioms, deprecated, async_fn_in_trait)]
 #![deny(unused_qualifications, unused_results, let_underscore_drop, missing_copy_implementations, unnameable_types)]
-//! Docs.
 
 use wsjsonrpc::{Context, Result, rpc};
 

@@ -1,4 +1,4 @@
-// Supertraits, `where` clauses and generic parameters stay.
+//! Supertraits, `where` clauses and generic parameters stay.
 
 use std::fmt::{Debug, Display};
 

@@ -1,4 +1,4 @@
-// What arguments and results may be.
+//! What arguments and results may be.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
