@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     phase: Phase,
     /// Read while the peer was not taking its answers.
     held: Held,
+    /// Bytes of refusals that were queued since then.
+    refused: usize,
     /// Taken from the outbox, not yet taken by the socket.
     sending: VecDeque<Item>,
     /// Something was given to the socket and not yet flushed.
@@ -100,6 +102,7 @@ impl Connection {
             link,
             phase: Phase::Open,
             held: Held::default(),
+            refused: 0,
             sending: VecDeque::new(),
             unflushed: false,
             pongs: 0,
@@ -179,8 +182,10 @@ impl Connection {
                 Phase::Closing => Admission::Unanswerable,
                 Phase::Lingering => return Ok(false),
             };
-            let clogged = self.link.outbox.is_clogged();
+            let limit = self.link.config.max_outbox.max(1);
+            let clogged = self.link.outbox.answer_bytes() >= limit;
             if !clogged {
+                self.refused = 0;
                 if let Some(message) = self.held.release() {
                     self.dispatcher.receive(&message, admission);
                     continue;
@@ -189,7 +194,7 @@ impl Connection {
             let full = clogged && self.held.is_full(&self.link.config);
             // Nobody here waits for a response, so the peer may wait. Otherwise its responses must
             // come in, past requests for which there is only one answer left.
-            let may_pause = self.link.pending.len() == 0 || self.link.outbox.is_overfull();
+            let may_pause = self.link.pending.len() == 0 || self.refused >= limit;
             if (full && may_pause) || self.pongs >= READ_BUDGET {
                 return Ok(false);
             }
@@ -200,7 +205,9 @@ impl Connection {
                         continue;
                     }
                     if full {
+                        let before = self.link.outbox.answer_bytes();
                         self.dispatcher.receive(&message, Admission::Busy);
+                        self.refused += self.link.outbox.answer_bytes().saturating_sub(before);
                     } else {
                         self.held.hold(message);
                     }

@@ -163,14 +163,9 @@ impl Outbox {
         }
     }
 
-    /// Whether the peer takes its answers too slowly to be given more to do.
-    pub(crate) fn is_clogged(&self) -> bool {
-        self.lock().answer_bytes >= self.limit
-    }
-
-    /// Whether there are answers upon answers, more than may wait in any case.
-    pub(crate) fn is_overfull(&self) -> bool {
-        self.lock().answer_bytes >= self.limit.saturating_mul(2)
+    /// How many bytes of answers wait.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        self.lock().answer_bytes
     }
 
     /// Whether it takes calls of our own.
