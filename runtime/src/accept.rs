@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{
 };
 
 use crate::handshake::Handshake;
-use crate::transport::Stream;
+use crate::stream::Stream;
 
 /// The largest request head that is read.
 const MAX_HEAD: usize = 16 * 1024;

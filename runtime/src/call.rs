@@ -193,7 +193,8 @@ impl Peer {
     /// A call of a method by name. Await it, or turn it into a notification first; see [`Call`].
     ///
     /// `params` must serialize to a list (a tuple, an array, a `Vec`) or an object (a struct, a
-    /// map). `()` sends none.
+    /// map). `()` sends none. An error that the peer answers with is always an
+    /// [`Error::Call`]; there is no type that it might not fit.
     pub fn call<T>(&self, method: &str, params: impl Serialize) -> Call<T> {
         let mut encoder = Encoder::new(self, method, Form::Whole, &[]);
         encoder.arg(&params);

@@ -25,7 +25,8 @@ use crate::handshake::Handshake;
 use crate::peer::Peer;
 use crate::pending::Side;
 use crate::router::{Router, RouterBuilder};
-use crate::transport::{Stream, Transport, limits};
+use crate::stream::Stream;
+use crate::transport::{Transport, limits};
 
 /// Builds a [`Client`]; made by [`Client::builder`].
 #[derive(Default)]
@@ -119,13 +120,13 @@ impl ClientBuilder {
     pub(crate) fn prepare(self) -> Result<Ready, ConnectError> {
         let router = self.router.build()?;
         if let Some(words) = self.bad_header {
-            return Err(ConnectError::Url(words));
+            return Err(ConnectError::Header(words));
         }
         let mut headers = self.headers;
         if !self.subprotocols.is_empty() {
             let offer = self.subprotocols.join(", ");
             let offer = HeaderValue::try_from(offer.as_str()).map_err(|_| {
-                ConnectError::Url(format!("`{offer}` is no list of subprotocol names"))
+                ConnectError::Header(format!("`{offer}` is no list of subprotocol names"))
             })?;
             headers.insert(SEC_WEBSOCKET_PROTOCOL, offer);
         }

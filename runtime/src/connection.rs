@@ -4,7 +4,6 @@
 //! budget), then feeds all that waits to go out, then flushes once. It never waits for a handler,
 //! a permit or another connection. Must not know who opened the connection.
 
-use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,15 +21,16 @@ use crate::dispatch::{Admission, Dispatcher, Tracker};
 use crate::error::CloseReason;
 use crate::handshake::Handshake;
 use crate::held::Held;
-use crate::outbox::{Command, Item, Sent};
+use crate::outbox::Command;
 use crate::peer::{Link, Peer};
 use crate::pending::Side;
 use crate::protocol::error::ErrorCode;
 use crate::router::Router;
 use crate::transport::{Received, Transport};
+use crate::writer::{Writer, Written};
 
 /// How many messages are read before others get their turn.
-const READ_BUDGET: usize = 64;
+const READ_BUDGET: usize = 256;
 /// How often reading and writing may take turns before others get theirs.
 const ROUNDS: usize = 32;
 
@@ -45,12 +45,7 @@ pub(crate) struct Connection {
     held: Held,
     /// Bytes of refusals that were queued since then.
     refused: usize,
-    /// Taken from the outbox, not yet taken by the socket.
-    sending: VecDeque<Item>,
-    /// Something was given to the socket and not yet flushed.
-    unflushed: bool,
-    /// Control frames since the last flush, whose answers wait in the socket's buffer.
-    pongs: usize,
+    writer: Writer,
     /// What it is for is the phase's business. Made only when something is slow.
     timer: Option<Pin<Box<Sleep>>>,
     /// How much the network had taken when the timer was set.
@@ -103,9 +98,7 @@ impl Connection {
             phase: Phase::Open,
             held: Held::default(),
             refused: 0,
-            sending: VecDeque::new(),
-            unflushed: false,
-            pongs: 0,
+            writer: Writer::default(),
             timer: None,
             written: 0,
         }
@@ -123,14 +116,14 @@ impl Connection {
                 self.obey(command);
             }
             let more_to_read = self.read(cx)?;
-            let (sent, blocked) = self.write(cx)?;
+            let written = self.write(cx, more_to_read)?;
             self.linger(cx)?;
-            let closing = self.advance()? || self.watch(cx, blocked)?;
+            let closing = self.advance()? || self.watch(cx, written.blocked)?;
             if more_to_read {
                 break;
             }
             // What was sent may have made room for reading.
-            if !sent && !closing && self.link.outbox.park(cx.waker(), blocked) {
+            if !written.progress && !closing && self.link.outbox.park(cx.waker(), written.blocked) {
                 return Ok(());
             }
         }
@@ -160,7 +153,7 @@ impl Connection {
     /// Nothing can be sent any more. It ends in any case after a while.
     fn enter_last(&mut self, phase: Phase, reason: CloseReason) {
         self.link.begin_end(reason);
-        self.sending.clear();
+        self.writer.clear();
         self.enter(phase);
         self.set_timer(self.link.config.close_timeout);
     }
@@ -195,7 +188,7 @@ impl Connection {
             // Nobody here waits for a response, so the peer may wait. Otherwise its responses must
             // come in, past requests for which there is only one answer left.
             let may_pause = self.link.pending.len() == 0 || self.refused >= limit;
-            if (full && may_pause) || self.pongs >= READ_BUDGET {
+            if (full && may_pause) || self.writer.pauses_reading() {
                 return Ok(false);
             }
             match self.transport.poll_receive(cx) {
@@ -223,9 +216,7 @@ impl Connection {
                     self.dispatcher.malformed(ErrorCode::PARSE_ERROR);
                 }
                 Poll::Ready(Received::Control) => {
-                    // A ping has put its answer into the socket's buffer.
-                    self.unflushed = true;
-                    self.pongs += 1;
+                    self.writer.saw_control();
                 }
                 Poll::Ready(Received::Close { code, reason }) => {
                     // If the close began here, this is only the answer to it.
@@ -239,7 +230,7 @@ impl Connection {
                     if self.transport.start_close(code, &reason).is_err() {
                         return Err(Over(over));
                     }
-                    self.unflushed = true;
+                    self.writer.must_flush();
                     self.enter_last(Phase::Lingering, over);
                 }
             }
@@ -247,66 +238,28 @@ impl Connection {
         Ok(true)
     }
 
-    /// Feeds the socket all that waits, and flushes once. Says whether anything went out, and
-    /// whether something could not.
-    ///
-    /// A stream that takes nothing any more may still have something to read.
-    fn write(&mut self, cx: &mut TaskContext<'_>) -> Result<(bool, bool), Over> {
-        let mut sent = Sent::default();
-        let flushed = self.feed(cx, &mut sent).and_then(|()| self.flush(cx));
-        if !sent.is_empty() {
-            self.link.outbox.sent(&sent);
-        }
-        match (flushed, &self.phase) {
-            (Ok(blocked), _) => Ok((!sent.is_empty(), blocked)),
+    /// Writes what waits. A stream that takes nothing any more may still have something to read.
+    fn write(&mut self, cx: &mut TaskContext<'_>, more_to_read: bool) -> Result<Written, Over> {
+        let outbox = &self.link.outbox;
+        match (self.writer.turn(cx, &mut self.transport, outbox, more_to_read), &self.phase) {
+            (Ok(written), _) => Ok(written),
             (Err(lost), Phase::Lingering) => Err(Over(lost)),
             (Err(_), Phase::Closing) => {
-                self.unflushed = false;
-                Ok((false, false))
+                self.writer.give_up();
+                Ok(Written::default())
             }
             (Err(lost), _) => {
-                self.unflushed = false;
+                self.writer.give_up();
                 self.enter_last(Phase::Closing, lost);
                 // As if something was sent: there is reading to be done.
-                Ok((true, false))
+                Ok(Written { progress: true, blocked: false })
             }
         }
-    }
-
-    fn feed(&mut self, cx: &mut TaskContext<'_>, sent: &mut Sent) -> Result<(), CloseReason> {
-        if self.sending.is_empty() {
-            self.link.outbox.take(&mut self.sending);
-        }
-        while !self.sending.is_empty() {
-            match self.transport.poll_ready(cx) {
-                Poll::Pending => break,
-                Poll::Ready(ready) => ready?,
-            }
-            if let Some(item) = self.sending.pop_front() {
-                sent.add(&item);
-                self.unflushed = true;
-                self.transport.send(item.text)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether something can't go out at the moment.
-    fn flush(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, CloseReason> {
-        if self.unflushed {
-            match self.transport.poll_flush(cx) {
-                Poll::Pending => return Ok(true),
-                Poll::Ready(flushed) => flushed?,
-            }
-            self.unflushed = false;
-            self.pongs = 0;
-        }
-        Ok(!self.sending.is_empty())
     }
 
     /// Once the close frame is out, waits for the peer to hang up.
     fn linger(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
-        let told = matches!(self.phase, Phase::Lingering) && !self.unflushed;
+        let told = matches!(self.phase, Phase::Lingering) && self.writer.is_done();
         if told && self.transport.poll_linger(cx).is_ready() {
             return Err(Over(CloseReason::Local));
         }
@@ -317,7 +270,7 @@ impl Connection {
     fn advance(&mut self) -> Result<bool, Over> {
         // Looked at before the outbox: a handler answers first and ends then.
         let at_work = self.link.in_flight.load(Ordering::Acquire);
-        let flushed = !self.unflushed && self.sending.is_empty() && self.link.outbox.is_empty();
+        let flushed = self.writer.is_done() && self.link.outbox.is_empty();
         let (code, reason) = match &mut self.phase {
             Phase::Flushing { code, reason } if flushed => (*code, std::mem::take(reason)),
             Phase::Draining if flushed && at_work == 0 => {
@@ -331,7 +284,7 @@ impl Connection {
 
     fn close(&mut self, code: u16, reason: &str) -> Result<(), Over> {
         self.transport.start_close(code, reason).map_err(Over)?;
-        self.unflushed = true;
+        self.writer.must_flush();
         self.enter_last(Phase::Closing, CloseReason::Local);
         Ok(())
     }

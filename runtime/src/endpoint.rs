@@ -26,7 +26,8 @@ use crate::outbox::Command;
 use crate::peer::{Link, Peer};
 use crate::pending::Side;
 use crate::router::Router;
-use crate::transport::{Stream, Transport};
+use crate::stream::Stream;
+use crate::transport::Transport;
 
 /// Services ready to be served over any stream: a server without a listener. Made by
 /// [`ServerBuilder::build`](crate::ServerBuilder::build). Cheap to clone.

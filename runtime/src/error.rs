@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::protocol::error::ErrorObject;
+use crate::protocol::error::{ErrorObject, RpcError};
 
 /// Why a call brought no result.
 ///
@@ -78,10 +78,33 @@ impl<E> Error<E> {
     }
 }
 
-impl<E: fmt::Display> fmt::Display for Error<E> {
+impl<E: RpcError> Error<E> {
+    /// The error object, to pass on another server's error to one's own caller: as it came if the
+    /// peer answered with one, else -32603 with this error as its source.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Context, Error, Peer, Result};
+    /// async fn relay(backend: &Peer) -> Result<u64> {
+    ///     backend.call("stock", ["apple"]).await.map_err(Error::into_object)
+    /// }
+    /// ```
+    pub fn into_object(self) -> ErrorObject
+    where
+        E: fmt::Debug + Sync,
+    {
+        match self {
+            Error::Call(error) => error.to_object(),
+            Error::Other(object) => object,
+            other => ErrorObject::from(other),
+        }
+    }
+}
+
+/// An error of the peer's is shown as its error object is: message and code.
+impl<E: RpcError> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Call(error) => error.fmt(f),
+            Error::Call(error) => error.to_object().fmt(f),
             Error::Other(object) => object.fmt(f),
             Error::Timeout => f.write_str("no response in time"),
             Error::Closed(reason) => write!(f, "the connection is closed: {reason}"),
@@ -97,7 +120,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
     }
 }
 
-impl<E: fmt::Debug + fmt::Display> std::error::Error for Error<E> {
+impl<E: RpcError + fmt::Debug> std::error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Error::Encode(error) => Some(error),
@@ -179,8 +202,10 @@ impl std::error::Error for DuplicateMethod {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL or a header can't be used; it says why.
+    /// The URL can't be used; it says why.
     Url(String),
+    /// A header or a subprotocol's name can't be sent; it says which.
+    Header(String),
     /// Two of the client's own services have a method of the same name.
     DuplicateMethod(DuplicateMethod),
     /// The network connection failed.
@@ -201,7 +226,7 @@ pub enum ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConnectError::Url(what) => f.write_str(what),
+            ConnectError::Url(what) | ConnectError::Header(what) => f.write_str(what),
             ConnectError::DuplicateMethod(error) => error.fmt(f),
             ConnectError::Io(error) => write!(f, "can't connect: {error}"),
             ConnectError::Refused { status, body } if body.is_empty() => {

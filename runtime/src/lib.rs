@@ -94,7 +94,9 @@ mod router;
 mod server;
 mod service;
 mod state;
+mod stream;
 mod transport;
+mod writer;
 
 pub use async_trait::async_trait;
 pub use wsjsonrpc_macros::rpc;

@@ -7,7 +7,8 @@ use crate::error::ConnectError;
 use crate::handshake::Handshake;
 use crate::peer::Peer;
 use crate::server::ServerBuilder;
-use crate::transport::{Stream, Transport};
+use crate::stream::Stream;
+use crate::transport::Transport;
 
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use tokio_tungstenite::tungstenite::protocol::Role;

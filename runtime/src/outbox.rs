@@ -48,7 +48,7 @@ struct Queue {
     waker: Option<Waker>,
     /// The task runs, or has been woken and will: no need to wake it again.
     awake: bool,
-    /// The task sleeps until the socket takes more: new items are no reason to wake it.
+    /// The task sleeps until the socket takes more: new answers are no reason to wake it.
     blocked: bool,
     /// Something other than items or a command is to be looked at.
     nudged: bool,
@@ -89,7 +89,9 @@ impl Outbox {
         let mut queue = self.lock();
         if !queue.ended {
             queue.push(text.into(), true);
-            wake_for_items(queue);
+            if !queue.blocked {
+                wake(queue);
+            }
         }
     }
 
@@ -103,7 +105,8 @@ impl Outbox {
             return Err(Refused::Full(text));
         }
         queue.push(text, false);
-        wake_for_items(queue);
+        // Even if the socket is blocked: a call that waits for its response may let reading go on.
+        wake(queue);
         Ok(())
     }
 
@@ -254,13 +257,6 @@ impl Queue {
             self.answer_bytes += text.len();
         }
         self.items.push_back(Item { text, answer });
-    }
-}
-
-/// Wakes the task if items are what it waits for.
-fn wake_for_items(queue: MutexGuard<'_, Queue>) {
-    if !queue.blocked {
-        wake(queue);
     }
 }
 

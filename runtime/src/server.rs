@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::error::{BindError, DuplicateMethod, Remote};
 use crate::router::RouterBuilder;
-use crate::transport::Stream;
+use crate::stream::Stream;
 
 /// How long to wait before accepting again when the operating system refuses, as it does when
 /// there are no file descriptors left.

@@ -10,8 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use futures_util::{Sink, Stream as _};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
@@ -21,94 +20,13 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 
 use crate::config::Config;
 use crate::error::CloseReason;
+use crate::stream::Stream;
 
-/// Allocated for each connection as long as it lives, so small; larger messages get a buffer of
-/// their own for as long as they need it.
+/// Allocated for each connection as long as it lives, so small: `stream` reads ahead of it, and
+/// larger messages get a buffer of their own for as long as they need it.
 const READ_BUFFER: usize = 2 * 1024;
 /// What is collected before a write to the network; allocated only when needed.
 const WRITE_BUFFER: usize = 32 * 1024;
-
-/// Any stream of bytes that can carry a WebSocket.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
-
-/// What a WebSocket runs over. One type for all, so that the connection is compiled once, here,
-/// and not in every program that uses this crate.
-pub(crate) struct Stream {
-    kind: Kind,
-    /// Bytes taken by the network so far: how a slow peer is told from a stuck one.
-    written: u64,
-}
-
-enum Kind {
-    Tcp(TcpStream),
-    Memory(DuplexStream),
-    Other(Box<dyn Io>),
-}
-
-impl Stream {
-    pub(crate) fn tcp(stream: TcpStream) -> Self {
-        Stream { kind: Kind::Tcp(stream), written: 0 }
-    }
-
-    pub(crate) fn memory(stream: DuplexStream) -> Self {
-        Stream { kind: Kind::Memory(stream), written: 0 }
-    }
-
-    pub(crate) fn other(stream: impl Io + 'static) -> Self {
-        Stream { kind: Kind::Other(Box::new(stream)), written: 0 }
-    }
-}
-
-/// The same call on whichever stream it is.
-macro_rules! on_stream {
-    ($self:expr, $stream:ident => $call:expr) => {
-        match &mut $self.kind {
-            Kind::Tcp(stream) => {
-                let $stream = Pin::new(stream);
-                $call
-            }
-            Kind::Memory(stream) => {
-                let $stream = Pin::new(stream);
-                $call
-            }
-            Kind::Other(stream) => {
-                let $stream = Pin::new(stream);
-                $call
-            }
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        on_stream!(self, stream => stream.poll_read(cx, buffer))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(on_stream!(self, stream => stream.poll_write(cx, bytes)))?;
-        self.written += written as u64;
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_stream!(self, stream => stream.poll_flush(cx))
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_stream!(self, stream => stream.poll_shutdown(cx))
-    }
-}
 
 /// What came in.
 #[derive(Debug)]
@@ -224,7 +142,7 @@ impl Transport {
 
     /// How many bytes the network has taken so far.
     pub(crate) fn written(&self) -> u64 {
-        self.socket.get_ref().written
+        self.socket.get_ref().written()
     }
 }
 

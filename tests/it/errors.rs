@@ -238,7 +238,7 @@ fn every_error_says_in_words_what_went_wrong() {
     let remote =
         |code, reason: &str| Error::Closed(CloseReason::Remote { code, reason: reason.into() });
     let cases: Vec<(Error<BankError>, &str)> = vec![
-        (Error::Call(BankError::Closed), "closed"),
+        (Error::Call(BankError::Closed), "closed (1003)"),
         (Error::Other(ErrorObject::method_not_found()), "Method not found (-32601)"),
         (Error::Timeout, "no response in time"),
         (Error::Closed(CloseReason::Local), "the connection is closed: closed by this side"),

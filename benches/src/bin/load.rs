@@ -1,53 +1,41 @@
-//! Raw load: pre-built masked frames over blocking sockets. Arguments: address, in flight, rounds.
+//! The load by hand, for profilers: `load ADDRESS WORKLOAD SIZE TURNS` calls a server, and
+//! `load respond` answers a typed client until it is killed; it prints its address first.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use anyhow::{Context, Result, bail};
+use wsjsonrpc_benches::load::{Load, Shape};
+use wsjsonrpc_benches::responder;
 
-fn main() -> std::io::Result<()> {
-    let args: Vec<String> = std::env::args().collect();
-    let in_flight: usize = args[2].parse().unwrap();
-    let rounds: usize = args[3].parse().unwrap();
-    let mut stream = TcpStream::connect(&args[1])?;
-    stream.set_nodelay(true)?;
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")?;
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    let mut frames = Vec::new();
-    for i in 0..in_flight {
-        frame(&mut frames, format!(r#"{{"jsonrpc":"2.0","method":"math.sum","params":[1,{i}],"id":{i}}}"#).as_bytes());
-    }
-    let mut buffer = vec![0; 1 << 20];
-    for _ in 0..rounds {
-        stream.write_all(&frames)?;
-        let mut answered = 0;
-        let mut filled = 0;
-        while answered < in_flight {
-            let n = stream.read(&mut buffer[filled..])?;
-            assert!(n > 0);
-            filled += n;
-            let mut at = 0;
-            while filled - at >= 2 {
-                let len = buffer[at + 1] as usize;
-                assert!(len < 126);
-                if filled - at < 2 + len { break; }
-                at += 2 + len;
-                answered += 1;
+const USAGE: &str = "usage: load respond | load ADDRESS WORKLOAD SIZE TURNS
+workloads: sum, wait, batch, notes, reverse (SIZE in flight); echo (SIZE bytes, one at a time)";
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["respond"] => {
+            println!("{}", responder::start()?);
+            loop {
+                std::thread::park();
             }
-            buffer.copy_within(at..filled, 0);
-            filled -= at;
         }
+        [address, workload, size, turns] => {
+            let size = size.parse().context(USAGE)?;
+            let shape = match workload {
+                "sum" => Shape::Sum(size),
+                "wait" => Shape::Wait(size),
+                "batch" => Shape::Batch(size),
+                "notes" => Shape::Notes(size),
+                "reverse" => Shape::Reverse(size),
+                "echo" => Shape::Echo { calls: 1, bytes: size },
+                _ => bail!(USAGE),
+            };
+            let turns: usize = turns.parse().context(USAGE)?;
+            let mut load = Load::connect(address.parse().context(USAGE)?, shape, 1)?;
+            for _ in 0..turns {
+                load.turn()?;
+            }
+            Ok(())
+        }
+        _ => bail!(USAGE),
     }
-    Ok(())
-}
-
-fn frame(out: &mut Vec<u8>, text: &[u8]) {
-    out.push(0x81);
-    if text.len() < 126 { out.push(0x80 | text.len() as u8); } else { out.push(0x80 | 126); out.extend((text.len() as u16).to_be_bytes()); }
-    let mask = [1, 2, 3, 4];
-    out.extend(mask);
-    out.extend(text.iter().enumerate().map(|(i, b)| b ^ mask[i % 4]));
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use wsjsonrpc::{Config, Context, Result, Server, rpc};
+use futures_util::future::join_all;
+use wsjsonrpc::{Config, Context, Methods, Result, Server, rpc};
+use wsjsonrpc_benches::options::{Options, method_name};
 
 #[rpc]
 trait Bench {
@@ -11,6 +13,15 @@ trait Bench {
     async fn echo(&self, ctx: &Context, s: &str) -> Result<String>;
     async fn wait(&self, ctx: &Context, x: i64) -> Result<i64>;
     async fn note(&self, ctx: &Context, x: i64) -> Result<()>;
+    /// Calls the caller so many times at once. Gives how many answers were right.
+    async fn reverse(&self, ctx: &Context, calls: i64) -> Result<usize>;
+}
+
+/// What the load generator serves.
+#[rpc]
+trait Math {
+    #[method(name = "math.sum")]
+    async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
 }
 
 struct Service;
@@ -29,14 +40,26 @@ impl Bench for Service {
     async fn note(&self, _: &Context, _: i64) -> Result<()> {
         Ok(())
     }
+    async fn reverse(&self, ctx: &Context, calls: i64) -> Result<usize> {
+        let caller = ctx.client::<MathClient>();
+        let sums = join_all((0..calls).map(|_| caller.sum(1, 2).into_future())).await;
+        Ok(sums.into_iter().filter(|sum| matches!(sum, Ok(3))).count())
+    }
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
-    let config = Config { max_in_flight: 1 << 20, ..Config::default() };
-    let server =
-        Server::builder().service(Service.into_service()).config(config).bind("127.0.0.1:0").await?;
-    println!("{}", server.local_addr());
-    server.run().await;
-    Ok(())
+fn main() -> anyhow::Result<()> {
+    let options = Options::from_args()?;
+    options.run(async {
+        let mut more = Methods::new();
+        for index in 0..options.methods {
+            let sum = |_, (x, y): (i64, i64)| async move { Ok(x + y) };
+            more = more.method(method_name(index), sum);
+        }
+        let config = Config { max_in_flight: 1 << 20, ..Config::default() };
+        let builder = Server::builder().service(Service.into_service()).service(more);
+        let server = builder.config(config).bind("127.0.0.1:0").await?;
+        println!("{}", server.local_addr());
+        server.run().await;
+        Ok(())
+    })
 }

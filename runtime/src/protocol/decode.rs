@@ -4,12 +4,9 @@
 //! whoever knows their types decodes them. Must not know methods, pending calls or connections.
 
 use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::id::Id;
+use super::scan::Cursor;
 use super::text;
 
 /// One message, or several in an array.
@@ -73,61 +70,47 @@ pub(crate) struct Limits {
 
 /// Reads one whole message.
 pub(crate) fn payload(text: &str, limits: Limits) -> Payload<'_> {
-    match text.trim_start_matches([' ', '\t', '\n', '\r']).as_bytes().first() {
-        Some(b'[') => batch(text, limits).unwrap_or(Payload::NotJson),
-        Some(b'{') => match serde_json::from_str::<Envelope<'_>>(text) {
-            Ok(envelope) => Payload::One(envelope.classify()),
-            Err(_) => Payload::NotJson,
-        },
-        _ if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
-            Payload::One(Entry::Invalid(Id::NULL))
-        }
-        _ => Payload::NotJson,
-    }
+    let mut cursor = Cursor::new(text);
+    let payload = match cursor.peek() {
+        Some(b'{') => entry(&mut cursor).map(Payload::One),
+        Some(b'[') => batch(&mut cursor, limits),
+        _ => cursor.value().map(|_| Payload::One(Entry::Invalid(Id::NULL))),
+    };
+    payload.filter(|_| cursor.is_at_end()).unwrap_or(Payload::NotJson)
 }
 
-fn batch(text: &str, limits: Limits) -> serde_json::Result<Payload<'_>> {
-    struct Entries(Limits);
-    impl<'de> Visitor<'de> for Entries {
-        type Value = Payload<'de>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array")
+fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits) -> Option<Payload<'a>> {
+    cursor.take(b'[')?;
+    if cursor.take(b']').is_some() {
+        return Some(Payload::EmptyBatch);
+    }
+    let (mut entries, mut calls, mut responses) = (Vec::new(), 0_usize, 0_usize);
+    loop {
+        let entry = entry(cursor)?;
+        let (count, limit) = match entry {
+            Entry::Response(_) => (&mut responses, limits.max_responses),
+            Entry::Call(_) | Entry::Invalid(_) => (&mut calls, limits.max_calls),
+        };
+        *count += 1;
+        // What is over a limit is still read: it may turn out not to be JSON.
+        if *count <= limit {
+            entries.push(entry);
         }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Payload<'de>, A::Error> {
-            let (mut entries, mut calls, mut responses) = (Vec::new(), 0, 0);
-            while let Some(json) = array.next_element::<&RawValue>()? {
-                let entry = entry(json.get());
-                if matches!(entry, Entry::Response(_)) {
-                    responses += 1;
-                    if responses > self.0.max_responses {
-                        continue;
-                    }
-                } else {
-                    calls += 1;
-                    if calls > self.0.max_calls {
-                        while array.next_element::<IgnoredAny>()?.is_some() {}
-                        return Ok(Payload::LargeBatch);
-                    }
-                }
-                entries.push(entry);
-            }
-            Ok(if entries.is_empty() { Payload::EmptyBatch } else { Payload::Batch(entries) })
+        if cursor.take(b',').is_none() {
+            break;
         }
     }
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let payload = deserializer.deserialize_seq(Entries(limits))?;
-    deserializer.end()?;
-    Ok(payload)
+    cursor.take(b']')?;
+    Some(if calls > limits.max_calls { Payload::LargeBatch } else { Payload::Batch(entries) })
 }
 
-/// Reads one entry of a batch, known to be JSON. A nested array is no message.
-fn entry(json: &str) -> Entry<'_> {
-    match serde_json::from_str::<Envelope<'_>>(json) {
-        Ok(envelope) if json.starts_with('{') => envelope.classify(),
-        _ => Entry::Invalid(Id::NULL),
+/// Reads one message. An array is none, not even inside an array. `None`: it is not JSON.
+fn entry<'a>(cursor: &mut Cursor<'a>) -> Option<Entry<'a>> {
+    if cursor.peek()? != b'{' {
+        cursor.value()?;
+        return Some(Entry::Invalid(Id::NULL));
     }
+    Envelope::read(cursor).map(Envelope::classify)
 }
 
 /// The members that mean something, as JSON text. All others are passed over.
@@ -144,6 +127,50 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
+    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
+        let mut envelope = Envelope::default();
+        cursor.take(b'{')?;
+        if cursor.take(b'}').is_some() {
+            return Some(envelope);
+        }
+        loop {
+            let key = cursor.string()?;
+            cursor.take(b':')?;
+            let value = cursor.value()?;
+            if let Some(slot) = envelope.slot(key) {
+                envelope.repeated |= slot.replace(value).is_some();
+            }
+            if cursor.take(b',').is_none() {
+                break;
+            }
+        }
+        cursor.take(b'}')?;
+        Some(envelope)
+    }
+
+    /// Where the value of this key goes. The key is JSON, with its quotes.
+    fn slot(&mut self, key: &str) -> Option<&mut Option<&'a str>> {
+        Some(match key {
+            "\"jsonrpc\"" => &mut self.jsonrpc,
+            "\"id\"" => &mut self.id,
+            "\"method\"" => &mut self.method,
+            "\"params\"" => &mut self.params,
+            "\"result\"" => &mut self.result,
+            "\"error\"" => &mut self.error,
+            // Nobody writes `"m\u0065thod"`, but it means the same.
+            _ if key.contains('\\') => match &*text::content(key)? {
+                "jsonrpc" => &mut self.jsonrpc,
+                "id" => &mut self.id,
+                "method" => &mut self.method,
+                "params" => &mut self.params,
+                "result" => &mut self.result,
+                "error" => &mut self.error,
+                _ => return None,
+            },
+            _ => return None,
+        })
+    }
+
     fn classify(self) -> Entry<'a> {
         if self.repeated {
             return Entry::Invalid(Id::NULL);
@@ -183,76 +210,5 @@ impl<'a> Envelope<'a> {
             (None, None) => ResponseOutcome::Neither,
         };
         Entry::Response(IncomingResponse { id: self.id, outcome })
-    }
-}
-
-impl<'de> Deserialize<'de> for Envelope<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Envelope<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON-RPC message")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<'de>, A::Error> {
-                let mut envelope = Envelope::default();
-                while let Some(member) = map.next_key::<Member>()? {
-                    let slot = match member {
-                        Member::Jsonrpc => &mut envelope.jsonrpc,
-                        Member::Id => &mut envelope.id,
-                        Member::Method => &mut envelope.method,
-                        Member::Params => &mut envelope.params,
-                        Member::Result => &mut envelope.result,
-                        Member::Error => &mut envelope.error,
-                        Member::Other => {
-                            map.next_value::<IgnoredAny>()?;
-                            continue;
-                        }
-                    };
-                    envelope.repeated |= slot.is_some();
-                    *slot = Some(map.next_value::<&RawValue>()?.get());
-                }
-                Ok(envelope)
-            }
-        }
-        deserializer.deserialize_map(Members)
-    }
-}
-
-enum Member {
-    Jsonrpc,
-    Id,
-    Method,
-    Params,
-    Result,
-    Error,
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Member {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Name;
-        impl Visitor<'_> for Name {
-            type Value = Member;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a member's name")
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Member, E> {
-                Ok(match name {
-                    "jsonrpc" => Member::Jsonrpc,
-                    "id" => Member::Id,
-                    "method" => Member::Method,
-                    "params" => Member::Params,
-                    "result" => Member::Result,
-                    "error" => Member::Error,
-                    _ => Member::Other,
-                })
-            }
-        }
-        deserializer.deserialize_identifier(Name)
     }
 }

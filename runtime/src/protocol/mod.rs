@@ -8,4 +8,5 @@ pub(crate) mod encode;
 pub(crate) mod error;
 pub(crate) mod id;
 pub(crate) mod params;
+pub(crate) mod scan;
 pub(crate) mod text;

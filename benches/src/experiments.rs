@@ -1,0 +1,242 @@
+//! What is measured: each experiment with its cases, which are measured side by side.
+//!
+//! Must not know how a case is measured.
+
+use crate::load::Shape;
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contender {
+    Ours,
+    Floor,
+    Jsonrpsee,
+}
+
+impl Contender {
+    pub const ALL: [Contender; 3] = [Contender::Ours, Contender::Floor, Contender::Jsonrpsee];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Contender::Ours => "ours",
+            Contender::Floor => "floor",
+            Contender::Jsonrpsee => "jsonrpsee",
+        }
+    }
+
+    pub fn server(self) -> &'static str {
+        match self {
+            Contender::Ours => "server_ours",
+            Contender::Floor => "server_floor",
+            Contender::Jsonrpsee => "server_jsonrpsee",
+        }
+    }
+
+    /// The floor has no client: that would be a socket.
+    pub fn client(self) -> &'static str {
+        match self {
+            Contender::Jsonrpsee => "client_jsonrpsee",
+            Contender::Ours | Contender::Floor => "client_ours",
+        }
+    }
+}
+
+/// What a case does.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    /// So many raw clients call a server that has so many extra methods and idle connections.
+    Server { shape: Shape, connections: usize, methods: usize, idle: usize },
+    /// So many tasks of a typed client call, and so many calls are pending all the while.
+    Client { tasks: usize, pending: usize },
+    /// So many connections to a server are opened, and memory is measured, not time.
+    Memory { idle: usize, used: bool },
+}
+
+/// One thing that is measured. The variant is empty, or tells cases of one contender apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    pub contender: Contender,
+    pub variant: &'static str,
+    /// On tokio's multi-threaded runtime, whatever the run as a whole asks for.
+    pub multi_thread: bool,
+    pub work: Work,
+}
+
+/// What an experiment is about, and so where its results are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Contenders under the same load.
+    Load,
+    /// The same on tokio's multi-threaded runtime.
+    Threads,
+    /// Memory of a connection.
+    Memory,
+    /// Each contender with little and with much of something.
+    Growth,
+}
+
+/// Cases that are measured side by side.
+#[derive(Clone, Debug)]
+pub struct Experiment {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub kind: Kind,
+    pub cases: Vec<Case>,
+}
+
+/// The variants of a growth experiment.
+pub const FEW: &str = "few";
+pub const MANY: &str = "many";
+
+/// Calls of `math.sum` that are in flight when nothing else is said.
+const IN_FLIGHT: usize = 100;
+
+/// All experiments; `connections` is how many idle ones there may be.
+pub fn all(connections: usize) -> Vec<Experiment> {
+    let mut all = servers();
+    all.extend(clients());
+    all.extend(threads(&all));
+    all.extend(memory(connections));
+    all.extend(growth(connections));
+    all
+}
+
+fn servers() -> Vec<Experiment> {
+    let experiment = |name, title, contenders: &[Contender], shape, connections| {
+        let work = Work::Server { shape, connections, methods: 0, idle: 0 };
+        let case = |&contender| Case { contender, variant: "", multi_thread: false, work };
+        let cases = contenders.iter().map(case).collect();
+        Experiment { name, title, kind: Kind::Load, cases }
+    };
+    let all = &Contender::ALL[..];
+    let no_floor = &[Contender::Ours, Contender::Jsonrpsee][..];
+    let only_ours = &[Contender::Ours][..];
+    vec![
+        experiment("sequential", "sequential calls", all, Shape::Sum(1), 1),
+        experiment("flight-100", "100 in flight", all, Shape::Sum(100), 1),
+        experiment("flight-1000", "1000 in flight", all, Shape::Sum(1000), 1),
+        experiment("connections", "50 connections, 20 in flight each", all, Shape::Sum(20), 50),
+        experiment("batch", "batch of 100, an entry", no_floor, Shape::Batch(100), 1),
+        experiment(
+            "echo-1k",
+            "echo of 1 KiB, 100 in flight",
+            all,
+            Shape::Echo { calls: 100, bytes: 1024 },
+            1,
+        ),
+        experiment(
+            "echo-64k",
+            "echo of 64 KiB, one at a time",
+            all,
+            Shape::Echo { calls: 1, bytes: 65536 },
+            1,
+        ),
+        experiment("wait", "handlers wait 1 ms, 100 in flight", no_floor, Shape::Wait(100), 1),
+        experiment("notifications", "notifications", all, Shape::Notes(100), 1),
+        experiment(
+            "server-to-client",
+            "server calls client, 100 in flight",
+            only_ours,
+            Shape::Reverse(100),
+            1,
+        ),
+    ]
+}
+
+fn clients() -> Vec<Experiment> {
+    let experiment = |name, title, tasks| {
+        let work = Work::Client { tasks, pending: 0 };
+        let case = |contender| Case { contender, variant: "", multi_thread: false, work };
+        let cases = [Contender::Ours, Contender::Jsonrpsee].map(case).to_vec();
+        Experiment { name, title, kind: Kind::Load, cases }
+    };
+    vec![
+        experiment("client-1", "client, 1 task", 1),
+        experiment("client-100", "client, 100 tasks", 100),
+        experiment("client-1000", "client, 1000 tasks", 1000),
+    ]
+}
+
+/// Some of the loads again, on tokio's multi-threaded runtime.
+fn threads(loads: &[Experiment]) -> Vec<Experiment> {
+    let pairs = [
+        ("flight-100", "threads-flight-100"),
+        ("connections", "threads-connections"),
+        ("wait", "threads-wait"),
+        ("client-100", "threads-client-100"),
+    ];
+    let again = |experiment: &Experiment| {
+        let (_, name) = pairs.iter().find(|(load, _)| *load == experiment.name)?;
+        let multi = |&case: &Case| Case { multi_thread: true, ..case };
+        let cases = experiment.cases.iter().map(multi).collect();
+        Some(Experiment { name, title: experiment.title, kind: Kind::Threads, cases })
+    };
+    loads.iter().filter_map(again).collect()
+}
+
+fn memory(idle: usize) -> Vec<Experiment> {
+    let experiment = |name, title, used| {
+        let case = |contender| Case {
+            contender,
+            variant: "",
+            multi_thread: false,
+            work: Work::Memory { idle, used },
+        };
+        let cases = Contender::ALL.map(case).to_vec();
+        Experiment { name, title, kind: Kind::Memory, cases }
+    };
+    vec![
+        experiment("idle", "idle connection, never used", false),
+        experiment("idle-used", "idle connection, after a call", true),
+    ]
+}
+
+fn growth(connections: usize) -> Vec<Experiment> {
+    let experiment = |name, title, contenders: &[Contender], few, many| {
+        let case = |&contender| {
+            [(FEW, few), (MANY, many)].map(|(variant, work)| Case {
+                contender,
+                variant,
+                multi_thread: false,
+                work,
+            })
+        };
+        let cases = contenders.iter().flat_map(case).collect();
+        Experiment { name, title, kind: Kind::Growth, cases }
+    };
+    let server = |shape, methods, idle| Work::Server { shape, connections: 1, methods, idle };
+    let methods = |methods| server(Shape::Spread { calls: IN_FLIGHT, methods }, methods, 0);
+    let pending = |pending| Work::Client { tasks: IN_FLIGHT, pending };
+    let idle = |idle| server(Shape::Sum(IN_FLIGHT), 0, idle);
+    let batch = |shape| server(shape, 0, 0);
+    let no_floor = &[Contender::Ours, Contender::Jsonrpsee][..];
+    let mut all = vec![
+        experiment(
+            "growth-methods",
+            "10 → 10,000 registered methods",
+            no_floor,
+            methods(10),
+            methods(10_000),
+        ),
+        experiment(
+            "growth-pending",
+            "1 → 100,000 pending calls of a client",
+            no_floor,
+            pending(1),
+            pending(100_000),
+        ),
+        experiment(
+            "batching",
+            "100 single calls → a batch of 100",
+            no_floor,
+            batch(Shape::Sum(100)),
+            batch(Shape::Batch(100)),
+        ),
+    ];
+    // One by one: together they would need more files than a process usually may open.
+    let names = ["growth-idle", "growth-idle-floor", "growth-idle-jsonrpsee"];
+    for (name, contender) in names.into_iter().zip(Contender::ALL) {
+        let title = "10 → 10,000 idle connections";
+        all.push(experiment(name, title, &[contender], idle(10), idle(connections)));
+    }
+    all
+}

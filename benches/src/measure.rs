@@ -1,0 +1,199 @@
+//! Measures the cases of an experiment side by side, in rounds.
+//!
+//! In each round all cases run in fresh processes, and take turns in short slices of time, so that
+//! whatever else the machine does meets all of them alike.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use crate::experiments::{Case, Experiment, Work};
+use crate::load::{Idle, Load, Shape};
+use crate::process::Process;
+use crate::stats::quantile;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Effort {
+    pub rounds: usize,
+    /// Slices of time for each case in each round.
+    pub slices: usize,
+    pub slice_ms: u64,
+    pub multi_thread: bool,
+}
+
+impl Effort {
+    fn slice(self) -> Duration {
+        Duration::from_millis(self.slice_ms)
+    }
+}
+
+/// What one round gives for one case.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Sample {
+    /// CPU time of the process under test for a call, in µs.
+    pub cpu_us: Option<f64>,
+    pub calls_per_second: Option<f64>,
+    /// Of a turn of a load on a server, in µs: of a call if there is one in a turn.
+    pub p50_us: Option<f64>,
+    pub p99_us: Option<f64>,
+    /// Resident memory for each connection.
+    pub bytes: Option<f64>,
+}
+
+/// The samples of a case, one for each round.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measured {
+    pub contender: &'static str,
+    pub variant: &'static str,
+    pub samples: Vec<Sample>,
+}
+
+/// Measures all cases of an experiment.
+pub fn measure(
+    experiment: &Experiment,
+    effort: Effort,
+    responder: SocketAddr,
+) -> Result<Vec<Measured>> {
+    let name = |case: &Case| Measured {
+        contender: case.contender.name(),
+        variant: case.variant,
+        samples: Vec::new(),
+    };
+    let mut measured: Vec<Measured> = experiment.cases.iter().map(name).collect();
+    let memory = experiment.cases.iter().any(|case| matches!(case.work, Work::Memory { .. }));
+    // Memory hardly depends on anything, and many connections take long to make.
+    let rounds = if memory { effort.rounds.min(3) } else { effort.rounds };
+    for round in 0..rounds {
+        let samples = if memory {
+            experiment.cases.iter().map(|case| resident(case, effort)).collect::<Result<_>>()?
+        } else {
+            side_by_side(&experiment.cases, effort, round, responder)?
+        };
+        measured.iter_mut().zip(samples).for_each(|(case, sample)| case.samples.push(sample));
+    }
+    Ok(measured)
+}
+
+/// One round of all cases.
+fn side_by_side(
+    cases: &[Case],
+    effort: Effort,
+    round: usize,
+    responder: SocketAddr,
+) -> Result<Vec<Sample>> {
+    let start = |case: &Case| Running::start(case, effort, responder);
+    let mut running = cases.iter().map(start).collect::<Result<Vec<_>>>()?;
+    for case in &mut running {
+        case.slice(effort.slice())?;
+        case.forget();
+    }
+    for slice in 0..effort.slices {
+        // Nobody is always first, or always behind the same one.
+        let first = (round + slice) % running.len();
+        let (tail, head) = running.split_at_mut(first);
+        for case in head.iter_mut().chain(tail) {
+            case.slice(effort.slice())?;
+        }
+    }
+    running.into_iter().map(Running::sample).collect()
+}
+
+/// A case whose process runs.
+struct Running {
+    process: Process,
+    /// `None` if the process is a client, which calls by itself.
+    load: Option<Load>,
+    /// Stay open as long as the case runs.
+    _idle: Option<Idle>,
+    calls: usize,
+    cpu: Duration,
+    time: Duration,
+}
+
+impl Running {
+    fn start(case: &Case, effort: Effort, responder: SocketAddr) -> Result<Self> {
+        let mut args = Vec::new();
+        if effort.multi_thread || case.multi_thread {
+            args.push("--multi-thread".to_owned());
+        }
+        let mut add = |name: &str, value: String| args.extend([name.to_owned(), value]);
+        let (process, load, idle) = match case.work {
+            Work::Server { shape, connections, methods, idle } => {
+                add("--methods", methods.to_string());
+                let mut process = Process::start(case.contender.server(), &args)?;
+                let address = process.address()?;
+                let idle = Idle::connect(address, idle, false)?;
+                (process, Some(Load::connect(address, shape, connections)?), Some(idle))
+            }
+            Work::Client { tasks, pending } => {
+                add("--address", responder.to_string());
+                add("--tasks", tasks.to_string());
+                add("--pending", pending.to_string());
+                let mut process = Process::start(case.contender.client(), &args)?;
+                let line = process.line()?;
+                ensure!(line == "ready", "a client says `{line}`");
+                (process, None, None)
+            }
+            Work::Memory { .. } => anyhow::bail!("memory is not measured in slices of time"),
+        };
+        let (cpu, time) = (Duration::ZERO, Duration::ZERO);
+        Ok(Running { process, load, _idle: idle, calls: 0, cpu, time })
+    }
+
+    /// Calls for so long.
+    fn slice(&mut self, time: Duration) -> Result<()> {
+        let cpu = self.process.cpu()?;
+        let begin = Instant::now();
+        self.calls += match &mut self.load {
+            Some(load) => load.run_for(time)?,
+            None => self.process.call_for(time)?,
+        };
+        self.time += begin.elapsed();
+        self.cpu += self.process.cpu()?.saturating_sub(cpu);
+        Ok(())
+    }
+
+    /// What was so far was for warming up.
+    fn forget(&mut self) {
+        (self.calls, self.cpu, self.time) = (0, Duration::ZERO, Duration::ZERO);
+        if let Some(load) = &mut self.load {
+            load.turns.clear();
+        }
+    }
+
+    fn sample(mut self) -> Result<Sample> {
+        ensure!(self.calls > 0, "no call was answered");
+        let calls = self.calls as f64;
+        let turns = self.load.as_mut().map(|load| std::mem::take(&mut load.turns));
+        let mut turns: Vec<f64> =
+            turns.unwrap_or_default().into_iter().map(|nanos| nanos as f64 / 1e3).collect();
+        turns.sort_by(f64::total_cmp);
+        Ok(Sample {
+            cpu_us: Some(self.cpu.as_secs_f64() * 1e6 / calls),
+            calls_per_second: Some(calls / self.time.as_secs_f64()),
+            p50_us: quantile(&turns, 0.5),
+            p99_us: quantile(&turns, 0.99),
+            bytes: None,
+        })
+    }
+}
+
+/// What a server's resident memory grows by for each connection that is opened.
+fn resident(case: &Case, effort: Effort) -> Result<Sample> {
+    let Work::Memory { idle, used } = case.work else {
+        anyhow::bail!("only memory is measured here");
+    };
+    let args = if effort.multi_thread { vec!["--multi-thread".to_owned()] } else { Vec::new() };
+    let mut process = Process::start(case.contender.server(), &args)?;
+    let address = process.address()?;
+    // What every server needs once, however many connections there are.
+    Load::connect(address, Shape::Sum(100), 1)?.run_for(Duration::from_millis(20))?;
+    let before = process.memory()?;
+    let idle = Idle::connect(address, idle, used)?;
+    std::thread::sleep(Duration::from_millis(100));
+    let grown = process.memory()?.saturating_sub(before);
+    Ok(Sample { bytes: Some(grown as f64 / idle.len() as f64), ..Sample::default() })
+}

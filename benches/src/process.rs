@@ -1,0 +1,90 @@
+//! A program under test: starting it, what it costs (Linux), and its end.
+//!
+//! Must not know what is measured.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// A program under test that runs. It is killed when this is dropped.
+pub struct Process {
+    program: &'static str,
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Process {
+    /// Starts one of the programs that were built together with this one.
+    pub fn start(program: &'static str, args: &[String]) -> Result<Self> {
+        let here = std::env::current_exe()?;
+        let path = here.with_file_name(program);
+        let mut child = Command::new(&path)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("can't start {}", path.display()))?;
+        let (input, output) =
+            child.stdin.take().zip(child.stdout.take()).context("a program without pipes")?;
+        Ok(Process { program, child, input, output: BufReader::new(output) })
+    }
+
+    /// The next line that it prints.
+    pub fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        let read = self.output.read_line(&mut line)?;
+        anyhow::ensure!(read > 0, "{} has ended, its error message is above", self.program);
+        Ok(line.trim().to_owned())
+    }
+
+    /// The address that a server prints first.
+    pub fn address(&mut self) -> Result<SocketAddr> {
+        let line = self.line()?;
+        line.parse().with_context(|| format!("{} prints no address: {line}", self.program))
+    }
+
+    /// Makes a client call for so long; gives how many calls were answered.
+    pub fn call_for(&mut self, time: Duration) -> Result<usize> {
+        writeln!(self.input, "{}", time.as_millis())?;
+        let line = self.line()?;
+        line.parse().with_context(|| format!("{} prints no count: {line}", self.program))
+    }
+
+    /// CPU time of all its threads, in user space and in the kernel, as the scheduler counts it:
+    /// in nanoseconds, exact for threads that sleep. A thread that has ended is missing; none of
+    /// the programs ends any while it is measured.
+    pub fn cpu(&self) -> Result<Duration> {
+        // Whoever has just answered may still be on the way to sleep.
+        std::thread::sleep(Duration::from_millis(1));
+        let mut total = 0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let path = task?.path().join("schedstat");
+            let text = fs::read_to_string(&path)
+                .with_context(|| format!("{}: a Linux kernel counts there", path.display()))?;
+            let on_cpu = text.split_whitespace().next().context("an empty schedstat")?;
+            total += on_cpu.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(total))
+    }
+
+    /// Resident memory in bytes.
+    pub fn memory(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()).context("no VmRSS")?;
+        Ok(kib.parse::<u64>()? * 1024)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone after this.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

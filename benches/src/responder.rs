@@ -1,0 +1,48 @@
+//! The other side of the typed clients: a raw server that answers every `math.sum` with 3, and
+//! nothing else at all. It runs in threads of the program that measures.
+//!
+//! Must not know which client is at the other end.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+
+use anyhow::Result;
+
+use crate::wire::{Inbox, accept, unmasked, value_after};
+
+/// Starts it; it runs as long as the program. Gives its address.
+pub fn start() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            // A client that ends, ends its thread with an error. Clients complain on their own.
+            thread::spawn(move || serve(stream));
+        }
+    });
+    Ok(address)
+}
+
+fn serve(mut stream: TcpStream) -> Result<()> {
+    accept(&mut stream)?;
+    let mut inbox = Inbox::default();
+    let mut out = Vec::new();
+    while inbox.fill(&mut stream)? {
+        while let Some(text) = inbox.next()? {
+            if let Some(id) = call_of_sum(text) {
+                let answer = format!(r#"{{"jsonrpc":"2.0","result":3,"id":{id}}}"#);
+                unmasked(&mut out, answer.as_bytes());
+            }
+        }
+        stream.write_all(&out)?;
+        out.clear();
+    }
+    Ok(())
+}
+
+fn call_of_sum(text: &[u8]) -> Option<&str> {
+    let name = b"math.sum";
+    text.windows(name.len()).find(|window| window == name)?;
+    value_after(text, "\"id\":")
+}

@@ -1,0 +1,174 @@
+//! WebSocket on blocking sockets, as little of it as a load generator needs: whole text frames, no
+//! fragments, no pings.
+//!
+//! Must not know JSON-RPC.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+const TEXT: u8 = 0x81;
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+/// A peer that says nothing for so long has lost something.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Appends a text frame as a client sends it.
+pub fn masked(out: &mut Vec<u8>, text: &[u8]) {
+    head(out, text.len(), 0x80);
+    out.extend(MASK);
+    out.extend(text.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+}
+
+/// Appends a text frame as a server sends it.
+pub fn unmasked(out: &mut Vec<u8>, text: &[u8]) {
+    head(out, text.len(), 0);
+    out.extend(text);
+}
+
+fn head(out: &mut Vec<u8>, len: usize, mask_bit: u8) {
+    out.push(TEXT);
+    match len {
+        0..126 => out.push(mask_bit | len as u8),
+        126..0x1_0000 => {
+            out.push(mask_bit | 126);
+            out.extend((len as u16).to_be_bytes());
+        }
+        _ => {
+            out.push(mask_bit | 127);
+            out.extend((len as u64).to_be_bytes());
+        }
+    }
+}
+
+/// Opens a WebSocket as a client.
+pub fn connect(address: SocketAddr) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(address).context("can't connect to the server")?;
+    prepare(&stream)?;
+    write!(
+        stream,
+        "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )?;
+    let head = read_head(&mut stream)?;
+    ensure!(head.starts_with("HTTP/1.1 101"), "the server refuses: {head}");
+    Ok(stream)
+}
+
+/// Opens a WebSocket as a server.
+pub fn accept(stream: &mut TcpStream) -> Result<()> {
+    prepare(stream)?;
+    let head = read_head(stream)?;
+    let key = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"))
+        .context("a client without a WebSocket key")?;
+    let accept = derive_accept_key(key.1.trim().as_bytes());
+    write!(
+        stream,
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    )?;
+    Ok(())
+}
+
+fn prepare(stream: &TcpStream) -> Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(())
+}
+
+fn read_head(stream: &mut TcpStream) -> Result<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).context("no end of the HTTP header")?;
+        head.extend(byte);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}
+
+/// Reads frames from a socket.
+pub struct Inbox {
+    buffer: Vec<u8>,
+    /// What was read and not yet taken is between these.
+    at: usize,
+    filled: usize,
+}
+
+impl Default for Inbox {
+    fn default() -> Self {
+        Inbox { buffer: vec![0; 256 * 1024], at: 0, filled: 0 }
+    }
+}
+
+impl Inbox {
+    /// Waits for more bytes; `false` if there are no more.
+    pub fn fill(&mut self, stream: &mut TcpStream) -> Result<bool> {
+        self.buffer.copy_within(self.at..self.filled, 0);
+        self.filled -= self.at;
+        self.at = 0;
+        if self.filled == self.buffer.len() {
+            self.buffer.resize(2 * self.filled, 0);
+        }
+        let spare = self.buffer.get_mut(self.filled..).unwrap_or_default();
+        let read = stream.read(spare).context("no answer from the program under test")?;
+        self.filled += read;
+        Ok(read > 0)
+    }
+
+    /// The next text frame that is complete, unmasked; `None` if more must be read. An error is
+    /// the end of the connection, too.
+    pub fn next(&mut self) -> Result<Option<&[u8]>> {
+        let bytes = self.buffer.get(self.at..self.filled).unwrap_or_default();
+        let &[kind, size, ref rest @ ..] = bytes else { return Ok(None) };
+        let (len, rest) = match (size & 0x7f, rest) {
+            (126, [a, b, rest @ ..]) => (u16::from_be_bytes([*a, *b]).into(), rest),
+            (127, [0, 0, 0, 0, a, b, c, d, rest @ ..]) => {
+                (u32::from_be_bytes([*a, *b, *c, *d]) as usize, rest)
+            }
+            (126 | 127, _) => return Ok(None),
+            (len, rest) => (len.into(), rest),
+        };
+        let mask = match (size & 0x80, rest) {
+            (0, _) => None,
+            (_, [a, b, c, d, ..]) => Some([*a, *b, *c, *d]),
+            _ => return Ok(None),
+        };
+        let begin = self.filled - rest.len() + if mask.is_some() { 4 } else { 0 };
+        if begin + len > self.filled {
+            return Ok(None);
+        }
+        if kind != TEXT {
+            bail!("a frame that is no whole text message: {kind:#x}");
+        }
+        self.at = begin + len;
+        let text = self.buffer.get_mut(begin..begin + len).unwrap_or_default();
+        if let Some(mask) = mask {
+            text.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+        }
+        Ok(Some(text))
+    }
+}
+
+/// What stands behind a key such as `"id":`, up to a comma or brace, wherever it stands first.
+pub fn value_after<'a>(text: &'a [u8], key: &str) -> Option<&'a str> {
+    let begin = text.windows(key.len()).position(|window| window == key.as_bytes())?;
+    let value = text.get(begin + key.len()..)?;
+    let len = value.iter().take_while(|byte| !b",}".contains(byte)).count();
+    std::str::from_utf8(value.get(..len)?).ok()
+}
+
+/// The number behind a key.
+pub fn number_after(text: &[u8], key: &str) -> Option<i64> {
+    value_after(text, key)?.parse().ok()
+}
+
+/// So that a lost answer is an error in place of a wait for ever.
+pub fn impatient(stream: &TcpStream) -> Result<()> {
+    Ok(stream.set_read_timeout(Some(PATIENCE))?)
+}

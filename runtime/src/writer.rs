@@ -1,0 +1,129 @@
+//! What is on its way from the outbox to the socket, and when it is flushed.
+//!
+//! Must not know what is read, nor when a connection ends.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+
+use crate::error::CloseReason;
+use crate::outbox::{Item, Outbox, Sent};
+use crate::transport::Transport;
+
+/// How many turns in a row may leave the flushing to the next, while there is always more to read.
+/// A system call for few answers costs more than the answers do.
+const UNFLUSHED_TURNS: usize = 4;
+/// How many answers to pings may wait in the socket's buffer before reading pauses.
+const MAX_PONGS: usize = 64;
+
+/// The writing half of a connection.
+#[derive(Default)]
+pub(crate) struct Writer {
+    /// Taken from the outbox, not yet taken by the socket.
+    sending: VecDeque<Item>,
+    /// Something was given to the socket and not yet flushed.
+    unflushed: bool,
+    /// Turns since the last flush.
+    put_off: usize,
+    /// Control frames that came in since the last flush; their answers wait in the socket's buffer.
+    pongs: usize,
+}
+
+/// What a turn has done.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// Something went out, or there is room again: look around once more.
+    pub(crate) progress: bool,
+    /// Something waits that the socket does not take.
+    pub(crate) blocked: bool,
+}
+
+impl Writer {
+    /// Feeds the socket all that waits, and flushes once; that can wait while there is more to read.
+    pub(crate) fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &mut Transport,
+        outbox: &Outbox,
+        more_to_read: bool,
+    ) -> Result<Written, CloseReason> {
+        self.put_off = if more_to_read { self.put_off + 1 } else { UNFLUSHED_TURNS };
+        let mut sent = Sent::default();
+        let fed = self.feed(cx, transport, outbox, &mut sent);
+        let mut written = Written::default();
+        if !sent.is_empty() {
+            outbox.sent(&sent);
+            written.progress = true;
+        }
+        fed?;
+        if self.unflushed && self.put_off >= UNFLUSHED_TURNS {
+            self.put_off = 0;
+            match transport.poll_flush(cx) {
+                Poll::Pending => written.blocked = true,
+                Poll::Ready(flushed) => {
+                    flushed?;
+                    written.progress |= self.pauses_reading();
+                    self.unflushed = false;
+                    self.pongs = 0;
+                }
+            }
+        }
+        written.blocked |= !self.sending.is_empty();
+        Ok(written)
+    }
+
+    fn feed(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &mut Transport,
+        outbox: &Outbox,
+        sent: &mut Sent,
+    ) -> Result<(), CloseReason> {
+        if self.sending.is_empty() {
+            outbox.take(&mut self.sending);
+        }
+        while !self.sending.is_empty() {
+            match transport.poll_ready(cx) {
+                Poll::Pending => break,
+                Poll::Ready(ready) => ready?,
+            }
+            if let Some(item) = self.sending.pop_front() {
+                sent.add(&item);
+                self.unflushed = true;
+                transport.send(item.text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Something was put into the socket's buffer past this.
+    pub(crate) fn must_flush(&mut self) {
+        self.unflushed = true;
+    }
+
+    /// A control frame came in; a ping has put its answer into the socket's buffer.
+    pub(crate) fn saw_control(&mut self) {
+        self.unflushed = true;
+        self.pongs += 1;
+    }
+
+    /// Whether so many answers to pings wait that nothing more should be read.
+    pub(crate) fn pauses_reading(&self) -> bool {
+        self.pongs >= MAX_PONGS
+    }
+
+    /// Whether all that was taken has gone out.
+    pub(crate) fn is_done(&self) -> bool {
+        !self.unflushed && self.sending.is_empty()
+    }
+
+    /// Nothing more is to be sent, but what the socket has is flushed.
+    pub(crate) fn clear(&mut self) {
+        self.sending.clear();
+    }
+
+    /// The socket takes nothing any more.
+    pub(crate) fn give_up(&mut self) {
+        self.sending.clear();
+        self.unflushed = false;
+    }
+}
