@@ -180,7 +180,7 @@ impl Connection {
             if !clogged {
                 self.refused = 0;
                 if let Some(message) = self.held.release() {
-                    self.dispatcher.receive(&message, admission);
+                    self.dispatcher.receive(message, admission);
                     continue;
                 }
             }
@@ -199,7 +199,7 @@ impl Connection {
                     }
                     if full {
                         let before = self.link.outbox.answer_bytes();
-                        self.dispatcher.receive(&message, Admission::Busy);
+                        self.dispatcher.receive(message, Admission::Busy);
                         self.refused += self.link.outbox.answer_bytes().saturating_sub(before);
                     } else {
                         self.held.hold(message);
@@ -210,7 +210,7 @@ impl Connection {
                     self.held.hold(Utf8Bytes::from_static("]"));
                 }
                 Poll::Ready(Received::Text(message)) => {
-                    self.dispatcher.receive(&message, admission);
+                    self.dispatcher.receive(message, admission);
                 }
                 Poll::Ready(Received::NotText) => {
                     self.dispatcher.malformed(ErrorCode::PARSE_ERROR);
@@ -332,7 +332,7 @@ impl Future for Connection {
             Ok(()) => Poll::Pending,
             Err(Over(reason)) => {
                 while let Some(message) = self.held.release() {
-                    self.dispatcher.receive(&message, Admission::Unanswerable);
+                    self.dispatcher.receive(message, Admission::Unanswerable);
                 }
                 Poll::Ready(self.link.end(reason))
             }

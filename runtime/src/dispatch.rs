@@ -55,14 +55,11 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     /// Takes in one message. Handlers start here, in the order in which messages arrive.
-    pub(crate) fn receive(&self, message: &Utf8Bytes, admission: Admission) {
-        match self.decode(message) {
-            Payload::One(entry) => {
-                if let Some(work) = self.triage(message, entry) {
-                    self.work(message, work, admission, ReplyTo::One);
-                }
-            }
-            Payload::Batch(entries) => self.batch(message, entries, admission),
+    pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
+        let mut work = None;
+        match self.decode(&message) {
+            Payload::One(entry) => work = self.triage(&message, entry),
+            Payload::Batch(entries) => self.batch(&message, entries, admission),
             // Some servers answer a batch of notifications with an empty array.
             Payload::EmptyBatch if self.link.expects_empty_reply() => {}
             Payload::EmptyBatch => self.malformed(ErrorCode::INVALID_REQUEST),
@@ -73,6 +70,9 @@ impl Dispatcher {
                 self.link.outbox.answer(encode::error_response(&error, &Id::NULL));
             }
             Payload::NotJson => self.malformed(ErrorCode::PARSE_ERROR),
+        }
+        if let Some(work) = work {
+            self.work(message, work, admission, ReplyTo::One);
         }
     }
 
@@ -98,8 +98,8 @@ impl Dispatcher {
     fn decode<'a>(&self, message: &'a Utf8Bytes) -> Payload<'a> {
         let max_calls = self.link.config.max_batch;
         // A batch of ours may be larger than what we let others send; its responses come as one.
-        let max_responses = max_calls.max(self.link.pending.len());
-        payload(message, Limits { max_calls, max_responses })
+        let max_responses = || max_calls.max(self.link.pending.len());
+        payload(message, Limits { max_calls, max_responses: &max_responses })
     }
 
     /// The answer to a message whose id nobody knows.
@@ -116,24 +116,31 @@ impl Dispatcher {
         for work in work {
             let place = index;
             index += usize::from(work.is_answered());
-            self.work(message, work, admission, |id| ReplyTo::Batch(Arc::clone(&batch), place, id));
+            let reply_to = |id| ReplyTo::Batch(Arc::clone(&batch), place, id);
+            self.work(message.clone(), work, admission, reply_to);
         }
     }
 
     /// Hands a response to its call. What is left is work that may want an answer.
-    fn triage<'a>(&self, message: &Utf8Bytes, entry: Entry<'a>) -> Option<Work<'a>> {
+    fn triage(&self, message: &Utf8Bytes, entry: Entry<'_>) -> Option<Work> {
         match entry {
-            Entry::Call(call) => Some(Work::Call(call)),
+            Entry::Call(call) => Some(Work::Call(self.plan(message, call))),
             Entry::Invalid(id) => Some(Work::Invalid(id)),
             Entry::Response(response) => self.response(message, response),
         }
     }
 
-    fn response<'a>(
-        &self,
-        message: &Utf8Bytes,
-        response: IncomingResponse<'_>,
-    ) -> Option<Work<'a>> {
+    fn plan(&self, message: &Utf8Bytes, call: IncomingCall<'_>) -> Planned {
+        let route = self.router.find(&call.method);
+        let method = match call.method {
+            Cow::Borrowed(name) => Method::InMessage(range(message, name)),
+            Cow::Owned(name) => Method::Decoded(name.into()),
+        };
+        let params = call.params.map(|json| range(message, json));
+        Planned { id: call.id, route, method, params }
+    }
+
+    fn response(&self, message: &Utf8Bytes, response: IncomingResponse<'_>) -> Option<Work> {
         let reply = match response.outcome {
             ResponseOutcome::Result(json) => Reply::Result(message.clone(), range(message, json)),
             ResponseOutcome::Error(json) => match serde_json::from_str(json) {
@@ -159,16 +166,15 @@ impl Dispatcher {
 
     fn work(
         &self,
-        message: &Utf8Bytes,
-        work: Work<'_>,
+        message: Utf8Bytes,
+        work: Work,
         admission: Admission,
         reply_to: impl FnOnce(Id) -> ReplyTo,
     ) {
         match work {
             Work::Call(mut call) => {
-                let notification = call.id.is_none();
                 let reply_to = call.id.take().map_or(ReplyTo::Nobody, reply_to);
-                self.call(message, call, admission, Answer { reply_to, route: None }, notification);
+                self.call(message, call, admission, reply_to);
             }
             Work::Invalid(id) => self.fail(reply_to(id), ErrorCode::INVALID_REQUEST),
         }
@@ -179,14 +185,8 @@ impl Dispatcher {
         self.deliver(answer, Response(Kind::Error(ErrorObject::of(code))));
     }
 
-    fn call(
-        &self,
-        message: &Utf8Bytes,
-        call: IncomingCall<'_>,
-        admission: Admission,
-        mut answer: Answer,
-        notification: bool,
-    ) {
+    fn call(&self, message: Utf8Bytes, call: Planned, admission: Admission, reply_to: ReplyTo) {
+        let notification = matches!(reply_to, ReplyTo::Nobody);
         match admission {
             Admission::Open => {}
             Admission::Refused | Admission::Busy => {
@@ -195,29 +195,24 @@ impl Dispatcher {
                 }
                 let busy = admission == Admission::Busy;
                 let code = if busy { ErrorCode::SERVER_BUSY } else { ErrorCode::SHUTTING_DOWN };
-                return self.fail(answer.reply_to, code);
+                return self.fail(reply_to, code);
             }
             Admission::Unanswerable if notification => {}
             Admission::Unanswerable => return,
         }
-        let Some(route) = self.router.find(&call.method) else {
-            return self.fail(answer.reply_to, ErrorCode::METHOD_NOT_FOUND);
+        let Some(route) = call.route else {
+            return self.fail(reply_to, ErrorCode::METHOD_NOT_FOUND);
         };
-        answer.route = Some(route);
         if self.link.in_flight.load(Ordering::Relaxed) >= self.link.config.max_in_flight {
             if notification {
                 let method = self.router.name(route);
                 tracing::warn!(method, "dropped a notification: too many calls are in flight");
             }
-            return self.fail(answer.reply_to, ErrorCode::SERVER_BUSY);
+            return self.fail(reply_to, ErrorCode::SERVER_BUSY);
         }
-        let method = match call.method {
-            Cow::Borrowed(name) => Method::InMessage(range(message, name)),
-            Cow::Owned(name) => Method::Decoded(name.into()),
-        };
-        let params = call.params.map(|json| range(message, json));
-        let request =
-            Request::new(self.context.clone(), message.clone(), method, params, notification);
+        let answer = Answer { reply_to, route: Some(route) };
+        let context = self.context.clone();
+        let request = Request::new(context, message, call.method, call.params, notification);
         match guard(|| self.router.call(route, request).0) {
             Ok(Progress::Ready(response)) => self.deliver(answer, response),
             Ok(Progress::Pending(handler)) => self.start(Handler(Some(handler)), answer),
@@ -320,12 +315,20 @@ struct Answer {
 }
 
 /// An incoming message that is no response.
-enum Work<'a> {
-    Call(IncomingCall<'a>),
+enum Work {
+    Call(Planned),
     Invalid(Id),
 }
 
-impl Work<'_> {
+/// A request or notification, by its places in the message.
+struct Planned {
+    id: Option<Id>,
+    route: Option<RouteId>,
+    method: Method,
+    params: Option<Range<usize>>,
+}
+
+impl Work {
     fn is_answered(&self) -> bool {
         match self {
             Work::Call(call) => call.id.is_some(),

@@ -4,6 +4,7 @@
 //! Must not know sockets, ids or what the bytes say.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -11,13 +12,70 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// A message to send.
+/// Messages up to this size are kept one behind the other in one buffer; a larger one keeps its
+/// own, as copying it would cost more than an allocation.
+const SMALL: usize = 4 * 1024;
+
+/// Messages in the order in which they go out.
+#[derive(Debug, Default)]
+pub(crate) struct Batched {
+    items: VecDeque<Item>,
+    /// The small ones. An allocation for each of hundreds that wait would be the dearest part of
+    /// sending them.
+    small: Vec<u8>,
+}
+
 #[derive(Debug)]
-pub(crate) struct Item {
-    pub(crate) text: Bytes,
+struct Item {
+    size: usize,
     /// It answers the peer. Too many of these stop the reading; calls of our own never do, or two
     /// sides that call each other could both wait to be read.
     answer: bool,
+    large: Option<Vec<u8>>,
+}
+
+impl Batched {
+    fn push(&mut self, text: Vec<u8>, answer: bool) {
+        let size = text.len();
+        let large = if size > SMALL {
+            Some(text)
+        } else {
+            if self.small.capacity() == 0 {
+                self.small.reserve(SMALL);
+            }
+            self.small.extend_from_slice(&text);
+            None
+        };
+        self.items.push_back(Item { size, answer, large });
+    }
+}
+
+/// What was taken out of the outbox and is on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    items: VecDeque<Item>,
+    small: Bytes,
+}
+
+impl Taken {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Taken::default();
+    }
+
+    /// The next message, and what it counts for.
+    pub(crate) fn next(&mut self, sent: &mut Sent) -> Option<Bytes> {
+        let item = self.items.pop_front()?;
+        sent.bytes += item.size;
+        sent.answer_bytes += if item.answer { item.size } else { 0 };
+        Some(match item.large {
+            Some(text) => text.into(),
+            None => self.small.split_to(item.size.min(self.small.len())),
+        })
+    }
 }
 
 /// What the connection's task is asked to do beside sending.
@@ -33,6 +91,9 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     queue: Mutex<Queue>,
+    /// The part of the queue's bytes that are answers. Changed only under the queue's lock; looked
+    /// at for each message that is read, so without it.
+    answer_bytes: AtomicUsize,
     /// Local callers wait here for room.
     room: Notify,
     limit: usize,
@@ -40,10 +101,9 @@ pub(crate) struct Outbox {
 
 #[derive(Debug)]
 struct Queue {
-    items: VecDeque<Item>,
-    /// Bytes accepted and not yet handed to the socket, of all items and of answers alone.
+    waiting: Batched,
+    /// Bytes accepted and not yet handed to the socket.
     bytes: usize,
-    answer_bytes: usize,
     command: Option<Command>,
     waker: Option<Waker>,
     /// The task runs, or has been woken and will: no need to wake it again.
@@ -62,16 +122,15 @@ struct Queue {
 #[derive(Debug)]
 pub(crate) enum Refused {
     /// No room; here it is back.
-    Full(Bytes),
+    Full(Vec<u8>),
     Closed,
 }
 
 impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
         let queue = Queue {
-            items: VecDeque::new(),
+            waiting: Batched::default(),
             bytes: 0,
-            answer_bytes: 0,
             command: None,
             waker: None,
             awake: true,
@@ -81,14 +140,20 @@ impl Outbox {
             ended: false,
         };
         // With a limit of 0 nothing would ever go out.
-        Outbox { queue: Mutex::new(queue), room: Notify::new(), limit: limit.max(1) }
+        Outbox {
+            queue: Mutex::new(queue),
+            answer_bytes: AtomicUsize::new(0),
+            room: Notify::new(),
+            limit: limit.max(1),
+        }
     }
 
     /// Queues an answer. Always taken, until the connection is over.
     pub(crate) fn answer(&self, text: Vec<u8>) {
         let mut queue = self.lock();
         if !queue.ended {
-            queue.push(text.into(), true);
+            self.set_answer_bytes(self.answer_bytes() + text.len());
+            queue.push(text, true);
             if !queue.blocked {
                 wake(queue);
             }
@@ -96,7 +161,7 @@ impl Outbox {
     }
 
     /// Queues a message of our own, if there is room.
-    pub(crate) fn try_send(&self, text: Bytes) -> Result<(), Refused> {
+    pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<(), Refused> {
         let mut queue = self.lock();
         if !queue.open {
             return Err(Refused::Closed);
@@ -112,8 +177,7 @@ impl Outbox {
 
     /// Queues a message of our own; waits for room. Dropping the future before it is ready leaves
     /// nothing behind.
-    pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Closed> {
-        let mut text = Bytes::from(text);
+    pub(crate) async fn send(&self, mut text: Vec<u8>) -> Result<(), Closed> {
         loop {
             // Registered before the look at the queue, so that no wake-up falls in between.
             let room = self.room.notified();
@@ -149,16 +213,20 @@ impl Outbox {
 
     // The connection's own side.
 
-    /// Moves all that waits into `sending`, which must be empty.
-    pub(crate) fn take(&self, sending: &mut VecDeque<Item>) {
-        std::mem::swap(&mut self.lock().items, sending);
+    /// Moves all that waits into `taken`, which must be empty.
+    pub(crate) fn take(&self, taken: &mut Taken) {
+        let mut queue = self.lock();
+        std::mem::swap(&mut queue.waiting.items, &mut taken.items);
+        let small = std::mem::take(&mut queue.waiting.small);
+        drop(queue);
+        taken.small = small.into();
     }
 
-    /// The socket has taken this item.
+    /// The socket has taken so much.
     pub(crate) fn sent(&self, item: &Sent) {
         let mut queue = self.lock();
         queue.bytes = queue.bytes.saturating_sub(item.bytes);
-        queue.answer_bytes = queue.answer_bytes.saturating_sub(item.answer_bytes);
+        self.set_answer_bytes(self.answer_bytes().saturating_sub(item.answer_bytes));
         let room = queue.bytes < self.limit;
         drop(queue);
         if room {
@@ -168,7 +236,11 @@ impl Outbox {
 
     /// How many bytes of answers wait.
     pub(crate) fn answer_bytes(&self) -> usize {
-        self.lock().answer_bytes
+        self.answer_bytes.load(Ordering::Relaxed)
+    }
+
+    fn set_answer_bytes(&self, bytes: usize) {
+        self.answer_bytes.store(bytes, Ordering::Relaxed);
     }
 
     /// Whether it takes calls of our own.
@@ -177,7 +249,7 @@ impl Outbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().items.is_empty()
+        self.lock().waiting.items.is_empty()
     }
 
     pub(crate) fn take_command(&self) -> Option<Command> {
@@ -189,7 +261,7 @@ impl Outbox {
     pub(crate) fn park(&self, waker: &Waker, blocked: bool) -> bool {
         let mut queue = self.lock();
         let nudged = std::mem::take(&mut queue.nudged);
-        if nudged || queue.command.is_some() || (!blocked && !queue.items.is_empty()) {
+        if nudged || queue.command.is_some() || (!blocked && !queue.waiting.items.is_empty()) {
             return false;
         }
         queue.blocked = blocked;
@@ -213,8 +285,9 @@ impl Outbox {
         let mut queue = self.lock();
         queue.open = false;
         queue.ended = true;
-        (queue.bytes, queue.answer_bytes) = (0, 0);
-        let dropped = std::mem::take(&mut queue.items);
+        queue.bytes = 0;
+        self.set_answer_bytes(0);
+        let dropped = std::mem::take(&mut queue.waiting);
         drop(queue);
         drop(dropped);
         self.room.notify_waiters();
@@ -241,22 +314,12 @@ impl Sent {
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
-
-    pub(crate) fn add(&mut self, item: &Item) {
-        self.bytes += item.text.len();
-        if item.answer {
-            self.answer_bytes += item.text.len();
-        }
-    }
 }
 
 impl Queue {
-    fn push(&mut self, text: Bytes, answer: bool) {
+    fn push(&mut self, text: Vec<u8>, answer: bool) {
         self.bytes += text.len();
-        if answer {
-            self.answer_bytes += text.len();
-        }
-        self.items.push_back(Item { text, answer });
+        self.waiting.push(text, answer);
     }
 }
 

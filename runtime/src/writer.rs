@@ -2,11 +2,10 @@
 //!
 //! Must not know what is read, nor when a connection ends.
 
-use std::collections::VecDeque;
 use std::task::{Context, Poll};
 
 use crate::error::CloseReason;
-use crate::outbox::{Item, Outbox, Sent};
+use crate::outbox::{Outbox, Sent, Taken};
 use crate::transport::Transport;
 
 /// How many turns in a row may leave the flushing to the next, while there is always more to read.
@@ -19,7 +18,7 @@ const MAX_PONGS: usize = 64;
 #[derive(Default)]
 pub(crate) struct Writer {
     /// Taken from the outbox, not yet taken by the socket.
-    sending: VecDeque<Item>,
+    sending: Taken,
     /// Something was given to the socket and not yet flushed.
     unflushed: bool,
     /// Turns since the last flush.
@@ -86,10 +85,9 @@ impl Writer {
                 Poll::Pending => break,
                 Poll::Ready(ready) => ready?,
             }
-            if let Some(item) = self.sending.pop_front() {
-                sent.add(&item);
+            if let Some(text) = self.sending.next(sent) {
                 self.unflushed = true;
-                transport.send(item.text)?;
+                transport.send(text)?;
             }
         }
         Ok(())

@@ -60,16 +60,16 @@ pub(crate) enum ResponseOutcome<'a> {
 }
 
 /// How much of an array is kept, so that a small text can't ask for much memory.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+#[derive(Clone, Copy)]
+pub(crate) struct Limits<'a> {
     /// An array with more requests, notifications and invalid entries is refused as a whole.
     pub(crate) max_calls: usize,
     /// Responses over it are dropped: nobody waits for so many.
-    pub(crate) max_responses: usize,
+    pub(crate) max_responses: &'a dyn Fn() -> usize,
 }
 
 /// Reads one whole message.
-pub(crate) fn payload(text: &str, limits: Limits) -> Payload<'_> {
+pub(crate) fn payload<'a>(text: &'a str, limits: Limits<'_>) -> Payload<'a> {
     let mut cursor = Cursor::new(text);
     let payload = match cursor.peek() {
         Some(b'{') => entry(&mut cursor).map(Payload::One),
@@ -79,16 +79,17 @@ pub(crate) fn payload(text: &str, limits: Limits) -> Payload<'_> {
     payload.filter(|_| cursor.is_at_end()).unwrap_or(Payload::NotJson)
 }
 
-fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits) -> Option<Payload<'a>> {
+fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>> {
     cursor.take(b'[')?;
     if cursor.take(b']').is_some() {
         return Some(Payload::EmptyBatch);
     }
     let (mut entries, mut calls, mut responses) = (Vec::new(), 0_usize, 0_usize);
+    let max_responses = (limits.max_responses)();
     loop {
         let entry = entry(cursor)?;
         let (count, limit) = match entry {
-            Entry::Response(_) => (&mut responses, limits.max_responses),
+            Entry::Response(_) => (&mut responses, max_responses),
             Entry::Call(_) | Entry::Invalid(_) => (&mut calls, limits.max_calls),
         };
         *count += 1;

@@ -152,15 +152,28 @@ impl<'a> Cursor<'a> {
         if bytes.get(self.at) != Some(&b'"') {
             return None;
         }
-        self.at += 1;
+        let mut at = self.at + 1;
+        let mut run = 0;
         loop {
-            self.at += plain(bytes.get(self.at..)?);
-            let byte = *bytes.get(self.at)?;
-            self.at += 1;
-            match byte {
-                b'"' => return Some(()),
-                b'\\' => self.skip_escape()?,
-                0x20.. => {}
+            match *bytes.get(at)? {
+                b'"' => {
+                    self.at = at + 1;
+                    return Some(());
+                }
+                b'\\' => {
+                    self.at = at + 1;
+                    self.skip_escape()?;
+                    at = self.at;
+                }
+                0x20.. => {
+                    at += 1;
+                    run += 1;
+                    // Names are short; what goes on may be long.
+                    if run == 16 {
+                        at += plain(bytes.get(at..)?);
+                        run = 0;
+                    }
+                }
                 // Control characters must be escaped.
                 _ => return None,
             }
