@@ -187,8 +187,8 @@ impl Connection {
             let full = clogged && self.held.is_full(&self.link.config);
             // Nobody here waits for a response, so the peer may wait. Otherwise its responses must
             // come in, past requests for which there is only one answer left.
-            let may_pause = self.link.pending.len() == 0 || self.refused >= limit;
-            if (full && may_pause) || self.writer.pauses_reading() {
+            let may_pause = || self.link.pending.len() == 0 || self.refused >= limit;
+            if self.writer.pauses_reading() || (full && may_pause()) {
                 return Ok(false);
             }
             match self.transport.poll_receive(cx) {
