@@ -18,7 +18,7 @@ const SMALL: usize = 4 * 1024;
 
 /// Messages in the order in which they go out.
 #[derive(Debug, Default)]
-pub(crate) struct Batched {
+pub(crate) struct Waiting {
     items: VecDeque<Item>,
     /// The small ones. An allocation for each of hundreds that wait would be the dearest part of
     /// sending them.
@@ -34,7 +34,7 @@ struct Item {
     large: Option<Vec<u8>>,
 }
 
-impl Batched {
+impl Waiting {
     fn push(&mut self, text: Vec<u8>, answer: bool) {
         let size = text.len();
         let large = if size > SMALL {
@@ -101,7 +101,7 @@ pub(crate) struct Outbox {
 
 #[derive(Debug)]
 struct Queue {
-    waiting: Batched,
+    waiting: Waiting,
     /// Bytes accepted and not yet handed to the socket.
     bytes: usize,
     command: Option<Command>,
@@ -129,7 +129,7 @@ pub(crate) enum Refused {
 impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
         let queue = Queue {
-            waiting: Batched::default(),
+            waiting: Waiting::default(),
             bytes: 0,
             command: None,
             waker: None,
@@ -333,5 +333,53 @@ fn wake(mut queue: MutexGuard<'_, Queue>) {
     drop(queue);
     if let Some(waker) = waker {
         waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_and_large_messages_go_out_in_the_order_in_which_they_came() {
+        let outbox = Outbox::new(1 << 20);
+        let texts: Vec<Vec<u8>> = [3, SMALL, SMALL + 1, 0, 1, 10 * SMALL, 7]
+            .iter()
+            .map(|size| vec![b'x'; *size])
+            .collect();
+        let mut taken = Taken::default();
+        for round in 0..2 {
+            for (index, text) in texts.iter().enumerate() {
+                if (index + round) % 2 == 0 {
+                    outbox.answer(text.clone());
+                } else {
+                    outbox.try_send(text.clone()).unwrap();
+                }
+            }
+            assert!(!outbox.is_empty());
+            outbox.take(&mut taken);
+            assert!(outbox.is_empty());
+            let mut sent = Sent::default();
+            for text in &texts {
+                assert_eq!(taken.next(&mut sent).unwrap(), text);
+            }
+            assert!(taken.is_empty() && taken.next(&mut sent).is_none());
+            assert!(outbox.answer_bytes() > 0);
+            outbox.sent(&sent);
+            assert_eq!((outbox.answer_bytes(), outbox.lock().bytes), (0, 0));
+        }
+    }
+
+    #[test]
+    fn a_nudge_is_not_lost_however_it_comes() {
+        let outbox = Outbox::new(1);
+        assert!(outbox.park(Waker::noop(), false));
+        outbox.nudge();
+        outbox.unpark();
+        outbox.nudge();
+        assert!(!outbox.park(Waker::noop(), true), "nudged while awake");
+        assert!(outbox.park(Waker::noop(), true));
+        outbox.command(Command::Close { code: 1000, reason: String::new() });
+        assert!(!outbox.park(Waker::noop(), true), "a command is to be obeyed");
     }
 }

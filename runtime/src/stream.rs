@@ -145,3 +145,29 @@ impl AsyncWrite for Stream {
         on_stream!(self, stream => stream.poll_shutdown(cx))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn what_is_read_ahead_comes_in_order_and_holds_no_memory_afterwards() {
+        let (mut ours, theirs) = tokio::io::duplex(1 << 20);
+        // One inside another: the inner one finds the scratch in use.
+        let mut stream = Stream::other(Stream::memory(theirs));
+        let sent: Vec<u8> = (0..200_000_u32).map(|number| (number % 251) as u8).collect();
+        ours.write_all(&sent).await.unwrap();
+        drop(ours);
+        let mut received = Vec::new();
+        let mut buffer = [0; 1000];
+        loop {
+            match stream.read(&mut buffer).await.unwrap() {
+                0 => break,
+                count => received.extend_from_slice(&buffer[..count]),
+            }
+        }
+        assert_eq!(received, sent);
+        assert_eq!(stream.ahead.capacity(), 0);
+    }
+}

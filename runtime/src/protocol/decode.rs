@@ -190,11 +190,10 @@ impl<'a> Envelope<'a> {
             Some(json) if json.starts_with(['[', '{']) => Ok(Some(json)),
             Some(_) => Err(()),
         };
-        let version = self.jsonrpc.and_then(text::content);
-        match (version.as_deref(), text::content(method), params) {
-            (Some("2.0"), Some(method), Ok(params)) => {
-                Entry::Call(IncomingCall { id, method, params })
-            }
+        let is_2_0 =
+            |json: &str| json == "\"2.0\"" || text::content(json).is_some_and(|v| v == "2.0");
+        match (self.jsonrpc.is_some_and(is_2_0), text::content(method), params) {
+            (true, Some(method), Ok(params)) => Entry::Call(IncomingCall { id, method, params }),
             _ => Entry::Invalid(id.unwrap_or(Id::NULL)),
         }
     }

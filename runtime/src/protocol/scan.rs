@@ -68,9 +68,13 @@ impl<'a> Cursor<'a> {
 
     /// Walks over a whole value and gives its text. `None`: it is not JSON.
     pub(crate) fn value(&mut self) -> Option<&'a str> {
-        self.peek()?;
+        let byte = self.peek()?;
         let start = self.at;
-        self.skip_value()?;
+        match byte {
+            b'"' => self.skip_string()?,
+            b'0'..=b'9' => self.skip_number()?,
+            _ => self.skip_value()?,
+        }
         self.text.get(start..self.at)
     }
 
