@@ -162,7 +162,7 @@ impl Lane {
         let mut answered = 0;
         while answered < self.answers {
             ensure!(self.inbox.fill(&mut self.stream)?, "the server has closed the connection");
-            while let Some(text) = self.inbox.next()? {
+            while let Some(text) = self.inbox.take()? {
                 answered += 1;
                 if answered == 1 || answered == self.answers {
                     let cut = String::from_utf8_lossy(text.get(..200).unwrap_or(text));
@@ -181,7 +181,7 @@ impl Lane {
         let mut served = 0;
         loop {
             ensure!(self.inbox.fill(&mut self.stream)?, "the server has closed the connection");
-            while let Some(text) = self.inbox.next()? {
+            while let Some(text) = self.inbox.take()? {
                 let is_call = value_after(text, "\"params\":").is_some();
                 match value_after(text, "\"id\":") {
                     Some(id) if is_call => {

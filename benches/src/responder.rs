@@ -29,7 +29,7 @@ fn serve(mut stream: TcpStream) -> Result<()> {
     let mut inbox = Inbox::default();
     let mut out = Vec::new();
     while inbox.fill(&mut stream)? {
-        while let Some(text) = inbox.next()? {
+        while let Some(text) = inbox.take()? {
             if let Some(id) = call_of_sum(text) {
                 let answer = format!(r#"{{"jsonrpc":"2.0","result":3,"id":{id}}}"#);
                 unmasked(&mut out, answer.as_bytes());

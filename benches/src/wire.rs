@@ -123,7 +123,7 @@ impl Inbox {
 
     /// The next text frame that is complete, unmasked; `None` if more must be read. An error is
     /// the end of the connection, too.
-    pub fn next(&mut self) -> Result<Option<&[u8]>> {
+    pub fn take(&mut self) -> Result<Option<&[u8]>> {
         let bytes = self.buffer.get(self.at..self.filled).unwrap_or_default();
         let &[kind, size, ref rest @ ..] = bytes else { return Ok(None) };
         let (len, rest) = match (size & 0x7f, rest) {

@@ -8,7 +8,9 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -174,9 +176,12 @@ impl Endpoint {
         mut stream: Stream,
         remote_addr: Option<SocketAddr>,
     ) -> io::Result<CloseReason> {
-        let handshake = accept(&mut stream, remote_addr, &self.shared.rules);
+        // On the heap, as its state is larger than the connection's: else every connection's task
+        // would have room for it as long as it lives.
+        let handshake = Box::pin(accept(&mut stream, remote_addr, &self.shared.rules));
         match tokio::time::timeout(self.shared.config.handshake_timeout, handshake).await {
-            Ok(Ok((handshake, part))) => Ok(self.run(stream, part, handshake).1.await),
+            // Boxed, or the task would have room for it several times over.
+            Ok(Ok((handshake, part))) => Ok(Box::pin(self.run(stream, part, handshake).1).await),
             Ok(Err(AcceptError::Io(error))) => Err(error),
             Ok(Err(AcceptError::Refused(status))) => {
                 Err(io::Error::other(format!("the client was refused with HTTP status {status}")))
@@ -195,7 +200,7 @@ impl Endpoint {
         stream: Stream,
         part: Vec<u8>,
         handshake: Handshake,
-    ) -> (Peer, impl Future<Output = CloseReason> + use<>) {
+    ) -> (Peer, Serving) {
         let transport = Transport::new(stream, part, Role::Server, &self.shared.config);
         let setup = Setup {
             side: Side::Server,
@@ -207,12 +212,7 @@ impl Endpoint {
         let connection = Connection::new(transport, setup);
         let peer = Peer::new(Arc::clone(connection.link()));
         let entry = LiveEntry::new(self, connection.link());
-        let serving = async move {
-            let reason = connection.await;
-            drop(entry);
-            reason
-        };
-        (peer, serving)
+        (peer, Serving { connection, _entry: entry })
     }
 
     pub(crate) fn rules(&self) -> &Rules {
@@ -222,6 +222,20 @@ impl Endpoint {
     /// Only small moves happen under the lock, no user code, so a poisoned one is as good as any.
     fn live(&self) -> MutexGuard<'_, Live> {
         self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection that is in the list of the living as long as it is served.
+pub(crate) struct Serving {
+    connection: Connection,
+    _entry: LiveEntry,
+}
+
+impl Future for Serving {
+    type Output = CloseReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        Pin::new(&mut self.connection).poll(cx)
     }
 }
 
