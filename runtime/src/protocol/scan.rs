@@ -157,8 +157,15 @@ impl<'a> Cursor<'a> {
             return None;
         }
         let mut at = self.at + 1;
-        let mut run = 0;
         loop {
+            if let Some(Ok(eight)) = bytes.get(at..at + 8).map(<[u8; 8]>::try_from) {
+                let special = special(u64::from_le_bytes(eight));
+                if special == 0 {
+                    at += 8;
+                    continue;
+                }
+                at += special.trailing_zeros() as usize / 8;
+            }
             match *bytes.get(at)? {
                 b'"' => {
                     self.at = at + 1;
@@ -169,15 +176,7 @@ impl<'a> Cursor<'a> {
                     self.skip_escape()?;
                     at = self.at;
                 }
-                0x20.. => {
-                    at += 1;
-                    run += 1;
-                    // Names are short; what goes on may be long.
-                    if run == 16 {
-                        at += plain(bytes.get(at..)?);
-                        run = 0;
-                    }
-                }
+                0x20.. => at += 1,
                 // Control characters must be escaped.
                 _ => return None,
             }
@@ -231,26 +230,16 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// How many bytes at the front are plain parts of a string, in steps of eight; a few more may be.
-fn plain(bytes: &[u8]) -> usize {
+/// Marks the bytes of a word that are no plain part of a string: quotes, backslashes, control
+/// characters. The lowest mark is right; above it there may be wrong ones.
+fn special(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
-    // Each byte's high bit is set where the byte is below `n`; carries can set it only above a
-    // byte where it is set rightly, so "none is set" is always right.
+    // The high bit of each byte that is below `n`. A borrow can reach only bytes above a marked one.
     let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGH;
-    let mut count = 0;
-    for chunk in bytes.chunks_exact(8) {
-        let Ok(chunk) = <[u8; 8]>::try_from(chunk) else { break };
-        let word = u64::from_le_bytes(chunk);
-        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
-        let escape = below(word ^ (ONES * u64::from(b'\\')), 1);
-        let special = below(word, 0x20) | quote | escape;
-        if special != 0 {
-            return count + special.trailing_zeros() as usize / 8;
-        }
-        count += 8;
-    }
-    count
+    let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+    let escape = below(word ^ (ONES * u64::from(b'\\')), 1);
+    below(word, 0x20) | quote | escape
 }
 
 #[cfg(test)]
