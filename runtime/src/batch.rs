@@ -188,7 +188,7 @@ impl Batch {
             }
             let sent = self.peer.link().send(text).await;
             if sent.is_err() && notifications_only {
-                self.peer.link().expects_empty_reply();
+                self.peer.link().take_empty_reply();
             }
             sent?;
         }

@@ -61,7 +61,7 @@ impl Dispatcher {
             Payload::One(entry) => work = self.triage(&message, entry),
             Payload::Batch(entries) => self.batch(&message, entries, admission),
             // Some servers answer a batch of notifications with an empty array.
-            Payload::EmptyBatch if self.link.expects_empty_reply() => {}
+            Payload::EmptyBatch if self.link.take_empty_reply() => {}
             Payload::EmptyBatch => self.malformed(ErrorCode::INVALID_REQUEST),
             Payload::LargeBatch => {
                 let limit = self.link.config.max_batch;

@@ -180,8 +180,7 @@ impl Endpoint {
         // would have room for it as long as it lives.
         let handshake = Box::pin(accept(&mut stream, remote_addr, &self.shared.rules));
         match tokio::time::timeout(self.shared.config.handshake_timeout, handshake).await {
-            // Boxed, or the task would have room for it several times over.
-            Ok(Ok((handshake, part))) => Ok(Box::pin(self.run(stream, part, handshake).1).await),
+            Ok(Ok((handshake, part))) => Ok(self.run(stream, part, handshake).1.await),
             Ok(Err(AcceptError::Io(error))) => Err(error),
             Ok(Err(AcceptError::Refused(status))) => {
                 Err(io::Error::other(format!("the client was refused with HTTP status {status}")))
@@ -194,13 +193,14 @@ impl Endpoint {
     }
 
     /// Gives the client's handle, and the connection: registered by now, and served as long as
-    /// the future is polled.
+    /// the future is polled. Boxed, or a task that awaits it would have room for it several times
+    /// over.
     pub(crate) fn run(
         &self,
         stream: Stream,
         part: Vec<u8>,
         handshake: Handshake,
-    ) -> (Peer, Serving) {
+    ) -> (Peer, Pin<Box<Serving>>) {
         let transport = Transport::new(stream, part, Role::Server, &self.shared.config);
         let setup = Setup {
             side: Side::Server,
@@ -212,7 +212,7 @@ impl Endpoint {
         let connection = Connection::new(transport, setup);
         let peer = Peer::new(Arc::clone(connection.link()));
         let entry = LiveEntry::new(self, connection.link());
-        (peer, Serving { connection, _entry: entry })
+        (peer, Box::pin(Serving { connection, _entry: entry }))
     }
 
     pub(crate) fn rules(&self) -> &Rules {

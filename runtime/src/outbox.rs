@@ -223,10 +223,10 @@ impl Outbox {
     }
 
     /// The socket has taken so much.
-    pub(crate) fn sent(&self, item: &Sent) {
+    pub(crate) fn sent(&self, tally: &Sent) {
         let mut queue = self.lock();
-        queue.bytes = queue.bytes.saturating_sub(item.bytes);
-        self.set_answer_bytes(self.answer_bytes().saturating_sub(item.answer_bytes));
+        queue.bytes = queue.bytes.saturating_sub(tally.bytes);
+        self.set_answer_bytes(self.answer_bytes().saturating_sub(tally.answer_bytes));
         let room = queue.bytes < self.limit;
         drop(queue);
         if room {

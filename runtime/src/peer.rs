@@ -74,16 +74,16 @@ impl Link {
         }
     }
 
-    /// Nothing more can be sent, so nothing more is queued. The first reason counts.
-    pub(crate) fn begin_end(&self, reason: CloseReason) {
-        self.reason.get_or_init(|| reason);
+    /// Nothing more can be sent, so nothing more is queued. The first reason counts; gives it.
+    pub(crate) fn begin_end(&self, reason: CloseReason) -> CloseReason {
+        let known = self.reason.get_or_init(|| reason).clone();
         self.outbox.end();
+        known
     }
 
     /// The connection is over: whoever waits learns it now. Gives the reason.
     pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
-        let known = self.reason.get_or_init(|| reason).clone();
-        self.outbox.end();
+        let known = self.begin_end(reason);
         self.pending.close(&known);
         self.over.store(true, Ordering::Release);
         self.ended.notify_waiters();
@@ -104,8 +104,8 @@ impl Link {
         self.empty_replies.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether `[]` may be the answer to a batch of notifications; it is then accounted for.
-    pub(crate) fn expects_empty_reply(&self) -> bool {
+    /// Takes one expected `[]` off the account; `false` if none was expected.
+    pub(crate) fn take_empty_reply(&self) -> bool {
         let less = |count: usize| count.checked_sub(1);
         self.empty_replies.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }

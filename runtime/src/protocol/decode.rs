@@ -138,8 +138,10 @@ impl<'a> Envelope<'a> {
             let key = cursor.string()?;
             cursor.take(b':')?;
             let value = cursor.value()?;
-            if let Some(slot) = envelope.slot(key) {
-                envelope.repeated |= slot.replace(value).is_some();
+            let name = key.get(1..key.len() - 1).unwrap_or_default();
+            // Nobody writes `"m\u0065thod"`, but it means the same.
+            if !envelope.fill(name, value) && name.contains('\\') {
+                text::content(key).map(|name| envelope.fill(&name, value));
             }
             if cursor.take(b',').is_none() {
                 break;
@@ -149,27 +151,19 @@ impl<'a> Envelope<'a> {
         Some(envelope)
     }
 
-    /// Where the value of this key goes. The key is JSON, with its quotes.
-    fn slot(&mut self, key: &str) -> Option<&mut Option<&'a str>> {
-        Some(match key {
-            "\"jsonrpc\"" => &mut self.jsonrpc,
-            "\"id\"" => &mut self.id,
-            "\"method\"" => &mut self.method,
-            "\"params\"" => &mut self.params,
-            "\"result\"" => &mut self.result,
-            "\"error\"" => &mut self.error,
-            // Nobody writes `"m\u0065thod"`, but it means the same.
-            _ if key.contains('\\') => match &*text::content(key)? {
-                "jsonrpc" => &mut self.jsonrpc,
-                "id" => &mut self.id,
-                "method" => &mut self.method,
-                "params" => &mut self.params,
-                "result" => &mut self.result,
-                "error" => &mut self.error,
-                _ => return None,
-            },
-            _ => return None,
-        })
+    /// Keeps the value if its name means something.
+    fn fill(&mut self, name: &str, value: &'a str) -> bool {
+        let slot = match name {
+            "jsonrpc" => &mut self.jsonrpc,
+            "id" => &mut self.id,
+            "method" => &mut self.method,
+            "params" => &mut self.params,
+            "result" => &mut self.result,
+            "error" => &mut self.error,
+            _ => return false,
+        };
+        self.repeated |= slot.replace(value).is_some();
+        true
     }
 
     fn classify(self) -> Entry<'a> {
