@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::builder::common_builder_methods;
 use crate::config::Config;
@@ -145,7 +146,7 @@ impl Ready {
     async fn open(
         self,
         uri: Uri,
-        stream: Stream,
+        mut stream: Stream,
         remote_addr: Option<SocketAddr>,
     ) -> Result<Client, ConnectError> {
         let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
@@ -157,6 +158,8 @@ impl Ready {
         for (name, value) in &self.headers {
             request.headers_mut().append(name, value.clone());
         }
+        // What the server sends right behind its answer is not for the handshake.
+        stream.stop_behind_head();
         let opening = tokio_tungstenite::client_async_with_config(
             request,
             stream,
@@ -167,7 +170,8 @@ impl Ready {
         let agreed = headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|name| name.to_str().ok());
         let subprotocol = agreed.map(str::to_owned);
         let handshake = Handshake { target, subprotocol, headers, remote_addr };
-        Ok(self.start(Transport::from_socket(socket), handshake))
+        let transport = Transport::new(socket.into_inner(), Vec::new(), Role::Client, &self.config);
+        Ok(self.start(transport, handshake))
     }
 
     /// Puts the connection into a task of its own.

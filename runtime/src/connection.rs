@@ -118,7 +118,7 @@ impl Connection {
             let more_to_read = self.read(cx)?;
             let written = self.write(cx, more_to_read)?;
             self.linger(cx)?;
-            let closing = self.advance()? || self.watch(cx, written.blocked)?;
+            let closing = self.advance(cx)? || self.watch(cx, written.blocked)?;
             if more_to_read {
                 break;
             }
@@ -227,7 +227,7 @@ impl Connection {
                 Poll::Ready(Received::End(reason)) => return Err(Over(reason)),
                 Poll::Ready(Received::Broken { code, reason }) => {
                     let over = CloseReason::Protocol(reason.clone());
-                    if self.transport.start_close(code, &reason).is_err() {
+                    if self.transport.start_close(cx, code, &reason).is_err() {
                         return Err(Over(over));
                     }
                     self.writer.must_flush();
@@ -267,7 +267,7 @@ impl Connection {
     }
 
     /// Goes from one phase to the next. `true` if it did.
-    fn advance(&mut self) -> Result<bool, Over> {
+    fn advance(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Over> {
         // Looked at before the outbox: a handler answers first and ends then.
         let at_work = self.link.in_flight.load(Ordering::Acquire);
         let flushed = self.writer.is_done() && self.link.outbox.is_empty();
@@ -278,12 +278,12 @@ impl Connection {
             }
             _ => return Ok(false),
         };
-        self.close(code, &reason)?;
+        self.close(cx, code, &reason)?;
         Ok(true)
     }
 
-    fn close(&mut self, code: u16, reason: &str) -> Result<(), Over> {
-        self.transport.start_close(code, reason).map_err(Over)?;
+    fn close(&mut self, cx: &mut TaskContext<'_>, code: u16, reason: &str) -> Result<(), Over> {
+        self.transport.start_close(cx, code, reason).map_err(Over)?;
         self.writer.must_flush();
         self.enter_last(Phase::Closing, CloseReason::Local);
         Ok(())
@@ -307,7 +307,7 @@ impl Connection {
             match &self.phase {
                 Phase::Closing | Phase::Lingering => return Err(Over(CloseReason::Local)),
                 Phase::Draining => {
-                    self.close(CloseCode::Away.into(), "shutting down")?;
+                    self.close(cx, CloseCode::Away.into(), "shutting down")?;
                     return Ok(true);
                 }
                 Phase::Open | Phase::Flushing { .. } => {

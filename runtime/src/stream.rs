@@ -3,7 +3,7 @@
 //! Reads ahead, so that a small buffer for each connection does not mean many small reads. Must not
 //! know WebSocket.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -24,10 +24,20 @@ pub(crate) struct Stream {
     kind: Kind,
     /// Bytes taken by the network so far: how a slow peer is told from a stuck one.
     written: u64,
-    /// Read ahead, and not yet asked for from `at` on. Empty most of the time, and then without
-    /// memory.
+    /// What was read ahead and not yet asked for is in `at..end`. Most of the time that is nothing,
+    /// and then it has no memory.
     ahead: Vec<u8>,
     at: usize,
+    end: usize,
+    head: Head,
+}
+
+/// Whether reads stop behind the head of a response.
+enum Head {
+    No,
+    Awaited,
+    /// So many of its last four bytes have come.
+    Ending(usize),
 }
 
 enum Kind {
@@ -45,22 +55,29 @@ impl Stream {
         Self::new(Kind::Memory(stream))
     }
 
+    pub(crate) fn other(stream: impl Io + 'static) -> Self {
+        Self::new(Kind::Other(Box::new(stream)))
+    }
+
     fn new(kind: Kind) -> Self {
-        Stream { kind, written: 0, ahead: Vec::new(), at: 0 }
+        Stream { kind, written: 0, ahead: Vec::new(), at: 0, end: 0, head: Head::No }
     }
 
     pub(crate) fn written(&self) -> u64 {
         self.written
     }
 
-    pub(crate) fn other(stream: impl Io + 'static) -> Self {
-        Self::new(Kind::Other(Box::new(stream)))
+    /// The next reads end behind the head of the response that accepts a WebSocket, even if more
+    /// has come: what reads the head can't give back what it has too much.
+    pub(crate) fn stop_behind_head(&mut self) {
+        self.head = Head::Awaited;
     }
 }
 
 thread_local! {
-    /// Where the network is read into. One for each thread, not for each connection.
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_SIZE]);
+    /// Where the network is read into: one for each thread, not for each connection. A stream that
+    /// has read more than it was asked for has it until that was asked for, too.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// The same call on whichever stream it is.
@@ -84,43 +101,72 @@ macro_rules! on_stream {
 }
 
 impl Stream {
-    /// Reads as much as there is at once, and keeps what was not asked for.
-    fn read_ahead(
-        &mut self,
-        cx: &mut Context<'_>,
-        scratch: &mut [u8],
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let mut read = ReadBuf::new(scratch);
-        ready!(on_stream!(self, stream => stream.poll_read(cx, &mut read)))?;
-        let (asked, rest) = read.filled().split_at(read.filled().len().min(buffer.remaining()));
-        buffer.put_slice(asked);
-        self.ahead.extend_from_slice(rest);
-        Poll::Ready(Ok(()))
+    /// Reads as much as there is at once, when nothing is left of what was read before.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut scratch = SCRATCH.take();
+        if scratch.is_empty() {
+            scratch = vec![0; SCRATCH_SIZE];
+        }
+        let mut read = ReadBuf::new(&mut scratch);
+        let polled = on_stream!(self, stream => stream.poll_read(cx, &mut read));
+        (self.at, self.end) = (0, read.filled().len());
+        self.ahead = scratch;
+        if self.end == 0 {
+            self.put_back();
+        }
+        polled
+    }
+
+    fn put_back(&mut self) {
+        SCRATCH.set(std::mem::take(&mut self.ahead));
+    }
+
+    /// How many of so many next bytes belong to the head that is awaited.
+    fn within_head(&mut self, count: usize) -> usize {
+        const END: &[u8] = b"\r\n\r\n";
+        let bytes = self.ahead.get(self.at..self.at + count).unwrap_or_default();
+        let mut ending = match self.head {
+            Head::No => return count,
+            Head::Ending(ending) => ending,
+            // The text behind the head of a refusal belongs to it.
+            Head::Awaited if !bytes.iter().zip(b"HTTP/1.1 101").all(|(a, b)| a == b) => {
+                self.head = Head::No;
+                return count;
+            }
+            Head::Awaited => 0,
+        };
+        for (index, byte) in bytes.iter().enumerate() {
+            ending = match byte {
+                byte if END.get(ending) == Some(byte) => ending + 1,
+                b'\r' => 1,
+                _ => 0,
+            };
+            if ending == END.len() {
+                self.head = Head::No;
+                return index + 1;
+            }
+        }
+        self.head = Head::Ending(ending);
+        count
     }
 }
 
 impl AsyncRead for Stream {
+    #[inline]
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.at == self.ahead.len() {
-            // A stream that is itself made of one of ours would find the scratch in use.
-            let read = SCRATCH.with(|scratch| {
-                let mut scratch = scratch.try_borrow_mut().ok()?;
-                Some(self.read_ahead(cx, &mut scratch, buffer))
-            });
-            return read
-                .unwrap_or_else(|| on_stream!(self, stream => stream.poll_read(cx, buffer)));
+        if self.at == self.end {
+            ready!(self.read_ahead(cx))?;
         }
-        let rest = self.ahead.get(self.at..).unwrap_or_default();
-        let taken = rest.len().min(buffer.remaining());
-        buffer.put_slice(rest.get(..taken).unwrap_or_default());
+        let count = (self.end - self.at).min(buffer.remaining());
+        let taken = self.within_head(count);
+        buffer.put_slice(self.ahead.get(self.at..self.at + taken).unwrap_or_default());
         self.at += taken;
-        if self.at == self.ahead.len() {
-            (self.ahead, self.at) = (Vec::new(), 0);
+        if self.at == self.end && taken > 0 {
+            self.put_back();
         }
         Poll::Ready(Ok(()))
     }
@@ -169,5 +215,49 @@ mod tests {
         }
         assert_eq!(received, sent);
         assert_eq!(stream.ahead.capacity(), 0);
+    }
+
+    /// What comes with the head of a response is not read with it.
+    #[tokio::test]
+    async fn a_head_is_read_up_to_its_end() {
+        const HEAD: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\na: b\r\n\r\n\r\n";
+        for (first, size) in [(1, 1), (1, 7), (20, 4096), (41, 4096), (42, 3), (43, 43), (44, 99)] {
+            let (mut ours, theirs) = tokio::io::duplex(1 << 10);
+            let mut stream = Stream::memory(theirs);
+            stream.stop_behind_head();
+            let mut head = Vec::new();
+            let mut buffer = vec![0; size];
+            let (now, later) = HEAD.split_at(first);
+            ours.write_all(now).await.unwrap();
+            let mut later = Some(later);
+            while !head.ends_with(b"\r\n\r\n") {
+                if head.len() == first {
+                    ours.write_all(later.take().unwrap()).await.unwrap();
+                }
+                let count = stream.read(&mut buffer).await.unwrap();
+                head.extend_from_slice(&buffer[..count]);
+            }
+            let (expected, rest) = HEAD.split_at(HEAD.len() - 2);
+            assert_eq!(head, expected, "{first} {size}");
+            if let Some(later) = later {
+                ours.write_all(later).await.unwrap();
+            }
+            drop(ours);
+            let mut behind = Vec::new();
+            stream.read_to_end(&mut behind).await.unwrap();
+            assert_eq!(behind, rest, "{first} {size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_read_with_what_comes_behind_it() {
+        let (mut ours, theirs) = tokio::io::duplex(1 << 10);
+        let mut stream = Stream::memory(theirs);
+        stream.stop_behind_head();
+        let refusal = b"HTTP/1.1 403 Forbidden\r\n\r\nno";
+        ours.write_all(refusal).await.unwrap();
+        let mut buffer = [0; 100];
+        let count = stream.read(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..count], refusal);
     }
 }

@@ -2,20 +2,17 @@
 //!
 //! The only file that speaks tungstenite's language. Must not know JSON-RPC.
 
-use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use futures_util::{Sink, Stream as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 
 use crate::config::Config;
@@ -24,7 +21,7 @@ use crate::stream::Stream;
 
 /// Allocated for each connection as long as it lives, so small: `stream` reads ahead of it, and
 /// larger messages get a buffer of their own for as long as they need it.
-const READ_BUFFER: usize = 2 * 1024;
+const READ_BUFFER: usize = 512;
 /// What is collected before a write to the network; allocated only when needed.
 const WRITE_BUFFER: usize = 32 * 1024;
 
@@ -51,64 +48,134 @@ pub(crate) enum Received {
 }
 
 /// A WebSocket after its opening handshake.
+///
+/// tungstenite's own state machine over a stream that is lent to it together with the task's
+/// context. (tokio-tungstenite's stream owns both, and stores two wakers for each message.)
 pub(crate) struct Transport {
-    socket: WebSocketStream<Stream>,
+    socket: WebSocketContext,
+    stream: Stream,
+    /// There is nothing more to be read.
+    ended: bool,
+    /// The network did not take all of the last message, so the next one has to wait.
+    behind: bool,
+}
+
+/// A stream as tungstenite wants it: one that would block says so.
+struct Polled<'a, 'b, 'c> {
+    stream: &'a mut Stream,
+    cx: &'b mut Context<'c>,
+}
+
+impl Polled<'_, '_, '_> {
+    fn now<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
+        match polled {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl io::Read for Polled<'_, '_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        Self::now(Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer))?;
+        Ok(buffer.filled().len())
+    }
+}
+
+impl io::Write for Polled<'_, '_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Self::now(Pin::new(&mut *self.stream).poll_flush(self.cx))
+    }
+}
+
+/// `Pending` if it would block.
+fn polled<T>(result: Result<T, WsError>) -> Poll<Result<T, WsError>> {
+    match result {
+        Err(WsError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        other => Poll::Ready(other),
+    }
 }
 
 impl Transport {
     /// `part` is what was read behind the opening handshake.
     pub(crate) fn new(stream: Stream, part: Vec<u8>, role: Role, config: &Config) -> Self {
-        let socket = WebSocketStream::from_partially_read(stream, part, role, Some(limits(config)));
-        // Only async by its signature, which wants a task's context: it is ready at once.
-        let mut socket = pin!(socket);
-        let mut cx = Context::from_waker(Waker::noop());
-        loop {
-            if let Poll::Ready(socket) = socket.as_mut().poll(&mut cx) {
-                return Transport { socket };
-            }
-        }
-    }
-
-    pub(crate) fn from_socket(socket: WebSocketStream<Stream>) -> Self {
-        Transport { socket }
+        let socket = WebSocketContext::from_partially_read(part, role, Some(limits(config)));
+        Transport { socket, stream, ended: false, behind: false }
     }
 
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
-        Poll::Ready(match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
-            Some(Ok(Message::Text(text))) => Received::Text(text),
-            Some(Ok(Message::Binary(bytes))) => {
+        if self.ended {
+            return Poll::Ready(Received::End(CloseReason::Local));
+        }
+        let read = self.socket.read(&mut Polled { stream: &mut self.stream, cx });
+        let message = match ready!(polled(read)) {
+            Ok(message) => message,
+            Err(error) => {
+                self.ended = true;
+                return Poll::Ready(match error {
+                    WsError::ConnectionClosed | WsError::AlreadyClosed => {
+                        Received::End(CloseReason::Local)
+                    }
+                    error => failure(error),
+                });
+            }
+        };
+        Poll::Ready(match message {
+            Message::Text(text) => Received::Text(text),
+            Message::Binary(bytes) => {
                 Utf8Bytes::try_from(bytes).map_or(Received::NotText, Received::Text)
             }
-            Some(Ok(Message::Close(frame))) => match frame {
-                Some(frame) => Received::Close {
-                    code: frame.code.into(),
-                    reason: frame.reason.as_str().to_owned(),
-                },
-                None => Received::Close { code: CloseCode::Status.into(), reason: String::new() },
-            },
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Received::Control,
-            Some(Err(error)) => failure(error),
-            None => Received::End(CloseReason::Local),
+            Message::Close(Some(CloseFrame { code, reason })) => {
+                Received::Close { code: code.into(), reason: reason.as_str().to_owned() }
+            }
+            Message::Close(None) => {
+                Received::Close { code: CloseCode::Status.into(), reason: String::new() }
+            }
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Received::Control,
         })
     }
 
     /// Ready when the next message can be given to [`send`](Self::send).
     pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        Pin::new(&mut self.socket).poll_ready(cx).map_err(lost)
+        if self.behind { self.poll_flush(cx) } else { Poll::Ready(Ok(())) }
     }
 
     /// Takes a message, which must be UTF-8; it goes out with the next flush at the latest.
-    pub(crate) fn send(&mut self, text: Bytes) -> Result<(), CloseReason> {
+    pub(crate) fn send(&mut self, cx: &mut Context<'_>, text: Bytes) -> Result<(), CloseReason> {
         let frame = Frame::message(text, OpCode::Data(Data::Text), true);
-        Pin::new(&mut self.socket).start_send(Message::Frame(frame)).map_err(lost)
+        self.write(cx, Message::Frame(frame))
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>, message: Message) -> Result<(), CloseReason> {
+        let written = self.socket.write(&mut Polled { stream: &mut self.stream, cx }, message);
+        // It has the message either way.
+        self.behind = polled(written).map_err(lost)?.is_pending();
+        Ok(())
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        Pin::new(&mut self.socket).poll_flush(cx).map_err(lost)
+        let flushed = self.socket.flush(&mut Polled { stream: &mut self.stream, cx });
+        let flushed = ready!(polled(flushed));
+        self.behind = false;
+        Poll::Ready(match flushed {
+            // The closing handshake is complete.
+            Err(WsError::ConnectionClosed) => Ok(()),
+            flushed => flushed.map_err(lost),
+        })
     }
 
     /// Begins the closing handshake. It goes on with the next reads.
-    pub(crate) fn start_close(&mut self, code: u16, reason: &str) -> Result<(), CloseReason> {
+    pub(crate) fn start_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        code: u16,
+        reason: &str,
+    ) -> Result<(), CloseReason> {
         let mut end = reason.len().min(123); // a control frame has 125 bytes at most
         while !reason.is_char_boundary(end) {
             end -= 1;
@@ -116,14 +183,13 @@ impl Transport {
         let reason = reason.get(..end).unwrap_or_default().into();
         let code = CloseCode::from(code);
         let code = if code.is_allowed() { code } else { CloseCode::Normal };
-        let frame = CloseFrame { code, reason };
-        Pin::new(&mut self.socket).start_send(Message::Close(Some(frame))).map_err(lost)
+        self.write(cx, Message::Close(Some(CloseFrame { code, reason })))
     }
 
     /// Ends the writing side, then reads and drops what still comes. Closing a TCP socket with
     /// unread bytes resets it, and the peer might never see our close frame.
     pub(crate) fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let stream = self.socket.get_mut();
+        let stream = &mut self.stream;
         if ready!(Pin::new(&mut *stream).poll_shutdown(cx)).is_err() {
             return Poll::Ready(());
         }
@@ -142,7 +208,7 @@ impl Transport {
 
     /// How many bytes the network has taken so far.
     pub(crate) fn written(&self) -> u64 {
-        self.socket.get_ref().written()
+        self.stream.written()
     }
 }
 
@@ -167,9 +233,7 @@ fn failure(error: WsError) -> Received {
         WsError::Protocol(
             ProtocolError::ResetWithoutClosingHandshake | ProtocolError::ReceivedAfterClosing,
         )
-        | WsError::Io(_)
-        | WsError::ConnectionClosed
-        | WsError::AlreadyClosed => return Received::End(lost(error)),
+        | WsError::Io(_) => return Received::End(lost(error)),
         _ => CloseCode::Protocol,
     };
     Received::Broken { code: code.into(), reason: error.to_string() }

@@ -87,7 +87,7 @@ impl Writer {
             }
             if let Some(text) = self.sending.next(sent) {
                 self.unflushed = true;
-                transport.send(text)?;
+                transport.send(cx, text)?;
             }
         }
         Ok(())
