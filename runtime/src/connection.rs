@@ -15,9 +15,10 @@ use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::answer::{Responder, Tracker};
 use crate::config::{Config, deadline};
 use crate::context::Context;
-use crate::dispatch::{Admission, Dispatcher, Tracker};
+use crate::dispatch::{Admission, Dispatcher};
 use crate::error::CloseReason;
 use crate::handshake::Handshake;
 use crate::held::Held;
@@ -85,12 +86,10 @@ pub(crate) struct Setup {
 impl Connection {
     pub(crate) fn new(transport: Transport, setup: Setup) -> Self {
         let link = Arc::new(Link::new(setup.side, setup.config));
-        let dispatcher = Dispatcher {
-            router: setup.router,
-            context: Context::new(Peer::new(Arc::clone(&link)), setup.handshake),
-            link: Arc::clone(&link),
-            tracker: setup.tracker,
-        };
+        let context = Context::new(Peer::new(Arc::clone(&link)), setup.handshake);
+        let responder =
+            Responder { router: setup.router, link: Arc::clone(&link), _tracker: setup.tracker };
+        let dispatcher = Dispatcher::new(responder, context);
         Connection {
             transport,
             dispatcher,

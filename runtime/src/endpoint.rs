@@ -9,6 +9,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,9 +20,9 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::accept::{AcceptError, Rules, accept};
+use crate::answer::Tracker;
 use crate::config::{Config, deadline};
 use crate::connection::{Connection, Setup};
-use crate::dispatch::Tracker;
 use crate::error::CloseReason;
 use crate::handshake::Handshake;
 use crate::outbox::Command;
@@ -67,9 +68,11 @@ struct Shared {
 
 struct Live {
     links: HashMap<u64, Arc<Link>>,
+    /// Connections that have ended before their handlers.
+    left_behind: Vec<Arc<Link>>,
     next: u64,
-    /// Every connection and every handler at work has a clone of it. `None` once shutting down has
-    /// begun.
+    /// Every connection has a clone of it, as long as it or one of its handlers is there. `None`
+    /// once shutting down has begun.
     tracker: Option<Tracker>,
     /// Connections that come late are drained at once.
     drain: Option<Instant>,
@@ -78,7 +81,13 @@ struct Live {
 impl Endpoint {
     pub(crate) fn new(router: Router, config: Config, rules: Rules) -> Self {
         let (trackers, tracker) = watch::channel(());
-        let live = Live { links: HashMap::new(), next: 0, tracker: Some(tracker), drain: None };
+        let live = Live {
+            links: HashMap::new(),
+            left_behind: Vec::new(),
+            next: 0,
+            tracker: Some(tracker),
+            drain: None,
+        };
         Endpoint {
             shared: Arc::new(Shared {
                 router: Arc::new(router),
@@ -154,7 +163,7 @@ impl Endpoint {
         if tokio::time::timeout_at(deadline, trackers.closed()).await.is_ok() {
             return 0;
         }
-        let cut_off = trackers.receiver_count().saturating_sub(self.live().links.len());
+        let cut_off = self.live().at_work();
         // The connections' own timers end them; this one is for a task that does not get to run.
         let closing = config.close_timeout.saturating_add(Duration::from_secs(1));
         let _ = tokio::time::timeout(closing, self.all_left()).await;
@@ -239,6 +248,18 @@ impl Future for Serving {
     }
 }
 
+fn is_at_work(link: &Arc<Link>) -> bool {
+    link.in_flight.load(Ordering::Acquire) > 0
+}
+
+impl Live {
+    /// How many handlers are.
+    fn at_work(&self) -> usize {
+        let links = self.links.values().chain(&self.left_behind);
+        links.map(|link| link.in_flight.load(Ordering::Acquire)).sum()
+    }
+}
+
 /// A connection's place in the list of the living.
 struct LiveEntry {
     endpoint: Endpoint,
@@ -264,8 +285,21 @@ impl LiveEntry {
 
 impl Drop for LiveEntry {
     fn drop(&mut self) {
-        let link = self.endpoint.live().links.remove(&self.key);
-        drop(link);
+        let mut live = self.endpoint.live();
+        let mut done: Vec<_> = live.links.remove(&self.key).into_iter().collect();
+        if done.iter().any(is_at_work) {
+            let behind = &mut live.left_behind;
+            // Looked through only before it grows, so that many of them cost little each.
+            if behind.len() == behind.capacity() {
+                let (at_work, ended) = std::mem::take(behind).into_iter().partition(is_at_work);
+                *behind = at_work;
+                behind.append(&mut std::mem::replace(&mut done, ended));
+            } else {
+                behind.append(&mut done);
+            }
+        }
+        drop(live);
+        drop(done);
         self.endpoint.shared.left.notify_waiters();
     }
 }

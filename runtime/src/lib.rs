@@ -82,6 +82,8 @@ mod context;
 mod dispatch;
 mod endpoint;
 mod error;
+mod guard;
+mod handler;
 mod handshake;
 mod held;
 pub mod memory;

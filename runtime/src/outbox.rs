@@ -12,6 +12,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::protocol::buffer;
+
 /// Messages up to this size are kept one behind the other in one buffer; a larger one keeps its
 /// own, as copying it would cost more than an allocation.
 const SMALL: usize = 4 * 1024;
@@ -44,6 +46,7 @@ impl Waiting {
                 self.small.reserve(SMALL);
             }
             self.small.extend_from_slice(&text);
+            buffer::give_back(text);
             None
         };
         self.items.push_back(Item { size, answer, large });

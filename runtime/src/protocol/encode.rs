@@ -9,14 +9,14 @@ use serde::Serialize;
 
 use super::error::{ErrorCode, ErrorObject};
 use super::id::Id;
-use super::text;
+use super::{buffer, text};
 
 /// How every successful response begins; the result and [`end_response`] follow.
 const RESULT: &[u8] = b"{\"jsonrpc\":\"2.0\",\"result\":";
 
 /// Everything of a response up to its id.
 pub(crate) fn begin_result<T: Serialize + ?Sized>(result: &T) -> serde_json::Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(64);
+    let mut out = buffer::take();
     out.extend_from_slice(RESULT);
     serde_json::to_writer(&mut out, result)?;
     Ok(out)
@@ -30,7 +30,7 @@ pub(crate) fn end_result(mut out: Vec<u8>, id: &Id) -> Vec<u8> {
 
 /// A whole error response.
 pub(crate) fn error_response(error: &ErrorObject, id: &Id) -> Vec<u8> {
-    let mut out = Vec::with_capacity(96);
+    let mut out = buffer::take();
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"error\":");
     error.write(&mut out);
     end_response(&mut out, id);
@@ -93,7 +93,7 @@ pub(crate) enum EncodeError {
 
 impl Outgoing {
     pub(crate) fn new(method: &str, form: Form, names: &'static [&'static str]) -> Self {
-        let mut text = Vec::with_capacity(128);
+        let mut text = buffer::take();
         text.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":");
         text::write(&mut text, method);
         Outgoing { params: text.len(), text, names, form, count: 0 }

@@ -98,7 +98,11 @@ impl fmt::Display for ErrorCode {
 /// assert_eq!(parse("x").unwrap_err().to_string(), "Internal error (-32603)");
 /// ```
 #[derive(Clone)]
-pub struct ErrorObject {
+pub struct ErrorObject(Box<Members>);
+
+/// On the heap, as a result passes through many hands, and most are no errors.
+#[derive(Clone)]
+struct Members {
     code: ErrorCode,
     message: Cow<'static, str>,
     data: Option<Box<RawValue>>,
@@ -108,7 +112,8 @@ pub struct ErrorObject {
 impl ErrorObject {
     /// An error with a code and a message of the application's choice.
     pub fn new(code: impl Into<ErrorCode>, message: impl Into<Cow<'static, str>>) -> Self {
-        ErrorObject { code: code.into(), message: message.into(), data: None, source: None }
+        let (code, message) = (code.into(), message.into());
+        ErrorObject(Box::new(Members { code, message, data: None, source: None }))
     }
 
     /// An error with the usual message of its code.
@@ -140,9 +145,9 @@ impl ErrorObject {
     #[must_use]
     pub fn with_data(mut self, data: impl Serialize) -> Self {
         match serde_json::value::to_raw_value(&data) {
-            Ok(data) => self.data = Some(data),
+            Ok(data) => self.0.data = Some(data),
             Err(error) => {
-                tracing::warn!(code = self.code.0, %error, "error data left out: it does not serialize")
+                tracing::warn!(code = self.0.code.0, %error, "error data left out: it does not serialize")
             }
         }
         self
@@ -150,36 +155,36 @@ impl ErrorObject {
 
     /// What kind of error it is.
     pub fn code(&self) -> ErrorCode {
-        self.code
+        self.0.code
     }
 
     /// The error in words.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The `data` member as JSON; `None` where it is absent. See [`data_as`](Self::data_as).
     pub fn data(&self) -> Option<&RawValue> {
-        self.data.as_deref()
+        self.0.data.as_deref()
     }
 
     /// The `data` member decoded; `None` where it is absent or no `T`.
     pub fn data_as<T: DeserializeOwned>(&self) -> Option<T> {
-        serde_json::from_str(self.data.as_ref()?.get()).ok()
+        serde_json::from_str(self.0.data.as_ref()?.get()).ok()
     }
 
     /// The error of this process that `?` turned into this object. It never travels.
     pub fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
-        self.source.as_deref()
+        self.0.source.as_deref()
     }
 
     /// Appends the object as JSON.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"code\":");
-        out.extend_from_slice(itoa::Buffer::new().format(self.code.0).as_bytes());
+        out.extend_from_slice(itoa::Buffer::new().format(self.0.code.0).as_bytes());
         out.extend_from_slice(b",\"message\":");
-        super::text::write(out, &self.message);
-        if let Some(data) = &self.data {
+        super::text::write(out, &self.0.message);
+        if let Some(data) = &self.0.data {
             out.extend_from_slice(b",\"data\":");
             out.extend_from_slice(data.get().as_bytes());
         }
@@ -190,19 +195,21 @@ impl ErrorObject {
 /// Only what travels is compared.
 impl PartialEq for ErrorObject {
     fn eq(&self, other: &Self) -> bool {
-        let data = |object: &Self| object.data.as_ref().map(|data| data.get().to_owned());
-        self.code == other.code && self.message == other.message && data(self) == data(other)
+        let data = |object: &Self| object.0.data.as_ref().map(|data| data.get().to_owned());
+        self.0.code == other.0.code
+            && self.0.message == other.0.message
+            && data(self) == data(other)
     }
 }
 
 impl fmt::Debug for ErrorObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = f.debug_struct("ErrorObject");
-        fields.field("code", &self.code.0).field("message", &self.message);
-        if let Some(data) = &self.data {
+        fields.field("code", &self.0.code.0).field("message", &self.0.message);
+        if let Some(data) = &self.0.data {
             fields.field("data", &data.get());
         }
-        if let Some(source) = &self.source {
+        if let Some(source) = &self.0.source {
             fields.field("source", source);
         }
         fields.finish()
@@ -211,13 +218,15 @@ impl fmt::Debug for ErrorObject {
 
 impl fmt::Display for ErrorObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.message, self.code)
+        write!(f, "{} ({})", self.0.message, self.0.code)
     }
 }
 
 impl<E: StdError + Send + Sync + 'static> From<E> for ErrorObject {
     fn from(error: E) -> Self {
-        ErrorObject { source: Some(Arc::new(error)), ..Self::internal() }
+        let mut object = Self::internal();
+        object.0.source = Some(Arc::new(error));
+        object
     }
 }
 
@@ -225,8 +234,8 @@ impl<E: StdError + Send + Sync + 'static> From<E> for ErrorObject {
 /// code are accepted; a missing message is an empty one.
 impl<'de> Deserialize<'de> for ErrorObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
             type Value = ErrorObject;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -247,15 +256,13 @@ impl<'de> Deserialize<'de> for ErrorObject {
                     }
                 }
                 let code = code.ok_or_else(|| serde::de::Error::missing_field("code"))?;
-                Ok(ErrorObject {
-                    code: ErrorCode(nearest(&code)),
-                    message: message.unwrap_or_default().into(),
-                    data,
-                    source: None,
-                })
+                let code = ErrorCode(nearest(&code));
+                let mut object = ErrorObject::new(code, message.unwrap_or_default());
+                object.0.data = data;
+                Ok(object)
             }
         }
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(Object)
     }
 }
 

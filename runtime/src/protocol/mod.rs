@@ -3,6 +3,7 @@
 //! Floor 0. Knows nothing of tokio, WebSocket, connections or handlers: text in, values out, and
 //! the other way round. Everything in it can be tested with strings.
 
+pub(crate) mod buffer;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod error;

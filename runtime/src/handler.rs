@@ -1,0 +1,111 @@
+//! A handler at work: polled where its call was read, and then, if it was not ready, in a task of
+//! its own.
+//!
+//! Must not know how calls are read.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker, ready};
+
+use crate::answer::{Answer, ReplyTo, Responder};
+use crate::call::BoxFuture;
+use crate::guard::{Panicked, guard};
+use crate::service::Response;
+
+/// A handler that is not ready yet. A panic in it is its outcome; so is one in what it leaves
+/// behind.
+pub(crate) struct Handler(Option<BoxFuture<Response>>);
+
+impl Handler {
+    pub(crate) fn new(future: BoxFuture<Response>) -> Self {
+        Handler(Some(future))
+    }
+
+    /// Polls it once, right here. Most are ready, and cost no task; a waker would only wake the
+    /// connection for nothing, as it is polled again anyway.
+    pub(crate) fn begin(&mut self) -> Poll<Result<Response, Panicked>> {
+        Pin::new(self).poll(&mut Context::from_waker(Waker::noop()))
+    }
+}
+
+impl Future for Handler {
+    type Output = Result<Response, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(future) = &mut self.0 else { return Poll::Ready(Err(Panicked)) };
+        match guard(|| future.as_mut().poll(cx)) {
+            Ok(poll) => poll.map(Ok),
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        }
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        let future = self.0.take();
+        if guard(|| drop(future)).is_err() {
+            tracing::error!("a handler panicked when it was dropped");
+        }
+    }
+}
+
+/// A handler with all it takes to answer its call. It counts as in flight as long as it lives.
+pub(crate) struct Running {
+    handler: Handler,
+    responder: Arc<Responder>,
+    answer: Answer,
+}
+
+impl Running {
+    pub(crate) fn new(handler: Handler, responder: &Arc<Responder>, answer: Answer) -> Self {
+        responder.link.in_flight.fetch_add(1, Ordering::Relaxed);
+        Running { handler, responder: Arc::clone(responder), answer }
+    }
+
+    /// It answers into this place of a batch's array.
+    pub(crate) fn reply_to(&mut self, reply_to: ReplyTo) {
+        self.answer.reply_to = reply_to;
+    }
+
+    /// Goes on in a task of its own.
+    pub(crate) fn spawn(self) {
+        if self.responder.link.config.cancel_on_close {
+            tokio::spawn(self.until_closed());
+        } else {
+            tokio::spawn(self);
+        }
+    }
+
+    async fn until_closed(mut self) {
+        let link = Arc::clone(&self.responder.link);
+        let mut ended = pin!(link.ended());
+        std::future::poll_fn(|cx| match Pin::new(&mut self).poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => ended.as_mut().poll(cx).map(|_| ()),
+        })
+        .await;
+    }
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let outcome = ready!(Pin::new(&mut self.handler).poll(cx));
+        let reply_to = std::mem::replace(&mut self.answer.reply_to, ReplyTo::Nobody);
+        let answer = Answer { reply_to, route: self.answer.route };
+        self.responder.deliver(answer, outcome);
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.responder.link.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // A connection that drains may wait for this one.
+            self.responder.link.outbox.nudge();
+        }
+    }
+}
