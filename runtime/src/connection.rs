@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -51,6 +52,10 @@ pub(crate) struct Connection {
     timer: Option<Pin<Box<Sleep>>>,
     /// How much the network had taken when the timer was set.
     written: u64,
+    /// Whether the runtime runs a task that was just woken before those that wait for longer.
+    jumps_queue: bool,
+    /// Others were let go first.
+    waited: bool,
 }
 
 /// What the connection is about.
@@ -100,6 +105,9 @@ impl Connection {
             writer: Writer::default(),
             timer: None,
             written: 0,
+            jumps_queue: Handle::try_current()
+                .is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread),
+            waited: false,
         }
     }
 
@@ -109,7 +117,15 @@ impl Connection {
 
     /// One turn after another until there is nothing to do.
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
-        self.link.outbox.unpark();
+        let queued = self.link.outbox.unpark();
+        if queued && self.jumps_queue && !self.waited && self.link.is_busy() {
+            // A multi-threaded runtime runs this task right behind the one that has queued
+            // something, with a system call for each message; the others are let go first.
+            self.waited = true;
+            cx.waker().wake_by_ref();
+            return Ok(());
+        }
+        self.waited = false;
         for _ in 0..ROUNDS {
             if let Some(command) = self.link.outbox.take_command() {
                 self.obey(command);

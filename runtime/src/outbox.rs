@@ -276,11 +276,11 @@ impl Outbox {
         true
     }
 
-    /// The task runs: whoever queues something need not wake it.
-    pub(crate) fn unpark(&self) {
+    /// The task runs: whoever queues something need not wake it. `true` if it was woken from here.
+    pub(crate) fn unpark(&self) -> bool {
         let mut queue = self.lock();
-        queue.awake = true;
         queue.blocked = false;
+        std::mem::replace(&mut queue.awake, true)
     }
 
     /// Nothing can be sent any more: what waits is dropped, and nothing more is taken.

@@ -90,6 +90,12 @@ impl Link {
         known
     }
 
+    /// Whether more messages are likely to be queued soon: handlers are at work, or several calls
+    /// wait for their response.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0 || self.pending.len() > 1
+    }
+
     pub(crate) async fn ended(&self) -> CloseReason {
         loop {
             let ended = self.ended.notified();

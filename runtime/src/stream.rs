@@ -67,6 +67,13 @@ impl Stream {
         self.written
     }
 
+    /// Gives back what was read too much: the next reads begin with it.
+    pub(crate) fn unread(&mut self, mut bytes: Vec<u8>) {
+        bytes.extend_from_slice(self.ahead.get(self.at..self.end).unwrap_or_default());
+        (self.at, self.end) = (0, bytes.len());
+        self.ahead = bytes;
+    }
+
     /// The next reads end behind the head of the response that accepts a WebSocket, even if more
     /// has come: what reads the head can't give back what it has too much.
     pub(crate) fn stop_behind_head(&mut self) {
@@ -118,7 +125,10 @@ impl Stream {
     }
 
     fn put_back(&mut self) {
-        SCRATCH.set(std::mem::take(&mut self.ahead));
+        let ahead = std::mem::take(&mut self.ahead);
+        if ahead.len() == SCRATCH_SIZE {
+            SCRATCH.set(ahead);
+        }
     }
 
     /// How many of so many next bytes belong to the head that is awaited.
@@ -247,6 +257,21 @@ mod tests {
             stream.read_to_end(&mut behind).await.unwrap();
             assert_eq!(behind, rest, "{first} {size}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_read_too_much_comes_first() {
+        let (mut ours, theirs) = tokio::io::duplex(1 << 10);
+        let mut stream = Stream::memory(theirs);
+        ours.write_all(b"abcdef").await.unwrap();
+        let mut three = [0; 3];
+        stream.read_exact(&mut three).await.unwrap();
+        stream.unread(b"123".to_vec());
+        ours.write_all(b"ghi").await.unwrap();
+        drop(ours);
+        let mut all = String::new();
+        stream.read_to_string(&mut all).await.unwrap();
+        assert_eq!((&three, all.as_str()), (b"abc", "123defghi"));
     }
 
     #[tokio::test]

@@ -21,7 +21,7 @@ use crate::stream::Stream;
 
 /// Allocated for each connection as long as it lives, so small: `stream` reads ahead of it, and
 /// larger messages get a buffer of their own for as long as they need it.
-const READ_BUFFER: usize = 512;
+const READ_BUFFER: usize = 1024;
 /// What is collected before a write to the network; allocated only when needed.
 const WRITE_BUFFER: usize = 32 * 1024;
 
@@ -103,8 +103,10 @@ fn polled<T>(result: Result<T, WsError>) -> Poll<Result<T, WsError>> {
 
 impl Transport {
     /// `part` is what was read behind the opening handshake.
-    pub(crate) fn new(stream: Stream, part: Vec<u8>, role: Role, config: &Config) -> Self {
-        let socket = WebSocketContext::from_partially_read(part, role, Some(limits(config)));
+    pub(crate) fn new(mut stream: Stream, part: Vec<u8>, role: Role, config: &Config) -> Self {
+        // Not for tungstenite's buffer, which would forget how large it is meant to be.
+        stream.unread(part);
+        let socket = WebSocketContext::new(role, Some(limits(config)));
         Transport { socket, stream, ended: false, behind: false }
     }
 
