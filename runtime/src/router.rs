@@ -39,13 +39,17 @@ pub(crate) struct Router {
     recognize: Vec<Recognize>,
 }
 
-/// The names in the table are this program's own, so nobody can choose them to collide: FNV-1a is
-/// enough, and for names it is several times faster than the standard hasher.
+/// The names in the table are this program's own, so nobody can choose them to collide: a word at a
+/// time is enough, and for names it is many times faster than the standard hasher.
+#[derive(Default)]
 struct NameHasher(u64);
 
-impl Default for NameHasher {
-    fn default() -> Self {
-        NameHasher(0xCBF2_9CE4_8422_2325)
+impl NameHasher {
+    fn add(&mut self, word: u64) {
+        // 2^64 over the golden ratio: each bit of the word reaches the upper half.
+        let mixed = (self.0 ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        // The table looks at both ends.
+        self.0 = mixed ^ mixed >> 32;
     }
 }
 
@@ -54,11 +58,20 @@ impl Hasher for NameHasher {
         self.0
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+    fn write(&mut self, mut bytes: &[u8]) {
+        while let Some((word, rest)) = bytes.split_first_chunk::<8>() {
+            self.add(u64::from_le_bytes(*word));
+            bytes = rest;
+        }
+        if !bytes.is_empty() {
+            let mut last = [0; 8];
+            last.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+            self.add(u64::from_le_bytes(last));
         }
     }
+
+    /// What ends a string for the standard library; names differ without it.
+    fn write_u8(&mut self, _: u8) {}
 }
 
 /// A service, and the number of the method in it.
