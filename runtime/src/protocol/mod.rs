@@ -10,3 +10,5 @@ pub(crate) mod id;
 pub(crate) mod params;
 pub(crate) mod scan;
 pub(crate) mod text;
+mod value;
+mod word;

@@ -2,244 +2,410 @@
 //!
 //! Accepts what serde_json accepts (tests compare the two). Must not know messages. It uses no
 //! stack of its own for nested values, so depth costs a bit for each level and nothing else.
+//!
+//! Functions take what is left of a text and give what is left behind the value: a slice fits two
+//! registers, and slices that shrink need few checks.
+
+use super::word;
 
 /// A place in a JSON text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     text: &'a str,
-    at: usize,
+    /// What is not taken yet: the text's end.
+    rest: &'a [u8],
 }
 
-/// Which containers the cursor is in: a bit for each, set for an object.
-#[derive(Default)]
-struct Nesting {
-    bits: u64,
-    depth: usize,
-    /// Levels below the last 64.
-    outer: Vec<u64>,
-}
-
-impl Nesting {
-    fn push(&mut self, object: bool) {
-        if self.depth > 0 && self.depth % 64 == 0 {
-            self.outer.push(self.bits);
-        }
-        self.bits = self.bits << 1 | u64::from(object);
-        self.depth += 1;
-    }
-
-    fn pop(&mut self) {
-        self.depth -= 1;
-        self.bits >>= 1;
-        if self.depth > 0 && self.depth % 64 == 0 {
-            self.bits = self.outer.pop().unwrap_or_default();
-        }
-    }
+/// A string, as it stands in the text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Quoted<'a> {
+    /// There are no escapes: this is between the quotes.
+    Plain(&'a str),
+    /// With its quotes and escapes.
+    Escaped(&'a str),
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     pub(crate) fn new(text: &'a str) -> Self {
-        Cursor { text, at: 0 }
+        Cursor { text, rest: text.as_bytes() }
     }
 
-    /// The next byte that is no white space; it is not taken.
-    pub(crate) fn peek(&mut self) -> Option<u8> {
-        loop {
-            match self.text.as_bytes().get(self.at)? {
-                b' ' | b'\n' | b'\t' | b'\r' => self.at += 1,
-                byte => return Some(*byte),
-            }
-        }
+    /// What is not taken yet.
+    pub(crate) fn rest(&self) -> &'a str {
+        self.text.get(self.position()..).unwrap_or_default()
     }
 
-    /// Takes this byte, if it is the next one behind white space.
-    pub(crate) fn take(&mut self, byte: u8) -> Option<()> {
-        if self.peek()? != byte {
+    /// How many bytes were taken.
+    #[inline(always)]
+    pub(crate) fn position(&self) -> usize {
+        self.text.len() - self.rest.len()
+    }
+
+    /// Takes so many bytes.
+    #[inline(always)]
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
+    }
+
+    /// What lies between this place and a later one.
+    #[inline(always)]
+    pub(crate) fn until(&self, later: &Cursor<'a>) -> Option<&'a str> {
+        let start = self.text.get(self.position()..)?;
+        start.get(..self.rest.len().checked_sub(later.rest.len())?)
+    }
+
+    /// The next eight bytes, if there are as many.
+    #[inline(always)]
+    pub(crate) fn eight(&self) -> Option<u64> {
+        word::first(self.rest)
+    }
+
+    /// Takes these bytes, if they are next.
+    #[inline(always)]
+    pub(crate) fn take_all<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
+        let (start, rest) = self.rest.split_first_chunk()?;
+        if start != bytes {
             return None;
         }
-        self.at += 1;
+        self.rest = rest;
         Some(())
     }
 
+    /// Takes a colon and the white space around it.
+    #[inline(always)]
+    pub(crate) fn colon(&mut self) -> Option<()> {
+        if let [b':', rest @ ..] = self.rest {
+            self.rest = rest;
+            if rest.first().is_some_and(|byte| *byte > b' ') {
+                return Some(());
+            }
+        } else {
+            self.take(b':')?;
+        }
+        self.peek().map(|_| ())
+    }
+
+    /// The next byte that is no white space; it is not taken.
+    #[inline(always)]
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        peek(&mut self.rest)
+    }
+
+    /// Takes the next byte that is no white space.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<u8> {
+        self.peek()?;
+        let (byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*byte)
+    }
+
+    /// Takes this byte, if it is the next one behind white space.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, byte: u8) -> Option<()> {
+        let mut after = *self;
+        if after.next()? != byte {
+            return None;
+        }
+        *self = after;
+        Some(())
+    }
+
+    /// Takes this word, if it is next.
+    #[inline]
+    pub(crate) fn take_word(&mut self, word: &str) -> bool {
+        match self.rest.strip_prefix(word.as_bytes()) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Whether nothing but white space is left.
+    #[inline(always)]
     pub(crate) fn is_at_end(&mut self) -> bool {
         self.peek().is_none()
     }
 
     /// Walks over a whole value and gives its text. `None`: it is not JSON.
+    #[inline(always)]
     pub(crate) fn value(&mut self) -> Option<&'a str> {
         let byte = self.peek()?;
-        let start = self.at;
-        match byte {
-            b'"' => self.skip_string()?,
-            b'0'..=b'9' => self.skip_number()?,
-            _ => self.skip_value()?,
-        }
-        self.text.get(start..self.at)
-    }
-
-    /// Walks over a string and gives its text, with the quotes.
-    pub(crate) fn string(&mut self) -> Option<&'a str> {
-        self.peek()?;
-        let start = self.at;
-        self.skip_string()?;
-        self.text.get(start..self.at)
-    }
-
-    fn skip_value(&mut self) -> Option<()> {
-        let mut nesting = Nesting::default();
-        loop {
-            let entered = match self.peek()? {
-                b'"' => self.skip_string().map(|()| false)?,
-                b'-' | b'0'..=b'9' => self.skip_number().map(|()| false)?,
-                b'[' => self.enter(&mut nesting, false, b']')?,
-                b'{' => self.enter(&mut nesting, true, b'}')?,
-                b't' => self.skip_word("true").map(|()| false)?,
-                b'f' => self.skip_word("false").map(|()| false)?,
-                b'n' => self.skip_word("null").map(|()| false)?,
-                _ => return None,
-            };
-            if !entered && self.leave(&mut nesting)? {
-                return Some(());
-            }
-        }
-    }
-
-    /// At the opening bracket. `true` if there is something inside, which is next; an object's
-    /// first key is taken.
-    fn enter(&mut self, nesting: &mut Nesting, object: bool, close: u8) -> Option<bool> {
-        self.at += 1;
-        if self.peek()? == close {
-            self.at += 1;
-            return Some(false);
-        }
-        nesting.push(object);
-        if object {
-            self.skip_key()?;
-        }
-        Some(true)
-    }
-
-    /// Behind a value: closes what ends here, up to a comma. `true` if that was the last bracket.
-    fn leave(&mut self, nesting: &mut Nesting) -> Option<bool> {
-        while nesting.depth > 0 {
-            let object = nesting.bits & 1 == 1;
-            let byte = self.peek()?;
-            self.at += 1;
-            match (byte, object) {
-                (b',', false) => return Some(false),
-                (b',', true) => return self.skip_key().map(|()| false),
-                (b']', false) | (b'}', true) => nesting.pop(),
-                _ => return None,
-            }
-        }
-        Some(true)
-    }
-
-    fn skip_key(&mut self) -> Option<()> {
-        self.peek()?;
-        self.skip_string()?;
-        self.take(b':')
-    }
-
-    fn skip_word(&mut self, word: &str) -> Option<()> {
-        let rest = self.text.as_bytes().get(self.at..)?;
-        if !rest.starts_with(word.as_bytes()) {
-            return None;
-        }
-        self.at += word.len();
-        Some(())
-    }
-
-    fn skip_string(&mut self) -> Option<()> {
-        let bytes = self.text.as_bytes();
-        if bytes.get(self.at) != Some(&b'"') {
-            return None;
-        }
-        let mut at = self.at + 1;
-        loop {
-            if let Some(Ok(eight)) = bytes.get(at..at + 8).map(<[u8; 8]>::try_from) {
-                let special = special(u64::from_le_bytes(eight));
-                if special == 0 {
-                    at += 8;
-                    continue;
-                }
-                at += special.trailing_zeros() as usize / 8;
-            }
-            match *bytes.get(at)? {
-                b'"' => {
-                    self.at = at + 1;
-                    return Some(());
-                }
-                b'\\' => {
-                    self.at = at + 1;
-                    self.skip_escape()?;
-                    at = self.at;
-                }
-                0x20.. => at += 1,
-                // Control characters must be escaped.
-                _ => return None,
-            }
-        }
-    }
-
-    fn skip_escape(&mut self) -> Option<()> {
-        let bytes = self.text.as_bytes();
-        let length = match bytes.get(self.at)? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 1,
-            b'u' if bytes.get(self.at + 1..self.at + 5)?.iter().all(u8::is_ascii_hexdigit) => 5,
-            _ => return None,
+        let start = *self;
+        self.rest = match byte {
+            b'[' | b'{' => container(self.rest)?,
+            _ => scalar(self.rest)?,
         };
-        self.at += length;
-        Some(())
+        start.until(self)
     }
 
-    fn skip_number(&mut self) -> Option<()> {
-        if self.byte() == Some(b'-') {
-            self.at += 1;
+    /// Walks over a string. `None`: it is none, or not JSON.
+    #[inline]
+    pub(crate) fn string(&mut self) -> Option<Quoted<'a>> {
+        self.peek()?;
+        let start = *self;
+        if let Some(plain) = self.plain_string() {
+            return Some(Quoted::Plain(plain));
         }
-        match self.byte()? {
-            b'0' => self.at += 1,
-            b'1'..=b'9' => self.skip_digits()?,
-            _ => return None,
-        }
-        if self.byte() == Some(b'.') {
-            self.at += 1;
-            self.skip_digits()?;
-        }
-        if let Some(b'e' | b'E') = self.byte() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.byte() {
-                self.at += 1;
-            }
-            self.skip_digits()?;
-        }
-        Some(())
+        self.rest = string(start.rest.strip_prefix(b"\"")?)?;
+        start.until(self).map(Quoted::Escaped)
     }
 
-    fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+    /// Takes a string without escapes, if that is what is next, and gives what is between the
+    /// quotes.
+    #[inline(always)]
+    pub(crate) fn plain_string(&mut self) -> Option<&'a str> {
+        let mut start = *self;
+        start.rest = start.rest.strip_prefix(b"\"")?;
+        let mut end = start;
+        end.rest = special(start.rest);
+        let behind = end.rest.strip_prefix(b"\"")?;
+        self.rest = behind;
+        start.until(&end)
     }
 
-    /// At least one.
-    fn skip_digits(&mut self) -> Option<()> {
-        let rest = self.text.as_bytes().get(self.at..)?;
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += digits;
-        if digits > 0 { Some(()) } else { None }
+    /// Takes a number of 1 to 19 digits and nothing else: no sign, fraction, exponent or leading
+    /// zero. `None`: that is not what is next, and nothing was taken.
+    #[inline(always)]
+    pub(crate) fn integer(&mut self) -> Option<u64> {
+        let (mut value, mut rest) = (0_u64, self.rest);
+        while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            rest = behind;
+        }
+        let digits = self.rest.len() - rest.len();
+        let plain = match self.rest.first() {
+            Some(b'0') => digits == 1,
+            _ => (1..20).contains(&digits),
+        };
+        if !plain || matches!(rest, [b'.' | b'e' | b'E', ..]) {
+            return None;
+        }
+        self.rest = rest;
+        Some(value)
+    }
+
+    /// Takes white space, and says whether there was some.
+    #[inline]
+    pub(crate) fn skip_space(&mut self) -> bool {
+        let before = self.rest.len();
+        self.rest = behind_space(self.rest);
+        self.rest.len() < before
     }
 }
 
-/// Marks the bytes of a word that are no plain part of a string: quotes, backslashes, control
-/// characters. The lowest mark is right; above it there may be wrong ones.
-fn special(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    // The high bit of each byte that is below `n`. A borrow can reach only bytes above a marked one.
-    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGH;
-    let quote = below(word ^ (ONES * u64::from(b'"')), 1);
-    let escape = below(word ^ (ONES * u64::from(b'\\')), 1);
-    below(word, 0x20) | quote | escape
+/// The next byte that is no white space; what is before it is taken.
+#[inline(always)]
+fn peek(rest: &mut &[u8]) -> Option<u8> {
+    let byte = *rest.first()?;
+    if byte > b' ' {
+        return Some(byte);
+    }
+    *rest = behind_space(rest);
+    rest.first().copied()
+}
+
+#[inline(never)]
+fn behind_space(mut rest: &[u8]) -> &[u8] {
+    while let [b' ' | b'\n' | b'\t' | b'\r', behind @ ..] = rest {
+        rest = behind;
+    }
+    rest
+}
+
+/// What follows the first quote, backslash or control character, with it.
+#[inline(always)]
+fn special(mut rest: &[u8]) -> &[u8] {
+    while let Some(word) = word::first(rest) {
+        let plain = word::plain(word);
+        rest = rest.get(plain..).unwrap_or_default();
+        if plain < 8 {
+            return rest;
+        }
+    }
+    special_in_few(rest)
+}
+
+#[inline(never)]
+fn special_in_few(rest: &[u8]) -> &[u8] {
+    let plain = |byte: &u8| !matches!(byte, ..0x20 | b'"' | b'\\');
+    let plain = rest.iter().take_while(|byte| plain(byte)).count();
+    rest.get(plain..).unwrap_or_default()
+}
+
+/// A string from behind its opening quote on.
+#[inline(always)]
+fn string(rest: &[u8]) -> Option<&[u8]> {
+    match special(rest) {
+        [b'"', rest @ ..] => Some(rest),
+        rest => escaped(rest),
+    }
+}
+
+/// The rest of a string that can't be walked over without a look at its escapes.
+#[inline(never)]
+fn escaped(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        let behind = match rest {
+            [b'"', rest @ ..] => return Some(rest),
+            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', rest @ ..] => rest,
+            [b'\\', b'u', a, b, c, d, rest @ ..]
+                if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) =>
+            {
+                rest
+            }
+            // Control characters must be escaped.
+            _ => return None,
+        };
+        rest = special(behind);
+    }
+}
+
+/// A number that begins with a digit.
+#[inline(always)]
+fn number(rest: &[u8]) -> Option<&[u8]> {
+    let mut behind = rest;
+    while let [b'0'..=b'9', rest @ ..] = behind {
+        behind = rest;
+    }
+    if let ([b'0', ..], _) | (_, [b'.' | b'e' | b'E', ..]) = (rest, behind) {
+        return any_number(rest);
+    }
+    Some(behind)
+}
+
+#[inline(never)]
+fn any_number(mut rest: &[u8]) -> Option<&[u8]> {
+    if let [b'-', behind @ ..] = rest {
+        rest = behind;
+    }
+    rest = match rest {
+        [b'0', rest @ ..] => rest,
+        rest => behind_digits(rest)?,
+    };
+    if let [b'.', behind @ ..] = rest {
+        rest = behind_digits(behind)?;
+    }
+    if let [b'e' | b'E', b'+' | b'-', behind @ ..] | [b'e' | b'E', behind @ ..] = rest {
+        rest = behind_digits(behind)?;
+    }
+    Some(rest)
+}
+
+/// At least one.
+fn behind_digits(rest: &[u8]) -> Option<&[u8]> {
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits > 0 { rest.get(digits..) } else { None }
+}
+
+/// A value that is no container.
+#[inline(never)]
+fn scalar(rest: &[u8]) -> Option<&[u8]> {
+    match rest {
+        [b'"', rest @ ..] => string(rest),
+        [b'0'..=b'9', ..] => number(rest),
+        [b'-', ..] => any_number(rest),
+        [b't', b'r', b'u', b'e', rest @ ..] => Some(rest),
+        [b'f', b'a', b'l', b's', b'e', rest @ ..] => Some(rest),
+        [b'n', b'u', b'l', b'l', rest @ ..] => Some(rest),
+        _ => None,
+    }
+}
+
+/// Which containers the walk is in: a bit for each, set for an object, below a bit that is always
+/// set.
+struct Nesting {
+    bits: u64,
+    /// Levels that the bits have no room for.
+    outer: Vec<u64>,
+}
+
+impl Nesting {
+    #[inline(always)]
+    fn push(&mut self, object: bool) {
+        if self.bits >> 63 == 1 {
+            self.outer.push(self.bits);
+            self.bits = 1;
+        }
+        self.bits = self.bits << 1 | u64::from(object);
+    }
+
+    #[inline(always)]
+    fn in_object(&self) -> bool {
+        self.bits & 1 == 1
+    }
+
+    /// `false`: that was the outermost container.
+    #[inline(always)]
+    fn pop(&mut self) -> bool {
+        self.bits >>= 1;
+        if self.bits > 1 {
+            return true;
+        }
+        match self.outer.pop() {
+            Some(bits) => {
+                self.bits = bits;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// Takes a key and its colon.
+#[inline(always)]
+fn key(rest: &mut &[u8]) -> Option<()> {
+    peek(rest)?;
+    *rest = string(rest.strip_prefix(b"\"")?)?;
+    peek(rest)?;
+    *rest = rest.strip_prefix(b":")?;
+    Some(())
+}
+
+/// A list or an object, with everything in it.
+#[inline(never)]
+fn container(mut rest: &[u8]) -> Option<&[u8]> {
+    let mut nesting = Nesting { bits: 1, outer: Vec::new() };
+    loop {
+        // In front of a value.
+        match peek(&mut rest)? {
+            open @ (b'[' | b'{') => {
+                rest = rest.get(1..)?;
+                nesting.push(open == b'{');
+                // `[` and `]`, `{` and `}` are two apart.
+                if peek(&mut rest)? != open + 2 {
+                    if open == b'{' {
+                        key(&mut rest)?;
+                    }
+                    continue;
+                }
+            }
+            b'"' => rest = string(rest.get(1..)?)?,
+            b'0'..=b'9' => rest = number(rest)?,
+            _ => rest = scalar(rest)?,
+        }
+        // Behind a value, or in an empty container: closes what ends here, up to a comma.
+        loop {
+            let byte = peek(&mut rest)?;
+            rest = rest.get(1..)?;
+            match (byte, nesting.in_object()) {
+                (b',', false) => break,
+                (b',', true) => {
+                    key(&mut rest)?;
+                    break;
+                }
+                (b']', false) | (b'}', true) => {
+                    if !nesting.pop() {
+                        return Some(rest);
+                    }
+                }
+                _ => return None,
+            }
+        }
+    }
 }
 
 #[cfg(test)]
