@@ -80,7 +80,7 @@ pub(crate) fn payload<'a>(text: &'a str, limits: Limits<'_>) -> Payload<'a> {
             if read.is_none() || !cursor.is_at_end() {
                 return Payload::NotJson;
             }
-            return Payload::One(envelope.classify());
+            return envelope.classify(Payload::One);
         }
         Some(b'[') => batch(&mut cursor, limits),
         _ => cursor.value().map(|_| Payload::One(Entry::Invalid(Id::NULL))),
@@ -122,7 +122,7 @@ fn entry<'a>(cursor: &mut Cursor<'a>) -> Option<Entry<'a>> {
     }
     let mut envelope = Envelope::default();
     envelope.read(cursor)?;
-    Some(envelope.classify())
+    Some(envelope.classify(|entry| entry))
 }
 
 /// The members that mean something. All others are passed over.
@@ -156,20 +156,27 @@ impl<'a> Envelope<'a> {
     #[inline(always)]
     fn read(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
         let mut at = *cursor;
-        at.take(b'{')?;
-        if at.take(b'}').is_none() {
-            loop {
-                if self.plain_member(&mut at).is_none() {
-                    if at.skip_space() {
-                        continue;
-                    }
-                    at = self.member(at)?;
+        // So begin nearly all messages.
+        if at.take_all(b"{\"jsonrpc\":\"2.0\",").is_some() {
+            self.jsonrpc = Some(true);
+        } else {
+            at.take(b'{')?;
+            if at.take(b'}').is_some() {
+                *cursor = at;
+                return Some(());
+            }
+        }
+        loop {
+            if self.plain_member(&mut at).is_none() {
+                if at.skip_space() {
+                    continue;
                 }
-                match at.next()? {
-                    b',' => {}
-                    b'}' => break,
-                    _ => return None,
-                }
+                at = self.member(at)?;
+            }
+            match at.next()? {
+                b',' => {}
+                b'}' => break,
+                _ => return None,
             }
         }
         *cursor = at;
@@ -181,8 +188,6 @@ impl<'a> Envelope<'a> {
     #[inline(always)]
     fn plain_member(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
         const JSONRPC: u64 = word::of(b"\"jsonrpc");
-        const VERSION: u64 = word::of(b"\":\"2.0\"");
-        const SPACED_VERSION: u64 = word::of(b"\": \"2.0\"");
         const METHOD: u64 = word::of(b"\"method\"");
         const PARAMS: u64 = word::of(b"\"params\"");
         const RESULT: u64 = word::of(b"\"result\"");
@@ -191,14 +196,9 @@ impl<'a> Envelope<'a> {
         let repeated = match at.eight() {
             Some(JSONRPC) => {
                 at.advance(8);
-                let version = at.eight()?;
-                at.advance(if version << 8 == VERSION << 8 {
-                    7
-                } else if version == SPACED_VERSION {
-                    8
-                } else {
-                    return None;
-                });
+                at.take_all(b"\"")?;
+                at.colon()?;
+                at.take_all(b"\"2.0\"")?;
                 self.jsonrpc.replace(true).is_some()
             }
             Some(METHOD) => {
@@ -263,19 +263,19 @@ impl<'a> Envelope<'a> {
     }
 
     #[inline(always)]
-    fn classify(&self) -> Entry<'a> {
+    fn classify<R>(&self, wrap: impl FnOnce(Entry<'a>) -> R) -> R {
         if self.repeated {
-            return Entry::Invalid(Id::NULL);
+            return wrap(Entry::Invalid(Id::NULL));
         }
         // A method makes it a request, whatever else is there; without one it may be a response.
         let Some(method) = &self.method else {
-            return self.response();
+            return wrap(self.response());
         };
         let id = match &self.id {
             Some(RawId { number: Some(number), .. }) => Some(Id::from_number(*number)),
             Some(RawId { json, .. }) => match Id::from_json(json) {
                 Some(id) => Some(id),
-                None => return Entry::Invalid(Id::NULL),
+                None => return wrap(Entry::Invalid(Id::NULL)),
             },
             None => None,
         };
@@ -283,18 +283,18 @@ impl<'a> Envelope<'a> {
             Method::Plain(name) => Cow::Borrowed(*name),
             Method::Other(json) => match text::content(json) {
                 Some(name) => name,
-                None => return Entry::Invalid(id.unwrap_or(Id::NULL)),
+                None => return wrap(Entry::Invalid(id.unwrap_or(Id::NULL))),
             },
         };
         let params = match self.params {
             Some(json) if matches!(json.as_bytes(), [b'[' | b'{', ..]) => Some(json),
             None | Some("null") => None,
-            Some(_) => return Entry::Invalid(id.unwrap_or(Id::NULL)),
+            Some(_) => return wrap(Entry::Invalid(id.unwrap_or(Id::NULL))),
         };
         if self.jsonrpc != Some(true) {
-            return Entry::Invalid(id.unwrap_or(Id::NULL));
+            return wrap(Entry::Invalid(id.unwrap_or(Id::NULL)));
         }
-        Entry::Call(IncomingCall { id, method, params })
+        wrap(Entry::Call(IncomingCall { id, method, params }))
     }
 
     fn response(&self) -> Entry<'a> {

@@ -6,12 +6,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::value::Error as MissingError;
-use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
+use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::error::ErrorObject;
 use super::scan::{Cursor, Quoted};
-use super::value::Value;
+use super::value::{Missing, Value};
 
 /// No error message that quotes a peer's input grows beyond this many bytes of it.
 const MAX_DETAIL: usize = 200;
@@ -79,48 +78,34 @@ impl<'a> Args<'a> {
     // This is compiled for each type, so what does not depend on it is elsewhere.
     #[inline]
     fn take<T: Deserialize<'a>>(&mut self) -> Result<Option<T>, ErrorObject> {
-        let Some(mut cursor) = self.place() else { return Ok(None) };
-        let start = cursor.position();
-        match T::deserialize(Value(&mut cursor)) {
-            Ok(value) => self.taken(cursor, start).map(|()| Some(value)),
-            Err(error) => Err(self.mismatch(&error)),
-        }
-    }
-
-    /// Where the next argument is.
-    #[inline]
-    fn place(&mut self) -> Option<Cursor<'a>> {
+        let index = self.taken;
         self.taken += 1;
-        match &mut self.given {
-            Given::List(cursor) => {
-                cursor.peek()?;
-                Some(*cursor)
-            }
-            Given::End => None,
-            Given::Object(values) => {
-                values.get_mut(self.taken - 1).and_then(Option::take).map(Cursor::new)
-            }
-        }
-    }
-
-    /// An argument was taken from `start` on; `after` stands behind it.
-    #[inline]
-    fn taken(&mut self, mut after: Cursor<'a>, start: usize) -> Result<(), ErrorObject> {
-        if after.position() > start {
-            match (after.next(), &mut self.given) {
-                (Some(b','), Given::List(cursor)) => {
-                    *cursor = after;
-                    return Ok(());
+        let mut own;
+        let (cursor, in_list) = match &mut self.given {
+            Given::List(cursor) => (cursor, true),
+            Given::End => return Ok(None),
+            Given::Object(values) => match values.get_mut(index).and_then(Option::take) {
+                Some(value) => {
+                    own = Cursor::new(value);
+                    (&mut own, false)
                 }
-                (Some(b']'), given @ Given::List(_)) => {
-                    *given = Given::End;
-                    return Ok(());
-                }
-                (None, _) => return Ok(()),
-                _ => {}
-            }
+                None => return Ok(None),
+            },
+        };
+        cursor.peek();
+        let start = cursor.position();
+        let value = match T::deserialize(Value(cursor)) {
+            Ok(value) => value,
+            Err(error) => return Err(self.mismatch(&error)),
+        };
+        let moved = cursor.position() > start;
+        match cursor.next() {
+            Some(b',') if moved && in_list => {}
+            Some(b']') if moved && in_list => self.given = Given::End,
+            None if moved && !in_list => {}
+            _ => return Err(self.reads_nothing()),
         }
-        Err(invalid(format_args!("`{}`: its type reads no value", self.name())))
+        Ok(Some(value))
     }
 
     /// The name of the argument that was taken last.
@@ -129,11 +114,19 @@ impl<'a> Args<'a> {
     }
 
     #[cold]
+    #[inline(never)]
+    fn reads_nothing(&self) -> ErrorObject {
+        invalid(format_args!("`{}`: its type reads no value", self.name()))
+    }
+
+    #[cold]
+    #[inline(never)]
     fn mismatch(&self, error: &serde_json::Error) -> ErrorObject {
         invalid(format_args!("`{}`: {}", self.name(), Detail(error)))
     }
 
     #[cold]
+    #[inline(never)]
     fn missing(&self) -> ErrorObject {
         let name = self.name();
         match self.given {
@@ -147,6 +140,7 @@ impl<'a> Args<'a> {
 
     /// There are more than were asked for: these.
     #[cold]
+    #[inline(never)]
     fn surplus(&self, mut rest: Cursor<'a>) -> ErrorObject {
         let mut given = self.taken;
         while rest.value().is_some() {
@@ -261,34 +255,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
             }
         }
         deserializer.deserialize_str(Text)
-    }
-}
-
-/// What an argument that was left out deserializes from: only an `Option` is content with it.
-struct Missing;
-
-impl<'de> Deserializer<'de> for Missing {
-    type Error = MissingError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, MissingError> {
-        Err(MissingError::custom("missing"))
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, MissingError> {
-        visitor.visit_none()
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, MissingError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }
 

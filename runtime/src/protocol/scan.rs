@@ -1,11 +1,8 @@
-//! Walks over JSON without building anything: where does a value end, and is it one?
+//! A cursor in a JSON text: takes values, strings and numbers, and gives them as parts of the text.
 //!
-//! Accepts what serde_json accepts (tests compare the two). Must not know messages. It uses no
-//! stack of its own for nested values, so depth costs a bit for each level and nothing else.
-//!
-//! Functions take what is left of a text and give what is left behind the value: a slice fits two
-//! registers, and slices that shrink need few checks.
+//! Accepts what serde_json accepts (tests compare the two). Must not know messages.
 
+use super::skip;
 use super::word;
 
 /// A place in a JSON text.
@@ -89,7 +86,7 @@ impl<'a> Cursor<'a> {
     /// The next byte that is no white space; it is not taken.
     #[inline(always)]
     pub(crate) fn peek(&mut self) -> Option<u8> {
-        peek(&mut self.rest)
+        skip::peek(&mut self.rest)
     }
 
     /// Takes the next byte that is no white space.
@@ -130,19 +127,19 @@ impl<'a> Cursor<'a> {
         self.peek().is_none()
     }
 
-    /// Walks over a whole value and gives its text. `None`: it is not JSON.
+    /// Takes a whole value and gives its text. `None`: it is not JSON.
     #[inline(always)]
     pub(crate) fn value(&mut self) -> Option<&'a str> {
         let byte = self.peek()?;
         let start = *self;
         self.rest = match byte {
-            b'[' | b'{' => container(self.rest)?,
-            _ => scalar(self.rest)?,
+            b'[' | b'{' => skip::container(self.rest)?,
+            _ => skip::scalar(self.rest)?,
         };
         start.until(self)
     }
 
-    /// Walks over a string. `None`: it is none, or not JSON.
+    /// Takes a string. `None`: it is none, or not JSON.
     #[inline]
     pub(crate) fn string(&mut self) -> Option<Quoted<'a>> {
         self.peek()?;
@@ -150,7 +147,7 @@ impl<'a> Cursor<'a> {
         if let Some(plain) = self.plain_string() {
             return Some(Quoted::Plain(plain));
         }
-        self.rest = string(start.rest.strip_prefix(b"\"")?)?;
+        self.rest = skip::string(start.rest.strip_prefix(b"\"")?)?;
         start.until(self).map(Quoted::Escaped)
     }
 
@@ -161,7 +158,7 @@ impl<'a> Cursor<'a> {
         let mut start = *self;
         start.rest = start.rest.strip_prefix(b"\"")?;
         let mut end = start;
-        end.rest = special(start.rest);
+        end.rest = skip::special(start.rest);
         let behind = end.rest.strip_prefix(b"\"")?;
         self.rest = behind;
         start.until(&end)
@@ -171,17 +168,15 @@ impl<'a> Cursor<'a> {
     /// zero. `None`: that is not what is next, and nothing was taken.
     #[inline(always)]
     pub(crate) fn integer(&mut self) -> Option<u64> {
-        let (mut value, mut rest) = (0_u64, self.rest);
+        let [first @ b'0'..=b'9', start @ ..] = self.rest else { return None };
+        let (mut value, mut rest) = (u64::from(first - b'0'), start);
         while let [digit @ b'0'..=b'9', behind @ ..] = rest {
             value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
             rest = behind;
         }
-        let digits = self.rest.len() - rest.len();
-        let plain = match self.rest.first() {
-            Some(b'0') => digits == 1,
-            _ => (1..20).contains(&digits),
-        };
-        if !plain || matches!(rest, [b'.' | b'e' | b'E', ..]) {
+        let more = start.len() - rest.len();
+        let most = if *first == b'0' { 0 } else { 18 };
+        if more > most || matches!(rest, [b'.' | b'e' | b'E', ..]) {
             return None;
         }
         self.rest = rest;
@@ -192,219 +187,8 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn skip_space(&mut self) -> bool {
         let before = self.rest.len();
-        self.rest = behind_space(self.rest);
+        self.rest = skip::behind_space(self.rest);
         self.rest.len() < before
-    }
-}
-
-/// The next byte that is no white space; what is before it is taken.
-#[inline(always)]
-fn peek(rest: &mut &[u8]) -> Option<u8> {
-    let byte = *rest.first()?;
-    if byte > b' ' {
-        return Some(byte);
-    }
-    *rest = behind_space(rest);
-    rest.first().copied()
-}
-
-#[inline(never)]
-fn behind_space(mut rest: &[u8]) -> &[u8] {
-    while let [b' ' | b'\n' | b'\t' | b'\r', behind @ ..] = rest {
-        rest = behind;
-    }
-    rest
-}
-
-/// What follows the first quote, backslash or control character, with it.
-#[inline(always)]
-fn special(mut rest: &[u8]) -> &[u8] {
-    while let Some(word) = word::first(rest) {
-        let plain = word::plain(word);
-        rest = rest.get(plain..).unwrap_or_default();
-        if plain < 8 {
-            return rest;
-        }
-    }
-    special_in_few(rest)
-}
-
-#[inline(never)]
-fn special_in_few(rest: &[u8]) -> &[u8] {
-    let plain = |byte: &u8| !matches!(byte, ..0x20 | b'"' | b'\\');
-    let plain = rest.iter().take_while(|byte| plain(byte)).count();
-    rest.get(plain..).unwrap_or_default()
-}
-
-/// A string from behind its opening quote on.
-#[inline(always)]
-fn string(rest: &[u8]) -> Option<&[u8]> {
-    match special(rest) {
-        [b'"', rest @ ..] => Some(rest),
-        rest => escaped(rest),
-    }
-}
-
-/// The rest of a string that can't be walked over without a look at its escapes.
-#[inline(never)]
-fn escaped(mut rest: &[u8]) -> Option<&[u8]> {
-    loop {
-        let behind = match rest {
-            [b'"', rest @ ..] => return Some(rest),
-            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', rest @ ..] => rest,
-            [b'\\', b'u', a, b, c, d, rest @ ..]
-                if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) =>
-            {
-                rest
-            }
-            // Control characters must be escaped.
-            _ => return None,
-        };
-        rest = special(behind);
-    }
-}
-
-/// A number that begins with a digit.
-#[inline(always)]
-fn number(rest: &[u8]) -> Option<&[u8]> {
-    let mut behind = rest;
-    while let [b'0'..=b'9', rest @ ..] = behind {
-        behind = rest;
-    }
-    if let ([b'0', ..], _) | (_, [b'.' | b'e' | b'E', ..]) = (rest, behind) {
-        return any_number(rest);
-    }
-    Some(behind)
-}
-
-#[inline(never)]
-fn any_number(mut rest: &[u8]) -> Option<&[u8]> {
-    if let [b'-', behind @ ..] = rest {
-        rest = behind;
-    }
-    rest = match rest {
-        [b'0', rest @ ..] => rest,
-        rest => behind_digits(rest)?,
-    };
-    if let [b'.', behind @ ..] = rest {
-        rest = behind_digits(behind)?;
-    }
-    if let [b'e' | b'E', b'+' | b'-', behind @ ..] | [b'e' | b'E', behind @ ..] = rest {
-        rest = behind_digits(behind)?;
-    }
-    Some(rest)
-}
-
-/// At least one.
-fn behind_digits(rest: &[u8]) -> Option<&[u8]> {
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if digits > 0 { rest.get(digits..) } else { None }
-}
-
-/// A value that is no container.
-#[inline(never)]
-fn scalar(rest: &[u8]) -> Option<&[u8]> {
-    match rest {
-        [b'"', rest @ ..] => string(rest),
-        [b'0'..=b'9', ..] => number(rest),
-        [b'-', ..] => any_number(rest),
-        [b't', b'r', b'u', b'e', rest @ ..] => Some(rest),
-        [b'f', b'a', b'l', b's', b'e', rest @ ..] => Some(rest),
-        [b'n', b'u', b'l', b'l', rest @ ..] => Some(rest),
-        _ => None,
-    }
-}
-
-/// Which containers the walk is in: a bit for each, set for an object, below a bit that is always
-/// set.
-struct Nesting {
-    bits: u64,
-    /// Levels that the bits have no room for.
-    outer: Vec<u64>,
-}
-
-impl Nesting {
-    #[inline(always)]
-    fn push(&mut self, object: bool) {
-        if self.bits >> 63 == 1 {
-            self.outer.push(self.bits);
-            self.bits = 1;
-        }
-        self.bits = self.bits << 1 | u64::from(object);
-    }
-
-    #[inline(always)]
-    fn in_object(&self) -> bool {
-        self.bits & 1 == 1
-    }
-
-    /// `false`: that was the outermost container.
-    #[inline(always)]
-    fn pop(&mut self) -> bool {
-        self.bits >>= 1;
-        if self.bits > 1 {
-            return true;
-        }
-        match self.outer.pop() {
-            Some(bits) => {
-                self.bits = bits;
-                true
-            }
-            None => false,
-        }
-    }
-}
-
-/// Takes a key and its colon.
-#[inline(always)]
-fn key(rest: &mut &[u8]) -> Option<()> {
-    peek(rest)?;
-    *rest = string(rest.strip_prefix(b"\"")?)?;
-    peek(rest)?;
-    *rest = rest.strip_prefix(b":")?;
-    Some(())
-}
-
-/// A list or an object, with everything in it.
-#[inline(never)]
-fn container(mut rest: &[u8]) -> Option<&[u8]> {
-    let mut nesting = Nesting { bits: 1, outer: Vec::new() };
-    loop {
-        // In front of a value.
-        match peek(&mut rest)? {
-            open @ (b'[' | b'{') => {
-                rest = rest.get(1..)?;
-                nesting.push(open == b'{');
-                // `[` and `]`, `{` and `}` are two apart.
-                if peek(&mut rest)? != open + 2 {
-                    if open == b'{' {
-                        key(&mut rest)?;
-                    }
-                    continue;
-                }
-            }
-            b'"' => rest = string(rest.get(1..)?)?,
-            b'0'..=b'9' => rest = number(rest)?,
-            _ => rest = scalar(rest)?,
-        }
-        // Behind a value, or in an empty container: closes what ends here, up to a comma.
-        loop {
-            let byte = peek(&mut rest)?;
-            rest = rest.get(1..)?;
-            match (byte, nesting.in_object()) {
-                (b',', false) => break,
-                (b',', true) => {
-                    key(&mut rest)?;
-                    break;
-                }
-                (b']', false) | (b'}', true) => {
-                    if !nesting.pop() {
-                        return Some(rest);
-                    }
-                }
-                _ => return None,
-            }
-        }
     }
 }
 
