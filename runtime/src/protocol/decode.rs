@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 
 use super::id::Id;
-use super::scan::Cursor;
+use super::scan::{Cursor, Quoted};
 use super::text;
+use super::word;
 
 /// One message, or several in an array.
 #[derive(Debug)]
@@ -72,7 +73,15 @@ pub(crate) struct Limits<'a> {
 pub(crate) fn payload<'a>(text: &'a str, limits: Limits<'_>) -> Payload<'a> {
     let mut cursor = Cursor::new(text);
     let payload = match cursor.peek() {
-        Some(b'{') => entry(&mut cursor).map(Payload::One),
+        // Classified in its place, as an entry takes a while to move.
+        Some(b'{') => {
+            let mut envelope = Envelope::default();
+            let read = envelope.read(&mut cursor);
+            if read.is_none() || !cursor.is_at_end() {
+                return Payload::NotJson;
+            }
+            return envelope.classify(Payload::One);
+        }
         Some(b'[') => batch(&mut cursor, limits),
         _ => cursor.value().map(|_| Payload::One(Entry::Invalid(Id::NULL))),
     };
@@ -111,15 +120,19 @@ fn entry<'a>(cursor: &mut Cursor<'a>) -> Option<Entry<'a>> {
         cursor.value()?;
         return Some(Entry::Invalid(Id::NULL));
     }
-    Envelope::read(cursor).map(Envelope::classify)
+    let mut envelope = Envelope::default();
+    envelope.read(cursor)?;
+    Some(envelope.classify(|entry| entry))
 }
 
-/// The members that mean something, as JSON text. All others are passed over.
+/// The members that mean something. All others are passed over.
 #[derive(Default)]
 struct Envelope<'a> {
-    jsonrpc: Option<&'a str>,
-    id: Option<&'a str>,
-    method: Option<&'a str>,
+    /// Whether it says "2.0".
+    jsonrpc: Option<bool>,
+    id: Option<RawId<'a>>,
+    method: Option<Method<'a>>,
+    /// These three are JSON text.
     params: Option<&'a str>,
     result: Option<&'a str>,
     error: Option<&'a str>,
@@ -127,72 +140,164 @@ struct Envelope<'a> {
     repeated: bool,
 }
 
+struct RawId<'a> {
+    json: &'a str,
+    /// If it was read along the way.
+    number: Option<u64>,
+}
+
+enum Method<'a> {
+    Plain(&'a str),
+    /// As JSON, of whatever kind.
+    Other(&'a str),
+}
+
 impl<'a> Envelope<'a> {
-    fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
-        let mut envelope = Envelope::default();
-        cursor.take(b'{')?;
-        if cursor.take(b'}').is_some() {
-            return Some(envelope);
+    #[inline(always)]
+    fn read(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
+        let mut at = *cursor;
+        // So begin nearly all messages.
+        if at.take_all(b"{\"jsonrpc\":\"2.0\",").is_some() {
+            self.jsonrpc = Some(true);
+        } else {
+            at.take(b'{')?;
+            if at.take(b'}').is_some() {
+                *cursor = at;
+                return Some(());
+            }
         }
         loop {
-            let key = cursor.string()?;
-            cursor.take(b':')?;
-            let value = cursor.value()?;
-            let name = key.get(1..key.len() - 1).unwrap_or_default();
-            // Nobody writes `"m\u0065thod"`, but it means the same.
-            if !envelope.fill(name, value) && name.contains('\\') {
-                text::content(key).map(|name| envelope.fill(&name, value));
+            if self.plain_member(&mut at).is_none() {
+                if at.skip_space() {
+                    continue;
+                }
+                at = self.member(at)?;
             }
-            if cursor.take(b',').is_none() {
-                break;
+            match at.next()? {
+                b',' => {}
+                b'}' => break,
+                _ => return None,
             }
         }
-        cursor.take(b'}')?;
-        Some(envelope)
+        *cursor = at;
+        Some(())
     }
 
-    /// Keeps the value if its name means something.
-    fn fill(&mut self, name: &str, value: &'a str) -> bool {
-        let slot = match name {
-            "jsonrpc" => &mut self.jsonrpc,
-            "id" => &mut self.id,
-            "method" => &mut self.method,
-            "params" => &mut self.params,
-            "result" => &mut self.result,
-            "error" => &mut self.error,
-            _ => return false,
+    /// Takes a member as nearly all programs write it. `None`: it is another, or is written in
+    /// another way, and nothing was taken.
+    #[inline(always)]
+    fn plain_member(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
+        const JSONRPC: u64 = word::of(b"\"jsonrpc");
+        const METHOD: u64 = word::of(b"\"method\"");
+        const PARAMS: u64 = word::of(b"\"params\"");
+        const RESULT: u64 = word::of(b"\"result\"");
+        const ERROR: u64 = word::of(b"\"error\":");
+        let mut at = *cursor;
+        let repeated = match at.eight() {
+            Some(JSONRPC) => {
+                at.advance(8);
+                at.take_all(b"\"")?;
+                at.colon()?;
+                at.take_all(b"\"2.0\"")?;
+                self.jsonrpc.replace(true).is_some()
+            }
+            Some(METHOD) => {
+                at.advance(8);
+                at.colon()?;
+                self.method.replace(Method::Plain(at.plain_string()?)).is_some()
+            }
+            Some(PARAMS) => {
+                at.advance(8);
+                at.colon()?;
+                self.params.replace(at.value()?).is_some()
+            }
+            Some(RESULT) => {
+                at.advance(8);
+                at.colon()?;
+                self.result.replace(at.value()?).is_some()
+            }
+            Some(ERROR) => {
+                at.advance(8);
+                at.peek()?;
+                self.error.replace(at.value()?).is_some()
+            }
+            _ => {
+                at.take_all(b"\"id\"")?;
+                at.colon()?;
+                let start = at;
+                let id = match at.integer() {
+                    Some(number) => RawId { json: start.until(&at)?, number: Some(number) },
+                    None => RawId { json: at.value()?, number: None },
+                };
+                self.id.replace(id).is_some()
+            }
         };
-        self.repeated |= slot.replace(value).is_some();
-        true
+        self.repeated |= repeated;
+        *cursor = at;
+        Some(())
     }
 
-    fn classify(self) -> Entry<'a> {
+    /// Takes any member.
+    #[inline(never)]
+    fn member(&mut self, mut at: Cursor<'a>) -> Option<Cursor<'a>> {
+        // Nobody writes `"m\u0065thod"`, but it means the same.
+        let key = match at.string()? {
+            Quoted::Plain(key) => Cow::Borrowed(key),
+            Quoted::Escaped(key) => text::content(key).unwrap_or_default(),
+        };
+        at.take(b':')?;
+        let value = at.value()?;
+        self.repeated |= match &*key {
+            "jsonrpc" => {
+                let is_2_0 = text::content(value).is_some_and(|version| version == "2.0");
+                self.jsonrpc.replace(is_2_0).is_some()
+            }
+            "id" => self.id.replace(RawId { json: value, number: None }).is_some(),
+            "method" => self.method.replace(Method::Other(value)).is_some(),
+            "params" => self.params.replace(value).is_some(),
+            "result" => self.result.replace(value).is_some(),
+            "error" => self.error.replace(value).is_some(),
+            _ => false,
+        };
+        Some(at)
+    }
+
+    #[inline(always)]
+    fn classify<R>(&self, wrap: impl FnOnce(Entry<'a>) -> R) -> R {
         if self.repeated {
-            return Entry::Invalid(Id::NULL);
+            return wrap(Entry::Invalid(Id::NULL));
         }
         // A method makes it a request, whatever else is there; without one it may be a response.
-        let Some(method) = self.method else {
-            return self.response();
+        let Some(method) = &self.method else {
+            return wrap(self.response());
         };
-        let id = match self.id.map(Id::from_json) {
-            Some(None) => return Entry::Invalid(Id::NULL),
-            Some(id) => id,
+        let id = match &self.id {
+            Some(RawId { number: Some(number), .. }) => Some(Id::from_number(*number)),
+            Some(RawId { json, .. }) => match Id::from_json(json) {
+                Some(id) => Some(id),
+                None => return wrap(Entry::Invalid(Id::NULL)),
+            },
             None => None,
         };
-        let params = match self.params {
-            None | Some("null") => Ok(None),
-            Some(json) if json.starts_with(['[', '{']) => Ok(Some(json)),
-            Some(_) => Err(()),
+        let method = match method {
+            Method::Plain(name) => Cow::Borrowed(*name),
+            Method::Other(json) => match text::content(json) {
+                Some(name) => name,
+                None => return wrap(Entry::Invalid(id.unwrap_or(Id::NULL))),
+            },
         };
-        let is_2_0 =
-            |json: &str| json == "\"2.0\"" || text::content(json).is_some_and(|v| v == "2.0");
-        match (self.jsonrpc.is_some_and(is_2_0), text::content(method), params) {
-            (true, Some(method), Ok(params)) => Entry::Call(IncomingCall { id, method, params }),
-            _ => Entry::Invalid(id.unwrap_or(Id::NULL)),
+        let params = match self.params {
+            Some(json) if matches!(json.as_bytes(), [b'[' | b'{', ..]) => Some(json),
+            None | Some("null") => None,
+            Some(_) => return wrap(Entry::Invalid(id.unwrap_or(Id::NULL))),
+        };
+        if self.jsonrpc != Some(true) {
+            return wrap(Entry::Invalid(id.unwrap_or(Id::NULL)));
         }
+        wrap(Entry::Call(IncomingCall { id, method, params }))
     }
 
-    fn response(self) -> Entry<'a> {
+    fn response(&self) -> Entry<'a> {
         // `"error": null` beside a result is how some servers say that there is no error.
         let error = self.error.filter(|json| *json != "null");
         let outcome = match (self.result, error) {
@@ -203,6 +308,7 @@ impl<'a> Envelope<'a> {
             (None, None) if self.error.is_some() => ResponseOutcome::Empty,
             (None, None) => ResponseOutcome::Neither,
         };
-        Entry::Response(IncomingResponse { id: self.id, outcome })
+        let id = self.id.as_ref().map(|id| id.json);
+        Entry::Response(IncomingResponse { id, outcome })
     }
 }

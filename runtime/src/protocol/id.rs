@@ -27,6 +27,12 @@ impl Id {
     /// unknown.
     pub(crate) const NULL: Id = Id(Repr::Null);
 
+    /// The id that is written as the shortest decimal form of this number.
+    #[inline]
+    pub(crate) fn from_number(number: u64) -> Id {
+        Id(Repr::Number(number))
+    }
+
     /// Reads an id from one complete, valid JSON value. `None` for a list, an object or a boolean.
     pub(crate) fn from_json(json: &str) -> Option<Id> {
         match json.as_bytes().first()? {

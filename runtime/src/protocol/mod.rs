@@ -10,4 +10,7 @@ pub(crate) mod error;
 pub(crate) mod id;
 pub(crate) mod params;
 pub(crate) mod scan;
+mod skip;
 pub(crate) mod text;
+mod value;
+mod word;

@@ -6,11 +6,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::value::Error as MissingError;
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::error::ErrorObject;
+use super::scan::{Cursor, Quoted};
+use super::value::{Missing, Value};
 
 /// No error message that quotes a peer's input grows beyond this many bytes of it.
 const MAX_DETAIL: usize = 200;
@@ -26,100 +26,132 @@ pub struct Args<'a> {
 
 #[derive(Debug)]
 enum Given<'a> {
-    /// By position; the rest of the text after `[` or a comma, `None` once `]` was seen.
-    List { whole: &'a str, rest: Option<&'a str> },
+    /// By position; what comes next is behind the cursor.
+    List(Cursor<'a>),
+    /// By position; all were taken.
+    End,
     /// By name; the values in the order of the names.
-    Object(Vec<Option<&'a RawValue>>),
+    Object(Vec<Option<&'a str>>),
 }
 
 impl<'a> Args<'a> {
     /// `params` is a valid JSON list or object; `None` is the same as an empty one.
+    #[inline]
     pub(crate) fn new(
         params: Option<&'a str>,
         names: &'static [&'static str],
     ) -> Result<Self, ErrorObject> {
-        let given = match params {
-            Some(object) if object.starts_with('{') => Given::Object(members(object, names)?),
-            list => {
-                let whole = list.unwrap_or("[]");
-                let rest = skip_space(whole.get(1..).unwrap_or_default());
-                Given::List { whole, rest: (!rest.starts_with(']')).then_some(rest) }
-            }
+        let mut cursor = Cursor::new(params.unwrap_or("[]"));
+        let given = match cursor.next() {
+            Some(b'{') => Given::Object(members(cursor, names)?),
+            _ if cursor.take(b']').is_some() => Given::End,
+            _ => Given::List(cursor),
         };
         Ok(Args { names, taken: 0, given })
     }
 
     /// The next argument. An `Option` may be left out: it is recognised by how it deserializes,
     /// so aliases and wrappers of it are, too.
+    #[inline]
     pub fn next<T: Deserialize<'a>>(&mut self) -> Result<T, ErrorObject> {
-        let (name, value) = self.take::<T>()?;
-        match value {
+        match self.take()? {
             Some(value) => Ok(value),
-            None => T::deserialize(Missing).map_err(|_| self.missing(name)),
+            None => T::deserialize(Missing).map_err(|_| self.missing()),
         }
     }
 
     /// The next argument, or its default if it was left out.
     pub fn next_or_default<T: Deserialize<'a> + Default>(&mut self) -> Result<T, ErrorObject> {
-        Ok(self.take::<T>()?.1.unwrap_or_default())
+        Ok(self.take()?.unwrap_or_default())
     }
 
     /// All were taken; whatever is left was not asked for.
     pub fn finish(self) -> Result<(), ErrorObject> {
         match self.given {
-            Given::List { rest: None, .. } => Ok(()),
-            Given::List { whole, rest: Some(_) } => {
-                let given = serde_json::from_str::<Vec<&RawValue>>(whole).map_or(0, |v| v.len());
-                let expected = match self.names.len() {
-                    0 => "none".to_owned(),
-                    n => format!("at most {n} ({})", list(self.names)),
-                };
-                Err(invalid(format_args!("{given} parameters given, expected {expected}")))
-            }
-            // Only known names got this far.
-            Given::Object(_) => Ok(()),
+            Given::List(rest) => Err(self.surplus(rest)),
+            // Of an object, only known names got this far.
+            Given::End | Given::Object(_) => Ok(()),
         }
     }
 
-    /// The name of the next argument, and its value if one was given.
-    fn take<T: Deserialize<'a>>(&mut self) -> Result<(&'static str, Option<T>), ErrorObject> {
-        let name = self.names.get(self.taken).copied().unwrap_or_default();
+    /// The next argument, if it was given.
+    // This is compiled for each type, so what does not depend on it is elsewhere.
+    #[inline]
+    fn take<T: Deserialize<'a>>(&mut self) -> Result<Option<T>, ErrorObject> {
+        let index = self.taken;
         self.taken += 1;
-        let value = match &mut self.given {
-            Given::List { rest, .. } => match *rest {
-                None => None,
-                Some(text) => {
-                    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<T>();
-                    let value =
-                        stream.next().transpose().map_err(|error| mismatch(name, &error))?;
-                    let after = skip_space(text.get(stream.byte_offset()..).unwrap_or_default());
-                    *rest = match after.as_bytes().first() {
-                        Some(b',') => after.get(1..).map(skip_space),
-                        Some(b']') => None,
-                        _ => {
-                            return Err(invalid(format_args!("`{name}`: its type reads no value")));
-                        }
-                    };
-                    value
+        let mut own;
+        let (cursor, in_list) = match &mut self.given {
+            Given::List(cursor) => (cursor, true),
+            Given::End => return Ok(None),
+            Given::Object(values) => match values.get_mut(index).and_then(Option::take) {
+                Some(value) => {
+                    own = Cursor::new(value);
+                    (&mut own, false)
                 }
+                None => return Ok(None),
             },
-            Given::Object(values) => {
-                let value = values.get_mut(self.taken - 1).and_then(Option::take);
-                let decode = |raw: &'a RawValue| serde_json::from_str(raw.get());
-                value.map(decode).transpose().map_err(|error| mismatch(name, &error))?
-            }
         };
-        Ok((name, value))
+        cursor.peek();
+        let start = cursor.position();
+        let value = match T::deserialize(Value(cursor)) {
+            Ok(value) => value,
+            Err(error) => return Err(self.mismatch(&error)),
+        };
+        let moved = cursor.position() > start;
+        match cursor.next() {
+            Some(b',') if moved && in_list => {}
+            Some(b']') if moved && in_list => self.given = Given::End,
+            None if moved && !in_list => {}
+            _ => return Err(self.reads_nothing()),
+        }
+        Ok(Some(value))
     }
 
-    fn missing(&self, name: &str) -> ErrorObject {
+    /// The name of the argument that was taken last.
+    fn name(&self) -> &'static str {
+        self.names.get(self.taken.wrapping_sub(1)).copied().unwrap_or_default()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn reads_nothing(&self) -> ErrorObject {
+        invalid(format_args!("`{}`: its type reads no value", self.name()))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn mismatch(&self, error: &serde_json::Error) -> ErrorObject {
+        invalid(format_args!("`{}`: {}", self.name(), Detail(error)))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn missing(&self) -> ErrorObject {
+        let name = self.name();
         match self.given {
-            Given::List { .. } => {
+            Given::Object(_) => invalid(format_args!("missing parameter `{name}`")),
+            Given::List(_) | Given::End => {
                 let position = self.taken;
                 invalid(format_args!("missing parameter `{name}` (position {position})"))
             }
-            Given::Object(_) => invalid(format_args!("missing parameter `{name}`")),
         }
+    }
+
+    /// There are more than were asked for: these.
+    #[cold]
+    #[inline(never)]
+    fn surplus(&self, mut rest: Cursor<'a>) -> ErrorObject {
+        let mut given = self.taken;
+        while rest.value().is_some() {
+            given += 1;
+            rest.take(b',');
+        }
+        let expected = match self.names.len() {
+            0 => "none".to_owned(),
+            n => format!("at most {n} ({})", list(self.names)),
+        };
+        invalid(format_args!("{given} parameters given, expected {expected}"))
     }
 }
 
@@ -154,51 +186,38 @@ pub(crate) fn whole<'a, T: Deserialize<'a>>(params: Option<&'a str>) -> Result<T
 }
 
 /// The values of an object in the order of the names. No name may be unknown or there twice; what
-/// an object is full of costs no more than reading it.
+/// an object is full of costs no more than reading it. The cursor is behind the brace.
 fn members<'a>(
-    object: &'a str,
+    mut cursor: Cursor<'a>,
     names: &'static [&'static str],
-) -> Result<Vec<Option<&'a RawValue>>, ErrorObject> {
-    let mut deserializer = serde_json::Deserializer::from_str(object);
-    match deserializer.deserialize_map(Members(names)) {
-        Ok(values) => values,
-        Err(error) => Err(invalid(format_args!("{}", Detail(&error)))),
-    }
-}
-
-struct Members(&'static [&'static str]);
-
-impl<'de> Visitor<'de> for Members {
-    type Value = Result<Vec<Option<&'de RawValue>>, ErrorObject>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Members(names) = self;
-        let mut values = vec![None; names.len()];
-        let mut wrong = None;
-        while let Some(Str(name)) = map.next_key()? {
-            let place = names.iter().position(|known| *known == name);
-            match place.and_then(|place| values.get_mut(place)) {
-                Some(value @ None) => {
-                    *value = Some(map.next_value()?);
-                    continue;
-                }
-                Some(Some(_)) => {
-                    wrong.get_or_insert_with(|| {
-                        invalid(format_args!("parameter `{}` given twice", Clipped(&name)))
-                    });
-                }
-                None => {
-                    wrong.get_or_insert_with(|| unknown(&name, names));
-                }
+) -> Result<Vec<Option<&'a str>>, ErrorObject> {
+    let mut values = vec![None; names.len()];
+    let mut wrong = None;
+    while let Some(key) = cursor.string() {
+        let name = match key {
+            Quoted::Plain(name) => Cow::Borrowed(name),
+            Quoted::Escaped(json) => Cow::Owned(
+                serde_json::from_str(json)
+                    .map_err(|error| invalid(format_args!("{}", Detail(&error))))?,
+            ),
+        };
+        cursor.take(b':');
+        let value = cursor.value();
+        cursor.take(b',');
+        let place = names.iter().position(|known| *known == name);
+        match place.and_then(|place| values.get_mut(place)) {
+            Some(empty @ None) => *empty = value,
+            Some(Some(_)) => {
+                wrong.get_or_insert_with(|| {
+                    invalid(format_args!("parameter `{}` given twice", Clipped(&name)))
+                });
             }
-            map.next_value::<IgnoredAny>()?;
+            None => {
+                wrong.get_or_insert_with(|| unknown(&name, names));
+            }
         }
-        Ok(wrong.map_or(Ok(values), Err))
     }
+    wrong.map_or(Ok(values), Err)
 }
 
 fn unknown(name: &str, names: &[&str]) -> ErrorObject {
@@ -239,44 +258,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
     }
 }
 
-/// What an argument that was left out deserializes from: only an `Option` is content with it.
-struct Missing;
-
-impl<'de> Deserializer<'de> for Missing {
-    type Error = MissingError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, MissingError> {
-        Err(MissingError::custom("missing"))
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, MissingError> {
-        visitor.visit_none()
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, MissingError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
-    }
-}
-
 fn skip_space(text: &str) -> &str {
     text.trim_start_matches([' ', '\t', '\n', '\r'])
 }
 
 fn invalid(detail: fmt::Arguments<'_>) -> ErrorObject {
     ErrorObject::invalid_params(format!("Invalid params: {detail}"))
-}
-
-fn mismatch(name: &str, error: &serde_json::Error) -> ErrorObject {
-    invalid(format_args!("`{name}`: {}", Detail(error)))
 }
 
 fn list(names: &[&str]) -> String {
@@ -289,7 +276,9 @@ struct Detail<'a>(&'a serde_json::Error);
 impl fmt::Display for Detail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
-        let end = text.rfind(" at line ").unwrap_or(text.len());
+        // An error without a position may have words of its own that look like one.
+        let position = if self.0.line() > 0 { text.rfind(" at line ") } else { None };
+        let end = position.unwrap_or(text.len());
         Clipped(text.get(..end).unwrap_or(&text)).fmt(f)
     }
 }

@@ -1,245 +1,195 @@
-//! Walks over JSON without building anything: where does a value end, and is it one?
+//! A cursor in a JSON text: takes values, strings and numbers, and gives them as parts of the text.
 //!
-//! Accepts what serde_json accepts (tests compare the two). Must not know messages. It uses no
-//! stack of its own for nested values, so depth costs a bit for each level and nothing else.
+//! Accepts what serde_json accepts (tests compare the two). Must not know messages.
+
+use super::skip;
+use super::word;
 
 /// A place in a JSON text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     text: &'a str,
-    at: usize,
+    /// What is not taken yet: the text's end.
+    rest: &'a [u8],
 }
 
-/// Which containers the cursor is in: a bit for each, set for an object.
-#[derive(Default)]
-struct Nesting {
-    bits: u64,
-    depth: usize,
-    /// Levels below the last 64.
-    outer: Vec<u64>,
-}
-
-impl Nesting {
-    fn push(&mut self, object: bool) {
-        if self.depth > 0 && self.depth % 64 == 0 {
-            self.outer.push(self.bits);
-        }
-        self.bits = self.bits << 1 | u64::from(object);
-        self.depth += 1;
-    }
-
-    fn pop(&mut self) {
-        self.depth -= 1;
-        self.bits >>= 1;
-        if self.depth > 0 && self.depth % 64 == 0 {
-            self.bits = self.outer.pop().unwrap_or_default();
-        }
-    }
+/// A string, as it stands in the text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Quoted<'a> {
+    /// There are no escapes: this is between the quotes.
+    Plain(&'a str),
+    /// With its quotes and escapes.
+    Escaped(&'a str),
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     pub(crate) fn new(text: &'a str) -> Self {
-        Cursor { text, at: 0 }
+        Cursor { text, rest: text.as_bytes() }
     }
 
-    /// The next byte that is no white space; it is not taken.
-    pub(crate) fn peek(&mut self) -> Option<u8> {
-        loop {
-            match self.text.as_bytes().get(self.at)? {
-                b' ' | b'\n' | b'\t' | b'\r' => self.at += 1,
-                byte => return Some(*byte),
-            }
-        }
+    /// What is not taken yet.
+    pub(crate) fn rest(&self) -> &'a str {
+        self.text.get(self.position()..).unwrap_or_default()
     }
 
-    /// Takes this byte, if it is the next one behind white space.
-    pub(crate) fn take(&mut self, byte: u8) -> Option<()> {
-        if self.peek()? != byte {
+    /// How many bytes were taken.
+    #[inline(always)]
+    pub(crate) fn position(&self) -> usize {
+        self.text.len() - self.rest.len()
+    }
+
+    /// Takes so many bytes.
+    #[inline(always)]
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        self.rest = self.rest.get(bytes..).unwrap_or_default();
+    }
+
+    /// What lies between this place and a later one.
+    #[inline(always)]
+    pub(crate) fn until(&self, later: &Cursor<'a>) -> Option<&'a str> {
+        let start = self.text.get(self.position()..)?;
+        start.get(..self.rest.len().checked_sub(later.rest.len())?)
+    }
+
+    /// The next eight bytes, if there are as many.
+    #[inline(always)]
+    pub(crate) fn eight(&self) -> Option<u64> {
+        word::first(self.rest)
+    }
+
+    /// Takes these bytes, if they are next.
+    #[inline(always)]
+    pub(crate) fn take_all<const N: usize>(&mut self, bytes: &[u8; N]) -> Option<()> {
+        let (start, rest) = self.rest.split_first_chunk()?;
+        if start != bytes {
             return None;
         }
-        self.at += 1;
+        self.rest = rest;
         Some(())
     }
 
+    /// Takes a colon and the white space around it.
+    #[inline(always)]
+    pub(crate) fn colon(&mut self) -> Option<()> {
+        if let [b':', rest @ ..] = self.rest {
+            self.rest = rest;
+            if rest.first().is_some_and(|byte| *byte > b' ') {
+                return Some(());
+            }
+        } else {
+            self.take(b':')?;
+        }
+        self.peek().map(|_| ())
+    }
+
+    /// The next byte that is no white space; it is not taken.
+    #[inline(always)]
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        skip::peek(&mut self.rest)
+    }
+
+    /// Takes the next byte that is no white space.
+    #[inline(always)]
+    pub(crate) fn next(&mut self) -> Option<u8> {
+        self.peek()?;
+        let (byte, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*byte)
+    }
+
+    /// Takes this byte, if it is the next one behind white space.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, byte: u8) -> Option<()> {
+        let mut after = *self;
+        if after.next()? != byte {
+            return None;
+        }
+        *self = after;
+        Some(())
+    }
+
+    /// Takes this word, if it is next.
+    #[inline]
+    pub(crate) fn take_word(&mut self, word: &str) -> bool {
+        match self.rest.strip_prefix(word.as_bytes()) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Whether nothing but white space is left.
+    #[inline(always)]
     pub(crate) fn is_at_end(&mut self) -> bool {
         self.peek().is_none()
     }
 
-    /// Walks over a whole value and gives its text. `None`: it is not JSON.
+    /// Takes a whole value and gives its text. `None`: it is not JSON.
+    #[inline(always)]
     pub(crate) fn value(&mut self) -> Option<&'a str> {
         let byte = self.peek()?;
-        let start = self.at;
-        match byte {
-            b'"' => self.skip_string()?,
-            b'0'..=b'9' => self.skip_number()?,
-            _ => self.skip_value()?,
-        }
-        self.text.get(start..self.at)
-    }
-
-    /// Walks over a string and gives its text, with the quotes.
-    pub(crate) fn string(&mut self) -> Option<&'a str> {
-        self.peek()?;
-        let start = self.at;
-        self.skip_string()?;
-        self.text.get(start..self.at)
-    }
-
-    fn skip_value(&mut self) -> Option<()> {
-        let mut nesting = Nesting::default();
-        loop {
-            let entered = match self.peek()? {
-                b'"' => self.skip_string().map(|()| false)?,
-                b'-' | b'0'..=b'9' => self.skip_number().map(|()| false)?,
-                b'[' => self.enter(&mut nesting, false, b']')?,
-                b'{' => self.enter(&mut nesting, true, b'}')?,
-                b't' => self.skip_word("true").map(|()| false)?,
-                b'f' => self.skip_word("false").map(|()| false)?,
-                b'n' => self.skip_word("null").map(|()| false)?,
-                _ => return None,
-            };
-            if !entered && self.leave(&mut nesting)? {
-                return Some(());
-            }
-        }
-    }
-
-    /// At the opening bracket. `true` if there is something inside, which is next; an object's
-    /// first key is taken.
-    fn enter(&mut self, nesting: &mut Nesting, object: bool, close: u8) -> Option<bool> {
-        self.at += 1;
-        if self.peek()? == close {
-            self.at += 1;
-            return Some(false);
-        }
-        nesting.push(object);
-        if object {
-            self.skip_key()?;
-        }
-        Some(true)
-    }
-
-    /// Behind a value: closes what ends here, up to a comma. `true` if that was the last bracket.
-    fn leave(&mut self, nesting: &mut Nesting) -> Option<bool> {
-        while nesting.depth > 0 {
-            let object = nesting.bits & 1 == 1;
-            let byte = self.peek()?;
-            self.at += 1;
-            match (byte, object) {
-                (b',', false) => return Some(false),
-                (b',', true) => return self.skip_key().map(|()| false),
-                (b']', false) | (b'}', true) => nesting.pop(),
-                _ => return None,
-            }
-        }
-        Some(true)
-    }
-
-    fn skip_key(&mut self) -> Option<()> {
-        self.peek()?;
-        self.skip_string()?;
-        self.take(b':')
-    }
-
-    fn skip_word(&mut self, word: &str) -> Option<()> {
-        let rest = self.text.as_bytes().get(self.at..)?;
-        if !rest.starts_with(word.as_bytes()) {
-            return None;
-        }
-        self.at += word.len();
-        Some(())
-    }
-
-    fn skip_string(&mut self) -> Option<()> {
-        let bytes = self.text.as_bytes();
-        if bytes.get(self.at) != Some(&b'"') {
-            return None;
-        }
-        let mut at = self.at + 1;
-        loop {
-            if let Some(Ok(eight)) = bytes.get(at..at + 8).map(<[u8; 8]>::try_from) {
-                let special = special(u64::from_le_bytes(eight));
-                if special == 0 {
-                    at += 8;
-                    continue;
-                }
-                at += special.trailing_zeros() as usize / 8;
-            }
-            match *bytes.get(at)? {
-                b'"' => {
-                    self.at = at + 1;
-                    return Some(());
-                }
-                b'\\' => {
-                    self.at = at + 1;
-                    self.skip_escape()?;
-                    at = self.at;
-                }
-                0x20.. => at += 1,
-                // Control characters must be escaped.
-                _ => return None,
-            }
-        }
-    }
-
-    fn skip_escape(&mut self) -> Option<()> {
-        let bytes = self.text.as_bytes();
-        let length = match bytes.get(self.at)? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 1,
-            b'u' if bytes.get(self.at + 1..self.at + 5)?.iter().all(u8::is_ascii_hexdigit) => 5,
-            _ => return None,
+        let start = *self;
+        self.rest = match byte {
+            b'[' | b'{' => skip::container(self.rest)?,
+            _ => skip::scalar(self.rest)?,
         };
-        self.at += length;
-        Some(())
+        start.until(self)
     }
 
-    fn skip_number(&mut self) -> Option<()> {
-        if self.byte() == Some(b'-') {
-            self.at += 1;
+    /// Takes a string. `None`: it is none, or not JSON.
+    #[inline]
+    pub(crate) fn string(&mut self) -> Option<Quoted<'a>> {
+        self.peek()?;
+        let start = *self;
+        if let Some(plain) = self.plain_string() {
+            return Some(Quoted::Plain(plain));
         }
-        match self.byte()? {
-            b'0' => self.at += 1,
-            b'1'..=b'9' => self.skip_digits()?,
-            _ => return None,
-        }
-        if self.byte() == Some(b'.') {
-            self.at += 1;
-            self.skip_digits()?;
-        }
-        if let Some(b'e' | b'E') = self.byte() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.byte() {
-                self.at += 1;
-            }
-            self.skip_digits()?;
-        }
-        Some(())
+        self.rest = skip::string(start.rest.strip_prefix(b"\"")?)?;
+        start.until(self).map(Quoted::Escaped)
     }
 
-    fn byte(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+    /// Takes a string without escapes, if that is what is next, and gives what is between the
+    /// quotes.
+    #[inline(always)]
+    pub(crate) fn plain_string(&mut self) -> Option<&'a str> {
+        let mut start = *self;
+        start.rest = start.rest.strip_prefix(b"\"")?;
+        let mut end = start;
+        end.rest = skip::special(start.rest);
+        let behind = end.rest.strip_prefix(b"\"")?;
+        self.rest = behind;
+        start.until(&end)
     }
 
-    /// At least one.
-    fn skip_digits(&mut self) -> Option<()> {
-        let rest = self.text.as_bytes().get(self.at..)?;
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += digits;
-        if digits > 0 { Some(()) } else { None }
+    /// Takes a number of 1 to 19 digits and nothing else: no sign, fraction, exponent or leading
+    /// zero. `None`: that is not what is next, and nothing was taken.
+    #[inline(always)]
+    pub(crate) fn integer(&mut self) -> Option<u64> {
+        let [first @ b'0'..=b'9', start @ ..] = self.rest else { return None };
+        let (mut value, mut rest) = (u64::from(first - b'0'), start);
+        while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'));
+            rest = behind;
+        }
+        let more = start.len() - rest.len();
+        let most = if *first == b'0' { 0 } else { 18 };
+        if more > most || matches!(rest, [b'.' | b'e' | b'E', ..]) {
+            return None;
+        }
+        self.rest = rest;
+        Some(value)
     }
-}
 
-/// Marks the bytes of a word that are no plain part of a string: quotes, backslashes, control
-/// characters. The lowest mark is right; above it there may be wrong ones.
-fn special(word: u64) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    // The high bit of each byte that is below `n`. A borrow can reach only bytes above a marked one.
-    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGH;
-    let quote = below(word ^ (ONES * u64::from(b'"')), 1);
-    let escape = below(word ^ (ONES * u64::from(b'\\')), 1);
-    below(word, 0x20) | quote | escape
+    /// Takes white space, and says whether there was some.
+    #[inline]
+    pub(crate) fn skip_space(&mut self) -> bool {
+        let before = self.rest.len();
+        self.rest = skip::behind_space(self.rest);
+        self.rest.len() < before
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ pub(crate) fn write(out: &mut Vec<u8>, text: &str) {
     debug_assert!(written.is_ok());
 }
 
-/// A JSON string's content, borrowed where it has no escapes.
+/// A JSON string's content, borrowed where it has no escapes. `None`: it is no string, or one that
+/// no decoder can read (a lone surrogate).
 pub(crate) fn content(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {
