@@ -15,6 +15,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::alarm::Alarm;
 use crate::config::{Config, deadline};
 use crate::context::Context;
 use crate::dispatch::{Admission, Dispatcher, Tracker};
@@ -50,6 +51,8 @@ pub(crate) struct Connection {
     timer: Option<Pin<Box<Sleep>>>,
     /// How much the network had taken when the timer was set.
     written: u64,
+    /// The deadlines of calls.
+    alarm: Alarm,
 }
 
 /// What the connection is about.
@@ -101,6 +104,7 @@ impl Connection {
             writer: Writer::default(),
             timer: None,
             written: 0,
+            alarm: Alarm::default(),
         }
     }
 
@@ -111,11 +115,16 @@ impl Connection {
     /// One turn after another until there is nothing to do.
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
         self.link.outbox.unpark();
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             if let Some(command) = self.link.outbox.take_command() {
                 self.obey(command);
             }
             let more_to_read = self.read(cx)?;
+            // Responses first. Its timer wakes this task, so one look a turn is enough, unless
+            // somebody wants it set to an earlier time.
+            if round == 0 || self.link.pending.is_alarmed() {
+                self.alarm.poll(cx, &self.link.pending);
+            }
             let written = self.write(cx, more_to_read)?;
             self.linger(cx)?;
             let closing = self.advance()? || self.watch(cx, written.blocked)?;
