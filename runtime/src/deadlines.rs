@@ -100,3 +100,15 @@ impl Deadlines {
         }
     }
 }
+
+#[cfg(test)]
+impl Deadlines {
+    pub(crate) fn room(&self) -> usize {
+        self.heap.capacity()
+    }
+
+    /// How many deadlines are in order, and how many of them are nobody's.
+    pub(crate) fn tally(&self) -> (usize, usize) {
+        (self.heap.len(), self.dead)
+    }
+}

@@ -184,3 +184,142 @@ impl Table {
 fn waits(slots: &Slots<Slot>, id: u64) -> bool {
     matches!(slots.get(id), Some(Slot::Waiting { .. }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn take(table: &mut Table, id: u64) -> &'static str {
+        match table.take(id) {
+            Ok(Reply::Timeout) => "timeout",
+            Ok(Reply::Invalid(words)) => words,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How many deadlines in order belong to calls that wait.
+    fn check_deadlines(table: &Table) {
+        let (ordered, dead) = table.deadlines.tally();
+        assert!(dead <= ordered / 2 + 64, "{dead} of {ordered} are dead");
+        let waiting = table.slots.len();
+        assert!(ordered - dead <= waiting, "{ordered} - {dead} for {waiting} calls");
+        let room = table.deadlines.room();
+        assert!(room <= 16 * ordered + 256, "room for {room} deadlines, {ordered} are there");
+    }
+
+    /// Random calls with and without deadlines, against a plain list of those that wait: what
+    /// times out is what the list says, at the time that the table asks to be looked at.
+    #[test]
+    fn calls_time_out_when_they_should() {
+        let begin = Instant::now();
+        for seed in 1..=40_u64 {
+            let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let mut random = |limit: u64| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                random % limit
+            };
+            let mut table = Table::new();
+            let mut waiting: BTreeMap<u64, Option<Instant>> = BTreeMap::new();
+            let mut now = begin;
+            let (rush, spread) = (1 + random(8), 1 << random(16));
+            for _ in 0..5_000 {
+                now += Duration::from_micros(random(1000));
+                let at = now + Duration::from_millis(random(spread));
+                let some = waiting.keys().copied().nth(random(1 + waiting.len() as u64) as usize);
+                match (random(10 + rush), some) {
+                    (0..4, Some(id)) => {
+                        assert!(table.end(id, Reply::Invalid("answered")).is_some());
+                        assert_eq!(take(&mut table, id), "answered");
+                        waiting.remove(&id);
+                    }
+                    (4, Some(id)) => {
+                        assert!(table.remove(id).is_some());
+                        assert!(table.end(id, Reply::Invalid("late")).is_none());
+                        waiting.remove(&id);
+                    }
+                    // A batch is sent.
+                    (5, Some(id)) if waiting[&id].is_none() => {
+                        let earlier = table.alarm().is_none_or(|alarm| at < alarm);
+                        assert_eq!(table.start(id, at), earlier);
+                        waiting.insert(id, Some(at));
+                    }
+                    (6, _) => {
+                        let (id, early) = table.insert(&mut None, None).unwrap();
+                        assert!(!early);
+                        waiting.insert(id, None);
+                    }
+                    _ => {
+                        let earlier = table.alarm().is_none_or(|alarm| at < alarm);
+                        let (id, early) = table.insert(&mut None, Some(at)).unwrap();
+                        assert_eq!(early, earlier);
+                        waiting.insert(id, Some(at));
+                    }
+                }
+                let next = waiting.values().flatten().min().copied();
+                assert!(table.alarm() <= next || next.is_none(), "the timer is set too late");
+                assert!(next.is_none() || table.alarm().is_some());
+                if table.alarm().is_some_and(|alarm| alarm <= now) {
+                    table.expire(now);
+                    let over = |at: &Option<Instant>| at.is_some_and(|at| at <= now);
+                    let ids: Vec<u64> =
+                        waiting.iter().filter(|(_, at)| over(at)).map(|(id, _)| *id).collect();
+                    for id in ids {
+                        assert_eq!(take(&mut table, id), "timeout");
+                        waiting.remove(&id);
+                    }
+                    assert_eq!(table.alarm(), waiting.values().flatten().min().copied());
+                }
+                assert_eq!(table.len(), waiting.len());
+                check_deadlines(&table);
+            }
+        }
+    }
+
+    /// One call that is never answered, a million others, and a timer that fires now and then.
+    #[test]
+    fn a_million_calls_leave_nothing_behind() {
+        let begin = Instant::now();
+        let mut table = Table::new();
+        let hour = begin + Duration::from_secs(3600);
+        let (stuck, _) = table.insert(&mut None, Some(hour)).unwrap();
+        for number in 0..1_000_000_u64 {
+            let now = begin + Duration::from_millis(number);
+            let (id, _) = table.insert(&mut None, Some(now + Duration::from_secs(1))).unwrap();
+            if table.alarm().is_some_and(|alarm| alarm <= now) {
+                table.expire(now);
+            }
+            assert!(table.end(id, Reply::Invalid("answered")).is_some());
+            assert_eq!(take(&mut table, id), "answered");
+            assert!(table.deadlines.room() <= 256, "{}", table.deadlines.room());
+        }
+        assert_eq!(table.len(), 1);
+        table.expire(hour);
+        assert_eq!(take(&mut table, stuck), "timeout");
+        table.expire(hour);
+        assert_eq!((table.len(), table.alarm(), table.deadlines.room()), (0, None, 0));
+    }
+
+    /// All wait long enough to be put in order, and are answered after that.
+    #[test]
+    fn deadlines_of_answered_calls_are_thrown_out() {
+        let begin = Instant::now();
+        let mut table = Table::new();
+        table.insert(&mut None, Some(begin)).unwrap();
+        for number in 0..100_000 {
+            let at = begin + Duration::from_millis(1 + number % 1000);
+            table.insert(&mut None, Some(at)).unwrap();
+        }
+        table.expire(begin);
+        assert_eq!(table.deadlines.tally(), (100_000, 0));
+        for id in 2..=100_001 {
+            assert!(table.remove(id).is_some());
+            check_deadlines(&table);
+        }
+        assert_eq!(table.len(), 1);
+    }
+}
