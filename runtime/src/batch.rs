@@ -5,19 +5,17 @@
 use std::future::{Future, IntoFuture, Ready};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use crate::call::{BoxFuture, Call, Notification, decode};
 use crate::config::deadline;
 use crate::error::Error;
+use crate::exchange::{Exchange, Ticket};
 use crate::peer::Peer;
-use crate::pending::{Key, Ticket};
 use crate::protocol::encode::{EncodeError, Outgoing, array};
 use crate::protocol::error::RpcError;
 
@@ -131,23 +129,14 @@ impl Peer {
 pub struct Batch {
     peer: Peer,
     messages: Vec<Vec<u8>>,
-    keys: Vec<Key>,
+    /// Calls that have a place in it, and how long each may take.
+    calls: Vec<(u64, Option<Duration>)>,
     added: usize,
-    sent: Arc<SentAt>,
-}
-
-/// When the batch went out: from then on the timeouts of its calls count.
-#[derive(Debug, Default)]
-struct SentAt {
-    time: OnceLock<Instant>,
-    /// Somebody waits for a reply already, and must be told to look at the clock from now on.
-    awaited: AtomicBool,
 }
 
 impl Batch {
     pub(crate) fn new(peer: Peer) -> Self {
-        let (messages, keys) = (Vec::new(), Vec::new());
-        Batch { peer, messages, keys, added: 0, sent: Arc::default() }
+        Batch { peer, messages: Vec::new(), calls: Vec::new(), added: 0 }
     }
 
     /// Adds a call, a notification, or several. The future brings what they bring; it is ready
@@ -182,7 +171,7 @@ impl Batch {
         // Every call in it may have failed to encode: they say so themselves.
         if !self.messages.is_empty() {
             let text = array(self.messages.iter().map(Vec::as_slice));
-            let notifications_only = self.keys.is_empty();
+            let notifications_only = self.calls.is_empty();
             if notifications_only {
                 self.peer.link().expect_empty_reply();
             }
@@ -192,32 +181,36 @@ impl Batch {
             }
             sent?;
         }
-        self.sent.time.get_or_init(Instant::now);
-        let keys = std::mem::take(&mut self.keys);
-        if self.sent.awaited.load(Ordering::SeqCst) {
-            keys.iter().for_each(Key::wake);
+        // From now on the timeouts count.
+        let now = Instant::now();
+        let calls = std::mem::take(&mut self.calls).into_iter();
+        let timed = calls.filter_map(|(id, timeout)| Some((id, deadline(now, timeout?))));
+        if self.peer.link().pending.start(timed) {
+            self.peer.link().outbox.nudge();
         }
         Ok(())
     }
 
     fn call<T, E>(&mut self, call: Call<T, E>) -> BatchReply<T, E> {
         self.added += 1;
-        let ticket = self.register(call.message);
+        let ticket = self.register(call.message, call.timeout);
         BatchReply {
-            _peer: self.peer.clone(),
-            ticket: Some(ticket),
-            timeout: call.timeout,
-            timer: None,
-            sent: Arc::clone(&self.sent),
+            exchange: ticket.map_or_else(Exchange::Failed, Exchange::Waiting),
             result: PhantomData,
         }
     }
 
-    fn register(&mut self, message: Result<Outgoing, EncodeError>) -> Result<Ticket, Error> {
+    fn register(
+        &mut self,
+        message: Result<Outgoing, EncodeError>,
+        timeout: Option<Duration>,
+    ) -> Result<Ticket, Error> {
         let message = message.map_err(|error| Error::Encode(error.into()))?;
-        let ticket = self.peer.link().pending.insert().map_err(Error::Closed)?;
-        self.messages.push(message.into_request(|out| ticket.write_id(out)));
-        self.keys.push(ticket.key());
+        let pending = &self.peer.link().pending;
+        let id = pending.insert(None, None).map_err(Error::Closed)?.id;
+        let ticket = Ticket::new(self.peer.clone(), id);
+        self.messages.push(message.into_request(|out| pending.write_id(id, out)));
+        self.calls.push((id, timeout));
         Ok(ticket)
     }
 }
@@ -225,26 +218,21 @@ impl Batch {
 /// Calls of a batch that was never sent must not wait for ever.
 impl Drop for Batch {
     fn drop(&mut self) {
-        self.keys.drain(..).for_each(Key::fail);
+        let ids = self.calls.drain(..).map(|(id, _)| id);
+        self.peer.link().pending.fail_unsent(ids);
     }
 }
 
 /// What one call of a batch brings: the future of [`Batch::add`].
 #[must_use = "without it, what the peer answers is lost"]
 pub struct BatchReply<T, E> {
-    /// The connection stays open as long as somebody waits for a reply.
-    _peer: Peer,
-    /// `None` when it was ready.
-    ticket: Option<Result<Ticket, Error>>,
-    timeout: Option<Duration>,
-    timer: Option<Pin<Box<Sleep>>>,
-    sent: Arc<SentAt>,
+    exchange: Exchange,
     result: PhantomData<fn() -> (T, E)>,
 }
 
 impl<T, E> std::fmt::Debug for BatchReply<T, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BatchReply").field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("BatchReply").finish_non_exhaustive()
     }
 }
 
@@ -252,33 +240,7 @@ impl<T: DeserializeOwned, E: RpcError> Future for BatchReply<T, E> {
     type Output = Result<T, Error<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let outcome = match &mut this.ticket {
-            Some(Ok(ticket)) => match Pin::new(ticket).poll(cx) {
-                Poll::Ready(Ok(reply)) => decode(reply),
-                Poll::Ready(Err(reason)) => Err(Error::Closed(reason)),
-                Poll::Pending => {
-                    let Some(timeout) = this.timeout else { return Poll::Pending };
-                    // Before the look at the time, so that one of both sides sees the other.
-                    this.sent.awaited.store(true, Ordering::SeqCst);
-                    let Some(begin) = this.sent.time.get() else { return Poll::Pending };
-                    let timer = this.timer.get_or_insert_with(|| {
-                        Box::pin(tokio::time::sleep_until(deadline(*begin, timeout)))
-                    });
-                    if timer.as_mut().poll(cx).is_pending() {
-                        return Poll::Pending;
-                    }
-                    Err(Error::Timeout)
-                }
-            },
-            Some(Err(_)) => match this.ticket.take() {
-                Some(Err(error)) => Err(error.map_call(Error::Other)),
-                _ => Err(Error::NotSent),
-            },
-            None => Err(Error::NotSent),
-        };
-        this.ticket = None;
-        Poll::Ready(outcome)
+        self.exchange.poll(cx).map(decode)
     }
 }
 

@@ -5,15 +5,15 @@
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
+use crate::exchange::{Exchange, RawResult};
 use crate::peer::Peer;
-use crate::pending::Reply;
 use crate::protocol::encode::{EncodeError, Form, Outgoing};
 use crate::protocol::error::{ErrorObject, RpcError};
 
@@ -101,21 +101,14 @@ impl<T: DeserializeOwned, E: RpcError> IntoFuture for Call<T, E> {
 
     fn into_future(self) -> CallFuture<T, E> {
         let Call { peer, message, timeout, .. } = self;
-        CallFuture {
-            exchange: Box::pin(async move {
-                let message = message.map_err(|error| Error::Encode(error.into()))?;
-                peer.link().request(message, timeout).await
-            }),
-            result: PhantomData,
-        }
+        CallFuture { exchange: Exchange::Unsent { peer, message, timeout }, result: PhantomData }
     }
 }
 
 /// A call under way; the future of [`Call`].
 #[must_use = "a call is sent when it is awaited"]
 pub struct CallFuture<T, E = ErrorObject> {
-    /// Not generic, so that it is compiled once for all methods.
-    exchange: BoxFuture<Result<Reply, Error>>,
+    exchange: Exchange,
     result: PhantomData<fn() -> (T, E)>,
 }
 
@@ -129,23 +122,22 @@ impl<T: DeserializeOwned, E: RpcError> Future for CallFuture<T, E> {
     type Output = Result<T, Error<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match ready!(self.exchange.as_mut().poll(cx)) {
-            Ok(reply) => decode(reply),
-            Err(error) => Err(typed(error)),
-        })
+        self.exchange.poll(cx).map(decode)
     }
 }
 
-/// The reply as what the method promises.
-pub(crate) fn decode<T: DeserializeOwned, E: RpcError>(reply: Reply) -> Result<T, Error<E>> {
-    match reply {
-        Reply::Result(message, range) => {
+/// The outcome as what the method promises.
+pub(crate) fn decode<T, E>(outcome: Result<RawResult, Error>) -> Result<T, Error<E>>
+where
+    T: DeserializeOwned,
+    E: RpcError,
+{
+    match outcome {
+        Ok((message, range)) => {
             let json = message.get(range).unwrap_or_default();
             serde_json::from_str(json).map_err(Error::Decode)
         }
-        Reply::Error(object) => Err(typed(Error::Call(object))),
-        Reply::Invalid(what) => Err(Error::InvalidResponse(what)),
-        Reply::NotSent => Err(Error::NotSent),
+        Err(error) => Err(typed(error)),
     }
 }
 

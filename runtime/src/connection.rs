@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::alarm::Alarm;
 use crate::answer::{Responder, Tracker};
 use crate::config::{Config, deadline};
 use crate::context::Context;
@@ -56,6 +57,8 @@ pub(crate) struct Connection {
     jumps_queue: bool,
     /// Others were let go first.
     waited: bool,
+    /// The deadlines of calls.
+    alarm: Alarm,
 }
 
 /// What the connection is about.
@@ -108,6 +111,7 @@ impl Connection {
             jumps_queue: Handle::try_current()
                 .is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread),
             waited: false,
+            alarm: Alarm::default(),
         }
     }
 
@@ -126,11 +130,16 @@ impl Connection {
             return Ok(());
         }
         self.waited = false;
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             if let Some(command) = self.link.outbox.take_command() {
                 self.obey(command);
             }
             let more_to_read = self.read(cx)?;
+            // Responses first. Its timer wakes this task, so one look a turn is enough, unless
+            // somebody wants it set to an earlier time.
+            if round == 0 || self.link.pending.is_alarmed() {
+                self.alarm.poll(cx, &self.link.pending);
+            }
             let written = self.write(cx, more_to_read)?;
             self.linger(cx)?;
             let closing = self.advance(cx)? || self.watch(cx, written.blocked)?;

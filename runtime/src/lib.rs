@@ -70,6 +70,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod alarm;
 mod answer;
 mod batch;
 mod batch_shapes;
@@ -79,9 +80,11 @@ mod client;
 mod config;
 mod connection;
 mod context;
+mod deadlines;
 mod dispatch;
 mod endpoint;
 mod error;
+mod exchange;
 mod guard;
 mod handler;
 mod handshake;
@@ -95,8 +98,10 @@ mod protocol;
 mod router;
 mod server;
 mod service;
+mod slots;
 mod state;
 mod stream;
+mod table;
 mod transport;
 mod writer;
 

@@ -1,20 +1,18 @@
 //! The handle to the other side, and what all handles share with the connection's task.
 //!
-//! Its calls and batches are written in `call` and `batch`, on top of [`Link::request`]. Must not
-//! know how incoming calls are handled.
+//! Its calls and batches are written in `call` and `batch`. Must not know how incoming calls are
+//! handled.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::config::Config;
 use crate::error::{CloseReason, Error};
-use crate::outbox::{Command, Outbox};
-use crate::pending::{Pending, Reply, Side};
-use crate::protocol::encode::Outgoing;
+use crate::outbox::{Command, Outbox, Refused};
+use crate::pending::{Pending, Side};
 
 /// A handle to the other side of a connection. Cheap to clone, usable from any task.
 ///
@@ -36,10 +34,14 @@ use crate::protocol::encode::Outgoing;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Peer {
-    link: Arc<Link>,
-    /// A client's connection closes when the last handle that has one of these is gone.
-    _keep: Option<Arc<Keep>>,
+pub struct Peer(Hold);
+
+/// One reference count for each handle, of whichever kind: every call has one.
+#[derive(Clone)]
+enum Hold {
+    Link(Arc<Link>),
+    /// A client's connection closes when the last handle of this kind is gone.
+    Keep(Arc<Keep>),
 }
 
 /// What all handles of a connection share with its task.
@@ -142,24 +144,13 @@ impl Link {
         self.outbox.send(text).await.map_err(|_| self.closed())
     }
 
-    /// Sends a request and waits for what comes back.
-    pub(crate) async fn request(
-        &self,
-        outgoing: Outgoing,
-        timeout: Option<Duration>,
-    ) -> Result<Reply, Error> {
-        // The entry is there before the message can be answered, and goes with this future.
-        let ticket = self.pending.insert().map_err(Error::Closed)?;
-        let text = outgoing.into_request(|out| ticket.write_id(out));
-        let exchange = async {
-            self.send(text).await?;
-            ticket.await.map_err(Error::Closed)
-        };
-        match timeout {
-            None => exchange.await,
-            Some(limit) => {
-                tokio::time::timeout(limit, exchange).await.unwrap_or(Err(Error::Timeout))
-            }
+    /// Queues a message; gives it back if there is no room.
+    pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
+        self.check_size(&text)?;
+        match self.outbox.try_send(text) {
+            Ok(()) => Ok(None),
+            Err(Refused::Full(text)) => Ok(Some(text)),
+            Err(Refused::Closed) => Err(self.closed()),
         }
     }
 }
@@ -175,16 +166,19 @@ impl Drop for Keep {
 
 impl Peer {
     pub(crate) fn new(link: Arc<Link>) -> Self {
-        Peer { link, _keep: None }
+        Peer(Hold::Link(link))
     }
 
     /// A handle that keeps the connection open as long as it or a clone of it lives.
     pub(crate) fn keeping(link: Arc<Link>) -> Self {
-        Peer { _keep: Some(Arc::new(Keep(Arc::clone(&link)))), link }
+        Peer(Hold::Keep(Arc::new(Keep(link))))
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.link
+        match &self.0 {
+            Hold::Link(link) => link,
+            Hold::Keep(keep) => &keep.0,
+        }
     }
 
     /// Sends what is queued, then closes the connection with a close code
@@ -195,7 +189,7 @@ impl Peer {
     /// Returns at once; [`closed`](Self::closed) waits. Calls made from now on fail, and so do
     /// those whose response has not come when the connection ends.
     pub fn close(&self, code: u16, reason: &str) {
-        self.link.outbox.command(Command::Close { code, reason: reason.to_owned() });
+        self.link().outbox.command(Command::Close { code, reason: reason.to_owned() });
     }
 
     /// Waits until the connection has ended, and says why. Ready at once if it has already.
@@ -203,22 +197,22 @@ impl Peer {
     /// # Cancel safety
     /// It changes nothing, so it may be dropped and called again.
     pub async fn closed(&self) -> CloseReason {
-        self.link.ended().await
+        self.link().ended().await
     }
 
     /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
-        self.link.over().is_some()
+        self.link().over().is_some()
     }
 
     /// How many calls made from this side wait for their response.
     pub fn pending_calls(&self) -> usize {
-        self.link.pending.len()
+        self.link().pending.len()
     }
 
     /// Whether both are handles of the same connection.
     pub fn is_same(&self, other: &Peer) -> bool {
-        Arc::ptr_eq(&self.link, &other.link)
+        Arc::ptr_eq(self.link(), other.link())
     }
 }
 
@@ -231,9 +225,9 @@ impl From<&Peer> for Peer {
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peer")
-            .field("closed", &self.link.reason.get())
+            .field("closed", &self.link().reason.get())
             .field("pending_calls", &self.pending_calls())
-            .field("in_flight", &self.link.in_flight.load(Ordering::Relaxed))
+            .field("in_flight", &self.link().in_flight.load(Ordering::Relaxed))
             .finish_non_exhaustive()
     }
 }

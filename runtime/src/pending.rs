@@ -1,22 +1,20 @@
-//! Calls that wait for a response: an entry for each, and a guard that takes it out again.
+//! Calls that wait for a response, shared by those who wait and the task that takes responses in.
 //!
-//! An entry is made before its message is sent, so no response can come too early; it ends in
-//! exactly one of response, timeout, closed or dropped. Must not know how messages travel.
+//! An entry is made before its message is sent, so no response can come too early. All under one
+//! lock; wakers are cloned, woken and dropped outside it, as they are foreign code. Must not know
+//! how messages travel.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::future::Future;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::ops::Range;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use tokio_tungstenite::tungstenite::Utf8Bytes;
+use tokio::time::Instant;
 
 use crate::error::CloseReason;
-use crate::protocol::error::ErrorObject;
 use crate::protocol::text;
+use crate::table::Table;
+
+pub(crate) use crate::table::Reply;
 
 /// Who opened the connection. It decides how this side's ids look: a client counts in numbers, a
 /// server in strings, as some clients (npm's rpc-websockets) take a request for a response when
@@ -27,72 +25,91 @@ pub(crate) enum Side {
     Server,
 }
 
-/// What came back for a call.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    /// The result is this part of the message.
-    Result(Utf8Bytes, Range<usize>),
-    Error(ErrorObject),
-    /// An answer that is no response; it says what is wrong.
-    Invalid(&'static str),
-    /// The batch of the call was dropped before it was sent.
-    NotSent,
-}
-
 /// The table of one connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Pending {
-    table: Arc<Mutex<Table>>,
+    table: Mutex<Table>,
     side: Side,
+    /// The timer has to be set anew. Changed only under the table's lock; looked at in every turn
+    /// of the connection's task, so without it.
+    alarmed: AtomicBool,
 }
 
+/// A new entry.
 #[derive(Debug)]
-struct Table {
-    calls: HashMap<u64, Slot, BuildHasherDefault<IdHasher>>,
-    /// Ids count up and are never used again: a late response must not meet a new call.
-    last_id: u64,
-    closed: Option<CloseReason>,
-}
-
-#[derive(Debug)]
-enum Slot {
-    Waiting(Option<Waker>),
-    Done(Reply),
+pub(crate) struct Entry {
+    pub(crate) id: u64,
+    /// The connection's task has to be nudged: its timer is set to a later time than this call's.
+    pub(crate) early: bool,
 }
 
 impl Pending {
     pub(crate) fn new(side: Side) -> Self {
-        let table = Table { calls: HashMap::default(), last_id: 0, closed: None };
-        Pending { table: Arc::new(Mutex::new(table)), side }
+        Pending { table: Mutex::new(Table::new()), side, alarmed: AtomicBool::new(false) }
     }
 
-    /// Makes an entry for a new call.
-    pub(crate) fn insert(&self) -> Result<Ticket, CloseReason> {
+    /// Makes an entry for a new call. Whoever gets it takes it out again with
+    /// [`poll`](Self::poll) or [`remove`](Self::remove).
+    pub(crate) fn insert(
+        &self,
+        mut waker: Option<Waker>,
+        deadline: Option<Instant>,
+    ) -> Result<Entry, CloseReason> {
         let mut table = self.lock();
-        if let Some(reason) = &table.closed {
-            return Err(reason.clone());
+        let (id, early) = table.insert(&mut waker, deadline)?;
+        Ok(Entry { id, early: self.alarm_if(early) })
+    }
+
+    /// Appends an id as JSON.
+    pub(crate) fn write_id(&self, id: u64, out: &mut Vec<u8>) {
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(id).as_bytes();
+        match self.side {
+            Side::Client => out.extend_from_slice(digits),
+            Side::Server => {
+                out.extend_from_slice(b"\"s");
+                out.extend_from_slice(digits);
+                out.push(b'"');
+            }
         }
-        table.last_id += 1;
-        let id = table.last_id;
-        table.calls.insert(id, Slot::Waiting(None));
-        drop(table);
-        Ok(Ticket { pending: self.clone(), id })
+    }
+
+    /// Takes the entry out if the call has ended; else the task is woken when it has. The caller
+    /// asks for no more after that.
+    pub(crate) fn poll(&self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Reply, CloseReason>> {
+        let mut fresh = None;
+        loop {
+            let mut table = self.lock();
+            let Some(waker) = table.waker(id) else {
+                let outcome = table.take(id);
+                drop(table);
+                return Poll::Ready(outcome);
+            };
+            if waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
+            // Wakers are cloned and dropped outside the lock: that is foreign code.
+            if fresh.is_some() {
+                std::mem::swap(waker, &mut fresh);
+                return Poll::Pending;
+            }
+            drop(table);
+            fresh = Some(cx.waker().clone());
+        }
+    }
+
+    /// The caller has given up.
+    pub(crate) fn remove(&self, id: u64) {
+        let removed = self.lock().remove(id);
+        // Dropped outside the lock: it may hold a waker, whose drop is foreign code.
+        drop(removed);
     }
 
     /// Hands a reply to the call that waits under this id, given as JSON. `false`: nobody waits.
     pub(crate) fn resolve(&self, id: &str, reply: Reply) -> bool {
-        self.parse(id).is_some_and(|id| self.resolve_number(id, reply))
-    }
-
-    fn resolve_number(&self, id: u64, reply: Reply) -> bool {
+        let Some(id) = self.parse(id) else { return false };
         let mut table = self.lock();
-        let waker = match table.calls.get_mut(&id) {
-            Some(slot @ Slot::Waiting(_)) => match std::mem::replace(slot, Slot::Done(reply)) {
-                Slot::Waiting(waker) => waker,
-                Slot::Done(_) => None,
-            },
-            _ => return false,
-        };
+        let Some(waker) = table.end(id, reply) else { return false };
         drop(table);
         if let Some(waker) = waker {
             waker.wake();
@@ -100,25 +117,68 @@ impl Pending {
         true
     }
 
+    /// From now on, each of these calls waits so long. `true`: see [`Entry::early`].
+    pub(crate) fn start(&self, calls: impl Iterator<Item = (u64, Instant)>) -> bool {
+        let mut table = self.lock();
+        let mut early = false;
+        for (id, at) in calls {
+            early |= table.start(id, at);
+        }
+        self.alarm_if(early)
+    }
+
+    /// These calls are never sent.
+    pub(crate) fn fail_unsent(&self, ids: impl Iterator<Item = u64>) {
+        let mut table = self.lock();
+        let end = |id| table.end(id, Reply::NotSent).flatten();
+        let wakers: Vec<Waker> = ids.filter_map(end).collect();
+        drop(table);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// What the timer has to be set to, if that has changed; inside: `None` for no timer.
+    pub(crate) fn take_alarm(&self) -> Option<Option<Instant>> {
+        if !self.alarmed.load(Ordering::Acquire) {
+            return None;
+        }
+        let table = self.lock();
+        self.alarmed.store(false, Ordering::Release);
+        Some(table.alarm())
+    }
+
+    /// Whether [`take_alarm`](Self::take_alarm) has something to say.
+    pub(crate) fn is_alarmed(&self) -> bool {
+        self.alarmed.load(Ordering::Acquire)
+    }
+
+    /// Ends all calls whose deadline is not after `now`.
+    pub(crate) fn expire(&self, now: Instant) {
+        let mut table = self.lock();
+        let wakers = table.expire(now);
+        self.alarmed.store(true, Ordering::Release);
+        drop(table);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
     /// Ends every call that has no reply yet, and refuses new ones.
     pub(crate) fn close(&self, reason: &CloseReason) {
         let mut table = self.lock();
-        table.closed.get_or_insert_with(|| reason.clone());
-        let wakers: Vec<Waker> = table
-            .calls
-            .values_mut()
-            .filter_map(|slot| match slot {
-                Slot::Waiting(waker) => waker.take(),
-                Slot::Done(_) => None,
-            })
-            .collect();
+        let wakers = table.close(reason);
         drop(table);
         wakers.into_iter().for_each(Waker::wake);
     }
 
     /// How many calls wait.
     pub(crate) fn len(&self) -> usize {
-        self.lock().calls.len()
+        self.lock().len()
+    }
+
+    /// To be called under the table's lock.
+    fn alarm_if(&self, early: bool) -> bool {
+        if early {
+            self.alarmed.store(true, Ordering::Release);
+        }
+        early
     }
 
     fn parse(&self, json: &str) -> Option<u64> {
@@ -138,120 +198,18 @@ impl Pending {
     }
 }
 
-/// A call's place in the table. A future of its reply; dropping it takes the entry out at once,
-/// whatever made the caller give up.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    pending: Pending,
-    id: u64,
-}
-
-impl Ticket {
-    /// Appends the id as JSON.
-    pub(crate) fn write_id(&self, out: &mut Vec<u8>) {
-        let mut buffer = itoa::Buffer::new();
-        let digits = buffer.format(self.id).as_bytes();
-        match self.pending.side {
-            Side::Client => out.extend_from_slice(digits),
-            Side::Server => {
-                out.extend_from_slice(b"\"s");
-                out.extend_from_slice(digits);
-                out.push(b'"');
-            }
-        }
-    }
-
-    /// A key to this call while the ticket is somewhere else.
-    pub(crate) fn key(&self) -> Key {
-        Key { pending: self.pending.clone(), id: self.id }
-    }
-}
-
-impl Future for Ticket {
-    type Output = Result<Reply, CloseReason>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut table = self.pending.lock();
-        let closed = table.closed.clone();
-        let Entry::Occupied(mut entry) = table.calls.entry(self.id) else {
-            return Poll::Ready(Err(closed.unwrap_or(CloseReason::Aborted)));
-        };
-        match (entry.get_mut(), closed) {
-            (Slot::Done(_), _) => match entry.remove() {
-                Slot::Done(reply) => Poll::Ready(Ok(reply)),
-                Slot::Waiting(_) => Poll::Pending,
-            },
-            (Slot::Waiting(_), Some(reason)) => Poll::Ready(Err(reason)),
-            (Slot::Waiting(waker), None) => {
-                match waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    None => *waker = Some(cx.waker().clone()),
-                }
-                Poll::Pending
-            }
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let removed = self.pending.lock().calls.remove(&self.id);
-        // Dropped outside the lock: it may hold a waker, whose drop is foreign code.
-        drop(removed);
-    }
-}
-
-/// The other end of a ticket, for the batch that a call is part of.
-#[derive(Debug)]
-pub(crate) struct Key {
-    pending: Pending,
-    id: u64,
-}
-
-impl Key {
-    /// The batch is never sent.
-    pub(crate) fn fail(self) {
-        self.pending.resolve_number(self.id, Reply::NotSent);
-    }
-
-    /// Makes whoever waits for the call look again.
-    pub(crate) fn wake(&self) {
-        let waker = match self.pending.lock().calls.get_mut(&self.id) {
-            Some(Slot::Waiting(waker)) => waker.take(),
-            _ => None,
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-}
-
-/// Our own counter needs no protection against chosen keys: one multiplication spreads it.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
-    fn poll(ticket: &mut Ticket) -> Poll<Result<Reply, CloseReason>> {
-        Pin::new(ticket).poll(&mut Context::from_waker(Waker::noop()))
+    fn insert(pending: &Pending) -> u64 {
+        pending.insert(None, None).unwrap().id
+    }
+
+    fn poll(pending: &Pending, id: u64) -> Poll<Result<Reply, CloseReason>> {
+        pending.poll(id, &mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
@@ -261,7 +219,7 @@ mod tests {
                 Side::Client,
                 "1",
                 &["1", "1.0", "1e0"][..],
-                &["\"1\"", "2", "null", "-1", "1.5", "[1]"][..],
+                &["\"1\"", "0", "2", "null", "-1", "1.5", "[1]"][..],
             ),
             (
                 Side::Server,
@@ -271,9 +229,8 @@ mod tests {
             ),
         ] {
             let pending = Pending::new(side);
-            let ticket = pending.insert().unwrap();
             let mut id = Vec::new();
-            ticket.write_id(&mut id);
+            pending.write_id(insert(&pending), &mut id);
             assert_eq!(String::from_utf8(id).unwrap(), written);
             for id in refused {
                 assert!(!pending.resolve(id, Reply::NotSent), "{side:?} {id}");
@@ -288,33 +245,85 @@ mod tests {
     #[test]
     fn an_entry_ends_once() {
         let pending = Pending::new(Side::Client);
-        let mut ticket = pending.insert().unwrap();
-        assert!(poll(&mut ticket).is_pending());
+        let id = insert(&pending);
+        assert!(poll(&pending, id).is_pending());
         assert!(pending.resolve("1", Reply::Invalid("a")));
         assert!(!pending.resolve("1", Reply::Invalid("b")), "a second response is nobody's");
-        assert!(matches!(poll(&mut ticket), Poll::Ready(Ok(Reply::Invalid("a")))));
+        pending.expire(Instant::now());
+        pending.fail_unsent([id].into_iter());
+        assert!(matches!(poll(&pending, id), Poll::Ready(Ok(Reply::Invalid("a")))));
         assert_eq!(pending.len(), 0);
     }
 
     #[test]
-    fn dropping_leaves_nothing_and_no_id_is_used_again() {
+    fn a_call_out_of_time_takes_no_response() {
         let pending = Pending::new(Side::Client);
-        drop(pending.insert().unwrap());
+        let now = Instant::now();
+        let entry = pending.insert(None, Some(now)).unwrap();
+        assert!(entry.early);
+        pending.expire(now);
+        assert!(!pending.resolve("1", Reply::Invalid("late")));
+        assert!(matches!(poll(&pending, entry.id), Poll::Ready(Ok(Reply::Timeout))));
+        assert_eq!(pending.len(), 0);
+    }
+
+    #[test]
+    fn removing_leaves_nothing_and_no_id_is_used_again() {
+        let pending = Pending::new(Side::Client);
+        pending.remove(insert(&pending));
         assert_eq!(pending.len(), 0);
         assert!(!pending.resolve("1", Reply::NotSent), "a late response");
-        assert_eq!(pending.insert().unwrap().id, 2);
+        assert_eq!(insert(&pending), 2);
     }
 
     #[test]
     fn closing_ends_what_has_no_reply() {
         let pending = Pending::new(Side::Client);
-        let mut answered = pending.insert().unwrap();
-        let mut waiting = pending.insert().unwrap();
+        let (answered, waiting) = (insert(&pending), insert(&pending));
         pending.resolve("1", Reply::Invalid("a"));
         pending.close(&CloseReason::Local);
         pending.close(&CloseReason::Stalled);
-        assert!(matches!(poll(&mut answered), Poll::Ready(Ok(_))));
-        assert!(matches!(poll(&mut waiting), Poll::Ready(Err(CloseReason::Local))));
-        assert!(matches!(pending.insert(), Err(CloseReason::Local)));
+        assert!(matches!(poll(&pending, answered), Poll::Ready(Ok(_))));
+        assert!(matches!(poll(&pending, waiting), Poll::Ready(Err(CloseReason::Local))));
+        assert!(matches!(pending.insert(None, None), Err(CloseReason::Local)));
+        assert_eq!(pending.len(), 0);
+    }
+
+    /// What the timer has to be set to.
+    fn alarm(pending: &Pending) -> Option<Option<Instant>> {
+        let alarm = pending.take_alarm();
+        assert!(!pending.is_alarmed());
+        alarm
+    }
+
+    #[test]
+    fn only_an_earlier_deadline_sets_the_timer_anew() {
+        let pending = Pending::new(Side::Client);
+        let second = |seconds| Instant::now() + Duration::from_secs(seconds);
+        let (one, two, three) = (second(1), second(2), second(3));
+        assert_eq!(alarm(&pending), None);
+        assert!(!pending.insert(None, None).unwrap().early);
+        assert!(pending.insert(None, Some(two)).unwrap().early);
+        assert!(!pending.insert(None, Some(two)).unwrap().early);
+        assert!(!pending.insert(None, Some(three)).unwrap().early);
+        assert_eq!(alarm(&pending), Some(Some(two)));
+        assert!(pending.insert(None, Some(one)).unwrap().early);
+        assert_eq!((alarm(&pending), alarm(&pending)), (Some(Some(one)), None));
+
+        pending.expire(one);
+        assert_eq!(alarm(&pending), Some(Some(two)));
+        // A call of a batch is older than its deadline.
+        assert!(pending.start([(1, one), (99, one)].into_iter()));
+        assert_eq!(alarm(&pending), Some(Some(one)));
+        pending.remove(2);
+        pending.remove(3);
+        pending.expire(one);
+        assert_eq!(alarm(&pending), Some(Some(three)));
+        pending.expire(three);
+        assert_eq!(alarm(&pending), Some(None), "nobody is left");
+        for id in [1, 4, 5] {
+            assert!(matches!(poll(&pending, id), Poll::Ready(Ok(Reply::Timeout))), "{id}");
+        }
+        assert_eq!(pending.len(), 0);
     }
 }

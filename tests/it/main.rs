@@ -6,6 +6,7 @@ mod broken_frames;
 mod builders;
 mod calls;
 mod context;
+mod deadlines;
 mod errors;
 mod floors;
 mod handshakes;
