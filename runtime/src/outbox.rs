@@ -3,83 +3,15 @@
 //! Everybody who has something to send puts it here; only the connection's task takes it out.
 //! Must not know sockets, ids or what the bytes say.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::protocol::buffer;
-
-/// Messages up to this size are kept one behind the other in one buffer; a larger one keeps its
-/// own, as copying it would cost more than an allocation.
-const SMALL: usize = 4 * 1024;
-
-/// Messages in the order in which they go out.
-#[derive(Debug, Default)]
-pub(crate) struct Waiting {
-    items: VecDeque<Item>,
-    /// The small ones. An allocation for each of hundreds that wait would be the dearest part of
-    /// sending them.
-    small: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Item {
-    size: usize,
-    /// It answers the peer. Too many of these stop the reading; calls of our own never do, or two
-    /// sides that call each other could both wait to be read.
-    answer: bool,
-    large: Option<Vec<u8>>,
-}
-
-impl Waiting {
-    fn push(&mut self, text: Vec<u8>, answer: bool) {
-        let size = text.len();
-        let large = if size > SMALL {
-            Some(text)
-        } else {
-            if self.small.capacity() == 0 {
-                self.small.reserve(SMALL);
-            }
-            self.small.extend_from_slice(&text);
-            buffer::give_back(text);
-            None
-        };
-        self.items.push_back(Item { size, answer, large });
-    }
-}
-
-/// What was taken out of the outbox and is on its way.
-#[derive(Debug, Default)]
-pub(crate) struct Taken {
-    items: VecDeque<Item>,
-    small: Bytes,
-}
-
-impl Taken {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Taken::default();
-    }
-
-    /// The next message, and what it counts for.
-    pub(crate) fn next(&mut self, sent: &mut Sent) -> Option<Bytes> {
-        let item = self.items.pop_front()?;
-        sent.bytes += item.size;
-        sent.answer_bytes += if item.answer { item.size } else { 0 };
-        Some(match item.large {
-            Some(text) => text.into(),
-            None => self.small.split_to(item.size.min(self.small.len())),
-        })
-    }
-}
+use crate::frame::{self, Mask};
+use crate::queue::{Sending, Sent, Waiting};
 
 /// What the connection's task is asked to do beside sending.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +32,8 @@ pub(crate) struct Outbox {
     /// Local callers wait here for room.
     room: Notify,
     limit: usize,
+    /// A client masks what it sends.
+    masks: bool,
 }
 
 #[derive(Debug)]
@@ -130,7 +64,7 @@ pub(crate) enum Refused {
 }
 
 impl Outbox {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, masks: bool) -> Self {
         let queue = Queue {
             waiting: Waiting::default(),
             bytes: 0,
@@ -148,15 +82,17 @@ impl Outbox {
             answer_bytes: AtomicUsize::new(0),
             room: Notify::new(),
             limit: limit.max(1),
+            masks,
         }
     }
 
     /// Queues an answer. Always taken, until the connection is over.
     pub(crate) fn answer(&self, text: Vec<u8>) {
+        let mask = self.mask();
         let mut queue = self.lock();
         if !queue.ended {
             self.set_answer_bytes(self.answer_bytes() + text.len());
-            queue.push(text, true);
+            queue.push(text, true, mask);
             if !queue.blocked {
                 wake(queue);
             }
@@ -165,6 +101,7 @@ impl Outbox {
 
     /// Queues a message of our own, if there is room.
     pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<(), Refused> {
+        let mask = self.mask();
         let mut queue = self.lock();
         if !queue.open {
             return Err(Refused::Closed);
@@ -172,7 +109,7 @@ impl Outbox {
         if queue.bytes >= self.limit {
             return Err(Refused::Full(text));
         }
-        queue.push(text, false);
+        queue.push(text, false, mask);
         // Even if the socket is blocked: a call that waits for its response may let reading go on.
         wake(queue);
         Ok(())
@@ -216,13 +153,9 @@ impl Outbox {
 
     // The connection's own side.
 
-    /// Moves all that waits into `taken`, which must be empty.
-    pub(crate) fn take(&self, taken: &mut Taken) {
-        let mut queue = self.lock();
-        std::mem::swap(&mut queue.waiting.items, &mut taken.items);
-        let small = std::mem::take(&mut queue.waiting.small);
-        drop(queue);
-        taken.small = small.into();
+    /// Moves all that waits on its way, where nothing may be.
+    pub(crate) fn take(&self, sending: &mut Sending) {
+        sending.take(&mut self.lock().waiting);
     }
 
     /// The socket has taken so much.
@@ -252,7 +185,7 @@ impl Outbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().waiting.items.is_empty()
+        self.lock().waiting.is_empty()
     }
 
     pub(crate) fn take_command(&self) -> Option<Command> {
@@ -264,7 +197,7 @@ impl Outbox {
     pub(crate) fn park(&self, waker: &Waker, blocked: bool) -> bool {
         let mut queue = self.lock();
         let nudged = std::mem::take(&mut queue.nudged);
-        if nudged || queue.command.is_some() || (!blocked && !queue.waiting.items.is_empty()) {
+        if nudged || queue.command.is_some() || (!blocked && !queue.waiting.is_empty()) {
             return false;
         }
         queue.blocked = blocked;
@@ -296,6 +229,10 @@ impl Outbox {
         self.room.notify_waiters();
     }
 
+    fn mask(&self) -> Mask {
+        if self.masks { frame::new_mask() } else { None }
+    }
+
     /// Only small moves happen under the lock, no user code, so a poisoned one is as good as any.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
@@ -306,23 +243,10 @@ impl Outbox {
 #[derive(Debug)]
 pub(crate) struct Closed;
 
-/// A tally of what the socket has taken.
-#[derive(Debug, Default)]
-pub(crate) struct Sent {
-    bytes: usize,
-    answer_bytes: usize,
-}
-
-impl Sent {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes == 0
-    }
-}
-
 impl Queue {
-    fn push(&mut self, text: Vec<u8>, answer: bool) {
+    fn push(&mut self, text: Vec<u8>, answer: bool, mask: Mask) {
         self.bytes += text.len();
-        self.waiting.push(text, answer);
+        self.waiting.push(text, answer, mask);
     }
 }
 
@@ -344,38 +268,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_and_large_messages_go_out_in_the_order_in_which_they_came() {
-        let outbox = Outbox::new(1 << 20);
-        let texts: Vec<Vec<u8>> = [3, SMALL, SMALL + 1, 0, 1, 10 * SMALL, 7]
-            .iter()
-            .map(|size| vec![b'x'; *size])
-            .collect();
-        let mut taken = Taken::default();
-        for round in 0..2 {
-            for (index, text) in texts.iter().enumerate() {
-                if (index + round) % 2 == 0 {
-                    outbox.answer(text.clone());
-                } else {
-                    outbox.try_send(text.clone()).unwrap();
-                }
-            }
-            assert!(!outbox.is_empty());
-            outbox.take(&mut taken);
-            assert!(outbox.is_empty());
-            let mut sent = Sent::default();
-            for text in &texts {
-                assert_eq!(taken.next(&mut sent).unwrap(), text);
-            }
-            assert!(taken.is_empty() && taken.next(&mut sent).is_none());
-            assert!(outbox.answer_bytes() > 0);
-            outbox.sent(&sent);
-            assert_eq!((outbox.answer_bytes(), outbox.lock().bytes), (0, 0));
+    fn what_is_sent_no_longer_counts() {
+        let outbox = Outbox::new(1 << 20, false);
+        outbox.answer(vec![b'x'; 10]);
+        outbox.try_send(vec![b'x'; 5]).unwrap();
+        assert!(!outbox.is_empty());
+        let (mut sending, mut sent) = (Sending::default(), Sent::default());
+        outbox.take(&mut sending);
+        assert!(outbox.is_empty());
+        assert_eq!((outbox.answer_bytes(), outbox.lock().bytes), (10, 15));
+        while !sending.is_empty() {
+            sending.advance(sending.chunk().len(), &mut sent);
         }
+        outbox.sent(&sent);
+        assert_eq!((outbox.answer_bytes(), outbox.lock().bytes), (0, 0));
     }
 
     #[test]
     fn a_nudge_is_not_lost_however_it_comes() {
-        let outbox = Outbox::new(1);
+        let outbox = Outbox::new(1, false);
         assert!(outbox.park(Waker::noop(), false));
         outbox.nudge();
         outbox.unpark();

@@ -65,7 +65,7 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn new(side: Side, config: Arc<Config>) -> Self {
         Link {
-            outbox: Outbox::new(config.max_outbox),
+            outbox: Outbox::new(config.max_outbox, side == Side::Client),
             pending: Pending::new(side),
             config,
             in_flight: AtomicUsize::new(0),

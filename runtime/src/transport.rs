@@ -7,11 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame};
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
 
@@ -22,8 +21,6 @@ use crate::stream::Stream;
 /// Allocated for each connection as long as it lives, so small: `stream` reads ahead of it, and
 /// larger messages get a buffer of their own for as long as they need it.
 const READ_BUFFER: usize = 1024;
-/// What is collected before a write to the network; allocated only when needed.
-const WRITE_BUFFER: usize = 32 * 1024;
 
 /// What came in.
 #[derive(Debug)]
@@ -50,20 +47,24 @@ pub(crate) enum Received {
 /// A WebSocket after its opening handshake.
 ///
 /// tungstenite's own state machine over a stream that is lent to it together with the task's
-/// context. (tokio-tungstenite's stream owns both, and stores two wakers for each message.)
+/// context. (tokio-tungstenite's stream owns both, and stores two wakers for each message.) It
+/// reads, and answers pings and closes; frames with messages of ours come complete, and go past it.
 pub(crate) struct Transport {
     socket: WebSocketContext,
     stream: Stream,
     /// There is nothing more to be read.
     ended: bool,
-    /// The network did not take all of the last message, so the next one has to wait.
-    behind: bool,
+    /// The network has a part of a frame of ours: tungstenite must not write before the rest.
+    midway: bool,
+    /// tungstenite may have something to write, and may have begun.
+    control: bool,
 }
 
 /// A stream as tungstenite wants it: one that would block says so.
 struct Polled<'a, 'b, 'c> {
     stream: &'a mut Stream,
     cx: &'b mut Context<'c>,
+    midway: bool,
 }
 
 impl Polled<'_, '_, '_> {
@@ -85,6 +86,10 @@ impl io::Read for Polled<'_, '_, '_> {
 
 impl io::Write for Polled<'_, '_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.midway {
+            // Whoever writes the rest of the frame waits for the network.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, bytes))
     }
 
@@ -107,14 +112,15 @@ impl Transport {
         // Not for tungstenite's buffer, which would forget how large it is meant to be.
         stream.unread(part);
         let socket = WebSocketContext::new(role, Some(limits(config)));
-        Transport { socket, stream, ended: false, behind: false }
+        Transport { socket, stream, ended: false, midway: false, control: false }
     }
 
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         if self.ended {
             return Poll::Ready(Received::End(CloseReason::Local));
         }
-        let read = self.socket.read(&mut Polled { stream: &mut self.stream, cx });
+        let midway = self.midway;
+        let read = self.socket.read(&mut Polled { stream: &mut self.stream, cx, midway });
         let message = match ready!(polled(read)) {
             Ok(message) => message,
             Err(error) => {
@@ -127,6 +133,9 @@ impl Transport {
                 });
             }
         };
+        if !matches!(message, Message::Text(_) | Message::Binary(_)) {
+            self.control = true;
+        }
         Poll::Ready(match message {
             Message::Text(text) => Received::Text(text),
             Message::Binary(bytes) => {
@@ -142,28 +151,37 @@ impl Transport {
         })
     }
 
-    /// Ready when the next message can be given to [`send`](Self::send).
-    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        if self.behind { self.poll_flush(cx) } else { Poll::Ready(Ok(())) }
+    /// Writes a part of a frame with a message, or of several, and says how much of it.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, CloseReason>> {
+        if !self.midway {
+            if self.control {
+                ready!(self.poll_flush(cx))?;
+            }
+            if !self.socket.can_write() {
+                return Poll::Ready(Err(lost(ProtocolError::SendAfterClosing.into())));
+            }
+        }
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        Poll::Ready(match written {
+            Ok(0) => Err(lost(io::Error::from(io::ErrorKind::WriteZero).into())),
+            written => written.map_err(|error| lost(error.into())),
+        })
     }
 
-    /// Takes a message, which must be UTF-8; it goes out with the next flush at the latest.
-    pub(crate) fn send(&mut self, cx: &mut Context<'_>, text: Bytes) -> Result<(), CloseReason> {
-        let frame = Frame::message(text, OpCode::Data(Data::Text), true);
-        self.write(cx, Message::Frame(frame))
-    }
-
-    fn write(&mut self, cx: &mut Context<'_>, message: Message) -> Result<(), CloseReason> {
-        let written = self.socket.write(&mut Polled { stream: &mut self.stream, cx }, message);
-        // It has the message either way.
-        self.behind = polled(written).map_err(lost)?.is_pending();
-        Ok(())
+    /// Whether what was written last ended within a frame.
+    pub(crate) fn set_midway(&mut self, midway: bool) {
+        self.midway = midway;
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        let flushed = self.socket.flush(&mut Polled { stream: &mut self.stream, cx });
+        let midway = self.midway;
+        let flushed = self.socket.flush(&mut Polled { stream: &mut self.stream, cx, midway });
         let flushed = ready!(polled(flushed));
-        self.behind = false;
+        self.control = false;
         Poll::Ready(match flushed {
             // The closing handshake is complete.
             Err(WsError::ConnectionClosed) => Ok(()),
@@ -185,7 +203,15 @@ impl Transport {
         let reason = reason.get(..end).unwrap_or_default().into();
         let code = CloseCode::from(code);
         let code = if code.is_allowed() { code } else { CloseCode::Normal };
-        self.write(cx, Message::Close(Some(CloseFrame { code, reason })))
+        self.control = true;
+        let close = Message::Close(Some(CloseFrame { code, reason }));
+        let midway = self.midway;
+        let stream = &mut Polled { stream: &mut self.stream, cx, midway };
+        // If it would block, tungstenite keeps it for the next flush.
+        match polled(self.socket.write(stream, close)) {
+            Poll::Ready(written) => written.map_err(lost),
+            Poll::Pending => Ok(()),
+        }
     }
 
     /// Ends the writing side, then reads and drops what still comes. Closing a TCP socket with
@@ -219,10 +245,10 @@ impl Transport {
 pub(crate) fn limits(config: &Config) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        // No bound of its own: nothing is given to it before it has taken what it has, so it holds
-        // WRITE_BUFFER and one message at most. A full buffer would be an error, and the outbox
-        // is where messages wait.
+        // For control frames only.
+        .write_buffer_size(0)
+        // No bound of its own: reading pauses before many answers to pings wait, and a full buffer
+        // would be an error.
         .max_write_buffer_size(usize::MAX)
         .max_message_size(Some(config.max_incoming_message))
         .max_frame_size(Some(config.max_incoming_message))

@@ -1,27 +1,30 @@
-//! What is on its way from the outbox to the socket, and when it is flushed.
+//! What is on its way from the outbox to the network, and when it is written.
 //!
 //! Must not know what is read, nor when a connection ends.
 
 use std::task::{Context, Poll};
 
 use crate::error::CloseReason;
-use crate::outbox::{Outbox, Sent, Taken};
+use crate::outbox::Outbox;
+use crate::queue::{Sending, Sent};
 use crate::transport::Transport;
 
-/// How many turns in a row may leave the flushing to the next, while there is always more to read.
+/// How many turns in a row may leave the writing to the next, while there is always more to read.
 /// A system call for few answers costs more than the answers do.
-const UNFLUSHED_TURNS: usize = 4;
+const PUT_OFF: usize = 4;
+/// With so many bytes of answers, nothing is put off.
+const ENOUGH: usize = 64 * 1024;
 /// How many answers to pings may wait in the socket's buffer before reading pauses.
 const MAX_PONGS: usize = 64;
 
 /// The writing half of a connection.
 #[derive(Default)]
 pub(crate) struct Writer {
-    /// Taken from the outbox, not yet taken by the socket.
-    sending: Taken,
-    /// Something was given to the socket and not yet flushed.
+    /// Taken from the outbox, not yet taken by the network.
+    sending: Sending,
+    /// Something was written and not yet flushed.
     unflushed: bool,
-    /// Turns since the last flush.
+    /// Turns since something was written.
     put_off: usize,
     /// Control frames that came in since the last flush; their answers wait in the socket's buffer.
     pongs: usize,
@@ -37,7 +40,7 @@ pub(crate) struct Written {
 }
 
 impl Writer {
-    /// Feeds the socket all that waits, and flushes once; that can wait while there is more to read.
+    /// Writes all that waits, and flushes once; that can wait while there is more to read.
     pub(crate) fn turn(
         &mut self,
         cx: &mut Context<'_>,
@@ -45,17 +48,20 @@ impl Writer {
         outbox: &Outbox,
         more_to_read: bool,
     ) -> Result<Written, CloseReason> {
-        self.put_off = if more_to_read { self.put_off + 1 } else { UNFLUSHED_TURNS };
+        let mut written = Written::default();
+        if more_to_read && self.put_off < PUT_OFF && outbox.answer_bytes() < ENOUGH {
+            self.put_off += 1;
+            return Ok(written);
+        }
+        self.put_off = 0;
         let mut sent = Sent::default();
         let fed = self.feed(cx, transport, outbox, &mut sent);
-        let mut written = Written::default();
-        if !sent.is_empty() {
+        if sent.messages > 0 {
             outbox.sent(&sent);
             written.progress = true;
         }
-        fed?;
-        if self.unflushed && self.put_off >= UNFLUSHED_TURNS {
-            self.put_off = 0;
+        written.blocked = fed?.is_pending();
+        if self.unflushed && !written.blocked {
             match transport.poll_flush(cx) {
                 Poll::Pending => written.blocked = true,
                 Poll::Ready(flushed) => {
@@ -66,7 +72,6 @@ impl Writer {
                 }
             }
         }
-        written.blocked |= !self.sending.is_empty();
         Ok(written)
     }
 
@@ -76,21 +81,21 @@ impl Writer {
         transport: &mut Transport,
         outbox: &Outbox,
         sent: &mut Sent,
-    ) -> Result<(), CloseReason> {
-        if self.sending.is_empty() {
-            outbox.take(&mut self.sending);
-        }
-        while !self.sending.is_empty() {
-            match transport.poll_ready(cx) {
-                Poll::Pending => break,
-                Poll::Ready(ready) => ready?,
+    ) -> Result<Poll<()>, CloseReason> {
+        loop {
+            if self.sending.is_empty() {
+                outbox.take(&mut self.sending);
+                if self.sending.is_empty() {
+                    return Ok(Poll::Ready(()));
+                }
             }
-            if let Some(text) = self.sending.next(sent) {
-                self.unflushed = true;
-                transport.send(cx, text)?;
+            self.unflushed = true;
+            match transport.poll_write(cx, self.sending.chunk()) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(count) => self.sending.advance(count?, sent),
             }
+            transport.set_midway(self.sending.is_midway());
         }
-        Ok(())
     }
 
     /// Something was put into the socket's buffer past this.
@@ -114,14 +119,14 @@ impl Writer {
         !self.unflushed && self.sending.is_empty()
     }
 
-    /// Nothing more is to be sent, but what the socket has is flushed.
+    /// Nothing more is to be sent but the rest of what the network has a part of.
     pub(crate) fn clear(&mut self) {
         self.sending.clear();
     }
 
     /// The socket takes nothing any more.
     pub(crate) fn give_up(&mut self) {
-        self.sending.clear();
+        self.sending.give_up();
         self.unflushed = false;
     }
 }
