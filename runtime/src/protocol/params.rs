@@ -52,7 +52,6 @@ impl<'a> Args<'a> {
 
     /// The next argument. An `Option` may be left out: it is recognised by how it deserializes,
     /// so aliases and wrappers of it are, too.
-    #[inline]
     pub fn next<T: Deserialize<'a>>(&mut self) -> Result<T, ErrorObject> {
         match self.take()? {
             Some(value) => Ok(value),
