@@ -56,8 +56,12 @@ impl Dispatcher {
 
     /// Takes in one message. Handlers start here, in the order in which messages arrive.
     pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
-        let work = match self.decode(&message) {
-            Payload::One(entry) => self.triage(&message, entry),
+        let (id, call) = match self.decode(&message) {
+            Payload::One(Entry::Call(call)) => self.plan(&message, call),
+            Payload::One(Entry::Invalid(id)) => return self.refuse(&id),
+            Payload::One(Entry::Response(response)) => {
+                return self.response(&message, response).iter().for_each(|id| self.refuse(id));
+            }
             Payload::Batch(entries) => return self.batch(&message, entries, admission),
             // Some servers answer a batch of notifications with an empty array.
             Payload::EmptyBatch if self.link().take_empty_reply() => return,
@@ -70,9 +74,7 @@ impl Dispatcher {
             }
             Payload::NotJson => return self.malformed(ErrorCode::PARSE_ERROR),
         };
-        let Some(mut work) = work else { return };
-        let id = work.take_id();
-        match (self.begin(message, work, admission, id.is_none()), id) {
+        match (self.begin(message, call, admission, id.is_none()), id) {
             (Begun::Done(_), None) => {}
             (Begun::Done(response), Some(id)) => self.responder.send(response, &id),
             (Begun::AtWork(running), None) => running.spawn(),
@@ -86,7 +88,7 @@ impl Dispatcher {
     /// Takes in a message if it is nothing but responses. `false`: it is something else, and
     /// nothing was done with it.
     pub(crate) fn receive_responses(&self, message: &Utf8Bytes) -> bool {
-        let entries = match self.decode(message) {
+        let mut entries = match self.decode(message) {
             Payload::One(entry) => vec![entry],
             Payload::Batch(entries) => entries,
             _ => return false,
@@ -97,7 +99,7 @@ impl Dispatcher {
         };
         let responses = entries.iter().all(is_response);
         if responses {
-            entries.into_iter().for_each(|entry| drop(self.triage(message, entry)));
+            self.responses(message, &mut entries);
         }
         responses
     }
@@ -114,16 +116,28 @@ impl Dispatcher {
         self.link().outbox.answer(encode::malformed(code, &Id::NULL));
     }
 
-    fn batch(&self, message: &Utf8Bytes, entries: Vec<Entry<'_>>, admission: Admission) {
-        let work: Vec<_> =
-            entries.into_iter().filter_map(|entry| self.triage(message, entry)).collect();
-        let answers = work.iter().filter(|work| work.is_answered()).count();
+    /// The answer to what is no request.
+    fn refuse(&self, id: &Id) {
+        self.link().outbox.answer(encode::malformed(ErrorCode::INVALID_REQUEST, id));
+    }
+
+    fn batch(&self, message: &Utf8Bytes, mut entries: Vec<Entry<'_>>, admission: Admission) {
+        self.responses(message, &mut entries);
+        let answers = entries.iter().filter(|entry| entry.is_answered()).count();
         let limit = self.responder.limit();
         let (mut gathered, mut at_work) = (Gathered::new(answers), Vec::new());
         let mut index = 0;
-        for mut work in work {
-            let id = work.take_id();
-            match (self.begin(message.clone(), work, admission, id.is_none()), &id) {
+        for entry in entries {
+            let (id, begun) = match entry {
+                Entry::Call(call) => {
+                    let (id, call) = self.plan(message, call);
+                    let begun = self.begin(message.clone(), call, admission, id.is_none());
+                    (id, begun)
+                }
+                Entry::Invalid(id) => (Some(id), Begun::failed(ErrorCode::INVALID_REQUEST)),
+                Entry::Response(_) => continue,
+            };
+            match (begun, &id) {
                 (Begun::Done(_), None) => {}
                 (Begun::Done(response), Some(id)) => gathered.put(index, id, response, limit),
                 (Begun::AtWork(running), _) => at_work.push((running, index, id.clone())),
@@ -145,26 +159,29 @@ impl Dispatcher {
         }
     }
 
-    /// Hands a response to its call. What is left is work that may want an answer.
-    fn triage(&self, message: &Utf8Bytes, entry: Entry<'_>) -> Option<Work> {
-        match entry {
-            Entry::Call(call) => Some(Work::Call(self.plan(message, call))),
-            Entry::Invalid(id) => Some(Work::Invalid(id)),
-            Entry::Response(response) => self.response(message, response),
+    /// Hands responses to their calls. What claimed to be one, but is none, may want an answer.
+    fn responses<'a>(&self, message: &Utf8Bytes, entries: &mut [Entry<'a>]) {
+        for entry in entries {
+            if let Entry::Response(response) = entry {
+                if let Some(id) = self.response(message, *response) {
+                    *entry = Entry::Invalid(id);
+                }
+            }
         }
     }
 
-    fn plan(&self, message: &Utf8Bytes, call: IncomingCall<'_>) -> Planned {
+    fn plan(&self, message: &Utf8Bytes, call: IncomingCall<'_>) -> (Option<Id>, Planned) {
         let route = self.responder.router.find(&call.method);
         let method = match call.method {
             Cow::Borrowed(name) => Method::InMessage(range(message, name)),
             Cow::Owned(name) => Method::Decoded(name.into()),
         };
         let params = call.params.map(|json| range(message, json));
-        Planned { id: call.id, route, method, params }
+        (call.id, Planned { route, method, params })
     }
 
-    fn response(&self, message: &Utf8Bytes, response: IncomingResponse<'_>) -> Option<Work> {
+    /// Gives the id for an answer if it is no response.
+    fn response(&self, message: &Utf8Bytes, response: IncomingResponse<'_>) -> Option<Id> {
         let reply = match response.outcome {
             ResponseOutcome::Result(json) => Reply::Result(message.clone(), range(message, json)),
             ResponseOutcome::Error(json) => match serde_json::from_str(json) {
@@ -181,25 +198,20 @@ impl Dispatcher {
         }
         if response.outcome == ResponseOutcome::Neither {
             // Nothing tells it from a request that lacks its method.
-            let id = response.id.and_then(Id::from_json).unwrap_or(Id::NULL);
-            return Some(Work::Invalid(id));
+            return Some(response.id.and_then(Id::from_json).unwrap_or(Id::NULL));
         }
         tracing::debug!("dropped a response that nobody waits for");
         None
     }
 
-    /// Starts what a message asks for.
+    /// Starts the handler of a call, unless it is refused.
     fn begin(
         &self,
         message: Utf8Bytes,
-        work: Work,
+        call: Planned,
         admission: Admission,
         notification: bool,
     ) -> Begun {
-        let call = match work {
-            Work::Call(call) => call,
-            Work::Invalid(_) => return Begun::failed(ErrorCode::INVALID_REQUEST),
-        };
         let route = match self.admit(call.route, admission, notification) {
             Ok(route) => route,
             Err(refused) => return refused,
@@ -269,35 +281,11 @@ impl Begun {
     }
 }
 
-/// An incoming message that is no response.
-enum Work {
-    Call(Planned),
-    Invalid(Id),
-}
-
 /// A request or notification, by its places in the message.
 struct Planned {
-    id: Option<Id>,
     route: Option<RouteId>,
     method: Method,
     params: Option<Range<usize>>,
-}
-
-impl Work {
-    fn is_answered(&self) -> bool {
-        match self {
-            Work::Call(call) => call.id.is_some(),
-            Work::Invalid(_) => true,
-        }
-    }
-
-    /// The id for the answer, if there is to be one.
-    fn take_id(&mut self) -> Option<Id> {
-        match self {
-            Work::Call(call) => call.id.take(),
-            Work::Invalid(id) => Some(std::mem::replace(id, Id::NULL)),
-        }
-    }
 }
 
 /// Where a part of a message is in it.

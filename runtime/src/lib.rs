@@ -129,6 +129,13 @@ pub use crate::service::{Outcome, Params, Request, Response, Service};
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+/// For the targets in `fuzz/`, and only where they are built.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod __fuzzing {
+    pub use crate::protocol::reference::{check_arguments, check_message};
+}
+
 /// For code that `#[rpc]` generates. Not for people: it changes without notice.
 #[doc(hidden)]
 pub mod __private {

@@ -31,6 +31,17 @@ pub(crate) enum Entry<'a> {
     Invalid(Id),
 }
 
+impl Entry<'_> {
+    /// Whether the peer waits for an answer.
+    pub(crate) fn is_answered(&self) -> bool {
+        match self {
+            Entry::Call(call) => call.id.is_some(),
+            Entry::Response(_) => false,
+            Entry::Invalid(_) => true,
+        }
+    }
+}
+
 /// A request or a notification.
 #[derive(Debug, PartialEq)]
 pub(crate) struct IncomingCall<'a> {
@@ -42,7 +53,7 @@ pub(crate) struct IncomingCall<'a> {
 }
 
 /// The answer to a call of ours, or what claims to be one.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct IncomingResponse<'a> {
     /// The id as JSON, of whatever kind; `None` if there is none.
     pub(crate) id: Option<&'a str>,

@@ -9,6 +9,11 @@ pub(crate) mod encode;
 pub(crate) mod error;
 pub(crate) mod id;
 pub(crate) mod params;
+#[cfg(test)]
+mod properties;
+#[cfg(any(test, fuzzing))]
+#[allow(unreachable_pub, reason = "a fuzz target reaches it")]
+pub(crate) mod reference;
 pub(crate) mod scan;
 mod skip;
 pub(crate) mod text;

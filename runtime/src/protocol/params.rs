@@ -52,7 +52,6 @@ impl<'a> Args<'a> {
 
     /// The next argument. An `Option` may be left out: it is recognised by how it deserializes,
     /// so aliases and wrappers of it are, too.
-    #[inline]
     pub fn next<T: Deserialize<'a>>(&mut self) -> Result<T, ErrorObject> {
         match self.take()? {
             Some(value) => Ok(value),
@@ -103,7 +102,7 @@ impl<'a> Args<'a> {
             Some(b',') if moved && in_list => {}
             Some(b']') if moved && in_list => self.given = Given::End,
             None if moved && !in_list => {}
-            _ => return Err(self.reads_nothing()),
+            _ => return Err(self.left_over(moved)),
         }
         Ok(Some(value))
     }
@@ -115,8 +114,10 @@ impl<'a> Args<'a> {
 
     #[cold]
     #[inline(never)]
-    fn reads_nothing(&self) -> ErrorObject {
-        invalid(format_args!("`{}`: its type reads no value", self.name()))
+    fn left_over(&self, begun: bool) -> ErrorObject {
+        // The first are serde_json's words: an i128 takes `0` of `0.5`.
+        let why = if begun { "trailing characters" } else { "its type reads no value" };
+        invalid(format_args!("`{}`: {why}", self.name()))
     }
 
     #[cold]
@@ -271,7 +272,7 @@ fn list(names: &[&str]) -> String {
 }
 
 /// serde's words without the line and column, which count from somewhere inside the message.
-struct Detail<'a>(&'a serde_json::Error);
+pub(super) struct Detail<'a>(pub(super) &'a serde_json::Error);
 
 impl fmt::Display for Detail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -351,6 +352,25 @@ mod tests {
             if params != Some(r#"["\ud800"]"#) {
                 assert_eq!(detail, expected, "{params:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_value_is_read_as_a_whole_or_not_at_all() {
+        #[derive(Debug)]
+        struct Nothing;
+        impl<'de> Deserialize<'de> for Nothing {
+            fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+                Ok(Nothing)
+            }
+        }
+        for params in ["[1]", "[\"a\",2]", "[[]]", r#"{"x":1}"#, r#"{"x":"a"}"#] {
+            let error = Args::new(Some(params), &["x"]).unwrap().next::<Nothing>().unwrap_err();
+            assert_eq!(error.message(), "Invalid params: `x`: its type reads no value", "{params}");
+        }
+        for params in ["[0.5]", "[0.5,1]", r#"{"x":0.5}"#] {
+            let error = Args::new(Some(params), &["x"]).unwrap().next::<i128>().unwrap_err();
+            assert_eq!(error.message(), "Invalid params: `x`: trailing characters", "{params}");
         }
     }
 

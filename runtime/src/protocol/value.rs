@@ -57,7 +57,7 @@ macro_rules! methods {
     ($($method:ident($($argument:ident: $type:ty),*) $(first $first:ident)?;)*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(
-            #[allow(unused_mut)] mut self,
+            #[allow(unused_mut, reason = "some try nothing first")] mut self,
             $($argument: $type,)*
             visitor: V,
         ) -> Result<V::Value, Error> {

@@ -1,0 +1,7 @@
+//! Any text as an incoming message: the decoder must agree with the reference.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| wsjsonrpc::__fuzzing::check_message(text));
