@@ -222,7 +222,7 @@ mod tests {
         let mut slots = Slots::new();
         assert_eq!(slots.since(0).count(), 0);
         (1..=10).for_each(|number| assert_eq!(slots.push(number), number));
-        [1, 2, 5, 10].map(|id| slots.remove(id));
+        assert_eq!([1, 2, 5, 10].map(|id| slots.remove(id)), [1, 2, 5, 10].map(Some));
         let valid = |(id, entry): (u64, &u64)| (id == *entry).then_some(id);
         let since = |id| slots.since(id).map(valid).collect::<Vec<_>>();
         let all: Vec<_> = [3, 4, 6, 7, 8, 9].map(Some).into();
