@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,8 +17,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::accept::{AcceptError, Rules, accept};
+use crate::accept::{AcceptError, Accepted, Arrival, Rules, accept};
+use crate::admission::{Admission, Place, Places};
+use crate::authorize::Grant;
 use crate::config::{Config, deadline};
 use crate::connection::{Connection, Setup};
 use crate::dispatch::Tracker;
@@ -29,6 +32,8 @@ use crate::peer::{Link, Peer};
 use crate::pending::Side;
 use crate::router::Router;
 use crate::stream::Stream;
+#[cfg(feature = "tls")]
+use crate::tls;
 use crate::transport::Transport;
 
 /// Services ready to be served over any stream: a server without a listener. Made by
@@ -58,6 +63,9 @@ struct Shared {
     router: Arc<Router>,
     config: Arc<Config>,
     rules: Rules,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<crate::rustls::ServerConfig>>,
+    places: Arc<Places>,
     live: Mutex<Live>,
     /// A connection has ended.
     left: Notify,
@@ -82,8 +90,11 @@ impl Endpoint {
         Endpoint {
             shared: Arc::new(Shared {
                 router: Arc::new(router),
+                places: Places::new(&config),
                 config: Arc::new(config),
                 rules,
+                #[cfg(feature = "tls")]
+                tls: None,
                 live: Mutex::new(live),
                 left: Notify::new(),
                 trackers,
@@ -91,7 +102,17 @@ impl Endpoint {
         }
     }
 
-    /// Does the opening handshake on a stream, then serves it until the connection ends.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(mut self, config: Option<Arc<crate::rustls::ServerConfig>>) -> Self {
+        // It has just been made, so nobody else has it.
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.tls = config;
+        }
+        self
+    }
+
+    /// Does the opening handshake on a stream, then serves it until the connection ends. If the
+    /// builder was given a certificate, the stream is taken for one that a TLS session begins on.
     ///
     /// The connection lives in the returned future: spawn it, or the stream is not served.
     ///
@@ -113,6 +134,11 @@ impl Endpoint {
     /// Serves a stream that has been upgraded to a WebSocket already, by a web framework for
     /// instance, until the connection ends.
     ///
+    /// Whoever has upgraded it has decided that the client may come in: neither the `Origin` nor
+    /// the path is looked at here, and the [`Authorize`](crate::Authorize) hook is not run. Only
+    /// [`Config::max_connections`](crate::Config::max_connections) and the limit for each address
+    /// hold here, too: over them, the WebSocket is closed with code 1013.
+    ///
     /// # Cancel safety
     /// As that of [`serve`](Self::serve).
     pub async fn serve_upgraded(
@@ -120,7 +146,20 @@ impl Endpoint {
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         handshake: Handshake,
     ) -> CloseReason {
-        self.run(Stream::other(stream), Vec::new(), handshake).1.await
+        let stream = Stream::other(stream);
+        match self.shared.places.admit(handshake.remote_addr.map(|address| address.ip())) {
+            Admission::Served(place) => {
+                let (_, serving) = self.run(stream, Vec::new(), handshake, Some(place));
+                serving.await
+            }
+            Admission::Refused(_place, refusal) => {
+                let transport = Transport::new(stream, Vec::new(), Role::Server, self.config());
+                let telling = turn_away(transport, refusal.words());
+                let _ = tokio::time::timeout(self.config().close_timeout, telling).await;
+                CloseReason::Local
+            }
+            Admission::Dropped => CloseReason::Local,
+        }
     }
 
     /// The clients that are connected now, to push something to all of them.
@@ -173,23 +212,55 @@ impl Endpoint {
 
     pub(crate) async fn serve_stream(
         &self,
-        mut stream: Stream,
+        stream: Stream,
         remote_addr: Option<SocketAddr>,
     ) -> io::Result<CloseReason> {
+        let admission = self.shared.places.admit(remote_addr.map(|address| address.ip()));
         // On the heap, as its state is larger than the connection's: else every connection's task
         // would have room for it as long as it lives.
-        let handshake = Box::pin(accept(&mut stream, remote_addr, &self.shared.rules));
-        match tokio::time::timeout(self.shared.config.handshake_timeout, handshake).await {
-            Ok(Ok((handshake, part))) => Ok(self.run(stream, part, handshake).1.await),
-            Ok(Err(AcceptError::Io(error))) => Err(error),
-            Ok(Err(AcceptError::Refused(status))) => {
-                Err(io::Error::other(format!("the client was refused with HTTP status {status}")))
+        let opening = Box::pin(self.open(stream, remote_addr, admission));
+        let serving = match tokio::time::timeout(self.config().handshake_timeout, opening).await {
+            Ok(Ok(serving)) => serving,
+            Ok(Err(AcceptError::Io(error))) => return Err(error),
+            // Only the status: the words may be about what the client sent, and this is logged.
+            Ok(Err(AcceptError::Refused(refusal))) => {
+                let words = "the client was refused with HTTP status";
+                return Err(io::Error::other(format!("{words} {}", refusal.status())));
             }
-            Err(_) => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the client did not finish its handshake in time",
-            )),
+            Err(_) => {
+                let words = "the client did not finish its handshake in time";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, words));
+            }
+        };
+        Ok(serving.await)
+    }
+
+    /// From an accepted stream to a connection that is ready to be served.
+    async fn open(
+        &self,
+        mut stream: Stream,
+        remote_addr: Option<SocketAddr>,
+        admission: Admission,
+    ) -> Result<Pin<Box<Serving>>, AcceptError> {
+        let (place, refusal) = match admission {
+            Admission::Served(place) => (place, None),
+            Admission::Refused(place, refusal) => (place, Some(refusal)),
+            Admission::Dropped => {
+                let words = "the server is full, and busy with refusing others";
+                return Err(io::Error::other(words).into());
+            }
+        };
+        #[cfg(feature = "tls")]
+        if let Some(config) = &self.shared.tls {
+            stream = tls::accept(stream, config).await?;
         }
+        let arrival = Arrival { remote_addr, secure: self.is_secure(), refusal };
+        let max_head = self.config().max_handshake_size;
+        let accepted = accept(&mut stream, arrival, &self.shared.rules, max_head).await?;
+        let Accepted { handshake, grant, part } = accepted;
+        let (_, serving) = self.run(stream, part, handshake, Some(place));
+        serving.adopt(grant);
+        Ok(serving)
     }
 
     /// Gives the client's handle, and the connection: registered by now, and served as long as
@@ -200,6 +271,7 @@ impl Endpoint {
         stream: Stream,
         part: Vec<u8>,
         handshake: Handshake,
+        place: Option<Place>,
     ) -> (Peer, Pin<Box<Serving>>) {
         let transport = Transport::new(stream, part, Role::Server, &self.shared.config);
         let setup = Setup {
@@ -212,7 +284,19 @@ impl Endpoint {
         let connection = Connection::new(transport, setup);
         let peer = Peer::new(Arc::clone(connection.link()));
         let entry = LiveEntry::new(self, connection.link());
-        (peer, Box::pin(Serving { connection, _entry: entry }))
+        (peer, Box::pin(Serving { connection, _entry: entry, _place: place }))
+    }
+
+    /// Whether it speaks TLS itself.
+    pub(crate) fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.shared.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
     }
 
     pub(crate) fn rules(&self) -> &Rules {
@@ -229,6 +313,15 @@ impl Endpoint {
 pub(crate) struct Serving {
     connection: Connection,
     _entry: LiveEntry,
+    /// Given back last, and however this ends.
+    _place: Option<Place>,
+}
+
+impl Serving {
+    /// Puts on the connection what its authorization brought.
+    pub(crate) fn adopt(&self, grant: Grant) {
+        self.connection.context().adopt(grant.state);
+    }
 }
 
 impl Future for Serving {
@@ -239,7 +332,15 @@ impl Future for Serving {
     }
 }
 
-/// A connection's place in the list of the living.
+/// Closes a WebSocket on which nothing has been said yet.
+async fn turn_away(mut transport: Transport, words: &str) -> Result<(), CloseReason> {
+    transport.start_close(CloseCode::Again.into(), words)?;
+    poll_fn(|cx| transport.poll_flush(cx)).await?;
+    poll_fn(|cx| transport.poll_linger(cx)).await;
+    Ok(())
+}
+
+/// A connection's entry in the list of the living.
 struct LiveEntry {
     endpoint: Endpoint,
     key: u64,

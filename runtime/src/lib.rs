@@ -56,6 +56,7 @@
 //!
 //! - Contracts: [`rpc`](macro@rpc), [`Context`], [`Result`], [`ErrorObject`], [`RpcError`].
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
+//! - Letting in: [`Authorize`], [`Grant`], [`Refusal`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
 //! - Limits and timeouts: [`Config`].
 //! - Tests: [`memory::pair`].
@@ -70,7 +71,9 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod admission;
 mod answer;
+mod authorize;
 mod batch;
 mod batch_shapes;
 mod builder;
@@ -83,24 +86,34 @@ mod dispatch;
 mod endpoint;
 mod error;
 mod handshake;
+mod head;
 mod held;
 pub mod memory;
 mod methods;
+mod open;
+mod origin;
 mod outbox;
 mod peer;
 mod pending;
 mod protocol;
+mod refusal;
 mod router;
 mod server;
 mod service;
 mod state;
 mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
+mod url;
 mod writer;
 
 pub use async_trait::async_trait;
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::rpc;
 
+pub use crate::authorize::{Authorize, Grant};
 pub use crate::batch::{Batch, BatchCall, BatchReply, IntoBatch};
 pub use crate::call::{Call, CallFuture, Notification};
 pub use crate::client::{Client, ClientBuilder};
@@ -112,6 +125,7 @@ pub use crate::handshake::Handshake;
 pub use crate::methods::{Fallback, Methods};
 pub use crate::peer::Peer;
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result, RpcError};
+pub use crate::refusal::Refusal;
 pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
 

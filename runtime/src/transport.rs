@@ -69,10 +69,6 @@ impl Transport {
         }
     }
 
-    pub(crate) fn from_socket(socket: WebSocketStream<Stream>) -> Self {
-        Transport { socket }
-    }
-
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         Poll::Ready(match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
             Some(Ok(Message::Text(text))) => Received::Text(text),
@@ -148,7 +144,7 @@ impl Transport {
 
 /// The buffers and limits of a WebSocket. tungstenite's defaults are 128 KiB for reading and no
 /// bound at all for writing.
-pub(crate) fn limits(config: &Config) -> WebSocketConfig {
+fn limits(config: &Config) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)

@@ -95,7 +95,9 @@ async fn what_is_no_websocket_request_gets_a_status_that_says_why() {
         ),
         ("nonsense\r\n\r\n".to_owned(), "400 Bad Request", "malformed"),
         (get("no colon\r\n"), "400 Bad Request", "malformed"),
-        ("\u{16}\u{3}\u{1} a TLS hello \r\n\r\n".to_owned(), "400 Bad Request", "malformed"),
+        ("\u{16}\u{3}\u{1} a TLS hello".to_owned(), "400 Bad Request", "does not speak TLS"),
+        (get(&upgrade("host")), "400 Bad Request", "one Host header"),
+        (get(&format!("{whole}Host: y\r\n")), "400 Bad Request", "one Host header"),
     ];
     for (request, status, words) in cases {
         let answer = http(address, &request).await;
@@ -305,7 +307,7 @@ async fn a_header_that_http_does_not_allow_is_an_error_that_keeps_its_value_secr
         }
     }
     let error = memory::pair(Client::builder().subprotocol("a\nb"), server()).unwrap_err();
-    assert!(error.to_string().contains("is no list of subprotocol names"), "{error}");
+    assert!(error.to_string().contains("is no name for a subprotocol"), "{error}");
 }
 
 /// What a client makes of a server that answers every request with these bytes, then hangs up.
