@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderValue, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -150,9 +150,15 @@ impl Rules {
             return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing is served at this path"));
         }
         let response = create_response(request).map_err(|error| bad_request(&error))?;
+        let is_single = |name| request.headers().get_all(name).iter().count() == 1;
         // RFC 9112, section 3.2.
-        if request.headers().get_all(HOST).iter().count() != 1 {
+        if !is_single(HOST) {
             let words = "the request must have one Host header";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
+        }
+        // RFC 6455, sections 11.3.1 and 11.3.5.
+        if !is_single(SEC_WEBSOCKET_KEY) || !is_single(SEC_WEBSOCKET_VERSION) {
+            let words = "the WebSocket request is malformed";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
         }
         self.origins.check(request.headers(), secure)?;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use wsjsonrpc::{Client, ConnectError, Context, Server, ServerBuilder, memory};
+use wsjsonrpc_tests::http::{UPGRADE, address, http, parts};
 use wsjsonrpc_tests::{assert_same_json, both_ways, listen, over_socket};
 
 /// Tells what its handlers see of the handshake.
@@ -27,35 +28,6 @@ fn server() -> ServerBuilder {
             "subprotocol": handshake.subprotocol,
         }))
     })
-}
-
-async fn address(server: ServerBuilder) -> SocketAddr {
-    let server = server.bind("127.0.0.1:0").await.unwrap();
-    let address = server.local_addr();
-    tokio::spawn(server.run());
-    address
-}
-
-const UPGRADE: &str = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-/// Sends this, and gives what comes back until the server hangs up.
-async fn http(address: SocketAddr, request: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    // A server may refuse before it has read all.
-    let _ = stream.write_all(request.as_bytes()).await;
-    // One that takes it for a WebSocket sees it end, and the test fails.
-    let _ = stream.shutdown().await;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
-}
-
-/// Status line, headers in small letters, body.
-fn parts(answer: &str) -> (&str, String, &str) {
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
-    let (status, headers) = head.split_once("\r\n").unwrap_or((head, ""));
-    (status, headers.to_lowercase(), body)
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! All integration tests, in one binary.
 
+mod admission;
+mod authorize;
 mod batches;
 mod bidirectional;
 mod broken_frames;
@@ -12,11 +14,15 @@ mod handshakes;
 mod lifecycle;
 mod lifecycle_shutdown;
 mod limits;
+mod logs;
 mod macro_behaviour;
 mod macro_hygiene;
 mod macro_ui;
 mod order;
+mod origin;
 mod spec_examples;
+mod subprotocols;
+mod tls;
 mod untyped;
 mod wire;
 mod wire_client;
