@@ -6,6 +6,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use async_trait::async_trait;
@@ -74,6 +75,13 @@ pub trait Authorize: Send + Sync + 'static {
     /// # Cancel safety
     /// The future is dropped when the time for the handshake is up.
     async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal>;
+}
+
+#[async_trait]
+impl<A: Authorize + ?Sized> Authorize for Arc<A> {
+    async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal> {
+        (**self).authorize(handshake).await
+    }
 }
 
 /// What a client gets that is let in.

@@ -61,13 +61,21 @@
 //! - Limits and timeouts: [`Config`].
 //! - Tests: [`memory::pair`].
 //!
+//! # Features
+//!
+//! - `tls`: `wss://` for clients, certificates for servers, by rustls; re-exported as `rustls`.
+//! - `webpki-roots`: with it, a client can trust the authorities that Mozilla trusts.
+//!
+//! Neither is on by default.
+//!
 //! # The files, in reading order
 //!
 //! From the ground up, for those who read the source: `protocol` is the text format; `pending`,
 //! `outbox` and `transport` are the parts of a connection; `peer`, `call` and `batch` are for calling
 //! out, `context`, `service` and `methods` for being called; `router`, `dispatch` and `answer` lead
 //! from a message to its answer; `connection` is the task that owns a socket; `client`, `endpoint`
-//! and `server` make connections. ARCHITECTURE.md has the map and the rules.
+//! and `server` make connections, `open` and `accept` their opening handshakes. ARCHITECTURE.md has
+//! the map and the rules.
 #![forbid(unsafe_code)]
 
 mod accept;

@@ -82,6 +82,11 @@ impl ServerBuilder {
     /// or if a reverse proxy changes the `Host` header on the way. An origin is a scheme, a host
     /// and perhaps a port, in full; anything else is an error of [`build`](Self::build).
     ///
+    /// The request's `Host` is what the page's address says. A page that has its own name point to
+    /// this machine (DNS rebinding) is a page of the own host, without any cookies of yours: a
+    /// server that serves whoever asks, on a developer's machine say, and must not serve pages, has
+    /// to compare `Host` with its own names in its [`Authorize`] hook.
+    ///
     /// ```
     /// let server = wsjsonrpc::Server::builder()
     ///     .allow_origin("https://app.example.com")

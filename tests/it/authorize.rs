@@ -78,15 +78,8 @@ async fn whom_it_lets_in_has_an_identity_in_every_call_and_no_others() {
 
 #[tokio::test]
 async fn it_sees_all_of_the_handshake() {
-    struct Shared(Arc<Sessions>);
-    #[async_trait]
-    impl Authorize for Shared {
-        async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal> {
-            self.0.authorize(handshake).await
-        }
-    }
     let sessions = Arc::new(sessions());
-    let (url, _) = listen(server().subprotocol("b").authorize(Shared(sessions.clone()))).await;
+    let (url, _) = listen(server().subprotocol("b").authorize(Arc::clone(&sessions))).await;
     let client = Client::builder().header("cookie", "a=1; session=ada").header("x-extra", "1");
     let client = client.subprotocol("a").subprotocol("b");
     let client = client.connect(&format!("{url}chat?room=7")).await.unwrap();
