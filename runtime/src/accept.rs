@@ -14,6 +14,7 @@ use http::header::{
 };
 use http::{HeaderValue, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response, create_response};
@@ -25,8 +26,8 @@ use crate::origin::Origins;
 use crate::refusal::Refusal;
 use crate::stream::Stream;
 
-/// How long a client that was refused may take to hang up. Closing a TCP socket with unread bytes
-/// resets it, and the client might never see why.
+/// How long a client that is refused may take to read why, and to hang up. Closing a TCP socket with
+/// unread bytes resets it, and the client might never see the answer.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Which clients are let in, and how.
@@ -45,6 +46,8 @@ pub(crate) struct Arrival {
     pub(crate) remote_addr: Option<SocketAddr>,
     /// Whether it speaks TLS with this side.
     pub(crate) secure: bool,
+    /// When its time is up.
+    pub(crate) deadline: Instant,
     /// It is refused whatever it says.
     pub(crate) refusal: Option<Refusal>,
 }
@@ -83,22 +86,34 @@ pub(crate) async fn accept(
     rules: &Rules,
     max_head: usize,
 ) -> Result<Accepted, AcceptError> {
-    let error = match decide(stream, arrival, rules, max_head).await {
+    let deadline = arrival.deadline;
+    match decide(stream, arrival, rules, max_head).await {
         Ok((response, accepted)) => {
-            stream.write_all(&response).await?;
-            stream.flush().await?;
-            return Ok(accepted);
+            let writing = async {
+                stream.write_all(&response).await?;
+                stream.flush().await
+            };
+            timeout_at(deadline, writing).await.unwrap_or_else(|_| Err(too_late()))?;
+            Ok(accepted)
         }
-        Err(error) => error,
-    };
-    if let AcceptError::Refused(refusal) = &error {
-        refuse(stream, refusal).await?;
+        Err(AcceptError::Refused(refusal)) => Err(refuse(stream, refusal).await),
+        Err(error) => Err(error),
     }
-    Err(error)
 }
 
-/// Tells a client that it is refused.
-pub(crate) async fn refuse(stream: &mut Stream, refusal: &Refusal) -> io::Result<()> {
+/// Tells a client that it is refused. It gets a little time for that, whatever it has used up.
+pub(crate) async fn refuse(stream: &mut Stream, refusal: Refusal) -> AcceptError {
+    let told = timeout(LINGER, tell(stream, &refusal)).await;
+    told.unwrap_or(Ok(())).map_or_else(AcceptError::Io, |()| AcceptError::Refused(refusal))
+}
+
+/// For a client that can't be told so.
+pub(crate) fn too_late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client did not finish its handshake in time")
+}
+
+/// Until the client hangs up.
+async fn tell(stream: &mut Stream, refusal: &Refusal) -> io::Result<()> {
     let (status, words) = (refusal.status(), refusal.words());
     let length = words.len() + 1;
     let mut response = format!(
@@ -110,9 +125,9 @@ pub(crate) async fn refuse(stream: &mut Stream, refusal: &Refusal) -> io::Result
     response.extend_from_slice(format!("\r\n{words}\n").as_bytes());
     stream.write_all(&response).await?;
     stream.shutdown().await?;
-    let mut waste = [0; 512];
-    let until_end = async { while stream.read(&mut waste).await.is_ok_and(|count| count > 0) {} };
-    let _ = tokio::time::timeout(LINGER, until_end).await;
+    // On the heap, or every handshake would have room for it.
+    let mut waste = vec![0; 8 * 1024];
+    while stream.read(&mut waste).await.is_ok_and(|count| count > 0) {}
     Ok(())
 }
 
@@ -122,7 +137,18 @@ async fn decide(
     rules: &Rules,
     max_head: usize,
 ) -> Result<(Vec<u8>, Accepted), AcceptError> {
-    let (request, part) = read_head::<Request>(stream, max_head).await.map_err(no_request)?;
+    // Grows with what comes: one who says nothing costs nothing.
+    let mut head = Vec::new();
+    let reading = read_head::<Request>(stream, &mut head, max_head);
+    let (request, part) = match timeout_at(arrival.deadline, reading).await {
+        Ok(read) => read.map_err(no_request)?,
+        Err(_) if head.is_empty() => return Err(too_late().into()),
+        Err(_) => {
+            let words = "the request was not whole in time";
+            return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, words).into());
+        }
+    };
+    drop(head);
     if let Some(refusal) = arrival.refusal {
         return Err(refusal.into());
     }
@@ -135,7 +161,7 @@ async fn decide(
     }
     let subprotocol = agreed.map(str::to_owned);
     let handshake = Handshake { target, headers, remote_addr: arrival.remote_addr, subprotocol };
-    let grant = rules.authorize(&handshake).await?;
+    let grant = rules.authorize(&handshake, arrival.deadline).await?;
     let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
     write_headers(&mut bytes, response.headers());
     write_headers(&mut bytes, &grant.headers);
@@ -172,9 +198,13 @@ impl Rules {
     }
 
     /// Asks the application's hook, if there is one.
-    pub(crate) async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal> {
+    pub(crate) async fn authorize(
+        &self,
+        handshake: &Handshake,
+        deadline: Instant,
+    ) -> Result<Grant, Refusal> {
         match &self.authorize {
-            Some(hook) => ask(&**hook, handshake).await,
+            Some(hook) => ask(&**hook, handshake, deadline).await,
             None => Ok(Grant::new()),
         }
     }

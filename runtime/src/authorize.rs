@@ -14,7 +14,8 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::time::Instant;
 
 use crate::error::Remote;
 use crate::handshake::Handshake;
@@ -164,8 +165,12 @@ where
 }
 
 /// Asks the hook. What goes wrong inside it is told to the log, and not to the client.
-pub(crate) async fn ask(hook: &dyn Authorize, handshake: &Handshake) -> Result<Grant, Refusal> {
-    let remote = Remote(handshake.remote_addr);
+pub(crate) async fn ask(
+    hook: &dyn Authorize,
+    handshake: &Handshake,
+    deadline: Instant,
+) -> Result<Grant, Refusal> {
+    let remote = &Remote(handshake.remote_addr);
     let mut asking = pin!(async {
         let answer = hook.authorize(handshake).await;
         if let Some(error) = answer.as_ref().err().and_then(Refusal::source) {
@@ -173,16 +178,19 @@ pub(crate) async fn ask(hook: &dyn Authorize, handshake: &Handshake) -> Result<G
         }
         answer
     });
-    poll_fn(|cx| {
+    let guarded = poll_fn(|cx| {
         // What it leaves half done is its own: it is not polled again.
         match catch_unwind(AssertUnwindSafe(|| asking.as_mut().poll(cx))) {
             Ok(answer) => answer,
             Err(_) => {
-                let remote = Remote(handshake.remote_addr);
                 tracing::error!(%remote, "the authorization hook panicked");
                 Poll::Ready(Err(Refusal::internal()))
             }
         }
+    });
+    tokio::time::timeout_at(deadline, guarded).await.unwrap_or_else(|_| {
+        tracing::error!(%remote, "the authorization hook did not decide in time");
+        let words = "the server did not decide in time whether to let this connection in";
+        Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words))
     })
-    .await
 }

@@ -23,8 +23,9 @@ pub struct Config {
     /// with code 1013. Clients do not look at it.
     ///
     /// Default 10,000. Too low: clients are turned away that could be served. Too high: memory (some
-    /// 10 KB for an idle connection, and all the other limits times this one) or file descriptors
-    /// run out, for everybody: keep it below the process's limit of open files (`ulimit -n`).
+    /// 6 KB for an idle connection, twice that with TLS, and all the other limits times this one) or
+    /// file descriptors run out, for everybody: keep it below the process's limit of open files
+    /// (`ulimit -n`).
     pub max_connections: usize,
 
     /// How many of them one client address may have; an IPv6 address stands for its network of 64
@@ -91,7 +92,8 @@ pub struct Config {
 
     /// How long it may take until a connection is open, on either side: connecting, the TLS
     /// session, the HTTP request and response, and a server's [`Authorize`](crate::Authorize) hook,
-    /// all together.
+    /// all together. A client whose request is not whole by then gets HTTP status 408, one about
+    /// whom the hook has not decided 503, and one that has said nothing is hung up on.
     ///
     /// Default 10 s. Too low: clients on slow networks get no connection. Too high on a server: a
     /// peer that connects and says nothing holds a socket, and one of `max_connections`, so long.

@@ -117,9 +117,8 @@ impl Endpoint {
     /// The connection lives in the returned future: spawn it, or the stream is not served.
     ///
     /// # Errors
-    /// The handshake failed, or took longer than
-    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout). A client that was refused
-    /// has been told why.
+    /// The client was refused, and has been told why; or its network connection, its TLS session or
+    /// its time ([`Config::handshake_timeout`](crate::Config::handshake_timeout)) came to an end.
     ///
     /// # Cancel safety
     /// Dropping it drops the connection without a close frame; its pending calls fail.
@@ -218,21 +217,15 @@ impl Endpoint {
         let admission = self.shared.places.admit(remote_addr.map(|address| address.ip()));
         // On the heap, as its state is larger than the connection's: else every connection's task
         // would have room for it as long as it lives.
-        let opening = Box::pin(self.open(stream, remote_addr, admission));
-        let serving = match tokio::time::timeout(self.config().handshake_timeout, opening).await {
-            Ok(Ok(serving)) => serving,
-            Ok(Err(AcceptError::Io(error))) => return Err(error),
+        match Box::pin(self.open(stream, remote_addr, admission)).await {
+            Ok(serving) => Ok(serving.await),
+            Err(AcceptError::Io(error)) => Err(error),
             // Only the status: the words may be about what the client sent, and this is logged.
-            Ok(Err(AcceptError::Refused(refusal))) => {
+            Err(AcceptError::Refused(refusal)) => {
                 let words = "the client was refused with HTTP status";
-                return Err(io::Error::other(format!("{words} {}", refusal.status())));
+                Err(io::Error::other(format!("{words} {}", refusal.status())))
             }
-            Err(_) => {
-                let words = "the client did not finish its handshake in time";
-                return Err(io::Error::new(io::ErrorKind::TimedOut, words));
-            }
-        };
-        Ok(serving.await)
+        }
     }
 
     /// From an accepted stream to a connection that is ready to be served.
@@ -250,11 +243,12 @@ impl Endpoint {
                 return Err(io::Error::other(words).into());
             }
         };
+        let deadline = deadline(Instant::now(), self.config().handshake_timeout);
         #[cfg(feature = "tls")]
         if let Some(config) = &self.shared.tls {
-            stream = tls::accept(stream, config).await?;
+            stream = tls::accept(stream, config, deadline).await?;
         }
-        let arrival = Arrival { remote_addr, secure: self.is_secure(), refusal };
+        let arrival = Arrival { remote_addr, secure: self.is_secure(), deadline, refusal };
         let max_head = self.config().max_handshake_size;
         let accepted = accept(&mut stream, arrival, &self.shared.rules, max_head).await?;
         let Accepted { handshake, grant, part } = accepted;

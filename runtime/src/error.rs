@@ -217,7 +217,7 @@ pub enum ConnectError {
     Refused {
         /// The status.
         status: StatusCode,
-        /// The body as far as it came with the header.
+        /// The body, at most 4 KiB of it, as text.
         body: String,
     },
     /// What answered does not speak WebSocket as it should; it says what is wrong.

@@ -30,16 +30,17 @@ impl From<io::Error> for HeadError {
     }
 }
 
-/// Reads a request or a response. Gives what was read behind it, too.
+/// Reads a request or a response into an empty buffer, which stays empty as long as nothing comes.
+/// Gives what was read behind it, too.
 pub(crate) async fn read_head<T: TryParse>(
     stream: &mut Stream,
+    head: &mut Vec<u8>,
     limit: usize,
 ) -> Result<(T, Vec<u8>), HeadError> {
     const END: &[u8] = b"\r\n\r\n";
-    let mut head = Vec::with_capacity(1024);
     let mut searched = 0;
     let end = loop {
-        if stream.read_buf(&mut head).await? == 0 {
+        if stream.read_buf(head).await? == 0 {
             return Err(HeadError::Io(io::ErrorKind::UnexpectedEof.into()));
         }
         // Its types of records are 20 to 23.
@@ -60,7 +61,7 @@ pub(crate) async fn read_head<T: TryParse>(
     if end > limit {
         return Err(HeadError::TooLarge);
     }
-    match T::try_parse(&head) {
+    match T::try_parse(head) {
         Ok(Some((size, message))) => Ok((message, head.split_off(size))),
         // Empty lines before a first line that is not there.
         Ok(None) => Err(HeadError::Malformed(ProtocolError::HandshakeIncomplete.into())),

@@ -5,6 +5,7 @@
 use std::io;
 
 use crate::client::{Client, ClientBuilder};
+use crate::config::deadline;
 use crate::error::{BindError, ConnectError};
 use crate::handshake::{Handshake, offered_subprotocols};
 use crate::peer::Peer;
@@ -12,6 +13,7 @@ use crate::server::ServerBuilder;
 use crate::stream::Stream;
 use crate::transport::Transport;
 
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// How many bytes may be on their way in one direction.
@@ -79,15 +81,11 @@ pub fn pair(client: ClientBuilder, server: ServerBuilder) -> Result<(Client, Pee
     let handshake = seen_by_server.clone();
     let (peer, serving) = endpoint.run(Stream::memory(ours), Vec::new(), seen_by_server, None);
     tokio::spawn(async move {
-        let deciding = endpoint.rules().authorize(&handshake);
-        match tokio::time::timeout(endpoint.config().handshake_timeout, deciding).await {
-            Ok(Ok(grant)) => serving.adopt(grant),
-            Ok(Err(refusal)) => {
+        let deadline = deadline(Instant::now(), endpoint.config().handshake_timeout);
+        match endpoint.rules().authorize(&handshake, deadline).await {
+            Ok(grant) => serving.adopt(grant),
+            Err(refusal) => {
                 tracing::debug!(status = %refusal.status(), "the client was refused");
-                return;
-            }
-            Err(_) => {
-                tracing::debug!("the client was not authorized in time");
                 return;
             }
         }

@@ -3,13 +3,15 @@
 //! Must not know where the stream leads, or JSON-RPC.
 
 use std::io;
+use std::time::Duration;
 
 use http::header::{
-    CONNECTION, HOST, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderMap, StatusCode, Uri};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::handshake::client::{Response, generate_key};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -18,6 +20,11 @@ use crate::error::ConnectError;
 use crate::handshake::offered_subprotocols;
 use crate::head::{HeadError, read_head, write_headers};
 use crate::stream::Stream;
+
+/// How much of a refusal's body is kept, in bytes.
+const MAX_WORDS: usize = 4096;
+/// How long it may take to come, behind its head.
+const WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Headers that are the handshake's own business.
 pub(crate) const RESERVED: [HeaderName; 7] = [
@@ -41,16 +48,31 @@ pub(crate) async fn open(
     let key = generate_key();
     stream.write_all(&request(uri, headers, &key)).await.map_err(ConnectError::Io)?;
     stream.flush().await.map_err(ConnectError::Io)?;
-    let (response, part) = read_head::<Response>(stream, max_head).await.map_err(no_response)?;
+    let mut head = Vec::new();
+    let reading = read_head::<Response>(stream, &mut head, max_head);
+    let (response, part) = reading.await.map_err(no_response)?;
     let (head, _) = response.into_parts();
     if head.status != StatusCode::SWITCHING_PROTOCOLS {
-        let body = String::from_utf8_lossy(&part).trim().to_owned();
+        let body = words(stream, &head.headers, part).await;
         return Err(ConnectError::Refused { status: head.status, body });
     }
     let subprotocol = judge(&head.headers, headers, &key)
         .map_err(|words| ConnectError::Handshake(words.to_owned()))?;
     let subprotocol = subprotocol.map(str::to_owned);
     Ok((head.headers, subprotocol, part))
+}
+
+/// The body of a refusal, for a person: as much of it as comes soon and makes sense to show.
+async fn words(stream: &mut Stream, headers: &HeaderMap, mut body: Vec<u8>) -> String {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = length.unwrap_or(MAX_WORDS).min(MAX_WORDS);
+    let reading = async {
+        while body.len() < length && stream.read_buf(&mut body).await.is_ok_and(|count| count > 0) {
+        }
+    };
+    let _ = timeout(WORDS_TIMEOUT, reading).await;
+    body.truncate(length);
+    String::from_utf8_lossy(&body).trim().to_owned()
 }
 
 fn request(uri: &Uri, headers: &HeaderMap, key: &str) -> Vec<u8> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -15,7 +16,7 @@ use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore, ServerConfig};
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
-use crate::accept::{AcceptError, refuse};
+use crate::accept::{AcceptError, refuse, too_late};
 use crate::error::ConnectError;
 use crate::refusal::Refusal;
 use crate::stream::Stream;
@@ -70,18 +71,22 @@ pub(crate) fn server_config(chain: &[u8], key: &[u8]) -> Result<Arc<ServerConfig
 pub(crate) async fn accept(
     mut stream: Stream,
     config: &Arc<ServerConfig>,
+    deadline: Instant,
 ) -> Result<Stream, AcceptError> {
-    let first = stream.read_u8().await?;
+    let first = timeout_at(deadline, stream.read_u8()).await.map_err(|_| too_late())??;
     if first != HANDSHAKE {
         let words = "this server speaks TLS; connect with wss://";
         let refusal = Refusal::new(StatusCode::BAD_REQUEST, words);
-        refuse(&mut stream, &refusal).await?;
-        return Err(refusal.into());
+        return Err(refuse(&mut stream, refusal).await);
     }
-    let mut acceptor = Acceptor::default();
-    acceptor.read_tls(&mut &[first][..])?;
-    let start = LazyConfigAcceptor::new(acceptor, stream).await?;
-    Ok(Stream::other(start.into_stream(Arc::clone(config)).await?))
+    let shaking = async {
+        let mut acceptor = Acceptor::default();
+        acceptor.read_tls(&mut &[first][..])?;
+        let start = LazyConfigAcceptor::new(acceptor, stream).await?;
+        start.into_stream(Arc::clone(config)).await
+    };
+    let stream = timeout_at(deadline, shaking).await.map_err(|_| too_late())??;
+    Ok(Stream::other(stream))
 }
 
 /// Whom a client trusts.

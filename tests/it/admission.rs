@@ -124,9 +124,10 @@ async fn connections_in_their_handshake_count() {
     late.write_all(upgrade("/", "").as_bytes()).await.unwrap();
     assert_eq!(until_end(&mut late).await, full());
     one(&client).await;
-    // Their time is up, and they get no answer.
+    // Their time is up. Who has said nothing gets no answer.
     assert_eq!(until_end(&mut silent).await, "");
-    assert_eq!(until_end(&mut slow).await, "");
+    let words = "the request was not whole in time";
+    assert_eq!(until_end(&mut slow).await, refusal("408 Request Timeout", "", words));
     one(&over(&endpoint, None).await.unwrap()).await;
     one(&client).await;
 }

@@ -310,8 +310,27 @@ async fn a_server_that_refuses_is_quoted() {
 
     let error = connect_to("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(error.to_string(), words);
+    let long: &str = format!("HTTP/1.1 500 Oh\r\n\r\n{}", "x".repeat(10_000)).leak();
+    let ConnectError::Refused { body, .. } = connect_to(long).await else { panic!("refused") };
+    assert_eq!(body, "x".repeat(4096));
     let error = connect_to("HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n").await;
     assert!(matches!(&error, ConnectError::Refused { status, .. } if status.as_u16() == 302));
+}
+
+/// Its body comes late, or never; the status is there.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_without_haste_is_quoted_as_far_as_it_goes() {
+    for (rest, expected) in [("are you?", "who are you?"), ("are", "who are")] {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let connecting = tokio::spawn(Client::builder().connect_over("ws://x/", ours));
+        let head = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 12\r\n\r\nwho ";
+        theirs.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        theirs.write_all(rest.as_bytes()).await.unwrap();
+        let error = connecting.await.unwrap().unwrap_err();
+        let ConnectError::Refused { status, body } = &error else { panic!("{error:?}") };
+        assert_eq!((status.as_u16(), body.as_str()), (401, expected));
+    }
 }
 
 #[tokio::test]
