@@ -5,6 +5,7 @@ mod authorize;
 mod batches;
 mod bidirectional;
 mod broken_frames;
+mod broken_heads;
 mod builders;
 mod calls;
 mod context;
