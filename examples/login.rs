@@ -1,9 +1,11 @@
-//! Identity on the connection: a cookie of the handshake, or a login call, leaves a user there for
-//! the connection's later calls, and for no other connection.
+//! Identity on the connection: the cookie of the handshake, or a login call, leaves a user there for
+//! the connection's later calls, and for no other connection. A session that is over is not let in.
 //!
 //! Run it with `cargo run --example login`. It ends by itself.
 
-use wsjsonrpc::{Client, Context, ErrorCode, ErrorObject, Result, Server, rpc};
+use wsjsonrpc::{
+    Client, Context, ErrorCode, ErrorObject, Grant, Handshake, Refusal, Result, Server, rpc,
+};
 
 #[rpc(namespace = "account")]
 trait Account {
@@ -19,13 +21,12 @@ struct User {
 
 struct Accounts;
 
-impl Accounts {
-    /// Who it is: by an earlier login, or by the session cookie that the web application has set.
-    fn user(&self, ctx: &Context) -> Result<String> {
-        if ctx.get::<User>().is_none() && ctx.handshake().cookie("session") == Some("s3cr3t") {
-            ctx.set(User { name: "Ada (by cookie)".to_owned() });
-        }
-        Ok(ctx.require::<User>()?.name.clone())
+/// Before a client is let in: who it is, by the session cookie that the web application has set.
+async fn authorize(handshake: Handshake) -> Result<Grant, Refusal> {
+    match handshake.cookie("session") {
+        Some("s3cr3t") => Ok(Grant::new().set(User { name: "Ada (by cookie)".to_owned() })),
+        Some(_) => Err(Refusal::forbidden("this session is over")),
+        None => Ok(Grant::new()), // it may log in later
     }
 }
 
@@ -44,13 +45,17 @@ impl Account for Accounts {
     }
 
     async fn whoami(&self, ctx: &Context) -> Result<String> {
-        self.user(ctx)
+        Ok(ctx.require::<User>()?.name.clone())
     }
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let server = Server::builder().service(Accounts.into_service()).bind("127.0.0.1:0").await?;
+    let server = Server::builder()
+        .authorize_fn(authorize)
+        .service(Accounts.into_service())
+        .bind("127.0.0.1:0")
+        .await?;
     let url = server.url();
     tokio::spawn(server.run());
 
@@ -74,6 +79,9 @@ async fn main() -> Result<()> {
     let ada =
         Client::builder().header("cookie", "theme=dark; session=s3cr3t").connect(&url).await?;
     println!("with a cookie: {}", AccountClient::new(ada).whoami().await?);
+
+    let late = Client::builder().header("cookie", "session=0ld").connect(&url).await;
+    println!("with an old cookie: {}", late.expect_err("refused"));
 
     bob.logout().await?;
     println!("after the logout: {}", bob.whoami().await.expect_err("refused"));

@@ -2,41 +2,68 @@
 //!
 //! Must not know JSON-RPC. Every refusal is an HTTP response that says what is wrong.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderValue, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
-use tokio_tungstenite::tungstenite::handshake::machine::TryParse;
-use tokio_tungstenite::tungstenite::handshake::server::{
-    Request, Response, create_response, write_response,
-};
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response, create_response};
 
-use crate::handshake::Handshake;
+use crate::authorize::{Authorize, Grant, ask};
+use crate::handshake::{Handshake, offered_subprotocols};
+use crate::head::{HeadError, read_head, write_headers};
+use crate::origin::Origins;
+use crate::refusal::Refusal;
 use crate::stream::Stream;
 
-/// The largest request head that is read.
-const MAX_HEAD: usize = 16 * 1024;
+/// How long a client that is refused may take to read why, and to hang up. Closing a TCP socket with
+/// unread bytes resets it, and the client might never see the answer.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Which clients are let in, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Rules {
     /// The paths that are served; empty: any.
     pub(crate) paths: Vec<String>,
     /// The subprotocols that are spoken, the most wanted first.
     pub(crate) subprotocols: Vec<String>,
+    pub(crate) origins: Origins,
+    pub(crate) authorize: Option<Arc<dyn Authorize>>,
+}
+
+/// What is known of a client before it has said anything.
+pub(crate) struct Arrival {
+    pub(crate) remote_addr: Option<SocketAddr>,
+    /// Whether it speaks TLS with this side.
+    pub(crate) secure: bool,
+    /// When its time is up.
+    pub(crate) deadline: Instant,
+    /// It is refused whatever it says.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// A client that was let in.
+pub(crate) struct Accepted {
+    pub(crate) handshake: Handshake,
+    pub(crate) grant: Grant,
+    /// What was read behind its request.
+    pub(crate) part: Vec<u8>,
 }
 
 /// Why a client was not let in.
 #[derive(Debug)]
 pub(crate) enum AcceptError {
-    /// It was told so with this status.
-    Refused(StatusCode),
+    Refused(Refusal),
     Io(io::Error),
 }
 
@@ -46,130 +73,191 @@ impl From<io::Error> for AcceptError {
     }
 }
 
-struct Refusal {
-    status: StatusCode,
-    words: &'static str,
+impl From<Refusal> for AcceptError {
+    fn from(refusal: Refusal) -> Self {
+        AcceptError::Refused(refusal)
+    }
 }
 
-/// Does the handshake. Gives what it told, and what was read behind it.
+/// Does the handshake. A client that is refused has been told so.
 pub(crate) async fn accept(
     stream: &mut Stream,
-    remote_addr: Option<SocketAddr>,
+    arrival: Arrival,
     rules: &Rules,
-) -> Result<(Handshake, Vec<u8>), AcceptError> {
-    let answer = match read_head(stream).await? {
-        Ok((request, rest)) => rules.decide(&request).map(|response| (request, response, rest)),
-        Err(refusal) => Err(refusal),
-    };
-    let (request, response, rest) = match answer {
-        Ok(accepted) => accepted,
-        Err(refusal) => {
-            stream.write_all(&refusal.text()).await?;
-            stream.shutdown().await?;
-            return Err(AcceptError::Refused(refusal.status));
+    max_head: usize,
+) -> Result<Accepted, AcceptError> {
+    let deadline = arrival.deadline;
+    match decide(stream, arrival, rules, max_head).await {
+        Ok((response, accepted)) => {
+            let writing = async {
+                stream.write_all(&response).await?;
+                stream.flush().await
+            };
+            timeout_at(deadline, writing).await.unwrap_or_else(|_| Err(too_late()))?;
+            Ok(accepted)
         }
-    };
-    let mut head = Vec::with_capacity(256);
-    write_response(&mut head, &response).map_err(io::Error::other)?;
-    stream.write_all(&head).await?;
-    stream.flush().await?;
-    let agreed = response.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|name| name.to_str().ok());
-    let subprotocol = agreed.map(str::to_owned);
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let headers = request.into_parts().0.headers;
-    Ok((Handshake { target, headers, remote_addr, subprotocol }, rest))
+        Err(AcceptError::Refused(refusal)) => Err(refuse(stream, refusal).await),
+        Err(error) => Err(error),
+    }
 }
 
-async fn read_head(
+/// Tells a client that it is refused. It gets a little time for that, whatever it has used up.
+pub(crate) async fn refuse(stream: &mut Stream, refusal: Refusal) -> AcceptError {
+    let told = timeout(LINGER, tell(stream, &refusal)).await;
+    told.unwrap_or(Ok(())).map_or_else(AcceptError::Io, |()| AcceptError::Refused(refusal))
+}
+
+/// For a client that can't be told so.
+pub(crate) fn too_late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client did not finish its handshake in time")
+}
+
+/// Until the client hangs up.
+async fn tell(stream: &mut Stream, refusal: &Refusal) -> io::Result<()> {
+    let (status, words) = (refusal.status(), refusal.words());
+    let length = words.len() + 1;
+    let mut response = format!(
+        "HTTP/1.1 {status}\r\n{CONTENT_TYPE}: text/plain; charset=utf-8\r\n\
+         {CONTENT_LENGTH}: {length}\r\n{CONNECTION}: close\r\n"
+    )
+    .into_bytes();
+    write_headers(&mut response, refusal.headers());
+    response.extend_from_slice(format!("\r\n{words}\n").as_bytes());
+    stream.write_all(&response).await?;
+    stream.shutdown().await?;
+    // On the heap, or every handshake would have room for it.
+    let mut waste = vec![0; 8 * 1024];
+    while stream.read(&mut waste).await.is_ok_and(|count| count > 0) {}
+    Ok(())
+}
+
+async fn decide(
     stream: &mut Stream,
-) -> Result<Result<(Request, Vec<u8>), Refusal>, AcceptError> {
-    let mut head = Vec::with_capacity(1024);
-    let mut searched = 0;
-    loop {
-        if stream.read_buf(&mut head).await? == 0 {
-            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    arrival: Arrival,
+    rules: &Rules,
+    max_head: usize,
+) -> Result<(Vec<u8>, Accepted), AcceptError> {
+    // Grows with what comes: one who says nothing costs nothing.
+    let mut head = Vec::new();
+    let reading = read_head::<Request>(stream, &mut head, max_head);
+    let (request, part) = match timeout_at(arrival.deadline, reading).await {
+        Ok(read) => read.map_err(no_request)?,
+        Err(_) if head.is_empty() => return Err(too_late().into()),
+        Err(_) => {
+            let words = "the request was not whole in time";
+            return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, words).into());
         }
-        // Parsed only once it is whole, and each byte is looked at once: a slow sender makes
-        // nothing quadratic.
-        let whole =
-            head.get(searched..).is_some_and(|new| new.windows(4).any(|w| w == b"\r\n\r\n"));
-        searched = head.len().saturating_sub(3);
-        if !whole && head.len() < MAX_HEAD {
-            continue;
-        }
-        if !whole {
-            let words = "the request head is too large";
-            return Ok(Err(Refusal { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, words }));
-        }
-        return Ok(match Request::try_parse(&head) {
-            Ok(Some((size, request))) => Ok((request, head.split_off(size))),
-            Ok(None) => Err(Refusal {
-                status: StatusCode::BAD_REQUEST,
-                words: "the request head is malformed",
-            }),
-            Err(error) => Err(Refusal::of(&error)),
-        });
+    };
+    drop(head);
+    if let Some(refusal) = arrival.refusal {
+        return Err(refusal.into());
     }
+    let mut response = rules.check(&request, arrival.secure)?;
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let headers = request.into_parts().0.headers;
+    let agreed = rules.agree(offered_subprotocols(&headers));
+    if let Some(Ok(name)) = agreed.map(HeaderValue::from_str) {
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
+    }
+    let subprotocol = agreed.map(str::to_owned);
+    let handshake = Handshake { target, headers, remote_addr: arrival.remote_addr, subprotocol };
+    let grant = rules.authorize(&handshake, arrival.deadline).await?;
+    let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+    write_headers(&mut bytes, response.headers());
+    write_headers(&mut bytes, &grant.headers);
+    bytes.extend_from_slice(b"\r\n");
+    Ok((bytes, Accepted { handshake, grant, part }))
 }
 
 impl Rules {
-    fn decide(&self, request: &Request) -> Result<Response, Refusal> {
+    /// Whether this is a WebSocket request that may come from where it comes from.
+    fn check(&self, request: &Request, secure: bool) -> Result<Response, Refusal> {
         if !self.paths.is_empty() && !self.paths.iter().any(|path| path == request.uri().path()) {
-            return Err(Refusal {
-                status: StatusCode::NOT_FOUND,
-                words: "nothing is served at this path",
-            });
+            return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing is served at this path"));
         }
-        let mut response = create_response(request).map_err(|error| Refusal::of(&error))?;
-        let offers = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
-        let agreed = self.agree(offers.into_iter().filter_map(|offer| offer.to_str().ok()));
-        if let Some(Ok(name)) = agreed.map(HeaderValue::from_str) {
-            response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
+        let response = create_response(request).map_err(|error| bad_request(&error))?;
+        let is_single = |name| request.headers().get_all(name).iter().count() == 1;
+        // RFC 9112, section 3.2.
+        if !is_single(HOST) {
+            let words = "the request must have one Host header";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
         }
+        // RFC 6455, sections 11.3.1 and 11.3.5.
+        if !is_single(SEC_WEBSOCKET_KEY) || !is_single(SEC_WEBSOCKET_VERSION) {
+            let words = "the WebSocket request is malformed";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
+        }
+        self.origins.check(request.headers(), secure)?;
         Ok(response)
     }
 
-    /// The most wanted subprotocol that the client offers too, in comma-separated lists.
+    /// The most wanted subprotocol that the client offers too.
     pub(crate) fn agree<'a>(&self, offers: impl Iterator<Item = &'a str>) -> Option<&str> {
-        let offers: Vec<&str> = offers.flat_map(|offer| offer.split(',').map(str::trim)).collect();
+        let offers: Vec<&str> = offers.collect();
         self.subprotocols.iter().map(String::as_str).find(|name| offers.contains(name))
+    }
+
+    /// Asks the application's hook, if there is one.
+    pub(crate) async fn authorize(
+        &self,
+        handshake: &Handshake,
+        deadline: Instant,
+    ) -> Result<Grant, Refusal> {
+        match &self.authorize {
+            Some(hook) => ask(&**hook, handshake, deadline).await,
+            None => Ok(Grant::new()),
+        }
     }
 }
 
-impl Refusal {
-    fn of(error: &WsError) -> Self {
-        let (status, words) = match error {
-            WsError::Protocol(ProtocolError::WrongHttpMethod) => {
-                (StatusCode::METHOD_NOT_ALLOWED, "a WebSocket is opened with GET")
-            }
-            WsError::Protocol(
-                ProtocolError::MissingConnectionUpgradeHeader
-                | ProtocolError::MissingUpgradeWebSocketHeader
-                | ProtocolError::MissingSecWebSocketVersionHeader,
-            ) => (StatusCode::UPGRADE_REQUIRED, "this is a WebSocket endpoint; connect with ws://"),
-            WsError::Capacity(_) => {
-                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the request has too many headers")
-            }
-            _ => (StatusCode::BAD_REQUEST, "the WebSocket request is malformed"),
-        };
-        Refusal { status, words }
-    }
+fn no_request(error: HeadError) -> AcceptError {
+    AcceptError::Refused(match error {
+        HeadError::Io(error) => return AcceptError::Io(error),
+        HeadError::Malformed(error) => bad_request(&error),
+        HeadError::TooLarge => {
+            let words = "the request head is too large";
+            Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, words)
+        }
+        HeadError::Tls => {
+            let words = "this server does not speak TLS; connect with ws://";
+            Refusal::new(StatusCode::BAD_REQUEST, words)
+        }
+    })
+}
 
-    fn text(&self) -> Vec<u8> {
-        let Refusal { status, words } = self;
-        let extra = match *status {
-            StatusCode::METHOD_NOT_ALLOWED => format!("{ALLOW}: GET\r\n"),
-            // RFC 9110, section 15.5.22: a 426 names what to upgrade to.
-            StatusCode::UPGRADE_REQUIRED => {
-                format!("{UPGRADE}: websocket\r\nsec-websocket-version: 13\r\n")
-            }
-            _ => String::new(),
-        };
-        let length = words.len() + 1;
-        format!(
-            "HTTP/1.1 {status}\r\n{extra}{CONTENT_TYPE}: text/plain; charset=utf-8\r\n\
-             {CONTENT_LENGTH}: {length}\r\n{CONNECTION}: close\r\n\r\n{words}\n"
-        )
-        .into_bytes()
+fn bad_request(error: &WsError) -> Refusal {
+    match error {
+        WsError::Protocol(ProtocolError::WrongHttpMethod) => {
+            let words = "a WebSocket is opened with GET";
+            Refusal::new(StatusCode::METHOD_NOT_ALLOWED, words)
+                .header(ALLOW, HeaderValue::from_static("GET"))
+        }
+        // RFC 9110, section 15.5.22: a 426 names what to upgrade to.
+        WsError::Protocol(
+            ProtocolError::MissingConnectionUpgradeHeader
+            | ProtocolError::MissingUpgradeWebSocketHeader
+            | ProtocolError::MissingSecWebSocketVersionHeader,
+        ) => {
+            let words = "this is a WebSocket endpoint; connect with ws:// or wss://";
+            Refusal::new(StatusCode::UPGRADE_REQUIRED, words)
+                .header(UPGRADE, HeaderValue::from_static("websocket"))
+                .header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
+        }
+        WsError::Capacity(_) => {
+            let words = "the request has too many headers";
+            Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, words)
+        }
+        _ => Refusal::new(StatusCode::BAD_REQUEST, "the WebSocket request is malformed"),
+    }
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules")
+            .field("paths", &self.paths)
+            .field("subprotocols", &self.subprotocols)
+            .field("origins", &self.origins)
+            .field("authorize", &self.authorize.is_some())
+            .finish()
     }
 }

@@ -3,31 +3,29 @@
 //! Must not know servers.
 
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::{
-    CONNECTION, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
-};
+use http::header::{HeaderName, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderMap, HeaderValue, Uri};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Error as WsError;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::builder::common_builder_methods;
 use crate::config::Config;
 use crate::connection::{Connection, Setup};
 use crate::error::{CloseReason, ConnectError};
-use crate::handshake::Handshake;
+use crate::handshake::{Handshake, is_subprotocol};
+use crate::open::{RESERVED, open};
 use crate::peer::Peer;
 use crate::pending::Side;
 use crate::router::{Router, RouterBuilder};
 use crate::stream::Stream;
-use crate::transport::{Transport, limits};
+#[cfg(feature = "tls")]
+use crate::tls::{self, Trust};
+use crate::transport::Transport;
+use crate::url::{host, is_secure, parse};
 
 /// Builds a [`Client`]; made by [`Client::builder`].
 #[derive(Default)]
@@ -39,6 +37,8 @@ pub struct ClientBuilder {
     subprotocols: Vec<String>,
     /// The first header that can't be sent; told when connecting.
     bad_header: Option<String>,
+    #[cfg(feature = "tls")]
+    trust: Trust,
 }
 
 impl ClientBuilder {
@@ -75,7 +75,60 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to a `ws://` URL.
+    /// Trusts the certificate authorities in this PEM text for `wss://`, and no others: for a
+    /// server with a certificate of one's own making. Default: those that the operating system
+    /// trusts. Text that can't be used is an error of [`connect`](Self::connect). Needs the feature
+    /// `tls`.
+    ///
+    /// ```
+    /// # let authority = "";
+    /// let client = wsjsonrpc::Client::builder().tls_roots_pem(authority);
+    /// # drop(client);
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls_roots_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.trust = Trust::Pem(pem.into());
+        self
+    }
+
+    /// Trusts the certificate authorities that Mozilla trusts for `wss://`, from a list that is
+    /// compiled in: for systems without one, such as bare containers. Needs the feature
+    /// `webpki-roots`.
+    ///
+    /// ```
+    /// let client = wsjsonrpc::Client::builder().tls_webpki_roots();
+    /// # drop(client);
+    /// ```
+    #[cfg(feature = "webpki-roots")]
+    pub fn tls_webpki_roots(mut self) -> Self {
+        self.trust = Trust::Mozilla;
+        self
+    }
+
+    /// Opens `wss://` with these settings, taken as they are: client certificates, roots of one's
+    /// own, another provider. Needs the feature `tls`.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use wsjsonrpc::rustls::{ClientConfig, RootCertStore, crypto::ring};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    ///     .with_safe_default_protocol_versions()?
+    ///     .with_root_certificates(RootCertStore::empty()) // trusts nobody
+    ///     .with_no_client_auth();
+    /// let client = wsjsonrpc::Client::builder().tls_config(config);
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls_config(mut self, config: impl Into<Arc<crate::rustls::ClientConfig>>) -> Self {
+        self.trust = Trust::Config(config.into());
+        self
+    }
+
+    /// Connects to a `ws://` URL, or with the feature `tls` to a `wss://` URL.
     ///
     /// # Errors
     /// [`ConnectError`] says whether the URL, the network, the server or this client's own
@@ -86,10 +139,8 @@ impl ClientBuilder {
     pub async fn connect(self, url: &str) -> Result<Client, ConnectError> {
         let uri: Uri = parse(url)?;
         let ready = self.prepare()?;
-        let host = uri.host().unwrap_or_default();
-        // An IPv6 address stands in brackets in a URL, and without them everywhere else.
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let address = (host, uri.port_u16().unwrap_or(80));
+        let port = if is_secure(&uri) { 443 } else { 80 };
+        let address = (host(&uri).to_owned(), uri.port_u16().unwrap_or(port));
         let limit = ready.config.handshake_timeout;
         let connecting = async {
             let stream = TcpStream::connect(address).await.map_err(ConnectError::Io)?;
@@ -100,8 +151,10 @@ impl ClientBuilder {
         tokio::time::timeout(limit, connecting).await.unwrap_or(Err(ConnectError::Timeout))
     }
 
-    /// Does the opening handshake over a stream that is there already: a tunnel, a TLS session, a
-    /// Unix socket. The URL gives the path and the `Host` header.
+    /// Does the opening handshake over a stream that is there already: a tunnel, a Unix socket, a
+    /// TLS session. The URL gives the path and the `Host` header; if it is a `wss://` URL, a TLS
+    /// session is opened on the stream first (so give the URL of a stream that is one already as
+    /// `ws://`).
     ///
     /// # Errors
     /// As [`connect`](Self::connect).
@@ -124,14 +177,22 @@ impl ClientBuilder {
             return Err(ConnectError::Header(words));
         }
         let mut headers = self.headers;
+        let mut names = self.subprotocols.iter();
+        if let Some(name) = names.find(|name| !is_subprotocol(name)) {
+            return Err(ConnectError::Header(format!("`{name}` is no name for a subprotocol")));
+        }
         if !self.subprotocols.is_empty() {
-            let offer = self.subprotocols.join(", ");
-            let offer = HeaderValue::try_from(offer.as_str()).map_err(|_| {
-                ConnectError::Header(format!("`{offer}` is no list of subprotocol names"))
-            })?;
+            let offer = HeaderValue::try_from(self.subprotocols.join(", "))
+                .map_err(|error| ConnectError::Header(error.to_string()))?;
             headers.insert(SEC_WEBSOCKET_PROTOCOL, offer);
         }
-        Ok(Ready { router: Arc::new(router), config: Arc::new(self.config), headers })
+        Ok(Ready {
+            router: Arc::new(router),
+            config: Arc::new(self.config),
+            headers,
+            #[cfg(feature = "tls")]
+            trust: self.trust,
+        })
     }
 }
 
@@ -140,37 +201,28 @@ pub(crate) struct Ready {
     router: Arc<Router>,
     pub(crate) config: Arc<Config>,
     pub(crate) headers: HeaderMap,
+    #[cfg(feature = "tls")]
+    trust: Trust,
 }
 
 impl Ready {
+    #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
     async fn open(
-        self,
+        mut self,
         uri: Uri,
         mut stream: Stream,
         remote_addr: Option<SocketAddr>,
     ) -> Result<Client, ConnectError> {
+        #[cfg(feature = "tls")]
+        if is_secure(&uri) {
+            let trust = std::mem::take(&mut self.trust);
+            stream = tls::connect(stream, host(&uri), trust).await?;
+        }
+        let max_head = self.config.max_handshake_size;
+        let (headers, subprotocol, part) = open(&mut stream, &uri, &self.headers, max_head).await?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        let mut request = uri.into_client_request().map_err(connect_error)?;
-        // A `host` of the application's own takes the place of the URL's.
-        for name in self.headers.keys() {
-            request.headers_mut().remove(name);
-        }
-        for (name, value) in &self.headers {
-            request.headers_mut().append(name, value.clone());
-        }
-        // What the server sends right behind its answer is not for the handshake.
-        stream.stop_behind_head();
-        let opening = tokio_tungstenite::client_async_with_config(
-            request,
-            stream,
-            Some(limits(&self.config)),
-        );
-        let (socket, response) = opening.await.map_err(connect_error)?;
-        let headers = response.into_parts().0.headers;
-        let agreed = headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|name| name.to_str().ok());
-        let subprotocol = agreed.map(str::to_owned);
         let handshake = Handshake { target, subprotocol, headers, remote_addr };
-        let transport = Transport::new(socket.into_inner(), Vec::new(), Role::Client, &self.config);
+        let transport = Transport::new(stream, part, Role::Client, &self.config);
         Ok(self.start(transport, handshake))
     }
 
@@ -190,10 +242,6 @@ impl Ready {
     }
 }
 
-/// Headers that are the handshake's own business.
-const RESERVED: [HeaderName; 5] =
-    [CONNECTION, UPGRADE, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, SEC_WEBSOCKET_PROTOCOL];
-
 /// Without the values of headers, which may be secret.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -202,42 +250,7 @@ impl fmt::Debug for ClientBuilder {
             .field("headers", &self.headers.keys())
             .field("subprotocols", &self.subprotocols)
             .field("config", &self.config)
-            .finish()
-    }
-}
-
-fn parse(url: &str) -> Result<Uri, ConnectError> {
-    let uri: Uri =
-        url.parse().map_err(|error| ConnectError::Url(format!("`{url}` is no URL: {error}")))?;
-    // The parser takes any digits for a port.
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let behind_host = authority.rsplit([']', '@']).next().unwrap_or_default();
-    let port = behind_host.rsplit_once(':').map_or("", |(_, port)| port);
-    if !port.is_empty() && port.parse::<u16>().is_err() {
-        return Err(ConnectError::Url(format!("`{url}` is no URL: its port is above 65535")));
-    }
-    match uri.scheme_str() {
-        Some("ws") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(uri),
-        Some("wss") => Err(ConnectError::Url(format!(
-            "`{url}` asks for TLS: open the TLS session yourself and use `connect_over`"
-        ))),
-        _ => Err(ConnectError::Url(format!(
-            "`{url}` is no WebSocket URL; expected `ws://host:port/path`"
-        ))),
-    }
-}
-
-fn connect_error(error: WsError) -> ConnectError {
-    match error {
-        WsError::Io(error) => ConnectError::Io(error),
-        WsError::Http(response) => {
-            let (head, body) = response.into_parts();
-            let body = body.map(|body| String::from_utf8_lossy(&body).trim().to_owned());
-            ConnectError::Refused { status: head.status, body: body.unwrap_or_default() }
-        }
-        WsError::Url(_) | WsError::HttpFormat(_) => ConnectError::Url(error.to_string()),
-        WsError::Tls(_) => ConnectError::Io(io::Error::other(error)),
-        other => ConnectError::Handshake(other.to_string()),
+            .finish_non_exhaustive()
     }
 }
 
@@ -278,7 +291,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to a `ws://` URL with default settings.
+    /// Connects to a `ws://` URL with default settings, or with the feature `tls` to a `wss://` URL.
     ///
     /// # Errors
     /// As [`ClientBuilder::connect`].

@@ -18,6 +18,32 @@ use tokio::time::Instant;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// How many connections a server holds, those in their opening handshake included. Clients
+    /// beyond it get HTTP status 503 with a `Retry-After`; an upgraded stream beyond it is closed
+    /// with code 1013. Clients do not look at it.
+    ///
+    /// Default 10,000. Too low: clients are turned away that could be served. Too high: memory (some
+    /// 6 KB for an idle connection, twice that with TLS, and all the other limits times this one) or
+    /// file descriptors run out, for everybody: keep it below the process's limit of open files
+    /// (`ulimit -n`).
+    pub max_connections: usize,
+
+    /// How many of them one client address may have; an IPv6 address stands for its network of 64
+    /// bits. Clients beyond it get HTTP status 429 with a `Retry-After`. It counts the address that
+    /// the stream comes from: behind a reverse proxy that is the proxy's own, so leave it off there.
+    ///
+    /// Default `None`, no limit. Too low: people who share an address (an office, a mobile network)
+    /// are turned away. Too high: one client can take all of `max_connections`.
+    pub max_connections_per_address: Option<usize>,
+
+    /// The largest head of an HTTP message in the opening handshake, in bytes: request line and
+    /// headers for a server, status line and headers for a client. A server answers a larger one
+    /// with HTTP status 431. The number of headers has a limit of its own, 124.
+    ///
+    /// Default 16 KiB. Too low: browsers with many cookies are turned away (4 KiB is little). Too
+    /// high: each connection in its handshake can hold that much memory.
+    pub max_handshake_size: usize,
+
     /// The largest message taken in, in bytes. A larger one closes the connection with code 1009.
     ///
     /// Default 10 MiB. Too low: large calls break the connection. Too high: a peer can make this
@@ -28,12 +54,14 @@ pub struct Config {
     /// [`Error::TooLarge`](crate::Error::TooLarge) before it is sent; in place of a larger result
     /// the peer gets [`ErrorCode::RESULT_TOO_LARGE`](crate::ErrorCode::RESULT_TOO_LARGE).
     ///
-    /// Default 10 MiB.
+    /// Default 10 MiB. Too low: large calls and results fail. Too high: the peer may hang up on
+    /// messages over its own limit, and one message holds that much memory until it is sent.
     pub max_outgoing_message: usize,
 
     /// How many entries a batch may have; a larger one is answered with one -32600.
     ///
-    /// Default 1000. Too high: one small message can start very much work.
+    /// Default 1000. Too low: peers have to split their batches; 0 refuses all. Too high: one small
+    /// message can start very much work.
     pub max_batch: usize,
 
     /// How many requests and notifications of a connection may be waiting inside handlers.
@@ -58,27 +86,36 @@ pub struct Config {
     /// How long a call waits for its response; `None` waits for as long as the connection lives.
     /// A single call is changed with [`Call::timeout`](crate::Call::timeout).
     ///
-    /// Default 30 s.
+    /// Default 30 s. Too low: calls fail whose work goes on at the peer. Too high: callers wait
+    /// long for a peer that has lost its way.
     pub call_timeout: Option<Duration>,
 
-    /// How long connecting and the opening handshake may take, on either side.
+    /// How long it may take until a connection is open, on either side: connecting, the TLS
+    /// session, the HTTP request and response, and a server's [`Authorize`](crate::Authorize) hook,
+    /// all together. A client whose request is not whole by then gets HTTP status 408, one about
+    /// whom the hook has not decided 503, and one that has said nothing is hung up on.
     ///
-    /// Default 10 s. Too high on a server: a peer that connects and says nothing holds a socket.
+    /// Default 10 s. Too low: clients on slow networks get no connection. Too high on a server: a
+    /// peer that connects and says nothing holds a socket, and one of `max_connections`, so long.
     pub handshake_timeout: Duration,
 
     /// How long the peer may take nothing of what waits to be sent before the connection is closed.
     ///
-    /// Default 30 s.
+    /// Default 30 s. Too low: peers whose network hangs for a moment lose their connection. Too
+    /// high: a peer that is stuck, or gone without a word, holds memory and a place so long.
     pub write_timeout: Duration,
 
     /// How long the closing handshake may take before the socket is dropped.
     ///
-    /// Default 5 s.
+    /// Default 5 s. Too low: a slow peer loses the last messages and the reason. Too high: peers
+    /// that do not answer a close frame hold a socket so long.
     pub close_timeout: Duration,
 
-    /// How long [`Server::run_until`](crate::Server::run_until) lets handlers finish.
+    /// How long [`Server::run_until`](crate::Server::run_until) and
+    /// [`Endpoint::shutdown`](crate::Endpoint::shutdown) let handlers finish.
     ///
-    /// Default 30 s.
+    /// Default 30 s. Too low: handlers are cut off from their callers. Too high: one that hangs
+    /// keeps the process from ending; stay below what your supervisor waits before it kills.
     pub shutdown_timeout: Duration,
 
     /// Whether a handler that still runs when its connection ends is dropped at its next await.
@@ -91,6 +128,9 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
+            max_connections: 10_000,
+            max_connections_per_address: None,
+            max_handshake_size: 16 * 1024,
             max_incoming_message: 10 << 20,
             max_outgoing_message: 10 << 20,
             max_batch: 1000,

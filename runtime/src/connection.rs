@@ -119,6 +119,10 @@ impl Connection {
         &self.link
     }
 
+    pub(crate) fn context(&self) -> &Context {
+        self.dispatcher.context()
+    }
+
     /// One turn after another until there is nothing to do.
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
         let queued = self.link.outbox.unpark();

@@ -64,6 +64,11 @@ impl Context {
         Context { shared: Arc::new(Shared { peer, handshake, state: State::default() }) }
     }
 
+    /// Leaves on the connection what its authorization brought.
+    pub(crate) fn adopt(&self, state: State) {
+        self.shared.state.adopt(state);
+    }
+
     /// The caller, to be called back. It does not keep the connection open.
     pub fn peer(&self) -> &Peer {
         &self.shared.peer
@@ -88,7 +93,8 @@ impl Context {
         self.shared.state.set(value)
     }
 
-    /// The value of this type that an earlier call of this connection has left.
+    /// The value of this type that an earlier call of this connection has left, or its
+    /// authorization ([`Grant::set`](crate::Grant::set)).
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.shared.state.get()
     }
@@ -101,7 +107,7 @@ impl Context {
     /// The value of this type, for handlers that can't do without.
     ///
     /// # Errors
-    /// -32001 "Unauthorized" if no earlier call has left one.
+    /// -32001 "Unauthorized" if neither an earlier call nor the authorization has left one.
     pub fn require<T: Send + Sync + 'static>(&self) -> Result<Arc<T>> {
         self.get().ok_or_else(|| ErrorObject::unauthorized("Unauthorized"))
     }

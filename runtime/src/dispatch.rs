@@ -50,6 +50,10 @@ impl Dispatcher {
         Dispatcher { responder: Arc::new(responder), context }
     }
 
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
     fn link(&self) -> &Link {
         &self.responder.link
     }

@@ -3,33 +3,34 @@
 //!
 //! Must not know where streams come from.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::accept::{AcceptError, Rules, accept};
-use crate::answer::Tracker;
+use crate::accept::{AcceptError, Accepted, Arrival, Rules, accept};
+use crate::admission::{Admission, Place, Places};
+use crate::authorize::Grant;
 use crate::config::{Config, deadline};
 use crate::connection::{Connection, Setup};
 use crate::error::CloseReason;
 use crate::handshake::Handshake;
-use crate::outbox::Command;
-use crate::peer::{Link, Peer};
+use crate::living::{Entry, Living};
+use crate::peer::Peer;
 use crate::pending::Side;
 use crate::router::Router;
 use crate::stream::Stream;
+#[cfg(feature = "tls")]
+use crate::tls;
 use crate::transport::Transport;
 
 /// Services ready to be served over any stream: a server without a listener. Made by
@@ -59,55 +60,44 @@ struct Shared {
     router: Arc<Router>,
     config: Arc<Config>,
     rules: Rules,
-    live: Mutex<Live>,
-    /// A connection has ended.
-    left: Notify,
-    /// Sees the last of the trackers go.
-    trackers: watch::Sender<()>,
-}
-
-struct Live {
-    links: HashMap<u64, Arc<Link>>,
-    /// Connections that have ended before their handlers.
-    left_behind: Vec<Arc<Link>>,
-    next: u64,
-    /// Every connection has a clone of it, as long as it or one of its handlers is there. `None`
-    /// once shutting down has begun.
-    tracker: Option<Tracker>,
-    /// Connections that come late are drained at once.
-    drain: Option<Instant>,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<crate::rustls::ServerConfig>>,
+    places: Arc<Places>,
+    living: Arc<Living>,
 }
 
 impl Endpoint {
     pub(crate) fn new(router: Router, config: Config, rules: Rules) -> Self {
-        let (trackers, tracker) = watch::channel(());
-        let live = Live {
-            links: HashMap::new(),
-            left_behind: Vec::new(),
-            next: 0,
-            tracker: Some(tracker),
-            drain: None,
-        };
         Endpoint {
             shared: Arc::new(Shared {
                 router: Arc::new(router),
+                places: Places::new(&config),
                 config: Arc::new(config),
                 rules,
-                live: Mutex::new(live),
-                left: Notify::new(),
-                trackers,
+                #[cfg(feature = "tls")]
+                tls: None,
+                living: Living::new(),
             }),
         }
     }
 
-    /// Does the opening handshake on a stream, then serves it until the connection ends.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(mut self, config: Option<Arc<crate::rustls::ServerConfig>>) -> Self {
+        // It has just been made, so nobody else has it.
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.tls = config;
+        }
+        self
+    }
+
+    /// Does the opening handshake on a stream, then serves it until the connection ends. If the
+    /// builder was given a certificate, the stream is taken for one that a TLS session begins on.
     ///
     /// The connection lives in the returned future: spawn it, or the stream is not served.
     ///
     /// # Errors
-    /// The handshake failed, or took longer than
-    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout). A client that was refused
-    /// has been told why.
+    /// The client was refused, and has been told why; or its network connection, its TLS session or
+    /// its time ([`Config::handshake_timeout`](crate::Config::handshake_timeout)) came to an end.
     ///
     /// # Cancel safety
     /// Dropping it drops the connection without a close frame; its pending calls fail.
@@ -122,6 +112,11 @@ impl Endpoint {
     /// Serves a stream that has been upgraded to a WebSocket already, by a web framework for
     /// instance, until the connection ends.
     ///
+    /// Whoever has upgraded it has decided that the client may come in: neither the `Origin` nor
+    /// the path is looked at here, and the [`Authorize`](crate::Authorize) hook is not run. Only
+    /// [`Config::max_connections`](crate::Config::max_connections) and the limit for each address
+    /// hold here, too: over them, the WebSocket is closed with code 1013.
+    ///
     /// # Cancel safety
     /// As that of [`serve`](Self::serve).
     pub async fn serve_upgraded(
@@ -129,12 +124,25 @@ impl Endpoint {
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         handshake: Handshake,
     ) -> CloseReason {
-        self.run(Stream::other(stream), Vec::new(), handshake).1.await
+        let stream = Stream::other(stream);
+        match self.shared.places.admit(handshake.remote_addr.map(|address| address.ip())) {
+            Admission::Served(place) => {
+                let (_, serving) = self.run(stream, Vec::new(), handshake, Some(place));
+                serving.await
+            }
+            Admission::Refused(_place, refusal) => {
+                let transport = Transport::new(stream, Vec::new(), Role::Server, self.config());
+                let telling = turn_away(transport, refusal.words());
+                let _ = tokio::time::timeout(self.config().close_timeout, telling).await;
+                CloseReason::Local
+            }
+            Admission::Dropped => CloseReason::Local,
+        }
     }
 
     /// The clients that are connected now, to push something to all of them.
     pub fn peers(&self) -> Vec<Peer> {
-        self.live().links.values().map(|link| Peer::new(Arc::clone(link))).collect()
+        self.shared.living.peers()
     }
 
     /// Shuts down all connections: new requests are refused, handlers at work may finish within
@@ -150,55 +158,57 @@ impl Endpoint {
     pub async fn shutdown(&self) -> usize {
         let config = &self.shared.config;
         let deadline = deadline(Instant::now(), config.shutdown_timeout);
-        let tracker = {
-            let mut live = self.live();
-            live.drain = Some(deadline);
-            for link in live.links.values() {
-                link.outbox.command(Command::Drain { deadline });
-            }
-            live.tracker.take()
-        };
-        drop(tracker);
-        let trackers = &self.shared.trackers;
-        if tokio::time::timeout_at(deadline, trackers.closed()).await.is_ok() {
-            return 0;
-        }
-        let cut_off = self.live().at_work();
         // The connections' own timers end them; this one is for a task that does not get to run.
         let closing = config.close_timeout.saturating_add(Duration::from_secs(1));
-        let _ = tokio::time::timeout(closing, self.all_left()).await;
-        cut_off
-    }
-
-    async fn all_left(&self) {
-        loop {
-            let left = self.shared.left.notified();
-            if self.live().links.is_empty() {
-                return;
-            }
-            left.await;
-        }
+        self.shared.living.shut_down(deadline, closing).await
     }
 
     pub(crate) async fn serve_stream(
         &self,
-        mut stream: Stream,
+        stream: Stream,
         remote_addr: Option<SocketAddr>,
     ) -> io::Result<CloseReason> {
+        let admission = self.shared.places.admit(remote_addr.map(|address| address.ip()));
         // On the heap, as its state is larger than the connection's: else every connection's task
         // would have room for it as long as it lives.
-        let handshake = Box::pin(accept(&mut stream, remote_addr, &self.shared.rules));
-        match tokio::time::timeout(self.shared.config.handshake_timeout, handshake).await {
-            Ok(Ok((handshake, part))) => Ok(self.run(stream, part, handshake).1.await),
-            Ok(Err(AcceptError::Io(error))) => Err(error),
-            Ok(Err(AcceptError::Refused(status))) => {
-                Err(io::Error::other(format!("the client was refused with HTTP status {status}")))
+        match Box::pin(self.open(stream, remote_addr, admission)).await {
+            Ok(serving) => Ok(serving.await),
+            Err(AcceptError::Io(error)) => Err(error),
+            // Only the status: the words may be about what the client sent, and this is logged.
+            Err(AcceptError::Refused(refusal)) => {
+                let words = "the client was refused with HTTP status";
+                Err(io::Error::other(format!("{words} {}", refusal.status())))
             }
-            Err(_) => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the client did not finish its handshake in time",
-            )),
         }
+    }
+
+    /// From an accepted stream to a connection that is ready to be served.
+    async fn open(
+        &self,
+        mut stream: Stream,
+        remote_addr: Option<SocketAddr>,
+        admission: Admission,
+    ) -> Result<Pin<Box<Serving>>, AcceptError> {
+        let (place, refusal) = match admission {
+            Admission::Served(place) => (place, None),
+            Admission::Refused(place, refusal) => (place, Some(refusal)),
+            Admission::Dropped => {
+                let words = "the server is full, and busy with refusing others";
+                return Err(io::Error::other(words).into());
+            }
+        };
+        let deadline = deadline(Instant::now(), self.config().handshake_timeout);
+        #[cfg(feature = "tls")]
+        if let Some(config) = &self.shared.tls {
+            stream = tls::accept(stream, config, deadline).await?;
+        }
+        let arrival = Arrival { remote_addr, secure: self.is_secure(), deadline, refusal };
+        let max_head = self.config().max_handshake_size;
+        let accepted = accept(&mut stream, arrival, &self.shared.rules, max_head).await?;
+        let Accepted { handshake, grant, part } = accepted;
+        let (_, serving) = self.run(stream, part, handshake, Some(place));
+        serving.adopt(grant);
+        Ok(serving)
     }
 
     /// Gives the client's handle, and the connection: registered by now, and served as long as
@@ -209,6 +219,7 @@ impl Endpoint {
         stream: Stream,
         part: Vec<u8>,
         handshake: Handshake,
+        place: Option<Place>,
     ) -> (Peer, Pin<Box<Serving>>) {
         let transport = Transport::new(stream, part, Role::Server, &self.shared.config);
         let setup = Setup {
@@ -216,28 +227,44 @@ impl Endpoint {
             config: Arc::clone(&self.shared.config),
             router: Arc::clone(&self.shared.router),
             handshake,
-            tracker: self.live().tracker.clone(),
+            tracker: self.shared.living.tracker(),
         };
         let connection = Connection::new(transport, setup);
         let peer = Peer::new(Arc::clone(connection.link()));
-        let entry = LiveEntry::new(self, connection.link());
-        (peer, Box::pin(Serving { connection, _entry: entry }))
+        let entry = self.shared.living.enter(connection.link());
+        (peer, Box::pin(Serving { connection, _entry: entry, _place: place }))
+    }
+
+    /// Whether it speaks TLS itself.
+    pub(crate) fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.shared.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
     }
 
     pub(crate) fn rules(&self) -> &Rules {
         &self.shared.rules
     }
-
-    /// Only small moves happen under the lock, no user code, so a poisoned one is as good as any.
-    fn live(&self) -> MutexGuard<'_, Live> {
-        self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// A connection that is in the list of the living as long as it is served.
+/// A connection that is among the living as long as it is served.
 pub(crate) struct Serving {
     connection: Connection,
-    _entry: LiveEntry,
+    _entry: Entry,
+    /// Given back last, and however this ends.
+    _place: Option<Place>,
+}
+
+impl Serving {
+    /// Puts on the connection what its authorization brought.
+    pub(crate) fn adopt(&self, grant: Grant) {
+        self.connection.context().adopt(grant.state);
+    }
 }
 
 impl Future for Serving {
@@ -248,67 +275,19 @@ impl Future for Serving {
     }
 }
 
-fn is_at_work(link: &Arc<Link>) -> bool {
-    link.in_flight.load(Ordering::Acquire) > 0
-}
-
-impl Live {
-    /// How many handlers are.
-    fn at_work(&self) -> usize {
-        let links = self.links.values().chain(&self.left_behind);
-        links.map(|link| link.in_flight.load(Ordering::Acquire)).sum()
-    }
-}
-
-/// A connection's place in the list of the living.
-struct LiveEntry {
-    endpoint: Endpoint,
-    key: u64,
-}
-
-impl LiveEntry {
-    fn new(endpoint: &Endpoint, link: &Arc<Link>) -> Self {
-        let mut live = endpoint.live();
-        live.next += 1;
-        let key = live.next;
-        live.links.insert(key, Arc::clone(link));
-        // Seen under the lock under which shutting down looks for connections: it finds this one,
-        // or this one finds it.
-        let drain = live.drain;
-        drop(live);
-        if let Some(deadline) = drain {
-            link.outbox.command(Command::Drain { deadline });
-        }
-        LiveEntry { endpoint: endpoint.clone(), key }
-    }
-}
-
-impl Drop for LiveEntry {
-    fn drop(&mut self) {
-        let mut live = self.endpoint.live();
-        let mut done: Vec<_> = live.links.remove(&self.key).into_iter().collect();
-        if done.iter().any(is_at_work) {
-            let behind = &mut live.left_behind;
-            // Looked through only before it grows, so that many of them cost little each.
-            if behind.len() == behind.capacity() {
-                let (at_work, ended) = std::mem::take(behind).into_iter().partition(is_at_work);
-                *behind = at_work;
-                behind.append(&mut std::mem::replace(&mut done, ended));
-            } else {
-                behind.append(&mut done);
-            }
-        }
-        drop(live);
-        drop(done);
-        self.endpoint.shared.left.notify_waiters();
-    }
+/// Closes a WebSocket on which nothing has been said yet.
+async fn turn_away(mut transport: Transport, words: &str) -> Result<(), CloseReason> {
+    poll_fn(|cx| Poll::Ready(transport.start_close(cx, CloseCode::Again.into(), words))).await?;
+    poll_fn(|cx| transport.poll_flush(cx)).await?;
+    poll_fn(|cx| transport.poll_linger(cx)).await;
+    Ok(())
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
             .field("router", &self.shared.router)
-            .field("connections", &self.live().links.len())
+            .field("connections", &self.shared.living.len())
             .finish_non_exhaustive()
     }
 }

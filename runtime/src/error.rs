@@ -210,11 +210,14 @@ pub enum ConnectError {
     DuplicateMethod(DuplicateMethod),
     /// The network connection failed.
     Io(io::Error),
+    /// There is no TLS session: the server's certificate is not trusted, not for this host or out
+    /// of date, or what answers does not speak TLS; it says which.
+    Tls(io::Error),
     /// The server answered the handshake with an HTTP status other than 101.
     Refused {
         /// The status.
         status: StatusCode,
-        /// The body as far as it came with the header.
+        /// The body, at most 4 KiB of it, as text.
         body: String,
     },
     /// What answered does not speak WebSocket as it should; it says what is wrong.
@@ -229,6 +232,7 @@ impl fmt::Display for ConnectError {
             ConnectError::Url(what) | ConnectError::Header(what) => f.write_str(what),
             ConnectError::DuplicateMethod(error) => error.fmt(f),
             ConnectError::Io(error) => write!(f, "can't connect: {error}"),
+            ConnectError::Tls(error) => write!(f, "there is no TLS session: {error}"),
             ConnectError::Refused { status, body } if body.is_empty() => {
                 write!(f, "the server refused the connection with HTTP status {status}")
             }
@@ -245,7 +249,7 @@ impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             ConnectError::DuplicateMethod(error) => Some(error),
-            ConnectError::Io(error) => Some(error),
+            ConnectError::Io(error) | ConnectError::Tls(error) => Some(error),
             _ => None,
         }
     }
@@ -263,6 +267,8 @@ impl From<DuplicateMethod> for ConnectError {
 pub enum BindError {
     /// Two of its services have a method of the same name.
     DuplicateMethod(DuplicateMethod),
+    /// The builder was given something that can't be used; it says what.
+    Setting(String),
     /// It can't listen on the address.
     Io {
         /// The address as it was given.
@@ -276,6 +282,7 @@ impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BindError::DuplicateMethod(error) => error.fmt(f),
+            BindError::Setting(what) => f.write_str(what),
             BindError::Io { address, error } => write!(f, "can't listen on {address}: {error}"),
         }
     }
@@ -285,6 +292,7 @@ impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             BindError::DuplicateMethod(error) => Some(error),
+            BindError::Setting(_) => None,
             BindError::Io { error, .. } => Some(error),
         }
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use http::HeaderMap;
-use http::header::COOKIE;
+use http::header::{COOKIE, SEC_WEBSOCKET_PROTOCOL};
 
 /// What is known of a connection from its opening handshake
 /// ([RFC 6455, section 4](https://www.rfc-editor.org/rfc/rfc6455#section-4)).
@@ -69,6 +69,35 @@ impl Handshake {
         let value = value.trim();
         Some(value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value))
     }
+
+    /// On a server: all subprotocols that the client offered, in its order; `subprotocol` is the one
+    /// that was chosen.
+    ///
+    /// ```
+    /// # let mut handshake = wsjsonrpc::Handshake::new("/");
+    /// # let value = http::HeaderValue::from_static("chat.v2, token.s3cr3t");
+    /// # handshake.headers.insert("sec-websocket-protocol", value);
+    /// // A page can't send headers of its own with a WebSocket, so some send a token this way.
+    /// let mut offered = handshake.offered_subprotocols();
+    /// assert_eq!(offered.find_map(|name| name.strip_prefix("token.")), Some("s3cr3t"));
+    /// ```
+    pub fn offered_subprotocols(&self) -> impl Iterator<Item = &str> {
+        offered_subprotocols(&self.headers)
+    }
+}
+
+/// What stands in the comma-separated lists of a client's headers.
+pub(crate) fn offered_subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lists = headers.get_all(SEC_WEBSOCKET_PROTOCOL).into_iter();
+    let lists = lists.filter_map(|list| list.to_str().ok());
+    lists.flat_map(|list| list.split(',')).map(str::trim).filter(|name| !name.is_empty())
+}
+
+/// Whether a subprotocol may be named so: RFC 6455, section 4.1, item 10 of the request.
+pub(crate) fn is_subprotocol(name: &str) -> bool {
+    let separators = b"()<>@,;:\\\"/[]?={} \t";
+    let is_allowed = |byte: u8| (0x21..=0x7e).contains(&byte) && !separators.contains(&byte);
+    !name.is_empty() && name.bytes().all(is_allowed)
 }
 
 /// Without the values of headers, which may be secret.

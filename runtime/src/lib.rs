@@ -56,9 +56,17 @@
 //!
 //! - Contracts: [`rpc`](macro@rpc), [`Context`], [`Result`], [`ErrorObject`], [`RpcError`].
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
+//! - Letting in: [`Authorize`], [`Grant`], [`Refusal`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
 //! - Limits and timeouts: [`Config`].
 //! - Tests: [`memory::pair`].
+//!
+//! # Features
+//!
+//! - `tls`: `wss://` for clients, certificates for servers, by rustls; re-exported as `rustls`.
+//! - `webpki-roots`: with it, a client can trust the authorities that Mozilla trusts.
+//!
+//! Neither is on by default.
 //!
 //! # The files, in reading order
 //!
@@ -66,12 +74,15 @@
 //! `outbox` and `transport` are the parts of a connection; `peer`, `call` and `batch` are for calling
 //! out, `context`, `service` and `methods` for being called; `router`, `dispatch` and `answer` lead
 //! from a message to its answer; `connection` is the task that owns a socket; `client`, `endpoint`
-//! and `server` make connections. ARCHITECTURE.md has the map and the rules.
+//! and `server` make connections, `open` and `accept` their opening handshakes. ARCHITECTURE.md has
+//! the map and the rules.
 #![forbid(unsafe_code)]
 
 mod accept;
+mod admission;
 mod alarm;
 mod answer;
+mod authorize;
 mod batch;
 mod batch_shapes;
 mod builder;
@@ -89,14 +100,19 @@ mod frame;
 mod guard;
 mod handler;
 mod handshake;
+mod head;
 mod held;
+mod living;
 pub mod memory;
 mod methods;
+mod open;
+mod origin;
 mod outbox;
 mod peer;
 mod pending;
 mod protocol;
 mod queue;
+mod refusal;
 mod router;
 mod server;
 mod service;
@@ -104,12 +120,18 @@ mod slots;
 mod state;
 mod stream;
 mod table;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
+mod url;
 mod writer;
 
 pub use async_trait::async_trait;
+#[cfg(feature = "tls")]
+pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::rpc;
 
+pub use crate::authorize::{Authorize, Grant};
 pub use crate::batch::{Batch, BatchCall, BatchReply, IntoBatch};
 pub use crate::call::{Call, CallFuture, Notification};
 pub use crate::client::{Client, ClientBuilder};
@@ -121,6 +143,7 @@ pub use crate::handshake::Handshake;
 pub use crate::methods::{Fallback, Methods};
 pub use crate::peer::Peer;
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result, RpcError};
+pub use crate::refusal::Refusal;
 pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
 

@@ -2,15 +2,18 @@
 //!
 //! Above the stream of bytes it is the same code as over a socket: frames, limits, order, closing.
 
+use std::io;
+
 use crate::client::{Client, ClientBuilder};
-use crate::error::ConnectError;
-use crate::handshake::Handshake;
+use crate::config::deadline;
+use crate::error::{BindError, ConnectError};
+use crate::handshake::{Handshake, offered_subprotocols};
 use crate::peer::Peer;
 use crate::server::ServerBuilder;
 use crate::stream::Stream;
 use crate::transport::Transport;
 
-use http::header::SEC_WEBSOCKET_PROTOCOL;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 /// How many bytes may be on their way in one direction.
@@ -20,8 +23,9 @@ const BUFFER: usize = 64 * 1024;
 ///
 /// Both sides run in tasks of the current tokio runtime; with its clock paused
 /// (`tokio::time::pause`) timeouts take no time. There is no HTTP handshake: the server sees the
-/// client's headers and the target `/`, and lets it in whatever its path rules are. The connection
-/// ends when the client is dropped or closed.
+/// client's headers and the target `/`, and lets it in whatever its rules for paths and origins are.
+/// Its [`Authorize`](crate::Authorize) hook is run before anything the client sends is looked at;
+/// a client that it refuses is hung up on. The connection ends when the client is dropped or closed.
 ///
 /// ```
 /// # use wsjsonrpc::{memory, rpc, Client, Context, Result, Server};
@@ -52,16 +56,20 @@ const BUFFER: usize = 64 * 1024;
 /// ```
 ///
 /// # Errors
-/// Two services of a side have a method of the same name, or a header is none.
+/// Two services of a side have a method of the same name, or a setting or a header of a builder can't
+/// be used.
 pub fn pair(client: ClientBuilder, server: ServerBuilder) -> Result<(Client, Peer), ConnectError> {
     let (ours, theirs) = tokio::io::duplex(BUFFER);
-    let endpoint = server.build()?;
+    let endpoint = match server.build() {
+        Ok(endpoint) => endpoint,
+        Err(BindError::DuplicateMethod(error)) => return Err(error.into()),
+        Err(error) => return Err(ConnectError::Io(io::Error::other(error))),
+    };
     let client = client.prepare()?;
     let headers = client.headers.clone();
-    let offers = headers.get(SEC_WEBSOCKET_PROTOCOL).and_then(|offer| offer.to_str().ok());
-    let subprotocol = endpoint.rules().agree(offers.into_iter()).map(str::to_owned);
-    if offers.is_some() && subprotocol.is_none() {
-        let words = "the server speaks none of the subprotocols that the client offers";
+    let subprotocol = endpoint.rules().agree(offered_subprotocols(&headers)).map(str::to_owned);
+    if subprotocol.is_none() && offered_subprotocols(&headers).next().is_some() {
+        let words = "the server speaks none of the subprotocols that were offered";
         return Err(ConnectError::Handshake(words.to_owned()));
     }
     let mut seen_by_server = Handshake { headers, ..Handshake::new("/") };
@@ -70,7 +78,18 @@ pub fn pair(client: ClientBuilder, server: ServerBuilder) -> Result<(Client, Pee
 
     let transport =
         Transport::new(Stream::memory(theirs), Vec::new(), Role::Client, &client.config);
-    let (peer, serving) = endpoint.run(Stream::memory(ours), Vec::new(), seen_by_server);
-    tokio::spawn(serving);
+    let handshake = seen_by_server.clone();
+    let (peer, serving) = endpoint.run(Stream::memory(ours), Vec::new(), seen_by_server, None);
+    tokio::spawn(async move {
+        let deadline = deadline(Instant::now(), endpoint.config().handshake_timeout);
+        match endpoint.rules().authorize(&handshake, deadline).await {
+            Ok(grant) => serving.adopt(grant),
+            Err(refusal) => {
+                tracing::debug!(status = %refusal.status(), "the client was refused");
+                return;
+            }
+        }
+        serving.await;
+    });
     Ok((client.start(transport, seen_by_client), peer))
 }

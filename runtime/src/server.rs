@@ -7,18 +7,25 @@ use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 
 use crate::accept::Rules;
+use crate::authorize::{Authorize, AuthorizeFn, Grant};
 use crate::builder::common_builder_methods;
 use crate::config::Config;
 use crate::endpoint::Endpoint;
-use crate::error::{BindError, DuplicateMethod, Remote};
+use crate::error::{BindError, Remote};
+use crate::handshake::{Handshake, is_subprotocol};
+use crate::origin::Origin;
+use crate::refusal::Refusal;
 use crate::router::RouterBuilder;
 use crate::stream::Stream;
+#[cfg(feature = "tls")]
+use crate::tls;
 
 /// How long to wait before accepting again when the operating system refuses, as it does when
 /// there are no file descriptors left.
@@ -31,6 +38,10 @@ pub struct ServerBuilder {
     router: RouterBuilder,
     config: Config,
     rules: Rules,
+    /// The first setting that can't be used; told when building.
+    bad_setting: Option<String>,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<crate::rustls::ServerConfig>>,
 }
 
 impl ServerBuilder {
@@ -46,15 +57,148 @@ impl ServerBuilder {
     /// Speaks this subprotocol if a client offers it. May be called for several, the most wanted
     /// first ([RFC 6455, section 1.9](https://www.rfc-editor.org/rfc/rfc6455#section-1.9)).
     /// Default: none. A client that offers none, or only others, is let in all the same.
+    ///
+    /// A name that RFC 6455 does not allow is an error of [`build`](Self::build).
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
-        self.rules.subprotocols.push(name.into());
+        let name = name.into();
+        if is_subprotocol(&name) {
+            self.rules.subprotocols.push(name);
+        } else {
+            self.is_bad(format!("`{name}` is no name for a subprotocol"));
+        }
         self
+    }
+
+    /// Lets web pages of this origin connect, besides those of the server's own host. May be called
+    /// for several.
+    ///
+    /// A browser sends a user's cookies with a WebSocket that any page opens, and says in the
+    /// `Origin` header which page it is
+    /// ([RFC 6455, section 10.2](https://www.rfc-editor.org/rfc/rfc6455#section-10.2)). So by
+    /// default pages are let in only if their scheme, host and port are those of the request's own
+    /// `Host`; others get HTTP status 403. Programs send no `Origin`, and are let in.
+    ///
+    /// Name your page's origin here if it is served by another host or port than the WebSocket is,
+    /// or if a reverse proxy changes the `Host` header on the way. An origin is a scheme, a host
+    /// and perhaps a port, in full; anything else is an error of [`build`](Self::build).
+    ///
+    /// The request's `Host` is what the page's address says. A page that has its own name point to
+    /// this machine (DNS rebinding) is a page of the own host, without any cookies of yours: a
+    /// server that serves whoever asks, on a developer's machine say, and must not serve pages, has
+    /// to compare `Host` with its own names in its [`Authorize`] hook.
+    ///
+    /// ```
+    /// let server = wsjsonrpc::Server::builder()
+    ///     .allow_origin("https://app.example.com")
+    ///     .allow_origin("http://localhost:3000");
+    /// # server.build().unwrap();
+    /// ```
+    pub fn allow_origin(mut self, origin: impl AsRef<str>) -> Self {
+        let origin = origin.as_ref();
+        match Origin::parse(origin) {
+            Some(origin) => self.rules.origins.allowed.push(origin),
+            None => self.is_bad(format!(
+                "`{origin}` is no origin; expected a scheme, a host and perhaps a port, with \
+                 nothing behind them: `https://app.example.com`"
+            )),
+        }
+        self
+    }
+
+    /// Lets web pages of all origins connect: for a public service, or one that takes nobody's
+    /// cookie for a proof of who he is. With cookies, any page could act for its visitors.
+    ///
+    /// ```
+    /// let server = wsjsonrpc::Server::builder().allow_any_origin();
+    /// # drop(server);
+    /// ```
+    pub fn allow_any_origin(mut self) -> Self {
+        self.rules.origins.any = true;
+        self
+    }
+
+    /// Asks this before a client is let in; see [`Authorize`]. The last one counts. Default: nobody
+    /// is asked.
+    pub fn authorize(mut self, hook: impl Authorize) -> Self {
+        self.rules.authorize = Some(Arc::new(hook));
+        self
+    }
+
+    /// Asks a closure before a client is let in; see [`Authorize`].
+    ///
+    /// ```
+    /// use wsjsonrpc::{Grant, Refusal, Server};
+    ///
+    /// struct User(String);
+    ///
+    /// let server = Server::builder().authorize_fn(|handshake| async move {
+    ///     match handshake.header("authorization") {
+    ///         Some("Bearer s3cr3t") => Ok(Grant::new().set(User("Ada".to_owned()))),
+    ///         _ => Err(Refusal::unauthorized("a valid token is needed")),
+    ///     }
+    /// });
+    /// # drop(server);
+    /// ```
+    pub fn authorize_fn<F>(self, hook: impl Fn(Handshake) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Grant, Refusal>> + Send + 'static,
+    {
+        self.authorize(AuthorizeFn(hook))
+    }
+
+    /// Speaks TLS, with this certificate chain (the server's own first) and its private key, both
+    /// in PEM. What can't be used is an error of [`build`](Self::build). Needs the feature `tls`.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (chain, key) = (std::fs::read("fullchain.pem")?, std::fs::read("privkey.pem")?);
+    /// let server = wsjsonrpc::Server::builder().tls_pem(chain, key).bind("0.0.0.0:443").await?;
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls_pem(mut self, chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
+        match tls::server_config(chain.as_ref(), key.as_ref()) {
+            Ok(config) => self.tls = Some(config),
+            Err(words) => self.is_bad(words),
+        }
+        self
+    }
+
+    /// Speaks TLS with these settings, taken as they are: client certificates, certificates that
+    /// are renewed while the server runs (`rustls::server::ResolvesServerCert`), another provider.
+    /// If they name protocols (ALPN), `http/1.1` must be among them. Needs the feature `tls`.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use wsjsonrpc::rustls::{ServerConfig, crypto::ring, server::ResolvesServerCertUsingSni};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    ///     .with_safe_default_protocol_versions()?
+    ///     .with_no_client_auth()
+    ///     .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
+    /// let server = wsjsonrpc::Server::builder().tls_config(config);
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls_config(mut self, config: impl Into<Arc<crate::rustls::ServerConfig>>) -> Self {
+        self.tls = Some(config.into());
+        self
+    }
+
+    fn is_bad(&mut self, words: String) {
+        self.bad_setting.get_or_insert(words);
     }
 
     /// Listens on an address; port 0 takes any that is free.
     ///
     /// # Errors
-    /// Two services have a method of the same name, or the address can't be had.
+    /// As those of [`build`](Self::build), or the address can't be had.
     pub async fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Server, BindError> {
         let endpoint = self.build()?;
         let given = format!("{address:?}").replace('"', "");
@@ -76,7 +220,7 @@ impl ServerBuilder {
     /// Listens on a listener that the caller has made.
     ///
     /// # Errors
-    /// Two services have a method of the same name, or the listener does not know its address.
+    /// As those of [`build`](Self::build), or the listener does not know its address.
     pub fn listen(self, listener: TcpListener) -> Result<Server, BindError> {
         let endpoint = self.build()?;
         Server::new(endpoint, listener)
@@ -86,9 +230,15 @@ impl ServerBuilder {
     /// Everything but a listener: for streams that something else accepts.
     ///
     /// # Errors
-    /// Two services have a method of the same name.
-    pub fn build(self) -> Result<Endpoint, DuplicateMethod> {
-        Ok(Endpoint::new(self.router.build()?, self.config, self.rules))
+    /// Two services have a method of the same name, or a setting can't be used.
+    pub fn build(self) -> Result<Endpoint, BindError> {
+        if let Some(words) = self.bad_setting {
+            return Err(BindError::Setting(words));
+        }
+        let endpoint = Endpoint::new(self.router.build()?, self.config, self.rules);
+        #[cfg(feature = "tls")]
+        let endpoint = endpoint.with_tls(self.tls);
+        Ok(endpoint)
     }
 }
 
@@ -152,7 +302,8 @@ impl Server {
                 Ipv6Addr::LOCALHOST.into()
             });
         }
-        format!("ws://{address}{}", self.path)
+        let scheme = if self.endpoint.is_secure() { "wss" } else { "ws" };
+        format!("{scheme}://{address}{}", self.path)
     }
 
     /// The server without its listener: for its connected peers, or to shut it down from
@@ -175,9 +326,11 @@ impl Server {
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> usize {
         let Server { endpoint, listener, .. } = self;
         let mut shutdown = pin!(shutdown);
+        let mut failing = false;
         while let Some(accepted) = unless(shutdown.as_mut(), listener.accept()).await {
             match accepted {
                 Ok((stream, address)) => {
+                    failing = false;
                     tokio::spawn(serve(endpoint.clone(), stream, address));
                 }
                 // The client has gone before it was accepted; that is its own affair.
@@ -187,7 +340,11 @@ impl Server {
                         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
                     ) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "can't accept a connection");
+                    // Once for each series: whoever causes it must not fill the log.
+                    if !failing {
+                        tracing::warn!(%error, "can't accept connections; trying again and again");
+                    }
+                    failing = true;
                     let pause = tokio::time::sleep(ACCEPT_PAUSE);
                     if unless(shutdown.as_mut(), pause).await.is_none() {
                         break;

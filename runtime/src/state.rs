@@ -38,6 +38,23 @@ impl State {
         entries.swap_remove(at).1.downcast().ok()
     }
 
+    /// Takes over what another has, in place of what is here of the same types.
+    pub(crate) fn adopt(&self, other: State) {
+        let theirs = other.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (id, value) in theirs {
+            let mut entries = self.lock();
+            let old = match entries.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, old)) => Some(std::mem::replace(old, value)),
+                None => {
+                    entries.push((id, value));
+                    None
+                }
+            };
+            drop(entries);
+            drop(old);
+        }
+    }
+
     /// No user code runs under the lock, so a poisoned one is as good as any.
     fn lock(&self) -> MutexGuard<'_, Vec<(TypeId, Value)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

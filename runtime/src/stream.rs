@@ -29,15 +29,6 @@ pub(crate) struct Stream {
     ahead: Vec<u8>,
     at: usize,
     end: usize,
-    head: Head,
-}
-
-/// Whether reads stop behind the head of a response.
-enum Head {
-    No,
-    Awaited,
-    /// So many of its last four bytes have come.
-    Ending(usize),
 }
 
 enum Kind {
@@ -60,7 +51,7 @@ impl Stream {
     }
 
     fn new(kind: Kind) -> Self {
-        Stream { kind, written: 0, ahead: Vec::new(), at: 0, end: 0, head: Head::No }
+        Stream { kind, written: 0, ahead: Vec::new(), at: 0, end: 0 }
     }
 
     pub(crate) fn written(&self) -> u64 {
@@ -72,12 +63,6 @@ impl Stream {
         bytes.extend_from_slice(self.ahead.get(self.at..self.end).unwrap_or_default());
         (self.at, self.end) = (0, bytes.len());
         self.ahead = bytes;
-    }
-
-    /// The next reads end behind the head of the response that accepts a WebSocket, even if more
-    /// has come: what reads the head can't give back what it has too much.
-    pub(crate) fn stop_behind_head(&mut self) {
-        self.head = Head::Awaited;
     }
 }
 
@@ -130,35 +115,6 @@ impl Stream {
             SCRATCH.set(ahead);
         }
     }
-
-    /// How many of so many next bytes belong to the head that is awaited.
-    fn within_head(&mut self, count: usize) -> usize {
-        const END: &[u8] = b"\r\n\r\n";
-        let bytes = self.ahead.get(self.at..self.at + count).unwrap_or_default();
-        let mut ending = match self.head {
-            Head::No => return count,
-            Head::Ending(ending) => ending,
-            // The text behind the head of a refusal belongs to it.
-            Head::Awaited if !bytes.iter().zip(b"HTTP/1.1 101").all(|(a, b)| a == b) => {
-                self.head = Head::No;
-                return count;
-            }
-            Head::Awaited => 0,
-        };
-        for (index, byte) in bytes.iter().enumerate() {
-            ending = match byte {
-                byte if END.get(ending) == Some(byte) => ending + 1,
-                b'\r' => 1,
-                _ => 0,
-            };
-            if ending == END.len() {
-                self.head = Head::No;
-                return index + 1;
-            }
-        }
-        self.head = Head::Ending(ending);
-        count
-    }
 }
 
 impl AsyncRead for Stream {
@@ -171,8 +127,7 @@ impl AsyncRead for Stream {
         if self.at == self.end {
             ready!(self.read_ahead(cx))?;
         }
-        let count = (self.end - self.at).min(buffer.remaining());
-        let taken = self.within_head(count);
+        let taken = (self.end - self.at).min(buffer.remaining());
         buffer.put_slice(self.ahead.get(self.at..self.at + taken).unwrap_or_default());
         self.at += taken;
         if self.at == self.end && taken > 0 {
@@ -227,38 +182,6 @@ mod tests {
         assert_eq!(stream.ahead.capacity(), 0);
     }
 
-    /// What comes with the head of a response is not read with it.
-    #[tokio::test]
-    async fn a_head_is_read_up_to_its_end() {
-        const HEAD: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\na: b\r\n\r\n\r\n";
-        for (first, size) in [(1, 1), (1, 7), (20, 4096), (41, 4096), (42, 3), (43, 43), (44, 99)] {
-            let (mut ours, theirs) = tokio::io::duplex(1 << 10);
-            let mut stream = Stream::memory(theirs);
-            stream.stop_behind_head();
-            let mut head = Vec::new();
-            let mut buffer = vec![0; size];
-            let (now, later) = HEAD.split_at(first);
-            ours.write_all(now).await.unwrap();
-            let mut later = Some(later);
-            while !head.ends_with(b"\r\n\r\n") {
-                if head.len() == first {
-                    ours.write_all(later.take().unwrap()).await.unwrap();
-                }
-                let count = stream.read(&mut buffer).await.unwrap();
-                head.extend_from_slice(&buffer[..count]);
-            }
-            let (expected, rest) = HEAD.split_at(HEAD.len() - 2);
-            assert_eq!(head, expected, "{first} {size}");
-            if let Some(later) = later {
-                ours.write_all(later).await.unwrap();
-            }
-            drop(ours);
-            let mut behind = Vec::new();
-            stream.read_to_end(&mut behind).await.unwrap();
-            assert_eq!(behind, rest, "{first} {size}");
-        }
-    }
-
     #[tokio::test]
     async fn what_was_read_too_much_comes_first() {
         let (mut ours, theirs) = tokio::io::duplex(1 << 10);
@@ -272,17 +195,5 @@ mod tests {
         let mut all = String::new();
         stream.read_to_string(&mut all).await.unwrap();
         assert_eq!((&three, all.as_str()), (b"abc", "123defghi"));
-    }
-
-    #[tokio::test]
-    async fn a_refusal_is_read_with_what_comes_behind_it() {
-        let (mut ours, theirs) = tokio::io::duplex(1 << 10);
-        let mut stream = Stream::memory(theirs);
-        stream.stop_behind_head();
-        let refusal = b"HTTP/1.1 403 Forbidden\r\n\r\nno";
-        ours.write_all(refusal).await.unwrap();
-        let mut buffer = [0; 100];
-        let count = stream.read(&mut buffer).await.unwrap();
-        assert_eq!(&buffer[..count], refusal);
     }
 }

@@ -242,7 +242,7 @@ impl Transport {
 
 /// The buffers and limits of a WebSocket. tungstenite's defaults are 128 KiB for reading and no
 /// bound at all for writing.
-pub(crate) fn limits(config: &Config) -> WebSocketConfig {
+fn limits(config: &Config) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         // For control frames only.

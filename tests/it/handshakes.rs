@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use wsjsonrpc::{Client, ConnectError, Context, Server, ServerBuilder, memory};
+use wsjsonrpc_tests::http::{UPGRADE, address, http, parts};
 use wsjsonrpc_tests::{assert_same_json, both_ways, listen, over_socket};
 
 /// Tells what its handlers see of the handshake.
@@ -27,35 +28,6 @@ fn server() -> ServerBuilder {
             "subprotocol": handshake.subprotocol,
         }))
     })
-}
-
-async fn address(server: ServerBuilder) -> SocketAddr {
-    let server = server.bind("127.0.0.1:0").await.unwrap();
-    let address = server.local_addr();
-    tokio::spawn(server.run());
-    address
-}
-
-const UPGRADE: &str = "Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-
-/// Sends this, and gives what comes back until the server hangs up.
-async fn http(address: SocketAddr, request: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    // A server may refuse before it has read all.
-    let _ = stream.write_all(request.as_bytes()).await;
-    // One that takes it for a WebSocket sees it end, and the test fails.
-    let _ = stream.shutdown().await;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
-}
-
-/// Status line, headers in small letters, body.
-fn parts(answer: &str) -> (&str, String, &str) {
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((answer, ""));
-    let (status, headers) = head.split_once("\r\n").unwrap_or((head, ""));
-    (status, headers.to_lowercase(), body)
 }
 
 #[tokio::test]
@@ -95,7 +67,9 @@ async fn what_is_no_websocket_request_gets_a_status_that_says_why() {
         ),
         ("nonsense\r\n\r\n".to_owned(), "400 Bad Request", "malformed"),
         (get("no colon\r\n"), "400 Bad Request", "malformed"),
-        ("\u{16}\u{3}\u{1} a TLS hello \r\n\r\n".to_owned(), "400 Bad Request", "malformed"),
+        ("\u{16}\u{3}\u{1} a TLS hello".to_owned(), "400 Bad Request", "does not speak TLS"),
+        (get(&upgrade("host")), "400 Bad Request", "one Host header"),
+        (get(&format!("{whole}Host: y\r\n")), "400 Bad Request", "one Host header"),
     ];
     for (request, status, words) in cases {
         let answer = http(address, &request).await;
@@ -305,7 +279,7 @@ async fn a_header_that_http_does_not_allow_is_an_error_that_keeps_its_value_secr
         }
     }
     let error = memory::pair(Client::builder().subprotocol("a\nb"), server()).unwrap_err();
-    assert!(error.to_string().contains("is no list of subprotocol names"), "{error}");
+    assert!(error.to_string().contains("is no name for a subprotocol"), "{error}");
 }
 
 /// What a client makes of a server that answers every request with these bytes, then hangs up.
@@ -336,8 +310,27 @@ async fn a_server_that_refuses_is_quoted() {
 
     let error = connect_to("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
     assert_eq!(error.to_string(), words);
+    let long: &str = format!("HTTP/1.1 500 Oh\r\n\r\n{}", "x".repeat(10_000)).leak();
+    let ConnectError::Refused { body, .. } = connect_to(long).await else { panic!("refused") };
+    assert_eq!(body, "x".repeat(4096));
     let error = connect_to("HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n").await;
     assert!(matches!(&error, ConnectError::Refused { status, .. } if status.as_u16() == 302));
+}
+
+/// Its body comes late, or never; the status is there.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_refuses_without_haste_is_quoted_as_far_as_it_goes() {
+    for (rest, expected) in [("are you?", "who are you?"), ("are", "who are")] {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let connecting = tokio::spawn(Client::builder().connect_over("ws://x/", ours));
+        let head = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 12\r\n\r\nwho ";
+        theirs.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        theirs.write_all(rest.as_bytes()).await.unwrap();
+        let error = connecting.await.unwrap().unwrap_err();
+        let ConnectError::Refused { status, body } = &error else { panic!("{error:?}") };
+        assert_eq!((status.as_u16(), body.as_str()), (401, expected));
+    }
 }
 
 #[tokio::test]

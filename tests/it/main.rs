@@ -1,8 +1,11 @@
 //! All integration tests, in one binary.
 
+mod admission;
+mod authorize;
 mod batches;
 mod bidirectional;
 mod broken_frames;
+mod broken_heads;
 mod builders;
 mod calls;
 mod context;
@@ -13,11 +16,15 @@ mod handshakes;
 mod lifecycle;
 mod lifecycle_shutdown;
 mod limits;
+mod logs;
 mod macro_behaviour;
 mod macro_hygiene;
 mod macro_ui;
 mod order;
+mod origin;
 mod spec_examples;
+mod subprotocols;
+mod tls;
 mod untyped;
 mod wire;
 mod wire_client;

@@ -4,6 +4,8 @@
 //! back what came, word for word.
 #![allow(missing_docs)] // test helpers; their names say it
 
+pub mod http;
+
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;

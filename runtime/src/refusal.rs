@@ -1,0 +1,126 @@
+//! Why a client is not let in: a status and words for it.
+//!
+//! Must not know who refuses, or how the client is told.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+/// How long a client that was refused for want of room should wait, in seconds.
+const RETRY_SECONDS: &str = "5";
+
+/// Why a client is not let in: an HTTP status, and words for whoever reads the response.
+///
+/// An [`Authorize`](crate::Authorize) hook returns it. `?` takes any [`std::error::Error`]: the
+/// client gets status 500 and is told nothing of it, and the server's log has it.
+///
+/// ```
+/// use http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
+/// use wsjsonrpc::Refusal;
+///
+/// let refusal = Refusal::unauthorized("log in first")
+///     .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+/// assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED);
+///
+/// let refusal = Refusal::new(StatusCode::PAYMENT_REQUIRED, "the trial is over");
+/// assert_eq!(refusal.to_string(), "402 Payment Required: the trial is over");
+/// ```
+pub struct Refusal(Box<Parts>);
+
+struct Parts {
+    status: StatusCode,
+    words: Cow<'static, str>,
+    headers: HeaderMap,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Refusal {
+    /// One with this HTTP status, which must be an error's, 400 to 599: 500 stands in for any
+    /// other. The words are the body of the response.
+    pub fn new(status: StatusCode, words: impl Into<Cow<'static, str>>) -> Self {
+        let is_error = status.is_client_error() || status.is_server_error();
+        let status = if is_error { status } else { StatusCode::INTERNAL_SERVER_ERROR };
+        let words = words.into();
+        Refusal(Box::new(Parts { status, words, headers: HeaderMap::new(), source: None }))
+    }
+
+    /// Status 401: who it is, is unknown.
+    pub fn unauthorized(words: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, words)
+    }
+
+    /// Status 403: who it is, is known or does not matter, and it may not come in.
+    pub fn forbidden(words: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, words)
+    }
+
+    pub(crate) fn internal() -> Self {
+        let words = "the server failed to decide whether to let this connection in";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, words)
+    }
+
+    /// For a server that has no room; the client may come again.
+    pub(crate) fn full(status: StatusCode, words: &'static str) -> Self {
+        Self::new(status, words).header(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
+    }
+
+    /// Adds a header to the response, such as the `WWW-Authenticate` that a 401 should have
+    /// ([RFC 9110, section 15.5.2](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.2)). Those
+    /// that describe the body and the connection are set already and stay as they are.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        if ![CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING].contains(&name) {
+            self.0.headers.append(name, value);
+        }
+        self
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// The error that led to it, for the log.
+    pub(crate) fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        self.0.source.as_deref()
+    }
+
+    pub(crate) fn words(&self) -> &str {
+        &self.0.words
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        let mut refusal = Self::internal();
+        refusal.0.source = Some(Box::new(error));
+        refusal
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.status, self.0.words)
+    }
+}
+
+/// Without the values of headers, which may be secret.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("status", &self.0.status)
+            .field("words", &self.0.words)
+            .field("headers", &self.0.headers.keys())
+            .field("source", &self.0.source)
+            .finish()
+    }
+}

@@ -1,0 +1,112 @@
+//! The log never has what a client sent: cookies, tokens, parameters.
+
+use std::fmt::{Debug, Write};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+use wsjsonrpc::{Client, Grant, Handshake, Refusal, Server, memory};
+use wsjsonrpc_tests::http::{address, http, upgrade};
+use wsjsonrpc_tests::listen;
+
+/// Keeps every event of every level, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+struct Line<'a>(&'a mut String);
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, "{}={value:?} ", field.name()).unwrap();
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        attributes.record(&mut Line(&mut self.0.lock().unwrap()));
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        values.record(&mut Line(&mut self.0.lock().unwrap()));
+    }
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut text = self.0.lock().unwrap();
+        write!(text, "{} ", event.metadata().level()).unwrap();
+        event.record(&mut Line(&mut text));
+        text.push('\n');
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+async fn decide(handshake: Handshake) -> Result<Grant, Refusal> {
+    match handshake.path() {
+        "/panic" => panic!("as the test wants it"),
+        "/error" => Err(std::io::Error::other("the database is down"))?,
+        "/refused" => Err(Refusal::forbidden("words about s3cr3t")),
+        _ => Ok(Grant::new().set("s3cr3t")),
+    }
+}
+
+#[tokio::test]
+async fn handshakes_good_and_bad_leave_no_secret_in_the_log() {
+    let log = Log::default();
+    // The runtime has one thread, so all its tasks write to it.
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let server = || {
+        let server = Server::builder().subprotocol("a").authorize_fn(decide);
+        server.method("fail", |_, (text,): (String,)| async move {
+            if text.is_empty() { Ok(()) } else { Err(std::io::Error::other("it failed"))? }
+        })
+    };
+    let client = || {
+        let client = Client::builder().header("Cookie", "session=s3cr3t");
+        let client = client.header("Authorization", "Bearer s3cr3t");
+        client.subprotocol("a").subprotocol("token.s3cr3t")
+    };
+    let (url, _) = listen(server()).await;
+    for path in ["ok", "panic", "error", "refused"] {
+        let opened = client().connect(&format!("{url}{path}?token=s3cr3t")).await;
+        assert_eq!(opened.is_ok(), path == "ok", "{path}");
+        let shown = format!("{opened:?}");
+        assert!(path == "refused" || !shown.contains("s3cr3t"), "{shown}");
+        let Ok(client) = opened else { continue };
+        // Its params and its id may be secret, too.
+        client.peer().call::<Value>("fail", ("s3cr3t",)).await.unwrap_err();
+        client.peer().call::<Value>("fail", (7, "s3cr3t")).await.unwrap_err();
+        client.peer().notify("fail", (7, "s3cr3t")).await.unwrap();
+        client.close().await;
+    }
+    let (pair, _) = memory::pair(client(), server()).unwrap();
+    pair.close().await;
+    let address = address(server()).await;
+    for headers in [
+        "Origin: https://s3cr3t.example\r\nCookie: s3cr3t\r\n".to_owned(),
+        "Sec-WebSocket-Key: s3cr3t\r\n".to_owned(),
+        "Host: s3cr3t\r\n".to_owned(),
+        format!("X: s3cr3t{}\r\n", "x".repeat(20_000)),
+        "s3cr3t\r\n".to_owned(),
+    ] {
+        let answer = http(address, upgrade("/?token=s3cr3t", &headers)).await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+        assert!(!answer.contains("s3cr3t"), "{answer}");
+    }
+    let text = log.0.lock().unwrap().clone();
+    assert!(!text.contains("s3cr3t"), "{text}");
+    for line in [
+        "the authorization hook panicked",
+        "the authorization hook failed",
+        "the database is down",
+        "HTTP status 403 Forbidden",
+        "HTTP status 431",
+        "it failed",
+    ] {
+        assert!(text.contains(line), "no `{line}` in\n{text}");
+    }
+}

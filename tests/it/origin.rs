@@ -1,0 +1,163 @@
+//! Web pages of other hosts may not connect: a browser sends its user's cookies with any page's
+//! WebSocket, and only the `Origin` tells who asks.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::AsyncReadExt;
+use wsjsonrpc::{BindError, Client, ConnectError, Context, Grant, Refusal, Server, ServerBuilder};
+use wsjsonrpc_tests::http::{UPGRADE, address, http, opened, parts, refusal};
+use wsjsonrpc_tests::{assert_same_json, frame, listen, notification, request, result};
+
+/// Whether a request with these headers is let in: status line and body.
+async fn answer(server: ServerBuilder, host: &str, headers: &str) -> (String, String) {
+    let address = address(server).await;
+    let head = UPGRADE.replace("Host: x", &format!("Host: {host}"));
+    let answer = http(address, format!("GET / HTTP/1.1\r\n{head}{headers}\r\n")).await;
+    let (status, _, body) = parts(&answer);
+    (status.to_owned(), body.to_owned())
+}
+
+const IN: &str = "HTTP/1.1 101 Switching Protocols";
+const OUT: &str = "HTTP/1.1 403 Forbidden";
+
+#[tokio::test]
+async fn pages_of_the_own_host_and_programs_are_let_in_and_others_are_told_why_not() {
+    let foreign = "the server has to name it (`ServerBuilder::allow_origin`)";
+    let none = "the Origin header is no origin";
+    let cases = [
+        ("", "h", IN, ""),
+        ("Origin: http://h\r\n", "h", IN, ""),
+        ("ORIGIN: HTTP://H:80\r\n", "h", IN, ""),
+        ("Origin: https://h\r\n", "h", IN, ""), // a proxy in front of the server speaks TLS
+        ("Origin: http://[::1]:81\r\n", "[0:0::1]:81", IN, ""),
+        ("Origin: https://evil.example\r\n", "h", OUT, foreign),
+        ("Origin: http://h:81\r\n", "h", OUT, foreign),
+        ("Origin: http://h\r\n", "h:81", OUT, foreign),
+        ("Origin: http://h.evil.example\r\n", "h", OUT, foreign),
+        ("Origin: file://h\r\n", "h", OUT, foreign),
+        ("Origin: null\r\n", "h", OUT, "allow any origin (`ServerBuilder::allow_any_origin`)"),
+        ("Origin: \r\n", "h", OUT, none),
+        ("Origin: h\r\n", "h", OUT, none),
+        ("Origin: http://h/\r\n", "h", OUT, none),
+        ("Origin: http://h http://evil.example\r\n", "h", OUT, none),
+        ("Origin: http://h\u{e9}\r\n", "h", OUT, none),
+        ("Origin: http://h\r\nOrigin: http://h\r\n", "h", OUT, "more than one Origin header"),
+    ];
+    for (headers, host, status, words) in cases {
+        let (line, body) = answer(Server::builder(), host, headers).await;
+        assert_eq!(line, status, "{headers} {host}: {body}");
+        assert!(body.contains(words), "{headers} {host}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn origins_on_the_list_are_let_in_and_no_others() {
+    let server = || {
+        let server = Server::builder().allow_origin("https://app.example.com");
+        server.allow_origin("chrome-extension://abc")
+    };
+    let cases = [
+        ("Origin: https://app.example.com\r\n", IN),
+        ("Origin: https://APP.example.com:443\r\n", IN),
+        ("Origin: chrome-extension://abc\r\n", IN),
+        ("Origin: http://h\r\n", IN), // the own host is on it always
+        ("", IN),
+        ("Origin: http://app.example.com\r\n", OUT),
+        ("Origin: https://app.example.com:8443\r\n", OUT),
+        ("Origin: https://example.com\r\n", OUT),
+        ("Origin: https://x.app.example.com\r\n", OUT),
+        ("Origin: chrome-extension://abd\r\n", OUT),
+        ("Origin: null\r\n", OUT),
+        ("Origin: https://app.example.com\r\nOrigin: http://h\r\n", OUT),
+    ];
+    for (headers, status) in cases {
+        assert_eq!(answer(server(), "h", headers).await.0, status, "{headers}");
+    }
+    for headers in ["Origin: https://evil.example\r\n", "Origin: null\r\n", "Origin: ?\r\n", ""] {
+        let any = Server::builder().allow_any_origin();
+        assert_eq!(answer(any, "h", headers).await.0, IN, "{headers}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_origin_can_not_be_allowed() {
+    for bad in ["app.example.com", "https://app.example.com/", "*", "https://*.example.com", "null"]
+    {
+        let server = Server::builder().allow_origin("https://fine.example").allow_origin(bad);
+        let error = server.allow_origin("second").build().unwrap_err();
+        assert!(matches!(error, BindError::Setting(_)), "{error:?}");
+        assert!(error.to_string().starts_with(&format!("`{bad}` is no origin; ")), "{error}");
+        let error = Server::builder().allow_origin(bad).bind("127.0.0.1:0").await.unwrap_err();
+        assert!(error.to_string().starts_with(&format!("`{bad}` is no origin; ")), "{error}");
+    }
+}
+
+/// A bank that knows its customers by a cookie; counts who reaches what.
+fn bank(asked: &Arc<AtomicUsize>, paid: &Arc<AtomicUsize>) -> ServerBuilder {
+    let (asked, paid) = (Arc::clone(asked), Arc::clone(paid));
+    let server = Server::builder().authorize_fn(move |handshake| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        async move {
+            match handshake.cookie("session") {
+                Some("victim") => Ok(Grant::new().set("victim")),
+                _ => Err(Refusal::unauthorized("log in first")),
+            }
+        }
+    });
+    server.method("pay", move |ctx: Context, (amount,): (usize,)| {
+        let paid = Arc::clone(&paid);
+        async move {
+            ctx.require::<&str>()?;
+            Ok(paid.fetch_add(amount, Ordering::Relaxed) + amount)
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_foreign_page_with_a_victims_cookie_reaches_nothing() {
+    let (asked, paid) = (Arc::default(), Arc::default());
+    let address = address(bank(&asked, &paid)).await;
+    let head = |origin: &str| {
+        let headers = UPGRADE.replace("Host: x", &format!("Host: {address}"));
+        format!("GET /rpc HTTP/1.1\r\n{headers}Cookie: session=victim\r\nOrigin: {origin}\r\n\r\n")
+    };
+    let calls = [
+        frame(0x81, notification("pay", "[1]").as_bytes()),
+        frame(0x81, request("pay", "[2]", "1").as_bytes()),
+    ]
+    .concat();
+    for origin in ["https://evil.example", "null", &format!("http://{address}.evil.example")] {
+        let request = [head(origin).into_bytes(), calls.clone()].concat();
+        let answer = http(address, request).await;
+        assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
+    }
+    assert_eq!((asked.load(Ordering::Relaxed), paid.load(Ordering::Relaxed)), (0, 0));
+
+    // The same bytes from the bank's own page do reach it.
+    let (mut stream, _) = opened(address, &head(&format!("http://{address}"))).await;
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &calls).await.unwrap();
+    let [0x81, length] = [stream.read_u8().await.unwrap(), stream.read_u8().await.unwrap()] else {
+        panic!("a text frame")
+    };
+    let mut text = vec![0; usize::from(length)];
+    stream.read_exact(&mut text).await.unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert_same_json(&text, &result("3", "1"), "the own page");
+    assert_eq!((asked.load(Ordering::Relaxed), paid.load(Ordering::Relaxed)), (1, 3));
+}
+
+#[tokio::test]
+async fn a_refusal_is_whole_and_a_client_quotes_it() {
+    let (url, _) = listen(Server::builder()).await;
+    let client = Client::builder().header("Origin", "null");
+    let error = client.connect(&url).await.unwrap_err();
+    let ConnectError::Refused { status, body } = &error else { panic!("{error:?}") };
+    assert_eq!(status.as_u16(), 403);
+    assert!(body.ends_with("allow any origin (`ServerBuilder::allow_any_origin`)"), "{body}");
+
+    let address = address(Server::builder()).await;
+    let request = format!("GET / HTTP/1.1\r\n{UPGRADE}Origin: x\r\n\r\n");
+    let words = "the Origin header is no origin, which looks like `https://example.com`";
+    assert_eq!(http(address, request).await, refusal("403 Forbidden", "", words));
+}

@@ -1,0 +1,129 @@
+//! RFC 6455, section 4: what a client must not take for an answer to its offers of subprotocols
+//! (and extensions), and what either side takes for a name.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use wsjsonrpc::{Client, ClientBuilder, ConnectError, Server, memory};
+use wsjsonrpc_tests::http::{address, http, parts, upgrade};
+
+/// What a client makes of a server that accepts it with these headers.
+async fn connect(client: ClientBuilder, headers: &'static str) -> Result<Client, ConnectError> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        let request = String::from_utf8(request).unwrap();
+        let (_, key) = request.split_once("Sec-WebSocket-Key: ").unwrap();
+        let accept = derive_accept_key(key.split("\r\n").next().unwrap().as_bytes());
+        let head = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\n\
+             Connection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n{headers}\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut waste = Vec::new();
+        stream.read_to_end(&mut waste).await
+    });
+    client.connect(&url).await
+}
+
+#[tokio::test]
+async fn a_client_fails_the_connection_if_the_server_picks_what_was_not_offered() {
+    let none = Client::builder;
+    let two = || Client::builder().subprotocol("a").subprotocol("b");
+    let good: [(ClientBuilder, &str, Option<&str>); 3] = [
+        (none(), "", None),
+        (two(), "Sec-WebSocket-Protocol: a\r\n", Some("a")),
+        (two(), "sec-websocket-protocol: b\r\n", Some("b")),
+    ];
+    for (client, headers, agreed) in good {
+        let client = connect(client, headers).await.unwrap();
+        assert_eq!(client.handshake().subprotocol.as_deref(), agreed);
+    }
+    let not_offered = "the server has chosen a subprotocol that was not offered";
+    let several = "the server has chosen more than one subprotocol";
+    let extension = "the server has chosen an extension that was not offered";
+    let bad = [
+        (none(), "Sec-WebSocket-Protocol: a\r\n", not_offered),
+        (two(), "Sec-WebSocket-Protocol: c\r\n", not_offered),
+        (two(), "Sec-WebSocket-Protocol: A\r\n", not_offered),
+        (two(), "Sec-WebSocket-Protocol: a, b\r\n", not_offered),
+        (two(), "Sec-WebSocket-Protocol:\r\n", not_offered),
+        (two(), "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n", several),
+        (two(), "", "the server speaks none of the subprotocols that were offered"),
+        (none(), "Sec-WebSocket-Extensions: permessage-deflate\r\n", extension),
+    ];
+    for (client, headers, words) in bad {
+        let error = connect(client, headers).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Handshake(_)), "{headers}: {error:?}");
+        assert_eq!(error.to_string(), format!("the WebSocket handshake failed: {words}"));
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_accepts_another_request_is_not_taken() {
+    for (right, wrong, words) in [
+        ("Upgrade: websocket", "Upgrade: h2c", "does not upgrade to `websocket`"),
+        ("Connection: Upgrade", "Connection: close", "has no `Connection: Upgrade`"),
+        // The answer to the key of RFC 6455, section 1.3; the client has made one of its own.
+        ("", "", "`Sec-WebSocket-Accept` does not fit the request"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                        Connection: Upgrade\r\n\
+                        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+            let head = head.replace(right, wrong);
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut waste = Vec::new();
+            stream.read_to_end(&mut waste).await
+        });
+        let error = Client::connect(&url).await.unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_any_in_common_names_none_and_lets_in() {
+    let address = address(Server::builder().subprotocol("a")).await;
+    for offers in ["", "Sec-WebSocket-Protocol: b, A\r\n", "Sec-WebSocket-Protocol: , ,\r\n"] {
+        let answer = http(address, upgrade("/", offers)).await;
+        let (status, headers, _) = parts(&answer);
+        assert_eq!(status, "HTTP/1.1 101 Switching Protocols");
+        assert!(!headers.contains("sec-websocket-protocol"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_the_rfc_does_not_allow_is_an_error_on_either_side() {
+    for name in ["", "a b", "a,b", "a\nb", "a/b", "é", "\"a\""] {
+        let words = format!("`{name}` is no name for a subprotocol");
+        let error = Server::builder().subprotocol("fine").subprotocol(name).build().unwrap_err();
+        assert_eq!(error.to_string(), words);
+        let client = Client::builder().subprotocol("fine").subprotocol(name);
+        let error = memory::pair(client, Server::builder()).unwrap_err();
+        assert!(matches!(&error, ConnectError::Header(_)), "{error:?}");
+        assert_eq!(error.to_string(), words);
+    }
+    for name in ["ocpp1.6", "v10.stomp", "graphql-transport-ws", "!#$%&'*+-.^_`|~"] {
+        let client = Client::builder().subprotocol(name);
+        let (client, _) = memory::pair(client, Server::builder().subprotocol(name)).unwrap();
+        assert_eq!(client.handshake().subprotocol.as_deref(), Some(name));
+    }
+}
+
+#[tokio::test]
+async fn headers_of_the_handshake_itself_are_not_the_applications() {
+    for name in ["Sec-WebSocket-Extensions", "sec-websocket-accept", "UPGRADE"] {
+        let client = Client::builder().header(name, "x");
+        let error = client.connect("ws://127.0.0.1:9/").await.unwrap_err();
+        let words = format!("the header `{name}` is set by the handshake itself");
+        assert_eq!(error.to_string(), words);
+    }
+}
