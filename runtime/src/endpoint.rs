@@ -163,28 +163,31 @@ impl Endpoint {
         self.shared.living.shut_down(deadline, closing).await
     }
 
-    pub(crate) async fn serve_stream(
+    /// Not an async function, whose future would have room for the arguments as long as the
+    /// connection lives. For the same reason the handshake is on the heap.
+    pub(crate) fn serve_stream(
         &self,
         stream: Stream,
         remote_addr: Option<SocketAddr>,
-    ) -> io::Result<CloseReason> {
+    ) -> impl Future<Output = io::Result<CloseReason>> + Send + use<> {
         let admission = self.shared.places.admit(remote_addr.map(|address| address.ip()));
-        // On the heap, as its state is larger than the connection's: else every connection's task
-        // would have room for it as long as it lives.
-        match Box::pin(self.open(stream, remote_addr, admission)).await {
-            Ok(serving) => Ok(serving.await),
-            Err(AcceptError::Io(error)) => Err(error),
-            // Only the status: the words may be about what the client sent, and this is logged.
-            Err(AcceptError::Refused(refusal)) => {
-                let words = "the client was refused with HTTP status";
-                Err(io::Error::other(format!("{words} {}", refusal.status())))
+        let opening = Box::pin(self.clone().open(stream, remote_addr, admission));
+        async move {
+            match opening.await {
+                Ok(serving) => Ok(serving.await),
+                Err(AcceptError::Io(error)) => Err(error),
+                // Only the status: the words may be about what the client sent, and this is logged.
+                Err(AcceptError::Refused(refusal)) => {
+                    let words = "the client was refused with HTTP status";
+                    Err(io::Error::other(format!("{words} {}", refusal.status())))
+                }
             }
         }
     }
 
     /// From an accepted stream to a connection that is ready to be served.
     async fn open(
-        &self,
+        self,
         mut stream: Stream,
         remote_addr: Option<SocketAddr>,
         admission: Admission,

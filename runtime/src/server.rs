@@ -331,7 +331,7 @@ impl Server {
             match accepted {
                 Ok((stream, address)) => {
                     failing = false;
-                    tokio::spawn(serve(endpoint.clone(), stream, address));
+                    tokio::spawn(serve(&endpoint, stream, address));
                 }
                 // The client has gone before it was accepted; that is its own affair.
                 Err(error)
@@ -357,15 +357,23 @@ impl Server {
     }
 }
 
-async fn serve(endpoint: Endpoint, stream: TcpStream, address: SocketAddr) {
-    let remote = Remote(Some(address));
+fn serve(
+    endpoint: &Endpoint,
+    stream: TcpStream,
+    address: SocketAddr,
+) -> impl Future<Output = ()> + Send + use<> {
     // Answers are collected before they are written, so waiting for more gains nothing.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%remote, %error, "can't set TCP_NODELAY");
+        tracing::debug!(remote = %Remote(Some(address)), %error, "can't set TCP_NODELAY");
     }
-    match endpoint.serve_stream(Stream::tcp(stream), Some(address)).await {
-        Ok(reason) => tracing::debug!(%remote, %reason, "connection ended"),
-        Err(error) => tracing::debug!(%remote, %error, "no connection"),
+    let served = endpoint.serve_stream(Stream::tcp(stream), Some(address));
+    async move {
+        let served = served.await;
+        let remote = Remote(Some(address));
+        match served {
+            Ok(reason) => tracing::debug!(%remote, %reason, "connection ended"),
+            Err(error) => tracing::debug!(%remote, %error, "no connection"),
+        }
     }
 }
 
