@@ -27,6 +27,9 @@ pub(crate) struct Places {
 struct Taken {
     served: usize,
     refused: usize,
+    /// Whether the log has been told that there is no room. It is told again only after a tenth of
+    /// the places was free: clients must not fill it by coming and going.
+    warned: bool,
     /// Only counted if there is a limit. An address without connections has no entry.
     by_address: HashMap<IpAddr, usize>,
 }
@@ -67,7 +70,9 @@ impl Places {
         // Only as long as it is needed.
         let address = address.filter(|_| self.limit_per_address.is_some()).map(network);
         let mut taken = self.taken();
+        let mut warn = false;
         let refusal = if taken.served >= self.limit {
+            warn = !std::mem::replace(&mut taken.warned, true);
             let words = "the server has as many connections as it takes; try again later";
             Some((StatusCode::SERVICE_UNAVAILABLE, words))
         } else if self.is_too_many(&taken, address) {
@@ -76,7 +81,7 @@ impl Places {
         } else {
             None
         };
-        match refusal {
+        let admission = match refusal {
             None => {
                 taken.served += 1;
                 if let Some(address) = address {
@@ -89,7 +94,13 @@ impl Places {
                 Admission::Refused(self.place(Kind::Refused), Refusal::full(status, words))
             }
             Some(_) => Admission::Dropped,
+        };
+        drop(taken);
+        if warn {
+            let limit = self.limit;
+            tracing::warn!(limit, "all connections are taken (`Config::max_connections`)");
         }
+        admission
     }
 
     fn is_too_many(&self, taken: &Taken, address: Option<IpAddr>) -> bool {
@@ -114,6 +125,7 @@ impl Drop for Place {
             Kind::Refused => taken.refused = taken.refused.saturating_sub(1),
             Kind::Served(address) => {
                 taken.served = taken.served.saturating_sub(1);
+                taken.warned &= taken.served > self.places.limit - self.places.limit / 10;
                 let Some(address) = address else { return };
                 let Some(count) = taken.by_address.get_mut(&address) else { return };
                 *count = count.saturating_sub(1);
@@ -169,6 +181,20 @@ mod tests {
         assert!(places.taken().by_address.is_empty());
         assert_eq!(places.taken().served, 0);
         served(&places, "192.0.2.1").unwrap();
+    }
+
+    #[test]
+    fn the_log_is_told_once_and_again_after_a_tenth_was_free() {
+        let places = places(20, None);
+        let mut taken: Vec<Admission> = (0..20).map(|_| places.admit(None)).collect();
+        assert!(!places.taken().warned);
+        for (free, again) in [(0, true), (1, false), (2, true), (1, false)] {
+            taken.truncate(20 - free);
+            taken.extend((0..free).map(|_| places.admit(None)));
+            assert_eq!(places.taken().warned, !again, "{free} were free");
+            drop(places.admit(None));
+            assert!(places.taken().warned);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ import json
 
 import websockets
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 import table
 from common import Checks, PeerServer
@@ -254,8 +255,15 @@ async def handshakes(url):
     for path in ("", "wsjsonrpc", "any/path?with=query"):
         async with connect(url + path) as ws:
             checks.equal(f"connects to /{path}", await ask(ws, "math.sum", [1, 2]), 3)
-    async with connect(url, compression=None, origin="http://elsewhere.example") as ws:
-        checks.equal("connects with an Origin", await ask(ws, "math.sum", [1, 2]), 3)
+    own = url.replace("ws://", "http://").rstrip("/")
+    async with connect(url, compression=None, origin=own) as ws:
+        checks.equal("a page of the own host connects", await ask(ws, "math.sum", [1, 2]), 3)
+    try:
+        async with connect(url, compression=None, origin="http://elsewhere.example"):
+            status = 101
+    except InvalidStatus as refused:
+        status = refused.response.status_code
+    checks.equal("a page of another host is refused", status, 403)
     async with connect(url, compression="deflate", subprotocols=["jsonrpc"]) as ws:
         checks.that("offered compression and subprotocol are passed over", ws.subprotocol is None and await ask(ws, "math.sum", [1, 2]) == 3, ws.subprotocol)
 
