@@ -58,9 +58,23 @@ impl Responder {
 
     /// Queues the response to a single call.
     pub(crate) fn send(&self, response: Kind, id: &Id) {
-        if let Some(text) = write(response, id, self.limit()) {
-            self.link.outbox.answer(text);
+        let mut text = match response {
+            Kind::Silent => return,
+            Kind::Result(mut text) => {
+                encode::end_response(&mut text, id);
+                text
+            }
+            Kind::Error(error) => error_response(&error, id),
+        };
+        if text.len() > self.limit() {
+            text = error_response(&ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id);
         }
+        self.link.outbox.answer(text);
+    }
+
+    /// Queues an error response, to a call or to what is none.
+    pub(crate) fn fail(&self, error: &ErrorObject, id: &Id) {
+        self.link.outbox.answer(error_response(error, id));
     }
 
     /// How large a message may be.
@@ -115,17 +129,29 @@ impl Responder {
     }
 }
 
-/// The response as text; an error in its place if it is over the limit.
-fn write(response: Kind, id: &Id, limit: usize) -> Option<Vec<u8>> {
-    let text = match response {
-        Kind::Silent => return None,
-        Kind::Result(text) => encode::end_result(text, id),
-        Kind::Error(error) => encode::error_response(&error, id),
-    };
-    if text.len() <= limit {
-        return Some(text);
+fn error_response(error: &ErrorObject, id: &Id) -> Vec<u8> {
+    let mut text = buffer::take();
+    encode::error_response(&mut text, error, id);
+    text
+}
+
+/// Appends the response, or an error in its place if it is over the limit. `false`: there is none.
+fn write(out: &mut Vec<u8>, response: Kind, id: &Id, limit: usize) -> bool {
+    let start = out.len();
+    match response {
+        Kind::Silent => return false,
+        Kind::Result(text) => {
+            out.extend_from_slice(&text);
+            buffer::give_back(text);
+            encode::end_response(out, id);
+        }
+        Kind::Error(error) => encode::error_response(out, &error, id),
     }
-    Some(encode::error_response(&ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id))
+    if out.len() - start > limit {
+        out.truncate(start);
+        encode::error_response(out, &ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id);
+    }
+    true
 }
 
 /// What an error response takes at most, unless its id is long.
@@ -153,13 +179,14 @@ impl Gathered {
         // Together they must fit the limit, too, and so must an error for each that is missing.
         let missing = self.places.len().saturating_sub(self.count + 1);
         let taken = self.text.len() + ",]".len() + missing * ERROR_SIZE;
-        let Some(text) = write(response, id, limit.saturating_sub(taken)) else { return };
+        let end = self.text.len();
         if self.count > 0 {
             self.text.push(b',');
         }
         let start = self.text.len();
-        self.text.extend_from_slice(&text);
-        buffer::give_back(text);
+        if !write(&mut self.text, response, id, limit.saturating_sub(taken)) {
+            return self.text.truncate(end);
+        }
         if let Some(place) = self.places.get_mut(index) {
             *place = start..self.text.len();
         }

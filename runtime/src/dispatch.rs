@@ -21,7 +21,6 @@ use crate::pending::Reply;
 use crate::protocol::decode::{
     Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload,
 };
-use crate::protocol::encode;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::Id;
 use crate::router::RouteId;
@@ -74,7 +73,7 @@ impl Dispatcher {
                 let limit = self.link().config.max_batch;
                 let words = format!("Invalid Request: a batch may have at most {limit} entries");
                 let error = ErrorObject::new(ErrorCode::INVALID_REQUEST, words);
-                return self.link().outbox.answer(encode::error_response(&error, &Id::NULL));
+                return self.responder.fail(&error, &Id::NULL);
             }
             Payload::NotJson => return self.malformed(ErrorCode::PARSE_ERROR),
         };
@@ -117,12 +116,12 @@ impl Dispatcher {
 
     /// The answer to a message whose id nobody knows.
     pub(crate) fn malformed(&self, code: ErrorCode) {
-        self.link().outbox.answer(encode::malformed(code, &Id::NULL));
+        self.responder.fail(&ErrorObject::of(code), &Id::NULL);
     }
 
     /// The answer to what is no request.
     fn refuse(&self, id: &Id) {
-        self.link().outbox.answer(encode::malformed(ErrorCode::INVALID_REQUEST, id));
+        self.responder.fail(&ErrorObject::of(ErrorCode::INVALID_REQUEST), id);
     }
 
     fn batch(&self, message: &Utf8Bytes, mut entries: Vec<Entry<'_>>, admission: Admission) {

@@ -7,7 +7,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::error::{ErrorCode, ErrorObject};
+use super::error::ErrorObject;
 use super::id::Id;
 use super::{buffer, text};
 
@@ -22,22 +22,15 @@ pub(crate) fn begin_result<T: Serialize + ?Sized>(result: &T) -> serde_json::Res
     Ok(out)
 }
 
-/// Completes what [`begin_result`] began.
-pub(crate) fn end_result(mut out: Vec<u8>, id: &Id) -> Vec<u8> {
-    end_response(&mut out, id);
-    out
-}
-
-/// A whole error response.
-pub(crate) fn error_response(error: &ErrorObject, id: &Id) -> Vec<u8> {
-    let mut out = buffer::take();
+/// Appends a whole error response.
+pub(crate) fn error_response(out: &mut Vec<u8>, error: &ErrorObject, id: &Id) {
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"error\":");
-    error.write(&mut out);
-    end_response(&mut out, id);
-    out
+    error.write(out);
+    end_response(out, id);
 }
 
-fn end_response(out: &mut Vec<u8>, id: &Id) {
+/// Completes a response from its id on.
+pub(crate) fn end_response(out: &mut Vec<u8>, id: &Id) {
     out.extend_from_slice(b",\"id\":");
     id.write(out);
     out.push(b'}');
@@ -202,11 +195,6 @@ impl From<EncodeError> for io::Error {
             ),
         }
     }
-}
-
-/// The one answer to a message that is not JSON, or no request.
-pub(crate) fn malformed(code: ErrorCode, id: &Id) -> Vec<u8> {
-    error_response(&ErrorObject::of(code), id)
 }
 
 #[cfg(test)]

@@ -4,10 +4,28 @@
 
 use std::borrow::Cow;
 
+use super::word;
+
 /// Appends a JSON string. Cannot fail: a `str` always serializes, and a `Vec` takes every write.
 pub(crate) fn write(out: &mut Vec<u8>, text: &str) {
+    if is_plain(text.as_bytes()) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        return out.push(b'"');
+    }
     let written = serde_json::to_writer(out, text);
     debug_assert!(written.is_ok());
+}
+
+/// Whether nothing in it must be escaped.
+fn is_plain(mut text: &[u8]) -> bool {
+    while let Some(word) = word::first(text) {
+        if word::plain(word) < 8 {
+            return false;
+        }
+        text = text.get(8..).unwrap_or_default();
+    }
+    text.iter().all(|byte| *byte >= 0x20 && !matches!(byte, b'"' | b'\\'))
 }
 
 /// A JSON string's content, borrowed where it has no escapes. `None`: it is no string, or one that
@@ -18,4 +36,23 @@ pub(crate) fn content(json: &str) -> Option<Cow<'_, str>> {
         return serde_json::from_str(json).ok().map(Cow::Owned);
     }
     Some(Cow::Borrowed(inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_written_as_serde_json_does() {
+        for filler in
+            ["", "a", "seven77", "eight888", "nine99999", "sixteen890123456", "é", "\u{1f600}"]
+        {
+            for special in ["", "\"", "\\", "\n", "\u{1}", "\u{1f}", " ", "\u{7f}", "/"] {
+                let text = format!("{filler}{special}{filler}");
+                let mut out = b"x".to_vec();
+                write(&mut out, &text);
+                assert_eq!(out, format!("x{}", serde_json::to_string(&text).unwrap()).as_bytes());
+            }
+        }
+    }
 }
