@@ -34,6 +34,8 @@ pub(crate) struct Stream {
 enum Kind {
     Tcp(TcpStream),
     Memory(DuplexStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<tokio_rustls::TlsStream<Stream>>),
     Other(Box<dyn Io>),
 }
 
@@ -50,12 +52,23 @@ impl Stream {
         Self::new(Kind::Other(Box::new(stream)))
     }
 
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(stream: impl Into<tokio_rustls::TlsStream<Stream>>) -> Self {
+        Self::new(Kind::Tls(Box::new(stream.into())))
+    }
+
     fn new(kind: Kind) -> Self {
         Stream { kind, written: 0, ahead: Vec::new(), at: 0, end: 0 }
     }
 
+    /// How many bytes the network has taken.
     pub(crate) fn written(&self) -> u64 {
-        self.written
+        match &self.kind {
+            // What a TLS session has taken may still wait in it.
+            #[cfg(feature = "tls")]
+            Kind::Tls(session) => session.get_ref().0.written(),
+            _ => self.written,
+        }
     }
 
     /// Gives back what was read too much: the next reads begin with it.
@@ -81,6 +94,11 @@ macro_rules! on_stream {
                 $call
             }
             Kind::Memory(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            }
+            #[cfg(feature = "tls")]
+            Kind::Tls(stream) => {
                 let $stream = Pin::new(stream);
                 $call
             }

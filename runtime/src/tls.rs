@@ -86,7 +86,7 @@ pub(crate) async fn accept(
         start.into_stream(Arc::clone(config)).await
     };
     let stream = timeout_at(deadline, shaking).await.map_err(|_| too_late())??;
-    Ok(Stream::other(stream))
+    Ok(Stream::tls(stream))
 }
 
 /// Whom a client trusts.
@@ -161,7 +161,7 @@ pub(crate) async fn connect(
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         TlsConnector::from(config).connect(name, stream).await
     };
-    connecting.await.map(Stream::other).map_err(|error| ConnectError::Tls(explain(error)))
+    connecting.await.map(Stream::tls).map_err(|error| ConnectError::Tls(explain(error)))
 }
 
 /// What rustls has no words of its own for.

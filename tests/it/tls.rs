@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rcgen::{
@@ -303,4 +304,37 @@ async fn the_protocol_that_is_agreed_on_is_http_1_1() {
     // A session of the application's own, so the URL is one without TLS.
     let client = client(&authority).connect_over("ws://localhost/", stream).await.unwrap();
     works(&client.peer()).await;
+}
+
+/// A TLS session takes far more than the network does; what counts is what the network has taken.
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_behind_tls_is_no_stuck_one() {
+    let authority = Authority::new();
+    let config = Config { write_timeout: Duration::from_secs(20), ..Config::default() };
+    let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();
+    let (near, middle) = tokio::io::duplex(64);
+    let (theirs, far) = tokio::io::duplex(64);
+    tokio::spawn(async move { endpoint.serve(near, None).await });
+    let (mut from_server, mut to_server) = tokio::io::split(middle);
+    let (mut from_client, mut to_client) = tokio::io::split(far);
+    tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+    let slow = Arc::new(AtomicBool::new(false));
+    let pace = Arc::clone(&slow);
+    tokio::spawn(async move {
+        let mut part = [0; 64];
+        while let Ok(count @ 1..) = from_server.read(&mut part).await {
+            if pace.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            if to_client.write_all(&part[..count]).await.is_err() {
+                break;
+            }
+        }
+    });
+    let client = client(&authority).connect_over("wss://localhost/", theirs).await.unwrap();
+    slow.store(true, Ordering::Relaxed);
+    // More than the session has room for, at 64 bytes a second.
+    let text = "x".repeat(200_000);
+    let echoed: String = client.peer().call("echo", (&text,)).without_timeout().await.unwrap();
+    assert!(echoed == text);
 }

@@ -55,7 +55,8 @@ fn main() -> anyhow::Result<()> {
             let sum = |_, (x, y): (i64, i64)| async move { Ok(x + y) };
             more = more.method(method_name(index), sum);
         }
-        let config = Config { max_in_flight: 1 << 20, ..Config::default() };
+        let (max_in_flight, max_connections) = (1 << 20, 1 << 20);
+        let config = Config { max_in_flight, max_connections, ..Config::default() };
         let builder = Server::builder().service(Service.into_service()).service(more);
         let server = builder.config(config).bind("127.0.0.1:0").await?;
         println!("{}", server.local_addr());
