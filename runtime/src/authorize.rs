@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -18,6 +17,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use crate::error::Remote;
+use crate::guard::{Panicked, guard};
 use crate::handshake::Handshake;
 use crate::refusal::Refusal;
 use crate::state::State;
@@ -178,14 +178,11 @@ pub(crate) async fn ask(
         }
         answer
     });
-    let guarded = poll_fn(|cx| {
-        // What it leaves half done is its own: it is not polled again.
-        match catch_unwind(AssertUnwindSafe(|| asking.as_mut().poll(cx))) {
-            Ok(answer) => answer,
-            Err(_) => {
-                tracing::error!(%remote, "the authorization hook panicked");
-                Poll::Ready(Err(Refusal::internal()))
-            }
+    let guarded = poll_fn(|cx| match guard(|| asking.as_mut().poll(cx)) {
+        Ok(answer) => answer,
+        Err(Panicked) => {
+            tracing::error!(%remote, "the authorization hook panicked");
+            Poll::Ready(Err(Refusal::internal()))
         }
     });
     tokio::time::timeout_at(deadline, guarded).await.unwrap_or_else(|_| {
