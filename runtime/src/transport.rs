@@ -21,7 +21,7 @@ use crate::stream::Stream;
 
 /// Allocated for each connection as long as it lives, so small: `stream` reads ahead of it, and
 /// larger messages get a buffer of their own for as long as they need it.
-const READ_BUFFER: usize = 1024;
+const READ_BUFFER: usize = 896;
 
 /// What came in.
 #[derive(Debug)]

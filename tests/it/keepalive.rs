@@ -38,7 +38,7 @@ fn is_unresponsive<T>(outcome: &Result<T, Error>) -> bool {
 
 /// The peer is there, and then it is not: nothing comes from it, and nothing reaches it.
 async fn is_given_up(raw: Raw, peer: Peer, last_word: Instant) {
-    let call = begin(peer.call::<()>("m", ()).into_future()).await;
+    let call = begin(peer.call::<()>("m", ()).without_timeout().into_future()).await;
     let outcome = call.await;
     assert!(is_unresponsive(&outcome), "{outcome:?}");
     assert!(matches!(peer.closed().await, CloseReason::Unresponsive));
@@ -77,9 +77,10 @@ async fn a_peer_that_only_hangs_is_told_why_it_is_hung_up_on() {
     assert!(matches!(serving.await.unwrap(), CloseReason::Unresponsive));
     assert_eq!(begun.elapsed(), 45 * SECOND);
     assert!(endpoint.peers().is_empty());
-    assert!(matches!(raw.socket.next().await, Some(Ok(Message::Ping(_)))));
-    let close = raw.receive_close().await.unwrap();
-    assert_eq!((u16::from(close.code), close.reason.as_str()), (1011, "no sign of life"));
+    let mut bytes = Vec::new();
+    raw.socket.get_mut().read_to_end(&mut bytes).await.unwrap();
+    let (ping, close) = (&[0x89, 0][..], &[0x88, 2 + 15, 0x03, 0xf3][..]); // 1011
+    assert_eq!(bytes, [ping, close, b"no sign of life"].concat());
 }
 
 /// tungstenite answers pings whenever it is read from.
@@ -99,7 +100,7 @@ async fn a_peer_that_answers_pings_and_says_nothing_else_stays() {
         }
     }
     assert!(!peer.is_closed());
-    assert_eq!(pings, 24 * 120 - 1, "one for each interval");
+    assert!((24 * 120 - 1..=24 * 120).contains(&pings), "{pings}: not one for each interval");
     raw.check(&request("quick", "[]", "1"), &[&result("null", "1")]).await;
 }
 
@@ -119,7 +120,7 @@ async fn a_peer_that_sends_and_never_answers_a_ping_stays() {
     for (what, bytes) in [("messages", &whole), ("pongs that nobody asked for", &pong)] {
         let (mut raw, peer) = Raw::client_and_peer(server(every(30 * SECOND))).await;
         for _ in 0..200 {
-            sleep(44 * SECOND).await;
+            sleep(40 * SECOND).await;
             raw.send_bytes(bytes).await;
         }
         assert!(!peer.is_closed(), "{what}");
@@ -128,7 +129,7 @@ async fn a_peer_that_sends_and_never_answers_a_ping_stays() {
     let (mut raw, peer) = Raw::client_and_peer(server(every(30 * SECOND))).await;
     let whole = frame(0x81, request("quick", "[]", "1").as_bytes());
     for byte in whole {
-        sleep(44 * SECOND).await;
+        sleep(40 * SECOND).await;
         raw.send_bytes(&[byte]).await;
     }
     assert!(!peer.is_closed());
@@ -151,18 +152,18 @@ async fn a_peer_that_reads_slowly_stays_and_no_ping_gets_into_its_message() {
     let (mut raw, peer) =
         Raw::client_and_peer(server.method("large", |_, ()| async { Ok("x".repeat(SIZE)) })).await;
     raw.send(request("large", "[]", "1")).await;
+    let whole = 10 + result(&format!("\"{}\"", "x".repeat(SIZE)), "1").len(); // with its header
     let mut bytes = Vec::new();
-    while bytes.len() < SIZE {
+    while bytes.len() < whole {
         sleep(4 * SECOND).await;
-        let mut part = vec![0; 10_000];
+        let mut part = vec![0; 10_000.min(whole - bytes.len())];
         let read = raw.socket.get_mut().read(&mut part).await.unwrap();
         assert!(read > 0, "given up after {} bytes", bytes.len());
         bytes.extend_from_slice(&part[..read]);
     }
     assert!(!peer.is_closed());
-    let text = String::from_utf8_lossy(&bytes);
-    assert_eq!(text.matches('x').count(), SIZE);
-    assert!(text.contains(&"x".repeat(SIZE)), "in one piece");
+    assert!(String::from_utf8_lossy(&bytes).contains(&"x".repeat(SIZE)), "not in one piece");
+    raw.check(&request("quick", "[]", "2"), &[&result("null", "2")]).await;
 }
 
 /// Nothing is read from it because it does not take its answers: that is what the write timeout is
