@@ -105,6 +105,21 @@ pub struct Config {
     /// high: a peer that is stuck, or gone without a word, holds memory and a place so long.
     pub write_timeout: Duration,
 
+    /// How long the peer may say nothing before it is sent a WebSocket ping. When nothing comes from
+    /// it for half as long again, the connection ends with
+    /// [`CloseReason::Unresponsive`](crate::CloseReason::Unresponsive): a peer that hangs, or that
+    /// the network has lost without a word, is noticed within one and a half intervals. Whatever
+    /// comes counts, a part of a message too, and so does room for what waits to be sent. (A ping
+    /// may go out up to an eighth of the interval early.) `None` sends none; pings of the peer are
+    /// answered all the same.
+    ///
+    /// Default 30 s; less than 10 ms is taken for 10 ms. Too low: peers whose network hangs for a
+    /// moment lose their connection, and so do slow ones to whom much is on its way, as the ping
+    /// waits behind it; and phones never sleep. Too high, or `None`: calls wait for peers that are
+    /// gone, who hold memory and a place; and proxies and routers forget connections on which
+    /// nothing happens for a minute or so.
+    pub ping_interval: Option<Duration>,
+
     /// How long the closing handshake may take before the socket is dropped.
     ///
     /// Default 5 s. Too low: a slow peer loses the last messages and the reason. Too high: peers
@@ -139,6 +154,7 @@ impl Default for Config {
             call_timeout: Some(Duration::from_secs(30)),
             handshake_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
+            ping_interval: Some(Duration::from_secs(30)),
             close_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(30),
             cancel_on_close: false,

@@ -9,11 +9,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant, Sleep};
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::alarm::Alarm;
@@ -23,17 +21,15 @@ use crate::context::Context;
 use crate::dispatch::{Admission, Dispatcher};
 use crate::error::CloseReason;
 use crate::handshake::Handshake;
-use crate::held::Held;
 use crate::outbox::Command;
 use crate::peer::{Link, Peer};
 use crate::pending::Side;
-use crate::protocol::error::ErrorCode;
+use crate::pulse::Verdict;
+use crate::reader::{Budget, Destination, Reader, Stopped};
 use crate::router::Router;
 use crate::transport::{Received, Transport};
 use crate::writer::{Writer, Written};
 
-/// How many messages are read before others get their turn.
-const READ_BUDGET: usize = 256;
 /// How often reading and writing may take turns before others get theirs.
 const ROUNDS: usize = 32;
 
@@ -44,10 +40,7 @@ pub(crate) struct Connection {
     dispatcher: Dispatcher,
     link: Arc<Link>,
     phase: Phase,
-    /// Read while the peer was not taking its answers.
-    held: Held,
-    /// Bytes of refusals that were queued since then.
-    refused: usize,
+    reader: Reader,
     writer: Writer,
     /// What it is for is the phase's business. Made only when something is slow.
     timer: Option<Pin<Box<Sleep>>>,
@@ -57,7 +50,7 @@ pub(crate) struct Connection {
     jumps_queue: bool,
     /// Others were let go first.
     waited: bool,
-    /// The deadlines of calls.
+    /// The deadlines of calls, and the keep-alive.
     alarm: Alarm,
 }
 
@@ -69,14 +62,22 @@ enum Phase {
     /// The server shuts down: handlers finish, responses come in, new requests are refused. The
     /// timer bounds it.
     Draining,
-    /// Sends what is queued, then closes. The timer is that of `Open`.
-    Flushing { code: u16, reason: String },
+    /// Sends what is queued, then closes. The timer is that of `Open`, and bounds it as a whole.
+    Flushing(Box<Goodbye>),
     /// Nothing can be sent any more: a close frame went out or came in, or the stream does not
     /// take anything. What still comes in is read up to the end. The timer bounds it.
     Closing,
     /// The peer broke the protocol and was told so; what it still sends is thrown away. The timer
     /// bounds it.
     Lingering,
+}
+
+/// What the close frame says, and when it has to go out whatever still waits.
+#[derive(Debug)]
+struct Goodbye {
+    code: u16,
+    reason: String,
+    deadline: Instant,
 }
 
 /// The connection ends here, with this reason unless one is known already.
@@ -93,6 +94,7 @@ pub(crate) struct Setup {
 
 impl Connection {
     pub(crate) fn new(transport: Transport, setup: Setup) -> Self {
+        let alarm = Alarm::new(setup.config.ping_interval);
         let link = Arc::new(Link::new(setup.side, setup.config));
         let context = Context::new(Peer::new(Arc::clone(&link)), setup.handshake);
         let responder =
@@ -103,15 +105,14 @@ impl Connection {
             dispatcher,
             link,
             phase: Phase::Open,
-            held: Held::default(),
-            refused: 0,
+            reader: Reader::default(),
             writer: Writer::default(),
             timer: None,
             written: 0,
             jumps_queue: Handle::try_current()
                 .is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread),
             waited: false,
-            alarm: Alarm::default(),
+            alarm,
         }
     }
 
@@ -140,9 +141,10 @@ impl Connection {
             }
             let more_to_read = self.read(cx)?;
             // Responses first. Its timer wakes this task, so one look a turn is enough, unless
-            // somebody wants it set to an earlier time.
-            if round == 0 || self.link.pending.is_alarmed() {
-                self.alarm.poll(cx, &self.link.pending);
+            // somebody wants it set to an earlier time, or has waited for the peer to say something.
+            let heard = self.alarm.listens() && self.transport.lives();
+            if round == 0 || heard || self.link.pending.is_alarmed() {
+                self.look_at_clock(cx)?;
             }
             let written = self.write(cx, more_to_read)?;
             self.linger(cx)?;
@@ -163,7 +165,8 @@ impl Connection {
     fn obey(&mut self, command: Command) {
         match (&self.phase, command) {
             (Phase::Open | Phase::Draining, Command::Close { code, reason }) => {
-                self.enter(Phase::Flushing { code, reason });
+                let deadline = deadline(Instant::now(), self.link.config.shutdown_timeout);
+                self.enter(Phase::Flushing(Box::new(Goodbye { code, reason, deadline })));
             }
             (Phase::Open, Command::Drain { deadline }) => {
                 self.enter(Phase::Draining);
@@ -182,12 +185,12 @@ impl Connection {
     fn enter_last(&mut self, phase: Phase, reason: CloseReason) {
         self.link.begin_end(reason);
         self.writer.clear();
+        self.alarm.stop_pulse();
         self.enter(phase);
-        self.set_timer(self.link.config.close_timeout);
+        self.set_timer(deadline(Instant::now(), self.link.config.close_timeout));
     }
 
-    fn set_timer(&mut self, duration: Duration) {
-        let at = deadline(Instant::now(), duration);
+    fn set_timer(&mut self, at: Instant) {
         match &mut self.timer {
             Some(timer) => timer.as_mut().reset(at),
             None => self.timer = Some(Box::pin(tokio::time::sleep_until(at))),
@@ -196,74 +199,65 @@ impl Connection {
 
     /// Reads what is there. `true`: the budget is used up, there may be more.
     fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Over> {
-        for _ in 0..READ_BUDGET {
+        let mut budget = Budget::new();
+        loop {
             let admission = match self.phase {
                 Phase::Open => Admission::Open,
-                Phase::Draining | Phase::Flushing { .. } => Admission::Refused,
+                Phase::Draining | Phase::Flushing(_) => Admission::Refused,
                 Phase::Closing => Admission::Unanswerable,
                 Phase::Lingering => return Ok(false),
             };
-            let limit = self.link.config.max_outbox.max(1);
-            let clogged = self.link.outbox.answer_bytes() >= limit;
-            if !clogged {
-                self.refused = 0;
-                if let Some(message) = self.held.release() {
-                    self.dispatcher.receive(message, admission);
-                    continue;
-                }
-            }
-            let full = clogged && self.held.is_full(&self.link.config);
-            // Nobody here waits for a response, so the peer may wait. Otherwise its responses must
-            // come in, past requests for which there is only one answer left.
-            let may_pause = || self.link.pending.len() == 0 || self.refused >= limit;
-            if self.writer.pauses_reading() || (full && may_pause()) {
-                return Ok(false);
-            }
-            match self.transport.poll_receive(cx) {
-                Poll::Pending => return Ok(false),
-                Poll::Ready(Received::Text(message)) if clogged => {
-                    if self.dispatcher.receive_responses(&message) {
-                        continue;
-                    }
-                    if full {
-                        let before = self.link.outbox.answer_bytes();
-                        self.dispatcher.receive(message, Admission::Busy);
-                        self.refused += self.link.outbox.answer_bytes().saturating_sub(before);
-                    } else {
-                        self.held.hold(message);
-                    }
-                }
-                // As good as any text that is not JSON.
-                Poll::Ready(Received::NotText) if clogged => {
-                    self.held.hold(Utf8Bytes::from_static("]"));
-                }
-                Poll::Ready(Received::Text(message)) => {
-                    self.dispatcher.receive(message, admission);
-                }
-                Poll::Ready(Received::NotText) => {
-                    self.dispatcher.malformed(ErrorCode::PARSE_ERROR);
-                }
-                Poll::Ready(Received::Control) => {
-                    self.writer.saw_control();
-                }
-                Poll::Ready(Received::Close { code, reason }) => {
-                    // If the close began here, this is only the answer to it.
-                    if !matches!(self.phase, Phase::Closing) {
-                        self.enter_last(Phase::Closing, CloseReason::Remote { code, reason });
-                    }
-                }
-                Poll::Ready(Received::End(reason)) => return Err(Over(reason)),
-                Poll::Ready(Received::Broken { code, reason }) => {
-                    let over = CloseReason::Protocol(reason.clone());
-                    if self.transport.start_close(cx, code, &reason).is_err() {
-                        return Err(Over(over));
-                    }
-                    self.writer.must_flush();
-                    self.enter_last(Phase::Lingering, over);
-                }
+            let to = Destination { dispatcher: &self.dispatcher, link: &self.link, admission };
+            let (transport, writer) = (&mut self.transport, &mut self.writer);
+            match self.reader.turn(cx, transport, writer, &mut budget, &to) {
+                Stopped::Dry => return Ok(false),
+                Stopped::Spent => return Ok(true),
+                Stopped::At(received) => self.react(cx, received)?,
             }
         }
-        Ok(true)
+    }
+
+    /// To what is no message.
+    fn react(&mut self, cx: &mut TaskContext<'_>, received: Received) -> Result<(), Over> {
+        match received {
+            // If the close began here, this is only the answer to it.
+            Received::Close { .. } if matches!(self.phase, Phase::Closing) => {}
+            Received::Close { code, reason } => {
+                self.enter_last(Phase::Closing, CloseReason::Remote { code, reason });
+            }
+            Received::End(reason) => return Err(Over(reason)),
+            Received::Broken { code, reason } => {
+                let over = CloseReason::Protocol(reason.clone());
+                if self.transport.start_close(cx, code, &reason).is_err() {
+                    return Err(Over(over));
+                }
+                self.writer.must_flush();
+                self.enter_last(Phase::Lingering, over);
+            }
+            Received::Text(_) | Received::NotText | Received::Control => {}
+        }
+        Ok(())
+    }
+
+    /// Ends calls whose time is over, and sees to it that a silent peer is noticed.
+    fn look_at_clock(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
+        // While nothing is read on purpose, its silence means nothing; the write timeout counts.
+        let signs = self.transport.lives() || self.reader.pauses();
+        match self.alarm.poll(cx, &self.link.pending, signs) {
+            Verdict::Wait => {}
+            Verdict::Counted => self.transport.forget_signs(),
+            Verdict::Ask => {
+                // Should it fail, so does whatever is written next, and that knows what to do.
+                let _ = self.transport.start_ping(cx);
+                self.writer.must_flush();
+            }
+            Verdict::GiveUp => {
+                // It may be able to hear, and whoever runs it wants to know.
+                let _ = self.transport.start_close(cx, CloseCode::Error.into(), "no sign of life");
+                return Err(Over(CloseReason::Unresponsive));
+            }
+        }
+        Ok(())
     }
 
     /// Writes what waits. A stream that takes nothing any more may still have something to read.
@@ -300,7 +294,9 @@ impl Connection {
         let at_work = self.link.in_flight.load(Ordering::Acquire);
         let flushed = self.writer.is_done() && self.link.outbox.is_empty();
         let (code, reason) = match &mut self.phase {
-            Phase::Flushing { code, reason } if flushed => (*code, std::mem::take(reason)),
+            Phase::Flushing(goodbye) if flushed => {
+                (goodbye.code, std::mem::take(&mut goodbye.reason))
+            }
             Phase::Draining if flushed && at_work == 0 => {
                 (CloseCode::Away.into(), "shutting down".to_owned())
             }
@@ -319,36 +315,49 @@ impl Connection {
 
     /// Looks at the clock, where something is slow. `true` if that led to another phase.
     fn watch(&mut self, cx: &mut TaskContext<'_>, blocked: bool) -> Result<bool, Over> {
-        let stallable = matches!(self.phase, Phase::Open | Phase::Flushing { .. });
+        let stallable = matches!(self.phase, Phase::Open | Phase::Flushing(_));
         if stallable && !blocked {
             self.timer = None;
             return Ok(false);
         }
         if stallable && self.timer.is_none() {
-            self.written = self.transport.written();
-            self.set_timer(self.link.config.write_timeout);
+            self.expect_progress();
         }
         while let Some(timer) = &mut self.timer {
             if timer.as_mut().poll(cx).is_pending() {
                 break;
             }
-            match &self.phase {
+            let now = Instant::now().max(timer.deadline());
+            match &mut self.phase {
                 Phase::Closing | Phase::Lingering => return Err(Over(CloseReason::Local)),
                 Phase::Draining => {
                     self.close(cx, CloseCode::Away.into(), "shutting down")?;
                     return Ok(true);
                 }
-                Phase::Open | Phase::Flushing { .. } => {
-                    // A slow reader is no stuck one: as long as bytes leave, it may go on.
-                    if self.transport.written() == self.written {
-                        return Err(Over(CloseReason::Stalled));
-                    }
-                    self.written = self.transport.written();
-                    self.set_timer(self.link.config.write_timeout);
+                // A slow reader is no stuck one: as long as bytes leave, it may go on.
+                Phase::Open | Phase::Flushing(_) if self.transport.written() == self.written => {
+                    return Err(Over(CloseReason::Stalled));
                 }
+                Phase::Flushing(goodbye) if goodbye.deadline <= now => {
+                    let (code, reason) = (goodbye.code, std::mem::take(&mut goodbye.reason));
+                    tracing::warn!("closing with messages left: the peer takes them too slowly");
+                    self.close(cx, code, &reason)?;
+                    return Ok(true);
+                }
+                Phase::Open | Phase::Flushing(_) => self.expect_progress(),
             }
         }
         Ok(false)
+    }
+
+    /// By the time that the timer fires, the network must have taken something.
+    fn expect_progress(&mut self) {
+        self.written = self.transport.written();
+        let stalled = deadline(Instant::now(), self.link.config.write_timeout);
+        self.set_timer(match &self.phase {
+            Phase::Flushing(goodbye) => stalled.min(goodbye.deadline),
+            _ => stalled,
+        });
     }
 }
 
@@ -359,10 +368,9 @@ impl Future for Connection {
         match self.turn(cx) {
             Ok(()) => Poll::Pending,
             Err(Over(reason)) => {
-                while let Some(message) = self.held.release() {
-                    self.dispatcher.receive(message, Admission::Unanswerable);
-                }
-                Poll::Ready(self.link.end(reason))
+                let this = &mut *self;
+                this.reader.finish(&this.dispatcher);
+                Poll::Ready(this.link.end(reason))
             }
         }
     }

@@ -151,6 +151,9 @@ pub enum CloseReason {
     Protocol(String),
     /// The peer took nothing for [`Config::write_timeout`](crate::Config::write_timeout).
     Stalled,
+    /// Nothing came from the peer for [`Config::ping_interval`](crate::Config::ping_interval), nor
+    /// an answer to the ping that it was sent then: it hangs, or the network in between is cut.
+    Unresponsive,
     /// The task of the connection was dropped, as happens when its runtime shuts down.
     Aborted,
 }
@@ -168,6 +171,9 @@ impl fmt::Display for CloseReason {
             CloseReason::Lost(error) => write!(f, "lost: {error}"),
             CloseReason::Protocol(what) => write!(f, "the peer broke the protocol: {what}"),
             CloseReason::Stalled => f.write_str("the peer has stopped reading"),
+            CloseReason::Unresponsive => {
+                f.write_str("the peer says nothing any more and answers no ping")
+            }
             CloseReason::Aborted => f.write_str("its task was dropped"),
         }
     }

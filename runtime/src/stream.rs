@@ -13,6 +13,9 @@ use tokio::net::TcpStream;
 
 /// How much is read from the network at once.
 const SCRATCH_SIZE: usize = 64 * 1024;
+/// How much is read from it before others get their turn. Messages are counted elsewhere, but large
+/// ones, and parts of one that never ends, are not many.
+const ALLOWANCE: u32 = 1 << 20;
 
 /// Any stream of bytes that can carry a WebSocket.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -24,6 +27,14 @@ pub(crate) struct Stream {
     kind: Kind,
     /// Bytes taken by the network so far: how a slow peer is told from a stuck one.
     written: u64,
+    /// The network did not take what was written last.
+    blocked: bool,
+    /// The other end has sent something, or made room for what it had none for.
+    lives: bool,
+    /// How much may be read before the next rest.
+    allowance: u32,
+    /// Nothing more was read, though there may be more.
+    rests: bool,
     /// What was read ahead and not yet asked for is in `at..end`. Most of the time that is nothing,
     /// and then it has no memory.
     ahead: Vec<u8>,
@@ -58,7 +69,17 @@ impl Stream {
     }
 
     fn new(kind: Kind) -> Self {
-        Stream { kind, written: 0, ahead: Vec::new(), at: 0, end: 0 }
+        Stream {
+            kind,
+            written: 0,
+            blocked: false,
+            lives: false,
+            allowance: ALLOWANCE,
+            rests: false,
+            ahead: Vec::new(),
+            at: 0,
+            end: 0,
+        }
     }
 
     /// How many bytes the network has taken.
@@ -69,6 +90,25 @@ impl Stream {
             Kind::Tls(session) => session.get_ref().0.written(),
             _ => self.written,
         }
+    }
+
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Whether the other end has given a sign of life since [`forget_signs`](Self::forget_signs).
+    pub(crate) fn lives(&self) -> bool {
+        self.lives
+    }
+
+    pub(crate) fn forget_signs(&mut self) {
+        self.lives = false;
+    }
+
+    /// Whether reading has stopped since this was asked last, so that others get their turn. The
+    /// task is woken for the rest.
+    pub(crate) fn take_rest(&mut self) -> bool {
+        std::mem::take(&mut self.rests)
     }
 
     /// Gives back what was read too much: the next reads begin with it.
@@ -113,6 +153,11 @@ macro_rules! on_stream {
 impl Stream {
     /// Reads as much as there is at once, when nothing is left of what was read before.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.allowance == 0 {
+            (self.allowance, self.rests) = (ALLOWANCE, true);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let mut scratch = SCRATCH.take();
         if scratch.is_empty() {
             scratch = vec![0; SCRATCH_SIZE];
@@ -123,6 +168,10 @@ impl Stream {
         self.ahead = scratch;
         if self.end == 0 {
             self.put_back();
+        } else {
+            self.lives = true;
+            let read = u32::try_from(self.end).unwrap_or(u32::MAX);
+            self.allowance = self.allowance.saturating_sub(read);
         }
         polled
     }
@@ -161,7 +210,10 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(on_stream!(self, stream => stream.poll_write(cx, bytes)))?;
+        let polled = on_stream!(self, stream => stream.poll_write(cx, bytes));
+        let was_blocked = std::mem::replace(&mut self.blocked, polled.is_pending());
+        let written = ready!(polled)?;
+        self.lives |= was_blocked;
         self.written += written as u64;
         Poll::Ready(Ok(written))
     }

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
-use tokio_tungstenite::tungstenite::{Error as WsError, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 
 use crate::config::Config;
 use crate::error::CloseReason;
@@ -20,7 +20,7 @@ use crate::stream::Stream;
 
 /// Allocated for each connection as long as it lives, so small: `stream` reads ahead of it, and
 /// larger messages get a buffer of their own for as long as they need it.
-const READ_BUFFER: usize = 1024;
+const READ_BUFFER: usize = 896;
 
 /// What came in.
 #[derive(Debug)]
@@ -203,12 +203,24 @@ impl Transport {
         let reason = reason.get(..end).unwrap_or_default().into();
         let code = CloseCode::from(code);
         let code = if code.is_allowed() { code } else { CloseCode::Normal };
+        self.write_control(cx, Message::Close(Some(CloseFrame { code, reason })))
+    }
+
+    /// Asks the peer whether it is there. Whatever it says is an answer.
+    pub(crate) fn start_ping(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        // It would only wait behind what the network does not take; that moving is an answer, too.
+        if self.stream.is_blocked() || !self.socket.can_write() {
+            return Ok(());
+        }
+        self.write_control(cx, Message::Ping(Bytes::new()))
+    }
+
+    fn write_control(&mut self, cx: &mut Context<'_>, frame: Message) -> Result<(), CloseReason> {
         self.control = true;
-        let close = Message::Close(Some(CloseFrame { code, reason }));
         let midway = self.midway;
         let stream = &mut Polled { stream: &mut self.stream, cx, midway };
         // If it would block, tungstenite keeps it for the next flush.
-        match polled(self.socket.write(stream, close)) {
+        match polled(self.socket.write(stream, frame)) {
             Poll::Ready(written) => written.map_err(lost),
             Poll::Pending => Ok(()),
         }
@@ -237,6 +249,22 @@ impl Transport {
     /// How many bytes the network has taken so far.
     pub(crate) fn written(&self) -> u64 {
         self.stream.written()
+    }
+
+    /// Whether the peer has given a sign of life since [`forget_signs`](Self::forget_signs): bytes
+    /// of whatever kind, or room for ours where there was none.
+    pub(crate) fn lives(&self) -> bool {
+        self.stream.lives()
+    }
+
+    pub(crate) fn forget_signs(&mut self) {
+        self.stream.forget_signs();
+    }
+
+    /// Whether reading has stopped since this was asked last, so that others get their turn. The
+    /// task is woken for the rest.
+    pub(crate) fn take_rest(&mut self) -> bool {
+        self.stream.take_rest()
     }
 }
 

@@ -8,12 +8,18 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wsjsonrpc::{
-    CallFuture, Client, Config, Context, Error, ErrorCode, Peer, Result, Server, memory,
+    CallFuture, Client, ClientBuilder, Config, Context, Error, ErrorCode, Peer, Result, Server,
+    memory,
 };
 use wsjsonrpc_tests::{Gate, Raw, begin, poll_once, result};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// It stays with a peer that says nothing for long.
+fn patient() -> ClientBuilder {
+    Client::builder().config(Config { ping_interval: None, ..Config::default() })
+}
 
 fn call(peer: &Peer, timeout: Duration) -> CallFuture<i64> {
     peer.call("m", ()).timeout(timeout).into_future()
@@ -84,7 +90,7 @@ async fn a_timeout_counts_from_the_first_poll() {
 
 #[tokio::test(start_paused = true)]
 async fn a_short_timeout_comes_before_long_ones_that_were_there_first() {
-    let (_raw, client) = Raw::server(Client::builder()).await;
+    let (_raw, client) = Raw::server(patient()).await;
     let peer = client.peer();
     let begun = Instant::now();
     let slow = begin(call(&peer, 60 * SECOND)).await;
@@ -244,7 +250,7 @@ async fn calls_time_out_while_their_server_shuts_down() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_of_a_batch_time_out_each_at_its_time() {
-    let (mut raw, client) = Raw::server(Client::builder()).await;
+    let (mut raw, client) = Raw::server(patient()).await;
     let peer = client.peer();
     let mut batch = peer.new_batch();
     let calls = [3, 1, 40, 2].map(|seconds| {
@@ -279,7 +285,7 @@ async fn calls_of_a_batch_time_out_each_at_its_time() {
 /// that no timer wakes lets a day pass at once.
 #[tokio::test(start_paused = true)]
 async fn a_timer_that_nobody_needs_any_more_wakes_nobody() {
-    let (_raw, client) = Raw::server(Client::builder()).await;
+    let (_raw, client) = Raw::server(patient()).await;
     let peer = client.peer();
     for timeout in [SECOND, 10 * SECOND, Duration::MAX] {
         drop(begin(call(&peer, timeout)).await);

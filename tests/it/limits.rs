@@ -286,7 +286,10 @@ async fn a_peer_that_takes_nothing_any_more_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_slowly_is_not_given_up() {
     const SIZE: usize = 500_000;
-    let server = Server::builder().method("large", |_, ()| async { Ok("x".repeat(SIZE)) });
+    // A ping would wait for hours behind what is in the stream's own buffer.
+    let config = Config { ping_interval: None, ..Config::default() };
+    let server = Server::builder().config(config);
+    let server = server.method("large", |_, ()| async { Ok("x".repeat(SIZE)) });
     let (mut raw, peer) = Raw::client_and_peer(server).await;
     raw.send(request("large", "[]", "1")).await;
     let mut bytes = vec![0; 10_000];

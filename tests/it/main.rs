@@ -13,6 +13,7 @@ mod deadlines;
 mod errors;
 mod floors;
 mod handshakes;
+mod keepalive;
 mod lifecycle;
 mod lifecycle_shutdown;
 mod limits;

@@ -72,11 +72,14 @@ impl Raw {
         }
     }
 
-    /// The close frame, when nothing but it comes.
+    /// The close frame, when no message comes before it.
     pub async fn receive_close(&mut self) -> Option<CloseFrame> {
-        match self.socket.next().await.expect("a close frame").expect("no error") {
-            Message::Close(frame) => frame,
-            other => panic!("expected a close frame, got {other:?}"),
+        loop {
+            match self.socket.next().await.expect("a close frame").expect("no error") {
+                Message::Close(frame) => return frame,
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("expected a close frame, got {other:?}"),
+            }
         }
     }
 

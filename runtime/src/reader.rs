@@ -1,0 +1,125 @@
+//! The reading half of a connection: what comes in, and what has to wait.
+//!
+//! Must not know how a connection ends, nor what is written when.
+
+use std::task::{Context as TaskContext, Poll};
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::dispatch::{Admission, Dispatcher};
+use crate::held::Held;
+use crate::peer::Link;
+use crate::protocol::error::ErrorCode;
+use crate::transport::{Received, Transport};
+use crate::writer::Writer;
+
+/// How many messages are read before others get their turn.
+const READ_BUDGET: usize = 256;
+
+#[derive(Default)]
+pub(crate) struct Reader {
+    /// Read while the peer was not taking its answers.
+    held: Held,
+    /// Bytes of refusals that were queued since then.
+    refused: usize,
+    /// Nothing is read, whatever there may be.
+    pauses: bool,
+}
+
+/// Why reading has stopped.
+pub(crate) enum Stopped {
+    /// There is nothing more, or it has to wait.
+    Dry,
+    /// There may be more; others get their turn.
+    Spent,
+    /// Something other than a message came.
+    At(Received),
+}
+
+/// How much may still be read in a turn.
+pub(crate) struct Budget(usize);
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Budget(READ_BUDGET)
+    }
+}
+
+/// Where what is read goes, and what decides whether it may.
+pub(crate) struct Destination<'a> {
+    pub(crate) dispatcher: &'a Dispatcher,
+    pub(crate) link: &'a Link,
+    pub(crate) admission: Admission,
+}
+
+impl Reader {
+    /// Whether the peer may be silent only because nobody listens.
+    pub(crate) fn pauses(&self) -> bool {
+        self.pauses
+    }
+
+    /// Reads what is there.
+    pub(crate) fn turn(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        transport: &mut Transport,
+        writer: &mut Writer,
+        budget: &mut Budget,
+        to: &Destination<'_>,
+    ) -> Stopped {
+        let Destination { dispatcher, link, admission } = to;
+        let limit = link.config.max_outbox.max(1);
+        self.pauses = false;
+        while budget.0 > 0 {
+            budget.0 -= 1;
+            let clogged = link.outbox.answer_bytes() >= limit;
+            if !clogged {
+                self.refused = 0;
+                if let Some(message) = self.held.release() {
+                    dispatcher.receive(message, *admission);
+                    continue;
+                }
+            }
+            let full = clogged && self.held.is_full(&link.config);
+            // Nobody here waits for a response, so the peer may wait. Otherwise its responses must
+            // come in, past requests for which there is only one answer left.
+            let may_pause = || link.pending.len() == 0 || self.refused >= limit;
+            if writer.pauses_reading() || (full && may_pause()) {
+                self.pauses = true;
+                return Stopped::Dry;
+            }
+            match transport.poll_receive(cx) {
+                Poll::Pending if transport.take_rest() => return Stopped::Spent,
+                Poll::Pending => return Stopped::Dry,
+                Poll::Ready(Received::Text(message)) if clogged => {
+                    if dispatcher.receive_responses(&message) {
+                        continue;
+                    }
+                    if full {
+                        let before = link.outbox.answer_bytes();
+                        dispatcher.receive(message, Admission::Busy);
+                        self.refused += link.outbox.answer_bytes().saturating_sub(before);
+                    } else {
+                        self.held.hold(message);
+                    }
+                }
+                // As good as any text that is not JSON.
+                Poll::Ready(Received::NotText) if clogged => {
+                    self.held.hold(Utf8Bytes::from_static("]"));
+                }
+                Poll::Ready(Received::Text(message)) => dispatcher.receive(message, *admission),
+                Poll::Ready(Received::NotText) => dispatcher.malformed(ErrorCode::PARSE_ERROR),
+                Poll::Ready(Received::Control) => writer.saw_control(),
+                Poll::Ready(other) => return Stopped::At(other),
+            }
+        }
+        Stopped::Spent
+    }
+
+    /// The connection is over: what was held back is handled as far as it can be.
+    pub(crate) fn finish(&mut self, dispatcher: &Dispatcher) {
+        while let Some(message) = self.held.release() {
+            dispatcher.receive(message, Admission::Unanswerable);
+        }
+    }
+}

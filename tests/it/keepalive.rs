@@ -1,0 +1,284 @@
+//! A peer that is gone without a word is noticed within one and a half ping intervals; one that
+//! says anything at all, or takes what it is sent, is left alone.
+
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep};
+use tokio_tungstenite::tungstenite::Message;
+use wsjsonrpc::{
+    Client, ClientBuilder, CloseReason, Config, Error, Peer, Server, ServerBuilder, memory,
+};
+use wsjsonrpc_tests::{Gate, Raw, begin, frame, listen, notification, request, result};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn every(interval: impl Into<Option<Duration>>) -> Config {
+    Config { ping_interval: interval.into(), call_timeout: None, ..Config::default() }
+}
+
+fn server(config: Config) -> ServerBuilder {
+    Server::builder().config(config).method("quick", |_, ()| async { Ok(()) })
+}
+
+fn client(config: Config) -> ClientBuilder {
+    Client::builder().config(config)
+}
+
+fn is_unresponsive<T>(outcome: &Result<T, Error>) -> bool {
+    matches!(outcome, Err(Error::Closed(CloseReason::Unresponsive)))
+}
+
+/// The peer is there, and then it is not: nothing comes from it, and nothing reaches it.
+async fn is_given_up(raw: Raw, peer: Peer, last_word: Instant) {
+    let call = begin(peer.call::<()>("m", ()).without_timeout().into_future()).await;
+    let outcome = call.await;
+    assert!(is_unresponsive(&outcome), "{outcome:?}");
+    assert!(matches!(peer.closed().await, CloseReason::Unresponsive));
+    // Whether it was lively or not before.
+    let silence = last_word.elapsed();
+    assert!(silence > 40 * SECOND && silence <= 45 * SECOND, "{silence:?}");
+    drop(raw);
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_a_silent_peer_is_noticed_after_45_seconds_at_the_latest() {
+    for lively in [0, 1, 29, 31, 100] {
+        let (mut raw, peer) = Raw::client_and_peer(Server::builder()).await;
+        for _ in 0..lively {
+            sleep(SECOND).await;
+            raw.send(notification("no.such.method", "[]")).await;
+        }
+        is_given_up(raw, peer, Instant::now()).await;
+
+        let (mut raw, client) = Raw::server(Client::builder().call_timeout(None)).await;
+        for _ in 0..lively {
+            sleep(SECOND).await;
+            raw.send(notification("no.such.method", "[]")).await;
+        }
+        // As long as the task has not run, there is nothing that it could have heard.
+        sleep(Duration::from_millis(1)).await;
+        is_given_up(raw, client.peer(), Instant::now()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_only_hangs_is_told_why_it_is_hung_up_on() {
+    let endpoint = server(every(30 * SECOND)).build().unwrap();
+    let (mut raw, serving) = Raw::client_of(&endpoint).await;
+    let begun = Instant::now();
+    assert!(matches!(serving.await.unwrap(), CloseReason::Unresponsive));
+    assert_eq!(begun.elapsed(), 45 * SECOND);
+    assert!(endpoint.peers().is_empty());
+    let mut bytes = Vec::new();
+    raw.socket.get_mut().read_to_end(&mut bytes).await.unwrap();
+    let (ping, close) = (&[0x89, 0][..], &[0x88, 2 + 15, 0x03, 0xf3][..]); // 1011
+    assert_eq!(bytes, [ping, close, b"no sign of life"].concat());
+}
+
+/// tungstenite answers pings whenever it is read from.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_answers_pings_and_says_nothing_else_stays() {
+    let (mut raw, peer) = Raw::client_and_peer(server(every(30 * SECOND))).await;
+    let mut pings = 0;
+    let day = sleep(24 * HOUR);
+    tokio::pin!(day);
+    loop {
+        tokio::select! {
+            () = &mut day => break,
+            message = raw.socket.next() => match message {
+                Some(Ok(Message::Ping(_))) => pings += 1,
+                other => panic!("{other:?}"),
+            },
+        }
+    }
+    assert!(!peer.is_closed());
+    assert!((24 * 120 - 1..=24 * 120).contains(&pings), "{pings}: not one for each interval");
+    raw.check(&request("quick", "[]", "1"), &[&result("null", "1")]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_of_ours_stay_for_days() {
+    let (client, peer) = memory::pair(Client::builder(), server(every(20 * SECOND))).unwrap();
+    sleep(100 * HOUR).await;
+    client.peer().call::<()>("quick", ()).await.unwrap();
+    assert!(!peer.is_closed());
+}
+
+/// It reads nothing, so it answers no ping; but it can't be gone.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_sends_and_never_answers_a_ping_stays() {
+    let whole = frame(0x81, notification("no.such.method", "[]").as_bytes());
+    let pong = frame(0x8a, b"");
+    for (what, bytes) in [("messages", &whole), ("pongs that nobody asked for", &pong)] {
+        let (mut raw, peer) = Raw::client_and_peer(server(every(30 * SECOND))).await;
+        for _ in 0..200 {
+            sleep(40 * SECOND).await;
+            raw.send_bytes(bytes).await;
+        }
+        assert!(!peer.is_closed(), "{what}");
+    }
+    // One message, a byte at a time.
+    let (mut raw, peer) = Raw::client_and_peer(server(every(30 * SECOND))).await;
+    let whole = frame(0x81, request("quick", "[]", "1").as_bytes());
+    for byte in whole {
+        sleep(40 * SECOND).await;
+        raw.send_bytes(&[byte]).await;
+    }
+    assert!(!peer.is_closed());
+    assert_eq!(raw.receive().await, result("null", "1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_interval_a_silent_peer_may_stay_silent() {
+    let (mut raw, peer) = Raw::client_and_peer(server(every(None))).await;
+    sleep(240 * HOUR).await;
+    assert!(!peer.is_closed());
+    raw.check(&request("quick", "[]", "1"), &[&result("null", "1")]).await;
+}
+
+/// A ping would wait behind what it has not taken yet. Its taking is the sign.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_slowly_stays_and_no_ping_gets_into_its_message() {
+    const SIZE: usize = 400_000;
+    let server = server(every(30 * SECOND));
+    let (mut raw, peer) =
+        Raw::client_and_peer(server.method("large", |_, ()| async { Ok("x".repeat(SIZE)) })).await;
+    raw.send(request("large", "[]", "1")).await;
+    let whole = 10 + result(&format!("\"{}\"", "x".repeat(SIZE)), "1").len(); // with its header
+    let mut bytes = Vec::new();
+    while bytes.len() < whole {
+        sleep(4 * SECOND).await;
+        let mut part = vec![0; 10_000.min(whole - bytes.len())];
+        let read = raw.socket.get_mut().read(&mut part).await.unwrap();
+        assert!(read > 0, "given up after {} bytes", bytes.len());
+        bytes.extend_from_slice(&part[..read]);
+    }
+    assert!(!peer.is_closed());
+    assert!(String::from_utf8_lossy(&bytes).contains(&"x".repeat(SIZE)), "not in one piece");
+    raw.check(&request("quick", "[]", "2"), &[&result("null", "2")]).await;
+}
+
+/// Nothing is read from it because it does not take its answers: that is what the write timeout is
+/// for.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_not_listened_to_is_not_taken_for_gone() {
+    let config = Config { max_outbox: 1000, write_timeout: 600 * SECOND, ..every(SECOND) };
+    let server = server(config).method("large", |_, ()| async { Ok("x".repeat(100_000)) });
+    let (mut raw, peer) = Raw::client_and_peer(server).await;
+    let begun = Instant::now();
+    let asks = Message::text(request("large", "[]", "1"));
+    while tokio::time::timeout(SECOND, raw.socket.send(asks.clone())).await.is_ok() {}
+    assert!(matches!(peer.closed().await, CloseReason::Stalled));
+    assert!(begun.elapsed() >= 600 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_the_answers_of_a_peer_that_is_gone() {
+    let gate = Gate::default();
+    let at_gate = gate.clone();
+    let config = Config { shutdown_timeout: HOUR, ..every(30 * SECOND) };
+    let endpoint = server(config)
+        .method("gated", move |_, ()| {
+            let gate = at_gate.clone();
+            async move {
+                gate.pass().await;
+                Ok(())
+            }
+        })
+        .build()
+        .unwrap();
+    let (mut raw, serving) = Raw::client_of(&endpoint).await;
+    raw.send(request("gated", "[]", "1")).await;
+    gate.arrived(1).await;
+    let shutdown = begin(endpoint.shutdown()).await;
+    assert!(matches!(serving.await.unwrap(), CloseReason::Unresponsive));
+    gate.open(1);
+    assert_eq!(shutdown.await, 0);
+}
+
+/// Between a client and a server, until it is told to swallow everything.
+struct Proxy {
+    address: SocketAddr,
+    swallows: Arc<AtomicBool>,
+}
+
+impl Proxy {
+    async fn before(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let swallows = Arc::new(AtomicBool::new(false));
+        let swallowing = Arc::clone(&swallows);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = TcpStream::connect(server).await.unwrap();
+                let (from_client, to_client) = client.into_split();
+                let (from_server, to_server) = server.into_split();
+                tokio::spawn(pass_on(from_client, to_server, Arc::clone(&swallowing)));
+                tokio::spawn(pass_on(from_server, to_client, Arc::clone(&swallowing)));
+            }
+        });
+        Proxy { address, swallows }
+    }
+}
+
+/// Where it swallows, it does not even pass on that one end has hung up.
+async fn pass_on(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    swallows: Arc<AtomicBool>,
+) {
+    let mut buffer = vec![0; 10_000];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        if !swallows.load(Ordering::Relaxed) && to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+    if swallows.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn address(url: &str) -> SocketAddr {
+    url.trim_start_matches("ws://").trim_end_matches('/').parse().unwrap()
+}
+
+/// The operating system sees nothing wrong: all is acknowledged by the proxy's own.
+#[tokio::test]
+async fn both_sides_notice_a_network_that_swallows_everything() {
+    let config = every(Duration::from_millis(200));
+    let (url, endpoint) = listen(server(config.clone())).await;
+    let proxy = Proxy::before(address(&url)).await;
+    let through = format!("ws://{}", proxy.address);
+    let client = client(config).connect(&through).await.unwrap();
+    let peer = client.peer();
+    peer.call::<()>("quick", ()).await.unwrap();
+    let caller = endpoint.peers().pop().unwrap();
+    let calls = [
+        begin(peer.call::<()>("quick", ()).into_future()).await,
+        begin(caller.call::<()>("no.such.method", ()).into_future()).await,
+    ];
+    for call in calls {
+        assert!(!is_unresponsive(&call.await), "the network is fine");
+    }
+
+    proxy.swallows.store(true, Ordering::Relaxed);
+    let calls = [
+        begin(peer.call::<()>("quick", ()).into_future()).await,
+        begin(caller.call::<()>("no.such.method", ()).into_future()).await,
+    ];
+    for call in calls {
+        let outcome = call.await;
+        assert!(is_unresponsive(&outcome), "{outcome:?}");
+    }
+    assert!(matches!(client.closed().await, CloseReason::Unresponsive));
+    assert!(matches!(caller.closed().await, CloseReason::Unresponsive));
+    assert!(is_unresponsive(&peer.call::<()>("quick", ()).await));
+}
