@@ -84,24 +84,33 @@ impl Stream {
 
     /// How many bytes the network has taken.
     pub(crate) fn written(&self) -> u64 {
-        match &self.kind {
-            // What a TLS session has taken may still wait in it.
-            #[cfg(feature = "tls")]
-            Kind::Tls(session) => session.get_ref().0.written(),
-            _ => self.written,
-        }
+        self.network().written
     }
 
     pub(crate) fn is_blocked(&self) -> bool {
-        self.blocked
+        self.blocked || self.network().blocked
+    }
+
+    /// What the network has seen. What a TLS session has taken may still wait in it, and a part of
+    /// a record is nothing to anybody else.
+    fn network(&self) -> &Stream {
+        match &self.kind {
+            #[cfg(feature = "tls")]
+            Kind::Tls(session) => session.get_ref().0,
+            _ => self,
+        }
     }
 
     /// Whether the other end has given a sign of life since [`forget_signs`](Self::forget_signs).
     pub(crate) fn lives(&self) -> bool {
-        self.lives
+        self.network().lives
     }
 
     pub(crate) fn forget_signs(&mut self) {
+        #[cfg(feature = "tls")]
+        if let Kind::Tls(session) = &mut self.kind {
+            return session.get_mut().0.forget_signs();
+        }
         self.lives = false;
     }
 
