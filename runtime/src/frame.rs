@@ -1,16 +1,66 @@
-//! Frames around whole text messages: all that this side sends but control frames
+//! The headers and masks of frames
 //! ([RFC 6455, section 5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)).
 //!
-//! Must not know what the messages say, nor when they go out. Reading frames is tungstenite's.
+//! Must not know what the messages say, nor when frames come and go.
 
 /// How a message begins that is text and complete in one frame.
-const FIN_TEXT: u8 = 0x81;
+pub(crate) const FIN_TEXT: u8 = 0x81;
+const FIN: u8 = 0x80;
+const CONTROL: u8 = 0x08;
 const MASKED: u8 = 0x80;
 const TWO_BYTES: u8 = 126;
 const EIGHT_BYTES: u8 = 127;
 
 /// What a client's frames are masked with. A server's are not.
 pub(crate) type Mask = Option<[u8; 4]>;
+
+/// The header of a frame.
+#[derive(Debug)]
+pub(crate) struct Header {
+    /// The final bit, the reserved ones, and the kind of the frame.
+    pub(crate) first: u8,
+    pub(crate) mask: Mask,
+    /// Of the payload.
+    pub(crate) length: u64,
+    /// How long the header itself is.
+    pub(crate) size: usize,
+}
+
+impl Header {
+    pub(crate) const MAX: usize = 14;
+
+    /// Reads one from the beginning of these bytes; `None` if it is not complete.
+    #[inline]
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Header> {
+        let [first, second, rest @ ..] = bytes else { return None };
+        let (length, rest) = match second & !MASKED {
+            TWO_BYTES => {
+                let (length, rest) = rest.split_first_chunk::<2>()?;
+                (u64::from(u16::from_be_bytes(*length)), rest)
+            }
+            EIGHT_BYTES => {
+                let (length, rest) = rest.split_first_chunk::<8>()?;
+                (u64::from_be_bytes(*length), rest)
+            }
+            short => (u64::from(short), rest),
+        };
+        let (mask, rest) = match second & MASKED {
+            0 => (None, rest),
+            _ => rest.split_first_chunk::<4>().map(|(mask, rest)| (Some(*mask), rest))?,
+        };
+        Some(Header { first: *first, mask, length, size: bytes.len() - rest.len() })
+    }
+
+    /// Whether a message ends with it.
+    pub(crate) fn is_final(&self) -> bool {
+        self.first & FIN != 0
+    }
+
+    /// Whether it belongs to a message; else it is a control frame.
+    pub(crate) fn is_data(&self) -> bool {
+        self.first & CONTROL == 0
+    }
+}
 
 /// A mask that nobody can foresee, as section 5.3 asks for.
 pub(crate) fn new_mask() -> Mask {
@@ -64,6 +114,11 @@ mod tests {
                 let mut frame = Vec::new();
                 begin(&mut frame, length, mask);
                 let header = frame.len();
+                let parsed = Header::parse(&frame).unwrap();
+                assert!(parsed.is_final() && parsed.is_data());
+                assert_eq!((parsed.first, parsed.mask), (FIN_TEXT, mask));
+                assert_eq!((parsed.length, parsed.size), (length as u64, header));
+                assert!((0..header).all(|cut| Header::parse(&frame[..cut]).is_none()));
                 frame.extend_from_slice(&payload);
                 apply(mask, &mut frame[header..]);
                 let mut socket = FrameSocket::new(std::io::Cursor::new(frame));

@@ -102,6 +102,7 @@ mod handler;
 mod handshake;
 mod head;
 mod held;
+mod inbox;
 mod living;
 pub mod memory;
 mod methods;

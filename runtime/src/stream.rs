@@ -185,6 +185,24 @@ impl Stream {
         polled
     }
 
+    /// What was read and not yet asked for; reads if there is none. Nothing: the stream has ended.
+    #[inline]
+    pub(crate) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        if self.at == self.end {
+            ready!(self.read_ahead(cx))?;
+        }
+        Poll::Ready(Ok(self.ahead.get(self.at..self.end).unwrap_or_default()))
+    }
+
+    /// So many bytes of it were taken.
+    #[inline]
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.at = self.end.min(self.at + count);
+        if self.at == self.end && count > 0 {
+            self.put_back();
+        }
+    }
+
     fn put_back(&mut self) {
         let ahead = std::mem::take(&mut self.ahead);
         if ahead.len() == SCRATCH_SIZE {
@@ -200,15 +218,10 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.at == self.end {
-            ready!(self.read_ahead(cx))?;
-        }
-        let taken = (self.end - self.at).min(buffer.remaining());
-        buffer.put_slice(self.ahead.get(self.at..self.at + taken).unwrap_or_default());
-        self.at += taken;
-        if self.at == self.end && taken > 0 {
-            self.put_back();
-        }
+        let ahead = ready!(self.poll_ahead(cx))?;
+        let taken = ahead.len().min(buffer.remaining());
+        buffer.put_slice(ahead.get(..taken).unwrap_or_default());
+        self.consume(taken);
         Poll::Ready(Ok(()))
     }
 }

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes
 
 use crate::config::Config;
 use crate::error::CloseReason;
+use crate::inbox::{Gate, Inbox};
 use crate::stream::Stream;
 
 /// Allocated for each connection as long as it lives, so small: `stream` reads ahead of it, and
@@ -47,11 +48,18 @@ pub(crate) enum Received {
 /// A WebSocket after its opening handshake.
 ///
 /// tungstenite's own state machine over a stream that is lent to it together with the task's
-/// context. (tokio-tungstenite's stream owns both, and stores two wakers for each message.) It
-/// reads, and answers pings and closes; frames with messages of ours come complete, and go past it.
+/// context. (tokio-tungstenite's stream owns both, and stores two wakers for each message.) Whole
+/// messages that were read at once go past it, and so do frames of ours; it has what is in pieces,
+/// the pings, and the closing handshake.
 pub(crate) struct Transport {
     socket: WebSocketContext,
     stream: Stream,
+    inbox: Inbox,
+    gate: Gate,
+    /// What comes in is masked.
+    masked: bool,
+    /// How large a message may be that comes in.
+    limit: usize,
     /// There is nothing more to be read.
     ended: bool,
     /// The network has a part of a frame of ours: tungstenite must not write before the rest.
@@ -64,6 +72,7 @@ pub(crate) struct Transport {
 struct Polled<'a, 'b, 'c> {
     stream: &'a mut Stream,
     cx: &'b mut Context<'c>,
+    gate: &'a mut Gate,
     midway: bool,
 }
 
@@ -78,9 +87,17 @@ impl Polled<'_, '_, '_> {
 
 impl io::Read for Polled<'_, '_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut buffer = ReadBuf::new(buffer);
-        Self::now(Pin::new(&mut *self.stream).poll_read(self.cx, &mut buffer))?;
-        Ok(buffer.filled().len())
+        if self.gate.is_closed() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let ahead = Self::now(self.stream.poll_ahead(self.cx))?;
+        let most = ahead.len().min(buffer.len());
+        let taken = self.gate.pass(ahead.get(..most).unwrap_or_default());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..taken), ahead.get(..taken)) {
+            to.copy_from_slice(from);
+        }
+        self.stream.consume(taken);
+        Ok(taken)
     }
 }
 
@@ -112,26 +129,42 @@ impl Transport {
         // Not for tungstenite's buffer, which would forget how large it is meant to be.
         stream.unread(part);
         let socket = WebSocketContext::new(role, Some(limits(config)));
-        Transport { socket, stream, ended: false, midway: false, control: false }
+        Transport {
+            socket,
+            stream,
+            inbox: Inbox::default(),
+            gate: Gate::default(),
+            masked: role == Role::Server,
+            limit: config.max_incoming_message,
+            ended: false,
+            midway: false,
+            control: false,
+        }
     }
 
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         if self.ended {
             return Poll::Ready(Received::End(CloseReason::Local));
         }
-        let midway = self.midway;
-        let read = self.socket.read(&mut Polled { stream: &mut self.stream, cx, midway });
-        let message = match ready!(polled(read)) {
-            Ok(message) => message,
-            Err(error) => {
-                self.ended = true;
-                return Poll::Ready(match error {
-                    WsError::ConnectionClosed | WsError::AlreadyClosed => {
-                        Received::End(CloseReason::Local)
-                    }
-                    error => failure(error),
-                });
+        let read = loop {
+            if let Some(message) = ready!(self.poll_whole(cx)) {
+                return Poll::Ready(message);
             }
+            let (stream, gate, midway) = (&mut self.stream, &mut self.gate, self.midway);
+            match polled(self.socket.read(&mut Polled { stream, cx, gate, midway })) {
+                Poll::Ready(read) => break read,
+                // It has got a whole frame, and that was not all of a message.
+                Poll::Pending if self.gate.is_closed() => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        };
+        let message = match read {
+            Ok(message) => message,
+            Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => {
+                self.ended = true;
+                return Poll::Ready(Received::End(CloseReason::Local));
+            }
+            Err(error) => return Poll::Ready(self.fail(error)),
         };
         if !matches!(message, Message::Text(_) | Message::Binary(_)) {
             self.control = true;
@@ -149,6 +182,48 @@ impl Transport {
             }
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Received::Control,
         })
+    }
+
+    /// A message that lies complete in what was read. `None`: what is next is for tungstenite.
+    #[inline]
+    fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Option<Received>> {
+        loop {
+            if let Some(message) = self.inbox.next() {
+                return Poll::Ready(Some(match Utf8Bytes::try_from(message) {
+                    Ok(text) => Received::Text(text),
+                    Err(error) => self.fail(error.into()),
+                }));
+            }
+            if !self.gate.is_closed() {
+                return Poll::Ready(None);
+            }
+            if !self.socket.can_read() {
+                self.gate.open_for_good();
+                return Poll::Ready(None);
+            }
+            let ahead = match ready!(self.stream.poll_ahead(cx)) {
+                Ok([]) => {
+                    // The end. tungstenite knows whether it may come now.
+                    self.gate.open_for_good();
+                    return Poll::Ready(None);
+                }
+                Ok(ahead) => ahead,
+                Err(error) => return Poll::Ready(Some(self.fail(error.into()))),
+            };
+            let in_message = self.gate.is_in_message();
+            let taken =
+                if in_message { 0 } else { self.inbox.take(ahead, self.masked, self.limit) };
+            if taken == 0 {
+                self.gate.open();
+                return Poll::Ready(None);
+            }
+            self.stream.consume(taken);
+        }
+    }
+
+    fn fail(&mut self, error: WsError) -> Received {
+        self.ended = true;
+        failure(error)
     }
 
     /// Writes a part of a frame with a message, or of several, and says how much of it.
@@ -178,8 +253,8 @@ impl Transport {
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        let midway = self.midway;
-        let flushed = self.socket.flush(&mut Polled { stream: &mut self.stream, cx, midway });
+        let (stream, gate, midway) = (&mut self.stream, &mut self.gate, self.midway);
+        let flushed = self.socket.flush(&mut Polled { stream, cx, gate, midway });
         let flushed = ready!(polled(flushed));
         self.control = false;
         Poll::Ready(match flushed {
@@ -217,8 +292,8 @@ impl Transport {
 
     fn write_control(&mut self, cx: &mut Context<'_>, frame: Message) -> Result<(), CloseReason> {
         self.control = true;
-        let midway = self.midway;
-        let stream = &mut Polled { stream: &mut self.stream, cx, midway };
+        let (stream, gate, midway) = (&mut self.stream, &mut self.gate, self.midway);
+        let stream = &mut Polled { stream, cx, gate, midway };
         // If it would block, tungstenite keeps it for the next flush.
         match polled(self.socket.write(stream, frame)) {
             Poll::Ready(written) => written.map_err(lost),
@@ -305,3 +380,6 @@ fn lost(error: WsError) -> CloseReason {
         other => io::Error::other(other),
     }))
 }
+
+#[cfg(test)]
+mod tests;

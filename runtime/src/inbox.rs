@@ -1,0 +1,145 @@
+//! Whole text messages out of what was read ahead, without a call into tungstenite for each.
+//!
+//! Nearly all frames are whole text messages that lie complete in what one read has brought. They
+//! are taken here, several into one allocation; all others are tungstenite's, byte for byte. Must
+//! not know the network, nor what a message says.
+
+use tokio_tungstenite::tungstenite::Bytes;
+
+use crate::frame::{self, Header};
+
+/// How much several small messages share. A handler that keeps one of them keeps as much.
+const CHUNK: usize = 2 * 1024;
+/// The length of each message stands before it in the chunk.
+const PREFIX: usize = size_of::<u32>();
+
+/// Messages that were taken and not yet asked for.
+#[derive(Default)]
+pub(crate) struct Inbox(Bytes);
+
+impl Inbox {
+    /// The next message; not yet known to be UTF-8.
+    pub(crate) fn next(&mut self) -> Option<Bytes> {
+        let length = u32::from_le_bytes(*self.0.first_chunk()?) as usize;
+        let end = PREFIX + length;
+        let last = end >= self.0.len();
+        let message = if last { std::mem::take(&mut self.0) } else { self.0.split_to(end) };
+        Some(message.slice(PREFIX..))
+    }
+
+    /// Takes whole messages from the beginning of these bytes, where frames begin, and says how
+    /// many bytes that were. `masked`: the frames are a client's; none is larger than `limit`.
+    pub(crate) fn take(&mut self, ahead: &[u8], masked: bool, limit: usize) -> usize {
+        let (mut rest, mut chunk) = (ahead, Vec::new());
+        while let Some((header, payload, behind)) = whole(rest, masked, limit) {
+            let size = PREFIX + payload.len();
+            if chunk.is_empty() {
+                // Exactly as much as is needed, if it is alone.
+                let room = if behind.is_empty() { size } else { size.max(CHUNK.min(ahead.len())) };
+                chunk.reserve_exact(room);
+            } else if chunk.len() + size > chunk.capacity() {
+                break;
+            }
+            let Ok(length) = u32::try_from(payload.len()) else { break };
+            chunk.extend_from_slice(&length.to_le_bytes());
+            let start = chunk.len();
+            chunk.extend_from_slice(payload);
+            frame::apply(header.mask, chunk.get_mut(start..).unwrap_or_default());
+            rest = behind;
+        }
+        if !chunk.is_empty() {
+            self.0 = chunk.into();
+        }
+        ahead.len() - rest.len()
+    }
+}
+
+/// The first frame, if it is whole, a text message of its own, and as it should be.
+fn whole(bytes: &[u8], masked: bool, limit: usize) -> Option<(Header, &[u8], &[u8])> {
+    let header = Header::parse(bytes)?;
+    let usual = header.first == frame::FIN_TEXT && header.mask.is_some() == masked;
+    let length = usize::try_from(header.length).ok().filter(|length| *length <= limit)?;
+    let (payload, behind) = bytes.get(header.size..)?.split_at_checked(length)?;
+    usual.then_some((header, payload, behind))
+}
+
+/// How far tungstenite may read: to the end of a frame that is for it, as what comes behind may be
+/// for the inbox.
+#[derive(Default)]
+pub(crate) struct Gate {
+    /// It has a frame to read, or the rest of one.
+    open: bool,
+    /// The beginning of the frame's header, until it is complete.
+    header: [u8; Header::MAX],
+    have: usize,
+    /// How much of the payload it has not got yet.
+    left: u64,
+    /// It has a part of a message, and more frames come.
+    fragments: bool,
+    /// All is for it, to the end.
+    for_good: bool,
+}
+
+impl Gate {
+    /// Whether the next frame may be anybody's.
+    pub(crate) fn is_closed(&self) -> bool {
+        !self.open
+    }
+
+    /// Whether the next frame that has to do with a message is tungstenite's.
+    pub(crate) fn is_in_message(&self) -> bool {
+        self.fragments
+    }
+
+    /// The next frame is tungstenite's.
+    pub(crate) fn open(&mut self) {
+        self.open = true;
+    }
+
+    /// All that comes is tungstenite's.
+    pub(crate) fn open_for_good(&mut self) {
+        (self.open, self.for_good) = (true, true);
+    }
+
+    /// How many of these bytes, which are next, it may have. They count as given.
+    pub(crate) fn pass(&mut self, bytes: &[u8]) -> usize {
+        if self.for_good {
+            return bytes.len();
+        }
+        if bytes.is_empty() || !self.open {
+            return 0;
+        }
+        let mut passed = 0;
+        if self.left == 0 {
+            // In its header.
+            for byte in bytes {
+                passed += 1;
+                if let Some(place) = self.header.get_mut(self.have) {
+                    *place = *byte;
+                    self.have += 1;
+                }
+                let seen = self.header.get(..self.have).unwrap_or_default();
+                if let Some(header) = Header::parse(seen) {
+                    self.begin(&header);
+                    break;
+                }
+            }
+        }
+        let rest = (bytes.len() - passed) as u64;
+        let more = self.left.min(rest);
+        self.left -= more;
+        if self.left == 0 && self.have == 0 {
+            self.open = false;
+        }
+        passed + more as usize
+    }
+
+    /// The header is complete.
+    fn begin(&mut self, header: &Header) {
+        self.have = 0;
+        self.left = header.length;
+        if header.is_data() {
+            self.fragments = !header.is_final();
+        }
+    }
+}
