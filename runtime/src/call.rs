@@ -77,6 +77,19 @@ impl<T, E> Call<T, E> {
         self
     }
 
+    /// Says that doing it twice is as good as doing it once: if the connection of a
+    /// [reconnecting client](crate::ClientBuilder::reconnect) breaks while the call is under way, it
+    /// is sent again on the next one in place of failing with [`Error::Closed`]. Its timeout goes on
+    /// meanwhile. For calls by stub: `#[method(idempotent)]`.
+    ///
+    /// Of no effect without such a client, and for a notification.
+    pub fn idempotent(mut self) -> Self {
+        if let Ok(message) = &mut self.message {
+            message.idempotent = true;
+        }
+        self
+    }
+
     /// Sends the params as an object with the parameters' names instead of a list.
     ///
     /// An untyped call knows no names: pass it a struct or a map.
