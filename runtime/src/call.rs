@@ -189,7 +189,7 @@ impl IntoFuture for Notification {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let message = self.message.map_err(|error| Error::Encode(error.into()))?;
-            self.peer.link().send(message.into_notification()).await
+            self.peer.send(message.into_notification()).await
         })
     }
 }
@@ -240,7 +240,7 @@ impl Encoder {
             message.end_args();
             message
         });
-        let timeout = self.peer.link().config.call_timeout;
+        let timeout = self.peer.config().call_timeout;
         Call { peer: self.peer, message, timeout, result: PhantomData }
     }
 }
