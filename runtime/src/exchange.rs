@@ -77,8 +77,6 @@ pub(crate) enum Exchange {
         message: Result<Outgoing, EncodeError>,
         timeout: Option<Duration>,
     },
-    /// One of the attempts of a call whose client reconnects.
-    Ready(Hold, Outgoing, Option<Instant>),
     /// There was no room in the outbox.
     Queueing(Ticket, Pin<Box<dyn Future<Output = Result<(), Error>> + Send + Sync>>),
     Waiting(Ticket),
@@ -120,17 +118,10 @@ impl Exchange {
         match std::mem::replace(self, Exchange::Over) {
             Exchange::Unsent { peer, message, timeout } => {
                 let message = message.map_err(|error| Error::Encode(error.into()))?;
-                let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
                 *self = match peer.into_way() {
-                    Way::One(hold) => begin(hold, message, deadline, cx)?,
-                    Way::Session(session) => {
-                        Exchange::Session(Box::pin(attempts(session, message, deadline, false)))
-                    }
+                    Way::One(hold) => begin(hold, message, timeout, cx)?,
+                    Way::Session(session) => begin_session(session, message, timeout),
                 };
-                Ok(())
-            }
-            Exchange::Ready(hold, message, deadline) => {
-                *self = begin(hold, message, deadline, cx)?;
                 Ok(())
             }
             Exchange::Failed(error) => Err(error),
@@ -155,9 +146,10 @@ impl Exchange {
 fn begin(
     hold: Hold,
     message: Outgoing,
-    deadline: Option<Instant>,
+    timeout: Option<Duration>,
     cx: &mut Context<'_>,
 ) -> Result<Exchange, Error> {
+    let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
     let entry = hold.link().pending.insert(Some(cx.waker().clone()), deadline);
     let entry = entry.map_err(Error::Closed)?;
     let ticket = Ticket::new(hold, entry.id);
@@ -170,6 +162,17 @@ fn begin(
     let link = Arc::clone(link);
     let sending = Box::pin(async move { link.send(text).await });
     Ok(Exchange::Queueing(ticket, sending))
+}
+
+/// Out of the way of everybody else's calls.
+#[cold]
+fn begin_session(
+    session: Arc<KeepSession>,
+    message: Outgoing,
+    timeout: Option<Duration>,
+) -> Exchange {
+    let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
+    Exchange::Session(Box::pin(attempts(session, message, deadline, false)))
 }
 
 /// A call of a reconnecting client: on one connection after another, until it was sent; or if it is
@@ -191,7 +194,9 @@ pub(crate) async fn attempts(
             false => in_time(deadline, session.link()).await?,
         };
         let Some(message) = kept.clone() else { return Err(Error::NotSent) };
-        let mut exchange = Exchange::Ready(Hold::Link(link), message, deadline);
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let mut exchange =
+            Exchange::Unsent { peer: Peer::new(link), message: Ok(message), timeout };
         let mut sent = false;
         let attempt = poll_fn(|cx| {
             sent = exchange.is_sent();
