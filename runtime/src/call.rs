@@ -114,7 +114,7 @@ impl<T: DeserializeOwned, E: RpcError> IntoFuture for Call<T, E> {
 
     fn into_future(self) -> CallFuture<T, E> {
         let Call { peer, message, timeout, .. } = self;
-        CallFuture { exchange: Exchange::Unsent { peer, message, timeout }, result: PhantomData }
+        CallFuture { exchange: Exchange::new(peer, message, timeout), result: PhantomData }
     }
 }
 

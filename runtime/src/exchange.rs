@@ -73,7 +73,7 @@ pub(crate) type SessionReply =
 /// A request on its way out and back.
 pub(crate) enum Exchange {
     Unsent {
-        peer: Peer,
+        hold: Hold,
         message: Result<Outgoing, EncodeError>,
         timeout: Option<Duration>,
     },
@@ -88,6 +88,19 @@ pub(crate) enum Exchange {
 }
 
 impl Exchange {
+    pub(crate) fn new(
+        peer: Peer,
+        message: Result<Outgoing, EncodeError>,
+        timeout: Option<Duration>,
+    ) -> Self {
+        match peer.into_way() {
+            Way::One(hold) => Exchange::Unsent { hold, message, timeout },
+            Way::Session(session) => {
+                Exchange::Session(Box::pin(first_attempt(session, message, timeout)))
+            }
+        }
+    }
+
     /// Nothing is left of it once it is ready.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
         let outcome = match self {
@@ -116,12 +129,8 @@ impl Exchange {
 
     fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         match std::mem::replace(self, Exchange::Over) {
-            Exchange::Unsent { peer, message, timeout } => {
-                let message = message.map_err(|error| Error::Encode(error.into()))?;
-                *self = match peer.into_way() {
-                    Way::One(hold) => begin(hold, message, timeout, cx)?,
-                    Way::Session(session) => begin_session(session, message, timeout),
-                };
+            Exchange::Unsent { hold, message, timeout } => {
+                *self = begin(hold, message, timeout, cx)?;
                 Ok(())
             }
             Exchange::Failed(error) => Err(error),
@@ -145,10 +154,11 @@ impl Exchange {
 /// The entry is there before the message can be answered, and knows whom to wake.
 fn begin(
     hold: Hold,
-    message: Outgoing,
+    message: Result<Outgoing, EncodeError>,
     timeout: Option<Duration>,
     cx: &mut Context<'_>,
 ) -> Result<Exchange, Error> {
+    let message = message.map_err(|error| Error::Encode(error.into()))?;
     let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
     let entry = hold.link().pending.insert(Some(cx.waker().clone()), deadline);
     let entry = entry.map_err(Error::Closed)?;
@@ -164,15 +174,15 @@ fn begin(
     Ok(Exchange::Queueing(ticket, sending))
 }
 
-/// Out of the way of everybody else's calls.
-#[cold]
-fn begin_session(
+/// The first poll begins the timeout.
+async fn first_attempt(
     session: Arc<KeepSession>,
-    message: Outgoing,
+    message: Result<Outgoing, EncodeError>,
     timeout: Option<Duration>,
-) -> Exchange {
+) -> Result<RawResult, Error> {
+    let message = message.map_err(|error| Error::Encode(error.into()))?;
     let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
-    Exchange::Session(Box::pin(attempts(session, message, deadline, false)))
+    attempts(session, message, deadline, false).await
 }
 
 /// A call of a reconnecting client: on one connection after another, until it was sent; or if it is
@@ -196,7 +206,7 @@ pub(crate) async fn attempts(
         let Some(message) = kept.clone() else { return Err(Error::NotSent) };
         let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let mut exchange =
-            Exchange::Unsent { peer: Peer::new(link), message: Ok(message), timeout };
+            Exchange::Unsent { hold: Hold::Link(link), message: Ok(message), timeout };
         let mut sent = false;
         let attempt = poll_fn(|cx| {
             sent = exchange.is_sent();
