@@ -58,6 +58,7 @@
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
 //! - Letting in: [`Authorize`], [`Grant`], [`Refusal`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
+//! - Connecting again: [`ClientBuilder::reconnect`], [`Reconnect`], [`ConnectionState`].
 //! - Limits and timeouts: [`Config`].
 //! - Tests: [`memory::pair`].
 //!
@@ -71,8 +72,8 @@
 //! # The files, in reading order
 //!
 //! From the ground up, for those who read the source: `protocol` is the text format; `pending`,
-//! `outbox` and `transport` are the parts of a connection; `peer`, `call` and `batch` are for calling
-//! out, `context`, `service` and `methods` for being called; `router`, `dispatch` and `answer` lead
+//! `outbox` and `transport` are the parts of a connection; `link`, `peer`, `call` and `batch` are for
+//! calling out, `context`, `service` and `methods` for being called; `router`, `dispatch` and `answer` lead
 //! from a message to its answer; `connection` is the task that owns a socket; `client`, `endpoint`
 //! and `server` make connections, `open` and `accept` their opening handshakes. ARCHITECTURE.md has
 //! the map and the rules.

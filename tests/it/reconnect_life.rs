@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wsjsonrpc::{
-    Client, CloseReason, ConnectError, ConnectionState, Context, Error, ErrorObject, Peer,
+    Client, CloseReason, Config, ConnectError, ConnectionState, Context, Error, ErrorObject, Peer,
 };
 use wsjsonrpc_tests::{Gate, Raw, begin, request, result};
 
@@ -197,6 +197,32 @@ async fn a_call_under_way_keeps_it_going() {
     assert_eq!(call.await.unwrap().unwrap(), 0);
     raw.wait_for_end().await;
     attempts.are_over().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_room_was_not_sent_and_goes_on() {
+    let config = Config { max_outbox: 1, ..Config::default() };
+    let (client, raw, mut attempts) = connected(client().config(config)).await;
+    let peer = client.peer();
+    // More than the stream takes while nobody reads.
+    peer.notify("large", ["x".repeat(1 << 20)]).await.unwrap();
+    let call = begin(peer.call::<i64>("call", ()).into_future()).await;
+    let notify = begin(peer.notify("notify", ()).into_future()).await;
+    let batch = begin(peer.batch([peer.call::<i64>("batch", ())]).into_future()).await;
+    raw.hang_up();
+    let sending = tokio::spawn(async move { tokio::join!(call, notify, batch) });
+    let mut raw = attempts.accept().await;
+    for _ in 0..3 {
+        let text = raw.receive().await;
+        let methods = ["call", "notify", "batch"];
+        assert!(methods.iter().any(|name| text.contains(name)), "{text}");
+    }
+    raw.send(result("1", "1")).await;
+    raw.send(result("1", "2")).await;
+    let (call, notify, batch) = sending.await.unwrap();
+    assert_eq!(call.unwrap(), 1);
+    notify.unwrap();
+    assert!(matches!(batch.unwrap().as_slice(), [Ok(1)]));
 }
 
 #[test]
