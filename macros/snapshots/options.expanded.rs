@@ -95,7 +95,7 @@ impl ShopClient {
             &["prices"],
         );
         encoder.arg::<Vec<f64>>(&prices);
-        encoder.finish()
+        encoder.finish().idempotent()
     }
 }
 #[allow(deprecated, reason = "made along with the trait")]

@@ -26,6 +26,7 @@ const METHOD: &Known = &[
     ("aliases", r#"aliases = ["…", "…"]"#),
     ("params", r#"params = "positional""#),
     ("blocking", "blocking"),
+    ("idempotent", "idempotent"),
 ];
 const PARAM: &Known = &[("rename", r#"rename = "…""#), ("default", "default")];
 
@@ -69,6 +70,7 @@ pub(crate) struct MethodOptions {
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) form: Option<(Form, Span)>,
     pub(crate) blocking: Option<Span>,
+    pub(crate) idempotent: Option<Span>,
 }
 
 impl MethodOptions {
@@ -80,6 +82,7 @@ impl MethodOptions {
             aliases: arguments.strings("aliases", report),
             form: arguments.spanned_one_of("params", report),
             blocking: arguments.flag("blocking", report),
+            idempotent: arguments.flag("idempotent", report),
         }
     }
 }

@@ -98,6 +98,7 @@ use crate::report::Report;
 /// | `params = "named"` | the client sends an object | |
 /// | `params = "whole"` | all of `params` is decoded into the one argument | |
 /// | `blocking` | a plain `fn` runs on a thread where it may block | it runs where the request was read |
+/// | `idempotent` | doing it twice is as good as once: a reconnecting client sends a call again that was under way when its connection broke | such a call fails with `Error::Closed` |
 ///
 /// A service takes lists and objects, whatever its client prefers.
 ///

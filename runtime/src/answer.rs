@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use crate::guard::{Panicked, guard};
-use crate::peer::Link;
+use crate::link::Link;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::Id;
 use crate::protocol::{buffer, encode};

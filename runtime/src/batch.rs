@@ -13,10 +13,12 @@ use tokio::time::Instant;
 
 use crate::call::{BoxFuture, Call, Notification, decode};
 use crate::config::deadline;
+use crate::deferred::Deferred;
 use crate::error::Error;
 use crate::exchange::{Exchange, Ticket};
-use crate::peer::Peer;
-use crate::protocol::encode::{EncodeError, Outgoing, array};
+use crate::link::Hold;
+use crate::peer::{Peer, Way};
+use crate::protocol::encode::{Outgoing, array};
 use crate::protocol::error::RpcError;
 
 /// What can be sent as a batch: [`Call`]s and [`Notification`]s, and tuples (up to 12), `Vec`s and
@@ -127,16 +129,17 @@ impl Peer {
 /// ```
 #[derive(Debug)]
 pub struct Batch {
-    peer: Peer,
-    messages: Vec<Vec<u8>>,
-    /// Calls that have a place in it, and how long each may take.
-    calls: Vec<(u64, Option<Duration>)>,
+    parts: Parts,
     added: usize,
 }
 
 impl Batch {
     pub(crate) fn new(peer: Peer) -> Self {
-        Batch { peer, messages: Vec::new(), calls: Vec::new(), added: 0 }
+        let parts = match peer.into_way() {
+            Way::One(hold) => Parts::Bound(Bound { hold, messages: Vec::new(), calls: Vec::new() }),
+            Way::Session(session) => Parts::Deferred(Deferred::new(session)),
+        };
+        Batch { parts, added: 0 }
     }
 
     /// Adds a call, a notification, or several. The future brings what they bring; it is ready
@@ -158,26 +161,85 @@ impl Batch {
 
     /// Sends all that was added, in one message; waits for room in the outbox.
     ///
+    /// The batch of a [reconnecting client](crate::ClientBuilder::reconnect) waits for a connection,
+    /// if calls do. The time of its calls counts meanwhile, and when that of all is over, it fails
+    /// with [`Error::Timeout`].
+    ///
     /// # Errors
-    /// [`Error::EmptyBatch`], [`Error::TooLarge`], [`Error::Closed`]: nothing was sent.
+    /// [`Error::EmptyBatch`], [`Error::TooLarge`], [`Error::Closed`], [`Error::Timeout`]: nothing was
+    /// sent.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, nothing was sent.
-    pub async fn send(mut self) -> Result<(), Error> {
+    pub async fn send(self) -> Result<(), Error> {
         if self.added == 0 {
             return Err(Error::EmptyBatch);
         }
-        self.peer.link().check_open()?;
+        match self.parts {
+            Parts::Bound(bound) => bound.send().await,
+            // In a box, so that the future is not larger for everybody.
+            Parts::Deferred(deferred) => Box::pin(deferred.send()).await,
+        }
+    }
+
+    fn call<T, E>(&mut self, call: Call<T, E>) -> BatchReply<T, E> {
+        self.added += 1;
+        let message = call.message.map_err(|error| Error::Encode(error.into()));
+        let exchange = message.and_then(|message| match &mut self.parts {
+            Parts::Bound(bound) => bound.call(message, call.timeout).map(Exchange::Waiting),
+            Parts::Deferred(deferred) => Ok(deferred.call(message, call.timeout)),
+        });
+        BatchReply { exchange: exchange.unwrap_or_else(Exchange::Failed), result: PhantomData }
+    }
+
+    fn notification(&mut self, notification: Notification) -> Result<(), Error> {
+        self.added += 1;
+        let message = notification.message.map_err(|error| Error::Encode(error.into()))?;
+        match &mut self.parts {
+            Parts::Bound(bound) => bound.messages.push(message.into_notification()),
+            Parts::Deferred(deferred) => deferred.notification(message.into_notification()),
+        }
+        Ok(())
+    }
+}
+
+enum Parts {
+    Bound(Bound),
+    /// The client reconnects.
+    Deferred(Deferred),
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Parts::Bound(_) => "Bound",
+            Parts::Deferred(_) => "Deferred",
+        })
+    }
+}
+
+/// A batch for this connection: its calls have their places already.
+struct Bound {
+    hold: Hold,
+    messages: Vec<Vec<u8>>,
+    /// Calls that have a place in it, and how long each may take.
+    calls: Vec<(u64, Option<Duration>)>,
+}
+
+impl Bound {
+    async fn send(mut self) -> Result<(), Error> {
+        let link = self.hold.link();
+        link.check_open()?;
         // Every call in it may have failed to encode: they say so themselves.
         if !self.messages.is_empty() {
             let text = array(self.messages.iter().map(Vec::as_slice));
             let notifications_only = self.calls.is_empty();
             if notifications_only {
-                self.peer.link().expect_empty_reply();
+                link.expect_empty_reply();
             }
-            let sent = self.peer.link().send(text).await;
+            let sent = link.send(text).await;
             if sent.is_err() && notifications_only {
-                self.peer.link().take_empty_reply();
+                link.take_empty_reply();
             }
             sent?;
         }
@@ -185,30 +247,16 @@ impl Batch {
         let now = Instant::now();
         let calls = std::mem::take(&mut self.calls).into_iter();
         let timed = calls.filter_map(|(id, timeout)| Some((id, deadline(now, timeout?))));
-        if self.peer.link().pending.start(timed) {
-            self.peer.link().outbox.nudge();
+        if link.pending.start(timed) {
+            link.outbox.nudge();
         }
         Ok(())
     }
 
-    fn call<T, E>(&mut self, call: Call<T, E>) -> BatchReply<T, E> {
-        self.added += 1;
-        let ticket = self.register(call.message, call.timeout);
-        BatchReply {
-            exchange: ticket.map_or_else(Exchange::Failed, Exchange::Waiting),
-            result: PhantomData,
-        }
-    }
-
-    fn register(
-        &mut self,
-        message: Result<Outgoing, EncodeError>,
-        timeout: Option<Duration>,
-    ) -> Result<Ticket, Error> {
-        let message = message.map_err(|error| Error::Encode(error.into()))?;
-        let pending = &self.peer.link().pending;
+    fn call(&mut self, message: Outgoing, timeout: Option<Duration>) -> Result<Ticket, Error> {
+        let pending = &self.hold.link().pending;
         let id = pending.insert(None, None).map_err(Error::Closed)?.id;
-        let ticket = Ticket::new(self.peer.clone(), id);
+        let ticket = Ticket::new(self.hold.clone(), id);
         self.messages.push(message.into_request(|out| pending.write_id(id, out)));
         self.calls.push((id, timeout));
         Ok(ticket)
@@ -216,10 +264,10 @@ impl Batch {
 }
 
 /// Calls of a batch that was never sent must not wait for ever.
-impl Drop for Batch {
+impl Drop for Bound {
     fn drop(&mut self) {
         let ids = self.calls.drain(..).map(|(id, _)| id);
-        self.peer.link().pending.fail_unsent(ids);
+        self.hold.link().pending.fail_unsent(ids);
     }
 }
 
@@ -263,8 +311,6 @@ impl IntoBatch for Notification {
     type Replies = Ready<Self::Output>;
 
     fn add_to(self, batch: &mut Batch) -> Self::Replies {
-        batch.added += 1;
-        let added = self.message.map(|message| batch.messages.push(message.into_notification()));
-        std::future::ready(added.map_err(|error| Error::Encode(error.into())))
+        std::future::ready(batch.notification(self))
     }
 }

@@ -77,6 +77,19 @@ impl<T, E> Call<T, E> {
         self
     }
 
+    /// Says that doing it twice is as good as doing it once: if the connection of a
+    /// [reconnecting client](crate::ClientBuilder::reconnect) breaks while the call is under way, it
+    /// is sent again on the next one in place of failing with [`Error::Closed`]. Its timeout goes on
+    /// meanwhile. For calls by stub: `#[method(idempotent)]`.
+    ///
+    /// Of no effect without such a client, and for a notification.
+    pub fn idempotent(mut self) -> Self {
+        if let Ok(message) = &mut self.message {
+            message.idempotent = true;
+        }
+        self
+    }
+
     /// Sends the params as an object with the parameters' names instead of a list.
     ///
     /// An untyped call knows no names: pass it a struct or a map.
@@ -101,7 +114,7 @@ impl<T: DeserializeOwned, E: RpcError> IntoFuture for Call<T, E> {
 
     fn into_future(self) -> CallFuture<T, E> {
         let Call { peer, message, timeout, .. } = self;
-        CallFuture { exchange: Exchange::Unsent { peer, message, timeout }, result: PhantomData }
+        CallFuture { exchange: Exchange::new(peer, message, timeout), result: PhantomData }
     }
 }
 
@@ -176,7 +189,7 @@ impl IntoFuture for Notification {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let message = self.message.map_err(|error| Error::Encode(error.into()))?;
-            self.peer.link().send(message.into_notification()).await
+            self.peer.send(message.into_notification()).await
         })
     }
 }
@@ -227,7 +240,7 @@ impl Encoder {
             message.end_args();
             message
         });
-        let timeout = self.peer.link().config.call_timeout;
+        let timeout = self.peer.config().call_timeout;
         Call { peer: self.peer, message, timeout, result: PhantomData }
     }
 }

@@ -16,7 +16,7 @@ use crate::answer::{Answer, BatchAnswer, Gathered, ReplyTo, Responder};
 use crate::context::Context;
 use crate::guard::guard;
 use crate::handler::{Handler, Running};
-use crate::peer::Link;
+use crate::link::Link;
 use crate::pending::Reply;
 use crate::protocol::decode::{
     Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload,

@@ -156,6 +156,9 @@ pub enum CloseReason {
     Unresponsive,
     /// The task of the connection was dropped, as happens when its runtime shuts down.
     Aborted,
+    /// A [reconnecting client](crate::ClientBuilder::reconnect) has lost its connection, and this is
+    /// what its last attempt to connect again failed with.
+    Reconnect(Arc<ConnectError>),
 }
 
 impl fmt::Display for CloseReason {
@@ -175,6 +178,9 @@ impl fmt::Display for CloseReason {
                 f.write_str("the peer says nothing any more and answers no ping")
             }
             CloseReason::Aborted => f.write_str("its task was dropped"),
+            CloseReason::Reconnect(error) => {
+                write!(f, "it was lost, and there is no new one: {error}")
+            }
         }
     }
 }
@@ -230,6 +236,9 @@ pub enum ConnectError {
     Handshake(String),
     /// It took longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout).
     Timeout,
+    /// The hook of [`on_connect`](crate::ClientBuilder::on_connect) or of
+    /// [`headers_with`](crate::ClientBuilder::headers_with) has failed or panicked.
+    Hook(ErrorObject),
 }
 
 impl fmt::Display for ConnectError {
@@ -247,6 +256,10 @@ impl fmt::Display for ConnectError {
             }
             ConnectError::Handshake(what) => write!(f, "the WebSocket handshake failed: {what}"),
             ConnectError::Timeout => f.write_str("the server did not answer in time"),
+            ConnectError::Hook(error) => match error.source() {
+                Some(source) => write!(f, "the client's own hook failed: {source}"),
+                None => write!(f, "the client's own hook failed: {error}"),
+            },
         }
     }
 }
@@ -256,6 +269,7 @@ impl std::error::Error for ConnectError {
         match self {
             ConnectError::DuplicateMethod(error) => Some(error),
             ConnectError::Io(error) | ConnectError::Tls(error) => Some(error),
+            ConnectError::Hook(error) => error.source().map(|source| source as _),
             _ => None,
         }
     }

@@ -1,9 +1,10 @@
 //! A request under way: from its encoded message to what the peer answered.
 //!
 //! A state machine written by hand, and not generic: compiled once for all methods, and without an
-//! allocation where there is room in the outbox. Must not know the types of results.
+//! allocation where there is room in the outbox; a call of a reconnecting client has one, as it may
+//! have to wait for a connection. Must not know the types of results.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,9 +16,11 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config::deadline;
 use crate::error::Error;
-use crate::peer::Peer;
+use crate::link::Hold;
+use crate::peer::{Peer, Way};
 use crate::pending::Reply;
 use crate::protocol::encode::{EncodeError, Outgoing};
+use crate::session::{KeepSession, in_time};
 
 /// A result that is not decoded yet: this part of the message.
 pub(crate) type RawResult = (Utf8Bytes, Range<usize>);
@@ -26,19 +29,23 @@ pub(crate) type RawResult = (Utf8Bytes, Range<usize>);
 /// entry out at once, whatever made the caller give up.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    peer: Peer,
+    hold: Hold,
     id: u64,
     /// Until the outcome was taken.
     entered: bool,
 }
 
 impl Ticket {
-    pub(crate) fn new(peer: Peer, id: u64) -> Self {
-        Ticket { peer, id, entered: true }
+    pub(crate) fn new(hold: Hold, id: u64) -> Self {
+        Ticket { hold, id, entered: true }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
-        let reply = ready!(self.peer.link().pending.poll(self.id, cx));
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
+        let reply = ready!(self.hold.link().pending.poll(self.id, cx));
         self.entered = false;
         Poll::Ready(match reply {
             Ok(Reply::Result(message, range)) => Ok((message, range)),
@@ -54,31 +61,51 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if self.entered {
-            self.peer.link().pending.remove(self.id);
+            self.hold.link().pending.remove(self.id);
         }
     }
 }
 
+/// What a call of a reconnecting client brings in the end.
+pub(crate) type SessionReply =
+    Pin<Box<dyn Future<Output = Result<RawResult, Error>> + Send + Sync>>;
+
 /// A request on its way out and back.
 pub(crate) enum Exchange {
     Unsent {
-        peer: Peer,
+        hold: Hold,
         message: Result<Outgoing, EncodeError>,
         timeout: Option<Duration>,
     },
     /// There was no room in the outbox.
     Queueing(Ticket, Pin<Box<dyn Future<Output = Result<(), Error>> + Send + Sync>>),
     Waiting(Ticket),
+    /// A call of a reconnecting client.
+    Session(SessionReply),
     Failed(Error),
     /// Its outcome was taken.
     Over,
 }
 
 impl Exchange {
+    pub(crate) fn new(
+        peer: Peer,
+        message: Result<Outgoing, EncodeError>,
+        timeout: Option<Duration>,
+    ) -> Self {
+        match peer.into_way() {
+            Way::One(hold) => Exchange::Unsent { hold, message, timeout },
+            Way::Session(session) => {
+                Exchange::Session(Box::pin(first_attempt(session, message, timeout)))
+            }
+        }
+    }
+
     /// Nothing is left of it once it is ready.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
         let outcome = match self {
             Exchange::Waiting(ticket) => ready!(ticket.poll(cx)),
+            Exchange::Session(reply) => ready!(reply.as_mut().poll(cx)),
             Exchange::Queueing(ticket, sending) => match ticket.poll(cx) {
                 // Waiting for room counts, too: the time may be over, and so the connection.
                 Poll::Ready(outcome) => outcome,
@@ -102,13 +129,18 @@ impl Exchange {
 
     fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         match std::mem::replace(self, Exchange::Over) {
-            Exchange::Unsent { peer, message, timeout } => {
-                *self = begin(peer, message, timeout, cx)?;
+            Exchange::Unsent { hold, message, timeout } => {
+                *self = begin(hold, message, timeout, cx)?;
                 Ok(())
             }
             Exchange::Failed(error) => Err(error),
             _ => Err(Error::NotSent),
         }
+    }
+
+    /// The connection has taken it, so the peer may have.
+    fn is_sent(&self) -> bool {
+        matches!(self, Exchange::Waiting(_))
     }
 
     fn queued(&mut self) {
@@ -121,17 +153,17 @@ impl Exchange {
 
 /// The entry is there before the message can be answered, and knows whom to wake.
 fn begin(
-    peer: Peer,
+    hold: Hold,
     message: Result<Outgoing, EncodeError>,
     timeout: Option<Duration>,
     cx: &mut Context<'_>,
 ) -> Result<Exchange, Error> {
     let message = message.map_err(|error| Error::Encode(error.into()))?;
     let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
-    let entry = peer.link().pending.insert(Some(cx.waker().clone()), deadline);
+    let entry = hold.link().pending.insert(Some(cx.waker().clone()), deadline);
     let entry = entry.map_err(Error::Closed)?;
-    let ticket = Ticket::new(peer, entry.id);
-    let link = ticket.peer.link();
+    let ticket = Ticket::new(hold, entry.id);
+    let link = ticket.hold.link();
     if entry.early {
         link.outbox.nudge();
     }
@@ -140,4 +172,54 @@ fn begin(
     let link = Arc::clone(link);
     let sending = Box::pin(async move { link.send(text).await });
     Ok(Exchange::Queueing(ticket, sending))
+}
+
+/// The first poll begins the timeout.
+async fn first_attempt(
+    session: Arc<KeepSession>,
+    message: Result<Outgoing, EncodeError>,
+    timeout: Option<Duration>,
+) -> Result<RawResult, Error> {
+    let message = message.map_err(|error| Error::Encode(error.into()))?;
+    let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
+    attempts(session, message, deadline, false).await
+}
+
+/// A call of a reconnecting client: on one connection after another, until it was sent; or if it is
+/// idempotent, until it is answered. Each has an id and an entry of its own, and the old ones are
+/// gone before the next one is made. It keeps the client going. `again`: it was sent before.
+pub(crate) async fn attempts(
+    session: Arc<KeepSession>,
+    message: Outgoing,
+    deadline: Option<Instant>,
+    mut again: bool,
+) -> Result<RawResult, Error> {
+    let session = &session.0;
+    let idempotent = message.idempotent;
+    let mut kept = Some(message);
+    loop {
+        // What was under way when its connection broke waits for the next one in any case.
+        let link = match again {
+            true => in_time(deadline, session.next_link()).await?,
+            false => in_time(deadline, session.link()).await?,
+        };
+        let Some(message) = kept.clone() else { return Err(Error::NotSent) };
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let mut exchange =
+            Exchange::Unsent { hold: Hold::Link(link), message: Ok(message), timeout };
+        let mut sent = false;
+        let attempt = poll_fn(|cx| {
+            sent = exchange.is_sent();
+            let outcome = exchange.poll(cx);
+            if !idempotent && exchange.is_sent() {
+                kept = None;
+            }
+            outcome
+        });
+        match attempt.await {
+            // Nobody else knows the old id, so no answer to it can come any more.
+            Err(Error::Closed(_)) if idempotent || !sent => again |= sent,
+            outcome => return outcome,
+        }
+    }
 }

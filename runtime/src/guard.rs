@@ -2,7 +2,10 @@
 //!
 //! Must not know what the code is for.
 
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::Poll;
 
 /// The code has panicked. What it said of it is on standard error, by Rust's own hook.
 #[derive(Debug)]
@@ -12,4 +15,17 @@ pub(crate) struct Panicked;
 #[inline]
 pub(crate) fn guard<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|_| Panicked)
+}
+
+/// Runs a user's future to its end. After a panic it is not polled again.
+pub(crate) async fn guarded<T, F>(begin: impl FnOnce() -> Pin<Box<F>>) -> Result<T, Panicked>
+where
+    F: Future<Output = T> + ?Sized,
+{
+    let mut future = guard(begin)?;
+    poll_fn(|cx| match guard(|| future.as_mut().poll(cx)) {
+        Ok(outcome) => outcome.map(Ok),
+        Err(panicked) => Poll::Ready(Err(panicked)),
+    })
+    .await
 }

@@ -58,6 +58,7 @@
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
 //! - Letting in: [`Authorize`], [`Grant`], [`Refusal`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
+//! - Connecting again: [`ClientBuilder::reconnect`], [`Reconnect`], [`ConnectionState`].
 //! - Limits and timeouts: [`Config`].
 //! - Tests: [`memory::pair`].
 //!
@@ -71,8 +72,8 @@
 //! # The files, in reading order
 //!
 //! From the ground up, for those who read the source: `protocol` is the text format; `pending`,
-//! `outbox` and `transport` are the parts of a connection; `peer`, `call` and `batch` are for calling
-//! out, `context`, `service` and `methods` for being called; `router`, `dispatch` and `answer` lead
+//! `outbox` and `transport` are the parts of a connection; `link`, `peer`, `call` and `batch` are for
+//! calling out, `context`, `service` and `methods` for being called; `router`, `dispatch` and `answer` lead
 //! from a message to its answer; `connection` is the task that owns a socket; `client`, `endpoint`
 //! and `server` make connections, `open` and `accept` their opening handshakes. ARCHITECTURE.md has
 //! the map and the rules.
@@ -83,15 +84,19 @@ mod admission;
 mod alarm;
 mod answer;
 mod authorize;
+mod backoff;
 mod batch;
 mod batch_shapes;
 mod builder;
 mod call;
 mod client;
+mod client_builder;
 mod config;
 mod connection;
 mod context;
 mod deadlines;
+mod deferred;
+mod dial;
 mod dispatch;
 mod endpoint;
 mod error;
@@ -103,6 +108,7 @@ mod handshake;
 mod head;
 mod held;
 mod inbox;
+mod link;
 mod living;
 pub mod memory;
 mod methods;
@@ -114,11 +120,14 @@ mod pending;
 mod protocol;
 mod pulse;
 mod queue;
+mod race;
 mod reader;
+mod reconnect;
 mod refusal;
 mod router;
 mod server;
 mod service;
+mod session;
 mod slots;
 mod state;
 mod stream;
@@ -135,9 +144,11 @@ pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::rpc;
 
 pub use crate::authorize::{Authorize, Grant};
+pub use crate::backoff::{Reconnect, WhileDown};
 pub use crate::batch::{Batch, BatchCall, BatchReply, IntoBatch};
 pub use crate::call::{Call, CallFuture, Notification};
-pub use crate::client::{Client, ClientBuilder};
+pub use crate::client::Client;
+pub use crate::client_builder::ClientBuilder;
 pub use crate::config::Config;
 pub use crate::context::Context;
 pub use crate::endpoint::Endpoint;
@@ -149,6 +160,7 @@ pub use crate::protocol::error::{ErrorCode, ErrorObject, Result, RpcError};
 pub use crate::refusal::Refusal;
 pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
+pub use crate::session::{ConnectionState, ConnectionStates};
 
 /// The README's examples are tests, too.
 #[cfg(doctest)]

@@ -11,8 +11,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::answer::Tracker;
+use crate::link::Link;
 use crate::outbox::Command;
-use crate::peer::{Link, Peer};
+use crate::peer::Peer;
 
 /// All of one server.
 pub(crate) struct Living {

@@ -4,7 +4,8 @@
 
 use std::io;
 
-use crate::client::{Client, ClientBuilder};
+use crate::client::Client;
+use crate::client_builder::ClientBuilder;
 use crate::config::deadline;
 use crate::error::{BindError, ConnectError};
 use crate::handshake::{Handshake, offered_subprotocols};
@@ -25,7 +26,8 @@ const BUFFER: usize = 64 * 1024;
 /// (`tokio::time::pause`) timeouts take no time. There is no HTTP handshake: the server sees the
 /// client's headers and the target `/`, and lets it in whatever its rules for paths and origins are.
 /// Its [`Authorize`](crate::Authorize) hook is run before anything the client sends is looked at;
-/// a client that it refuses is hung up on. The connection ends when the client is dropped or closed.
+/// a client that it refuses is hung up on. The connection ends when the client is dropped or closed;
+/// there is no way to connect again, and the client's hooks for connecting are not run.
 ///
 /// ```
 /// # use wsjsonrpc::{memory, rpc, Client, Context, Result, Server};
@@ -91,5 +93,5 @@ pub fn pair(client: ClientBuilder, server: ServerBuilder) -> Result<(Client, Pee
         }
         serving.await;
     });
-    Ok((client.start(transport, seen_by_client), peer))
+    Ok((Client::of(client.start(transport, seen_by_client)), peer))
 }

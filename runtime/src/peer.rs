@@ -1,18 +1,16 @@
-//! The handle to the other side, and what all handles share with the connection's task.
+//! The handle to the other side.
 //!
 //! Its calls and batches are written in `call` and `batch`. Must not know how incoming calls are
 //! handled.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-
-use tokio::sync::Notify;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::config::Config;
 use crate::error::{CloseReason, Error};
-use crate::outbox::{Command, Outbox, Refused};
-use crate::pending::{Pending, Side};
+use crate::link::{Hold, Keep, Link};
+use crate::session::{ConnectionState, ConnectionStates, KeepSession};
 
 /// A handle to the other side of a connection. Cheap to clone, usable from any task.
 ///
@@ -33,151 +31,84 @@ use crate::pending::{Pending, Side};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// The handles of a [reconnecting client](crate::ClientBuilder::reconnect) go on with each new
+/// connection; those that its handlers and its hook get stay with theirs, and end with it.
 #[derive(Clone)]
-pub struct Peer(Hold);
+pub struct Peer(Way);
 
-/// One reference count for each handle, of whichever kind: every call has one.
+/// Where its messages go.
 #[derive(Clone)]
-enum Hold {
-    Link(Arc<Link>),
-    /// A client's connection closes when the last handle of this kind is gone.
-    Keep(Arc<Keep>),
-}
-
-/// What all handles of a connection share with its task.
-#[derive(Debug)]
-pub(crate) struct Link {
-    pub(crate) outbox: Outbox,
-    pub(crate) pending: Pending,
-    pub(crate) config: Arc<Config>,
-    /// Handlers that were begun and are not ready.
-    pub(crate) in_flight: AtomicUsize,
-    /// Batches of nothing but notifications that were sent and may be answered with `[]`, against
-    /// the specification.
-    empty_replies: AtomicUsize,
-    /// Known as soon as the end begins.
-    reason: OnceLock<CloseReason>,
-    /// Whether the end is complete.
-    over: AtomicBool,
-    ended: Notify,
-}
-
-impl Link {
-    pub(crate) fn new(side: Side, config: Arc<Config>) -> Self {
-        Link {
-            outbox: Outbox::new(config.max_outbox, side == Side::Client),
-            pending: Pending::new(side),
-            config,
-            in_flight: AtomicUsize::new(0),
-            empty_replies: AtomicUsize::new(0),
-            reason: OnceLock::new(),
-            over: AtomicBool::new(false),
-            ended: Notify::new(),
-        }
-    }
-
-    /// Nothing more can be sent, so nothing more is queued. The first reason counts; gives it.
-    pub(crate) fn begin_end(&self, reason: CloseReason) -> CloseReason {
-        let known = self.reason.get_or_init(|| reason).clone();
-        self.outbox.end();
-        known
-    }
-
-    /// The connection is over: whoever waits learns it now. Gives the reason.
-    pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
-        let known = self.begin_end(reason);
-        self.pending.close(&known);
-        self.over.store(true, Ordering::Release);
-        self.ended.notify_waiters();
-        known
-    }
-
-    /// Whether more messages are likely to be queued soon: handlers are at work, or several calls
-    /// wait for their response.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.in_flight.load(Ordering::Relaxed) > 0 || self.pending.len() > 1
-    }
-
-    pub(crate) async fn ended(&self) -> CloseReason {
-        loop {
-            let ended = self.ended.notified();
-            if let Some(reason) = self.over() {
-                return reason;
-            }
-            ended.await;
-        }
-    }
-
-    pub(crate) fn expect_empty_reply(&self) {
-        self.empty_replies.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Takes one expected `[]` off the account; `false` if none was expected.
-    pub(crate) fn take_empty_reply(&self) -> bool {
-        let less = |count: usize| count.checked_sub(1);
-        self.empty_replies.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
-    }
-
-    /// Why the connection has ended, if it has.
-    fn over(&self) -> Option<CloseReason> {
-        if self.over.load(Ordering::Acquire) { self.reason.get().cloned() } else { None }
-    }
-
-    /// # Errors
-    /// The connection takes no calls any more.
-    pub(crate) fn check_open(&self) -> Result<(), Error> {
-        if self.outbox.is_open() { Ok(()) } else { Err(self.closed()) }
-    }
-
-    fn closed(&self) -> Error {
-        Error::Closed(self.reason.get().cloned().unwrap_or(CloseReason::Local))
-    }
-
-    fn check_size(&self, text: &[u8]) -> Result<(), Error> {
-        let limit = self.config.max_outgoing_message;
-        if text.len() > limit { Err(Error::TooLarge { size: text.len(), limit }) } else { Ok(()) }
-    }
-
-    /// Queues a message; waits for room.
-    pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
-        self.check_size(&text)?;
-        self.outbox.send(text).await.map_err(|_| self.closed())
-    }
-
-    /// Queues a message; gives it back if there is no room.
-    pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
-        self.check_size(&text)?;
-        match self.outbox.try_send(text) {
-            Ok(()) => Ok(None),
-            Err(Refused::Full(text)) => Ok(Some(text)),
-            Err(Refused::Closed) => Err(self.closed()),
-        }
-    }
-}
-
-/// Closes a client's connection when its last handle goes.
-pub(crate) struct Keep(Arc<Link>);
-
-impl Drop for Keep {
-    fn drop(&mut self) {
-        self.0.outbox.command(Command::Close { code: 1000, reason: String::new() });
-    }
+pub(crate) enum Way {
+    /// To this connection.
+    One(Hold),
+    /// To the connection that a reconnecting client has at the time.
+    Session(Arc<KeepSession>),
 }
 
 impl Peer {
     pub(crate) fn new(link: Arc<Link>) -> Self {
-        Peer(Hold::Link(link))
+        Peer(Way::One(Hold::Link(link)))
     }
 
     /// A handle that keeps the connection open as long as it or a clone of it lives.
     pub(crate) fn keeping(link: Arc<Link>) -> Self {
-        Peer(Hold::Keep(Arc::new(Keep(link))))
+        Peer(Way::One(Hold::Keep(Arc::new(Keep::new(link)))))
     }
 
-    pub(crate) fn link(&self) -> &Arc<Link> {
+    /// A handle of a reconnecting client; it keeps it going.
+    pub(crate) fn session(session: KeepSession) -> Self {
+        Peer(Way::Session(Arc::new(session)))
+    }
+
+    pub(crate) fn into_way(self) -> Way {
+        self.0
+    }
+
+    /// The connection of now, if there is one.
+    fn current(&self) -> Option<Arc<Link>> {
         match &self.0 {
-            Hold::Link(link) => link,
-            Hold::Keep(keep) => &keep.0,
+            Way::One(hold) => Some(Arc::clone(hold.link())),
+            Way::Session(session) => session.0.current(),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        match &self.0 {
+            Way::One(hold) => &hold.link().config,
+            Way::Session(session) => &session.0.config,
+        }
+    }
+
+    /// Sends a message that nobody waits for; waits for room.
+    pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
+        match &self.0 {
+            Way::One(hold) => hold.link().send(text).await,
+            // In a box, so that the future is not larger for everybody.
+            Way::Session(session) => Box::pin(session.0.send(text)).await,
+        }
+    }
+
+    pub(crate) fn state(&self) -> ConnectionState {
+        match (&self.0, self.over()) {
+            (Way::Session(session), _) => session.0.state(),
+            (Way::One(_), None) => ConnectionState::Connected { number: 1 },
+            (Way::One(_), Some(reason)) => ConnectionState::Closed { reason },
+        }
+    }
+
+    pub(crate) fn states(&self) -> ConnectionStates {
+        match &self.0 {
+            Way::One(hold) => ConnectionStates::of(Arc::clone(hold.link())),
+            Way::Session(session) => session.0.states(),
+        }
+    }
+
+    /// Why it has ended for good, if it has.
+    fn over(&self) -> Option<CloseReason> {
+        match &self.0 {
+            Way::One(hold) => hold.link().over(),
+            Way::Session(session) => session.0.over(),
         }
     }
 
@@ -187,32 +118,45 @@ impl Peer {
     /// bytes; longer ones are cut).
     ///
     /// Returns at once; [`closed`](Self::closed) waits. Calls made from now on fail, and so do
-    /// those whose response has not come when the connection ends.
+    /// those whose response has not come when the connection ends. A reconnecting client ends for
+    /// good; only with the handle that a handler or the hook has got, it connects again.
     pub fn close(&self, code: u16, reason: &str) {
-        self.link().outbox.command(Command::Close { code, reason: reason.to_owned() });
+        match &self.0 {
+            Way::One(hold) => hold.link().close(code, reason),
+            Way::Session(session) => session.0.close(code, reason),
+        }
     }
 
-    /// Waits until the connection has ended, and says why. Ready at once if it has already.
+    /// Waits until the connection has ended, and says why. Ready at once if it has already. A
+    /// reconnecting client's has ended when there will be no other.
     ///
     /// # Cancel safety
     /// It changes nothing, so it may be dropped and called again.
     pub async fn closed(&self) -> CloseReason {
-        self.link().ended().await
+        match &self.0 {
+            Way::One(hold) => hold.link().ended().await,
+            Way::Session(session) => session.0.ended().await,
+        }
     }
 
-    /// Whether the connection has ended.
+    /// Whether the connection has ended; a reconnecting client's: for good.
     pub fn is_closed(&self) -> bool {
-        self.link().over().is_some()
+        self.over().is_some()
     }
 
-    /// How many calls made from this side wait for their response.
+    /// How many calls made from this side wait for their response. Those that wait for a connection
+    /// are not among them.
     pub fn pending_calls(&self) -> usize {
-        self.link().pending.len()
+        self.current().map_or(0, |link| link.pending.len())
     }
 
-    /// Whether both are handles of the same connection.
+    /// Whether both are handles of the same connection, or of the same reconnecting client.
     pub fn is_same(&self, other: &Peer) -> bool {
-        Arc::ptr_eq(self.link(), other.link())
+        match (&self.0, &other.0) {
+            (Way::One(own), Way::One(other)) => Arc::ptr_eq(own.link(), other.link()),
+            (Way::Session(own), Way::Session(other)) => Arc::ptr_eq(&own.0, &other.0),
+            _ => false,
+        }
     }
 }
 
@@ -224,10 +168,11 @@ impl From<&Peer> for Peer {
 
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let in_flight = self.current().map_or(0, |link| link.in_flight.load(Ordering::Relaxed));
         f.debug_struct("Peer")
-            .field("closed", &self.link().reason.get())
+            .field("closed", &self.over())
             .field("pending_calls", &self.pending_calls())
-            .field("in_flight", &self.link().in_flight.load(Ordering::Relaxed))
+            .field("in_flight", &in_flight)
             .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::dispatch::{Admission, Dispatcher};
 use crate::held::Held;
-use crate::peer::Link;
+use crate::link::Link;
 use crate::protocol::error::ErrorCode;
 use crate::transport::{Received, Transport};
 use crate::writer::Writer;

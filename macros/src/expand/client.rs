@@ -129,7 +129,7 @@ fn calls(contract: &Contract, generics: &Generics) -> TokenStream {
 //             let mut encoder = Encoder::new(&self.peer, "sum", Form::Positional, &["x", "y"]);
 //             encoder.arg::<i64>(&x);
 //             encoder.arg::<i64>(&y);
-//             encoder.finish()
+//             encoder.finish()          // .idempotent() if the method is marked so
 //         }
 fn call(contract: &Contract, method: &Method) -> TokenStream {
     let private = contract.private();
@@ -145,6 +145,7 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
         Form::Named => quote!(Named),
         Form::Whole => quote!(Whole),
     };
+    let idempotent = method.options.idempotent.map(|_| quote_spanned!(site()=> .idempotent()));
     let mutability = (!params.is_empty()).then(|| quote!(mut));
     let idents: Vec<_> = params.iter().map(|param| &param.ident).collect();
     let types: Vec<_> = params.iter().map(|param| &param.ty).collect();
@@ -160,7 +161,7 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
             &[#(#names),*],
         );
         #(encoder.arg::<#types>(&#idents);)*
-        encoder.finish()
+        encoder.finish()#idempotent
     };
     let body = quote_spanned!(output.span()=> { #body });
     quote_spanned! {site()=>

@@ -50,7 +50,7 @@ pub(crate) fn array<'a>(messages: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
 }
 
 /// A request before it is known whether, and under which id, it will be sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     /// The message up to the closing brace.
     text: Vec<u8>,
@@ -61,6 +61,8 @@ pub(crate) struct Outgoing {
     form: Form,
     /// How many arguments were written.
     count: usize,
+    /// Whether it may be sent a second time when nobody knows what became of the first.
+    pub(crate) idempotent: bool,
 }
 
 /// How arguments are laid out in `params`.
@@ -89,7 +91,7 @@ impl Outgoing {
         let mut text = buffer::take();
         text.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":");
         text::write(&mut text, method);
-        Outgoing { params: text.len(), text, names, form, count: 0 }
+        Outgoing { params: text.len(), text, names, form, count: 0, idempotent: false }
     }
 
     /// Appends one argument.

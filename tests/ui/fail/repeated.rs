@@ -10,6 +10,9 @@ pub trait Math {
     #[method(name = "product")]
     #[method(aliases = ["times"])]
     async fn product(&self, ctx: &Context, x: i64, #[param(default)] #[param(rename = "z")] y: i64) -> Result<i64>;
+
+    #[method(idempotent, name = "quotient", idempotent)]
+    async fn quotient(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
 }
 
 fn main() {}

@@ -19,7 +19,7 @@ pub trait All {
     #[method(params = "positional", aliases = [])]
     fn positional(&self, context: &::wsjsonrpc::Context, #[param(default, rename = "z")] x: u8) -> Result<()>;
 
-    #[method(blocking, params = "whole")]
+    #[method(blocking, params = "whole", idempotent)]
     fn whole(&self, _: &Context, list: Vec<u8>) -> Result<()>;
 }
 

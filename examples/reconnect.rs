@@ -1,0 +1,69 @@
+//! A client that outlives its server: it connects again, logs in again, and goes on with its calls.
+//!
+//! Run it with `cargo run --example reconnect`. It ends by itself.
+
+use std::time::Duration;
+
+use wsjsonrpc::{Client, ConnectionState, Context, Reconnect, Result, Server, rpc};
+
+#[rpc]
+trait Shop {
+    async fn login(&self, ctx: &Context, name: String) -> Result<()>;
+
+    /// Asking twice does no harm: a call whose connection breaks is sent again.
+    #[method(idempotent)]
+    async fn price(&self, ctx: &Context, article: &str) -> Result<String>;
+}
+
+struct User(String);
+
+struct Stock;
+
+impl Shop for Stock {
+    async fn login(&self, ctx: &Context, name: String) -> Result<()> {
+        ctx.set(User(name));
+        Ok(())
+    }
+
+    async fn price(&self, ctx: &Context, article: &str) -> Result<String> {
+        Ok(format!("{}'s price of an {article}: 9.99", ctx.require::<User>()?.0))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let server = Server::builder().service(Stock.into_service()).bind("127.0.0.1:0").await?;
+    let (url, address, endpoint) = (server.url(), server.local_addr(), server.endpoint().clone());
+    let running = tokio::spawn(server.run());
+
+    let client = Client::builder()
+        .reconnect(Reconnect { initial: Duration::from_millis(10), ..Reconnect::default() })
+        .on_connect(|peer| async move { Ok(ShopClient::new(peer).login("Ada".to_owned()).await?) })
+        .connect(&url)
+        .await?;
+    let mut states = client.states();
+    let watching = tokio::spawn(async move {
+        while let Some(state) = states.next().await {
+            match state {
+                ConnectionState::Connected { number, .. } => println!("connection {number}"),
+                ConnectionState::Down { reason, .. } => println!("down: {reason}"),
+                ConnectionState::Closed { reason, .. } => println!("the end: {reason}"),
+                _ => {}
+            }
+        }
+    });
+    let shop = ShopClient::new(client.peer());
+    println!("{}", shop.price("apple").await?);
+
+    // The server goes, and another one comes to its place.
+    running.abort();
+    let _ = running.await;
+    endpoint.shutdown().await;
+    let server = Server::builder().service(Stock.into_service()).bind(address).await?;
+    tokio::spawn(server.run());
+    println!("{}", shop.price("orange").await?);
+
+    client.close().await;
+    watching.await?;
+    Ok(())
+}

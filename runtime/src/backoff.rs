@@ -1,0 +1,213 @@
+//! How a client connects again: the settings, and the delays that follow from them.
+//!
+//! Must not know what is tried, or draw its own random numbers.
+
+use std::time::Duration;
+
+/// How a client connects again when its connection is lost; given to
+/// [`ClientBuilder::reconnect`](crate::ClientBuilder::reconnect).
+///
+/// ```
+/// use std::time::Duration;
+/// use wsjsonrpc::{Client, Reconnect, WhileDown};
+///
+/// let client = Client::builder().reconnect(Reconnect {
+///     max: Duration::from_secs(5),
+///     while_down: WhileDown::Fail,
+///     ..Reconnect::default()
+/// });
+/// # drop(client);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reconnect {
+    /// The longest delay before the first attempt.
+    ///
+    /// Default 100 ms. Too low: a server that goes down with many clients gets all of them back in
+    /// one moment. Too high: a short break is noticed.
+    pub initial: Duration,
+
+    /// No delay is longer than this.
+    ///
+    /// Default 30 s. Too low: a server that struggles is kept busy with handshakes. Too high: clients
+    /// come back late.
+    pub max: Duration,
+
+    /// Each delay is this many times the one before it, as long as attempts fail. The delays begin
+    /// anew after a connection that held for longer than the delay that would have come next: so a
+    /// server that takes connections and drops them at once is left alone more and more, too.
+    ///
+    /// Default 2. At 1 or less the delays do not grow.
+    pub factor: f64,
+
+    /// Which part of each delay is random, from 0 (none of it) to 1 (all of it). Of a delay of one
+    /// second, 0.25 makes something between 0.75 and 1 s.
+    ///
+    /// Default 1: clients that lost their server together come back evenly spread.
+    pub jitter: f64,
+
+    /// How many attempts in a row may fail before the client gives up; `None` for no limit. 0 never
+    /// connects again.
+    ///
+    /// Default `None`: the application says when it has had enough, with
+    /// [`Client::close`](crate::Client::close).
+    pub max_attempts: Option<u32>,
+
+    /// Whether the first connection, too, is tried again and again: then
+    /// [`connect`](crate::ClientBuilder::connect) waits for a server that is not there yet.
+    ///
+    /// Default `false`: a wrong URL or a forgotten server is seen at once.
+    pub retry_first: bool,
+
+    /// What becomes of calls that are made while there is no connection.
+    ///
+    /// Default [`WhileDown::Wait`].
+    pub while_down: WhileDown,
+}
+
+/// What becomes of calls, batches and notifications that are made while a reconnecting client has no
+/// connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhileDown {
+    /// They wait for the next connection; a call for as long as its timeout allows, a notification
+    /// without a limit. Which of those that wait goes out first is not certain.
+    #[default]
+    Wait,
+    /// They fail at once, with [`Error::Closed`](crate::Error::Closed): nothing was sent.
+    Fail,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Reconnect {
+            initial: Duration::from_millis(100),
+            max: Duration::from_secs(30),
+            factor: 2.0,
+            jitter: 1.0,
+            max_attempts: None,
+            retry_first: false,
+            while_down: WhileDown::default(),
+        }
+    }
+}
+
+/// The delays of one client.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    settings: Reconnect,
+    /// How often the first delay was multiplied.
+    steps: i32,
+    /// Attempts since the last connection.
+    attempts: u32,
+}
+
+impl Backoff {
+    pub(crate) fn new(settings: Reconnect) -> Self {
+        Backoff { settings, steps: 0, attempts: 0 }
+    }
+
+    /// The delay before the next attempt, and which attempt in a row it is; `None` if there is none
+    /// left. `random` is from 0 to 1.
+    pub(crate) fn next(&mut self, random: f64) -> Option<(u32, Duration)> {
+        if self.settings.max_attempts.is_some_and(|max| self.attempts >= max) {
+            return None;
+        }
+        let jitter = self.settings.jitter.clamp(0.0, 1.0);
+        let whole = self.whole();
+        let delay = whole.as_secs_f64() * (1.0 - jitter * random);
+        self.steps = self.steps.saturating_add(1);
+        self.attempts = self.attempts.saturating_add(1);
+        Some((self.attempts, Duration::try_from_secs_f64(delay).unwrap_or(whole)))
+    }
+
+    /// There is a connection.
+    pub(crate) fn connected(&mut self) {
+        self.attempts = 0;
+    }
+
+    /// There was one, for so long.
+    pub(crate) fn held(&mut self, lived: Duration) {
+        if lived > self.whole() {
+            self.steps = 0;
+        }
+    }
+
+    /// The next delay before chance takes its part.
+    fn whole(&self) -> Duration {
+        let Reconnect { initial, max, factor, .. } = self.settings;
+        let grown = initial.as_secs_f64() * factor.max(1.0).powi(self.steps);
+        // What no `Duration` can hold is more than the most.
+        Duration::try_from_secs_f64(grown).map_or(max, |delay| delay.min(max))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    fn delays(backoff: &mut Backoff, random: f64, count: usize) -> Vec<Duration> {
+        (0..count).filter_map(|_| backoff.next(random)).map(|(_, delay)| delay).collect()
+    }
+
+    #[test]
+    fn delays_grow_up_to_the_cap() {
+        let mut backoff =
+            Backoff::new(Reconnect { max: MILLISECOND * 500, ..Reconnect::default() });
+        let expected = [100, 200, 400, 500, 500].map(|delay| MILLISECOND * delay);
+        assert_eq!(delays(&mut backoff, 0.0, 5), expected);
+        assert_eq!(delays(&mut backoff, 0.5, 1), [MILLISECOND * 250]);
+        let _ = delays(&mut backoff, 0.0, 5000);
+        assert_eq!(delays(&mut backoff, 0.0, 1), [MILLISECOND * 500]);
+        assert_eq!(delays(&mut backoff, 1.0, 1), [Duration::ZERO]);
+    }
+
+    #[test]
+    fn chance_takes_its_part_and_no_more() {
+        for (jitter, random, expected) in
+            [(0.0, 0.9, 100), (0.25, 1.0, 75), (0.25, 0.0, 100), (7.0, 0.5, 50), (-1.0, 0.5, 100)]
+        {
+            let mut backoff = Backoff::new(Reconnect { jitter, ..Reconnect::default() });
+            assert_eq!(delays(&mut backoff, random, 1), [MILLISECOND * expected], "{jitter}");
+        }
+    }
+
+    #[test]
+    fn they_begin_anew_only_after_a_connection_that_held() {
+        let mut backoff = Backoff::new(Reconnect::default());
+        assert_eq!(backoff.next(0.0), Some((1, MILLISECOND * 100)));
+        assert_eq!(backoff.next(0.0), Some((2, MILLISECOND * 200)));
+        backoff.connected();
+        backoff.held(MILLISECOND * 400);
+        assert_eq!(backoff.next(0.0), Some((1, MILLISECOND * 400)));
+        backoff.connected();
+        backoff.held(MILLISECOND * 801);
+        assert_eq!(backoff.next(0.0), Some((1, MILLISECOND * 100)));
+    }
+
+    #[test]
+    fn attempts_are_counted_from_the_last_connection() {
+        let mut backoff = Backoff::new(Reconnect { max_attempts: Some(2), ..Reconnect::default() });
+        assert_eq!(delays(&mut backoff, 0.0, 9).len(), 2);
+        backoff.connected();
+        assert_eq!(delays(&mut backoff, 0.0, 9).len(), 2);
+        let mut never = Backoff::new(Reconnect { max_attempts: Some(0), ..Reconnect::default() });
+        assert_eq!(never.next(0.0), None);
+    }
+
+    #[test]
+    fn settings_without_meaning_do_no_harm() {
+        for factor in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -2.0, 0.0] {
+            for jitter in [f64::NAN, f64::INFINITY, -1.0] {
+                for initial in [Duration::ZERO, Duration::MAX] {
+                    let settings = Reconnect { factor, jitter, initial, ..Reconnect::default() };
+                    let max = settings.max;
+                    let mut backoff = Backoff::new(settings);
+                    for delay in delays(&mut backoff, 0.5, 50) {
+                        assert!(delay <= max, "{factor} {jitter} {initial:?}: {delay:?}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! One connection: what its task shares with all who hold it, and holding it.
+//!
+//! Must not know what is sent on it, nor that another connection may follow.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Notify;
+
+use crate::config::Config;
+use crate::error::{CloseReason, Error};
+use crate::outbox::{Command, Outbox, Refused};
+use crate::pending::{Pending, Side};
+
+/// One reference count for each handle, of whichever kind: every call has one.
+#[derive(Clone, Debug)]
+pub(crate) enum Hold {
+    Link(Arc<Link>),
+    /// A client's connection closes when the last handle of this kind is gone.
+    Keep(Arc<Keep>),
+}
+
+impl Hold {
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        match self {
+            Hold::Link(link) => link,
+            Hold::Keep(keep) => &keep.0,
+        }
+    }
+}
+
+/// What all handles of a connection share with its task.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) outbox: Outbox,
+    pub(crate) pending: Pending,
+    pub(crate) config: Arc<Config>,
+    /// Handlers that were begun and are not ready.
+    pub(crate) in_flight: AtomicUsize,
+    /// Batches of nothing but notifications that were sent and may be answered with `[]`, against
+    /// the specification.
+    empty_replies: AtomicUsize,
+    /// Known as soon as the end begins.
+    reason: OnceLock<CloseReason>,
+    /// Whether the end is complete.
+    over: AtomicBool,
+    ended: Notify,
+}
+
+impl Link {
+    pub(crate) fn new(side: Side, config: Arc<Config>) -> Self {
+        Link {
+            outbox: Outbox::new(config.max_outbox, side == Side::Client),
+            pending: Pending::new(side),
+            config,
+            in_flight: AtomicUsize::new(0),
+            empty_replies: AtomicUsize::new(0),
+            reason: OnceLock::new(),
+            over: AtomicBool::new(false),
+            ended: Notify::new(),
+        }
+    }
+
+    /// Nothing more can be sent, so nothing more is queued. The first reason counts; gives it.
+    pub(crate) fn begin_end(&self, reason: CloseReason) -> CloseReason {
+        let known = self.reason.get_or_init(|| reason).clone();
+        self.outbox.end();
+        known
+    }
+
+    /// The connection is over: whoever waits learns it now. Gives the reason.
+    pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
+        let known = self.begin_end(reason);
+        self.pending.close(&known);
+        self.over.store(true, Ordering::Release);
+        self.ended.notify_waiters();
+        known
+    }
+
+    /// Whether more messages are likely to be queued soon: handlers are at work, or several calls
+    /// wait for their response.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0 || self.pending.len() > 1
+    }
+
+    pub(crate) async fn ended(&self) -> CloseReason {
+        loop {
+            let ended = self.ended.notified();
+            if let Some(reason) = self.over() {
+                return reason;
+            }
+            ended.await;
+        }
+    }
+
+    pub(crate) fn expect_empty_reply(&self) {
+        self.empty_replies.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes one expected `[]` off the account; `false` if none was expected.
+    pub(crate) fn take_empty_reply(&self) -> bool {
+        let less = |count: usize| count.checked_sub(1);
+        self.empty_replies.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
+    /// Asks the connection's task to send what is queued, and to close then.
+    pub(crate) fn close(&self, code: u16, reason: &str) {
+        self.outbox.command(Command::Close { code, reason: reason.to_owned() });
+    }
+
+    /// Why the connection has ended, if it has.
+    pub(crate) fn over(&self) -> Option<CloseReason> {
+        if self.over.load(Ordering::Acquire) { self.reason.get().cloned() } else { None }
+    }
+
+    /// # Errors
+    /// The connection takes no calls any more.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if self.outbox.is_open() { Ok(()) } else { Err(self.closed()) }
+    }
+
+    fn closed(&self) -> Error {
+        Error::Closed(self.reason())
+    }
+
+    /// Why it takes nothing more.
+    pub(crate) fn reason(&self) -> CloseReason {
+        self.reason.get().cloned().unwrap_or(CloseReason::Local)
+    }
+
+    fn check_size(&self, text: &[u8]) -> Result<(), Error> {
+        let limit = self.config.max_outgoing_message;
+        if text.len() > limit { Err(Error::TooLarge { size: text.len(), limit }) } else { Ok(()) }
+    }
+
+    /// Queues a message; waits for room.
+    pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
+        self.check_size(&text)?;
+        self.outbox.send(text).await.map_err(|_| self.closed())
+    }
+
+    /// Queues a message; gives it back if there is no room.
+    pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
+        self.check_size(&text)?;
+        match self.outbox.try_send(text) {
+            Ok(()) => Ok(None),
+            Err(Refused::Full(text)) => Ok(Some(text)),
+            Err(Refused::Closed) => Err(self.closed()),
+        }
+    }
+}
+
+/// Closes a client's connection when its last handle goes.
+#[derive(Debug)]
+pub(crate) struct Keep(Arc<Link>);
+
+impl Keep {
+    pub(crate) fn new(link: Arc<Link>) -> Self {
+        Keep(link)
+    }
+}
+
+impl Drop for Keep {
+    fn drop(&mut self) {
+        self.0.close(1000, "");
+    }
+}

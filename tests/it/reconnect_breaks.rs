@@ -1,0 +1,208 @@
+//! A hundred breaks of real sockets, at random moments, while calls are under way: none is lost, none
+//! is answered twice or with another's answer.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use wsjsonrpc::{Client, CloseReason, Context, Error, Peer, Reconnect, Result, Server, rpc};
+use wsjsonrpc_tests::listen;
+
+const BREAKS: usize = 100;
+
+#[rpc]
+trait Ledger {
+    /// Gives the key back, and how often it was called with it.
+    #[method(idempotent)]
+    async fn look(&self, ctx: &Context, key: u64) -> Result<(u64, u32)>;
+
+    async fn book(&self, ctx: &Context, key: u64) -> Result<(u64, u32)>;
+}
+
+#[derive(Clone, Default)]
+struct Book(Arc<Mutex<HashMap<u64, u32>>>);
+
+impl Book {
+    async fn count(&self, key: u64) -> (u64, u32) {
+        let count = {
+            let mut entries = self.0.lock().unwrap();
+            let count = entries.entry(key).or_default();
+            *count += 1;
+            *count
+        };
+        // Some are answered at once, some later, out of order.
+        for _ in 0..key % 7 {
+            tokio::task::yield_now().await;
+        }
+        (key, count)
+    }
+}
+
+impl Ledger for Book {
+    async fn look(&self, _: &Context, key: u64) -> Result<(u64, u32)> {
+        Ok(self.count(key).await)
+    }
+
+    async fn book(&self, _: &Context, key: u64) -> Result<(u64, u32)> {
+        Ok(self.count(key).await)
+    }
+}
+
+/// The same numbers in each run (xorshift).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// Stands between both sides, and breaks connections after some bytes.
+struct Breaker {
+    breaks: AtomicUsize,
+    enough: AtomicBool,
+}
+
+impl Breaker {
+    /// Gives its own URL.
+    async fn before(self: &Arc<Self>, server: &str, seed: u64) -> String {
+        let upstream = server.trim_start_matches("ws://").trim_end_matches('/').to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("ws://{}/", listener.local_addr().unwrap());
+        let breaker = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut chance = Chance(seed);
+            loop {
+                let (down, _) = listener.accept().await.unwrap();
+                let up = TcpStream::connect(&upstream).await.unwrap();
+                // Some do not survive their handshake.
+                let budget = 200 + chance.below(5000) as usize;
+                breaker.carry(down, up, budget).await;
+            }
+        });
+        url
+    }
+
+    /// Copies in both directions, byte-exact, until the budget is used up: in the middle of a frame,
+    /// mostly. Then both ends find themselves alone.
+    async fn carry(&self, mut down: TcpStream, mut up: TcpStream, mut budget: usize) {
+        let (mut from_down, mut from_up) = ([0; 256], [0; 256]);
+        loop {
+            let unlimited = self.enough.load(Ordering::Relaxed);
+            let (to, bytes) = tokio::select! {
+                count = down.read(&mut from_down) => match count {
+                    Ok(count @ 1..) => (&mut up, &from_down[..count]),
+                    _ => return,
+                },
+                count = up.read(&mut from_up) => match count {
+                    Ok(count @ 1..) => (&mut down, &from_up[..count]),
+                    _ => return,
+                },
+            };
+            let part = if unlimited { bytes.len() } else { bytes.len().min(budget) };
+            if to.write_all(&bytes[..part]).await.is_err() {
+                return;
+            }
+            budget -= part.min(budget);
+            if budget == 0 && !unlimited {
+                self.breaks.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+        }
+    }
+}
+
+/// What became of the calls of one kind, by key.
+type Outcomes = Vec<(u64, Result<(u64, u32), Error>)>;
+
+async fn run(seed: u64) {
+    let book = Book::default();
+    let (server, _) = listen(Server::builder().service(book.clone().into_service())).await;
+    let breaker = Arc::new(Breaker { breaks: AtomicUsize::new(0), enough: AtomicBool::new(false) });
+    let url = breaker.before(&server, seed).await;
+    let hooked = Arc::new(AtomicUsize::new(0));
+    let hook = Arc::clone(&hooked);
+    let client = Client::builder()
+        .reconnect(Reconnect {
+            initial: Duration::from_millis(1),
+            max: Duration::from_millis(5),
+            retry_first: true,
+            ..Reconnect::default()
+        })
+        .call_timeout(None)
+        .on_connect(move |_: Peer| {
+            hook.fetch_add(1, Ordering::Relaxed);
+            async { Ok(()) }
+        })
+        .connect(&url)
+        .await
+        .unwrap();
+    let ledger = LedgerClient::new(client.peer());
+    let keys = Arc::new(AtomicU64::new(0));
+    let mut tasks = JoinSet::new();
+    for kind in 0..8 {
+        let (ledger, keys, breaker) = (ledger.clone(), keys.clone(), breaker.clone());
+        tasks.spawn(async move {
+            let mut outcomes: Outcomes = Vec::new();
+            while breaker.breaks.load(Ordering::Relaxed) < BREAKS {
+                let key = keys.fetch_add(2, Ordering::Relaxed);
+                match kind {
+                    0..3 => outcomes.push((key, ledger.look(key).await)),
+                    3..6 => outcomes.push((key + 1, ledger.book(key + 1).await)),
+                    _ => {
+                        let both = (ledger.look(key), ledger.book(key + 1));
+                        // Both are answered for themselves, whatever becomes of the batch.
+                        let (looked, booked) = ledger.batch(both).await.unwrap();
+                        outcomes.extend([(key, looked), (key + 1, booked)]);
+                    }
+                }
+            }
+            breaker.enough.store(true, Ordering::Relaxed);
+            outcomes
+        });
+    }
+    let outcomes: Outcomes = tasks.join_all().await.into_iter().flatten().collect();
+    let seen = book.0.lock().unwrap().clone();
+    let (mut repeated, mut failed) = (0, 0);
+    for (key, outcome) in &outcomes {
+        let handled = seen.get(key).copied().unwrap_or_default();
+        let idempotent = key % 2 == 0;
+        match outcome {
+            Ok((own, count)) => {
+                assert_eq!(own, key, "another's answer");
+                assert_eq!(*count, handled, "the answer to the last time it was sent");
+                assert!(idempotent || handled == 1, "{key} was carried out {handled} times");
+                repeated += usize::from(handled > 1);
+            }
+            Err(Error::Closed(reason)) => {
+                assert!(!idempotent, "{key} was lost: {reason}");
+                assert!(!matches!(reason, CloseReason::Local | CloseReason::Reconnect(_)));
+                assert!(handled <= 1, "{key} was carried out {handled} times");
+                failed += 1;
+            }
+            Err(error) => panic!("{key}: {error}"),
+        }
+    }
+    assert!(breaker.breaks.load(Ordering::Relaxed) >= BREAKS);
+    assert!(hooked.load(Ordering::Relaxed) > BREAKS / 2, "most get beyond their handshake");
+    assert!(repeated > 0 && failed > 0, "{repeated} repeated, {failed} failed: no real breaks");
+    assert_eq!(client.peer().pending_calls(), 0);
+    assert!(matches!(client.close().await, CloseReason::Local));
+}
+
+#[tokio::test]
+async fn a_hundred_breaks_and_no_call_is_lost() {
+    run(0x5eed).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nor_on_several_threads() {
+    run(0xc0ffee).await;
+}
