@@ -3,16 +3,16 @@
 //!
 //! Must not know how the outcome came about.
 
-use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::gather::{Gathered, error_response, single};
 use crate::guard::{Panicked, guard};
 use crate::link::Link;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::Id;
-use crate::protocol::{buffer, encode};
 use crate::router::{RouteId, Router};
 use crate::service::{Kind, Response};
 
@@ -23,7 +23,17 @@ pub(crate) type Tracker = watch::Receiver<()>;
 pub(crate) struct Responder {
     pub(crate) router: Arc<Router>,
     pub(crate) link: Arc<Link>,
+    pub(crate) weights: Weights,
     pub(crate) _tracker: Option<Tracker>,
+}
+
+/// Bytes that calls in flight hold on to.
+#[derive(Debug, Default)]
+pub(crate) struct Weights {
+    /// Messages that handlers at work were begun with.
+    pub(crate) requests: AtomicUsize,
+    /// Responses that wait for others of their batch.
+    gathered: AtomicUsize,
 }
 
 /// Where the outcome of a call goes.
@@ -37,8 +47,8 @@ pub(crate) enum ReplyTo {
     /// It was a notification.
     Nobody,
     One(Id),
-    /// This place of a batch's array.
-    Batch(Arc<BatchAnswer>, usize, Id),
+    /// This place of a batch's array; to a notification there is none.
+    Batch(Arc<BatchAnswer>, Option<(usize, Id)>),
 }
 
 impl Responder {
@@ -48,33 +58,41 @@ impl Responder {
         match answer.reply_to {
             ReplyTo::Nobody => {}
             ReplyTo::One(id) => self.send(response, &id),
-            ReplyTo::Batch(batch, index, id) => {
-                if let Some(complete) = batch.put(index, &id, response, self.limit()) {
-                    self.link.outbox.answer(complete);
-                }
-            }
+            ReplyTo::Batch(_, None) => {}
+            ReplyTo::Batch(batch, Some((index, id))) => batch.put(index, &id, response),
         }
     }
 
     /// Queues the response to a single call.
     pub(crate) fn send(&self, response: Kind, id: &Id) {
-        let mut text = match response {
-            Kind::Silent => return,
-            Kind::Result(mut text) => {
-                encode::end_response(&mut text, id);
-                text
-            }
-            Kind::Error(error) => error_response(&error, id),
-        };
-        if text.len() > self.limit() {
-            text = error_response(&ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id);
+        if let Some(text) = single(response, id, self.limit()) {
+            self.link.outbox.answer(text);
         }
-        self.link.outbox.answer(text);
     }
 
     /// Queues an error response, to a call or to what is none.
     pub(crate) fn fail(&self, error: &ErrorObject, id: &Id) {
         self.link.outbox.answer(error_response(error, id));
+    }
+
+    /// Queues the responses to a batch, if any were asked for.
+    pub(crate) fn send_array(&self, gathered: Gathered) {
+        if let Some(text) = gathered.finish() {
+            self.link.outbox.answer(text);
+        }
+    }
+
+    /// Whether so much is at work that nothing more may be begun.
+    pub(crate) fn is_busy(&self) -> bool {
+        let Link { config, in_flight, .. } = &*self.link;
+        in_flight.load(Ordering::Relaxed) >= config.max_in_flight
+            || self.weights.requests.load(Ordering::Relaxed) >= config.max_in_flight_bytes
+    }
+
+    /// How much more may wait for others of its batch.
+    fn room_to_gather(&self) -> usize {
+        let gathered = self.weights.gathered.load(Ordering::Relaxed);
+        self.link.config.max_in_flight_bytes.saturating_sub(gathered)
     }
 
     /// How large a message may be.
@@ -101,12 +119,13 @@ impl Responder {
         }
     }
 
-    /// Runs the application's own code: its conversion, and what the error says of itself in the
-    /// log.
-    fn translate(&self, error: ErrorObject, route: Option<RouteId>) -> ErrorObject {
+    /// Runs the application's own code: its conversion, what the error says of itself in the log,
+    /// and what it does when it is dropped.
+    fn translate(&self, mut error: ErrorObject, route: Option<RouteId>) -> ErrorObject {
         let translated = guard(|| {
             let Some(source) = error.source() else { return error };
-            if let Some(known) = self.router.recognize(&error) {
+            if let Some(mut known) = self.router.recognize(&error) {
+                known.forget_source();
                 return known;
             }
             tracing::error!(
@@ -115,6 +134,7 @@ impl Responder {
                 "handler failed; the caller gets {}",
                 error.code()
             );
+            error.forget_source();
             error
         });
         translated.unwrap_or_else(|Panicked| {
@@ -129,103 +149,49 @@ impl Responder {
     }
 }
 
-fn error_response(error: &ErrorObject, id: &Id) -> Vec<u8> {
-    let mut text = buffer::take();
-    encode::error_response(&mut text, error, id);
-    text
+/// A batch that some of its handlers still work at; the last one answers it. Its handlers share its
+/// message, so it weighs as long as the last of them is there.
+pub(crate) struct BatchAnswer {
+    gathered: Mutex<Option<Gathered>>,
+    responder: Arc<Responder>,
+    message: usize,
 }
-
-/// Appends the response, or an error in its place if it is over the limit. `false`: there is none.
-fn write(out: &mut Vec<u8>, response: Kind, id: &Id, limit: usize) -> bool {
-    let start = out.len();
-    match response {
-        Kind::Silent => return false,
-        Kind::Result(text) => {
-            out.extend_from_slice(&text);
-            buffer::give_back(text);
-            encode::end_response(out, id);
-        }
-        Kind::Error(error) => encode::error_response(out, &error, id),
-    }
-    if out.len() - start > limit {
-        out.truncate(start);
-        encode::error_response(out, &ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id);
-    }
-    true
-}
-
-/// What an error response takes at most, unless its id is long.
-const ERROR_SIZE: usize = 96;
-
-/// The responses of one batch, one behind the other as they come. Most come in the order in which
-/// they were asked for, so that this is the array already.
-pub(crate) struct Gathered {
-    text: Vec<u8>,
-    /// Where in the text the response to each request is.
-    places: Vec<Range<usize>>,
-    count: usize,
-    in_order: bool,
-}
-
-impl Gathered {
-    pub(crate) fn new(answers: usize) -> Self {
-        let mut text = Vec::with_capacity(1 + answers.saturating_mul(48));
-        text.push(b'[');
-        Gathered { text, places: vec![0..0; answers], count: 0, in_order: true }
-    }
-
-    /// Puts in the response to the request with this index.
-    pub(crate) fn put(&mut self, index: usize, id: &Id, response: Kind, limit: usize) {
-        // Together they must fit the limit, too, and so must an error for each that is missing.
-        let missing = self.places.len().saturating_sub(self.count + 1);
-        let taken = self.text.len() + ",]".len() + missing * ERROR_SIZE;
-        let end = self.text.len();
-        if self.count > 0 {
-            self.text.push(b',');
-        }
-        let start = self.text.len();
-        if !write(&mut self.text, response, id, limit.saturating_sub(taken)) {
-            return self.text.truncate(end);
-        }
-        if let Some(place) = self.places.get_mut(index) {
-            *place = start..self.text.len();
-        }
-        self.in_order &= index == self.count;
-        self.count += 1;
-    }
-
-    /// The array, if nothing is missing, and not even then if nothing was asked for.
-    pub(crate) fn finish(mut self) -> Option<Vec<u8>> {
-        if self.count < self.places.len() || self.count == 0 {
-            return None;
-        }
-        if self.in_order {
-            self.text.push(b']');
-            return Some(self.text);
-        }
-        let parts = self.places.into_iter().filter_map(|place| self.text.get(place));
-        Some(encode::array(parts))
-    }
-}
-
-/// A batch that some of its handlers still work at; the last one answers it.
-pub(crate) struct BatchAnswer(Mutex<Option<Gathered>>);
 
 impl BatchAnswer {
-    pub(crate) fn new(gathered: Gathered) -> Self {
-        BatchAnswer(Mutex::new(Some(gathered)))
+    /// `message`: its size.
+    pub(crate) fn new(gathered: Gathered, message: usize, responder: &Arc<Responder>) -> Self {
+        let responder = Arc::clone(responder);
+        responder.weights.requests.fetch_add(message, Ordering::Relaxed);
+        responder.weights.gathered.fetch_add(gathered.size(), Ordering::Relaxed);
+        BatchAnswer { gathered: Mutex::new(Some(gathered)), responder, message }
     }
 
-    /// Gives the array when it is complete.
-    fn put(&self, index: usize, id: &Id, response: Kind, limit: usize) -> Option<Vec<u8>> {
-        let mut gathered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = gathered.as_mut()?;
-        all.put(index, id, response, limit);
-        if all.count < all.places.len() {
-            return None;
+    /// Sends the array when it is complete.
+    fn put(&self, index: usize, id: &Id, response: Kind) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(all) = gathered.as_mut() else { return };
+        let before = all.size();
+        let room = self.responder.room_to_gather();
+        all.put(index, id, response, self.responder.limit().min(before.saturating_add(room)));
+        let grown = all.size().saturating_sub(before);
+        self.responder.weights.gathered.fetch_add(grown, Ordering::Relaxed);
+        if !all.is_complete() {
+            return;
         }
         let all = gathered.take();
         drop(gathered);
-        all?.finish()
+        if let Some(all) = all {
+            self.responder.weights.gathered.fetch_sub(all.size(), Ordering::Relaxed);
+            self.responder.send_array(all);
+        }
+    }
+}
+
+impl Drop for BatchAnswer {
+    fn drop(&mut self) {
+        let gathered = self.gathered.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let left = gathered.as_ref().map_or(0, Gathered::size);
+        self.responder.weights.gathered.fetch_sub(left, Ordering::Relaxed);
+        self.responder.weights.requests.fetch_sub(self.message, Ordering::Relaxed);
     }
 }

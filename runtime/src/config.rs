@@ -73,6 +73,18 @@ pub struct Config {
     /// many requests.
     pub max_in_flight: usize,
 
+    /// How many bytes of requests and notifications of a connection may be waiting inside handlers;
+    /// a batch counts as a whole until its last handler is done. When so many wait, further ones are
+    /// answered with [`ErrorCode::SERVER_BUSY`](crate::ErrorCode::SERVER_BUSY) as by
+    /// [`max_in_flight`](Self::max_in_flight). As many bytes again may wait in responses to batches
+    /// that are not complete; a result beyond that is replaced by
+    /// [`ErrorCode::RESULT_TOO_LARGE`](crate::ErrorCode::RESULT_TOO_LARGE).
+    ///
+    /// Default 32 MiB. Too low: bursts of large requests are refused, and large batches lose results;
+    /// stay above `max_incoming_message` and `max_outgoing_message`. Too high: a peer can make this
+    /// side hold that much memory (and one message more) for each connection.
+    pub max_in_flight_bytes: usize,
+
     /// How many bytes may wait to be sent. Beyond it, local callers wait for room
     /// (`notify().await` is the back-pressure), and the peer's requests are held back until it has
     /// taken some of its answers: up to as many bytes of them, then nothing more is read. While
@@ -150,6 +162,7 @@ impl Default for Config {
             max_outgoing_message: 10 << 20,
             max_batch: 1000,
             max_in_flight: 1024,
+            max_in_flight_bytes: 32 << 20,
             max_outbox: 1 << 20,
             call_timeout: Some(Duration::from_secs(30)),
             handshake_timeout: Duration::from_secs(10),

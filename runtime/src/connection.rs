@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::alarm::Alarm;
-use crate::answer::{Responder, Tracker};
+use crate::answer::{Responder, Tracker, Weights};
 use crate::config::{Config, deadline};
 use crate::context::Context;
 use crate::dispatch::{Admission, Dispatcher};
@@ -98,8 +98,12 @@ impl Connection {
         let alarm = Alarm::new(setup.config.ping_interval);
         let link = Arc::new(Link::new(setup.side, setup.config));
         let context = Context::new(Peer::new(Arc::clone(&link)), setup.handshake);
-        let responder =
-            Responder { router: setup.router, link: Arc::clone(&link), _tracker: setup.tracker };
+        let responder = Responder {
+            router: setup.router,
+            link: Arc::clone(&link),
+            weights: Weights::default(),
+            _tracker: setup.tracker,
+        };
         let dispatcher = Dispatcher::new(responder, context);
         Connection {
             transport,

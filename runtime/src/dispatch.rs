@@ -7,13 +7,13 @@
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::answer::{Answer, BatchAnswer, Gathered, ReplyTo, Responder};
+use crate::answer::{Answer, BatchAnswer, ReplyTo, Responder};
 use crate::context::Context;
+use crate::gather::Gathered;
 use crate::guard::guard;
 use crate::handler::{Handler, Running};
 use crate::link::Link;
@@ -77,12 +77,15 @@ impl Dispatcher {
             }
             Payload::NotJson => return self.malformed(ErrorCode::PARSE_ERROR),
         };
+        let size = message.len();
         match (self.begin(message, call, admission, id.is_none()), id) {
             (Begun::Done(_), None) => {}
             (Begun::Done(response), Some(id)) => self.responder.send(response, &id),
-            (Begun::AtWork(running), None) => running.spawn(),
-            (Begun::AtWork(mut running), Some(id)) => {
-                running.reply_to(ReplyTo::One(id));
+            (Begun::AtWork(mut running), id) => {
+                running.weigh(size);
+                if let Some(id) = id {
+                    running.reply_to(ReplyTo::One(id));
+                }
                 running.spawn();
             }
         }
@@ -147,17 +150,18 @@ impl Dispatcher {
             }
             index += usize::from(id.is_some());
         }
+        if gathered.is_complete() {
+            // Whoever is still at work handles a notification.
+            self.responder.send_array(gathered);
+            gathered = Gathered::new(0);
+        }
         if at_work.is_empty() {
-            if let Some(complete) = gathered.finish() {
-                self.link().outbox.answer(complete);
-            }
             return;
         }
-        let batch = Arc::new(BatchAnswer::new(gathered));
+        let batch = Arc::new(BatchAnswer::new(gathered, message.len(), &self.responder));
         for (mut running, index, id) in at_work {
-            if let Some(id) = id {
-                running.reply_to(ReplyTo::Batch(Arc::clone(&batch), index, id));
-            }
+            let place = id.map(|id| (index, id));
+            running.reply_to(ReplyTo::Batch(Arc::clone(&batch), place));
             running.spawn();
         }
     }
@@ -261,7 +265,7 @@ impl Dispatcher {
         let Some(route) = route else {
             return Err(Begun::failed(ErrorCode::METHOD_NOT_FOUND));
         };
-        if self.link().in_flight.load(Ordering::Relaxed) >= self.link().config.max_in_flight {
+        if self.responder.is_busy() {
             if notification {
                 let method = self.responder.router.name(route);
                 tracing::warn!(method, "dropped a notification: too many calls are in flight");

@@ -56,12 +56,20 @@ pub(crate) struct Running {
     handler: Handler,
     responder: Arc<Responder>,
     answer: Answer,
+    /// What its message weighs, unless its batch does that.
+    weight: usize,
 }
 
 impl Running {
     pub(crate) fn new(handler: Handler, responder: &Arc<Responder>, answer: Answer) -> Self {
         responder.link.in_flight.fetch_add(1, Ordering::Relaxed);
-        Running { handler, responder: Arc::clone(responder), answer }
+        Running { handler, responder: Arc::clone(responder), answer, weight: 0 }
+    }
+
+    /// It holds on to a message of this size by itself.
+    pub(crate) fn weigh(&mut self, size: usize) {
+        self.weight = size;
+        self.responder.weights.requests.fetch_add(size, Ordering::Relaxed);
     }
 
     /// It answers into this place of a batch's array.
@@ -103,6 +111,7 @@ impl Future for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        self.responder.weights.requests.fetch_sub(self.weight, Ordering::Relaxed);
         if self.responder.link.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
             // A connection that drains may wait for this one.
             self.responder.link.outbox.nudge();

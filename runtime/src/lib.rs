@@ -102,6 +102,7 @@ mod endpoint;
 mod error;
 mod exchange;
 mod frame;
+mod gather;
 mod guard;
 mod handler;
 mod handshake;

@@ -83,8 +83,8 @@ impl Reader {
             let full = clogged && self.held.is_full(&link.config);
             // Nobody here waits for a response, so the peer may wait. Otherwise its responses must
             // come in, past requests for which there is only one answer left.
-            let may_pause = || link.pending.len() == 0 || self.refused >= limit;
-            if writer.pauses_reading() || (full && may_pause()) {
+            let may_pause = clogged && (link.pending.len() == 0 || (full && self.refused >= limit));
+            if may_pause || writer.pauses_reading() {
                 self.pauses = true;
                 return Stopped::Dry;
             }

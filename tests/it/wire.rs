@@ -58,8 +58,16 @@ async fn an_id_comes_back_word_for_word() {
             assert_eq!(raw.ask(&incoming).await, expected, "for {incoming}");
         }
     }
-    let long = format!("\"{}\"", "x".repeat(100_000));
-    assert_eq!(raw.ask(request("sum", "[1,2]", &long)).await, result("3", &long));
+    for long in [format!("\"{}\"", "x".repeat(1022)), "1".repeat(1024)] {
+        assert_eq!(raw.ask(request("sum", "[1,2]", &long)).await, result("3", &long));
+    }
+    // It would be kept for long, and come back with errors too.
+    for too_long in [format!("\"{}\"", "x".repeat(1023)), "1".repeat(1025)] {
+        let refused = invalid_request("null");
+        raw.check(&request("sum", "[1,2]", &too_long), &[&refused]).await;
+        let batch = format!("[{}]", request("sum", "[1,2]", &too_long));
+        raw.check(&batch, &[&format!("[{refused}]")]).await;
+    }
 }
 
 #[tokio::test]

@@ -178,6 +178,11 @@ impl ErrorObject {
         self.0.source.as_deref()
     }
 
+    /// Drops the source, which is the application's code.
+    pub(crate) fn forget_source(&mut self) {
+        self.0.source = None;
+    }
+
     /// Appends the object as JSON.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"code\":");

@@ -4,6 +4,11 @@
 
 use std::fmt;
 
+/// How long an id may be, as JSON. It is kept as long as its request is at work and comes back with
+/// every response, an error in place of a large result too, so it must not be large itself. A UUID
+/// has 38 bytes.
+pub(crate) const MAX_SIZE: usize = 1024;
+
 /// The id of a request, as the other side wrote it ([JSON-RPC 2.0, section 4][spec]).
 ///
 /// A string, a number (negative, fractional and beyond 64 bits included) or null. It is kept as
@@ -33,8 +38,12 @@ impl Id {
         Id(Repr::Number(number))
     }
 
-    /// Reads an id from one complete, valid JSON value. `None` for a list, an object or a boolean.
+    /// Reads an id from one complete, valid JSON value. `None` for a list, an object or a boolean,
+    /// and for what is too long.
     pub(crate) fn from_json(json: &str) -> Option<Id> {
+        if json.len() > MAX_SIZE {
+            return None;
+        }
         match json.as_bytes().first()? {
             b'n' => Some(Id::NULL),
             b'0'..=b'9' | b'-' => {
@@ -112,6 +121,15 @@ mod tests {
     fn what_is_no_id() {
         for json in ["true", "false", "[]", "{}", "[1]", r#""\ud800""#] {
             assert_eq!(Id::from_json(json), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn an_id_has_a_limit() {
+        for (size, fits) in [(MAX_SIZE, true), (MAX_SIZE + 1, false)] {
+            for json in [format!("\"{}\"", "x".repeat(size - 2)), "1".repeat(size)] {
+                assert_eq!(Id::from_json(&json).is_some(), fits, "{size}");
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use super::decode::{
     self, Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome,
 };
 use super::error::ErrorObject;
-use super::id::Id;
+use super::id::{self, Id};
 use super::params::{Args, Detail, Str};
 
 const MAX_CALLS: usize = 3;
@@ -121,6 +121,7 @@ fn entry(json: &RawValue) -> Entry<'_> {
     };
     let id = match id {
         Some(json) if json.starts_with(['[', '{', 't', 'f']) => return Entry::Invalid(Id::NULL),
+        Some(json) if json.len() > id::MAX_SIZE => return Entry::Invalid(Id::NULL),
         Some(json) if json.starts_with('"') && string(json).is_none() => {
             return Entry::Invalid(Id::NULL);
         }

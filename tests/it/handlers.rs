@@ -1,0 +1,218 @@
+//! Handlers that misbehave harm nobody but their caller: they panic wherever they can, never finish,
+//! block, or stay when their connection is gone. What goes wrong with results is in `wire_failures`.
+
+use std::fmt;
+use std::future::pending;
+use std::panic::panic_any;
+use std::sync::mpsc;
+
+use wsjsonrpc::{Client, Config, Context, ErrorObject, Result, RpcError, Server, memory, rpc};
+use wsjsonrpc_tests::{Gate, Raw, error, notification, request, result};
+
+/// Something of a handler's that can't even be dropped.
+#[derive(Debug)]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        // A panic while another is on its way would end the process: that is Rust's own rule.
+        if !std::thread::panicking() {
+            panic!("dropped");
+        }
+    }
+}
+
+impl fmt::Display for Bomb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a bomb")
+    }
+}
+
+impl std::error::Error for Bomb {}
+
+#[derive(Debug)]
+struct Known(Bomb);
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "known: {}", self.0)
+    }
+}
+
+impl std::error::Error for Known {}
+
+impl RpcError for Known {
+    fn to_object(&self) -> ErrorObject {
+        ErrorObject::new(7, "known")
+    }
+    fn from_object(object: ErrorObject) -> std::result::Result<Self, ErrorObject> {
+        Err(object)
+    }
+}
+
+#[rpc]
+trait Misbehaves {
+    async fn throws(&self, ctx: &Context, later: bool) -> Result<()>;
+    async fn thrown_payload(&self, ctx: &Context, later: bool) -> Result<()>;
+    async fn drops(&self, ctx: &Context, later: bool) -> Result<()>;
+    async fn source(&self, ctx: &Context, later: bool) -> Result<()>;
+    async fn known_source(&self, ctx: &Context, later: bool) -> Result<()>;
+    #[method(blocking)]
+    fn blocking_payload(&self, ctx: &Context, later: bool) -> Result<()>;
+    async fn fine(&self, ctx: &Context) -> Result<()>;
+    async fn never(&self, ctx: &Context) -> Result<()>;
+}
+
+struct Service;
+
+async fn at(later: bool) {
+    if later {
+        tokio::task::yield_now().await;
+    }
+}
+
+impl Misbehaves for Service {
+    async fn throws(&self, _: &Context, later: bool) -> Result<()> {
+        at(later).await;
+        panic!("as it was told to")
+    }
+    async fn thrown_payload(&self, _: &Context, later: bool) -> Result<()> {
+        at(later).await;
+        panic_any(Bomb)
+    }
+    async fn drops(&self, _: &Context, later: bool) -> Result<()> {
+        let _bomb = Bomb;
+        at(later).await;
+        Ok(())
+    }
+    async fn source(&self, _: &Context, later: bool) -> Result<()> {
+        at(later).await;
+        Err(Bomb)?
+    }
+    async fn known_source(&self, _: &Context, later: bool) -> Result<()> {
+        at(later).await;
+        Err(Known(Bomb))?
+    }
+    fn blocking_payload(&self, _: &Context, _: bool) -> Result<()> {
+        panic_any(Bomb)
+    }
+    async fn fine(&self, _: &Context) -> Result<()> {
+        Ok(())
+    }
+    async fn never(&self, _: &Context) -> Result<()> {
+        pending().await
+    }
+}
+
+const METHODS: [&str; 6] =
+    ["throws", "thrown_payload", "drops", "source", "known_source", "blocking_payload"];
+
+#[tokio::test]
+async fn a_panic_anywhere_is_one_error_response() {
+    let server = Server::builder().service(Service.into_service()).recognize::<Known>();
+    let mut raw = Raw::client(server).await;
+    for method in METHODS {
+        for params in ["[false]", "[true]"] {
+            let internal = |id| error(-32603, "Internal error", id);
+            assert_eq!(raw.ask(request(method, params, "1")).await, internal("1"), "{method}");
+            raw.check(&notification(method, params), &[]).await;
+            let batch = [
+                request(method, params, "2"),
+                notification(method, params),
+                request("fine", "[]", "3"),
+            ];
+            let answer = raw.ask(format!("[{}]", batch.join(","))).await;
+            assert_eq!(answer, format!("[{},{}]", internal("2"), result("null", "3")), "{method}");
+        }
+    }
+}
+
+/// Its caller has it in its own hands; nobody else waits for it.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_never_finishes_holds_up_nobody() {
+    let server = Server::builder().service(Service.into_service());
+    let (client, peer) = memory::pair(Client::builder(), server).unwrap();
+    let stub = MisbehavesClient::new(client.peer());
+    let never = tokio::spawn(stub.never().into_future());
+    for _ in 0..100 {
+        stub.fine().await.unwrap();
+    }
+    assert!(matches!(never.await.unwrap(), Err(wsjsonrpc::Error::Timeout)));
+    stub.fine().await.unwrap();
+    client.close().await;
+    peer.closed().await;
+}
+
+#[rpc]
+trait Blocks {
+    #[method(blocking)]
+    fn block(&self, ctx: &Context) -> Result<()>;
+    async fn fine(&self, ctx: &Context) -> Result<()>;
+}
+
+/// Blocks until the test lets go of the other end.
+struct Blocking(std::sync::Mutex<mpsc::Receiver<()>>);
+
+impl Blocks for Blocking {
+    fn block(&self, _: &Context) -> Result<()> {
+        let _ = self.0.lock().map(|wait| wait.recv());
+        Ok(())
+    }
+    async fn fine(&self, _: &Context) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// On a runtime with a single thread, which all connections share.
+#[tokio::test]
+async fn a_handler_that_blocks_holds_up_nobody_if_it_says_that_it_does() {
+    let (let_go, wait) = mpsc::channel();
+    let service = Blocking(std::sync::Mutex::new(wait)).into_service();
+    let endpoint = Server::builder().service(service).build().unwrap();
+    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    let (mut other, _) = Raw::client_of(&endpoint).await;
+    raw.send(request("block", "[]", "1")).await;
+    for _ in 0..100 {
+        raw.check(&request("fine", "[]", "2"), &[&result("null", "2")]).await;
+        other.check(&request("fine", "[]", "1"), &[&result("null", "1")]).await;
+    }
+    drop(let_go);
+    assert_eq!(raw.receive().await, result("null", "1"));
+}
+
+/// It finishes into nothing, however it finishes; and the next connection is none the worse.
+#[tokio::test]
+async fn handlers_that_outlive_their_connection_end_in_peace() {
+    for cancel_on_close in [false, true] {
+        let gate = Gate::default();
+        let at_gate = gate.clone();
+        let config = Config { cancel_on_close, ..Config::default() };
+        let server = Server::builder().config(config).service(Service.into_service());
+        let server = server.method("gated", move |_, (how,): (String,)| {
+            let gate = at_gate.clone();
+            async move {
+                let bomb = (how == "drops").then(|| Bomb);
+                gate.pass().await;
+                match how.as_str() {
+                    "panics" => panic!("as it was told to"),
+                    "fails" => Err(Known(Bomb))?,
+                    _ => drop(bomb),
+                }
+                Ok("x".repeat(100_000))
+            }
+        });
+        let endpoint = server.build().unwrap();
+        let (mut raw, serving) = Raw::client_of(&endpoint).await;
+        let hows = ["\"panics\"", "\"fails\"", "\"drops\"", "\"succeeds\""];
+        let calls = hows.map(|how| request("gated", &format!("[{how}]"), how));
+        for call in &calls {
+            raw.send(call).await;
+        }
+        raw.send(format!("[{}]", calls.join(","))).await;
+        gate.arrived(8).await;
+        raw.hang_up();
+        serving.await.unwrap();
+        gate.open(8);
+        assert_eq!(endpoint.shutdown().await, 0, "all have ended");
+    }
+}

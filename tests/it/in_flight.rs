@@ -1,0 +1,143 @@
+//! What handlers at work hold on to is bounded in bytes: requests, and responses that wait for
+//! others of their batch. All of it is given back.
+
+use tokio::sync::oneshot;
+use wsjsonrpc::{Config, Server, ServerBuilder};
+use wsjsonrpc_tests::{Gate, Raw, error, notification, request, result};
+
+/// `gated` waits at the gate, then gives a string of a size; `quick` gives one at once.
+fn server(gate: &Gate, max_in_flight_bytes: usize) -> ServerBuilder {
+    let gate = gate.clone();
+    let config = Config { max_in_flight_bytes, ..Config::default() };
+    let server =
+        Server::builder().config(config).method("gated", move |_, (size, _): (usize, String)| {
+            let gate = gate.clone();
+            async move {
+                gate.pass().await;
+                Ok("x".repeat(size))
+            }
+        });
+    server.method("quick", |_, (size, _): (usize, String)| async move { Ok("x".repeat(size)) })
+}
+
+/// Params that make a request of some `padding` bytes, whose result has so many.
+fn sized(result: usize, padding: usize) -> String {
+    format!("[{result},\"{}\"]", "p".repeat(padding))
+}
+
+fn busy(id: &str) -> String {
+    error(-32000, "Server busy", id)
+}
+
+fn too_large(id: &str) -> String {
+    error(-32003, "Result too large", id)
+}
+
+fn xs(size: usize, id: &str) -> String {
+    result(&format!("\"{}\"", "x".repeat(size)), id)
+}
+
+#[tokio::test]
+async fn requests_over_the_limit_of_bytes_in_flight_are_refused_at_once() {
+    let gate = Gate::default();
+    let endpoint = server(&gate, 10_000).build().unwrap();
+    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    let (mut other, _) = Raw::client_of(&endpoint).await;
+    // The first passes the limit: one message may, of whatever size.
+    let begins = [
+        request("gated", &sized(1, 20_000), "1"),
+        notification("gated", &sized(1, 20_000)),
+        format!("[{}]", request("gated", &sized(1, 20_000), "1")),
+        // Handlers of a batch share its message, so it weighs until the last is done.
+        format!(
+            "[{},{}]",
+            notification("gated", &sized(1, 9_900)),
+            request("gated", &sized(1, 9_900), "1")
+        ),
+        format!("[{}]", notification("gated", &sized(1, 20_000))),
+    ];
+    for begin in begins {
+        let handlers = begin.matches("gated").count();
+        raw.send(&begin).await;
+        gate.arrived(handlers as u32).await;
+        assert_eq!(raw.ask(request("gated", &sized(1, 0), "2")).await, busy("2"));
+        assert_eq!(raw.ask(request("quick", &sized(1, 0), "3")).await, busy("3"));
+        raw.send(notification("gated", &sized(1, 0))).await;
+        let batch = format!("[{}]", request("quick", &sized(1, 0), "4"));
+        assert_eq!(raw.ask(batch).await, format!("[{}]", busy("4")));
+        other.check(&request("quick", &sized(1, 0), "1"), &[&xs(1, "1")]).await;
+        if handlers > 1 {
+            gate.open(1);
+            tokio::task::yield_now().await;
+            assert_eq!(raw.ask(request("quick", &sized(1, 0), "5")).await, busy("5"));
+        }
+        gate.open(handlers - usize::from(handlers > 1));
+        if begin.contains("\"id\"") {
+            let answer = raw.receive().await;
+            assert_eq!(answer.trim_matches(['[', ']']), xs(1, "1"));
+        }
+        // All of it was given back, and is again as soon as the handler's task has ended.
+        while raw.ask(request("quick", &sized(1, 0), "6")).await == busy("6") {}
+    }
+}
+
+#[tokio::test]
+async fn requests_that_are_ready_at_once_weigh_nothing() {
+    let endpoint = server(&Gate::default(), 1).build().unwrap();
+    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    for _ in 0..100 {
+        raw.check(&request("quick", &sized(1, 1000), "1"), &[&xs(1, "1")]).await;
+    }
+}
+
+/// What the handlers of a batch have done waits for the last of them. A peer must not be able to
+/// gather results in many batches and never let one be complete.
+#[tokio::test]
+async fn responses_that_wait_for_others_of_their_batch_are_bounded() {
+    const LIMIT: usize = 10_000;
+    let gate = Gate::default();
+    let mut raw = Raw::client(server(&gate, LIMIT)).await;
+    let batch = |name: &str| {
+        let quick = request("quick", &sized(4000, 0), &format!("\"{name}1\""));
+        format!("[{quick},{}]", request("gated", &sized(4000, 0), &format!("\"{name}2\"")))
+    };
+    for name in ["a", "b"] {
+        raw.send(batch(name)).await;
+        gate.arrived(1).await;
+    }
+    // 8000 bytes wait. The first batch has no room for its second result, and then there is some.
+    gate.open(1);
+    let answer = raw.receive().await;
+    assert_eq!(answer, format!("[{},{}]", xs(4000, "\"a1\""), too_large("\"a2\"")));
+    gate.open(1);
+    let answer = raw.receive().await;
+    assert_eq!(answer, format!("[{},{}]", xs(4000, "\"b1\""), xs(4000, "\"b2\"")));
+    // Nothing of it is left.
+    for _ in 0..3 {
+        raw.send(batch("c")).await;
+        gate.arrived(1).await;
+        gate.open(1);
+        assert_eq!(raw.receive().await, format!("[{},{}]", xs(4000, "\"c1\""), xs(4000, "\"c2\"")));
+    }
+}
+
+/// Nobody waits for a notification, so its batch does not either.
+#[tokio::test]
+async fn a_batch_is_answered_while_its_notifications_are_at_work() {
+    let (done, wait) = oneshot::channel::<()>();
+    let wait = std::sync::Mutex::new(Some(wait));
+    let server = server(&Gate::default(), 1 << 20).method("slow", move |_, ()| {
+        let wait = wait.lock().unwrap().take();
+        async move {
+            if let Some(wait) = wait {
+                let _ = wait.await;
+            }
+            Ok(())
+        }
+    });
+    let mut raw = Raw::client(server).await;
+    let batch = [notification("slow", "[]"), request("quick", &sized(1, 0), "1")];
+    let answer = format!("[{}]", xs(1, "1"));
+    raw.check(&format!("[{}]", batch.join(",")), &[&answer]).await;
+    drop(done);
+}

@@ -1,0 +1,138 @@
+//! The log never has what calls carry, on either side: parameters, results, errors, ids, close
+//! words. Not even at its most talkative.
+
+use std::fmt::{Debug, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+use wsjsonrpc::{Client, Config, Context, ErrorObject, Server, memory};
+use wsjsonrpc_tests::{Raw, notification, request, result};
+
+const SECRET: &str = "s3cr3t";
+
+/// Keeps every event and span of every level and target, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+struct Line<'a>(&'a mut String);
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, "{}={value:?} ", field.name()).unwrap();
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        attributes.record(&mut Line(&mut self.0.lock().unwrap()));
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        values.record(&mut Line(&mut self.0.lock().unwrap()));
+    }
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut text = self.0.lock().unwrap();
+        write!(text, "{} {} ", event.metadata().level(), event.metadata().target()).unwrap();
+        event.record(&mut Line(&mut text));
+        text.push('\n');
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+fn secret(id: &str) -> String {
+    format!("\"{SECRET}{id}\"")
+}
+
+/// `answer` does with its secret what it is told to.
+async fn answer(_: Context, (how, text): (String, String)) -> wsjsonrpc::Result<String> {
+    if how.ends_with("later") {
+        tokio::task::yield_now().await;
+    }
+    match how.trim_end_matches(" later") {
+        "panic" => panic!("{text}"),
+        "fail" => Err(ErrorObject::new(7, text.clone()).with_data([text])),
+        "large" => Ok(text.repeat(1000)),
+        _ => Ok(text),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_good_and_bad_leave_no_secret_in_the_log() {
+    let log = Log::default();
+    // The runtime has one thread, so all its tasks write to it.
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let config = Config {
+        max_in_flight: 2,
+        max_in_flight_bytes: 1000,
+        max_outgoing_message: 3000,
+        max_incoming_message: 5000,
+        ..Config::default()
+    };
+    let server = || {
+        let server = Server::builder().config(config.clone()).method("answer", answer);
+        server.method("never", |_, (_,): (String,)| std::future::pending::<wsjsonrpc::Result<()>>())
+    };
+
+    // Two of ours.
+    let (client, caller) =
+        memory::pair(Client::builder().config(config.clone()).method("answer", answer), server())
+            .unwrap();
+    for peer in [client.peer(), caller] {
+        for how in ["fine", "panic", "fail", "large", "panic later", "fail later", "large later"] {
+            let call = || peer.call::<String>("answer", (how, SECRET));
+            let _ = call().await;
+            call().notify().await.unwrap();
+            let _ = peer.batch([call(), call()]).await;
+        }
+        peer.call::<Value>("answer", [SECRET]).await.unwrap_err();
+        peer.call::<Value>("answer", (SECRET, 7)).await.unwrap_err();
+        peer.call::<u64>("answer", ("fine", SECRET)).await.unwrap_err();
+        peer.call::<Value>(SECRET, ()).await.unwrap_err();
+        let _ = peer.call::<Value>("never", [SECRET]).timeout(Duration::from_secs(1)).await;
+    }
+    client.peer().close(4000, SECRET);
+    client.closed().await;
+
+    // Raw ones, who do what ours do not.
+    let (mut raw, peer) = Raw::client_and_peer(server()).await;
+    let bad = [
+        SECRET.to_owned(),
+        secret(""),
+        format!("[{}]", secret("")),
+        result(&secret(""), &secret("id")),
+        format!("{{\"error\":{},\"id\":{}}}", secret(""), secret("")),
+        format!("{{\"jsonrpc\":{},\"method\":{},\"id\":1}}", secret(""), secret("")),
+        notification(SECRET, &format!("[{}]", secret(""))),
+        request("answer", &format!("{{{}:1}}", secret("")), &secret("id")),
+    ];
+    for text in bad {
+        raw.send(text).await;
+    }
+    for id in 0..5 {
+        raw.send(request("never", &format!("[{}]", secret("")), &secret(&id.to_string()))).await;
+        raw.send(notification("never", &format!("[{}]", secret("")))).await;
+    }
+    peer.notify("sync", ()).await.unwrap();
+    while !raw.receive().await.contains("sync") {}
+    raw.send(secret(&"x".repeat(5000))).await;
+    peer.closed().await;
+    // One that is not there any more.
+    let (mut raw, peer) = Raw::client_and_peer(server()).await;
+    raw.send(request("never", &format!("[{}]", secret("")), "1")).await;
+    peer.closed().await;
+
+    let text = log.0.lock().unwrap().clone();
+    assert!(!text.contains(SECRET), "{text}");
+    for line in ["handler panicked", "too many calls are in flight", "nobody waits for"] {
+        assert!(text.contains(line), "no `{line}` in\n{text}");
+    }
+}

@@ -1,0 +1,64 @@
+//! What was accepted arrives: over a real socket, in both directions, with the close right behind.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use wsjsonrpc::{Client, CloseReason, Config, Server};
+use wsjsonrpc_tests::over_socket;
+
+const COUNT: usize = 10_000;
+
+/// A client and a server that count notifications, each its own; the outbox has room for all.
+macro_rules! counting {
+    ($side:ident, $count:expr) => {{
+        let count = Arc::clone(&$count);
+        $side::builder().config(Config { max_outbox: 10 << 20, ..Config::default() }).method(
+            "count",
+            move |_, _: (usize,)| {
+                count.fetch_add(1, Ordering::Relaxed);
+                async { Ok(()) }
+            },
+        )
+    }};
+}
+
+#[tokio::test]
+async fn a_client_that_closes_at_once_has_sent_everything() {
+    let (at_client, at_server) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (client, caller) =
+        over_socket(counting!(Client, at_client), counting!(Server, at_server)).await;
+    for number in 0..COUNT {
+        client.peer().notify("count", [number]).await.unwrap();
+    }
+    assert!(matches!(client.close().await, CloseReason::Local));
+    assert!(matches!(caller.closed().await, CloseReason::Remote { code: 1000, .. }));
+    assert_eq!(at_server.load(Ordering::Relaxed), COUNT);
+}
+
+#[tokio::test]
+async fn a_server_that_closes_or_shuts_down_at_once_has_sent_everything() {
+    for shuts_down in [false, true] {
+        let (at_client, at_server) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let server = counting!(Server, at_server).bind("127.0.0.1:0").await.unwrap();
+        let (url, endpoint) = (server.url(), server.endpoint().clone());
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let running = tokio::spawn(server.run_until(async { drop(stopped.await) }));
+        let client = counting!(Client, at_client).connect(&url).await.unwrap();
+        client.peer().call::<()>("count", [0]).await.unwrap();
+        let caller = endpoint.peers().pop().unwrap();
+        for number in 0..COUNT {
+            caller.notify("count", [number]).await.unwrap();
+        }
+        let code = if shuts_down {
+            stop.send(()).unwrap();
+            assert_eq!(running.await.unwrap(), 0);
+            1001
+        } else {
+            caller.close(4000, "");
+            4000
+        };
+        let reason = client.closed().await;
+        assert!(matches!(reason, CloseReason::Remote { code: at, .. } if at == code), "{reason:?}");
+        assert_eq!(at_client.load(Ordering::Relaxed), COUNT);
+    }
+}
