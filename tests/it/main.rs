@@ -30,6 +30,7 @@ mod order;
 mod origin;
 mod reconnect;
 mod reconnect_breaks;
+mod reconnect_calls;
 mod reconnect_life;
 mod spec_examples;
 mod subprotocols;

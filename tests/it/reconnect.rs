@@ -9,10 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use wsjsonrpc::{
-    Client, ClientBuilder, CloseReason, ConnectError, ConnectionState, Error, ErrorObject,
-    Reconnect, WhileDown, memory,
+    Client, ClientBuilder, CloseReason, ConnectError, ConnectionState, ErrorObject, Reconnect,
+    memory,
 };
-use wsjsonrpc_tests::{Raw, begin, notification, request, result};
+use wsjsonrpc_tests::{Raw, begin, notification, result};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const MILLISECOND: Duration = Duration::from_millis(1);
@@ -98,7 +98,7 @@ pub(crate) fn client() -> ClientBuilder {
     Client::builder().reconnect(settings())
 }
 
-fn is_down(state: Option<ConnectionState>) -> (CloseReason, u32, Duration) {
+pub(crate) fn is_down(state: Option<ConnectionState>) -> (CloseReason, u32, Duration) {
     match state {
         Some(ConnectionState::Down { reason, attempt, retry_in, .. }) => {
             (reason, attempt, retry_in)
@@ -107,7 +107,7 @@ fn is_down(state: Option<ConnectionState>) -> (CloseReason, u32, Duration) {
     }
 }
 
-fn is_connected(state: Option<ConnectionState>) -> u64 {
+pub(crate) fn is_connected(state: Option<ConnectionState>) -> u64 {
     match state {
         Some(ConnectionState::Connected { number, .. }) => number,
         other => panic!("it should be connected: {other:?}"),
@@ -204,155 +204,6 @@ async fn it_connects_again_however_the_connection_ended() {
     assert_eq!(call.unwrap(), 5);
     assert!(!client.peer().is_closed());
     assert!(client.peer().is_same(&client.peer()));
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_sent_while_down_waits_for_the_connection() {
-    let (client, raw, mut attempts) = connected(client()).await;
-    let peer = client.peer();
-    raw.hang_up();
-    attempts.next().await.refuse();
-    let call = begin(peer.call::<i64>("call", ()).into_future()).await;
-    let notify = begin(peer.notify("notify", ()).into_future()).await;
-    let batch = peer.batch((peer.call::<i64>("a", ()), peer.notify("b", ())));
-    let batch = begin(batch.into_future()).await;
-    assert_eq!(peer.pending_calls(), 0);
-
-    let mut raw = attempts.accept().await;
-    let sending = tokio::spawn(async move { tokio::join!(call, notify, batch) });
-    let mut seen = Vec::new();
-    for _ in 0..3 {
-        let text = raw.receive().await;
-        if text.contains("call") {
-            let id = text.rsplit(':').next().unwrap().trim_end_matches('}').to_owned();
-            raw.send(result("1", &id)).await;
-        } else if let Some((_, id)) = text.split_once(r#""a","id":"#) {
-            let id = id.split('}').next().unwrap();
-            raw.send(format!("[{}]", result("2", id))).await;
-        }
-        seen.push(text);
-    }
-    let (call, notify, batch) = sending.await.unwrap();
-    assert_eq!(call.unwrap(), 1);
-    notify.unwrap();
-    let (a, b) = batch.unwrap();
-    assert_eq!(a.unwrap(), 2);
-    b.unwrap();
-    assert!(seen.contains(&r#"{"jsonrpc":"2.0","method":"notify"}"#.to_owned()), "{seen:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn or_it_fails_at_once() {
-    let settings = Reconnect { while_down: WhileDown::Fail, ..settings() };
-    let (client, raw, mut attempts) = connected(Client::builder().reconnect(settings)).await;
-    let peer = client.peer();
-    let mut states = client.states();
-    let _ = states.next().await;
-    raw.hang_up();
-    let fail = async || {
-        let call = peer.call::<i64>("m", ()).await.unwrap_err();
-        let idempotent = peer.call::<i64>("m", ()).idempotent().await.unwrap_err();
-        let notify = peer.notify("m", ()).await.unwrap_err();
-        let batch = peer.batch([peer.call::<i64>("m", ())]).await.unwrap_err();
-        for error in [call, idempotent, notify, batch] {
-            assert!(matches!(error, Error::Closed(_)), "{error}");
-        }
-    };
-    is_down(states.next().await);
-    fail().await;
-    attempts.next().await.refuse();
-    is_down(states.next().await);
-    fail().await;
-    let error = peer.call::<i64>("m", ()).await.unwrap_err().to_string();
-    assert!(error.contains("refused"), "{error}");
-    let mut raw = attempts.accept().await;
-    is_connected(states.next().await);
-    peer.notify("here", ()).await.unwrap();
-    assert_eq!(raw.receive().await, r#"{"jsonrpc":"2.0","method":"here"}"#);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_timeout_counts_from_the_beginning_and_over_everything() {
-    let (client, mut raw, mut attempts) = connected(client()).await;
-    let peer = client.peer();
-    let begun = Instant::now();
-    let call = peer.call::<i64>("m", ()).timeout(SECOND).idempotent();
-    let call = begin(call.into_future()).await;
-    raw.receive().await;
-    tokio::time::sleep(300 * MILLISECOND).await;
-    raw.hang_up();
-    let call = tokio::spawn(call);
-    let mut raw = attempts.accept().await;
-    raw.receive().await;
-    tokio::time::sleep(100 * MILLISECOND).await;
-    raw.hang_up();
-    let _no_answer = attempts.next().await;
-    assert!(matches!(call.await.unwrap(), Err(Error::Timeout)));
-    assert_eq!(begun.elapsed(), SECOND);
-
-    let begun = Instant::now();
-    let batch = peer.batch([peer.call::<i64>("m", ()).timeout(SECOND)]);
-    assert!(matches!(batch.await, Err(Error::Timeout)));
-    assert!(matches!(peer.call::<i64>("m", ()).timeout(SECOND).await, Err(Error::Timeout)));
-    assert_eq!(begun.elapsed(), 2 * SECOND);
-}
-
-#[tokio::test(start_paused = true)]
-async fn calls_under_way_fail_unless_they_are_idempotent() {
-    let (client, mut raw, mut attempts) = connected(client()).await;
-    let peer = client.peer();
-    let once = begin(peer.call::<i64>("once", [1]).into_future()).await;
-    let mut again = begin(peer.call::<i64>("again", [2]).idempotent().into_future()).await;
-    assert_eq!(raw.receive().await, request("once", "[1]", "1"));
-    assert_eq!(raw.receive().await, request("again", "[2]", "2"));
-    raw.hang_up();
-    assert!(matches!(once.await, Err(Error::Closed(CloseReason::Lost(_)))));
-
-    // Sent again once for each break, with an id of that connection.
-    for _ in 0..3 {
-        let waiting = begin(&mut again).await;
-        let accepting = attempts.accept();
-        let (mut raw, ()) = tokio::join!(accepting, async {
-            tokio::select! {
-                _ = waiting => panic!("nobody has answered"),
-                () = tokio::time::sleep(SECOND) => {}
-            }
-        });
-        assert_eq!(raw.receive().await, request("again", "[2]", "1"));
-        // An answer to an id of the first connection is nobody's.
-        raw.send(result("9", "2")).await;
-        raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
-        raw.hang_up();
-    }
-    let again = tokio::spawn(again);
-    let mut raw = attempts.accept().await;
-    assert_eq!(raw.receive().await, request("again", "[2]", "1"));
-    raw.send(result("4", "1")).await;
-    assert_eq!(again.await.unwrap().unwrap(), 4);
-    assert_eq!(peer.pending_calls(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_idempotent_call_of_a_batch_goes_on_by_itself() {
-    let (client, mut raw, mut attempts) = connected(client()).await;
-    let peer = client.peer();
-    let calls = vec![peer.call::<i64>("a", ()), peer.call("b", ()).idempotent()];
-    let batch = begin(peer.batch(calls).into_future()).await;
-    assert!(raw.receive().await.starts_with('['));
-    raw.hang_up();
-    let batch = tokio::spawn(batch);
-    let mut raw = attempts.accept().await;
-    assert_eq!(raw.receive().await, r#"{"jsonrpc":"2.0","method":"b","id":1}"#);
-    raw.send(result("7", "1")).await;
-    let replies = batch.await.unwrap().unwrap();
-    assert!(matches!(replies.as_slice(), [Err(Error::Closed(_)), Ok(7)]), "{replies:?}");
-
-    // A batch that is dropped tells its calls so.
-    let mut batch = peer.new_batch();
-    let reply = batch.add(peer.call::<i64>("a", ()).idempotent());
-    drop(batch);
-    assert!(matches!(reply.await, Err(Error::NotSent)));
-    assert!(matches!(peer.new_batch().send().await, Err(Error::EmptyBatch)));
 }
 
 #[tokio::test(start_paused = true)]
