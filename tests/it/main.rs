@@ -26,6 +26,7 @@ mod logs_of_calls;
 mod macro_behaviour;
 mod macro_hygiene;
 mod macro_ui;
+mod network_cut;
 mod nothing_lost;
 mod order;
 mod origin;
