@@ -86,10 +86,10 @@ pub struct Config {
     pub max_in_flight_bytes: usize,
 
     /// How many bytes may wait to be sent. Beyond it, local callers wait for room
-    /// (`notify().await` is the back-pressure), and the peer's requests are held back until it has
-    /// taken some of its answers: up to as many bytes of them, then nothing more is read. While
-    /// calls of this side wait for responses, reading goes on, and requests that can't be held are
-    /// answered with [`ErrorCode::SERVER_BUSY`](crate::ErrorCode::SERVER_BUSY).
+    /// (`notify().await` is the back-pressure), and nothing more is read until the peer has taken
+    /// some of its answers. While calls of this side wait for responses, reading goes on: the peer's
+    /// requests are held back, up to as many bytes of them, and those that can't be held are answered
+    /// with [`ErrorCode::SERVER_BUSY`](crate::ErrorCode::SERVER_BUSY).
     ///
     /// Default 1 MiB. Too low: more switching between reading and writing. Too high: a peer that
     /// does not read costs that much memory.
@@ -139,7 +139,8 @@ pub struct Config {
     pub close_timeout: Duration,
 
     /// How long [`Server::run_until`](crate::Server::run_until) and
-    /// [`Endpoint::shutdown`](crate::Endpoint::shutdown) let handlers finish.
+    /// [`Endpoint::shutdown`](crate::Endpoint::shutdown) let handlers finish. It also bounds how
+    /// long a close sends what was queued before it; whatever is left then is dropped.
     ///
     /// Default 30 s. Too low: handlers are cut off from their callers. Too high: one that hangs
     /// keeps the process from ending; stay below what your supervisor waits before it kills.
