@@ -19,9 +19,9 @@ use crate::error::CloseReason;
 use crate::inbox::{Gate, Inbox};
 use crate::stream::Stream;
 
-/// Allocated for each connection as long as it lives, so small: `stream` reads ahead of it, and
-/// larger messages get a buffer of their own for as long as they need it.
-const READ_BUFFER: usize = 896;
+/// Allocated for each connection as long as it lives, so small: most messages go past it, and larger
+/// ones get a buffer of their own for as long as they need it.
+const READ_BUFFER: usize = 512;
 
 /// What came in.
 #[derive(Debug)]
