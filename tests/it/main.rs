@@ -10,6 +10,7 @@ mod builders;
 mod calls;
 mod context;
 mod deadlines;
+mod documents;
 mod errors;
 mod floors;
 mod handlers;
