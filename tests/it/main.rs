@@ -10,6 +10,7 @@ mod builders;
 mod calls;
 mod context;
 mod deadlines;
+mod documents;
 mod each_limit;
 mod errors;
 mod floors;

@@ -1,0 +1,77 @@
+//! What SECURITY.md says can't rot: the tests that it names are there, and so is every limit, with
+//! the default that it has.
+
+use std::collections::BTreeMap;
+
+use wsjsonrpc::Config;
+
+use crate::floors::{names, read};
+
+/// The cells of all tables whose heads begin with this, row by row.
+fn rows<'a>(document: &'a str, head: &str) -> Vec<Vec<&'a str>> {
+    let tables = document.split(head).skip(1);
+    let rows =
+        tables.flat_map(|table| table.lines().skip(2).take_while(|row| row.starts_with('|')));
+    rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
+}
+
+/// Whether there is a function of this name, right behind an attribute that makes it a test.
+fn is_test(source: &str, name: &str) -> bool {
+    let mut before = "";
+    source.lines().any(|line| {
+        let attribute = std::mem::replace(&mut before, line);
+        let is_it = line.trim_start_matches("async ").starts_with(&format!("fn {name}() "));
+        is_it && attribute.starts_with("#[") && attribute.contains("test")
+    })
+}
+
+#[test]
+fn every_hostile_behaviour_names_tests_that_exist() {
+    let (document, binary) = (read("SECURITY.md"), read("tests/it/main.rs"));
+    let rows = rows(&document, "| Behaviour |");
+    for row in &rows {
+        let (behaviour, tests) = (row[0], row[row.len() - 1]);
+        assert!(names(tests).next().is_some(), "no test for: {behaviour}");
+        for test in names(tests) {
+            let (file, name) = test.split_once("::").expect("`file::test`");
+            assert!(binary.contains(&format!("\nmod {file};\n")), "`{file}` is in no binary");
+            let source = read(format!("tests/it/{file}.rs"));
+            assert!(is_test(&source, name), "there is no test `{test}` for: {behaviour}");
+        }
+    }
+    assert!(
+        rows.len() > 30,
+        "only {} rows were found: does this test still read them?",
+        rows.len()
+    );
+}
+
+/// `10 MiB`, `30 s` or `10,000`, as they would be written in code's own way.
+fn plain(cell: &str) -> String {
+    let (number, unit) = cell.split_once(' ').unwrap_or((cell, ""));
+    let number = number.trim_matches('`').replace(',', "");
+    let times = |factor: usize| (number.parse::<usize>().expect("a number") * factor).to_string();
+    match unit {
+        "KiB" => times(1 << 10),
+        "MiB" => times(1 << 20),
+        unit => number + unit,
+    }
+}
+
+#[test]
+fn every_limit_is_documented_with_its_default() {
+    let config = format!("{:?}", Config::default());
+    let fields = config.trim_start_matches("Config { ").trim_end_matches(" }").split(", ");
+    let mut defaults: BTreeMap<&str, &str> =
+        fields.map(|field| field.split_once(": ").expect("a name and a value")).collect();
+    let document = read("SECURITY.md");
+    for row in rows(&document, "| Limit |") {
+        let name = row[0].trim_matches('`');
+        let default = defaults.remove(name).unwrap_or_else(|| {
+            panic!("`{name}` is no field of `Config`, or stands in the table twice")
+        });
+        let default = default.trim_start_matches("Some(").trim_end_matches(')');
+        assert_eq!(plain(row[1]), default, "the default of `{name}`");
+    }
+    assert!(defaults.is_empty(), "not in SECURITY.md's table: {defaults:?}");
+}
