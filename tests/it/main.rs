@@ -31,6 +31,7 @@ mod origin;
 mod reconnect;
 mod reconnect_breaks;
 mod reconnect_life;
+mod simulation;
 mod spec_examples;
 mod subprotocols;
 mod tls;
