@@ -1,0 +1,220 @@
+//! Who calls, in a simulation: callers that check what comes of each call, and senders of numbered
+//! notifications.
+//!
+//! Must not know the network; what may go wrong in a run is told by its plan.
+
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+use wsjsonrpc::{Call, Error, ErrorCode, Peer};
+
+use super::network::Dice;
+use super::world::{Answer, FAILED, FAILED_BACK, World};
+
+/// What may go wrong in a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plan {
+    /// The network breaks, or the connection is dropped.
+    pub(super) breaks: bool,
+    /// Somebody closes the connection while it is used.
+    pub(super) closes: bool,
+    /// The limits are low.
+    pub(super) tight: bool,
+    /// Calls have a timeout if none is set.
+    pub(super) timeout: bool,
+}
+
+impl Plan {
+    /// Whether all calls get their own answers.
+    pub(super) fn is_calm(self) -> bool {
+        !self.breaks && !self.closes && !self.tight
+    }
+}
+
+pub(super) struct Load {
+    pub(super) world: Arc<World>,
+    pub(super) plan: Plan,
+    pub(super) side: usize,
+    pub(super) dice: Dice,
+}
+
+/// A call that is about to be made.
+struct Op {
+    id: u64,
+    method: &'static str,
+    text: String,
+    extra: u64,
+}
+
+impl Op {
+    fn params(&self) -> Value {
+        match self.method {
+            "wait" | "back" => json!([self.id, self.text, self.extra]),
+            _ => json!([self.id, self.text]),
+        }
+    }
+
+    fn call(&self, peer: &Peer) -> Call<Answer> {
+        peer.call(self.method, self.params())
+    }
+}
+
+impl Load {
+    fn text(&mut self, id: u64) -> String {
+        let size = match self.dice.below(32) {
+            0 => 1 << 17,
+            1..4 => 20_000,
+            4..8 => 5000,
+            _ => 100,
+        };
+        let word = format!("{id} é\n");
+        word.repeat(self.dice.below(size) as usize / word.len())
+    }
+
+    fn op(&mut self) -> Op {
+        let id = self.world.new_id();
+        let method = self.dice.pick(&["echo", "echo", "wait", "wait", "back", "fail", "panic"]);
+        let extra = if method == "back" { self.dice.below(4) } else { self.dice.below(300) };
+        Op { id, method, text: self.text(id), extra }
+    }
+
+    /// Calls in all ways that there are.
+    pub(super) async fn calls(mut self, peer: Peer) {
+        for _ in 0..1 + self.dice.below(6) {
+            match self.dice.below(8) {
+                0..3 => {
+                    let op = self.op();
+                    let outcome = op.call(&peer).await;
+                    self.check(&op, false, outcome);
+                }
+                3 => {
+                    let op = self.op();
+                    let time = Duration::from_millis(self.dice.below(300));
+                    let outcome = op.call(&peer).timeout(time).await;
+                    self.check(&op, true, outcome);
+                }
+                4 => {
+                    let op = self.op();
+                    let patience = Duration::from_millis(self.dice.below(300));
+                    let call = op.call(&peer).into_future();
+                    match timeout(patience, call).await {
+                        Ok(outcome) => self.check(&op, false, outcome),
+                        Err(_) => self.note(&op, "dropped"),
+                    }
+                }
+                5 => {
+                    let ops: Vec<Op> = (0..2 + self.dice.below(6)).map(|_| self.op()).collect();
+                    let calls = ops.iter().map(|op| op.call(&peer).into_future());
+                    for (op, outcome) in ops.iter().zip(futures_util::future::join_all(calls).await)
+                    {
+                        self.check(op, false, outcome);
+                    }
+                }
+                6 => self.batch(&peer).await,
+                _ => sleep(Duration::from_millis(self.dice.below(500))).await,
+            }
+        }
+    }
+
+    async fn batch(&mut self, peer: &Peer) {
+        let mut batch = peer.new_batch();
+        let mut replies = Vec::new();
+        for _ in 0..1 + self.dice.below(5) {
+            let op = self.op();
+            let reply = batch.add(op.call(peer));
+            replies.push((op, reply));
+        }
+        if self.dice.one_in(8) {
+            drop(batch);
+            for (op, reply) in replies {
+                let outcome = reply.await;
+                let unsent = matches!(outcome, Err(Error::NotSent | Error::Closed(_)));
+                assert!(unsent, "{} of a dropped batch: {outcome:?}", op.id);
+                assert_eq!(self.world.begun(op.id), 0);
+            }
+            return;
+        }
+        let sent = batch.send().await;
+        if let Err(error) = &sent {
+            assert!(self.fits_closing(error), "a batch: {error:?}");
+        }
+        for (op, reply) in replies {
+            let outcome = reply.await;
+            if sent.is_err() {
+                let unsent = matches!(outcome, Err(Error::NotSent | Error::Closed(_)));
+                assert!(unsent, "{} of a batch that was not sent: {outcome:?}", op.id);
+                assert_eq!(self.world.begun(op.id), 0);
+            } else {
+                self.check(&op, false, outcome);
+            }
+        }
+    }
+
+    /// Numbered notifications, one after another; each is counted when it is accepted.
+    pub(super) async fn notes(mut self, peer: Peer) {
+        let mut number = 0;
+        for _ in 0..self.dice.below(20) {
+            let together = if self.dice.one_in(4) { 1 + self.dice.below(4) } else { 1 };
+            let sent = if together > 1 {
+                let mut batch = peer.new_batch();
+                for number in number..number + together {
+                    batch.add(peer.notify("note", (number, self.text(number)))).await.unwrap();
+                }
+                batch.send().await
+            } else {
+                peer.notify("note", (number, self.text(number))).await
+            };
+            if let Err(error) = sent {
+                assert!(self.fits_closing(&error), "a notification: {error:?}");
+                return;
+            }
+            number += together;
+            self.world.accepted[self.side].store(number, Ordering::Relaxed);
+            if self.dice.one_in(3) {
+                sleep(Duration::from_millis(self.dice.below(100))).await;
+            }
+        }
+    }
+
+    fn fits_closing(&self, error: &Error) -> bool {
+        matches!(error, Error::Closed(_)) && (self.plan.breaks || self.plan.closes)
+    }
+
+    fn note(&self, op: &Op, outcome: &str) {
+        let line = format!("{} {} {}: {outcome}", self.side, op.id, op.method);
+        self.world.outcomes.lock().unwrap().push(line);
+    }
+
+    /// An answer is the call's own; an error is one that this call may have in this run.
+    fn check(&self, op: &Op, timed: bool, outcome: Result<Answer, Error>) {
+        let Plan { breaks, closes, tight, timeout } = self.plan;
+        let (fits, words) = match &outcome {
+            Ok((id, text)) => {
+                let answers = matches!(op.method, "echo" | "wait" | "back");
+                let own = *id == op.id && *text == op.text && self.world.begun(op.id) == 1;
+                (answers && own, "answered")
+            }
+            Err(Error::Timeout) => (timed || timeout, "timeout"),
+            Err(error @ Error::Closed(_)) => (self.fits_closing(error), "closed"),
+            Err(Error::Call(error)) => match error.code() {
+                ErrorCode(FAILED) => {
+                    (op.method == "fail" && error.message() == op.id.to_string(), "failed")
+                }
+                ErrorCode(FAILED_BACK) => {
+                    (op.method == "back" && (breaks || closes || tight || timeout), "failed back")
+                }
+                ErrorCode::INTERNAL_ERROR => (op.method == "panic", "panicked"),
+                ErrorCode::SERVER_BUSY => (tight && self.world.begun(op.id) == 0, "busy"),
+                ErrorCode::SHUTTING_DOWN => (closes && self.world.begun(op.id) == 0, "refused"),
+                _ => (false, "unknown"),
+            },
+            Err(_) => (false, "unknown"),
+        };
+        self.note(op, words);
+        assert!(fits, "call {} of {}: {outcome:.400?}", op.id, op.method);
+    }
+}
