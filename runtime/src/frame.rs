@@ -89,15 +89,22 @@ pub(crate) fn begin(out: &mut Vec<u8>, length: usize, mask: Mask) {
 /// Masks a payload in its place.
 pub(crate) fn apply(mask: Mask, payload: &mut [u8]) {
     let Some([a, b, c, d]) = mask else { return };
-    let wide = u64::from_le_bytes([a, b, c, d, a, b, c, d]);
-    let mut chunks = payload.chunks_exact_mut(8);
+    let four = u32::from_le_bytes([a, b, c, d]);
+    let wide = u128::from(four) * (u128::MAX / u128::from(u32::MAX));
+    let mut chunks = payload.chunks_exact_mut(16);
     for chunk in &mut chunks {
-        if let Some(eight) = chunk.first_chunk_mut::<8>() {
-            *eight = (u64::from_le_bytes(*eight) ^ wide).to_le_bytes();
+        if let Some(chunk) = chunk.first_chunk_mut::<16>() {
+            *chunk = (u128::from_le_bytes(*chunk) ^ wide).to_le_bytes();
+        }
+    }
+    let mut chunks = chunks.into_remainder().chunks_exact_mut(4);
+    for chunk in &mut chunks {
+        if let Some(chunk) = chunk.first_chunk_mut::<4>() {
+            *chunk = (u32::from_le_bytes(*chunk) ^ four).to_le_bytes();
         }
     }
     let rest = chunks.into_remainder();
-    rest.iter_mut().zip([a, b, c, d, a, b, c]).for_each(|(byte, mask)| *byte ^= mask);
+    rest.iter_mut().zip([a, b, c]).for_each(|(byte, mask)| *byte ^= mask);
 }
 
 #[cfg(test)]
