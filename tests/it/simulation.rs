@@ -120,7 +120,7 @@ fn config(dice: &mut Dice, plan: Plan) -> Config {
     }
     Config {
         max_in_flight: dice.pick(&[1, 3, 1000]),
-        max_outbox: dice.pick(&[1, 3000, 1 << 20]),
+        max_outbox: if plan.stalls { 1 } else { dice.pick(&[10_000, 1 << 20]) },
         cancel_on_close: dice.one_in(2),
         ..roomy
     }
@@ -130,10 +130,13 @@ async fn connection(mut dice: Dice) -> Arc<World> {
     let closers = [Closer::Client, Closer::Server, Closer::Shutdown, Closer::Abort];
     let closer = if dice.one_in(2) { dice.pick(&closers) } else { Closer::Nobody };
     let cut = dice.one_in(3);
+    let tight = dice.one_in(3);
+    let stalls = tight && dice.one_in(3);
     let plan = Plan {
-        breaks: cut || matches!(closer, Closer::Abort),
+        breaks: cut || stalls || matches!(closer, Closer::Abort),
         closes: !matches!(closer, Closer::Nobody),
-        tight: dice.one_in(3),
+        tight,
+        stalls,
         timeout: dice.one_in(2),
     };
     let world = Arc::new(World::default());
