@@ -18,12 +18,15 @@ use super::world::{Answer, FAILED, FAILED_BACK, World};
 /// What may go wrong in a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plan {
-    /// The network breaks, or the connection is dropped.
+    /// The connection may be lost: the network breaks, its task is dropped, or it stalls.
     pub(super) breaks: bool,
     /// Somebody closes the connection while it is used.
     pub(super) closes: bool,
     /// The limits are low.
     pub(super) tight: bool,
+    /// So low that both sides may have no room for what the other one sends, and for refusing it,
+    /// while both wait for responses: then none reads, until the write timeout ends it.
+    pub(super) stalls: bool,
     /// Calls have a timeout if none is set.
     pub(super) timeout: bool,
 }
@@ -191,14 +194,14 @@ impl Load {
 
     /// An answer is the call's own; an error is one that this call may have in this run.
     fn check(&self, op: &Op, timed: bool, outcome: Result<Answer, Error>) {
-        let Plan { breaks, closes, tight, timeout } = self.plan;
+        let Plan { breaks, closes, tight, timeout, .. } = self.plan;
         let (fits, words) = match &outcome {
             Ok((id, text)) => {
                 let answers = matches!(op.method, "echo" | "wait" | "back");
                 let own = *id == op.id && *text == op.text && self.world.begun(op.id) == 1;
                 (answers && own, "answered")
             }
-            Err(Error::Timeout) => (timed || timeout, "timeout"),
+            Err(Error::Timeout) => (timed || timeout && !self.plan.is_calm(), "timeout"),
             Err(error @ Error::Closed(_)) => (self.fits_closing(error), "closed"),
             Err(Error::Call(error)) => match error.code() {
                 ErrorCode(FAILED) => {

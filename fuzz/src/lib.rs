@@ -1,0 +1,179 @@
+//! What the targets that feed a whole connection have in common: from a fuzzer's bytes to frames,
+//! a runtime whose clock is paused, and what the connection under test can be asked for.
+//!
+//! Must not know which side is under test beyond whether frames to it are masked.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::time::{sleep, timeout};
+use wsjsonrpc::{Config, Context, Methods};
+
+/// Longer than all timeouts of a connection together.
+const BOUND: Duration = Duration::from_secs(3600);
+
+/// Runs until all its tasks have ended: none may be left behind.
+pub fn simulate(run: impl Future<Output = ()>) {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().expect("it needs nothing");
+    runtime.block_on(async {
+        ends(run).await;
+        ends(async {
+            while runtime.metrics().num_alive_tasks() > 0 {
+                sleep(Duration::from_secs(10)).await;
+            }
+        })
+        .await;
+    });
+}
+
+/// What is waited for comes, sooner or later.
+pub async fn ends<T>(future: impl Future<Output = T>) -> T {
+    timeout(BOUND, future).await.expect("something waits for ever")
+}
+
+/// Low limits, so that they are reached.
+pub fn config() -> Config {
+    Config {
+        max_incoming_message: 2000,
+        max_batch: 5,
+        max_in_flight: 4,
+        max_in_flight_bytes: 1000,
+        max_outbox: 300,
+        ..Config::default()
+    }
+}
+
+/// The methods of either side.
+pub fn methods() -> Methods {
+    Methods::new()
+        .method("echo", |_, values: Vec<i64>| async move { Ok(values) })
+        .method("wait", |_, (time,): (u64,)| async move {
+            sleep(Duration::from_millis(time % 100_000)).await;
+            Ok(time)
+        })
+        .method("back", |ctx: Context, (number,): (i64,)| async move {
+            Ok(ctx.peer().call::<i64>("question", [number]).await?)
+        })
+        // Past the hook, which would end the fuzzer.
+        .method("panic", |_, (_,): (i64,)| async move {
+            std::panic::resume_unwind(Box::new("as it should")) as wsjsonrpc::Result<()>
+        })
+}
+
+/// A request that has an answer, whatever came before it, if the connection still lives.
+const QUESTION: &[u8] = br#"{"jsonrpc":"2.0","method":"echo","params":[1],"id":"the last one"}"#;
+const ITS_ANSWER: &[u8] = br#""id":"the last one""#;
+
+/// One frame. The low half of `kind` is its opcode; bits above make it unfinished (0x10), wrongly
+/// masked (0x20), no frame but just these bytes (0x40), or one with a reserved bit (0x80).
+fn frame(kind: u8, payload: &[u8], masked: bool) -> Vec<u8> {
+    if kind & 0x40 != 0 {
+        return payload.to_vec();
+    }
+    let mut frame = vec![kind & 0x0f];
+    frame[0] |= if kind & 0x10 == 0 { 0x80 } else { 0 };
+    frame[0] |= if kind & 0x80 == 0 { 0 } else { 0x40 };
+    let masked = masked != (kind & 0x20 != 0);
+    let mask = if masked { 0x80 } else { 0 };
+    match u16::try_from(payload.len()) {
+        Ok(length @ 0..126) => frame.push(mask | length as u8),
+        Ok(length) => {
+            frame.push(mask | 126);
+            frame.extend(length.to_be_bytes());
+        }
+        Err(_) => {
+            frame.push(mask | 127);
+            frame.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend(masked.then_some([0; 4]).iter().flatten());
+    frame.extend(payload);
+    frame
+}
+
+/// The parts of an input stand between pairs of bytes that are in no UTF-8 text.
+fn parts(input: &[u8]) -> Vec<&[u8]> {
+    let (mut parts, mut rest) = (Vec::new(), input);
+    while let Some(end) = rest.windows(2).position(|pair| pair == [0xff, 0xfe]) {
+        parts.push(&rest[..end]);
+        rest = &rest[end + 2..];
+    }
+    parts.push(rest);
+    parts
+}
+
+/// Feeds a connection with frames made of the input, then with a question: it answers, or ends.
+pub async fn feed(stream: DuplexStream, input: &[u8], masked: bool) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let feeding = async {
+        for part in parts(input) {
+            if let [kind, payload @ ..] = part {
+                // The connection may have ended, or not be reading.
+                let frame = frame(*kind, payload, masked);
+                let _ = timeout(Duration::from_secs(60), writer.write_all(&frame)).await;
+                // Sometimes all that came is handled before the next part does.
+                if payload.len() % 2 == 0 {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            }
+        }
+        let question = frame(1, QUESTION, masked);
+        let _ = timeout(Duration::from_secs(60), writer.write_all(&question)).await;
+        std::future::pending::<()>().await;
+    };
+    let reading = async {
+        let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
+        loop {
+            let taken = reader.read(&mut buffer).await.unwrap_or(0);
+            all.extend_from_slice(&buffer[..taken]);
+            if taken == 0 || answered(&all, masked) {
+                return;
+            }
+            if all.len() > 1 << 16 {
+                all.drain(..1 << 15);
+            }
+        }
+    };
+    let both = async {
+        let (mut feeding, mut reading) = (Box::pin(feeding), Box::pin(reading));
+        std::future::poll_fn(|cx| {
+            let _ = feeding.as_mut().poll(cx);
+            reading.as_mut().poll(cx)
+        })
+        .await
+    };
+    ends(both).await;
+}
+
+/// Whether the answer is in there. What a client sends is masked: each byte with the one four
+/// places before it gives the same as without.
+fn answered(bytes: &[u8], plain: bool) -> bool {
+    if plain {
+        return bytes.windows(ITS_ANSWER.len()).any(|window| window == ITS_ANSWER);
+    }
+    let difference = |bytes: &[u8]| -> Vec<u8> {
+        bytes.iter().zip(bytes.get(4..).unwrap_or_default()).map(|(a, b)| a ^ b).collect()
+    };
+    let (bytes, answer) = (difference(bytes), difference(ITS_ANSWER));
+    bytes.windows(answer.len()).any(|window| window == answer)
+}
+
+/// Sends the input as it is, then hangs up; reads all that comes.
+pub async fn pour(stream: DuplexStream, input: &[u8]) {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let writing = async {
+        let _ = timeout(Duration::from_secs(60), writer.write_all(input)).await;
+        let _ = writer.shutdown().await;
+        std::future::pending::<()>().await;
+    };
+    let mut writing = Box::pin(writing);
+    let mut buffer = Vec::new();
+    let mut reading = Box::pin(reader.read_to_end(&mut buffer));
+    let both = std::future::poll_fn(|cx| {
+        let _ = writing.as_mut().poll(cx);
+        reading.as_mut().poll(cx)
+    });
+    let _ = ends(both).await;
+}
