@@ -89,10 +89,14 @@ pub struct Config {
     /// (`notify().await` is the back-pressure), and nothing more is read until the peer has taken
     /// some of its answers. While calls of this side wait for responses, reading goes on: the peer's
     /// requests are held back, up to as many bytes of them, and those that can't be held are answered
-    /// with [`ErrorCode::SERVER_BUSY`](crate::ErrorCode::SERVER_BUSY).
+    /// with [`ErrorCode::SERVER_BUSY`](crate::ErrorCode::SERVER_BUSY), up to as many bytes of answers
+    /// again. Only then nothing is read; two sides that have both come that far wait for each other,
+    /// and `write_timeout` ends it. Handlers at work are not held back: their results wait, too,
+    /// `max_in_flight` of them at most.
     ///
-    /// Default 1 MiB. Too low: more switching between reading and writing. Too high: a peer that
-    /// does not read costs that much memory.
+    /// Default 1 MiB. Too low: more switching between reading and writing, and two sides that flood
+    /// each other with calls come to a stop. Too high: a peer that does not read costs that much
+    /// memory.
     pub max_outbox: usize,
 
     /// How long a call waits for its response; `None` waits for as long as the connection lives.
