@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker, ready};
 use crate::answer::{Answer, ReplyTo, Responder};
 use crate::call::BoxFuture;
 use crate::guard::{Panicked, guard};
+use crate::race::race;
 use crate::service::Response;
 
 /// A handler that is not ready yet. A panic in it is its outcome; so is one in what it leaves
@@ -86,14 +87,9 @@ impl Running {
         }
     }
 
-    async fn until_closed(mut self) {
+    async fn until_closed(self) {
         let link = Arc::clone(&self.responder.link);
-        let mut ended = pin!(link.ended());
-        std::future::poll_fn(|cx| match Pin::new(&mut self).poll(cx) {
-            Poll::Ready(()) => Poll::Ready(()),
-            Poll::Pending => ended.as_mut().poll(cx).map(|_| ()),
-        })
-        .await;
+        race(self, pin!(link.ended())).await;
     }
 }
 

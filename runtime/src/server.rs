@@ -6,9 +6,8 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
@@ -21,6 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{BindError, Remote};
 use crate::handshake::{Handshake, is_subprotocol};
 use crate::origin::Origin;
+use crate::race::{Either, race};
 use crate::refusal::Refusal;
 use crate::router::RouterBuilder;
 use crate::stream::Stream;
@@ -327,7 +327,7 @@ impl Server {
         let Server { endpoint, listener, .. } = self;
         let mut shutdown = pin!(shutdown);
         let mut failing = false;
-        while let Some(accepted) = unless(shutdown.as_mut(), listener.accept()).await {
+        while let Either::Right(accepted) = race(shutdown.as_mut(), pin!(listener.accept())).await {
             match accepted {
                 Ok((stream, address)) => {
                     failing = false;
@@ -346,7 +346,7 @@ impl Server {
                     }
                     failing = true;
                     let pause = tokio::time::sleep(ACCEPT_PAUSE);
-                    if unless(shutdown.as_mut(), pause).await.is_none() {
+                    if let Either::Left(()) = race(shutdown.as_mut(), pin!(pause)).await {
                         break;
                     }
                 }
@@ -375,19 +375,4 @@ fn serve(
             Err(error) => tracing::debug!(%remote, %error, "no connection"),
         }
     }
-}
-
-/// The future's output, unless the signal comes first.
-async fn unless<T>(
-    mut signal: Pin<&mut impl Future<Output = ()>>,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
-        if signal.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(None);
-        }
-        future.as_mut().poll(cx).map(Some)
-    })
-    .await
 }

@@ -1,49 +1,10 @@
 //! The log never has what a client sent: cookies, tokens, parameters.
 
-use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
-
 use serde_json::Value;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 use wsjsonrpc::{Client, Grant, Handshake, Refusal, Server, memory};
 use wsjsonrpc_tests::http::{address, http, upgrade};
 use wsjsonrpc_tests::listen;
-
-/// Keeps every event of every level, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-struct Line<'a>(&'a mut String);
-
-impl Visit for Line<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, "{}={value:?} ", field.name()).unwrap();
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        attributes.record(&mut Line(&mut self.0.lock().unwrap()));
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut Line(&mut self.0.lock().unwrap()));
-    }
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut text = self.0.lock().unwrap();
-        write!(text, "{} ", event.metadata().level()).unwrap();
-        event.record(&mut Line(&mut text));
-        text.push('\n');
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
+use wsjsonrpc_tests::log::Log;
 
 async fn decide(handshake: Handshake) -> Result<Grant, Refusal> {
     match handshake.path() {
@@ -97,7 +58,7 @@ async fn handshakes_good_and_bad_leave_no_secret_in_the_log() {
         assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
         assert!(!answer.contains("s3cr3t"), "{answer}");
     }
-    let text = log.0.lock().unwrap().clone();
+    let text = log.text();
     assert!(!text.contains("s3cr3t"), "{text}");
     for line in [
         "the authorization hook panicked",

@@ -1,52 +1,14 @@
 //! The log never has what calls carry, on either side: parameters, results, errors, ids, close
 //! words. Not even at its most talkative.
 
-use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 use wsjsonrpc::{Client, Config, Context, ErrorObject, Server, memory};
+use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Raw, notification, request, result};
 
 const SECRET: &str = "s3cr3t";
-
-/// Keeps every event and span of every level and target, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-struct Line<'a>(&'a mut String);
-
-impl Visit for Line<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        write!(self.0, "{}={value:?} ", field.name()).unwrap();
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        attributes.record(&mut Line(&mut self.0.lock().unwrap()));
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut Line(&mut self.0.lock().unwrap()));
-    }
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut text = self.0.lock().unwrap();
-        write!(text, "{} {} ", event.metadata().level(), event.metadata().target()).unwrap();
-        event.record(&mut Line(&mut text));
-        text.push('\n');
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
 
 fn secret(id: &str) -> String {
     format!("\"{SECRET}{id}\"")
@@ -130,7 +92,7 @@ async fn calls_good_and_bad_leave_no_secret_in_the_log() {
     raw.send(request("never", &format!("[{}]", secret("")), "1")).await;
     peer.closed().await;
 
-    let text = log.0.lock().unwrap().clone();
+    let text = log.text();
     assert!(!text.contains(SECRET), "{text}");
     for line in ["handler panicked", "too many calls are in flight", "nobody waits for"] {
         assert!(text.contains(line), "no `{line}` in\n{text}");

@@ -5,6 +5,7 @@
 #![allow(missing_docs)] // test helpers; their names say it
 
 pub mod http;
+pub mod log;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
