@@ -122,7 +122,8 @@ impl Breaker {
 /// What became of the calls of one kind, by key.
 type Outcomes = Vec<(u64, Result<(u64, u32), Error>)>;
 
-async fn run(seed: u64) {
+/// `one_thread`: the server is through with what an old connection has brought before a new one opens.
+async fn run(seed: u64, one_thread: bool) {
     let book = Book::default();
     let (server, _) = listen(Server::builder().service(book.clone().into_service())).await;
     let breaker = Arc::new(Breaker { breaks: AtomicUsize::new(0), enough: AtomicBool::new(false) });
@@ -177,7 +178,11 @@ async fn run(seed: u64) {
         match outcome {
             Ok((own, count)) => {
                 assert_eq!(own, key, "another's answer");
-                assert_eq!(*count, handled, "the answer to the last time it was sent");
+                // On several threads the server may come to the first sending after the second.
+                assert!((1..=handled).contains(count), "{key}: answer {count} of {handled}");
+                if one_thread {
+                    assert_eq!(*count, handled, "the answer to the last time it was sent");
+                }
                 assert!(idempotent || handled == 1, "{key} was carried out {handled} times");
                 repeated += usize::from(handled > 1);
             }
@@ -199,10 +204,10 @@ async fn run(seed: u64) {
 
 #[tokio::test]
 async fn a_hundred_breaks_and_no_call_is_lost() {
-    run(0x5eed).await;
+    run(0x5eed, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nor_on_several_threads() {
-    run(0xc0ffee).await;
+    run(0xc0ffee, false).await;
 }
