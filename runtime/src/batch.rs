@@ -233,15 +233,7 @@ impl Bound {
         // Every call in it may have failed to encode: they say so themselves.
         if !self.messages.is_empty() {
             let text = array(self.messages.iter().map(Vec::as_slice));
-            let notifications_only = self.calls.is_empty();
-            if notifications_only {
-                link.expect_empty_reply();
-            }
-            let sent = link.send(text).await;
-            if sent.is_err() && notifications_only {
-                link.take_empty_reply();
-            }
-            sent?;
+            link.send_batch(text, self.calls.is_empty()).await?;
         }
         // From now on the timeouts count.
         let now = Instant::now();

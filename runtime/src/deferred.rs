@@ -57,17 +57,11 @@ impl Deferred {
         let (link, tickets) = loop {
             let link = in_time(limit, session.link()).await?;
             let Ok((text, tickets)) = self.write(&link) else { continue };
-            let notifications_only = text.is_some() && tickets.iter().all(Option::is_none);
-            if notifications_only {
-                link.expect_empty_reply();
-            }
+            let notifications_only = tickets.iter().all(Option::is_none);
             let sent = match text {
-                Some(text) => in_time(limit, link.send(text)).await,
+                Some(text) => in_time(limit, link.send_batch(text, notifications_only)).await,
                 None => Ok(()),
             };
-            if sent.is_err() && notifications_only {
-                link.take_empty_reply();
-            }
             match sent {
                 Ok(()) => break (link, tickets),
                 // It was not queued: the next connection will do as well.

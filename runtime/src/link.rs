@@ -47,6 +47,17 @@ pub(crate) struct Link {
     ended: Notify,
 }
 
+/// A batch of notifications that is not queued yet.
+struct Unsent<'a>(Option<&'a Link>);
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if let Some(link) = self.0 {
+            link.take_empty_reply();
+        }
+    }
+}
+
 impl Link {
     pub(crate) fn new(side: Side, config: Arc<Config>) -> Self {
         Link {
@@ -93,8 +104,21 @@ impl Link {
         }
     }
 
-    pub(crate) fn expect_empty_reply(&self) {
+    /// Queues a batch; waits for room. Some peers answer one of nothing but notifications with `[]`.
+    pub(crate) async fn send_batch(
+        &self,
+        text: Vec<u8>,
+        notifications_only: bool,
+    ) -> Result<(), Error> {
+        if !notifications_only {
+            return self.send(text).await;
+        }
+        // Before it can be answered; taken back if it is never queued, for whatever reason.
         self.empty_replies.fetch_add(1, Ordering::Relaxed);
+        let mut unsent = Unsent(Some(self));
+        self.send(text).await?;
+        unsent.0 = None;
+        Ok(())
     }
 
     /// Takes one expected `[]` off the account; `false` if none was expected.
