@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, SEC_WEBSOCKET_KEY,
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderValue, StatusCode};
@@ -23,6 +23,7 @@ use crate::authorize::{Authorize, Grant, ask};
 use crate::handshake::{Handshake, offered_subprotocols};
 use crate::head::{HeadError, read_head, write_headers};
 use crate::origin::Origins;
+use crate::protocol::extra::{HEADER, VERSION};
 use crate::refusal::Refusal;
 use crate::stream::Stream;
 
@@ -161,6 +162,10 @@ async fn decide(
     }
     let subprotocol = agreed.map(str::to_owned);
     let handshake = Handshake { target, headers, remote_addr: arrival.remote_addr, subprotocol };
+    if handshake.is_extended() {
+        let version = HeaderValue::from_static(VERSION);
+        response.headers_mut().insert(HeaderName::from_static(HEADER), version);
+    }
     let grant = rules.authorize(&handshake, arrival.deadline).await?;
     let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
     write_headers(&mut bytes, response.headers());

@@ -15,6 +15,7 @@ use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::Id;
 use crate::router::{RouteId, Router};
 use crate::service::{Kind, Response};
+use crate::started::{Call, Started};
 
 /// Lives as long as something a server's shutdown should wait for.
 pub(crate) type Tracker = watch::Receiver<()>;
@@ -24,6 +25,8 @@ pub(crate) struct Responder {
     pub(crate) router: Arc<Router>,
     pub(crate) link: Arc<Link>,
     pub(crate) weights: Weights,
+    /// Requests whose handlers are at work.
+    pub(crate) started: Started<ReplyTo>,
     pub(crate) _tracker: Option<Tracker>,
 }
 
@@ -36,31 +39,30 @@ pub(crate) struct Weights {
     gathered: AtomicUsize,
 }
 
-/// Where the outcome of a call goes.
-pub(crate) struct Answer {
-    pub(crate) reply_to: ReplyTo,
-    /// For the log.
-    pub(crate) route: Option<RouteId>,
-}
-
+/// Where the response to a request goes.
 pub(crate) enum ReplyTo {
-    /// It was a notification.
-    Nobody,
-    One(Id),
-    /// This place of a batch's array; to a notification there is none.
-    Batch(Arc<BatchAnswer>, Option<(usize, Id)>),
+    /// Into a message of its own.
+    One,
+    /// Into this place of a batch's array.
+    Batch(Arc<BatchAnswer>, usize),
 }
 
 impl Responder {
     /// Writes the response and queues it, once it is complete.
-    pub(crate) fn deliver(&self, answer: Answer, outcome: Result<Response, Panicked>) {
-        let response = self.outward(outcome, answer.route);
-        match answer.reply_to {
-            ReplyTo::Nobody => {}
-            ReplyTo::One(id) => self.send(response, &id),
-            ReplyTo::Batch(_, None) => {}
-            ReplyTo::Batch(batch, Some((index, id))) => batch.put(index, &id, response),
+    pub(crate) fn deliver(&self, call: Call<ReplyTo>, response: Kind) {
+        match call.reply_to {
+            ReplyTo::One => self.send(response, &call.id),
+            ReplyTo::Batch(batch, index) => batch.put(index, &call.id, response),
         }
+    }
+
+    /// The caller takes a request back. Its handler learns it, and goes on as it likes; what it
+    /// brings comes too late. A request that is unknown, or answered by now, is none of its calls.
+    pub(crate) fn cancel(&self, id: &Id) {
+        let mark = |number| self.link.signals.raise(number);
+        let Some((call, raised)) = self.started.find(id, mark) else { return };
+        raised.tell();
+        self.deliver(call, Kind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)));
     }
 
     /// Queues the response to a single call.

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::error::Remote;
 use crate::guard::{Panicked, guard};
 use crate::handshake::Handshake;
+use crate::protocol::extra::HEADER;
 use crate::refusal::Refusal;
 use crate::state::State;
 
@@ -129,12 +130,13 @@ impl Grant {
 }
 
 /// Headers of the response that are the handshake's own business.
-const RESERVED: [HeaderName; 7] = [
+const RESERVED: [HeaderName; 8] = [
     CONNECTION,
     UPGRADE,
     SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_PROTOCOL,
+    HeaderName::from_static(HEADER),
     // RFC 9110, sections 8.6 and 6.1 of RFC 9112: not in a response of 1xx.
     CONTENT_LENGTH,
     TRANSFER_ENCODING,

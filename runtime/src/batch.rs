@@ -185,9 +185,11 @@ impl Batch {
     fn call<T, E>(&mut self, call: Call<T, E>) -> BatchReply<T, E> {
         self.added += 1;
         let message = call.message.map_err(|error| Error::Encode(error.into()));
+        let timeout = call.peer.limit(call.timeout);
         let exchange = message.and_then(|message| match &mut self.parts {
-            Parts::Bound(bound) => bound.call(message, call.timeout).map(Exchange::Waiting),
-            Parts::Deferred(deferred) => Ok(deferred.call(message, call.timeout)),
+            _ if timeout.is_some_and(|timeout| timeout.is_zero()) => Err(Error::Timeout),
+            Parts::Bound(bound) => bound.call(message, timeout).map(Exchange::Waiting),
+            Parts::Deferred(deferred) => Ok(deferred.call(message, timeout)),
         });
         BatchReply { exchange: exchange.unwrap_or_else(Exchange::Failed), result: PhantomData }
     }
@@ -238,18 +240,18 @@ impl Bound {
         // From now on the timeouts count.
         let now = Instant::now();
         let calls = std::mem::take(&mut self.calls).into_iter();
-        let timed = calls.filter_map(|(id, timeout)| Some((id, deadline(now, timeout?))));
-        if link.pending.start(timed) {
+        let until = |timeout: Option<Duration>| timeout.map(|timeout| deadline(now, timeout));
+        if link.pending.start(calls.map(|(id, timeout)| (id, until(timeout)))) {
             link.outbox.nudge();
         }
         Ok(())
     }
 
     fn call(&mut self, message: Outgoing, timeout: Option<Duration>) -> Result<Ticket, Error> {
-        let pending = &self.hold.link().pending;
-        let id = pending.insert(None, None).map_err(Error::Closed)?.id;
-        let ticket = Ticket::new(self.hold.clone(), id);
-        self.messages.push(message.into_request(|out| pending.write_id(id, out)));
+        let link = self.hold.link();
+        let id = link.pending.insert(None, None).map_err(Error::Closed)?.id;
+        let ticket = Ticket::in_batch(self.hold.clone(), id);
+        self.messages.push(link.write(message, id, timeout));
         self.calls.push((id, timeout));
         Ok(ticket)
     }

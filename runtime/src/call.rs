@@ -49,7 +49,9 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 ///
 /// # Cancel safety
 /// The future may be dropped at any time: the call is forgotten on this side, and a late response
-/// is dropped. If it was sent by then, the peer carries it out all the same.
+/// is dropped. If it was sent by then, the peer is told that nobody waits for it any more
+/// ([`Config::send_cancel`](crate::Config::send_cancel)); what comes of that is for its handler to
+/// decide.
 #[must_use = "a call is sent when it is awaited"]
 pub struct Call<T, E = ErrorObject> {
     pub(crate) peer: Peer,
@@ -65,7 +67,13 @@ impl<T, E> Call<T, E> {
     }
 
     /// How long to wait for the response, counted from the first poll, in place of
-    /// [`Config::call_timeout`](crate::Config::call_timeout). Waiting for room to send counts.
+    /// [`Config::call_timeout`](crate::Config::call_timeout). Waiting for room to send counts. A call
+    /// whose time is over before it begins is not sent.
+    ///
+    /// When the time is over, the peer is told, and how long it has is told with the call, if it
+    /// knows what that means: [`Config::send_cancel`](crate::Config::send_cancel) and
+    /// [`Config::send_timeout`](crate::Config::send_timeout). Within a handler, its own deadline
+    /// counts as well; see [`Context::deadline`](crate::Context::deadline).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

@@ -155,6 +155,46 @@ pub struct Config {
     /// Default `false`: what was begun is finished, so nothing is left half written;
     /// [`Context::closed`](crate::Context::closed) tells a handler that nobody waits any more.
     pub cancel_on_close: bool,
+
+    /// Whether a peer is told when a call that it was sent is given up, by its timeout or because
+    /// its future was dropped: with the notification `$/cancelRequest` of the Language Server
+    /// Protocol.
+    ///
+    /// Default [`SendTo::Known`]. [`SendTo::Nobody`]: peers go on with what nobody waits for.
+    /// [`SendTo::Everyone`] suits peers that know the notification, as language servers do; others
+    /// ignore it, as a rule, but the Python package wsjsonrpc answers it, against the specification.
+    pub send_cancel: SendTo,
+
+    /// Whether a peer is told how long this side waits for the response to a call, in the member
+    /// `wsjsonrpc` of the request: its handler sees it as [`Context::deadline`](crate::Context::deadline).
+    ///
+    /// Default [`SendTo::Known`]. [`SendTo::Nobody`]: calls are some 30 bytes shorter, and peers
+    /// don't know when it is too late. [`SendTo::Everyone`]: some peers, the Python package
+    /// wsjsonrpc for one, hang up at a member that they don't know.
+    pub send_timeout: SendTo,
+}
+
+/// To which peers something is sent that JSON-RPC itself does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendTo {
+    /// To those that have said in the opening handshake that they know it, as this crate does: with
+    /// the HTTP header `Wsjsonrpc-Extensions: 1`.
+    Known,
+    /// To all.
+    Everyone,
+    /// To none.
+    Nobody,
+}
+
+impl SendTo {
+    /// Whether it is sent to one that knows it, or does not.
+    pub(crate) fn includes(self, known: bool) -> bool {
+        match self {
+            SendTo::Known => known,
+            SendTo::Everyone => true,
+            SendTo::Nobody => false,
+        }
+    }
 }
 
 impl Default for Config {
@@ -176,6 +216,8 @@ impl Default for Config {
             close_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(30),
             cancel_on_close: false,
+            send_cancel: SendTo::Known,
+            send_timeout: SendTo::Known,
         }
     }
 }

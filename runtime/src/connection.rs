@@ -23,11 +23,11 @@ use crate::error::CloseReason;
 use crate::handshake::Handshake;
 use crate::link::Link;
 use crate::outbox::Command;
-use crate::peer::Peer;
 use crate::pending::Side;
 use crate::pulse::Verdict;
 use crate::reader::{Budget, Destination, Reader, Stopped};
 use crate::router::Router;
+use crate::started::Started;
 use crate::transport::{Received, Transport};
 use crate::writer::{Writer, Written};
 
@@ -96,12 +96,13 @@ pub(crate) struct Setup {
 impl Connection {
     pub(crate) fn new(transport: Transport, setup: Setup) -> Self {
         let alarm = Alarm::new(setup.config.ping_interval);
-        let link = Arc::new(Link::new(setup.side, setup.config));
-        let context = Context::new(Peer::new(Arc::clone(&link)), setup.handshake);
+        let link = Arc::new(Link::new(setup.side, setup.config, setup.handshake.is_extended()));
+        let context = Context::new(Arc::clone(&link), setup.handshake);
         let responder = Responder {
             router: setup.router,
             link: Arc::clone(&link),
             weights: Weights::default(),
+            started: Started::default(),
             _tracker: setup.tracker,
         };
         let dispatcher = Dispatcher::new(responder, context);

@@ -3,12 +3,19 @@
 //! Must not know how calls are dispatched.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
+use crate::config::deadline;
 use crate::error::CloseReason;
 use crate::handshake::Handshake;
+use crate::link::Link;
 use crate::peer::Peer;
 use crate::protocol::error::{ErrorObject, Result};
+use crate::protocol::extra::Extra;
+use crate::race::race;
 use crate::state::State;
 
 /// The connection that a call came in on: the caller, its handshake, and what earlier calls left.
@@ -51,17 +58,43 @@ use crate::state::State;
 #[derive(Clone)]
 pub struct Context {
     shared: Arc<Shared>,
+    call: Call,
+}
+
+/// What is known of the call beside its params.
+#[derive(Clone, Default)]
+struct Call {
+    /// Under which its connection knows it.
+    number: u64,
+    deadline: Option<Instant>,
 }
 
 struct Shared {
-    peer: Peer,
+    link: Arc<Link>,
     handshake: Handshake,
     state: State,
 }
 
 impl Context {
-    pub(crate) fn new(peer: Peer, handshake: Handshake) -> Self {
-        Context { shared: Arc::new(Shared { peer, handshake, state: State::default() }) }
+    /// That of a connection, and of no call on it.
+    pub(crate) fn new(link: Arc<Link>, handshake: Handshake) -> Self {
+        let shared = Arc::new(Shared { link, handshake, state: State::default() });
+        Context { shared, call: Call::default() }
+    }
+
+    /// That of a call, with what came beside it.
+    pub(crate) fn of_call(&self, number: u64, extra: Option<&str>) -> Self {
+        let mut call = Call { number, ..Call::default() };
+        if let Some(extra) = extra {
+            let extra = Extra::read(extra);
+            call.deadline = extra.timeout.map(|timeout| deadline(Instant::now(), timeout));
+        }
+        Context { shared: Arc::clone(&self.shared), call }
+    }
+
+    /// The number of its call.
+    pub(crate) fn number(&self) -> u64 {
+        self.call.number
     }
 
     /// Leaves on the connection what its authorization brought.
@@ -69,9 +102,10 @@ impl Context {
         self.shared.state.adopt(state);
     }
 
-    /// The caller, to be called back. It does not keep the connection open.
-    pub fn peer(&self) -> &Peer {
-        &self.shared.peer
+    /// The caller, to be called back. It does not keep the connection open. Its calls inherit the
+    /// [`deadline`](Self::deadline) of this one.
+    pub fn peer(&self) -> Peer {
+        Peer::new(Arc::clone(&self.shared.link)).until(self.call.deadline)
     }
 
     /// A typed stub for calling the caller back: `ctx.client::<TickerClient>().tick(1.5).await?`.
@@ -79,7 +113,7 @@ impl Context {
     /// The answer is taken in while the handler waits, so calls back and forth may nest as deep as
     /// they like.
     pub fn client<C: From<Peer>>(&self) -> C {
-        C::from(self.shared.peer.clone())
+        C::from(self.peer())
     }
 
     /// What the opening handshake told: target, headers, cookies, address, subprotocol.
@@ -118,14 +152,63 @@ impl Context {
     /// # Cancel safety
     /// It changes nothing, so it may be dropped and called again.
     pub async fn closed(&self) -> CloseReason {
-        self.shared.peer.closed().await
+        self.shared.link.ended().await
+    }
+
+    /// Waits until the result is of no use any more: the caller has taken the call back, because its
+    /// time was over or because nobody waits for it, or the connection has ended. A call that was
+    /// taken back has been answered by then, with -32800; what the handler returns is dropped. A
+    /// clone that is kept beyond its call waits for the end of the connection.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use wsjsonrpc::{Context, Result};
+    /// # async fn step() {}
+    /// async fn work(ctx: &Context) -> Result<u32> {
+    ///     for _ in 0..1000 {
+    ///         tokio::select! {
+    ///             () = step() => {}
+    ///             () = ctx.cancelled() => break, // tidy up, and stop
+    ///         }
+    ///     }
+    ///     Ok(1000)
+    /// }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// It changes nothing, so it may be dropped and called again.
+    pub async fn cancelled(&self) {
+        let link = &self.shared.link;
+        race(pin!(link.signals.raised(self.call.number)), pin!(link.ended())).await;
+    }
+
+    /// Whether the result is of no use any more; see [`cancelled`](Self::cancelled).
+    pub fn is_cancelled(&self) -> bool {
+        let link = &self.shared.link;
+        link.signals.is_raised(self.call.number) || link.over().is_some()
+    }
+
+    /// When the caller gives the call up, if it has said so: callers that use this crate do, others
+    /// don't know how to. Nothing happens to a handler at that time; it is for it to see that it is
+    /// too late to begin something. Calls by [`peer`](Self::peer) and [`client`](Self::client), and
+    /// those by [`Peer::within`], wait no longer than that.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.call.deadline
+    }
+}
+
+impl Peer {
+    /// A handle whose calls inherit the [deadline](Context::deadline) of the call that is being
+    /// handled: for calls to a third side, on whose result that call's own depends.
+    pub fn within(&self, ctx: &Context) -> Peer {
+        self.clone().until(ctx.call.deadline)
     }
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("peer", &self.shared.peer)
+            .field("peer", &self.peer())
             .field("remote_addr", &self.shared.handshake.remote_addr)
             .field("state", &self.shared.state)
             .finish()

@@ -58,27 +58,27 @@ impl Deferred {
             let link = in_time(limit, session.link()).await?;
             let Ok((text, tickets)) = self.write(&link) else { continue };
             let notifications_only = tickets.iter().all(Option::is_none);
-            let sent = match text {
+            let queued = match text {
                 Some(text) => in_time(limit, link.send_batch(text, notifications_only)).await,
                 None => Ok(()),
             };
-            match sent {
+            match queued {
                 Ok(()) => break (link, tickets),
                 // It was not queued: the next connection will do as well.
                 Err(Error::Closed(_)) => {}
                 Err(error) => return Err(error),
             }
         };
-        let mut timed = Vec::new();
+        let mut sent = Vec::new();
         for (entry, ticket) in self.entries.into_iter().zip(tickets) {
             if let (Entry::Call { timeout, place, .. }, Some(ticket)) = (entry, ticket) {
                 let until = timeout.map(|timeout| deadline(now, timeout));
-                timed.extend(until.map(|until| (ticket.id(), until)));
+                sent.push((ticket.id(), until));
                 // Nobody may wait for it any more: then its place is given up here.
                 let _ = place.send((ticket, until));
             }
         }
-        if link.pending.start(timed.into_iter()) {
+        if link.pending.start(sent.into_iter()) {
             link.outbox.nudge();
         }
         Ok(())
@@ -103,11 +103,10 @@ impl Deferred {
                     messages.push(message.clone());
                     tickets.push(None);
                 }
-                Entry::Call { message, .. } => {
+                Entry::Call { message, timeout, .. } => {
                     let id = link.pending.insert(None, None).map_err(Error::Closed)?.id;
-                    tickets.push(Some(Ticket::new(Hold::Link(Arc::clone(link)), id)));
-                    let message = message.clone();
-                    messages.push(message.into_request(|out| link.pending.write_id(id, out)));
+                    tickets.push(Some(Ticket::in_batch(Hold::Link(Arc::clone(link)), id)));
+                    messages.push(link.write(message.clone(), id, *timeout));
                 }
             }
         }

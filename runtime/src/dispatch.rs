@@ -5,13 +5,14 @@
 //! sockets.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::Poll;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::answer::{Answer, BatchAnswer, ReplyTo, Responder};
+use crate::answer::{BatchAnswer, ReplyTo, Responder};
 use crate::context::Context;
 use crate::gather::Gathered;
 use crate::guard::guard;
@@ -22,6 +23,7 @@ use crate::protocol::decode::{
     Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload,
 };
 use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::extra::{self, CANCEL};
 use crate::protocol::id::Id;
 use crate::router::RouteId;
 use crate::service::{Kind, Method, Progress, Request};
@@ -42,11 +44,13 @@ pub(crate) enum Admission {
 pub(crate) struct Dispatcher {
     responder: Arc<Responder>,
     context: Context,
+    /// Each call has a number of this side's own, as peers may give ids as they like.
+    calls: Cell<u64>,
 }
 
 impl Dispatcher {
     pub(crate) fn new(responder: Responder, context: Context) -> Self {
-        Dispatcher { responder: Arc::new(responder), context }
+        Dispatcher { responder: Arc::new(responder), context, calls: Cell::new(0) }
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -60,7 +64,11 @@ impl Dispatcher {
     /// Takes in one message. Handlers start here, in the order in which messages arrive.
     pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
         let (id, call) = match self.decode(&message) {
-            Payload::One(Entry::Call(call)) => self.plan(&message, call),
+            Payload::One(Entry::Call(call)) => match self.own(call) {
+                Own::No(call) => self.plan(&message, call),
+                Own::Cancel(id) => return self.responder.cancel(&id),
+                Own::Nothing => return,
+            },
             Payload::One(Entry::Invalid(id)) => return self.refuse(&id),
             Payload::One(Entry::Response(response)) => {
                 return self.response(&message, response).iter().for_each(|id| self.refuse(id));
@@ -84,7 +92,7 @@ impl Dispatcher {
             (Begun::AtWork(mut running), id) => {
                 running.weigh(size);
                 if let Some(id) = id {
-                    running.reply_to(ReplyTo::One(id));
+                    running.reply_to(id, ReplyTo::One);
                 }
                 running.spawn();
             }
@@ -132,10 +140,18 @@ impl Dispatcher {
         let answers = entries.iter().filter(|entry| entry.is_answered()).count();
         let limit = self.responder.limit();
         let (mut gathered, mut at_work) = (Gathered::new(answers), Vec::new());
-        let mut index = 0;
+        let (mut index, mut cancelled) = (0, Vec::new());
         for entry in entries {
             let (id, begun) = match entry {
                 Entry::Call(call) => {
+                    let call = match self.own(call) {
+                        Own::No(call) => call,
+                        Own::Cancel(id) => {
+                            cancelled.push(id);
+                            continue;
+                        }
+                        Own::Nothing => continue,
+                    };
                     let (id, call) = self.plan(message, call);
                     let begun = self.begin(message.clone(), call, admission, id.is_none());
                     (id, begun)
@@ -155,14 +171,35 @@ impl Dispatcher {
             self.responder.send_array(gathered);
             gathered = Gathered::new(0);
         }
-        if at_work.is_empty() {
-            return;
+        if !at_work.is_empty() {
+            let batch = Arc::new(BatchAnswer::new(gathered, message.len(), &self.responder));
+            for (mut running, index, id) in at_work {
+                running.belongs_to(&batch);
+                if let Some(id) = id {
+                    running.reply_to(id, ReplyTo::Batch(Arc::clone(&batch), index));
+                }
+                running.spawn();
+            }
         }
-        let batch = Arc::new(BatchAnswer::new(gathered, message.len(), &self.responder));
-        for (mut running, index, id) in at_work {
-            let place = id.map(|id| (index, id));
-            running.reply_to(ReplyTo::Batch(Arc::clone(&batch), place));
-            running.spawn();
+        // Only now those of the same batch can be found.
+        cancelled.iter().for_each(|id| self.responder.cancel(id));
+    }
+
+    /// Notifications that are about calls are this crate's own, unless the application has a method
+    /// of the name.
+    fn own<'a>(&self, call: IncomingCall<'a>) -> Own<'a> {
+        let is_own = call.id.is_none()
+            && call.method.starts_with("$/")
+            && !self.responder.router.has(&call.method);
+        match &*call.method {
+            CANCEL if is_own => match call.params.and_then(extra::cancelled) {
+                Some(id) => Own::Cancel(id),
+                None => {
+                    tracing::debug!("dropped a cancellation without the id of a call");
+                    Own::Nothing
+                }
+            },
+            _ => Own::No(call),
         }
     }
 
@@ -184,7 +221,10 @@ impl Dispatcher {
             Cow::Owned(name) => Method::Decoded(name.into()),
         };
         let params = call.params.map(|json| range(message, json));
-        (call.id, Planned { route, method, params })
+        let number = self.calls.get() + 1;
+        self.calls.set(number);
+        let context = self.context.of_call(number, call.extra);
+        (call.id, Planned { context, route, method, params })
     }
 
     /// Gives the id for an answer if it is no response.
@@ -223,8 +263,8 @@ impl Dispatcher {
             Ok(route) => route,
             Err(refused) => return refused,
         };
-        let context = self.context.clone();
-        let request = Request::new(context, message, call.method, call.params, notification);
+        let number = call.context.number();
+        let request = Request::new(call.context, message, call.method, call.params, notification);
         let outcome = match guard(|| self.responder.router.call(route, request).0) {
             Ok(Progress::Ready(response)) => Ok(response),
             Ok(Progress::Pending(future)) => {
@@ -232,8 +272,8 @@ impl Dispatcher {
                 match handler.begin() {
                     Poll::Ready(outcome) => outcome,
                     Poll::Pending => {
-                        let answer = Answer { reply_to: ReplyTo::Nobody, route: Some(route) };
-                        return Begun::AtWork(Running::new(handler, &self.responder, answer));
+                        let running = Running::new(handler, &self.responder, number, route);
+                        return Begun::AtWork(running);
                     }
                 }
             }
@@ -276,6 +316,14 @@ impl Dispatcher {
     }
 }
 
+/// Whether a message is about this crate's own business, and what it says.
+enum Own<'a> {
+    No(IncomingCall<'a>),
+    /// The peer takes back the call with this id.
+    Cancel(Id),
+    Nothing,
+}
+
 /// How far a call has got where it was read.
 enum Begun {
     Done(Kind),
@@ -290,6 +338,7 @@ impl Begun {
 
 /// A request or notification, by its places in the message.
 struct Planned {
+    context: Context,
     route: Option<RouteId>,
     method: Method,
     params: Option<Range<usize>>,

@@ -18,7 +18,7 @@ use crate::config::deadline;
 use crate::error::Error;
 use crate::link::Hold;
 use crate::peer::{Peer, Way};
-use crate::pending::Reply;
+use crate::pending::{GivenUp, Reply};
 use crate::protocol::encode::{EncodeError, Outgoing};
 use crate::session::{KeepSession, in_time};
 
@@ -33,11 +33,22 @@ pub(crate) struct Ticket {
     id: u64,
     /// Until the outcome was taken.
     entered: bool,
+    travels: Travels,
+}
+
+/// Who knows whether a call was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Travels {
+    /// Its entry: it is part of a batch.
+    InBatch,
+    NotYet,
+    Sent,
 }
 
 impl Ticket {
-    pub(crate) fn new(hold: Hold, id: u64) -> Self {
-        Ticket { hold, id, entered: true }
+    /// The place of a call in a batch.
+    pub(crate) fn in_batch(hold: Hold, id: u64) -> Self {
+        Ticket { hold, id, entered: true, travels: Travels::InBatch }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -47,6 +58,10 @@ impl Ticket {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
         let reply = ready!(self.hold.link().pending.poll(self.id, cx));
         self.entered = false;
+        // The time of a batch counts from when it was sent.
+        if matches!(reply, Ok(Reply::Timeout)) && self.travels != Travels::NotYet {
+            self.hold.link().cancel(self.id);
+        }
         Poll::Ready(match reply {
             Ok(Reply::Result(message, range)) => Ok((message, range)),
             Ok(Reply::Error(object)) => Err(Error::Call(object)),
@@ -60,8 +75,14 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.entered {
-            self.hold.link().pending.remove(self.id);
+        if !self.entered {
+            return;
+        }
+        let link = self.hold.link();
+        match link.pending.remove(self.id) {
+            GivenUp::Sent => link.cancel(self.id),
+            GivenUp::Waiting if self.travels == Travels::Sent => link.cancel(self.id),
+            GivenUp::Waiting | GivenUp::Over => {}
         }
     }
 }
@@ -93,6 +114,10 @@ impl Exchange {
         message: Result<Outgoing, EncodeError>,
         timeout: Option<Duration>,
     ) -> Self {
+        let timeout = peer.limit(timeout);
+        if timeout.is_some_and(|timeout| timeout.is_zero()) && message.is_ok() {
+            return Exchange::Failed(Error::Timeout);
+        }
         match peer.into_way() {
             Way::One(hold) => Exchange::Unsent { hold, message, timeout },
             Way::Session(session) => {
@@ -144,8 +169,9 @@ impl Exchange {
     }
 
     fn queued(&mut self) {
-        if let Exchange::Queueing(ticket, sending) = std::mem::replace(self, Exchange::Over) {
+        if let Exchange::Queueing(mut ticket, sending) = std::mem::replace(self, Exchange::Over) {
             drop(sending);
+            ticket.travels = Travels::Sent;
             *self = Exchange::Waiting(ticket);
         }
     }
@@ -162,13 +188,17 @@ fn begin(
     let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
     let entry = hold.link().pending.insert(Some(cx.waker().clone()), deadline);
     let entry = entry.map_err(Error::Closed)?;
-    let ticket = Ticket::new(hold, entry.id);
+    let travels = Travels::NotYet;
+    let mut ticket = Ticket { hold, id: entry.id, entered: true, travels };
     let link = ticket.hold.link();
     if entry.early {
         link.outbox.nudge();
     }
-    let text = message.into_request(|out| link.pending.write_id(entry.id, out));
-    let Some(text) = link.try_send(text)? else { return Ok(Exchange::Waiting(ticket)) };
+    let text = link.write(message, entry.id, timeout);
+    let Some(text) = link.try_send(text)? else {
+        ticket.travels = Travels::Sent;
+        return Ok(Exchange::Waiting(ticket));
+    };
     let link = Arc::clone(link);
     let sending = Box::pin(async move { link.send(text).await });
     Ok(Exchange::Queueing(ticket, sending))

@@ -9,11 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
 
-use crate::answer::{Answer, ReplyTo, Responder};
+use crate::answer::{BatchAnswer, ReplyTo, Responder};
 use crate::call::BoxFuture;
 use crate::guard::{Panicked, guard};
+use crate::protocol::id::Id;
 use crate::race::race;
+use crate::router::RouteId;
 use crate::service::Response;
+use crate::started::Call;
 
 /// A handler that is not ready yet. A panic in it is its outcome; so is one in what it leaves
 /// behind.
@@ -56,15 +59,28 @@ impl Drop for Handler {
 pub(crate) struct Running {
     handler: Handler,
     responder: Arc<Responder>,
-    answer: Answer,
+    /// For the log.
+    route: RouteId,
+    /// The number of its call.
+    number: u64,
+    /// Under which a request stands among those that were started, until somebody answers it.
+    key: Option<u64>,
+    /// Keeps the message's weight where it belongs.
+    batch: Option<Arc<BatchAnswer>>,
     /// What its message weighs, unless its batch does that.
     weight: usize,
 }
 
 impl Running {
-    pub(crate) fn new(handler: Handler, responder: &Arc<Responder>, answer: Answer) -> Self {
+    pub(crate) fn new(
+        handler: Handler,
+        responder: &Arc<Responder>,
+        number: u64,
+        route: RouteId,
+    ) -> Self {
         responder.link.in_flight.fetch_add(1, Ordering::Relaxed);
-        Running { handler, responder: Arc::clone(responder), answer, weight: 0 }
+        let responder = Arc::clone(responder);
+        Running { handler, responder, route, number, key: None, batch: None, weight: 0 }
     }
 
     /// It holds on to a message of this size by itself.
@@ -73,9 +89,20 @@ impl Running {
         self.responder.weights.requests.fetch_add(size, Ordering::Relaxed);
     }
 
-    /// It answers into this place of a batch's array.
-    pub(crate) fn reply_to(&mut self, reply_to: ReplyTo) {
-        self.answer.reply_to = reply_to;
+    /// It is part of this batch.
+    pub(crate) fn belongs_to(&mut self, batch: &Arc<BatchAnswer>) {
+        self.batch = Some(Arc::clone(batch));
+    }
+
+    /// It is to be answered.
+    pub(crate) fn reply_to(&mut self, id: Id, reply_to: ReplyTo) {
+        let call = Call { id, number: self.number, reply_to };
+        self.key = Some(self.responder.started.put(call));
+    }
+
+    /// Nobody else answers it from now on. `None`: somebody has, or nobody needs to.
+    fn take_call(&mut self) -> Option<Call<ReplyTo>> {
+        self.responder.started.take(self.key.take()?)
     }
 
     /// Goes on in a task of its own.
@@ -98,15 +125,19 @@ impl Future for Running {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let outcome = ready!(Pin::new(&mut self.handler).poll(cx));
-        let reply_to = std::mem::replace(&mut self.answer.reply_to, ReplyTo::Nobody);
-        let answer = Answer { reply_to, route: self.answer.route };
-        self.responder.deliver(answer, outcome);
+        let response = self.responder.outward(outcome, Some(self.route));
+        if let Some(call) = self.take_call() {
+            self.responder.deliver(call, response);
+        }
         Poll::Ready(())
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // It may be dropped unanswered, by the end of the connection or of the runtime.
+        drop(self.take_call());
+        self.responder.link.signals.forget(self.number);
         self.responder.weights.requests.fetch_sub(self.weight, Ordering::Relaxed);
         if self.responder.link.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
             // A connection that drains may wait for this one.

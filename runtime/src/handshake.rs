@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use http::HeaderMap;
 use http::header::{COOKIE, SEC_WEBSOCKET_PROTOCOL};
 
+use crate::protocol::extra;
+
 /// What is known of a connection from its opening handshake
 /// ([RFC 6455, section 4](https://www.rfc-editor.org/rfc/rfc6455#section-4)).
 ///
@@ -41,6 +43,11 @@ impl Handshake {
     /// for tests.
     pub fn new(target: impl Into<String>) -> Self {
         Handshake { target: target.into(), ..Handshake::default() }
+    }
+
+    /// Whether the other side has said that it knows what this crate sends beside JSON-RPC.
+    pub(crate) fn is_extended(&self) -> bool {
+        self.headers.get(extra::HEADER).is_some_and(|version| version == extra::VERSION)
     }
 
     /// The target up to the question mark.

@@ -4,6 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -11,6 +12,9 @@ use crate::config::Config;
 use crate::error::{CloseReason, Error};
 use crate::outbox::{Command, Outbox, Refused};
 use crate::pending::{Pending, Side};
+use crate::protocol::encode::{Outgoing, notification};
+use crate::protocol::extra::{CANCEL, Told};
+use crate::signals::Signals;
 
 /// One reference count for each handle, of whichever kind: every call has one.
 #[derive(Clone, Debug)]
@@ -35,6 +39,10 @@ pub(crate) struct Link {
     pub(crate) outbox: Outbox,
     pub(crate) pending: Pending,
     pub(crate) config: Arc<Config>,
+    /// Whether the peer knows what this crate sends beside JSON-RPC.
+    pub(crate) extended: bool,
+    /// Calls of the peer that it has taken back.
+    pub(crate) signals: Signals,
     /// Handlers that were begun and are not ready.
     pub(crate) in_flight: AtomicUsize,
     /// Batches of nothing but notifications that were sent and may be answered with `[]`, against
@@ -59,11 +67,13 @@ impl Drop for Unsent<'_> {
 }
 
 impl Link {
-    pub(crate) fn new(side: Side, config: Arc<Config>) -> Self {
+    pub(crate) fn new(side: Side, config: Arc<Config>, extended: bool) -> Self {
         Link {
             outbox: Outbox::new(config.max_outbox, side == Side::Client),
             pending: Pending::new(side),
             config,
+            extended,
+            signals: Signals::default(),
             in_flight: AtomicUsize::new(0),
             empty_replies: AtomicUsize::new(0),
             reason: OnceLock::new(),
@@ -150,6 +160,24 @@ impl Link {
     /// Why it takes nothing more.
     pub(crate) fn reason(&self) -> CloseReason {
         self.reason.get().cloned().unwrap_or(CloseReason::Local)
+    }
+
+    /// The message of a call under this id, with what the peer may know of it.
+    pub(crate) fn write(&self, message: Outgoing, id: u64, timeout: Option<Duration>) -> Vec<u8> {
+        let told = Told {
+            timeout: timeout.filter(|_| self.config.send_timeout.includes(self.extended)),
+            ..Told::default()
+        };
+        message.into_request(&told, |out| self.pending.write_id(id, out))
+    }
+
+    /// Tells the peer that nobody waits for its response to this call any more, if it may know.
+    /// Never waits: there is at most one for each call that has found room.
+    pub(crate) fn cancel(&self, id: u64) {
+        if self.config.send_cancel.includes(self.extended) {
+            self.outbox
+                .send_anyway(notification(CANCEL, b"id", |out| self.pending.write_id(id, out)));
+        }
     }
 
     fn check_size(&self, text: &[u8]) -> Result<(), Error> {

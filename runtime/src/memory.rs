@@ -10,10 +10,12 @@ use crate::config::deadline;
 use crate::error::{BindError, ConnectError};
 use crate::handshake::{Handshake, offered_subprotocols};
 use crate::peer::Peer;
+use crate::protocol::extra::{HEADER, VERSION};
 use crate::server::ServerBuilder;
 use crate::stream::Stream;
 use crate::transport::Transport;
 
+use http::HeaderValue;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
@@ -76,7 +78,10 @@ pub fn pair(client: ClientBuilder, server: ServerBuilder) -> Result<(Client, Pee
     }
     let mut seen_by_server = Handshake { headers, ..Handshake::new("/") };
     seen_by_server.subprotocol.clone_from(&subprotocol);
-    let seen_by_client = Handshake { subprotocol, ..Handshake::new("/") };
+    let mut seen_by_client = Handshake { subprotocol, ..Handshake::new("/") };
+    for seen in [&mut seen_by_server, &mut seen_by_client] {
+        seen.headers.insert(HEADER, HeaderValue::from_static(VERSION));
+    }
 
     let transport =
         Transport::new(Stream::memory(theirs), Vec::new(), Role::Client, &client.config);

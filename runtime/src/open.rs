@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use crate::error::ConnectError;
 use crate::handshake::offered_subprotocols;
 use crate::head::{HeadError, read_head, write_headers};
+use crate::protocol::extra::{HEADER, VERSION};
 use crate::stream::Stream;
 
 /// How much of a refusal's body is kept, in bytes.
@@ -27,7 +28,7 @@ const MAX_WORDS: usize = 4096;
 const WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Headers that are the handshake's own business.
-pub(crate) const RESERVED: [HeaderName; 7] = [
+pub(crate) const RESERVED: [HeaderName; 8] = [
     CONNECTION,
     UPGRADE,
     SEC_WEBSOCKET_ACCEPT,
@@ -35,6 +36,7 @@ pub(crate) const RESERVED: [HeaderName; 7] = [
     SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION,
+    HeaderName::from_static(HEADER),
 ];
 
 /// Does the handshake. Gives the headers of the response, the subprotocol that both agreed on, and
@@ -87,7 +89,8 @@ fn request(uri: &Uri, headers: &HeaderMap, key: &str) -> Vec<u8> {
     // Some servers know these only in this spelling.
     let own = format!(
         "Connection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\
+         Wsjsonrpc-Extensions: {VERSION}\r\n"
     );
     bytes.extend_from_slice(own.as_bytes());
     write_headers(&mut bytes, headers);

@@ -115,6 +115,18 @@ impl Outbox {
         Ok(())
     }
 
+    /// Queues a message of our own even where there is no room. Only for what is small, and bounded
+    /// by something else.
+    pub(crate) fn send_anyway(&self, text: Vec<u8>) {
+        let mask = self.mask();
+        let mut queue = self.lock();
+        // A close that waits for what is queued takes this along, as it is behind its call.
+        if !queue.ended {
+            queue.push(text, false, mask);
+            wake(queue);
+        }
+    }
+
     /// Queues a message of our own; waits for room. Dropping the future before it is ready leaves
     /// nothing behind.
     pub(crate) async fn send(&self, mut text: Vec<u8>) -> Result<(), Closed> {

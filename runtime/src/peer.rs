@@ -6,6 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::error::{CloseReason, Error};
@@ -35,7 +38,11 @@ use crate::session::{ConnectionState, ConnectionStates, KeepSession};
 /// The handles of a [reconnecting client](crate::ClientBuilder::reconnect) go on with each new
 /// connection; those that its handlers and its hook get stay with theirs, and end with it.
 #[derive(Clone)]
-pub struct Peer(Way);
+pub struct Peer {
+    way: Way,
+    /// When its calls are of no use any more.
+    deadline: Option<Instant>,
+}
 
 /// Where its messages go.
 #[derive(Clone)]
@@ -48,33 +55,53 @@ pub(crate) enum Way {
 
 impl Peer {
     pub(crate) fn new(link: Arc<Link>) -> Self {
-        Peer(Way::One(Hold::Link(link)))
+        Peer::of(Way::One(Hold::Link(link)))
     }
 
     /// A handle that keeps the connection open as long as it or a clone of it lives.
     pub(crate) fn keeping(link: Arc<Link>) -> Self {
-        Peer(Way::One(Hold::Keep(Arc::new(Keep::new(link)))))
+        Peer::of(Way::One(Hold::Keep(Arc::new(Keep::new(link)))))
     }
 
     /// A handle of a reconnecting client; it keeps it going.
     pub(crate) fn session(session: KeepSession) -> Self {
-        Peer(Way::Session(Arc::new(session)))
+        Peer::of(Way::Session(Arc::new(session)))
+    }
+
+    fn of(way: Way) -> Self {
+        Peer { way, deadline: None }
     }
 
     pub(crate) fn into_way(self) -> Way {
-        self.0
+        self.way
+    }
+
+    /// A handle whose calls wait until then at the most.
+    pub(crate) fn until(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = match (self.deadline, deadline) {
+            (Some(own), Some(other)) => Some(own.min(other)),
+            (own, other) => own.or(other),
+        };
+        self
+    }
+
+    /// How long a call may take that was given so long.
+    pub(crate) fn limit(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let Some(deadline) = self.deadline else { return timeout };
+        let left = deadline.saturating_duration_since(Instant::now());
+        Some(timeout.map_or(left, |timeout| timeout.min(left)))
     }
 
     /// The connection of now, if there is one.
     fn current(&self) -> Option<Arc<Link>> {
-        match &self.0 {
+        match &self.way {
             Way::One(hold) => Some(Arc::clone(hold.link())),
             Way::Session(session) => session.0.current(),
         }
     }
 
     pub(crate) fn config(&self) -> &Config {
-        match &self.0 {
+        match &self.way {
             Way::One(hold) => &hold.link().config,
             Way::Session(session) => &session.0.config,
         }
@@ -82,7 +109,7 @@ impl Peer {
 
     /// Sends a message that nobody waits for; waits for room.
     pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
-        match &self.0 {
+        match &self.way {
             Way::One(hold) => hold.link().send(text).await,
             // In a box, so that the future is not larger for everybody.
             Way::Session(session) => Box::pin(session.0.send(text)).await,
@@ -90,7 +117,7 @@ impl Peer {
     }
 
     pub(crate) fn state(&self) -> ConnectionState {
-        match (&self.0, self.over()) {
+        match (&self.way, self.over()) {
             (Way::Session(session), _) => session.0.state(),
             (Way::One(_), None) => ConnectionState::Connected { number: 1 },
             (Way::One(_), Some(reason)) => ConnectionState::Closed { reason },
@@ -98,7 +125,7 @@ impl Peer {
     }
 
     pub(crate) fn states(&self) -> ConnectionStates {
-        match &self.0 {
+        match &self.way {
             Way::One(hold) => ConnectionStates::of(Arc::clone(hold.link())),
             Way::Session(session) => session.0.states(),
         }
@@ -106,7 +133,7 @@ impl Peer {
 
     /// Why it has ended for good, if it has.
     fn over(&self) -> Option<CloseReason> {
-        match &self.0 {
+        match &self.way {
             Way::One(hold) => hold.link().over(),
             Way::Session(session) => session.0.over(),
         }
@@ -121,7 +148,7 @@ impl Peer {
     /// those whose response has not come when the connection ends. A reconnecting client ends for
     /// good; only with the handle that a handler or the hook has got, it connects again.
     pub fn close(&self, code: u16, reason: &str) {
-        match &self.0 {
+        match &self.way {
             Way::One(hold) => hold.link().close(code, reason),
             Way::Session(session) => session.0.close(code, reason),
         }
@@ -133,7 +160,7 @@ impl Peer {
     /// # Cancel safety
     /// It changes nothing, so it may be dropped and called again.
     pub async fn closed(&self) -> CloseReason {
-        match &self.0 {
+        match &self.way {
             Way::One(hold) => hold.link().ended().await,
             Way::Session(session) => session.0.ended().await,
         }
@@ -152,7 +179,7 @@ impl Peer {
 
     /// Whether both are handles of the same connection, or of the same reconnecting client.
     pub fn is_same(&self, other: &Peer) -> bool {
-        match (&self.0, &other.0) {
+        match (&self.way, &other.way) {
             (Way::One(own), Way::One(other)) => Arc::ptr_eq(own.link(), other.link()),
             (Way::Session(own), Way::Session(other)) => Arc::ptr_eq(&own.0, &other.0),
             _ => false,

@@ -14,7 +14,7 @@ use crate::error::CloseReason;
 use crate::protocol::text;
 use crate::table::Table;
 
-pub(crate) use crate::table::Reply;
+pub(crate) use crate::table::{GivenUp, Reply};
 
 /// Who opened the connection. It decides how this side's ids look: a client counts in numbers, a
 /// server in strings, as some clients (npm's rpc-websockets) take a request for a response when
@@ -99,10 +99,10 @@ impl Pending {
     }
 
     /// The caller has given up.
-    pub(crate) fn remove(&self, id: u64) {
+    pub(crate) fn remove(&self, id: u64) -> GivenUp {
         let removed = self.lock().remove(id);
         // Dropped outside the lock: it may hold a waker, whose drop is foreign code.
-        drop(removed);
+        removed.map_or(GivenUp::Over, |removed| removed.given_up())
     }
 
     /// Hands a reply to the call that waits under this id, given as JSON. `false`: nobody waits.
@@ -117,8 +117,8 @@ impl Pending {
         true
     }
 
-    /// From now on, each of these calls waits so long. `true`: see [`Entry::early`].
-    pub(crate) fn start(&self, calls: impl Iterator<Item = (u64, Instant)>) -> bool {
+    /// These calls of a batch were sent, and each waits so long. `true`: see [`Entry::early`].
+    pub(crate) fn start(&self, calls: impl Iterator<Item = (u64, Option<Instant>)>) -> bool {
         let mut table = self.lock();
         let mut early = false;
         for (id, at) in calls {
@@ -313,7 +313,7 @@ mod tests {
         pending.expire(one);
         assert_eq!(alarm(&pending), Some(Some(two)));
         // A call of a batch is older than its deadline.
-        assert!(pending.start([(1, one), (99, one)].into_iter()));
+        assert!(pending.start([(1, Some(one)), (99, Some(one))].into_iter()));
         assert_eq!(alarm(&pending), Some(Some(one)));
         pending.remove(2);
         pending.remove(3);

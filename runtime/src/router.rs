@@ -145,6 +145,11 @@ impl Router {
         self.by_name.get(method).copied().or(self.fallback)
     }
 
+    /// Whether a method was registered under this name.
+    pub(crate) fn has(&self, method: &str) -> bool {
+        self.by_name.contains_key(method)
+    }
+
     pub(crate) fn call(&self, route: RouteId, request: Request) -> Outcome {
         match self.routes.get(route.0) {
             Some(route) => route.service.call(route.method, request),

@@ -104,6 +104,11 @@ impl<T> Slots<T> {
         (first..).zip(slots).filter_map(|(id, slot)| slot.as_ref().map(|entry| (id, entry)))
     }
 
+    /// All of them, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
+        self.since(self.first).chain(self.stragglers.iter().map(|(id, entry)| (*id, entry)))
+    }
+
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.window.iter_mut().flatten().chain(self.stragglers.values_mut())
     }

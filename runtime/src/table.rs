@@ -31,13 +31,38 @@ pub(crate) enum Reply {
 
 #[derive(Debug)]
 enum Slot {
-    Waiting { waker: Option<Waker>, deadline: Option<Instant> },
+    Waiting {
+        waker: Option<Waker>,
+        deadline: Option<Instant>,
+        /// The batch of the call was sent. Who makes a call of its own knows that by itself.
+        sent: bool,
+    },
     Done(Reply),
 }
 
 /// What was taken out of the table. Holds what may not be dropped under a lock.
 #[derive(Debug)]
 pub(crate) struct Removed(Slot);
+
+/// How far a call had got that was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// Its batch was sent, and no response came.
+    Sent,
+    /// No response came; whether it was sent is for the caller to know.
+    Waiting,
+    Over,
+}
+
+impl Removed {
+    pub(crate) fn given_up(&self) -> GivenUp {
+        match self.0 {
+            Slot::Waiting { sent: true, .. } => GivenUp::Sent,
+            Slot::Waiting { .. } => GivenUp::Waiting,
+            Slot::Done(_) => GivenUp::Over,
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -72,16 +97,19 @@ impl Table {
         if let Some(reason) = &self.closed {
             return Err(reason.clone());
         }
-        let id = self.slots.push(Slot::Waiting { waker: waker.take(), deadline });
+        let id = self.slots.push(Slot::Waiting { waker: waker.take(), deadline, sent: false });
         self.tidy();
         Ok((id, deadline.is_some_and(|at| self.deadlines.watch(id, at))))
     }
 
-    /// A call that waits gets a deadline. `true`: the timer has to be set to an earlier time.
-    pub(crate) fn start(&mut self, id: u64, at: Instant) -> bool {
-        let Some(Slot::Waiting { deadline, .. }) = self.slots.get_mut(id) else { return false };
-        *deadline = Some(at);
-        self.deadlines.watch(id, at)
+    /// A call that waits was sent, and may have got a deadline. `true`: the timer has to be set to an
+    /// earlier time.
+    pub(crate) fn start(&mut self, id: u64, at: Option<Instant>) -> bool {
+        let Some(Slot::Waiting { deadline, sent, .. }) = self.slots.get_mut(id) else {
+            return false;
+        };
+        (*deadline, *sent) = (at, true);
+        at.is_some_and(|at| self.deadlines.watch(id, at))
     }
 
     /// Where the waker of a call is; `None` if the call has ended.
@@ -112,7 +140,7 @@ impl Table {
     /// Ends a call that waits; gives its waker. `None`: it does not wait.
     pub(crate) fn end(&mut self, id: u64, reply: Reply) -> Option<Option<Waker>> {
         let slot = self.slots.get_mut(id)?;
-        let Slot::Waiting { waker, deadline } = slot else { return None };
+        let Slot::Waiting { waker, deadline, .. } = slot else { return None };
         let (waker, deadline) = (waker.take(), *deadline);
         *slot = Slot::Done(reply);
         self.forget(id, deadline);
@@ -245,7 +273,7 @@ mod tests {
                     // A batch is sent.
                     (5, Some(id)) if waiting[&id].is_none() => {
                         let earlier = table.alarm().is_none_or(|alarm| at < alarm);
-                        assert_eq!(table.start(id, at), earlier);
+                        assert_eq!(table.start(id, Some(at)), earlier);
                         waiting.insert(id, Some(at));
                     }
                     (6, _) => {

@@ -276,7 +276,7 @@ async fn services_stay_and_nothing_of_an_old_connection_reaches_a_new_one() {
         contexts.recv().await.unwrap(),
     );
     assert!(old.peer().is_closed() && !new.peer().is_closed());
-    assert!(!old.peer().is_same(new.peer()) && !new.peer().is_same(&client.peer()));
+    assert!(!old.peer().is_same(&new.peer()) && !new.peer().is_same(&client.peer()));
     assert!(old.peer().notify("m", ()).await.is_err());
 
     // A handler's handle closes just its connection.

@@ -368,7 +368,7 @@ async fn a_reply_in_an_array_with_requests_is_taken_and_the_requests_are_answere
 #[tokio::test]
 async fn ids_of_a_servers_own_calls_are_strings() {
     let ask = |ctx: Context, ()| async move {
-        let peer: &Peer = ctx.peer();
+        let peer: &Peer = &ctx.peer();
         Ok(peer.call::<i64>("question", [1]).await.map_err(|error| error.to_string()))
     };
     let mut raw = Raw::client(Server::builder().method("ask", ask)).await;

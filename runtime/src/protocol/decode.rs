@@ -50,6 +50,8 @@ pub(crate) struct IncomingCall<'a> {
     pub(crate) method: Cow<'a, str>,
     /// A list or an object, as JSON.
     pub(crate) params: Option<&'a str>,
+    /// What `extra` is about, as JSON of whatever kind.
+    pub(crate) extra: Option<&'a str>,
 }
 
 /// The answer to a call of ours, or what claims to be one.
@@ -143,10 +145,11 @@ struct Envelope<'a> {
     jsonrpc: Option<bool>,
     id: Option<RawId<'a>>,
     method: Option<Method<'a>>,
-    /// These three are JSON text.
+    /// These four are JSON text.
     params: Option<&'a str>,
     result: Option<&'a str>,
     error: Option<&'a str>,
+    extra: Option<&'a str>,
     /// A member was there twice: which one counts is anybody's guess, so none does.
     repeated: bool,
 }
@@ -203,6 +206,7 @@ impl<'a> Envelope<'a> {
         const PARAMS: u64 = word::of(b"\"params\"");
         const RESULT: u64 = word::of(b"\"result\"");
         const ERROR: u64 = word::of(b"\"error\":");
+        const EXTRA: u64 = word::of(b"\"wsjsonr");
         let mut at = *cursor;
         let repeated = match at.eight() {
             Some(JSONRPC) => {
@@ -231,6 +235,12 @@ impl<'a> Envelope<'a> {
                 at.advance(8);
                 at.peek()?;
                 self.error.replace(at.value()?).is_some()
+            }
+            Some(EXTRA) => {
+                at.advance(8);
+                at.take_all(b"pc\"")?;
+                at.colon()?;
+                self.extra.replace(at.value()?).is_some()
             }
             _ => {
                 at.take_all(b"\"id\"")?;
@@ -268,6 +278,7 @@ impl<'a> Envelope<'a> {
             "params" => self.params.replace(value).is_some(),
             "result" => self.result.replace(value).is_some(),
             "error" => self.error.replace(value).is_some(),
+            "wsjsonrpc" => self.extra.replace(value).is_some(),
             _ => false,
         };
         Some(at)
@@ -305,7 +316,7 @@ impl<'a> Envelope<'a> {
         if self.jsonrpc != Some(true) {
             return wrap(Entry::Invalid(id.unwrap_or(Id::NULL)));
         }
-        wrap(Entry::Call(IncomingCall { id, method, params }))
+        wrap(Entry::Call(IncomingCall { id, method, params, extra: self.extra }))
     }
 
     fn response(&self) -> Entry<'a> {

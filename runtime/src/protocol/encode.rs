@@ -8,6 +8,7 @@ use std::io;
 use serde::Serialize;
 
 use super::error::ErrorObject;
+use super::extra::Told;
 use super::id::Id;
 use super::{buffer, text};
 
@@ -34,6 +35,23 @@ pub(crate) fn end_response(out: &mut Vec<u8>, id: &Id) {
     out.extend_from_slice(b",\"id\":");
     id.write(out);
     out.push(b'}');
+}
+
+/// A notification whose params are an object with this member, whose value is written as JSON.
+pub(crate) fn notification(
+    method: &str,
+    member: &[u8],
+    write_value: impl FnOnce(&mut Vec<u8>),
+) -> Vec<u8> {
+    let mut out = buffer::take();
+    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":");
+    text::write(&mut out, method);
+    out.extend_from_slice(b",\"params\":{\"");
+    out.extend_from_slice(member);
+    out.extend_from_slice(b"\":");
+    write_value(&mut out);
+    out.extend_from_slice(b"}}");
+    out
 }
 
 /// Joins messages to one array.
@@ -175,7 +193,8 @@ impl Outgoing {
     }
 
     /// The message as a request; `write_id` appends the id's JSON.
-    pub(crate) fn into_request(mut self, write_id: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    pub(crate) fn into_request(mut self, told: &Told, write_id: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+        told.write(&mut self.text, &write_id);
         self.text.extend_from_slice(b",\"id\":");
         write_id(&mut self.text);
         self.text.push(b'}');
@@ -233,7 +252,7 @@ mod tests {
         let mut outgoing = request(Form::Positional, &[1, 2]);
         outgoing.name_args().unwrap();
         outgoing.name_args().unwrap();
-        let text = outgoing.into_request(|out| out.extend_from_slice(b"7"));
+        let text = outgoing.into_request(&Told::default(), |out| out.extend_from_slice(b"7"));
         assert_eq!(
             String::from_utf8(text).unwrap(),
             r#"{"jsonrpc":"2.0","method":"m\"","params":{"a":1,"b":2},"id":7}"#

@@ -43,6 +43,8 @@ impl ErrorCode {
     pub const SHUTTING_DOWN: ErrorCode = ErrorCode(-32002);
     /// The result is larger than this side may send.
     pub const RESULT_TOO_LARGE: ErrorCode = ErrorCode(-32003);
+    /// The caller has taken the call back. The number is that of the Language Server Protocol.
+    pub const REQUEST_CANCELLED: ErrorCode = ErrorCode(-32800);
 
     /// The specification's own words for its five codes, ours for our own.
     fn text(self) -> &'static str {
@@ -56,6 +58,7 @@ impl ErrorCode {
             ErrorCode::UNAUTHORIZED => "Unauthorized",
             ErrorCode::SHUTTING_DOWN => "Shutting down",
             ErrorCode::RESULT_TOO_LARGE => "Result too large",
+            ErrorCode::REQUEST_CANCELLED => "Request cancelled",
             _ => "Application error",
         }
     }

@@ -7,6 +7,7 @@ pub(crate) mod buffer;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod error;
+pub(crate) mod extra;
 pub(crate) mod id;
 pub(crate) mod params;
 #[cfg(test)]

@@ -181,6 +181,9 @@ fn member() -> impl Strategy<Value = String> {
         "\"error\":null",
         "\"error\" :null",
         "\"errors\":1",
+        "\"wsjsonrpc\":{\"timeout\":1}",
+        "\"wsjsonrpC\":1",
+        "\"wsjsonr\\u0070c\":null",
         "\"extra\":{\"id\":1,\"method\":\"x\"}",
         "\"\\ud800\":1",
         "\"\":0",
@@ -192,6 +195,7 @@ fn member() -> impl Strategy<Value = String> {
         "\"params\"",
         "\"result\"",
         "\"error\"",
+        "\"wsjsonrpc\"",
         "\"i\\u0064\"",
     ];
     let any = (select(NAMES), space(), space(), value())

@@ -104,11 +104,11 @@ fn entry(json: &RawValue) -> Entry<'_> {
         let named = |key: &RawValue| string(key.get()).is_some_and(|key| key == name);
         members.iter().filter(|(key, _)| named(key)).map(|(_, json)| json.get()).collect::<Vec<_>>()
     };
-    let names = ["jsonrpc", "id", "method", "params", "result", "error"];
+    let names = ["jsonrpc", "id", "method", "params", "result", "error", "wsjsonrpc"];
     if names.iter().any(|name| all(name).len() > 1) {
         return Entry::Invalid(Id::NULL);
     }
-    let [jsonrpc, id, method, params, result, error] = names.map(|name| all(name).pop());
+    let [jsonrpc, id, method, params, result, error, extra] = names.map(|name| all(name).pop());
     let Some(method) = method else {
         let outcome = match (result, error) {
             (Some(json), None | Some("null")) => ResponseOutcome::Result(json),
@@ -140,7 +140,8 @@ fn entry(json: &RawValue) -> Entry<'_> {
             } else {
                 Cow::Borrowed(&method[1..method.len() - 1])
             };
-            Entry::Call(IncomingCall { id, method, params: params.filter(|json| *json != "null") })
+            let params = params.filter(|json| *json != "null");
+            Entry::Call(IncomingCall { id, method, params, extra })
         }
         _ => Entry::Invalid(id.unwrap_or(Id::NULL)),
     }

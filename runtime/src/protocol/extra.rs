@@ -1,0 +1,169 @@
+//! What travels beside a request between peers that both know this crate: the member `wsjsonrpc` of
+//! the envelope, an object.
+//!
+//! Each of its members may be missing, and what is not understood counts as missing: a request is
+//! never refused for it. Must not know what becomes of it.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::id::Id;
+
+/// The header of the opening handshake with which a side says that it knows the extensions, and
+/// its value.
+pub(crate) const HEADER: &str = "wsjsonrpc-extensions";
+pub(crate) const VERSION: &str = "1";
+
+/// The notification that takes a request back ([Language Server Protocol, section "Cancellation
+/// Support"](https://microsoft.github.io/language-server-protocol/specifications/lsp/3.17/specification/#cancelRequest)).
+pub(crate) const CANCEL: &str = "$/cancelRequest";
+
+/// How long a token may be, as JSON. It comes back with every step that is told.
+const MAX_TOKEN: usize = 1024;
+
+/// What a request of the peer came with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Extra {
+    /// How long the caller waits for the response, from now on.
+    pub(crate) timeout: Option<Duration>,
+    /// The caller wants to be told how far it is, under this name, given as JSON.
+    pub(crate) progress: Option<Box<str>>,
+    /// The bytes of a subscription's items that may be under way, and unread, at a time.
+    pub(crate) window: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Members<'a> {
+    #[serde(borrow)]
+    timeout: Option<&'a RawValue>,
+    #[serde(borrow)]
+    progress: Option<&'a RawValue>,
+    #[serde(borrow)]
+    window: Option<&'a RawValue>,
+}
+
+impl Extra {
+    /// Reads the member's value.
+    pub(crate) fn read(json: &str) -> Self {
+        // As nearly every call has it.
+        let short = json.strip_prefix("{\"timeout\":").and_then(|rest| rest.strip_suffix('}'));
+        if let Some(timeout) = short.and_then(milliseconds) {
+            return Extra { timeout: Some(timeout), ..Extra::default() };
+        }
+        let Ok(members) = serde_json::from_str::<Members<'_>>(json) else {
+            return Extra::default();
+        };
+        let is_token = |json: &&RawValue| {
+            json.get().starts_with(['"', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
+                && json.get().len() <= MAX_TOKEN
+        };
+        Extra {
+            timeout: members.timeout.and_then(|json| milliseconds(json.get())),
+            progress: members.progress.filter(is_token).map(|json| json.get().into()),
+            window: members.window.and_then(|json| json.get().parse().ok()),
+        }
+    }
+}
+
+/// The id in the params of [`CANCEL`].
+pub(crate) fn cancelled(params: &str) -> Option<Id> {
+    #[derive(Deserialize)]
+    struct Params<'a> {
+        #[serde(borrow)]
+        id: &'a RawValue,
+    }
+    Id::from_json(serde_json::from_str::<Params<'_>>(params).ok()?.id.get())
+}
+
+fn milliseconds(json: &str) -> Option<Duration> {
+    let digits = !json.is_empty() && json.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { json.parse().ok().map(Duration::from_millis) } else { None }
+}
+
+/// What is said beside a request of our own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Told {
+    /// How long this side waits for the response.
+    pub(crate) timeout: Option<Duration>,
+    /// Whether it wants to be told how far it is; the request's own id is the token.
+    pub(crate) progress: bool,
+    pub(crate) window: Option<u64>,
+}
+
+impl Told {
+    /// Appends the member, with the comma before it, if there is anything to say.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, write_id: impl Fn(&mut Vec<u8>)) {
+        let mut open: &[u8] = b",\"wsjsonrpc\":{";
+        let mut member = |out: &mut Vec<u8>, name: &[u8]| {
+            out.extend_from_slice(std::mem::replace(&mut open, b","));
+            out.extend_from_slice(name);
+        };
+        if let Some(timeout) = self.timeout {
+            member(out, b"\"timeout\":");
+            let milliseconds = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+            out.extend_from_slice(itoa::Buffer::new().format(milliseconds).as_bytes());
+        }
+        if self.progress {
+            member(out, b"\"progress\":");
+            write_id(out);
+        }
+        if let Some(window) = self.window {
+            member(out, b"\"window\":");
+            out.extend_from_slice(itoa::Buffer::new().format(window).as_bytes());
+        }
+        if open == b"," {
+            out.push(b'}');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_read() {
+        let timeout = Some(Duration::from_millis(1500));
+        for (told, expected) in [
+            (Told::default(), ""),
+            (Told { timeout, ..Told::default() }, r#"{"timeout":1500}"#),
+            (Told { progress: true, ..Told::default() }, r#"{"progress":"s7"}"#),
+            (
+                Told { timeout, progress: true, window: Some(9) },
+                r#"{"timeout":1500,"progress":"s7","window":9}"#,
+            ),
+        ] {
+            let mut out = Vec::new();
+            told.write(&mut out, |out| out.extend_from_slice(b"\"s7\""));
+            let out = String::from_utf8(out).unwrap();
+            let json = out.strip_prefix(",\"wsjsonrpc\":").unwrap_or_default();
+            assert_eq!(json, expected);
+            let extra = Extra {
+                timeout: told.timeout,
+                progress: told.progress.then(|| "\"s7\"".into()),
+                window: told.window,
+            };
+            assert_eq!(Extra::read(json), extra);
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_counts_as_missing() {
+        for json in [
+            "null",
+            "7",
+            "[]",
+            r#"{"timeout":-1,"progress":null,"window":1.5,"more":[]}"#,
+            r#"{"timeout":"1","progress":{},"window":"x"}"#,
+            r#"{"timeout":99999999999999999999}"#,
+        ] {
+            assert_eq!(Extra::read(json), Extra::default(), "{json}");
+        }
+        let long = format!("{{\"progress\":\"{}\"}}", "x".repeat(MAX_TOKEN));
+        assert_eq!(Extra::read(&long), Extra::default());
+        let extra = Extra::read(r#"{ "window" : 5, "timeout" : 7 }"#);
+        assert_eq!((extra.window, extra.timeout), (Some(5), Some(Duration::from_millis(7))));
+    }
+}
