@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::flows::{Flow, Stage};
 use crate::gather::{Gathered, error_response, single};
 use crate::guard::{Panicked, guard};
 use crate::link::Link;
+use crate::protocol::encode::begin_result;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::Id;
 use crate::router::{RouteId, Router};
@@ -52,7 +54,24 @@ impl Responder {
     pub(crate) fn deliver(&self, call: Call<ReplyTo>, response: Kind) {
         match call.reply_to {
             ReplyTo::One => self.send(response, &call.id),
-            ReplyTo::Batch(batch, index) => batch.put(index, &call.id, response),
+            ReplyTo::Batch(batch, index) => batch.put(index, &call.id, response, None),
+        }
+    }
+
+    /// Answers a call with the id of a subscription, which begins when that is queued.
+    pub(crate) fn consent(&self, call: Call<ReplyTo>, flow: &Arc<Flow>) {
+        let response = match begin_result(&flow.name()) {
+            Ok(text) => Kind::Result(text),
+            Err(_) => Kind::Error(ErrorObject::internal()),
+        };
+        match call.reply_to {
+            ReplyTo::One => {
+                self.send(response, &call.id);
+                flow.enter(Stage::Open);
+            }
+            ReplyTo::Batch(batch, index) => {
+                batch.put(index, &call.id, response, Some(Arc::clone(flow)));
+            }
         }
     }
 
@@ -112,6 +131,9 @@ impl Responder {
             Ok(Response(Kind::Error(error))) if error.source().is_some() => {
                 Kind::Error(self.translate(error, route))
             }
+            Ok(Response(Kind::Ended(Some(error)))) if error.source().is_some() => {
+                Kind::Ended(Some(self.translate(error, route)))
+            }
             Ok(Response(kind)) => kind,
             Err(Panicked) => {
                 let method = self.name(route);
@@ -155,6 +177,8 @@ impl Responder {
 /// message, so it weighs as long as the last of them is there.
 pub(crate) struct BatchAnswer {
     gathered: Mutex<Option<Gathered>>,
+    /// Subscriptions that begin when the array is queued.
+    flows: Mutex<Vec<Arc<Flow>>>,
     responder: Arc<Responder>,
     message: usize,
 }
@@ -165,11 +189,13 @@ impl BatchAnswer {
         let responder = Arc::clone(responder);
         responder.weights.requests.fetch_add(message, Ordering::Relaxed);
         responder.weights.gathered.fetch_add(gathered.size(), Ordering::Relaxed);
-        BatchAnswer { gathered: Mutex::new(Some(gathered)), responder, message }
+        let gathered = Mutex::new(Some(gathered));
+        BatchAnswer { gathered, flows: Mutex::default(), responder, message }
     }
 
     /// Sends the array when it is complete.
-    fn put(&self, index: usize, id: &Id, response: Kind) {
+    fn put(&self, index: usize, id: &Id, response: Kind, flow: Option<Arc<Flow>>) {
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner).extend(flow);
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(all) = gathered.as_mut() else { return };
         let before = all.size();
@@ -185,6 +211,10 @@ impl BatchAnswer {
         if let Some(all) = all {
             self.responder.weights.gathered.fetch_sub(all.size(), Ordering::Relaxed);
             self.responder.send_array(all);
+        }
+        let flows = std::mem::take(&mut *self.flows.lock().unwrap_or_else(PoisonError::into_inner));
+        for flow in flows {
+            flow.enter(Stage::Open);
         }
     }
 }

@@ -16,9 +16,9 @@ use crate::config::deadline;
 use crate::deferred::Deferred;
 use crate::error::Error;
 use crate::exchange::{Exchange, Ticket};
-use crate::link::Hold;
+use crate::link::{Hold, Message};
 use crate::peer::{Peer, Way};
-use crate::protocol::encode::{Outgoing, array};
+use crate::protocol::encode::{EncodeError, array};
 use crate::protocol::error::RpcError;
 
 /// What can be sent as a batch: [`Call`]s and [`Notification`]s, and tuples (up to 12), `Vec`s and
@@ -183,15 +183,27 @@ impl Batch {
     }
 
     fn call<T, E>(&mut self, call: Call<T, E>) -> BatchReply<T, E> {
+        let message = call.message.map(Message::from);
+        let exchange = self.exchange(&call.peer, message, call.timeout);
+        BatchReply { exchange, result: PhantomData }
+    }
+
+    /// A place in the batch for a call.
+    pub(crate) fn exchange(
+        &mut self,
+        peer: &Peer,
+        message: Result<Message, EncodeError>,
+        timeout: Option<Duration>,
+    ) -> Exchange {
         self.added += 1;
-        let message = call.message.map_err(|error| Error::Encode(error.into()));
-        let timeout = call.peer.limit(call.timeout);
+        let message = message.map_err(|error| Error::Encode(error.into()));
+        let timeout = peer.limit(timeout);
         let exchange = message.and_then(|message| match &mut self.parts {
             _ if timeout.is_some_and(|timeout| timeout.is_zero()) => Err(Error::Timeout),
             Parts::Bound(bound) => bound.call(message, timeout).map(Exchange::Waiting),
             Parts::Deferred(deferred) => Ok(deferred.call(message, timeout)),
         });
-        BatchReply { exchange: exchange.unwrap_or_else(Exchange::Failed), result: PhantomData }
+        exchange.unwrap_or_else(Exchange::Failed)
     }
 
     fn notification(&mut self, notification: Notification) -> Result<(), Error> {
@@ -247,7 +259,7 @@ impl Bound {
         Ok(())
     }
 
-    fn call(&mut self, message: Outgoing, timeout: Option<Duration>) -> Result<Ticket, Error> {
+    fn call(&mut self, message: Message, timeout: Option<Duration>) -> Result<Ticket, Error> {
         let link = self.hold.link();
         let id = link.pending.insert(None, None).map_err(Error::Closed)?.id;
         let ticket = Ticket::in_batch(self.hold.clone(), id);

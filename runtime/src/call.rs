@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::exchange::{Exchange, RawResult};
+use crate::link::Message;
 use crate::peer::Peer;
 use crate::protocol::encode::{EncodeError, Form, Outgoing};
 use crate::protocol::error::{ErrorObject, RpcError};
@@ -122,7 +123,8 @@ impl<T: DeserializeOwned, E: RpcError> IntoFuture for Call<T, E> {
 
     fn into_future(self) -> CallFuture<T, E> {
         let Call { peer, message, timeout, .. } = self;
-        CallFuture { exchange: Exchange::new(peer, message, timeout), result: PhantomData }
+        let exchange = Exchange::new(peer, message.map(Message::from), timeout);
+        CallFuture { exchange, result: PhantomData }
     }
 }
 
@@ -163,7 +165,7 @@ where
 }
 
 /// The error as the method's own type.
-fn typed<E: RpcError>(error: Error) -> Error<E> {
+pub(crate) fn typed<E: RpcError>(error: Error) -> Error<E> {
     error.map_call(|object| E::from_object(object).map_or_else(Error::Other, Error::Call))
 }
 

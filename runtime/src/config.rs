@@ -85,7 +85,25 @@ pub struct Config {
     /// side hold that much memory (and one message more) for each connection.
     pub max_in_flight_bytes: usize,
 
-    /// How many bytes may wait to be sent. Beyond it, local callers wait for room
+    /// How many subscriptions of the peer a connection serves. More are refused with the error
+    /// -32000 "Server busy".
+    ///
+    /// Default 1024. Too low: peers can't hear all they want to. Too high: each costs a task with
+    /// its stream, whether anything comes of it or not.
+    pub max_subscriptions: usize,
+
+    /// How many bytes of a subscription's items may have come without being consumed, those on
+    /// their way included; each item counts 64 bytes more than its JSON has, and one may go over it.
+    /// A peer that uses this crate sends no more until some are consumed. That of any other can't be
+    /// told: the subscription ends with [`Error::Lagged`](crate::Error::Lagged). A single one is
+    /// changed with [`Subscribe::window`](crate::Subscribe::window).
+    ///
+    /// Default 256 KiB. Too low: over slow networks less arrives than could, and subscriptions of
+    /// other peers end when a consumer is slow for a moment. Too high: each that nobody consumes
+    /// costs that much memory.
+    pub subscription_window: usize,
+
+    /// How long a call waits for its response;. Beyond it, local callers wait for room
     /// (`notify().await` is the back-pressure), and nothing more is read until the peer has taken
     /// some of its answers. While calls of this side wait for responses, reading goes on: the peer's
     /// requests are held back, up to as many bytes of them, and those that can't be held are answered
@@ -209,6 +227,8 @@ impl Default for Config {
             max_in_flight: 1024,
             max_in_flight_bytes: 32 << 20,
             max_outbox: 1 << 20,
+            max_subscriptions: 1024,
+            subscription_window: 256 << 10,
             call_timeout: Some(Duration::from_secs(30)),
             handshake_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),

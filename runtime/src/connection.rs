@@ -175,6 +175,7 @@ impl Connection {
                 self.enter(Phase::Flushing(Box::new(Goodbye { code, reason, deadline })));
             }
             (Phase::Open, Command::Drain { deadline }) => {
+                self.link.flows.drain();
                 self.enter(Phase::Draining);
                 self.timer = Some(Box::pin(tokio::time::sleep_until(deadline)));
             }
@@ -303,7 +304,7 @@ impl Connection {
             Phase::Flushing(goodbye) if flushed => {
                 (goodbye.code, std::mem::take(&mut goodbye.reason))
             }
-            Phase::Draining if flushed && at_work == 0 => {
+            Phase::Draining if flushed && at_work == 0 && self.link.flows.is_empty() => {
                 (CloseCode::Away.into(), "shutting down".to_owned())
             }
             _ => return Ok(false),

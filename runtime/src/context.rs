@@ -67,6 +67,8 @@ struct Call {
     /// Under which its connection knows it.
     number: u64,
     deadline: Option<Instant>,
+    /// How much of a subscription's items the caller takes unasked, if it counts.
+    window: Option<u64>,
 }
 
 struct Shared {
@@ -87,9 +89,18 @@ impl Context {
         let mut call = Call { number, ..Call::default() };
         if let Some(extra) = extra {
             let extra = Extra::read(extra);
+            call.window = extra.window;
             call.deadline = extra.timeout.map(|timeout| deadline(Instant::now(), timeout));
         }
         Context { shared: Arc::clone(&self.shared), call }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.shared.link
+    }
+
+    pub(crate) fn window(&self) -> Option<u64> {
+        self.call.window
     }
 
     /// The number of its call.

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use crate::config::deadline;
 use crate::error::Error;
 use crate::exchange::{Exchange, RawResult, Ticket, attempts};
-use crate::link::{Hold, Link};
-use crate::protocol::encode::{Outgoing, array};
+use crate::link::{Hold, Link, Message};
+use crate::protocol::encode::array;
 use crate::session::{KeepSession, in_time};
 
 pub(crate) struct Deferred {
@@ -24,7 +24,7 @@ pub(crate) struct Deferred {
 
 enum Entry {
     Notification(Vec<u8>),
-    Call { message: Outgoing, timeout: Option<Duration>, place: oneshot::Sender<Place> },
+    Call { message: Message, timeout: Option<Duration>, place: oneshot::Sender<Place> },
 }
 
 /// A call's place on a connection, and until when it may take.
@@ -42,9 +42,9 @@ impl Deferred {
         self.entries.push(Entry::Notification(message));
     }
 
-    pub(crate) fn call(&mut self, message: Outgoing, timeout: Option<Duration>) -> Exchange {
+    pub(crate) fn call(&mut self, message: Message, timeout: Option<Duration>) -> Exchange {
         let (place, placed) = oneshot::channel();
-        let kept = message.idempotent.then(|| message.clone());
+        let kept = message.outgoing.idempotent.then(|| message.clone());
         self.entries.push(Entry::Call { message, timeout, place });
         Exchange::Session(Box::pin(reply(Arc::clone(&self.session), kept, placed)))
     }
@@ -120,7 +120,7 @@ impl Deferred {
 /// keeps the client going.
 async fn reply(
     session: Arc<KeepSession>,
-    kept: Option<Outgoing>,
+    kept: Option<Message>,
     placed: oneshot::Receiver<Place>,
 ) -> Result<RawResult, Error> {
     let Ok((mut ticket, deadline)) = placed.await else { return Err(Error::NotSent) };

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::answer::{BatchAnswer, ReplyTo, Responder};
 use crate::context::Context;
 use crate::gather::Gathered;
-use crate::guard::guard;
+use crate::guard::{Panicked, guard};
 use crate::handler::{Handler, Running};
 use crate::link::Link;
 use crate::pending::Reply;
@@ -25,8 +25,9 @@ use crate::protocol::decode::{
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::extra::{self, CANCEL};
 use crate::protocol::id::Id;
+use crate::protocol::item::{self, CREDIT, Item};
 use crate::router::RouteId;
-use crate::service::{Kind, Method, Progress, Request};
+use crate::service::{Kind, Method, Progress, Request, Response};
 
 /// Whether new requests are welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl Dispatcher {
     /// Takes in one message. Handlers start here, in the order in which messages arrive.
     pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
         let (id, call) = match self.decode(&message) {
-            Payload::One(Entry::Call(call)) => match self.own(call) {
+            Payload::One(Entry::Call(call)) => match self.own(&message, call) {
                 Own::No(call) => self.plan(&message, call),
                 Own::Cancel(id) => return self.responder.cancel(&id),
                 Own::Nothing => return,
@@ -99,10 +100,13 @@ impl Dispatcher {
         }
     }
 
-    /// Takes in a message if it is nothing but responses. `false`: it is something else, and
-    /// nothing was done with it.
-    pub(crate) fn receive_responses(&self, message: &Utf8Bytes) -> bool {
+    /// Takes in a message that wants nothing of this side: responses, and what comes of
+    /// subscriptions. `false`: it is something else, and nothing was done with it.
+    pub(crate) fn receive_news(&self, message: &Utf8Bytes) -> bool {
         let mut entries = match self.decode(message) {
+            Payload::One(Entry::Call(call)) => {
+                return matches!(self.own(message, call), Own::Nothing);
+            }
             Payload::One(entry) => vec![entry],
             Payload::Batch(entries) => entries,
             _ => return false,
@@ -144,7 +148,7 @@ impl Dispatcher {
         for entry in entries {
             let (id, begun) = match entry {
                 Entry::Call(call) => {
-                    let call = match self.own(call) {
+                    let call = match self.own(message, call) {
                         Own::No(call) => call,
                         Own::Cancel(id) => {
                             cancelled.push(id);
@@ -185,22 +189,35 @@ impl Dispatcher {
         cancelled.iter().for_each(|id| self.responder.cancel(id));
     }
 
-    /// Notifications that are about calls are this crate's own, unless the application has a method
-    /// of the name.
-    fn own<'a>(&self, call: IncomingCall<'a>) -> Own<'a> {
-        let is_own = call.id.is_none()
-            && call.method.starts_with("$/")
-            && !self.responder.router.has(&call.method);
-        match &*call.method {
-            CANCEL if is_own => match call.params.and_then(extra::cancelled) {
-                Some(id) => Own::Cancel(id),
-                None => {
-                    tracing::debug!("dropped a cancellation without the id of a call");
-                    Own::Nothing
-                }
-            },
-            _ => Own::No(call),
+    /// Notifications that are about calls and subscriptions are this crate's own, unless the
+    /// application has a method of the name.
+    fn own<'a>(&self, message: &Utf8Bytes, call: IncomingCall<'a>) -> Own<'a> {
+        if call.id.is_some() {
+            return Own::No(call);
         }
+        let params = call.params.unwrap_or_default();
+        if self.link().feeds.has(&call.method) {
+            let item = Item::read(params);
+            let place = |json: &str| range(message, json);
+            if item.is_some_and(|item| self.link().item(&call.method, &item, message, place)) {
+                return Own::Nothing;
+            }
+        }
+        if !call.method.starts_with("$/") || self.responder.router.has(&call.method) {
+            return Own::No(call);
+        }
+        match &*call.method {
+            CANCEL => match extra::cancelled(params) {
+                Some(id) => return Own::Cancel(id),
+                None => tracing::debug!("dropped a cancellation without the id of a call"),
+            },
+            CREDIT => match item::credit(params) {
+                Some((id, bytes)) => self.link().flows.grant(id, bytes),
+                None => tracing::debug!("dropped a credit without its subscription or its bytes"),
+            },
+            _ => return Own::No(call),
+        }
+        Own::Nothing
     }
 
     /// Hands responses to their calls. What claimed to be one, but is none, may want an answer.
@@ -240,6 +257,14 @@ impl Dispatcher {
                 Reply::Invalid("it has neither a result nor an error")
             }
         };
+        let subscribed = match response.outcome {
+            ResponseOutcome::Result(json) => Some(json),
+            _ => None,
+        };
+        if let Some(id) = response.id.filter(|_| self.link().feeds.any()) {
+            // Before anything that may come behind it.
+            self.link().subscribed(id, subscribed);
+        }
         if response.id.is_some_and(|id| self.link().pending.resolve(id, reply)) {
             return None;
         }
@@ -265,20 +290,22 @@ impl Dispatcher {
         };
         let number = call.context.number();
         let request = Request::new(call.context, message, call.method, call.params, notification);
-        let outcome = match guard(|| self.responder.router.call(route, request).0) {
-            Ok(Progress::Ready(response)) => Ok(response),
-            Ok(Progress::Pending(future)) => {
-                let mut handler = Handler::new(future);
-                match handler.begin() {
-                    Poll::Ready(outcome) => outcome,
-                    Poll::Pending => {
-                        let running = Running::new(handler, &self.responder, number, route);
-                        return Begun::AtWork(running);
-                    }
-                }
-            }
-            Err(panicked) => Err(panicked),
+        let (future, asked) = match guard(|| self.responder.router.call(route, request).0) {
+            Ok(Progress::Ready(response)) => return self.done(Ok(response), route),
+            Ok(Progress::Pending(future)) => (future, None),
+            Ok(Progress::Subscription(future, asked)) => (future, Some(asked)),
+            Err(panicked) => return self.done(Err(panicked), route),
         };
+        let mut handler = Handler::new(future);
+        if let Poll::Ready(outcome) = handler.begin() {
+            return self.done(outcome, route);
+        }
+        let mut running = Running::new(handler, &self.responder, number, route);
+        running.serve(asked);
+        Begun::AtWork(running)
+    }
+
+    fn done(&self, outcome: Result<Response, Panicked>, route: RouteId) -> Begun {
         Begun::Done(self.responder.outward(outcome, Some(route)))
     }
 

@@ -52,6 +52,11 @@ pub enum Error<E = ErrorObject> {
     /// or an error that is no error object. The connection is fine.
     InvalidResponse(&'static str),
 
+    /// More items of a subscription have come than there was room for
+    /// ([`Config::subscription_window`](crate::Config::subscription_window)), or its producer ends
+    /// those whose consumers are too slow. The subscription is over; the connection is fine.
+    Lagged,
+
     /// A batch without entries; it was not sent, as the specification forbids it.
     EmptyBatch,
 
@@ -72,6 +77,7 @@ impl<E> Error<E> {
             Error::TooLarge { size, limit } => Error::TooLarge { size, limit },
             Error::Decode(error) => Error::Decode(error),
             Error::InvalidResponse(what) => Error::InvalidResponse(what),
+            Error::Lagged => Error::Lagged,
             Error::EmptyBatch => Error::EmptyBatch,
             Error::NotSent => Error::NotSent,
         }
@@ -114,6 +120,7 @@ impl<E: RpcError> fmt::Display for Error<E> {
             }
             Error::Decode(error) => write!(f, "the result is not of the expected type: {error}"),
             Error::InvalidResponse(what) => write!(f, "the peer's answer is no response: {what}"),
+            Error::Lagged => f.write_str("the items of the subscription were not taken in time"),
             Error::EmptyBatch => f.write_str("a batch without entries can't be sent"),
             Error::NotSent => f.write_str("the batch was dropped before it was sent"),
         }

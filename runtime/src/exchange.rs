@@ -16,10 +16,10 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config::deadline;
 use crate::error::Error;
-use crate::link::Hold;
+use crate::link::{Hold, Message};
 use crate::peer::{Peer, Way};
 use crate::pending::{GivenUp, Reply};
-use crate::protocol::encode::{EncodeError, Outgoing};
+use crate::protocol::encode::EncodeError;
 use crate::session::{KeepSession, in_time};
 
 /// A result that is not decoded yet: this part of the message.
@@ -95,7 +95,7 @@ pub(crate) type SessionReply =
 pub(crate) enum Exchange {
     Unsent {
         hold: Hold,
-        message: Result<Outgoing, EncodeError>,
+        message: Result<Message, EncodeError>,
         timeout: Option<Duration>,
     },
     /// There was no room in the outbox.
@@ -111,7 +111,7 @@ pub(crate) enum Exchange {
 impl Exchange {
     pub(crate) fn new(
         peer: Peer,
-        message: Result<Outgoing, EncodeError>,
+        message: Result<Message, EncodeError>,
         timeout: Option<Duration>,
     ) -> Self {
         let timeout = peer.limit(timeout);
@@ -180,7 +180,7 @@ impl Exchange {
 /// The entry is there before the message can be answered, and knows whom to wake.
 fn begin(
     hold: Hold,
-    message: Result<Outgoing, EncodeError>,
+    message: Result<Message, EncodeError>,
     timeout: Option<Duration>,
     cx: &mut Context<'_>,
 ) -> Result<Exchange, Error> {
@@ -207,7 +207,7 @@ fn begin(
 /// The first poll begins the timeout.
 async fn first_attempt(
     session: Arc<KeepSession>,
-    message: Result<Outgoing, EncodeError>,
+    message: Result<Message, EncodeError>,
     timeout: Option<Duration>,
 ) -> Result<RawResult, Error> {
     let message = message.map_err(|error| Error::Encode(error.into()))?;
@@ -220,12 +220,12 @@ async fn first_attempt(
 /// gone before the next one is made. It keeps the client going. `again`: it was sent before.
 pub(crate) async fn attempts(
     session: Arc<KeepSession>,
-    message: Outgoing,
+    message: Message,
     deadline: Option<Instant>,
     mut again: bool,
 ) -> Result<RawResult, Error> {
     let session = &session.0;
-    let idempotent = message.idempotent;
+    let idempotent = message.outgoing.idempotent;
     let mut kept = Some(message);
     loop {
         // What was under way when its connection broke waits for the next one in any case.

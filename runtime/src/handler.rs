@@ -7,15 +7,17 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use crate::answer::{BatchAnswer, ReplyTo, Responder};
+use crate::asked::Asked;
 use crate::call::BoxFuture;
+use crate::flows::Stage;
 use crate::guard::{Panicked, guard};
 use crate::protocol::id::Id;
 use crate::race::race;
 use crate::router::RouteId;
-use crate::service::Response;
+use crate::service::{Kind, Response};
 use crate::started::Call;
 
 /// A handler that is not ready yet. A panic in it is its outcome; so is one in what it leaves
@@ -65,6 +67,10 @@ pub(crate) struct Running {
     number: u64,
     /// Under which a request stands among those that were started, until somebody answers it.
     key: Option<u64>,
+    /// A subscription, which answers its call while it goes on.
+    asked: Option<Asked>,
+    /// Whether it counts as in flight.
+    counts: bool,
     /// Keeps the message's weight where it belongs.
     batch: Option<Arc<BatchAnswer>>,
     /// What its message weighs, unless its batch does that.
@@ -80,7 +86,22 @@ impl Running {
     ) -> Self {
         responder.link.in_flight.fetch_add(1, Ordering::Relaxed);
         let responder = Arc::clone(responder);
-        Running { handler, responder, route, number, key: None, batch: None, weight: 0 }
+        Running {
+            handler,
+            responder,
+            route,
+            number,
+            key: None,
+            asked: None,
+            counts: true,
+            batch: None,
+            weight: 0,
+        }
+    }
+
+    /// It serves this subscription.
+    pub(crate) fn serve(&mut self, asked: Option<Asked>) {
+        self.asked = asked;
     }
 
     /// It holds on to a message of this size by itself.
@@ -107,10 +128,39 @@ impl Running {
 
     /// Goes on in a task of its own.
     pub(crate) fn spawn(self) {
-        if self.responder.link.config.cancel_on_close {
+        if self.responder.link.config.cancel_on_close || self.asked.is_some() {
             tokio::spawn(self.until_closed());
         } else {
             tokio::spawn(self);
+        }
+    }
+
+    /// Whether it is a subscription that has a stream now, and its call is to be answered.
+    fn consents(&self) -> bool {
+        let accepted = |asked: &Asked| asked.flow.stage() == Stage::Accepted;
+        self.key.is_some() && self.asked.as_ref().is_some_and(accepted)
+    }
+
+    fn finish(&mut self, outcome: Result<Response, Panicked>) {
+        let response = self.responder.outward(outcome, Some(self.route));
+        match (self.take_call(), &self.asked, response) {
+            (Some(call), _, response) => self.responder.deliver(call, response),
+            (None, Some(asked), Kind::Ended(error)) => asked.end(error.as_ref()),
+            (None, Some(asked), Kind::Error(error)) if asked.flow.stage() == Stage::Open => {
+                asked.end(Some(&error));
+            }
+            _ => {}
+        }
+    }
+
+    /// It no longer counts as in flight.
+    fn rest(&mut self) {
+        if !std::mem::take(&mut self.counts) {
+            return;
+        }
+        if self.responder.link.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // A connection that drains may wait for this one.
+            self.responder.link.outbox.nudge();
         }
     }
 
@@ -124,12 +174,22 @@ impl Future for Running {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let outcome = ready!(Pin::new(&mut self.handler).poll(cx));
-        let response = self.responder.outward(outcome, Some(self.route));
-        if let Some(call) = self.take_call() {
-            self.responder.deliver(call, response);
+        loop {
+            match Pin::new(&mut self.handler).poll(cx) {
+                Poll::Ready(outcome) => {
+                    self.finish(outcome);
+                    return Poll::Ready(());
+                }
+                Poll::Pending if !self.consents() => return Poll::Pending,
+                Poll::Pending => {}
+            }
+            // It goes on, unless its caller has taken the call back.
+            let Some(call) = self.take_call() else { return Poll::Ready(()) };
+            self.rest();
+            if let Some(Asked { flow, .. }) = &self.asked {
+                self.responder.consent(call, flow);
+            }
         }
-        Poll::Ready(())
     }
 }
 
@@ -139,9 +199,6 @@ impl Drop for Running {
         drop(self.take_call());
         self.responder.link.signals.forget(self.number);
         self.responder.weights.requests.fetch_sub(self.weight, Ordering::Relaxed);
-        if self.responder.link.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // A connection that drains may wait for this one.
-            self.responder.link.outbox.nudge();
-        }
+        self.rest();
     }
 }

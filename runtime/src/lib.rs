@@ -83,6 +83,7 @@ mod accept;
 mod admission;
 mod alarm;
 mod answer;
+mod asked;
 mod authorize;
 mod backoff;
 mod batch;
@@ -101,6 +102,8 @@ mod dispatch;
 mod endpoint;
 mod error;
 mod exchange;
+mod feeds;
+mod flows;
 mod frame;
 mod gather;
 mod guard;
@@ -118,6 +121,7 @@ mod origin;
 mod outbox;
 mod peer;
 mod pending;
+mod producer;
 mod protocol;
 mod pulse;
 mod queue;
@@ -134,6 +138,7 @@ mod slots;
 mod started;
 mod state;
 mod stream;
+mod subscription;
 mod table;
 #[cfg(feature = "tls")]
 mod tls;
@@ -142,6 +147,7 @@ mod url;
 mod writer;
 
 pub use async_trait::async_trait;
+pub use futures_core::Stream;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::rpc;
@@ -159,11 +165,13 @@ pub use crate::error::{BindError, CloseReason, ConnectError, DuplicateMethod, Er
 pub use crate::handshake::Handshake;
 pub use crate::methods::{Fallback, Methods};
 pub use crate::peer::Peer;
+pub use crate::producer::{Overflow, Producer, Topic, Yields};
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result, RpcError};
 pub use crate::refusal::Refusal;
 pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
 pub use crate::session::{ConnectionState, ConnectionStates};
+pub use crate::subscription::{Subscribe, SubscribeFuture, Subscription};
 
 /// The README's examples are tests, too.
 #[cfg(doctest)]

@@ -2,18 +2,23 @@
 //!
 //! Must not know what is sent on it, nor that another connection may follow.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config::Config;
 use crate::error::{CloseReason, Error};
+use crate::feeds::{Feed, Feeds, Taken};
+use crate::flows::Flows;
 use crate::outbox::{Command, Outbox, Refused};
 use crate::pending::{Pending, Side};
 use crate::protocol::encode::{Outgoing, notification};
 use crate::protocol::extra::{CANCEL, Told};
+use crate::protocol::item::Item;
 use crate::signals::Signals;
 
 /// One reference count for each handle, of whichever kind: every call has one.
@@ -41,6 +46,10 @@ pub(crate) struct Link {
     pub(crate) config: Arc<Config>,
     /// Whether the peer knows what this crate sends beside JSON-RPC.
     pub(crate) extended: bool,
+    /// Subscriptions of this side.
+    pub(crate) feeds: Feeds<Link>,
+    /// Subscriptions of the peer.
+    pub(crate) flows: Flows,
     /// Calls of the peer that it has taken back.
     pub(crate) signals: Signals,
     /// Handlers that were begun and are not ready.
@@ -53,6 +62,20 @@ pub(crate) struct Link {
     /// Whether the end is complete.
     over: AtomicBool,
     ended: Notify,
+}
+
+/// A call before it is known whether, and on which connection, it will be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) outgoing: Outgoing,
+    /// It asks for this subscription.
+    pub(crate) feed: Option<Arc<Feed<Link>>>,
+}
+
+impl From<Outgoing> for Message {
+    fn from(outgoing: Outgoing) -> Self {
+        Message { outgoing, feed: None }
+    }
 }
 
 /// A batch of notifications that is not queued yet.
@@ -73,6 +96,8 @@ impl Link {
             pending: Pending::new(side),
             config,
             extended,
+            feeds: Feeds::default(),
+            flows: Flows::default(),
             signals: Signals::default(),
             in_flight: AtomicUsize::new(0),
             empty_replies: AtomicUsize::new(0),
@@ -93,6 +118,7 @@ impl Link {
     pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
         let known = self.begin_end(reason);
         self.pending.close(&known);
+        self.feeds.close(&known);
         self.over.store(true, Ordering::Release);
         self.ended.notify_waiters();
         known
@@ -163,12 +189,57 @@ impl Link {
     }
 
     /// The message of a call under this id, with what the peer may know of it.
-    pub(crate) fn write(&self, message: Outgoing, id: u64, timeout: Option<Duration>) -> Vec<u8> {
+    pub(crate) fn write(
+        self: &Arc<Self>,
+        message: Message,
+        id: u64,
+        timeout: Option<Duration>,
+    ) -> Vec<u8> {
+        let Message { outgoing, feed } = message;
         let told = Told {
             timeout: timeout.filter(|_| self.config.send_timeout.includes(self.extended)),
+            window: feed.as_ref().map(|feed| feed.window).filter(|_| self.extended),
             ..Told::default()
         };
-        message.into_request(&told, |out| self.pending.write_id(id, out))
+        if let Some(feed) = feed {
+            self.feeds.expect(id, &feed, Arc::downgrade(self), self.extended);
+        }
+        outgoing.into_request(&told, |out| self.pending.write_id(id, out))
+    }
+
+    /// A call, whose id is given as JSON, was answered: if it has asked for a subscription, perhaps
+    /// with the id of that.
+    pub(crate) fn subscribed(&self, call: &str, id: Option<&str>) {
+        let Some(call) = self.pending.parse(call) else { return };
+        if let Some((feed, id)) = self.feeds.answered(call, id).zip(id) {
+            self.unsubscribe(&feed.names.unsubscribe, id);
+        }
+    }
+
+    /// An item of a subscription, or its end, in this part of a message. `false`: of none.
+    pub(crate) fn item(
+        &self,
+        notification: &str,
+        item: &Item<'_>,
+        message: &Utf8Bytes,
+        range: impl FnOnce(&str) -> Range<usize>,
+    ) -> bool {
+        let Some((taken, feed)) = self.feeds.take(notification, item, message, range) else {
+            return false;
+        };
+        if matches!(taken, Taken::Unwanted) {
+            self.unsubscribe(&feed.names.unsubscribe, item.subscription);
+        }
+        true
+    }
+
+    /// Tells the peer that nobody wants this subscription any more. What it answers is dropped.
+    pub(crate) fn unsubscribe(&self, unsubscribe: &str, id: &str) {
+        let Ok(entry) = self.pending.insert(None, None) else { return };
+        self.pending.remove(entry.id);
+        let outgoing = Outgoing::unsubscribe(unsubscribe, id);
+        let write_id = |out: &mut Vec<u8>| self.pending.write_id(entry.id, out);
+        self.outbox.send_anyway(outgoing.into_request(&Told::default(), write_id));
     }
 
     /// Tells the peer that nobody waits for its response to this call any more, if it may know.

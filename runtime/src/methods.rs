@@ -9,11 +9,13 @@ use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_core::Stream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::context::Context;
+use crate::producer::Topic;
 use crate::protocol::error::Result;
 use crate::service::{Outcome, Params, Request, Service};
 
@@ -35,6 +37,8 @@ use crate::service::{Outcome, Params, Request, Service};
 #[derive(Default)]
 pub struct Methods {
     names: Vec<Cow<'static, str>>,
+    /// Names of methods that end subscriptions.
+    unsubscribe: Vec<Cow<'static, str>>,
     handlers: Vec<Arc<Handler>>,
 }
 
@@ -72,9 +76,59 @@ impl Methods {
     }
 }
 
+impl Methods {
+    /// Adds a subscription. The closure gets the connection's context and all params as one value,
+    /// as that of a [`method`](Self::method) does, and returns a future of a stream, or of an error
+    /// to refuse it. An error that the stream brings ends it.
+    ///
+    /// ```
+    /// use futures_util::stream;
+    /// use wsjsonrpc::{ErrorObject, Methods, Topic};
+    ///
+    /// let methods = Methods::new().subscription(Topic::new("count"), |_ctx, (upto,): (u32,)| async move {
+    ///     if upto > 1000 {
+    ///         return Err(ErrorObject::invalid_params("at most to 1000"));
+    ///     }
+    ///     Ok(stream::iter((1..=upto).map(Ok)))
+    /// });
+    /// # drop(methods);
+    /// ```
+    #[must_use]
+    pub fn subscription<P, F, S, T>(
+        mut self,
+        topic: Topic,
+        handler: impl Fn(Context, P) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: DeserializeOwned,
+        F: Future<Output = Result<S>> + Send + 'static,
+        S: Stream<Item = Result<T>> + Send + 'static,
+        T: Serialize + Send + 'static,
+    {
+        self.names.push(topic.name.clone());
+        self.unsubscribe.push(topic.unsubscribe.clone());
+        self.handlers.push(Arc::new(move |request| {
+            let params = match request.whole::<P>() {
+                Ok(params) => params,
+                Err(error) => return Outcome::ready(|| request.fail(error)),
+            };
+            let stream = handler(request.context().clone(), params);
+            Outcome::subscription(request, topic.clone(), |request, producer| async move {
+                match stream.await {
+                    Ok(stream) => producer.run::<T, S>(stream).await,
+                    Err(error) => request.fail(error),
+                }
+            })
+        }));
+        self
+    }
+}
+
 impl Service for Methods {
     fn methods(&self) -> Vec<(Cow<'static, str>, usize)> {
-        self.names.iter().cloned().enumerate().map(|(index, name)| (name, index)).collect()
+        let methods = self.names.iter().cloned().enumerate().map(|(index, name)| (name, index));
+        let unsubscribe = self.unsubscribe.iter().cloned();
+        methods.chain(unsubscribe.map(|name| (name, Topic::UNSUBSCRIBE))).collect()
     }
 
     fn call(&self, method: usize, request: Request) -> Outcome {

@@ -142,6 +142,24 @@ impl Outbox {
         }
     }
 
+    /// Whether a message of our own is taken at once.
+    pub(crate) fn has_room(&self) -> bool {
+        let queue = self.lock();
+        queue.open && queue.bytes < self.limit
+    }
+
+    /// Waits until a message of our own is taken at once, or none is any more.
+    pub(crate) async fn until_room(&self) {
+        loop {
+            // Registered before the look at the queue, so that no wake-up falls in between.
+            let room = self.room.notified();
+            if self.has_room() || !self.is_open() {
+                return;
+            }
+            room.await;
+        }
+    }
+
     /// Asks the connection's task for something. A close is not taken back by a later drain.
     pub(crate) fn command(&self, command: Command) {
         let mut queue = self.lock();

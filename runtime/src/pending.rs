@@ -181,7 +181,8 @@ impl Pending {
         early
     }
 
-    fn parse(&self, json: &str) -> Option<u64> {
+    /// The number in an id of ours, given as JSON.
+    pub(crate) fn parse(&self, json: &str) -> Option<u64> {
         match self.side {
             Side::Client => json.parse().ok().or_else(|| {
                 // A peer whose language knows one kind of number may send 1 back as 1.0.

@@ -92,7 +92,7 @@ impl Reader {
                 Poll::Pending if transport.take_rest() => return Stopped::Spent,
                 Poll::Pending => return Stopped::Dry,
                 Poll::Ready(Received::Text(message)) if clogged => {
-                    if dispatcher.receive_responses(&message) {
+                    if dispatcher.receive_news(&message) {
                         continue;
                     }
                     if full {

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::context::Context;
 use crate::error::DuplicateMethod;
 use crate::methods::{Fallback, FallbackService, Methods};
+use crate::producer::Topic;
 use crate::protocol::error::{ErrorObject, Result, RpcError};
 use crate::service::{Outcome, Request, Service};
 
@@ -118,16 +119,24 @@ impl RouterBuilder {
             for (name, method) in service.methods() {
                 let id = router.add(Arc::clone(&service), method, name.clone());
                 match router.by_name.entry(name) {
-                    Entry::Vacant(entry) => entry.insert(id),
+                    Entry::Vacant(entry) => drop(entry.insert(id)),
+                    // Any of them ends any subscription.
+                    Entry::Occupied(entry)
+                        if method == Topic::UNSUBSCRIBE
+                            && is_unsubscribe(&router.routes, *entry.get()) => {}
                     Entry::Occupied(entry) => {
                         return Err(DuplicateMethod { name: entry.key().clone().into_owned() });
                     }
-                };
+                }
             }
         }
         router.fallback = self.fallback.map(|service| router.add(service, 0, "fallback".into()));
         Ok(router)
     }
+}
+
+fn is_unsubscribe(routes: &[Route], id: RouteId) -> bool {
+    routes.get(id.0).is_some_and(|route| route.method == Topic::UNSUBSCRIBE)
 }
 
 impl Router {
@@ -152,6 +161,7 @@ impl Router {
 
     pub(crate) fn call(&self, route: RouteId, request: Request) -> Outcome {
         match self.routes.get(route.0) {
+            Some(Route { method: Topic::UNSUBSCRIBE, .. }) => Outcome::unsubscribe(&request),
             Some(route) => route.service.call(route.method, request),
             None => Outcome::unknown(request),
         }

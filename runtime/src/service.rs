@@ -12,6 +12,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::asked::Asked;
 use crate::call::BoxFuture;
 use crate::context::Context;
 use crate::protocol::encode::begin_result;
@@ -23,6 +24,8 @@ use crate::protocol::params::{self, Args, Str};
 pub trait Service: Send + Sync + 'static {
     /// The wire names of its methods, each with the number that [`call`](Self::call) gets. Asked
     /// once, when the server or client is built. Several names may have the same number.
+    /// [`Topic::UNSUBSCRIBE`](crate::Topic::UNSUBSCRIBE) is that of methods which end subscriptions;
+    /// they are not called here, and several services may have them under the same name.
     fn methods(&self) -> Vec<(Cow<'static, str>, usize)>;
 
     /// Begins to handle a request of the method with this number. Must not block.
@@ -161,6 +164,8 @@ pub(crate) enum Kind {
     /// The response's text up to its id.
     Result(Vec<u8>),
     Error(ErrorObject),
+    /// A subscription that was answered long ago has ended, perhaps with an error.
+    Ended(Option<ErrorObject>),
     /// Nobody gets it.
     Silent,
 }
@@ -171,6 +176,8 @@ pub struct Outcome(pub(crate) Progress);
 pub(crate) enum Progress {
     Ready(Response),
     Pending(BoxFuture<Response>),
+    /// As long as it is not ready, there may be something to answer it with.
+    Subscription(BoxFuture<Response>, Asked),
 }
 
 impl Outcome {
@@ -211,6 +218,7 @@ impl fmt::Debug for Outcome {
         f.write_str(match self.0 {
             Progress::Ready(_) => "Outcome::Ready",
             Progress::Pending(_) => "Outcome::Pending",
+            Progress::Subscription(..) => "Outcome::Subscription",
         })
     }
 }

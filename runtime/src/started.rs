@@ -69,8 +69,7 @@ mod tests {
     #[test]
     fn each_call_is_taken_once() {
         let started = Started::default();
-        let put =
-            |id, number| started.put(Call { id: Id::from_number(id), number, reply_to: () });
+        let put = |id, number| started.put(Call { id: Id::from_number(id), number, reply_to: () });
         let (first, second, twin) = (put(1, 10), put(2, 11), put(2, 12));
         let find =
             |id| started.find(&Id::from_number(id), |number| number).map(|(_, number)| number);

@@ -38,6 +38,7 @@ mod reconnect_life;
 mod simulation;
 mod spec_examples;
 mod subprotocols;
+mod subscriptions;
 mod tls;
 mod untyped;
 mod wire;

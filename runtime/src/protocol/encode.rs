@@ -112,6 +112,15 @@ impl Outgoing {
         Outgoing { params: text.len(), text, names, form, count: 0, idempotent: false }
     }
 
+    /// The call that ends a subscription, whose id is JSON.
+    pub(crate) fn unsubscribe(method: &str, id: &str) -> Self {
+        let mut outgoing = Self::new(method, Form::Whole, &[]);
+        outgoing.text.extend_from_slice(b",\"params\":[");
+        outgoing.text.extend_from_slice(id.as_bytes());
+        outgoing.text.push(b']');
+        outgoing
+    }
+
     /// Appends one argument.
     pub(crate) fn arg<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         self.separate()?;

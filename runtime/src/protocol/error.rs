@@ -43,6 +43,9 @@ impl ErrorCode {
     pub const SHUTTING_DOWN: ErrorCode = ErrorCode(-32002);
     /// The result is larger than this side may send.
     pub const RESULT_TOO_LARGE: ErrorCode = ErrorCode(-32003);
+    /// A subscription has ended because its consumer was too slow
+    /// ([`Overflow::Close`](crate::Overflow::Close)).
+    pub const SUBSCRIPTION_LAGGED: ErrorCode = ErrorCode(-32004);
     /// The caller has taken the call back. The number is that of the Language Server Protocol.
     pub const REQUEST_CANCELLED: ErrorCode = ErrorCode(-32800);
 
@@ -58,6 +61,7 @@ impl ErrorCode {
             ErrorCode::UNAUTHORIZED => "Unauthorized",
             ErrorCode::SHUTTING_DOWN => "Shutting down",
             ErrorCode::RESULT_TOO_LARGE => "Result too large",
+            ErrorCode::SUBSCRIPTION_LAGGED => "Subscription lagged",
             ErrorCode::REQUEST_CANCELLED => "Request cancelled",
             _ => "Application error",
         }

@@ -9,6 +9,7 @@ pub(crate) mod encode;
 pub(crate) mod error;
 pub(crate) mod extra;
 pub(crate) mod id;
+pub(crate) mod item;
 pub(crate) mod params;
 #[cfg(test)]
 mod properties;

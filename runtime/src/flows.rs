@@ -1,0 +1,218 @@
+//! Subscriptions of the peer: for each, how far it is, and how much it may send.
+//!
+//! Must not know where the items come from, or how they travel.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+/// The subscriptions of one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Flows {
+    table: Mutex<Table>,
+    /// How many there are, those that are not accepted yet included.
+    count: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    last: u64,
+    flows: BTreeMap<u64, Arc<Flow>>,
+    /// New ones end at once.
+    draining: bool,
+}
+
+/// One subscription, shared by the handler that feeds it and the connection.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    number: u64,
+    /// What may be sent; meaningless where the peer does not count.
+    credit: AtomicI64,
+    counts: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    stop: Option<Stop>,
+    /// Of the handler's task, which feeds it.
+    waker: Option<Waker>,
+}
+
+/// How far a subscription is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Its handler may still refuse it.
+    Asked,
+    /// It is to be answered with its id.
+    Accepted,
+    /// The response is queued; items may follow.
+    Open,
+}
+
+/// Who wants it to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The peer, which wants to hear no more of it.
+    Peer,
+    /// This side, which shuts down.
+    Shutdown,
+}
+
+impl Flows {
+    /// A new one, unless there are as many as there may be. `window`: what may be sent unasked, if
+    /// the peer counts.
+    pub(crate) fn ask(&self, window: Option<u64>, limit: usize) -> Option<Arc<Flow>> {
+        let mut table = self.lock();
+        if table.flows.len() >= limit {
+            return None;
+        }
+        table.last += 1;
+        let stop = table.draining.then_some(Stop::Shutdown);
+        let flow = Arc::new(Flow {
+            number: table.last,
+            credit: AtomicI64::new(to_signed(window.unwrap_or(0))),
+            counts: window.is_some(),
+            state: Mutex::new(State { stage: Stage::Asked, stop, waker: None }),
+        });
+        table.flows.insert(flow.number, Arc::clone(&flow));
+        self.count.store(table.flows.len(), Ordering::Release);
+        Some(flow)
+    }
+
+    /// It is over. `true`: it was the last one.
+    pub(crate) fn remove(&self, flow: &Flow) -> bool {
+        let mut table = self.lock();
+        let removed = table.flows.remove(&flow.number);
+        let last = removed.is_some() && table.flows.is_empty();
+        self.count.store(table.flows.len(), Ordering::Release);
+        drop(table);
+        last
+    }
+
+    /// The peer wants no more of it, given its id as JSON. `false`: there is none.
+    pub(crate) fn unsubscribe(&self, id: &str) -> bool {
+        let Some(flow) = self.find(id) else { return false };
+        // The id of another one is a guess.
+        flow.stage() == Stage::Open && flow.stop(Stop::Peer)
+    }
+
+    /// The peer takes so much more.
+    pub(crate) fn grant(&self, id: &str, bytes: u64) {
+        if let Some(flow) = self.find(id) {
+            flow.grant(bytes);
+        }
+    }
+
+    /// Ends all; and new ones at once.
+    pub(crate) fn drain(&self) {
+        let mut table = self.lock();
+        table.draining = true;
+        let flows: Vec<Arc<Flow>> = table.flows.values().cloned().collect();
+        drop(table);
+        for flow in flows {
+            flow.stop(Stop::Shutdown);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+
+    fn find(&self, id: &str) -> Option<Arc<Flow>> {
+        let digits = id.strip_prefix("\"0x")?.strip_suffix('"')?;
+        let number = u64::from_str_radix(digits, 16).ok()?;
+        self.lock().flows.get(&number).filter(|flow| flow.id() == id).cloned()
+    }
+
+    /// Nothing is woken under the lock, so a poisoned one is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flow {
+    /// Its id, as JSON: as Ethereum's nodes write theirs, and unique on its connection.
+    pub(crate) fn id(&self) -> String {
+        format!("\"{}\"", self.name())
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("{:#x}", self.number)
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.lock().stage
+    }
+
+    pub(crate) fn stopped(&self) -> Option<Stop> {
+        self.lock().stop
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        let mut state = self.lock();
+        state.stage = stage;
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// `false`: somebody has before.
+    pub(crate) fn stop(&self, stop: Stop) -> bool {
+        let mut state = self.lock();
+        if state.stop.is_some() {
+            return false;
+        }
+        state.stop = Some(stop);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Whether an item may be sent. One may go over the window.
+    pub(crate) fn has_credit(&self) -> bool {
+        !self.counts || self.credit.load(Ordering::Acquire) > 0
+    }
+
+    /// An item of so much was sent.
+    pub(crate) fn spend(&self, bytes: u64) {
+        if self.counts {
+            self.credit.fetch_sub(to_signed(bytes), Ordering::AcqRel);
+        }
+    }
+
+    fn grant(&self, bytes: u64) {
+        let add = |credit: i64| Some(credit.saturating_add(to_signed(bytes)));
+        // A peer may give as it likes; the sum must not wrap.
+        let _ = self.credit.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+        let waker = self.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Wakes the task when something has changed. Whoever calls it looks at everything again.
+    pub(crate) fn register(&self, waker: &Waker) {
+        if self.lock().waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            return;
+        }
+        // Cloned and dropped outside the lock: that is foreign code.
+        let mut fresh = Some(waker.clone());
+        std::mem::swap(&mut self.lock().waker, &mut fresh);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn to_signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,186 @@
+//! The notifications of a subscription: an item, the last word, and how much more may come.
+//!
+//! The convention of Ethereum nodes and of jsonrpsee: the params are `{"subscription": id,
+//! "result": item}`, or `{"subscription": id, "error": …}` at the end. Must not know whose they are.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::error::ErrorObject;
+use super::scan::Cursor;
+use super::{buffer, text};
+
+/// The notification by which a consumer lets more items come: `{"subscription": id, "bytes": n}`.
+/// Only peers that know it get it.
+pub(crate) const CREDIT: &str = "$/credit";
+
+/// What an item counts beside its own bytes, so that small ones are not endless.
+const OVERHEAD: usize = 64;
+
+/// How much of a window an item takes whose JSON has so many bytes. Both sides count alike.
+pub(crate) fn cost(bytes: usize) -> u64 {
+    (bytes + OVERHEAD) as u64
+}
+
+/// What a notification of a subscription says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Item<'a> {
+    /// As JSON, like the others.
+    pub(crate) subscription: &'a str,
+    pub(crate) content: Content<'a>,
+    /// How many items were left out before this one.
+    pub(crate) dropped: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content<'a> {
+    Result(&'a str),
+    /// The end, and what has led to it; null if nothing went wrong.
+    Error(&'a str),
+}
+
+impl<'a> Item<'a> {
+    /// Reads the params. `None`: it is none.
+    pub(crate) fn read(params: &'a str) -> Option<Self> {
+        let mut cursor = Cursor::new(params);
+        cursor.take(b'{')?;
+        let (mut subscription, mut result, mut error, mut dropped) = (None, None, None, 0);
+        loop {
+            let key = cursor.plain_string()?;
+            cursor.take(b':')?;
+            let value = cursor.value()?;
+            match key {
+                "subscription" => subscription = Some(value),
+                "result" => result = Some(value),
+                "error" => error = Some(value),
+                "dropped" => dropped = value.parse().unwrap_or(0),
+                _ => {}
+            }
+            match cursor.next()? {
+                b',' => cursor.peek()?,
+                _ => break,
+            };
+        }
+        let content = result.map(Content::Result).or(error.map(Content::Error))?;
+        Some(Item { subscription: subscription?, content, dropped })
+    }
+}
+
+/// The one value that the params hold, as JSON.
+pub(crate) fn only(params: &str) -> Option<&str> {
+    let mut cursor = Cursor::new(params);
+    let close = match cursor.next()? {
+        b'[' => b']',
+        _ => {
+            cursor.string()?;
+            cursor.take(b':')?;
+            b'}'
+        }
+    };
+    let value = cursor.value()?;
+    cursor.take(close)?;
+    Some(value)
+}
+
+/// The subscription, and how many bytes more it may send.
+pub(crate) fn credit(params: &str) -> Option<(&str, u64)> {
+    #[derive(Deserialize)]
+    struct Params<'a> {
+        #[serde(borrow)]
+        subscription: &'a RawValue,
+        bytes: u64,
+    }
+    let params: Params<'_> = serde_json::from_str(params).ok()?;
+    Some((params.subscription.get(), params.bytes))
+}
+
+/// Everything of a subscription's notifications up to their result or error.
+pub(crate) fn head(notification: &str, subscription: &str) -> Vec<u8> {
+    let mut out = b"{\"jsonrpc\":\"2.0\",\"method\":".to_vec();
+    text::write(&mut out, notification);
+    out.extend_from_slice(b",\"params\":{\"subscription\":");
+    out.extend_from_slice(subscription.as_bytes());
+    out.push(b',');
+    out
+}
+
+/// A whole notification with an item; and how many bytes that has.
+pub(crate) fn write<T: Serialize + ?Sized>(
+    head: &[u8],
+    item: &T,
+    dropped: u64,
+) -> serde_json::Result<(Vec<u8>, usize)> {
+    let mut out = buffer::take();
+    out.extend_from_slice(head);
+    out.extend_from_slice(b"\"result\":");
+    let start = out.len();
+    serde_json::to_writer(&mut out, item)?;
+    let bytes = out.len() - start;
+    if dropped > 0 {
+        out.extend_from_slice(b",\"dropped\":");
+        out.extend_from_slice(itoa::Buffer::new().format(dropped).as_bytes());
+    }
+    out.extend_from_slice(b"}}");
+    Ok((out, bytes))
+}
+
+/// The last notification.
+pub(crate) fn write_end(head: &[u8], error: Option<&ErrorObject>) -> Vec<u8> {
+    let mut out = buffer::take();
+    out.extend_from_slice(head);
+    out.extend_from_slice(b"\"error\":");
+    match error {
+        Some(error) => error.write(&mut out),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(b"}}");
+    out
+}
+
+/// Lets more items come.
+pub(crate) fn write_credit(subscription: &str, bytes: u64) -> Vec<u8> {
+    let mut out = head(CREDIT, subscription);
+    out.extend_from_slice(b"\"bytes\":");
+    out.extend_from_slice(itoa::Buffer::new().format(bytes).as_bytes());
+    out.extend_from_slice(b"}}");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(message: &[u8]) -> String {
+        let message: serde_json::Value = serde_json::from_slice(message).unwrap();
+        message["params"].to_string()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let head = head("eth_subscription", "\"0x1\"");
+        let (text, bytes) = write(&head, &[1, 2], 0).unwrap();
+        let expected = r#"{"jsonrpc":"2.0","method":"eth_subscription","params":{"subscription":"0x1","result":[1,2]}}"#;
+        assert_eq!((String::from_utf8(text).unwrap().as_str(), bytes), (expected, 5));
+        let (text, _) = write(&head, "x", 7).unwrap();
+        let read = params(&text);
+        let item = Item::read(&read).unwrap();
+        assert_eq!((item.subscription, item.content), ("\"0x1\"", Content::Result("\"x\"")));
+        assert_eq!(item.dropped, 7);
+        let end = params(&write_end(&head, None));
+        assert_eq!(Item::read(&end).unwrap().content, Content::Error("null"));
+        let error = ErrorObject::new(1, "m");
+        let end = params(&write_end(&head, Some(&error)));
+        let Content::Error(json) = Item::read(&end).unwrap().content else { panic!("{end}") };
+        assert_eq!(serde_json::from_str::<ErrorObject>(json).unwrap(), error);
+        assert_eq!(credit(&params(&write_credit("7", 9))), Some(("7", 9)));
+    }
+
+    #[test]
+    fn what_others_write_is_read() {
+        let item = Item::read(r#" { "result" : null , "more": {}, "subscription" : 7 }"#).unwrap();
+        assert_eq!((item.subscription, item.content), ("7", Content::Result("null")));
+        for json in ["[]", "{}", r#"{"subscription":1}"#, r#"{"result":1}"#, r#"{"result":1"#] {
+            assert_eq!(Item::read(json), None, "{json}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Subscriptions: what goes over the wire, and what a consumer sees of it.
+
+use futures_util::{Stream, StreamExt, stream};
+use wsjsonrpc::{
+    Client, Error, ErrorObject, Methods, Result, Server, ServerBuilder, Topic, memory,
+};
+use wsjsonrpc_tests::{Raw, request, result};
+
+/// Counts up to a number, or for ever.
+fn count(upto: u64) -> impl Stream<Item = Result<u64>> + Send + 'static {
+    stream::iter(1..=upto).map(Ok)
+}
+
+fn server() -> ServerBuilder {
+    let methods =
+        Methods::new()
+            .subscription(Topic::new("count"), |_, (upto,): (u64,)| async move { Ok(count(upto)) })
+            .subscription(Topic::new("refused"), |_, ()| async move {
+                Err::<stream::Empty<Result<()>>, _>(ErrorObject::new(7, "no"))
+            })
+            .subscription(Topic::new("silence").unsubscribe("stop"), |_, ()| async move {
+                Ok(stream::pending::<Result<()>>())
+            })
+            .subscription(
+                Topic::new("broken").unsubscribe("stop").notification("pieces").tell_end(false),
+                |_, ()| async move {
+                    Ok(stream::iter([Ok(1), Err(ErrorObject::new(8, "broken")), Ok(2)]))
+                },
+            );
+    Server::builder().service(methods)
+}
+
+fn item(notification: &str, id: &str, item: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"{notification}","params":{{"subscription":"{id}","result":{item}}}}}"#
+    )
+}
+
+fn end(notification: &str, id: &str, error: &str) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"{notification}","params":{{"subscription":"{id}","error":{error}}}}}"#
+    )
+}
+
+#[tokio::test]
+async fn the_response_comes_first_then_the_items_in_their_order_then_the_end() {
+    let mut raw = Raw::client(server()).await;
+    let response = raw.ask(request("count", "[3]", "1")).await;
+    assert_eq!(response, result(r#""0x1""#, "1"));
+    for number in 1..=3 {
+        assert_eq!(raw.receive().await, item("count", "0x1", &number.to_string()));
+    }
+    assert_eq!(raw.receive().await, end("count", "0x1", "null"));
+    assert_eq!(raw.ask(request("count", "[0]", "2")).await, result(r#""0x2""#, "2"));
+    assert_eq!(raw.receive().await, end("count", "0x2", "null"));
+}
+
+#[tokio::test]
+async fn a_subscription_is_refused_with_an_error() {
+    let mut raw = Raw::client(server()).await;
+    let refused = r#"{"jsonrpc":"2.0","error":{"code":7,"message":"no"},"id":1}"#;
+    raw.check(&request("refused", "[]", "1"), &[refused]).await;
+    // Nobody would know the id of one that is asked for by a notification.
+    raw.check(r#"{"jsonrpc":"2.0","method":"count","params":[3]}"#, &[]).await;
+}
+
+#[tokio::test]
+async fn an_error_of_the_stream_is_its_last_word() {
+    let mut raw = Raw::client(server()).await;
+    assert_eq!(raw.ask(request("broken", "[]", "1")).await, result(r#""0x1""#, "1"));
+    assert_eq!(raw.receive().await, item("pieces", "0x1", "1"));
+    let error = r#"{"code":8,"message":"broken"}"#;
+    assert_eq!(raw.receive().await, end("pieces", "0x1", error));
+    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+}
+
+#[tokio::test]
+async fn unsubscribing_ends_it_without_a_last_word() {
+    let mut raw = Raw::client(server()).await;
+    assert_eq!(raw.ask(request("silence", "[]", "1")).await, result(r#""0x1""#, "1"));
+    raw.check(&request("stop", r#"["0x2"]"#, "2"), &[&result("false", "2")]).await;
+    raw.check(&request("stop", r#"["0x1"]"#, "3"), &[&result("true", "3")]).await;
+    raw.check(&request("stop", r#"["0x1"]"#, "4"), &[&result("false", "4")]).await;
+}
+
+#[tokio::test]
+async fn a_consumer_gets_the_items_and_then_nothing() {
+    let (client, _) = memory::pair(Client::builder(), server()).unwrap();
+    let mut numbers = client.peer().subscribe::<u64>("count", (5,)).await.unwrap();
+    assert_eq!(numbers.id(), r#""0x1""#);
+    for number in 1..=5 {
+        assert_eq!(numbers.next().await.unwrap().unwrap(), number);
+    }
+    assert!(numbers.next().await.is_none());
+    assert!(numbers.next().await.is_none());
+    let refused = client.peer().subscribe::<()>("refused", ()).await;
+    assert!(matches!(refused, Err(Error::Call(error)) if error.code().0 == 7));
+}
+
+#[tokio::test]
+async fn many_items_arrive_whole_and_in_order() {
+    let (client, _) = memory::pair(Client::builder(), server()).unwrap();
+    let numbers = client.peer().subscribe::<u64>("count", (100_000,)).await.unwrap();
+    let numbers: Vec<u64> = numbers.map(|number| number.unwrap()).collect().await;
+    assert!(numbers.into_iter().eq(1..=100_000));
+}
