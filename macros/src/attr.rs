@@ -7,13 +7,13 @@ use proc_macro2::{Span, TokenStream};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Token};
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitBool, LitInt, LitStr, Meta, Path, Token, Type};
 
 use crate::case::Case;
 use crate::report::Report;
 
 /// The arguments that an attribute takes: each one's name and its right form.
-type Known = [(&'static str, &'static str)];
+pub(crate) type Known = [(&'static str, &'static str)];
 
 const RPC: &Known = &[
     ("namespace", r#"namespace = "…""#),
@@ -126,29 +126,36 @@ impl std::str::FromStr for Form {
 struct Argument {
     name: Ident,
     value: Option<Expr>,
+    /// In place of a value, where a type belongs.
+    ty: Option<Type>,
 }
 
 impl Parse for Argument {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         // `crate` is a keyword, hence `parse_any`.
         let name = input.call(Ident::parse_any)?;
-        let value = match input.parse::<Option<Token![=]>>()? {
-            Some(_) => Some(input.parse()?),
-            None => None,
-        };
-        Ok(Argument { name, value })
+        let (mut value, mut ty) = (None, None);
+        if input.parse::<Option<Token![=]>>()?.is_some() {
+            // `Vec<u8>` is no expression.
+            if name == "item" {
+                ty = Some(input.parse()?);
+            } else {
+                value = Some(input.parse()?);
+            }
+        }
+        Ok(Argument { name, value, ty })
     }
 }
 
 /// The arguments of one attribute, all of them known and none given twice.
-struct Arguments {
+pub(crate) struct Arguments {
     known: &'static Known,
     list: Vec<Argument>,
 }
 
 impl Arguments {
     /// Takes `#[name(…)]` out of `attributes`.
-    fn take(
+    pub(crate) fn take(
         name: &str,
         known: &'static Known,
         attributes: &mut Vec<Attribute>,
@@ -220,7 +227,7 @@ impl Arguments {
         argument.value.map(ungrouped)
     }
 
-    fn string(&mut self, name: &str, report: &mut Report) -> Option<LitStr> {
+    pub(crate) fn string(&mut self, name: &str, report: &mut Report) -> Option<LitStr> {
         match self.value(name, report)? {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
             other => {
@@ -258,7 +265,7 @@ impl Arguments {
         self.spanned_one_of(name, report).map(|(choice, _)| choice)
     }
 
-    fn spanned_one_of<T>(&mut self, name: &str, report: &mut Report) -> Option<(T, Span)>
+    pub(crate) fn spanned_one_of<T>(&mut self, name: &str, report: &mut Report) -> Option<(T, Span)>
     where
         T: std::str::FromStr<Err = String>,
     {
@@ -267,6 +274,35 @@ impl Arguments {
             Ok(choice) => Some((choice, text.span())),
             Err(expected) => {
                 report.error(text, expected);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn ty(&mut self, name: &str, report: &mut Report) -> Option<Type> {
+        let argument = self.remove(name)?;
+        if argument.ty.is_none() {
+            report.error(argument.name, format!("`{name}` needs a type: `{}`", self.form(name)));
+        }
+        argument.ty
+    }
+
+    pub(crate) fn integer(&mut self, name: &str, report: &mut Report) -> Option<LitInt> {
+        match self.value(name, report)? {
+            Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => Some(number),
+            other => {
+                report.error(other, format!("`{name}` takes a number: `{}`", self.form(name)));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn boolean(&mut self, name: &str, report: &mut Report) -> Option<LitBool> {
+        match self.value(name, report)? {
+            Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) => Some(value),
+            other => {
+                let expected = format!("`{name}` is `true` or `false`: `{}`", self.form(name));
+                report.error(other, expected);
                 None
             }
         }

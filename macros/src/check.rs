@@ -5,7 +5,7 @@ use syn::Ident;
 use syn::ext::IdentExt;
 
 use crate::attr::Form;
-use crate::model::{Contract, Method};
+use crate::model::{Contract, Method, Subscription};
 use crate::report::Report;
 
 /// The client's own methods.
@@ -23,6 +23,7 @@ pub(crate) fn check(contract: &Contract, report: &mut Report) {
             check_form(method, report);
         }
         check_blocking(method, report);
+        check_subscription(contract, method, report);
         check_params(method, report);
     }
 }
@@ -155,6 +156,27 @@ fn check_blocking(method: &Method, report: &mut Report) {
             span,
             "`blocking` runs a plain `fn` on a thread where it may block: \
              remove `blocking`, or the `async` of the method",
+        );
+    }
+}
+
+fn check_subscription(contract: &Contract, method: &Method, report: &mut Report) {
+    let Some(subscription) = &method.subscription else { return };
+    let Subscription { unsubscribe, notification, .. } = subscription;
+    for (what, name) in [("`unsubscribe`", unsubscribe), ("`notification`", notification)] {
+        if name.text.is_empty() {
+            report.error_at(name.span, format!("the name in {what} is empty"));
+        }
+    }
+    // Any of them ends any subscription, so two of these may have one name; a method may not.
+    let mut names = contract.methods.iter().flat_map(Method::names);
+    if names.any(|name| name.text == unsubscribe.text) {
+        report.error_at(
+            unsubscribe.span,
+            format!(
+                "the name `{}` is taken: choose another one with `unsubscribe = \"…\"`",
+                unsubscribe.text
+            ),
         );
     }
 }

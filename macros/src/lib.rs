@@ -22,6 +22,7 @@ mod report;
 mod signature;
 #[cfg(test)]
 mod snapshots;
+mod subscription;
 mod text;
 mod types;
 
@@ -101,6 +102,44 @@ use crate::report::Report;
 /// | `idempotent` | doing it twice is as good as once: a reconnecting client sends a call again that was under way when its connection broke | such a call fails with `Error::Closed` |
 ///
 /// A service takes lists and objects, whatever its client prefers.
+///
+/// # Subscriptions: `#[subscription(…)]`
+///
+/// A function that returns a stream, `-> impl Stream<Item = T>`, or a `Result` of one to refuse. It
+/// is plain or `async`. What the stream brings is `T`, or a `Result<T, E>` whose first error ends
+/// it. The stream may borrow from `self`, the context and the arguments. The client's method returns
+/// a `wsjsonrpc::Subscribe`, which brings a `wsjsonrpc::Subscription<T>` when it is awaited.
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `name = "eth_subscribe"` | the whole name on the wire | as that of a method |
+/// | `unsubscribe = "eth_unsubscribe"` | the whole name of the method that ends it; several may share one | `unsubscribe_blocks` for `blocks` and for `subscribe_blocks`, with namespace and `rename_all` |
+/// | `notification = "eth_subscription"` | the whole name of the notifications with the items; several may share one | the name |
+/// | `item = Type` | the type of an item | `T` of `Item = T` and of `Item = Result<T, E>` |
+/// | `params = "positional"` | as for a method | this |
+/// | `overflow = "block"` | the stream waits for a slow consumer; or `"drop_oldest"`, `"drop_newest"`, `"latest"`, `"close"`: see `wsjsonrpc::Overflow` | this |
+/// | `buffer = 16` | how many items may wait where the stream does not | 16 |
+/// | `tell_end = false` | only peers that use this crate are told that the stream has ended without an error | all are |
+///
+/// ```
+/// use wsjsonrpc::{Context, Result, Stream, rpc};
+///
+/// #[rpc]
+/// pub trait Node {
+///     /// As an Ethereum node has it.
+///     #[subscription(
+///         name = "eth_subscribe",
+///         unsubscribe = "eth_unsubscribe",
+///         notification = "eth_subscription",
+///         tell_end = false
+///     )]
+///     async fn subscribe(&self, ctx: &Context, what: &str) -> Result<impl Stream<Item = String> + Send>;
+///
+///     /// Prices, of which only the latest is of interest.
+///     #[subscription(overflow = "latest")]
+///     fn prices(&self, ctx: &Context, symbol: String) -> impl Stream<Item = f64> + Send;
+/// }
+/// ```
 ///
 /// # On an argument: `#[param(…)]`
 ///

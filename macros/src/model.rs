@@ -12,6 +12,7 @@ use syn::{
 use crate::attr::{Form, MethodOptions, ParamOptions, RpcOptions};
 use crate::report::Report;
 use crate::signature;
+use crate::subscription;
 use crate::text::words;
 
 /// A trait with `#[rpc]` on it.
@@ -38,6 +39,16 @@ pub(crate) struct Method {
     pub(crate) params: Vec<Param>,
     /// What is written after `->`, or `()`.
     pub(crate) output: TokenStream,
+    /// What makes it a subscription.
+    pub(crate) subscription: Option<Subscription>,
+}
+
+/// A method that begins a stream of items.
+pub(crate) struct Subscription {
+    pub(crate) options: subscription::Options,
+    pub(crate) items: subscription::Items,
+    pub(crate) unsubscribe: WireName,
+    pub(crate) notification: WireName,
 }
 
 /// An argument that travels.
@@ -119,6 +130,18 @@ impl RpcOptions {
         let name = ident.unraw().to_string();
         let text = self.rename_all.map_or(name.clone(), |case| case.apply(&name));
         WireName { text, span: ident.span() }
+    }
+
+    /// The name of the method that ends a subscription: `unsubscribe_blocks` for `blocks`, and for
+    /// `subscribe_blocks`.
+    pub(crate) fn unsubscribe_name(&self, ident: &Ident) -> WireName {
+        let name = ident.unraw().to_string();
+        let what = name.strip_prefix("subscribe_").unwrap_or(&name);
+        let name = match what {
+            "subscribe" => "unsubscribe".to_owned(),
+            what => format!("unsubscribe_{what}"),
+        };
+        self.method_name(&Ident::new(&name, ident.span()))
     }
 
     pub(crate) fn method_name(&self, ident: &Ident) -> WireName {

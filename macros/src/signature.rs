@@ -10,20 +10,43 @@ use syn::{
 };
 
 use crate::attr::{MethodOptions, ParamOptions, RpcOptions};
-use crate::model::{Method, Param, WireName, is_one_of};
+use crate::model::{Method, Param, Subscription, WireName, is_one_of};
 use crate::report::Report;
+use crate::subscription;
 use crate::text::readable;
 use crate::types;
 
 /// Takes our attributes out of `function`.
 pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Report) -> Method {
-    let options = MethodOptions::take(&mut function.attrs, report);
+    let subscription = subscription::Options::take(&mut function.attrs, report);
+    let is_method = |attribute: &&Attribute| attribute.path().is_ident("method");
+    if let (Some(_), Some(method)) = (&subscription, function.attrs.iter().find(is_method)) {
+        report.error(
+            method,
+            "a function is a method or a subscription: put what is said here into \
+             `#[subscription(…)]`",
+        );
+    }
+    let mut options = MethodOptions::take(&mut function.attrs, report);
+    let subscription = subscription.map(|(subscription, common)| {
+        options = common;
+        subscription
+    });
     let param_options = take_param_options(&mut function.sig, report);
 
     let before = report.count();
     check_modifiers(&function.sig, report);
     check_receiver(&function.sig, report);
-    types::check_output(&function.sig.output, report);
+    let items = match &subscription {
+        Some(options) => options.items(&function.sig.output, &function.sig.ident, report),
+        None => {
+            types::check_output(&function.sig.output, report);
+            None
+        }
+    };
+    if subscription.is_some() {
+        subscription::make_send(&mut function.sig.output);
+    }
     let receiver_is_right = report.count() == before;
     let mut arguments = typed(&function.sig).zip(param_options).peekable();
     let context = arguments.next_if(|(argument, _)| context_shape(&argument.ty).is_some());
@@ -54,10 +77,25 @@ pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Re
     }
 
     let ident = function.sig.ident.clone();
+    let name = options.name.as_ref().map_or_else(|| rpc.method_name(&ident), WireName::from);
+    let subscription = subscription.zip(items).map(|(options, items)| {
+        let unsubscribe = options.unsubscribe.as_ref();
+        let notification = options.notification.as_ref();
+        Subscription {
+            unsubscribe: unsubscribe.map_or_else(|| rpc.unsubscribe_name(&ident), WireName::from),
+            notification: notification.map_or_else(
+                || WireName { text: name.text.clone(), span: name.span },
+                WireName::from,
+            ),
+            options,
+            items,
+        }
+    });
     Method {
         usable,
         attrs: function.attrs.clone(),
-        name: options.name.as_ref().map_or_else(|| rpc.method_name(&ident), WireName::from),
+        name,
+        subscription,
         options,
         ident,
         is_async: function.sig.asyncness.is_some(),

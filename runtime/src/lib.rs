@@ -203,7 +203,7 @@ pub mod __private {
     pub type CallOf<R> = crate::Call<<R as Returns>::Ok, <R as Returns>::Err>;
 
     pub use crate::{
-        BatchCall, Call, Client, ConnectError, Context, IntoBatch, Outcome, Peer, Request,
-        Response, Service,
+        BatchCall, Call, Client, ConnectError, Context, ErrorObject, IntoBatch, Outcome, Overflow,
+        Peer, Request, Response, RpcError, Service, Subscribe, Topic, Yields,
     };
 }

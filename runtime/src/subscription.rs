@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::batch::{Batch, IntoBatch};
-use crate::call::{Call, typed};
+use crate::call::{Call, Encoder, typed};
 use crate::error::{CloseReason, Error};
 use crate::exchange::Exchange;
 use crate::feeds::{End, Feed, Names};
@@ -320,6 +320,14 @@ impl<T, E> fmt::Debug for Subscription<T, E> {
             .field("names", &self.half.feed.names)
             .field("over", &self.over)
             .finish_non_exhaustive()
+    }
+}
+
+impl Encoder {
+    /// All arguments were written; it is the call of a subscription with these other names.
+    pub fn subscribe<T, E>(self, unsubscribe: &str, notification: &str) -> Subscribe<T, E> {
+        let names = Names { notification: notification.into(), unsubscribe: unsubscribe.into() };
+        Subscribe::new(self.finish(), names)
     }
 }
 

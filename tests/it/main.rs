@@ -39,6 +39,7 @@ mod simulation;
 mod spec_examples;
 mod subprotocols;
 mod subscriptions;
+mod subscriptions_typed;
 mod tls;
 mod untyped;
 mod wire;

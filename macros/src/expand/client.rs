@@ -7,7 +7,8 @@ use syn::spanned::Spanned;
 use super::generics::{Generics, angled, unused_name, where_clause};
 use super::{attributes, docs, param_names, site};
 use crate::attr::Form;
-use crate::model::{Contract, Method};
+use crate::model::{Contract, Method, Subscription};
+use crate::subscription::Items;
 
 pub(crate) fn expand(contract: &Contract) -> TokenStream {
     let generics = Generics::of(&contract.item);
@@ -152,7 +153,17 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
     // An error about the result's type comes up in the signature and in the body. If the place is
     // the same too, rustc shows it once.
     let private_at_output = contract.private_at(output.span());
-    let call = quote_spanned!(output.span()=> #private_at_output::CallOf<#output>);
+    let call = match &method.subscription {
+        Some(subscription) => subscribe_type(contract, subscription),
+        None => quote_spanned!(output.span()=> #private_at_output::CallOf<#output>),
+    };
+    let finish = match &method.subscription {
+        Some(Subscription { unsubscribe, notification, .. }) => {
+            let (unsubscribe, notification) = (&unsubscribe.text, &notification.text);
+            quote_spanned!(site()=> encoder.subscribe(#unsubscribe, #notification))
+        }
+        None => quote_spanned!(site()=> encoder.finish()#idempotent),
+    };
     let body = quote_spanned! {site()=>
         let #mutability encoder = #private::Encoder::new(
             &self.peer,
@@ -161,7 +172,7 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
             &[#(#names),*],
         );
         #(encoder.arg::<#types>(&#idents);)*
-        encoder.finish()#idempotent
+        #finish
     };
     let body = quote_spanned!(output.span()=> { #body });
     quote_spanned! {site()=>
@@ -169,6 +180,22 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
         #docs
         #vis fn #ident(&self, #(#idents: #types),*) -> #call #body
     }
+}
+
+// Input:  -> impl Stream<Item = u64>                 Output: Subscribe<u64, ErrorObject>
+// Input:  -> Result<impl Stream<Item = u64>, E>       Output: Subscribe<u64, <Result<(), E> as Returns>::Err>
+// Input:  -> impl Stream<Item = Result<u64, E>>       Output: Subscribe<u64, <Result<u64, E> as Yields<u64>>::Err>
+fn subscribe_type(contract: &Contract, subscription: &Subscription) -> TokenStream {
+    let private = contract.private();
+    let Items { item, brought, refusal } = &subscription.items;
+    let error = match refusal {
+        _ if item.to_string() != brought.to_string() => {
+            quote_spanned!(site()=> <#brought as #private::Yields<#item>>::Err)
+        }
+        Some(refusal) => quote_spanned!(site()=> <#refusal as #private::Returns>::Err),
+        None => quote_spanned!(site()=> #private::ErrorObject),
+    };
+    quote_spanned!(site()=> #private::Subscribe<#item, #error>)
 }
 
 // Output: Clone, Debug and From<Peer> for StoreClient<K>, for any K

@@ -8,7 +8,8 @@ use syn::{Ident, Type};
 use super::generics::{Generics, angled, unused_name, where_clause};
 use super::{attributes, docs, param_names, site};
 use crate::attr::Form;
-use crate::model::{Contract, Method, Param};
+use crate::model::{Contract, Method, Param, Subscription};
+use crate::subscription::Overflow;
 use crate::text::words;
 
 pub(crate) fn expand(contract: &Contract) -> TokenStream {
@@ -147,12 +148,14 @@ fn dispatch(contract: &Contract) -> TokenStream {
 // Output: (Cow::Borrowed("math.sum"), 0), (Cow::Borrowed("add"), 0)
 fn entries(private: &TokenStream, index: usize, method: &Method) -> Vec<TokenStream> {
     let conditions = attributes::conditions(&method.attrs);
-    let names = method.names().into_iter().map(|name| name.text);
-    names
-        .map(|name| {
-            quote_spanned!(site()=> #(#conditions)* (#private::Cow::Borrowed(#name), #index))
-        })
-        .collect()
+    let entry = |name: &str, number: TokenStream| quote_spanned!(site()=> #(#conditions)* (#private::Cow::Borrowed(#name), #number));
+    let names = method.names().into_iter();
+    let mut entries: Vec<_> = names.map(|name| entry(&name.text, quote!(#index))).collect();
+    if let Some(subscription) = &method.subscription {
+        let number = quote_spanned!(site()=> #private::Topic::UNSUBSCRIBE);
+        entries.push(entry(&subscription.unsubscribe.text, number));
+    }
+    entries
 }
 
 // Input:  async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
@@ -168,6 +171,10 @@ fn arm(
 ) -> TokenStream {
     let private = contract.private();
     let conditions = attributes::conditions(&method.attrs);
+    if let Some(subscription) = &method.subscription {
+        let run = subscribe(contract, implementation, method, subscription);
+        return quote_spanned!(site()=> #(#conditions)* #index => { #run });
+    }
     let body = body(contract, implementation, method);
     let shared = quote_spanned!(site()=> let service = ::core::clone::Clone::clone(&self.0););
     let run = match (method.is_async, method.options.blocking) {
@@ -194,6 +201,74 @@ fn arm(
 //             <T as Hello>::greet(&service, request.context(), Arg::get(&name), times).await;
 //         Request::reply::<Result<String>>(&request, result)
 fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> TokenStream {
+    let output = &method.output;
+    let call = call(contract, implementation, method);
+    // An error about the result's type is shown where it is written, even the same words as the
+    // client's are: rustc shows those once.
+    let result = Ident::new("result", output.span());
+    let request = quote_spanned!(site()=> &request);
+    let private_at_output = contract.private_at(output.span());
+    let reply = quote_spanned! {output.span()=>
+        #private_at_output::Request::reply::<#output>(#request, #result)
+    };
+    quote_spanned!(site()=> #call #reply)
+}
+
+// Input:  fn blocks(&self, ctx: &Context, from: u64) -> Result<impl Stream<Item = Block>, Refused>;
+// Output: Outcome::subscription(request, Topic::fixed("blocks", …), |request, producer| async move {
+//             …
+//             let result = <T as Node>::blocks(&service, request.context(), from);
+//             let stream = match Returns::into_result(result) { … };   // only of a `Result`
+//             producer.run::<Block, _>(stream).await
+//         })
+fn subscribe(
+    contract: &Contract,
+    implementation: &TokenStream,
+    method: &Method,
+    subscription: &Subscription,
+) -> TokenStream {
+    let private = contract.private();
+    let Subscription { options, items, unsubscribe, notification } = subscription;
+    let (name, unsubscribe, notification) =
+        (&method.name.text, &unsubscribe.text, &notification.text);
+    let overflow = options.overflow.map(|(overflow, _)| {
+        let policy = match overflow {
+            Overflow::Block => quote!(Block),
+            Overflow::DropOldest => quote!(DropOldest),
+            Overflow::DropNewest => quote!(DropNewest),
+            Overflow::Latest => quote!(Latest),
+            Overflow::Close => quote!(Close),
+        };
+        quote_spanned!(site()=> .overflow(#private::Overflow::#policy))
+    });
+    let buffer = options.buffer.as_ref().map(|items| quote_spanned!(site()=> .buffer(#items)));
+    let tell_end = options.tell_end.as_ref().map(|tell| quote_spanned!(site()=> .tell_end(#tell)));
+    let call = call(contract, implementation, method);
+    let result = Ident::new("result", method.output.span());
+    let accept = items.refusal.as_ref().map(|_| {
+        quote_spanned! {site()=>
+            let #result = match #private::Returns::into_result(#result) {
+                ::core::result::Result::Ok(stream) => stream,
+                ::core::result::Result::Err(error) => {
+                    return request.fail(#private::RpcError::to_object(&error));
+                }
+            };
+        }
+    });
+    let item = &items.item;
+    quote_spanned! {site()=>
+        let service = ::core::clone::Clone::clone(&self.0);
+        let topic = #private::Topic::fixed(#name, #unsubscribe, #notification) #overflow #buffer #tell_end;
+        #private::Outcome::subscription(request, topic, move |request, producer| async move {
+            #call
+            #accept
+            producer.run::<#item, _>(#result).await
+        })
+    }
+}
+
+/// Decodes the arguments and calls the method; what it returns is `result`.
+fn call(contract: &Contract, implementation: &TokenStream, method: &Method) -> TokenStream {
     let Method { ident, output, params, .. } = method;
     let decode = match params.as_slice() {
         [param] if method.form() == Form::Whole => decode_whole(param),
@@ -214,18 +289,10 @@ fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> T
             },
         );
     let wait = method.is_async.then(|| quote!(.await));
-    // An error about the result's type is shown where it is written, even the same words as the
-    // client's are: rustc shows those once.
     let result = Ident::new("result", output.span());
-    let request = quote_spanned!(site()=> &request);
-    let private_at_output = contract.private_at(output.span());
-    let reply = quote_spanned! {output.span()=>
-        #private_at_output::Request::reply::<#output>(#request, #result)
-    };
     quote_spanned! {site()=>
         #decode
         let #result = #implementation::#ident(&service, #context #(#arguments),*) #wait;
-        #reply
     }
 }
 

@@ -1,0 +1,248 @@
+//! Reads what makes a method a subscription: the arguments of `#[subscription(…)]`, and the stream
+//! that the signature promises.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::{
+    Attribute, GenericArgument, Ident, LitBool, LitInt, LitStr, PathArguments, ReturnType, Type,
+    TypeParamBound,
+};
+
+use crate::attr::{Arguments, Known};
+use crate::report::Report;
+use crate::text::words;
+
+const SUBSCRIPTION: &Known = &[
+    ("name", r#"name = "…""#),
+    ("unsubscribe", r#"unsubscribe = "…""#),
+    ("notification", r#"notification = "…""#),
+    ("item", "item = Type"),
+    ("params", r#"params = "positional""#),
+    ("overflow", r#"overflow = "drop_oldest""#),
+    ("buffer", "buffer = 16"),
+    ("tell_end", "tell_end = false"),
+];
+
+/// What a subscription's function returns, as it should be written.
+const RIGHT_FORM: &str = "`-> impl Stream<Item = T>`, \
+     or `-> Result<impl Stream<Item = T>>` if it may be refused";
+
+/// What `#[subscription(…)]` says, beside what it has in common with `#[method(…)]`.
+pub(crate) struct Options {
+    pub(crate) unsubscribe: Option<LitStr>,
+    pub(crate) notification: Option<LitStr>,
+    item: Option<Type>,
+    pub(crate) overflow: Option<(Overflow, Span)>,
+    pub(crate) buffer: Option<LitInt>,
+    pub(crate) tell_end: Option<LitBool>,
+}
+
+/// What is done with items for which there is no room.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Overflow {
+    Block,
+    DropOldest,
+    DropNewest,
+    Latest,
+    Close,
+}
+
+/// What goes over the wire.
+pub(crate) struct Items {
+    /// The type of an item.
+    pub(crate) item: TokenStream,
+    /// What the stream brings: the type itself, or a `Result` of it.
+    pub(crate) brought: TokenStream,
+    /// What the function returns without the stream, if it may refuse: `Result<(), E>`.
+    pub(crate) refusal: Option<TokenStream>,
+}
+
+impl Options {
+    /// Takes `#[subscription(…)]` out of a function's attributes, if it is there. Also gives what a
+    /// method has, too.
+    pub(crate) fn take(
+        attributes: &mut Vec<Attribute>,
+        report: &mut Report,
+    ) -> Option<(Self, crate::attr::MethodOptions)> {
+        if !attributes.iter().any(|attribute| attribute.path().is_ident("subscription")) {
+            return None;
+        }
+        let mut arguments = Arguments::take("subscription", SUBSCRIPTION, attributes, report);
+        let common = crate::attr::MethodOptions {
+            name: arguments.string("name", report),
+            form: arguments.spanned_one_of("params", report),
+            ..Default::default()
+        };
+        let options = Options {
+            unsubscribe: arguments.string("unsubscribe", report),
+            notification: arguments.string("notification", report),
+            item: arguments.ty("item", report),
+            overflow: arguments.spanned_one_of("overflow", report),
+            buffer: arguments.integer("buffer", report),
+            tell_end: arguments.boolean("tell_end", report),
+        };
+        options.check(report);
+        Some((options, common))
+    }
+
+    fn check(&self, report: &mut Report) {
+        let overflow = self.overflow.map_or(Overflow::Block, |(overflow, _)| overflow);
+        let Some(buffer) = &self.buffer else { return };
+        match overflow {
+            Overflow::Block => report.error(
+                buffer,
+                "`buffer` is for streams that do not wait for a slow consumer: \
+                 add `overflow = \"drop_oldest\"`, `\"drop_newest\"` or `\"close\"`",
+            ),
+            Overflow::Latest => {
+                report.error(buffer, "with `overflow = \"latest\"` one item waits: leave it out");
+            }
+            _ if buffer.base10_parse::<usize>().map_or(true, |items| items == 0) => {
+                report.error(buffer, "`buffer` is a number of items, at least 1");
+            }
+            _ => {}
+        }
+    }
+
+    /// The items of a function with this output. `None` after an error.
+    pub(crate) fn items(
+        &self,
+        output: &ReturnType,
+        name: &Ident,
+        report: &mut Report,
+    ) -> Option<Items> {
+        let ReturnType::Type(_, ty) = output else {
+            report.error(name, format!("a subscription returns a stream: {RIGHT_FORM}"));
+            return None;
+        };
+        let ty = ungrouped(ty);
+        let (stream, refusal) = match ty {
+            Type::ImplTrait(_) => (Some(ty.clone()), None),
+            _ => split(ty),
+        };
+        let brought = stream.as_ref().and_then(brought);
+        let Some(brought) = brought else {
+            report.error(ty, format!("expected a stream: {RIGHT_FORM}"));
+            return None;
+        };
+        let item = match &self.item {
+            Some(item) => item.clone(),
+            None => ok_type(&brought).unwrap_or_else(|| brought.clone()),
+        };
+        for word in words(item.to_token_stream()) {
+            let why = match word.text.as_str() {
+                "&" => "an item is sent to the other side and cannot borrow: use an owned type",
+                "impl" | "dyn" => {
+                    "an item has one type, which both sides know: name it, \
+                     or write `#[subscription(item = Type)]`"
+                }
+                "Self" => "the other side does not know what `Self` is: name the type",
+                _ => continue,
+            };
+            report.error_at(word.span, why);
+            return None;
+        }
+        Some(Items { item: quote!(#item), brought: quote!(#brought), refusal })
+    }
+}
+
+/// `Result<impl Stream, E>` as its stream, and as `Result<(), E>`.
+fn split(ty: &Type) -> (Option<Type>, Option<TokenStream>) {
+    let Type::Path(path) = ty else { return (None, None) };
+    let mut path = path.clone();
+    let Some(segment) = path.path.segments.last_mut() else { return (None, None) };
+    let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else {
+        return (None, None);
+    };
+    let Some(GenericArgument::Type(first)) = arguments.args.first_mut() else {
+        return (None, None);
+    };
+    let unit = syn::parse_quote!(());
+    let stream = std::mem::replace(first, unit);
+    (Some(ungrouped(&stream).clone()), Some(quote!(#path)))
+}
+
+/// `T` of `impl Stream<Item = T> + Send`.
+fn brought(stream: &Type) -> Option<Type> {
+    let Type::ImplTrait(stream) = stream else { return None };
+    stream.bounds.iter().find_map(|bound| {
+        let TypeParamBound::Trait(bound) = bound else { return None };
+        let segment = bound.path.segments.last()?;
+        let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+        arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(item) if item.ident == "Item" => Some(item.ty.clone()),
+            _ => None,
+        })
+    })
+}
+
+/// `T` of something that is written `Result<T>` or `Result<T, E>`.
+fn ok_type(ty: &Type) -> Option<Type> {
+    let Type::Path(path) = ungrouped(ty) else { return None };
+    let segment = path.path.segments.last().filter(|segment| segment.ident == "Result")?;
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    match arguments.args.first()? {
+        GenericArgument::Type(ty) => Some(ty.clone()),
+        _ => None,
+    }
+}
+
+/// Without the invisible brackets of a `macro_rules`.
+fn ungrouped(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => ungrouped(&group.elem),
+        Type::Paren(paren) => ungrouped(&paren.elem),
+        ty => ty,
+    }
+}
+
+/// Makes the streams of a function's output `Send`, if they do not say so themselves.
+pub(crate) fn make_send(output: &mut ReturnType) {
+    let ReturnType::Type(_, ty) = output else { return };
+    make_type_send(ty);
+}
+
+fn make_type_send(ty: &mut Type) {
+    match ty {
+        Type::ImplTrait(stream) => {
+            let is_send = |bound: &TypeParamBound| match bound {
+                TypeParamBound::Trait(bound) => {
+                    bound.path.segments.last().is_some_and(|segment| segment.ident == "Send")
+                }
+                _ => false,
+            };
+            if !stream.bounds.iter().any(is_send) {
+                stream.bounds.push(syn::parse_quote!(::core::marker::Send));
+            }
+        }
+        Type::Group(group) => make_type_send(&mut group.elem),
+        Type::Paren(paren) => make_type_send(&mut paren.elem),
+        Type::Path(path) => {
+            let Some(segment) = path.path.segments.last_mut() else { return };
+            let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else { return };
+            if let Some(GenericArgument::Type(first)) = arguments.args.first_mut() {
+                make_type_send(first);
+            }
+        }
+        _ => {}
+    }
+}
+
+impl std::str::FromStr for Overflow {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "block" => Ok(Overflow::Block),
+            "drop_oldest" => Ok(Overflow::DropOldest),
+            "drop_newest" => Ok(Overflow::DropNewest),
+            "latest" => Ok(Overflow::Latest),
+            "close" => Ok(Overflow::Close),
+            _ => Err(format!(
+                "unknown policy `\"{text}\"`, expected one of: `\"block\"` (the stream waits), \
+                 `\"drop_oldest\"`, `\"drop_newest\"`, `\"latest\"` (only one item waits), \
+                 `\"close\"` (the subscription ends with an error)"
+            )),
+        }
+    }
+}
