@@ -1,17 +1,19 @@
-//! The `#[rpc]` attribute of `wsjsonrpc`. Use it as `wsjsonrpc::rpc`.
+//! The `#[rpc]` attribute and `#[derive(RpcError)]` of `wsjsonrpc`. Use them through that crate.
 //!
 //! Must not know more of the runtime than what its hidden `__private` module offers.
 //!
-//! The macro is a pipeline. In the order in which they work:
+//! The attribute is a pipeline. In the order in which they work:
 //!
-//! - `attr` reads the arguments of our attributes; `case` is what `rename_all` means;
+//! - `attr` reads the arguments of our attributes, by `arguments`; `case` is what `rename_all` means;
 //! - `signature` and `types` read one method, `model` the whole trait;
 //! - `check` has the rules that need the whole trait;
 //! - `expand` writes the trait, the client and the service.
 //!
 //! Every step adds what it finds to one `report`, with the right form as `text`. If anything is
-//! in it at the end, `fallback` takes the place of `expand`.
+//! in it at the end, `fallback` takes the place of `expand`. The derive is a shorter pipeline,
+//! `rpc_error`, on the same ground.
 
+mod arguments;
 mod attr;
 mod case;
 mod check;
@@ -19,6 +21,7 @@ mod expand;
 mod fallback;
 mod model;
 mod report;
+mod rpc_error;
 mod signature;
 #[cfg(test)]
 mod snapshots;
@@ -176,7 +179,13 @@ pub fn rpc(
     expand_rpc(arguments.into(), item.into()).into()
 }
 
-/// The whole macro, on tokens that tests can make too.
+/// Implements `RpcError` for an error type of the application.
+#[proc_macro_derive(RpcError, attributes(rpc_error))]
+pub fn derive_rpc_error(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    rpc_error::derive(item.into()).into()
+}
+
+/// The whole attribute, on tokens that tests can make too.
 fn expand_rpc(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut report = Report::default();
     let options = RpcOptions::parse(arguments, &mut report);

@@ -19,7 +19,7 @@ use crate::exchange::{Exchange, Ticket};
 use crate::link::Hold;
 use crate::peer::{Peer, Way};
 use crate::protocol::encode::{Outgoing, array};
-use crate::protocol::error::RpcError;
+use crate::protocol::typed::RpcError;
 
 /// What can be sent as a batch: [`Call`]s and [`Notification`]s, and tuples (up to 12), `Vec`s and
 /// arrays of them.

@@ -65,7 +65,7 @@ macro_rules! common_builder_methods {
         /// ```
         pub fn recognize<E>(mut self) -> Self
         where
-            E: crate::protocol::error::RpcError + std::error::Error + Send + Sync,
+            E: crate::protocol::typed::RpcError + std::error::Error + Send + Sync,
         {
             self.router.recognize::<E>();
             self

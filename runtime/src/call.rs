@@ -15,7 +15,8 @@ use crate::error::Error;
 use crate::exchange::{Exchange, RawResult};
 use crate::peer::Peer;
 use crate::protocol::encode::{EncodeError, Form, Outgoing};
-use crate::protocol::error::{ErrorObject, RpcError};
+use crate::protocol::error::ErrorObject;
+use crate::protocol::typed::RpcError;
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 

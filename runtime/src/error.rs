@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::protocol::error::{ErrorObject, RpcError};
+use crate::protocol::error::ErrorObject;
+use crate::protocol::typed::RpcError;
 
 /// Why a call brought no result.
 ///

@@ -54,7 +54,8 @@
 //!
 //! # Where to look
 //!
-//! - Contracts: [`rpc`](macro@rpc), [`Context`], [`Result`], [`ErrorObject`], [`RpcError`].
+//! - Contracts: [`rpc`](macro@rpc), [`Context`], [`Result`], [`ErrorObject`],
+//!   [`RpcError`](trait@RpcError) and [its derive](derive@RpcError).
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
 //! - Letting in: [`Authorize`], [`Grant`], [`Refusal`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
@@ -142,7 +143,7 @@ mod writer;
 pub use async_trait::async_trait;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
-pub use wsjsonrpc_macros::rpc;
+pub use wsjsonrpc_macros::{RpcError, rpc};
 
 pub use crate::authorize::{Authorize, Grant};
 pub use crate::backoff::{Reconnect, WhileDown};
@@ -157,7 +158,8 @@ pub use crate::error::{BindError, CloseReason, ConnectError, DuplicateMethod, Er
 pub use crate::handshake::Handshake;
 pub use crate::methods::{Fallback, Methods};
 pub use crate::peer::Peer;
-pub use crate::protocol::error::{ErrorCode, ErrorObject, Result, RpcError};
+pub use crate::protocol::error::{ErrorCode, ErrorObject, Result};
+pub use crate::protocol::typed::RpcError;
 pub use crate::refusal::Refusal;
 pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
@@ -175,7 +177,7 @@ pub mod __fuzzing {
     pub use crate::protocol::reference::{check_arguments, check_message};
 }
 
-/// For code that `#[rpc]` generates. Not for people: it changes without notice.
+/// For code that `#[rpc]` and `#[derive(RpcError)]` generate. Not for people: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use std::borrow::Cow;
@@ -188,12 +190,15 @@ pub mod __private {
 
     pub use crate::call::Encoder;
     pub use crate::protocol::encode::Form;
+    pub use crate::protocol::typed::{
+        Fields, FieldsInOrder, NamedFields, check_code, message, value, value_or_default,
+    };
     pub use crate::service::{Arg, Returns};
     /// The call of a method that returns `R`.
     pub type CallOf<R> = crate::Call<<R as Returns>::Ok, <R as Returns>::Err>;
 
     pub use crate::{
-        BatchCall, Call, Client, ConnectError, Context, IntoBatch, Outcome, Peer, Request,
-        Response, Service,
+        BatchCall, Call, Client, ConnectError, Context, ErrorObject, IntoBatch, Outcome, Peer,
+        Request, Response, RpcError, Service,
     };
 }

@@ -16,7 +16,8 @@ use serde::de::DeserializeOwned;
 use crate::context::Context;
 use crate::error::DuplicateMethod;
 use crate::methods::{Fallback, FallbackService, Methods};
-use crate::protocol::error::{ErrorObject, Result, RpcError};
+use crate::protocol::error::{ErrorObject, Result};
+use crate::protocol::typed::RpcError;
 use crate::service::{Outcome, Request, Service};
 
 type Recognize = fn(&(dyn StdError + Send + Sync + 'static)) -> Option<ErrorObject>;

@@ -15,8 +15,9 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::call::BoxFuture;
 use crate::context::Context;
 use crate::protocol::encode::begin_result;
-use crate::protocol::error::{ErrorObject, Result, RpcError};
+use crate::protocol::error::{ErrorObject, Result};
 use crate::protocol::params::{self, Args, Str};
+use crate::protocol::typed::RpcError;
 
 /// Handles incoming calls of some methods. `#[rpc]` generates one for a trait, and
 /// [`Methods`](crate::Methods) makes one of closures; few need to implement it.

@@ -1,0 +1,318 @@
+//! Error types of the application: the trait that makes one an error object and back, and what its
+//! derive needs to write fields into `data` and to read them again.
+//!
+//! Must not know on which side of a call an error is, nor whose it is.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::{self, Write};
+use std::result::Result;
+
+use serde::de::DeserializeOwned;
+use serde::ser::Error;
+use serde::{Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::error::ErrorObject;
+use super::value::Missing;
+
+/// An error type of the application with an error object of its own.
+///
+/// A method that returns `Result<T, E>` with such an `E` sends the object, and on the caller's
+/// side the same type comes out of it again as [`Error::Call`](crate::Error::Call). An object that
+/// is none of this type's arrives whole as [`Error::Other`](crate::Error::Other).
+///
+/// As a rule it is [derived](derive@crate::RpcError):
+///
+/// ```
+/// use wsjsonrpc::RpcError;
+///
+/// #[derive(Debug, PartialEq, RpcError)]
+/// enum BankError {
+///     #[rpc_error(code = 1001, message = "{missing} are missing")]
+///     Insufficient { missing: u64 },
+///     #[rpc_error(code = 1002)]
+///     NoSuchAccount(String),
+/// }
+///
+/// let error = BankError::Insufficient { missing: 7 };
+/// let object = error.to_object();
+/// assert_eq!((object.code().0, object.message()), (1001, "7 are missing"));
+/// assert_eq!(object.data().unwrap().get(), r#"{"missing":7}"#);
+/// assert_eq!(BankError::from_object(object).unwrap(), error);
+/// ```
+///
+/// Written by hand, it is the place for what no attribute can say: codes that are reserved by
+/// JSON-RPC, several codes of one kind of error, data of another shape.
+///
+/// ```
+/// use wsjsonrpc::{ErrorObject, RpcError};
+///
+/// /// Any of the upstream's codes from 2000 to 2999.
+/// struct Upstream(i64);
+///
+/// impl RpcError for Upstream {
+///     fn to_object(&self) -> ErrorObject {
+///         ErrorObject::new(2000 + self.0, "upstream failed")
+///     }
+///
+///     fn from_object(object: ErrorObject) -> Result<Self, ErrorObject> {
+///         match object.code().0 {
+///             code @ 2000..=2999 => Ok(Upstream(code - 2000)),
+///             _ => Err(object),
+///         }
+///     }
+/// }
+/// ```
+///
+/// # Through `?` into a plain `Result<T>`
+///
+/// A handler that returns [`Result<T>`](crate::Result) answers -32603 for whatever `?` brings,
+/// unless the builder was told to
+/// [`recognize::<E>()`](crate::ServerBuilder::recognize) the type, which must be a
+/// [`std::error::Error`] for that. There is no `From<E> for ErrorObject` beside it: every
+/// `std::error::Error` has one already, so a second one would be in its way. An `E` that is none
+/// passes with `.map_err(|error| error.to_object())?`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be sent as a JSON-RPC error",
+    note = "put `#[derive(wsjsonrpc::RpcError)]` on it, or return `wsjsonrpc::Result<T>`, which takes any error by `?`"
+)]
+pub trait RpcError: Sized + Send + 'static {
+    /// What is sent to the caller.
+    fn to_object(&self) -> ErrorObject;
+
+    /// Reads one that was received.
+    ///
+    /// # Errors
+    /// Gives the object back, as it came, if it is none of this type's.
+    fn from_object(object: ErrorObject) -> Result<Self, ErrorObject>;
+}
+
+impl RpcError for ErrorObject {
+    fn to_object(&self) -> ErrorObject {
+        self.clone()
+    }
+
+    fn from_object(object: ErrorObject) -> Result<Self, ErrorObject> {
+        Ok(object)
+    }
+}
+
+/// A message with values in it. An implementation of `Display` that fails cuts it short, where
+/// `format!` would panic.
+pub fn message(text: fmt::Arguments<'_>) -> Cow<'static, str> {
+    if let Some(text) = text.as_str() {
+        return text.into();
+    }
+    let mut message = String::new();
+    let _ = message.write_fmt(text);
+    message.into()
+}
+
+/// Fields on their way into `data`: an object if they have names, else a list.
+#[derive(Debug)]
+pub struct Fields {
+    named: bool,
+    values: Result<Vec<(&'static str, Box<RawValue>)>, serde_json::Error>,
+}
+
+impl Fields {
+    /// None yet.
+    pub fn new(named: bool) -> Self {
+        Fields { named, values: Ok(Vec::new()) }
+    }
+
+    /// The next one; without `named`, its name is not sent.
+    pub fn put<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
+        if let Ok(values) = &mut self.values {
+            match to_raw_value(value) {
+                Ok(value) => values.push((name, value)),
+                Err(error) => self.values = Err(error),
+            }
+        }
+    }
+}
+
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let values = self.values.as_ref().map_err(S::Error::custom)?;
+        match self.named {
+            true => serializer.collect_map(values.iter().map(|(name, value)| (name, value))),
+            false => serializer.collect_seq(values.iter().map(|(_, value)| value)),
+        }
+    }
+}
+
+/// The one field that is all of `data`. Absent data is null.
+pub fn value<T: DeserializeOwned>(object: &ErrorObject) -> Option<T> {
+    serde_json::from_str(object.data().map_or("null", RawValue::get)).ok()
+}
+
+/// The same, or its default if there is no data.
+pub fn value_or_default<T: DeserializeOwned + Default>(object: &ErrorObject) -> Option<T> {
+    field_or_default(object.data())
+}
+
+/// Fields that were received as an object. Members that nobody asks for are left where they are.
+#[derive(Debug)]
+pub struct NamedFields<'a>(HashMap<String, &'a RawValue>);
+
+impl<'a> NamedFields<'a> {
+    /// `None` if the data is no object. Absent data is an empty one.
+    pub fn of(object: &'a ErrorObject) -> Option<Self> {
+        serde_json::from_str(object.data().map_or("{}", RawValue::get)).ok().map(NamedFields)
+    }
+
+    /// The field of this name; an `Option` may be left out.
+    pub fn get<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        field(self.0.remove(name))
+    }
+
+    /// The field of this name, or its default if it was left out.
+    pub fn get_or_default<T: DeserializeOwned + Default>(&mut self, name: &str) -> Option<T> {
+        field_or_default(self.0.remove(name))
+    }
+}
+
+/// Fields that were received as a list. What is behind the last one asked for is left where it is.
+#[derive(Debug)]
+pub struct FieldsInOrder<'a>(std::vec::IntoIter<&'a RawValue>);
+
+impl<'a> FieldsInOrder<'a> {
+    /// `None` if the data is no list. Absent data is an empty one.
+    pub fn of(object: &'a ErrorObject) -> Option<Self> {
+        let values: Vec<_> =
+            serde_json::from_str(object.data().map_or("[]", RawValue::get)).ok()?;
+        Some(FieldsInOrder(values.into_iter()))
+    }
+
+    /// The next field; an `Option` may be left out at the end.
+    pub fn get<T: DeserializeOwned>(&mut self) -> Option<T> {
+        field(self.0.next())
+    }
+
+    /// The next field, or its default if it was left out.
+    pub fn get_or_default<T: DeserializeOwned + Default>(&mut self) -> Option<T> {
+        field_or_default(self.0.next())
+    }
+}
+
+fn field<T: DeserializeOwned>(given: Option<&RawValue>) -> Option<T> {
+    match given {
+        Some(value) => serde_json::from_str(value.get()).ok(),
+        None => T::deserialize(Missing).ok(),
+    }
+}
+
+fn field_or_default<T: DeserializeOwned + Default>(given: Option<&RawValue>) -> Option<T> {
+    given.map_or_else(|| Some(T::default()), |value| serde_json::from_str(value.get()).ok())
+}
+
+/// For codes that are constants, of which the derive doesn't know the value: the same rules, in a
+/// constant expression.
+pub const fn check_code(code: i64, earlier: &[i64]) {
+    assert!(
+        code < -32768 || code > -32000,
+        "the codes from -32768 to -32000 are reserved by JSON-RPC"
+    );
+    let mut rest = earlier;
+    while let [first, others @ ..] = rest {
+        assert!(*first != code, "two variants have the same code");
+        rest = others;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn received(data: &str) -> ErrorObject {
+        serde_json::from_str(&format!(r#"{{"code":1,"message":"m","data":{data}}}"#)).unwrap()
+    }
+
+    #[test]
+    fn fields_are_written_as_an_object_or_a_list() {
+        for (named, expected) in [(true, r#"{"a":1,"b":[null]}"#), (false, "[1,[null]]")] {
+            let mut fields = Fields::new(named);
+            fields.put("a", &1);
+            fields.put("b", &[()]);
+            assert_eq!(serde_json::to_string(&fields).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn one_field_that_does_not_serialize_leaves_no_data_at_all() {
+        let mut fields = Fields::new(true);
+        fields.put("a", &1);
+        fields.put("b", &HashMap::from([([1], 2)]));
+        fields.put("c", &3);
+        let object = ErrorObject::new(1, "m").with_data(fields);
+        assert!(object.data().is_none());
+    }
+
+    #[test]
+    fn what_is_left_out_is_none_or_the_default_and_more_is_no_trouble() {
+        let object = received(r#"{"\u0061":1,"more":{"x":[]},"null":null}"#);
+        let mut fields = NamedFields::of(&object).unwrap();
+        assert_eq!(fields.get::<u8>("a"), Some(1));
+        assert_eq!(fields.get::<Option<u8>>("null"), Some(None));
+        assert_eq!(fields.get::<Option<u8>>("absent"), Some(None));
+        assert_eq!(fields.get::<u8>("absent"), None);
+        assert_eq!(fields.get_or_default::<u8>("absent"), Some(0));
+        assert_eq!(fields.get_or_default::<u8>("more"), None);
+
+        let object = received(r#"[1,"x"]"#);
+        let mut fields = FieldsInOrder::of(&object).unwrap();
+        assert_eq!(fields.get::<u8>(), Some(1));
+        assert_eq!(fields.get_or_default::<u8>(), None);
+        assert_eq!(fields.get::<Option<u8>>(), Some(None));
+        assert_eq!(fields.get::<u8>(), None);
+        assert_eq!(fields.get_or_default::<u8>(), Some(0));
+    }
+
+    #[test]
+    fn absent_data_is_nothing_in_every_shape() {
+        let object = ErrorObject::new(1, "m");
+        assert_eq!(value::<Option<u8>>(&object), Some(None));
+        assert_eq!(value::<u8>(&object), None);
+        assert_eq!(NamedFields::of(&object).unwrap().get::<Option<u8>>("a"), Some(None));
+        assert_eq!(FieldsInOrder::of(&object).unwrap().get::<Option<u8>>(), Some(None));
+    }
+
+    #[test]
+    fn data_of_another_shape_does_not_fit() {
+        for data in ["1", "\"a\"", "[1]", "true"] {
+            assert!(NamedFields::of(&received(data)).is_none(), "{data}");
+        }
+        for data in ["1", "\"a\"", r#"{"a":1}"#, "true"] {
+            assert!(FieldsInOrder::of(&received(data)).is_none(), "{data}");
+        }
+    }
+
+    #[test]
+    fn a_message_ends_where_its_values_fail() {
+        struct Fails;
+        impl fmt::Display for Fails {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("half")?;
+                Err(fmt::Error)
+            }
+        }
+        assert_eq!(message(format_args!("a {Fails} b")), "a half");
+        assert!(matches!(message(format_args!("plain")), Cow::Borrowed("plain")));
+    }
+
+    #[test]
+    fn constant_codes_have_the_rules_of_literal_ones() {
+        for (code, earlier, fine) in [
+            (-32769, &[1, 2][..], true),
+            (-31999, &[], true),
+            (-32768, &[], false),
+            (-32000, &[], false),
+            (2, &[1, 2, 3], false),
+        ] {
+            let checked = std::panic::catch_unwind(|| check_code(code, earlier));
+            assert_eq!(checked.is_ok(), fine, "{code}");
+        }
+    }
+}
