@@ -68,12 +68,13 @@ const _: () = {
             | -> ::core::option::Option<Self> {
                 match object.code().0 {
                     1001i64 => {
-                        let mut fields = ::wsjsonrpc::__private::NamedFields::of(
+                        let mut fields = ::wsjsonrpc::__private::Received::named(
                             object,
+                            &["account", "missing"],
                         )?;
                         ::core::option::Option::Some(Self::Insufficient {
-                            account: fields.get("account")?,
-                            missing: fields.get("missing")?,
+                            account: fields.get()?,
+                            missing: fields.get()?,
                         })
                     }
                     1002i64 => {
@@ -82,8 +83,9 @@ const _: () = {
                         })
                     }
                     1003i64 => {
-                        let mut fields = ::wsjsonrpc::__private::FieldsInOrder::of(
+                        let mut fields = ::wsjsonrpc::__private::Received::listed(
                             object,
+                            2usize,
                         )?;
                         ::core::option::Option::Some(Self::Several {
                             0: fields.get()?,
@@ -134,10 +136,13 @@ where
         | -> ::core::option::Option<Self> {
             match object.code().0 {
                 -1i64 => {
-                    let mut fields = crate::wire::__private::NamedFields::of(object)?;
+                    let mut fields = crate::wire::__private::Received::named(
+                        object,
+                        &["retryAfter", "n"],
+                    )?;
                     ::core::option::Option::Some(Self {
-                        retry_after: fields.get("retryAfter")?,
-                        how_often: fields.get_or_default("n")?,
+                        retry_after: fields.get()?,
+                        how_often: fields.get_or_default()?,
                     })
                 }
                 _ => ::core::option::Option::None,

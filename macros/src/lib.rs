@@ -179,7 +179,140 @@ pub fn rpc(
     expand_rpc(arguments.into(), item.into()).into()
 }
 
-/// Implements `RpcError` for an error type of the application.
+/// Makes an error type of the application one that travels: each kind of error has a code, its fields
+/// are sent as `data`, and the caller gets the same value back as `Error::Call`.
+///
+/// ```
+/// use wsjsonrpc::{Client, Context, Error, Result, RpcError, Server, memory, rpc};
+///
+/// #[derive(Debug, RpcError)]
+/// pub enum BankError {
+///     #[rpc_error(code = 1001, message = "{missing} are missing")]
+///     Insufficient { missing: u64 },
+///     #[rpc_error(code = 1002)]
+///     NoSuchAccount(String),
+/// }
+///
+/// #[rpc]
+/// trait Bank {
+///     async fn withdraw(&self, ctx: &Context, amount: u64) -> Result<u64, BankError>;
+/// }
+///
+/// struct Vault;
+///
+/// impl Bank for Vault {
+///     async fn withdraw(&self, _ctx: &Context, amount: u64) -> Result<u64, BankError> {
+///         100u64.checked_sub(amount).ok_or_else(|| BankError::Insufficient { missing: amount - 100 })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// # let server = Server::builder().service(Vault.into_service());
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// let bank = BankClient::new(client.peer());
+/// // {"code": 1001, "message": "50 are missing", "data": {"missing": 50}}
+/// match bank.withdraw(150).await {
+///     Err(Error::Call(BankError::Insufficient { missing })) => assert_eq!(missing, 50),
+///     Err(Error::Timeout) => println!("later, perhaps"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It is for enums, and for structs, which are one kind of error. It makes neither `Display` nor
+/// `std::error::Error`; thiserror does, on the same type.
+///
+/// # On a variant, or on a struct: `#[rpc_error(…)]`
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `code = 1001` | the code: an integer, or the path of an `i64` constant. No two variants share one, and -32768 to -32000 are JSON-RPC's own | must be given |
+/// | `message = "{missing} are missing"` | the message, with fields as in `format!`: `{missing}`, `{0}`, `{0:?}` | see below |
+/// | `display` | the message is what `Display` says of the value | see below |
+/// | `transparent` | in place of the others: it has one field, which is itself such an error, and travels as that does | |
+///
+/// The message is, in this order: the variant's `message`; its `Display`, if the variant has
+/// `display` or thiserror's `#[error(…)]`; the same for the enum; the name in words, "no such account"
+/// for `NoSuchAccount`.
+///
+/// # On the type: `#[rpc_error(…)]`
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `display` | for variants without a message of their own | |
+/// | `rename_all = "camelCase"` | rewrites the names of all fields; takes what `#[rpc]` does | as in Rust |
+/// | `crate = path` | where `wsjsonrpc` is, if it has another name; a path or a string | `::wsjsonrpc` |
+///
+/// # On a field: `#[rpc_error(…)]`
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `rename = "n"` | the name in `data` | the field's own, after `rename_all` |
+/// | `default` | may be left out by the peer, and is then `Default::default()` | must be there, unless it is an `Option` |
+///
+/// # Fields
+///
+/// All of them travel, so none should be a secret; each type needs serde's `Serialize` and
+/// `Deserialize`.
+///
+/// | variant | `data` |
+/// |---|---|
+/// | `Insufficient { missing: u64 }` | `{"missing": 50}` |
+/// | `NoSuchAccount(String)` | `"eve"` |
+/// | `OverLimit(u64, String)` | `[50, "EUR"]` |
+/// | `Closed` | absent |
+///
+/// serde's attributes on the fields are not looked at, as it is not serde's derive that writes them.
+/// For what they can do, give the variant one unnamed field of a type that derives serde's traits:
+/// `Insufficient(Details)`.
+///
+/// What does not serialize (a map whose keys are no strings, for example) is logged, and the error
+/// goes out without data.
+///
+/// # What the caller gets
+///
+/// The variant with the code of the error object, if the data fits: every field is there and of its
+/// type. Members and elements that are too many are ignored, so a server may add details. All else
+/// is kept as it came in `Error::Other`: another code, or data that does not fit.
+///
+/// With a `transparent` variant, objects that are of no other variant's code are offered to its
+/// field's type; several of them are asked in their order. An `ErrorObject` takes all. So error
+/// types can be nested, and one can have a place for the rest:
+///
+/// ```
+/// # use wsjsonrpc::{ErrorObject, RpcError};
+/// # #[derive(Debug, RpcError)]
+/// # #[rpc_error(code = 1001)]
+/// # pub struct BankError;
+/// #[derive(Debug, RpcError)]
+/// pub enum ShopError {
+///     #[rpc_error(code = 2001)]
+///     SoldOut,
+///     #[rpc_error(transparent)]
+///     Bank(BankError),
+///     /// Last, as it takes whatever comes.
+///     #[rpc_error(transparent)]
+///     Other(ErrorObject),
+/// }
+///
+/// /// For `?`: -32603 for the caller, the details for the log.
+/// impl From<std::io::Error> for ShopError {
+///     fn from(error: std::io::Error) -> Self {
+///         ShopError::Other(error.into())
+///     }
+/// }
+///
+/// let object = ErrorObject::new(-32601, "Method not found");
+/// assert!(matches!(ShopError::from_object(object), Ok(ShopError::Other(_))));
+/// ```
+///
+/// # Generics
+///
+/// Type parameters need bounds, which the type must have itself, as a rule
+/// `T: Serialize + DeserializeOwned + Send + 'static`. There are no lifetime parameters: what was
+/// received borrows from nothing.
 #[proc_macro_derive(RpcError, attributes(rpc_error))]
 pub fn derive_rpc_error(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     rpc_error::derive(item.into()).into()

@@ -191,7 +191,7 @@ pub mod __private {
     pub use crate::call::Encoder;
     pub use crate::protocol::encode::Form;
     pub use crate::protocol::typed::{
-        Fields, FieldsInOrder, NamedFields, check_code, message, value, value_or_default,
+        Fields, Received, check_code, message, value, value_or_default,
     };
     pub use crate::service::{Arg, Returns};
     /// The call of a method that returns `R`.

@@ -39,8 +39,7 @@ mod shadowed {
     struct B;
     struct ErrorObject;
     struct Fields;
-    struct NamedFields;
-    struct FieldsInOrder;
+    struct Received;
     enum Shadows {
         Ok,
         Err,

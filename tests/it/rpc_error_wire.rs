@@ -60,9 +60,9 @@ struct Vault;
 impl Bank for Vault {
     async fn withdraw(&self, _: &Context, account: &str, amount: u64) -> Result<u64, BankError> {
         match account {
-            "ada" => {
-                100u64.checked_sub(amount).ok_or(BankError::Insufficient { missing: amount - 100 })
-            }
+            "ada" => 100u64
+                .checked_sub(amount)
+                .ok_or_else(|| BankError::Insufficient { missing: amount - 100 }),
             other => Err(BankError::NoSuchAccount(other.to_owned())),
         }
     }

@@ -195,8 +195,8 @@ fn decode(item: &ErrorType) -> Option<TokenStream> {
 
 // Input:  #[rpc_error(code = 1001)] Insufficient { missing: u64 }
 // Output: 1001 => {
-//             let mut fields = NamedFields::of(object)?;
-//             Some(Self::Insufficient { missing: fields.get("missing")? })
+//             let mut fields = Received::named(object, &["missing"])?;
+//             Some(Self::Insufficient { missing: fields.get()? })
 //         }
 fn from_arm(item: &ErrorType, index: usize, variant: &Variant) -> Option<TokenStream> {
     let private = item.private();
@@ -206,10 +206,18 @@ fn from_arm(item: &ErrorType, index: usize, variant: &Variant) -> Option<TokenSt
         [] => (None, Vec::new()),
         [field] if !variant.is_named() => (None, vec![only_value(item, field)]),
         fields => {
-            let decoder = if variant.is_named() { "NamedFields" } else { "FieldsInOrder" };
-            let decoder = Ident::new(decoder, site());
-            let bind = quote_spanned!(site()=> let mut fields = #private::#decoder::of(object)?;);
-            (Some(bind), fields.iter().map(|field| next_value(field, variant.is_named())).collect())
+            let received = match variant.is_named() {
+                true => {
+                    let names = fields.iter().map(|field| &field.name);
+                    quote_spanned!(site()=> named(object, &[#(#names),*]))
+                }
+                false => {
+                    let count = fields.len();
+                    quote_spanned!(site()=> listed(object, #count))
+                }
+            };
+            let bind = quote_spanned!(site()=> let mut fields = #private::Received::#received?;);
+            (Some(bind), fields.iter().map(next_value).collect())
         }
     };
     let error = quote_spanned!(site()=> #path { #(#values),* });
@@ -230,12 +238,11 @@ fn only_value(item: &ErrorType, Field { member, ty, has_default, .. }: &Field) -
     quote_spanned!(ty.span()=> #member: #private::#value(#object)?)
 }
 
-// Output: missing: fields.get("missing")?
-fn next_value(Field { member, ty, name, has_default }: &Field, named: bool) -> TokenStream {
+// Output: missing: fields.get()?
+fn next_value(Field { member, ty, has_default, .. }: &Field) -> TokenStream {
     let get = if *has_default { "get_or_default" } else { "get" };
     let get = Ident::new(get, ty.span());
-    let name = named.then_some(name).into_iter();
-    quote_spanned!(site()=> #member: fields.#get(#(#name)*)?)
+    quote_spanned!(site()=> #member: fields.#get()?)
 }
 
 // Input:  #[rpc_error(transparent)] Other(ErrorObject)

@@ -4,11 +4,11 @@
 //! Must not know on which side of a call an error is, nor whose it is.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::result::Result;
+use std::vec;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::ser::Error;
 use serde::{Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
@@ -150,62 +150,89 @@ pub fn value<T: DeserializeOwned>(object: &ErrorObject) -> Option<T> {
 
 /// The same, or its default if there is no data.
 pub fn value_or_default<T: DeserializeOwned + Default>(object: &ErrorObject) -> Option<T> {
-    field_or_default(object.data())
+    object.data().map_or_else(|| Some(T::default()), decoded)
 }
 
-/// Fields that were received as an object. Members that nobody asks for are left where they are.
+/// Fields that were received, in the order in which they are asked for. Whatever else is there is
+/// skipped, and costs no more than reading it.
 #[derive(Debug)]
-pub struct NamedFields<'a>(HashMap<String, &'a RawValue>);
+pub struct Received<'a>(vec::IntoIter<Option<&'a RawValue>>);
 
-impl<'a> NamedFields<'a> {
-    /// `None` if the data is no object. Absent data is an empty one.
-    pub fn of(object: &'a ErrorObject) -> Option<Self> {
-        serde_json::from_str(object.data().map_or("{}", RawValue::get)).ok().map(NamedFields)
+impl<'a> Received<'a> {
+    /// Those with these names; `None` if the data is no object. Absent data is an empty one.
+    pub fn named(object: &'a ErrorObject, names: &'static [&'static str]) -> Option<Self> {
+        let json = object.data().map_or("{}", RawValue::get);
+        let values = serde_json::Deserializer::from_str(json).deserialize_map(Members(names));
+        Some(Received(values.ok()?.into_iter()))
     }
 
-    /// The field of this name; an `Option` may be left out.
-    pub fn get<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        field(self.0.remove(name))
+    /// The first ones; `None` if the data is no list. Absent data is an empty one.
+    pub fn listed(object: &'a ErrorObject, count: usize) -> Option<Self> {
+        let json = object.data().map_or("[]", RawValue::get);
+        let values = serde_json::Deserializer::from_str(json).deserialize_seq(Elements(count));
+        Some(Received(values.ok()?.into_iter()))
     }
 
-    /// The field of this name, or its default if it was left out.
-    pub fn get_or_default<T: DeserializeOwned + Default>(&mut self, name: &str) -> Option<T> {
-        field_or_default(self.0.remove(name))
-    }
-}
-
-/// Fields that were received as a list. What is behind the last one asked for is left where it is.
-#[derive(Debug)]
-pub struct FieldsInOrder<'a>(std::vec::IntoIter<&'a RawValue>);
-
-impl<'a> FieldsInOrder<'a> {
-    /// `None` if the data is no list. Absent data is an empty one.
-    pub fn of(object: &'a ErrorObject) -> Option<Self> {
-        let values: Vec<_> =
-            serde_json::from_str(object.data().map_or("[]", RawValue::get)).ok()?;
-        Some(FieldsInOrder(values.into_iter()))
-    }
-
-    /// The next field; an `Option` may be left out at the end.
+    /// The next one; an `Option` may have been left out.
     pub fn get<T: DeserializeOwned>(&mut self) -> Option<T> {
-        field(self.0.next())
+        match self.0.next().flatten() {
+            Some(value) => decoded(value),
+            None => T::deserialize(Missing).ok(),
+        }
     }
 
-    /// The next field, or its default if it was left out.
+    /// The next one, or its default if it was left out.
     pub fn get_or_default<T: DeserializeOwned + Default>(&mut self) -> Option<T> {
-        field_or_default(self.0.next())
+        self.0.next().flatten().map_or_else(|| Some(T::default()), decoded)
     }
 }
 
-fn field<T: DeserializeOwned>(given: Option<&RawValue>) -> Option<T> {
-    match given {
-        Some(value) => serde_json::from_str(value.get()).ok(),
-        None => T::deserialize(Missing).ok(),
+fn decoded<T: DeserializeOwned>(value: &RawValue) -> Option<T> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// Takes the members with these names out of an object. Of two with the same name, the last counts.
+struct Members(&'static [&'static str]);
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<Option<&'de RawValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with an error's fields")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = vec![None; self.0.len()];
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            let at = self.0.iter().position(|name| *name == key);
+            match at.and_then(|at| values.get_mut(at)) {
+                Some(value) => *value = Some(map.next_value()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(values)
     }
 }
 
-fn field_or_default<T: DeserializeOwned + Default>(given: Option<&RawValue>) -> Option<T> {
-    given.map_or_else(|| Some(T::default()), |value| serde_json::from_str(value.get()).ok())
+/// Takes so many elements from the beginning of a list.
+struct Elements(usize);
+
+impl<'de> Visitor<'de> for Elements {
+    type Value = Vec<Option<&'de RawValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of an error's fields")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut values = Vec::new();
+        while values.len() < self.0 {
+            let Some(value) = list.next_element()? else { return Ok(values) };
+            values.push(Some(value));
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(values)
+    }
 }
 
 /// For codes that are constants, of which the derive doesn't know the value: the same rules, in a
@@ -244,7 +271,7 @@ mod tests {
     fn one_field_that_does_not_serialize_leaves_no_data_at_all() {
         let mut fields = Fields::new(true);
         fields.put("a", &1);
-        fields.put("b", &HashMap::from([([1], 2)]));
+        fields.put("b", &std::collections::HashMap::from([([1], 2)]));
         fields.put("c", &3);
         let object = ErrorObject::new(1, "m").with_data(fields);
         assert!(object.data().is_none());
@@ -252,22 +279,24 @@ mod tests {
 
     #[test]
     fn what_is_left_out_is_none_or_the_default_and_more_is_no_trouble() {
-        let object = received(r#"{"\u0061":1,"more":{"x":[]},"null":null}"#);
-        let mut fields = NamedFields::of(&object).unwrap();
-        assert_eq!(fields.get::<u8>("a"), Some(1));
-        assert_eq!(fields.get::<Option<u8>>("null"), Some(None));
-        assert_eq!(fields.get::<Option<u8>>("absent"), Some(None));
-        assert_eq!(fields.get::<u8>("absent"), None);
-        assert_eq!(fields.get_or_default::<u8>("absent"), Some(0));
-        assert_eq!(fields.get_or_default::<u8>("more"), None);
+        let object = received(r#"{"\u0061":1,"more":{"x":[]},"null":null,"a":2}"#);
+        let mut fields =
+            Received::named(&object, &["a", "null", "absent", "not", "filled", "more"]).unwrap();
+        assert_eq!(fields.get::<u8>(), Some(2));
+        assert_eq!(fields.get::<Option<u8>>(), Some(None));
+        assert_eq!(fields.get::<Option<u8>>(), Some(None));
+        assert_eq!(fields.get::<u8>(), None);
+        assert_eq!(fields.get_or_default::<u8>(), Some(0));
+        assert_eq!(fields.get_or_default::<u8>(), None);
 
         let object = received(r#"[1,"x"]"#);
-        let mut fields = FieldsInOrder::of(&object).unwrap();
+        let mut fields = Received::listed(&object, 5).unwrap();
         assert_eq!(fields.get::<u8>(), Some(1));
         assert_eq!(fields.get_or_default::<u8>(), None);
         assert_eq!(fields.get::<Option<u8>>(), Some(None));
         assert_eq!(fields.get::<u8>(), None);
         assert_eq!(fields.get_or_default::<u8>(), Some(0));
+        assert_eq!(Received::listed(&object, 1).unwrap().get::<u8>(), Some(1));
     }
 
     #[test]
@@ -275,17 +304,18 @@ mod tests {
         let object = ErrorObject::new(1, "m");
         assert_eq!(value::<Option<u8>>(&object), Some(None));
         assert_eq!(value::<u8>(&object), None);
-        assert_eq!(NamedFields::of(&object).unwrap().get::<Option<u8>>("a"), Some(None));
-        assert_eq!(FieldsInOrder::of(&object).unwrap().get::<Option<u8>>(), Some(None));
+        assert_eq!(value_or_default::<u8>(&object), Some(0));
+        assert_eq!(Received::named(&object, &["a"]).unwrap().get::<Option<u8>>(), Some(None));
+        assert_eq!(Received::listed(&object, 1).unwrap().get::<Option<u8>>(), Some(None));
     }
 
     #[test]
     fn data_of_another_shape_does_not_fit() {
         for data in ["1", "\"a\"", "[1]", "true"] {
-            assert!(NamedFields::of(&received(data)).is_none(), "{data}");
+            assert!(Received::named(&received(data), &["a"]).is_none(), "{data}");
         }
         for data in ["1", "\"a\"", r#"{"a":1}"#, "true"] {
-            assert!(FieldsInOrder::of(&received(data)).is_none(), "{data}");
+            assert!(Received::listed(&received(data), 1).is_none(), "{data}");
         }
     }
 
