@@ -1,4 +1,4 @@
-// What `#[rpc]` makes of the file without `.expanded` in its name.
+// What the macro makes of the file without `.expanded` in its name.
 // The snapshot test has written it.
 
 pub trait Store<

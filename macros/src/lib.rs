@@ -1,17 +1,19 @@
-//! The `#[rpc]` attribute of `wsjsonrpc`. Use it as `wsjsonrpc::rpc`.
+//! The `#[rpc]` attribute and `#[derive(RpcError)]` of `wsjsonrpc`. Use them through that crate.
 //!
 //! Must not know more of the runtime than what its hidden `__private` module offers.
 //!
-//! The macro is a pipeline. In the order in which they work:
+//! The attribute is a pipeline. In the order in which they work:
 //!
-//! - `attr` reads the arguments of our attributes; `case` is what `rename_all` means;
+//! - `attr` reads the arguments of our attributes, by `arguments`; `case` is what `rename_all` means;
 //! - `signature` and `types` read one method, `model` the whole trait;
 //! - `check` has the rules that need the whole trait;
 //! - `expand` writes the trait, the client and the service.
 //!
 //! Every step adds what it finds to one `report`, with the right form as `text`. If anything is
-//! in it at the end, `fallback` takes the place of `expand`.
+//! in it at the end, `fallback` takes the place of `expand`. The derive is a shorter pipeline,
+//! `rpc_error`, on the same ground.
 
+mod arguments;
 mod attr;
 mod case;
 mod check;
@@ -19,6 +21,7 @@ mod expand;
 mod fallback;
 mod model;
 mod report;
+mod rpc_error;
 mod signature;
 #[cfg(test)]
 mod snapshots;
@@ -215,7 +218,146 @@ pub fn rpc(
     expand_rpc(arguments.into(), item.into()).into()
 }
 
-/// The whole macro, on tokens that tests can make too.
+/// Makes an error type of the application one that travels: each kind of error has a code, its fields
+/// are sent as `data`, and the caller gets the same value back as `Error::Call`.
+///
+/// ```
+/// use wsjsonrpc::{Client, Context, Error, Result, RpcError, Server, memory, rpc};
+///
+/// #[derive(Debug, RpcError)]
+/// pub enum BankError {
+///     #[rpc_error(code = 1001, message = "{missing} are missing")]
+///     Insufficient { missing: u64 },
+///     #[rpc_error(code = 1002)]
+///     NoSuchAccount(String),
+/// }
+///
+/// #[rpc]
+/// trait Bank {
+///     async fn withdraw(&self, ctx: &Context, amount: u64) -> Result<u64, BankError>;
+/// }
+///
+/// struct Vault;
+///
+/// impl Bank for Vault {
+///     async fn withdraw(&self, _ctx: &Context, amount: u64) -> Result<u64, BankError> {
+///         100u64.checked_sub(amount).ok_or_else(|| BankError::Insufficient { missing: amount - 100 })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// # let server = Server::builder().service(Vault.into_service());
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// let bank = BankClient::new(client.peer());
+/// // {"code": 1001, "message": "50 are missing", "data": {"missing": 50}}
+/// match bank.withdraw(150).await {
+///     Err(Error::Call(BankError::Insufficient { missing })) => assert_eq!(missing, 50),
+///     Err(Error::Timeout) => println!("later, perhaps"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// It is for enums, and for structs, which are one kind of error. It makes neither `Display` nor
+/// `std::error::Error`; thiserror does, on the same type.
+///
+/// # On a variant, or on a struct: `#[rpc_error(…)]`
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `code = 1001` | the code: an integer, or the path of an `i64` constant. No two variants share one, and -32768 to -32000 are JSON-RPC's own | must be given |
+/// | `message = "{missing} are missing"` | the message, with fields as in `format!`: `{missing}`, `{0}`, `{0:?}` | see below |
+/// | `display` | the message is what `Display` says of the value | see below |
+/// | `transparent` | in place of the others: it has one field, which is itself such an error, and travels as that does | |
+///
+/// The message is, in this order: the variant's `message`; its `Display`, if the variant has
+/// `display` or thiserror's `#[error(…)]`; the same for the enum; the name in words, "no such account"
+/// for `NoSuchAccount`.
+///
+/// # On the type: `#[rpc_error(…)]`
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `display` | for variants without a message of their own | |
+/// | `rename_all = "camelCase"` | rewrites the names of all fields; takes what `#[rpc]` does | as in Rust |
+/// | `crate = path` | where `wsjsonrpc` is, if it has another name; a path or a string | `::wsjsonrpc` |
+///
+/// # On a field: `#[rpc_error(…)]`
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `rename = "n"` | the name in `data` | the field's own, after `rename_all` |
+/// | `default` | may be left out by the peer, and is then `Default::default()` | must be there, unless it is an `Option` |
+///
+/// # Fields
+///
+/// All of them travel, so none should be a secret; each type needs serde's `Serialize` and
+/// `Deserialize`.
+///
+/// | variant | `data` |
+/// |---|---|
+/// | `Insufficient { missing: u64 }` | `{"missing": 50}` |
+/// | `NoSuchAccount(String)` | `"eve"` |
+/// | `OverLimit(u64, String)` | `[50, "EUR"]` |
+/// | `Closed` | absent |
+///
+/// serde's attributes on the fields are not looked at, as it is not serde's derive that writes them.
+/// For what they can do, give the variant one unnamed field of a type that derives serde's traits:
+/// `Insufficient(Details)`.
+///
+/// What does not serialize (a map whose keys are no strings, for example) is logged, and the error
+/// goes out without data.
+///
+/// # What the caller gets
+///
+/// The variant with the code of the error object, if the data fits: every field is there and of its
+/// type. Members and elements that are too many are ignored, so a server may add details. All else
+/// is kept as it came in `Error::Other`: another code, or data that does not fit.
+///
+/// With a `transparent` variant, objects that are of no other variant's code are offered to its
+/// field's type; several of them are asked in their order. An `ErrorObject` takes all. So error
+/// types can be nested, and one can have a place for the rest:
+///
+/// ```
+/// # use wsjsonrpc::{ErrorObject, RpcError};
+/// # #[derive(Debug, RpcError)]
+/// # #[rpc_error(code = 1001)]
+/// # pub struct BankError;
+/// #[derive(Debug, RpcError)]
+/// pub enum ShopError {
+///     #[rpc_error(code = 2001)]
+///     SoldOut,
+///     #[rpc_error(transparent)]
+///     Bank(BankError),
+///     /// Last, as it takes whatever comes.
+///     #[rpc_error(transparent)]
+///     Other(ErrorObject),
+/// }
+///
+/// /// For `?`: -32603 for the caller, the details for the log.
+/// impl From<std::io::Error> for ShopError {
+///     fn from(error: std::io::Error) -> Self {
+///         ShopError::Other(error.into())
+///     }
+/// }
+///
+/// let object = ErrorObject::new(-32601, "Method not found");
+/// assert!(matches!(ShopError::from_object(object), Ok(ShopError::Other(_))));
+/// ```
+///
+/// # Generics
+///
+/// Type parameters need bounds, which the type must have itself, as a rule
+/// `T: Serialize + DeserializeOwned + Send + 'static`. There are no lifetime parameters: what was
+/// received borrows from nothing.
+#[proc_macro_derive(RpcError, attributes(rpc_error))]
+pub fn derive_rpc_error(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    rpc_error::derive(item.into()).into()
+}
+
+/// The whole attribute, on tokens that tests can make too.
 fn expand_rpc(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut report = Report::default();
     let options = RpcOptions::parse(arguments, &mut report);

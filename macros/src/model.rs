@@ -223,7 +223,13 @@ fn read_header(item: &ItemTrait, report: &mut Report) -> bool {
             ),
             GenericParam::Type(param) => {
                 refuse_self(param, report);
-                check_has_bounds(param, &item.generics, report);
+                let ident = &param.ident;
+                check_has_bounds(param, &item.generics, report, || {
+                    format!(
+                        "values of type `{ident}` are sent, and handled on any thread: write \
+                         `{ident}: Serialize + DeserializeOwned + Send + Sync + 'static`"
+                    )
+                });
             }
             GenericParam::Const(_) => {}
         }
@@ -242,7 +248,12 @@ fn read_header(item: &ItemTrait, report: &mut Report) -> bool {
 
 /// No type parameter can do without bounds, and rustc would say so in each place where values are
 /// sent.
-fn check_has_bounds(param: &TypeParam, generics: &Generics, report: &mut Report) {
+pub(crate) fn check_has_bounds(
+    param: &TypeParam,
+    generics: &Generics,
+    report: &mut Report,
+    message: impl FnOnce() -> String,
+) {
     let predicates = generics.where_clause.iter().flat_map(|clause| &clause.predicates);
     let mut bounded = predicates.filter_map(|predicate| match predicate {
         WherePredicate::Type(predicate) => Some(predicate.bounded_ty.to_token_stream()),
@@ -252,13 +263,7 @@ fn check_has_bounds(param: &TypeParam, generics: &Generics, report: &mut Report)
     if param.bounds.is_empty()
         && !bounded.any(|ty| words(ty).iter().any(|word| *ident == word.text))
     {
-        report.error(
-            ident,
-            format!(
-                "values of type `{ident}` are sent, and handled on any thread: write \
-                 `{ident}: Serialize + DeserializeOwned + Send + Sync + 'static`"
-            ),
-        );
+        report.error(ident, message());
     }
 }
 

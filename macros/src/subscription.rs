@@ -8,7 +8,7 @@ use syn::{
     TypeParamBound,
 };
 
-use crate::attr::{Arguments, Known};
+use crate::arguments::{Arguments, Known};
 use crate::report::Report;
 use crate::text::words;
 

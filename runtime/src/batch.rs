@@ -19,12 +19,13 @@ use crate::exchange::{Exchange, Ticket};
 use crate::link::{Hold, Message};
 use crate::peer::{Peer, Way};
 use crate::protocol::encode::{EncodeError, array};
-use crate::protocol::error::RpcError;
+use crate::protocol::typed::RpcError;
 
 /// What can be sent as a batch: [`Call`]s and [`Notification`]s, and tuples (up to 12), `Vec`s and
 /// arrays of them.
 ///
-/// The output has the same shape, with a `Result` for each of them.
+/// The output has the same shape, with a `Result` for each of them: its value and its error have the
+/// types of that call.
 pub trait IntoBatch {
     /// What it brings.
     type Output;

@@ -39,8 +39,10 @@ macro_rules! common_builder_methods {
         /// that returns [`Result<T>`](crate::Result). Others become -32603.
         ///
         /// ```
-        /// # use wsjsonrpc::{ErrorObject, RpcError, Server};
-        /// #[derive(Debug)]
+        /// use wsjsonrpc::{RpcError, Server};
+        ///
+        /// #[derive(Debug, RpcError)]
+        /// #[rpc_error(code = 1001)]
         /// struct OutOfStock;
         ///
         /// impl std::fmt::Display for OutOfStock {
@@ -51,21 +53,12 @@ macro_rules! common_builder_methods {
         ///
         /// impl std::error::Error for OutOfStock {}
         ///
-        /// impl RpcError for OutOfStock {
-        ///     fn to_object(&self) -> ErrorObject {
-        ///         ErrorObject::new(1001, "out of stock")
-        ///     }
-        ///     fn from_object(object: ErrorObject) -> Result<Self, ErrorObject> {
-        ///         if object.code().0 == 1001 { Ok(OutOfStock) } else { Err(object) }
-        ///     }
-        /// }
-        ///
         /// let server = Server::builder().recognize::<OutOfStock>();
         /// # drop(server);
         /// ```
         pub fn recognize<E>(mut self) -> Self
         where
-            E: crate::protocol::error::RpcError + std::error::Error + Send + Sync,
+            E: crate::protocol::typed::RpcError + std::error::Error + Send + Sync,
         {
             self.router.recognize::<E>();
             self

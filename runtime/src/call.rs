@@ -16,7 +16,8 @@ use crate::exchange::{Exchange, RawResult};
 use crate::link::Message;
 use crate::peer::Peer;
 use crate::protocol::encode::{EncodeError, Form, Outgoing};
-use crate::protocol::error::{ErrorObject, RpcError};
+use crate::protocol::error::ErrorObject;
+use crate::protocol::typed::RpcError;
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -46,7 +47,8 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 ///
 /// # Errors
 /// Awaiting it gives the result, or an [`Error`] that says what went wrong and whether the
-/// connection is still of use.
+/// connection is still of use. [`Error::Call`] has the `E` that the peer's handler returned, decoded
+/// ([`RpcError`](trait@crate::RpcError)); an error object that is no `E` is in [`Error::Other`].
 ///
 /// # Cancel safety
 /// The future may be dropped at any time: the call is forgotten on this side, and a late response
@@ -209,7 +211,21 @@ impl Peer {
     ///
     /// `params` must serialize to a list (a tuple, an array, a `Vec`) or an object (a struct, a
     /// map). `()` sends none. An error that the peer answers with is always an
-    /// [`Error::Call`]; there is no type that it might not fit.
+    /// [`Error::Call`]; there is no type that it might not fit. To make it one of an error type:
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Error, Peer, RpcError};
+    /// # #[derive(RpcError)]
+    /// # enum BankError { #[rpc_error(code = 1001)] Insufficient { missing: u64 } }
+    /// # async fn show(peer: Peer) {
+    /// if let Err(Error::Call(object)) = peer.call::<u64>("bank.withdraw", [50]).await {
+    ///     match BankError::from_object(object) {
+    ///         Ok(BankError::Insufficient { missing }) => println!("{missing} are missing"),
+    ///         Err(object) => println!("not the bank's: {object}"),
+    ///     }
+    /// }
+    /// # }
+    /// ```
     pub fn call<T>(&self, method: &str, params: impl Serialize) -> Call<T> {
         let mut encoder = Encoder::new(self, method, Form::Whole, &[]);
         encoder.arg(&params);

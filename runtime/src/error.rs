@@ -9,11 +9,36 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use crate::protocol::error::{ErrorObject, RpcError};
+use crate::protocol::error::ErrorObject;
+use crate::protocol::typed::RpcError;
 
 /// Why a call brought no result.
 ///
-/// `E` is the method's own error type; for most it is [`ErrorObject`].
+/// `E` is the method's own error type; for most it is [`ErrorObject`]. With a type of the
+/// application's ([`RpcError`](trait@crate::RpcError)), the caller matches on what the handler
+/// returned:
+///
+/// ```
+/// # use wsjsonrpc::{Context, Error, Result, RpcError, rpc};
+/// #[derive(Debug, RpcError)]
+/// enum BankError {
+///     #[rpc_error(code = 1001)]
+///     Insufficient { missing: u64 },
+/// }
+/// # #[rpc]
+/// # trait Bank {
+/// #     async fn withdraw(&self, ctx: &Context, amount: u64) -> Result<u64, BankError>;
+/// # }
+///
+/// # async fn show(bank: BankClient) -> String {
+/// match bank.withdraw(50).await {
+///     Ok(left) => format!("{left} left"),
+///     Err(Error::Call(BankError::Insufficient { missing })) => format!("{missing} are missing"),
+///     Err(Error::Timeout) => "the bank takes its time".to_owned(),
+///     Err(other) => format!("something else: {other}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error<E = ErrorObject> {
@@ -21,7 +46,8 @@ pub enum Error<E = ErrorObject> {
     Call(E),
 
     /// The peer answered with an error object that is none of the method's error type: -32601
-    /// because it has no such method, for example. The connection is fine.
+    /// because it has no such method, for example, or one of the type's codes with data that does
+    /// not fit. It is as it came. The connection is fine.
     Other(ErrorObject),
 
     /// No response came in time. The peer may still be working on it; a late response is dropped.

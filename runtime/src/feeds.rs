@@ -33,8 +33,10 @@ struct Table<L> {
     /// By the ids of the calls that ask for them.
     expected: BTreeMap<u64, Arc<Feed<L>>>,
     /// By the names of their notifications, and their ids as JSON. There are few names.
-    begun: Vec<(Arc<str>, HashMap<Box<str>, Arc<Feed<L>>>)>,
+    begun: Vec<(Arc<str>, ById<L>)>,
 }
+
+type ById<L> = HashMap<Box<str>, Arc<Feed<L>>>;
 
 /// One subscription.
 #[derive(Debug)]

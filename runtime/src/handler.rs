@@ -68,7 +68,7 @@ pub(crate) struct Running {
     /// Under which a request stands among those that were started, until somebody answers it.
     key: Option<u64>,
     /// A subscription, which answers its call while it goes on.
-    asked: Option<Asked>,
+    asked: Option<Box<Asked>>,
     /// Whether it counts as in flight.
     counts: bool,
     /// Keeps the message's weight where it belongs.
@@ -100,7 +100,7 @@ impl Running {
     }
 
     /// It serves this subscription.
-    pub(crate) fn serve(&mut self, asked: Option<Asked>) {
+    pub(crate) fn serve(&mut self, asked: Option<Box<Asked>>) {
         self.asked = asked;
     }
 
@@ -138,7 +138,7 @@ impl Running {
     /// Whether it is a subscription that has a stream now, and its call is to be answered.
     fn consents(&self) -> bool {
         let accepted = |asked: &Asked| asked.flow.stage() == Stage::Accepted;
-        self.key.is_some() && self.asked.as_ref().is_some_and(accepted)
+        self.key.is_some() && self.asked.as_deref().is_some_and(accepted)
     }
 
     fn finish(&mut self, outcome: Result<Response, Panicked>) {
@@ -186,8 +186,8 @@ impl Future for Running {
             // It goes on, unless its caller has taken the call back.
             let Some(call) = self.take_call() else { return Poll::Ready(()) };
             self.rest();
-            if let Some(Asked { flow, .. }) = &self.asked {
-                self.responder.consent(call, flow);
+            if let Some(asked) = &self.asked {
+                self.responder.consent(call, &asked.flow);
             }
         }
     }

@@ -54,7 +54,8 @@
 //!
 //! # Where to look
 //!
-//! - Contracts: [`rpc`](macro@rpc), [`Context`], [`Result`], [`ErrorObject`], [`RpcError`].
+//! - Contracts: [`rpc`](macro@rpc), [`Context`], [`Result`], [`ErrorObject`],
+//!   [`RpcError`](trait@RpcError) and [its derive](derive@RpcError).
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
 //! - Letting in: [`Authorize`], [`Grant`], [`Refusal`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
@@ -150,7 +151,7 @@ pub use async_trait::async_trait;
 pub use futures_core::Stream;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
-pub use wsjsonrpc_macros::rpc;
+pub use wsjsonrpc_macros::{RpcError, rpc};
 
 pub use crate::authorize::{Authorize, Grant};
 pub use crate::backoff::{Reconnect, WhileDown};
@@ -166,7 +167,8 @@ pub use crate::handshake::Handshake;
 pub use crate::methods::{Fallback, Methods};
 pub use crate::peer::Peer;
 pub use crate::producer::{Overflow, Producer, Topic, Yields};
-pub use crate::protocol::error::{ErrorCode, ErrorObject, Result, RpcError};
+pub use crate::protocol::error::{ErrorCode, ErrorObject, Result};
+pub use crate::protocol::typed::RpcError;
 pub use crate::refusal::Refusal;
 pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
@@ -185,7 +187,7 @@ pub mod __fuzzing {
     pub use crate::protocol::reference::{check_arguments, check_message};
 }
 
-/// For code that `#[rpc]` generates. Not for people: it changes without notice.
+/// For code that `#[rpc]` and `#[derive(RpcError)]` generate. Not for people: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use std::borrow::Cow;
@@ -198,6 +200,9 @@ pub mod __private {
 
     pub use crate::call::Encoder;
     pub use crate::protocol::encode::Form;
+    pub use crate::protocol::typed::{
+        Fields, Received, check_code, message, value, value_or_default,
+    };
     pub use crate::service::{Arg, Returns};
     /// The call of a method that returns `R`.
     pub type CallOf<R> = crate::Call<<R as Returns>::Ok, <R as Returns>::Err>;

@@ -19,8 +19,9 @@ use serde::Serialize;
 use crate::asked::Asked;
 use crate::flows::{Flow, Stage, Stop};
 use crate::link::Link;
-use crate::protocol::error::{ErrorCode, ErrorObject, RpcError};
+use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::{cost, head, only, write};
+use crate::protocol::typed::RpcError;
 use crate::service::{Kind, Outcome, Progress, Request, Response};
 
 /// How many items are sent before others get their turn.
@@ -206,7 +207,7 @@ impl Outcome {
             tell_end: topic.tell_end || link.extended,
         };
         let producer = Producer { topic, link, flow };
-        Outcome(Progress::Subscription(Box::pin(handler(request, producer)), asked))
+        Outcome(Progress::Subscription(Box::pin(handler(request, producer)), Box::new(asked)))
     }
 
     /// The method that ends subscriptions, whatever their names.

@@ -17,7 +17,8 @@ use crate::context::Context;
 use crate::error::DuplicateMethod;
 use crate::methods::{Fallback, FallbackService, Methods};
 use crate::producer::Topic;
-use crate::protocol::error::{ErrorObject, Result, RpcError};
+use crate::protocol::error::{ErrorObject, Result};
+use crate::protocol::typed::RpcError;
 use crate::service::{Outcome, Request, Service};
 
 type Recognize = fn(&(dyn StdError + Send + Sync + 'static)) -> Option<ErrorObject>;

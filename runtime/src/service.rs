@@ -16,8 +16,9 @@ use crate::asked::Asked;
 use crate::call::BoxFuture;
 use crate::context::Context;
 use crate::protocol::encode::begin_result;
-use crate::protocol::error::{ErrorObject, Result, RpcError};
+use crate::protocol::error::{ErrorObject, Result};
 use crate::protocol::params::{self, Args, Str};
+use crate::protocol::typed::RpcError;
 
 /// Handles incoming calls of some methods. `#[rpc]` generates one for a trait, and
 /// [`Methods`](crate::Methods) makes one of closures; few need to implement it.
@@ -177,7 +178,7 @@ pub(crate) enum Progress {
     Ready(Response),
     Pending(BoxFuture<Response>),
     /// As long as it is not ready, there may be something to answer it with.
-    Subscription(BoxFuture<Response>, Asked),
+    Subscription(BoxFuture<Response>, Box<Asked>),
 }
 
 impl Outcome {

@@ -22,8 +22,9 @@ use crate::feeds::{End, Feed, Names};
 use crate::link::{Link, Message};
 use crate::peer::Peer;
 use crate::protocol::encode::EncodeError;
-use crate::protocol::error::{ErrorCode, ErrorObject, RpcError};
+use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::write_credit;
+use crate::protocol::typed::RpcError;
 
 /// A subscription that is not asked for yet. Nothing happens until it is awaited; then it brings a
 /// [`Subscription`], or what the peer says against it.

@@ -4,7 +4,13 @@
 /// Without a prelude, and with everything shadowed that generated code could trip over.
 mod shadowed {
     #![no_implicit_prelude]
-    #![allow(dead_code, non_camel_case_types, unused_imports, unused_macros)]
+    #![allow(
+        dead_code,
+        non_camel_case_types,
+        non_upper_case_globals,
+        unused_imports,
+        unused_macros
+    )]
 
     mod core {}
     mod std {}
@@ -31,6 +37,9 @@ mod shadowed {
     struct PhantomData;
     struct T;
     struct B;
+    struct ErrorObject;
+    struct Fields;
+    struct Received;
     enum Shadows {
         Ok,
         Err,
@@ -52,6 +61,14 @@ mod shadowed {
     trait From {}
     trait Default {}
     trait Debug {}
+    trait Display {}
+    trait RpcError {}
+    const code: ::core::primitive::i64 = 1;
+    macro_rules! format_args {
+        ($($tokens:tt)*) => {
+            compile_error!("not this one")
+        };
+    }
     macro_rules! vec {
         ($($tokens:tt)*) => {
             compile_error!("not this one")
@@ -125,10 +142,31 @@ mod shadowed {
         async fn swap(&self, ctx: &::wsjsonrpc::Context, t: T, b: B)
         -> ::wsjsonrpc::Result<(B, T)>;
     }
+
+    /// Every variable of generated code is a field, and every name in it a variant.
+    #[derive(::core::fmt::Debug, ::core::cmp::PartialEq, ::wsjsonrpc::RpcError)]
+    pub(super) enum ShadowError {
+        #[rpc_error(code = code)]
+        Ok { code: i32 },
+        #[rpc_error(code = 2, message = "{object} {field1} {field0} {decode}")]
+        Err { object: i32, field0: i32, field1: i32, fields: i32, decode: i32, error: i32 },
+        #[rpc_error(code = 3)]
+        Some(i32),
+        #[rpc_error(code = 4, message = "{1}{0}")]
+        None(i32, i32),
+        #[rpc_error(transparent)]
+        ErrorObject(::wsjsonrpc::ErrorObject),
+    }
+
+    #[derive(::core::fmt::Debug, ::core::cmp::PartialEq, ::wsjsonrpc::RpcError)]
+    #[rpc_error(code = 5, message = "{field0}")]
+    pub(super) struct Field {
+        pub(super) field0: i32,
+    }
 }
 
-use shadowed::{Generic, GenericClient, GenericService, Shadow, ShadowClient};
-use wsjsonrpc::{Client, Context, Result, Server, memory};
+use shadowed::{Field, Generic, GenericClient, GenericService, Shadow, ShadowClient, ShadowError};
+use wsjsonrpc::{Client, Context, ErrorObject, Result, RpcError, Server, memory};
 
 struct Sums;
 
@@ -188,6 +226,27 @@ async fn shadowed_names_change_nothing() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn shadowed_names_change_no_error() {
+    for (error, message) in [
+        (ShadowError::Ok { code: 9 }, "ok"),
+        (
+            ShadowError::Err { object: 1, field0: 2, field1: 3, fields: 4, decode: 5, error: 6 },
+            "1 3 2 5",
+        ),
+        (ShadowError::Some(1), "some"),
+        (ShadowError::None(1, 2), "21"),
+        (ShadowError::ErrorObject(ErrorObject::new(7, "seven")), "seven"),
+    ] {
+        let object = error.to_object();
+        assert_eq!(object.message(), message);
+        assert_eq!(ShadowError::from_object(object), Ok(error));
+    }
+    let object = Field { field0: 8 }.to_object();
+    assert_eq!(object.message(), "8");
+    assert_eq!(Field::from_object(object), Ok(Field { field0: 8 }));
+}
+
 /// Generated items see what is in scope of the function.
 #[tokio::test]
 async fn a_trait_may_stand_in_a_function() -> Result<()> {
@@ -235,6 +294,19 @@ mod made_by_a_macro {
     }
 
     service!(Made, choose, "made.choose!", u32);
+
+    macro_rules! error {
+        ($name:ident, $code:expr, $message:literal, $field:ident: $ty:ty) => {
+            #[derive(Debug, PartialEq, wsjsonrpc::RpcError)]
+            #[rpc_error(code = $code, message = $message, crate = ::wsjsonrpc)]
+            pub(super) struct $name {
+                pub(super) $field: $ty,
+                pub(super) constant: u8,
+            }
+        };
+    }
+
+    error!(MadeError, -7, "{missing} and {constant}", missing: u32);
 }
 
 #[tokio::test]
@@ -256,4 +328,13 @@ async fn a_trait_may_come_out_of_a_macro() -> Result<()> {
     assert_eq!(made.choose(&1, Some(2)).await?, 2);
     assert_eq!(client.peer().call::<u32>("made.choose!", (3,)).await?, 3);
     Ok(())
+}
+
+#[test]
+fn an_error_may_come_out_of_a_macro() {
+    use made_by_a_macro::MadeError;
+
+    let object = MadeError { missing: 1, constant: 2 }.to_object();
+    assert_eq!((object.code().0, object.message()), (-7, "1 and 2"));
+    assert_eq!(MadeError::from_object(object), Ok(MadeError { missing: 1, constant: 2 }));
 }

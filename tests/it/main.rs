@@ -35,6 +35,8 @@ mod reconnect;
 mod reconnect_breaks;
 mod reconnect_calls;
 mod reconnect_life;
+mod rpc_error;
+mod rpc_error_wire;
 mod simulation;
 mod spec_examples;
 mod subprotocols;

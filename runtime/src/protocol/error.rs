@@ -1,6 +1,7 @@
 //! The error object of the wire, its codes, and how a handler's errors become one.
 //!
-//! Must not know what a caller sees when something goes wrong on this side (that is `error`).
+//! Must not know what a caller sees when something goes wrong on this side (that is `error`), nor the
+//! application's error types (`typed`).
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -281,64 +282,6 @@ impl<'de> Deserialize<'de> for ErrorObject {
 /// The number itself where it fits; `as` saturates.
 fn nearest(code: &serde_json::Number) -> i64 {
     code.as_i64().or_else(|| code.as_f64().map(|code| code as i64)).unwrap_or(i64::MAX)
-}
-
-/// An error type of the application with an error object of its own.
-///
-/// A method that returns `Result<T, E>` with such an `E` sends the object, and on the caller's
-/// side the same type comes out of it again as [`Error::Call`](crate::Error::Call).
-///
-/// ```
-/// use wsjsonrpc::{ErrorObject, RpcError};
-///
-/// #[derive(Debug, PartialEq)]
-/// enum BankError {
-///     Insufficient { missing: u64 },
-/// }
-///
-/// impl RpcError for BankError {
-///     fn to_object(&self) -> ErrorObject {
-///         match self {
-///             BankError::Insufficient { missing } => {
-///                 ErrorObject::new(1001, "insufficient funds").with_data(missing)
-///             }
-///         }
-///     }
-///
-///     fn from_object(object: ErrorObject) -> Result<Self, ErrorObject> {
-///         match (object.code().0, object.data_as()) {
-///             (1001, Some(missing)) => Ok(BankError::Insufficient { missing }),
-///             _ => Err(object),
-///         }
-///     }
-/// }
-///
-/// let error = BankError::Insufficient { missing: 7 };
-/// assert_eq!(BankError::from_object(error.to_object()).unwrap(), error);
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be sent as a JSON-RPC error",
-    note = "implement `wsjsonrpc::RpcError` for it, or return `wsjsonrpc::Result<T>`, which takes any error by `?`"
-)]
-pub trait RpcError: Sized + Send + 'static {
-    /// What is sent to the caller.
-    fn to_object(&self) -> ErrorObject;
-
-    /// Reads one that was received.
-    ///
-    /// # Errors
-    /// Gives the object back if it is none of this type's.
-    fn from_object(object: ErrorObject) -> std::result::Result<Self, ErrorObject>;
-}
-
-impl RpcError for ErrorObject {
-    fn to_object(&self) -> ErrorObject {
-        self.clone()
-    }
-
-    fn from_object(object: ErrorObject) -> std::result::Result<Self, ErrorObject> {
-        Ok(object)
-    }
 }
 
 #[cfg(test)]

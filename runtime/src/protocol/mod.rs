@@ -19,5 +19,6 @@ pub(crate) mod reference;
 pub(crate) mod scan;
 mod skip;
 pub(crate) mod text;
+pub(crate) mod typed;
 mod value;
 mod word;

@@ -8,46 +8,66 @@ pub mod wrapper {
 
 /// The path is the dependency's name.
 pub mod by_name {
-    use other_name::{Context, Result, rpc};
+    use other_name::{Context, Result, RpcError, rpc};
+
+    /// What is wrong with numbers.
+    #[derive(Debug, PartialEq, RpcError)]
+    #[rpc_error(crate = other_name)]
+    pub enum MathError {
+        /// They are too large.
+        #[rpc_error(code = 1002)]
+        Overflow {
+            /// The first of them.
+            x: i64,
+        },
+    }
 
     /// Adds.
     #[rpc(crate = other_name)]
     pub trait Math {
         /// Adds two numbers.
-        async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
+        async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64, MathError>;
     }
 }
 
 /// The path leads through this crate, and is in quotes.
 pub mod by_path {
-    use crate::wrapper::inside::{Context, Result, rpc};
+    use crate::wrapper::inside::{Context, Result, RpcError, rpc};
+
+    /// Nobody to greet.
+    #[derive(Debug, PartialEq, RpcError)]
+    #[rpc_error(code = 1001, message = "{0} is not here", crate = "crate::wrapper::inside")]
+    pub struct Absent(pub String);
 
     /// Greets.
     #[rpc(crate = "crate::wrapper::inside")]
     pub trait Hello {
         /// Greets somebody.
-        async fn greet(&self, ctx: &Context, name: &str) -> Result<String>;
+        async fn greet(&self, ctx: &Context, name: &str) -> Result<String, Absent>;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use other_name::{Client, Context, Result, Server, memory};
+    use other_name::{Client, Context, Error, Result, Server, memory};
 
-    use crate::by_name::{Math, MathClient};
-    use crate::by_path::{Hello, HelloClient};
+    use crate::by_name::{Math, MathClient, MathError};
+    use crate::by_path::{Absent, Hello, HelloClient};
 
     struct Both;
 
     impl Math for Both {
-        async fn sum(&self, _: &Context, x: i64, y: i64) -> Result<i64> {
-            Ok(x + y)
+        async fn sum(&self, _: &Context, x: i64, y: i64) -> Result<i64, MathError> {
+            x.checked_add(y).ok_or(MathError::Overflow { x })
         }
     }
 
     impl Hello for Both {
-        async fn greet(&self, _: &Context, name: &str) -> Result<String> {
-            Ok(format!("Hello, {name}!"))
+        async fn greet(&self, _: &Context, name: &str) -> Result<String, Absent> {
+            match name {
+                "Ada" => Ok(format!("Hello, {name}!")),
+                other => Err(Absent(other.to_owned())),
+            }
         }
     }
 
@@ -56,8 +76,14 @@ mod tests {
         let server =
             Server::builder().service(Math::into_service(Both)).service(Hello::into_service(Both));
         let (client, _) = memory::pair(Client::builder(), server)?;
-        assert_eq!(MathClient::new(client.peer()).sum(1, 2).await?, 3);
-        assert_eq!(HelloClient::new(client.peer()).greet("Ada").await?, "Hello, Ada!");
+        let math = MathClient::new(client.peer());
+        assert_eq!(math.sum(1, 2).await?, 3);
+        let Err(Error::Call(error)) = math.sum(i64::MAX, 1).await else { panic!() };
+        assert_eq!(error, MathError::Overflow { x: i64::MAX });
+        let hello = HelloClient::new(client.peer());
+        assert_eq!(hello.greet("Ada").await?, "Hello, Ada!");
+        let Err(Error::Call(error)) = hello.greet("Eve").await else { panic!() };
+        assert_eq!(error, Absent("Eve".to_owned()));
         Ok(())
     }
 }

@@ -1,0 +1,257 @@
+//! The arguments of one attribute, `#[name(word, word = value)]`: each one known, none given twice,
+//! every value of the right kind. It knows no attribute.
+
+use std::fmt::Display;
+
+use proc_macro2::{Span, TokenStream};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitBool, LitInt, LitStr, Meta, Path, Token, Type};
+
+use crate::report::Report;
+
+/// The arguments that an attribute takes: each one's name and its right form.
+pub(crate) type Known = [(&'static str, &'static str)];
+
+/// One `name` or `name = value`.
+struct Argument {
+    name: Ident,
+    value: Option<Expr>,
+    /// In place of a value, where a type belongs.
+    ty: Option<Type>,
+}
+
+impl Parse for Argument {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        // `crate` is a keyword, hence `parse_any`.
+        let name = input.call(Ident::parse_any)?;
+        let (mut value, mut ty) = (None, None);
+        if input.parse::<Option<Token![=]>>()?.is_some() {
+            // `Vec<u8>` is no expression.
+            if name == "item" {
+                ty = Some(input.parse()?);
+            } else {
+                value = Some(input.parse()?);
+            }
+        }
+        Ok(Argument { name, value, ty })
+    }
+}
+
+/// The arguments of one attribute, all of them known and none given twice.
+pub(crate) struct Arguments {
+    known: &'static Known,
+    list: Vec<Argument>,
+    wrong: bool,
+}
+
+impl Arguments {
+    /// Takes `#[name(…)]` out of `attributes`.
+    pub(crate) fn take(
+        name: &str,
+        known: &'static Known,
+        attributes: &mut Vec<Attribute>,
+        report: &mut Report,
+    ) -> Self {
+        let before = report.count();
+        let (mine, others) =
+            attributes.drain(..).partition(|attribute| attribute.path().is_ident(name));
+        *attributes = others;
+        let mut mine = Vec::into_iter(mine);
+        let first: Option<Attribute> = mine.next();
+        for repeated in mine {
+            report.error(
+                &repeated,
+                format!("`#[{name}(…)]` is given twice, put its arguments into the first one"),
+            );
+        }
+        let tokens = match first.map(|attribute| attribute.meta) {
+            None | Some(Meta::Path(_)) => TokenStream::new(),
+            Some(Meta::List(list)) => list.tokens,
+            Some(Meta::NameValue(pair)) => {
+                report.error(pair, format!("expected `#[{name}({})]`", known[0].1));
+                TokenStream::new()
+            }
+        };
+        let arguments = Self::parse(name, known, tokens, report);
+        Arguments { wrong: report.count() > before, ..arguments }
+    }
+
+    pub(crate) fn parse(
+        attribute: &str,
+        known: &'static Known,
+        tokens: TokenStream,
+        report: &mut Report,
+    ) -> Self {
+        let before = report.count();
+        let parser = Punctuated::<Argument, Token![,]>::parse_terminated;
+        let parsed = parser.parse2(tokens).unwrap_or_else(|error| {
+            let forms = listed(known.iter().map(|(_, form)| form));
+            report.error_at(error.span(), format!("{error}; `#[{attribute}(…)]` takes: {forms}"));
+            Punctuated::new()
+        });
+        let mut list = Vec::<Argument>::new();
+        for argument in parsed {
+            let name = argument.name.unraw();
+            if !known.iter().any(|(known, _)| name == known) {
+                let names = listed(known.iter().map(|(name, _)| name));
+                report.error(
+                    &argument.name,
+                    format!("unknown argument `{name}`, expected one of: {names}"),
+                );
+            } else if list.iter().any(|earlier| earlier.name == argument.name) {
+                report.error(&argument.name, format!("`{name}` is given twice"));
+            } else {
+                list.push(argument);
+            }
+        }
+        Arguments { known, list, wrong: report.count() > before }
+    }
+
+    /// Whether something was written that is no argument.
+    pub(crate) fn wrong(&self) -> bool {
+        self.wrong
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.list.iter().any(|argument| argument.name == name)
+    }
+
+    fn remove(&mut self, name: &str) -> Option<Argument> {
+        let at = self.list.iter().position(|argument| argument.name == name)?;
+        Some(self.list.swap_remove(at))
+    }
+
+    /// The value of `name = …`, which must be there if the name is.
+    pub(crate) fn value(&mut self, name: &str, report: &mut Report) -> Option<Expr> {
+        let argument = self.remove(name)?;
+        if argument.value.is_none() {
+            report.error(argument.name, format!("`{name}` needs a value: `{}`", self.form(name)));
+        }
+        argument.value.map(ungrouped)
+    }
+
+    pub(crate) fn string(&mut self, name: &str, report: &mut Report) -> Option<LitStr> {
+        match self.value(name, report)? {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
+            other => {
+                report.error(other, format!("`{name}` takes a string: `{}`", self.form(name)));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn strings(&mut self, name: &str, report: &mut Report) -> Vec<LitStr> {
+        let expected = format!("`{name}` takes a list of strings: `{}`", self.form(name));
+        let elements = match self.value(name, report) {
+            Some(Expr::Array(array)) => array.elems,
+            Some(other) => {
+                report.error(other, expected);
+                return Vec::new();
+            }
+            None => return Vec::new(),
+        };
+        let mut strings = Vec::new();
+        for element in elements {
+            match ungrouped(element) {
+                Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => strings.push(text),
+                other => report.error(other, &expected),
+            }
+        }
+        strings
+    }
+
+    pub(crate) fn one_of<T: std::str::FromStr<Err = String>>(
+        &mut self,
+        name: &str,
+        report: &mut Report,
+    ) -> Option<T> {
+        self.spanned_one_of(name, report).map(|(choice, _)| choice)
+    }
+
+    pub(crate) fn spanned_one_of<T>(&mut self, name: &str, report: &mut Report) -> Option<(T, Span)>
+    where
+        T: std::str::FromStr<Err = String>,
+    {
+        let text = self.string(name, report)?;
+        match text.value().parse() {
+            Ok(choice) => Some((choice, text.span())),
+            Err(expected) => {
+                report.error(text, expected);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn ty(&mut self, name: &str, report: &mut Report) -> Option<Type> {
+        let argument = self.remove(name)?;
+        if argument.ty.is_none() {
+            report.error(argument.name, format!("`{name}` needs a type: `{}`", self.form(name)));
+        }
+        argument.ty
+    }
+
+    pub(crate) fn integer(&mut self, name: &str, report: &mut Report) -> Option<LitInt> {
+        match self.value(name, report)? {
+            Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => Some(number),
+            other => {
+                report.error(other, format!("`{name}` takes a number: `{}`", self.form(name)));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn boolean(&mut self, name: &str, report: &mut Report) -> Option<LitBool> {
+        match self.value(name, report)? {
+            Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) => Some(value),
+            other => {
+                let expected = format!("`{name}` is `true` or `false`: `{}`", self.form(name));
+                report.error(other, expected);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn flag(&mut self, name: &str, report: &mut Report) -> Option<Span> {
+        let argument = self.remove(name)?;
+        if let Some(value) = argument.value {
+            report.error(value, format!("`{name}` takes no value, the word alone says it"));
+        }
+        Some(argument.name.span())
+    }
+
+    /// A path, as it is or in a string.
+    pub(crate) fn path(&mut self, name: &str, report: &mut Report) -> Option<Path> {
+        let value = self.value(name, report)?;
+        let path = match &value {
+            Expr::Path(path) if path.qself.is_none() => Some(path.path.clone()),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
+                text.parse_with(Path::parse_mod_style).ok()
+            }
+            _ => None,
+        };
+        if path.is_none() {
+            report.error(value, format!("`{name}` takes a path: `{}`", self.form(name)));
+        }
+        path
+    }
+
+    fn form(&self, name: &str) -> &'static str {
+        let known = self.known.iter().find(|(known, _)| *known == name);
+        known.map_or("", |(_, form)| form)
+    }
+}
+
+/// Without the invisible brackets that `macro_rules` puts around a `$value:expr`.
+fn ungrouped(mut value: Expr) -> Expr {
+    while let Expr::Group(group) = value {
+        value = *group.expr;
+    }
+    value
+}
+
+pub(crate) fn listed(items: impl Iterator<Item = impl Display>) -> String {
+    let items: Vec<_> = items.map(|item| format!("`{item}`")).collect();
+    items.join(", ")
+}

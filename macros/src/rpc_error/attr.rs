@@ -1,0 +1,176 @@
+//! Reads the arguments of `#[rpc_error(…)]` on a type, a variant and a field. It knows what may be
+//! written in each of the places, and not what follows from it.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::{Attribute, Expr, ExprLit, ExprUnary, Lit, LitStr, Path, UnOp};
+
+use crate::arguments::{Arguments, Known};
+use crate::case::Case;
+use crate::report::Report;
+
+const NAME: &str = "rpc_error";
+
+type Form = (&'static str, &'static str);
+const CODE: Form = ("code", "code = 1001");
+const MESSAGE: Form = ("message", r#"message = "…""#);
+const DISPLAY: Form = ("display", "display");
+const TRANSPARENT: Form = ("transparent", "transparent");
+const RENAME_ALL: Form = ("rename_all", r#"rename_all = "camelCase""#);
+const CRATE: Form = ("crate", "crate = path::to::wsjsonrpc");
+
+const ENUM: &Known = &[DISPLAY, RENAME_ALL, CRATE];
+const STRUCT: &Known = &[CODE, MESSAGE, DISPLAY, TRANSPARENT, RENAME_ALL, CRATE];
+const VARIANT: &Known = &[CODE, MESSAGE, DISPLAY, TRANSPARENT];
+const FIELD: &Known = &[("rename", r#"rename = "…""#), ("default", "default")];
+
+/// What is said once for the whole type.
+#[derive(Default)]
+pub(super) struct TypeOptions {
+    pub(super) display: Option<Span>,
+    pub(super) rename_all: Option<Case>,
+    pub(super) krate: Option<Path>,
+}
+
+impl TypeOptions {
+    pub(super) fn of_enum(attributes: &mut Vec<Attribute>, report: &mut Report) -> Self {
+        let display = thiserror_display(attributes);
+        let mut arguments = Arguments::take(NAME, ENUM, attributes, report);
+        TypeOptions {
+            display: arguments.flag("display", report).or(display),
+            ..Self::common(&mut arguments, report)
+        }
+    }
+
+    /// A struct has what an enum has on itself and on its variants.
+    pub(super) fn of_struct(
+        attributes: &mut Vec<Attribute>,
+        report: &mut Report,
+    ) -> (Self, VariantOptions) {
+        let display = thiserror_display(attributes);
+        let mut arguments = Arguments::take(NAME, STRUCT, attributes, report);
+        let options = Self::common(&mut arguments, report);
+        (options, VariantOptions::read(arguments, display, report))
+    }
+
+    fn common(arguments: &mut Arguments, report: &mut Report) -> Self {
+        TypeOptions {
+            display: None,
+            rename_all: arguments.one_of("rename_all", report),
+            krate: arguments.path("crate", report),
+        }
+    }
+}
+
+/// What is said of one kind of error.
+pub(super) struct VariantOptions {
+    pub(super) code: Given<Code>,
+    pub(super) message: Option<LitStr>,
+    /// The word itself.
+    pub(super) display: Option<Span>,
+    /// The `#[error(…)]` beside it, from which thiserror derives `Display`.
+    pub(super) error_attribute: Option<Span>,
+    pub(super) transparent: Option<Span>,
+}
+
+impl VariantOptions {
+    pub(super) fn of_variant(attributes: &mut Vec<Attribute>, report: &mut Report) -> Self {
+        let display = thiserror_display(attributes);
+        let arguments = Arguments::take(NAME, VARIANT, attributes, report);
+        Self::read(arguments, display, report)
+    }
+
+    fn read(mut arguments: Arguments, thiserror: Option<Span>, report: &mut Report) -> Self {
+        let code = match code(&mut arguments, report) {
+            // What has no form may have been meant for it.
+            Given::Not if arguments.wrong() => Given::Wrong,
+            code => code,
+        };
+        VariantOptions {
+            code,
+            message: arguments.string("message", report),
+            display: arguments.flag("display", report),
+            error_attribute: thiserror,
+            transparent: arguments.flag("transparent", report),
+        }
+    }
+}
+
+/// What is said of one field.
+pub(super) struct FieldOptions {
+    pub(super) rename: Option<LitStr>,
+    pub(super) default: Option<Span>,
+}
+
+impl FieldOptions {
+    pub(super) fn take(attributes: &mut Vec<Attribute>, report: &mut Report) -> Self {
+        let mut arguments = Arguments::take(NAME, FIELD, attributes, report);
+        FieldOptions {
+            rename: arguments.string("rename", report),
+            default: arguments.flag("default", report),
+        }
+    }
+}
+
+/// An argument that must be there, with the difference between none and a wrong one: the latter is
+/// reported by now.
+pub(super) enum Given<T> {
+    Right(T),
+    Wrong,
+    Not,
+}
+
+/// The number that stands for the error on the wire.
+pub(super) enum Code {
+    /// Beside it, what is written there.
+    Literal(i64, TokenStream),
+    /// A constant; only rustc knows its value.
+    Constant(Path),
+}
+
+impl ToTokens for Code {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Code::Literal(_, written) => written.to_tokens(tokens),
+            Code::Constant(path) => path.to_tokens(tokens),
+        }
+    }
+}
+
+fn code(arguments: &mut Arguments, report: &mut Report) -> Given<Code> {
+    if !arguments.has("code") {
+        return Given::Not;
+    }
+    let Some(value) = arguments.value("code", report) else { return Given::Wrong };
+    let (negative, literal) = match &value {
+        Expr::Path(path) if path.qself.is_none() => {
+            return Given::Right(Code::Constant(path.path.clone()));
+        }
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => (true, &**expr),
+        other => (false, other),
+    };
+    let mistake = match literal {
+        Expr::Lit(ExprLit { lit: Lit::Int(digits), .. }) => {
+            let sign = if negative { "-" } else { "" };
+            match format!("{sign}{}", digits.base10_digits()).parse() {
+                Ok(-32768..=-32000) => {
+                    "the codes from -32768 to -32000 are reserved by JSON-RPC: choose any other"
+                }
+                Ok(number) => return Given::Right(Code::Literal(number, value.to_token_stream())),
+                Err(_) => "a code is a whole number of at most 64 bits (an `i64`)",
+            }
+        }
+        _ => {
+            "`code` takes a whole number or the path of an `i64` constant: `code = 1001`, \
+             `code = codes::NO_FUNDS`"
+        }
+    };
+    report.error(value, mistake);
+    Given::Wrong
+}
+
+/// `#[error(…)]` is thiserror's.
+fn thiserror_display(attributes: &[Attribute]) -> Option<Span> {
+    let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("error"))?;
+    attribute.path().get_ident().map(syn::Ident::span)
+}

@@ -1,0 +1,306 @@
+//! The type as the rest of the pipeline sees it: its kinds of errors, each with a code, a message
+//! and the fields that travel. What is wrong with any of them, or across them, is reported.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{GenericParam, Generics, Ident, Item, Member, Type};
+
+use super::attr::{Code, FieldOptions, Given, TypeOptions, VariantOptions};
+use super::template::Message;
+use crate::model::check_has_bounds;
+use crate::report::Report;
+
+/// A type with `#[derive(RpcError)]` on it. A struct has one variant, itself.
+pub(super) struct ErrorType {
+    pub(super) ident: Ident,
+    pub(super) generics: Generics,
+    pub(super) variants: Vec<Variant>,
+    options: TypeOptions,
+}
+
+/// One kind of error.
+pub(super) struct Variant {
+    pub(super) ident: Ident,
+    /// `Self::Insufficient`, or `Self` for a struct.
+    pub(super) path: TokenStream,
+    pub(super) kind: Kind,
+    pub(super) fields: Vec<Field>,
+}
+
+/// How it travels.
+pub(super) enum Kind {
+    Coded {
+        /// `None` after the error that there is none.
+        code: Option<Code>,
+        message: Message,
+    },
+    /// As its only field does.
+    Transparent,
+}
+
+/// What is in it.
+pub(super) struct Field {
+    pub(super) member: Member,
+    pub(super) ty: Type,
+    /// Its name on the wire, if it has one.
+    pub(super) name: String,
+    pub(super) has_default: bool,
+}
+
+impl ErrorType {
+    /// `None` if it is neither an enum nor a struct.
+    pub(super) fn read(item: TokenStream, report: &mut Report) -> Option<Self> {
+        let item = match syn::parse2::<Item>(item) {
+            Ok(Item::Enum(mut item)) => {
+                let options = TypeOptions::of_enum(&mut item.attrs, report);
+                let variants = item.variants.into_iter();
+                let variants = variants.map(|variant| read_variant(variant, &options, report));
+                let variants = variants.collect();
+                ErrorType { ident: item.ident, generics: item.generics, variants, options }
+            }
+            Ok(Item::Struct(mut item)) => {
+                let (options, own) = TypeOptions::of_struct(&mut item.attrs, report);
+                let ident = item.ident.clone();
+                let path = quote!(Self);
+                let variant = Variant::new(ident, path, own, item.fields, &options, report);
+                ErrorType {
+                    ident: item.ident,
+                    generics: item.generics,
+                    variants: vec![variant],
+                    options,
+                }
+            }
+            Ok(other) => {
+                let keyword = match &other {
+                    Item::Union(item) => item.union_token.to_token_stream(),
+                    other => other.to_token_stream(),
+                };
+                report.error(keyword, "`RpcError` is derived for an enum or a struct");
+                return None;
+            }
+            Err(error) => {
+                report.add(error);
+                return None;
+            }
+        };
+        check_generics(&item.generics, report);
+        check_codes(&item.variants, report);
+        Some(item)
+    }
+
+    /// The path to what generated code may use.
+    pub(super) fn private(&self) -> TokenStream {
+        self.private_at(Span::mixed_site())
+    }
+
+    /// The same, for code whose type errors are to be shown at `span`.
+    pub(super) fn private_at(&self, span: Span) -> TokenStream {
+        match &self.options.krate {
+            Some(path) => quote_spanned!(span=> #path::__private),
+            None => quote_spanned!(span=> ::wsjsonrpc::__private),
+        }
+    }
+}
+
+fn read_variant(mut variant: syn::Variant, options: &TypeOptions, report: &mut Report) -> Variant {
+    let own = VariantOptions::of_variant(&mut variant.attrs, report);
+    let ident = &variant.ident;
+    let path = quote!(Self::#ident);
+    Variant::new(variant.ident, path, own, variant.fields, options, report)
+}
+
+impl Variant {
+    fn new(
+        ident: Ident,
+        path: TokenStream,
+        own: VariantOptions,
+        fields: syn::Fields,
+        options: &TypeOptions,
+        report: &mut Report,
+    ) -> Self {
+        let transparent = own.transparent;
+        let fields = read_fields(fields, options, transparent, report);
+        let kind = match transparent {
+            Some(span) => {
+                check_transparent(&ident, span, &own, &fields, report);
+                Kind::Transparent
+            }
+            None => {
+                let message = message(&ident, &own, &fields, options, report);
+                Kind::Coded { code: code(&ident, own.code, report), message }
+            }
+        };
+        Variant { ident, path, kind, fields }
+    }
+
+    pub(super) fn is_named(&self) -> bool {
+        matches!(self.fields.first(), Some(Field { member: Member::Named(_), .. }))
+    }
+
+    pub(super) fn code(&self) -> Option<&Code> {
+        match &self.kind {
+            Kind::Coded { code, .. } => code.as_ref(),
+            Kind::Transparent => None,
+        }
+    }
+}
+
+fn code(ident: &Ident, given: Given<Code>, report: &mut Report) -> Option<Code> {
+    match given {
+        Given::Right(code) => Some(code),
+        Given::Wrong => None,
+        Given::Not => {
+            report.error(
+                ident,
+                format!(
+                    "`{ident}` has no code: put `#[rpc_error(code = 1001)]` above it, with a number \
+                     of its own"
+                ),
+            );
+            None
+        }
+    }
+}
+
+/// What is said next to the variant goes before what is said for the whole type; and words of ours
+/// before thiserror's.
+fn message(
+    ident: &Ident,
+    own: &VariantOptions,
+    fields: &[Field],
+    options: &TypeOptions,
+    report: &mut Report,
+) -> Message {
+    if let (Some(_), Some(display)) = (&own.message, own.display) {
+        report.error_at(
+            display,
+            "`display` takes the message from `Display`, and there is a `message`: remove one",
+        );
+    }
+    if let Some(text) = &own.message {
+        let names: Vec<_> = fields.iter().map(Field::rust_name).collect();
+        return Message::parse(text, &names, report);
+    }
+    match own.display.or(own.error_attribute).or(options.display) {
+        Some(span) => Message::Display(span),
+        None => Message::of_name(ident),
+    }
+}
+
+fn check_transparent(
+    ident: &Ident,
+    span: Span,
+    own: &VariantOptions,
+    fields: &[Field],
+    report: &mut Report,
+) {
+    if fields.len() != 1 {
+        report.error_at(
+            span,
+            format!(
+                "what is `transparent` has one field and travels as that does: \
+                 `{ident}(OtherError)`, or `{ident}(ErrorObject)` for whatever comes"
+            ),
+        );
+    }
+    let code = if let Given::Right(code) = &own.code { Some(code.to_token_stream()) } else { None };
+    let message = own.message.as_ref().map(ToTokens::to_token_stream);
+    let display = own.display.map(|span| quote_spanned!(span=> display));
+    for what in [code, message, display].into_iter().flatten() {
+        report.error(what, "with `transparent`, this comes from the field: remove one of them");
+    }
+}
+
+impl Field {
+    /// What it is called in Rust.
+    fn rust_name(&self) -> String {
+        match &self.member {
+            Member::Named(ident) => ident.unraw().to_string(),
+            Member::Unnamed(index) => index.index.to_string(),
+        }
+    }
+}
+
+fn read_fields(
+    fields: syn::Fields,
+    options: &TypeOptions,
+    transparent: Option<Span>,
+    report: &mut Report,
+) -> Vec<Field> {
+    let members: Vec<_> = fields.members().collect();
+    let mut seen: Vec<Field> = Vec::new();
+    for (member, mut field) in members.into_iter().zip(fields) {
+        let own = FieldOptions::take(&mut field.attrs, report);
+        if transparent.is_none() {
+            check_owned(&field.ty, report);
+        } else if let Some(span) = own.default.or(own.rename.as_ref().map(Spanned::span)) {
+            report.error_at(span, "with `transparent`, the field is all there is");
+        }
+        let (name, span) = match (&member, &own.rename) {
+            (Member::Unnamed(_), rename) => {
+                if let Some(rename) = rename {
+                    report.error(rename, "a field without a name travels without one");
+                }
+                (String::new(), None)
+            }
+            (Member::Named(_), Some(rename)) => (rename.value(), Some(rename.span())),
+            (Member::Named(ident), None) => {
+                let name = ident.unraw().to_string();
+                let name = options.rename_all.map_or(name.clone(), |case| case.apply(&name));
+                (name, Some(ident.span()))
+            }
+        };
+        if let (Some(span), true) = (span, seen.iter().any(|other| other.name == name)) {
+            report.error_at(span, format!("two fields are called `{name}` on the wire"));
+        }
+        let has_default = own.default.is_some();
+        seen.push(Field { member, ty: field.ty, name, has_default });
+    }
+    seen
+}
+
+/// Rustc would say that something is not general enough.
+fn check_owned(ty: &Type, report: &mut Report) {
+    if let Type::Reference(reference) = ty {
+        report.error(
+            reference,
+            "an error that was received borrows from nothing: own the field, as a `String`, a \
+             `Vec<T>` or a `Cow<'static, str>`",
+        );
+    }
+}
+
+fn check_generics(generics: &Generics, report: &mut Report) {
+    for param in &generics.params {
+        match param {
+            GenericParam::Lifetime(lifetime) => report.error(
+                lifetime,
+                "an error that was received borrows from nothing: own what is in it, and leave out \
+                 the lifetime",
+            ),
+            GenericParam::Type(param) => {
+                const BOUNDS: &str = "Serialize + DeserializeOwned + Send + 'static";
+                let ident = &param.ident;
+                check_has_bounds(param, generics, report, || {
+                    format!(
+                        "values of type `{ident}` travel with the error: write `{ident}: {BOUNDS}`"
+                    )
+                });
+            }
+            GenericParam::Const(_) => {}
+        }
+    }
+}
+
+fn check_codes(variants: &[Variant], report: &mut Report) {
+    let mut seen: Vec<(i64, &Ident)> = Vec::new();
+    for variant in variants {
+        let Some(Code::Literal(code, written)) = variant.code() else { continue };
+        if let Some((_, owner)) = seen.iter().find(|(other, _)| other == code) {
+            report.error(written, format!("the code {code} is taken: `{owner}` has it"));
+        }
+        seen.push((*code, &variant.ident));
+    }
+}
