@@ -263,8 +263,9 @@ impl Bound {
     fn call(&mut self, message: Message, timeout: Option<Duration>) -> Result<Ticket, Error> {
         let link = self.hold.link();
         let id = link.pending.insert(None, None).map_err(Error::Closed)?.id;
-        let ticket = Ticket::in_batch(self.hold.clone(), id);
-        self.messages.push(link.write(message, id, timeout));
+        let span = link.span(&message, id);
+        self.messages.push(link.write(message, id, timeout, &span));
+        let ticket = Ticket::in_batch(self.hold.clone(), id, span);
         self.calls.push((id, timeout));
         Ok(ticket)
     }

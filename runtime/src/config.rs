@@ -190,6 +190,15 @@ pub struct Config {
     /// don't know when it is too late. [`SendTo::Everyone`]: some peers, the Python package
     /// wsjsonrpc for one, hang up at a member that they don't know.
     pub send_timeout: SendTo,
+
+    /// Whether a peer is told which trace a call is a part of, in the members `traceparent` and
+    /// `tracestate` of the request. Only with the feature `opentelemetry`, and a subscriber that
+    /// exports traces.
+    ///
+    /// Default [`SendTo::Known`]. [`SendTo::Nobody`]: a trace ends here. [`SendTo::Everyone`] suits
+    /// peers that use StreamJsonRpc; some others, the Python package wsjsonrpc for one, hang up at a
+    /// member that they don't know.
+    pub send_trace: SendTo,
 }
 
 /// To which peers something is sent that JSON-RPC itself does not know.
@@ -238,6 +247,7 @@ impl Default for Config {
             cancel_on_close: false,
             send_cancel: SendTo::Known,
             send_timeout: SendTo::Known,
+            send_trace: SendTo::Known,
         }
     }
 }

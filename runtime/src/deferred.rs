@@ -105,8 +105,9 @@ impl Deferred {
                 }
                 Entry::Call { message, timeout, .. } => {
                     let id = link.pending.insert(None, None).map_err(Error::Closed)?.id;
-                    tickets.push(Some(Ticket::in_batch(Hold::Link(Arc::clone(link)), id)));
-                    messages.push(link.write(message.clone(), id, *timeout));
+                    let span = link.span(message, id);
+                    messages.push(link.write(message.clone(), id, *timeout, &span));
+                    tickets.push(Some(Ticket::in_batch(Hold::Link(Arc::clone(link)), id, span)));
                 }
             }
         }

@@ -28,6 +28,7 @@ use crate::protocol::id::Id;
 use crate::protocol::item::{self, CREDIT, Item};
 use crate::router::RouteId;
 use crate::service::{Kind, Method, Progress, Request, Response};
+use crate::span::CallSpan;
 
 /// Whether new requests are welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +161,7 @@ impl Dispatcher {
                     let begun = self.begin(message.clone(), call, admission, id.is_none());
                     (id, begun)
                 }
-                Entry::Invalid(id) => (Some(id), Begun::failed(ErrorCode::INVALID_REQUEST)),
+                Entry::Invalid(id) => (Some(id), Begun::Done(refusal(ErrorCode::INVALID_REQUEST))),
                 Entry::Response(_) => continue,
             };
             match (begun, &id) {
@@ -241,7 +242,10 @@ impl Dispatcher {
         let number = self.calls.get() + 1;
         self.calls.set(number);
         let context = self.context.of_call(number, call.extra);
-        (call.id, Planned { context, route, method, params })
+        let span = route.map_or_else(CallSpan::default, |route| {
+            CallSpan::server(self.responder.router.name(route), call.id.as_ref(), &call.trace)
+        });
+        (call.id, Planned { context, route, method, params, span })
     }
 
     /// Gives the id for an answer if it is no response.
@@ -286,27 +290,33 @@ impl Dispatcher {
     ) -> Begun {
         let route = match self.admit(call.route, admission, notification) {
             Ok(route) => route,
-            Err(refused) => return refused,
+            Err(refused) => return Begun::Done(refused),
         };
         let number = call.context.number();
         let request = Request::new(call.context, message, call.method, call.params, notification);
-        let (future, asked) = match guard(|| self.responder.router.call(route, request).0) {
-            Ok(Progress::Ready(response)) => return self.done(Ok(response), route),
+        let span = call.span;
+        let begun = || span.within(|| self.responder.router.call(route, request).0);
+        let (future, asked) = match guard(begun) {
+            Ok(Progress::Ready(response)) => return self.done(Ok(response), route, &span),
             Ok(Progress::Pending(future)) => (future, None),
             Ok(Progress::Subscription(future, asked)) => (future, Some(asked)),
-            Err(panicked) => return self.done(Err(panicked), route),
+            Err(panicked) => return self.done(Err(panicked), route, &span),
         };
-        let mut handler = Handler::new(future);
+        let mut handler = Handler::new(future, span.clone());
         if let Poll::Ready(outcome) = handler.begin() {
-            return self.done(outcome, route);
+            return self.done(outcome, route, &span);
         }
         let mut running = Running::new(handler, &self.responder, number, route);
         running.serve(asked);
         Begun::AtWork(running)
     }
 
-    fn done(&self, outcome: Result<Response, Panicked>, route: RouteId) -> Begun {
-        Begun::Done(self.responder.outward(outcome, Some(route)))
+    fn done(&self, outcome: Result<Response, Panicked>, route: RouteId, span: &CallSpan) -> Begun {
+        let response = self.responder.outward(outcome, Some(route));
+        if let Kind::Error(error) = &response {
+            span.failed(Some(error.code().0));
+        }
+        Begun::Done(response)
     }
 
     /// Where a call goes, unless it is refused.
@@ -315,11 +325,11 @@ impl Dispatcher {
         route: Option<RouteId>,
         admission: Admission,
         notification: bool,
-    ) -> Result<RouteId, Begun> {
+    ) -> Result<RouteId, Kind> {
         let refused = match admission {
             Admission::Open => None,
             Admission::Unanswerable if notification => None,
-            Admission::Unanswerable => return Err(Begun::Done(Kind::Silent)),
+            Admission::Unanswerable => return Err(Kind::Silent),
             Admission::Refused => Some(ErrorCode::SHUTTING_DOWN),
             Admission::Busy => Some(ErrorCode::SERVER_BUSY),
         };
@@ -327,17 +337,17 @@ impl Dispatcher {
             if notification {
                 tracing::warn!("dropped a notification: the connection is closing or clogged");
             }
-            return Err(Begun::failed(code));
+            return Err(refusal(code));
         }
         let Some(route) = route else {
-            return Err(Begun::failed(ErrorCode::METHOD_NOT_FOUND));
+            return Err(refusal(ErrorCode::METHOD_NOT_FOUND));
         };
         if self.responder.is_busy() {
             if notification {
                 let method = self.responder.router.name(route);
                 tracing::warn!(method, "dropped a notification: too many calls are in flight");
             }
-            return Err(Begun::failed(ErrorCode::SERVER_BUSY));
+            return Err(refusal(ErrorCode::SERVER_BUSY));
         }
         Ok(route)
     }
@@ -357,10 +367,8 @@ enum Begun {
     AtWork(Running),
 }
 
-impl Begun {
-    fn failed(code: ErrorCode) -> Self {
-        Begun::Done(Kind::Error(ErrorObject::of(code)))
-    }
+fn refusal(code: ErrorCode) -> Kind {
+    Kind::Error(ErrorObject::of(code))
 }
 
 /// A request or notification, by its places in the message.
@@ -369,6 +377,7 @@ struct Planned {
     route: Option<RouteId>,
     method: Method,
     params: Option<Range<usize>>,
+    span: CallSpan,
 }
 
 /// Where a part of a message is in it.

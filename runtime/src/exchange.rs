@@ -21,6 +21,7 @@ use crate::peer::{Peer, Way};
 use crate::pending::{GivenUp, Reply};
 use crate::protocol::encode::EncodeError;
 use crate::session::{KeepSession, in_time};
+use crate::span::CallSpan;
 
 /// A result that is not decoded yet: this part of the message.
 pub(crate) type RawResult = (Utf8Bytes, Range<usize>);
@@ -34,6 +35,7 @@ pub(crate) struct Ticket {
     /// Until the outcome was taken.
     entered: bool,
     travels: Travels,
+    span: CallSpan,
 }
 
 /// Who knows whether a call was sent.
@@ -47,8 +49,8 @@ enum Travels {
 
 impl Ticket {
     /// The place of a call in a batch.
-    pub(crate) fn in_batch(hold: Hold, id: u64) -> Self {
-        Ticket { hold, id, entered: true, travels: Travels::InBatch }
+    pub(crate) fn in_batch(hold: Hold, id: u64, span: CallSpan) -> Self {
+        Ticket { hold, id, entered: true, travels: Travels::InBatch, span }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -61,6 +63,11 @@ impl Ticket {
         // The time of a batch counts from when it was sent.
         if matches!(reply, Ok(Reply::Timeout)) && self.travels != Travels::NotYet {
             self.hold.link().cancel(self.id);
+        }
+        match &reply {
+            Ok(Reply::Result(..)) => {}
+            Ok(Reply::Error(object)) => self.span.failed(Some(object.code().0)),
+            _ => self.span.failed(None),
         }
         Poll::Ready(match reply {
             Ok(Reply::Result(message, range)) => Ok((message, range)),
@@ -189,12 +196,13 @@ fn begin(
     let entry = hold.link().pending.insert(Some(cx.waker().clone()), deadline);
     let entry = entry.map_err(Error::Closed)?;
     let travels = Travels::NotYet;
-    let mut ticket = Ticket { hold, id: entry.id, entered: true, travels };
+    let span = hold.link().span(&message, entry.id);
+    let mut ticket = Ticket { hold, id: entry.id, entered: true, travels, span };
     let link = ticket.hold.link();
     if entry.early {
         link.outbox.nudge();
     }
-    let text = link.write(message, entry.id, timeout);
+    let text = link.write(message, entry.id, timeout, &ticket.span);
     let Some(text) = link.try_send(text)? else {
         ticket.travels = Travels::Sent;
         return Ok(Exchange::Waiting(ticket));

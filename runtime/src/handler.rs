@@ -18,15 +18,19 @@ use crate::protocol::id::Id;
 use crate::race::race;
 use crate::router::RouteId;
 use crate::service::{Kind, Response};
+use crate::span::CallSpan;
 use crate::started::Call;
 
 /// A handler that is not ready yet. A panic in it is its outcome; so is one in what it leaves
 /// behind.
-pub(crate) struct Handler(Option<BoxFuture<Response>>);
+pub(crate) struct Handler {
+    future: Option<BoxFuture<Response>>,
+    span: CallSpan,
+}
 
 impl Handler {
-    pub(crate) fn new(future: BoxFuture<Response>) -> Self {
-        Handler(Some(future))
+    pub(crate) fn new(future: BoxFuture<Response>, span: CallSpan) -> Self {
+        Handler { future: Some(future), span }
     }
 
     /// Polls it once, right here. Most are ready, and cost no task; a waker would only wake the
@@ -40,8 +44,9 @@ impl Future for Handler {
     type Output = Result<Response, Panicked>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(future) = &mut self.0 else { return Poll::Ready(Err(Panicked)) };
-        match guard(|| future.as_mut().poll(cx)) {
+        let Handler { future, span } = &mut *self;
+        let Some(future) = future else { return Poll::Ready(Err(Panicked)) };
+        match guard(|| span.within(|| future.as_mut().poll(cx))) {
             Ok(poll) => poll.map(Ok),
             Err(panicked) => Poll::Ready(Err(panicked)),
         }
@@ -50,8 +55,8 @@ impl Future for Handler {
 
 impl Drop for Handler {
     fn drop(&mut self) {
-        let future = self.0.take();
-        if guard(|| drop(future)).is_err() {
+        let future = self.future.take();
+        if guard(|| self.span.within(|| drop(future))).is_err() {
             tracing::error!("a handler panicked when it was dropped");
         }
     }
@@ -143,6 +148,9 @@ impl Running {
 
     fn finish(&mut self, outcome: Result<Response, Panicked>) {
         let response = self.responder.outward(outcome, Some(self.route));
+        if let Kind::Error(error) | Kind::Ended(Some(error)) = &response {
+            self.handler.span.failed(Some(error.code().0));
+        }
         match (self.take_call(), &self.asked, response) {
             (Some(call), _, response) => self.responder.deliver(call, response),
             (None, Some(asked), Kind::Ended(error)) => asked.end(error.as_ref()),

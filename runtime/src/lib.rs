@@ -68,7 +68,12 @@
 //! - `tls`: `wss://` for clients, certificates for servers, by rustls; re-exported as `rustls`.
 //! - `webpki-roots`: with it, a client can trust the authorities that Mozilla trusts.
 //!
-//! Neither is on by default.
+//! - `opentelemetry`: a span of `tracing` for each call on both sides, with the fields of
+//!   OpenTelemetry's conventions for RPC; where a subscriber of `tracing-opentelemetry` exports them,
+//!   the caller's span is the parent of the handler's, on another machine too
+//!   ([`Config::send_trace`]).
+//!
+//! None is on by default.
 //!
 //! # The files, in reading order
 //!
@@ -136,6 +141,7 @@ mod service;
 mod session;
 mod signals;
 mod slots;
+mod span;
 mod started;
 mod state;
 mod stream;

@@ -20,6 +20,7 @@ use crate::protocol::encode::{Outgoing, notification};
 use crate::protocol::extra::{CANCEL, Told};
 use crate::protocol::item::Item;
 use crate::signals::Signals;
+use crate::span::CallSpan;
 
 /// One reference count for each handle, of whichever kind: every call has one.
 #[derive(Clone, Debug)]
@@ -194,6 +195,7 @@ impl Link {
         message: Message,
         id: u64,
         timeout: Option<Duration>,
+        span: &CallSpan,
     ) -> Vec<u8> {
         let Message { outgoing, feed } = message;
         let told = Told {
@@ -204,7 +206,22 @@ impl Link {
         if let Some(feed) = feed {
             self.feeds.expect(id, &feed, Arc::downgrade(self), self.extended);
         }
-        outgoing.into_request(&told, |out| self.pending.write_id(id, out))
+        let write_trace = |out: &mut Vec<u8>| {
+            if self.config.send_trace.includes(self.extended) {
+                span.write(out);
+            }
+        };
+        outgoing.into_request(&told, write_trace, |out| self.pending.write_id(id, out))
+    }
+
+    /// The span of a call under this id.
+    pub(crate) fn span(&self, message: &Message, id: u64) -> CallSpan {
+        let write_id = || {
+            let mut json = Vec::new();
+            self.pending.write_id(id, &mut json);
+            String::from_utf8(json).unwrap_or_default()
+        };
+        CallSpan::client(|| message.outgoing.method(), write_id)
     }
 
     /// A call, whose id is given as JSON, was answered: if it has asked for a subscription, perhaps
@@ -239,7 +256,7 @@ impl Link {
         self.pending.remove(entry.id);
         let outgoing = Outgoing::unsubscribe(unsubscribe, id);
         let write_id = |out: &mut Vec<u8>| self.pending.write_id(entry.id, out);
-        self.outbox.send_anyway(outgoing.into_request(&Told::default(), write_id));
+        self.outbox.send_anyway(outgoing.into_request(&Told::default(), |_| {}, write_id));
     }
 
     /// Tells the peer that nobody waits for its response to this call any more, if it may know.

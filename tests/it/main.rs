@@ -43,6 +43,7 @@ mod subprotocols;
 mod subscriptions;
 mod subscriptions_typed;
 mod tls;
+mod traces;
 mod untyped;
 mod wire;
 mod wire_client;

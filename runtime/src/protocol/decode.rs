@@ -52,6 +52,18 @@ pub(crate) struct IncomingCall<'a> {
     pub(crate) params: Option<&'a str>,
     /// What `extra` is about, as JSON of whatever kind.
     pub(crate) extra: Option<&'a str>,
+    pub(crate) trace: Trace<'a>,
+}
+
+/// The trace that a call is a part of, as JSON of whatever kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Trace<'a> {
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) parent: Option<&'a str>,
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) state: Option<&'a str>,
+    #[cfg(not(feature = "opentelemetry"))]
+    _none: std::marker::PhantomData<&'a str>,
 }
 
 /// The answer to a call of ours, or what claims to be one.
@@ -150,6 +162,7 @@ struct Envelope<'a> {
     result: Option<&'a str>,
     error: Option<&'a str>,
     extra: Option<&'a str>,
+    trace: Trace<'a>,
     /// A member was there twice: which one counts is anybody's guess, so none does.
     repeated: bool,
 }
@@ -279,6 +292,17 @@ impl<'a> Envelope<'a> {
             "result" => self.result.replace(value).is_some(),
             "error" => self.error.replace(value).is_some(),
             "wsjsonrpc" => self.extra.replace(value).is_some(),
+            // The first one counts: a request is not refused for what only an option looks at.
+            #[cfg(feature = "opentelemetry")]
+            "traceparent" => self.trace.parent.replace(value).is_some_and(|first| {
+                self.trace.parent = Some(first);
+                false
+            }),
+            #[cfg(feature = "opentelemetry")]
+            "tracestate" => self.trace.state.replace(value).is_some_and(|first| {
+                self.trace.state = Some(first);
+                false
+            }),
             _ => false,
         };
         Some(at)
@@ -316,7 +340,7 @@ impl<'a> Envelope<'a> {
         if self.jsonrpc != Some(true) {
             return wrap(Entry::Invalid(id.unwrap_or(Id::NULL)));
         }
-        wrap(Entry::Call(IncomingCall { id, method, params, extra: self.extra }))
+        wrap(Entry::Call(IncomingCall { id, method, params, extra: self.extra, trace: self.trace }))
     }
 
     fn response(&self) -> Entry<'a> {

@@ -15,6 +15,9 @@ use super::{buffer, text};
 /// How every successful response begins; the result and [`end_response`] follow.
 const RESULT: &[u8] = b"{\"jsonrpc\":\"2.0\",\"result\":";
 
+/// How every request begins.
+const BEGIN: &[u8] = b"{\"jsonrpc\":\"2.0\",\"method\":";
+
 /// Everything of a response up to its id.
 pub(crate) fn begin_result<T: Serialize + ?Sized>(result: &T) -> serde_json::Result<Vec<u8>> {
     let mut out = buffer::take();
@@ -44,7 +47,7 @@ pub(crate) fn notification(
     write_value: impl FnOnce(&mut Vec<u8>),
 ) -> Vec<u8> {
     let mut out = buffer::take();
-    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":");
+    out.extend_from_slice(BEGIN);
     text::write(&mut out, method);
     out.extend_from_slice(b",\"params\":{\"");
     out.extend_from_slice(member);
@@ -107,7 +110,7 @@ pub(crate) enum EncodeError {
 impl Outgoing {
     pub(crate) fn new(method: &str, form: Form, names: &'static [&'static str]) -> Self {
         let mut text = buffer::take();
-        text.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":");
+        text.extend_from_slice(BEGIN);
         text::write(&mut text, method);
         Outgoing { params: text.len(), text, names, form, count: 0, idempotent: false }
     }
@@ -201,9 +204,22 @@ impl Outgoing {
         self.text
     }
 
-    /// The message as a request; `write_id` appends the id's JSON.
-    pub(crate) fn into_request(mut self, told: &Told, write_id: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    /// The method's name.
+    pub(crate) fn method(&self) -> String {
+        let text = self.text.get(BEGIN.len()..self.params).unwrap_or_default();
+        serde_json::from_slice(text).unwrap_or_default()
+    }
+
+    /// The message as a request; `write_id` appends the id's JSON, `write_more` members before it,
+    /// each with its comma.
+    pub(crate) fn into_request(
+        mut self,
+        told: &Told,
+        write_more: impl FnOnce(&mut Vec<u8>),
+        write_id: impl Fn(&mut Vec<u8>),
+    ) -> Vec<u8> {
         told.write(&mut self.text, &write_id);
+        write_more(&mut self.text);
         self.text.extend_from_slice(b",\"id\":");
         write_id(&mut self.text);
         self.text.push(b'}');
@@ -261,7 +277,8 @@ mod tests {
         let mut outgoing = request(Form::Positional, &[1, 2]);
         outgoing.name_args().unwrap();
         outgoing.name_args().unwrap();
-        let text = outgoing.into_request(&Told::default(), |out| out.extend_from_slice(b"7"));
+        let text =
+            outgoing.into_request(&Told::default(), |_| {}, |out| out.extend_from_slice(b"7"));
         assert_eq!(
             String::from_utf8(text).unwrap(),
             r#"{"jsonrpc":"2.0","method":"m\"","params":{"a":1,"b":2},"id":7}"#

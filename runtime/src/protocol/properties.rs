@@ -183,6 +183,8 @@ fn member() -> impl Strategy<Value = String> {
         "\"errors\":1",
         "\"wsjsonrpc\":{\"timeout\":1}",
         "\"wsjsonrpC\":1",
+        "\"traceparent\":\"00\"",
+        "\"tracestate\":\"a=1\"",
         "\"wsjsonr\\u0070c\":null",
         "\"extra\":{\"id\":1,\"method\":\"x\"}",
         "\"\\ud800\":1",

@@ -141,7 +141,14 @@ fn entry(json: &RawValue) -> Entry<'_> {
                 Cow::Borrowed(&method[1..method.len() - 1])
             };
             let params = params.filter(|json| *json != "null");
-            Entry::Call(IncomingCall { id, method, params, extra })
+            #[cfg(feature = "opentelemetry")]
+            let trace = decode::Trace {
+                parent: all("traceparent").first().copied(),
+                state: all("tracestate").first().copied(),
+            };
+            #[cfg(not(feature = "opentelemetry"))]
+            let trace = decode::Trace::default();
+            Entry::Call(IncomingCall { id, method, params, extra, trace })
         }
         _ => Entry::Invalid(id.unwrap_or(Id::NULL)),
     }
