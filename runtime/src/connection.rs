@@ -208,7 +208,9 @@ impl Connection {
         loop {
             let admission = match self.phase {
                 Phase::Open => Admission::Open,
-                Phase::Draining | Phase::Flushing(_) => Admission::Refused,
+                // Else it would last as long as the peer likes.
+                Phase::Draining => Admission::Refused,
+                Phase::Flushing(_) => Admission::NoRequests,
                 Phase::Closing => Admission::Unanswerable,
                 Phase::Lingering => return Ok(false),
             };
@@ -226,20 +228,21 @@ impl Connection {
     fn react(&mut self, cx: &mut TaskContext<'_>, received: Received) -> Result<(), Over> {
         match received {
             // If the close began here, this is only the answer to it.
-            Received::Close { .. } if matches!(self.phase, Phase::Closing) => {}
-            Received::Close { code, reason } => {
-                self.enter_last(Phase::Closing, CloseReason::Remote { code, reason });
-            }
+            Received::Close(_) if matches!(self.phase, Phase::Closing) => {}
+            Received::Close(reason) => self.enter_last(Phase::Closing, reason),
             Received::End(reason) => return Err(Over(reason)),
             Received::Broken { code, reason } => {
                 let over = CloseReason::Protocol(reason.clone());
+                // Answers to what came before it, as many as the network takes at once. An error
+                // comes back with the next thing that is written.
+                let _ = self.writer.turn(cx, &mut self.transport, &self.link.outbox, false);
                 if self.transport.start_close(cx, code, &reason).is_err() {
                     return Err(Over(over));
                 }
                 self.writer.must_flush();
                 self.enter_last(Phase::Lingering, over);
             }
-            Received::Text(_) | Received::NotText | Received::Control => {}
+            Received::Text(_) | Received::Binary(_) | Received::Control => {}
         }
         Ok(())
     }
@@ -380,6 +383,9 @@ impl Future for Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod echo;
 
 /// Whoever waits for this connection must not wait for ever when its task is dropped.
 impl Drop for Connection {

@@ -24,6 +24,9 @@ pub(crate) struct Reader {
     refused: usize,
     /// Nothing is read, whatever there may be.
     pauses: bool,
+    /// Takes messages before the dispatcher does.
+    #[cfg(test)]
+    pub(crate) takes: Option<fn(&Received, &Link) -> bool>,
 }
 
 /// Why reading has stopped.
@@ -88,10 +91,17 @@ impl Reader {
                 self.pauses = true;
                 return Stopped::Dry;
             }
-            match transport.poll_receive(cx) {
+            let received = match transport.poll_receive(cx) {
                 Poll::Pending if transport.take_rest() => return Stopped::Spent,
                 Poll::Pending => return Stopped::Dry,
-                Poll::Ready(Received::Text(message)) if clogged => {
+                Poll::Ready(received) => received,
+            };
+            #[cfg(test)]
+            if self.takes.is_some_and(|takes| takes(&received, link)) {
+                continue;
+            }
+            match received.into_text() {
+                Received::Text(message) if clogged => {
                     if dispatcher.receive_responses(&message) {
                         continue;
                     }
@@ -104,13 +114,11 @@ impl Reader {
                     }
                 }
                 // As good as any text that is not JSON.
-                Poll::Ready(Received::NotText) if clogged => {
-                    self.held.hold(Utf8Bytes::from_static("]"));
-                }
-                Poll::Ready(Received::Text(message)) => dispatcher.receive(message, *admission),
-                Poll::Ready(Received::NotText) => dispatcher.malformed(ErrorCode::PARSE_ERROR),
-                Poll::Ready(Received::Control) => writer.saw_control(),
-                Poll::Ready(other) => return Stopped::At(other),
+                Received::Binary(_) if clogged => self.held.hold(Utf8Bytes::from_static("]")),
+                Received::Text(message) => dispatcher.receive(message, *admission),
+                Received::Binary(_) => dispatcher.malformed(ErrorCode::PARSE_ERROR),
+                Received::Control => writer.saw_control(),
+                other => return Stopped::At(other),
             }
         }
         Stopped::Spent
