@@ -29,6 +29,7 @@ use crate::pulse::Verdict;
 use crate::reader::{Budget, Destination, Reader, Stopped};
 use crate::router::Router;
 use crate::transport::{Received, Transport};
+use crate::turns::wake_after_others;
 use crate::writer::{Writer, Written};
 
 /// How often reading and writing may take turns before others get theirs.
@@ -140,11 +141,12 @@ impl Connection {
             return Ok(());
         }
         self.waited = false;
+        let mut budget = Budget::new();
         for round in 0..ROUNDS {
             if let Some(command) = self.link.outbox.take_command() {
                 self.obey(command);
             }
-            let more_to_read = self.read(cx)?;
+            let more_to_read = self.read(cx, &mut budget)?;
             // Responses first. Its timer wakes this task, so one look a turn is enough, unless
             // somebody wants it set to an earlier time, or has waited for the peer to say something.
             let heard = self.alarm.listens() && self.transport.lives();
@@ -163,7 +165,7 @@ impl Connection {
             }
         }
         // There is more to do, but others get their turn. Nobody else needs to wake this task.
-        cx.waker().wake_by_ref();
+        wake_after_others(cx);
         Ok(())
     }
 
@@ -203,8 +205,7 @@ impl Connection {
     }
 
     /// Reads what is there. `true`: the budget is used up, there may be more.
-    fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Over> {
-        let mut budget = Budget::new();
+    fn read(&mut self, cx: &mut TaskContext<'_>, budget: &mut Budget) -> Result<bool, Over> {
         loop {
             let admission = match self.phase {
                 Phase::Open => Admission::Open,
@@ -216,7 +217,7 @@ impl Connection {
             };
             let to = Destination { dispatcher: &self.dispatcher, link: &self.link, admission };
             let (transport, writer) = (&mut self.transport, &mut self.writer);
-            match self.reader.turn(cx, transport, writer, &mut budget, &to) {
+            match self.reader.turn(cx, transport, writer, budget, &to) {
                 Stopped::Dry => return Ok(false),
                 Stopped::Spent => return Ok(true),
                 Stopped::At(received) => self.react(cx, received)?,

@@ -136,6 +136,7 @@ mod table;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
+mod turns;
 mod url;
 mod writer;
 

@@ -14,7 +14,9 @@ use crate::transport::{Received, Transport};
 use crate::writer::Writer;
 
 /// How many messages are read before others get their turn.
-const READ_BUDGET: usize = 256;
+const READ_BUDGET: usize = 128;
+/// A control frame counts for as many: each answer to a ping is a system call of its own.
+const CONTROL: usize = 4;
 
 #[derive(Default)]
 pub(crate) struct Reader {
@@ -117,7 +119,10 @@ impl Reader {
                 Received::Binary(_) if clogged => self.held.hold(Utf8Bytes::from_static("]")),
                 Received::Text(message) => dispatcher.receive(message, *admission),
                 Received::Binary(_) => dispatcher.malformed(ErrorCode::PARSE_ERROR),
-                Received::Control => writer.saw_control(),
+                Received::Control => {
+                    budget.0 = budget.0.saturating_sub(CONTROL - 1);
+                    writer.saw_control();
+                }
                 other => return Stopped::At(other),
             }
         }

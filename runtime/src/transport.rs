@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::CloseReason;
 use crate::inbox::{Gate, Inbox};
 use crate::stream::Stream;
+use crate::turns::wake_after_others;
 
 /// Allocated for each connection as long as it lives, so small: most messages go past it, and larger
 /// ones get a buffer of their own for as long as they need it.
@@ -316,7 +317,7 @@ impl Transport {
                 _ => return Poll::Ready(()),
             }
         }
-        cx.waker().wake_by_ref();
+        wake_after_others(cx);
         Poll::Pending
     }
 
