@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use wsjsonrpc_benches::hostile::{Behaviour, Hostile};
-use wsjsonrpc_benches::process::Process;
+use wsjsonrpc_benches::process::{Contention, Process, build};
 use wsjsonrpc_benches::stats::{Summary, quantile};
 use wsjsonrpc_benches::wire::{self, Inbox, masked, number_after};
 
@@ -21,6 +21,9 @@ usage: cargo run --release --bin bystanders -- [options]
 /// How many connections are measured, one call at a time, one after the other.
 const BYSTANDERS: usize = 10;
 const SLICE: Duration = Duration::from_millis(250);
+/// While a call was under way, the server or this program has waited for so long for a processor:
+/// something else was using it, and the call tells nothing.
+const CONTENDED: Duration = Duration::from_micros(20);
 /// What a hostile peer has left behind is over by then; and a new one has begun.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -28,6 +31,10 @@ struct Bystanders {
     lanes: Vec<TcpStream>,
     inbox: Inbox,
     frame: Vec<u8>,
+    contention: Contention,
+    /// Calls that were made, and those that count.
+    made: usize,
+    counted: usize,
 }
 
 impl Bystanders {
@@ -43,6 +50,7 @@ impl Bystanders {
         while begin.elapsed() < time {
             for stream in &mut self.lanes {
                 between()?;
+                let waited = self.contention.so_far()?;
                 let asked = Instant::now();
                 stream.write_all(&self.frame)?;
                 loop {
@@ -52,7 +60,12 @@ impl Bystanders {
                         break;
                     }
                 }
-                times.push(asked.elapsed().as_nanos() as f64 / 1000.0);
+                let time = asked.elapsed();
+                self.made += 1;
+                if self.contention.so_far()? - waited < CONTENDED {
+                    self.counted += 1;
+                    times.push(time.as_nanos() as f64 / 1000.0);
+                }
             }
         }
         times.sort_by(f64::total_cmp);
@@ -79,8 +92,9 @@ fn main() -> Result<()> {
         }
     }
     ensure!(rounds > 0, "{USAGE}");
-    println!("| a peer that | p50 quiet | p50 | p99 quiet | p99 | p99, times quiet |");
-    println!("|---|---|---|---|---|---|");
+    build()?;
+    println!("| a peer that | p50 quiet | p50 | p99 quiet | p99 | p99, times quiet | counted |");
+    println!("|---|---|---|---|---|---|---|");
     for behaviour in Behaviour::ALL {
         run_on(0);
         let mut server = Process::start("server_ours", &options)?;
@@ -90,7 +104,8 @@ fn main() -> Result<()> {
         lanes.iter().try_for_each(wire::impatient)?;
         let mut frame = Vec::new();
         masked(&mut frame, br#"{"jsonrpc":"2.0","method":"math.sum","params":[1,2],"id":1}"#);
-        let mut bystanders = Bystanders { lanes, inbox: Inbox::default(), frame };
+        let (inbox, contention) = (Inbox::default(), server.contention()?);
+        let mut bystanders = Bystanders { lanes, inbox, frame, contention, made: 0, counted: 0 };
         bystanders.measure(SLICE, || Ok(()))?;
         let mut columns = [const { Vec::new() }; 5];
         for _ in 0..rounds {
@@ -108,7 +123,7 @@ fn main() -> Result<()> {
         let [quiet, disturbed, before, then, ratio] = columns.map(Summary::of);
         let us = |summary: Option<Summary>| format!("{:.0} µs", summary.map_or(0.0, |s| s.median));
         println!(
-            "| {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} % |",
             behaviour.name(),
             us(quiet),
             us(disturbed),
@@ -118,6 +133,7 @@ fn main() -> Result<()> {
                 "{:.2} ({:.2}–{:.2})",
                 s.median, s.low, s.high
             )),
+            100 * bystanders.counted / bystanders.made.max(1),
         );
     }
     Ok(())
