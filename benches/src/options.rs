@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail};
 pub struct Options {
     /// Run on tokio's multi-threaded runtime in place of the single-threaded one.
     pub multi_thread: bool,
+    /// Servers: the limits that a server has if nothing is said, in place of high ones.
+    pub default_limits: bool,
     /// Servers: how many methods to register besides the usual ones.
     pub methods: usize,
     /// Clients: where to connect.
@@ -31,6 +33,10 @@ impl Options {
         while let Some(name) = args.next() {
             if name == "--multi-thread" {
                 options.multi_thread = true;
+                continue;
+            }
+            if name == "--default-limits" {
+                options.default_limits = true;
                 continue;
             }
             let value = args.next().with_context(|| format!("`{name}` wants a value"))?;

@@ -2,13 +2,14 @@
 //!
 //! Must not know what is measured.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// A program under test that runs. It is killed when this is dropped.
 pub struct Process {
@@ -38,7 +39,7 @@ impl Process {
     pub fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         let read = self.output.read_line(&mut line)?;
-        anyhow::ensure!(read > 0, "{} has ended, its error message is above", self.program);
+        ensure!(read > 0, "{} has ended, its error message is above", self.program);
         Ok(line.trim().to_owned())
     }
 
@@ -72,6 +73,16 @@ impl Process {
         Ok(Duration::from_nanos(total))
     }
 
+    /// How long this program and the other one have waited for a processor that something else was
+    /// using, so far.
+    pub fn contention(&self) -> Result<Contention> {
+        let mut files = vec![File::open("/proc/thread-self/schedstat")?];
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            files.push(File::open(task?.path().join("schedstat"))?);
+        }
+        Ok(Contention(files))
+    }
+
     /// Resident memory in bytes.
     pub fn memory(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
@@ -81,10 +92,41 @@ impl Process {
     }
 }
 
+/// The scheduler's count of waiting, of the threads that there were when this was made.
+pub struct Contention(Vec<File>);
+
+impl Contention {
+    pub fn so_far(&self) -> Result<Duration> {
+        let mut total = 0;
+        for file in &self.0 {
+            let mut text = [0; 100];
+            let length = file.read_at(&mut text, 0)?;
+            let text = std::str::from_utf8(text.get(..length).unwrap_or_default())?;
+            let waited = text.split_whitespace().nth(1).context("an empty schedstat")?;
+            total += waited.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(total))
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended by itself; either way it is gone after this.
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// `cargo run` builds this program only; the others must be as new.
+pub fn build() -> Result<()> {
+    ensure!(!cfg!(debug_assertions), "a benchmark wants `cargo run --release`");
+    // Without cargo, whoever started it has built it.
+    let Some(cargo) = std::env::var_os("CARGO") else { return Ok(()) };
+    let built = Command::new(cargo)
+        .args(["build", "--release", "--bins", "--quiet", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .status()
+        .context("can't start cargo")?;
+    ensure!(built.success(), "the programs under test do not build");
+    Ok(())
 }

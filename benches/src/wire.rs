@@ -107,6 +107,11 @@ impl Default for Inbox {
 }
 
 impl Inbox {
+    /// One for a connection of many.
+    pub fn small() -> Self {
+        Inbox { buffer: vec![0; 4096], at: 0, filled: 0 }
+    }
+
     /// Waits for more bytes; `false` if there are no more.
     pub fn fill(&mut self, stream: &mut TcpStream) -> Result<bool> {
         self.buffer.copy_within(self.at..self.filled, 0);

@@ -29,6 +29,7 @@ use crate::reader::{Budget, Destination, Reader, Stopped};
 use crate::router::Router;
 use crate::started::Started;
 use crate::transport::{Received, Transport};
+use crate::turns::wake_after_others;
 use crate::writer::{Writer, Written};
 
 /// How often reading and writing may take turns before others get theirs.
@@ -141,11 +142,12 @@ impl Connection {
             return Ok(());
         }
         self.waited = false;
+        let mut budget = Budget::new();
         for round in 0..ROUNDS {
             if let Some(command) = self.link.outbox.take_command() {
                 self.obey(command);
             }
-            let more_to_read = self.read(cx)?;
+            let more_to_read = self.read(cx, &mut budget)?;
             // Responses first. Its timer wakes this task, so one look a turn is enough, unless
             // somebody wants it set to an earlier time, or has waited for the peer to say something.
             let heard = self.alarm.listens() && self.transport.lives();
@@ -164,7 +166,7 @@ impl Connection {
             }
         }
         // There is more to do, but others get their turn. Nobody else needs to wake this task.
-        cx.waker().wake_by_ref();
+        wake_after_others(cx);
         Ok(())
     }
 
@@ -205,18 +207,19 @@ impl Connection {
     }
 
     /// Reads what is there. `true`: the budget is used up, there may be more.
-    fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Over> {
-        let mut budget = Budget::new();
+    fn read(&mut self, cx: &mut TaskContext<'_>, budget: &mut Budget) -> Result<bool, Over> {
         loop {
             let admission = match self.phase {
                 Phase::Open => Admission::Open,
-                Phase::Draining | Phase::Flushing(_) => Admission::Refused,
+                // Else it would last as long as the peer likes.
+                Phase::Draining => Admission::Refused,
+                Phase::Flushing(_) => Admission::NoRequests,
                 Phase::Closing => Admission::Unanswerable,
                 Phase::Lingering => return Ok(false),
             };
             let to = Destination { dispatcher: &self.dispatcher, link: &self.link, admission };
             let (transport, writer) = (&mut self.transport, &mut self.writer);
-            match self.reader.turn(cx, transport, writer, &mut budget, &to) {
+            match self.reader.turn(cx, transport, writer, budget, &to) {
                 Stopped::Dry => return Ok(false),
                 Stopped::Spent => return Ok(true),
                 Stopped::At(received) => self.react(cx, received)?,
@@ -228,20 +231,21 @@ impl Connection {
     fn react(&mut self, cx: &mut TaskContext<'_>, received: Received) -> Result<(), Over> {
         match received {
             // If the close began here, this is only the answer to it.
-            Received::Close { .. } if matches!(self.phase, Phase::Closing) => {}
-            Received::Close { code, reason } => {
-                self.enter_last(Phase::Closing, CloseReason::Remote { code, reason });
-            }
+            Received::Close(_) if matches!(self.phase, Phase::Closing) => {}
+            Received::Close(reason) => self.enter_last(Phase::Closing, reason),
             Received::End(reason) => return Err(Over(reason)),
             Received::Broken { code, reason } => {
                 let over = CloseReason::Protocol(reason.clone());
+                // Answers to what came before it, as many as the network takes at once. An error
+                // comes back with the next thing that is written.
+                let _ = self.writer.turn(cx, &mut self.transport, &self.link.outbox, false);
                 if self.transport.start_close(cx, code, &reason).is_err() {
                     return Err(Over(over));
                 }
                 self.writer.must_flush();
                 self.enter_last(Phase::Lingering, over);
             }
-            Received::Text(_) | Received::NotText | Received::Control => {}
+            Received::Text(_) | Received::Binary(_) | Received::Control => {}
         }
         Ok(())
     }
@@ -382,6 +386,9 @@ impl Future for Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod echo;
 
 /// Whoever waits for this connection must not wait for ever when its task is dropped.
 impl Drop for Connection {

@@ -36,6 +36,8 @@ pub(crate) enum Admission {
     Open,
     /// Refused with an error: the connection is about to close.
     Refused,
+    /// Requests are refused in the same way; notifications are as good as ever.
+    NoRequests,
     /// Refused with an error: the peer asks and asks and does not take its answers.
     Busy,
     /// Nothing can be answered any more; notifications are as good as ever.
@@ -328,9 +330,9 @@ impl Dispatcher {
     ) -> Result<RouteId, Kind> {
         let refused = match admission {
             Admission::Open => None,
-            Admission::Unanswerable if notification => None,
+            Admission::NoRequests | Admission::Unanswerable if notification => None,
             Admission::Unanswerable => return Err(Kind::Silent),
-            Admission::Refused => Some(ErrorCode::SHUTTING_DOWN),
+            Admission::Refused | Admission::NoRequests => Some(ErrorCode::SHUTTING_DOWN),
             Admission::Busy => Some(ErrorCode::SERVER_BUSY),
         };
         if let Some(code) = refused {

@@ -150,6 +150,7 @@ mod table;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
+mod turns;
 mod url;
 mod writer;
 

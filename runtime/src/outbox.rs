@@ -99,6 +99,21 @@ impl Outbox {
         }
     }
 
+    /// An answer whose frame begins with this byte.
+    #[cfg(test)]
+    pub(crate) fn answer_as(&self, first: u8, text: Vec<u8>) {
+        let mask = self.mask();
+        let mut queue = self.lock();
+        if !queue.ended {
+            self.set_answer_bytes(self.answer_bytes() + text.len());
+            queue.bytes += text.len();
+            queue.waiting.push_as(first, text, true, mask);
+            if !queue.blocked {
+                wake(queue);
+            }
+        }
+    }
+
     /// Queues a message of our own, if there is room.
     pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<(), Refused> {
         let mask = self.mask();

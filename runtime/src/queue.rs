@@ -60,6 +60,16 @@ impl Waiting {
     }
 }
 
+#[cfg(test)]
+impl Waiting {
+    /// A message whose frame is of another kind.
+    pub(crate) fn push_as(&mut self, first: u8, text: Vec<u8>, answer: bool, mask: Mask) {
+        let start = self.small.len();
+        self.push(text, answer, mask);
+        self.small[start] = first;
+    }
+}
+
 /// Messages that are on their way.
 #[derive(Debug, Default)]
 pub(crate) struct Sending {

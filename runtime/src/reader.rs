@@ -14,7 +14,9 @@ use crate::transport::{Received, Transport};
 use crate::writer::Writer;
 
 /// How many messages are read before others get their turn.
-const READ_BUDGET: usize = 256;
+const READ_BUDGET: usize = 128;
+/// A control frame counts for as many: each answer to a ping is a system call of its own.
+const CONTROL: usize = 4;
 
 #[derive(Default)]
 pub(crate) struct Reader {
@@ -24,6 +26,9 @@ pub(crate) struct Reader {
     refused: usize,
     /// Nothing is read, whatever there may be.
     pauses: bool,
+    /// Takes messages before the dispatcher does.
+    #[cfg(test)]
+    pub(crate) takes: Option<fn(&Received, &Link) -> bool>,
 }
 
 /// Why reading has stopped.
@@ -88,10 +93,17 @@ impl Reader {
                 self.pauses = true;
                 return Stopped::Dry;
             }
-            match transport.poll_receive(cx) {
+            let received = match transport.poll_receive(cx) {
                 Poll::Pending if transport.take_rest() => return Stopped::Spent,
                 Poll::Pending => return Stopped::Dry,
-                Poll::Ready(Received::Text(message)) if clogged => {
+                Poll::Ready(received) => received,
+            };
+            #[cfg(test)]
+            if self.takes.is_some_and(|takes| takes(&received, link)) {
+                continue;
+            }
+            match received.into_text() {
+                Received::Text(message) if clogged => {
                     if dispatcher.receive_news(&message) {
                         continue;
                     }
@@ -104,13 +116,14 @@ impl Reader {
                     }
                 }
                 // As good as any text that is not JSON.
-                Poll::Ready(Received::NotText) if clogged => {
-                    self.held.hold(Utf8Bytes::from_static("]"));
+                Received::Binary(_) if clogged => self.held.hold(Utf8Bytes::from_static("]")),
+                Received::Text(message) => dispatcher.receive(message, *admission),
+                Received::Binary(_) => dispatcher.malformed(ErrorCode::PARSE_ERROR),
+                Received::Control => {
+                    budget.0 = budget.0.saturating_sub(CONTROL - 1);
+                    writer.saw_control();
                 }
-                Poll::Ready(Received::Text(message)) => dispatcher.receive(message, *admission),
-                Poll::Ready(Received::NotText) => dispatcher.malformed(ErrorCode::PARSE_ERROR),
-                Poll::Ready(Received::Control) => writer.saw_control(),
-                Poll::Ready(other) => return Stopped::At(other),
+                other => return Stopped::At(other),
             }
         }
         Stopped::Spent

@@ -84,7 +84,8 @@ mod traced {
                 rpc.system = "jsonrpc",
                 rpc.jsonrpc.version = "2.0",
                 rpc.method = method,
-                rpc.jsonrpc.request_id = id.map(field::display),
+                // Another peer may put into it what is not for everybody's eyes.
+                rpc.jsonrpc.request_id = id.filter(|id| id.is_counted()).map(field::display),
                 rpc.jsonrpc.error_code = field::Empty,
             );
             if let Some(parent) = parent(trace) {

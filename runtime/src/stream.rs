@@ -11,6 +11,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::turns::wake_after_others;
+
 /// How much is read from the network at once.
 const SCRATCH_SIZE: usize = 64 * 1024;
 /// How much is read from it before others get their turn. Messages are counted elsewhere, but large
@@ -164,7 +166,7 @@ impl Stream {
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.allowance == 0 {
             (self.allowance, self.rests) = (ALLOWANCE, true);
-            cx.waker().wake_by_ref();
+            wake_after_others(cx);
             return Poll::Pending;
         }
         let mut scratch = SCRATCH.take();

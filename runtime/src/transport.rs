@@ -1,4 +1,4 @@
-//! One WebSocket: text messages in and out, control frames, the close handshake.
+//! One WebSocket: messages in, text messages out, control frames, the close handshake.
 //!
 //! The only file that speaks tungstenite's language. Must not know JSON-RPC.
 
@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::CloseReason;
 use crate::inbox::{Gate, Inbox};
 use crate::stream::Stream;
+use crate::turns::wake_after_others;
 
 /// Allocated for each connection as long as it lives, so small: most messages go past it, and larger
 /// ones get a buffer of their own for as long as they need it.
@@ -27,15 +28,12 @@ const READ_BUFFER: usize = 512;
 #[derive(Debug)]
 pub(crate) enum Received {
     Text(Utf8Bytes),
-    /// A binary frame that is not UTF-8.
-    NotText,
+    Binary(Bytes),
     /// A ping, already answered, or a pong.
     Control,
-    /// The peer's close frame; the answer to it goes out with the next reads.
-    Close {
-        code: u16,
-        reason: String,
-    },
+    /// The peer's close frame, or one that it must not send; the answer to it goes out with the
+    /// next reads.
+    Close(CloseReason),
     /// The stream is at its end, cleanly or not; there is nobody to send anything to.
     End(CloseReason),
     /// The peer broke the rules; it should be told this code, and nothing it sends is readable.
@@ -43,6 +41,15 @@ pub(crate) enum Received {
         code: u16,
         reason: String,
     },
+}
+
+impl Received {
+    /// A binary message that is UTF-8 is as good as text.
+    #[inline]
+    pub(crate) fn into_text(self) -> Self {
+        let Received::Binary(bytes) = self else { return self };
+        Utf8Bytes::try_from(bytes.clone()).map_or(Received::Binary(bytes), Received::Text)
+    }
 }
 
 /// A WebSocket after its opening handshake.
@@ -171,15 +178,8 @@ impl Transport {
         }
         Poll::Ready(match message {
             Message::Text(text) => Received::Text(text),
-            Message::Binary(bytes) => {
-                Utf8Bytes::try_from(bytes).map_or(Received::NotText, Received::Text)
-            }
-            Message::Close(Some(CloseFrame { code, reason })) => {
-                Received::Close { code: code.into(), reason: reason.as_str().to_owned() }
-            }
-            Message::Close(None) => {
-                Received::Close { code: CloseCode::Status.into(), reason: String::new() }
-            }
+            Message::Binary(bytes) => Received::Binary(bytes),
+            Message::Close(frame) => Received::Close(closed(frame)),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Received::Control,
         })
     }
@@ -317,7 +317,7 @@ impl Transport {
                 _ => return Poll::Ready(()),
             }
         }
-        cx.waker().wake_by_ref();
+        wake_after_others(cx);
         Poll::Pending
     }
 
@@ -355,6 +355,19 @@ fn limits(config: &Config) -> WebSocketConfig {
         .max_write_buffer_size(usize::MAX)
         .max_message_size(Some(config.max_incoming_message))
         .max_frame_size(Some(config.max_incoming_message))
+}
+
+/// What the peer's close frame says. tungstenite puts a frame of its own in the place of one whose
+/// code must not be sent, which is also its answer.
+fn closed(frame: Option<CloseFrame>) -> CloseReason {
+    let (code, reason) = frame.map_or_else(
+        || (CloseCode::Status, Utf8Bytes::default()),
+        |CloseFrame { code, reason }| (code, reason),
+    );
+    if code == CloseCode::Protocol && reason.as_str() == "Protocol violation" {
+        return CloseReason::Protocol("a close frame with a code that must not be sent".to_owned());
+    }
+    CloseReason::Remote { code: code.into(), reason: reason.as_str().to_owned() }
 }
 
 fn failure(error: WsError) -> Received {

@@ -11,7 +11,7 @@ use crate::transport::Transport;
 
 /// How many turns in a row may leave the writing to the next, while there is always more to read.
 /// A system call for few answers costs more than the answers do.
-const PUT_OFF: usize = 4;
+const PUT_OFF: usize = 8;
 /// With so many bytes of answers, nothing is put off.
 const ENOUGH: usize = 64 * 1024;
 /// How many answers to pings may wait in the socket's buffer before reading pauses.

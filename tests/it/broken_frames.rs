@@ -63,19 +63,34 @@ async fn the_largest_message_allowed_is_read() {
     raw.check(&text, &[&answer]).await;
 }
 
-/// Whether the request is still answered is not promised; the close frame is.
 #[tokio::test]
-async fn a_broken_frame_right_behind_a_request_is_told_all_the_same() {
+async fn what_came_before_a_broken_frame_is_answered_before_the_close_frame() {
     let mut raw = Raw::client(server()).await;
     let text = request("echo", r#"["hi"]"#, "1");
-    raw.send_bytes(&[frame(0x81, text.as_bytes()), frame(0xff, b"")].concat()).await;
-    loop {
-        match raw.socket.next().await {
-            Some(Ok(Message::Text(answer))) => assert_eq!(answer.as_str(), result("\"hi\"", "1")),
-            Some(Ok(Message::Close(Some(frame)))) => break assert_eq!(u16::from(frame.code), 1002),
-            other => panic!("{other:?}"),
-        }
+    let bytes = [frame(0x81, text.as_bytes()), frame(0xff, b""), frame(0x89, b"")];
+    raw.send_bytes(&bytes.concat()).await;
+    assert_eq!(raw.receive().await, result("\"hi\"", "1"));
+    assert_eq!(u16::from(raw.receive_close().await.unwrap().code), 1002);
+}
+
+/// RFC 6455, section 7.4.1 and 7.4.2: which codes may be in a frame.
+#[tokio::test]
+async fn a_close_frame_with_a_code_that_must_not_be_sent_is_broken_too() {
+    for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65_535_u16] {
+        let endpoint = server().build().unwrap();
+        let (mut raw, serving) = Raw::client_of(&endpoint).await;
+        raw.send_bytes(&frame(0x88, &code.to_be_bytes())).await;
+        assert_eq!(u16::from(raw.receive_close().await.unwrap().code), 1002, "{code}");
+        raw.wait_for_end().await;
+        let reason = serving.await.unwrap();
+        assert!(matches!(reason, CloseReason::Protocol(_)), "{code}: {reason:?}");
     }
+    let endpoint = server().build().unwrap();
+    let (mut raw, serving) = Raw::client_of(&endpoint).await;
+    raw.send_bytes(&frame(0x88, &[&1002_u16.to_be_bytes()[..], b"your fault"].concat())).await;
+    raw.wait_for_end().await;
+    let reason = serving.await.unwrap();
+    assert!(matches!(reason, CloseReason::Remote { code: 1002, .. }), "{reason:?}");
 }
 
 #[tokio::test]

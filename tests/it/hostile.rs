@@ -90,6 +90,42 @@ async fn parts_of_a_message_that_never_ends_hold_up_nobody() {
     flooding.abort();
 }
 
+/// A flood that never ends is handled bit by bit: in between, the server looks for what others have
+/// sent meanwhile.
+#[tokio::test]
+async fn a_flood_of_one_lets_others_have_their_turn() {
+    let handled = Arc::new(AtomicUsize::new(0));
+    let bystander = Arc::new(std::sync::Mutex::new(None::<std::net::TcpStream>));
+    let (counter, before, asks) = (handled.clone(), handled.clone(), bystander.clone());
+    let server = Server::builder()
+        .method("note", move |_, ()| {
+            // Not before the flood is being handled.
+            if counter.fetch_add(1, Ordering::Relaxed) == 10 {
+                let frame = frame(0x81, request("ask", "[]", "1").as_bytes());
+                asks.lock().unwrap().as_ref().unwrap().write_all(&frame).unwrap();
+            }
+            async { Ok(()) }
+        })
+        .method("ask", move |_, ()| {
+            let before = before.load(Ordering::Relaxed);
+            async move { Ok(before) }
+        });
+    let address = wsjsonrpc_tests::http::address(server).await.to_string();
+    let asking = tokio::task::spawn_blocking(move || {
+        let (mut hostile, mut other) = (connect(&address), connect(&address));
+        *bystander.lock().unwrap() = Some(other.try_clone().unwrap());
+        let flood = frame(0x81, notification("note", "[]").as_bytes()).repeat(100_000);
+        // It is hung up on by the end of the test, at the latest.
+        std::thread::spawn(move || while hostile.write_all(&flood).is_ok() {});
+        let mut answer = [0; 100];
+        let length = other.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[2..length]).into_owned()
+    });
+    let answer: serde_json::Value = serde_json::from_str(&asking.await.unwrap()).unwrap();
+    let before = answer["result"].as_u64().unwrap();
+    assert!(before < 2000, "{before} of the flood came first");
+}
+
 /// Calls in both directions, whose requests and results are larger than all buffers together.
 #[tokio::test]
 async fn two_that_flood_each_other_both_get_their_answers() {

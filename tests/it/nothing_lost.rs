@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wsjsonrpc::{Client, CloseReason, Config, Server};
-use wsjsonrpc_tests::over_socket;
+use wsjsonrpc_tests::{Raw, notification, over_socket, request};
 
 const COUNT: usize = 10_000;
 
@@ -61,4 +61,19 @@ async fn a_server_that_closes_or_shuts_down_at_once_has_sent_everything() {
         assert!(matches!(reason, CloseReason::Remote { code: at, .. } if at == code), "{reason:?}");
         assert_eq!(at_client.load(Ordering::Relaxed), COUNT);
     }
+}
+
+/// The peer can't know yet that it is being closed. What it asks gets a refusal.
+#[tokio::test]
+async fn what_a_peer_notifies_while_a_close_waits_for_its_turn_is_handled() {
+    let counted = Arc::new(AtomicUsize::new(0));
+    let (mut raw, peer) = Raw::client_and_peer(counting!(Server, counted)).await;
+    peer.notify("fill", ["x".repeat(1_000_000)]).await.unwrap();
+    peer.close(4000, "enough");
+    raw.send(notification("count", "[1]")).await;
+    raw.send(request("count", "[2]", "1")).await;
+    assert!(raw.receive().await.contains("fill"));
+    assert!(raw.receive().await.contains("-32002"), "the request is refused");
+    assert_eq!(counted.load(Ordering::Relaxed), 1);
+    assert_eq!(u16::from(raw.receive_close().await.unwrap().code), 4000);
 }

@@ -2,12 +2,12 @@
 //! plot and JSON. See README.md.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use wsjsonrpc_benches::experiments::{self, Experiment};
 use wsjsonrpc_benches::measure::{Effort, measure};
+use wsjsonrpc_benches::process::build;
 use wsjsonrpc_benches::report::{External, Found, Machine, Report, plot};
 use wsjsonrpc_benches::responder;
 
@@ -102,20 +102,6 @@ fn connections() -> Result<usize> {
         );
     }
     Ok(connections)
-}
-
-/// `cargo run` builds this program only; the others must be as new.
-fn build() -> Result<()> {
-    ensure!(!cfg!(debug_assertions), "a benchmark wants `cargo run --release`");
-    // Without cargo, whoever started it has built it.
-    let Some(cargo) = std::env::var_os("CARGO") else { return Ok(()) };
-    let built = Command::new(cargo)
-        .args(["build", "--release", "--bins", "--quiet", "--manifest-path"])
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-        .status()
-        .context("can't start cargo")?;
-    ensure!(built.success(), "the programs under test do not build");
-    Ok(())
 }
 
 fn run(arguments: &Arguments, all: &[Experiment], home: &Path) -> Result<Report> {

@@ -56,7 +56,10 @@ fn main() -> anyhow::Result<()> {
             more = more.method(method_name(index), sum);
         }
         let (max_in_flight, max_connections) = (1 << 20, 1 << 20);
-        let config = Config { max_in_flight, max_connections, ..Config::default() };
+        let mut config = Config { max_in_flight, max_connections, ..Config::default() };
+        if options.default_limits {
+            config = Config::default();
+        }
         let builder = Server::builder().service(Service.into_service()).service(more);
         let server = builder.config(config).bind("127.0.0.1:0").await?;
         println!("{}", server.local_addr());

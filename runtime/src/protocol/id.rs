@@ -57,6 +57,21 @@ impl Id {
         }
     }
 
+    /// Whether it only counts: it is a plain number, or one behind an `s`, as this crate's are.
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) fn is_counted(&self) -> bool {
+        match &self.0 {
+            Repr::Null => false,
+            Repr::Number(_) => true,
+            Repr::Text(text) => {
+                let digits = text.strip_prefix("\"s").and_then(|text| text.strip_suffix('"'));
+                digits.is_some_and(|text| {
+                    text.len() <= 20 && text.bytes().all(|b| b.is_ascii_digit())
+                })
+            }
+        }
+    }
+
     /// Appends the id as JSON.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match &self.0 {

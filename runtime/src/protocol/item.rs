@@ -46,6 +46,7 @@ impl<'a> Item<'a> {
         cursor.take(b'{')?;
         let (mut subscription, mut result, mut error, mut dropped) = (None, None, None, 0);
         loop {
+            cursor.peek()?;
             let key = cursor.plain_string()?;
             cursor.take(b':')?;
             let value = cursor.value()?;
@@ -57,9 +58,9 @@ impl<'a> Item<'a> {
                 _ => {}
             }
             match cursor.next()? {
-                b',' => cursor.peek()?,
+                b',' => {}
                 _ => break,
-            };
+            }
         }
         let content = result.map(Content::Result).or(error.map(Content::Error))?;
         Some(Item { subscription: subscription?, content, dropped })

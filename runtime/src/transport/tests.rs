@@ -86,7 +86,7 @@ async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
     loop {
         let received = {
             let mut cx = Context::from_waker(Waker::noop());
-            transport.poll_receive(&mut cx)
+            transport.poll_receive(&mut cx).map(Received::into_text)
         };
         match received {
             Poll::Pending if rest.is_empty() => {
@@ -101,9 +101,9 @@ async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
                 rest = later;
             }
             Poll::Ready(Received::Text(text)) => seen.push(format!("text {}", text.as_str())),
-            Poll::Ready(Received::NotText) => seen.push("no text".to_owned()),
+            Poll::Ready(Received::Binary(_)) => seen.push("no text".to_owned()),
             Poll::Ready(Received::Control) => seen.push("control".to_owned()),
-            Poll::Ready(Received::Close { code, .. }) => {
+            Poll::Ready(Received::Close(CloseReason::Remote { code, .. })) => {
                 seen.push(format!("close {:?}", Some(code).filter(|code| *code != 1005)));
             }
             Poll::Ready(Received::End(CloseReason::Local)) => return seen,

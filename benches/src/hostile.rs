@@ -1,0 +1,221 @@
+//! Peers that are out to hurt, for measuring what others notice of them.
+//!
+//! They work in the thread that measures, between its calls: each call to `pump` does what the
+//! network takes at once and never waits. So they take no CPU time from whoever is measured, and
+//! what is measured is the server's fairness, not that of the operating system's scheduler. What
+//! they have sent waits in the kernel, megabytes of it where they flood, so a server that has its
+//! hands full with it has them full all the while. Must not know what is measured.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::wire::{Inbox, connect, masked, number_after, value_after};
+
+/// What a peer does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    NeverReads,
+    ByteByByte,
+    Notifies,
+    Pings,
+    Slowloris,
+    Mutual,
+}
+
+impl Behaviour {
+    pub const ALL: [Behaviour; 6] = [
+        Behaviour::NeverReads,
+        Behaviour::ByteByByte,
+        Behaviour::Notifies,
+        Behaviour::Pings,
+        Behaviour::Slowloris,
+        Behaviour::Mutual,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Behaviour::NeverReads => "sends requests by the million and never reads",
+            Behaviour::ByteByByte => "100 that send a byte a second and read one",
+            Behaviour::Notifies => "floods with notifications",
+            Behaviour::Pings => "floods with pings",
+            Behaviour::Slowloris => "200 handshakes that never end, 10 bytes a second each",
+            Behaviour::Mutual => "floods, and makes the server flood it, with calls",
+        }
+    }
+}
+
+/// How many calls one request makes the server make. Few, as making them is a handler's own work, and
+/// that of one that computes for long delays others with any library.
+const REVERSED: usize = 20;
+/// A peer that is not read from for so long is of no use any more.
+const STALLED: Duration = Duration::from_millis(20);
+
+/// One or many connections of a peer.
+pub struct Hostile {
+    behaviour: Behaviour,
+    address: SocketAddr,
+    lanes: Vec<Lane>,
+    next: usize,
+    frames: Vec<u8>,
+}
+
+struct Lane {
+    stream: TcpStream,
+    inbox: Inbox,
+    /// What is left of what was begun to be sent.
+    out: Vec<u8>,
+    at: usize,
+    moved: Instant,
+}
+
+impl Lane {
+    fn new(stream: TcpStream) -> Result<Self> {
+        stream.set_nonblocking(true)?;
+        let (inbox, out) = (Inbox::small(), Vec::new());
+        Ok(Lane { stream, inbox, out, at: 0, moved: Instant::now() })
+    }
+
+    /// Sends what it can of what there is. `true`: all of it.
+    fn send(&mut self) -> Result<bool> {
+        while let Some(rest @ [_, ..]) = self.out.get(self.at..) {
+            match self.stream.write(rest) {
+                Ok(count) => {
+                    self.at += count;
+                    self.moved = Instant::now();
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.out.clear();
+        self.at = 0;
+        Ok(true)
+    }
+}
+
+impl Hostile {
+    pub fn new(behaviour: Behaviour, address: SocketAddr) -> Self {
+        let call = |method: &str, params: &str, id: &str| {
+            format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":[{params}]{id}}}"#)
+        };
+        let text = match behaviour {
+            Behaviour::Notifies => call("note", "1", ""),
+            Behaviour::NeverReads => call("math.sum", "1,2", r#","id":1"#),
+            _ => call("echo", "\"hello\"", r#","id":1"#),
+        };
+        let mut frames = Vec::new();
+        match behaviour {
+            Behaviour::Pings => (0..1000).for_each(|_| frames.extend([0x89, 0x80, 0, 0, 0, 0])),
+            Behaviour::NeverReads | Behaviour::Notifies => {
+                (0..1000).for_each(|_| masked(&mut frames, text.as_bytes()));
+            }
+            Behaviour::Mutual => {
+                let reverse = call("reverse", &REVERSED.to_string(), r#","id":"reverse""#);
+                for _ in 0..10 {
+                    masked(&mut frames, reverse.as_bytes());
+                    (0..REVERSED).for_each(|_| masked(&mut frames, text.as_bytes()));
+                }
+            }
+            Behaviour::ByteByByte => masked(&mut frames, text.as_bytes()),
+            Behaviour::Slowloris => {
+                frames.extend(b"GET / HTTP/1.1\r\nHost: x\r\nX-Filling: ");
+                frames.extend([b'x'; 4000]);
+            }
+        }
+        Hostile { behaviour, address, lanes: Vec::new(), next: 0, frames }
+    }
+
+    /// Does a little of what it does, without waiting for anything.
+    pub fn pump(&mut self) -> Result<()> {
+        match self.behaviour {
+            Behaviour::ByteByByte => self.drip(100, Duration::from_secs(1)),
+            Behaviour::Slowloris => self.drip(200, Duration::from_millis(100)),
+            _ => self.flood(),
+        }
+    }
+
+    /// Many connections, and now and then a byte on each.
+    fn drip(&mut self, connections: usize, pause: Duration) -> Result<()> {
+        if self.lanes.len() < connections {
+            let stream = match self.behaviour {
+                Behaviour::Slowloris => TcpStream::connect(self.address)?,
+                _ => connect(self.address)?,
+            };
+            let mut lane = Lane::new(stream)?;
+            // Nobody shall do anything at the same moment.
+            lane.moved -= pause.mul_f64(self.lanes.len() as f64 / connections as f64);
+            self.lanes.push(lane);
+        }
+        for _ in 0..self.lanes.len() {
+            self.next = (self.next + 1) % self.lanes.len();
+            let Some(lane) = self.lanes.get_mut(self.next) else { break };
+            if lane.moved.elapsed() < pause {
+                continue;
+            }
+            lane.moved = Instant::now();
+            let byte = self.frames.get(lane.at % self.frames.len()).copied().unwrap_or_default();
+            lane.at += 1;
+            let gone = match lane.stream.write(&[byte]) {
+                Ok(_) => matches!(lane.stream.read(&mut [0]), Ok(0)),
+                Err(error) => error.kind() != ErrorKind::WouldBlock,
+            };
+            if gone {
+                self.lanes.swap_remove(self.next);
+            }
+            break;
+        }
+        Ok(())
+    }
+
+    /// One connection, and as much as it takes.
+    fn flood(&mut self) -> Result<()> {
+        let Some(lane) = self.lanes.first_mut() else {
+            self.lanes.push(Lane::new(connect(self.address)?)?);
+            return Ok(());
+        };
+        for _ in 0..4 {
+            if lane.out.is_empty() {
+                lane.out.extend_from_slice(&self.frames);
+            }
+            if !lane.send()? {
+                break;
+            }
+        }
+        match self.behaviour {
+            Behaviour::Mutual => lane.answer()?,
+            Behaviour::Pings => while matches!(lane.stream.read(&mut [0; 65_536]), Ok(1..)) {},
+            // The next one begins where this one is not listened to any more.
+            Behaviour::NeverReads if lane.moved.elapsed() > STALLED => self.lanes.clear(),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Lane {
+    /// Reads what has come, and answers calls.
+    fn answer(&mut self) -> Result<()> {
+        loop {
+            match self.inbox.fill(&mut self.stream) {
+                Ok(true) => {}
+                Ok(false) => anyhow::bail!("the server has closed the connection"),
+                Err(error) => match error.downcast_ref::<std::io::Error>() {
+                    Some(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                    _ => return Err(error),
+                },
+            }
+            while let Some(text) = self.inbox.take()? {
+                if value_after(text, "\"params\":").is_none() {
+                    continue;
+                }
+                if let Some(id) = number_after(text, "\"id\":") {
+                    let answer = format!(r#"{{"jsonrpc":"2.0","result":3,"id":{id}}}"#);
+                    masked(&mut self.out, answer.as_bytes());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! Who calls, what is called, and whether each answer is the call's own.
+//!
+//! Must not know how connections break.
+
+use std::collections::VecDeque;
+use std::future::IntoFuture;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use wsjsonrpc::{
+    Call, Client, ClientBuilder, Context, Error, ErrorCode, Methods, Peer, Reconnect, Result,
+};
+
+use crate::breaker::Dice;
+use crate::config;
+use crate::tally::{Tally, add};
+
+/// Clients that are made anew when their connection has ended, and clients that connect again.
+pub(crate) const PLAIN: u64 = 10;
+pub(crate) const RECONNECTING: u64 = 4;
+/// How many tasks call on each client.
+const TASKS: u64 = 4;
+/// How many calls are remembered, and how many connections.
+const REMEMBERED: usize = 1 << 20;
+const KEPT: usize = 200;
+
+type Answer = (u64, String);
+
+/// What both sides share, as they are one process.
+#[derive(Clone)]
+pub(crate) struct World(Arc<Shared>);
+
+struct Shared {
+    tally: Arc<Tally>,
+    ids: AtomicU64,
+    /// How often each of the latest calls was carried out.
+    carried_out: Vec<AtomicU8>,
+    /// Handles to connections that have ended, or will.
+    kept: Mutex<VecDeque<Peer>>,
+}
+
+/// A call that is about to be made.
+struct Op {
+    id: u64,
+    method: &'static str,
+    text: String,
+    extra: u64,
+    idempotent: bool,
+}
+
+impl Op {
+    fn call(&self, peer: &Peer) -> Call<Answer> {
+        let call = peer.call(self.method, (self.id, &self.text, self.extra));
+        if self.idempotent { call.idempotent() } else { call }
+    }
+}
+
+impl World {
+    pub(crate) fn new(tally: Arc<Tally>) -> Self {
+        let carried_out = (0..REMEMBERED).map(|_| AtomicU8::new(0)).collect();
+        let (ids, kept) = (AtomicU64::new(0), Mutex::default());
+        World(Arc::new(Shared { tally, ids, carried_out, kept }))
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.0.tally
+    }
+
+    fn carried_out(&self, id: u64) -> &AtomicU8 {
+        &self.0.carried_out[id as usize % REMEMBERED]
+    }
+
+    fn keep(&self, peer: Peer) {
+        let mut kept = self.0.kept.lock().expect("nobody panics");
+        kept.push_back(peer);
+        if kept.len() > KEPT {
+            kept.pop_front();
+        }
+    }
+
+    /// How many calls wait on the connections that are remembered.
+    pub(crate) fn pending(&self) -> usize {
+        self.0.kept.lock().expect("nobody panics").iter().map(Peer::pending_calls).sum()
+    }
+
+    /// What either side serves.
+    pub(crate) fn methods(&self) -> Methods {
+        let (echo, wait, back, heard) = (self.clone(), self.clone(), self.clone(), self.clone());
+        Methods::new()
+            .method("echo", move |_, (id, text, _): (u64, String, u64)| {
+                echo.carried_out(id).fetch_add(1, Ordering::Relaxed);
+                async move { Ok((id, text)) }
+            })
+            .method("wait", move |_, (id, text, time): (u64, String, u64)| {
+                wait.carried_out(id).fetch_add(1, Ordering::Relaxed);
+                async move {
+                    sleep(Duration::from_millis(time)).await;
+                    Ok((id, text))
+                }
+            })
+            .method("back", move |ctx, params| back.clone().call_back(ctx, params))
+            .method("note", move |_, (_,): (u64,)| {
+                add(&heard.tally().heard);
+                async { Ok(()) }
+            })
+            .method("leave", |ctx: Context, (id, text, _): (u64, String, u64)| async move {
+                ctx.peer().close(4000, "as you wish");
+                Ok((id, text))
+            })
+    }
+
+    /// Calls the caller, who may do the same.
+    async fn call_back(
+        self,
+        ctx: Context,
+        (id, text, depth): (u64, String, u64),
+    ) -> Result<Answer> {
+        self.carried_out(id).fetch_add(1, Ordering::Relaxed);
+        let peer = ctx.peer();
+        if id % 16 == 0 {
+            self.keep(peer.clone());
+        }
+        let method = if depth == 0 { "wait" } else { "back" };
+        let op = self.op(method, String::new(), depth.saturating_sub(1), false);
+        self.carry_out(&op, &peer, None).await;
+        Ok((id, text))
+    }
+
+    fn op(&self, method: &'static str, text: String, extra: u64, idempotent: bool) -> Op {
+        let id = self.0.ids.fetch_add(1, Ordering::Relaxed);
+        self.carried_out(id).store(0, Ordering::Relaxed);
+        Op { id, method, text, extra, idempotent }
+    }
+
+    fn any_op(&self, dice: &mut Dice) -> Op {
+        let size = match dice.below(64) {
+            0 => dice.below(200_000),
+            1..8 => dice.below(10_000),
+            _ => dice.below(100),
+        };
+        let method = match dice.below(400) {
+            0 => "leave",
+            1..200 => "echo",
+            200..320 => "wait",
+            _ => "back",
+        };
+        let extra = if method == "back" { dice.below(3) } else { dice.below(30) };
+        self.op(method, "x".repeat(size as usize), extra, dice.below(4) == 0)
+    }
+
+    /// One call, to whichever end it comes. It is dropped when the patience is over.
+    async fn carry_out(&self, op: &Op, peer: &Peer, patience: Option<Duration>) {
+        add(&self.tally().begun);
+        // On the heap: handlers call handlers.
+        let call = Box::pin(op.call(peer).into_future());
+        match patience {
+            None => self.check(op, call.await),
+            Some(patience) => match timeout(patience, call).await {
+                Ok(outcome) => self.check(op, outcome),
+                Err(_) => add(&self.tally().dropped),
+            },
+        }
+    }
+
+    fn check(&self, op: &Op, outcome: Result<Answer, Error>) {
+        let tally = self.tally();
+        add(match outcome {
+            Ok((id, text)) => {
+                let times = self.carried_out(op.id).load(Ordering::Relaxed);
+                let once = times == 1 || (times > 1 && op.idempotent) || op.method == "leave";
+                if id == op.id && text == op.text && once { &tally.answered } else { &tally.wrong }
+            }
+            Err(Error::Closed(_)) => &tally.closed,
+            Err(Error::Timeout) => &tally.timed_out,
+            Err(Error::Call(error) | Error::Other(error))
+                if [ErrorCode::SERVER_BUSY, ErrorCode::SHUTTING_DOWN].contains(&error.code()) =>
+            {
+                &tally.refused
+            }
+            Err(error) => {
+                println!("{} {}: {error}", op.method, op.id);
+                &tally.odd
+            }
+        });
+    }
+
+    async fn batch(&self, dice: &mut Dice, peer: &Peer) {
+        let mut batch = peer.new_batch();
+        let mut replies = Vec::new();
+        for _ in 0..1 + dice.below(6) {
+            let op = self.any_op(dice);
+            add(&self.tally().begun);
+            replies.push((batch.add(op.call(peer)), op));
+        }
+        add(&self.tally().batches);
+        let sent = batch.send().await;
+        for (reply, op) in replies {
+            let outcome = match (&sent, reply.await) {
+                // Why it was not sent: there was no connection, or not soon enough.
+                (Err(Error::Closed(reason)), Err(Error::NotSent)) => {
+                    Err(Error::Closed(reason.clone()))
+                }
+                (Err(Error::Timeout), Err(Error::NotSent)) => Err(Error::Timeout),
+                (_, outcome) => outcome,
+            };
+            self.check(&op, outcome);
+        }
+    }
+
+    /// Calls in all ways that there are, as long as there is somebody to call.
+    async fn calls(self, peer: Peer, mut dice: Dice, enough: Arc<AtomicBool>) {
+        while !enough.load(Ordering::Relaxed) && !peer.is_closed() {
+            match dice.below(16) {
+                0..6 => self.carry_out(&self.any_op(&mut dice), &peer, None).await,
+                6..8 => {
+                    let patience = Duration::from_millis(dice.below(40));
+                    self.carry_out(&self.any_op(&mut dice), &peer, Some(patience)).await;
+                }
+                8 => {
+                    let op = self.op("wait", String::new(), 20 + dice.below(40), false);
+                    add(&self.tally().begun);
+                    let time = Duration::from_millis(dice.below(50));
+                    self.check(&op, op.call(&peer).timeout(time).await);
+                }
+                9..11 => self.batch(&mut dice, &peer).await,
+                11..14 => {
+                    for number in 0..dice.below(20) {
+                        if peer.notify("note", [number]).await.is_ok() {
+                            add(&self.tally().notified);
+                        }
+                    }
+                }
+                _ => sleep(Duration::from_millis(dice.below(20))).await,
+            }
+        }
+    }
+
+    fn client(&self) -> ClientBuilder {
+        let world = self.clone();
+        Client::builder().config(config()).service(self.methods()).on_connect(move |_: Peer| {
+            add(&world.tally().opened);
+            async { Ok(()) }
+        })
+    }
+
+    /// One client after another, or one that connects again and again.
+    pub(crate) async fn caller(self, index: u64, seed: u64, url: String, enough: Arc<AtomicBool>) {
+        let mut dice = Dice::new(seed ^ (index << 40));
+        while !enough.load(Ordering::Relaxed) {
+            let (client, time) = if index < PLAIN {
+                (self.client(), dice.below(3000))
+            } else {
+                let (initial, max) = (Duration::from_millis(5), Duration::from_millis(50));
+                let again = Reconnect { initial, max, retry_first: true, ..Reconnect::default() };
+                (self.client().reconnect(again), dice.below(60_000))
+            };
+            match client.connect(&url).await {
+                Ok(client) => {
+                    self.use_up(client, &mut dice, Duration::from_millis(time), &enough).await;
+                }
+                Err(_) => {
+                    add(&self.tally().not_opened);
+                    sleep(Duration::from_millis(5)).await;
+                }
+            }
+        }
+    }
+
+    /// Calls on a client until it ends, or until the time is over: then it leaves.
+    async fn use_up(
+        &self,
+        client: Client,
+        dice: &mut Dice,
+        time: Duration,
+        enough: &Arc<AtomicBool>,
+    ) {
+        let over = Arc::new(AtomicBool::new(false));
+        let mut tasks = JoinSet::new();
+        for _ in 0..TASKS {
+            let dice = Dice::new(dice.below(u64::MAX));
+            tasks.spawn(self.clone().calls(client.peer(), dice, Arc::clone(&over)));
+        }
+        let peer = client.peer();
+        let stop = async {
+            let mut rest = time;
+            while !rest.is_zero() && !enough.load(Ordering::Relaxed) {
+                let step = rest.min(Duration::from_millis(50));
+                sleep(step).await;
+                rest -= step;
+            }
+        };
+        let leaves = tokio::select! {
+            _ = peer.closed() => false,
+            () = stop => true,
+        };
+        if leaves {
+            add(&self.tally().left);
+            match dice.below(3) {
+                // Calls are under way.
+                0 => drop(client.close().await),
+                1 => peer.close(4001, "enough"),
+                // The connection ends with its last handle.
+                _ => {
+                    over.store(true, Ordering::Relaxed);
+                    drop((client, peer));
+                    tasks.join_all().await;
+                    return;
+                }
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        tasks.join_all().await;
+        peer.closed().await;
+        self.keep(peer);
+    }
+}

@@ -1,0 +1,143 @@
+//! A soak test: calls in both directions over real sockets that break at random, for as long as one
+//! likes. It ends with an error if anything is left, or lost, or if memory has grown.
+//!
+//! `tests/soak` runs it; tests/README.md says what it has shown. Owns the run and its verdict. Must
+//! not know how connections break, nor what is called.
+
+mod breaker;
+mod callers;
+mod tally;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use wsjsonrpc::{Config, Endpoint, Server};
+
+use crate::breaker::Breaker;
+use crate::callers::{PLAIN, RECONNECTING, World};
+use crate::tally::{Memory, Tally};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// When all is told to end, all ends sooner than that: longer than any timeout of a connection.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Short, so that each of these timeouts ends some connection.
+fn config() -> Config {
+    Config {
+        call_timeout: Some(2 * SECOND),
+        ping_interval: Some(SECOND),
+        write_timeout: SECOND,
+        handshake_timeout: SECOND,
+        close_timeout: SECOND / 2,
+        ..Config::default()
+    }
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    let Ok(value) = std::env::var(name) else { return default };
+    value.parse().unwrap_or_else(|error| panic!("{name} is no number: {error}"))
+}
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("it needs nothing")
+}
+
+/// Waits until it holds, within [`PATIENCE`].
+async fn soon(what: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    while !what() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        tokio::time::sleep(SECOND / 20).await;
+    }
+    true
+}
+
+fn main() -> ExitCode {
+    let duration = Duration::from_secs(number("WSJSONRPC_SOAK_SECONDS", 30));
+    let seed = number("WSJSONRPC_SOAK_SEED", 1);
+    // So many bytes are lost with each break: shows that the verdict on memory finds a leak.
+    let leak = number("WSJSONRPC_SOAK_LEAK", 0);
+    println!("{} s, seed {seed}", duration.as_secs());
+
+    // A runtime for either side, or nobody could tell whose tasks are left.
+    let (serving, calling) = (runtime(), runtime());
+    let tally = Arc::new(Tally::default());
+    let world = World::new(Arc::clone(&tally));
+    let server = Server::builder().config(config()).service(world.methods());
+    let server = serving.block_on(server.bind("127.0.0.1:0")).expect("a port is free");
+    let (address, endpoint) = (server.local_addr(), server.endpoint().clone());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (alive, handle) = (serving.metrics(), serving.handle().clone());
+    let thread = std::thread::spawn(move || {
+        handle.block_on(server.run_until(async { drop(stopped.await) }));
+        serving
+    });
+
+    let failures = calling.block_on(async {
+        let breaker = Breaker::before(address, seed, leak, Arc::clone(&tally)).await;
+        let enough = Arc::new(AtomicBool::new(false));
+        let mut callers = JoinSet::new();
+        for index in 0..PLAIN + RECONNECTING {
+            let (world, url, enough) = (world.clone(), breaker.url(), Arc::clone(&enough));
+            callers.spawn(world.caller(index, seed, url, enough));
+        }
+        let mut memory = Memory::default();
+        let begin = Instant::now();
+        let mut shown = 0;
+        while begin.elapsed() < duration {
+            tokio::time::sleep((duration / 600).max(SECOND / 20)).await;
+            memory.sample(tally.breaks());
+            if 20 * begin.elapsed().as_secs() / duration.as_secs().max(1) > shown {
+                shown += 1;
+                println!("{:5} s: {}, {memory}", begin.elapsed().as_secs(), tally.line());
+            }
+        }
+        enough.store(true, Ordering::Relaxed);
+        let mut failures = Vec::new();
+        if tokio::time::timeout(PATIENCE, callers.join_all()).await.is_err() {
+            failures.push("a call or a client does not end".to_owned());
+        }
+        breaker.end().await;
+        failures.extend(verdict(&world, &endpoint).await);
+        let left = || alive.num_alive_tasks();
+        if !soon(|| left() == 0).await {
+            failures.push(format!("{} tasks of the server are left", left()));
+        }
+        failures.extend(memory.verdict());
+        failures
+    });
+    drop(stop);
+    let serving = thread.join().expect("the server does not panic");
+    let left = calling.metrics().num_alive_tasks();
+    println!("{}", tally.report());
+    println!(
+        "tasks left: {left} of the clients, {} of the server",
+        serving.metrics().num_alive_tasks()
+    );
+    for failure in &failures {
+        println!("FAILED: {failure}");
+    }
+    if failures.is_empty() && left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What is left when all callers have ended.
+async fn verdict(world: &World, endpoint: &Endpoint) -> Vec<String> {
+    let mut failures = Vec::new();
+    if !soon(|| endpoint.peers().is_empty()).await {
+        failures.push(format!("the server counts {} connections", endpoint.peers().len()));
+    }
+    // Calls of handlers end with their connection, and handlers with their calls.
+    if !soon(|| world.pending() == 0).await {
+        failures.push(format!("{} calls are pending on connections that ended", world.pending()));
+    }
+    soon(|| world.tally().is_settled()).await;
+    failures.extend(world.tally().verdict());
+    failures
+}

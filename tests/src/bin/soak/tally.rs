@@ -1,0 +1,183 @@
+//! What has happened in a run, and what that says.
+//!
+//! Must not know connections.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::breaker::NAMES;
+
+/// Counters of what all callers and handlers have done.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) begun: AtomicU64,
+    pub(crate) answered: AtomicU64,
+    /// The answer was not the call's own, or of a call that was carried out twice.
+    pub(crate) wrong: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) timed_out: AtomicU64,
+    pub(crate) closed: AtomicU64,
+    pub(crate) dropped: AtomicU64,
+    /// Errors that nobody has caused.
+    pub(crate) odd: AtomicU64,
+    pub(crate) notified: AtomicU64,
+    pub(crate) heard: AtomicU64,
+    pub(crate) batches: AtomicU64,
+    pub(crate) opened: AtomicU64,
+    pub(crate) not_opened: AtomicU64,
+    /// By their own side, as opposed to the network.
+    pub(crate) left: AtomicU64,
+    breaks: [AtomicU64; NAMES.len()],
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+pub(crate) fn add(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Tally {
+    pub(crate) fn broken(&self, kind: usize) {
+        add(&self.breaks[kind]);
+    }
+
+    pub(crate) fn breaks(&self) -> u64 {
+        self.breaks.iter().map(get).sum()
+    }
+
+    pub(crate) fn line(&self) -> String {
+        format!("{} calls, {} breaks", get(&self.begun), self.breaks())
+    }
+
+    fn ended(&self) -> u64 {
+        let ways = [
+            &self.answered,
+            &self.wrong,
+            &self.refused,
+            &self.timed_out,
+            &self.closed,
+            &self.dropped,
+            &self.odd,
+        ];
+        ways.into_iter().map(get).sum()
+    }
+
+    pub(crate) fn report(&self) -> String {
+        let breaks: Vec<String> = NAMES
+            .iter()
+            .zip(&self.breaks)
+            .map(|(name, count)| format!("{} {name}", get(count)))
+            .collect();
+        format!(
+            "calls: {} begun, {} answered, {} refused, {} timed out, {} closed, {} dropped; \
+             {} batches\n\
+             notifications: {} sent, {} heard\n\
+             connections: {} opened, {} not; {} left by their own side\n\
+             broken: {} ({})",
+            get(&self.begun),
+            get(&self.answered),
+            get(&self.refused),
+            get(&self.timed_out),
+            get(&self.closed),
+            get(&self.dropped),
+            get(&self.batches),
+            get(&self.notified),
+            get(&self.heard),
+            get(&self.opened),
+            get(&self.not_opened),
+            get(&self.left),
+            self.breaks(),
+            breaks.join(", "),
+        )
+    }
+
+    /// Whether each call that was begun has ended.
+    pub(crate) fn is_settled(&self) -> bool {
+        get(&self.begun) == self.ended()
+    }
+
+    /// What is wrong when all is over.
+    pub(crate) fn verdict(&self) -> Vec<String> {
+        let mut failures = Vec::new();
+        if !self.is_settled() {
+            let (begun, ended) = (get(&self.begun), self.ended());
+            failures.push(format!("{begun} calls were begun, {ended} have ended"));
+        }
+        if get(&self.wrong) + get(&self.odd) > 0 {
+            failures.push(format!(
+                "{} wrong answers, {} odd errors",
+                get(&self.wrong),
+                get(&self.odd)
+            ));
+        }
+        if get(&self.heard) > get(&self.notified) {
+            failures.push("more notifications were heard than sent".to_owned());
+        }
+        // A run in which nothing happens finds nothing.
+        let ways = [&self.answered, &self.timed_out, &self.closed, &self.dropped, &self.heard];
+        if ways.into_iter().chain(&self.breaks).any(|way| get(way) == 0) {
+            failures.push("something has never happened: is the run too short?".to_owned());
+        }
+        failures
+    }
+}
+
+/// How resident memory goes over a run.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// KiB, and how many connections were broken by then.
+    samples: Vec<(u64, u64)>,
+}
+
+/// What memory may grow by between the middles of two thirds of a run, in KiB. Its median moves by
+/// some hundred by itself; in ten minutes, 1 KiB for each broken connection is more.
+const GROWTH: u64 = 4 * 1024;
+
+impl Memory {
+    /// Nothing where the system does not tell.
+    pub(crate) fn sample(&mut self, breaks: u64) {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        if let Some(kib) = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()) {
+            self.samples.push((kib, breaks));
+        }
+    }
+
+    /// The median of a third of the samples, in KiB, and how many connections were broken in its
+    /// middle.
+    fn third(&self, index: usize) -> Option<(u64, u64)> {
+        let size = self.samples.len() / 3;
+        let third = self.samples.get(index * size..(index + 1) * size)?;
+        let mut kib: Vec<u64> = third.iter().map(|(kib, _)| *kib).collect();
+        kib.sort_unstable();
+        Some((*kib.get(size / 2)?, third.get(size / 2)?.1))
+    }
+
+    /// What is wrong.
+    pub(crate) fn verdict(&self) -> Option<String> {
+        let [Some(first), Some(middle), Some(last)] = [0, 1, 2].map(|index| self.third(index))
+        else {
+            println!("memory: unknown on this system");
+            return None;
+        };
+        let breaks = last.1 - middle.1;
+        println!(
+            "memory: medians of the thirds {}, {} and {} KiB; a leak of {} bytes for each of the {breaks} \
+             breaks in between would have been found",
+            first.0,
+            middle.0,
+            last.0,
+            (GROWTH * 1024).checked_div(breaks).unwrap_or_default(),
+        );
+        let grown = last.0.saturating_sub(middle.0);
+        (grown > GROWTH).then(|| format!("memory has grown by {grown} KiB, more than {GROWTH}"))
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} KiB", self.samples.last().map_or(0, |sample| sample.0))
+    }
+}
