@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::exchange::{Exchange, Ticket};
 use crate::link::Hold;
 use crate::peer::{Peer, Way};
+use crate::progress::Listener;
 use crate::protocol::encode::{Outgoing, array};
 use crate::protocol::error::RpcError;
 
@@ -191,7 +192,8 @@ impl Batch {
             Parts::Bound(bound) => bound.call(message, timeout).map(Exchange::Waiting),
             Parts::Deferred(deferred) => Ok(deferred.call(message, timeout)),
         });
-        BatchReply { exchange: exchange.unwrap_or_else(Exchange::Failed), result: PhantomData }
+        let exchange = exchange.unwrap_or_else(Exchange::Failed);
+        BatchReply { exchange, listener: call.listener, result: PhantomData }
     }
 
     fn notification(&mut self, notification: Notification) -> Result<(), Error> {
@@ -269,6 +271,7 @@ impl Drop for Bound {
 #[must_use = "without it, what the peer answers is lost"]
 pub struct BatchReply<T, E> {
     exchange: Exchange,
+    listener: Option<Box<Listener>>,
     result: PhantomData<fn() -> (T, E)>,
 }
 
@@ -282,7 +285,11 @@ impl<T: DeserializeOwned, E: RpcError> Future for BatchReply<T, E> {
     type Output = Result<T, Error<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.exchange.poll(cx).map(decode)
+        let outcome = self.exchange.poll(cx);
+        if let Some(listener) = &mut self.listener {
+            listener.run();
+        }
+        outcome.map(decode)
     }
 }
 

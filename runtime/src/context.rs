@@ -3,19 +3,22 @@
 //! Must not know how calls are dispatched.
 
 use std::fmt;
+use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use serde::Serialize;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::config::deadline;
-use crate::error::CloseReason;
+use crate::error::{CloseReason, Error};
 use crate::handshake::Handshake;
 use crate::link::Link;
 use crate::peer::Peer;
 use crate::protocol::error::{ErrorObject, Result};
-use crate::protocol::extra::Extra;
-use crate::race::race;
+use crate::protocol::extra::{self, Extra};
+use crate::race::{Either, race};
 use crate::state::State;
 
 /// The connection that a call came in on: the caller, its handshake, and what earlier calls left.
@@ -67,27 +70,38 @@ struct Call {
     /// Under which its connection knows it.
     number: u64,
     deadline: Option<Instant>,
+    /// Under which the caller wants to be told how far it is, as JSON.
+    progress: Option<Arc<str>>,
 }
 
 struct Shared {
     link: Arc<Link>,
     handshake: Handshake,
     state: State,
+    /// Whose turn it is, of the calls that go one after another. Made when there is the first.
+    turns: OnceLock<Box<Mutex<()>>>,
 }
 
 impl Context {
     /// That of a connection, and of no call on it.
     pub(crate) fn new(link: Arc<Link>, handshake: Handshake) -> Self {
-        let shared = Arc::new(Shared { link, handshake, state: State::default() });
+        let shared =
+            Arc::new(Shared { link, handshake, state: State::default(), turns: OnceLock::new() });
         Context { shared, call: Call::default() }
     }
 
     /// That of a call, with what came beside it.
-    pub(crate) fn of_call(&self, number: u64, extra: Option<&str>) -> Self {
+    pub(crate) fn of_call(
+        &self,
+        number: u64,
+        extra: Option<&str>,
+        now: impl FnOnce() -> Instant,
+    ) -> Self {
         let mut call = Call { number, ..Call::default() };
         if let Some(extra) = extra {
             let extra = Extra::read(extra);
-            call.deadline = extra.timeout.map(|timeout| deadline(Instant::now(), timeout));
+            call.deadline = extra.timeout.map(|timeout| deadline(now(), timeout));
+            call.progress = extra.progress.map(Arc::from);
         }
         Context { shared: Arc::clone(&self.shared), call }
     }
@@ -185,7 +199,66 @@ impl Context {
     /// Whether the result is of no use any more; see [`cancelled`](Self::cancelled).
     pub fn is_cancelled(&self) -> bool {
         let link = &self.shared.link;
-        link.signals.is_raised(self.call.number) || link.over().is_some()
+        self.is_taken_back() || link.over().is_some()
+    }
+
+    /// Waits until no call before this one is at work that takes turns with it. The caller drops
+    /// what comes when its own is over. `None`: this call was taken back before its turn came.
+    pub(crate) async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        let turns = self.shared.turns.get_or_init(Box::default);
+        // Who waits stands in a queue from its first poll on, which is where its call was read.
+        let turn = pin!(turns.lock());
+        let raised = pin!(self.shared.link.signals.raised(self.call.number));
+        match race(turn, raised).await {
+            Either::Left(turn) if !self.is_taken_back() => Some(turn),
+            Either::Left(_) | Either::Right(()) => None,
+        }
+    }
+
+    /// Tells the caller how far the call is, if it wants to know
+    /// ([`Call::on_progress`](crate::Call::on_progress)): with the notification `$/progress` of the
+    /// Language Server Protocol. Waits for room in the outbox, so a handler can't outrun its caller's
+    /// network; what is told before the handler returns arrives before its result.
+    ///
+    /// Does nothing if the caller has not asked for it, or has taken the call back. When the call
+    /// was answered, nobody looks at it any more.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Context, Result};
+    /// # async fn copy(file: &str) {}
+    /// async fn copy_all(ctx: &Context, files: &[String]) -> Result<()> {
+    ///     for (done, file) in files.iter().enumerate() {
+    ///         ctx.progress((done, files.len())).await?;
+    ///         copy(file).await;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Encode`], [`Error::TooLarge`]: the value. [`Error::Closed`]: the connection has
+    /// ended.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it is ready has told nothing.
+    pub fn progress<T: Serialize>(
+        &self,
+        value: T,
+    ) -> impl Future<Output = std::result::Result<(), Error>> + Send {
+        let token = self.call.progress.as_deref().filter(|_| !self.is_taken_back());
+        // Written here and now: the value need not be sent to another thread.
+        let text = token.map(|token| extra::progress(token, &value));
+        let link = &self.shared.link;
+        async move {
+            match text {
+                Some(text) => link.send(text.map_err(|error| Error::Encode(error.into()))?).await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    fn is_taken_back(&self) -> bool {
+        self.shared.link.signals.is_raised(self.call.number)
     }
 
     /// When the caller gives the call up, if it has said so: callers that use this crate do, others

@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::task::Poll;
 
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::answer::{BatchAnswer, ReplyTo, Responder};
@@ -23,7 +24,7 @@ use crate::protocol::decode::{
     Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload,
 };
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::protocol::extra::{self, CANCEL};
+use crate::protocol::extra::{self, CANCEL, PROGRESS};
 use crate::protocol::id::Id;
 use crate::router::RouteId;
 use crate::service::{Kind, Method, Progress, Request};
@@ -46,11 +47,25 @@ pub(crate) struct Dispatcher {
     context: Context,
     /// Each call has a number of this side's own, as peers may give ids as they like.
     calls: Cell<u64>,
+    /// When this turn's calls came in, once one of them asks: the clock is not free.
+    now: Cell<Option<Instant>>,
 }
 
 impl Dispatcher {
     pub(crate) fn new(responder: Responder, context: Context) -> Self {
-        Dispatcher { responder: Arc::new(responder), context, calls: Cell::new(0) }
+        let (calls, now) = (Cell::new(0), Cell::new(None));
+        Dispatcher { responder: Arc::new(responder), context, calls, now }
+    }
+
+    /// What comes in from now on came later than what came before.
+    pub(crate) fn begin_turn(&self) {
+        self.now.set(None);
+    }
+
+    fn now(&self) -> Instant {
+        let now = self.now.get().unwrap_or_else(Instant::now);
+        self.now.set(Some(now));
+        now
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -64,10 +79,9 @@ impl Dispatcher {
     /// Takes in one message. Handlers start here, in the order in which messages arrive.
     pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
         let (id, call) = match self.decode(&message) {
-            Payload::One(Entry::Call(call)) => match self.own(call) {
-                Own::No(call) => self.plan(&message, call),
-                Own::Cancel(id) => return self.responder.cancel(&id),
-                Own::Nothing => return,
+            Payload::One(Entry::Call(call)) => match self.own(&call) {
+                None => self.plan(&message, call),
+                Some(own) => return self.handle(&own),
             },
             Payload::One(Entry::Invalid(id)) => return self.refuse(&id),
             Payload::One(Entry::Response(response)) => {
@@ -99,8 +113,8 @@ impl Dispatcher {
         }
     }
 
-    /// Takes in a message if it is nothing but responses. `false`: it is something else, and
-    /// nothing was done with it.
+    /// Takes in a message if it is nothing but responses, and what calls are told before them.
+    /// `false`: it is something else, and nothing was done with it.
     pub(crate) fn receive_responses(&self, message: &Utf8Bytes) -> bool {
         let mut entries = match self.decode(message) {
             Payload::One(entry) => vec![entry],
@@ -109,7 +123,8 @@ impl Dispatcher {
         };
         let is_response = |entry: &Entry<'_>| match entry {
             Entry::Response(response) => response.outcome != ResponseOutcome::Neither,
-            _ => false,
+            Entry::Call(call) => matches!(self.own(call), Some(Own::Progress(..))),
+            Entry::Invalid(_) => false,
         };
         let responses = entries.iter().all(is_response);
         if responses {
@@ -144,19 +159,16 @@ impl Dispatcher {
         for entry in entries {
             let (id, begun) = match entry {
                 Entry::Call(call) => {
-                    let call = match self.own(call) {
-                        Own::No(call) => call,
-                        Own::Cancel(id) => {
-                            cancelled.push(id);
-                            continue;
-                        }
-                        Own::Nothing => continue,
-                    };
+                    if let Some(own) = self.own(&call) {
+                        cancelled.push(own);
+                        continue;
+                    }
                     let (id, call) = self.plan(message, call);
                     let begun = self.begin(message.clone(), call, admission, id.is_none());
                     (id, begun)
                 }
                 Entry::Invalid(id) => (Some(id), Begun::failed(ErrorCode::INVALID_REQUEST)),
+                // None is left.
                 Entry::Response(_) => continue,
             };
             match (begun, &id) {
@@ -182,36 +194,56 @@ impl Dispatcher {
             }
         }
         // Only now those of the same batch can be found.
-        cancelled.iter().for_each(|id| self.responder.cancel(id));
+        cancelled.iter().for_each(|own| self.handle(own));
     }
 
     /// Notifications that are about calls are this crate's own, unless the application has a method
     /// of the name.
-    fn own<'a>(&self, call: IncomingCall<'a>) -> Own<'a> {
-        let is_own = call.id.is_none()
-            && call.method.starts_with("$/")
-            && !self.responder.router.has(&call.method);
-        match &*call.method {
-            CANCEL if is_own => match call.params.and_then(extra::cancelled) {
-                Some(id) => Own::Cancel(id),
-                None => {
-                    tracing::debug!("dropped a cancellation without the id of a call");
-                    Own::Nothing
+    fn own<'a>(&self, call: &IncomingCall<'a>) -> Option<Own<'a>> {
+        if call.id.is_some() || !call.method.starts_with("$/") {
+            return None;
+        }
+        let own = match &*call.method {
+            CANCEL => call.params.and_then(extra::cancelled).map(Own::Cancel),
+            PROGRESS => call.params.and_then(extra::progressed).map(Own::Progress),
+            _ => return None,
+        };
+        let is_own = !self.responder.router.has(&call.method);
+        is_own.then(|| own.unwrap_or(Own::Malformed))
+    }
+
+    fn handle(&self, own: &Own<'_>) {
+        match own {
+            Own::Cancel(id) => self.responder.cancel(id),
+            Own::Progress((token, value)) => {
+                if !self.link().pending.tell(token, value) {
+                    tracing::debug!("dropped progress of a call that nobody wants to know of");
                 }
-            },
-            _ => Own::No(call),
+            }
+            Own::Malformed => {
+                tracing::debug!("dropped a notification about a call: no such params")
+            }
         }
     }
 
-    /// Hands responses to their calls. What claimed to be one, but is none, may want an answer.
-    fn responses<'a>(&self, message: &Utf8Bytes, entries: &mut [Entry<'a>]) {
-        for entry in entries {
-            if let Entry::Response(response) = entry {
-                if let Some(id) = self.response(message, *response) {
-                    *entry = Entry::Invalid(id);
-                }
+    /// Hands responses to their calls, and what is told of a call before its response. What claimed
+    /// to be one, but is none, may want an answer.
+    fn responses<'a>(&self, message: &Utf8Bytes, entries: &mut Vec<Entry<'a>>) {
+        entries.retain_mut(|entry| match entry {
+            Entry::Response(response) => {
+                let Some(id) = self.response(message, *response) else { return false };
+                *entry = Entry::Invalid(id);
+                true
             }
-        }
+            Entry::Call(call) => match self.own(call) {
+                Some(own @ Own::Progress(_)) => {
+                    self.handle(&own);
+                    false
+                }
+                _ => true,
+            },
+            Entry::Invalid(_) => true,
+        });
     }
 
     fn plan(&self, message: &Utf8Bytes, call: IncomingCall<'_>) -> (Option<Id>, Planned) {
@@ -223,7 +255,7 @@ impl Dispatcher {
         let params = call.params.map(|json| range(message, json));
         let number = self.calls.get() + 1;
         self.calls.set(number);
-        let context = self.context.of_call(number, call.extra);
+        let context = self.context.of_call(number, call.extra, || self.now());
         (call.id, Planned { context, route, method, params })
     }
 
@@ -316,12 +348,14 @@ impl Dispatcher {
     }
 }
 
-/// Whether a message is about this crate's own business, and what it says.
+/// What a notification says that is this crate's own business.
 enum Own<'a> {
-    No(IncomingCall<'a>),
     /// The peer takes back the call with this id.
     Cancel(Id),
-    Nothing,
+    /// A call of this side, by its token, is so far.
+    Progress((&'a str, &'a str)),
+    /// Nothing that could be understood.
+    Malformed,
 }
 
 /// How far a call has got where it was read.

@@ -125,9 +125,14 @@ impl Future for Running {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let outcome = ready!(Pin::new(&mut self.handler).poll(cx));
-        let response = self.responder.outward(outcome, Some(self.route));
-        if let Some(call) = self.take_call() {
-            self.responder.deliver(call, response);
+        let requested = self.key.is_some();
+        match self.take_call() {
+            Some(call) => {
+                let response = self.responder.outward(outcome, Some(self.route));
+                self.responder.deliver(call, response);
+            }
+            None if requested => self.responder.discard(outcome, self.route),
+            None => drop(self.responder.outward(outcome, Some(self.route))),
         }
         Poll::Ready(())
     }

@@ -118,6 +118,7 @@ mod origin;
 mod outbox;
 mod peer;
 mod pending;
+mod progress;
 mod protocol;
 mod pulse;
 mod queue;

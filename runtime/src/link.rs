@@ -164,10 +164,15 @@ impl Link {
 
     /// The message of a call under this id, with what the peer may know of it.
     pub(crate) fn write(&self, message: Outgoing, id: u64, timeout: Option<Duration>) -> Vec<u8> {
+        let steps = message.steps.as_ref().filter(|_| self.extended);
         let told = Told {
             timeout: timeout.filter(|_| self.config.send_timeout.includes(self.extended)),
+            progress: steps.is_some(),
             ..Told::default()
         };
+        if let Some(steps) = steps {
+            self.pending.listen(id, Arc::clone(steps));
+        }
         message.into_request(&told, |out| self.pending.write_id(id, out))
     }
 

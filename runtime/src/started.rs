@@ -40,6 +40,7 @@ impl<T> Started<T> {
         let mut calls = self.lock();
         let call = calls.remove(key);
         while calls.retire().is_some() {}
+        calls.release_large();
         call
     }
 
@@ -52,6 +53,7 @@ impl<T> Started<T> {
             calls.iter().filter(|(_, call)| call.id == *id).min_by_key(|(key, _)| *key)?;
         let call = calls.remove(key)?;
         while calls.retire().is_some() {}
+        calls.release_large();
         let mark = mark(call.number);
         Some((call, mark))
     }
@@ -69,8 +71,7 @@ mod tests {
     #[test]
     fn each_call_is_taken_once() {
         let started = Started::default();
-        let put =
-            |id, number| started.put(Call { id: Id::from_number(id), number, reply_to: () });
+        let put = |id, number| started.put(Call { id: Id::from_number(id), number, reply_to: () });
         let (first, second, twin) = (put(1, 10), put(2, 11), put(2, 12));
         let find =
             |id| started.find(&Id::from_number(id), |number| number).map(|(_, number)| number);

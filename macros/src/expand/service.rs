@@ -7,7 +7,7 @@ use syn::{Ident, Type};
 
 use super::generics::{Generics, angled, unused_name, where_clause};
 use super::{attributes, docs, param_names, site};
-use crate::attr::Form;
+use crate::attr::{Cancel, Form};
 use crate::model::{Contract, Method, Param};
 use crate::text::words;
 
@@ -160,6 +160,13 @@ fn entries(private: &TokenStream, index: usize, method: &Method) -> Vec<TokenStr
 //             let service = Clone::clone(&self.0);
 //             Outcome::future(async move { … })
 //         }
+//
+// Input:  #[method(ordered, cancel = "drop")]
+// Output: 0 => {
+//             let caller = request.caller();
+//             let service = Clone::clone(&self.0);
+//             Outcome::future(async move { … }).ordered(&caller).droppable(&caller)
+//         }
 fn arm(
     contract: &Contract,
     implementation: &TokenStream,
@@ -170,19 +177,26 @@ fn arm(
     let conditions = attributes::conditions(&method.attrs);
     let body = body(contract, implementation, method);
     let shared = quote_spanned!(site()=> let service = ::core::clone::Clone::clone(&self.0););
-    let run = match (method.is_async, method.options.blocking) {
-        (true, _) => {
-            quote_spanned!(site()=> #shared #private::Outcome::future(async move { #body }))
-        }
-        (false, Some(_)) => {
+    let options = &method.options;
+    let ordered = options.ordered.map(|_| quote_spanned!(site()=> .ordered(&caller)));
+    let drops = matches!(options.cancel, Some((Cancel::Drop, _)));
+    let droppable = drops.then(|| quote_spanned!(site()=> .droppable(&caller)));
+    let caller = (ordered.is_some() || drops)
+        .then(|| quote_spanned!(site()=> let caller = request.caller();));
+    let run = match (method.is_async || ordered.is_some(), options.blocking) {
+        (_, Some(_)) => {
             quote_spanned!(site()=> #shared #private::Outcome::blocking(move || { #body }))
+        }
+        // A plain `fn` that has to wait for its turn, too.
+        (true, None) => {
+            quote_spanned!(site()=> #shared #private::Outcome::future(async move { #body }))
         }
         (false, None) => {
             let borrowed = quote_spanned!(site()=> let service = &self.0;);
             quote_spanned!(site()=> #borrowed #private::Outcome::ready(move || { #body }))
         }
     };
-    quote_spanned!(site()=> #(#conditions)* #index => { #run })
+    quote_spanned!(site()=> #(#conditions)* #index => { #caller #run #ordered #droppable })
 }
 
 // Input:  async fn greet(&self, ctx: &Context, name: &str, times: u8) -> Result<String>;

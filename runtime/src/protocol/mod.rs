@@ -17,6 +17,7 @@ mod properties;
 pub(crate) mod reference;
 pub(crate) mod scan;
 mod skip;
+pub(crate) mod steps;
 pub(crate) mod text;
 mod value;
 mod word;
