@@ -167,8 +167,8 @@ fn check_cancel(method: &Method, report: &mut Report) {
     }
     let ident = &method.ident;
     let advice = match method.options.blocking {
-        Some(_) => "leave it out, and look at `ctx.is_cancelled()` now and then",
-        None => "leave it out, for such a method is done where its call is read",
+        Some(_) => "leave `cancel` out, and look at `ctx.is_cancelled()` now and then",
+        None => "leave `cancel` out, as such a method is done where its call is read",
     };
     report.error_at(
         span,
