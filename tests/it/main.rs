@@ -36,6 +36,7 @@ mod order;
 mod ordered;
 mod origin;
 mod progress;
+mod progress_bounds;
 mod reconnect;
 mod reconnect_breaks;
 mod reconnect_calls;

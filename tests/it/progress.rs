@@ -59,22 +59,22 @@ fn server() -> ServerBuilder {
 }
 
 /// Requests without the time that they may take.
-fn untimed() -> ClientBuilder {
+pub(crate) fn untimed() -> ClientBuilder {
     Client::builder().config(Config { call_timeout: None, ..Config::default() })
 }
 
 /// A list, and a closure that adds to it.
-fn list<T: Send + 'static>() -> (Arc<Mutex<Vec<T>>>, impl FnMut(T) + Send + 'static) {
+pub(crate) fn list<T: Send + 'static>() -> (Arc<Mutex<Vec<T>>>, impl FnMut(T) + Send + 'static) {
     let list = Arc::new(Mutex::new(Vec::new()));
     let adds = Arc::clone(&list);
     (list, move |value| adds.lock().unwrap().push(value))
 }
 
-fn taken<T>(list: &Mutex<Vec<T>>) -> Vec<T> {
+pub(crate) fn taken<T>(list: &Mutex<Vec<T>>) -> Vec<T> {
     std::mem::take(&mut *list.lock().unwrap())
 }
 
-fn told(token: &str, value: &str) -> String {
+pub(crate) fn told(token: &str, value: &str) -> String {
     notification("$/progress", &format!(r#"{{"token":{token},"value":{value}}}"#))
 }
 
@@ -236,60 +236,6 @@ async fn what_can_not_be_told() {
     assert!(outcomes.recv().await.unwrap().is_ok());
     raw.hang_up();
     assert!(outcomes.recv().await.unwrap().is_ok());
-}
-
-/// A peer that tells and tells, and a caller that does not look.
-#[tokio::test]
-async fn what_nobody_looks_at_is_bounded() {
-    let (mut raw, client) = Raw::knowing_server(untimed()).await;
-    let (steps, add) = list::<u64>();
-    let (large, add_large) = list::<String>();
-    let call = |method: &str| client.peer().call::<u8>(method, ());
-    let small = begin(call("small").on_progress(add).into_future()).await;
-    let big = begin(call("big").on_progress(add_large).into_future()).await;
-    for value in 0..10_000 {
-        raw.send(told("1", &value.to_string())).await;
-    }
-    for letter in ["a", "b", "c", "d", "e"] {
-        raw.send(told("2", &format!("\"{}\"", letter.repeat(300_000)))).await;
-    }
-    raw.send(told("2", &format!("\"{}\"", "f".repeat(2_000_000)))).await;
-    raw.send(format!("[{},{}]", result("1", "1"), result("2", "2"))).await;
-    assert_eq!((small.await.unwrap(), big.await.unwrap()), (1, 2));
-    assert!(taken(&steps).into_iter().eq(10_000 - 64..10_000), "the latest");
-    let first: Vec<_> = taken(&large).iter().map(|text| text.as_bytes()[0]).collect();
-    assert_eq!(first, *b"cde", "as many as fit");
-}
-
-/// A handler that tells more than its caller reads waits for it.
-#[tokio::test]
-async fn who_tells_waits_for_room() {
-    const STEPS: u32 = 2000;
-    let count = Arc::new(Mutex::new(0));
-    let counting = Arc::clone(&count);
-    let config = Config { max_outbox: 10_000, ..Config::default() };
-    let server = Server::builder().config(config).method("m", move |ctx: Context, ()| {
-        let count = Arc::clone(&counting);
-        async move {
-            let value = "x".repeat(1000);
-            for _ in 0..STEPS {
-                ctx.progress(&value).await?;
-                *count.lock().unwrap() += 1;
-            }
-            Ok(())
-        }
-    });
-    let mut raw = Raw::client(server).await;
-    raw.send(r#"{"jsonrpc":"2.0","method":"m","wsjsonrpc":{"progress":1},"id":1}"#).await;
-    for _ in 0..5000 {
-        tokio::task::yield_now().await;
-    }
-    let unread = *count.lock().unwrap();
-    assert!((1..300).contains(&unread), "{unread} were told to somebody who does not read");
-    for _ in 0..STEPS {
-        assert!(raw.receive().await.contains("$/progress"));
-    }
-    assert_eq!(raw.receive().await, result("null", "1"));
 }
 
 /// What is told when the call is over is nobody's; another call's token is another one.
