@@ -237,7 +237,7 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::Encode`], [`Error::TooLarge`]: the value. [`Error::Closed`]: the connection has
-    /// ended.
+    /// ended, or is being closed.
     ///
     /// # Cancel safety
     /// A future that is dropped before it is ready has told nothing.
