@@ -4,8 +4,10 @@
 
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroU64;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard};
@@ -69,28 +71,40 @@ pub struct Context {
 struct Call {
     /// Under which its connection knows it.
     number: u64,
-    deadline: Option<Instant>,
+    /// In nanoseconds after its connection began: half as large as an `Instant`, and every request is
+    /// moved with it.
+    deadline: Option<NonZeroU64>,
     /// Under which the caller wants to be told how far it is, as JSON.
-    progress: Option<Arc<str>>,
+    progress: Option<Arc<Box<str>>>,
 }
 
 struct Shared {
     link: Arc<Link>,
+    begun: Instant,
     handshake: Handshake,
     state: State,
     /// Whose turn it is, of the calls that go one after another. Made when there is the first.
     turns: OnceLock<Box<Mutex<()>>>,
 }
 
+impl Shared {
+    fn since_begun(&self, now: Instant, timeout: Duration) -> NonZeroU64 {
+        let left = deadline(now, timeout).saturating_duration_since(self.begun);
+        let nanoseconds = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
+        NonZeroU64::new(nanoseconds).unwrap_or(NonZeroU64::MIN)
+    }
+}
+
 impl Context {
     /// That of a connection, and of no call on it.
     pub(crate) fn new(link: Arc<Link>, handshake: Handshake) -> Self {
-        let shared =
-            Arc::new(Shared { link, handshake, state: State::default(), turns: OnceLock::new() });
+        let (begun, state, turns) = (Instant::now(), State::default(), OnceLock::new());
+        let shared = Arc::new(Shared { link, begun, handshake, state, turns });
         Context { shared, call: Call::default() }
     }
 
     /// That of a call, with what came beside it.
+    #[inline]
     pub(crate) fn of_call(
         &self,
         number: u64,
@@ -100,8 +114,8 @@ impl Context {
         let mut call = Call { number, ..Call::default() };
         if let Some(extra) = extra {
             let extra = Extra::read(extra);
-            call.deadline = extra.timeout.map(|timeout| deadline(now(), timeout));
-            call.progress = extra.progress.map(Arc::from);
+            call.deadline = extra.timeout.map(|timeout| self.shared.since_begun(now(), timeout));
+            call.progress = extra.progress.map(Arc::new);
         }
         Context { shared: Arc::clone(&self.shared), call }
     }
@@ -119,7 +133,7 @@ impl Context {
     /// The caller, to be called back. It does not keep the connection open. Its calls inherit the
     /// [`deadline`](Self::deadline) of this one.
     pub fn peer(&self) -> Peer {
-        Peer::new(Arc::clone(&self.shared.link)).until(self.call.deadline)
+        Peer::new(Arc::clone(&self.shared.link)).until(self.deadline())
     }
 
     /// A typed stub for calling the caller back: `ctx.client::<TickerClient>().tick(1.5).await?`.
@@ -245,7 +259,7 @@ impl Context {
         &self,
         value: T,
     ) -> impl Future<Output = std::result::Result<(), Error>> + Send {
-        let token = self.call.progress.as_deref().filter(|_| !self.is_taken_back());
+        let token = self.call.progress.as_ref().filter(|_| !self.is_taken_back());
         // Written here and now: the value need not be sent to another thread.
         let text = token.map(|token| extra::progress(token, &value));
         let link = &self.shared.link;
@@ -266,7 +280,8 @@ impl Context {
     /// too late to begin something. Calls by [`peer`](Self::peer) and [`client`](Self::client), and
     /// those by [`Peer::within`], wait no longer than that.
     pub fn deadline(&self) -> Option<Instant> {
-        self.call.deadline
+        let nanoseconds = self.call.deadline?.get();
+        Some(deadline(self.shared.begun, Duration::from_nanos(nanoseconds)))
     }
 }
 
@@ -274,7 +289,7 @@ impl Peer {
     /// A handle whose calls inherit the [deadline](Context::deadline) of the call that is being
     /// handled: for calls to a third side, on whose result that call's own depends.
     pub fn within(&self, ctx: &Context) -> Peer {
-        self.clone().until(ctx.call.deadline)
+        self.clone().until(ctx.deadline())
     }
 }
 

@@ -199,10 +199,16 @@ impl Dispatcher {
 
     /// Notifications that are about calls are this crate's own, unless the application has a method
     /// of the name.
+    #[inline]
     fn own<'a>(&self, call: &IncomingCall<'a>) -> Option<Own<'a>> {
         if call.id.is_some() || !call.method.starts_with("$/") {
             return None;
         }
+        self.own_notification(call)
+    }
+
+    #[cold]
+    fn own_notification<'a>(&self, call: &IncomingCall<'a>) -> Option<Own<'a>> {
         let own = match &*call.method {
             CANCEL => call.params.and_then(extra::cancelled).map(Own::Cancel),
             PROGRESS => call.params.and_then(extra::progressed).map(Own::Progress),
@@ -246,6 +252,7 @@ impl Dispatcher {
         });
     }
 
+    #[inline]
     fn plan(&self, message: &Utf8Bytes, call: IncomingCall<'_>) -> (Option<Id>, Planned) {
         let route = self.responder.router.find(&call.method);
         let method = match call.method {

@@ -163,6 +163,7 @@ impl Link {
     }
 
     /// The message of a call under this id, with what the peer may know of it.
+    #[inline]
     pub(crate) fn write(&self, message: Outgoing, id: u64, timeout: Option<Duration>) -> Vec<u8> {
         let steps = message.steps.as_ref().filter(|_| self.extended);
         let told = Told {

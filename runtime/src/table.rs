@@ -152,6 +152,7 @@ impl Table {
         }
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, id: u64) -> Option<Removed> {
         let slot = self.slots.remove(id)?;
         if let Slot::Waiting { deadline, .. } = slot {
@@ -243,6 +244,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_call_that_waits_takes_no_more_room_than_its_reply_will() {
+        assert_eq!(size_of::<Slot>(), size_of::<Reply>());
+    }
 
     fn take(table: &mut Table, id: u64) -> &'static str {
         match table.take(id) {
