@@ -58,6 +58,8 @@
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
 //! - Letting in: [`Authorize`], [`Grant`], [`Refusal`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
+//! - Calls that take long: [`Context::cancelled`], [`Context::deadline`], [`Context::progress`] and
+//!   [`Call::on_progress`].
 //! - Connecting again: [`ClientBuilder::reconnect`], [`Reconnect`], [`ConnectionState`].
 //! - Limits and timeouts: [`Config`].
 //! - Tests: [`memory::pair`].

@@ -347,7 +347,7 @@ async fn each_request_is_answered_once_whoever_is_first() {
                     raw.send(message).await;
                 }
             }
-            while answers[first..first + 100].iter().any(|count| *count == 0) {
+            while answers[first..first + 100].contains(&0) {
                 let text = raw.receive().await;
                 let array = if text.starts_with('[') { text } else { format!("[{text}]") };
                 let array: Vec<serde_json::Value> = serde_json::from_str(&array).unwrap();

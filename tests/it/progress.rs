@@ -86,6 +86,17 @@ async fn ask(raw: &mut Raw, extra: &str, id: &str) {
 
 #[tokio::test]
 async fn closures_see_each_step_in_order_and_before_the_result() {
+    steps_of_all_kinds().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_so_they_do_on_several_threads() {
+    for _ in 0..5 {
+        steps_of_all_kinds().await;
+    }
+}
+
+async fn steps_of_all_kinds() {
     for (client, caller) in both_ways(client, server).await {
         for peer in [client.peer(), caller] {
             let copy = CopyClient::new(peer);
