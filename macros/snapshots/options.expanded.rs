@@ -4,6 +4,11 @@
 trait Shop: ::core::marker::Send + ::core::marker::Sync + 'static {
     fn place_order(&self, ctx: &Context, article_id: u64, how_many: u32) -> Result<u64>;
     fn sum_up(&self, ctx: &Context, prices: Vec<f64>) -> Result<f64>;
+    fn pack(
+        &self,
+        ctx: &Context,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send;
+    fn count(&self, ctx: &Context) -> Result<u64>;
     /// Makes a service of it, with which a server or a client answers calls.
     ///
     /// See [`ShopService`] for one value in several services.
@@ -97,6 +102,26 @@ impl ShopClient {
         encoder.arg::<Vec<f64>>(&prices);
         encoder.finish().idempotent()
     }
+    /// Calls `shop/pack`.
+    fn pack(&self) -> crate::wire::__private::CallOf<()> {
+        let encoder = crate::wire::__private::Encoder::new(
+            &self.peer,
+            "shop/pack",
+            crate::wire::__private::Form::Positional,
+            &[],
+        );
+        encoder.finish()
+    }
+    /// Calls `shop/count`.
+    fn count(&self) -> crate::wire::__private::CallOf<Result<u64>> {
+        let encoder = crate::wire::__private::Encoder::new(
+            &self.peer,
+            "shop/count",
+            crate::wire::__private::Form::Positional,
+            &[],
+        );
+        encoder.finish()
+    }
 }
 #[allow(deprecated, reason = "made along with the trait")]
 impl ::core::clone::Clone for ShopClient {
@@ -155,6 +180,8 @@ where
         ::core::convert::From::from([
             (crate::wire::__private::Cow::Borrowed("shop/placeOrder"), 0usize),
             (crate::wire::__private::Cow::Borrowed("shop/sumUp"), 1usize),
+            (crate::wire::__private::Cow::Borrowed("shop/pack"), 2usize),
+            (crate::wire::__private::Cow::Borrowed("shop/count"), 3usize),
         ])
     }
     fn call(
@@ -208,6 +235,46 @@ where
                         Result<f64>,
                     >(&request, result)
                 })
+            }
+            2usize => {
+                let caller = request.caller();
+                let service = ::core::clone::Clone::clone(&self.0);
+                crate::wire::__private::Outcome::future(async move {
+                        let args = match request.args(&[]) {
+                            ::core::result::Result::Ok(value) => value,
+                            ::core::result::Result::Err(error) => {
+                                return request.fail(error);
+                            }
+                        };
+                        if let ::core::result::Result::Err(error) = args.finish() {
+                            return request.fail(error);
+                        }
+                        let result = <T as Shop>::pack(&service, request.context())
+                            .await;
+                        crate::wire::__private::Request::reply::<()>(&request, result)
+                    })
+                    .ordered(&caller)
+                    .droppable(&caller)
+            }
+            3usize => {
+                let caller = request.caller();
+                let service = ::core::clone::Clone::clone(&self.0);
+                crate::wire::__private::Outcome::future(async move {
+                        let args = match request.args(&[]) {
+                            ::core::result::Result::Ok(value) => value,
+                            ::core::result::Result::Err(error) => {
+                                return request.fail(error);
+                            }
+                        };
+                        if let ::core::result::Result::Err(error) = args.finish() {
+                            return request.fail(error);
+                        }
+                        let result = <T as Shop>::count(&service, request.context());
+                        crate::wire::__private::Request::reply::<
+                            Result<u64>,
+                        >(&request, result)
+                    })
+                    .ordered(&caller)
             }
             _ => crate::wire::__private::Outcome::unknown(request),
         }

@@ -7,4 +7,10 @@ trait Shop {
 
     #[method(params = "whole", blocking, idempotent)]
     fn sum_up(&self, ctx: &Context, prices: Vec<f64>) -> Result<f64>;
+
+    #[method(cancel = "drop", ordered)]
+    async fn pack(&self, ctx: &Context);
+
+    #[method(cancel = "signal", ordered)]
+    fn count(&self, ctx: &Context) -> Result<u64>;
 }

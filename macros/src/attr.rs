@@ -20,6 +20,8 @@ const METHOD: &Known = &[
     ("params", r#"params = "positional""#),
     ("blocking", "blocking"),
     ("idempotent", "idempotent"),
+    ("cancel", r#"cancel = "drop""#),
+    ("ordered", "ordered"),
 ];
 const PARAM: &Known = &[("rename", r#"rename = "…""#), ("default", "default")];
 
@@ -33,6 +35,16 @@ pub(crate) enum Form {
     Named,
     /// The one argument is the whole of `params`.
     Whole,
+}
+
+/// What becomes of a handler whose call is taken back.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Cancel {
+    /// It learns it from its context.
+    #[default]
+    Signal,
+    /// Its future is dropped.
+    Drop,
 }
 
 /// What `#[rpc(…)]` says.
@@ -64,6 +76,8 @@ pub(crate) struct MethodOptions {
     pub(crate) form: Option<(Form, Span)>,
     pub(crate) blocking: Option<Span>,
     pub(crate) idempotent: Option<Span>,
+    pub(crate) cancel: Option<(Cancel, Span)>,
+    pub(crate) ordered: Option<Span>,
 }
 
 impl MethodOptions {
@@ -76,6 +90,8 @@ impl MethodOptions {
             form: arguments.spanned_one_of("params", report),
             blocking: arguments.flag("blocking", report),
             idempotent: arguments.flag("idempotent", report),
+            cancel: arguments.spanned_one_of("cancel", report),
+            ordered: arguments.flag("ordered", report),
         }
     }
 }
@@ -110,6 +126,22 @@ impl std::str::FromStr for Form {
                 "unknown form `\"{text}\"`, expected one of: \
                  `\"positional\"` (a list), `\"named\"` (an object), \
                  `\"whole\"` (the one argument is all of `params`)"
+            )),
+        }
+    }
+}
+
+impl std::str::FromStr for Cancel {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "signal" => Ok(Cancel::Signal),
+            "drop" => Ok(Cancel::Drop),
+            _ => Err(format!(
+                "unknown way to cancel `\"{text}\"`, expected one of: \
+                 `\"signal\"` (the handler sees it in `ctx.cancelled()`), \
+                 `\"drop\"` (its future is dropped)"
             )),
         }
     }

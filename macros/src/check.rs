@@ -4,7 +4,7 @@
 use syn::Ident;
 use syn::ext::IdentExt;
 
-use crate::attr::Form;
+use crate::attr::{Cancel, Form};
 use crate::model::{Contract, Method, Subscription};
 use crate::report::Report;
 
@@ -24,6 +24,7 @@ pub(crate) fn check(contract: &Contract, report: &mut Report) {
         }
         check_blocking(method, report);
         check_subscription(contract, method, report);
+        check_cancel(method, report);
         check_params(method, report);
     }
 }
@@ -179,6 +180,25 @@ fn check_subscription(contract: &Contract, method: &Method, report: &mut Report)
             ),
         );
     }
+}
+
+fn check_cancel(method: &Method, report: &mut Report) {
+    let Some((Cancel::Drop, span)) = method.options.cancel else { return };
+    if method.is_async {
+        return;
+    }
+    let ident = &method.ident;
+    let advice = match method.options.blocking {
+        Some(_) => "leave `cancel` out, and look at `ctx.is_cancelled()` now and then",
+        None => "leave `cancel` out, as such a method is done where its call is read",
+    };
+    report.error_at(
+        span,
+        format!(
+            "`\"drop\"` drops the future of an `async fn`, and a plain `fn` has none: \
+             write `async fn {ident}(…)`, or {advice}"
+        ),
+    );
 }
 
 fn check_params(method: &Method, report: &mut Report) {

@@ -104,7 +104,21 @@ use crate::report::Report;
 /// | `blocking` | a plain `fn` runs on a thread where it may block | it runs where the request was read |
 /// | `idempotent` | doing it twice is as good as once: a reconnecting client sends a call again that was under way when its connection broke | such a call fails with `Error::Closed` |
 ///
+/// | `cancel = "signal"` | when the caller takes the call back, the handler sees it: `ctx.cancelled()`, `ctx.is_cancelled()` | this |
+/// | `cancel = "drop"` | the handler's future is dropped then, and when the connection ends; an `async fn` only | |
+/// | `ordered` | a connection's calls of ordered methods, of whatever services, are handled one after another, in the order in which they came | calls are handled at the same time |
+///
 /// A service takes lists and objects, whatever its client prefers.
+///
+/// The caller gets its answer, -32800, as soon as it takes a call back, whatever the handler does. A
+/// future that is dropped stops where it waits: `cancel = "drop"` suits what leaves nothing half
+/// done. Calls that it waits for itself are taken back along with it. Notifications can't be taken
+/// back, and are handled to their end.
+///
+/// An ordered call that is taken back while it waits for its turn is never begun. It counts as in
+/// flight while it waits. An ordered handler that calls its caller and thereby waits for another
+/// ordered call on its own connection waits for itself, until the timeout of its call. A `blocking`
+/// method and a plain `fn` may be ordered, too.
 ///
 /// # Subscriptions: `#[subscription(…)]`
 ///

@@ -143,6 +143,19 @@ impl Responder {
         }
     }
 
+    /// What a handler brings whose call was taken back. To give up is no failure, to panic is.
+    pub(crate) fn discard(&self, outcome: Result<Response, Panicked>, route: RouteId) {
+        let method = self.router.name(route);
+        // An error's own code may panic when it is dropped.
+        let dropped = outcome.and_then(|response| guard(|| drop(response)));
+        match dropped {
+            Ok(()) => tracing::debug!(method, "a handler ended after its call was taken back"),
+            Err(Panicked) => {
+                tracing::error!(method, "handler panicked after its call was taken back");
+            }
+        }
+    }
+
     /// Runs the application's own code: its conversion, what the error says of itself in the log,
     /// and what it does when it is dropped.
     fn translate(&self, mut error: ErrorObject, route: Option<RouteId>) -> ErrorObject {

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::exchange::{Exchange, Ticket};
 use crate::link::{Hold, Message};
 use crate::peer::{Peer, Way};
+use crate::progress::Listener;
 use crate::protocol::encode::{EncodeError, array};
 use crate::protocol::typed::RpcError;
 
@@ -186,7 +187,7 @@ impl Batch {
     fn call<T, E>(&mut self, call: Call<T, E>) -> BatchReply<T, E> {
         let message = call.message.map(Message::from);
         let exchange = self.exchange(&call.peer, message, call.timeout);
-        BatchReply { exchange, result: PhantomData }
+        BatchReply { exchange, listener: call.listener, result: PhantomData }
     }
 
     /// A place in the batch for a call.
@@ -283,6 +284,7 @@ impl Drop for Bound {
 #[must_use = "without it, what the peer answers is lost"]
 pub struct BatchReply<T, E> {
     exchange: Exchange,
+    listener: Option<Box<Listener>>,
     result: PhantomData<fn() -> (T, E)>,
 }
 
@@ -296,7 +298,11 @@ impl<T: DeserializeOwned, E: RpcError> Future for BatchReply<T, E> {
     type Output = Result<T, Error<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.exchange.poll(cx).map(decode)
+        let outcome = self.exchange.poll(cx);
+        if let Some(listener) = &mut self.listener {
+            listener.run();
+        }
+        outcome.map(decode)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::exchange::{Exchange, RawResult};
 use crate::link::Message;
 use crate::peer::Peer;
+use crate::progress::Listener;
 use crate::protocol::encode::{EncodeError, Form, Outgoing};
 use crate::protocol::error::ErrorObject;
 use crate::protocol::typed::RpcError;
@@ -60,6 +61,7 @@ pub struct Call<T, E = ErrorObject> {
     pub(crate) peer: Peer,
     pub(crate) message: Result<Outgoing, EncodeError>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) listener: Option<Box<Listener>>,
     result: PhantomData<fn() -> (T, E)>,
 }
 
@@ -101,6 +103,46 @@ impl<T, E> Call<T, E> {
         self
     }
 
+    /// Runs a closure on each value by which the handler tells how far it is
+    /// ([`Context::progress`](crate::Context::progress)), in order, all of them before the call is
+    /// ready. Of several closures the last one counts.
+    ///
+    /// It runs where the call is awaited, when it is awaited: at most 64 values wait until then, and
+    /// at most 1 MiB of them; where there are more, the oldest are dropped. A value that is no `P`
+    /// is skipped.
+    ///
+    /// Only peers that have said in the opening handshake that they know this crate's extensions are
+    /// asked for it. Of no effect on a notification.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{memory, Client, Context, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::builder().method("copy", |ctx: Context, (files,): (u32,)| async move {
+    ///     for file in 1..=files {
+    ///         ctx.progress(file).await?;
+    ///     }
+    ///     Ok(files)
+    /// });
+    /// # let (client, _) = memory::pair(Client::builder(), server)?;
+    /// let copy = client.peer().call::<u32>("copy", (3,));
+    /// let copied = copy.on_progress(|file: u32| println!("file {file}")).await?;
+    /// # assert_eq!(copied, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_progress<P>(mut self, closure: impl FnMut(P) + Send + 'static) -> Self
+    where
+        P: DeserializeOwned + 'static,
+    {
+        if let Ok(message) = &mut self.message {
+            let listener = Box::new(Listener::new(closure));
+            message.steps = Some(listener.steps());
+            self.listener = Some(listener);
+        }
+        self
+    }
+
     /// Sends the params as an object with the parameters' names instead of a list.
     ///
     /// An untyped call knows no names: pass it a struct or a map.
@@ -124,9 +166,9 @@ impl<T: DeserializeOwned, E: RpcError> IntoFuture for Call<T, E> {
     type IntoFuture = CallFuture<T, E>;
 
     fn into_future(self) -> CallFuture<T, E> {
-        let Call { peer, message, timeout, .. } = self;
+        let Call { peer, message, timeout, listener, .. } = self;
         let exchange = Exchange::new(peer, message.map(Message::from), timeout);
-        CallFuture { exchange, result: PhantomData }
+        CallFuture { exchange, listener, result: PhantomData }
     }
 }
 
@@ -134,6 +176,7 @@ impl<T: DeserializeOwned, E: RpcError> IntoFuture for Call<T, E> {
 #[must_use = "a call is sent when it is awaited"]
 pub struct CallFuture<T, E = ErrorObject> {
     exchange: Exchange,
+    listener: Option<Box<Listener>>,
     result: PhantomData<fn() -> (T, E)>,
 }
 
@@ -147,7 +190,12 @@ impl<T: DeserializeOwned, E: RpcError> Future for CallFuture<T, E> {
     type Output = Result<T, Error<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.exchange.poll(cx).map(decode)
+        let outcome = self.exchange.poll(cx);
+        // What came before the response is here by now.
+        if let Some(listener) = &mut self.listener {
+            listener.run();
+        }
+        outcome.map(decode)
     }
 }
 
@@ -267,6 +315,6 @@ impl Encoder {
             message
         });
         let timeout = self.peer.config().call_timeout;
-        Call { peer: self.peer, message, timeout, result: PhantomData }
+        Call { peer: self.peer, message, timeout, listener: None, result: PhantomData }
     }
 }

@@ -3,19 +3,24 @@
 //! Must not know how calls are dispatched.
 
 use std::fmt;
+use std::future::Future;
+use std::num::NonZeroU64;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use serde::Serialize;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::config::deadline;
-use crate::error::CloseReason;
+use crate::error::{CloseReason, Error};
 use crate::handshake::Handshake;
 use crate::link::Link;
 use crate::peer::Peer;
 use crate::protocol::error::{ErrorObject, Result};
-use crate::protocol::extra::Extra;
-use crate::race::race;
+use crate::protocol::extra::{self, Extra};
+use crate::race::{Either, race};
 use crate::state::State;
 
 /// The connection that a call came in on: the caller, its handshake, and what earlier calls left.
@@ -66,31 +71,54 @@ pub struct Context {
 struct Call {
     /// Under which its connection knows it.
     number: u64,
-    deadline: Option<Instant>,
+    /// In nanoseconds after its connection began: half as large as an `Instant`, and every request is
+    /// moved with it.
+    deadline: Option<NonZeroU64>,
+    /// Under which the caller wants to be told how far it is, as JSON.
+    progress: Option<Arc<Box<str>>>,
     /// How much of a subscription's items the caller takes unasked, if it counts.
-    window: Option<u64>,
+    window: Option<NonZeroU64>,
 }
 
 struct Shared {
     link: Arc<Link>,
+    begun: Instant,
     handshake: Handshake,
     state: State,
+    /// Whose turn it is, of the calls that go one after another. Made when there is the first.
+    turns: OnceLock<Box<Mutex<()>>>,
+}
+
+impl Shared {
+    fn since_begun(&self, now: Instant, timeout: Duration) -> NonZeroU64 {
+        let left = deadline(now, timeout).saturating_duration_since(self.begun);
+        let nanoseconds = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
+        NonZeroU64::new(nanoseconds).unwrap_or(NonZeroU64::MIN)
+    }
 }
 
 impl Context {
     /// That of a connection, and of no call on it.
     pub(crate) fn new(link: Arc<Link>, handshake: Handshake) -> Self {
-        let shared = Arc::new(Shared { link, handshake, state: State::default() });
+        let (begun, state, turns) = (Instant::now(), State::default(), OnceLock::new());
+        let shared = Arc::new(Shared { link, begun, handshake, state, turns });
         Context { shared, call: Call::default() }
     }
 
     /// That of a call, with what came beside it.
-    pub(crate) fn of_call(&self, number: u64, extra: Option<&str>) -> Self {
+    #[inline]
+    pub(crate) fn of_call(
+        &self,
+        number: u64,
+        extra: Option<&str>,
+        now: impl FnOnce() -> Instant,
+    ) -> Self {
         let mut call = Call { number, ..Call::default() };
         if let Some(extra) = extra {
             let extra = Extra::read(extra);
-            call.window = extra.window;
-            call.deadline = extra.timeout.map(|timeout| deadline(Instant::now(), timeout));
+            call.deadline = extra.timeout.map(|timeout| self.shared.since_begun(now(), timeout));
+            call.progress = extra.progress.map(Arc::new);
+            call.window = extra.window.and_then(NonZeroU64::new);
         }
         Context { shared: Arc::clone(&self.shared), call }
     }
@@ -100,7 +128,7 @@ impl Context {
     }
 
     pub(crate) fn window(&self) -> Option<u64> {
-        self.call.window
+        self.call.window.map(NonZeroU64::get)
     }
 
     /// The number of its call.
@@ -116,7 +144,7 @@ impl Context {
     /// The caller, to be called back. It does not keep the connection open. Its calls inherit the
     /// [`deadline`](Self::deadline) of this one.
     pub fn peer(&self) -> Peer {
-        Peer::new(Arc::clone(&self.shared.link)).until(self.call.deadline)
+        Peer::new(Arc::clone(&self.shared.link)).until(self.deadline())
     }
 
     /// A typed stub for calling the caller back: `ctx.client::<TickerClient>().tick(1.5).await?`.
@@ -196,7 +224,66 @@ impl Context {
     /// Whether the result is of no use any more; see [`cancelled`](Self::cancelled).
     pub fn is_cancelled(&self) -> bool {
         let link = &self.shared.link;
-        link.signals.is_raised(self.call.number) || link.over().is_some()
+        self.is_taken_back() || link.over().is_some()
+    }
+
+    /// Waits until no call before this one is at work that takes turns with it. The caller drops
+    /// what comes when its own is over. `None`: this call was taken back before its turn came.
+    pub(crate) async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        let turns = self.shared.turns.get_or_init(Box::default);
+        // Who waits stands in a queue from its first poll on, which is where its call was read.
+        let turn = pin!(turns.lock());
+        let raised = pin!(self.shared.link.signals.raised(self.call.number));
+        match race(turn, raised).await {
+            Either::Left(turn) if !self.is_taken_back() => Some(turn),
+            Either::Left(_) | Either::Right(()) => None,
+        }
+    }
+
+    /// Tells the caller how far the call is, if it wants to know
+    /// ([`Call::on_progress`](crate::Call::on_progress)): with the notification `$/progress` of the
+    /// Language Server Protocol. Waits for room in the outbox, so a handler can't outrun its caller's
+    /// network; what is told before the handler returns arrives before its result.
+    ///
+    /// Does nothing if the caller has not asked for it, or has taken the call back. When the call
+    /// was answered, nobody looks at it any more.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Context, Result};
+    /// # async fn copy(file: &str) {}
+    /// async fn copy_all(ctx: &Context, files: &[String]) -> Result<()> {
+    ///     for (done, file) in files.iter().enumerate() {
+    ///         ctx.progress((done, files.len())).await?;
+    ///         copy(file).await;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Encode`], [`Error::TooLarge`]: the value. [`Error::Closed`]: the connection has
+    /// ended, or is being closed.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it is ready has told nothing.
+    pub fn progress<T: Serialize>(
+        &self,
+        value: T,
+    ) -> impl Future<Output = std::result::Result<(), Error>> + Send {
+        let token = self.call.progress.as_ref().filter(|_| !self.is_taken_back());
+        // Written here and now: the value need not be sent to another thread.
+        let text = token.map(|token| extra::progress(token, &value));
+        let link = &self.shared.link;
+        async move {
+            match text {
+                Some(text) => link.send(text.map_err(|error| Error::Encode(error.into()))?).await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    fn is_taken_back(&self) -> bool {
+        self.shared.link.signals.is_raised(self.call.number)
     }
 
     /// When the caller gives the call up, if it has said so: callers that use this crate do, others
@@ -204,7 +291,8 @@ impl Context {
     /// too late to begin something. Calls by [`peer`](Self::peer) and [`client`](Self::client), and
     /// those by [`Peer::within`], wait no longer than that.
     pub fn deadline(&self) -> Option<Instant> {
-        self.call.deadline
+        let nanoseconds = self.call.deadline?.get();
+        Some(deadline(self.shared.begun, Duration::from_nanos(nanoseconds)))
     }
 }
 
@@ -212,7 +300,7 @@ impl Peer {
     /// A handle whose calls inherit the [deadline](Context::deadline) of the call that is being
     /// handled: for calls to a third side, on whose result that call's own depends.
     pub fn within(&self, ctx: &Context) -> Peer {
-        self.clone().until(ctx.call.deadline)
+        self.clone().until(ctx.deadline())
     }
 }
 

@@ -56,7 +56,7 @@ impl Deferred {
         let limit = self.longest().map(|timeout| deadline(now, timeout));
         let (link, tickets) = loop {
             let link = in_time(limit, session.link()).await?;
-            let Ok((text, tickets)) = self.write(&link) else { continue };
+            let Ok((text, tickets)) = self.write(&link, now) else { continue };
             let notifications_only = tickets.iter().all(Option::is_none);
             let queued = match text {
                 Some(text) => in_time(limit, link.send_batch(text, notifications_only)).await,
@@ -93,8 +93,10 @@ impl Deferred {
         timeouts.max().filter(|longest| *longest < Duration::MAX)
     }
 
-    /// The message for this connection, if there is anything in it, and the calls' places.
-    fn write(&self, link: &Arc<Link>) -> Result<(Option<Vec<u8>>, Tickets), Error> {
+    /// The message for this connection, if there is anything in it, and the calls' places. Their
+    /// time has begun when it was `begun`.
+    fn write(&self, link: &Arc<Link>, begun: Instant) -> Result<(Option<Vec<u8>>, Tickets), Error> {
+        let waited = begun.elapsed();
         let mut messages = Vec::with_capacity(self.entries.len());
         let mut tickets = Vec::with_capacity(self.entries.len());
         for entry in &self.entries {
@@ -106,7 +108,8 @@ impl Deferred {
                 Entry::Call { message, timeout, .. } => {
                     let id = link.pending.insert(None, None).map_err(Error::Closed)?.id;
                     let span = link.span(message, id);
-                    messages.push(link.write(message.clone(), id, *timeout, &span));
+                    let left = timeout.map(|timeout| timeout.saturating_sub(waited));
+                    messages.push(link.write(message.clone(), id, left, &span));
                     tickets.push(Some(Ticket::in_batch(Hold::Link(Arc::clone(link)), id, span)));
                 }
             }

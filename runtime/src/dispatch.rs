@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::task::Poll;
 
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::answer::{BatchAnswer, ReplyTo, Responder};
@@ -18,14 +19,13 @@ use crate::gather::Gathered;
 use crate::guard::{Panicked, guard};
 use crate::handler::{Handler, Running};
 use crate::link::Link;
+use crate::notices::Notice;
 use crate::pending::Reply;
 use crate::protocol::decode::{
-    Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload,
+    Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload, range,
 };
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::protocol::extra::{self, CANCEL};
 use crate::protocol::id::Id;
-use crate::protocol::item::{self, CREDIT, Item};
 use crate::router::RouteId;
 use crate::service::{Kind, Method, Progress, Request, Response};
 use crate::span::CallSpan;
@@ -50,11 +50,25 @@ pub(crate) struct Dispatcher {
     context: Context,
     /// Each call has a number of this side's own, as peers may give ids as they like.
     calls: Cell<u64>,
+    /// When this turn's calls came in, once one of them asks: the clock is not free.
+    now: Cell<Option<Instant>>,
 }
 
 impl Dispatcher {
     pub(crate) fn new(responder: Responder, context: Context) -> Self {
-        Dispatcher { responder: Arc::new(responder), context, calls: Cell::new(0) }
+        let (calls, now) = (Cell::new(0), Cell::new(None));
+        Dispatcher { responder: Arc::new(responder), context, calls, now }
+    }
+
+    /// What comes in from now on came later than what came before.
+    pub(crate) fn begin_turn(&self) {
+        self.now.set(None);
+    }
+
+    fn now(&self) -> Instant {
+        let now = self.now.get().unwrap_or_else(Instant::now);
+        self.now.set(Some(now));
+        now
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -68,10 +82,9 @@ impl Dispatcher {
     /// Takes in one message. Handlers start here, in the order in which messages arrive.
     pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
         let (id, call) = match self.decode(&message) {
-            Payload::One(Entry::Call(call)) => match self.own(&message, call) {
-                Own::No(call) => self.plan(&message, call),
-                Own::Cancel(id) => return self.responder.cancel(&id),
-                Own::Nothing => return,
+            Payload::One(Entry::Call(call)) => match Notice::read(&call, &self.responder) {
+                None => self.plan(&message, call),
+                Some(notice) => return notice.heed(&call.method, &message, &self.responder),
             },
             Payload::One(Entry::Invalid(id)) => return self.refuse(&id),
             Payload::One(Entry::Response(response)) => {
@@ -103,20 +116,21 @@ impl Dispatcher {
         }
     }
 
-    /// Takes in a message that wants nothing of this side: responses, and what comes of
-    /// subscriptions. `false`: it is something else, and nothing was done with it.
+    /// Takes in a message that wants nothing of this side: responses, what calls are told before
+    /// them, and what comes of subscriptions. `false`: it is something else, and nothing was done
+    /// with it.
     pub(crate) fn receive_news(&self, message: &Utf8Bytes) -> bool {
         let mut entries = match self.decode(message) {
-            Payload::One(Entry::Call(call)) => {
-                return matches!(self.own(message, call), Own::Nothing);
-            }
             Payload::One(entry) => vec![entry],
             Payload::Batch(entries) => entries,
             _ => return false,
         };
         let is_response = |entry: &Entry<'_>| match entry {
             Entry::Response(response) => response.outcome != ResponseOutcome::Neither,
-            _ => false,
+            Entry::Call(call) => {
+                Notice::read(call, &self.responder).is_some_and(|notice| notice.is_news())
+            }
+            Entry::Invalid(_) => false,
         };
         let responses = entries.iter().all(is_response);
         if responses {
@@ -151,19 +165,16 @@ impl Dispatcher {
         for entry in entries {
             let (id, begun) = match entry {
                 Entry::Call(call) => {
-                    let call = match self.own(message, call) {
-                        Own::No(call) => call,
-                        Own::Cancel(id) => {
-                            cancelled.push(id);
-                            continue;
-                        }
-                        Own::Nothing => continue,
-                    };
+                    if let Some(notice) = Notice::read(&call, &self.responder) {
+                        cancelled.push((notice, call.method));
+                        continue;
+                    }
                     let (id, call) = self.plan(message, call);
                     let begun = self.begin(message.clone(), call, admission, id.is_none());
                     (id, begun)
                 }
                 Entry::Invalid(id) => (Some(id), Begun::Done(refusal(ErrorCode::INVALID_REQUEST))),
+                // None is left.
                 Entry::Response(_) => continue,
             };
             match (begun, &id) {
@@ -189,51 +200,32 @@ impl Dispatcher {
             }
         }
         // Only now those of the same batch can be found.
-        cancelled.iter().for_each(|id| self.responder.cancel(id));
+        for (notice, method) in cancelled {
+            notice.heed(&method, message, &self.responder);
+        }
     }
 
-    /// Notifications that are about calls and subscriptions are this crate's own, unless the
-    /// application has a method of the name.
-    fn own<'a>(&self, message: &Utf8Bytes, call: IncomingCall<'a>) -> Own<'a> {
-        if call.id.is_some() {
-            return Own::No(call);
-        }
-        let params = call.params.unwrap_or_default();
-        if self.link().feeds.has(&call.method) {
-            let item = Item::read(params);
-            let place = |json: &str| range(message, json);
-            if item.is_some_and(|item| self.link().item(&call.method, &item, message, place)) {
-                return Own::Nothing;
+    /// Hands responses to their calls, and what is told of a call before its response. What claimed
+    /// to be one, but is none, may want an answer.
+    fn responses<'a>(&self, message: &Utf8Bytes, entries: &mut Vec<Entry<'a>>) {
+        entries.retain_mut(|entry| match entry {
+            Entry::Response(response) => {
+                let Some(id) = self.response(message, *response) else { return false };
+                *entry = Entry::Invalid(id);
+                true
             }
-        }
-        if !call.method.starts_with("$/") || self.responder.router.has(&call.method) {
-            return Own::No(call);
-        }
-        match &*call.method {
-            CANCEL => match extra::cancelled(params) {
-                Some(id) => return Own::Cancel(id),
-                None => tracing::debug!("dropped a cancellation without the id of a call"),
-            },
-            CREDIT => match item::credit(params) {
-                Some((id, bytes)) => self.link().flows.grant(id, bytes),
-                None => tracing::debug!("dropped a credit without its subscription or its bytes"),
-            },
-            _ => return Own::No(call),
-        }
-        Own::Nothing
-    }
-
-    /// Hands responses to their calls. What claimed to be one, but is none, may want an answer.
-    fn responses<'a>(&self, message: &Utf8Bytes, entries: &mut [Entry<'a>]) {
-        for entry in entries {
-            if let Entry::Response(response) = entry {
-                if let Some(id) = self.response(message, *response) {
-                    *entry = Entry::Invalid(id);
+            Entry::Call(call) => match Notice::read(call, &self.responder) {
+                Some(notice) if notice.is_news() => {
+                    notice.heed(&call.method, message, &self.responder);
+                    false
                 }
-            }
-        }
+                _ => true,
+            },
+            Entry::Invalid(_) => true,
+        });
     }
 
+    #[inline]
     fn plan(&self, message: &Utf8Bytes, call: IncomingCall<'_>) -> (Option<Id>, Planned) {
         let route = self.responder.router.find(&call.method);
         let method = match call.method {
@@ -243,7 +235,7 @@ impl Dispatcher {
         let params = call.params.map(|json| range(message, json));
         let number = self.calls.get() + 1;
         self.calls.set(number);
-        let context = self.context.of_call(number, call.extra);
+        let context = self.context.of_call(number, call.extra, || self.now());
         let span = route.map_or_else(CallSpan::default, |route| {
             CallSpan::server(self.responder.router.name(route), call.id.as_ref(), &call.trace)
         });
@@ -355,14 +347,6 @@ impl Dispatcher {
     }
 }
 
-/// Whether a message is about this crate's own business, and what it says.
-enum Own<'a> {
-    No(IncomingCall<'a>),
-    /// The peer takes back the call with this id.
-    Cancel(Id),
-    Nothing,
-}
-
 /// How far a call has got where it was read.
 enum Begun {
     Done(Kind),
@@ -380,10 +364,4 @@ struct Planned {
     method: Method,
     params: Option<Range<usize>>,
     span: CallSpan,
-}
-
-/// Where a part of a message is in it.
-fn range(message: &str, part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(message.as_ptr() as usize);
-    start..start + part.len()
 }

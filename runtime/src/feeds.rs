@@ -146,6 +146,13 @@ impl<L> Feeds<L> {
         self.any() && self.lock().begun.iter().any(|(name, _)| **name == *notification)
     }
 
+    /// Whether there is a subscription of this id, as JSON, with notifications of this name.
+    pub(crate) fn knows(&self, notification: &str, id: &str) -> bool {
+        let table = self.lock();
+        let mut begun = table.begun.iter();
+        begun.any(|(name, feeds)| **name == *notification && feeds.contains_key(id))
+    }
+
     /// Takes in an item, which is a part of the message, or the end. `None`: it is none of these
     /// subscriptions'.
     pub(crate) fn take(

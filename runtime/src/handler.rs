@@ -147,11 +147,17 @@ impl Running {
     }
 
     fn finish(&mut self, outcome: Result<Response, Panicked>) {
+        let requested = self.key.is_some();
+        let call = self.take_call();
+        if call.is_none() && requested {
+            // It was taken back, and answered.
+            return self.responder.discard(outcome, self.route);
+        }
         let response = self.responder.outward(outcome, Some(self.route));
         if let Kind::Error(error) | Kind::Ended(Some(error)) = &response {
             self.handler.span.failed(Some(error.code().0));
         }
-        match (self.take_call(), &self.asked, response) {
+        match (call, &self.asked, response) {
             (Some(call), _, response) => self.responder.deliver(call, response),
             (None, Some(asked), Kind::Ended(error)) => asked.end(error.as_ref()),
             (None, Some(asked), Kind::Error(error)) if asked.flow.stage() == Stage::Open => {

@@ -59,6 +59,8 @@
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
 //! - Letting in: [`Authorize`], [`Grant`], [`Refusal`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
+//! - Calls that take long: [`Context::cancelled`], [`Context::deadline`], [`Context::progress`] and
+//!   [`Call::on_progress`].
 //! - Connecting again: [`ClientBuilder::reconnect`], [`Reconnect`], [`ConnectionState`].
 //! - Limits and timeouts: [`Config`].
 //! - Tests: [`memory::pair`].
@@ -122,12 +124,14 @@ mod link;
 mod living;
 pub mod memory;
 mod methods;
+mod notices;
 mod open;
 mod origin;
 mod outbox;
 mod peer;
 mod pending;
 mod producer;
+mod progress;
 mod protocol;
 mod pulse;
 mod queue;

@@ -190,6 +190,7 @@ impl Link {
     }
 
     /// The message of a call under this id, with what the peer may know of it.
+    #[inline]
     pub(crate) fn write(
         self: &Arc<Self>,
         message: Message,
@@ -198,11 +199,15 @@ impl Link {
         span: &CallSpan,
     ) -> Vec<u8> {
         let Message { outgoing, feed } = message;
+        let steps = outgoing.steps.as_ref().filter(|_| self.extended);
         let told = Told {
             timeout: timeout.filter(|_| self.config.send_timeout.includes(self.extended)),
             window: feed.as_ref().map(|feed| feed.window).filter(|_| self.extended),
-            ..Told::default()
+            progress: steps.is_some(),
         };
+        if let Some(steps) = steps {
+            self.pending.listen(id, Arc::clone(steps));
+        }
         if let Some(feed) = feed {
             self.feeds.expect(id, &feed, Arc::downgrade(self), self.extended);
         }
@@ -233,21 +238,20 @@ impl Link {
         }
     }
 
-    /// An item of a subscription, or its end, in this part of a message. `false`: of none.
+    /// An item of a subscription, or its end, in this part of a message.
     pub(crate) fn item(
         &self,
         notification: &str,
         item: &Item<'_>,
         message: &Utf8Bytes,
         range: impl FnOnce(&str) -> Range<usize>,
-    ) -> bool {
-        let Some((taken, feed)) = self.feeds.take(notification, item, message, range) else {
-            return false;
-        };
-        if matches!(taken, Taken::Unwanted) {
-            self.unsubscribe(&feed.names.unsubscribe, item.subscription);
+    ) {
+        match self.feeds.take(notification, item, message, range) {
+            Some((Taken::Unwanted, feed)) => {
+                self.unsubscribe(&feed.names.unsubscribe, item.subscription);
+            }
+            Some((Taken::Fine, _)) | None => {}
         }
-        true
     }
 
     /// Tells the peer that nobody wants this subscription any more. What it answers is dropped.

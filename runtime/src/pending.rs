@@ -5,12 +5,13 @@
 //! how messages travel.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
 use crate::error::CloseReason;
+use crate::protocol::steps::Steps;
 use crate::protocol::text;
 use crate::table::Table;
 
@@ -111,6 +112,28 @@ impl Pending {
         let mut table = self.lock();
         let Some(waker) = table.end(id, reply) else { return false };
         drop(table);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// The call wants to know how far it is.
+    pub(crate) fn listen(&self, id: u64, to: Arc<Steps>) {
+        self.lock().listen(id, to);
+    }
+
+    /// The call that waits under this id, given as JSON, is so far: a value as JSON. `false`: nobody
+    /// wants to know.
+    pub(crate) fn tell(&self, id: &str, value: &str) -> bool {
+        let Some(id) = self.parse(id) else { return false };
+        let Some(steps) = self.lock().listener(id) else { return false };
+        if !steps.push(value) {
+            tracing::debug!("dropped what a call was told of its progress: nobody looks at it");
+        }
+        // Taken only now: who has left a waker before has not seen the value. A response right behind
+        // it finds none, and needs none: the caller is on its way.
+        let waker = self.lock().waker(id).and_then(Option::take);
         if let Some(waker) = waker {
             waker.wake();
         }

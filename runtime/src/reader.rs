@@ -75,6 +75,7 @@ impl Reader {
         let Destination { dispatcher, link, admission } = to;
         let limit = link.config.max_outbox.max(1);
         self.pauses = false;
+        dispatcher.begin_turn();
         while budget.0 > 0 {
             budget.0 -= 1;
             let clogged = link.outbox.answer_bytes() >= limit;

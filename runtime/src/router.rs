@@ -160,6 +160,7 @@ impl Router {
         self.by_name.contains_key(method)
     }
 
+    #[inline]
     pub(crate) fn call(&self, route: RouteId, request: Request) -> Outcome {
         match self.routes.get(route.0) {
             Some(Route { method: Topic::UNSUBSCRIBE, .. }) => Outcome::unsubscribe(&request),

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
+use std::pin::pin;
 
 use serde::{Deserialize, Serialize};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -16,9 +17,10 @@ use crate::asked::Asked;
 use crate::call::BoxFuture;
 use crate::context::Context;
 use crate::protocol::encode::begin_result;
-use crate::protocol::error::{ErrorObject, Result};
+use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 use crate::protocol::params::{self, Args, Str};
 use crate::protocol::typed::RpcError;
+use crate::race::{Either, race};
 
 /// Handles incoming calls of some methods. `#[rpc]` generates one for a trait, and
 /// [`Methods`](crate::Methods) makes one of closures; few need to implement it.
@@ -82,6 +84,11 @@ impl Request {
     /// Whether it is a notification, whose outcome nobody gets.
     pub fn is_notification(&self) -> bool {
         self.notification
+    }
+
+    #[doc(hidden)]
+    pub fn caller(&self) -> Caller {
+        Caller { context: self.context.clone(), notification: self.notification }
     }
 
     /// The arguments by position or by name, for a method with these parameters.
@@ -156,6 +163,14 @@ impl fmt::Debug for Params<'_> {
     }
 }
 
+/// Who made a call, beside its request, which its handler owns. For generated code.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Caller {
+    context: Context,
+    notification: bool,
+}
+
 /// What comes of a request; made by [`Request::reply`] and [`Request::fail`].
 #[derive(Debug)]
 pub struct Response(pub(crate) Kind);
@@ -207,11 +222,45 @@ impl Outcome {
         })
     }
 
+    /// It begins when the handlers of this kind that came before it on its connection are done, or
+    /// never, if its call is taken back before.
+    #[doc(hidden)]
+    pub fn ordered(self, caller: &Caller) -> Self {
+        let Progress::Pending(handler) = self.0 else { return self };
+        let context = caller.context.clone();
+        Self::future(async move {
+            let Some(_turn) = context.turn().await else { return cancelled() };
+            handler.await
+        })
+    }
+
+    /// It is dropped where it stands when its result is of no use any more. A notification's never
+    /// was, so that is handled to its end.
+    #[doc(hidden)]
+    pub fn droppable(self, caller: &Caller) -> Self {
+        let Progress::Pending(handler) = self.0 else { return self };
+        if caller.notification {
+            return Outcome(Progress::Pending(handler));
+        }
+        let context = caller.context.clone();
+        Self::future(async move {
+            match race(handler, pin!(context.cancelled())).await {
+                Either::Left(response) => response,
+                Either::Right(()) => cancelled(),
+            }
+        })
+    }
+
     /// A number that [`Service::methods`] never gave.
     #[doc(hidden)]
     pub fn unknown(request: Request) -> Self {
         Outcome(Progress::Ready(request.fail(ErrorObject::method_not_found())))
     }
+}
+
+/// What the peer has got already, by whoever took the call back; or would, if it were there still.
+fn cancelled() -> Response {
+    Response(Kind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)))
 }
 
 impl fmt::Debug for Outcome {

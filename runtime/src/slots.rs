@@ -18,6 +18,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 const SPARE: usize = 64;
 /// How much room is not worth giving back.
 const KEPT: usize = 128;
+/// How much room is not kept by those who have seldom much.
+const LARGE: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
@@ -113,10 +115,17 @@ impl<T> Slots<T> {
         self.window.iter_mut().flatten().chain(self.stragglers.values_mut())
     }
 
-    /// Gives back all memory, if nothing is there.
+    /// Gives back all memory, if nothing is there. The numbers go on.
     pub(crate) fn release(&mut self) {
         if self.len() == 0 {
             (self.window, self.stragglers) = Default::default();
+        }
+    }
+
+    /// The same, where it is worth it: a few entries now and then keep their place.
+    pub(crate) fn release_large(&mut self) {
+        if self.window.capacity() > LARGE {
+            self.release();
         }
     }
 

@@ -40,6 +40,7 @@ impl<T> Started<T> {
         let mut calls = self.lock();
         let call = calls.remove(key);
         while calls.retire().is_some() {}
+        calls.release_large();
         call
     }
 
@@ -52,6 +53,7 @@ impl<T> Started<T> {
             calls.iter().filter(|(_, call)| call.id == *id).min_by_key(|(key, _)| *key)?;
         let call = calls.remove(key)?;
         while calls.retire().is_some() {}
+        calls.release_large();
         let mark = mark(call.number);
         Some((call, mark))
     }

@@ -5,6 +5,7 @@
 //! or how ids look on the wire; it gives wakers to whoever may wake them.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::task::Waker;
 
 use tokio::time::Instant;
@@ -13,6 +14,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::deadlines::Deadlines;
 use crate::error::CloseReason;
 use crate::protocol::error::ErrorObject;
+use crate::protocol::steps::Steps;
 use crate::slots::Slots;
 
 /// What came back for a call.
@@ -36,6 +38,8 @@ enum Slot {
         deadline: Option<Instant>,
         /// The batch of the call was sent. Who makes a call of its own knows that by itself.
         sent: bool,
+        /// Who made the call wants to know how far it is.
+        steps: Option<Arc<Steps>>,
     },
     Done(Reply),
 }
@@ -97,7 +101,12 @@ impl Table {
         if let Some(reason) = &self.closed {
             return Err(reason.clone());
         }
-        let id = self.slots.push(Slot::Waiting { waker: waker.take(), deadline, sent: false });
+        let id = self.slots.push(Slot::Waiting {
+            waker: waker.take(),
+            deadline,
+            sent: false,
+            steps: None,
+        });
         self.tidy();
         Ok((id, deadline.is_some_and(|at| self.deadlines.watch(id, at))))
     }
@@ -110,6 +119,21 @@ impl Table {
         };
         (*deadline, *sent) = (at, true);
         at.is_some_and(|at| self.deadlines.watch(id, at))
+    }
+
+    /// A call that waits wants to know how far it is.
+    pub(crate) fn listen(&mut self, id: u64, to: Arc<Steps>) {
+        if let Some(Slot::Waiting { steps, .. }) = self.slots.get_mut(id) {
+            *steps = Some(to);
+        }
+    }
+
+    /// Where a call that waits wants to be told how far it is.
+    pub(crate) fn listener(&self, id: u64) -> Option<Arc<Steps>> {
+        match self.slots.get(id)? {
+            Slot::Waiting { steps, .. } => steps.clone(),
+            Slot::Done(_) => None,
+        }
     }
 
     /// Where the waker of a call is; `None` if the call has ended.
@@ -128,6 +152,7 @@ impl Table {
         }
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, id: u64) -> Option<Removed> {
         let slot = self.slots.remove(id)?;
         if let Slot::Waiting { deadline, .. } = slot {
@@ -219,6 +244,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn a_call_that_waits_takes_no_more_room_than_its_reply_will() {
+        assert_eq!(size_of::<Slot>(), size_of::<Reply>());
+    }
 
     fn take(table: &mut Table, id: u64) -> &'static str {
         match table.take(id) {

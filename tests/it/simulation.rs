@@ -60,6 +60,7 @@ fn whatever_happens_every_call_ends_as_it_should() {
         "failed back",
         "panicked",
         "refused",
+        "taken back",
         "timeout",
     ];
     assert!(!many || seen.keys().eq(expected), "what has come of calls: {seen:?}");

@@ -6,10 +6,9 @@ use syn::spanned::Spanned;
 use syn::{Ident, Type};
 
 use super::generics::{Generics, angled, unused_name, where_clause};
-use super::{attributes, docs, param_names, site};
-use crate::attr::Form;
-use crate::model::{Contract, Method, Param, Subscription};
-use crate::subscription::Overflow;
+use super::{attributes, docs, param_names, site, subscription};
+use crate::attr::{Cancel, Form};
+use crate::model::{Contract, Method, Param};
 use crate::text::words;
 
 pub(crate) fn expand(contract: &Contract) -> TokenStream {
@@ -163,6 +162,13 @@ fn entries(private: &TokenStream, index: usize, method: &Method) -> Vec<TokenStr
 //             let service = Clone::clone(&self.0);
 //             Outcome::future(async move { … })
 //         }
+//
+// Input:  #[method(ordered, cancel = "drop")]
+// Output: 0 => {
+//             let caller = request.caller();
+//             let service = Clone::clone(&self.0);
+//             Outcome::future(async move { … }).ordered(&caller).droppable(&caller)
+//         }
 fn arm(
     contract: &Contract,
     implementation: &TokenStream,
@@ -172,24 +178,31 @@ fn arm(
     let private = contract.private();
     let conditions = attributes::conditions(&method.attrs);
     if let Some(subscription) = &method.subscription {
-        let run = subscribe(contract, implementation, method, subscription);
+        let run = subscription::serve(contract, implementation, method, subscription);
         return quote_spanned!(site()=> #(#conditions)* #index => { #run });
     }
     let body = body(contract, implementation, method);
     let shared = quote_spanned!(site()=> let service = ::core::clone::Clone::clone(&self.0););
-    let run = match (method.is_async, method.options.blocking) {
-        (true, _) => {
-            quote_spanned!(site()=> #shared #private::Outcome::future(async move { #body }))
-        }
-        (false, Some(_)) => {
+    let options = &method.options;
+    let ordered = options.ordered.map(|_| quote_spanned!(site()=> .ordered(&caller)));
+    let drops = matches!(options.cancel, Some((Cancel::Drop, _)));
+    let droppable = drops.then(|| quote_spanned!(site()=> .droppable(&caller)));
+    let caller = (ordered.is_some() || drops)
+        .then(|| quote_spanned!(site()=> let caller = request.caller();));
+    let run = match (method.is_async || ordered.is_some(), options.blocking) {
+        (_, Some(_)) => {
             quote_spanned!(site()=> #shared #private::Outcome::blocking(move || { #body }))
+        }
+        // A plain `fn` that has to wait for its turn, too.
+        (true, None) => {
+            quote_spanned!(site()=> #shared #private::Outcome::future(async move { #body }))
         }
         (false, None) => {
             let borrowed = quote_spanned!(site()=> let service = &self.0;);
             quote_spanned!(site()=> #borrowed #private::Outcome::ready(move || { #body }))
         }
     };
-    quote_spanned!(site()=> #(#conditions)* #index => { #run })
+    quote_spanned!(site()=> #(#conditions)* #index => { #caller #run #ordered #droppable })
 }
 
 // Input:  async fn greet(&self, ctx: &Context, name: &str, times: u8) -> Result<String>;
@@ -214,61 +227,12 @@ fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> T
     quote_spanned!(site()=> #call #reply)
 }
 
-// Input:  fn blocks(&self, ctx: &Context, from: u64) -> Result<impl Stream<Item = Block>, Refused>;
-// Output: Outcome::subscription(request, Topic::fixed("blocks", …), |request, producer| async move {
-//             …
-//             let result = <T as Node>::blocks(&service, request.context(), from);
-//             let stream = match Returns::into_result(result) { … };   // only of a `Result`
-//             producer.run::<Block, _>(stream).await
-//         })
-fn subscribe(
+/// Decodes the arguments and calls the method; what it returns is `result`.
+pub(super) fn call(
     contract: &Contract,
     implementation: &TokenStream,
     method: &Method,
-    subscription: &Subscription,
 ) -> TokenStream {
-    let private = contract.private();
-    let Subscription { options, items, unsubscribe, notification } = subscription;
-    let (name, unsubscribe, notification) =
-        (&method.name.text, &unsubscribe.text, &notification.text);
-    let overflow = options.overflow.map(|(overflow, _)| {
-        let policy = match overflow {
-            Overflow::Block => quote!(Block),
-            Overflow::DropOldest => quote!(DropOldest),
-            Overflow::DropNewest => quote!(DropNewest),
-            Overflow::Latest => quote!(Latest),
-            Overflow::Close => quote!(Close),
-        };
-        quote_spanned!(site()=> .overflow(#private::Overflow::#policy))
-    });
-    let buffer = options.buffer.as_ref().map(|items| quote_spanned!(site()=> .buffer(#items)));
-    let tell_end = options.tell_end.as_ref().map(|tell| quote_spanned!(site()=> .tell_end(#tell)));
-    let call = call(contract, implementation, method);
-    let result = Ident::new("result", method.output.span());
-    let accept = items.refusal.as_ref().map(|_| {
-        quote_spanned! {site()=>
-            let #result = match #private::Returns::into_result(#result) {
-                ::core::result::Result::Ok(stream) => stream,
-                ::core::result::Result::Err(error) => {
-                    return request.fail(#private::RpcError::to_object(&error));
-                }
-            };
-        }
-    });
-    let item = &items.item;
-    quote_spanned! {site()=>
-        let service = ::core::clone::Clone::clone(&self.0);
-        let topic = #private::Topic::fixed(#name, #unsubscribe, #notification) #overflow #buffer #tell_end;
-        #private::Outcome::subscription(request, topic, move |request, producer| async move {
-            #call
-            #accept
-            producer.run::<#item, _>(#result).await
-        })
-    }
-}
-
-/// Decodes the arguments and calls the method; what it returns is `result`.
-fn call(contract: &Contract, implementation: &TokenStream, method: &Method) -> TokenStream {
     let Method { ident, output, params, .. } = method;
     let decode = match params.as_slice() {
         [param] if method.form() == Form::Whole => decode_whole(param),

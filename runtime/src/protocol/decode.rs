@@ -4,6 +4,7 @@
 //! whoever knows their types decodes them. Must not know methods, pending calls or connections.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::id::Id;
 use super::scan::{Cursor, Quoted};
@@ -92,6 +93,12 @@ pub(crate) struct Limits<'a> {
     pub(crate) max_calls: usize,
     /// Responses over it are dropped: nobody waits for so many.
     pub(crate) max_responses: &'a dyn Fn() -> usize,
+}
+
+/// Where a part of a message is in it.
+pub(crate) fn range(message: &str, part: &str) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(message.as_ptr() as usize);
+    start..start + part.len()
 }
 
 /// Reads one whole message.

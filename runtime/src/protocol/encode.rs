@@ -4,12 +4,14 @@
 //! the specification's examples: `jsonrpc`, `method` and `params` or `result` or `error`, `id`.
 
 use std::io;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::error::ErrorObject;
 use super::extra::Told;
 use super::id::Id;
+use super::steps::Steps;
 use super::{buffer, text};
 
 /// How every successful response begins; the result and [`end_response`] follow.
@@ -84,6 +86,8 @@ pub(crate) struct Outgoing {
     count: usize,
     /// Whether it may be sent a second time when nobody knows what became of the first.
     pub(crate) idempotent: bool,
+    /// Where the caller looks for how far it is, if it wants to know.
+    pub(crate) steps: Option<Arc<Steps>>,
 }
 
 /// How arguments are laid out in `params`.
@@ -112,7 +116,8 @@ impl Outgoing {
         let mut text = buffer::take();
         text.extend_from_slice(BEGIN);
         text::write(&mut text, method);
-        Outgoing { params: text.len(), text, names, form, count: 0, idempotent: false }
+        let params = text.len();
+        Outgoing { params, text, names, form, count: 0, idempotent: false, steps: None }
     }
 
     /// The call that ends a subscription, whose id is JSON.

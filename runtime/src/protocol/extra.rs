@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::buffer;
 use super::id::Id;
 
 /// The header of the opening handshake with which a side says that it knows the extensions, and
@@ -19,6 +20,10 @@ pub(crate) const VERSION: &str = "1";
 /// The notification that takes a request back ([Language Server Protocol, section "Cancellation
 /// Support"](https://microsoft.github.io/language-server-protocol/specifications/lsp/3.17/specification/#cancelRequest)).
 pub(crate) const CANCEL: &str = "$/cancelRequest";
+
+/// The notification of how far a call is ([Language Server Protocol, section "Progress
+/// Support"](https://microsoft.github.io/language-server-protocol/specifications/lsp/3.17/specification/#progress)).
+pub(crate) const PROGRESS: &str = "$/progress";
 
 /// How long a token may be, as JSON. It comes back with every step that is told.
 const MAX_TOKEN: usize = 1024;
@@ -75,6 +80,33 @@ pub(crate) fn cancelled(params: &str) -> Option<Id> {
         id: &'a RawValue,
     }
     Id::from_json(serde_json::from_str::<Params<'_>>(params).ok()?.id.get())
+}
+
+/// The token and the value in the params of [`PROGRESS`], as JSON.
+pub(crate) fn progressed(params: &str) -> Option<(&str, &str)> {
+    #[derive(Deserialize)]
+    struct Params<'a> {
+        #[serde(borrow)]
+        token: &'a RawValue,
+        #[serde(borrow)]
+        value: &'a RawValue,
+    }
+    let params = serde_json::from_str::<Params<'_>>(params).ok()?;
+    Some((params.token.get(), params.value.get()))
+}
+
+/// The message that a call with this token, given as JSON, is so far.
+pub(crate) fn progress<T: Serialize + ?Sized>(
+    token: &str,
+    value: &T,
+) -> serde_json::Result<Vec<u8>> {
+    let mut out = buffer::take();
+    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"method\":\"$/progress\",\"params\":{\"token\":");
+    out.extend_from_slice(token.as_bytes());
+    out.extend_from_slice(b",\"value\":");
+    serde_json::to_writer(&mut out, value)?;
+    out.extend_from_slice(b"}}");
+    Ok(out)
 }
 
 fn milliseconds(json: &str) -> Option<Duration> {
@@ -146,6 +178,20 @@ mod tests {
                 window: told.window,
             };
             assert_eq!(Extra::read(json), extra);
+        }
+    }
+
+    #[test]
+    fn progress_is_read() {
+        let text = String::from_utf8(progress("\"s7\"", &[1, 2]).unwrap()).unwrap();
+        let params = r#"{"token":"s7","value":[1,2]}"#;
+        let whole = format!(r#"{{"jsonrpc":"2.0","method":"{PROGRESS}","params":{params}}}"#);
+        assert_eq!(text, whole);
+        assert_eq!(progressed(params), Some(("\"s7\"", "[1,2]")));
+        let spaced = r#"{ "value" : null, "token" : 7 , "more": 0 }"#;
+        assert_eq!(progressed(spaced), Some(("7", "null")));
+        for params in ["[]", r#"{"token":1}"#, r#"{"value":1}"#] {
+            assert_eq!(progressed(params), None, "{params}");
         }
     }
 

@@ -18,6 +18,7 @@ mod properties;
 pub(crate) mod reference;
 pub(crate) mod scan;
 mod skip;
+pub(crate) mod steps;
 pub(crate) mod text;
 pub(crate) mod typed;
 mod value;

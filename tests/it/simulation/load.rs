@@ -4,8 +4,8 @@
 //! Must not know the network; what may go wrong in a run is told by its plan.
 
 use std::future::IntoFuture;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use wsjsonrpc::{Call, Error, ErrorCode, Peer};
 
 use super::network::Dice;
-use super::world::{Answer, FAILED, FAILED_BACK, World};
+use super::world::{Answer, FAILED, FAILED_BACK, STEPS, World};
 
 /// What may go wrong in a run.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,11 @@ struct Op {
     method: &'static str,
     text: String,
     extra: u64,
+    /// What the call was told of its progress, if it wants to know.
+    steps: Option<Steps>,
 }
+
+type Steps = Arc<Mutex<Vec<(u64, u32)>>>;
 
 impl Op {
     fn params(&self) -> Value {
@@ -62,7 +66,18 @@ impl Op {
     }
 
     fn call(&self, peer: &Peer) -> Call<Answer> {
-        peer.call(self.method, self.params())
+        let call = peer.call(self.method, self.params());
+        let Some(steps) = self.steps.clone() else { return call };
+        call.on_progress(move |step| steps.lock().unwrap().push(step))
+    }
+
+    /// In order, without gaps; all of it, if that is owed.
+    fn check_steps(&self, owed: bool) {
+        let Some(steps) = &self.steps else { return };
+        let steps = steps.lock().unwrap();
+        let expected = STEPS.map(|step| (self.id, step));
+        assert!(expected.starts_with(&steps), "{} was told {steps:?}", self.id);
+        assert!(!owed || steps.len() == expected.len(), "{} was told {steps:?}", self.id);
     }
 }
 
@@ -82,7 +97,8 @@ impl Load {
         let id = self.world.new_id();
         let method = self.dice.pick(&["echo", "echo", "wait", "wait", "back", "fail", "panic"]);
         let extra = if method == "back" { self.dice.below(4) } else { self.dice.below(300) };
-        Op { id, method, text: self.text(id), extra }
+        let steps = (method == "wait" && self.dice.one_in(2)).then(Arc::default);
+        Op { id, method, text: self.text(id), extra, steps }
     }
 
     /// Calls in all ways that there are.
@@ -188,8 +204,7 @@ impl Load {
     }
 
     fn note(&self, op: &Op, outcome: &str) {
-        let line = format!("{} {} {}: {outcome}", self.side, op.id, op.method);
-        self.world.outcomes.lock().unwrap().push(line);
+        self.world.note(self.side, op.id, op.method, outcome);
     }
 
     /// An answer is the call's own; an error is one that this call may have in this run.
@@ -218,6 +233,8 @@ impl Load {
             Err(_) => (false, "unknown"),
         };
         self.note(op, words);
+        // A connection that is being closed takes answers still, but nothing else.
+        op.check_steps(outcome.is_ok() && !closes);
         assert!(fits, "call {} of {}: {outcome:.400?}", op.id, op.method);
     }
 }

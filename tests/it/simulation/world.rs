@@ -40,12 +40,19 @@ impl World {
         self.begun.lock().unwrap().get(&id).copied().unwrap_or(0)
     }
 
+    pub(super) fn note(&self, side: usize, id: u64, method: &str, outcome: &str) {
+        self.outcomes.lock().unwrap().push(format!("{side} {id} {method}: {outcome}"));
+    }
+
     pub(super) fn most_begun(&self) -> u32 {
         self.begun.lock().unwrap().values().copied().max().unwrap_or(0)
     }
 }
 
 pub(super) type Answer = (u64, String);
+
+/// What `wait` tells of its progress.
+pub(super) const STEPS: [u32; 2] = [0, 1];
 
 pub(super) const FAILED: i64 = 7;
 pub(super) const FAILED_BACK: i64 = 8;
@@ -60,10 +67,23 @@ pub(super) fn methods(world: &Arc<World>, side: usize) -> Methods {
             echoes.begin(id);
             async move { Ok((id, text)) }
         })
-        .method("wait", move |_, (id, text, time): (u64, String, u64)| {
+        .method("wait", move |ctx: Context, (id, text, time): (u64, String, u64)| {
             waits.begin(id);
+            let world = Arc::clone(&waits);
             async move {
-                tokio::time::sleep(Duration::from_millis(time)).await;
+                for step in STEPS {
+                    // It may be too late.
+                    let _ = ctx.progress((id, step)).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_millis(time / 2)) => {}
+                        () = ctx.cancelled() => {
+                            if !ctx.peer().is_closed() {
+                                world.note(side, id, "wait", "taken back");
+                            }
+                            break;
+                        }
+                    }
+                }
                 Ok((id, text))
             }
         })

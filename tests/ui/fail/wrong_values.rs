@@ -9,6 +9,12 @@ pub trait Math {
 
     #[method(aliases = ["times", 5, concat!("a", "b")], blocking = true, idempotent = false)]
     fn product(&self, ctx: &Context, x: i64) -> Result<i64>;
+
+    #[method(cancel, ordered = "yes")]
+    async fn power(&self, ctx: &Context, x: i64) -> Result<i64>;
+
+    #[method(cancel = drop)]
+    async fn root(&self, ctx: &Context, x: i64) -> Result<i64>;
 }
 
 fn main() {}

@@ -1,0 +1,199 @@
+//! What becomes of handlers whose call is taken back: those that are told, those that are dropped,
+//! and the calls that they wait for themselves. In both directions, in memory and over a socket.
+
+use std::future::{IntoFuture, pending};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use wsjsonrpc::{
+    Client, ClientBuilder, Context, Error, Peer, Result, Server, ServerBuilder, memory, rpc,
+};
+use wsjsonrpc_tests::{Raw, begin, both_ways, error, listen, notification, request};
+
+#[rpc]
+trait Work {
+    /// Waits until it is taken back.
+    async fn told(&self, ctx: &Context, value: u64) -> Result<()>;
+    /// Waits for ever.
+    #[method(cancel = "drop")]
+    async fn dropped(&self, ctx: &Context, value: u64) -> Result<()>;
+    /// Waits for ever for a method of the next side.
+    #[method(cancel = "drop")]
+    async fn chain(&self, ctx: &Context, method: &str) -> Result<()>;
+    #[method(cancel = "drop")]
+    async fn at_once(&self, ctx: &Context, value: u64) -> Result<u64>;
+    /// Panics when it is dropped.
+    #[method(cancel = "drop")]
+    async fn fragile(&self, ctx: &Context) -> Result<()>;
+}
+
+type Events = mpsc::UnboundedSender<String>;
+
+struct Worker {
+    events: Events,
+    next: Option<Peer>,
+}
+
+/// Says when its handler is dropped, which was not ready.
+struct Guard(Events, u64);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.send(format!("dropped {}", self.1)).unwrap();
+    }
+}
+
+struct Fragile(Events);
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        self.0.send("fragile".to_owned()).unwrap();
+        // Without the hook, which would fill the test's output.
+        std::panic::resume_unwind(Box::new("as it should"));
+    }
+}
+
+impl Work for Worker {
+    async fn told(&self, ctx: &Context, value: u64) -> Result<()> {
+        self.events.send(format!("begun {value}"))?;
+        ctx.cancelled().await;
+        self.events.send(format!("told {value}"))?;
+        Ok(())
+    }
+
+    async fn dropped(&self, _: &Context, value: u64) -> Result<()> {
+        let _guard = Guard(self.events.clone(), value);
+        self.events.send(format!("begun {value}"))?;
+        pending().await
+    }
+
+    async fn chain(&self, _: &Context, method: &str) -> Result<()> {
+        let Some(next) = &self.next else { return Ok(()) };
+        Ok(next.call(method, [7]).without_timeout().await?)
+    }
+
+    async fn at_once(&self, _: &Context, value: u64) -> Result<u64> {
+        Ok(value)
+    }
+
+    async fn fragile(&self, _: &Context) -> Result<()> {
+        let _fragile = Fragile(self.events.clone());
+        self.events.send("begun".to_owned())?;
+        pending().await
+    }
+}
+
+fn service(events: &Events) -> WorkService<Worker> {
+    Worker { events: events.clone(), next: None }.into_service()
+}
+
+fn client(events: &Events) -> ClientBuilder {
+    Client::builder().service(service(events))
+}
+
+fn server(events: &Events) -> ServerBuilder {
+    Server::builder().service(service(events))
+}
+
+/// Waits until no handler of this side is at work any more.
+async fn idle(peer: &Peer) {
+    while !format!("{peer:?}").contains("in_flight: 0") {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn handlers_are_told_or_dropped() {
+    let (events, mut seen) = mpsc::unbounded_channel();
+    for (client, caller) in both_ways(|| client(&events), || server(&events)).await {
+        for (near, far) in [(client.peer(), caller.clone()), (caller.clone(), client.peer())] {
+            let work = WorkClient::new(near);
+            assert_eq!(work.at_once(3).await.unwrap(), 3);
+            for (call, end) in [(work.told(1), "told 1"), (work.dropped(2), "dropped 2")] {
+                let call = begin(call.into_future()).await;
+                assert!(seen.recv().await.unwrap().starts_with("begun"));
+                drop(call);
+                assert_eq!(seen.recv().await.unwrap(), end);
+                idle(&far).await;
+            }
+            // The same in batches.
+            let batch = work.batch((work.told(3), work.dropped(4), work.at_once(5)));
+            let batch = begin(batch.into_future()).await;
+            assert_eq!(seen.recv().await.unwrap(), "begun 3");
+            assert_eq!(seen.recv().await.unwrap(), "begun 4");
+            drop(batch);
+            let mut ends = [seen.recv().await.unwrap(), seen.recv().await.unwrap()];
+            ends.sort();
+            assert_eq!(ends, ["dropped 4", "told 3"]);
+            // And when the time is over.
+            let outcome = work.dropped(6).timeout(Duration::from_millis(5)).await;
+            assert!(matches!(outcome, Err(Error::Timeout)), "{outcome:?}");
+            assert_eq!(seen.recv().await.unwrap(), "begun 6");
+            assert_eq!(seen.recv().await.unwrap(), "dropped 6");
+            idle(&far).await;
+            assert_eq!(work.at_once(7).await.unwrap(), 7);
+        }
+    }
+}
+
+/// A calls B, whose handler calls C: the end of the first call is that of the second.
+#[tokio::test]
+async fn a_cancellation_goes_on_to_whom_the_handler_calls() {
+    let (events, mut seen) = mpsc::unbounded_channel();
+    let (url, far) = listen(server(&events)).await;
+    let next = Client::connect(&url).await.unwrap();
+    let middle = Worker { events: events.clone(), next: Some(next.peer()) };
+    let middle = Server::builder().service(middle.into_service());
+    let (client, caller) = memory::pair(Client::builder(), middle).unwrap();
+    let work = WorkClient::new(&client);
+    for (method, end) in [("dropped", "dropped 7"), ("told", "told 7")] {
+        let call = begin(work.chain(method).into_future()).await;
+        assert_eq!(seen.recv().await.unwrap(), "begun 7");
+        drop(call);
+        assert_eq!(seen.recv().await.unwrap(), end);
+        idle(&caller).await;
+        assert_eq!(next.peer().pending_calls(), 0);
+        for peer in far.peers() {
+            idle(&peer).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_when_it_is_dropped_harms_nobody() {
+    let (events, mut seen) = mpsc::unbounded_channel();
+    let (mut raw, peer) = Raw::client_and_peer(server(&events)).await;
+    raw.send(request("fragile", "[]", "1")).await;
+    assert_eq!(seen.recv().await.unwrap(), "begun");
+    let cancel = notification("$/cancelRequest", r#"{"id":1}"#);
+    raw.check(&cancel, &[&error(-32800, "Request cancelled", "1")]).await;
+    assert_eq!(seen.recv().await.unwrap(), "fragile");
+    idle(&peer).await;
+}
+
+/// What was asked for by a peer that is gone: requests end, whose results nobody gets; notifications
+/// are carried out, whose results nobody got anyway.
+#[tokio::test]
+async fn the_end_of_the_connection_drops_requests_and_no_notifications() {
+    let (events, mut seen) = mpsc::unbounded_channel();
+    let (mut raw, peer) = Raw::client_and_peer(server(&events)).await;
+    raw.send(notification("dropped", "[1]")).await;
+    raw.send(request("dropped", "[2]", "2")).await;
+    raw.send(request("told", "[3]", "3")).await;
+    raw.send(notification("told", "[4]")).await;
+    for value in 1..=4 {
+        assert_eq!(seen.recv().await.unwrap(), format!("begun {value}"));
+    }
+    raw.hang_up();
+    let mut ends = Vec::new();
+    for _ in 0..3 {
+        ends.push(seen.recv().await.unwrap());
+    }
+    ends.sort();
+    assert_eq!(ends, ["dropped 2", "told 3", "told 4"]);
+    peer.closed().await;
+    while !format!("{peer:?}").contains("in_flight: 1") {
+        tokio::task::yield_now().await;
+    }
+    assert!(seen.try_recv().is_err(), "the notification's handler goes on");
+}

@@ -1,0 +1,311 @@
+//! `#[method(ordered)]`: a connection's ordered calls run one after another, in the order in which
+//! they came, and nothing else waits for them.
+
+use std::future::{IntoFuture, pending};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use wsjsonrpc::{
+    Client, ClientBuilder, Context, Error, ErrorCode, Peer, Result, Server, ServerBuilder, rpc,
+};
+use wsjsonrpc_tests::{
+    Gate, Raw, begin, both_ways, error, notification, poll_once, request, result,
+};
+
+#[rpc]
+trait Journal {
+    /// Waits at the gate.
+    #[method(ordered)]
+    async fn append(&self, ctx: &Context, line: u32) -> Result<u32>;
+    /// Takes some turns.
+    #[method(ordered)]
+    async fn spin(&self, ctx: &Context, line: u32, turns: u32) -> Result<u32>;
+    #[method(ordered)]
+    fn plain(&self, ctx: &Context, line: u32) -> Result<u32>;
+    #[method(ordered, blocking)]
+    fn blocking(&self, ctx: &Context, line: u32) -> Result<u32>;
+    #[method(ordered, cancel = "drop")]
+    async fn forever(&self, ctx: &Context, line: u32) -> Result<()>;
+    #[method(ordered)]
+    async fn panics(&self, ctx: &Context, line: u32) -> Result<()>;
+    /// Calls an ordered method of its caller's, and thereby itself, or an ordered one here.
+    #[method(ordered)]
+    async fn back(&self, ctx: &Context, line: u32, to: &str) -> Result<u32>;
+    async fn relay(&self, ctx: &Context, line: u32) -> Result<u32>;
+    async fn free(&self, ctx: &Context, line: u32) -> Result<u32>;
+}
+
+#[derive(Clone)]
+struct Book {
+    lines: mpsc::UnboundedSender<u32>,
+    gate: Gate,
+    at_work: Arc<AtomicUsize>,
+}
+
+/// Nobody else may be at work as long as it lives.
+struct Alone<'a>(&'a AtomicUsize);
+
+impl Book {
+    fn begin(&self, line: u32) -> Alone<'_> {
+        assert_eq!(self.at_work.fetch_add(1, Ordering::SeqCst), 0, "two overlap");
+        self.lines.send(line).unwrap();
+        Alone(&self.at_work)
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Journal for Book {
+    async fn append(&self, _: &Context, line: u32) -> Result<u32> {
+        let _alone = self.begin(line);
+        self.gate.pass().await;
+        Ok(line)
+    }
+
+    async fn spin(&self, _: &Context, line: u32, turns: u32) -> Result<u32> {
+        let _alone = self.begin(line);
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        Ok(line)
+    }
+
+    fn plain(&self, _: &Context, line: u32) -> Result<u32> {
+        let _alone = self.begin(line);
+        Ok(line)
+    }
+
+    fn blocking(&self, _: &Context, line: u32) -> Result<u32> {
+        let _alone = self.begin(line);
+        Ok(line)
+    }
+
+    async fn forever(&self, _: &Context, line: u32) -> Result<()> {
+        let _alone = self.begin(line);
+        pending().await
+    }
+
+    async fn panics(&self, _: &Context, line: u32) -> Result<()> {
+        let _alone = self.begin(line);
+        self.gate.pass().await;
+        // Without the hook, which would fill the test's output.
+        std::panic::resume_unwind(Box::new("as it should"))
+    }
+
+    async fn back(&self, ctx: &Context, line: u32, to: &str) -> Result<u32> {
+        Ok(ctx.peer().call(to, [line]).await?)
+    }
+
+    async fn relay(&self, ctx: &Context, line: u32) -> Result<u32> {
+        Ok(ctx.client::<JournalClient>().plain(line).await?)
+    }
+
+    async fn free(&self, _: &Context, line: u32) -> Result<u32> {
+        self.lines.send(line).unwrap();
+        Ok(line)
+    }
+}
+
+fn book() -> (Book, mpsc::UnboundedReceiver<u32>) {
+    let (lines, seen) = mpsc::unbounded_channel();
+    (Book { lines, gate: Gate::default(), at_work: Arc::default() }, seen)
+}
+
+fn client(book: &Book) -> ClientBuilder {
+    Client::builder().service(book.clone().into_service())
+}
+
+fn server(book: &Book) -> ServerBuilder {
+    Server::builder().service(book.clone().into_service())
+}
+
+fn cancel(id: &str) -> String {
+    notification("$/cancelRequest", &format!(r#"{{"id":{id}}}"#))
+}
+
+fn cancelled(id: &str) -> String {
+    error(-32800, "Request cancelled", id)
+}
+
+/// Calls of all kinds, of different lengths, alone and in batches.
+async fn calls_in_order(peer: Peer, seen: &mut mpsc::UnboundedReceiver<u32>) {
+    let journal = JournalClient::new(peer);
+    let mut calls = Vec::new();
+    for line in (0..120).step_by(6) {
+        calls.push(begin(journal.spin(line, (line * 7) % 11).into_future()).await);
+        calls.push(begin(journal.plain(line + 1).into_future()).await);
+        calls.push(begin(journal.blocking(line + 2).into_future()).await);
+        journal.spin(line + 3, 3).notify().await.unwrap();
+        let batch = journal.batch((journal.spin(line + 4, 2), journal.plain(line + 5)));
+        let batch = begin(batch.into_future()).await;
+        tokio::spawn(async move {
+            let (a, b) = batch.await.unwrap();
+            assert_eq!((a.unwrap(), b.unwrap()), (line + 4, line + 5));
+        });
+    }
+    for call in calls {
+        call.await.unwrap();
+    }
+    for line in 0..120 {
+        assert_eq!(seen.recv().await, Some(line));
+    }
+}
+
+#[tokio::test]
+async fn they_run_one_after_another_in_the_order_in_which_they_came() {
+    let (book, mut seen) = book();
+    // The other side has a book of its own, so that only one of them is at work.
+    let (other, mut other_seen) = self::book();
+    for (client, caller) in both_ways(|| client(&other), || server(&book)).await {
+        calls_in_order(client.peer(), &mut seen).await;
+        calls_in_order(caller, &mut other_seen).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn and_so_they_do_on_several_threads() {
+    let (book, mut seen) = book();
+    let (other, mut other_seen) = self::book();
+    for (client, caller) in both_ways(|| client(&other), || server(&book)).await {
+        calls_in_order(client.peer(), &mut seen).await;
+        calls_in_order(caller, &mut other_seen).await;
+    }
+}
+
+#[tokio::test]
+async fn everything_else_goes_on_meanwhile() {
+    let (book, mut seen) = book();
+    let endpoint = server(&book).build().unwrap();
+    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    raw.send(request("append", "[1]", "1")).await;
+    raw.send(request("plain", "[2]", "2")).await;
+    raw.check(&request("free", "[3]", "3"), &[&result("3", "3")]).await;
+    assert_eq!((seen.recv().await, seen.recv().await), (Some(1), Some(3)));
+    assert!(seen.try_recv().is_err());
+    book.gate.open(1);
+    assert_eq!((raw.receive().await, raw.receive().await), (result("1", "1"), result("2", "2")));
+    assert_eq!(seen.recv().await, Some(2));
+}
+
+#[tokio::test]
+async fn each_connection_has_its_own_order() {
+    let (book, mut seen) = book();
+    let endpoint = server(&book).build().unwrap();
+    let (mut one, _) = Raw::client_of(&endpoint).await;
+    let (mut two, _) = Raw::client_of(&endpoint).await;
+    one.send(request("back", r#"[1, "x"]"#, "1")).await;
+    let call = one.receive().await;
+    assert_eq!(call, r#"{"jsonrpc":"2.0","method":"x","params":[1],"id":"s1"}"#);
+    two.check(&request("plain", "[2]", "2"), &[&result("2", "2")]).await;
+    assert_eq!(seen.recv().await, Some(2));
+    one.send(request("plain", "[3]", "3")).await;
+    one.send(result("7", "\"s1\"")).await;
+    assert_eq!((one.receive().await, one.receive().await), (result("7", "1"), result("3", "3")));
+}
+
+#[tokio::test]
+async fn who_is_taken_back_before_its_turn_is_never_begun() {
+    let (book, mut seen) = book();
+    let (mut raw, peer) = Raw::client_and_peer(server(&book)).await;
+    raw.send(request("append", "[1]", "1")).await;
+    book.gate.arrived(1).await;
+    for (line, method) in [(2, "spin"), (3, "plain"), (4, "blocking"), (5, "forever"), (6, "plain")]
+    {
+        let turns = if method == "spin" { ",1" } else { "" };
+        raw.send(request(method, &format!("[{line}{turns}]"), &line.to_string())).await;
+    }
+    // They count while they wait.
+    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    assert!(format!("{peer:?}").contains("in_flight: 6"), "{peer:?}");
+    for id in ["2", "3", "4", "5"] {
+        raw.check(&cancel(id), &[&cancelled(id)]).await;
+    }
+    // It has begun, and goes on as it likes; the next one waits for it.
+    raw.check(&cancel("1"), &[&cancelled("1")]).await;
+    book.gate.open(1);
+    assert_eq!(raw.receive().await, result("6", "6"));
+    assert_eq!((seen.recv().await, seen.recv().await), (Some(1), Some(6)));
+    assert!(seen.try_recv().is_err());
+}
+
+/// The turn becomes free in the same moment in which the next call is taken back: it is not begun.
+#[tokio::test]
+async fn nor_if_its_turn_comes_at_the_same_time() {
+    let (book, mut seen) = book();
+    let mut raw = Raw::client(server(&book)).await;
+    raw.send(request("forever", "[1]", "1")).await;
+    raw.send(request("plain", "[2]", "2")).await;
+    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    let both = format!("[{},{}]", cancel("1"), cancel("2"));
+    raw.check(&both, &[&cancelled("1"), &cancelled("2")]).await;
+    raw.check(&request("plain", "[3]", "3"), &[&result("3", "3")]).await;
+    assert_eq!((seen.recv().await, seen.recv().await), (Some(1), Some(3)));
+}
+
+#[tokio::test]
+async fn whatever_ends_a_handler_lets_the_next_one_begin() {
+    let (book, mut seen) = book();
+    let mut raw = Raw::client(server(&book)).await;
+    raw.send(request("panics", "[1]", "1")).await;
+    raw.send(request("forever", "[2]", "2")).await;
+    raw.send(request("plain", "[3]", "3")).await;
+    book.gate.arrived(1).await;
+    book.gate.open(1);
+    assert_eq!(raw.receive().await, error(-32603, "Internal error", "1"));
+    assert_eq!((seen.recv().await, seen.recv().await), (Some(1), Some(2)));
+    raw.send(cancel("2")).await;
+    assert_eq!(raw.receive().await, cancelled("2"));
+    assert_eq!(raw.receive().await, result("3", "3"));
+    // Wrong params don't wait for anything but their turn.
+    let outcome = raw.ask(request("plain", "[]", "4")).await;
+    assert!(outcome.contains("-32602"), "{outcome}");
+}
+
+/// What has come in is carried out even if the connection goes, but for what says that it need not.
+#[tokio::test]
+async fn what_waits_for_its_turn_outlives_the_connection() {
+    let (book, mut seen) = book();
+    let (mut raw, peer) = Raw::client_and_peer(server(&book)).await;
+    raw.send(request("append", "[1]", "1")).await;
+    raw.send(request("forever", "[2]", "2")).await;
+    raw.send(request("plain", "[3]", "3")).await;
+    raw.send(notification("spin", "[4,1]")).await;
+    book.gate.arrived(1).await;
+    raw.hang_up();
+    peer.closed().await;
+    book.gate.open(1);
+    for line in [1, 3, 4] {
+        assert_eq!(seen.recv().await, Some(line));
+    }
+}
+
+/// As documented: it waits for itself, until its own call has waited long enough.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_waits_for_an_ordered_call_on_its_own_connection_waits_for_itself() {
+    let (book, mut seen) = book();
+    for (client, _) in both_ways(|| client(&book), || server(&book)).await {
+        let journal = JournalClient::new(&client);
+        // The other side's order is another one.
+        assert_eq!(journal.back(1, "plain").await.unwrap(), 1);
+        assert_eq!(seen.recv().await, Some(1));
+        let call = journal.back(2, "relay").timeout(Duration::from_secs(10));
+        let mut call = begin(call.into_future()).await;
+        assert!(poll_once(&mut call).await.is_pending());
+        let outcome = call.await;
+        assert!(
+            matches!(&outcome, Err(Error::Timeout))
+                || matches!(&outcome, Err(Error::Call(error)) if error.code() == ErrorCode::INTERNAL_ERROR),
+            "{outcome:?}"
+        );
+        // All of them gave up at that time: what was waited for may have had its turn, or not.
+        assert_eq!(journal.plain(3).await.unwrap(), 3);
+        let first = seen.recv().await;
+        assert!(first == Some(3) || (first, seen.recv().await) == (Some(2), Some(3)));
+    }
+}
