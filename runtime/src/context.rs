@@ -87,12 +87,9 @@ struct Shared {
     turns: OnceLock<Box<Mutex<()>>>,
 }
 
-impl Shared {
-    fn since_begun(&self, now: Instant, timeout: Duration) -> NonZeroU64 {
-        let left = deadline(now, timeout).saturating_duration_since(self.begun);
-        let nanoseconds = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
-        NonZeroU64::new(nanoseconds).unwrap_or(NonZeroU64::MIN)
-    }
+/// For five centuries.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Context {
@@ -104,20 +101,29 @@ impl Context {
     }
 
     /// That of a call, with what came beside it.
+    /// `now` is the [`age`](Self::age) of its connection.
     #[inline]
     pub(crate) fn of_call(
         &self,
         number: u64,
         extra: Option<&str>,
-        now: impl FnOnce() -> Instant,
+        now: impl FnOnce() -> u64,
     ) -> Self {
         let mut call = Call { number, ..Call::default() };
         if let Some(extra) = extra {
             let extra = Extra::read(extra);
-            call.deadline = extra.timeout.map(|timeout| self.shared.since_begun(now(), timeout));
+            if let Some(timeout) = extra.timeout {
+                let over = now().saturating_add(nanoseconds(timeout));
+                call.deadline = Some(NonZeroU64::new(over).unwrap_or(NonZeroU64::MIN));
+            }
             call.progress = extra.progress.map(Arc::new);
         }
         Context { shared: Arc::clone(&self.shared), call }
+    }
+
+    /// How long its connection has been there, in nanoseconds.
+    pub(crate) fn age(&self) -> u64 {
+        nanoseconds(self.shared.begun.elapsed())
     }
 
     /// The number of its call.
