@@ -74,10 +74,16 @@ struct Call {
     /// In nanoseconds after its connection began: half as large as an `Instant`, and every request is
     /// moved with it.
     deadline: Option<NonZeroU64>,
-    /// Under which the caller wants to be told how far it is, as JSON.
-    progress: Option<Arc<Box<str>>>,
-    /// How much of a subscription's items the caller takes unasked, if it counts.
-    window: Option<NonZeroU64>,
+    /// Few calls have any.
+    wishes: Option<Arc<Wishes>>,
+}
+
+/// What the caller wants beside the result.
+struct Wishes {
+    /// Under which it wants to be told how far the call is, as JSON.
+    progress: Option<Box<str>>,
+    /// How much of a subscription's items it takes unasked, if it counts.
+    window: Option<u64>,
 }
 
 struct Shared {
@@ -89,12 +95,9 @@ struct Shared {
     turns: OnceLock<Box<Mutex<()>>>,
 }
 
-impl Shared {
-    fn since_begun(&self, now: Instant, timeout: Duration) -> NonZeroU64 {
-        let left = deadline(now, timeout).saturating_duration_since(self.begun);
-        let nanoseconds = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
-        NonZeroU64::new(nanoseconds).unwrap_or(NonZeroU64::MIN)
-    }
+/// For five centuries.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Context {
@@ -105,20 +108,25 @@ impl Context {
         Context { shared, call: Call::default() }
     }
 
-    /// That of a call, with what came beside it.
+    /// That of a call, with what came beside it; `now` is the [`age`](Self::age) of its connection.
     #[inline]
     pub(crate) fn of_call(
         &self,
         number: u64,
         extra: Option<&str>,
-        now: impl FnOnce() -> Instant,
+        now: impl FnOnce() -> u64,
     ) -> Self {
         let mut call = Call { number, ..Call::default() };
         if let Some(extra) = extra {
             let extra = Extra::read(extra);
-            call.deadline = extra.timeout.map(|timeout| self.shared.since_begun(now(), timeout));
-            call.progress = extra.progress.map(Arc::new);
-            call.window = extra.window.and_then(NonZeroU64::new);
+            if let Some(timeout) = extra.timeout {
+                let over = now().saturating_add(nanoseconds(timeout));
+                call.deadline = Some(NonZeroU64::new(over).unwrap_or(NonZeroU64::MIN));
+            }
+            if extra.progress.is_some() || extra.window.is_some() {
+                let Extra { progress, window, .. } = extra;
+                call.wishes = Some(Arc::new(Wishes { progress, window }));
+            }
         }
         Context { shared: Arc::clone(&self.shared), call }
     }
@@ -128,7 +136,12 @@ impl Context {
     }
 
     pub(crate) fn window(&self) -> Option<u64> {
-        self.call.window.map(NonZeroU64::get)
+        self.call.wishes.as_ref()?.window
+    }
+
+    /// How long its connection has been there, in nanoseconds.
+    pub(crate) fn age(&self) -> u64 {
+        nanoseconds(self.shared.begun.elapsed())
     }
 
     /// The number of its call.
@@ -270,7 +283,8 @@ impl Context {
         &self,
         value: T,
     ) -> impl Future<Output = std::result::Result<(), Error>> + Send {
-        let token = self.call.progress.as_ref().filter(|_| !self.is_taken_back());
+        let token = self.call.wishes.as_ref().and_then(|wishes| wishes.progress.as_deref());
+        let token = token.filter(|_| !self.is_taken_back());
         // Written here and now: the value need not be sent to another thread.
         let text = token.map(|token| extra::progress(token, &value));
         let link = &self.shared.link;

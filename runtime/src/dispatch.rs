@@ -10,7 +10,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::task::Poll;
 
-use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::answer::{BatchAnswer, ReplyTo, Responder};
@@ -51,7 +50,7 @@ pub(crate) struct Dispatcher {
     /// Each call has a number of this side's own, as peers may give ids as they like.
     calls: Cell<u64>,
     /// When this turn's calls came in, once one of them asks: the clock is not free.
-    now: Cell<Option<Instant>>,
+    now: Cell<Option<u64>>,
 }
 
 impl Dispatcher {
@@ -65,8 +64,9 @@ impl Dispatcher {
         self.now.set(None);
     }
 
-    fn now(&self) -> Instant {
-        let now = self.now.get().unwrap_or_else(Instant::now);
+    /// The age of the connection.
+    fn now(&self) -> u64 {
+        let now = self.now.get().unwrap_or_else(|| self.context.age());
         self.now.set(Some(now));
         now
     }

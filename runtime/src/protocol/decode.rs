@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::extra;
 use super::id::Id;
 use super::scan::{Cursor, Quoted};
 use super::text;
@@ -260,7 +261,15 @@ impl<'a> Envelope<'a> {
                 at.advance(8);
                 at.take_all(b"pc\"")?;
                 at.colon()?;
-                self.extra.replace(at.value()?).is_some()
+                let start = at;
+                let json = match extra::take_plain_timeout(&mut at) {
+                    Some(_) => start.until(&at)?,
+                    None => {
+                        at = start;
+                        at.value()?
+                    }
+                };
+                self.extra.replace(json).is_some()
             }
             _ => {
                 at.take_all(b"\"id\"")?;

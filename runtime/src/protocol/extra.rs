@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::buffer;
 use super::id::Id;
+use super::scan::Cursor;
 
 /// The header of the opening handshake with which a side says that it knows the extensions, and
 /// its value.
@@ -52,10 +53,10 @@ struct Members<'a> {
 impl Extra {
     /// Reads the member's value.
     pub(crate) fn read(json: &str) -> Self {
-        // As nearly every call has it.
-        let short = json.strip_prefix("{\"timeout\":").and_then(|rest| rest.strip_suffix('}'));
-        if let Some(timeout) = short.and_then(milliseconds) {
-            return Extra { timeout: Some(timeout), ..Extra::default() };
+        let mut at = Cursor::new(json);
+        if let Some(milliseconds) = take_plain_timeout(&mut at) {
+            let timeout = Some(Duration::from_millis(milliseconds));
+            return Extra { timeout, ..Extra::default() };
         }
         let Ok(members) = serde_json::from_str::<Members<'_>>(json) else {
             return Extra::default();
@@ -70,6 +71,16 @@ impl Extra {
             window: members.window.and_then(|json| json.get().parse().ok()),
         }
     }
+}
+
+/// Takes the object if it is a timeout and nothing else, as nearly every call has it. `None`: it is
+/// something else, and somewhere in it.
+#[inline(always)]
+pub(crate) fn take_plain_timeout(at: &mut Cursor<'_>) -> Option<u64> {
+    at.take_all(b"{\"timeout\":")?;
+    let milliseconds = at.integer()?;
+    at.take_all(b"}")?;
+    Some(milliseconds)
 }
 
 /// The id in the params of [`CANCEL`].
