@@ -1,7 +1,12 @@
-//! What the targets that feed a whole connection have in common: from a fuzzer's bytes to frames,
-//! a runtime whose clock is paused, and what the connection under test can be asked for.
+//! What the targets that feed a whole connection do, and what they have in common: from a fuzzer's
+//! bytes to frames, a runtime whose clock is paused, and what the connection under test can be asked
+//! for.
 //!
-//! Must not know which side is under test beyond whether frames to it are masked.
+//! `tests/it/seeds.rs` has this file, too, so that a plain `cargo test` runs all seeds. Must not
+//! know a fuzzer, nor which side is under test beyond whether frames to it are masked.
+
+pub mod client;
+pub mod server;
 
 use std::future::Future;
 use std::time::Duration;

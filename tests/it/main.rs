@@ -35,6 +35,7 @@ mod reconnect;
 mod reconnect_breaks;
 mod reconnect_calls;
 mod reconnect_life;
+mod seeds;
 mod simulation;
 mod spec_examples;
 mod subprotocols;

@@ -253,3 +253,20 @@ fn every_argument_is_what_serde_json_makes_of_it() {
     run(2_000, value(), |text| check_arguments(&text));
     run(1_000, broken(value()), |text| check_arguments(&text));
 }
+
+/// What the fuzz targets start from, and what they have found.
+fn each_seed(target: &str, check: fn(&str)) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(format!("{folder}/{target}")).unwrap() {
+        check(&String::from_utf8_lossy(&std::fs::read(entry.unwrap().path()).unwrap()));
+        seen += 1;
+    }
+    assert!(seen > 5, "only {seen} seeds were found");
+}
+
+#[test]
+fn every_seed_is_decoded_as_the_reference_decodes_it() {
+    each_seed("message", check_message);
+    each_seed("arguments", check_arguments);
+}
