@@ -14,6 +14,8 @@ mod properties;
 #[cfg(any(test, fuzzing))]
 #[allow(unreachable_pub, reason = "a fuzz target reaches it")]
 pub(crate) mod reference;
+#[cfg(test)]
+mod roundtrip;
 pub(crate) mod scan;
 mod skip;
 pub(crate) mod text;
