@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::answer::{Answer, BatchAnswer, ReplyTo, Responder};
 use crate::context::Context;
+use crate::dropped::Dropped;
 use crate::gather::Gathered;
 use crate::guard::guard;
 use crate::handler::{Handler, Running};
@@ -42,11 +43,12 @@ pub(crate) enum Admission {
 pub(crate) struct Dispatcher {
     responder: Arc<Responder>,
     context: Context,
+    dropped: Dropped,
 }
 
 impl Dispatcher {
     pub(crate) fn new(responder: Responder, context: Context) -> Self {
-        Dispatcher { responder: Arc::new(responder), context }
+        Dispatcher { responder: Arc::new(responder), context, dropped: Dropped::default() }
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -257,7 +259,7 @@ impl Dispatcher {
             Admission::Busy => Some(ErrorCode::SERVER_BUSY),
         };
         if let Some(code) = refused {
-            if notification {
+            if notification && self.dropped.is_first() {
                 tracing::warn!("dropped a notification: the connection is closing or clogged");
             }
             return Err(Begun::failed(code));
@@ -266,7 +268,7 @@ impl Dispatcher {
             return Err(Begun::failed(ErrorCode::METHOD_NOT_FOUND));
         };
         if self.responder.is_busy() {
-            if notification {
+            if notification && self.dropped.is_first() {
                 let method = self.responder.router.name(route);
                 tracing::warn!(method, "dropped a notification: too many calls are in flight");
             }

@@ -1,15 +1,18 @@
 //! What goes wrong on this side: of a call, of a connection, of getting one.
 //!
-//! Must not know the wire's error objects beyond carrying one (that is `protocol::error`).
+//! Where a text of the other side is shown, its control characters are escaped; the fields have it as
+//! it came. Must not know the wire's error objects beyond carrying one (that is `protocol::error`).
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 
 use crate::protocol::error::{ErrorObject, RpcError};
+use crate::protocol::shown::Shown;
 
 /// Why a call brought no result.
 ///
@@ -112,7 +115,11 @@ impl<E: RpcError> fmt::Display for Error<E> {
             Error::TooLarge { size, limit } => {
                 write!(f, "the call has {size} bytes, the limit is {limit}; nothing was sent")
             }
-            Error::Decode(error) => write!(f, "the result is not of the expected type: {error}"),
+            Error::Decode(error) => {
+                // It may quote the result.
+                let error = error.to_string();
+                write!(f, "the result is not of the expected type: {}", Shown(&error))
+            }
             Error::InvalidResponse(what) => write!(f, "the peer's answer is no response: {what}"),
             Error::EmptyBatch => f.write_str("a batch without entries can't be sent"),
             Error::NotSent => f.write_str("the batch was dropped before it was sent"),
@@ -142,7 +149,7 @@ pub enum CloseReason {
     Remote {
         /// The close code.
         code: u16,
-        /// The peer's words, mostly none.
+        /// The peer's words as they came, mostly none.
         reason: String,
     },
     /// The network connection broke, or ended without a close frame.
@@ -169,7 +176,7 @@ impl fmt::Display for CloseReason {
                 write!(f, "closed by the peer with code {code}")
             }
             CloseReason::Remote { code, reason } => {
-                write!(f, "closed by the peer with code {code}: {reason}")
+                write!(f, "closed by the peer with code {code}: {}", Shown(reason))
             }
             CloseReason::Lost(error) => write!(f, "lost: {error}"),
             CloseReason::Protocol(what) => write!(f, "the peer broke the protocol: {what}"),
@@ -229,8 +236,12 @@ pub enum ConnectError {
     Refused {
         /// The status.
         status: StatusCode,
-        /// The body, at most 4 KiB of it, as text.
+        /// The body, at most 4 KiB of it, as text, as it came.
         body: String,
+        /// When to come again, if the server says it in seconds: its `Retry-After`
+        /// ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). A
+        /// date in its place is not read.
+        retry_after: Option<Duration>,
     },
     /// What answered does not speak WebSocket as it should; it says what is wrong.
     Handshake(String),
@@ -241,6 +252,16 @@ pub enum ConnectError {
     Hook(ErrorObject),
 }
 
+impl ConnectError {
+    /// How long the server wants to be left alone.
+    pub(crate) fn retry_after(&self) -> Duration {
+        match self {
+            ConnectError::Refused { retry_after, .. } => retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -248,10 +269,11 @@ impl fmt::Display for ConnectError {
             ConnectError::DuplicateMethod(error) => error.fmt(f),
             ConnectError::Io(error) => write!(f, "can't connect: {error}"),
             ConnectError::Tls(error) => write!(f, "there is no TLS session: {error}"),
-            ConnectError::Refused { status, body } if body.is_empty() => {
+            ConnectError::Refused { status, body, .. } if body.is_empty() => {
                 write!(f, "the server refused the connection with HTTP status {status}")
             }
-            ConnectError::Refused { status, body } => {
+            ConnectError::Refused { status, body, .. } => {
+                let body = Shown(body);
                 write!(f, "the server refused the connection with HTTP status {status}: {body}")
             }
             ConnectError::Handshake(what) => write!(f, "the WebSocket handshake failed: {what}"),
@@ -321,6 +343,18 @@ impl std::error::Error for BindError {
 impl From<DuplicateMethod> for BindError {
     fn from(error: DuplicateMethod) -> Self {
         BindError::DuplicateMethod(error)
+    }
+}
+
+/// For a server's log, which has nothing that a client has said: without its words.
+pub(crate) struct Wordless<'a>(pub(crate) &'a CloseReason);
+
+impl fmt::Display for Wordless<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            CloseReason::Remote { code, .. } => write!(f, "closed by the peer with code {code}"),
+            other => other.fmt(f),
+        }
     }
 }
 

@@ -98,6 +98,7 @@ mod deadlines;
 mod deferred;
 mod dial;
 mod dispatch;
+mod dropped;
 mod endpoint;
 mod error;
 mod exchange;

@@ -34,7 +34,8 @@ pub(crate) async fn start(
         if !retry_first || dialer.is_final(&error) {
             return Err(error);
         }
-        let Some((attempt, delay)) = backoff.next(rand::random()) else { return Err(error) };
+        let next = backoff.next(rand::random(), error.retry_after());
+        let Some((attempt, delay)) = next else { return Err(error) };
         tracing::debug!(%error, attempt, ?delay, "no connection yet; trying again");
         sleep(delay).await;
     };
@@ -92,8 +93,9 @@ impl Driver {
 
     /// The next connection, with the hook behind it; or why there is none.
     async fn next(&mut self, mut reason: CloseReason) -> Result<Opened, CloseReason> {
+        let mut told = Duration::ZERO;
         loop {
-            let Some((attempt, delay)) = self.backoff.next(rand::random()) else {
+            let Some((attempt, delay)) = self.backoff.next(rand::random(), told) else {
                 return Err(reason);
             };
             tracing::debug!(%reason, attempt, ?delay, "the connection is down; connecting again");
@@ -108,6 +110,7 @@ impl Driver {
                 Err(error) => error,
             };
             let last = self.dialer.is_final(&error);
+            told = error.retry_after();
             reason = CloseReason::Reconnect(Arc::new(error));
             if last {
                 return Err(reason);

@@ -17,7 +17,7 @@ use crate::authorize::{Authorize, AuthorizeFn, Grant};
 use crate::builder::common_builder_methods;
 use crate::config::Config;
 use crate::endpoint::Endpoint;
-use crate::error::{BindError, Remote};
+use crate::error::{BindError, Remote, Wordless};
 use crate::handshake::{Handshake, is_subprotocol};
 use crate::origin::Origin;
 use crate::race::{Either, race};
@@ -371,7 +371,10 @@ fn serve(
         let served = served.await;
         let remote = Remote(Some(address));
         match served {
-            Ok(reason) => tracing::debug!(%remote, %reason, "connection ended"),
+            Ok(reason) => {
+                let reason = Wordless(&reason);
+                tracing::debug!(%remote, %reason, "connection ended");
+            }
             Err(error) => tracing::debug!(%remote, %error, "no connection"),
         }
     }

@@ -152,7 +152,7 @@ async fn a_refusal_is_whole_and_a_client_quotes_it() {
     let (url, _) = listen(Server::builder()).await;
     let client = Client::builder().header("Origin", "null");
     let error = client.connect(&url).await.unwrap_err();
-    let ConnectError::Refused { status, body } = &error else { panic!("{error:?}") };
+    let ConnectError::Refused { status, body, .. } = &error else { panic!("{error:?}") };
     assert_eq!(status.as_u16(), 403);
     assert!(body.ends_with("allow any origin (`ServerBuilder::allow_any_origin`)"), "{body}");
 

@@ -17,6 +17,7 @@ pub(crate) mod reference;
 #[cfg(test)]
 mod roundtrip;
 pub(crate) mod scan;
+pub(crate) mod shown;
 mod skip;
 pub(crate) mod text;
 mod value;
