@@ -23,6 +23,10 @@ use crate::stream::Stream;
 /// ones get a buffer of their own for as long as they need it.
 const READ_BUFFER: usize = 512;
 
+/// No message is larger, whatever the limit: tungstenite reserves what a frame's header announces,
+/// and a process that asks for more than there is ends. 2 GiB.
+const LARGEST: usize = i32::MAX as usize;
+
 /// What came in.
 #[derive(Debug)]
 pub(crate) enum Received {
@@ -135,7 +139,7 @@ impl Transport {
             inbox: Inbox::default(),
             gate: Gate::default(),
             masked: role == Role::Server,
-            limit: config.max_incoming_message,
+            limit: largest(config),
             ended: false,
             midway: false,
             control: false,
@@ -343,6 +347,10 @@ impl Transport {
     }
 }
 
+fn largest(config: &Config) -> usize {
+    config.max_incoming_message.min(LARGEST)
+}
+
 /// The buffers and limits of a WebSocket. tungstenite's defaults are 128 KiB for reading and no
 /// bound at all for writing.
 fn limits(config: &Config) -> WebSocketConfig {
@@ -353,8 +361,8 @@ fn limits(config: &Config) -> WebSocketConfig {
         // No bound of its own: reading pauses before many answers to pings wait, and a full buffer
         // would be an error.
         .max_write_buffer_size(usize::MAX)
-        .max_message_size(Some(config.max_incoming_message))
-        .max_frame_size(Some(config.max_incoming_message))
+        .max_message_size(Some(largest(config)))
+        .max_frame_size(Some(largest(config)))
 }
 
 fn failure(error: WsError) -> Received {

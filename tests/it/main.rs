@@ -8,6 +8,7 @@ mod broken_frames;
 mod broken_heads;
 mod builders;
 mod calls;
+mod close_codes;
 mod context;
 mod deadlines;
 mod documents;
