@@ -29,6 +29,7 @@ mod logs_of_calls;
 mod macro_behaviour;
 mod macro_hygiene;
 mod macro_ui;
+mod memory_cost;
 mod network_cut;
 mod nothing_lost;
 mod order;
