@@ -74,7 +74,8 @@ pub trait Authorize: Send + Sync + 'static {
     /// The client is refused, with this status and these words.
     ///
     /// # Cancel safety
-    /// The future is dropped when the time for the handshake is up.
+    /// The future is dropped when the time for the handshake is up. A client that hangs up does not
+    /// end it; what it grants is then dropped.
     async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal>;
 }
 

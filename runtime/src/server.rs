@@ -85,7 +85,20 @@ impl ServerBuilder {
     /// The request's `Host` is what the page's address says. A page that has its own name point to
     /// this machine (DNS rebinding) is a page of the own host, without any cookies of yours: a
     /// server that serves whoever asks, on a developer's machine say, and must not serve pages, has
-    /// to compare `Host` with its own names in its [`Authorize`] hook.
+    /// to compare `Host` with its own names in its [`Authorize`] hook:
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use wsjsonrpc::{Grant, Refusal, Server};
+    ///
+    /// let server = Server::builder().authorize_fn(|handshake| async move {
+    ///     match handshake.header("host") {
+    ///         Some("localhost:9000" | "127.0.0.1:9000") => Ok(Grant::new()),
+    ///         _ => Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "no such host here")),
+    ///     }
+    /// });
+    /// # drop(server);
+    /// ```
     ///
     /// ```
     /// let server = wsjsonrpc::Server::builder()

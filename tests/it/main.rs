@@ -2,6 +2,7 @@
 
 mod admission;
 mod authorize;
+mod authorize_hostile;
 mod batches;
 mod bidirectional;
 mod broken_frames;
@@ -44,6 +45,7 @@ mod simulation;
 mod spec_examples;
 mod subprotocols;
 mod tls;
+mod tls_hostile;
 mod untyped;
 mod wire;
 mod wire_client;
