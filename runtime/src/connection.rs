@@ -226,10 +226,8 @@ impl Connection {
     fn react(&mut self, cx: &mut TaskContext<'_>, received: Received) -> Result<(), Over> {
         match received {
             // If the close began here, this is only the answer to it.
-            Received::Close { .. } if matches!(self.phase, Phase::Closing) => {}
-            Received::Close { code, reason } => {
-                self.enter_last(Phase::Closing, CloseReason::Remote { code, reason });
-            }
+            Received::Close(_) if matches!(self.phase, Phase::Closing) => {}
+            Received::Close(reason) => self.enter_last(Phase::Closing, reason),
             Received::End(reason) => return Err(Over(reason)),
             Received::Broken { code, reason } => {
                 let over = CloseReason::Protocol(reason.clone());

@@ -36,10 +36,7 @@ pub(crate) enum Received {
     /// A ping, already answered, or a pong.
     Control,
     /// The peer's close frame; the answer to it goes out with the next reads.
-    Close {
-        code: u16,
-        reason: String,
-    },
+    Close(CloseReason),
     /// The stream is at its end, cleanly or not; there is nobody to send anything to.
     End(CloseReason),
     /// The peer broke the rules; it should be told this code, and nothing it sends is readable.
@@ -178,14 +175,23 @@ impl Transport {
             Message::Binary(bytes) => {
                 Utf8Bytes::try_from(bytes).map_or(Received::NotText, Received::Text)
             }
-            Message::Close(Some(CloseFrame { code, reason })) => {
-                Received::Close { code: code.into(), reason: reason.as_str().to_owned() }
-            }
-            Message::Close(None) => {
-                Received::Close { code: CloseCode::Status.into(), reason: String::new() }
-            }
+            Message::Close(frame) => Received::Close(self.farewell(frame)),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Received::Control,
         })
+    }
+
+    /// What the peer's close frame says.
+    fn farewell(&self, frame: Option<CloseFrame>) -> CloseReason {
+        let Some(CloseFrame { code, reason }) = frame else {
+            return CloseReason::Remote { code: CloseCode::Status.into(), reason: String::new() };
+        };
+        match self.gate.close_code() {
+            // tungstenite has put 1002 in its place, and that is the answer to it.
+            Some(sent) if sent != u16::from(code) => CloseReason::Protocol(format!(
+                "its close frame has code {sent}, which is not allowed"
+            )),
+            _ => CloseReason::Remote { code: code.into(), reason: reason.as_str().to_owned() },
+        }
     }
 
     /// A message that lies complete in what was read. `None`: what is next is for tungstenite.
