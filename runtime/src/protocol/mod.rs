@@ -10,7 +10,7 @@ pub(crate) mod error;
 pub(crate) mod id;
 pub(crate) mod params;
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
 #[cfg(any(test, fuzzing))]
 #[allow(unreachable_pub, reason = "a fuzz target reaches it")]
 pub(crate) mod reference;

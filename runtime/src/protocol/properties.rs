@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::reference::{check_arguments, check_message};
 
-pub(super) fn run<S: Strategy>(cases: u32, strategy: S, check: impl Fn(S::Value)) {
+pub(crate) fn run<S: Strategy>(cases: u32, strategy: S, check: impl Fn(S::Value)) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, b"messages of any kind, at random!");
     let mut runner = TestRunner::new_with_rng(config, rng);
