@@ -2,20 +2,22 @@
 //! who says nothing is told why it is hung up on.
 
 use std::future::IntoFuture;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use wsjsonrpc::rustls::pki_types::pem::PemObject;
 use wsjsonrpc::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use wsjsonrpc::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring};
-use wsjsonrpc::{CloseReason, Config, ConnectError, Endpoint, Error};
+use wsjsonrpc::{CloseReason, Config, ConnectError, Endpoint, Error, Server};
 use wsjsonrpc_tests::frames::{frame_of, frames};
 use wsjsonrpc_tests::http::upgrade;
-use wsjsonrpc_tests::{listen, request};
+use wsjsonrpc_tests::{listen, poll_once, request};
 
 use crate::tls::{Authority, Certified, client, server, works};
 
@@ -181,12 +183,88 @@ async fn parts_of_a_message_that_never_ends_hold_up_nobody_within_tls() {
     let served = endpoint.clone();
     tokio::spawn(async move { served.serve(theirs, None).await });
     let other = client(&authority).connect_over("wss://localhost/", ours).await.unwrap();
-    for _ in 0..10 {
+    for _ in 0..3 {
         let echoed: String = other.peer().call("echo", ("x",)).await.unwrap();
         assert_eq!(echoed, "x");
     }
     assert!(!serving.is_finished() && !flooding.is_finished());
     flooding.abort();
+}
+
+/// Polls a connection by hand, while all that it may read is there: each poll is a turn.
+async fn turns_are_bounded(
+    mut stream: impl AsyncWrite + Unpin,
+    serving: Serving,
+    done: &AtomicUsize,
+) {
+    const MESSAGES: usize = 60;
+    let text = request("take", &format!("[\"{}\"]", "x".repeat(100_000)), "1");
+    let messages = frame_of(0x81, text.as_bytes(), true).repeat(MESSAGES);
+    stream.write_all(&messages).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut serving = serving;
+    let mut before = 0;
+    while before < MESSAGES {
+        assert!(poll_once(&mut serving).await.is_pending());
+        let now = done.load(Ordering::Relaxed);
+        // What is read at once is 64 KiB, so a turn ends that far behind its limit at most.
+        assert!(now - before <= ((1 << 20) + (1 << 16)) / 100_000 + 1, "{before} to {now}");
+        before = now;
+        // Each poll of a task has a budget of its own.
+        tokio::task::yield_now().await;
+    }
+}
+
+type Serving = Pin<Box<dyn Future<Output = std::io::Result<CloseReason>>>>;
+
+/// Does the opening handshake with a connection that is polled here and nowhere else.
+async fn open(mut stream: impl AsyncRead + AsyncWrite + Unpin, serving: &mut Serving) {
+    let opening = async {
+        stream.write_all(upgrade("/", "").as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+    };
+    tokio::select! {
+        () = opening => {}
+        ended = serving => panic!("{ended:?}"),
+    }
+}
+
+#[tokio::test]
+async fn in_one_turn_a_mebibyte_is_read_at_most_with_tls_as_without() {
+    let authority = Authority::new();
+    let done = Arc::new(AtomicUsize::new(0));
+    for secure in [false, true] {
+        done.store(0, Ordering::Relaxed);
+        let taken = Arc::clone(&done);
+        let mut server = Server::builder();
+        if secure {
+            let certified = authority.certify(|_| ());
+            server = server.tls_pem(&certified.chain, &certified.key);
+        }
+        let server = server.method("take", move |_, (_,): (String,)| {
+            taken.fetch_add(1, Ordering::Relaxed);
+            async { Ok(()) }
+        });
+        let endpoint = server.build().unwrap();
+        let (ours, theirs) = tokio::io::duplex(64 << 20);
+        let mut serving: Serving = Box::pin(async move { endpoint.serve(theirs, None).await });
+        if secure {
+            let connector = connector(&authority);
+            let mut stream = tokio::select! {
+                stream = connector.connect(localhost(), ours) => stream.unwrap(),
+                ended = &mut serving => panic!("{ended:?}"),
+            };
+            open(&mut stream, &mut serving).await;
+            turns_are_bounded(&mut stream, serving, &done).await;
+        } else {
+            let mut stream = ours;
+            open(&mut stream, &mut serving).await;
+            turns_are_bounded(&mut stream, serving, &done).await;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
