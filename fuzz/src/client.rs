@@ -47,7 +47,7 @@ async fn calls(peer: Peer) {
 pub fn run(input: &[u8]) {
     let [flags, input @ ..] = input else { return };
     simulate(async {
-        let builder = Client::builder().config(config()).service(methods());
+        let builder = Client::builder().config(config(*flags)).service(methods());
         let (mut ours, theirs) = tokio::io::duplex(1000);
         let connecting = tokio::spawn(builder.connect_over("ws://fuzzed/", theirs));
         if flags & 1 == 0 {

@@ -38,14 +38,28 @@ pub async fn ends<T>(future: impl Future<Output = T>) -> T {
     timeout(BOUND, future).await.expect("something waits for ever")
 }
 
-/// Low limits, so that they are reached.
-pub fn config() -> Config {
+/// Low limits, so that they are reached; or none at all; or hardly room for the last question.
+pub fn config(flags: u8) -> Config {
+    let (message, others) = match flags & 6 {
+        2 => (usize::MAX, usize::MAX),
+        4 => (100, 1),
+        _ => {
+            return Config {
+                max_incoming_message: 2000,
+                max_batch: 5,
+                max_in_flight: 4,
+                max_in_flight_bytes: 1000,
+                max_outbox: 300,
+                ..Config::default()
+            };
+        }
+    };
     Config {
-        max_incoming_message: 2000,
-        max_batch: 5,
-        max_in_flight: 4,
-        max_in_flight_bytes: 1000,
-        max_outbox: 300,
+        max_incoming_message: message,
+        max_batch: others,
+        max_in_flight: others,
+        max_in_flight_bytes: others,
+        max_outbox: others,
         ..Config::default()
     }
 }

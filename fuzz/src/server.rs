@@ -13,7 +13,7 @@ use super::{config, ends, feed, methods, pour, simulate};
 pub fn run(input: &[u8]) {
     let [flags, input @ ..] = input else { return };
     simulate(async {
-        let server = Server::builder().config(config()).service(methods());
+        let server = Server::builder().config(config(*flags)).service(methods());
         let endpoint = server.build().expect("method names are unique");
         let (ours, theirs) = tokio::io::duplex(1000);
         let served = endpoint.clone();
