@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::error::Causes;
 use crate::gather::{Gathered, error_response, single};
 use crate::guard::{Panicked, guard};
 use crate::link::Link;
@@ -130,7 +131,7 @@ impl Responder {
             }
             tracing::error!(
                 method = self.name(route),
-                error = source as &dyn std::error::Error,
+                error = %Causes(source),
                 "handler failed; the caller gets {}",
                 error.code()
             );

@@ -16,7 +16,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
-use crate::error::Remote;
+use crate::error::{Causes, Remote};
 use crate::guard::{Panicked, guard};
 use crate::handshake::Handshake;
 use crate::refusal::Refusal;
@@ -175,6 +175,7 @@ pub(crate) async fn ask(
     let mut asking = pin!(async {
         let answer = hook.authorize(handshake).await;
         if let Some(error) = answer.as_ref().err().and_then(Refusal::source) {
+            let error = Causes(error);
             tracing::error!(%remote, %error, "the authorization hook failed");
         }
         answer

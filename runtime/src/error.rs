@@ -346,6 +346,25 @@ impl From<DuplicateMethod> for BindError {
     }
 }
 
+/// What an error of the application's says, and what led to it, in one line of the log. It may quote
+/// what a peer has sent.
+pub(crate) struct Causes<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
+
+impl fmt::Display for Causes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = self.0.to_string();
+        // As many as a person reads: nobody says that there is an end to them.
+        for cause in std::iter::successors(self.0.source(), |error| error.source()).take(8) {
+            let words = cause.to_string();
+            // Some errors say it all themselves.
+            if !said.contains(&words) {
+                said = format!("{said}: {words}");
+            }
+        }
+        Shown(&said).fmt(f)
+    }
+}
+
 /// For a server's log, which has nothing that a client has said: without its words.
 pub(crate) struct Wordless<'a>(pub(crate) &'a CloseReason);
 

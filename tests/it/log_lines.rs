@@ -125,6 +125,42 @@ async fn a_client_writes_no_lines_into_its_servers_log() {
     check_lines(&log, &[&format!("error={SHOWN} (7)")]);
 }
 
+#[derive(Debug)]
+struct NoUser(std::io::Error);
+
+impl std::fmt::Display for NoUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the user is not known")
+    }
+}
+
+impl std::error::Error for NoUser {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Errors quote what they are about, which is what the caller has sent.
+#[tokio::test]
+async fn nor_by_way_of_the_applications_own_errors() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let server = Server::builder().method("find", |_, (name,): (String,)| async move {
+        let quoted = std::io::Error::other(format!("no user `{name}`"));
+        if name.is_empty() { Ok(()) } else { Err(NoUser(quoted))? }
+    });
+    let (client, _peer) = memory::pair(Client::builder(), server).unwrap();
+    client.peer().call::<()>("find", [FORGED]).await.unwrap_err();
+    // The cause is told, too.
+    check_lines(&log, &[&format!("error=the user is not known: no user `{SHOWN}`")]);
+
+    let server =
+        Server::builder().authorize_fn(|_| async { Err(NoUser(std::io::Error::other(FORGED)))? });
+    let (client, _peer) = memory::pair(Client::builder(), server).unwrap();
+    client.closed().await;
+    check_lines(&log, &[&format!("error=the user is not known: {SHOWN}")]);
+}
+
 /// The number of lines of this level that have these words.
 fn count(log: &Log, words: &str) -> usize {
     log.text().lines().filter(|line| line.starts_with("WARN") && line.contains(words)).count()

@@ -149,6 +149,8 @@ impl ErrorObject {
         match serde_json::value::to_raw_value(&data) {
             Ok(data) => self.0.data = Some(data),
             Err(error) => {
+                let error = error.to_string();
+                let error = Shown(&error);
                 tracing::warn!(code = self.0.code.0, %error, "error data left out: it does not serialize")
             }
         }
