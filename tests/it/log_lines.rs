@@ -236,3 +236,21 @@ async fn so_are_those_that_come_while_the_server_shuts_down() {
     assert_eq!(count(&log, "closing or clogged"), 1, "{}", log.text());
     assert_eq!(count(&log, "count=100 "), 1, "{}", log.text());
 }
+
+#[tokio::test]
+async fn a_server_without_room_says_so_once_however_many_come() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let config = Config { max_connections: 1, ..Config::default() };
+    let endpoint = Server::builder().config(config).build().unwrap();
+    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    raw.check("1", &[&invalid_request("null")]).await;
+    for _ in 0..100 {
+        let (mut refused, serving) = Raw::client_of(&endpoint).await;
+        assert!(refused.receive_close().await.is_some_and(|close| u16::from(close.code) == 1013));
+        drop(refused);
+        serving.await.unwrap();
+    }
+    assert_eq!(count(&log, "all connections are taken"), 1, "{}", log.text());
+    assert_eq!(count(&log, ""), 1, "{}", log.text());
+}
