@@ -2,6 +2,4 @@
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|text: &str| wsjsonrpc::__fuzzing::check_arguments(text));
+libfuzzer_sys::fuzz_target!(|text: &str| wsjsonrpc::__fuzzing::check_arguments(text));

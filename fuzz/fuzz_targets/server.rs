@@ -1,36 +1,5 @@
-//! Any bytes as what a client sends: the connection answers or ends, and the next one is served.
+//! Any bytes as what a client sends.
 
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use wsjsonrpc::{Client, Handshake, Server};
-use wsjsonrpc_fuzz::{config, ends, feed, methods, pour, simulate};
-
-fuzz_target!(|input: &[u8]| {
-    let [flags, input @ ..] = input else { return };
-    simulate(async {
-        let server = Server::builder().config(config()).service(methods());
-        let endpoint = server.build().expect("method names are unique");
-        let (ours, theirs) = tokio::io::duplex(1000);
-        let served = endpoint.clone();
-        if flags & 1 == 0 {
-            let serving = async move { served.serve_upgraded(theirs, Handshake::new("/")).await };
-            let serving = tokio::spawn(serving);
-            feed(ours, input, true).await;
-            ends(serving).await.expect("it does not panic");
-        } else {
-            let serving = tokio::spawn(async move { served.serve(theirs, None).await });
-            pour(ours, input).await;
-            let _ = ends(serving).await.expect("it does not panic");
-        }
-        assert!(endpoint.peers().is_empty());
-
-        let (ours, theirs) = tokio::io::duplex(1000);
-        tokio::spawn(async move { endpoint.serve(ours, None).await });
-        let client = Client::builder().connect_over("ws://fuzzed/", theirs).await;
-        let client = client.expect("the next one is let in");
-        let answer = client.peer().call::<Vec<i64>>("echo", [1]).await;
-        assert_eq!(answer.expect("the next one is answered"), [1]);
-        client.close().await;
-    });
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| wsjsonrpc_fuzz::server::run(input));

@@ -1,7 +1,12 @@
-//! What the targets that feed a whole connection have in common: from a fuzzer's bytes to frames,
-//! a runtime whose clock is paused, and what the connection under test can be asked for.
+//! What the targets that feed a whole connection do, and what they have in common: from a fuzzer's
+//! bytes to frames, a runtime whose clock is paused, and what the connection under test can be asked
+//! for.
 //!
-//! Must not know which side is under test beyond whether frames to it are masked.
+//! `tests/it/seeds.rs` has this file, too, so that a plain `cargo test` runs all seeds. Must not
+//! know a fuzzer, nor which side is under test beyond whether frames to it are masked.
+
+pub mod client;
+pub mod server;
 
 use std::future::Future;
 use std::time::Duration;
@@ -33,14 +38,28 @@ pub async fn ends<T>(future: impl Future<Output = T>) -> T {
     timeout(BOUND, future).await.expect("something waits for ever")
 }
 
-/// Low limits, so that they are reached.
-pub fn config() -> Config {
+/// Low limits, so that they are reached; or none at all; or hardly room for the last question.
+pub fn config(flags: u8) -> Config {
+    let (message, others) = match flags & 6 {
+        2 => (usize::MAX, usize::MAX),
+        4 => (100, 1),
+        _ => {
+            return Config {
+                max_incoming_message: 2000,
+                max_batch: 5,
+                max_in_flight: 4,
+                max_in_flight_bytes: 1000,
+                max_outbox: 300,
+                ..Config::default()
+            };
+        }
+    };
     Config {
-        max_incoming_message: 2000,
-        max_batch: 5,
-        max_in_flight: 4,
-        max_in_flight_bytes: 1000,
-        max_outbox: 300,
+        max_incoming_message: message,
+        max_batch: others,
+        max_in_flight: others,
+        max_in_flight_bytes: others,
+        max_outbox: others,
         ..Config::default()
     }
 }

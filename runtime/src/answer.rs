@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::error::Causes;
 use crate::flows::{Flow, Stage};
 use crate::gather::{Gathered, error_response, single};
 use crate::guard::{Panicked, guard};
@@ -167,7 +168,7 @@ impl Responder {
             }
             tracing::error!(
                 method = self.name(route),
-                error = source as &dyn std::error::Error,
+                error = %Causes(source),
                 "handler failed; the caller gets {}",
                 error.code()
             );

@@ -16,7 +16,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
-use crate::error::Remote;
+use crate::error::{Causes, Remote};
 use crate::guard::{Panicked, guard};
 use crate::handshake::Handshake;
 use crate::protocol::extra::HEADER;
@@ -75,7 +75,8 @@ pub trait Authorize: Send + Sync + 'static {
     /// The client is refused, with this status and these words.
     ///
     /// # Cancel safety
-    /// The future is dropped when the time for the handshake is up.
+    /// The future is dropped when the time for the handshake is up. A client that hangs up does not
+    /// end it; what it grants is then dropped.
     async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal>;
 }
 
@@ -176,6 +177,7 @@ pub(crate) async fn ask(
     let mut asking = pin!(async {
         let answer = hook.authorize(handshake).await;
         if let Some(error) = answer.as_ref().err().and_then(Refusal::source) {
+            let error = Causes(error);
             tracing::error!(%remote, %error, "the authorization hook failed");
         }
         answer

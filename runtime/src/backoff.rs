@@ -28,6 +28,9 @@ pub struct Reconnect {
 
     /// No delay is longer than this.
     ///
+    /// A server that refuses may say when to come again (`Retry-After`, in seconds): that long comes
+    /// on top of the delay, and is cut short by this, too.
+    ///
     /// Default 30 s. Too low: a server that struggles is kept busy with handshakes. Too high: clients
     /// come back late.
     pub max: Duration,
@@ -106,8 +109,9 @@ impl Backoff {
     }
 
     /// The delay before the next attempt, and which attempt in a row it is; `None` if there is none
-    /// left. `random` is from 0 to 1.
-    pub(crate) fn next(&mut self, random: f64) -> Option<(u32, Duration)> {
+    /// left. `random` is from 0 to 1. `told` is how long the server wants to be left alone: on top, or
+    /// all clients that it has refused together would come back together.
+    pub(crate) fn next(&mut self, random: f64, told: Duration) -> Option<(u32, Duration)> {
         if self.settings.max_attempts.is_some_and(|max| self.attempts >= max) {
             return None;
         }
@@ -116,7 +120,8 @@ impl Backoff {
         let delay = whole.as_secs_f64() * (1.0 - jitter * random);
         self.steps = self.steps.saturating_add(1);
         self.attempts = self.attempts.saturating_add(1);
-        Some((self.attempts, Duration::try_from_secs_f64(delay).unwrap_or(whole)))
+        let own = Duration::try_from_secs_f64(delay).unwrap_or(whole);
+        Some((self.attempts, told.saturating_add(own).min(self.settings.max)))
     }
 
     /// There is a connection.
@@ -147,7 +152,10 @@ mod tests {
     const MILLISECOND: Duration = Duration::from_millis(1);
 
     fn delays(backoff: &mut Backoff, random: f64, count: usize) -> Vec<Duration> {
-        (0..count).filter_map(|_| backoff.next(random)).map(|(_, delay)| delay).collect()
+        (0..count)
+            .filter_map(|_| backoff.next(random, Duration::ZERO))
+            .map(|(_, delay)| delay)
+            .collect()
     }
 
     #[test]
@@ -173,16 +181,30 @@ mod tests {
     }
 
     #[test]
+    fn what_the_server_wants_comes_on_top_and_is_capped() {
+        let settings = Reconnect { max: MILLISECOND * 500, ..Reconnect::default() };
+        for (told, random, expected) in
+            [(0, 0.0, 100), (300, 0.0, 400), (300, 1.0, 300), (450, 0.0, 500), (u64::MAX, 1.0, 500)]
+        {
+            let told = Duration::from_millis(told);
+            let next = Backoff::new(settings.clone()).next(random, told);
+            assert_eq!(next, Some((1, MILLISECOND * expected)), "{told:?}");
+        }
+        let next = Backoff::new(settings).next(0.0, Duration::MAX);
+        assert_eq!(next, Some((1, MILLISECOND * 500)));
+    }
+
+    #[test]
     fn they_begin_anew_only_after_a_connection_that_held() {
         let mut backoff = Backoff::new(Reconnect::default());
-        assert_eq!(backoff.next(0.0), Some((1, MILLISECOND * 100)));
-        assert_eq!(backoff.next(0.0), Some((2, MILLISECOND * 200)));
+        assert_eq!(backoff.next(0.0, Duration::ZERO), Some((1, MILLISECOND * 100)));
+        assert_eq!(backoff.next(0.0, Duration::ZERO), Some((2, MILLISECOND * 200)));
         backoff.connected();
         backoff.held(MILLISECOND * 400);
-        assert_eq!(backoff.next(0.0), Some((1, MILLISECOND * 400)));
+        assert_eq!(backoff.next(0.0, Duration::ZERO), Some((1, MILLISECOND * 400)));
         backoff.connected();
         backoff.held(MILLISECOND * 801);
-        assert_eq!(backoff.next(0.0), Some((1, MILLISECOND * 100)));
+        assert_eq!(backoff.next(0.0, Duration::ZERO), Some((1, MILLISECOND * 100)));
     }
 
     #[test]
@@ -192,7 +214,7 @@ mod tests {
         backoff.connected();
         assert_eq!(delays(&mut backoff, 0.0, 9).len(), 2);
         let mut never = Backoff::new(Reconnect { max_attempts: Some(0), ..Reconnect::default() });
-        assert_eq!(never.next(0.0), None);
+        assert_eq!(never.next(0.0, Duration::ZERO), None);
     }
 
     #[test]

@@ -18,7 +18,6 @@ use crate::call::BoxFuture;
 use crate::client::Client;
 use crate::config::Config;
 use crate::dial::{Dialer, Hooks, Ready, Source, add_header};
-use crate::error::ConnectError;
 use crate::handshake::is_subprotocol;
 use crate::peer::Peer;
 use crate::protocol::error::{ErrorCode, ErrorObject, Result};
@@ -27,6 +26,7 @@ use crate::router::RouterBuilder;
 use crate::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::tls::Trust;
+use crate::unopened::ConnectError;
 use crate::url::parse;
 
 /// Builds a [`Client`]; made by [`Client::builder`].

@@ -46,8 +46,9 @@ pub struct Config {
 
     /// The largest message taken in, in bytes. A larger one closes the connection with code 1009.
     ///
-    /// Default 10 MiB. Too low: large calls break the connection. Too high: a peer can make this
-    /// side hold that much memory for each connection.
+    /// Default 10 MiB; no more than 2 GiB, whatever it says. Too low: large calls break the
+    /// connection. Too high: a peer can make this side hold that much memory for each connection, and
+    /// reserve it by no more than the header of a frame.
     pub max_incoming_message: usize,
 
     /// The largest message sent, in bytes. A larger call fails with

@@ -26,9 +26,10 @@ use crate::outbox::Command;
 use crate::pending::Side;
 use crate::pulse::Verdict;
 use crate::reader::{Budget, Destination, Reader, Stopped};
+use crate::received::Received;
 use crate::router::Router;
 use crate::started::Started;
-use crate::transport::{Received, Transport};
+use crate::transport::Transport;
 use crate::turns::wake_after_others;
 use crate::writer::{Writer, Written};
 

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use crate::call::BoxFuture;
 use crate::config::Config;
 use crate::connection::{Connection, Setup};
-use crate::error::{ConnectError, Error};
+use crate::error::Error;
 use crate::guard::guarded;
 use crate::handshake::Handshake;
 use crate::link::Link;
@@ -31,6 +31,7 @@ use crate::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::tls::{self, Trust};
 use crate::transport::Transport;
+use crate::unopened::ConnectError;
 use crate::url::{host, is_secure};
 
 type Hook<A, T> = Box<dyn Fn(A) -> BoxFuture<T> + Send + Sync>;

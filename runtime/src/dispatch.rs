@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::answer::{BatchAnswer, ReplyTo, Responder};
 use crate::context::Context;
+use crate::dropped::Dropped;
 use crate::gather::Gathered;
 use crate::guard::{Panicked, guard};
 use crate::handler::{Handler, Running};
@@ -51,12 +52,14 @@ pub(crate) struct Dispatcher {
     calls: Cell<u64>,
     /// When this turn's calls came in, once one of them asks: the clock is not free.
     now: Cell<Option<u64>>,
+    dropped: Dropped,
 }
 
 impl Dispatcher {
     pub(crate) fn new(responder: Responder, context: Context) -> Self {
         let (calls, now) = (Cell::new(0), Cell::new(None));
-        Dispatcher { responder: Arc::new(responder), context, calls, now }
+        let (responder, dropped) = (Arc::new(responder), Dropped::default());
+        Dispatcher { responder, context, calls, now, dropped }
     }
 
     /// What comes in from now on came later than what came before.
@@ -328,7 +331,7 @@ impl Dispatcher {
             Admission::Busy => Some(ErrorCode::SERVER_BUSY),
         };
         if let Some(code) = refused {
-            if notification {
+            if notification && self.dropped.is_first() {
                 tracing::warn!("dropped a notification: the connection is closing or clogged");
             }
             return Err(refusal(code));
@@ -337,7 +340,7 @@ impl Dispatcher {
             return Err(refusal(ErrorCode::METHOD_NOT_FOUND));
         };
         if self.responder.is_busy() {
-            if notification {
+            if notification && self.dropped.is_first() {
                 let method = self.responder.router.name(route);
                 tracing::warn!(method, "dropped a notification: too many calls are in flight");
             }

@@ -1,16 +1,17 @@
-//! What goes wrong on this side: of a call, of a connection, of getting one.
+//! What goes wrong on this side: of a call, of a connection.
 //!
-//! Must not know the wire's error objects beyond carrying one (that is `protocol::error`).
+//! Where a text of the other side is shown, its control characters are escaped; the fields have it as
+//! it came. Must not know the wire's error objects beyond carrying one (that is `protocol::error`).
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::StatusCode;
-
 use crate::protocol::error::ErrorObject;
+use crate::protocol::shown::Shown;
 use crate::protocol::typed::RpcError;
+use crate::unopened::ConnectError;
 
 /// Why a call brought no result.
 ///
@@ -144,7 +145,11 @@ impl<E: RpcError> fmt::Display for Error<E> {
             Error::TooLarge { size, limit } => {
                 write!(f, "the call has {size} bytes, the limit is {limit}; nothing was sent")
             }
-            Error::Decode(error) => write!(f, "the result is not of the expected type: {error}"),
+            Error::Decode(error) => {
+                // It may quote the result.
+                let error = error.to_string();
+                write!(f, "the result is not of the expected type: {}", Shown(&error))
+            }
             Error::InvalidResponse(what) => write!(f, "the peer's answer is no response: {what}"),
             Error::Lagged => f.write_str("the items of the subscription were not taken in time"),
             Error::EmptyBatch => f.write_str("a batch without entries can't be sent"),
@@ -175,7 +180,7 @@ pub enum CloseReason {
     Remote {
         /// The close code.
         code: u16,
-        /// The peer's words, mostly none.
+        /// The peer's words as they came, mostly none.
         reason: String,
     },
     /// The network connection broke, or ended without a close frame.
@@ -202,7 +207,7 @@ impl fmt::Display for CloseReason {
                 write!(f, "closed by the peer with code {code}")
             }
             CloseReason::Remote { code, reason } => {
-                write!(f, "closed by the peer with code {code}: {reason}")
+                write!(f, "closed by the peer with code {code}: {}", Shown(reason))
             }
             CloseReason::Lost(error) => write!(f, "lost: {error}"),
             CloseReason::Protocol(what) => write!(f, "the peer broke the protocol: {what}"),
@@ -218,142 +223,34 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// Two services answer to the same method name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DuplicateMethod {
-    pub(crate) name: String,
-}
+/// What an error of the application's says, and what led to it, in one line of the log. It may quote
+/// what a peer has sent.
+pub(crate) struct Causes<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
 
-impl DuplicateMethod {
-    /// The name that was registered twice.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl fmt::Display for DuplicateMethod {
+impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = &self.name;
-        write!(
-            f,
-            "the method `{name}` is registered twice; give one of the traits a namespace, or rename one of the methods"
-        )
-    }
-}
-
-impl std::error::Error for DuplicateMethod {}
-
-/// Why [`ClientBuilder::connect`](crate::ClientBuilder::connect) brought no connection.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The URL can't be used; it says why.
-    Url(String),
-    /// A header or a subprotocol's name can't be sent; it says which.
-    Header(String),
-    /// Two of the client's own services have a method of the same name.
-    DuplicateMethod(DuplicateMethod),
-    /// The network connection failed.
-    Io(io::Error),
-    /// There is no TLS session: the server's certificate is not trusted, not for this host or out
-    /// of date, or what answers does not speak TLS; it says which.
-    Tls(io::Error),
-    /// The server answered the handshake with an HTTP status other than 101.
-    Refused {
-        /// The status.
-        status: StatusCode,
-        /// The body, at most 4 KiB of it, as text.
-        body: String,
-    },
-    /// What answered does not speak WebSocket as it should; it says what is wrong.
-    Handshake(String),
-    /// It took longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout).
-    Timeout,
-    /// The hook of [`on_connect`](crate::ClientBuilder::on_connect) or of
-    /// [`headers_with`](crate::ClientBuilder::headers_with) has failed or panicked.
-    Hook(ErrorObject),
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ConnectError::Url(what) | ConnectError::Header(what) => f.write_str(what),
-            ConnectError::DuplicateMethod(error) => error.fmt(f),
-            ConnectError::Io(error) => write!(f, "can't connect: {error}"),
-            ConnectError::Tls(error) => write!(f, "there is no TLS session: {error}"),
-            ConnectError::Refused { status, body } if body.is_empty() => {
-                write!(f, "the server refused the connection with HTTP status {status}")
+        let mut said = self.0.to_string();
+        // As many as a person reads: nobody says that there is an end to them.
+        for cause in std::iter::successors(self.0.source(), |error| error.source()).take(8) {
+            let words = cause.to_string();
+            // Some errors say it all themselves.
+            if !said.contains(&words) {
+                said = format!("{said}: {words}");
             }
-            ConnectError::Refused { status, body } => {
-                write!(f, "the server refused the connection with HTTP status {status}: {body}")
-            }
-            ConnectError::Handshake(what) => write!(f, "the WebSocket handshake failed: {what}"),
-            ConnectError::Timeout => f.write_str("the server did not answer in time"),
-            ConnectError::Hook(error) => match error.source() {
-                Some(source) => write!(f, "the client's own hook failed: {source}"),
-                None => write!(f, "the client's own hook failed: {error}"),
-            },
         }
+        Shown(&said).fmt(f)
     }
 }
 
-impl std::error::Error for ConnectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            ConnectError::DuplicateMethod(error) => Some(error),
-            ConnectError::Io(error) | ConnectError::Tls(error) => Some(error),
-            ConnectError::Hook(error) => error.source().map(|source| source as _),
-            _ => None,
-        }
-    }
-}
+/// For a server's log, which has nothing that a client has said: without its words.
+pub(crate) struct Wordless<'a>(pub(crate) &'a CloseReason);
 
-impl From<DuplicateMethod> for ConnectError {
-    fn from(error: DuplicateMethod) -> Self {
-        ConnectError::DuplicateMethod(error)
-    }
-}
-
-/// Why a server could not start.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum BindError {
-    /// Two of its services have a method of the same name.
-    DuplicateMethod(DuplicateMethod),
-    /// The builder was given something that can't be used; it says what.
-    Setting(String),
-    /// It can't listen on the address.
-    Io {
-        /// The address as it was given.
-        address: String,
-        /// What the operating system says.
-        error: io::Error,
-    },
-}
-
-impl fmt::Display for BindError {
+impl fmt::Display for Wordless<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BindError::DuplicateMethod(error) => error.fmt(f),
-            BindError::Setting(what) => f.write_str(what),
-            BindError::Io { address, error } => write!(f, "can't listen on {address}: {error}"),
+        match self.0 {
+            CloseReason::Remote { code, .. } => write!(f, "closed by the peer with code {code}"),
+            other => other.fmt(f),
         }
-    }
-}
-
-impl std::error::Error for BindError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            BindError::DuplicateMethod(error) => Some(error),
-            BindError::Setting(_) => None,
-            BindError::Io { error, .. } => Some(error),
-        }
-    }
-}
-
-impl From<DuplicateMethod> for BindError {
-    fn from(error: DuplicateMethod) -> Self {
-        BindError::DuplicateMethod(error)
     }
 }
 

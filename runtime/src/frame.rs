@@ -5,6 +5,8 @@
 
 /// How a message begins that is text and complete in one frame.
 pub(crate) const FIN_TEXT: u8 = 0x81;
+/// How a close frame begins.
+pub(crate) const FIN_CLOSE: u8 = 0x88;
 const FIN: u8 = 0x80;
 const CONTROL: u8 = 0x08;
 const MASKED: u8 = 0x80;

@@ -114,3 +114,60 @@ impl Gathered {
         Some(encode::array(parts))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use crate::protocol::properties::run;
+
+    /// What a handler came to: a result of this size, or an error.
+    fn outcome() -> impl Strategy<Value = Result<usize, i64>> {
+        prop_oneof![3 => (0..200_usize).prop_map(Ok), 1 => any::<i64>().prop_map(Err)]
+    }
+
+    fn response(outcome: Result<usize, i64>) -> Kind {
+        match outcome {
+            Ok(size) => Kind::Result(encode::begin_result(&"x".repeat(size)).unwrap()),
+            Err(code) => Kind::Error(ErrorObject::new(code, "failed")),
+        }
+    }
+
+    /// In whichever order its handlers end: one array, in the order of the requests, each with its
+    /// own response, or with -32003 where that finds no room.
+    #[test]
+    fn a_batch_is_answered_in_order_and_within_its_limit() {
+        let ends = vec((outcome(), any::<u16>()), 1..8);
+        // An error for each fits.
+        run(1_000, (ends, 8 * ERROR_SIZE..2_500), |(ends, limit)| {
+            let mut order: Vec<usize> = (0..ends.len()).collect();
+            order.sort_by_key(|index| ends.get(*index).map(|(_, late)| *late));
+            let mut gathered = Gathered::new(ends.len());
+            for index in order {
+                assert!(!gathered.is_complete());
+                let id = Id::from_number(index as u64);
+                gathered.put(index, &id, response(ends[index].0), limit);
+            }
+            assert!(gathered.is_complete());
+            let text = gathered.finish().unwrap();
+            assert!(text.len() <= limit, "{} of {limit} bytes", text.len());
+            let sizes = ends.iter().map(|(outcome, _)| outcome.unwrap_or(0) + ERROR_SIZE);
+            let all_fit = sizes.sum::<usize>() < limit;
+            let responses: Vec<Value> = serde_json::from_slice(&text).unwrap();
+            assert_eq!(responses.len(), ends.len());
+            for (index, (response, (outcome, _))) in responses.iter().zip(&ends).enumerate() {
+                assert_eq!((&response["jsonrpc"], &response["id"]), (&"2.0".into(), &index.into()));
+                let (result, code) = (&response["result"], response["error"]["code"].as_i64());
+                match outcome {
+                    _ if code == Some(-32003) => assert!(!all_fit, "there is room for it"),
+                    Ok(size) => assert_eq!(result.as_str().map(str::len), Some(*size)),
+                    Err(sent) => assert_eq!(code, Some(*sent)),
+                }
+            }
+        });
+    }
+}

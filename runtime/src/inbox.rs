@@ -78,6 +78,15 @@ pub(crate) struct Gate {
     fragments: bool,
     /// All is for it, to the end.
     for_good: bool,
+    /// Of the close frame, if there was one.
+    code: Option<Code>,
+}
+
+/// The code of a close frame, as far as it has come.
+struct Code {
+    mask: [u8; 4],
+    bytes: [u8; 2],
+    have: usize,
 }
 
 impl Gate {
@@ -127,6 +136,14 @@ impl Gate {
         }
         let rest = (bytes.len() - passed) as u64;
         let more = self.left.min(rest);
+        if let Some(code) = &mut self.code {
+            let payload = bytes.get(passed..).unwrap_or_default().iter().take(more as usize);
+            for byte in payload {
+                let Some(place) = code.bytes.get_mut(code.have) else { break };
+                *place = *byte;
+                code.have += 1;
+            }
+        }
         self.left -= more;
         if self.left == 0 && self.have == 0 {
             self.open = false;
@@ -134,10 +151,20 @@ impl Gate {
         passed + more as usize
     }
 
+    /// The code of the close frame that has passed, whatever it is; `None` if it has none.
+    pub(crate) fn close_code(&self) -> Option<u16> {
+        let Code { mask, bytes: [high, low], have: 2 } = self.code.as_ref()? else { return None };
+        Some(u16::from_be_bytes([high ^ mask[0], low ^ mask[1]]))
+    }
+
     /// The header is complete.
     fn begin(&mut self, header: &Header) {
         self.have = 0;
         self.left = header.length;
+        if header.first == frame::FIN_CLOSE && self.code.is_none() {
+            let mask = header.mask.unwrap_or_default();
+            self.code = Some(Code { mask, bytes: [0; 2], have: 0 });
+        }
         if header.is_data() {
             self.fragments = !header.is_final();
         }

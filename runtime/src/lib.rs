@@ -107,6 +107,7 @@ mod deadlines;
 mod deferred;
 mod dial;
 mod dispatch;
+mod dropped;
 mod endpoint;
 mod error;
 mod exchange;
@@ -137,6 +138,7 @@ mod pulse;
 mod queue;
 mod race;
 mod reader;
+mod received;
 mod reconnect;
 mod refusal;
 mod router;
@@ -155,6 +157,7 @@ mod table;
 mod tls;
 mod transport;
 mod turns;
+mod unopened;
 mod url;
 mod writer;
 
@@ -173,7 +176,7 @@ pub use crate::client_builder::ClientBuilder;
 pub use crate::config::{Config, SendTo};
 pub use crate::context::Context;
 pub use crate::endpoint::Endpoint;
-pub use crate::error::{BindError, CloseReason, ConnectError, DuplicateMethod, Error};
+pub use crate::error::{CloseReason, Error};
 pub use crate::handshake::Handshake;
 pub use crate::methods::{Fallback, Methods};
 pub use crate::peer::Peer;
@@ -185,6 +188,7 @@ pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
 pub use crate::session::{ConnectionState, ConnectionStates};
 pub use crate::subscription::{Subscribe, SubscribeFuture, Subscription};
+pub use crate::unopened::{BindError, ConnectError, DuplicateMethod};
 
 /// The README's examples are tests, too.
 #[cfg(doctest)]

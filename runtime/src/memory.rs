@@ -7,13 +7,13 @@ use std::io;
 use crate::client::Client;
 use crate::client_builder::ClientBuilder;
 use crate::config::deadline;
-use crate::error::{BindError, ConnectError};
 use crate::handshake::{Handshake, offered_subprotocols};
 use crate::peer::Peer;
 use crate::protocol::extra::{HEADER, VERSION};
 use crate::server::ServerBuilder;
 use crate::stream::Stream;
 use crate::transport::Transport;
+use crate::unopened::{BindError, ConnectError};
 
 use http::HeaderValue;
 use tokio::time::Instant;

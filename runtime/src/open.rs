@@ -6,8 +6,9 @@ use std::io;
 use std::time::Duration;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
-    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
 };
 use http::{HeaderMap, StatusCode, Uri};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -16,11 +17,11 @@ use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::handshake::client::{Response, generate_key};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::error::ConnectError;
 use crate::handshake::offered_subprotocols;
 use crate::head::{HeadError, read_head, write_headers};
 use crate::protocol::extra::{HEADER, VERSION};
 use crate::stream::Stream;
+use crate::unopened::ConnectError;
 
 /// How much of a refusal's body is kept, in bytes.
 const MAX_WORDS: usize = 4096;
@@ -56,12 +57,21 @@ pub(crate) async fn open(
     let (head, _) = response.into_parts();
     if head.status != StatusCode::SWITCHING_PROTOCOLS {
         let body = words(stream, &head.headers, part).await;
-        return Err(ConnectError::Refused { status: head.status, body });
+        let retry_after = retry_after(&head.headers);
+        return Err(ConnectError::Refused { status: head.status, body, retry_after });
     }
     let subprotocol = judge(&head.headers, headers, &key)
         .map_err(|words| ConnectError::Handshake(words.to_owned()))?;
     let subprotocol = subprotocol.map(str::to_owned);
     Ok((head.headers, subprotocol, part))
+}
+
+/// When to come again, in whole seconds. A date would need a clock that both sides agree on.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let is_number = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
+    // What no integer can hold is longer than anybody waits.
+    is_number.then(|| Duration::from_secs(seconds.parse().unwrap_or(u64::MAX)))
 }
 
 /// The body of a refusal, for a person: as much of it as comes soon and makes sense to show.

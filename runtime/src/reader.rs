@@ -10,7 +10,8 @@ use crate::dispatch::{Admission, Dispatcher};
 use crate::held::Held;
 use crate::link::Link;
 use crate::protocol::error::ErrorCode;
-use crate::transport::{Received, Transport};
+use crate::received::Received;
+use crate::transport::Transport;
 use crate::writer::Writer;
 
 /// How many messages are read before others get their turn.

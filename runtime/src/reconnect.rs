@@ -11,9 +11,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::backoff::{Backoff, Reconnect};
 use crate::dial::{Dialer, Opened};
-use crate::error::{CloseReason, ConnectError};
+use crate::error::CloseReason;
 use crate::race::{Either, race};
 use crate::session::Session;
+use crate::unopened::ConnectError;
 
 /// Makes the first connection, and a task that sees to the others.
 pub(crate) async fn start(
@@ -34,7 +35,8 @@ pub(crate) async fn start(
         if !retry_first || dialer.is_final(&error) {
             return Err(error);
         }
-        let Some((attempt, delay)) = backoff.next(rand::random()) else { return Err(error) };
+        let next = backoff.next(rand::random(), error.retry_after());
+        let Some((attempt, delay)) = next else { return Err(error) };
         tracing::debug!(%error, attempt, ?delay, "no connection yet; trying again");
         sleep(delay).await;
     };
@@ -92,8 +94,9 @@ impl Driver {
 
     /// The next connection, with the hook behind it; or why there is none.
     async fn next(&mut self, mut reason: CloseReason) -> Result<Opened, CloseReason> {
+        let mut told = Duration::ZERO;
         loop {
-            let Some((attempt, delay)) = self.backoff.next(rand::random()) else {
+            let Some((attempt, delay)) = self.backoff.next(rand::random(), told) else {
                 return Err(reason);
             };
             tracing::debug!(%reason, attempt, ?delay, "the connection is down; connecting again");
@@ -108,6 +111,7 @@ impl Driver {
                 Err(error) => error,
             };
             let last = self.dialer.is_final(&error);
+            told = error.retry_after();
             reason = CloseReason::Reconnect(Arc::new(error));
             if last {
                 return Err(reason);

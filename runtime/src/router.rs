@@ -14,12 +14,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::context::Context;
-use crate::error::DuplicateMethod;
 use crate::methods::{Fallback, FallbackService, Methods};
 use crate::producer::Topic;
 use crate::protocol::error::{ErrorObject, Result};
 use crate::protocol::typed::RpcError;
 use crate::service::{Outcome, Request, Service};
+use crate::unopened::DuplicateMethod;
 
 type Recognize = fn(&(dyn StdError + Send + Sync + 'static)) -> Option<ErrorObject>;
 

@@ -17,7 +17,7 @@ use crate::authorize::{Authorize, AuthorizeFn, Grant};
 use crate::builder::common_builder_methods;
 use crate::config::Config;
 use crate::endpoint::Endpoint;
-use crate::error::{BindError, Remote};
+use crate::error::{Remote, Wordless};
 use crate::handshake::{Handshake, is_subprotocol};
 use crate::origin::Origin;
 use crate::race::{Either, race};
@@ -26,6 +26,7 @@ use crate::router::RouterBuilder;
 use crate::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::tls;
+use crate::unopened::BindError;
 
 /// How long to wait before accepting again when the operating system refuses, as it does when
 /// there are no file descriptors left.
@@ -85,7 +86,20 @@ impl ServerBuilder {
     /// The request's `Host` is what the page's address says. A page that has its own name point to
     /// this machine (DNS rebinding) is a page of the own host, without any cookies of yours: a
     /// server that serves whoever asks, on a developer's machine say, and must not serve pages, has
-    /// to compare `Host` with its own names in its [`Authorize`] hook.
+    /// to compare `Host` with its own names in its [`Authorize`] hook:
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use wsjsonrpc::{Grant, Refusal, Server};
+    ///
+    /// let server = Server::builder().authorize_fn(|handshake| async move {
+    ///     match handshake.header("host") {
+    ///         Some("localhost:9000" | "127.0.0.1:9000") => Ok(Grant::new()),
+    ///         _ => Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "no such host here")),
+    ///     }
+    /// });
+    /// # drop(server);
+    /// ```
     ///
     /// ```
     /// let server = wsjsonrpc::Server::builder()
@@ -371,7 +385,10 @@ fn serve(
         let served = served.await;
         let remote = Remote(Some(address));
         match served {
-            Ok(reason) => tracing::debug!(%remote, %reason, "connection ended"),
+            Ok(reason) => {
+                let reason = Wordless(&reason);
+                tracing::debug!(%remote, %reason, "connection ended");
+            }
             Err(error) => tracing::debug!(%remote, %error, "no connection"),
         }
     }

@@ -17,9 +17,9 @@ use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore, ServerConfig};
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::accept::{AcceptError, refuse, too_late};
-use crate::error::ConnectError;
 use crate::refusal::Refusal;
 use crate::stream::Stream;
+use crate::unopened::ConnectError;
 
 /// The first byte of a TLS session: a handshake record.
 const HANDSHAKE: u8 = 22;

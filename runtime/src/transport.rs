@@ -4,11 +4,10 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::tungstenite::error::{CapacityError, ProtocolError};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
@@ -17,6 +16,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes
 use crate::config::Config;
 use crate::error::CloseReason;
 use crate::inbox::{Gate, Inbox};
+use crate::received::{Received, lost};
 use crate::stream::Stream;
 use crate::turns::wake_after_others;
 
@@ -24,33 +24,9 @@ use crate::turns::wake_after_others;
 /// ones get a buffer of their own for as long as they need it.
 const READ_BUFFER: usize = 512;
 
-/// What came in.
-#[derive(Debug)]
-pub(crate) enum Received {
-    Text(Utf8Bytes),
-    Binary(Bytes),
-    /// A ping, already answered, or a pong.
-    Control,
-    /// The peer's close frame, or one that it must not send; the answer to it goes out with the
-    /// next reads.
-    Close(CloseReason),
-    /// The stream is at its end, cleanly or not; there is nobody to send anything to.
-    End(CloseReason),
-    /// The peer broke the rules; it should be told this code, and nothing it sends is readable.
-    Broken {
-        code: u16,
-        reason: String,
-    },
-}
-
-impl Received {
-    /// A binary message that is UTF-8 is as good as text.
-    #[inline]
-    pub(crate) fn into_text(self) -> Self {
-        let Received::Binary(bytes) = self else { return self };
-        Utf8Bytes::try_from(bytes.clone()).map_or(Received::Binary(bytes), Received::Text)
-    }
-}
+/// No message is larger, whatever the limit: tungstenite reserves what a frame's header announces,
+/// and a process that asks for more than there is ends. 2 GiB.
+const LARGEST: usize = i32::MAX as usize;
 
 /// A WebSocket after its opening handshake.
 ///
@@ -142,7 +118,7 @@ impl Transport {
             inbox: Inbox::default(),
             gate: Gate::default(),
             masked: role == Role::Server,
-            limit: config.max_incoming_message,
+            limit: largest(config),
             ended: false,
             midway: false,
             control: false,
@@ -179,7 +155,7 @@ impl Transport {
         Poll::Ready(match message {
             Message::Text(text) => Received::Text(text),
             Message::Binary(bytes) => Received::Binary(bytes),
-            Message::Close(frame) => Received::Close(closed(frame)),
+            Message::Close(frame) => Received::close(frame, self.gate.close_code()),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Received::Control,
         })
     }
@@ -223,7 +199,7 @@ impl Transport {
 
     fn fail(&mut self, error: WsError) -> Received {
         self.ended = true;
-        failure(error)
+        Received::of(error)
     }
 
     /// Writes a part of a frame with a message, or of several, and says how much of it.
@@ -343,6 +319,10 @@ impl Transport {
     }
 }
 
+fn largest(config: &Config) -> usize {
+    config.max_incoming_message.min(LARGEST)
+}
+
 /// The buffers and limits of a WebSocket. tungstenite's defaults are 128 KiB for reading and no
 /// bound at all for writing.
 fn limits(config: &Config) -> WebSocketConfig {
@@ -353,45 +333,8 @@ fn limits(config: &Config) -> WebSocketConfig {
         // No bound of its own: reading pauses before many answers to pings wait, and a full buffer
         // would be an error.
         .max_write_buffer_size(usize::MAX)
-        .max_message_size(Some(config.max_incoming_message))
-        .max_frame_size(Some(config.max_incoming_message))
-}
-
-/// What the peer's close frame says. tungstenite puts a frame of its own in the place of one whose
-/// code must not be sent, which is also its answer.
-fn closed(frame: Option<CloseFrame>) -> CloseReason {
-    let (code, reason) = frame.map_or_else(
-        || (CloseCode::Status, Utf8Bytes::default()),
-        |CloseFrame { code, reason }| (code, reason),
-    );
-    if code == CloseCode::Protocol && reason.as_str() == "Protocol violation" {
-        return CloseReason::Protocol("a close frame with a code that must not be sent".to_owned());
-    }
-    CloseReason::Remote { code: code.into(), reason: reason.as_str().to_owned() }
-}
-
-fn failure(error: WsError) -> Received {
-    let code = match &error {
-        WsError::Capacity(CapacityError::MessageTooLong { .. }) => CloseCode::Size,
-        WsError::Utf8(_) => CloseCode::Invalid,
-        WsError::Protocol(
-            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::ReceivedAfterClosing,
-        )
-        | WsError::Io(_) => return Received::End(lost(error)),
-        _ => CloseCode::Protocol,
-    };
-    Received::Broken { code: code.into(), reason: error.to_string() }
-}
-
-fn lost(error: WsError) -> CloseReason {
-    CloseReason::Lost(Arc::new(match error {
-        WsError::Io(error) => error,
-        WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "the connection ended without a close frame",
-        ),
-        other => io::Error::other(other),
-    }))
+        .max_message_size(Some(largest(config)))
+        .max_frame_size(Some(largest(config)))
 }
 
 #[cfg(test)]

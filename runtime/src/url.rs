@@ -4,7 +4,7 @@
 
 use http::Uri;
 
-use crate::error::ConnectError;
+use crate::unopened::ConnectError;
 
 pub(crate) fn parse(url: &str) -> Result<Uri, ConnectError> {
     let shown = without_secrets(url);

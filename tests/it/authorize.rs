@@ -156,7 +156,7 @@ async fn its_errors_and_panics_are_a_500_that_tells_nothing_and_hurts_nobody_els
     let bystander = Client::connect(&url).await.unwrap();
     for path in ["panic", "later", "at-once"] {
         let error = Client::connect(&format!("{url}{path}")).await.unwrap_err();
-        let ConnectError::Refused { status, body } = &error else { panic!("{error:?}") };
+        let ConnectError::Refused { status, body, .. } = &error else { panic!("{error:?}") };
         assert_eq!((status.as_u16(), body.as_str()), (500, FAILED));
     }
     bystander.peer().call::<Value>("whoami", ()).await.unwrap();

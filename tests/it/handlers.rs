@@ -180,6 +180,35 @@ async fn a_handler_that_blocks_holds_up_nobody_if_it_says_that_it_does() {
     assert_eq!(raw.receive().await, result("null", "1"));
 }
 
+/// What its connection shares with it has to wait: its own calls, in both directions. Others go on, as
+/// long as there is a thread for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_blocks_and_does_not_say_so_holds_up_its_own_connection_only() {
+    let (let_go, wait) = mpsc::channel::<()>();
+    let (begins, begun) = std::sync::mpsc::channel();
+    let wait = std::sync::Mutex::new(wait);
+    let server = Server::builder().method("fine", |_, ()| async { Ok(()) });
+    let server = server.method("block", move |_, ()| {
+        begins.send(()).unwrap();
+        let _ = wait.lock().map(|wait| wait.recv());
+        async { Ok(()) }
+    });
+    let endpoint = server.build().unwrap();
+    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    let (mut other, _) = Raw::client_of(&endpoint).await;
+    other.check(&request("fine", "[]", "1"), &[&result("null", "1")]).await;
+    raw.send(request("block", "[]", "1")).await;
+    raw.send(request("fine", "[]", "2")).await;
+    tokio::task::spawn_blocking(move || begun.recv()).await.unwrap().unwrap();
+    for _ in 0..100 {
+        other.check(&request("fine", "[]", "1"), &[&result("null", "1")]).await;
+    }
+    assert!(wsjsonrpc_tests::poll_once(&mut Box::pin(raw.receive())).await.is_pending());
+    drop(let_go);
+    assert_eq!(raw.receive().await, result("null", "1"));
+    assert_eq!(raw.receive().await, result("null", "2"));
+}
+
 /// It finishes into nothing, however it finishes; and the next connection is none the worse.
 #[tokio::test]
 async fn handlers_that_outlive_their_connection_end_in_peace() {

@@ -303,7 +303,7 @@ async fn connect_to(answer: &'static str) -> ConnectError {
 async fn a_server_that_refuses_is_quoted() {
     let body = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 16\r\n\r\nwho are you? é\n";
     let error = connect_to(body).await;
-    let ConnectError::Refused { status, body } = &error else { panic!("{error:?}") };
+    let ConnectError::Refused { status, body, .. } = &error else { panic!("{error:?}") };
     assert_eq!((status.as_u16(), body.as_str()), (401, "who are you? é"));
     let words = "the server refused the connection with HTTP status 401 Unauthorized";
     assert_eq!(error.to_string(), format!("{words}: who are you? é"));
@@ -328,7 +328,7 @@ async fn a_server_that_refuses_without_haste_is_quoted_as_far_as_it_goes() {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         theirs.write_all(rest.as_bytes()).await.unwrap();
         let error = connecting.await.unwrap().unwrap_err();
-        let ConnectError::Refused { status, body } = &error else { panic!("{error:?}") };
+        let ConnectError::Refused { status, body, .. } = &error else { panic!("{error:?}") };
         assert_eq!((status.as_u16(), body.as_str()), (401, expected));
     }
 }

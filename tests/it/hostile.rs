@@ -197,7 +197,7 @@ async fn what_is_queued_at_a_close_has_a_bound_even_if_it_is_taken_bit_by_bit() 
 const CHILD: &str = "WSJSONRPC_TEST_SERVES_A_HOSTILE_PEER";
 const MAX_OUTBOX: usize = 512 * 1024;
 const MAX_IN_FLIGHT: usize = 32;
-const MAX_MESSAGE: usize = 16 * 1024;
+pub(crate) const MAX_MESSAGE: usize = 16 * 1024;
 
 fn serving() -> ServerBuilder {
     let config = Config {
@@ -224,10 +224,60 @@ fn serving() -> ServerBuilder {
 
 /// The server's memory, in bytes: now, or at its peak.
 #[cfg(target_os = "linux")]
-fn memory(pid: u32, what: &str) -> usize {
+pub(crate) fn memory(pid: u32, what: &str) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
     line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+/// A server in a process of its own, so that its memory can be measured.
+pub(crate) struct Served {
+    child: std::process::Child,
+    /// What it writes: it could not end in peace without.
+    _stdout: std::io::BufReader<std::process::ChildStdout>,
+    pub(crate) address: String,
+}
+
+impl Served {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn end(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+/// Runs the test of this name again, as a process that serves. `None`: this is that process, and the
+/// other has had enough.
+pub(crate) fn in_a_child(test: &str) -> Option<Served> {
+    use std::io::BufRead;
+    use std::process::{Command, Stdio};
+
+    if std::env::var_os(CHILD).is_some() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = serving().bind("127.0.0.1:0").await.unwrap();
+            println!("\naddress {}", server.local_addr());
+            // Until the other process closes the pipe.
+            let over = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
+            server.run_until(async { drop(over.await) }).await;
+        });
+        return None;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut lines = stdout.by_ref().lines().map_while(Result::ok);
+    let address = lines.find_map(|line| line.strip_prefix("address ").map(str::to_owned));
+    let address = address.expect("it has bound a port");
+    Some(Served { child, _stdout: stdout, address })
 }
 
 /// A process of its own serves a peer that sends as fast as it can and never reads. It is hung up on
@@ -235,53 +285,44 @@ fn memory(pid: u32, what: &str) -> usize {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
-    use std::io::BufRead;
-    use std::process::{Command, Stdio};
-
     let name = "hostile::a_peer_that_never_reads_costs_no_more_than_its_limits";
-    if std::env::var_os(CHILD).is_some() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        return runtime.block_on(async {
-            let server = serving().bind("127.0.0.1:0").await.unwrap();
-            println!("\naddress {}", server.local_addr());
-            // Until the other process closes the pipe.
-            let over = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
-            server.run_until(async { drop(over.await) }).await;
-        });
-    }
-    for (what, method, padding) in [
-        ("small requests", "echo", 0),
-        ("requests with large results", "echo", MAX_MESSAGE - 200),
-        ("requests that are not ready at once", "later", MAX_MESSAGE - 200),
-        ("requests that never end", "never", 1000),
+    let text = |padding| format!("[\"{}\"]", "p".repeat(padding));
+    let batch = |of: &[String], times| format!("[{}]", vec![of.join(","); times].join(","));
+    let large = request("echo", &text(MAX_MESSAGE / 2), "1");
+    let never = request("never", &text(1), "1");
+    // Nothing holds back who wants no answers.
+    let (held, not_held) = (1_000_000, 1000);
+    for (what, text, most) in [
+        ("small requests", request("echo", &text(0), "1"), held),
+        ("requests with large results", request("echo", &text(MAX_MESSAGE - 200), "1"), held),
+        (
+            "requests that are not ready at once",
+            request("later", &text(MAX_MESSAGE - 200), "1"),
+            held,
+        ),
+        ("requests that never end", request("never", &text(1000), "1"), held),
+        ("batches of small requests", batch(&[request("sum", "[1,2]", "1")], 250), held),
+        ("batches of nothing", batch(&["1".to_owned()], 1000), held),
+        ("batches that are never complete", batch(&[never, large], 1), held),
+        ("batches of notifications", batch(&[notification("never", "[\"\"]")], 250), not_held),
     ] {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([name, "--exact", "--nocapture"])
-            .env(CHILD, "1")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut lines = lines.map_while(Result::ok);
-        let address = lines.find_map(|line| line.strip_prefix("address ").map(str::to_owned));
-        let address = address.expect("it has bound a port");
-        let mut bystander = connect(&address);
+        let Some(served) = in_a_child(name) else { return };
+        let address = &served.address;
+        let mut bystander = connect(address);
         ask(&mut bystander);
-        let text = request(method, &format!("[\"{}\"]", "p".repeat(padding)), "1");
         // The program's own pages count, too: those that are needed are there before it is measured.
-        let mut warm = connect(&address);
+        let mut warm = connect(address);
         warm.write_all(&frame(0x81, text.as_bytes()).repeat(4)).unwrap();
         drop(warm);
         ask(&mut bystander);
-        let before = memory(child.id(), "VmRSS");
+        let before = memory(served.id(), "VmRSS");
 
-        let mut hostile = connect(&address);
+        let mut hostile = connect(address);
         let flood = frame(0x81, text.as_bytes()).repeat(1 + 65_536 / (text.len() + 8));
         let per_write = flood.len() / (text.len() + 8);
         let flooding = std::thread::spawn(move || {
             let mut sent = 0;
-            while sent < 1_000_000 && hostile.write_all(&flood).is_ok() {
+            while sent < most && hostile.write_all(&flood).is_ok() {
                 sent += per_write;
             }
             sent
@@ -293,22 +334,21 @@ fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
             times.push(begun.elapsed());
         }
         let sent = flooding.join().unwrap();
-        assert!(sent < 1_000_000, "nothing holds back {what}");
+        assert!(sent < held, "nothing holds back {what}");
         ask(&mut bystander);
-        let grown = memory(child.id(), "VmHWM") - before;
+        let grown = memory(served.id(), "VmHWM") - before;
         times.sort();
         let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
         println!("{what}: {sent} sent, {grown} bytes more at the peak, others' p99 {p99:?}");
         // A call in flight is a message that came in, and one that is to go out.
         let bound = MAX_OUTBOX + MAX_IN_FLIGHT * 2 * MAX_MESSAGE + (1 << 20);
         assert!(grown <= bound, "{what}: {grown} bytes, more than {bound}");
-        drop(child.stdin.take());
-        assert!(child.wait().unwrap().success());
+        served.end();
     }
 }
 
 /// A WebSocket by hand, with a socket that blocks.
-fn connect(address: &str) -> std::net::TcpStream {
+pub(crate) fn connect(address: &str) -> std::net::TcpStream {
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
     stream.write_all(wsjsonrpc_tests::http::upgrade("/", "").as_bytes()).unwrap();
@@ -323,7 +363,7 @@ fn connect(address: &str) -> std::net::TcpStream {
 }
 
 /// One call and its answer.
-fn ask(stream: &mut std::net::TcpStream) {
+pub(crate) fn ask(stream: &mut std::net::TcpStream) {
     stream.write_all(&frame(0x81, request("sum", "[1,2]", "7").as_bytes())).unwrap();
     let expected = result("3", "7");
     let mut answer = vec![0; 2 + expected.len()];

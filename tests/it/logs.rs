@@ -42,7 +42,9 @@ async fn handshakes_good_and_bad_leave_no_secret_in_the_log() {
         client.peer().call::<Value>("fail", ("s3cr3t",)).await.unwrap_err();
         client.peer().call::<Value>("fail", (7, "s3cr3t")).await.unwrap_err();
         client.peer().notify("fail", (7, "s3cr3t")).await.unwrap();
-        client.close().await;
+        // So may be its words of farewell.
+        client.peer().close(4000, "s3cr3t");
+        client.closed().await;
     }
     let (pair, _) = memory::pair(client(), server()).unwrap();
     pair.close().await;
@@ -67,6 +69,7 @@ async fn handshakes_good_and_bad_leave_no_secret_in_the_log() {
         "HTTP status 403 Forbidden",
         "HTTP status 431",
         "it failed",
+        "closed by the peer with code 4000",
     ] {
         assert!(text.contains(line), "no `{line}` in\n{text}");
     }

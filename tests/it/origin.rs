@@ -147,12 +147,59 @@ async fn a_foreign_page_with_a_victims_cookie_reaches_nothing() {
     assert_eq!((asked.load(Ordering::Relaxed), paid.load(Ordering::Relaxed)), (1, 3));
 }
 
+/// A name of the attacker's that points to this machine: for the browser, page and server are one.
+/// The page has none of the victim's cookies, and a hook that knows its own names stops it.
+#[tokio::test]
+async fn a_page_that_came_by_dns_rebinding_is_let_in_unless_the_hook_compares_the_host() {
+    let reached = Arc::new(AtomicUsize::new(0));
+    let own = |address: std::net::SocketAddr| [address.to_string(), "localhost".to_owned()];
+    let server = || {
+        let reached = Arc::clone(&reached);
+        Server::builder().method("reach", move |_, ()| {
+            reached.fetch_add(1, Ordering::Relaxed);
+            async { Ok(()) }
+        })
+    };
+    let page = |host: &str, origin: &str| {
+        let headers = UPGRADE.replace("Host: x", &format!("Host: {host}"));
+        let head = format!("GET / HTTP/1.1\r\n{headers}Origin: {origin}\r\n\r\n");
+        [head.as_bytes(), &frame(0x81, notification("reach", "[]").as_bytes())].concat()
+    };
+    let unguarded = address(server()).await;
+    let answer = http(unguarded, page("evil.example", "http://evil.example")).await;
+    assert!(answer.starts_with(IN), "{answer}");
+    assert_eq!(reached.swap(0, Ordering::Relaxed), 1);
+
+    let names = Arc::new(std::sync::OnceLock::new());
+    let known = Arc::clone(&names);
+    let guarded = server().authorize_fn(move |handshake| {
+        let known: Option<&[String; 2]> = known.get();
+        let host = handshake.header("host").unwrap_or_default();
+        let is_own = known.is_some_and(|known| known.iter().any(|name| name == host));
+        async move {
+            let words = "no such host here";
+            let refusal = Refusal::new(http::StatusCode::MISDIRECTED_REQUEST, words);
+            if is_own { Ok(Grant::new()) } else { Err(refusal) }
+        }
+    });
+    let guarded = address(guarded).await;
+    names.set(own(guarded)).unwrap();
+    for host in ["evil.example", "localhost.evil.example", "LOCALHOST@evil.example", ""] {
+        let answer = http(guarded, page(host, &format!("http://{host}"))).await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{host}: {answer}");
+    }
+    assert_eq!(reached.load(Ordering::Relaxed), 0);
+    let answer = http(guarded, page(&guarded.to_string(), &format!("http://{guarded}"))).await;
+    assert!(answer.starts_with(IN), "{answer}");
+    assert_eq!(reached.load(Ordering::Relaxed), 1);
+}
+
 #[tokio::test]
 async fn a_refusal_is_whole_and_a_client_quotes_it() {
     let (url, _) = listen(Server::builder()).await;
     let client = Client::builder().header("Origin", "null");
     let error = client.connect(&url).await.unwrap_err();
-    let ConnectError::Refused { status, body } = &error else { panic!("{error:?}") };
+    let ConnectError::Refused { status, body, .. } = &error else { panic!("{error:?}") };
     assert_eq!(status.as_u16(), 403);
     assert!(body.ends_with("allow any origin (`ServerBuilder::allow_any_origin`)"), "{body}");
 

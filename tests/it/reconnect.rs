@@ -57,7 +57,7 @@ impl Attempt {
     }
 
     /// Reads the request's head, and answers it with an HTTP status.
-    async fn answer(self, status: &str) -> String {
+    pub(crate) async fn answer(self, status: &str) -> String {
         let mut stream = self.open();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {

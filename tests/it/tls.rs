@@ -25,26 +25,26 @@ use wsjsonrpc_tests::http::{http, refusal, upgrade};
 use wsjsonrpc_tests::listen;
 
 /// An authority, and what it vouches for.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, in PEM.
-struct Certified {
-    chain: String,
-    key: String,
+pub(crate) struct Certified {
+    pub(crate) chain: String,
+    pub(crate) key: String,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn pem(&self) -> String {
+    pub(crate) fn pem(&self) -> String {
         self.0.pem()
     }
 
-    fn certify(&self, change: impl FnOnce(&mut CertificateParams)) -> Certified {
+    pub(crate) fn certify(&self, change: impl FnOnce(&mut CertificateParams)) -> Certified {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).unwrap();
         change(&mut params);
@@ -54,7 +54,7 @@ impl Authority {
     }
 }
 
-fn server(certified: &Certified) -> ServerBuilder {
+pub(crate) fn server(certified: &Certified) -> ServerBuilder {
     server_without().tls_pem(&certified.chain, &certified.key)
 }
 
@@ -66,17 +66,17 @@ fn server_without() -> ServerBuilder {
     })
 }
 
-fn client(authority: &Authority) -> ClientBuilder {
+pub(crate) fn client(authority: &Authority) -> ClientBuilder {
     let client = Client::builder().tls_roots_pem(authority.pem());
     client.method("double", |_, (number,): (i64,)| async move { Ok(2 * number) })
 }
 
-async fn works(peer: &Peer) {
+pub(crate) async fn works(peer: &Peer) {
     let seen: (i64, bool) = peer.call("double_by_caller", (21,)).await.unwrap();
     assert_eq!(seen, (42, true));
 }
 
-fn address(url: &str) -> SocketAddr {
+pub(crate) fn address(url: &str) -> SocketAddr {
     url.parse::<http::Uri>().unwrap().authority().unwrap().as_str().parse().unwrap()
 }
 

@@ -4,6 +4,7 @@
 //! back what came, word for word.
 #![allow(missing_docs)] // test helpers; their names say it
 
+pub mod frames;
 pub mod http;
 pub mod log;
 

@@ -1,15 +1,46 @@
 //! A log that a test can look into. Must not know what is to be in it.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Keeps every event and span of every level and target, as text.
-#[derive(Clone, Debug, Default)]
+/// Keeps every event and span of every level and target, as text: a line for each, and one more for
+/// what is added to a span.
+#[derive(Clone, Debug)]
 pub struct Log(Arc<Mutex<String>>);
+
+impl Default for Log {
+    fn default() -> Self {
+        // tracing asks only the thread at hand whether anybody wants what is logged in this place for
+        // the first time, and keeps the answer for all: so every thread has to have a subscriber, or
+        // another test's thread answers for this one.
+        static EVERYWHERE: Once = Once::new();
+        EVERYWHERE.call_once(|| {
+            let _ = tracing::subscriber::set_global_default(Unread);
+        });
+        Log(Arc::default())
+    }
+}
+
+/// Wants everything and keeps nothing.
+struct Unread;
+
+impl Subscriber for Unread {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
 
 struct Line<'a>(&'a mut String);
 
@@ -24,11 +55,17 @@ impl Subscriber for Log {
         true
     }
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-        attributes.record(&mut Line(&mut self.0.lock().unwrap()));
+        let mut text = self.0.lock().unwrap();
+        write!(text, "SPAN {} ", attributes.metadata().name()).unwrap();
+        attributes.record(&mut Line(&mut text));
+        text.push('\n');
         Id::from_u64(1)
     }
     fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut Line(&mut self.0.lock().unwrap()));
+        let mut text = self.0.lock().unwrap();
+        text.push_str("SPAN ");
+        values.record(&mut Line(&mut text));
+        text.push('\n');
     }
     fn record_follows_from(&self, _: &Id, _: &Id) {}
     fn event(&self, event: &Event<'_>) {

@@ -12,6 +12,8 @@ use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::shown::Shown;
+
 /// What a handler returns: a value, or an error that is sent to the caller.
 ///
 /// `?` takes any [`std::error::Error`]; see [`ErrorObject`].
@@ -155,6 +157,8 @@ impl ErrorObject {
         match serde_json::value::to_raw_value(&data) {
             Ok(data) => self.0.data = Some(data),
             Err(error) => {
+                let error = error.to_string();
+                let error = Shown(&error);
                 tracing::warn!(code = self.0.code.0, %error, "error data left out: it does not serialize")
             }
         }
@@ -166,7 +170,8 @@ impl ErrorObject {
         self.0.code
     }
 
-    /// The error in words.
+    /// The error in words, as they came if it is the peer's. [`Display`](fmt::Display) escapes
+    /// control characters.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -229,9 +234,10 @@ impl fmt::Debug for ErrorObject {
     }
 }
 
+/// Control characters of the message are escaped, as it may be the peer's.
 impl fmt::Display for ErrorObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.0.message, self.0.code)
+        write!(f, "{} ({})", Shown(&self.0.message), self.0.code)
     }
 }
 

@@ -12,11 +12,14 @@ pub(crate) mod id;
 pub(crate) mod item;
 pub(crate) mod params;
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
 #[cfg(any(test, fuzzing))]
 #[allow(unreachable_pub, reason = "a fuzz target reaches it")]
 pub(crate) mod reference;
+#[cfg(test)]
+mod roundtrip;
 pub(crate) mod scan;
+pub(crate) mod shown;
 mod skip;
 pub(crate) mod steps;
 pub(crate) mod text;

@@ -7,10 +7,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use serde_json::value::RawValue;
 
 use super::reference::{check_arguments, check_message};
 
-fn run<S: Strategy>(cases: u32, strategy: S, check: impl Fn(S::Value)) {
+pub(crate) fn run<S: Strategy>(cases: u32, strategy: S, check: impl Fn(S::Value)) {
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, b"messages of any kind, at random!");
     let mut runner = TestRunner::new_with_rng(config, rng);
@@ -31,7 +32,7 @@ fn space() -> impl Strategy<Value = String> {
     ]
 }
 
-fn number() -> impl Strategy<Value = String> {
+pub(super) fn number() -> impl Strategy<Value = String> {
     const ODD: &[&str] = &[
         "0",
         "-0",
@@ -86,7 +87,7 @@ fn number() -> impl Strategy<Value = String> {
 }
 
 /// With its quotes; mostly a valid one.
-fn string() -> impl Strategy<Value = String> {
+pub(super) fn string() -> impl Strategy<Value = String> {
     const PIECES: &[&str] = &[
         "a",
         "b",
@@ -218,7 +219,7 @@ fn envelope() -> impl Strategy<Value = String> {
     prop_oneof![call, any]
 }
 
-fn message() -> impl Strategy<Value = String> {
+pub(super) fn message() -> impl Strategy<Value = String> {
     let entry = || prop_oneof![6 => envelope(), 1 => value()];
     let batch = vec((space(), entry(), space()), 0..7).prop_map(|entries| {
         let entries: Vec<_> = entries.into_iter().map(|(a, entry, b)| a + &entry + &b).collect();
@@ -254,8 +255,56 @@ fn every_broken_message_is_decoded_as_the_reference_decodes_it() {
     run(10_000, broken(message()), |text| check_message(&text));
 }
 
+/// Some bytes changed for any others: most of what comes of it is no UTF-8.
+fn garbled(text: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>> {
+    (text, vec((any::<Index>(), any::<u8>()), 1..4)).prop_map(|(text, changes)| {
+        let mut bytes = text.into_bytes();
+        for (place, byte) in changes {
+            let place = place.index(bytes.len() + 1);
+            match bytes.get_mut(place) {
+                Some(changed) => *changed = byte,
+                None => bytes.push(byte),
+            }
+        }
+        bytes
+    })
+}
+
+/// What is no UTF-8 ends before the decoder, with -32700 or with the connection: for serde_json, too,
+/// it is no JSON.
+fn check_bytes(bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => check_message(text),
+        Err(_) => assert!(serde_json::from_slice::<&RawValue>(bytes).is_err(), "{bytes:?}"),
+    }
+}
+
+#[test]
+fn any_bytes_are_decoded_as_the_reference_decodes_them() {
+    run(5_000, vec(any::<u8>(), 0..100), |bytes| check_bytes(&bytes));
+    run(5_000, vec(0..0x80_u8, 0..60), |bytes| check_bytes(&bytes));
+    run(5_000, garbled(message()), |bytes| check_bytes(&bytes));
+}
+
 #[test]
 fn every_argument_is_what_serde_json_makes_of_it() {
     run(2_000, value(), |text| check_arguments(&text));
     run(1_000, broken(value()), |text| check_arguments(&text));
+}
+
+/// What the fuzz targets start from, and what they have found.
+fn each_seed(target: &str, check: fn(&str)) {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(format!("{folder}/{target}")).unwrap() {
+        check(&String::from_utf8_lossy(&std::fs::read(entry.unwrap().path()).unwrap()));
+        seen += 1;
+    }
+    assert!(seen > 5, "only {seen} seeds were found");
+}
+
+#[test]
+fn every_seed_is_decoded_as_the_reference_decodes_it() {
+    each_seed("message", check_message);
+    each_seed("arguments", check_arguments);
 }

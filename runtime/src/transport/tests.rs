@@ -42,7 +42,7 @@ fn alone(bytes: &[u8], role: Role) -> Vec<String> {
             }),
             Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => break,
             Err(error) => {
-                seen.push(ending(failure(error)));
+                seen.push(ending(Received::of(error)));
                 break;
             }
         }
@@ -103,8 +103,14 @@ async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
             Poll::Ready(Received::Text(text)) => seen.push(format!("text {}", text.as_str())),
             Poll::Ready(Received::Binary(_)) => seen.push("no text".to_owned()),
             Poll::Ready(Received::Control) => seen.push("control".to_owned()),
-            Poll::Ready(Received::Close(CloseReason::Remote { code, .. })) => {
-                seen.push(format!("close {:?}", Some(code).filter(|code| *code != 1005)));
+            Poll::Ready(Received::Close(reason)) => {
+                let code = match reason {
+                    CloseReason::Remote { code: 1005, .. } => None,
+                    CloseReason::Remote { code, .. } => Some(code),
+                    // A code that is not allowed: tungstenite has another in its place.
+                    _ => Some(1002),
+                };
+                seen.push(format!("close {code:?}"));
             }
             Poll::Ready(Received::End(CloseReason::Local)) => return seen,
             Poll::Ready(other) => {

@@ -1,0 +1,54 @@
+//! Text of the other side, in a line for a person.
+//!
+//! Must not know what it says, or where it is shown.
+
+use std::fmt::{self, Write};
+
+/// Shows a text without what ends or rewrites a line: control characters, line separators and marks
+/// that turn the direction of writing come as `\n` or `\u{1b}`. So nobody who sends it can put lines
+/// of their own into a log, or colours into a terminal.
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(disturbs) {
+            let (plain, tail) = rest.split_at(at);
+            f.write_str(plain)?;
+            let mut characters = tail.chars();
+            for escaped in characters.next().into_iter().flat_map(char::escape_default) {
+                f.write_char(escaped)?;
+            }
+            rest = characters.as_str();
+        }
+        f.write_str(rest)
+    }
+}
+
+fn disturbs(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_disturbs_a_line_is_escaped_and_nothing_else() {
+        for (text, expected) in [
+            ("", ""),
+            ("it's \"fine\" \\ é \u{1f600} e\u{301}", "it's \"fine\" \\ é \u{1f600} e\u{301}"),
+            ("a\nb\r\n", "a\\nb\\r\\n"),
+            ("\u{1b}[31m", "\\u{1b}[31m"),
+            ("\0\t\u{7f}\u{9b}", "\\u{0}\\t\\u{7f}\\u{9b}"),
+            ("\u{2028}x\u{202e}", "\\u{2028}x\\u{202e}"),
+            ("\u{2066}\u{200f}\u{61c}", "\\u{2066}\\u{200f}\\u{61c}"),
+        ] {
+            assert_eq!(Shown(text).to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Why there is no connection, or no server: what goes wrong before there is one.
+//!
+//! Must not know what goes wrong later (that is `error`).
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::protocol::error::ErrorObject;
+use crate::protocol::shown::Shown;
+
+/// Two services answer to the same method name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuplicateMethod {
+    pub(crate) name: String,
+}
+
+impl DuplicateMethod {
+    /// The name that was registered twice.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for DuplicateMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        write!(
+            f,
+            "the method `{name}` is registered twice; give one of the traits a namespace, or rename one of the methods"
+        )
+    }
+}
+
+impl std::error::Error for DuplicateMethod {}
+
+/// Why [`ClientBuilder::connect`](crate::ClientBuilder::connect) brought no connection.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL can't be used; it says why.
+    Url(String),
+    /// A header or a subprotocol's name can't be sent; it says which.
+    Header(String),
+    /// Two of the client's own services have a method of the same name.
+    DuplicateMethod(DuplicateMethod),
+    /// The network connection failed.
+    Io(io::Error),
+    /// There is no TLS session: the server's certificate is not trusted, not for this host or out
+    /// of date, or what answers does not speak TLS; it says which.
+    Tls(io::Error),
+    /// The server answered the handshake with an HTTP status other than 101.
+    Refused {
+        /// The status.
+        status: StatusCode,
+        /// The body, at most 4 KiB of it, as text, as it came.
+        body: String,
+        /// When to come again, if the server says it in seconds: its `Retry-After`
+        /// ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). A
+        /// date in its place is not read.
+        retry_after: Option<Duration>,
+    },
+    /// What answered does not speak WebSocket as it should; it says what is wrong.
+    Handshake(String),
+    /// It took longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    Timeout,
+    /// The hook of [`on_connect`](crate::ClientBuilder::on_connect) or of
+    /// [`headers_with`](crate::ClientBuilder::headers_with) has failed or panicked.
+    Hook(ErrorObject),
+}
+
+impl ConnectError {
+    /// How long the server wants to be left alone.
+    pub(crate) fn retry_after(&self) -> Duration {
+        match self {
+            ConnectError::Refused { retry_after, .. } => retry_after.unwrap_or_default(),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::Url(what) | ConnectError::Header(what) => f.write_str(what),
+            ConnectError::DuplicateMethod(error) => error.fmt(f),
+            ConnectError::Io(error) => write!(f, "can't connect: {error}"),
+            ConnectError::Tls(error) => write!(f, "there is no TLS session: {error}"),
+            ConnectError::Refused { status, body, .. } if body.is_empty() => {
+                write!(f, "the server refused the connection with HTTP status {status}")
+            }
+            ConnectError::Refused { status, body, .. } => {
+                let body = Shown(body);
+                write!(f, "the server refused the connection with HTTP status {status}: {body}")
+            }
+            ConnectError::Handshake(what) => write!(f, "the WebSocket handshake failed: {what}"),
+            ConnectError::Timeout => f.write_str("the server did not answer in time"),
+            ConnectError::Hook(error) => match error.source() {
+                Some(source) => write!(f, "the client's own hook failed: {source}"),
+                None => write!(f, "the client's own hook failed: {error}"),
+            },
+        }
+    }
+}
+
+impl std::error::Error for ConnectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ConnectError::DuplicateMethod(error) => Some(error),
+            ConnectError::Io(error) | ConnectError::Tls(error) => Some(error),
+            ConnectError::Hook(error) => error.source().map(|source| source as _),
+            _ => None,
+        }
+    }
+}
+
+impl From<DuplicateMethod> for ConnectError {
+    fn from(error: DuplicateMethod) -> Self {
+        ConnectError::DuplicateMethod(error)
+    }
+}
+
+/// Why a server could not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Two of its services have a method of the same name.
+    DuplicateMethod(DuplicateMethod),
+    /// The builder was given something that can't be used; it says what.
+    Setting(String),
+    /// It can't listen on the address.
+    Io {
+        /// The address as it was given.
+        address: String,
+        /// What the operating system says.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BindError::DuplicateMethod(error) => error.fmt(f),
+            BindError::Setting(what) => f.write_str(what),
+            BindError::Io { address, error } => write!(f, "can't listen on {address}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BindError::DuplicateMethod(error) => Some(error),
+            BindError::Setting(_) => None,
+            BindError::Io { error, .. } => Some(error),
+        }
+    }
+}
+
+impl From<DuplicateMethod> for BindError {
+    fn from(error: DuplicateMethod) -> Self {
+        BindError::DuplicateMethod(error)
+    }
+}

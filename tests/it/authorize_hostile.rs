@@ -1,0 +1,173 @@
+//! Clients that do not wait for the hook's decision: they send calls behind their handshake, or hang
+//! up while it decides.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use wsjsonrpc::{Config, Context, Grant, Refusal, Server, ServerBuilder};
+use wsjsonrpc_tests::frames::{frame_of, frames};
+use wsjsonrpc_tests::http::{address, http, refusal, upgrade};
+use wsjsonrpc_tests::{Gate, notification, request, result};
+
+/// A server that counts what is reached, and asks a hook that waits at the gate and then decides by
+/// the path.
+fn server(gate: &Gate, reached: &Arc<AtomicUsize>) -> ServerBuilder {
+    let (gate, reached) = (gate.clone(), Arc::clone(reached));
+    let server = Server::builder().authorize_fn(move |handshake| {
+        let gate = gate.clone();
+        async move {
+            gate.pass().await;
+            match handshake.path() {
+                "/in" => Ok(Grant::new()),
+                "/panic" => panic!("as the test wants it"),
+                "/error" => Err(std::io::Error::other("as the test wants it"))?,
+                _ => Err(Refusal::forbidden("not you")),
+            }
+        }
+    });
+    server.method("reach", move |_, ()| {
+        reached.fetch_add(1, Ordering::Relaxed);
+        async { Ok(()) }
+    })
+}
+
+/// Calls of all kinds, as frames.
+fn calls() -> Vec<u8> {
+    let call = request("reach", "[]", "1");
+    let texts = [notification("reach", "[]"), call.clone(), format!("[{call},{call}]")];
+    let whole = texts.map(|text| frame_of(0x81, text.as_bytes(), true)).concat();
+    let (begins, ends) = call.as_bytes().split_at(10);
+    [whole, frame_of(0x01, begins, true), frame_of(0x80, ends, true)].concat()
+}
+
+#[tokio::test]
+async fn calls_behind_the_handshake_of_one_who_is_refused_reach_nothing() {
+    let (gate, reached) = (Gate::default(), Arc::default());
+    let address = address(server(&gate, &reached)).await;
+    let failed = "the server failed to decide whether to let this connection in";
+    for (path, expected) in [
+        ("/out", refusal("403 Forbidden", "", "not you")),
+        ("/panic", refusal("500 Internal Server Error", "", failed)),
+        ("/error", refusal("500 Internal Server Error", "", failed)),
+    ] {
+        let bytes = [upgrade(path, "").as_bytes(), &calls()].concat();
+        let asked = tokio::spawn(http(address, bytes));
+        // All of it was sent long before the hook decides.
+        gate.arrived(1).await;
+        gate.open(1);
+        assert_eq!(asked.await.unwrap(), expected, "{path}");
+        assert_eq!(reached.load(Ordering::Relaxed), 0, "{path}");
+    }
+}
+
+/// The same bytes, for the test to mean something: they wait, and are handled then, in their order.
+#[tokio::test]
+async fn calls_behind_the_handshake_of_one_who_is_let_in_wait_for_it() {
+    let (gate, reached) = (Gate::default(), Arc::default());
+    let endpoint = server(&gate, &reached).build().unwrap();
+    let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
+    let serving = tokio::spawn(async move { endpoint.serve(theirs, None).await });
+    ours.write_all(upgrade("/in", "").as_bytes()).await.unwrap();
+    ours.write_all(&calls()).await.unwrap();
+    gate.arrived(1).await;
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(reached.load(Ordering::Relaxed), 0);
+    gate.open(1);
+    read_head(&mut ours).await;
+    ours.write_all(&frame_of(0x88, b"\x03\xe8", true)).await.unwrap();
+    let mut bytes = Vec::new();
+    ours.read_to_end(&mut bytes).await.unwrap();
+    let one = result("null", "1");
+    let texts = frames(&bytes).into_iter().filter(|frame| frame.first == 0x81);
+    let texts: Vec<_> = texts.map(|frame| String::from_utf8(frame.payload).unwrap()).collect();
+    assert_eq!(texts, [one.clone(), format!("[{one},{one}]"), one]);
+    assert_eq!(reached.load(Ordering::Relaxed), 5);
+    serving.await.unwrap().unwrap();
+}
+
+async fn read_head(stream: &mut DuplexStream) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+}
+
+/// Something that a hook gives its connection, and that has to be given back.
+struct Lease(Arc<AtomicUsize>);
+
+impl Lease {
+    fn take(leases: &Arc<AtomicUsize>) -> Self {
+        leases.fetch_add(1, Ordering::Relaxed);
+        Lease(Arc::clone(leases))
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What the hook has begun it ends: it is not cut off amid its work. What it gives is dropped, and
+/// the place is free.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_hangs_up_while_the_hook_decides_leaves_nothing_behind() {
+    let (gate, leases, decided) = (Gate::default(), Arc::default(), Arc::<AtomicUsize>::default());
+    let (at_gate, given, done) = (gate.clone(), Arc::clone(&leases), Arc::clone(&decided));
+    let config = Config { max_connections: 1, ..Config::default() };
+    let server = Server::builder().config(config).authorize_fn(move |_| {
+        let (gate, lease, done) = (at_gate.clone(), Lease::take(&given), Arc::clone(&done));
+        async move {
+            gate.pass().await;
+            done.fetch_add(1, Ordering::Relaxed);
+            Ok(Grant::new().set(lease))
+        }
+    });
+    let server = server
+        .method("has_lease", |ctx: Context, ()| async move { Ok(ctx.get::<Lease>().is_some()) });
+    let endpoint = server.build().unwrap();
+    let serve = |stream| {
+        let endpoint = endpoint.clone();
+        tokio::spawn(async move { endpoint.serve(stream, None).await })
+    };
+    for behind in [Vec::new(), calls()] {
+        let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
+        let serving = serve(theirs);
+        ours.write_all(upgrade("/", "").as_bytes()).await.unwrap();
+        ours.write_all(&behind).await.unwrap();
+        gate.arrived(1).await;
+        drop(ours);
+        tokio::task::yield_now().await;
+        assert_eq!(leases.load(Ordering::Relaxed), 1);
+        gate.open(1);
+        // There is nobody to answer.
+        serving.await.unwrap().unwrap_err();
+        assert_eq!(leases.load(Ordering::Relaxed), 0);
+        assert!(endpoint.peers().is_empty());
+    }
+    assert_eq!(decided.swap(0, Ordering::Relaxed), 2);
+
+    // One who hangs up and a hook that never decides: its time is that of the handshake.
+    let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
+    let serving = serve(theirs);
+    ours.write_all(upgrade("/", "").as_bytes()).await.unwrap();
+    gate.arrived(1).await;
+    drop(ours);
+    serving.await.unwrap().unwrap_err();
+    assert_eq!((leases.load(Ordering::Relaxed), decided.load(Ordering::Relaxed)), (0, 0));
+
+    // There is one place, and the next client gets it.
+    gate.open(1);
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let serving = serve(theirs);
+    let client = wsjsonrpc::Client::builder().connect_over("ws://x/", ours).await.unwrap();
+    assert!(client.peer().call::<bool>("has_lease", ()).await.unwrap());
+    client.close().await;
+    serving.await.unwrap().unwrap();
+    drop(client);
+    assert_eq!(leases.load(Ordering::Relaxed), 0);
+}

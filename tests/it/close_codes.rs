@@ -1,0 +1,298 @@
+//! Whoever breaks the framing is told so, a client as well as a server: which close frame goes out,
+//! seen as bytes, and that nothing comes behind it. Each case is tried on both sides.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::task::JoinHandle;
+use wsjsonrpc::{Client, CloseReason, Config, Endpoint, Error, Handshake, Server};
+use wsjsonrpc_tests::frames::{announcing, frame_of, frames, rest_of};
+use wsjsonrpc_tests::{Raw, invalid_request, request, result};
+
+const LIMIT: usize = 2000;
+
+fn config() -> Config {
+    Config { max_incoming_message: LIMIT, ..Config::default() }
+}
+
+/// Whom the broken bytes are sent to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Side {
+    Server,
+    Client,
+}
+
+impl Side {
+    /// Whether frames to this side have to be masked.
+    fn masked(self) -> bool {
+        self == Side::Server
+    }
+
+    fn frame(self, first: u8, payload: &[u8]) -> Vec<u8> {
+        frame_of(first, payload, self.masked())
+    }
+
+    /// This side of a connection, at work; the other end as bytes.
+    async fn at_work(self) -> (DuplexStream, JoinHandle<CloseReason>) {
+        match self {
+            Side::Server => {
+                let endpoint = Server::builder().config(config()).build().unwrap();
+                serve(&endpoint)
+            }
+            Side::Client => {
+                let (raw, client) = Raw::server(Client::builder().config(config())).await;
+                let mut stream = raw.socket.into_inner();
+                let call = client.peer().call::<()>("m", ()).without_timeout();
+                let ended = tokio::spawn(async move {
+                    let reason = client.closed().await;
+                    // With the connection, its call.
+                    let failed = call.await.unwrap_err();
+                    assert!(matches!(failed, Error::Closed(_)), "{failed:?}");
+                    reason
+                });
+                stream.flush().await.unwrap();
+                (stream, ended)
+            }
+        }
+    }
+}
+
+fn serve(endpoint: &Endpoint) -> (DuplexStream, JoinHandle<CloseReason>) {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let endpoint = endpoint.clone();
+    let serving =
+        tokio::spawn(async move { endpoint.serve_upgraded(theirs, Handshake::new("/")).await });
+    (ours, serving)
+}
+
+/// Sends this, and gives what comes back: one close frame, and how the side says that it ended.
+async fn told(side: Side, what: &str, bytes: &[u8]) -> ((u16, String), CloseReason) {
+    let (mut stream, ended) = side.at_work().await;
+    stream.write_all(bytes).await.unwrap();
+    let came = rest_of(&mut stream).await;
+    let [close] = came.as_slice() else { panic!("{side:?}, {what}: {came:?}") };
+    assert_eq!(close.masked, !side.masked(), "{side:?}, {what}");
+    drop(stream);
+    (close.close(), ended.await.unwrap())
+}
+
+type Case = (&'static str, Vec<u8>, u16);
+
+/// What breaks the rules for frames, beginning with masks.
+fn broken_frames(side: Side) -> Vec<Case> {
+    let frame = |first, payload: &[u8]| side.frame(first, payload);
+    let mut cases = vec![
+        ("the wrong mask", frame_of(0x81, b"[]", !side.masked()), 1002),
+        ("the wrong mask on a ping", frame_of(0x89, b"", !side.masked()), 1002),
+        ("continues nothing", frame(0x80, b"[]"), 1002),
+        ("begins anew", [frame(0x01, b"["), frame(0x81, b"]")].concat(), 1002),
+        ("a ping in parts", frame(0x09, b""), 1002),
+        ("a pong in parts", frame(0x0a, b""), 1002),
+        ("a close in parts", frame(0x08, b""), 1002),
+        ("a large ping", frame(0x89, &[b'x'; 126]), 1002),
+        ("a large close", frame(0x88, &[3; 126]), 1002),
+    ];
+    for reserved in [0xc1, 0xa1, 0x91, 0xf1, 0xc9] {
+        cases.push(("a reserved bit", frame(reserved, b"[]"), 1002));
+    }
+    for opcode in (0x3..=0x7).chain(0xb..=0xf) {
+        cases.push(("a reserved opcode", frame(0x80 | opcode, b""), 1002));
+    }
+    cases
+}
+
+/// What is no text.
+fn broken_texts(side: Side) -> Vec<Case> {
+    let frame = |first, payload: &[u8]| side.frame(first, payload);
+    let mut cases = vec![
+        ("half a character", frame(0x81, b"\"\xc3"), 1007),
+        ("half a character in parts", [frame(0x01, b"\"\xc3"), frame(0x80, b"\"")].concat(), 1007),
+        ("half a character at the end", [frame(0x01, b"\""), frame(0x80, b"\xc3")].concat(), 1007),
+    ];
+    let invalid: [&[u8]; 6] =
+        [b"\xff", b"\x80", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xf8\x88\x80\x80"];
+    for bytes in invalid {
+        cases.push(("no UTF-8", frame(0x81, &[b"\"", bytes, b"\""].concat()), 1007));
+    }
+    cases
+}
+
+/// What is too large, or says that it is going to be.
+fn too_large(side: Side) -> Vec<Case> {
+    let frame = |first, payload: &[u8]| side.frame(first, payload);
+    let says = |first, length| announcing(first, length, side.masked());
+    let over = [b' '; LIMIT + 1];
+    let bit_by_bit = [frame(0x01, b" "), frame(0x00, b" ").repeat(LIMIT)].concat();
+    vec![
+        ("too large", frame(0x81, &over), 1009),
+        ("too large, and binary", frame(0x82, &over), 1009),
+        ("too large in halves", [frame(0x01, &over[1..]), frame(0x80, b" ")].concat(), 1009),
+        ("too large byte by byte", bit_by_bit, 1009),
+        ("says that it is too large", says(0x81, LIMIT as u64 + 1), 1009),
+        ("says that it has 2^32 bytes", says(0x81, 1 << 32), 1009),
+        ("says that it has 2^63 bytes", says(0x81, 1 << 63), 1009),
+        ("says that it has 2^64-1 bytes", says(0x81, u64::MAX), 1009),
+        ("a ping that says so", says(0x89, u64::MAX), 1009),
+        ("a part that says so", [frame(0x01, b"["), says(0x80, u64::MAX)].concat(), 1009),
+        ("a frame of an unknown kind that says so", says(0x83, u64::MAX), 1002),
+    ]
+}
+
+/// Close frames that are none.
+fn broken_closes(side: Side) -> Vec<Case> {
+    let close = |payload: &[u8]| side.frame(0x88, payload);
+    let mut cases = vec![
+        ("half a code", close(b"\x03"), 1002),
+        ("a reason that is no UTF-8", close(b"\x03\xe8\xff"), 1007),
+        ("half a character of a reason", close(b"\x03\xe8\xe2\x82"), 1007),
+    ];
+    for code in [0_u16, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, u16::MAX] {
+        cases.push(("a code that may not be sent", close(&code.to_be_bytes()), 1002));
+    }
+    cases
+}
+
+#[tokio::test(start_paused = true)]
+async fn broken_frames_texts_and_sizes_are_told_with_their_codes_on_both_sides() {
+    for side in [Side::Server, Side::Client] {
+        for (what, bytes, code) in
+            [broken_frames(side), broken_texts(side), too_large(side)].concat()
+        {
+            let ((told, words), reason) = told(side, what, &bytes).await;
+            assert_eq!(told, code, "{side:?}, {what}: {words}");
+            assert!(!words.is_empty(), "{side:?}, {what}: the reason says what is wrong");
+            assert!(matches!(reason, CloseReason::Protocol(_)), "{side:?}, {what}: {reason:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn broken_close_frames_are_told_with_their_codes_on_both_sides() {
+    for side in [Side::Server, Side::Client] {
+        for (what, bytes, code) in broken_closes(side) {
+            let ((told, words), reason) = told(side, what, &bytes).await;
+            assert_eq!(told, code, "{side:?}, {what} {bytes:?}: {words}");
+            // It is not said to have closed with 1002: that is what it was told.
+            let CloseReason::Protocol(words) = reason else {
+                panic!("{side:?}, {what}: {reason:?}")
+            };
+            if let [.., high, low] = *bytes.as_slice() {
+                let code = u16::from_be_bytes([high, low]).to_string();
+                assert!(what != "a code that may not be sent" || words.contains(&code), "{words}");
+            }
+        }
+    }
+}
+
+/// RFC 6455, section 5.5.1: the answer to a close frame echoes its code.
+#[tokio::test(start_paused = true)]
+async fn close_frames_that_are_in_order_are_answered_in_kind() {
+    for side in [Side::Server, Side::Client] {
+        for code in [1000_u16, 1001, 1002, 1003, 1007, 1011, 1012, 1013, 3000, 3999, 4000, 4999] {
+            let payload = [&code.to_be_bytes()[..], "Füße".as_bytes()].concat();
+            let ((told, _), reason) = told(side, "in order", &side.frame(0x88, &payload)).await;
+            assert_eq!(told, code, "{side:?}");
+            assert!(
+                matches!(&reason, CloseReason::Remote { code: at, reason } if *at == code && reason == "Füße"),
+                "{side:?}: {reason:?}"
+            );
+        }
+        let (mut stream, ended) = side.at_work().await;
+        stream.write_all(&side.frame(0x88, b"")).await.unwrap();
+        let came = rest_of(&mut stream).await;
+        assert_eq!(came.len(), 1, "{side:?}: {came:?}");
+        assert_eq!((came[0].first, came[0].payload.len()), (0x88, 0), "{side:?}");
+        drop(stream);
+        let reason = ended.await.unwrap();
+        assert!(matches!(reason, CloseReason::Remote { code: 1005, .. }), "{side:?}: {reason:?}");
+    }
+}
+
+/// One byte a frame, with empty ones in between: up to the limit it is a message like any other.
+#[tokio::test(start_paused = true)]
+async fn a_message_up_to_the_limit_may_come_in_as_many_parts_as_it_has_bytes() {
+    let server = Server::builder().config(config()).method("m", |_, ()| async { Ok(()) });
+    let mut raw = Raw::client(server).await;
+    let mut text = request("m", "[]", "1");
+    text.push_str(&" ".repeat(LIMIT - text.len()));
+    let in_parts = |side: Side, text: &str| {
+        let parts = text.as_bytes().iter().enumerate().flat_map(|(at, byte)| {
+            let first = if at == 0 { 0x01 } else { 0x00 };
+            [side.frame(first, &[*byte]), side.frame(0x00, b"")]
+        });
+        let last = side.frame(0x80, b"");
+        parts.chain([last]).collect::<Vec<_>>().concat()
+    };
+    raw.send_bytes(&in_parts(Side::Server, &text)).await;
+    assert_eq!(raw.receive().await, result("null", "1"));
+    raw.check("1", &[&invalid_request("null")]).await;
+
+    let (mut raw, client) = Raw::server(Client::builder().config(config())).await;
+    let call = tokio::spawn(client.peer().call::<i64>("m", ()).into_future());
+    raw.receive().await;
+    let mut text = result("7", "1");
+    text.push_str(&" ".repeat(LIMIT - text.len()));
+    raw.send_bytes(&in_parts(Side::Client, &text)).await;
+    assert_eq!(call.await.unwrap().unwrap(), 7);
+}
+
+/// Who has set no limit worth the name is not at the mercy of a header.
+#[tokio::test(start_paused = true)]
+async fn a_header_is_not_believed_even_if_there_is_no_limit() {
+    let config = Config { max_incoming_message: usize::MAX, ..Config::default() };
+    let endpoint = Server::builder().config(config).build().unwrap();
+    for length in [1 << 63, u64::MAX, 1 << 62, 1 << 31] {
+        let (mut stream, serving) = serve(&endpoint);
+        stream.write_all(&announcing(0x81, length, true)).await.unwrap();
+        let came = rest_of(&mut stream).await;
+        assert_eq!(came[0].close().0, 1009, "{length}");
+        drop(stream);
+        assert!(matches!(serving.await.unwrap(), CloseReason::Protocol(_)), "{length}");
+    }
+}
+
+/// It would wait behind what the peer does not take.
+#[tokio::test(start_paused = true)]
+async fn who_takes_nothing_any_more_is_hung_up_on_without_a_close_frame() {
+    let server = Server::builder().config(Config { max_outbox: 1000, ..Config::default() });
+    let server = server.method("large", |_, ()| async { Ok("x".repeat(100_000)) });
+    let endpoint = server.build().unwrap();
+    let (mut stream, serving) = serve(&endpoint);
+    let asks = Side::Server.frame(0x81, request("large", "[]", "1").as_bytes());
+    stream.write_all(&asks.repeat(3)).await.unwrap();
+    assert!(matches!(serving.await.unwrap(), CloseReason::Stalled));
+    let came = rest_of(&mut stream).await;
+    let last = came.last().expect("the beginning of an answer");
+    assert!(came.iter().all(|frame| frame.first == 0x81), "answers and nothing else");
+    assert!(last.payload.len() < last.length, "the last one is cut");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upgraded_stream_over_a_limit_gets_1013_and_nothing_else() {
+    for (max_connections, per_address) in [(0, None), (10, Some(0))] {
+        let config = Config {
+            max_connections,
+            max_connections_per_address: per_address,
+            ..Config::default()
+        };
+        let endpoint = Server::builder().config(config).build().unwrap();
+        let (mut ours, theirs) = tokio::io::duplex(4096);
+        let mut handshake = Handshake::new("/");
+        handshake.remote_addr = Some("192.0.2.1:1".parse().unwrap());
+        let serving = tokio::spawn(async move { endpoint.serve_upgraded(theirs, handshake).await });
+        // What it asks at once is not answered.
+        let asks = Side::Server.frame(0x81, request("m", "[]", "1").as_bytes());
+        ours.write_all(&asks).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let came = rest_of(&mut ours).await;
+        let [close] = came.as_slice() else { panic!("{came:?}") };
+        assert!(!close.masked);
+        let (code, words) = close.close();
+        assert_eq!(code, 1013, "{words}");
+        assert!(words.contains("try again later") || words.contains("close some first"), "{words}");
+        assert!(matches!(serving.await.unwrap(), CloseReason::Local));
+        assert!(begun.elapsed() <= Duration::from_secs(6), "it does not stay for ever");
+    }
+    assert_eq!(frames(b"\x88\x02\x03\xf5")[0].close(), (1013, String::new()));
+}
