@@ -86,7 +86,7 @@ async fn what_an_answer_says_is_shown_in_one_line() {
 #[track_caller]
 fn check_lines(log: &Log, expected: &[&str]) {
     let text = log.text();
-    let levels = ["ERROR ", "WARN ", "INFO ", "DEBUG ", "TRACE "];
+    let levels = ["ERROR ", "WARN ", "INFO ", "DEBUG ", "TRACE ", "SPAN "];
     for line in text.lines() {
         assert!(levels.iter().any(|level| line.starts_with(level)), "{line:?} in\n{text}");
         assert!(!line.contains(char::is_control), "{line:?}");
