@@ -89,7 +89,7 @@ impl Dispatcher {
         let size = message.len();
         match (self.begin(message, call, admission, id.is_none()), id) {
             (Begun::Done(_), None) => {}
-            (Begun::Done(response), Some(id)) => self.responder.send(response, &id),
+            (Begun::Done(response), Some(id)) => drop(self.responder.send(response, &id)),
             (Begun::AtWork(mut running), id) => {
                 running.weigh(size);
                 if let Some(id) = id {
@@ -165,7 +165,9 @@ impl Dispatcher {
             };
             match (begun, &id) {
                 (Begun::Done(_), None) => {}
-                (Begun::Done(response), Some(id)) => gathered.put(index, id, response, limit),
+                (Begun::Done(response), Some(id)) => {
+                    gathered.put(index, id, response, limit);
+                }
                 (Begun::AtWork(running), _) => at_work.push((running, index, id.clone())),
             }
             index += usize::from(id.is_some());
@@ -196,8 +198,12 @@ impl Dispatcher {
             return Own::No(call);
         }
         let params = call.params.unwrap_or_default();
-        if self.link().feeds.has(&call.method) {
-            let item = Item::read(params);
+        let feeds = &self.link().feeds;
+        if feeds.any() {
+            let item = match Item::usual(params) {
+                None if feeds.has(&call.method) => Item::read(params),
+                usual => usual,
+            };
             let place = |json: &str| range(message, json);
             if item.is_some_and(|item| self.link().item(&call.method, &item, message, place)) {
                 return Own::Nothing;

@@ -15,9 +15,17 @@ use std::task::{Context, Poll, Waker};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::error::CloseReason;
+use crate::hasher::QuickHash;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::{Content, Item, cost};
 use crate::protocol::text;
+
+/// How many calls may be unanswered that nobody waits for any more. What comes late of older ones is
+/// not taken back: their peer does not answer.
+const MAX_GIVEN_UP: usize = 1024;
+
+/// How much of a message may be kept beside an item in it; of a longer one the item is copied.
+const MAX_BESIDE: usize = 256;
 
 /// The subscriptions of one connection, whose handle is an `L`.
 #[derive(Debug)]
@@ -36,7 +44,8 @@ struct Table<L> {
     begun: Vec<(Arc<str>, ById<L>)>,
 }
 
-type ById<L> = HashMap<Box<str>, Arc<Feed<L>>>;
+/// A peer may give ids as it likes, but how many there are is this side's decision.
+type ById<L> = HashMap<Box<str>, Arc<Feed<L>>, QuickHash>;
 
 /// One subscription.
 #[derive(Debug)]
@@ -111,7 +120,21 @@ impl<L> Feeds<L> {
         }
         let mut table = self.lock();
         table.expected.insert(call, Arc::clone(feed));
+        while table.expected.len() > MAX_GIVEN_UP {
+            let Some(oldest) = table.expected.first_entry() else { break };
+            if !oldest.get().lock().abandoned {
+                break;
+            }
+            oldest.remove();
+        }
         self.tally(&table);
+    }
+
+    /// The call is never sent.
+    pub(crate) fn forget(&self, call: u64) {
+        if self.any() {
+            self.answered(call, None);
+        }
     }
 
     /// The call was answered: with a subscription's id, or with something else. Gives the feed if
@@ -120,6 +143,7 @@ impl<L> Feeds<L> {
         let mut table = self.lock();
         let feed = table.expected.remove(&call);
         let begun = feed.filter(|_| id.is_some_and(|id| id.starts_with(is_id)));
+        let mut replaced = None;
         let unwanted = begun.and_then(|feed| {
             let id: Arc<str> = id?.into();
             feed.lock().id = Some(Arc::clone(&id));
@@ -129,15 +153,21 @@ impl<L> Feeds<L> {
             let name = &feed.names.notification;
             let place = table.begun.iter().position(|(known, _)| known == name);
             let place = place.unwrap_or_else(|| {
-                table.begun.push((Arc::clone(name), HashMap::new()));
+                table.begun.push((Arc::clone(name), HashMap::default()));
                 table.begun.len() - 1
             });
             if let Some((_, feeds)) = table.begun.get_mut(place) {
-                feeds.insert(id.as_ref().into(), feed);
+                replaced = feeds.insert(id.as_ref().into(), feed);
             }
             None
         });
         self.tally(&table);
+        drop(table);
+        let error =
+            || ErrorObject::new(ErrorCode::INTERNAL_ERROR, "its id was given to another one");
+        if let Some(waker) = replaced.and_then(|feed| feed.end(End::Error(error()))) {
+            waker.wake();
+        }
         unwanted
     }
 
@@ -159,20 +189,21 @@ impl<L> Feeds<L> {
         let (_, feeds) = table.begun.iter().find(|(name, _)| **name == *notification)?;
         let feed = Arc::clone(feeds.get(item.subscription)?);
         drop(table);
-        let waker = match item.content {
+        let (waker, lagged) = match item.content {
+            Content::Result(json) if message.len() > json.len() + MAX_BESIDE => {
+                feed.push((json.into(), 0..json.len()), item.dropped)
+            }
             Content::Result(json) => feed.push((message.clone(), range(json)), item.dropped),
-            Content::Error("null") => feed.end(End::Finished),
-            Content::Error(json) => feed.end(End::Error(last_word(json))),
+            Content::Error("null") => (feed.end(End::Finished), false),
+            Content::Error(json) => (feed.end(End::Error(last_word(json))), false),
         };
-        let over = feed.lock().end.clone();
-        if over.is_some() {
+        if lagged || matches!(item.content, Content::Error(_)) {
             self.remove(&feed);
         }
         if let Some(waker) = waker {
             waker.wake();
         }
-        let taken = if matches!(over, Some(End::Lagged)) { Taken::Unwanted } else { Taken::Fine };
-        Some((taken, feed))
+        Some((if lagged { Taken::Unwanted } else { Taken::Fine }, feed))
     }
 
     /// Nobody wants it any more. Gives its id if the peer has to be told.
@@ -302,21 +333,22 @@ impl<L> Feed<L> {
         }
     }
 
-    /// Gives the waker of whoever waits for it.
-    fn push(&self, item: (Utf8Bytes, Range<usize>), dropped: u64) -> Option<Waker> {
+    /// Gives the waker of whoever waits for it. `true`: there was no room, and this is the end.
+    fn push(&self, item: (Utf8Bytes, Range<usize>), dropped: u64) -> (Option<Waker>, bool) {
         let mut state = self.lock();
         if state.end.is_some() {
-            return None;
+            return (None, false);
         }
         state.dropped = state.dropped.saturating_add(dropped);
         // One item may go over the window, whoever counts.
-        if state.bytes >= self.window {
+        let lagged = state.bytes >= self.window;
+        if lagged {
             state.end = Some(End::Lagged);
         } else {
             state.bytes = state.bytes.saturating_add(cost(item.1.len()));
             state.items.push_back(item);
         }
-        state.waker.take()
+        (state.waker.take(), lagged)
     }
 
     /// What has come may still be consumed.

@@ -110,6 +110,7 @@ mod gather;
 mod guard;
 mod handler;
 mod handshake;
+mod hasher;
 mod head;
 mod held;
 mod inbox;
@@ -143,6 +144,7 @@ mod subscription;
 mod table;
 #[cfg(feature = "tls")]
 mod tls;
+mod topic;
 mod transport;
 mod url;
 mod writer;
@@ -166,7 +168,7 @@ pub use crate::error::{BindError, CloseReason, ConnectError, DuplicateMethod, Er
 pub use crate::handshake::Handshake;
 pub use crate::methods::{Fallback, Methods};
 pub use crate::peer::Peer;
-pub use crate::producer::{Overflow, Producer, Topic, Yields};
+pub use crate::producer::Producer;
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 pub use crate::protocol::typed::RpcError;
 pub use crate::refusal::Refusal;
@@ -174,6 +176,7 @@ pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
 pub use crate::session::{ConnectionState, ConnectionStates};
 pub use crate::subscription::{Subscribe, SubscribeFuture, Subscription};
+pub use crate::topic::{Overflow, Topic, Yields};
 
 /// The README's examples are tests, too.
 #[cfg(doctest)]

@@ -253,7 +253,9 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
         Poll::Ready(match item {
             Ok((message, range)) => {
                 let json = message.get(range).unwrap_or_default();
-                Some(serde_json::from_str(json).map_err(Error::Decode))
+                // What may stand behind it in the params is none of its business.
+                let mut decoder = serde_json::Deserializer::from_str(json);
+                Some(T::deserialize(&mut decoder).map_err(Error::Decode))
             }
             Err(end) => {
                 self.over = true;

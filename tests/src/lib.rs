@@ -19,6 +19,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use wsjsonrpc::{
     Client, ClientBuilder, CloseReason, Endpoint, Handshake, Peer, ServerBuilder, memory,
@@ -105,6 +107,42 @@ impl Raw {
         assert_same_json(&got, sentinel, incoming);
     }
 }
+
+/// Raw peers that say in the handshake that they know this crate's extensions.
+impl Raw {
+    /// A raw client, and the server's handle to it.
+    pub async fn knowing_client(server: ServerBuilder) -> (Self, Peer) {
+        let endpoint = server.build().expect("method names are unique");
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let mut handshake = Handshake::new("/");
+        let (name, version) = EXTENSIONS;
+        handshake.headers.insert(name, HeaderValue::from_static(version));
+        let serving = endpoint.clone();
+        tokio::spawn(async move { serving.serve_upgraded(theirs, handshake).await });
+        let mut raw = Self::over(ours, Role::Client).await;
+        raw.check("[]", &[&invalid_request("null")]).await;
+        (raw, endpoint.peers().pop().expect("it has just answered"))
+    }
+
+    /// A raw server, and a client that is connected to it.
+    pub async fn knowing_server(client: ClientBuilder) -> (Self, Client) {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let agree = |request: &Request, mut response: Response| {
+            let (name, version) = EXTENSIONS;
+            assert_eq!(request.headers()[name], version);
+            response.headers_mut().insert(name, HeaderValue::from_static(version));
+            Ok(response)
+        };
+        let accepting = tokio_tungstenite::accept_hdr_async(ours, agree);
+        let connecting = client.connect_over("ws://localhost/", theirs);
+        let (socket, client) = tokio::join!(accepting, connecting);
+        let socket = socket.expect("the handshake is valid");
+        (Raw { socket }, client.expect("the handshake is answered"))
+    }
+}
+
+/// The header by which peers of this crate know each other.
+pub const EXTENSIONS: (&str, &str) = ("wsjsonrpc-extensions", "1");
 
 /// Equal as JSON: white space and the order of members do not count, everything else does.
 #[track_caller]

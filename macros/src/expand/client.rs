@@ -5,10 +5,9 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
 use super::generics::{Generics, angled, unused_name, where_clause};
-use super::{attributes, docs, param_names, site};
+use super::{attributes, docs, param_names, site, subscription};
 use crate::attr::Form;
 use crate::model::{Contract, Method, Subscription};
-use crate::subscription::Items;
 
 pub(crate) fn expand(contract: &Contract) -> TokenStream {
     let generics = Generics::of(&contract.item);
@@ -154,7 +153,7 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
     // the same too, rustc shows it once.
     let private_at_output = contract.private_at(output.span());
     let call = match &method.subscription {
-        Some(subscription) => subscribe_type(contract, subscription),
+        Some(subscription) => subscription::client_type(contract, subscription, output.span()),
         None => quote_spanned!(output.span()=> #private_at_output::CallOf<#output>),
     };
     let finish = match &method.subscription {
@@ -180,22 +179,6 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
         #docs
         #vis fn #ident(&self, #(#idents: #types),*) -> #call #body
     }
-}
-
-// Input:  -> impl Stream<Item = u64>                 Output: Subscribe<u64, ErrorObject>
-// Input:  -> Result<impl Stream<Item = u64>, E>       Output: Subscribe<u64, <Result<(), E> as Returns>::Err>
-// Input:  -> impl Stream<Item = Result<u64, E>>       Output: Subscribe<u64, <Result<u64, E> as Yields<u64>>::Err>
-fn subscribe_type(contract: &Contract, subscription: &Subscription) -> TokenStream {
-    let private = contract.private();
-    let Items { item, brought, refusal } = &subscription.items;
-    let error = match refusal {
-        _ if item.to_string() != brought.to_string() => {
-            quote_spanned!(site()=> <#brought as #private::Yields<#item>>::Err)
-        }
-        Some(refusal) => quote_spanned!(site()=> <#refusal as #private::Returns>::Err),
-        None => quote_spanned!(site()=> #private::ErrorObject),
-    };
-    quote_spanned!(site()=> #private::Subscribe<#item, #error>)
 }
 
 // Output: Clone, Debug and From<Peer> for StoreClient<K>, for any K

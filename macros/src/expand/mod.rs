@@ -10,6 +10,7 @@ pub(crate) mod client;
 pub(crate) mod contract;
 mod generics;
 pub(crate) mod service;
+mod subscription;
 
 use proc_macro2::{Span, TokenStream};
 use quote::quote;

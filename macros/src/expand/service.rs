@@ -6,10 +6,9 @@ use syn::spanned::Spanned;
 use syn::{Ident, Type};
 
 use super::generics::{Generics, angled, unused_name, where_clause};
-use super::{attributes, docs, param_names, site};
+use super::{attributes, docs, param_names, site, subscription};
 use crate::attr::Form;
-use crate::model::{Contract, Method, Param, Subscription};
-use crate::subscription::Overflow;
+use crate::model::{Contract, Method, Param};
 use crate::text::words;
 
 pub(crate) fn expand(contract: &Contract) -> TokenStream {
@@ -172,7 +171,7 @@ fn arm(
     let private = contract.private();
     let conditions = attributes::conditions(&method.attrs);
     if let Some(subscription) = &method.subscription {
-        let run = subscribe(contract, implementation, method, subscription);
+        let run = subscription::subscribe(contract, implementation, method, subscription);
         return quote_spanned!(site()=> #(#conditions)* #index => { #run });
     }
     let body = body(contract, implementation, method);
@@ -214,61 +213,12 @@ fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> T
     quote_spanned!(site()=> #call #reply)
 }
 
-// Input:  fn blocks(&self, ctx: &Context, from: u64) -> Result<impl Stream<Item = Block>, Refused>;
-// Output: Outcome::subscription(request, Topic::fixed("blocks", …), |request, producer| async move {
-//             …
-//             let result = <T as Node>::blocks(&service, request.context(), from);
-//             let stream = match Returns::into_result(result) { … };   // only of a `Result`
-//             producer.run::<Block, _>(stream).await
-//         })
-fn subscribe(
+/// Decodes the arguments and calls the method; what it returns is `result`.
+pub(super) fn call(
     contract: &Contract,
     implementation: &TokenStream,
     method: &Method,
-    subscription: &Subscription,
 ) -> TokenStream {
-    let private = contract.private();
-    let Subscription { options, items, unsubscribe, notification } = subscription;
-    let (name, unsubscribe, notification) =
-        (&method.name.text, &unsubscribe.text, &notification.text);
-    let overflow = options.overflow.map(|(overflow, _)| {
-        let policy = match overflow {
-            Overflow::Block => quote!(Block),
-            Overflow::DropOldest => quote!(DropOldest),
-            Overflow::DropNewest => quote!(DropNewest),
-            Overflow::Latest => quote!(Latest),
-            Overflow::Close => quote!(Close),
-        };
-        quote_spanned!(site()=> .overflow(#private::Overflow::#policy))
-    });
-    let buffer = options.buffer.as_ref().map(|items| quote_spanned!(site()=> .buffer(#items)));
-    let tell_end = options.tell_end.as_ref().map(|tell| quote_spanned!(site()=> .tell_end(#tell)));
-    let call = call(contract, implementation, method);
-    let result = Ident::new("result", method.output.span());
-    let accept = items.refusal.as_ref().map(|_| {
-        quote_spanned! {site()=>
-            let #result = match #private::Returns::into_result(#result) {
-                ::core::result::Result::Ok(stream) => stream,
-                ::core::result::Result::Err(error) => {
-                    return request.fail(#private::RpcError::to_object(&error));
-                }
-            };
-        }
-    });
-    let item = &items.item;
-    quote_spanned! {site()=>
-        let service = ::core::clone::Clone::clone(&self.0);
-        let topic = #private::Topic::fixed(#name, #unsubscribe, #notification) #overflow #buffer #tell_end;
-        #private::Outcome::subscription(request, topic, move |request, producer| async move {
-            #call
-            #accept
-            producer.run::<#item, _>(#result).await
-        })
-    }
-}
-
-/// Decodes the arguments and calls the method; what it returns is `result`.
-fn call(contract: &Contract, implementation: &TokenStream, method: &Method) -> TokenStream {
     let Method { ident, output, params, .. } = method;
     let decode = match params.as_slice() {
         [param] if method.form() == Form::Whole => decode_whole(param),

@@ -34,12 +34,30 @@ pub(crate) struct Item<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content<'a> {
+    /// JSON that begins with the item. Some peers have members behind it.
     Result(&'a str),
     /// The end, and what has led to it; null if nothing went wrong.
     Error(&'a str),
 }
 
 impl<'a> Item<'a> {
+    /// Reads params that are known to be JSON, if they are written as nearly all peers do: the
+    /// subscription, then the result, which is not looked at once more. `None`: they are not.
+    pub(crate) fn usual(params: &'a str) -> Option<Self> {
+        let rest = params.strip_prefix("{\"subscription\":")?;
+        let mut cursor = Cursor::new(rest);
+        let subscription = cursor.value()?;
+        let mut rest = rest.get(subscription.len()..)?;
+        let mut dropped = 0;
+        if let Some(told) = rest.strip_prefix(",\"dropped\":") {
+            let end = told.find(',')?;
+            dropped = told.get(..end)?.parse().ok()?;
+            rest = told.get(end..)?;
+        }
+        let result = rest.strip_prefix(",\"result\":")?.strip_suffix('}')?;
+        Some(Item { subscription, content: Content::Result(result), dropped })
+    }
+
     /// Reads the params. `None`: it is none.
     pub(crate) fn read(params: &'a str) -> Option<Self> {
         let mut cursor = Cursor::new(params);
@@ -112,14 +130,16 @@ pub(crate) fn write<T: Serialize + ?Sized>(
 ) -> serde_json::Result<(Vec<u8>, usize)> {
     let mut out = buffer::take();
     out.extend_from_slice(head);
+    if dropped > 0 {
+        out.extend_from_slice(b"\"dropped\":");
+        out.extend_from_slice(itoa::Buffer::new().format(dropped).as_bytes());
+        out.push(b',');
+    }
+    // Last, as it is read, and counted, up to the end.
     out.extend_from_slice(b"\"result\":");
     let start = out.len();
     serde_json::to_writer(&mut out, item)?;
     let bytes = out.len() - start;
-    if dropped > 0 {
-        out.extend_from_slice(b",\"dropped\":");
-        out.extend_from_slice(itoa::Buffer::new().format(dropped).as_bytes());
-    }
     out.extend_from_slice(b"}}");
     Ok((out, bytes))
 }
@@ -166,6 +186,10 @@ mod tests {
         let item = Item::read(&read).unwrap();
         assert_eq!((item.subscription, item.content), ("\"0x1\"", Content::Result("\"x\"")));
         assert_eq!(item.dropped, 7);
+        // Not in the order of the map that it has been.
+        let usual = "{\"subscription\":\"0x1\",\"dropped\":7,\"result\":\"x\"}";
+        assert!(std::str::from_utf8(&text).unwrap().contains(usual));
+        assert_eq!(Item::usual(usual), Some(item));
         let end = params(&write_end(&head, None));
         assert_eq!(Item::read(&end).unwrap().content, Content::Error("null"));
         let error = ErrorObject::new(1, "m");
@@ -173,6 +197,27 @@ mod tests {
         let Content::Error(json) = Item::read(&end).unwrap().content else { panic!("{end}") };
         assert_eq!(serde_json::from_str::<ErrorObject>(json).unwrap(), error);
         assert_eq!(credit(&params(&write_credit("7", 9))), Some(("7", 9)));
+    }
+
+    #[test]
+    fn the_usual_is_read_without_a_second_look() {
+        let item = Item::usual(r#"{"subscription":"a,}\"","result":{"x":[1]}}"#).unwrap();
+        let content = Content::Result(r#"{"x":[1]}"#);
+        assert_eq!((item.subscription, item.content), (r#""a,}\"""#, content));
+        for json in [
+            r#"{ "subscription":1,"result":2}"#,
+            r#"{"subscription": 1,"result":2}"#,
+            r#"{"subscription":1 ,"result":2}"#,
+            r#"{"subscription":1,"error":2}"#,
+            r#"{"subscription":1,"dropped":-1,"result":2}"#,
+            r#"{"subscription":1,"dropped":1}"#,
+            r#"{"result":2,"subscription":1}"#,
+            r#"{"subscription":1}"#,
+            r#"{"subscription":"#,
+            "[]",
+        ] {
+            assert_eq!(Item::usual(json), None, "{json}");
+        }
     }
 
     #[test]
