@@ -17,6 +17,7 @@ use crate::context::Context;
 use crate::gather::Gathered;
 use crate::guard::{Panicked, guard};
 use crate::handler::{Handler, Running};
+use crate::items::{self, Latest, range};
 use crate::link::Link;
 use crate::pending::Reply;
 use crate::protocol::decode::{
@@ -25,7 +26,7 @@ use crate::protocol::decode::{
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::extra::{self, CANCEL};
 use crate::protocol::id::Id;
-use crate::protocol::item::{self, CREDIT, Item};
+use crate::protocol::item::{self, CREDIT};
 use crate::router::RouteId;
 use crate::service::{Kind, Method, Progress, Request, Response};
 
@@ -47,11 +48,13 @@ pub(crate) struct Dispatcher {
     context: Context,
     /// Each call has a number of this side's own, as peers may give ids as they like.
     calls: Cell<u64>,
+    latest: Latest,
 }
 
 impl Dispatcher {
     pub(crate) fn new(responder: Responder, context: Context) -> Self {
-        Dispatcher { responder: Arc::new(responder), context, calls: Cell::new(0) }
+        let (calls, latest) = (Cell::new(0), Latest::default());
+        Dispatcher { responder: Arc::new(responder), context, calls, latest }
     }
 
     pub(crate) fn context(&self) -> &Context {
@@ -64,6 +67,7 @@ impl Dispatcher {
 
     /// Takes in one message. Handlers start here, in the order in which messages arrive.
     pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
+        let Some(message) = self.latest.unless_item(self.link(), message) else { return };
         let (id, call) = match self.decode(&message) {
             Payload::One(Entry::Call(call)) => match self.own(&message, call) {
                 Own::No(call) => self.plan(&message, call),
@@ -198,16 +202,8 @@ impl Dispatcher {
             return Own::No(call);
         }
         let params = call.params.unwrap_or_default();
-        let feeds = &self.link().feeds;
-        if feeds.any() {
-            let item = match Item::usual(params) {
-                None if feeds.has(&call.method) => Item::read(params),
-                usual => usual,
-            };
-            let place = |json: &str| range(message, json);
-            if item.is_some_and(|item| self.link().item(&call.method, &item, message, place)) {
-                return Own::Nothing;
-            }
+        if items::take(self.link(), &call.method, params, message) {
+            return Own::Nothing;
         }
         if !call.method.starts_with("$/") || self.responder.router.has(&call.method) {
             return Own::No(call);
@@ -375,10 +371,4 @@ struct Planned {
     route: Option<RouteId>,
     method: Method,
     params: Option<Range<usize>>,
-}
-
-/// Where a part of a message is in it.
-fn range(message: &str, part: &str) -> Range<usize> {
-    let start = (part.as_ptr() as usize).saturating_sub(message.as_ptr() as usize);
-    start..start + part.len()
 }

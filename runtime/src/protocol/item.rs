@@ -34,28 +34,28 @@ pub(crate) struct Item<'a> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content<'a> {
-    /// JSON that begins with the item. Some peers have members behind it.
     Result(&'a str),
     /// The end, and what has led to it; null if nothing went wrong.
     Error(&'a str),
 }
 
 impl<'a> Item<'a> {
-    /// Reads params that are known to be JSON, if they are written as nearly all peers do: the
-    /// subscription, then the result, which is not looked at once more. `None`: they are not.
-    pub(crate) fn usual(params: &'a str) -> Option<Self> {
-        let rest = params.strip_prefix("{\"subscription\":")?;
-        let mut cursor = Cursor::new(rest);
+    /// Reads a whole message with an item, if it is written as nearly all peers do, in one go; also gives
+    /// the notification's name. `None`: it is not, whatever it is.
+    pub(crate) fn of_message(text: &'a str) -> Option<(&'a str, Self)> {
+        let mut cursor = Cursor::new(text);
+        cursor.take_all(b"{\"jsonrpc\":\"2.0\",\"method\":")?;
+        let notification = cursor.plain_string()?;
+        cursor.take_all(b",\"params\":{\"subscription\":")?;
         let subscription = cursor.value()?;
-        let mut rest = rest.get(subscription.len()..)?;
         let mut dropped = 0;
-        if let Some(told) = rest.strip_prefix(",\"dropped\":") {
-            let end = told.find(',')?;
-            dropped = told.get(..end)?.parse().ok()?;
-            rest = told.get(end..)?;
+        if cursor.take_word(",\"dropped\":") {
+            dropped = cursor.integer()?;
         }
-        let result = rest.strip_prefix(",\"result\":")?.strip_suffix('}')?;
-        Some(Item { subscription, content: Content::Result(result), dropped })
+        cursor.take_all(b",\"result\":")?;
+        let content = Content::Result(cursor.value()?);
+        let item = Item { subscription, content, dropped };
+        (cursor.rest() == "}}").then_some((notification, item))
     }
 
     /// Reads the params. `None`: it is none.
@@ -64,6 +64,7 @@ impl<'a> Item<'a> {
         cursor.take(b'{')?;
         let (mut subscription, mut result, mut error, mut dropped) = (None, None, None, 0);
         loop {
+            cursor.peek()?;
             let key = cursor.plain_string()?;
             cursor.take(b':')?;
             let value = cursor.value()?;
@@ -74,10 +75,9 @@ impl<'a> Item<'a> {
                 "dropped" => dropped = value.parse().unwrap_or(0),
                 _ => {}
             }
-            match cursor.next()? {
-                b',' => cursor.peek()?,
-                _ => break,
-            };
+            if cursor.next()? != b',' {
+                break;
+            }
         }
         let content = result.map(Content::Result).or(error.map(Content::Error))?;
         Some(Item { subscription: subscription?, content, dropped })
@@ -135,7 +135,6 @@ pub(crate) fn write<T: Serialize + ?Sized>(
         out.extend_from_slice(itoa::Buffer::new().format(dropped).as_bytes());
         out.push(b',');
     }
-    // Last, as it is read, and counted, up to the end.
     out.extend_from_slice(b"\"result\":");
     let start = out.len();
     serde_json::to_writer(&mut out, item)?;
@@ -186,10 +185,8 @@ mod tests {
         let item = Item::read(&read).unwrap();
         assert_eq!((item.subscription, item.content), ("\"0x1\"", Content::Result("\"x\"")));
         assert_eq!(item.dropped, 7);
-        // Not in the order of the map that it has been.
-        let usual = "{\"subscription\":\"0x1\",\"dropped\":7,\"result\":\"x\"}";
-        assert!(std::str::from_utf8(&text).unwrap().contains(usual));
-        assert_eq!(Item::usual(usual), Some(item));
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(Item::of_message(&text), Some(("eth_subscription", item)));
         let end = params(&write_end(&head, None));
         assert_eq!(Item::read(&end).unwrap().content, Content::Error("null"));
         let error = ErrorObject::new(1, "m");
@@ -200,24 +197,26 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_is_read_without_a_second_look() {
-        let item = Item::usual(r#"{"subscription":"a,}\"","result":{"x":[1]}}"#).unwrap();
-        let content = Content::Result(r#"{"x":[1]}"#);
-        assert_eq!((item.subscription, item.content), (r#""a,}\"""#, content));
-        for json in [
-            r#"{ "subscription":1,"result":2}"#,
-            r#"{"subscription": 1,"result":2}"#,
-            r#"{"subscription":1 ,"result":2}"#,
-            r#"{"subscription":1,"error":2}"#,
-            r#"{"subscription":1,"dropped":-1,"result":2}"#,
-            r#"{"subscription":1,"dropped":1}"#,
-            r#"{"result":2,"subscription":1}"#,
-            r#"{"subscription":1}"#,
-            r#"{"subscription":"#,
-            "[]",
+    fn what_is_written_in_another_way_is_left_alone() {
+        let head = r#"{"jsonrpc":"2.0","method":"m","params":{"subscription":1,"#;
+        let message = |rest: &str| format!("{head}{rest}");
+        assert!(Item::of_message(&message(r#""result":{"x":[1]}}}"#)).is_some());
+        for rest in [
+            r#""error":null}}"#,
+            r#""result":1}"#,
+            r#""result":1}}}"#,
+            r#""result":1},"id":1}"#,
+            r#""result":1},"x":{}}"#,
+            r#""result":1,"more":2}}"#,
+            r#""result": 1 }}"#,
+            r#""result":nil}}"#,
+            r#""dropped":-1,"result":1}}"#,
+            r#""dropped":1}}"#,
         ] {
-            assert_eq!(Item::usual(json), None, "{json}");
+            assert_eq!(Item::of_message(&message(rest)), None, "{rest}");
         }
+        let other = r#"{"jsonrpc":"2.0","method":"\u006d","params":{"subscription":1,"result":1}}"#;
+        assert_eq!(Item::of_message(other), None);
     }
 
     #[test]
