@@ -123,10 +123,13 @@ impl<L> Feed<L> {
         self.live.store(live, Ordering::Release);
     }
 
+    pub(crate) fn is_live(&self) -> bool {
+        self.live.load(Ordering::Acquire)
+    }
+
     /// Whether notifications of this name with this id are its own.
     pub(crate) fn is(&self, notification: &str, id: &str) -> bool {
-        self.live.load(Ordering::Acquire)
-            && *self.names.notification == *notification
+        *self.names.notification == *notification
             && self.id.get().is_some_and(|known| **known == *id)
     }
 

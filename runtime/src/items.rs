@@ -10,11 +10,17 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::feed::Feed;
 use crate::link::Link;
-use crate::protocol::item::{Content, Item};
+use crate::protocol::item::{Content, Item, behind_head, head};
 
 /// The subscription that the last item was of: the next one often is, too.
 #[derive(Default)]
-pub(crate) struct Latest(Cell<Option<Arc<Feed<Link>>>>);
+pub(crate) struct Latest(Cell<Option<Known>>);
+
+struct Known {
+    feed: Arc<Feed<Link>>,
+    /// How its messages begin; empty until a second one has come.
+    head: Vec<u8>,
+}
 
 impl Latest {
     /// Takes in an item, if the message is written as nearly all with items are; else gives it back.
@@ -22,16 +28,34 @@ impl Latest {
         if !link.feeds.any() {
             return Some(message);
         }
-        let found = Item::of_message(&message).and_then(|(name, item)| {
-            let Content::Result(json) = item.content else { return None };
-            let latest = self.0.take().filter(|feed| feed.is(name, item.subscription));
-            let feed = latest.or_else(|| link.feeds.find(name, item.subscription))?;
-            Some((feed, range(&message, json), item.dropped))
-        });
-        let Some((feed, place, dropped)) = found else { return Some(message) };
-        link.item(&feed, message, place, dropped);
-        self.0.set(Some(feed));
+        let Some((known, place, dropped)) = self.find(link, &message) else {
+            return Some(message);
+        };
+        link.item(&known.feed, message, place, dropped);
+        self.0.set(Some(known));
         None
+    }
+
+    fn find(&self, link: &Link, message: &str) -> Option<(Known, Range<usize>, u64)> {
+        let latest = self.0.take().filter(|known| known.feed.is_live());
+        let (mut latest, begins) = match latest {
+            Some(known) => {
+                let begins = !known.head.is_empty() && message.as_bytes().starts_with(&known.head);
+                (Some(known), begins)
+            }
+            None => (None, false),
+        };
+        if let Some(known) = latest.take_if(|_| begins) {
+            let (item, dropped) = behind_head(message.get(known.head.len()..)?)?;
+            return Some((known, range(message, item), dropped));
+        }
+        let (name, item) = Item::of_message(message)?;
+        let Content::Result(json) = item.content else { return None };
+        let known = match latest.filter(|known| known.feed.is(name, item.subscription)) {
+            Some(Known { feed, .. }) => Known { feed, head: head(name, item.subscription) },
+            None => Known { feed: link.feeds.find(name, item.subscription)?, head: Vec::new() },
+        };
+        Some((known, range(message, json), item.dropped))
     }
 }
 

@@ -59,6 +59,8 @@
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
 //! - Letting in: [`Authorize`], [`Grant`], [`Refusal`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
+//! - Streams of items: `#[subscription]` in a [contract](macro@rpc), [`Subscription`], [`Overflow`];
+//!   without the macro [`Peer::subscribe`] and [`Methods::subscription`].
 //! - Connecting again: [`ClientBuilder::reconnect`], [`Reconnect`], [`ConnectionState`].
 //! - Limits and timeouts: [`Config`].
 //! - Tests: [`memory::pair`].
@@ -73,8 +75,8 @@
 //! # The files, in reading order
 //!
 //! From the ground up, for those who read the source: `protocol` is the text format; `pending`,
-//! `outbox` and `transport` are the parts of a connection; `link`, `peer`, `call` and `batch` are for
-//! calling out, `context`, `service` and `methods` for being called; `router`, `dispatch` and `answer` lead
+//! `outbox` and `transport` are the parts of a connection; `link`, `peer`, `call`, `batch` and
+//! `subscription` are for calling out, `context`, `service` and `methods` for being called; `router`, `dispatch` and `answer` lead
 //! from a message to its answer; `connection` is the task that owns a socket; `client`, `endpoint`
 //! and `server` make connections, `open` and `accept` their opening handshakes. ARCHITECTURE.md has
 //! the map and the rules.

@@ -118,6 +118,24 @@ async fn a_stream_is_polled_only_while_there_is_room() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_credit_is_lost_between_threads() {
+    let both = || methods(numbers(), &Brought::default());
+    let sides = both_ways(|| Client::builder().service(both()), || Server::builder().service(both()));
+    for (client, peer) in sides.await {
+        let consume = |peer: Peer, window: usize| async move {
+            let mut numbers = peer.subscribe("numbers", (1, 3000)).window(window).await.unwrap();
+            assert!(take(&mut numbers, 3000).await.into_iter().eq(1..=3000));
+        };
+        let tasks = (1..=10).flat_map(|window| {
+            [client.peer(), peer.clone()].map(|peer| tokio::spawn(consume(peer, window * 50)))
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_smallest_window_lets_one_item_through_at_a_time() {
     let brought = Brought::default();

@@ -48,14 +48,9 @@ impl<'a> Item<'a> {
         let notification = cursor.plain_string()?;
         cursor.take_all(b",\"params\":{\"subscription\":")?;
         let subscription = cursor.value()?;
-        let mut dropped = 0;
-        if cursor.take_word(",\"dropped\":") {
-            dropped = cursor.integer()?;
-        }
-        cursor.take_all(b",\"result\":")?;
-        let content = Content::Result(cursor.value()?);
-        let item = Item { subscription, content, dropped };
-        (cursor.rest() == "}}").then_some((notification, item))
+        cursor.take(b',')?;
+        let (result, dropped) = behind_head(cursor.rest())?;
+        Some((notification, Item { subscription, content: Content::Result(result), dropped }))
     }
 
     /// Reads the params. `None`: it is none.
@@ -82,6 +77,21 @@ impl<'a> Item<'a> {
         let content = result.map(Content::Result).or(error.map(Content::Error))?;
         Some(Item { subscription: subscription?, content, dropped })
     }
+}
+
+/// What stands behind the [`head`] of a message with an item, if it is written as nearly all peers do:
+/// the item, and how many were left out before it.
+#[inline]
+pub(crate) fn behind_head(text: &str) -> Option<(&str, u64)> {
+    let mut cursor = Cursor::new(text);
+    let mut dropped = 0;
+    if cursor.take_word("\"dropped\":") {
+        dropped = cursor.integer()?;
+        cursor.take_all(b",")?;
+    }
+    cursor.take_all(b"\"result\":")?;
+    let result = cursor.value()?;
+    (cursor.rest() == "}}").then_some((result, dropped))
 }
 
 /// The one value that the params hold, as JSON.
