@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -23,9 +23,13 @@ use crate::protocol::text;
 /// not taken back: their peer does not answer.
 const MAX_GIVEN_UP: usize = 1024;
 
-/// The subscriptions of one connection, whose handle is an `L`.
+/// The subscriptions of one connection, whose handle is an `L`. Most connections have none, so the rest
+/// is made when the first one comes.
 #[derive(Debug)]
-pub(crate) struct Feeds<L> {
+pub(crate) struct Feeds<L>(OnceLock<Box<Inner<L>>>);
+
+#[derive(Debug)]
+struct Inner<L> {
     table: Mutex<Table<L>>,
     /// How many there are, expected ones included. Looked at for each message that is read, so
     /// without the lock.
@@ -45,15 +49,14 @@ type ById<L> = HashMap<Box<str>, Arc<Feed<L>>, QuickHash>;
 
 impl<L> Default for Feeds<L> {
     fn default() -> Self {
-        let table = Table { expected: BTreeMap::new(), begun: Vec::new() };
-        Feeds { table: Mutex::new(table), count: AtomicUsize::new(0) }
+        Feeds(OnceLock::new())
     }
 }
 
 impl<L> Feeds<L> {
     /// Whether there is any; if not, no message can be about one.
     pub(crate) fn any(&self) -> bool {
-        self.count.load(Ordering::Acquire) > 0
+        self.0.get().is_some_and(|inner| inner.count.load(Ordering::Acquire) > 0)
     }
 
     /// The call with this id, which is about to be sent by `home`, asks for it.
@@ -181,6 +184,9 @@ impl<L> Feeds<L> {
 
     /// Ends all. Those that are expected end with their calls.
     pub(crate) fn close(&self, reason: &CloseReason) {
+        if !self.any() {
+            return;
+        }
         let mut table = self.lock();
         let expected = std::mem::take(&mut table.expected);
         let begun = std::mem::take(&mut table.begun);
@@ -196,12 +202,19 @@ impl<L> Feeds<L> {
 
     fn tally(&self, table: &Table<L>) {
         let begun: usize = table.begun.iter().map(|(_, feeds)| feeds.len()).sum();
-        self.count.store(table.expected.len() + begun, Ordering::Release);
+        self.inner().count.store(table.expected.len() + begun, Ordering::Release);
     }
 
     /// No user code runs under the lock, so a poisoned one is as good as any.
     fn lock(&self) -> MutexGuard<'_, Table<L>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner().table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inner(&self) -> &Inner<L> {
+        self.0.get_or_init(|| {
+            let table = Table { expected: BTreeMap::new(), begun: Vec::new() };
+            Box::new(Inner { table: Mutex::new(table), count: AtomicUsize::new(0) })
+        })
     }
 }
 

@@ -4,12 +4,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
-/// The subscriptions of one connection.
+/// The subscriptions of one connection. Most have none, so the rest is made when the first one comes.
 #[derive(Debug, Default)]
-pub(crate) struct Flows {
+pub(crate) struct Flows(OnceLock<Box<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
     table: Mutex<Table>,
     /// How many there are, those that are not accepted yet included.
     count: AtomicUsize,
@@ -81,7 +84,7 @@ impl Flows {
             state: Mutex::new(State { stage: Stage::Asked, waker: None }),
         });
         table.flows.insert(flow.number, Arc::clone(&flow));
-        self.count.store(table.flows.len(), Ordering::Release);
+        self.inner().count.store(table.flows.len(), Ordering::Release);
         Some(flow)
     }
 
@@ -90,7 +93,7 @@ impl Flows {
         let mut table = self.lock();
         let removed = table.flows.remove(&flow.number);
         let last = removed.is_some() && table.flows.is_empty();
-        self.count.store(table.flows.len(), Ordering::Release);
+        self.inner().count.store(table.flows.len(), Ordering::Release);
         drop(table);
         last
     }
@@ -121,18 +124,24 @@ impl Flows {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.count.load(Ordering::Acquire) == 0
+        self.0.get().is_none_or(|inner| inner.count.load(Ordering::Acquire) == 0)
     }
 
     fn find(&self, id: &str) -> Option<Arc<Flow>> {
         let digits = id.strip_prefix("\"0x")?.strip_suffix('"')?;
         let number = u64::from_str_radix(digits, 16).ok()?;
+        // Nothing is made because of what a peer says.
+        self.0.get()?;
         self.lock().flows.get(&number).filter(|flow| flow.id() == id).cloned()
     }
 
     /// Nothing is woken under the lock, so a poisoned one is as good as any.
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner().table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inner(&self) -> &Inner {
+        self.0.get_or_init(Box::default)
     }
 }
 

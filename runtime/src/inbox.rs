@@ -19,22 +19,23 @@ const LENGTH: usize = size_of::<u32>();
 pub(crate) struct Inbox {
     chunk: Bytes,
     /// How many they are, and how long the first one is.
-    count: usize,
-    first: usize,
+    count: u32,
+    first: u32,
 }
 
 impl Inbox {
     /// The next message; not yet known to be UTF-8.
     pub(crate) fn next(&mut self) -> Option<Bytes> {
         self.count = self.count.checked_sub(1)?;
-        let behind = self.first + LENGTH;
-        let length = self.chunk.get(self.first..behind).and_then(<[u8]>::first_chunk);
+        let first = self.first as usize;
+        let behind = first + LENGTH;
+        let length = self.chunk.get(first..behind).and_then(<[u8]>::first_chunk);
         let Some(length) = length.filter(|_| self.count > 0) else {
             return Some(std::mem::take(&mut self.chunk));
         };
-        let next = u32::from_le_bytes(*length) as usize;
+        let next = u32::from_le_bytes(*length);
         let mut message = self.chunk.split_to(behind);
-        message.truncate(self.first);
+        message.truncate(first);
         self.first = next;
         Some(message)
     }
@@ -44,16 +45,16 @@ impl Inbox {
     pub(crate) fn take(&mut self, ahead: &[u8], masked: bool, limit: usize) -> usize {
         let (mut rest, mut chunk, mut count) = (ahead, Vec::new(), 0);
         while let Some((header, payload, behind)) = whole(rest, masked, limit) {
-            let size = payload.len() + LENGTH;
+            let size = payload.len();
+            let Ok(length) = u32::try_from(size) else { break };
             if count == 0 {
                 // Exactly as much as is needed, if it is alone.
                 let room = if behind.is_empty() { size } else { size.max(CHUNK.min(ahead.len())) };
                 chunk.reserve_exact(room);
-                self.first = payload.len();
-            } else if chunk.len() + size > chunk.capacity() {
+                self.first = length;
+            } else if chunk.len() + LENGTH + size > chunk.capacity() {
                 break;
             } else {
-                let Ok(length) = u32::try_from(payload.len()) else { break };
                 chunk.extend_from_slice(&length.to_le_bytes());
             }
             let start = chunk.len();

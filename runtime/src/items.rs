@@ -14,7 +14,7 @@ use crate::protocol::item::{Content, Item, behind_head, head};
 
 /// The subscription that the last item was of: the next one often is, too.
 #[derive(Default)]
-pub(crate) struct Latest(Cell<Option<Known>>);
+pub(crate) struct Latest(Cell<Option<Box<Known>>>);
 
 struct Known {
     feed: Arc<Feed<Link>>,
@@ -36,7 +36,7 @@ impl Latest {
         None
     }
 
-    fn find(&self, link: &Link, message: &str) -> Option<(Known, Range<usize>, u64)> {
+    fn find(&self, link: &Link, message: &str) -> Option<(Box<Known>, Range<usize>, u64)> {
         let latest = self.0.take().filter(|known| known.feed.is_live());
         let (mut latest, begins) = match latest {
             Some(known) => {
@@ -52,8 +52,14 @@ impl Latest {
         let (name, item) = Item::of_message(message)?;
         let Content::Result(json) = item.content else { return None };
         let known = match latest.filter(|known| known.feed.is(name, item.subscription)) {
-            Some(Known { feed, .. }) => Known { feed, head: head(name, item.subscription) },
-            None => Known { feed: link.feeds.find(name, item.subscription)?, head: Vec::new() },
+            Some(mut known) => {
+                known.head = head(name, item.subscription);
+                known
+            }
+            None => {
+                let feed = link.feeds.find(name, item.subscription)?;
+                Box::new(Known { feed, head: Vec::new() })
+            }
         };
         Some((known, range(message, json), item.dropped))
     }

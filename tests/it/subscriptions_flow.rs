@@ -121,7 +121,8 @@ async fn a_stream_is_polled_only_while_there_is_room() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_credit_is_lost_between_threads() {
     let both = || methods(numbers(), &Brought::default());
-    let sides = both_ways(|| Client::builder().service(both()), || Server::builder().service(both()));
+    let sides =
+        both_ways(|| Client::builder().service(both()), || Server::builder().service(both()));
     for (client, peer) in sides.await {
         let consume = |peer: Peer, window: usize| async move {
             let mut numbers = peer.subscribe("numbers", (1, 3000)).window(window).await.unwrap();
