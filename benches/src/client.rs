@@ -21,6 +21,9 @@ pub trait Caller: Clone + Send + Sync + 'static {
     /// Calls `math.sum`.
     fn sum(&self, x: i64, y: i64) -> impl Future<Output = Result<i64>> + Send;
 
+    /// Subscribes to so many items, and takes them. Gives the number in the last one.
+    fn items(&self, items: usize) -> impl Future<Output = Result<usize>> + Send;
+
     /// Calls a method that is never answered.
     fn never(&self) -> impl Future<Output = ()> + Send;
 }
@@ -46,7 +49,7 @@ pub fn run<C: Caller>() -> Result<()> {
     })?;
     if let Some(calls) = options.calls {
         let end = End::Calls(calls / options.tasks);
-        return runtime.block_on(call(&caller, options.tasks, end)).map(|_| ());
+        return runtime.block_on(call(&caller, &options, end)).map(|_| ());
     }
     println!("ready");
     for line in std::io::stdin().lock().lines() {
@@ -58,16 +61,17 @@ pub fn run<C: Caller>() -> Result<()> {
                 tokio::time::sleep(time).await;
                 flag.store(true, Ordering::Relaxed);
             });
-            call(&caller, options.tasks, end).await
+            call(&caller, &options, end).await
         })?;
         println!("{calls}");
     }
     Ok(())
 }
 
-/// Calls from so many tasks at once; gives how many calls were made.
-async fn call<C: Caller>(caller: &C, tasks: usize, end: End) -> Result<usize> {
-    let task = |caller: C, end: End| async move {
+/// Calls from so many tasks at once; gives how many calls were made, or how many items taken.
+async fn call<C: Caller>(caller: &C, options: &Options, end: End) -> Result<usize> {
+    let items = options.items;
+    let task = move |caller: C, end: End| async move {
         let mut calls = 0;
         loop {
             let done = match &end {
@@ -77,12 +81,17 @@ async fn call<C: Caller>(caller: &C, tasks: usize, end: End) -> Result<usize> {
             if done {
                 return anyhow::Ok(calls);
             }
+            if items > 0 {
+                ensure!(caller.items(items).await? + 1 == items, "a wrong item");
+                calls += items;
+                continue;
+            }
             ensure!(caller.sum(1, 2).await? == 3, "a wrong sum");
             calls += 1;
         }
     };
     let tasks: Vec<_> =
-        (0..tasks).map(|_| tokio::spawn(task(caller.clone(), end.clone()))).collect();
+        (0..options.tasks).map(|_| tokio::spawn(task(caller.clone(), end.clone()))).collect();
     let mut calls = 0;
     for task in tasks {
         calls += task.await??;

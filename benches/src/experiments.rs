@@ -47,6 +47,8 @@ pub enum Work {
     Server { shape: Shape, connections: usize, methods: usize, idle: usize },
     /// So many tasks of a typed client call, and so many calls are pending all the while.
     Client { tasks: usize, pending: usize },
+    /// A typed client subscribes to so many items, again and again.
+    Consumer { items: usize },
     /// So many connections to a server are opened, and memory is measured, not time.
     Memory { idle: usize, used: bool },
 }
@@ -89,6 +91,9 @@ pub const MANY: &str = "many";
 
 /// Calls of `math.sum` that are in flight when nothing else is said.
 const IN_FLIGHT: usize = 100;
+
+/// How many items a subscription brings before the next one begins.
+const ITEMS: usize = 10_000;
 
 /// All experiments; `connections` is how many idle ones there may be.
 pub fn all(connections: usize) -> Vec<Experiment> {
@@ -139,20 +144,26 @@ fn servers() -> Vec<Experiment> {
             Shape::Reverse(100),
             1,
         ),
+        experiment("subscription", "a subscription, an item", no_floor, Shape::Items(ITEMS), 1),
     ]
 }
 
 fn clients() -> Vec<Experiment> {
-    let experiment = |name, title, tasks| {
-        let work = Work::Client { tasks, pending: 0 };
+    let experiment = |name, title, work| {
         let case = |contender| Case { contender, variant: "", multi_thread: false, work };
         let cases = [Contender::Ours, Contender::Jsonrpsee].map(case).to_vec();
         Experiment { name, title, kind: Kind::Load, cases }
     };
+    let tasks = |tasks| Work::Client { tasks, pending: 0 };
     vec![
-        experiment("client-1", "client, 1 task", 1),
-        experiment("client-100", "client, 100 tasks", 100),
-        experiment("client-1000", "client, 1000 tasks", 1000),
+        experiment("client-1", "client, 1 task", tasks(1)),
+        experiment("client-100", "client, 100 tasks", tasks(100)),
+        experiment("client-1000", "client, 1000 tasks", tasks(1000)),
+        experiment(
+            "client-subscription",
+            "client, a subscription, an item",
+            Work::Consumer { items: ITEMS },
+        ),
     ]
 }
 

@@ -29,6 +29,8 @@ pub enum Shape {
     Notes(usize),
     /// One call of `reverse`, which makes the server call so many times; those calls count.
     Reverse(usize),
+    /// A subscription that brings so many items.
+    Items(usize),
 }
 
 impl Shape {
@@ -56,10 +58,15 @@ impl Shape {
                 (0..notes).map(note).chain([sum(notes)]).collect()
             }
             Shape::Reverse(calls) => vec![call("reverse", calls.to_string(), 1)],
+            Shape::Items(items) => vec![call("items", items.to_string(), 1)],
         };
         let mut frames = Vec::new();
         texts.iter().for_each(|text| masked(&mut frames, text.as_bytes()));
-        let answers = if matches!(self, Shape::Notes(_)) { 1 } else { texts.len() };
+        let answers = match self {
+            Shape::Notes(_) => 1,
+            Shape::Items(items) => items + 1,
+            _ => texts.len(),
+        };
         (frames, answers)
     }
 
@@ -67,6 +74,7 @@ impl Shape {
     pub fn calls(self) -> usize {
         match self {
             Shape::Sum(calls) | Shape::Wait(calls) | Shape::Reverse(calls) => calls,
+            Shape::Items(items) => items,
             Shape::Spread { calls, .. } | Shape::Echo { calls, .. } => calls,
             Shape::Batch(entries) => entries,
             Shape::Notes(notes) => notes + 1,
@@ -89,12 +97,18 @@ impl Shape {
                 let answers = text.iter().filter(|byte| **byte == b'{').count();
                 ends && answers == entries && result == id.map(|id| id + 1)
             }
+            // The response, or the last item.
+            Shape::Items(items) => id == Some(1) || result == last(items),
             Shape::Echo { bytes, .. } => {
                 let longest = text.split(|byte| *byte == b'"').map(<[u8]>::len).max();
                 longest == Some(bytes)
             }
         }
     }
+}
+
+fn last(items: usize) -> Option<i64> {
+    i64::try_from(items).ok().map(|items| items - 1)
 }
 
 /// One client's connection.

@@ -128,10 +128,16 @@ impl Running {
                 let idle = Idle::connect(address, idle, false)?;
                 (process, Some(Load::connect(address, shape, connections)?), Some(idle))
             }
-            Work::Client { tasks, pending } => {
+            Work::Client { .. } | Work::Consumer { .. } => {
                 add("--address", responder.to_string());
-                add("--tasks", tasks.to_string());
-                add("--pending", pending.to_string());
+                match case.work {
+                    Work::Client { tasks, pending } => {
+                        add("--tasks", tasks.to_string());
+                        add("--pending", pending.to_string());
+                    }
+                    Work::Consumer { items } => add("--items", items.to_string()),
+                    _ => {}
+                }
                 let mut process = Process::start(case.contender.client(), &args)?;
                 let line = process.line()?;
                 ensure!(line == "ready", "a client says `{line}`");

@@ -21,6 +21,8 @@ pub struct Options {
     pub tasks: usize,
     /// Clients: how many calls are pending all the while, never answered.
     pub pending: usize,
+    /// Clients: subscribe to so many items, again and again, in place of calling.
+    pub items: usize,
     /// Clients: make so many calls and end, in place of waiting for commands.
     pub calls: Option<usize>,
 }
@@ -46,6 +48,7 @@ impl Options {
                 "--address" => options.address = value,
                 "--tasks" => options.tasks = number()?,
                 "--pending" => options.pending = number()?,
+                "--items" => options.items = number()?,
                 "--calls" => options.calls = Some(number()?),
                 _ => bail!("unknown option `{name}`"),
             }

@@ -1,5 +1,5 @@
-//! The other side of the typed clients: a raw server that answers every `math.sum` with 3, and
-//! nothing else at all. It runs in threads of the program that measures.
+//! The other side of the typed clients: a raw server that answers every `math.sum` with 3, sends as
+//! many items to `items` as it is asked for, and nothing else at all. It runs in threads of the program that measures.
 //!
 //! Must not know which client is at the other end.
 
@@ -30,9 +30,15 @@ fn serve(mut stream: TcpStream) -> Result<()> {
     let mut out = Vec::new();
     while inbox.fill(&mut stream)? {
         while let Some(text) = inbox.take()? {
-            if let Some(id) = call_of_sum(text) {
+            if let Some(id) = call_of(text, b"math.sum") {
                 let answer = format!(r#"{{"jsonrpc":"2.0","result":3,"id":{id}}}"#);
                 unmasked(&mut out, answer.as_bytes());
+            } else if let Some(id) = call_of(text, b"\"items\"") {
+                let response = format!(r#"{{"jsonrpc":"2.0","result":"0x1","id":{id}}}"#);
+                unmasked(&mut out, response.as_bytes());
+                let items = value_after(text, "\"params\":[")
+                    .and_then(|items| items.trim_end_matches(']').parse().ok());
+                write_items(&mut out, items.unwrap_or(0));
             }
         }
         stream.write_all(&out)?;
@@ -41,8 +47,15 @@ fn serve(mut stream: TcpStream) -> Result<()> {
     Ok(())
 }
 
-fn call_of_sum(text: &[u8]) -> Option<&str> {
-    let name = b"math.sum";
-    text.windows(name.len()).find(|window| window == name)?;
+fn write_items(out: &mut Vec<u8>, items: usize) {
+    for at in 0..items {
+        let params = format!(r#"{{"subscription":"0x1","result":{at}}}"#);
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"items","params":{params}}}"#);
+        unmasked(out, text.as_bytes());
+    }
+}
+
+fn call_of<'a>(text: &'a [u8], name: &[u8]) -> Option<&'a str> {
+    text.windows(name.len()).find(|window| *window == name)?;
     value_after(text, "\"id\":")
 }

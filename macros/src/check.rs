@@ -169,14 +169,30 @@ fn check_subscription(contract: &Contract, method: &Method, report: &mut Report)
             report.error_at(name.span, format!("the name in {what} is empty"));
         }
     }
-    // Any of them ends any subscription, so two of these may have one name; a method may not.
-    let mut names = contract.methods.iter().flat_map(Method::names);
-    if names.any(|name| name.text == unsubscribe.text) {
+    if is_reserved(&unsubscribe.text) && !is_reserved(&contract.options.prefix()) {
         report.error_at(
             unsubscribe.span,
             format!(
-                "the name `{}` is taken: choose another one with `unsubscribe = \"…\"`",
+                "names that begin with `rpc.` are reserved by JSON-RPC: \
+                 choose another one than `{}`",
                 unsubscribe.text
+            ),
+        );
+    }
+    // Any of them ends any subscription, so two of these may have one name; a method may not, unless
+    // only one of the two is there.
+    let owner = contract.methods.iter().find(|other| {
+        let either = !std::ptr::eq::<Method>(*other, method) && other.has_cfg() && method.has_cfg();
+        !either && other.names().iter().any(|name| name.text == unsubscribe.text)
+    });
+    if let Some(owner) = owner.filter(|_| !unsubscribe.text.is_empty()) {
+        report.error_at(
+            unsubscribe.span,
+            format!(
+                "the name `{}` is taken, `{}` is called so on the wire: choose another one for \
+                 the method that ends this subscription, with `unsubscribe = \"…\"`",
+                unsubscribe.text,
+                owner.ident.unraw()
             ),
         );
     }

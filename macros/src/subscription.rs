@@ -95,7 +95,10 @@ impl Options {
                  add `overflow = \"drop_oldest\"`, `\"drop_newest\"` or `\"close\"`",
             ),
             Overflow::Latest => {
-                report.error(buffer, "with `overflow = \"latest\"` one item waits: leave it out");
+                report.error(
+                    buffer,
+                    "with `overflow = \"latest\"` one item waits: leave `buffer` out",
+                );
             }
             _ if buffer.base10_parse::<usize>().map_or(true, |items| items == 0) => {
                 report.error(buffer, "`buffer` is a number of items, at least 1");

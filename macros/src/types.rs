@@ -14,6 +14,9 @@ const SELF: &str = "the other side does not know what `Self` is: name the type";
 const OWNERS: [&str; 8] =
     ["Vec", "VecDeque", "Box", "Arc", "HashMap", "BTreeMap", "HashSet", "BTreeSet"];
 
+/// Types whose names say that they are streams.
+const STREAMS: [&str; 2] = ["Stream", "BoxStream"];
+
 pub(crate) fn check_argument(ty: &Type, generics: &Generics, report: &mut Report) {
     let words = words(ty.to_token_stream());
     // Where a lifetime is declared, that it is, is the mistake.
@@ -79,8 +82,14 @@ fn inner_reference(words: &[Word]) -> Option<&Word> {
 
 pub(crate) fn check_output(output: &ReturnType, report: &mut Report) {
     let ReturnType::Type(_, ty) = output else { return };
-    for word in words(ty.to_token_stream()) {
+    let words = words(ty.to_token_stream());
+    let is_stream = words.iter().any(|word| STREAMS.contains(&word.text.as_str()));
+    for word in words {
         let message = match word.text.as_str() {
+            "impl" | "dyn" | "BoxStream" if is_stream => {
+                "a method has one result: mark the function with `#[subscription]` for a stream \
+                 of items, `-> impl Stream<Item = T>`"
+            }
             "&" => {
                 "a result is sent to the other side and cannot borrow: return an owned type, \
                  such as `String` or `Vec<T>`"

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use crate::error::Causes;
-use crate::flows::{Flow, Stage};
+use crate::flows::{Flow, Stage, Stop};
 use crate::gather::{Gathered, error_response, single};
 use crate::guard::{Panicked, guard};
 use crate::link::Link;
@@ -54,7 +54,7 @@ impl Responder {
     /// Writes the response and queues it, once it is complete.
     pub(crate) fn deliver(&self, call: Call<ReplyTo>, response: Kind) {
         match call.reply_to {
-            ReplyTo::One => self.send(response, &call.id),
+            ReplyTo::One => drop(self.send(response, &call.id)),
             ReplyTo::Batch(batch, index) => batch.put(index, &call.id, response, None),
         }
     }
@@ -67,8 +67,8 @@ impl Responder {
         };
         match call.reply_to {
             ReplyTo::One => {
-                self.send(response, &call.id);
-                flow.enter(Stage::Open);
+                let told = self.send(response, &call.id);
+                open(flow, told);
             }
             ReplyTo::Batch(batch, index) => {
                 batch.put(index, &call.id, response, Some(Arc::clone(flow)));
@@ -85,11 +85,11 @@ impl Responder {
         self.deliver(call, Kind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)));
     }
 
-    /// Queues the response to a single call.
-    pub(crate) fn send(&self, response: Kind, id: &Id) {
-        if let Some(text) = single(response, id, self.limit()) {
-            self.link.outbox.answer(text);
-        }
+    /// Queues the response to a single call. `false`: an error in its place, as it is too large.
+    pub(crate) fn send(&self, response: Kind, id: &Id) -> bool {
+        let Some((text, whole)) = single(response, id, self.limit()) else { return true };
+        self.link.outbox.answer(text);
+        whole
     }
 
     /// Queues an error response, to a call or to what is none.
@@ -187,12 +187,20 @@ impl Responder {
     }
 }
 
+/// The response with a subscription's id is queued; or in its place an error, and nobody knows of it.
+fn open(flow: &Flow, told: bool) {
+    if !told {
+        flow.stop(Stop::Peer);
+    }
+    flow.enter(Stage::Open);
+}
+
 /// A batch that some of its handlers still work at; the last one answers it. Its handlers share its
 /// message, so it weighs as long as the last of them is there.
 pub(crate) struct BatchAnswer {
     gathered: Mutex<Option<Gathered>>,
-    /// Subscriptions that begin when the array is queued.
-    flows: Mutex<Vec<Arc<Flow>>>,
+    /// Subscriptions that begin when the array is queued, and whether their ids are in it.
+    flows: Mutex<Vec<(Arc<Flow>, bool)>>,
     responder: Arc<Responder>,
     message: usize,
 }
@@ -209,12 +217,15 @@ impl BatchAnswer {
 
     /// Sends the array when it is complete.
     fn put(&self, index: usize, id: &Id, response: Kind, flow: Option<Arc<Flow>>) {
-        self.flows.lock().unwrap_or_else(PoisonError::into_inner).extend(flow);
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(all) = gathered.as_mut() else { return };
         let before = all.size();
         let room = self.responder.room_to_gather();
-        all.put(index, id, response, self.responder.limit().min(before.saturating_add(room)));
+        let limit = self.responder.limit().min(before.saturating_add(room));
+        let told = all.put(index, id, response, limit);
+        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        flows.extend(flow.map(|flow| (flow, told)));
+        let flows = if all.is_complete() { std::mem::take(&mut *flows) } else { Vec::new() };
         let grown = all.size().saturating_sub(before);
         self.responder.weights.gathered.fetch_add(grown, Ordering::Relaxed);
         if !all.is_complete() {
@@ -226,10 +237,7 @@ impl BatchAnswer {
             self.responder.weights.gathered.fetch_sub(all.size(), Ordering::Relaxed);
             self.responder.send_array(all);
         }
-        let flows = std::mem::take(&mut *self.flows.lock().unwrap_or_else(PoisonError::into_inner));
-        for flow in flows {
-            flow.enter(Stage::Open);
-        }
+        flows.iter().for_each(|(flow, told)| open(flow, *told));
     }
 }
 

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::flows::Flow;
+use crate::flows::{Flow, Stop};
 use crate::link::Link;
 use crate::protocol::error::ErrorObject;
 use crate::protocol::item::{head, write_end};
@@ -20,9 +20,10 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Tells the peer that it has ended, and why.
+    /// Tells the peer that it has ended, and why, unless it knows.
     pub(crate) fn end(&self, error: Option<&ErrorObject>) {
-        if error.is_some() || self.tell_end {
+        let unwanted = self.flow.stopped() == Some(Stop::Peer);
+        if !unwanted && (error.is_some() || self.tell_end) {
             let head = head(&self.notification, &self.flow.id());
             // There is one for each subscription, and not another one before it is gone.
             self.link.outbox.send_anyway(write_end(&head, error));

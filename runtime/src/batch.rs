@@ -275,8 +275,9 @@ impl Bound {
 /// Calls of a batch that was never sent must not wait for ever.
 impl Drop for Bound {
     fn drop(&mut self) {
-        let ids = self.calls.drain(..).map(|(id, _)| id);
-        self.hold.link().pending.fail_unsent(ids);
+        let link = self.hold.link();
+        self.calls.iter().for_each(|(id, _)| link.feeds.forget(*id));
+        link.pending.fail_unsent(self.calls.drain(..).map(|(id, _)| id));
     }
 }
 

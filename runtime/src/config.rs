@@ -104,7 +104,7 @@ pub struct Config {
     /// costs that much memory.
     pub subscription_window: usize,
 
-    /// How long a call waits for its response;. Beyond it, local callers wait for room
+    /// How many bytes may wait to be sent. Beyond it, local callers wait for room
     /// (`notify().await` is the back-pressure), and nothing more is read until the peer has taken
     /// some of its answers. While calls of this side wait for responses, reading goes on: the peer's
     /// requests are held back, up to as many bytes of them, and those that can't be held are answered

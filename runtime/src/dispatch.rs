@@ -18,6 +18,7 @@ use crate::dropped::Dropped;
 use crate::gather::Gathered;
 use crate::guard::{Panicked, guard};
 use crate::handler::{Handler, Running};
+use crate::items::Latest;
 use crate::link::Link;
 use crate::notices::Notice;
 use crate::pending::Reply;
@@ -53,13 +54,15 @@ pub(crate) struct Dispatcher {
     /// When this turn's calls came in, once one of them asks: the clock is not free.
     now: Cell<Option<u64>>,
     dropped: Dropped,
+    latest: Latest,
 }
 
 impl Dispatcher {
     pub(crate) fn new(responder: Responder, context: Context) -> Self {
         let (calls, now) = (Cell::new(0), Cell::new(None));
         let (responder, dropped) = (Arc::new(responder), Dropped::default());
-        Dispatcher { responder, context, calls, now, dropped }
+        let latest = Latest::default();
+        Dispatcher { responder, context, calls, now, dropped, latest }
     }
 
     /// What comes in from now on came later than what came before.
@@ -84,10 +87,11 @@ impl Dispatcher {
 
     /// Takes in one message. Handlers start here, in the order in which messages arrive.
     pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
+        let Some(message) = self.latest.unless_item(self.link(), message) else { return };
         let (id, call) = match self.decode(&message) {
             Payload::One(Entry::Call(call)) => match Notice::read(&call, &self.responder) {
                 None => self.plan(&message, call),
-                Some(notice) => return notice.heed(&call.method, &message, &self.responder),
+                Some(notice) => return notice.heed(&message, &self.responder),
             },
             Payload::One(Entry::Invalid(id)) => return self.refuse(&id),
             Payload::One(Entry::Response(response)) => {
@@ -108,7 +112,7 @@ impl Dispatcher {
         let size = message.len();
         match (self.begin(message, call, admission, id.is_none()), id) {
             (Begun::Done(_), None) => {}
-            (Begun::Done(response), Some(id)) => self.responder.send(response, &id),
+            (Begun::Done(response), Some(id)) => drop(self.responder.send(response, &id)),
             (Begun::AtWork(mut running), id) => {
                 running.weigh(size);
                 if let Some(id) = id {
@@ -169,7 +173,7 @@ impl Dispatcher {
             let (id, begun) = match entry {
                 Entry::Call(call) => {
                     if let Some(notice) = Notice::read(&call, &self.responder) {
-                        cancelled.push((notice, call.method));
+                        cancelled.push(notice);
                         continue;
                     }
                     let (id, call) = self.plan(message, call);
@@ -182,7 +186,9 @@ impl Dispatcher {
             };
             match (begun, &id) {
                 (Begun::Done(_), None) => {}
-                (Begun::Done(response), Some(id)) => gathered.put(index, id, response, limit),
+                (Begun::Done(response), Some(id)) => {
+                    gathered.put(index, id, response, limit);
+                }
                 (Begun::AtWork(running), _) => at_work.push((running, index, id.clone())),
             }
             index += usize::from(id.is_some());
@@ -203,8 +209,8 @@ impl Dispatcher {
             }
         }
         // Only now those of the same batch can be found.
-        for (notice, method) in cancelled {
-            notice.heed(&method, message, &self.responder);
+        for notice in cancelled {
+            notice.heed(message, &self.responder);
         }
     }
 
@@ -219,7 +225,7 @@ impl Dispatcher {
             }
             Entry::Call(call) => match Notice::read(call, &self.responder) {
                 Some(notice) if notice.is_news() => {
-                    notice.heed(&call.method, message, &self.responder);
+                    notice.heed(message, &self.responder);
                     false
                 }
                 _ => true,

@@ -61,8 +61,8 @@ impl Ticket {
         let reply = ready!(self.hold.link().pending.poll(self.id, cx));
         self.entered = false;
         // The time of a batch counts from when it was sent.
-        if matches!(reply, Ok(Reply::Timeout)) && self.travels != Travels::NotYet {
-            self.hold.link().cancel(self.id);
+        if matches!(reply, Ok(Reply::Timeout)) {
+            self.take_back(self.travels != Travels::NotYet);
         }
         match &reply {
             Ok(Reply::Result(..)) => {}
@@ -80,6 +80,18 @@ impl Ticket {
     }
 }
 
+impl Ticket {
+    /// Nobody waits for it any more.
+    fn take_back(&self, sent: bool) {
+        let link = self.hold.link();
+        if sent {
+            link.cancel(self.id);
+        } else {
+            link.feeds.forget(self.id);
+        }
+    }
+}
+
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.entered {
@@ -87,8 +99,10 @@ impl Drop for Ticket {
         }
         let link = self.hold.link();
         match link.pending.remove(self.id) {
-            GivenUp::Sent => link.cancel(self.id),
-            GivenUp::Waiting if self.travels == Travels::Sent => link.cancel(self.id),
+            GivenUp::Sent => self.take_back(true),
+            GivenUp::Waiting if self.travels != Travels::InBatch => {
+                self.take_back(self.travels == Travels::Sent);
+            }
             GivenUp::Waiting | GivenUp::Over => {}
         }
     }

@@ -3,13 +3,16 @@
 //! Must not know where the items come from, or how they travel.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
-/// The subscriptions of one connection.
+/// The subscriptions of one connection. Most have none, so the rest is made when the first one comes.
 #[derive(Debug, Default)]
-pub(crate) struct Flows {
+pub(crate) struct Flows(OnceLock<Box<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
     table: Mutex<Table>,
     /// How many there are, those that are not accepted yet included.
     count: AtomicUsize,
@@ -30,13 +33,14 @@ pub(crate) struct Flow {
     /// What may be sent; meaningless where the peer does not count.
     credit: AtomicI64,
     counts: bool,
+    /// A [`Stop`], or 0. Looked at for each item, so without the lock.
+    stop: AtomicU8,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     stage: Stage,
-    stop: Option<Stop>,
     /// Of the handler's task, which feeds it.
     waker: Option<Waker>,
 }
@@ -54,11 +58,12 @@ pub(crate) enum Stage {
 
 /// Who wants it to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Stop {
     /// The peer, which wants to hear no more of it.
-    Peer,
+    Peer = 1,
     /// This side, which shuts down.
-    Shutdown,
+    Shutdown = 2,
 }
 
 impl Flows {
@@ -70,15 +75,16 @@ impl Flows {
             return None;
         }
         table.last += 1;
-        let stop = table.draining.then_some(Stop::Shutdown);
+        let stop = if table.draining { Stop::Shutdown as u8 } else { 0 };
         let flow = Arc::new(Flow {
             number: table.last,
             credit: AtomicI64::new(to_signed(window.unwrap_or(0))),
             counts: window.is_some(),
-            state: Mutex::new(State { stage: Stage::Asked, stop, waker: None }),
+            stop: AtomicU8::new(stop),
+            state: Mutex::new(State { stage: Stage::Asked, waker: None }),
         });
         table.flows.insert(flow.number, Arc::clone(&flow));
-        self.count.store(table.flows.len(), Ordering::Release);
+        self.inner().count.store(table.flows.len(), Ordering::Release);
         Some(flow)
     }
 
@@ -87,7 +93,7 @@ impl Flows {
         let mut table = self.lock();
         let removed = table.flows.remove(&flow.number);
         let last = removed.is_some() && table.flows.is_empty();
-        self.count.store(table.flows.len(), Ordering::Release);
+        self.inner().count.store(table.flows.len(), Ordering::Release);
         drop(table);
         last
     }
@@ -118,18 +124,24 @@ impl Flows {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.count.load(Ordering::Acquire) == 0
+        self.0.get().is_none_or(|inner| inner.count.load(Ordering::Acquire) == 0)
     }
 
     fn find(&self, id: &str) -> Option<Arc<Flow>> {
         let digits = id.strip_prefix("\"0x")?.strip_suffix('"')?;
         let number = u64::from_str_radix(digits, 16).ok()?;
+        // Nothing is made because of what a peer says.
+        self.0.get()?;
         self.lock().flows.get(&number).filter(|flow| flow.id() == id).cloned()
     }
 
     /// Nothing is woken under the lock, so a poisoned one is as good as any.
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner().table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inner(&self) -> &Inner {
+        self.0.get_or_init(Box::default)
     }
 }
 
@@ -148,32 +160,26 @@ impl Flow {
     }
 
     pub(crate) fn stopped(&self) -> Option<Stop> {
-        self.lock().stop
+        match self.stop.load(Ordering::Acquire) {
+            0 => None,
+            stop if stop == Stop::Peer as u8 => Some(Stop::Peer),
+            _ => Some(Stop::Shutdown),
+        }
     }
 
     pub(crate) fn enter(&self, stage: Stage) {
-        let mut state = self.lock();
-        state.stage = stage;
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        self.lock().stage = stage;
+        self.wake();
     }
 
     /// `false`: somebody has before.
     pub(crate) fn stop(&self, stop: Stop) -> bool {
-        let mut state = self.lock();
-        if state.stop.is_some() {
-            return false;
+        let first =
+            self.stop.compare_exchange(0, stop as u8, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if first {
+            self.wake();
         }
-        state.stop = Some(stop);
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        true
+        first
     }
 
     /// Whether an item may be sent. One may go over the window.
@@ -191,14 +197,21 @@ impl Flow {
     fn grant(&self, bytes: u64) {
         let add = |credit: i64| Some(credit.saturating_add(to_signed(bytes)));
         // A peer may give as it likes; the sum must not wrap.
-        let _ = self.credit.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+        let before = self.credit.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+        if before.is_ok_and(|before| before <= 0) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
         let waker = self.lock().waker.take();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    /// Wakes the task when something has changed. Whoever calls it looks at everything again.
+    /// Wakes the task when something changes from now on. Whoever calls it looks at everything again
+    /// before it sleeps.
     pub(crate) fn register(&self, waker: &Waker) {
         if self.lock().waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             return;

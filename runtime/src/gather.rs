@@ -12,8 +12,8 @@ use crate::service::Kind;
 /// What an error response takes at most, unless its id is long.
 const ERROR_SIZE: usize = 96;
 
-/// A response as a message of its own; an error in its place if it is over the limit.
-pub(crate) fn single(response: Kind, id: &Id, limit: usize) -> Option<Vec<u8>> {
+/// A response as a message of its own; an error in its place if it is over the limit, and `false`.
+pub(crate) fn single(response: Kind, id: &Id, limit: usize) -> Option<(Vec<u8>, bool)> {
     let text = match response {
         Kind::Silent | Kind::Ended(_) => return None,
         Kind::Result(mut text) => {
@@ -23,9 +23,9 @@ pub(crate) fn single(response: Kind, id: &Id, limit: usize) -> Option<Vec<u8>> {
         Kind::Error(error) => error_response(&error, id),
     };
     if text.len() <= limit {
-        return Some(text);
+        return Some((text, true));
     }
-    Some(error_response(&ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id))
+    Some((error_response(&ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id), false))
 }
 
 /// An error response as a message of its own.
@@ -35,11 +35,12 @@ pub(crate) fn error_response(error: &ErrorObject, id: &Id) -> Vec<u8> {
     text
 }
 
-/// Appends the response, or an error in its place if it is over the limit. `false`: there is none.
-fn write(out: &mut Vec<u8>, response: Kind, id: &Id, limit: usize) -> bool {
+/// Appends the response, or an error in its place if it is over the limit, and `false`. `None`: there
+/// is none.
+fn write(out: &mut Vec<u8>, response: Kind, id: &Id, limit: usize) -> Option<bool> {
     let start = out.len();
     match response {
-        Kind::Silent | Kind::Ended(_) => return false,
+        Kind::Silent | Kind::Ended(_) => return None,
         Kind::Result(text) => {
             out.extend_from_slice(&text);
             buffer::give_back(text);
@@ -50,8 +51,9 @@ fn write(out: &mut Vec<u8>, response: Kind, id: &Id, limit: usize) -> bool {
     if out.len() - start > limit {
         out.truncate(start);
         encode::error_response(out, &ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id);
+        return Some(false);
     }
-    true
+    Some(true)
 }
 
 /// The responses of one batch, one behind the other as they come. Most come in the order in which
@@ -81,8 +83,9 @@ impl Gathered {
         self.count >= self.places.len()
     }
 
-    /// Puts in the response to the request with this index.
-    pub(crate) fn put(&mut self, index: usize, id: &Id, response: Kind, limit: usize) {
+    /// Puts in the response to the request with this index. `false`: an error in its place, as it is
+    /// too large.
+    pub(crate) fn put(&mut self, index: usize, id: &Id, response: Kind, limit: usize) -> bool {
         // Together they must fit the limit, too, and so must an error for each that is missing.
         let missing = self.places.len().saturating_sub(self.count + 1);
         let taken = self.text.len() + ",]".len() + missing * ERROR_SIZE;
@@ -91,14 +94,16 @@ impl Gathered {
             self.text.push(b',');
         }
         let start = self.text.len();
-        if !write(&mut self.text, response, id, limit.saturating_sub(taken)) {
-            return self.text.truncate(end);
-        }
+        let Some(whole) = write(&mut self.text, response, id, limit.saturating_sub(taken)) else {
+            self.text.truncate(end);
+            return true;
+        };
         if let Some(place) = self.places.get_mut(index) {
             *place = start..self.text.len();
         }
         self.in_order &= index == self.count;
         self.count += 1;
+        whole
     }
 
     /// The array, if nothing is missing, and not even then if nothing was asked for.

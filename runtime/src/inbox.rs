@@ -10,45 +10,61 @@ use crate::frame::{self, Header};
 
 /// How much several small messages share. A handler that keeps one of them keeps as much.
 const CHUNK: usize = 2 * 1024;
-/// The length of each message stands before it in the chunk.
-const PREFIX: usize = size_of::<u32>();
+/// Behind each message in the chunk but the last one stands the length of the next one. (Before it, a
+/// second handle to the chunk would be needed to cut it off.)
+const LENGTH: usize = size_of::<u32>();
 
 /// Messages that were taken and not yet asked for.
 #[derive(Default)]
-pub(crate) struct Inbox(Bytes);
+pub(crate) struct Inbox {
+    chunk: Bytes,
+    /// How many they are, and how long the first one is.
+    count: u32,
+    first: u32,
+}
 
 impl Inbox {
     /// The next message; not yet known to be UTF-8.
     pub(crate) fn next(&mut self) -> Option<Bytes> {
-        let length = u32::from_le_bytes(*self.0.first_chunk()?) as usize;
-        let end = PREFIX + length;
-        let last = end >= self.0.len();
-        let message = if last { std::mem::take(&mut self.0) } else { self.0.split_to(end) };
-        Some(message.slice(PREFIX..))
+        self.count = self.count.checked_sub(1)?;
+        let first = self.first as usize;
+        let behind = first + LENGTH;
+        let length = self.chunk.get(first..behind).and_then(<[u8]>::first_chunk);
+        let Some(length) = length.filter(|_| self.count > 0) else {
+            return Some(std::mem::take(&mut self.chunk));
+        };
+        let next = u32::from_le_bytes(*length);
+        let mut message = self.chunk.split_to(behind);
+        message.truncate(first);
+        self.first = next;
+        Some(message)
     }
 
     /// Takes whole messages from the beginning of these bytes, where frames begin, and says how
     /// many bytes that were. `masked`: the frames are a client's; none is larger than `limit`.
     pub(crate) fn take(&mut self, ahead: &[u8], masked: bool, limit: usize) -> usize {
-        let (mut rest, mut chunk) = (ahead, Vec::new());
+        let (mut rest, mut chunk, mut count) = (ahead, Vec::new(), 0);
         while let Some((header, payload, behind)) = whole(rest, masked, limit) {
-            let size = PREFIX + payload.len();
-            if chunk.is_empty() {
+            let size = payload.len();
+            let Ok(length) = u32::try_from(size) else { break };
+            if count == 0 {
                 // Exactly as much as is needed, if it is alone.
                 let room = if behind.is_empty() { size } else { size.max(CHUNK.min(ahead.len())) };
                 chunk.reserve_exact(room);
-            } else if chunk.len() + size > chunk.capacity() {
+                self.first = length;
+            } else if chunk.len() + LENGTH + size > chunk.capacity() {
                 break;
+            } else {
+                chunk.extend_from_slice(&length.to_le_bytes());
             }
-            let Ok(length) = u32::try_from(payload.len()) else { break };
-            chunk.extend_from_slice(&length.to_le_bytes());
             let start = chunk.len();
             chunk.extend_from_slice(payload);
             frame::apply(header.mask, chunk.get_mut(start..).unwrap_or_default());
             rest = behind;
+            count += 1;
         }
-        if !chunk.is_empty() {
-            self.0 = chunk.into();
+        if count > 0 {
+            (self.chunk, self.count) = (chunk.into(), count);
         }
         ahead.len() - rest.len()
     }

@@ -61,6 +61,8 @@
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
 //! - Calls that take long: [`Context::cancelled`], [`Context::deadline`], [`Context::progress`] and
 //!   [`Call::on_progress`].
+//! - Streams of items: `#[subscription]` in a [contract](macro@rpc), [`Subscription`], [`Overflow`];
+//!   without the macro [`Peer::subscribe`] and [`Methods::subscription`].
 //! - Connecting again: [`ClientBuilder::reconnect`], [`Reconnect`], [`ConnectionState`].
 //! - Limits and timeouts: [`Config`].
 //! - Tests: [`memory::pair`].
@@ -80,8 +82,8 @@
 //! # The files, in reading order
 //!
 //! From the ground up, for those who read the source: `protocol` is the text format; `pending`,
-//! `outbox` and `transport` are the parts of a connection; `link`, `peer`, `call` and `batch` are for
-//! calling out, `context`, `service` and `methods` for being called; `router`, `dispatch` and `answer` lead
+//! `outbox` and `transport` are the parts of a connection; `link`, `peer`, `call`, `batch` and
+//! `subscription` are for calling out, `context`, `service` and `methods` for being called; `router`, `dispatch` and `answer` lead
 //! from a message to its answer; `connection` is the task that owns a socket; `client`, `endpoint`
 //! and `server` make connections, `open` and `accept` their opening handshakes. ARCHITECTURE.md has
 //! the map and the rules.
@@ -111,6 +113,7 @@ mod dropped;
 mod endpoint;
 mod error;
 mod exchange;
+mod feed;
 mod feeds;
 mod flows;
 mod frame;
@@ -118,9 +121,11 @@ mod gather;
 mod guard;
 mod handler;
 mod handshake;
+mod hasher;
 mod head;
 mod held;
 mod inbox;
+mod items;
 mod link;
 mod living;
 pub mod memory;
@@ -155,6 +160,7 @@ mod subscription;
 mod table;
 #[cfg(feature = "tls")]
 mod tls;
+mod topic;
 mod transport;
 mod turns;
 mod unopened;
@@ -180,7 +186,7 @@ pub use crate::error::{CloseReason, Error};
 pub use crate::handshake::Handshake;
 pub use crate::methods::{Fallback, Methods};
 pub use crate::peer::Peer;
-pub use crate::producer::{Overflow, Producer, Topic, Yields};
+pub use crate::producer::Producer;
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 pub use crate::protocol::typed::RpcError;
 pub use crate::refusal::Refusal;
@@ -188,6 +194,7 @@ pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
 pub use crate::session::{ConnectionState, ConnectionStates};
 pub use crate::subscription::{Subscribe, SubscribeFuture, Subscription};
+pub use crate::topic::{Overflow, Topic, Yields};
 pub use crate::unopened::{BindError, ConnectError, DuplicateMethod};
 
 /// The README's examples are tests, too.

@@ -12,13 +12,13 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config::Config;
 use crate::error::{CloseReason, Error};
-use crate::feeds::{Feed, Feeds, Taken};
+use crate::feed::Feed;
+use crate::feeds::Feeds;
 use crate::flows::Flows;
 use crate::outbox::{Command, Outbox, Refused};
 use crate::pending::{Pending, Side};
 use crate::protocol::encode::{Outgoing, notification};
 use crate::protocol::extra::{CANCEL, Told};
-use crate::protocol::item::Item;
 use crate::signals::Signals;
 use crate::span::CallSpan;
 
@@ -238,19 +238,18 @@ impl Link {
         }
     }
 
-    /// An item of a subscription, or its end, in this part of a message.
+    /// An item of a subscription, in this part of a message.
     pub(crate) fn item(
         &self,
-        notification: &str,
-        item: &Item<'_>,
-        message: &Utf8Bytes,
-        range: impl FnOnce(&str) -> Range<usize>,
+        feed: &Arc<Feed<Link>>,
+        message: Utf8Bytes,
+        range: Range<usize>,
+        dropped: u64,
     ) {
-        match self.feeds.take(notification, item, message, range) {
-            Some((Taken::Unwanted, feed)) => {
-                self.unsubscribe(&feed.names.unsubscribe, item.subscription);
+        if !self.feeds.push(feed, message, range, dropped) {
+            if let Some(id) = feed.id() {
+                self.unsubscribe(&feed.names.unsubscribe, id);
             }
-            Some((Taken::Fine, _)) | None => {}
         }
     }
 

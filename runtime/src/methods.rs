@@ -15,9 +15,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::context::Context;
-use crate::producer::Topic;
 use crate::protocol::error::Result;
 use crate::service::{Outcome, Params, Request, Service};
+use crate::topic::Topic;
 
 /// A service made of closures.
 ///

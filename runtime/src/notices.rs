@@ -3,13 +3,17 @@
 //!
 //! Must not know how messages come in, or when.
 
+use std::sync::Arc;
+
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::answer::Responder;
+use crate::feed::Feed;
+use crate::link::Link;
 use crate::protocol::decode::{IncomingCall, range};
 use crate::protocol::extra::{self, CANCEL, PROGRESS};
 use crate::protocol::id::Id;
-use crate::protocol::item::{self, CREDIT, Item};
+use crate::protocol::item::{self, CREDIT, Content, Item};
 
 /// What a notification says.
 pub(crate) enum Notice<'a> {
@@ -17,8 +21,8 @@ pub(crate) enum Notice<'a> {
     Cancel(Id),
     /// A call of this side, by its token, is so far.
     Progress((&'a str, &'a str)),
-    /// Of a subscription of this side.
-    Item(Item<'a>),
+    /// Of this subscription of this side: an item, or the end.
+    Item(Arc<Feed<Link>>, Item<'a>),
     /// A subscription of the peer, by its id, may send so much more.
     Credit((&'a str, u64)),
     /// Nothing that could be understood.
@@ -38,10 +42,10 @@ impl<'a> Notice<'a> {
     #[inline(never)]
     fn read_slowly(call: &IncomingCall<'a>, to: &Responder) -> Option<Self> {
         if to.link.feeds.has(&call.method) {
-            let item = call.params.and_then(Item::read);
-            let known = |item: &Item<'_>| to.link.feeds.knows(&call.method, item.subscription);
-            if let Some(item) = item.filter(known) {
-                return Some(Notice::Item(item));
+            if let Some(item) = call.params.and_then(Item::read) {
+                if let Some(feed) = to.link.feeds.find(&call.method, item.subscription) {
+                    return Some(Notice::Item(feed, item));
+                }
             }
         }
         let own = match &*call.method {
@@ -58,8 +62,8 @@ impl<'a> Notice<'a> {
         !matches!(self, Notice::Cancel(_))
     }
 
-    /// Does what is to be done. It was part of this message, and its method has this name.
-    pub(crate) fn heed(&self, method: &str, message: &Utf8Bytes, to: &Responder) {
+    /// Does what is to be done. It was part of this message.
+    pub(crate) fn heed(&self, message: &Utf8Bytes, to: &Responder) {
         match self {
             Notice::Cancel(id) => to.cancel(id),
             Notice::Progress((token, value)) => {
@@ -67,7 +71,12 @@ impl<'a> Notice<'a> {
                     tracing::debug!("dropped progress of a call that nobody wants to know of");
                 }
             }
-            Notice::Item(item) => to.link.item(method, item, message, |json| range(message, json)),
+            Notice::Item(feed, item) => match item.content {
+                Content::Result(json) => {
+                    to.link.item(feed, message.clone(), range(message, json), item.dropped);
+                }
+                Content::Error(json) => to.link.feeds.finish(feed, json),
+            },
             Notice::Credit((id, bytes)) => to.link.flows.grant(id, *bytes),
             Notice::Malformed => {
                 tracing::debug!("dropped a notification about a call: no such params");

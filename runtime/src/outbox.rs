@@ -130,16 +130,19 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues a message of our own even where there is no room. Only for what is small, and bounded
-    /// by something else.
-    pub(crate) fn send_anyway(&self, text: Vec<u8>) {
+    /// Queues a message of our own even where there is no room. Only for what is bounded by something
+    /// else. `true`: there is still room.
+    pub(crate) fn send_anyway(&self, text: Vec<u8>) -> bool {
         let mask = self.mask();
         let mut queue = self.lock();
         // A close that waits for what is queued takes this along, as it is behind its call.
-        if !queue.ended {
-            queue.push(text, false, mask);
-            wake(queue);
+        if queue.ended {
+            return false;
         }
+        queue.push(text, false, mask);
+        let room = queue.open && queue.bytes < self.limit;
+        wake(queue);
+        room
     }
 
     /// Queues a message of our own; waits for room. Dropping the future before it is ready leaves

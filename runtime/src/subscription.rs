@@ -18,7 +18,7 @@ use crate::batch::{Batch, IntoBatch};
 use crate::call::{Call, Encoder, typed};
 use crate::error::{CloseReason, Error};
 use crate::exchange::Exchange;
-use crate::feeds::{End, Feed, Names};
+use crate::feed::{End, Feed, Names, Taken};
 use crate::link::{Link, Message};
 use crate::peer::Peer;
 use crate::protocol::encode::EncodeError;
@@ -147,7 +147,7 @@ impl Subscribing {
         let half = self.0.take().filter(|half| half.feed.id().is_some());
         let half =
             half.ok_or(Error::InvalidResponse("a subscription's id must be a string or a number"))?;
-        Ok(Subscription { half, over: false, result: PhantomData })
+        Ok(Subscription { half, taken: Taken::default(), over: false, result: PhantomData })
     }
 }
 
@@ -224,6 +224,7 @@ impl<T, E> fmt::Debug for SubscribeFuture<T, E> {
 /// connection.
 pub struct Subscription<T, E = ErrorObject> {
     half: Half,
+    taken: Taken,
     over: bool,
     result: PhantomData<fn() -> (T, E)>,
 }
@@ -245,10 +246,12 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
             return Poll::Ready(None);
         }
         let feed = &self.half.feed;
-        let (item, credit) = ready!(feed.poll(cx));
-        if let Some((bytes, (link, id))) = credit.zip(feed.home().zip(feed.id())) {
-            // Small, and bounded by what was consumed.
-            link.outbox.send_anyway(write_credit(&id, bytes));
+        let (item, credit) = ready!(feed.poll(cx, &mut self.taken));
+        if let Some(bytes) = credit {
+            if let Some((link, id)) = feed.home().zip(feed.id()) {
+                // Small, and bounded by what was consumed.
+                link.outbox.send_anyway(write_credit(id, bytes));
+            }
         }
         Poll::Ready(match item {
             Ok((message, range)) => {
@@ -279,7 +282,7 @@ fn last(end: End) -> Option<Error> {
 impl<T, E> Subscription<T, E> {
     /// The id that the producer has given it, as JSON.
     pub fn id(&self) -> String {
-        self.half.feed.id().as_deref().unwrap_or_default().to_owned()
+        self.half.feed.id().map(|id| id.to_string()).unwrap_or_default()
     }
 
     /// How many items the producer has left out so far, because its source could not wait and the

@@ -40,6 +40,10 @@ mod shadowed {
     struct ErrorObject;
     struct Fields;
     struct Received;
+    struct Topic;
+    struct Overflow;
+    struct Subscribe;
+    struct Producer;
     enum Shadows {
         Ok,
         Err,
@@ -63,6 +67,9 @@ mod shadowed {
     trait Debug {}
     trait Display {}
     trait RpcError {}
+    trait Stream {}
+    trait Yields {}
+    trait Returns {}
     const code: ::core::primitive::i64 = 1;
     macro_rules! format_args {
         ($($tokens:tt)*) => {
@@ -122,6 +129,15 @@ mod shadowed {
             let _ = ctx;
             ::core::result::Result::Ok(x)
         }
+
+        #[subscription(overflow = "drop_newest", buffer = 4, tell_end = true)]
+        async fn stream(
+            &self,
+            producer: &::wsjsonrpc::Context,
+            topic: i32,
+            stream: &::core::primitive::str,
+            error: &[i32],
+        ) -> ::wsjsonrpc::Result<impl ::wsjsonrpc::Stream<Item = ::wsjsonrpc::Result<i32>>>;
     }
 
     /// The trait's parameters have the names that generated code would like to have.
@@ -165,6 +181,7 @@ mod shadowed {
     }
 }
 
+use futures_util::StreamExt;
 use shadowed::{Field, Generic, GenericClient, GenericService, Shadow, ShadowClient, ShadowError};
 use wsjsonrpc::{Client, Context, ErrorObject, Result, RpcError, Server, memory};
 
@@ -199,6 +216,16 @@ impl Shadow for Sums {
     async fn whole(&self, _: &Context, request: &[i32]) -> Result<i32> {
         Ok(request.iter().sum())
     }
+    async fn stream(
+        &self,
+        _: &Context,
+        topic: i32,
+        stream: &str,
+        error: &[i32],
+    ) -> Result<impl wsjsonrpc::Stream<Item = Result<i32>>> {
+        let stream = stream.parse::<i32>()?;
+        Ok(futures_util::stream::iter(error).map(move |error| Ok(topic * stream + error)))
+    }
 }
 
 impl Generic<u8, String> for Sums {
@@ -220,6 +247,10 @@ async fn shadowed_names_change_nothing() -> Result<()> {
     assert_eq!(shadow.whole(&[1, 2]).await?, 3);
     assert_eq!(shadow.body(4).await?, 4);
     shadow.nothing().await?;
+    let mut stream = shadow.stream(3, "5", &[1, 2]).await?;
+    assert_eq!(stream.next().await.unwrap()?, 16);
+    assert_eq!(stream.next().await.unwrap()?, 17);
+    assert!(stream.next().await.is_none());
 
     let generic = GenericClient::<u8, String>::new(client.peer());
     assert_eq!(generic.swap(1, "x".into()).await?, ("x".to_owned(), 1));
@@ -276,7 +307,7 @@ async fn a_trait_may_stand_in_a_function() -> Result<()> {
 
 /// Names and types that come out of a `macro_rules!` macro.
 mod made_by_a_macro {
-    use wsjsonrpc::{Context, Result, rpc};
+    use wsjsonrpc::{Context, Result, Stream, rpc};
 
     macro_rules! service {
         ($name:ident, $method:ident, $wire:literal, $ty:ty) => {
@@ -289,6 +320,9 @@ mod made_by_a_macro {
                     request: &$ty,
                     x: Option<$ty>,
                 ) -> Result<$ty>;
+
+                #[subscription]
+                fn both(&self, ctx: &Context, request: &$ty) -> impl Stream<Item = $ty>;
             }
         };
     }
@@ -319,6 +353,9 @@ async fn a_trait_may_come_out_of_a_macro() -> Result<()> {
         async fn choose(&self, _: &Context, request: &u32, x: Option<u32>) -> Result<u32> {
             Ok(x.unwrap_or(*request))
         }
+        fn both(&self, _: &Context, request: &u32) -> impl wsjsonrpc::Stream<Item = u32> {
+            futures_util::stream::iter([*request, *request + 1])
+        }
     }
 
     let server = Server::builder().service(Chooses.into_service());
@@ -326,6 +363,8 @@ async fn a_trait_may_come_out_of_a_macro() -> Result<()> {
     let made = MadeClient::new(client.peer());
     assert_eq!(made.choose(&1, None).await?, 1);
     assert_eq!(made.choose(&1, Some(2)).await?, 2);
+    let both = made.both(&5).await?.map(|item| item.unwrap());
+    assert_eq!(both.collect::<Vec<_>>().await, [5, 6]);
     assert_eq!(client.peer().call::<u32>("made.choose!", (3,)).await?, 3);
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
-use wsjsonrpc::{Client, Context, rpc};
+use anyhow::{Context as _, Result};
+use wsjsonrpc::{Client, Context, Stream, rpc};
 use wsjsonrpc_benches::client::{Caller, run};
 
 #[rpc]
@@ -11,6 +11,8 @@ trait Math {
     #[method(name = "math.sum")]
     async fn sum(&self, ctx: &Context, x: i64, y: i64) -> wsjsonrpc::Result<i64>;
     async fn never(&self, ctx: &Context) -> wsjsonrpc::Result<()>;
+    #[subscription]
+    fn items(&self, ctx: &Context, items: usize) -> impl Stream<Item = usize>;
 }
 
 #[derive(Clone)]
@@ -23,6 +25,16 @@ impl Caller for Ours {
 
     async fn sum(&self, x: i64, y: i64) -> Result<i64> {
         Ok(self.0.sum(x, y).await?)
+    }
+
+    async fn items(&self, items: usize) -> Result<usize> {
+        // The other side does not count, so there must be room for all.
+        let mut numbers = self.0.items(items).window(usize::MAX).await?;
+        let mut last = 0;
+        for _ in 0..items {
+            last = numbers.next().await.context("no more items")??;
+        }
+        Ok(last)
     }
 
     async fn never(&self) {

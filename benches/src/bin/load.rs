@@ -6,7 +6,7 @@ use wsjsonrpc_benches::load::{Load, Shape};
 use wsjsonrpc_benches::responder;
 
 const USAGE: &str = "usage: load respond | load ADDRESS WORKLOAD SIZE TURNS
-workloads: sum, wait, batch, notes, reverse (SIZE in flight); echo (SIZE bytes, one at a time)";
+workloads: sum, wait, batch, notes, reverse (SIZE in flight); items (SIZE items); echo (SIZE bytes, one at a time)";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +26,7 @@ fn main() -> Result<()> {
                 "batch" => Shape::Batch(size),
                 "notes" => Shape::Notes(size),
                 "reverse" => Shape::Reverse(size),
+                "items" => Shape::Items(size),
                 "echo" => Shape::Echo { calls: 1, bytes: size },
                 _ => bail!(USAGE),
             };

@@ -25,6 +25,14 @@ fn module(methods: usize) -> Result<RpcModule<()>> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok::<_, ErrorObjectOwned>(x)
     })?;
+    module.register_subscription("items", "items", "stop", |params, pending, _, _| async move {
+        let items: usize = params.one()?;
+        let sink = pending.accept().await?;
+        for at in 0..items {
+            sink.send(serde_json::value::to_raw_value(&at)?).await?;
+        }
+        Ok(())
+    })?;
     for index in 0..methods {
         // It takes names that live as long as the program.
         let name: &'static str = method_name(index).leak();

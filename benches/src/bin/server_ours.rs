@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use wsjsonrpc::{Config, Context, Methods, Result, Server, rpc};
+use futures_util::stream;
+use wsjsonrpc::{Config, Context, Methods, Result, Server, Stream, rpc};
 use wsjsonrpc_benches::options::{Options, method_name};
 
 #[rpc]
@@ -13,6 +14,9 @@ trait Bench {
     async fn echo(&self, ctx: &Context, s: &str) -> Result<String>;
     async fn wait(&self, ctx: &Context, x: i64) -> Result<i64>;
     async fn note(&self, ctx: &Context, x: i64) -> Result<()>;
+    /// Nobody is told of the end, as jsonrpsee's client isn't.
+    #[subscription(tell_end = false)]
+    fn items(&self, ctx: &Context, items: usize) -> impl Stream<Item = usize>;
     /// Calls the caller so many times at once. Gives how many answers were right.
     async fn reverse(&self, ctx: &Context, calls: i64) -> Result<usize>;
 }
@@ -39,6 +43,9 @@ impl Bench for Service {
     }
     async fn note(&self, _: &Context, _: i64) -> Result<()> {
         Ok(())
+    }
+    fn items(&self, _: &Context, items: usize) -> impl Stream<Item = usize> {
+        stream::iter(0..items)
     }
     async fn reverse(&self, ctx: &Context, calls: i64) -> Result<usize> {
         let caller = ctx.client::<MathClient>();

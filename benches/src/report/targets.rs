@@ -60,6 +60,18 @@ impl Report {
                 to_jsonrpsee("client-100"),
             ),
             target("batch of 100, an entry / a single call", 0.6, 0.4, growth("batching")),
+            target(
+                "server CPU, an item of a subscription / jsonrpsee",
+                1.0 / 8.0,
+                1.0 / 12.0,
+                to_jsonrpsee("subscription"),
+            ),
+            target(
+                "client CPU, an item of a subscription / jsonrpsee",
+                1.0 / 8.0,
+                1.0 / 12.0,
+                to_jsonrpsee("client-subscription"),
+            ),
             target("handlers that wait, CPU / jsonrpsee", 1.0 / 3.0, 0.2, to_jsonrpsee("wait")),
             target("idle connection, never used, KiB", 6.0, 4.5, kib("idle")),
             target("idle connection, after a call, KiB", 6.0, 4.5, kib("idle-used")),

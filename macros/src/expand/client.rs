@@ -153,7 +153,7 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
     // the same too, rustc shows it once.
     let private_at_output = contract.private_at(output.span());
     let call = match &method.subscription {
-        Some(subscription) => subscription::call_type(contract, subscription),
+        Some(subscription) => subscription::client_type(contract, subscription, output.span()),
         None => quote_spanned!(output.span()=> #private_at_output::CallOf<#output>),
     };
     let finish = match &method.subscription {

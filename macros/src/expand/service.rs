@@ -178,7 +178,7 @@ fn arm(
     let private = contract.private();
     let conditions = attributes::conditions(&method.attrs);
     if let Some(subscription) = &method.subscription {
-        let run = subscription::serve(contract, implementation, method, subscription);
+        let run = subscription::subscribe(contract, implementation, method, subscription);
         return quote_spanned!(site()=> #(#conditions)* #index => { #run });
     }
     let body = body(contract, implementation, method);

@@ -1,7 +1,6 @@
-//! What is special about subscriptions: the call that the client makes, and the handler that brings a
-//! stream.
+//! Subscriptions: how the service begins one, and what the client asks for.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::Ident;
 use syn::spanned::Spanned;
@@ -11,22 +10,6 @@ use super::site;
 use crate::model::{Contract, Method, Subscription};
 use crate::subscription::{Items, Overflow};
 
-// Input:  -> impl Stream<Item = u64>                 Output: Subscribe<u64, ErrorObject>
-// Input:  -> Result<impl Stream<Item = u64>, E>       Output: Subscribe<u64, <Result<(), E> as Returns>::Err>
-// Input:  -> impl Stream<Item = Result<u64, E>>       Output: Subscribe<u64, <Result<u64, E> as Yields<u64>>::Err>
-pub(super) fn call_type(contract: &Contract, subscription: &Subscription) -> TokenStream {
-    let private = contract.private();
-    let Items { item, brought, refusal } = &subscription.items;
-    let error = match refusal {
-        _ if item.to_string() != brought.to_string() => {
-            quote_spanned!(site()=> <#brought as #private::Yields<#item>>::Err)
-        }
-        Some(refusal) => quote_spanned!(site()=> <#refusal as #private::Returns>::Err),
-        None => quote_spanned!(site()=> #private::ErrorObject),
-    };
-    quote_spanned!(site()=> #private::Subscribe<#item, #error>)
-}
-
 // Input:  fn blocks(&self, ctx: &Context, from: u64) -> Result<impl Stream<Item = Block>, Refused>;
 // Output: Outcome::subscription(request, Topic::fixed("blocks", …), |request, producer| async move {
 //             …
@@ -34,7 +17,7 @@ pub(super) fn call_type(contract: &Contract, subscription: &Subscription) -> Tok
 //             let stream = match Returns::into_result(result) { … };   // only of a `Result`
 //             producer.run::<Block, _>(stream).await
 //         })
-pub(super) fn serve(
+pub(super) fn subscribe(
     contract: &Contract,
     implementation: &TokenStream,
     method: &Method,
@@ -58,9 +41,13 @@ pub(super) fn serve(
     let tell_end = options.tell_end.as_ref().map(|tell| quote_spanned!(site()=> .tell_end(#tell)));
     let call = call(contract, implementation, method);
     let result = Ident::new("result", method.output.span());
+    let private_at_output = contract.private_at(method.output.span());
     let accept = items.refusal.as_ref().map(|_| {
+        let into_result = quote_spanned! {method.output.span()=>
+            #private_at_output::Returns::into_result(#result)
+        };
         quote_spanned! {site()=>
-            let #result = match #private::Returns::into_result(#result) {
+            let #result = match #into_result {
                 ::core::result::Result::Ok(stream) => stream,
                 ::core::result::Result::Err(error) => {
                     return request.fail(#private::RpcError::to_object(&error));
@@ -68,14 +55,42 @@ pub(super) fn serve(
             };
         }
     });
+    // An error about the items is shown where they are written, even the same words as the client's
+    // are: rustc shows those once.
     let item = &items.item;
+    let producer = quote_spanned!(site()=> producer);
+    let run = quote_spanned!(items.brought.span()=> #producer.run::<#item, _>(#result).await);
     quote_spanned! {site()=>
         let service = ::core::clone::Clone::clone(&self.0);
         let topic = #private::Topic::fixed(#name, #unsubscribe, #notification) #overflow #buffer #tell_end;
         #private::Outcome::subscription(request, topic, move |request, producer| async move {
             #call
             #accept
-            producer.run::<#item, _>(#result).await
+            #run
         })
     }
+}
+
+// Input:  -> impl Stream<Item = u64>                 Output: Subscribe<u64, ErrorObject>
+// Input:  -> Result<impl Stream<Item = u64>, E>       Output: Subscribe<u64, <Result<(), E> as Returns>::Err>
+// Input:  -> impl Stream<Item = Result<u64, E>>       Output: Subscribe<u64, <Result<u64, E> as Yields<u64>>::Err>
+pub(super) fn client_type(
+    contract: &Contract,
+    subscription: &Subscription,
+    output: Span,
+) -> TokenStream {
+    let private = contract.private();
+    let Items { item, brought, refusal } = &subscription.items;
+    let error = match refusal {
+        _ if item.to_string() != brought.to_string() => {
+            let private = contract.private_at(brought.span());
+            quote_spanned!(brought.span()=> <#brought as #private::Yields<#item>>::Err)
+        }
+        Some(refusal) => {
+            let private = contract.private_at(output);
+            quote_spanned!(output=> <#refusal as #private::Returns>::Err)
+        }
+        None => quote_spanned!(site()=> #private::ErrorObject),
+    };
+    quote_spanned!(site()=> #private::Subscribe<#item, #error>)
 }

@@ -40,6 +40,19 @@ pub(crate) enum Content<'a> {
 }
 
 impl<'a> Item<'a> {
+    /// Reads a whole message with an item, if it is written as nearly all peers do, in one go; also gives
+    /// the notification's name. `None`: it is not, whatever it is.
+    pub(crate) fn of_message(text: &'a str) -> Option<(&'a str, Self)> {
+        let mut cursor = Cursor::new(text);
+        cursor.take_all(b"{\"jsonrpc\":\"2.0\",\"method\":")?;
+        let notification = cursor.plain_string()?;
+        cursor.take_all(b",\"params\":{\"subscription\":")?;
+        let subscription = cursor.value()?;
+        cursor.take(b',')?;
+        let (result, dropped) = behind_head(cursor.rest())?;
+        Some((notification, Item { subscription, content: Content::Result(result), dropped }))
+    }
+
     /// Reads the params. `None`: it is none.
     pub(crate) fn read(params: &'a str) -> Option<Self> {
         let mut cursor = Cursor::new(params);
@@ -57,14 +70,28 @@ impl<'a> Item<'a> {
                 "dropped" => dropped = value.parse().unwrap_or(0),
                 _ => {}
             }
-            match cursor.next()? {
-                b',' => {}
-                _ => break,
+            if cursor.next()? != b',' {
+                break;
             }
         }
         let content = result.map(Content::Result).or(error.map(Content::Error))?;
         Some(Item { subscription: subscription?, content, dropped })
     }
+}
+
+/// What stands behind the [`head`] of a message with an item, if it is written as nearly all peers do:
+/// the item, and how many were left out before it.
+#[inline]
+pub(crate) fn behind_head(text: &str) -> Option<(&str, u64)> {
+    let mut cursor = Cursor::new(text);
+    let mut dropped = 0;
+    if cursor.take_word("\"dropped\":") {
+        dropped = cursor.integer()?;
+        cursor.take_all(b",")?;
+    }
+    cursor.take_all(b"\"result\":")?;
+    let result = cursor.value()?;
+    (cursor.rest() == "}}").then_some((result, dropped))
 }
 
 /// The one value that the params hold, as JSON.
@@ -113,14 +140,15 @@ pub(crate) fn write<T: Serialize + ?Sized>(
 ) -> serde_json::Result<(Vec<u8>, usize)> {
     let mut out = buffer::take();
     out.extend_from_slice(head);
+    if dropped > 0 {
+        out.extend_from_slice(b"\"dropped\":");
+        out.extend_from_slice(itoa::Buffer::new().format(dropped).as_bytes());
+        out.push(b',');
+    }
     out.extend_from_slice(b"\"result\":");
     let start = out.len();
     serde_json::to_writer(&mut out, item)?;
     let bytes = out.len() - start;
-    if dropped > 0 {
-        out.extend_from_slice(b",\"dropped\":");
-        out.extend_from_slice(itoa::Buffer::new().format(dropped).as_bytes());
-    }
     out.extend_from_slice(b"}}");
     Ok((out, bytes))
 }
@@ -167,6 +195,8 @@ mod tests {
         let item = Item::read(&read).unwrap();
         assert_eq!((item.subscription, item.content), ("\"0x1\"", Content::Result("\"x\"")));
         assert_eq!(item.dropped, 7);
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(Item::of_message(&text), Some(("eth_subscription", item)));
         let end = params(&write_end(&head, None));
         assert_eq!(Item::read(&end).unwrap().content, Content::Error("null"));
         let error = ErrorObject::new(1, "m");
@@ -174,6 +204,29 @@ mod tests {
         let Content::Error(json) = Item::read(&end).unwrap().content else { panic!("{end}") };
         assert_eq!(serde_json::from_str::<ErrorObject>(json).unwrap(), error);
         assert_eq!(credit(&params(&write_credit("7", 9))), Some(("7", 9)));
+    }
+
+    #[test]
+    fn what_is_written_in_another_way_is_left_alone() {
+        let head = r#"{"jsonrpc":"2.0","method":"m","params":{"subscription":1,"#;
+        let message = |rest: &str| format!("{head}{rest}");
+        assert!(Item::of_message(&message(r#""result":{"x":[1]}}}"#)).is_some());
+        for rest in [
+            r#""error":null}}"#,
+            r#""result":1}"#,
+            r#""result":1}}}"#,
+            r#""result":1},"id":1}"#,
+            r#""result":1},"x":{}}"#,
+            r#""result":1,"more":2}}"#,
+            r#""result": 1 }}"#,
+            r#""result":nil}}"#,
+            r#""dropped":-1,"result":1}}"#,
+            r#""dropped":1}}"#,
+        ] {
+            assert_eq!(Item::of_message(&message(rest)), None, "{rest}");
+        }
+        let other = r#"{"jsonrpc":"2.0","method":"\u006d","params":{"subscription":1,"result":1}}"#;
+        assert_eq!(Item::of_message(other), None);
     }
 
     #[test]

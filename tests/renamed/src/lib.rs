@@ -8,7 +8,10 @@ pub mod wrapper {
 
 /// The path is the dependency's name.
 pub mod by_name {
-    use other_name::{Context, Result, RpcError, rpc};
+    use std::pin::Pin;
+    use std::task::{self, Poll};
+
+    use other_name::{Context, Result, RpcError, Stream, rpc};
 
     /// What is wrong with numbers.
     #[derive(Debug, PartialEq, RpcError)]
@@ -27,6 +30,23 @@ pub mod by_name {
     pub trait Math {
         /// Adds two numbers.
         async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64, MathError>;
+
+        /// Counts down.
+        #[subscription]
+        fn down(&self, _ctx: &Context, from: u8) -> impl Stream<Item = u8> {
+            Down(from)
+        }
+    }
+
+    struct Down(u8);
+
+    impl Stream for Down {
+        type Item = u8;
+
+        fn poll_next(mut self: Pin<&mut Self>, _: &mut task::Context<'_>) -> Poll<Option<u8>> {
+            let next = self.0.checked_sub(1);
+            Poll::Ready(next.inspect(|next| self.0 = *next))
+        }
     }
 }
 
@@ -78,6 +98,10 @@ mod tests {
         let (client, _) = memory::pair(Client::builder(), server)?;
         let math = MathClient::new(client.peer());
         assert_eq!(math.sum(1, 2).await?, 3);
+        let mut down = math.down(2).await?;
+        assert_eq!(down.next().await.transpose()?, Some(1));
+        assert_eq!(down.next().await.transpose()?, Some(0));
+        assert_eq!(down.next().await.transpose()?, None);
         let Err(Error::Call(error)) = math.sum(i64::MAX, 1).await else { panic!() };
         assert_eq!(error, MathError::Overflow { x: i64::MAX });
         let hello = HelloClient::new(client.peer());

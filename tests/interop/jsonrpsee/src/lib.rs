@@ -3,9 +3,11 @@
 //! Must not know wsjsonrpc: what is here is written as a user of jsonrpsee writes it.
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jsonrpsee::RpcModule;
+use jsonrpsee::core::{RegisterMethodError, SubscriptionError};
 use jsonrpsee::server::{Server, ServerHandle};
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use serde::Deserialize;
@@ -43,6 +45,54 @@ fn sum(params: &Params<'_>) -> Result<i64, ErrorObjectOwned> {
     params.parse::<Summands>().map(|Summands { x, y }| x + y)
 }
 
+/// How many feeds that nobody has ended are open.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+struct Open;
+
+impl Open {
+    fn new() -> Self {
+        OPEN.fetch_add(1, Ordering::SeqCst);
+        Open
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// `eth_subscribe` to `newHeads` for ever, to `few` with an end, to `broken` with an error; others are
+/// refused.
+fn feeds(module: &mut RpcModule<()>) -> Result<(), RegisterMethodError> {
+    let names = ("eth_subscribe", "eth_subscription", "eth_unsubscribe");
+    module.register_subscription(names.0, names.1, names.2, |params, pending, _, _| async move {
+        let (kind,): (String,) = params.parse()?;
+        if !["newHeads", "few", "broken"].contains(&kind.as_str()) {
+            pending.reject(ErrorObjectOwned::owned(7, "no such feed", None::<()>)).await;
+            return Ok(());
+        }
+        let sink = pending.accept().await?;
+        let last = if kind == "newHeads" { u64::MAX } else { 3 };
+        let open = Open::new();
+        for number in 1..=last {
+            let head = json!({"number": format!("{number:#x}")});
+            if sink.send(serde_json::value::to_raw_value(&head)?).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(open);
+        match kind.as_str() {
+            "broken" => Err(SubscriptionError::from("broken")),
+            _ => Ok(()),
+        }
+    })?;
+    module.register_method("test_feeds", |_, _, _| OPEN.load(Ordering::SeqCst))?;
+    Ok(())
+}
+
 fn module() -> RpcModule<()> {
     let mut module = RpcModule::new(());
     let registered = (|| {
@@ -61,7 +111,8 @@ fn module() -> RpcModule<()> {
             tokio::time::sleep(Duration::from_millis(ms)).await;
             Ok::<_, ErrorObjectOwned>(ms)
         })?;
-        Ok::<_, jsonrpsee::core::RegisterMethodError>(())
+        feeds(&mut module)?;
+        Ok::<_, RegisterMethodError>(())
     })();
     registered.expect("every name is there once");
     module

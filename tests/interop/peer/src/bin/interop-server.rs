@@ -1,6 +1,6 @@
 //! Our server for counterparts that are clients: `interop-server [ADDRESS]`, default 127.0.0.1:0.
 //!
-//! Prints `listening on URL`, serves [`Interop`] on any path, ends with Ctrl-C.
+//! Prints `listening on URL`, serves [`Interop`] and [`Node`] on any path, ends with Ctrl-C.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use interop_peer::contract::{BankError, Interop};
+use interop_peer::node::{Chain, Node};
 use interop_peer::outcome::pass_on;
 use serde_json::value::RawValue;
 use wsjsonrpc::{Context, Result, Server};
@@ -134,7 +135,9 @@ impl Interop for Served {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
-    let server = Server::builder().service(Served.into_service()).bind(&address).await?;
+    let services = Server::builder().service(Served.into_service());
+    let services = services.service(Chain::default().into_service());
+    let server = services.bind(&address).await?;
     println!("listening on {}", server.url());
     let unfinished = server
         .run_until(async {

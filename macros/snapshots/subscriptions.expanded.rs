@@ -1,0 +1,320 @@
+// What the macro makes of the file without `.expanded` in its name.
+// The snapshot test has written it.
+
+trait Feeds: ::core::marker::Send + ::core::marker::Sync + 'static {
+    fn ticks(
+        &self,
+        ctx: &Context,
+        symbol: &str,
+    ) -> impl Stream<Item = Tick> + ::core::marker::Send;
+    fn heads(
+        &self,
+        ctx: &Context,
+        kind: String,
+    ) -> impl ::core::future::Future<
+        Output = Result<impl Stream<Item = Head> + ::core::marker::Send, Refused>,
+    > + ::core::marker::Send;
+    fn pieces(&self, ctx: &Context) -> impl Stream<Item = Result<Piece, Broken>> + Send;
+    /// Makes a service of it, with which a server or a client answers calls.
+    ///
+    /// See [`FeedsService`] for one value in several services.
+    #[allow(dead_code, deprecated, reason = "made along with the trait")]
+    fn into_service(self) -> FeedsService<Self>
+    where
+        Self: ::core::marker::Sized,
+    {
+        ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
+    }
+}
+/// Calls the methods of [`Feeds`](trait@Feeds) on the other side of a connection.
+///
+/// It does not matter which side has opened the connection. Clones are cheap and share it.
+#[allow(dead_code, reason = "a program may have just the service")]
+struct FeedsClient {
+    peer: ::wsjsonrpc::__private::Peer,
+}
+#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
+impl FeedsClient {
+    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
+    #[must_use]
+    fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
+        Self {
+            peer: ::core::convert::Into::into(peer),
+        }
+    }
+    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers at `url`, or not as a WebSocket server.
+    async fn connect(
+        url: &::core::primitive::str,
+    ) -> ::core::result::Result<Self, ::wsjsonrpc::__private::ConnectError> {
+        match ::wsjsonrpc::__private::Client::connect(url).await {
+            ::core::result::Result::Ok(client) => {
+                ::core::result::Result::Ok(Self::new(client.peer()))
+            }
+            ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
+        }
+    }
+    /// The handle to the other side which the calls go through.
+    #[must_use]
+    fn peer(&self) -> &::wsjsonrpc::__private::Peer {
+        &self.peer
+    }
+    /// Sends several calls in one frame.
+    fn batch<B: ::wsjsonrpc::__private::IntoBatch>(
+        &self,
+        calls: B,
+    ) -> ::wsjsonrpc::__private::BatchCall<B> {
+        self.peer.batch(calls)
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    clippy::fn_params_excessive_bools,
+    clippy::needless_pass_by_value,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    reason = "they are as the trait has them, and are there whether called or not"
+)]
+impl FeedsClient {
+    /// Calls `feed.ticks`.
+    fn ticks(
+        &self,
+        symbol: &str,
+    ) -> ::wsjsonrpc::__private::Subscribe<Tick, ::wsjsonrpc::__private::ErrorObject> {
+        let mut encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "feed.ticks",
+            ::wsjsonrpc::__private::Form::Positional,
+            &["symbol"],
+        );
+        encoder.arg::<&str>(&symbol);
+        encoder.subscribe("feed.unsubscribe_ticks", "feed.ticks")
+    }
+    /// Calls `eth_subscribe`.
+    fn heads(
+        &self,
+        kind: String,
+    ) -> ::wsjsonrpc::__private::Subscribe<
+        Head,
+        <Result<(), Refused> as ::wsjsonrpc::__private::Returns>::Err,
+    > {
+        let mut encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "eth_subscribe",
+            ::wsjsonrpc::__private::Form::Positional,
+            &["kind"],
+        );
+        encoder.arg::<String>(&kind);
+        encoder.subscribe("eth_unsubscribe", "eth_subscription")
+    }
+    /// Calls `feed.pieces`.
+    fn pieces(
+        &self,
+    ) -> ::wsjsonrpc::__private::Subscribe<
+        Piece,
+        <Result<Piece, Broken> as ::wsjsonrpc::__private::Yields<Piece>>::Err,
+    > {
+        let encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "feed.pieces",
+            ::wsjsonrpc::__private::Form::Positional,
+            &[],
+        );
+        encoder.subscribe("feed.unsubscribe_pieces", "feed.pieces")
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::clone::Clone for FeedsClient {
+    fn clone(&self) -> Self {
+        Self::new(::core::clone::Clone::clone(&self.peer))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::fmt::Debug for FeedsClient {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("FeedsClient").field("peer", &self.peer).finish()
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl ::core::convert::From<::wsjsonrpc::__private::Peer> for FeedsClient {
+    fn from(peer: ::wsjsonrpc::__private::Peer) -> Self {
+        Self::new(peer)
+    }
+}
+/// Answers calls with an implementation of [`Feeds`](trait@Feeds).
+///
+/// Made by `into_service()`, or with `FeedsService::from(Arc::clone(&shared))` of a value that
+/// is in use elsewhere too. Clones are cheap and share it.
+struct FeedsService<T>(::wsjsonrpc::__private::Arc<T>);
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for FeedsService<T> {
+    fn from(shared: ::wsjsonrpc::__private::Arc<T>) -> Self {
+        Self(shared)
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::clone::Clone for FeedsService<T> {
+    fn clone(&self) -> Self {
+        Self(::core::clone::Clone::clone(&self.0))
+    }
+}
+#[allow(deprecated, reason = "made along with the trait")]
+impl<T> ::core::fmt::Debug for FeedsService<T> {
+    fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        formatter.debug_struct("FeedsService").finish_non_exhaustive()
+    }
+}
+#[allow(deprecated, reason = "a deprecated method is still answered")]
+impl<T> ::wsjsonrpc::__private::Service for FeedsService<T>
+where
+    T: Feeds,
+{
+    fn methods(
+        &self,
+    ) -> ::wsjsonrpc::__private::Vec<
+        (
+            ::wsjsonrpc::__private::Cow<'static, ::core::primitive::str>,
+            ::core::primitive::usize,
+        ),
+    > {
+        ::core::convert::From::from([
+            (::wsjsonrpc::__private::Cow::Borrowed("feed.ticks"), 0usize),
+            (
+                ::wsjsonrpc::__private::Cow::Borrowed("feed.unsubscribe_ticks"),
+                ::wsjsonrpc::__private::Topic::UNSUBSCRIBE,
+            ),
+            (::wsjsonrpc::__private::Cow::Borrowed("eth_subscribe"), 1usize),
+            (
+                ::wsjsonrpc::__private::Cow::Borrowed("eth_unsubscribe"),
+                ::wsjsonrpc::__private::Topic::UNSUBSCRIBE,
+            ),
+            (::wsjsonrpc::__private::Cow::Borrowed("feed.pieces"), 2usize),
+            (
+                ::wsjsonrpc::__private::Cow::Borrowed("feed.unsubscribe_pieces"),
+                ::wsjsonrpc::__private::Topic::UNSUBSCRIBE,
+            ),
+        ])
+    }
+    fn call(
+        &self,
+        method: ::core::primitive::usize,
+        request: ::wsjsonrpc::__private::Request,
+    ) -> ::wsjsonrpc::__private::Outcome {
+        match method {
+            0usize => {
+                let service = ::core::clone::Clone::clone(&self.0);
+                let topic = ::wsjsonrpc::__private::Topic::fixed(
+                    "feed.ticks",
+                    "feed.unsubscribe_ticks",
+                    "feed.ticks",
+                );
+                ::wsjsonrpc::__private::Outcome::subscription(
+                    request,
+                    topic,
+                    move |request, producer| async move {
+                        let mut args = match request.args(&["symbol"]) {
+                            ::core::result::Result::Ok(value) => value,
+                            ::core::result::Result::Err(error) => {
+                                return request.fail(error);
+                            }
+                        };
+                        let symbol = match args.next() {
+                            ::core::result::Result::Ok(value) => value,
+                            ::core::result::Result::Err(error) => {
+                                return request.fail(error);
+                            }
+                        };
+                        if let ::core::result::Result::Err(error) = args.finish() {
+                            return request.fail(error);
+                        }
+                        let result = <T as Feeds>::ticks(
+                            &service,
+                            request.context(),
+                            ::wsjsonrpc::__private::Arg::get(&symbol),
+                        );
+                        producer.run::<Tick, _>(result).await
+                    },
+                )
+            }
+            1usize => {
+                let service = ::core::clone::Clone::clone(&self.0);
+                let topic = ::wsjsonrpc::__private::Topic::fixed(
+                        "eth_subscribe",
+                        "eth_unsubscribe",
+                        "eth_subscription",
+                    )
+                    .overflow(::wsjsonrpc::__private::Overflow::DropOldest)
+                    .buffer(100)
+                    .tell_end(false);
+                ::wsjsonrpc::__private::Outcome::subscription(
+                    request,
+                    topic,
+                    move |request, producer| async move {
+                        let mut args = match request.args(&["kind"]) {
+                            ::core::result::Result::Ok(value) => value,
+                            ::core::result::Result::Err(error) => {
+                                return request.fail(error);
+                            }
+                        };
+                        let kind: String = match args.next() {
+                            ::core::result::Result::Ok(value) => value,
+                            ::core::result::Result::Err(error) => {
+                                return request.fail(error);
+                            }
+                        };
+                        if let ::core::result::Result::Err(error) = args.finish() {
+                            return request.fail(error);
+                        }
+                        let result = <T as Feeds>::heads(
+                                &service,
+                                request.context(),
+                                kind,
+                            )
+                            .await;
+                        let result = match ::wsjsonrpc::__private::Returns::into_result(
+                            result,
+                        ) {
+                            ::core::result::Result::Ok(stream) => stream,
+                            ::core::result::Result::Err(error) => {
+                                return request
+                                    .fail(::wsjsonrpc::__private::RpcError::to_object(&error));
+                            }
+                        };
+                        producer.run::<Head, _>(result).await
+                    },
+                )
+            }
+            2usize => {
+                let service = ::core::clone::Clone::clone(&self.0);
+                let topic = ::wsjsonrpc::__private::Topic::fixed(
+                    "feed.pieces",
+                    "feed.unsubscribe_pieces",
+                    "feed.pieces",
+                );
+                ::wsjsonrpc::__private::Outcome::subscription(
+                    request,
+                    topic,
+                    move |request, producer| async move {
+                        let args = match request.args(&[]) {
+                            ::core::result::Result::Ok(value) => value,
+                            ::core::result::Result::Err(error) => {
+                                return request.fail(error);
+                            }
+                        };
+                        if let ::core::result::Result::Err(error) = args.finish() {
+                            return request.fail(error);
+                        }
+                        let result = <T as Feeds>::pieces(&service, request.context());
+                        producer.run::<Piece, _>(result).await
+                    },
+                )
+            }
+            _ => ::wsjsonrpc::__private::Outcome::unknown(request),
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Back-pressure of subscriptions: a slow consumer slows its own stream and nothing else, credit
+//! bounds what waits, and what becomes of items where the source can't wait.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
+use futures_util::{Stream, StreamExt, stream};
+use wsjsonrpc::{
+    Client, Config, Context, Error, ErrorObject, Methods, Overflow, Peer, Result, Server,
+    Subscription, Topic, memory,
+};
+use wsjsonrpc_tests::{Raw, both_ways, notification, request, result};
+
+/// What an item of one digit takes of a window.
+const ITEM: usize = 65;
+
+/// How many items the streams of some [`methods`] have brought.
+type Brought = Arc<AtomicUsize>;
+
+/// Numbers, counted when they are brought.
+fn count(from: u64, to: u64, brought: &Brought) -> impl Stream<Item = Result<u64>> + use<> {
+    let brought = Arc::clone(brought);
+    stream::iter(from..=to).map(move |number| {
+        brought.fetch_add(1, Ordering::SeqCst);
+        Ok(number)
+    })
+}
+
+/// Counts up from one number to another, and then says nothing more.
+fn methods(topic: Topic, brought: &Brought) -> Methods {
+    let brought = Arc::clone(brought);
+    Methods::new().subscription(topic, move |_: Context, (from, to): (u64, u64)| {
+        let numbers = count(from, to, &brought);
+        async move { Ok(numbers.chain(stream::pending())) }
+    })
+}
+
+fn numbers() -> Topic {
+    Topic::new("numbers")
+}
+
+/// Waits until so many items were brought, and sees that it stays so.
+async fn settle(peer: &Peer, brought: &Brought, items: usize) {
+    while brought.load(Ordering::SeqCst) < items {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..20 {
+        let _ = peer.call::<()>("no.such.method", ()).await;
+    }
+    assert_eq!(brought.load(Ordering::SeqCst), items);
+}
+
+/// Waits until nothing more is brought.
+async fn settle_down(peer: &Peer, brought: &Brought) {
+    loop {
+        let before = brought.load(Ordering::SeqCst);
+        for _ in 0..50 {
+            let _ = peer.call::<()>("no.such.method", ()).await;
+        }
+        if brought.load(Ordering::SeqCst) == before {
+            return;
+        }
+    }
+}
+
+async fn take(subscription: &mut Subscription<u64>, items: usize) -> Vec<u64> {
+    let items = subscription.take(items).map(|item| item.expect("no error"));
+    items.collect().await
+}
+
+#[tokio::test]
+async fn one_that_stalls_holds_its_bound_and_a_hundred_others_get_every_item() {
+    let brought = Brought::default();
+    let both = || methods(numbers(), &brought);
+    let live = || methods(Topic::new("live"), &Brought::default());
+    let sides = both_ways(
+        || Client::builder().service(both()).service(live()),
+        || Server::builder().service(both()).service(live()),
+    );
+    for (client, peer) in sides.await {
+        for asking in [client.peer(), peer] {
+            brought.store(0, Ordering::SeqCst);
+            let stalled = asking.subscribe::<u64>("numbers", (1_000_000, u64::MAX));
+            // An item has seven digits.
+            let mut stalled = stalled.window(50 * (64 + 7)).await.unwrap();
+            let live = (0..100).map(|_| async {
+                let mut live = asking.subscribe("live", (1, 500)).await.unwrap();
+                assert!(take(&mut live, 500).await.into_iter().eq(1..=500));
+            });
+            join_all(live).await;
+            settle(&asking, &brought, 50).await;
+            assert!(take(&mut stalled, 1000).await.into_iter().eq(1_000_000..1_001_000));
+            // Its stream ends now, and brings nothing more for the next one.
+            drop(stalled);
+            settle_down(&asking, &brought).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_polled_only_while_there_is_room() {
+    let brought = Brought::default();
+    let server = || Server::builder().service(methods(numbers(), &brought));
+    for (client, _peer) in both_ways(Client::builder, server).await {
+        brought.store(0, Ordering::SeqCst);
+        let peer = client.peer();
+        let asked = peer.subscribe("numbers", (10, u64::MAX));
+        let mut numbers = asked.window(10 * (ITEM + 1)).await.unwrap();
+        settle(&peer, &brought, 10).await;
+        // It is told of room by the half of the window.
+        assert!(take(&mut numbers, 4).await.into_iter().eq(10..14));
+        settle(&peer, &brought, 10).await;
+        assert!(take(&mut numbers, 1).await.into_iter().eq(14..15));
+        settle(&peer, &brought, 15).await;
+        assert!(take(&mut numbers, 10).await.into_iter().eq(15..25));
+        settle(&peer, &brought, 25).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_credit_is_lost_between_threads() {
+    let both = || methods(numbers(), &Brought::default());
+    let sides =
+        both_ways(|| Client::builder().service(both()), || Server::builder().service(both()));
+    for (client, peer) in sides.await {
+        let consume = |peer: Peer, window: usize| async move {
+            let mut numbers = peer.subscribe("numbers", (1, 3000)).window(window).await.unwrap();
+            assert!(take(&mut numbers, 3000).await.into_iter().eq(1..=3000));
+        };
+        let tasks = (1..=10).flat_map(|window| {
+            [client.peer(), peer.clone()].map(|peer| tokio::spawn(consume(peer, window * 50)))
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_smallest_window_lets_one_item_through_at_a_time() {
+    let brought = Brought::default();
+    let client = Client::builder().config(Config { subscription_window: 0, ..Config::default() });
+    let server = Server::builder().service(methods(numbers(), &brought));
+    let (client, _peer) = memory::pair(client, server).unwrap();
+    let mut numbers = client.peer().subscribe("numbers", (1, u64::MAX)).await.unwrap();
+    for items in 1..=100 {
+        settle(&client.peer(), &brought, items).await;
+        assert_eq!(take(&mut numbers, 1).await, [items as u64]);
+    }
+}
+
+#[tokio::test]
+async fn what_peers_that_know_each_other_tell() {
+    let client = Client::builder().config(Config { subscription_window: 130, ..Config::default() });
+    let (mut raw, client) = Raw::knowing_server(client).await;
+    let asking = client.peer();
+    let asked = tokio::spawn(async move { asking.subscribe::<u64>("numbers", (1, 2)).await });
+    assert_eq!(
+        raw.receive().await,
+        r#"{"jsonrpc":"2.0","method":"numbers","params":[1,2],"wsjsonrpc":{"timeout":30000,"window":130},"id":1}"#
+    );
+    raw.send(result(r#""x""#, "1")).await;
+    let mut numbers = asked.await.unwrap().unwrap();
+    for item in 1..=3 {
+        let params = format!(r#"{{"subscription":"x","result":{item}}}"#);
+        raw.send(notification("numbers", &params)).await;
+        assert_eq!(take(&mut numbers, 1).await, [item]);
+        // Half of the window is one item.
+        let credit = r#"{"subscription":"x","bytes":65}"#;
+        assert_eq!(raw.receive().await, notification("$/credit", credit));
+    }
+    drop(numbers);
+    assert_eq!(raw.receive().await, request("unsubscribe_numbers", r#"["x"]"#, "2"));
+}
+
+#[tokio::test]
+async fn others_are_told_nothing_that_they_do_not_know() {
+    let client = Client::builder().config(Config { subscription_window: 300, ..Config::default() });
+    let (mut raw, client) = Raw::server(client).await;
+    let asking = client.peer();
+    let asked = tokio::spawn(async move { asking.subscribe::<u64>("numbers", (1, 2)).await });
+    assert_eq!(raw.receive().await, request("numbers", "[1,2]", "1"));
+    raw.send(result("7", "1")).await;
+    let mut numbers = asked.await.unwrap().unwrap();
+    for item in 1..=20 {
+        raw.send(notification("numbers", &format!(r#"{{"subscription":7,"result":{item}}}"#)))
+            .await;
+        assert_eq!(take(&mut numbers, 1).await, [item]);
+    }
+    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    // It was not told to wait, so it lags when nobody takes what it sends.
+    for item in 1..=10 {
+        raw.send(notification("numbers", &format!(r#"{{"subscription":7,"result":{item}}}"#)))
+            .await;
+    }
+    assert_eq!(raw.receive().await, request("unsubscribe_numbers", "[7]", "2"));
+    assert_eq!(take(&mut numbers, 5).await, [1, 2, 3, 4, 5]);
+    assert!(matches!(numbers.next().await, Some(Err(Error::Lagged))));
+    assert!(numbers.next().await.is_none());
+    drop(numbers);
+    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+}
+
+#[tokio::test]
+async fn a_server_that_ignores_credit_is_unsubscribed() {
+    let client = Client::builder().config(Config { subscription_window: 130, ..Config::default() });
+    let (mut raw, client) = Raw::knowing_server(client).await;
+    let asking = client.peer();
+    let asked = tokio::spawn(async move { asking.subscribe::<u64>("numbers", ()).await });
+    assert!(raw.receive().await.contains(r#""window":130"#));
+    raw.send(result(r#""x""#, "1")).await;
+    let mut numbers = asked.await.unwrap().unwrap();
+    for item in 1..=3 {
+        raw.send(notification("numbers", &format!(r#"{{"subscription":"x","result":{item}}}"#)))
+            .await;
+    }
+    assert_eq!(raw.receive().await, request("unsubscribe_numbers", r#"["x"]"#, "2"));
+    assert_eq!(take(&mut numbers, 2).await, [1, 2]);
+    assert!(matches!(numbers.next().await, Some(Err(Error::Lagged))));
+}
+
+#[tokio::test]
+async fn absurd_credit_does_no_harm() {
+    let brought = Brought::default();
+    let server = Server::builder().service(methods(numbers(), &brought));
+    let (mut raw, peer) = Raw::knowing_client(server).await;
+    let asked =
+        r#"{"jsonrpc":"2.0","method":"numbers","params":[1,9],"wsjsonrpc":{"window":65},"id":1}"#;
+    assert_eq!(raw.ask(asked).await, result(r#""0x1""#, "1"));
+    let item = |number: u64| {
+        let params = format!(r#"{{"subscription":"0x1","result":{number}}}"#);
+        notification("numbers", &params)
+    };
+    assert_eq!(raw.receive().await, item(1));
+    for params in [
+        r#"{"subscription":"0x1","bytes":-1}"#,
+        r#"{"subscription":"0x1","bytes":18446744073709551616}"#,
+        r#"{"subscription":"0x1","bytes":1.5}"#,
+        r#"{"subscription":"0x1","bytes":0}"#,
+        r#"{"subscription":"0x1"}"#,
+        r#"{"subscription":"0x2","bytes":1000}"#,
+        r#"{"subscription":1,"bytes":1000}"#,
+        r#"{"subscription":null,"bytes":1000}"#,
+        r#"["0x1",-1000]"#,
+        "null",
+    ] {
+        raw.check(&notification("$/credit", params), &[]).await;
+    }
+    assert_eq!(brought.load(Ordering::SeqCst), 1);
+    let most = r#"{"subscription":"0x1","bytes":18446744073709551615}"#;
+    for _ in 0..3 {
+        raw.send(notification("$/credit", most)).await;
+    }
+    for number in 2..=9 {
+        assert_eq!(raw.receive().await, item(number));
+    }
+    drop(peer);
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_count_slows_a_stream_by_not_reading() {
+    let brought = Brought::default();
+    let config = Config { max_outbox: 1000, ..Config::default() };
+    let server = Server::builder().service(methods(numbers(), &brought)).config(config);
+    let (mut raw, peer) = Raw::client_and_peer(server).await;
+    let first = 1_000_000;
+    let asked = request("numbers", &format!("[{first},{}]", u64::MAX), "1");
+    assert_eq!(raw.ask(asked).await, result(r#""0x1""#, "1"));
+    let mut before = 0;
+    loop {
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        let now = brought.load(Ordering::SeqCst);
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    // The stream between them takes 64 KiB, as the raw client does, and an item has more than 80 bytes.
+    assert!(before < (2 * 64 * 1024 + 1000) / 80, "{before}");
+    for number in first..first + 5000 {
+        let params = format!(r#"{{"subscription":"0x1","result":{number}}}"#);
+        assert_eq!(raw.receive().await, notification("numbers", &params));
+    }
+    drop(peer);
+}
+
+/// What a consumer gets of 100 items that are there at once, when it takes none of them before and
+/// there is room for two; and how many it is told were left out.
+async fn overflow(overflow: Overflow, buffer: usize) -> (Vec<u64>, u64, bool) {
+    let brought = Brought::default();
+    let topic = numbers().overflow(overflow).buffer(buffer);
+    let server = Server::builder().service(methods(topic, &brought));
+    let (client, _peer) = memory::pair(Client::builder(), server).unwrap();
+    let peer = client.peer();
+    let mut numbers = peer.subscribe("numbers", (1, 100)).window(2 * ITEM).await.unwrap();
+    let read = match overflow {
+        Overflow::Block => 2,
+        Overflow::Close => 2 + buffer + 1,
+        _ => 100,
+    };
+    settle(&peer, &brought, read).await;
+    let (mut items, mut lagged) = (Vec::new(), false);
+    while items.last() != Some(&100) && !(overflow == Overflow::DropNewest && items.len() == 6) {
+        match numbers.next().await.expect("more") {
+            Ok(item) => items.push(item),
+            Err(Error::Lagged) => {
+                lagged = true;
+                break;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    (items, numbers.dropped(), lagged)
+}
+
+#[tokio::test]
+async fn what_becomes_of_items_for_which_there_is_no_room() {
+    let all: Vec<u64> = (1..=100).collect();
+    assert_eq!(overflow(Overflow::Block, 4).await, (all, 0, false));
+    let oldest = vec![1, 2, 97, 98, 99, 100];
+    assert_eq!(overflow(Overflow::DropOldest, 4).await, (oldest, 94, false));
+    let newest = vec![1, 2, 3, 4, 5, 6];
+    assert_eq!(overflow(Overflow::DropNewest, 4).await, (newest, 94, false));
+    assert_eq!(overflow(Overflow::Latest, 4).await, (vec![1, 2, 100], 97, false));
+    assert_eq!(overflow(Overflow::Close, 4).await, (vec![1, 2], 0, true));
+    // A buffer of none is one of one.
+    assert_eq!(overflow(Overflow::DropOldest, 0).await, (vec![1, 2, 100], 97, false));
+}
+
+#[tokio::test]
+async fn an_error_is_never_left_out() {
+    for overflow in [Overflow::DropOldest, Overflow::DropNewest, Overflow::Latest] {
+        let brought = Brought::default();
+        let source = Arc::clone(&brought);
+        let broken = Methods::new().subscription(numbers().overflow(overflow).buffer(2), {
+            move |_, ()| {
+                let error = stream::iter([Err(ErrorObject::new(8, "broken")), Ok(0)]);
+                let numbers = count(1, 100, &source).chain(error);
+                async move { Ok(numbers) }
+            }
+        });
+        let server = Server::builder().service(broken);
+        let (client, _peer) = memory::pair(Client::builder(), server).unwrap();
+        let peer = client.peer();
+        let mut numbers = peer.subscribe::<u64>("numbers", ()).window(1).await.unwrap();
+        settle(&peer, &brought, 100).await;
+        let mut items = Vec::new();
+        let error = loop {
+            match numbers.next().await.expect("an error comes first") {
+                Ok(item) => items.push(item),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, Error::Call(error) if error.code().0 == 8), "{overflow:?}");
+        assert_eq!(items.len() as u64 + numbers.dropped(), 100, "{overflow:?}");
+        assert!(numbers.next().await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn only_peers_that_know_are_told_what_was_left_out() {
+    let brought = Brought::default();
+    let topic = numbers().overflow(Overflow::Latest);
+    let server = Server::builder().service(methods(topic, &brought));
+    let (mut raw, peer) = Raw::knowing_client(server).await;
+    let asked =
+        r#"{"jsonrpc":"2.0","method":"numbers","params":[1,9],"wsjsonrpc":{"window":65},"id":1}"#;
+    assert_eq!(raw.ask(asked).await, result(r#""0x1""#, "1"));
+    assert_eq!(
+        raw.receive().await,
+        notification("numbers", r#"{"subscription":"0x1","result":1}"#)
+    );
+    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    while brought.load(Ordering::SeqCst) < 9 {
+        tokio::task::yield_now().await;
+    }
+    raw.send(notification("$/credit", r#"{"subscription":"0x1","bytes":1}"#)).await;
+    assert_eq!(
+        raw.receive().await,
+        notification("numbers", r#"{"subscription":"0x1","dropped":7,"result":9}"#)
+    );
+    drop(peer);
+}
