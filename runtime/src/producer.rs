@@ -216,7 +216,7 @@ where
         }
         let mut pulled = 0;
         // With room there is no need to have more than one in hand.
-        while self.end.is_none() && pulled < BUDGET && !(room && !self.items.is_empty()) {
+        while self.end.is_none() && pulled < BUDGET && (!room || self.items.is_empty()) {
             match self.pull(cx) {
                 Poll::Ready(Ok(item)) => self.keep(item, topic),
                 Poll::Ready(Err(end)) => self.end = Some(end),

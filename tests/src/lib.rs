@@ -127,6 +127,7 @@ impl Raw {
     /// A raw server, and a client that is connected to it.
     pub async fn knowing_server(client: ClientBuilder) -> (Self, Client) {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        #[allow(clippy::result_large_err, reason = "tungstenite asks for it")]
         let agree = |request: &Request, mut response: Response| {
             let (name, version) = EXTENSIONS;
             assert_eq!(request.headers()[name], version);
