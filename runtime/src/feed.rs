@@ -70,6 +70,13 @@ pub(crate) struct Taken {
     owed: u64,
 }
 
+impl Taken {
+    /// The next item, which stays where it is until it was consumed.
+    pub(crate) fn first(&self) -> Option<&RawItem> {
+        self.items.front()
+    }
+}
+
 /// Why nothing more comes.
 #[derive(Clone, Debug)]
 pub(crate) enum End {
@@ -151,18 +158,11 @@ impl<L> Feed<L> {
         self.lock().dropped
     }
 
-    /// The next item, or why there is none. `Some` beside it: the peer may send so much more.
-    #[allow(clippy::type_complexity)]
-    pub(crate) fn poll(
-        &self,
-        cx: &mut Context<'_>,
-        taken: &mut Taken,
-    ) -> Poll<(Result<RawItem, End>, Option<u64>)> {
+    /// Takes over what has come, when nothing is left of what was taken before; or says why nothing
+    /// more comes.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>, taken: &mut Taken) -> Poll<Result<(), End>> {
         let mut fresh = None;
         loop {
-            if let Some(item) = taken.items.pop_front() {
-                return Poll::Ready(self.consume(item, taken));
-            }
             let mut state = self.lock();
             state.settle(taken);
             if !state.items.is_empty() {
@@ -170,10 +170,10 @@ impl<L> Feed<L> {
                 if state.items.capacity() > KEPT {
                     state.items = VecDeque::new();
                 }
-                continue;
+                return Poll::Ready(Ok(()));
             }
             if let Some(end) = &state.end {
-                return Poll::Ready((Err(end.clone()), None));
+                return Poll::Ready(Err(end.clone()));
             }
             if state.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
                 break;
@@ -192,21 +192,20 @@ impl<L> Feed<L> {
         Poll::Pending
     }
 
-    /// The peer is told of room now and then, not for each item; and so is the feed.
-    fn consume(&self, item: RawItem, taken: &mut Taken) -> (Result<RawItem, End>, Option<u64>) {
-        let bytes = cost(item.1.len());
+    /// The first item was consumed. `Some`: the peer may send so much more. It is told now and then, not
+    /// for each item; and so is the feed.
+    pub(crate) fn consumed(&self, taken: &mut Taken) -> Option<u64> {
+        let bytes = cost(taken.items.pop_front()?.1.len());
         taken.consumed = taken.consumed.saturating_add(bytes);
         taken.owed = taken.owed.saturating_add(bytes);
-        let mut credit = None;
         let is_much = taken.owed >= self.window.div_ceil(2);
-        if is_much || taken.consumed >= self.window / 8 {
-            let mut state = self.lock();
-            state.settle(taken);
-            if is_much && state.counts && state.end.is_none() {
-                credit = Some(std::mem::take(&mut taken.owed));
-            }
+        if !is_much && taken.consumed < self.window / 8 {
+            return None;
         }
-        (Ok(item), credit)
+        let mut state = self.lock();
+        state.settle(taken);
+        let credit = is_much && state.counts && state.end.is_none();
+        credit.then(|| std::mem::take(&mut taken.owed))
     }
 
     /// Gives the waker of whoever waits for it. `true`: there was no room, and this is the end.

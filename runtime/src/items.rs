@@ -25,6 +25,7 @@ struct Known {
 
 impl Latest {
     /// Takes in an item, if the message is written as nearly all with items are; else gives it back.
+    #[inline]
     pub(crate) fn unless_item(&self, link: &Link, message: Utf8Bytes) -> Option<Utf8Bytes> {
         if !link.feeds.any() {
             return Some(message);

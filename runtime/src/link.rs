@@ -239,6 +239,7 @@ impl Link {
     }
 
     /// An item of a subscription, in this part of a message.
+    #[inline]
     pub(crate) fn item(
         &self,
         feed: &Arc<Feed<Link>>,

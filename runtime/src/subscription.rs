@@ -246,23 +246,24 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
             return Poll::Ready(None);
         }
         let feed = &self.half.feed;
-        let (item, credit) = ready!(feed.poll(cx, &mut self.taken));
-        if let Some(bytes) = credit {
+        let (message, range) = loop {
+            if let Some(item) = self.taken.first() {
+                break item;
+            }
+            if let Err(end) = ready!(feed.poll(cx, &mut self.taken)) {
+                self.over = true;
+                return Poll::Ready(last(end).map(|error| Err(typed(error))));
+            }
+        };
+        let json = message.get(range.clone()).unwrap_or_default();
+        let item = serde_json::from_str(json).map_err(Error::Decode);
+        if let Some(bytes) = feed.consumed(&mut self.taken) {
             if let Some((link, id)) = feed.home().zip(feed.id()) {
                 // Small, and bounded by what was consumed.
                 link.outbox.send_anyway(write_credit(id, bytes));
             }
         }
-        Poll::Ready(match item {
-            Ok((message, range)) => {
-                let json = message.get(range).unwrap_or_default();
-                Some(serde_json::from_str(json).map_err(Error::Decode))
-            }
-            Err(end) => {
-                self.over = true;
-                last(end).map(|error| Err(typed(error)))
-            }
-        })
+        Poll::Ready(Some(item))
     }
 }
 

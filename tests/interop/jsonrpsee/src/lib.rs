@@ -67,28 +67,33 @@ impl Drop for Open {
 /// refused.
 fn feeds(module: &mut RpcModule<()>) -> Result<(), RegisterMethodError> {
     let names = ("eth_subscribe", "eth_subscription", "eth_unsubscribe");
-    module.register_subscription(names.0, names.1, names.2, |params, pending, _, _| async move {
-        let (kind,): (String,) = params.parse()?;
-        if !["newHeads", "few", "broken"].contains(&kind.as_str()) {
-            pending.reject(ErrorObjectOwned::owned(7, "no such feed", None::<()>)).await;
-            return Ok(());
-        }
-        let sink = pending.accept().await?;
-        let last = if kind == "newHeads" { u64::MAX } else { 3 };
-        let open = Open::new();
-        for number in 1..=last {
-            let head = json!({"number": format!("{number:#x}")});
-            if sink.send(serde_json::value::to_raw_value(&head)?).await.is_err() {
-                break;
+    module.register_subscription(
+        names.0,
+        names.1,
+        names.2,
+        |params, pending, _, _| async move {
+            let (kind,): (String,) = params.parse()?;
+            if !["newHeads", "few", "broken"].contains(&kind.as_str()) {
+                pending.reject(ErrorObjectOwned::owned(7, "no such feed", None::<()>)).await;
+                return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        drop(open);
-        match kind.as_str() {
-            "broken" => Err(SubscriptionError::from("broken")),
-            _ => Ok(()),
-        }
-    })?;
+            let sink = pending.accept().await?;
+            let last = if kind == "newHeads" { u64::MAX } else { 3 };
+            let open = Open::new();
+            for number in 1..=last {
+                let head = json!({"number": format!("{number:#x}")});
+                if sink.send(serde_json::value::to_raw_value(&head)?).await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            drop(open);
+            match kind.as_str() {
+                "broken" => Err(SubscriptionError::from("broken")),
+                _ => Ok(()),
+            }
+        },
+    )?;
     module.register_method("test_feeds", |_, _, _| OPEN.load(Ordering::SeqCst))?;
     Ok(())
 }

@@ -102,7 +102,9 @@ async fn their_client_gets_every_item_and_the_end() {
     }
     assert!(client.is_connected());
     match ask(&client, "nonsense").await {
-        Err(TheirError::Call(error)) => assert_eq!((error.code(), error.message()), (7, "no such feed")),
+        Err(TheirError::Call(error)) => {
+            assert_eq!((error.code(), error.message()), (7, "no such feed"))
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -134,7 +136,9 @@ async fn their_server_is_heard() {
         assert_eq!(heads.next().await.unwrap().unwrap(), head(number));
     }
     match node.subscribe("nonsense".to_owned()).await {
-        Err(Error::Call(error)) => assert_eq!((error.code().0, error.message()), (7, "no such feed")),
+        Err(Error::Call(error)) => {
+            assert_eq!((error.code().0, error.message()), (7, "no such feed"))
+        }
         other => panic!("{other:?}"),
     }
     let mut broken = node.subscribe("broken".to_owned()).await.unwrap();
