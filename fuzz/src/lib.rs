@@ -9,11 +9,13 @@ pub mod client;
 pub mod server;
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{sleep, timeout};
-use wsjsonrpc::{Config, Context, Methods};
+use wsjsonrpc::{Config, Context, ErrorObject, Methods, Overflow, Stream, Topic};
 
 /// Longer than all timeouts of a connection together.
 const BOUND: Duration = Duration::from_secs(3600);
@@ -64,9 +66,51 @@ pub fn config(flags: u8) -> Config {
     }
 }
 
-/// The methods of either side.
+/// Whether the other side has said that it knows this crate's extensions.
+pub fn is_extended(flags: u8) -> bool {
+    flags & 8 != 0
+}
+
+/// Counts down to an error, without a pause.
+struct CountDown(u64);
+
+impl Stream for CountDown {
+    type Item = Result<u64, ErrorObject>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Self::Item>> {
+        Poll::Ready(match self.0.checked_sub(1) {
+            None => None,
+            Some(6) => Some(Err(ErrorObject::new(6, "six"))),
+            Some(less) => {
+                self.0 = less;
+                Some(Ok(less))
+            }
+        })
+    }
+}
+
+/// The methods and subscriptions of either side.
 pub fn methods() -> Methods {
+    let count = |_: Context, (from,): (u64,)| async move { Ok(CountDown(from % 100_000)) };
+    let topic = || Topic::new("count").unsubscribe("stop");
+    let hasty = Topic::new("hasty").unsubscribe("stop").notification("count");
     Methods::new()
+        .subscription(topic(), count)
+        .subscription(hasty.overflow(Overflow::DropOldest).buffer(2), count)
+        .method("steps", |ctx: Context, (steps,): (u64,)| async move {
+            for step in 0..steps % 100 {
+                ctx.progress(step).await?;
+                sleep(Duration::from_millis(10)).await;
+            }
+            Ok(ctx.deadline().is_some())
+        })
+        .method("until", |ctx: Context, ()| async move {
+            ctx.cancelled().await;
+            Ok(())
+        })
         .method("echo", |_, values: Vec<i64>| async move { Ok(values) })
         .method("wait", |_, (time,): (u64,)| async move {
             sleep(Duration::from_millis(time % 100_000)).await;

@@ -2,9 +2,10 @@
 //!
 //! Must not know where the bytes come from.
 
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use wsjsonrpc::{Client, Handshake, Server};
 
-use super::{config, ends, feed, methods, pour, simulate};
+use super::{config, ends, feed, is_extended, methods, pour, simulate};
 
 /// Feeds a server with this.
 ///
@@ -18,7 +19,12 @@ pub fn run(input: &[u8]) {
         let (ours, theirs) = tokio::io::duplex(1000);
         let served = endpoint.clone();
         if flags & 1 == 0 {
-            let serving = async move { served.serve_upgraded(theirs, Handshake::new("/")).await };
+            let mut handshake = Handshake::new("/");
+            if is_extended(*flags) {
+                let version = HeaderValue::from_static("1");
+                handshake.headers.insert("wsjsonrpc-extensions", version);
+            }
+            let serving = async move { served.serve_upgraded(theirs, handshake).await };
             let serving = tokio::spawn(serving);
             feed(ours, input, true).await;
             ends(serving).await.expect("it does not panic");
