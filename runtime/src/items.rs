@@ -72,7 +72,11 @@ pub(crate) fn take(link: &Link, method: &str, params: &str, message: &Utf8Bytes)
     if !link.feeds.has(method) {
         return false;
     }
-    let Some(item) = Item::read(params) else { return false };
+    Item::read(params).is_some_and(|item| heed(link, method, &item, message))
+}
+
+/// Takes in an item or an end, which is a part of the message. `false`: it is nobody's.
+fn heed(link: &Link, method: &str, item: &Item<'_>, message: &Utf8Bytes) -> bool {
     let Some(feed) = link.feeds.find(method, item.subscription) else { return false };
     match item.content {
         Content::Result(json) => {
