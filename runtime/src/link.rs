@@ -287,7 +287,7 @@ impl Link {
     pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
         self.check_size(&text)?;
         match self.outbox.try_send(text) {
-            Ok(()) => Ok(None),
+            Ok(_) => Ok(None),
             Err(Refused::Full(text)) => Ok(Some(text)),
             Err(Refused::Closed) => Err(self.closed()),
         }

@@ -114,8 +114,8 @@ impl Outbox {
         }
     }
 
-    /// Queues a message of our own, if there is room.
-    pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<(), Refused> {
+    /// Queues a message of our own, if there is room; gives whether there is more.
+    pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<bool, Refused> {
         let mask = self.mask();
         let mut queue = self.lock();
         if !queue.open {
@@ -125,24 +125,22 @@ impl Outbox {
             return Err(Refused::Full(text));
         }
         queue.push(text, false, mask);
+        let room = queue.bytes < self.limit;
         // Even if the socket is blocked: a call that waits for its response may let reading go on.
         wake(queue);
-        Ok(())
+        Ok(room)
     }
 
     /// Queues a message of our own even where there is no room. Only for what is bounded by something
-    /// else. `true`: there is still room.
-    pub(crate) fn send_anyway(&self, text: Vec<u8>) -> bool {
+    /// else.
+    pub(crate) fn send_anyway(&self, text: Vec<u8>) {
         let mask = self.mask();
         let mut queue = self.lock();
         // A close that waits for what is queued takes this along, as it is behind its call.
-        if queue.ended {
-            return false;
+        if !queue.ended {
+            queue.push(text, false, mask);
+            wake(queue);
         }
-        queue.push(text, false, mask);
-        let room = queue.open && queue.bytes < self.limit;
-        wake(queue);
-        room
     }
 
     /// Queues a message of our own; waits for room. Dropping the future before it is ready leaves
@@ -152,7 +150,7 @@ impl Outbox {
             // Registered before the look at the queue, so that no wake-up falls in between.
             let room = self.room.notified();
             match self.try_send(text) {
-                Ok(()) => return Ok(()),
+                Ok(_) => return Ok(()),
                 Err(Refused::Closed) => return Err(Closed),
                 Err(Refused::Full(back)) => text = back,
             }

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::asked::Asked;
 use crate::flows::{Flow, Stage, Stop};
 use crate::link::Link;
+use crate::outbox::Refused;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::{cost, head, only, write};
 use crate::protocol::typed::RpcError;
@@ -108,8 +109,16 @@ impl Producer {
                 break Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE));
             }
             self.flow.spend(cost(bytes));
-            // There was room; whoever came in between has one message more.
-            room = self.link.outbox.send_anyway(text);
+            room = match self.link.outbox.try_send(text) {
+                Ok(room) => room,
+                // Others had the room.
+                Err(Refused::Full(text)) => match self.link.outbox.send(text).await {
+                    Ok(()) => false,
+                    Err(_) => return Response(Kind::Silent),
+                },
+                // What is queued goes out, and then the connection closes.
+                Err(Refused::Closed) => return Response(Kind::Silent),
+            };
             sent += 1;
             if sent % BUDGET == 0 {
                 tokio::task::yield_now().await;

@@ -8,9 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::protocol::id::Id;
 use crate::slots::Slots;
 
-/// The calls of one connection.
+/// The calls of one connection. Where no call has had to wait, nothing is held for them.
 #[derive(Debug)]
-pub(crate) struct Started<T>(Mutex<Slots<Call<T>>>);
+pub(crate) struct Started<T>(Mutex<Option<Box<Slots<Call<T>>>>>);
 
 /// A call that was begun and is not answered.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Call<T> {
 
 impl<T> Default for Started<T> {
     fn default() -> Self {
-        Started(Mutex::new(Slots::new()))
+        Started(Mutex::new(None))
     }
 }
 
@@ -31,6 +31,7 @@ impl<T> Started<T> {
     /// Puts a call in; gives the key to it.
     pub(crate) fn put(&self, call: Call<T>) -> u64 {
         let mut calls = self.lock();
+        let calls = calls.get_or_insert_with(|| Box::new(Slots::new()));
         let key = calls.push(call);
         while calls.retire().is_some() {}
         key
@@ -38,6 +39,7 @@ impl<T> Started<T> {
 
     pub(crate) fn take(&self, key: u64) -> Option<Call<T>> {
         let mut calls = self.lock();
+        let calls = calls.as_mut()?;
         let call = calls.remove(key);
         while calls.retire().is_some() {}
         calls.release_large();
@@ -49,6 +51,7 @@ impl<T> Started<T> {
     /// find out that it is gone.
     pub(crate) fn find<M>(&self, id: &Id, mark: impl FnOnce(u64) -> M) -> Option<(Call<T>, M)> {
         let mut calls = self.lock();
+        let calls = calls.as_mut()?;
         let (key, _) =
             calls.iter().filter(|(_, call)| call.id == *id).min_by_key(|(key, _)| *key)?;
         let call = calls.remove(key)?;
@@ -59,7 +62,7 @@ impl<T> Started<T> {
     }
 
     /// Nothing is dropped under the lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Slots<Call<T>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Slots<Call<T>>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
