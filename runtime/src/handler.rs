@@ -70,8 +70,8 @@ pub(crate) struct Running {
     route: RouteId,
     /// The number of its call.
     number: u64,
-    /// Under which a request stands among those that were started, until somebody answers it.
-    key: Option<u64>,
+    /// Where a request stands among those that were started, until somebody answers it.
+    place: Option<usize>,
     /// A subscription, which answers its call while it goes on.
     asked: Option<Box<Asked>>,
     /// Whether it counts as in flight.
@@ -96,7 +96,7 @@ impl Running {
             responder,
             route,
             number,
-            key: None,
+            place: None,
             asked: None,
             counts: true,
             batch: None,
@@ -123,12 +123,12 @@ impl Running {
     /// It is to be answered.
     pub(crate) fn reply_to(&mut self, id: Id, reply_to: ReplyTo) {
         let call = Call { id, number: self.number, reply_to };
-        self.key = Some(self.responder.started.put(call));
+        self.place = Some(self.responder.started.put(call));
     }
 
     /// Nobody else answers it from now on. `None`: somebody has, or nobody needs to.
     fn take_call(&mut self) -> Option<Call<ReplyTo>> {
-        self.responder.started.take(self.key.take()?)
+        self.responder.started.take(self.place.take()?, self.number)
     }
 
     /// Goes on in a task of its own.
@@ -143,11 +143,11 @@ impl Running {
     /// Whether it is a subscription that has a stream now, and its call is to be answered.
     fn consents(&self) -> bool {
         let accepted = |asked: &Asked| asked.flow.stage() == Stage::Accepted;
-        self.key.is_some() && self.asked.as_deref().is_some_and(accepted)
+        self.place.is_some() && self.asked.as_deref().is_some_and(accepted)
     }
 
     fn finish(&mut self, outcome: Result<Response, Panicked>) {
-        let requested = self.key.is_some();
+        let requested = self.place.is_some();
         let call = self.take_call();
         if call.is_none() && requested {
             // It was taken back, and answered.

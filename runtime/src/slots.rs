@@ -18,8 +18,6 @@ use std::hash::{BuildHasherDefault, Hasher};
 const SPARE: usize = 64;
 /// How much room is not worth giving back.
 const KEPT: usize = 128;
-/// How much room is not kept by those who have seldom much.
-const LARGE: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Slots<T> {
@@ -106,11 +104,6 @@ impl<T> Slots<T> {
         (first..).zip(slots).filter_map(|(id, slot)| slot.as_ref().map(|entry| (id, entry)))
     }
 
-    /// All of them, in no particular order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
-        self.since(self.first).chain(self.stragglers.iter().map(|(id, entry)| (*id, entry)))
-    }
-
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.window.iter_mut().flatten().chain(self.stragglers.values_mut())
     }
@@ -119,13 +112,6 @@ impl<T> Slots<T> {
     pub(crate) fn release(&mut self) {
         if self.len() == 0 {
             (self.window, self.stragglers) = Default::default();
-        }
-    }
-
-    /// The same, where it is worth it: a few entries now and then keep their place.
-    pub(crate) fn release_large(&mut self) {
-        if self.window.capacity() > LARGE {
-            self.release();
         }
     }
 
