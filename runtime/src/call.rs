@@ -19,6 +19,7 @@ use crate::progress::Listener;
 use crate::protocol::encode::{EncodeError, Form, Outgoing};
 use crate::protocol::error::ErrorObject;
 use crate::protocol::typed::RpcError;
+use crate::protocol::value::read;
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -208,7 +209,7 @@ where
     match outcome {
         Ok((message, range)) => {
             let json = message.get(range).unwrap_or_default();
-            serde_json::from_str(json).map_err(Error::Decode)
+            read(json).map_err(Error::Decode)
         }
         Err(error) => Err(typed(error)),
     }

@@ -25,6 +25,7 @@ use crate::protocol::encode::EncodeError;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::write_credit;
 use crate::protocol::typed::RpcError;
+use crate::protocol::value::read;
 
 /// A subscription that is not asked for yet. Nothing happens until it is awaited; then it brings a
 /// [`Subscription`], or what the peer says against it.
@@ -256,7 +257,7 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
             }
         };
         let json = message.get(range.clone()).unwrap_or_default();
-        let item = serde_json::from_str(json).map_err(Error::Decode);
+        let item = read(json).map_err(Error::Decode);
         if let Some(bytes) = feed.consumed(&mut self.taken) {
             if let Some((link, id)) = feed.home().zip(feed.id()) {
                 // Small, and bounded by what was consumed.

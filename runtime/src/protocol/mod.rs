@@ -24,5 +24,5 @@ mod skip;
 pub(crate) mod steps;
 pub(crate) mod text;
 pub(crate) mod typed;
-mod value;
+pub(crate) mod value;
 mod word;

@@ -17,6 +17,7 @@ use super::decode::{
 use super::error::ErrorObject;
 use super::id::{self, Id};
 use super::params::{Args, Detail, Str};
+use super::value;
 
 const MAX_CALLS: usize = 3;
 const MAX_RESPONSES: usize = 4;
@@ -171,6 +172,9 @@ macro_rules! check {
             format!("Invalid params: `x`: {}", Detail(&error))
         });
         compare::<$type>($params, theirs);
+        let alone = serde_json::from_str::<$type>($json).map_err(|error| error.to_string());
+        let read = value::read::<$type>($json).map_err(|error| error.to_string());
+        assert_eq!(format!("{read:?}"), format!("{alone:?}"), "{} from {:?}", stringify!($type), $json);
     )*};
 }
 

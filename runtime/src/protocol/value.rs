@@ -5,7 +5,7 @@
 //! accepts and says. Must not know whose argument it is.
 
 use serde::de::value::Error as MissingError;
-use serde::de::{Deserializer, Error as _, IgnoredAny, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, Visitor};
 use serde_json::Error;
 use serde_json::de::StrRead;
 
@@ -14,6 +14,21 @@ use super::scan::{Cursor, Quoted};
 /// The value behind a cursor, which stands at its first byte and moves behind it. The text was
 /// found to be valid JSON before.
 pub(super) struct Value<'c, 'a>(pub(super) &'c mut Cursor<'a>);
+
+/// Decodes one whole value, which was found to be valid JSON before: as serde_json does, and quicker
+/// where it is a number, a string or a boolean.
+pub(crate) fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Error> {
+    if let Some(b'0'..=b'9' | b'-' | b'"' | b't' | b'f') = json.as_bytes().first() {
+        let mut cursor = Cursor::new(json);
+        let value = T::deserialize(Value(&mut cursor));
+        // serde_json takes 0.5 for an `i128` of 0, with something behind it.
+        if let (Ok(value), true) = (value, cursor.is_at_end()) {
+            return Ok(value);
+        }
+    }
+    // Also what is said of the rest is what serde_json says.
+    serde_json::from_str(json)
+}
 
 type Json<'a> = serde_json::Deserializer<StrRead<'a>>;
 
