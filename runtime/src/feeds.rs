@@ -86,7 +86,7 @@ impl<L> Feeds<L> {
     pub(crate) fn answered(&self, call: u64, id: Option<&str>) -> Option<Arc<Feed<L>>> {
         let mut table = self.lock();
         let feed = table.expected.remove(&call);
-        let begun = feed.filter(|_| id.is_some_and(|id| id.starts_with(is_id)));
+        let begun = feed.filter(|_| id.is_some_and(text::is_string_or_number));
         let mut replaced = None;
         let unwanted = begun.and_then(|feed| {
             let id: Arc<str> = id?.into();
@@ -224,9 +224,4 @@ fn last_word(json: &str) -> ErrorObject {
         let words = text::content(json).map_or_else(|| json.to_owned(), Cow::into_owned);
         ErrorObject::new(ErrorCode::INTERNAL_ERROR, words)
     })
-}
-
-/// How a subscription's id begins: it is a string or a number.
-fn is_id(first: char) -> bool {
-    first == '"' || first == '-' || first.is_ascii_digit()
 }

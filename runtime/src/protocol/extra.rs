@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::buffer;
 use super::id::Id;
 use super::scan::Cursor;
+use super::{buffer, text};
 
 /// The header of the opening handshake with which a side says that it knows the extensions, and
 /// its value.
@@ -62,8 +62,7 @@ impl Extra {
             return Extra::default();
         };
         let is_token = |json: &&RawValue| {
-            json.get().starts_with(['"', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
-                && json.get().len() <= MAX_TOKEN
+            text::is_string_or_number(json.get()) && json.get().len() <= MAX_TOKEN
         };
         Extra {
             timeout: members.timeout.and_then(|json| milliseconds(json.get())),

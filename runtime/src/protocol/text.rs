@@ -28,6 +28,11 @@ fn is_plain(mut text: &[u8]) -> bool {
     text.iter().all(|byte| *byte >= 0x20 && !matches!(byte, b'"' | b'\\'))
 }
 
+/// Whether a valid JSON value is a string or a number, as ids and tokens are.
+pub(crate) fn is_string_or_number(json: &str) -> bool {
+    json.starts_with(|first: char| matches!(first, '"' | '-' | '0'..='9'))
+}
+
 /// A JSON string's content, borrowed where it has no escapes. `None`: it is no string, or one that
 /// no decoder can read (a lone surrogate).
 pub(crate) fn content(json: &str) -> Option<Cow<'_, str>> {
