@@ -49,6 +49,12 @@ impl ErrorCode {
     /// A subscription has ended because its consumer was too slow
     /// ([`Overflow::Close`](crate::Overflow::Close)).
     pub const SUBSCRIPTION_LAGGED: ErrorCode = ErrorCode(-32004);
+    /// The caller makes more calls than it may, or more at the same time. The number is that of
+    /// Ethereum's [EIP-1474](https://eips.ethereum.org/EIPS/eip-1474).
+    pub const LIMIT_EXCEEDED: ErrorCode = ErrorCode(-32005);
+    /// The method calls its caller back, or sends it items of a subscription, and the caller came by
+    /// HTTP POST: it has to connect with a WebSocket.
+    pub const NEEDS_WEBSOCKET: ErrorCode = ErrorCode(-32006);
     /// The caller has taken the call back. The number is that of the Language Server Protocol.
     pub const REQUEST_CANCELLED: ErrorCode = ErrorCode(-32800);
 
@@ -65,6 +71,10 @@ impl ErrorCode {
             ErrorCode::SHUTTING_DOWN => "Shutting down",
             ErrorCode::RESULT_TOO_LARGE => "Result too large",
             ErrorCode::SUBSCRIPTION_LAGGED => "Subscription lagged",
+            ErrorCode::LIMIT_EXCEEDED => "Limit exceeded",
+            ErrorCode::NEEDS_WEBSOCKET => {
+                "This method needs a WebSocket: it talks back to its caller"
+            }
             ErrorCode::REQUEST_CANCELLED => "Request cancelled",
             _ => "Application error",
         }
