@@ -102,3 +102,30 @@ fn too_large() -> Refusal {
     let words = "the message is larger than this server takes";
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, words)
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn a_request_has_one_host_wherever_it_is_told() {
+        let table = [
+            (Version::HTTP_2, "https://a:1/x", None, Some("a:1")),
+            (Version::HTTP_2, "https://a/x", Some("b"), Some("b")),
+            (Version::HTTP_2, "/x", None, None),
+            (Version::HTTP_11, "https://a/x", None, None),
+        ];
+        for (version, uri, host, expected) in table {
+            let mut request = Request::builder().version(version).uri(uri);
+            if let Some(host) = host {
+                request = request.header(HOST, host);
+            }
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            name_host(&mut parts);
+            let named = parts.headers.get(HOST).map(|host| host.to_str().unwrap());
+            assert_eq!(named, expected, "{version:?} {uri} {host:?}");
+        }
+    }
+}
