@@ -54,8 +54,9 @@ use crate::upgraded::stream_of;
 /// 413. WebSockets over HTTP/2 (RFC 8441) are not supported; browsers use HTTP/1.1 for them where a
 /// server does not offer that.
 ///
-/// In an axum application: `Router::new().route_service("/rpc", endpoint.http_service())`. On a bare
-/// hyper server, the server has to allow upgrades:
+/// In an axum application it is
+/// `Router::new().route_service("/rpc", endpoint.http_service().forget::<OriginalUri>())`
+/// ([`forget`](Self::forget) saves memory). A bare hyper server has to allow upgrades:
 ///
 /// ```
 /// use hyper_util::rt::TokioIo;

@@ -368,7 +368,7 @@ fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
 pub(crate) fn connect(address: &str) -> std::net::TcpStream {
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
-    stream.write_all(wsjsonrpc_tests::http::upgrade("/", "").as_bytes()).unwrap();
+    stream.write_all(wsjsonrpc_tests::http::upgrade("/rpc", "").as_bytes()).unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

@@ -77,7 +77,9 @@ fn connections_that_do_nothing_or_half_of_something_cost_what_they_have_sent() {
     }
 }
 
-/// A connection that came by way of somebody's HTTP server has nothing of that left.
+/// A connection that came by way of somebody's HTTP server has nothing of that left, not even the
+/// buffer that its request was read into: neither the handshake nor what a router has left there, if it
+/// is to be forgotten, holds on to it.
 #[test]
 fn a_mounted_connection_costs_what_one_of_the_server_alone_costs() {
     let name = "memory_cost::a_mounted_connection_costs_what_one_of_the_server_alone_costs";

@@ -40,7 +40,7 @@ pub(crate) async fn in_axum_with_uris(endpoint: &Endpoint) -> SocketAddr {
         request.extensions_mut().insert(uri);
         request
     });
-    application(Router::new().route_service("/", service).layer(leaving)).await
+    application(Router::new().route_service("/rpc", service).layer(leaving)).await
 }
 
 async fn application(router: Router) -> SocketAddr {

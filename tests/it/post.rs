@@ -86,8 +86,7 @@ async fn a_message_in_the_body_has_its_answer_in_the_body() {
         format!("[{},{}]", notification("double", "[1]"), request("double", "[2]", "2"));
     let news = format!("[{},{}]", notification("double", "[1]"), notification("later", "[1]"));
     let large = format!("[{}]", vec!["1"; 1001].join(","));
-    let cancelled =
-        format!(r#"{{"jsonrpc":"2.0","method":"$/cancelRequest","params":{{"id":1}}}}"#);
+    let cancelled = notification("$/cancelRequest", r#"{"id":1}"#);
     let table = [
         (request("double", "[21]", "1"), result("42", "1")),
         (request("later", "[21]", "\"é\""), result("42", "\"é\"")),
