@@ -53,6 +53,7 @@ mod tests {
 
     use http::header::{CONNECTION, UPGRADE};
     use http::{HeaderValue, Request, Response, StatusCode};
+    use http_body_util::Empty;
     use hyper::body::Incoming;
     use hyper::server::conn::http1;
     use hyper::service::service_fn;
@@ -62,7 +63,6 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::reply::Body;
 
     /// Of both servers of hyper, the socket itself comes back, and what they have read too much.
     #[tokio::test]
@@ -72,7 +72,7 @@ mod tests {
             let service = service_fn(move |mut request: Request<Incoming>| {
                 let (give, upgrade) = (give.clone(), hyper::upgrade::on(&mut request));
                 tokio::spawn(async move { give.send(stream_of(upgrade.await.unwrap())) });
-                let mut response = Response::new(Body::default());
+                let mut response = Response::new(Empty::<bytes::Bytes>::new());
                 *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
                 response.headers_mut().insert(UPGRADE, HeaderValue::from_static("x"));
