@@ -142,14 +142,17 @@ impl Endpoint {
         }
     }
 
-    /// The clients that are connected now, to push something to all of them.
+    /// The clients that are connected now, to push something to all of them. Those that post messages
+    /// are not.
     pub fn peers(&self) -> Vec<Peer> {
         self.shared.living.peers()
     }
 
     /// Shuts down all connections: new requests are refused, handlers at work may finish within
     /// [`Config::shutdown_timeout`](crate::Config::shutdown_timeout), what they answer is sent,
-    /// then each connection is closed with code 1001. Streams given to it later are closed, too.
+    /// then each connection is closed with code 1001. Streams given to it later are closed, too; in a
+    /// web application, its route answers with HTTP status 503 from then on. Posted messages whose
+    /// handlers are at work are answered as calls on a connection are.
     ///
     /// Returns how many handlers were still at work when the time was up. They go on by
     /// themselves, but nobody gets their answers. A handler that awaits this waits for itself, and

@@ -57,7 +57,7 @@
 //! - Contracts: [`rpc`](macro@rpc), [`Context`], [`Result`], [`ErrorObject`],
 //!   [`RpcError`](trait@RpcError) and [its derive](derive@RpcError).
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
-//! - Letting in: [`Authorize`], [`Grant`], [`Refusal`].
+//! - Letting in: [`Authorize`], [`Grant`], [`Refusal`]; what belongs to a connection: [`Attached`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
 //! - Calls that take long: [`Context::cancelled`], [`Context::deadline`], [`Context::progress`] and
 //!   [`Call::on_progress`].
@@ -76,6 +76,9 @@
 //!   OpenTelemetry's conventions for RPC; where a subscriber of `tracing-opentelemetry` exports them,
 //!   the caller's span is the parent of the handler's, on another machine too
 //!   ([`Config::send_trace`]).
+//!
+//! - `tower`: `Endpoint::http_service`, a tower service: an [`Endpoint`] as one route of a web
+//!   application, for WebSockets and for HTTP POST.
 //!
 //! None is on by default.
 //!

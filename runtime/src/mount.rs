@@ -210,8 +210,9 @@ impl HttpService {
         let rules = self.endpoint.rules();
         let welcome = rules.decide(Request::from_parts(parts, ()), arrival).await?;
         let Some(upgrade) = upgrade else {
-            tracing::error!("the HTTP server around a JSON-RPC endpoint can't upgrade connections");
-            return Err(Refusal::internal());
+            let words = "the HTTP server around this endpoint can't upgrade connections";
+            tracing::error!("{words}");
+            return Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, words));
         };
         let Welcome { response, handshake, grant } = welcome;
         let remote = Remote(handshake.remote_addr);

@@ -2,13 +2,18 @@
 
 use std::future::IntoFuture;
 
+use bytes::Bytes;
+use http::Request;
+use http::header::HeaderName;
+use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tower::ServiceExt;
 use wsjsonrpc::{
     Client, CloseReason, Config, ConnectError, Endpoint, HttpService, Server, ServerBuilder,
 };
-use wsjsonrpc_tests::http::{opened, parts, upgrade};
-use wsjsonrpc_tests::{Gate, begin};
+use wsjsonrpc_tests::http::{UPGRADE, opened, parts, upgrade};
+use wsjsonrpc_tests::{Gate, begin, request, result};
 
 use crate::mount::{in_axum, say};
 
@@ -132,6 +137,34 @@ async fn it_runs_over_any_stream() {
         let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
         over(endpoint.http_service(), ours, TokioIo::new(theirs)).await;
     }
+}
+
+/// Without hyper, as in an application's own tests: what is posted is answered, and nothing can be
+/// upgraded.
+#[tokio::test]
+async fn the_service_may_be_called_by_itself() {
+    let service = endpoint(Config::default()).http_service();
+    let message = request("double", "[21]", "1");
+    let post = Request::post("/rpc")
+        .header("host", "x")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(message)))
+        .unwrap();
+    let response = service.clone().oneshot(post).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, result("42", "1"));
+
+    let mut open = Request::get("/rpc").body(Empty::<Bytes>::new()).unwrap();
+    for line in UPGRADE.lines() {
+        let (name, value) = line.trim().split_once(": ").unwrap();
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        open.headers_mut().insert(name, value.parse().unwrap());
+    }
+    let response = service.oneshot(open).await.unwrap();
+    assert_eq!(response.status(), 500);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "the HTTP server around this endpoint can't upgrade connections\n");
 }
 
 /// What was promised with status 101 may not be kept: the server around it does not upgrade.
