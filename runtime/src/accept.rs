@@ -12,7 +12,8 @@ use http::header::{
     ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{HeaderValue, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::Error as WsError;
@@ -20,7 +21,7 @@ use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response, create_response};
 
 use crate::authorize::{Authorize, Grant, ask};
-use crate::handshake::{Handshake, offered_subprotocols};
+use crate::handshake::Handshake;
 use crate::head::{HeadError, read_head, write_headers};
 use crate::origin::Origins;
 use crate::protocol::extra::{HEADER, VERSION};
@@ -61,6 +62,14 @@ pub(crate) struct Accepted {
     pub(crate) part: Vec<u8>,
 }
 
+/// A client that is let in once it is told so.
+pub(crate) struct Welcome {
+    /// What it is told: with the headers of the grant.
+    pub(crate) response: Response,
+    pub(crate) handshake: Handshake,
+    pub(crate) grant: Grant,
+}
+
 /// Why a client was not let in.
 #[derive(Debug)]
 pub(crate) enum AcceptError {
@@ -88,7 +97,7 @@ pub(crate) async fn accept(
     max_head: usize,
 ) -> Result<Accepted, AcceptError> {
     let deadline = arrival.deadline;
-    match decide(stream, arrival, rules, max_head).await {
+    match receive(stream, arrival, rules, max_head).await {
         Ok((response, accepted)) => {
             let writing = async {
                 stream.write_all(&response).await?;
@@ -132,7 +141,8 @@ async fn tell(stream: &mut Stream, refusal: &Refusal) -> io::Result<()> {
     Ok(())
 }
 
-async fn decide(
+/// Reads the request, and decides about it.
+async fn receive(
     stream: &mut Stream,
     arrival: Arrival,
     rules: &Rules,
@@ -150,50 +160,82 @@ async fn decide(
         }
     };
     drop(head);
-    if let Some(refusal) = arrival.refusal {
-        return Err(refusal.into());
-    }
-    let mut response = rules.check(&request, arrival.secure)?;
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let headers = request.into_parts().0.headers;
-    let agreed = rules.agree(offered_subprotocols(&headers));
-    if let Some(Ok(name)) = agreed.map(HeaderValue::from_str) {
-        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
-    }
-    let subprotocol = agreed.map(str::to_owned);
-    let handshake = Handshake { target, headers, remote_addr: arrival.remote_addr, subprotocol };
-    if handshake.is_extended() {
-        let version = HeaderValue::from_static(VERSION);
-        response.headers_mut().insert(HeaderName::from_static(HEADER), version);
-    }
-    let grant = rules.authorize(&handshake, arrival.deadline).await?;
+    let Welcome { response, handshake, grant } = rules.decide(request, arrival).await?;
     let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
     write_headers(&mut bytes, response.headers());
-    write_headers(&mut bytes, &grant.headers);
     bytes.extend_from_slice(b"\r\n");
     Ok((bytes, Accepted { handshake, grant, part }))
 }
 
 impl Rules {
+    /// Decides about a client that wants to open a WebSocket, from its request alone.
+    pub(crate) async fn decide(
+        &self,
+        request: Request,
+        arrival: Arrival,
+    ) -> Result<Welcome, Refusal> {
+        if let Some(refusal) = arrival.refusal {
+            return Err(refusal);
+        }
+        let mut response = self.check(&request, arrival.secure)?;
+        let mut handshake = handshake(request.into_parts().0, arrival.remote_addr);
+        let agreed = self.agree(handshake.offered_subprotocols());
+        if let Some(Ok(name)) = agreed.map(HeaderValue::from_str) {
+            response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
+        }
+        handshake.subprotocol = agreed.map(str::to_owned);
+        if handshake.is_extended() {
+            let version = HeaderValue::from_static(VERSION);
+            response.headers_mut().insert(HeaderName::from_static(HEADER), version);
+        }
+        let mut grant = self.authorize(&handshake, arrival.deadline).await?;
+        // None of them is there yet.
+        response.headers_mut().extend(std::mem::take(&mut grant.headers));
+        Ok(Welcome { response, handshake, grant })
+    }
+
+    /// Decides about a client that has one message, from the head of its request. `check` looks at
+    /// what it says of that; last before the application is asked.
+    #[cfg(feature = "tower")]
+    pub(crate) async fn decide_message(
+        &self,
+        request: Parts,
+        arrival: Arrival,
+        check: impl FnOnce(&HeaderMap) -> Result<(), Refusal>,
+    ) -> Result<(Handshake, Grant), Refusal> {
+        if let Some(refusal) = arrival.refusal {
+            return Err(refusal);
+        }
+        self.check_path(&request.uri)?;
+        check_host(&request.headers)?;
+        self.origins.check(&request.headers, arrival.secure)?;
+        check(&request.headers)?;
+        let handshake = handshake(request, arrival.remote_addr);
+        let grant = self.authorize(&handshake, arrival.deadline).await?;
+        Ok((handshake, grant))
+    }
+
     /// Whether this is a WebSocket request that may come from where it comes from.
     fn check(&self, request: &Request, secure: bool) -> Result<Response, Refusal> {
-        if !self.paths.is_empty() && !self.paths.iter().any(|path| path == request.uri().path()) {
-            return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing is served at this path"));
-        }
+        self.check_path(request.uri())?;
         let response = create_response(request).map_err(|error| bad_request(&error))?;
-        let is_single = |name| request.headers().get_all(name).iter().count() == 1;
-        // RFC 9112, section 3.2.
-        if !is_single(HOST) {
-            let words = "the request must have one Host header";
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
-        }
+        let headers = request.headers();
+        check_host(headers)?;
         // RFC 6455, sections 11.3.1 and 11.3.5.
-        if !is_single(SEC_WEBSOCKET_KEY) || !is_single(SEC_WEBSOCKET_VERSION) {
+        if !is_single(headers, SEC_WEBSOCKET_KEY) || !is_single(headers, SEC_WEBSOCKET_VERSION) {
             let words = "the WebSocket request is malformed";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
         }
-        self.origins.check(request.headers(), secure)?;
+        self.origins.check(headers, secure)?;
         Ok(response)
+    }
+
+    /// Whether anything is served there.
+    fn check_path(&self, uri: &Uri) -> Result<(), Refusal> {
+        if !self.paths.is_empty() && !self.paths.iter().any(|path| path == uri.path()) {
+            return Err(Refusal::new(StatusCode::NOT_FOUND, "nothing is served at this path"));
+        }
+        Ok(())
     }
 
     /// The most wanted subprotocol that the client offers too.
@@ -213,6 +255,25 @@ impl Rules {
             None => Ok(Grant::new()),
         }
     }
+}
+
+/// What a request tells of its client.
+fn handshake(request: Parts, remote_addr: Option<SocketAddr>) -> Handshake {
+    let target = request.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let Parts { headers, extensions, .. } = request;
+    Handshake { target, headers, remote_addr, subprotocol: None, extensions }
+}
+
+fn is_single(headers: &HeaderMap, name: HeaderName) -> bool {
+    headers.get_all(name).iter().count() == 1
+}
+
+/// RFC 9112, section 3.2.
+fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
+    if is_single(headers, HOST) {
+        return Ok(());
+    }
+    Err(Refusal::new(StatusCode::BAD_REQUEST, "the request must have one Host header"))
 }
 
 fn no_request(error: HeadError) -> AcceptError {

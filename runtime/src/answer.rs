@@ -3,16 +3,18 @@
 //!
 //! Must not know how the outcome came about.
 
+use std::error::Error as StdError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::error::Causes;
+use crate::error::{Causes, CloseReason};
 use crate::flows::{Flow, Stage, Stop};
 use crate::gather::{Gathered, error_response, single};
 use crate::guard::{Panicked, guard};
 use crate::link::Link;
+use crate::outlet::Outlet;
 use crate::protocol::encode::begin_result;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::Id;
@@ -30,7 +32,8 @@ pub(crate) struct Responder {
     pub(crate) weights: Weights,
     /// Requests whose handlers are at work.
     pub(crate) started: Started<ReplyTo>,
-    pub(crate) _tracker: Option<Tracker>,
+    outlet: Outlet,
+    _tracker: Option<Tracker>,
 }
 
 /// Bytes that calls in flight hold on to.
@@ -51,6 +54,16 @@ pub(crate) enum ReplyTo {
 }
 
 impl Responder {
+    pub(crate) fn new(
+        router: Arc<Router>,
+        link: Arc<Link>,
+        outlet: Outlet,
+        tracker: Option<Tracker>,
+    ) -> Arc<Self> {
+        let (weights, started) = (Weights::default(), Started::default());
+        Arc::new(Responder { router, link, weights, started, outlet, _tracker: tracker })
+    }
+
     /// Writes the response and queues it, once it is complete.
     pub(crate) fn deliver(&self, call: Call<ReplyTo>, response: Kind) {
         match call.reply_to {
@@ -88,19 +101,19 @@ impl Responder {
     /// Queues the response to a single call. `false`: an error in its place, as it is too large.
     pub(crate) fn send(&self, response: Kind, id: &Id) -> bool {
         let Some((text, whole)) = single(response, id, self.limit()) else { return true };
-        self.link.outbox.answer(text);
+        self.outlet.put(&self.link, text);
         whole
     }
 
     /// Queues an error response, to a call or to what is none.
     pub(crate) fn fail(&self, error: &ErrorObject, id: &Id) {
-        self.link.outbox.answer(error_response(error, id));
+        self.outlet.put(&self.link, error_response(error, id));
     }
 
     /// Queues the responses to a batch, if any were asked for.
     pub(crate) fn send_array(&self, gathered: Gathered) {
         if let Some(text) = gathered.finish() {
-            self.link.outbox.answer(text);
+            self.outlet.put(&self.link, text);
         }
     }
 
@@ -166,6 +179,9 @@ impl Responder {
                 known.forget_source();
                 return known;
             }
+            if self.link.has_no_socket() && is_for_want_of_socket(source) {
+                return ErrorObject::of(ErrorCode::NEEDS_WEBSOCKET);
+            }
             tracing::error!(
                 method = self.name(route),
                 error = %Causes(source),
@@ -185,6 +201,20 @@ impl Responder {
     fn name(&self, route: Option<RouteId>) -> &str {
         route.map_or("unknown", |route| self.router.name(route))
     }
+}
+
+/// Whether this is, or comes from, a call to a caller that has no socket.
+fn is_for_want_of_socket(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    // Nobody says that there is an end to them.
+    for _ in 0..32 {
+        let Some(error) = next else { return false };
+        if let Some(CloseReason::NoSocket) = error.downcast_ref() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 /// The response with a subscription's id is queued; or in its place an error, and nobody knows of it.

@@ -20,7 +20,8 @@ use tokio::time::Instant;
 pub struct Config {
     /// How many connections a server holds, those in their opening handshake included. Clients
     /// beyond it get HTTP status 503 with a `Retry-After`; an upgraded stream beyond it is closed
-    /// with code 1013. Clients do not look at it.
+    /// with code 1013. A message that is posted to an endpoint in a web application counts, too, until
+    /// its handlers have ended. Clients do not look at it.
     ///
     /// Default 10,000. Too low: clients are turned away that could be served. Too high: memory (some
     /// 6 KB for an idle connection, twice that with TLS, and all the other limits times this one) or
@@ -44,7 +45,8 @@ pub struct Config {
     /// high: each connection in its handshake can hold that much memory.
     pub max_handshake_size: usize,
 
-    /// The largest message taken in, in bytes. A larger one closes the connection with code 1009.
+    /// The largest message taken in, in bytes. A larger one closes the connection with code 1009; one
+    /// that is posted gets HTTP status 413.
     ///
     /// Default 10 MiB; no more than 2 GiB, whatever it says. Too low: large calls break the
     /// connection. Too high: a peer can make this side hold that much memory for each connection, and
@@ -128,7 +130,8 @@ pub struct Config {
     /// How long it may take until a connection is open, on either side: connecting, the TLS
     /// session, the HTTP request and response, and a server's [`Authorize`](crate::Authorize) hook,
     /// all together. A client whose request is not whole by then gets HTTP status 408, one about
-    /// whom the hook has not decided 503, and one that has said nothing is hung up on.
+    /// whom the hook has not decided 503, and one that has said nothing is hung up on. A message that
+    /// is posted has to be whole within it, or gets 408.
     ///
     /// Default 10 s. Too low: clients on slow networks get no connection. Too high on a server: a
     /// peer that connects and says nothing holds a socket, and one of `max_connections`, so long.

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::alarm::Alarm;
-use crate::answer::{Responder, Tracker, Weights};
+use crate::answer::{Responder, Tracker};
 use crate::config::{Config, deadline};
 use crate::context::Context;
 use crate::dispatch::{Admission, Dispatcher};
@@ -23,12 +23,12 @@ use crate::error::CloseReason;
 use crate::handshake::Handshake;
 use crate::link::Link;
 use crate::outbox::Command;
+use crate::outlet::Outlet;
 use crate::pending::Side;
 use crate::pulse::Verdict;
 use crate::reader::{Budget, Destination, Reader, Stopped};
 use crate::received::Received;
 use crate::router::Router;
-use crate::started::Started;
 use crate::transport::Transport;
 use crate::turns::wake_after_others;
 use crate::writer::{Writer, Written};
@@ -100,13 +100,8 @@ impl Connection {
         let alarm = Alarm::new(setup.config.ping_interval);
         let link = Arc::new(Link::new(setup.side, setup.config, setup.handshake.is_extended()));
         let context = Context::new(Arc::clone(&link), setup.handshake);
-        let responder = Responder {
-            router: setup.router,
-            link: Arc::clone(&link),
-            weights: Weights::default(),
-            started: Started::default(),
-            _tracker: setup.tracker,
-        };
+        let responder =
+            Responder::new(setup.router, Arc::clone(&link), Outlet::Outbox, setup.tracker);
         let dispatcher = Dispatcher::new(responder, context);
         Connection {
             transport,

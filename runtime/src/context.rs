@@ -9,10 +9,12 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use http::Extensions;
 use serde::Serialize;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
+use crate::attached::{Attached, Outer};
 use crate::config::deadline;
 use crate::error::{CloseReason, Error};
 use crate::handshake::Handshake;
@@ -21,7 +23,7 @@ use crate::peer::Peer;
 use crate::protocol::error::{ErrorObject, Result};
 use crate::protocol::extra::{self, Extra};
 use crate::race::{Either, race};
-use crate::state::State;
+use crate::state::{Found, State};
 
 /// The connection that a call came in on: the caller, its handshake, and what earlier calls left.
 ///
@@ -93,6 +95,12 @@ struct Shared {
     state: State,
     /// Whose turn it is, of the calls that go one after another. Made when there is the first.
     turns: OnceLock<Box<Mutex<()>>>,
+}
+
+impl Outer for Shared {
+    fn extensions(&self) -> &Extensions {
+        &self.handshake.extensions
+    }
 }
 
 /// For five centuries.
@@ -175,26 +183,61 @@ impl Context {
 
     /// Leaves a value on the connection for its later calls, one for each type. Gives back the one
     /// that was there.
-    pub fn set<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
-        self.shared.state.set(value)
+    pub fn set<T: Send + Sync + 'static>(&self, value: T) -> Option<Attached<T>> {
+        self.seen(self.shared.state.set(value))
     }
 
     /// The value of this type that an earlier call of this connection has left, or its
-    /// authorization ([`Grant::set`](crate::Grant::set)).
-    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.shared.state.get()
+    /// authorization ([`Grant::set`](crate::Grant::set)), or else a layer around the endpoint
+    /// ([`Handshake::extensions`]).
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Attached<T>> {
+        self.seen(self.shared.state.get())
     }
 
-    /// Takes the value of this type off the connection, as a logout does.
-    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.shared.state.remove()
+    /// The value of this type; if there is none, this one is left on the connection. Of several
+    /// calls at the same time, one leaves its own, and all get that.
+    ///
+    /// ```
+    /// # use std::sync::atomic::{AtomicU64, Ordering};
+    /// # use wsjsonrpc::{Context, Result};
+    /// #[derive(Default)]
+    /// struct Visits(AtomicU64);
+    ///
+    /// fn visit(ctx: &Context) -> u64 {
+    ///     ctx.get_or_set(Visits::default()).0.fetch_add(1, Ordering::Relaxed)
+    /// }
+    /// ```
+    pub fn get_or_set<T: Send + Sync + 'static>(&self, value: T) -> Attached<T> {
+        // Nobody takes away what hides an extension, so this can't change in between.
+        let outer = Attached::outer(&self.shared);
+        match outer.filter(|_| matches!(self.shared.state.get::<T>(), Found::Nothing)) {
+            Some(outer) => outer,
+            None => Attached::own(self.shared.state.get_or_set(Arc::new(value))),
+        }
+    }
+
+    /// Takes the value of this type off the connection, as a logout does. One that a layer around
+    /// the endpoint has put there is not seen any more.
+    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Attached<T>> {
+        let state = &self.shared.state;
+        let is_outer = self.shared.extensions().get::<T>().is_some();
+        self.seen(if is_outer { state.hide() } else { state.remove() })
+    }
+
+    /// The connection's own value counts, then that of the layers around it.
+    fn seen<T: Send + Sync + 'static>(&self, found: Found<T>) -> Option<Attached<T>> {
+        match found {
+            Found::Here(value) => Some(Attached::own(value)),
+            Found::Hidden => None,
+            Found::Nothing => Attached::outer(&self.shared),
+        }
     }
 
     /// The value of this type, for handlers that can't do without.
     ///
     /// # Errors
-    /// -32001 "Unauthorized" if neither an earlier call nor the authorization has left one.
-    pub fn require<T: Send + Sync + 'static>(&self) -> Result<Arc<T>> {
+    /// -32001 "Unauthorized" if [`get`](Self::get) finds none.
+    pub fn require<T: Send + Sync + 'static>(&self) -> Result<Attached<T>> {
         self.get().ok_or_else(|| ErrorObject::unauthorized("Unauthorized"))
     }
 
@@ -258,8 +301,8 @@ impl Context {
     /// Language Server Protocol. Waits for room in the outbox, so a handler can't outrun its caller's
     /// network; what is told before the handler returns arrives before its result.
     ///
-    /// Does nothing if the caller has not asked for it, or has taken the call back. When the call
-    /// was answered, nobody looks at it any more.
+    /// Does nothing if the caller has not asked for it, has taken the call back, or came by HTTP POST.
+    /// When the call was answered, nobody looks at it any more.
     ///
     /// ```
     /// # use wsjsonrpc::{Context, Result};
@@ -284,7 +327,8 @@ impl Context {
         value: T,
     ) -> impl Future<Output = std::result::Result<(), Error>> + Send {
         let token = self.call.wishes.as_ref().and_then(|wishes| wishes.progress.as_deref());
-        let token = token.filter(|_| !self.is_taken_back());
+        let deaf = || self.is_taken_back() || self.shared.link.has_no_socket();
+        let token = token.filter(|_| !deaf());
         // Written here and now: the value need not be sent to another thread.
         let text = token.map(|token| extra::progress(token, &value));
         let link = &self.shared.link;

@@ -84,7 +84,8 @@ impl Ready {
         let max_head = self.config.max_handshake_size;
         let (headers, subprotocol, part) = open(&mut stream, uri, request, max_head).await?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        let handshake = Handshake { target, subprotocol, headers, remote_addr };
+        let handshake =
+            Handshake { target, subprotocol, headers, remote_addr, ..Handshake::default() };
         let transport = Transport::new(stream, part, Role::Client, &self.config);
         Ok(self.start(transport, handshake))
     }

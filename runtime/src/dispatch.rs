@@ -58,10 +58,9 @@ pub(crate) struct Dispatcher {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(responder: Responder, context: Context) -> Self {
+    pub(crate) fn new(responder: Arc<Responder>, context: Context) -> Self {
         let (calls, now) = (Cell::new(0), Cell::new(None));
-        let (responder, dropped) = (Arc::new(responder), Dropped::default());
-        let latest = Latest::default();
+        let (dropped, latest) = (Dropped::default(), Latest::default());
         Dispatcher { responder, context, calls, now, dropped, latest }
     }
 

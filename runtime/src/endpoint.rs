@@ -32,6 +32,8 @@ use crate::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::tls;
 use crate::transport::Transport;
+#[cfg(feature = "tower")]
+use crate::unconnected::Caller;
 
 /// Services ready to be served over any stream: a server without a listener. Made by
 /// [`ServerBuilder::build`](crate::ServerBuilder::build). Cheap to clone.
@@ -125,7 +127,7 @@ impl Endpoint {
         handshake: Handshake,
     ) -> CloseReason {
         let stream = Stream::other(stream);
-        match self.shared.places.admit(handshake.remote_addr.map(|address| address.ip())) {
+        match self.admit(handshake.remote_addr) {
             Admission::Served(place) => {
                 let (_, serving) = self.run(stream, Vec::new(), handshake, Some(place));
                 serving.await
@@ -140,14 +142,17 @@ impl Endpoint {
         }
     }
 
-    /// The clients that are connected now, to push something to all of them.
+    /// The clients that are connected now, to push something to all of them. Those that post messages
+    /// are not.
     pub fn peers(&self) -> Vec<Peer> {
         self.shared.living.peers()
     }
 
     /// Shuts down all connections: new requests are refused, handlers at work may finish within
     /// [`Config::shutdown_timeout`](crate::Config::shutdown_timeout), what they answer is sent,
-    /// then each connection is closed with code 1001. Streams given to it later are closed, too.
+    /// then each connection is closed with code 1001. Streams given to it later are closed, too; in a
+    /// web application, its route answers with HTTP status 503 from then on. Posted messages whose
+    /// handlers are at work are answered as calls on a connection are.
     ///
     /// Returns how many handlers were still at work when the time was up. They go on by
     /// themselves, but nobody gets their answers. A handler that awaits this waits for itself, and
@@ -170,7 +175,7 @@ impl Endpoint {
         stream: Stream,
         remote_addr: Option<SocketAddr>,
     ) -> impl Future<Output = io::Result<CloseReason>> + Send + use<> {
-        let admission = self.shared.places.admit(remote_addr.map(|address| address.ip()));
+        let admission = self.admit(remote_addr);
         let opening = Box::pin(self.clone().open(stream, remote_addr, admission));
         async move {
             match opening.await {
@@ -236,6 +241,23 @@ impl Endpoint {
         let peer = Peer::new(Arc::clone(connection.link()));
         let entry = self.shared.living.enter(connection.link());
         (peer, Box::pin(Serving { connection, _entry: entry, _place: place }))
+    }
+
+    /// What becomes of a client with this address.
+    pub(crate) fn admit(&self, remote_addr: Option<SocketAddr>) -> Admission {
+        self.shared.places.admit(remote_addr.map(|address| address.ip()))
+    }
+
+    /// One who has a message, and no connection.
+    #[cfg(feature = "tower")]
+    pub(crate) fn caller(&self, handshake: Handshake, grant: Grant) -> Caller {
+        let (config, router) = (Arc::clone(&self.shared.config), Arc::clone(&self.shared.router));
+        Caller::new(config, router, handshake, grant.state)
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) fn living(&self) -> &Arc<Living> {
+        &self.shared.living
     }
 
     /// Whether it speaks TLS itself.

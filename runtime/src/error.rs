@@ -161,6 +161,7 @@ impl<E: RpcError> fmt::Display for Error<E> {
 impl<E: RpcError + fmt::Debug> std::error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Error::Closed(reason) => Some(reason),
             Error::Encode(error) => Some(error),
             Error::Decode(error) => Some(error),
             _ => None,
@@ -197,6 +198,10 @@ pub enum CloseReason {
     /// A [reconnecting client](crate::ClientBuilder::reconnect) has lost its connection, and this is
     /// what its last attempt to connect again failed with.
     Reconnect(Arc<ConnectError>),
+    /// There never was one: the caller came by HTTP POST, and can't be called back. A handler that
+    /// passes this on with `?` answers -32006
+    /// ([`ErrorCode::NEEDS_WEBSOCKET`](crate::ErrorCode::NEEDS_WEBSOCKET)).
+    NoSocket,
 }
 
 impl fmt::Display for CloseReason {
@@ -219,6 +224,17 @@ impl fmt::Display for CloseReason {
             CloseReason::Reconnect(error) => {
                 write!(f, "it was lost, and there is no new one: {error}")
             }
+            CloseReason::NoSocket => f.write_str("the caller came by HTTP POST and has no socket"),
+        }
+    }
+}
+
+impl std::error::Error for CloseReason {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            CloseReason::Lost(error) => Some(&**error),
+            CloseReason::Reconnect(error) => Some(&**error),
+            _ => None,
         }
     }
 }

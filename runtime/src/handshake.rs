@@ -5,8 +5,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use http::HeaderMap;
 use http::header::{COOKIE, SEC_WEBSOCKET_PROTOCOL};
+use http::{Extensions, HeaderMap};
 
 use crate::protocol::extra;
 
@@ -36,6 +36,10 @@ pub struct Handshake {
     pub remote_addr: Option<SocketAddr>,
     /// The subprotocol that both agreed on.
     pub subprotocol: Option<String>,
+    /// What layers around the endpoint have left on the HTTP request, a session or a user say;
+    /// handlers find it with [`Context::get`](crate::Context::get), too. Empty where there are none:
+    /// on clients, and in a [`Server`](crate::Server).
+    pub extensions: Extensions,
 }
 
 impl Handshake {

@@ -57,7 +57,7 @@
 //! - Contracts: [`rpc`](macro@rpc), [`Context`], [`Result`], [`ErrorObject`],
 //!   [`RpcError`](trait@RpcError) and [its derive](derive@RpcError).
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
-//! - Letting in: [`Authorize`], [`Grant`], [`Refusal`].
+//! - Letting in: [`Authorize`], [`Grant`], [`Refusal`]; what belongs to a connection: [`Attached`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
 //! - Calls that take long: [`Context::cancelled`], [`Context::deadline`], [`Context::progress`] and
 //!   [`Call::on_progress`].
@@ -77,6 +77,9 @@
 //!   the caller's span is the parent of the handler's, on another machine too
 //!   ([`Config::send_trace`]).
 //!
+//! - `tower`: `Endpoint::http_service`, a tower service: an [`Endpoint`] as one route of a web
+//!   application, for WebSockets and for HTTP POST.
+//!
 //! None is on by default.
 //!
 //! # The files, in reading order
@@ -94,6 +97,7 @@ mod admission;
 mod alarm;
 mod answer;
 mod asked;
+mod attached;
 mod authorize;
 mod backoff;
 mod batch;
@@ -130,12 +134,17 @@ mod link;
 mod living;
 pub mod memory;
 mod methods;
+#[cfg(feature = "tower")]
+mod mount;
 mod notices;
 mod open;
 mod origin;
 mod outbox;
+mod outlet;
 mod peer;
 mod pending;
+#[cfg(feature = "tower")]
+mod post;
 mod producer;
 mod progress;
 mod protocol;
@@ -146,6 +155,8 @@ mod reader;
 mod received;
 mod reconnect;
 mod refusal;
+#[cfg(feature = "tower")]
+mod reply;
 mod router;
 mod server;
 mod service;
@@ -163,7 +174,11 @@ mod tls;
 mod topic;
 mod transport;
 mod turns;
+#[cfg(feature = "tower")]
+mod unconnected;
 mod unopened;
+#[cfg(feature = "tower")]
+mod upgraded;
 mod url;
 mod writer;
 
@@ -173,6 +188,7 @@ pub use futures_core::Stream;
 pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::{RpcError, rpc};
 
+pub use crate::attached::Attached;
 pub use crate::authorize::{Authorize, Grant};
 pub use crate::backoff::{Reconnect, WhileDown};
 pub use crate::batch::{Batch, BatchCall, BatchReply, IntoBatch};
@@ -185,11 +201,15 @@ pub use crate::endpoint::Endpoint;
 pub use crate::error::{CloseReason, Error};
 pub use crate::handshake::Handshake;
 pub use crate::methods::{Fallback, Methods};
+#[cfg(feature = "tower")]
+pub use crate::mount::HttpService;
 pub use crate::peer::Peer;
 pub use crate::producer::Producer;
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 pub use crate::protocol::typed::RpcError;
 pub use crate::refusal::Refusal;
+#[cfg(feature = "tower")]
+pub use crate::reply::Body;
 pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
 pub use crate::session::{ConnectionState, ConnectionStates};

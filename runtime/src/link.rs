@@ -174,6 +174,11 @@ impl Link {
         if self.over.load(Ordering::Acquire) { self.reason.get().cloned() } else { None }
     }
 
+    /// Whether its peer has never had a socket to be called over.
+    pub(crate) fn has_no_socket(&self) -> bool {
+        matches!(self.reason.get(), Some(CloseReason::NoSocket))
+    }
+
     /// # Errors
     /// The connection takes no calls any more.
     pub(crate) fn check_open(&self) -> Result<(), Error> {

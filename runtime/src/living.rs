@@ -11,6 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::answer::Tracker;
+use crate::error::CloseReason;
 use crate::link::Link;
 use crate::outbox::Command;
 use crate::peer::Peer;
@@ -26,6 +27,8 @@ pub(crate) struct Living {
 
 struct Live {
     links: HashMap<u64, Arc<Link>>,
+    /// Callers without a connection, as long as one of their handlers is there.
+    guests: HashMap<u64, Arc<Link>>,
     /// Connections that have ended before their handlers.
     left_behind: Vec<Arc<Link>>,
     next: u64,
@@ -41,6 +44,7 @@ impl Living {
         let (trackers, tracker) = watch::channel(());
         let live = Live {
             links: HashMap::new(),
+            guests: HashMap::new(),
             left_behind: Vec::new(),
             next: 0,
             tracker: Some(tracker),
@@ -77,6 +81,24 @@ impl Living {
         Entry { living: Arc::clone(self), key }
     }
 
+    /// Whether shutting down has begun.
+    #[cfg(feature = "tower")]
+    pub(crate) fn is_draining(&self) -> bool {
+        self.live().drain.is_some()
+    }
+
+    /// Takes in a caller without a connection. `None`: shutting down has begun.
+    #[cfg(feature = "tower")]
+    pub(crate) fn receive(self: &Arc<Self>, link: &Arc<Link>) -> Option<(Tracker, Guest)> {
+        let mut live = self.live();
+        let tracker = live.tracker.clone()?;
+        live.next += 1;
+        let key = live.next;
+        live.guests.insert(key, Arc::clone(link));
+        drop(live);
+        Some((tracker, Guest { living: Arc::clone(self), key }))
+    }
+
     /// Has all connections finish by the deadline, those to come as well, and waits for it; then
     /// for the closing of those that have not, so long at most. Gives the number of handlers that
     /// were still at work at the deadline.
@@ -93,7 +115,13 @@ impl Living {
         if tokio::time::timeout_at(deadline, self.trackers.closed()).await.is_ok() {
             return 0;
         }
-        let cut_off = self.live().at_work();
+        let (cut_off, guests) = {
+            let live = self.live();
+            (live.at_work(), live.guests.values().cloned().collect::<Vec<_>>())
+        };
+        for link in guests {
+            link.end(CloseReason::Local);
+        }
         let _ = tokio::time::timeout(closing, self.all_left()).await;
         cut_off
     }
@@ -121,7 +149,7 @@ fn is_at_work(link: &Arc<Link>) -> bool {
 impl Live {
     /// How many handlers are.
     fn at_work(&self) -> usize {
-        let links = self.links.values().chain(&self.left_behind);
+        let links = self.links.values().chain(self.guests.values()).chain(&self.left_behind);
         links.map(|link| link.in_flight.load(Ordering::Acquire)).sum()
     }
 
@@ -147,6 +175,21 @@ impl Live {
 pub(crate) struct Entry {
     living: Arc<Living>,
     key: u64,
+}
+
+/// A place among those without a connection.
+#[cfg(feature = "tower")]
+pub(crate) struct Guest {
+    living: Arc<Living>,
+    key: u64,
+}
+
+#[cfg(feature = "tower")]
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let left = self.living.live().guests.remove(&self.key);
+        drop(left);
+    }
 }
 
 impl Drop for Entry {

@@ -51,6 +51,10 @@ impl Outcome {
             return Outcome(Progress::Ready(Response(Kind::Silent)));
         }
         let link = Arc::clone(request.context().link());
+        if link.has_no_socket() {
+            let error = ErrorObject::of(ErrorCode::NEEDS_WEBSOCKET);
+            return Outcome(Progress::Ready(request.fail(error)));
+        }
         let window = request.context().window();
         let Some(flow) = link.flows.ask(window, link.config.max_subscriptions) else {
             let busy = ErrorObject::of(ErrorCode::SERVER_BUSY);

@@ -50,6 +50,12 @@ impl<T> Started<T> {
         self.lock().get_or_insert_with(Box::default).put(call)
     }
 
+    /// Whether any call was ever put in.
+    #[cfg(feature = "tower")]
+    pub(crate) fn was_used(&self) -> bool {
+        self.lock().is_some()
+    }
+
     /// Takes out the call with this number, which has this place, or had it.
     pub(crate) fn take(&self, place: usize, number: u64) -> Option<Call<T>> {
         let mut calls = self.lock();

@@ -84,6 +84,11 @@ impl Stream {
         }
     }
 
+    #[cfg(all(test, feature = "tower"))]
+    pub(crate) fn is_tcp(&self) -> bool {
+        matches!(self.kind, Kind::Tcp(_))
+    }
+
     /// How many bytes the network has taken.
     pub(crate) fn written(&self) -> u64 {
         self.network().written

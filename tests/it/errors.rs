@@ -251,6 +251,10 @@ fn every_error_says_in_words_what_went_wrong() {
         ),
         (Error::Closed(CloseReason::Aborted), "the connection is closed: its task was dropped"),
         (
+            Error::Closed(CloseReason::NoSocket),
+            "the connection is closed: the caller came by HTTP POST and has no socket",
+        ),
+        (
             Error::Closed(CloseReason::Protocol("a reserved bit".into())),
             "the connection is closed: the peer broke the protocol: a reserved bit",
         ),
@@ -273,7 +277,8 @@ fn every_error_says_in_words_what_went_wrong() {
     for (error, expected) in cases {
         assert_eq!(error.to_string(), expected);
         let source = std::error::Error::source(&error).is_some();
-        assert_eq!(source, matches!(error, Error::Encode(_) | Error::Decode(_)), "{error:?}");
+        let has_one = matches!(error, Error::Encode(_) | Error::Decode(_) | Error::Closed(_));
+        assert_eq!(source, has_one, "{error:?}");
     }
 }
 

@@ -252,23 +252,40 @@ impl Served {
 /// Runs the test of this name again, as a process that serves. `None`: this is that process, and the
 /// other has had enough.
 pub(crate) fn in_a_child(test: &str) -> Option<Served> {
+    in_a_child_as(test, Place::Alone)
+}
+
+/// What the server in the child is a part of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Place {
+    Alone,
+    Axum,
+}
+
+pub(crate) fn in_a_child_as(test: &str, place: Place) -> Option<Served> {
     use std::io::BufRead;
     use std::process::{Command, Stdio};
 
-    if std::env::var_os(CHILD).is_some() {
+    if let Some(place) = std::env::var_os(CHILD) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let server = serving().bind("127.0.0.1:0").await.unwrap();
-            println!("\naddress {}", server.local_addr());
             // Until the other process closes the pipe.
             let over = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
-            server.run_until(async { drop(over.await) }).await;
+            if place == "Axum" {
+                let endpoint = serving().build().unwrap();
+                println!("\naddress {}", crate::mount::in_axum_with_uris(&endpoint).await);
+                drop(over.await);
+            } else {
+                let server = serving().bind("127.0.0.1:0").await.unwrap();
+                println!("\naddress {}", server.local_addr());
+                server.run_until(async { drop(over.await) }).await;
+            }
         });
         return None;
     }
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture"])
-        .env(CHILD, "1")
+        .env(CHILD, format!("{place:?}"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -351,7 +368,7 @@ fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
 pub(crate) fn connect(address: &str) -> std::net::TcpStream {
     let mut stream = std::net::TcpStream::connect(address).unwrap();
     stream.set_nodelay(true).unwrap();
-    stream.write_all(wsjsonrpc_tests::http::upgrade("/", "").as_bytes()).unwrap();
+    stream.write_all(wsjsonrpc_tests::http::upgrade("/rpc", "").as_bytes()).unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];

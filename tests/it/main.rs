@@ -1,6 +1,7 @@
 //! All integration tests, in one binary.
 
 mod admission;
+mod attached;
 mod authorize;
 mod authorize_hostile;
 mod batches;
@@ -34,11 +35,15 @@ mod macro_behaviour;
 mod macro_hygiene;
 mod macro_ui;
 mod memory_cost;
+mod mount;
+mod mount_life;
 mod network_cut;
 mod nothing_lost;
 mod order;
 mod ordered;
 mod origin;
+mod post;
+mod post_handlers;
 mod progress;
 mod progress_bounds;
 mod reconnect;

@@ -9,7 +9,7 @@ use wsjsonrpc_tests::frames::announcing;
 use wsjsonrpc_tests::http::upgrade;
 use wsjsonrpc_tests::{frame, request};
 
-use crate::hostile::{MAX_MESSAGE, ask, connect, in_a_child, memory};
+use crate::hostile::{MAX_MESSAGE, Place, ask, connect, in_a_child, in_a_child_as, memory};
 
 const CONNECTIONS: usize = 300;
 const KIB: usize = 1024;
@@ -75,4 +75,26 @@ fn connections_that_do_nothing_or_half_of_something_cost_what_they_have_sent() {
         drop((warm, many));
         served.end();
     }
+}
+
+/// A connection that came by way of somebody's HTTP server has nothing of that left, not even the
+/// buffer that its request was read into: neither the handshake nor what a router has left there, if it
+/// is to be forgotten, holds on to it.
+#[test]
+fn a_mounted_connection_costs_what_one_of_the_server_alone_costs() {
+    let name = "memory_cost::a_mounted_connection_costs_what_one_of_the_server_alone_costs";
+    let mut costs = Vec::new();
+    for place in [Place::Alone, Place::Axum] {
+        let Some(served) = in_a_child_as(name, place) else { return };
+        let warm: Vec<_> = (0..40).map(|_| after_a_call(&served.address, &[])).collect();
+        let before = memory(served.id(), "VmRSS");
+        let many: Vec<_> =
+            (0..2 * CONNECTIONS).map(|_| after_a_call(&served.address, &[])).collect();
+        let each = memory(served.id(), "VmRSS").saturating_sub(before) / many.len();
+        println!("{place:?}: {each} bytes each");
+        costs.push(each);
+        drop((warm, many));
+        served.end();
+    }
+    assert!(costs[1] <= costs[0] + KIB, "{costs:?}");
 }

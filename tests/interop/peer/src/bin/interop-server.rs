@@ -83,15 +83,12 @@ impl Interop for Served {
     }
 
     async fn log(&self, ctx: &Context, text: String) {
-        let log = ctx.get::<Log>().unwrap_or_else(|| {
-            ctx.set(Log::default());
-            ctx.get::<Log>().unwrap_or_default()
-        });
+        let log = ctx.get_or_set(Log::default());
         log.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 
     async fn logged(&self, ctx: &Context) -> Result<Vec<String>> {
-        let log = ctx.get::<Log>().unwrap_or_default();
+        let log = ctx.get_or_set(Log::default());
         let texts = log.0.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(texts.clone())
     }

@@ -1,0 +1,65 @@
+//! HTTP responses of an endpoint that is part of somebody's HTTP server.
+//!
+//! Must not know what leads to them.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Response};
+use http_body::{Frame, SizeHint};
+
+use crate::refusal::Refusal;
+
+/// The body of a response of [`HttpService`](crate::HttpService): all of it at once. Needs the
+/// feature `tower`.
+#[derive(Debug, Default)]
+pub struct Body(Bytes);
+
+impl Body {
+    pub(crate) fn new(text: impl Into<Bytes>) -> Self {
+        Body(text.into())
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = std::mem::take(&mut self.0);
+        Poll::Ready(if bytes.is_empty() { None } else { Some(Ok(Frame::data(bytes))) })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
+}
+
+/// Tells a client that it is refused.
+pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
+    let mut response = Response::new(Body::new(format!("{}\n", refusal.words())));
+    *response.status_mut() = refusal.status();
+    response.headers_mut().extend(refusal.headers().clone());
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
+    response
+}
+
+/// The answer to a message, with more headers.
+pub(crate) fn json(text: Vec<u8>, headers: HeaderMap) -> Response<Body> {
+    let mut response = Response::new(Body::new(text));
+    *response.headers_mut() = headers;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}

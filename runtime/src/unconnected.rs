@@ -1,0 +1,118 @@
+//! One message of a caller without a connection: from its text to the text of its answer.
+//!
+//! Must not know HTTP, or how else the message came.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::answer::{Responder, Tracker};
+use crate::config::Config;
+use crate::context::Context;
+use crate::dispatch::{Admission, Dispatcher};
+use crate::error::CloseReason;
+use crate::handshake::Handshake;
+use crate::link::Link;
+use crate::outlet::{Once, Outlet};
+use crate::pending::Side;
+use crate::protocol::error::ErrorCode;
+use crate::race::{Either, race};
+use crate::router::Router;
+use crate::state::State;
+
+/// One who has one message to give, and takes one answer.
+pub(crate) struct Caller {
+    link: Arc<Link>,
+    router: Arc<Router>,
+    context: Context,
+}
+
+/// What the caller gets.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Text(Vec<u8>),
+    /// Nothing was asked.
+    Nothing,
+    /// The handlers did not get to it.
+    CutOff,
+}
+
+impl Caller {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        router: Arc<Router>,
+        handshake: Handshake,
+        state: State,
+    ) -> Self {
+        let link = Arc::new(Link::new(Side::Server, config, false));
+        // It can't be called back.
+        link.begin_end(CloseReason::NoSocket);
+        let context = Context::new(Arc::clone(&link), handshake);
+        context.adopt(state);
+        Caller { link, router, context }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// Has its message handled. Dropped before the answer is there, it tells the handlers so, which
+    /// go on by themselves. `kept` is dropped with the last of them.
+    pub(crate) async fn ask(
+        self,
+        message: Bytes,
+        tracker: Tracker,
+        kept: Box<dyn Send + Sync>,
+    ) -> Answer {
+        let Caller { link, router, context } = self;
+        let waiting = Waiting(Some(Arc::clone(&link)));
+        let (sender, mut answer) = oneshot::channel();
+        let outlet = Outlet::Once(Box::new(Once::new(Arc::clone(&link), sender, kept)));
+        let responder = Responder::new(router, Arc::clone(&link), outlet, Some(tracker));
+        begin(&responder, context, message);
+        // What is ready was answered by now. If no request is at work, nobody will answer any more,
+        // though handlers of notifications may go on for long.
+        let unanswered = responder.started.was_used();
+        drop(responder);
+        let answer = if unanswered {
+            match race(&mut answer, pin!(link.ended())).await {
+                Either::Left(Ok(text)) => Answer::Text(text),
+                Either::Left(Err(_)) | Either::Right(_) => Answer::CutOff,
+            }
+        } else {
+            answer.try_recv().map_or(Answer::Nothing, Answer::Text)
+        };
+        waiting.no_more();
+        answer
+    }
+}
+
+/// Starts the handlers.
+fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
+    let dispatcher = Dispatcher::new(Arc::clone(responder), context);
+    match Utf8Bytes::try_from(message) {
+        Ok(message) => dispatcher.receive(message, Admission::Open),
+        Err(_) => dispatcher.malformed(ErrorCode::PARSE_ERROR),
+    }
+}
+
+/// Somebody waits for the answer. Dropped, it tells the handlers that nobody does any more.
+struct Waiting(Option<Arc<Link>>);
+
+impl Waiting {
+    /// There is no answer to wait for.
+    fn no_more(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(link) = &self.0 {
+            link.end(CloseReason::NoSocket);
+        }
+    }
+}
