@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::error::Causes;
 use crate::flows::{Flow, Stage, Stop};
 use crate::gather::{Gathered, error_response, single};
 use crate::guard::{Panicked, guard};
@@ -157,29 +156,8 @@ impl Responder {
         }
     }
 
-    /// Runs the application's own code: its conversion, what the error says of itself in the log,
-    /// and what it does when it is dropped.
-    fn translate(&self, mut error: ErrorObject, route: Option<RouteId>) -> ErrorObject {
-        let translated = guard(|| {
-            let Some(source) = error.source() else { return error };
-            if let Some(mut known) = self.router.recognize(&error) {
-                known.forget_source();
-                return known;
-            }
-            tracing::error!(
-                method = self.name(route),
-                error = %Causes(source),
-                "handler failed; the caller gets {}",
-                error.code()
-            );
-            error.forget_source();
-            error
-        });
-        translated.unwrap_or_else(|Panicked| {
-            let method = self.name(route);
-            tracing::error!(method, "an error's own code panicked; the caller gets -32603");
-            ErrorObject::internal()
-        })
+    fn translate(&self, error: ErrorObject, route: Option<RouteId>) -> ErrorObject {
+        self.router.recognized.outward(error, self.name(route))
     }
 
     fn name(&self, route: Option<RouteId>) -> &str {
