@@ -58,6 +58,8 @@
 //!   [`RpcError`](trait@RpcError) and [its derive](derive@RpcError).
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
 //! - Letting in: [`Authorize`], [`Grant`], [`Refusal`].
+//! - Around all calls: [`Middleware`] and [`OutgoingMiddleware`]; [`LogCalls`], `Metrics`, `RateLimit`,
+//!   [`ConcurrencyLimit`], [`RequireIdentity`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
 //! - Calls that take long: [`Context::cancelled`], [`Context::deadline`], [`Context::progress`] and
 //!   [`Call::on_progress`].
@@ -76,6 +78,9 @@
 //!   OpenTelemetry's conventions for RPC; where a subscriber of `tracing-opentelemetry` exports them,
 //!   the caller's span is the parent of the handler's, on another machine too
 //!   ([`Config::send_trace`]).
+//!
+//! - `metrics`: `Metrics`, which counts and measures calls, connections and bytes for the `metrics` facade.
+//! - `rate-limit`: `RateLimit`, how many calls a connection may make in a time, by governor.
 //!
 //! None is on by default.
 //!
@@ -100,8 +105,11 @@ mod batch;
 mod batch_shapes;
 mod builder;
 mod call;
+#[cfg(feature = "metrics")]
+mod call_metrics;
 mod client;
 mod client_builder;
+mod concurrency_limit;
 mod config;
 mod connection;
 mod context;
@@ -128,6 +136,7 @@ mod inbox;
 mod items;
 mod link;
 mod living;
+mod log_calls;
 pub mod memory;
 mod methods;
 mod middleware;
@@ -145,12 +154,16 @@ mod protocol;
 mod pulse;
 mod queue;
 mod race;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 mod reader;
 mod received;
 mod recognize;
 mod reconnect;
 mod refusal;
+mod require_identity;
 mod router;
+mod scope;
 mod server;
 mod service;
 mod session;
@@ -182,13 +195,17 @@ pub use crate::authorize::{Authorize, Grant};
 pub use crate::backoff::{Reconnect, WhileDown};
 pub use crate::batch::{Batch, BatchCall, BatchReply, IntoBatch};
 pub use crate::call::{Call, CallFuture, Notification};
+#[cfg(feature = "metrics")]
+pub use crate::call_metrics::Metrics;
 pub use crate::client::Client;
 pub use crate::client_builder::ClientBuilder;
+pub use crate::concurrency_limit::ConcurrencyLimit;
 pub use crate::config::{Config, SendTo};
 pub use crate::context::Context;
 pub use crate::endpoint::Endpoint;
 pub use crate::error::{CloseReason, Error};
 pub use crate::handshake::Handshake;
+pub use crate::log_calls::LogCalls;
 pub use crate::methods::{Fallback, Methods};
 pub use crate::middleware::{Middleware, Next};
 pub use crate::outgoing::{
@@ -198,7 +215,10 @@ pub use crate::peer::Peer;
 pub use crate::producer::Producer;
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 pub use crate::protocol::typed::RpcError;
+#[cfg(feature = "rate-limit")]
+pub use crate::rate_limit::RateLimit;
 pub use crate::refusal::Refusal;
+pub use crate::require_identity::RequireIdentity;
 pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
 pub use crate::session::{ConnectionState, ConnectionStates};
