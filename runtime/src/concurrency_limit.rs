@@ -79,10 +79,11 @@ impl ConcurrencyLimit {
         let refused = ErrorObject::new(ErrorCode::LIMIT_EXCEEDED, words);
         let Some(wait) = self.wait else { return Err(refused) };
         let waiting = pin!(tokio::time::timeout(wait, self.places.acquire()));
-        match race(waiting, pin!(ctx.cancelled())).await {
-            Either::Left(Ok(Ok(place))) => Ok(place),
-            Either::Left(_) => Err(refused),
-            Either::Right(()) => Err(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)),
+        // A place that is free at last is not for a call that nobody waits for.
+        match race(pin!(ctx.cancelled()), waiting).await {
+            Either::Left(()) => Err(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)),
+            Either::Right(Ok(Ok(place))) => Ok(place),
+            Either::Right(_) => Err(refused),
         }
     }
 }

@@ -6,18 +6,18 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
 use async_trait::async_trait;
 
-use crate::asked::Asked;
 use crate::context::Context;
 use crate::error::CloseReason;
-use crate::flows::Stage;
+use crate::flows::{Flow, Stage};
 use crate::guard::{Guarded, Panicked, guard};
-use crate::protocol::error::ErrorObject;
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::race::{Either, race};
 use crate::recognize::Recognized;
 use crate::service::{Kind, Outcome, Progress, Request, Response, Rest, Service};
 
@@ -66,7 +66,8 @@ use crate::service::{Kind, Outcome, Progress, Request, Response, Rest, Service};
 ///
 /// It runs where handlers run, and counts as one: it must not block, a panic in it is the call's -32603,
 /// and it is dropped where its handler would be. If the caller takes the call back it goes on, as handlers
-/// do; [`Context::is_cancelled`] tells it. Calls come in in order; middleware that waits before
+/// do; [`Context::is_cancelled`] tells it. So it does when the connection ends, unless
+/// [`Config::cancel_on_close`](crate::Config::cancel_on_close) is set. Calls come in in order; middleware that waits before
 /// `next.run` lets later ones overtake, and a method's `ordered` is about the order in which handlers are
 /// reached.
 ///
@@ -168,9 +169,17 @@ impl Layered {
             Progress::Pending(handler) => Guarded::new(handler).await,
             Progress::Subscription(handler, asked) => {
                 let mut handler = Guarded::new(handler);
-                match ended_or_accepted(&mut handler, &asked).await {
-                    Some(outcome) => outcome,
-                    None => Ok(Response(Kind::Begun(Box::new(Rest { handler, asked })))),
+                let first = {
+                    let ended = pin!(asked.link.ended());
+                    race(ended_or_accepted(&mut handler, &asked.flow), ended).await
+                };
+                match first {
+                    Either::Left(Some(outcome)) => outcome,
+                    Either::Left(None) => {
+                        Ok(Response(Kind::Begun(Box::new(Rest { handler, asked }))))
+                    }
+                    // As without middleware: nobody is left to get its items.
+                    Either::Right(_) => Ok(ErrorObject::of(ErrorCode::REQUEST_CANCELLED).into()),
                 }
             }
         }
@@ -178,16 +187,15 @@ impl Layered {
 }
 
 /// Waits until the handler of a subscription is done, or has a stream and waits for its response.
-async fn ended_or_accepted(
+fn ended_or_accepted(
     handler: &mut Guarded<'static, Response>,
-    asked: &Asked,
-) -> Option<Result<Response, Panicked>> {
-    poll_fn(|cx| match Pin::new(&mut *handler).poll(cx) {
+    flow: &Flow,
+) -> impl Future<Output = Option<Result<Response, Panicked>>> + Unpin {
+    poll_fn(move |cx| match Pin::new(&mut *handler).poll(cx) {
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-        Poll::Pending if asked.flow.stage() == Stage::Accepted => Poll::Ready(None),
+        Poll::Pending if flow.stage() == Stage::Accepted => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     })
-    .await
 }
 
 /// A service of one method with middleware around it.
