@@ -3,13 +3,11 @@
 //!
 //! Must not know how the outcome came about.
 
-use std::error::Error as StdError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::error::{Causes, CloseReason};
 use crate::flows::{Flow, Stage, Stop};
 use crate::gather::{Gathered, error_response, single};
 use crate::guard::{Panicked, guard};
@@ -170,51 +168,13 @@ impl Responder {
         }
     }
 
-    /// Runs the application's own code: its conversion, what the error says of itself in the log,
-    /// and what it does when it is dropped.
-    fn translate(&self, mut error: ErrorObject, route: Option<RouteId>) -> ErrorObject {
-        let translated = guard(|| {
-            let Some(source) = error.source() else { return error };
-            if let Some(mut known) = self.router.recognize(&error) {
-                known.forget_source();
-                return known;
-            }
-            if self.link.has_no_socket() && is_for_want_of_socket(source) {
-                return ErrorObject::of(ErrorCode::NEEDS_WEBSOCKET);
-            }
-            tracing::error!(
-                method = self.name(route),
-                error = %Causes(source),
-                "handler failed; the caller gets {}",
-                error.code()
-            );
-            error.forget_source();
-            error
-        });
-        translated.unwrap_or_else(|Panicked| {
-            let method = self.name(route);
-            tracing::error!(method, "an error's own code panicked; the caller gets -32603");
-            ErrorObject::internal()
-        })
+    fn translate(&self, error: ErrorObject, route: Option<RouteId>) -> ErrorObject {
+        self.router.recognized.outward(error, self.name(route), self.link.has_no_socket())
     }
 
     fn name(&self, route: Option<RouteId>) -> &str {
         route.map_or("unknown", |route| self.router.name(route))
     }
-}
-
-/// Whether this is, or comes from, a call to a caller that has no socket.
-fn is_for_want_of_socket(error: &(dyn StdError + 'static)) -> bool {
-    let mut next = Some(error);
-    // Nobody says that there is an end to them.
-    for _ in 0..32 {
-        let Some(error) = next else { return false };
-        if let Some(CloseReason::NoSocket) = error.downcast_ref() {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }
 
 /// The response with a subscription's id is queued; or in its place an error, and nobody knows of it.

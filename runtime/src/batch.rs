@@ -5,6 +5,7 @@
 use std::future::{Future, IntoFuture, Ready};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,9 +18,10 @@ use crate::deferred::Deferred;
 use crate::error::Error;
 use crate::exchange::{Exchange, Ticket};
 use crate::link::{Hold, Message};
+use crate::outgoing::{Chain, OutgoingBatch, OutgoingRequest};
 use crate::peer::{Peer, Way};
 use crate::progress::Listener;
-use crate::protocol::encode::{EncodeError, array};
+use crate::protocol::encode::{EncodeError, Outgoing, array};
 use crate::protocol::typed::RpcError;
 
 /// What can be sent as a batch: [`Call`]s and [`Notification`]s, and tuples (up to 12), `Vec`s and
@@ -133,15 +135,18 @@ impl Peer {
 pub struct Batch {
     parts: Parts,
     added: usize,
+    /// What stands around its sending, if anything does, and what that is shown.
+    around: Option<(Arc<Chain>, OutgoingBatch)>,
 }
 
 impl Batch {
     pub(crate) fn new(peer: Peer) -> Self {
+        let around = peer.outgoing().map(|chain| (Arc::clone(chain), OutgoingBatch(Vec::new())));
         let parts = match peer.into_way() {
             Way::One(hold) => Parts::Bound(Bound { hold, messages: Vec::new(), calls: Vec::new() }),
             Way::Session(session) => Parts::Deferred(Deferred::new(session)),
         };
-        Batch { parts, added: 0 }
+        Batch { parts, added: 0, around }
     }
 
     /// Adds a call, a notification, or several. The future brings what they bring; it is ready
@@ -177,10 +182,20 @@ impl Batch {
         if self.added == 0 {
             return Err(Error::EmptyBatch);
         }
-        match self.parts {
-            Parts::Bound(bound) => bound.send().await,
-            // In a box, so that the future is not larger for everybody.
-            Parts::Deferred(deferred) => Box::pin(deferred.send()).await,
+        match self.around {
+            None => self.parts.send().await,
+            Some((chain, batch)) => {
+                let parts = self.parts;
+                let send = move || -> BoxFuture<_> { Box::pin(parts.send()) };
+                Box::pin(async move { chain.batch(&batch, send).await }).await
+            }
+        }
+    }
+
+    /// For what stands around it.
+    fn show(&mut self, message: &Outgoing, notification: bool) {
+        if let Some((_, batch)) = &mut self.around {
+            batch.0.push(OutgoingRequest::new(message.clone(), notification));
         }
     }
 
@@ -200,8 +215,12 @@ impl Batch {
         self.added += 1;
         let message = message.map_err(|error| Error::Encode(error.into()));
         let timeout = peer.limit(timeout);
+        let late = timeout.is_some_and(|timeout| timeout.is_zero());
+        if let (Ok(message), false) = (&message, late) {
+            self.show(&message.outgoing, false);
+        }
         let exchange = message.and_then(|message| match &mut self.parts {
-            _ if timeout.is_some_and(|timeout| timeout.is_zero()) => Err(Error::Timeout),
+            _ if late => Err(Error::Timeout),
             Parts::Bound(bound) => bound.call(message, timeout).map(Exchange::Waiting),
             Parts::Deferred(deferred) => Ok(deferred.call(message, timeout)),
         });
@@ -211,6 +230,7 @@ impl Batch {
     fn notification(&mut self, notification: Notification) -> Result<(), Error> {
         self.added += 1;
         let message = notification.message.map_err(|error| Error::Encode(error.into()))?;
+        self.show(&message, true);
         match &mut self.parts {
             Parts::Bound(bound) => bound.messages.push(message.into_notification()),
             Parts::Deferred(deferred) => deferred.notification(message.into_notification()),
@@ -223,6 +243,16 @@ enum Parts {
     Bound(Bound),
     /// The client reconnects.
     Deferred(Deferred),
+}
+
+impl Parts {
+    async fn send(self) -> Result<(), Error> {
+        match self {
+            Parts::Bound(bound) => bound.send().await,
+            // In a box, so that the future is not larger for everybody.
+            Parts::Deferred(deferred) => Box::pin(deferred.send()).await,
+        }
+    }
 }
 
 impl std::fmt::Debug for Parts {

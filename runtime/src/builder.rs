@@ -35,6 +35,23 @@ macro_rules! common_builder_methods {
             self
         }
 
+        /// Puts middleware around all calls that come in; the first one is the outermost. See
+        /// [`Middleware`](crate::Middleware).
+        pub fn middleware(mut self, middleware: impl crate::middleware::Middleware) -> Self {
+            self.router.middleware(middleware);
+            self
+        }
+
+        /// Puts middleware around all calls that this side makes; the first one is the outermost. See
+        /// [`OutgoingMiddleware`](crate::OutgoingMiddleware).
+        pub fn outgoing_middleware(
+            mut self,
+            middleware: impl crate::outgoing::OutgoingMiddleware,
+        ) -> Self {
+            self.router.outgoing_middleware(middleware);
+            self
+        }
+
         /// Makes errors of type `E` keep their own code when they pass through `?` in a handler
         /// that returns [`Result<T>`](crate::Result). Others become -32603.
         ///

@@ -5,6 +5,7 @@
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 use crate::exchange::{Exchange, RawResult};
 use crate::link::Message;
+use crate::outgoing::{Chain, OutgoingRequest, Reply};
 use crate::peer::Peer;
 use crate::progress::Listener;
 use crate::protocol::encode::{EncodeError, Form, Outgoing};
@@ -250,9 +252,24 @@ impl IntoFuture for Notification {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let message = self.message.map_err(|error| Error::Encode(error.into()))?;
-            self.peer.send(message.into_notification()).await
+            match self.peer.outgoing() {
+                None => self.peer.send(message.into_notification()).await,
+                // In a box, so that the future is not larger for everybody.
+                Some(chain) => Box::pin(around(Arc::clone(chain), self.peer, message)).await,
+            }
         })
     }
+}
+
+/// A notification with middleware around it.
+async fn around(chain: Arc<Chain>, peer: Peer, message: Outgoing) -> Result<(), Error> {
+    let send = move |request: OutgoingRequest| -> BoxFuture<_> {
+        Box::pin(async move {
+            peer.send(request.message.into_notification()).await?;
+            Ok(Reply::none())
+        })
+    };
+    chain.call(OutgoingRequest::new(message, true), send).await.map(drop)
 }
 
 impl Peer {

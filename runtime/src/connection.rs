@@ -25,12 +25,14 @@ use crate::link::Link;
 use crate::outbox::Command;
 use crate::outlet::Outlet;
 use crate::pending::Side;
+use crate::phase::{Goodbye, Phase};
 use crate::pulse::Verdict;
 use crate::reader::{Budget, Destination, Reader, Stopped};
 use crate::received::Received;
 use crate::router::Router;
 use crate::transport::Transport;
 use crate::turns::wake_after_others;
+use crate::watch::Watch;
 use crate::writer::{Writer, Written};
 
 /// How often reading and writing may take turns before others get theirs.
@@ -55,32 +57,8 @@ pub(crate) struct Connection {
     waited: bool,
     /// The deadlines of calls, and the keep-alive.
     alarm: Alarm,
-}
-
-/// What the connection is about.
-#[derive(Debug)]
-enum Phase {
-    /// Reads and writes. The timer watches a peer that does not read.
-    Open,
-    /// The server shuts down: handlers finish, responses come in, new requests are refused. The
-    /// timer bounds it.
-    Draining,
-    /// Sends what is queued, then closes. The timer is that of `Open`, and bounds it as a whole.
-    Flushing(Box<Goodbye>),
-    /// Nothing can be sent any more: a close frame went out or came in, or the stream does not
-    /// take anything. What still comes in is read up to the end. The timer bounds it.
-    Closing,
-    /// The peer broke the protocol and was told so; what it still sends is thrown away. The timer
-    /// bounds it.
-    Lingering,
-}
-
-/// What the close frame says, and when it has to go out whatever still waits.
-#[derive(Debug)]
-struct Goodbye {
-    code: u16,
-    reason: String,
-    deadline: Instant,
+    /// Who is told of it, if anybody is.
+    watch: Option<Box<Watch>>,
 }
 
 /// The connection ends here, with this reason unless one is known already.
@@ -98,7 +76,9 @@ pub(crate) struct Setup {
 impl Connection {
     pub(crate) fn new(transport: Transport, setup: Setup) -> Self {
         let alarm = Alarm::new(setup.config.ping_interval);
-        let link = Arc::new(Link::new(setup.side, setup.config, setup.handshake.is_extended()));
+        let (outgoing, extended) = (setup.router.outgoing.clone(), setup.handshake.is_extended());
+        let link = Arc::new(Link::new(setup.side, setup.config, outgoing, extended));
+        let watch = setup.router.middleware.as_ref().map(Watch::new);
         let context = Context::new(Arc::clone(&link), setup.handshake);
         let responder =
             Responder::new(setup.router, Arc::clone(&link), Outlet::Outbox, setup.tracker);
@@ -116,6 +96,7 @@ impl Connection {
                 .is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread),
             waited: false,
             alarm,
+            watch,
         }
     }
 
@@ -357,6 +338,12 @@ impl Connection {
         Ok(false)
     }
 
+    fn unwatch(&mut self, reason: &CloseReason) {
+        if let Some(watch) = self.watch.take() {
+            watch.end(self.dispatcher.context(), &self.transport, reason);
+        }
+    }
+
     /// By the time that the timer fires, the network must have taken something.
     fn expect_progress(&mut self) {
         self.written = self.transport.written();
@@ -372,14 +359,19 @@ impl Future for Connection {
     type Output = CloseReason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<CloseReason> {
-        match self.turn(cx) {
-            Ok(()) => Poll::Pending,
-            Err(Over(reason)) => {
-                let this = &mut *self;
-                this.reader.finish(&this.dispatcher);
-                Poll::Ready(this.link.end(reason))
-            }
+        let this = &mut *self;
+        if let Some(watch) = &mut this.watch {
+            watch.begin(this.dispatcher.context());
         }
+        let turned = this.turn(cx);
+        if let Some(watch) = &mut this.watch {
+            watch.look(this.dispatcher.context(), &this.transport);
+        }
+        let Err(Over(reason)) = turned else { return Poll::Pending };
+        this.reader.finish(&this.dispatcher);
+        let reason = this.link.end(reason);
+        this.unwatch(&reason);
+        Poll::Ready(reason)
     }
 }
 
@@ -389,6 +381,7 @@ mod echo;
 /// Whoever waits for this connection must not wait for ever when its task is dropped.
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.link.end(CloseReason::Aborted);
+        let reason = self.link.end(CloseReason::Aborted);
+        self.unwatch(&reason);
     }
 }

@@ -16,7 +16,7 @@ use crate::answer::{BatchAnswer, ReplyTo, Responder};
 use crate::context::Context;
 use crate::dropped::Dropped;
 use crate::gather::Gathered;
-use crate::guard::{Panicked, guard};
+use crate::guard::{Guarded, Panicked, guard};
 use crate::handler::{Handler, Running};
 use crate::items::Latest;
 use crate::link::Link;
@@ -304,10 +304,15 @@ impl Dispatcher {
             Ok(Progress::Subscription(future, asked)) => (future, Some(asked)),
             Err(panicked) => return self.done(Err(panicked), route, &span),
         };
-        let mut handler = Handler::new(future, span.clone());
-        if let Poll::Ready(outcome) = handler.begin() {
-            return self.done(outcome, route, &span);
-        }
+        let mut handler = Handler::new(Guarded::new(future), span.clone());
+        let asked = match handler.begin() {
+            Poll::Pending => asked,
+            Poll::Ready(Ok(Response(Kind::Begun(rest)))) => {
+                handler.resume(rest.handler);
+                Some(rest.asked)
+            }
+            Poll::Ready(outcome) => return self.done(outcome, route, &span),
+        };
         let mut running = Running::new(handler, &self.responder, number, route);
         running.serve(asked);
         Begun::AtWork(running)

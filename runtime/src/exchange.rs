@@ -2,7 +2,7 @@
 //!
 //! A state machine written by hand, and not generic: compiled once for all methods, and without an
 //! allocation where there is room in the outbox; a call of a reconnecting client has one, as it may
-//! have to wait for a connection. Must not know the types of results.
+//! have to wait for a connection, and so has one with middleware around it. Must not know the types of results.
 
 use std::future::{Future, poll_fn};
 use std::ops::Range;
@@ -17,8 +17,9 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::config::deadline;
 use crate::error::Error;
 use crate::link::{Hold, Message};
+use crate::outgoing::{Chain, Exclusive, OutgoingRequest, Reply};
 use crate::peer::{Peer, Way};
-use crate::pending::{GivenUp, Reply};
+use crate::pending::{self, GivenUp};
 use crate::protocol::encode::EncodeError;
 use crate::session::{KeepSession, in_time};
 use crate::span::CallSpan;
@@ -61,20 +62,20 @@ impl Ticket {
         let reply = ready!(self.hold.link().pending.poll(self.id, cx));
         self.entered = false;
         // The time of a batch counts from when it was sent.
-        if matches!(reply, Ok(Reply::Timeout)) {
+        if matches!(reply, Ok(pending::Reply::Timeout)) {
             self.take_back(self.travels != Travels::NotYet);
         }
         match &reply {
-            Ok(Reply::Result(..)) => {}
-            Ok(Reply::Error(object)) => self.span.failed(Some(object.code().0)),
+            Ok(pending::Reply::Result(..)) => {}
+            Ok(pending::Reply::Error(object)) => self.span.failed(Some(object.code().0)),
             _ => self.span.failed(None),
         }
         Poll::Ready(match reply {
-            Ok(Reply::Result(message, range)) => Ok((message, range)),
-            Ok(Reply::Error(object)) => Err(Error::Call(object)),
-            Ok(Reply::Invalid(what)) => Err(Error::InvalidResponse(what)),
-            Ok(Reply::Timeout) => Err(Error::Timeout),
-            Ok(Reply::NotSent) => Err(Error::NotSent),
+            Ok(pending::Reply::Result(message, range)) => Ok((message, range)),
+            Ok(pending::Reply::Error(object)) => Err(Error::Call(object)),
+            Ok(pending::Reply::Invalid(what)) => Err(Error::InvalidResponse(what)),
+            Ok(pending::Reply::Timeout) => Err(Error::Timeout),
+            Ok(pending::Reply::NotSent) => Err(Error::NotSent),
             Err(reason) => Err(Error::Closed(reason)),
         })
     }
@@ -108,9 +109,8 @@ impl Drop for Ticket {
     }
 }
 
-/// What a call of a reconnecting client brings in the end.
-pub(crate) type SessionReply =
-    Pin<Box<dyn Future<Output = Result<RawResult, Error>> + Send + Sync>>;
+/// What a call brings in the end that is no mere exchange on one connection.
+pub(crate) type BoxedReply = Pin<Box<dyn Future<Output = Result<RawResult, Error>> + Send + Sync>>;
 
 /// A request on its way out and back.
 pub(crate) enum Exchange {
@@ -122,8 +122,8 @@ pub(crate) enum Exchange {
     /// There was no room in the outbox.
     Queueing(Ticket, Pin<Box<dyn Future<Output = Result<(), Error>> + Send + Sync>>),
     Waiting(Ticket),
-    /// A call of a reconnecting client.
-    Session(SessionReply),
+    /// A call of a reconnecting client, or one with middleware around it.
+    Boxed(BoxedReply),
     Failed(Error),
     /// Its outcome was taken.
     Over,
@@ -139,10 +139,20 @@ impl Exchange {
         if timeout.is_some_and(|timeout| timeout.is_zero()) && message.is_ok() {
             return Exchange::Failed(Error::Timeout);
         }
-        match peer.into_way() {
+        match (message, peer.outgoing()) {
+            (Ok(message), Some(chain)) => {
+                let around = around(Arc::clone(chain), peer.into_way(), message, timeout);
+                Exchange::Boxed(Box::pin(Exclusive::new(around)))
+            }
+            (message, _) => Exchange::on(peer.into_way(), message, timeout),
+        }
+    }
+
+    fn on(way: Way, message: Result<Message, EncodeError>, timeout: Option<Duration>) -> Self {
+        match way {
             Way::One(hold) => Exchange::Unsent { hold, message, timeout },
             Way::Session(session) => {
-                Exchange::Session(Box::pin(first_attempt(session, message, timeout)))
+                Exchange::Boxed(Box::pin(first_attempt(session, message, timeout)))
             }
         }
     }
@@ -151,7 +161,7 @@ impl Exchange {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
         let outcome = match self {
             Exchange::Waiting(ticket) => ready!(ticket.poll(cx)),
-            Exchange::Session(reply) => ready!(reply.as_mut().poll(cx)),
+            Exchange::Boxed(reply) => ready!(reply.as_mut().poll(cx)),
             Exchange::Queueing(ticket, sending) => match ticket.poll(cx) {
                 // Waiting for room counts, too: the time may be over, and so the connection.
                 Poll::Ready(outcome) => outcome,
@@ -224,6 +234,31 @@ fn begin(
     let link = Arc::clone(link);
     let sending = Box::pin(async move { link.send(text).await });
     Ok(Exchange::Queueing(ticket, sending))
+}
+
+/// A call with middleware around it. The first poll begins the timeout.
+async fn around(
+    chain: Arc<Chain>,
+    way: Way,
+    message: Message,
+    timeout: Option<Duration>,
+) -> Result<RawResult, Error> {
+    let begun = Instant::now();
+    let Message { outgoing, feed } = message;
+    let send = move |request: OutgoingRequest| -> Pin<Box<dyn Future<Output = _> + Send>> {
+        Box::pin(async move {
+            let timeout = timeout.map(|timeout| timeout.saturating_sub(begun.elapsed()));
+            if timeout.is_some_and(|timeout| timeout.is_zero()) {
+                return Err(Error::Timeout);
+            }
+            let message = Message { outgoing: request.message, feed };
+            let mut exchange = Exchange::on(way, Ok(message), timeout);
+            let (message, range) = poll_fn(|cx| exchange.poll(cx)).await?;
+            Ok(Reply(message, range))
+        })
+    };
+    let Reply(message, range) = chain.call(OutgoingRequest::new(outgoing, false), send).await?;
+    Ok((message, range))
 }
 
 /// The first poll begins the timeout.

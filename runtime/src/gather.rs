@@ -15,7 +15,7 @@ const ERROR_SIZE: usize = 96;
 /// A response as a message of its own; an error in its place if it is over the limit, and `false`.
 pub(crate) fn single(response: Kind, id: &Id, limit: usize) -> Option<(Vec<u8>, bool)> {
     let text = match response {
-        Kind::Silent | Kind::Ended(_) => return None,
+        Kind::Silent | Kind::Ended(_) | Kind::Begun(_) => return None,
         Kind::Result(mut text) => {
             encode::end_response(&mut text, id);
             text
@@ -40,7 +40,7 @@ pub(crate) fn error_response(error: &ErrorObject, id: &Id) -> Vec<u8> {
 fn write(out: &mut Vec<u8>, response: Kind, id: &Id, limit: usize) -> Option<bool> {
     let start = out.len();
     match response {
-        Kind::Silent | Kind::Ended(_) => return None,
+        Kind::Silent | Kind::Ended(_) | Kind::Begun(_) => return None,
         Kind::Result(text) => {
             out.extend_from_slice(&text);
             buffer::give_back(text);

@@ -5,7 +5,7 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 /// The code has panicked. What it said of it is on standard error, by Rust's own hook.
 #[derive(Debug)]
@@ -22,6 +22,41 @@ pub(crate) fn guard<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
         }
         Panicked
     })
+}
+
+/// A user's future. A panic in it is its outcome; so is one in what it leaves behind.
+pub(crate) struct Guarded<'a, T>(Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>);
+
+impl<'a, T> Guarded<'a, T> {
+    pub(crate) fn new(future: Pin<Box<dyn Future<Output = T> + Send + 'a>>) -> Self {
+        Guarded(Some(future))
+    }
+
+    /// Drops the future where it stands. Nothing comes of it any more.
+    pub(crate) fn clear(&mut self) {
+        let Some(future) = self.0.take() else { return };
+        if guard(|| drop(future)).is_err() {
+            tracing::error!("a handler panicked when it was dropped");
+        }
+    }
+}
+
+impl<T> Future for Guarded<'_, T> {
+    type Output = Result<T, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(future) = &mut self.0 else { return Poll::Ready(Err(Panicked)) };
+        match guard(|| future.as_mut().poll(cx)) {
+            Ok(poll) => poll.map(Ok),
+            Err(panicked) => Poll::Ready(Err(panicked)),
+        }
+    }
+}
+
+impl<T> Drop for Guarded<'_, T> {
+    fn drop(&mut self) {
+        self.clear();
+    }
 }
 
 /// Runs a user's future to its end. After a panic it is not polled again.

@@ -4,7 +4,7 @@
 //! Must not know how calls are read.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -13,30 +13,33 @@ use crate::answer::{BatchAnswer, ReplyTo, Responder};
 use crate::asked::Asked;
 use crate::call::BoxFuture;
 use crate::flows::Stage;
-use crate::guard::{Panicked, guard};
+use crate::guard::{Guarded, Panicked};
 use crate::protocol::id::Id;
-use crate::race::race;
 use crate::router::RouteId;
-use crate::service::{Kind, Response};
+use crate::service::{Kind, Response, Rest};
 use crate::span::CallSpan;
 use crate::started::Call;
 
-/// A handler that is not ready yet. A panic in it is its outcome; so is one in what it leaves
-/// behind.
+/// A handler that is not ready yet, within the span of its call.
 pub(crate) struct Handler {
-    future: Option<BoxFuture<Response>>,
+    future: Guarded<'static, Response>,
     span: CallSpan,
 }
 
 impl Handler {
-    pub(crate) fn new(future: BoxFuture<Response>, span: CallSpan) -> Self {
-        Handler { future: Some(future), span }
+    pub(crate) fn new(future: Guarded<'static, Response>, span: CallSpan) -> Self {
+        Handler { future, span }
     }
 
     /// Polls it once, right here. Most are ready, and cost no task; a waker would only wake the
     /// connection for nothing, as it is polled again anyway.
     pub(crate) fn begin(&mut self) -> Poll<Result<Response, Panicked>> {
         Pin::new(self).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// What is left of a subscription's handler goes on in its place.
+    pub(crate) fn resume(&mut self, rest: Guarded<'static, Response>) {
+        self.span.within(|| self.future = rest);
     }
 }
 
@@ -45,20 +48,14 @@ impl Future for Handler {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Handler { future, span } = &mut *self;
-        let Some(future) = future else { return Poll::Ready(Err(Panicked)) };
-        match guard(|| span.within(|| future.as_mut().poll(cx))) {
-            Ok(poll) => poll.map(Ok),
-            Err(panicked) => Poll::Ready(Err(panicked)),
-        }
+        span.within(|| Pin::new(future).poll(cx))
     }
 }
 
 impl Drop for Handler {
     fn drop(&mut self) {
-        let future = self.future.take();
-        if guard(|| self.span.within(|| drop(future))).is_err() {
-            tracing::error!("a handler panicked when it was dropped");
-        }
+        let Handler { future, span } = self;
+        span.within(|| future.clear());
     }
 }
 
@@ -74,6 +71,8 @@ pub(crate) struct Running {
     place: Option<usize>,
     /// A subscription, which answers its call while it goes on.
     asked: Option<Box<Asked>>,
+    /// The end of its connection, if that is its own.
+    closing: Option<BoxFuture<()>>,
     /// Whether it counts as in flight.
     counts: bool,
     /// Keeps the message's weight where it belongs.
@@ -98,6 +97,7 @@ impl Running {
             number,
             place: None,
             asked: None,
+            closing: None,
             counts: true,
             batch: None,
             weight: 0,
@@ -132,12 +132,27 @@ impl Running {
     }
 
     /// Goes on in a task of its own.
-    pub(crate) fn spawn(self) {
+    pub(crate) fn spawn(mut self) {
         if self.responder.link.config.cancel_on_close || self.asked.is_some() {
-            tokio::spawn(self.until_closed());
-        } else {
-            tokio::spawn(self);
+            self.end_with_connection();
         }
+        tokio::spawn(self);
+    }
+
+    fn end_with_connection(&mut self) {
+        let link = Arc::clone(&self.responder.link);
+        self.closing.get_or_insert_with(|| Box::pin(async move { drop(link.ended().await) }));
+    }
+
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.closing.as_mut().map_or(Poll::Pending, |closing| closing.as_mut().poll(cx))
+    }
+
+    /// Middleware has let a subscription pass, whose handler goes on outside of it.
+    fn go_on(&mut self, rest: Rest) {
+        self.handler.resume(rest.handler);
+        self.asked = Some(rest.asked);
+        self.end_with_connection();
     }
 
     /// Whether it is a subscription that has a stream now, and its call is to be answered.
@@ -177,11 +192,6 @@ impl Running {
             self.responder.link.outbox.nudge();
         }
     }
-
-    async fn until_closed(self) {
-        let link = Arc::clone(&self.responder.link);
-        race(self, pin!(link.ended())).await;
-    }
 }
 
 impl Future for Running {
@@ -190,11 +200,15 @@ impl Future for Running {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match Pin::new(&mut self.handler).poll(cx) {
+                Poll::Ready(Ok(Response(Kind::Begun(rest)))) => {
+                    self.go_on(*rest);
+                    continue;
+                }
                 Poll::Ready(outcome) => {
                     self.finish(outcome);
                     return Poll::Ready(());
                 }
-                Poll::Pending if !self.consents() => return Poll::Pending,
+                Poll::Pending if !self.consents() => return self.poll_closing(cx),
                 Poll::Pending => {}
             }
             // It goes on, unless its caller has taken the call back.

@@ -58,6 +58,8 @@
 //!   [`RpcError`](trait@RpcError) and [its derive](derive@RpcError).
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
 //! - Letting in: [`Authorize`], [`Grant`], [`Refusal`]; what belongs to a connection: [`Attached`].
+//! - Around all calls: [`Middleware`] and [`OutgoingMiddleware`]; [`LogCalls`], `Metrics`, `RateLimit`,
+//!   [`ConcurrencyLimit`], [`RequireIdentity`].
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
 //! - Calls that take long: [`Context::cancelled`], [`Context::deadline`], [`Context::progress`] and
 //!   [`Call::on_progress`].
@@ -79,6 +81,8 @@
 //!
 //! - `tower`: `Endpoint::http_service`, a tower service: an [`Endpoint`] as one route of a web
 //!   application, for WebSockets and for HTTP POST.
+//! - `metrics`: `Metrics`, which counts and measures calls, connections and bytes for the `metrics` facade.
+//! - `rate-limit`: `RateLimit`, how many calls a connection may make in a time, by governor.
 //!
 //! None is on by default.
 //!
@@ -104,8 +108,11 @@ mod batch;
 mod batch_shapes;
 mod builder;
 mod call;
+#[cfg(feature = "metrics")]
+mod call_metrics;
 mod client;
 mod client_builder;
+mod concurrency_limit;
 mod config;
 mod connection;
 mod context;
@@ -128,36 +135,45 @@ mod handshake;
 mod hasher;
 mod head;
 mod held;
+#[cfg(feature = "tower")]
+mod http_request;
+#[cfg(feature = "tower")]
+mod http_response;
 mod inbox;
 mod items;
 mod link;
 mod living;
+mod log_calls;
 pub mod memory;
 mod methods;
+mod middleware;
 #[cfg(feature = "tower")]
 mod mount;
 mod notices;
 mod open;
 mod origin;
 mod outbox;
+mod outgoing;
 mod outlet;
 mod peer;
 mod pending;
-#[cfg(feature = "tower")]
-mod post;
+mod phase;
 mod producer;
 mod progress;
 mod protocol;
 mod pulse;
 mod queue;
 mod race;
+#[cfg(feature = "rate-limit")]
+mod rate_limit;
 mod reader;
 mod received;
+mod recognize;
 mod reconnect;
 mod refusal;
-#[cfg(feature = "tower")]
-mod reply;
+mod require_identity;
 mod router;
+mod scope;
 mod server;
 mod service;
 mod session;
@@ -180,6 +196,7 @@ mod unopened;
 #[cfg(feature = "tower")]
 mod upgraded;
 mod url;
+mod watch;
 mod writer;
 
 pub use async_trait::async_trait;
@@ -193,23 +210,34 @@ pub use crate::authorize::{Authorize, Grant};
 pub use crate::backoff::{Reconnect, WhileDown};
 pub use crate::batch::{Batch, BatchCall, BatchReply, IntoBatch};
 pub use crate::call::{Call, CallFuture, Notification};
+#[cfg(feature = "metrics")]
+pub use crate::call_metrics::Metrics;
 pub use crate::client::Client;
 pub use crate::client_builder::ClientBuilder;
+pub use crate::concurrency_limit::ConcurrencyLimit;
 pub use crate::config::{Config, SendTo};
 pub use crate::context::Context;
 pub use crate::endpoint::Endpoint;
 pub use crate::error::{CloseReason, Error};
 pub use crate::handshake::Handshake;
+#[cfg(feature = "tower")]
+pub use crate::http_response::HttpBody;
+pub use crate::log_calls::LogCalls;
 pub use crate::methods::{Fallback, Methods};
+pub use crate::middleware::{Middleware, Next};
 #[cfg(feature = "tower")]
 pub use crate::mount::HttpService;
+pub use crate::outgoing::{
+    BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
+};
 pub use crate::peer::Peer;
 pub use crate::producer::Producer;
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 pub use crate::protocol::typed::RpcError;
+#[cfg(feature = "rate-limit")]
+pub use crate::rate_limit::RateLimit;
 pub use crate::refusal::Refusal;
-#[cfg(feature = "tower")]
-pub use crate::reply::Body;
+pub use crate::require_identity::RequireIdentity;
 pub use crate::server::{Server, ServerBuilder};
 pub use crate::service::{Outcome, Params, Request, Response, Service};
 pub use crate::session::{ConnectionState, ConnectionStates};

@@ -16,6 +16,7 @@ use crate::feed::Feed;
 use crate::feeds::Feeds;
 use crate::flows::Flows;
 use crate::outbox::{Command, Outbox, Refused};
+use crate::outgoing::Chain;
 use crate::pending::{Pending, Side};
 use crate::protocol::encode::{Outgoing, notification};
 use crate::protocol::extra::{CANCEL, Told};
@@ -45,6 +46,8 @@ pub(crate) struct Link {
     pub(crate) outbox: Outbox,
     pub(crate) pending: Pending,
     pub(crate) config: Arc<Config>,
+    /// What stands around calls of this side, if anything does.
+    pub(crate) outgoing: Option<Arc<Chain>>,
     /// Whether the peer knows what this crate sends beside JSON-RPC.
     pub(crate) extended: bool,
     /// Subscriptions of this side.
@@ -91,11 +94,17 @@ impl Drop for Unsent<'_> {
 }
 
 impl Link {
-    pub(crate) fn new(side: Side, config: Arc<Config>, extended: bool) -> Self {
+    pub(crate) fn new(
+        side: Side,
+        config: Arc<Config>,
+        outgoing: Option<Arc<Chain>>,
+        extended: bool,
+    ) -> Self {
         Link {
             outbox: Outbox::new(config.max_outbox, side == Side::Client),
             pending: Pending::new(side),
             config,
+            outgoing,
             extended,
             feeds: Feeds::default(),
             flows: Flows::default(),

@@ -22,9 +22,9 @@ use crate::admission::{Admission, Place};
 use crate::config::deadline;
 use crate::endpoint::{Endpoint, Serving};
 use crate::error::{Remote, Wordless};
-use crate::post;
+use crate::http_request::{check, name_host, read};
+use crate::http_response::{HttpBody, json, refuse};
 use crate::refusal::Refusal;
-use crate::reply::{Body, json, refuse};
 use crate::unconnected::Answer;
 use crate::upgraded::stream_of;
 
@@ -102,7 +102,7 @@ struct Options {
 }
 
 type RemoteAddr = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
-type Responding = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+type Responding = Pin<Box<dyn Future<Output = Result<Response<HttpBody>, Infallible>> + Send>>;
 
 impl Endpoint {
     /// This endpoint as a route of a web application; see [`HttpService`]. Needs the feature `tower`.
@@ -202,7 +202,7 @@ impl HttpService {
     }
 
     /// Opens a WebSocket. From then on it is a task of its own.
-    async fn open(self, mut parts: Parts) -> Result<Response<Body>, Refusal> {
+    async fn open(self, mut parts: Parts) -> Result<Response<HttpBody>, Refusal> {
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let (arrival, place) = self.arrival(&mut parts)?;
         let deadline = arrival.deadline;
@@ -225,11 +225,11 @@ impl HttpService {
             Some(serving)
         });
         tokio::spawn(serve(opening, remote));
-        Ok(response.map(|()| Body::default()))
+        Ok(response.map(|()| HttpBody::default()))
     }
 
     /// Answers a message.
-    async fn answer<B>(self, mut parts: Parts, body: B) -> Result<Response<Body>, Refusal>
+    async fn answer<B>(self, mut parts: Parts, body: B) -> Result<Response<HttpBody>, Refusal>
     where
         B: http_body::Body + Send + 'static,
         B::Data: Send,
@@ -237,11 +237,11 @@ impl HttpService {
         let (arrival, place) = self.arrival(&mut parts)?;
         let deadline = arrival.deadline;
         let limit = self.endpoint.config().max_incoming_message;
-        post::name_host(&mut parts);
-        let check = |headers: &HeaderMap| post::check(headers, limit);
+        name_host(&mut parts);
+        let check = |headers: &HeaderMap| check(headers, limit);
         let (handshake, mut grant) =
             self.endpoint.rules().decide_message(parts, arrival, check).await?;
-        let message = post::read(body, limit, deadline).await?;
+        let message = read(body, limit, deadline).await?;
         let headers = std::mem::take(&mut grant.headers);
         let caller = self.endpoint.caller(handshake, grant);
         let (tracker, guest) =
@@ -299,7 +299,7 @@ where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
 {
-    type Response = Response<Body>;
+    type Response = Response<HttpBody>;
     type Error = Infallible;
     type Future = Responding;
 
@@ -317,7 +317,7 @@ where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
 {
-    type Response = Response<Body>;
+    type Response = Response<HttpBody>;
     type Error = Infallible;
     type Future = Responding;
 

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::error::{CloseReason, Error};
 use crate::link::{Hold, Keep, Link};
+use crate::outgoing::Chain;
 use crate::session::{ConnectionState, ConnectionStates, KeepSession};
 
 /// A handle to the other side of a connection. Cheap to clone, usable from any task.
@@ -104,6 +105,14 @@ impl Peer {
         match &self.way {
             Way::One(hold) => &hold.link().config,
             Way::Session(session) => &session.0.config,
+        }
+    }
+
+    /// What stands around its calls, if anything does.
+    pub(crate) fn outgoing(&self) -> Option<&Arc<Chain>> {
+        match &self.way {
+            Way::One(hold) => hold.link().outgoing.as_ref(),
+            Way::Session(session) => session.0.outgoing.as_ref(),
         }
     }
 

@@ -15,13 +15,14 @@ use serde::de::DeserializeOwned;
 use crate::context::Context;
 use crate::hasher::QuickHash;
 use crate::methods::{Fallback, FallbackService, Methods};
-use crate::protocol::error::{ErrorObject, Result};
+use crate::middleware::{Middleware, Nothing, Stack, around};
+use crate::outgoing::{Chain, OutgoingMiddleware};
+use crate::protocol::error::Result;
 use crate::protocol::typed::RpcError;
+use crate::recognize::Recognized;
 use crate::service::{Outcome, Request, Service};
 use crate::topic::Topic;
 use crate::unopened::DuplicateMethod;
-
-type Recognize = fn(&(dyn StdError + Send + Sync + 'static)) -> Option<ErrorObject>;
 
 /// What a builder has collected so far.
 #[derive(Default)]
@@ -29,7 +30,9 @@ pub(crate) struct RouterBuilder {
     services: Vec<Arc<dyn Service>>,
     methods: Methods,
     fallback: Option<Arc<dyn Service>>,
-    recognize: Vec<Recognize>,
+    recognized: Recognized,
+    middleware: Vec<Arc<dyn Middleware>>,
+    outgoing: Vec<Arc<dyn OutgoingMiddleware>>,
 }
 
 /// The methods of one side, by name.
@@ -38,7 +41,10 @@ pub(crate) struct Router {
     by_name: HashMap<Cow<'static, str>, RouteId, QuickHash>,
     routes: Vec<Route>,
     fallback: Option<RouteId>,
-    recognize: Vec<Recognize>,
+    pub(crate) recognized: Arc<Recognized>,
+    /// What stands around calls, if anything does: those of the peer, and those of this side.
+    pub(crate) middleware: Option<Stack>,
+    pub(crate) outgoing: Option<Arc<Chain>>,
 }
 
 /// A service, and the number of the method in it.
@@ -75,12 +81,25 @@ impl RouterBuilder {
     }
 
     pub(crate) fn recognize<E: RpcError + StdError + Send + Sync>(&mut self) {
-        self.recognize.push(|source| source.downcast_ref::<E>().map(E::to_object));
+        self.recognized.add::<E>();
+    }
+
+    pub(crate) fn middleware(&mut self, middleware: impl Middleware) {
+        self.middleware.push(Arc::new(middleware));
+    }
+
+    pub(crate) fn outgoing_middleware(&mut self, middleware: impl OutgoingMiddleware) {
+        self.outgoing.push(Arc::new(middleware));
     }
 
     pub(crate) fn build(mut self) -> std::result::Result<Router, DuplicateMethod> {
         self.services.push(Arc::new(self.methods));
-        let mut router = Router { recognize: self.recognize, ..Router::default() };
+        let mut router = Router {
+            recognized: Arc::new(self.recognized),
+            middleware: (!self.middleware.is_empty()).then(|| self.middleware.into()),
+            outgoing: Chain::of(self.outgoing),
+            ..Router::default()
+        };
         for service in self.services {
             for (name, method) in service.methods() {
                 let id = router.add(Arc::clone(&service), method, name.clone());
@@ -96,7 +115,12 @@ impl RouterBuilder {
                 }
             }
         }
-        router.fallback = self.fallback.map(|service| router.add(service, 0, "fallback".into()));
+        router.fallback = match (self.fallback, &router.middleware) {
+            (Some(service), _) => Some(router.add_nameless(service, "fallback")),
+            // It sees calls of methods that nobody has, too.
+            (None, Some(_)) => Some(router.add_nameless(Arc::new(Nothing), "unknown")),
+            (None, None) => None,
+        };
         Ok(router)
     }
 }
@@ -107,6 +131,30 @@ fn is_unsubscribe(routes: &[Route], id: RouteId) -> bool {
 
 impl Router {
     fn add(
+        &mut self,
+        service: Arc<dyn Service>,
+        method: usize,
+        name: Cow<'static, str>,
+    ) -> RouteId {
+        let service = match &self.middleware {
+            Some(stack) if method != Topic::UNSUBSCRIBE => {
+                around(stack, &self.recognized, (service, method), name.clone(), true)
+            }
+            _ => service,
+        };
+        self.route(service, method, name)
+    }
+
+    /// For calls of names that were not registered.
+    fn add_nameless(&mut self, service: Arc<dyn Service>, name: &'static str) -> RouteId {
+        let service = match &self.middleware {
+            Some(stack) => around(stack, &self.recognized, (service, 0), name.into(), false),
+            None => service,
+        };
+        self.route(service, 0, name.into())
+    }
+
+    fn route(
         &mut self,
         service: Arc<dyn Service>,
         method: usize,
@@ -137,13 +185,6 @@ impl Router {
     /// The method's name as it was registered: fit for a log, unlike what a peer sends.
     pub(crate) fn name(&self, route: RouteId) -> &str {
         self.routes.get(route.0).map_or("unknown", |route| &route.name)
-    }
-
-    /// The error object of an application's own error that passed through `?`, if its type is
-    /// known here.
-    pub(crate) fn recognize(&self, error: &ErrorObject) -> Option<ErrorObject> {
-        let source = error.source()?;
-        self.recognize.iter().find_map(|recognize| recognize(source))
     }
 }
 

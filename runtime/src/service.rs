@@ -16,7 +16,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::asked::Asked;
 use crate::call::BoxFuture;
 use crate::context::Context;
-use crate::protocol::encode::begin_result;
+use crate::guard::Guarded;
+use crate::protocol::encode::{begin_result, result_in};
 use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 use crate::protocol::params::{self, Args, Str};
 use crate::protocol::typed::RpcError;
@@ -184,6 +185,40 @@ pub(crate) enum Kind {
     Ended(Option<ErrorObject>),
     /// Nobody gets it.
     Silent,
+    /// A subscription that was agreed to, as middleware sees it: what is left runs outside of that.
+    Begun(Box<Rest>),
+}
+
+/// A subscription that has its stream and waits for its call to be answered.
+pub(crate) struct Rest {
+    pub(crate) handler: Guarded<'static, Response>,
+    pub(crate) asked: Box<Asked>,
+}
+
+impl fmt::Debug for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rest").finish_non_exhaustive()
+    }
+}
+
+impl Response {
+    /// The error, if it is one. What [`source`](ErrorObject::source) says of it is for this side
+    /// only.
+    pub fn error(&self) -> Option<&ErrorObject> {
+        if let Kind::Error(error) = &self.0 { Some(error) } else { None }
+    }
+
+    /// The result as JSON, if there is one: neither a notification nor a subscription has.
+    pub fn result(&self) -> Option<&str> {
+        if let Kind::Result(text) = &self.0 { result_in(text) } else { None }
+    }
+}
+
+/// An error, whatever the request.
+impl From<ErrorObject> for Response {
+    fn from(error: ErrorObject) -> Self {
+        Response(Kind::Error(error))
+    }
 }
 
 /// How far a service has got with a request.

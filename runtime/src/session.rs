@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::error::{CloseReason, Error};
 use crate::handshake::Handshake;
 use crate::link::Link;
+use crate::outgoing::Chain;
 
 /// Whether a client has a connection.
 #[derive(Clone, Debug)]
@@ -58,6 +59,8 @@ impl ConnectionState {
 /// The handles' side and the driver's side of a reconnecting client.
 pub(crate) struct Session {
     pub(crate) config: Arc<Config>,
+    /// That of all its connections.
+    pub(crate) outgoing: Option<Arc<Chain>>,
     while_down: WhileDown,
     status: watch::Sender<Status>,
     /// The application has had enough: the close code and the words.
@@ -84,9 +87,11 @@ impl Session {
         handshake: Arc<Handshake>,
     ) -> Self {
         let state = ConnectionState::Connected { number: 1 };
+        let outgoing = link.outgoing.clone();
         let status = Status { state, link: Some(link), handshake, connections: 1 };
         Session {
             config,
+            outgoing,
             while_down,
             status: watch::Sender::new(status),
             stop: watch::Sender::new(None),

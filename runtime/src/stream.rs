@@ -27,6 +27,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 /// and not in every program that uses this crate.
 pub(crate) struct Stream {
     kind: Kind,
+    /// Bytes that the network has brought so far.
+    read: u64,
     /// Bytes taken by the network so far: how a slow peer is told from a stuck one.
     written: u64,
     /// The network did not take what was written last.
@@ -73,6 +75,7 @@ impl Stream {
     fn new(kind: Kind) -> Self {
         Stream {
             kind,
+            read: 0,
             written: 0,
             blocked: false,
             lives: false,
@@ -87,6 +90,11 @@ impl Stream {
     #[cfg(all(test, feature = "tower"))]
     pub(crate) fn is_tcp(&self) -> bool {
         matches!(self.kind, Kind::Tcp(_))
+    }
+
+    /// How many bytes the network has brought.
+    pub(crate) fn received(&self) -> u64 {
+        self.network().read
     }
 
     /// How many bytes the network has taken.
@@ -186,6 +194,7 @@ impl Stream {
             self.put_back();
         } else {
             self.lives = true;
+            self.read += self.end as u64;
             let read = u32::try_from(self.end).unwrap_or(u32::MAX);
             self.allowance = self.allowance.saturating_sub(read);
         }

@@ -297,6 +297,11 @@ impl Transport {
         Poll::Pending
     }
 
+    /// How many bytes the network has brought so far.
+    pub(crate) fn received(&self) -> u64 {
+        self.stream.received()
+    }
+
     /// How many bytes the network has taken so far.
     pub(crate) fn written(&self) -> u64 {
         self.stream.written()

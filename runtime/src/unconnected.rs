@@ -47,7 +47,7 @@ impl Caller {
         handshake: Handshake,
         state: State,
     ) -> Self {
-        let link = Arc::new(Link::new(Side::Server, config, false));
+        let link = Arc::new(Link::new(Side::Server, config, router.outgoing.clone(), false));
         // It can't be called back.
         link.begin_end(CloseReason::NoSocket);
         let context = Context::new(Arc::clone(&link), handshake);

@@ -1,7 +1,7 @@
-//! What SECURITY.md says can't rot: the tests that it names are there, and so is every limit, with
-//! the default that it has.
+//! What documents say can't rot. SECURITY.md: the tests that it names are there, and so is every limit,
+//! with the default that it has. OBSERVABILITY.md: the names of metrics and of span fields.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wsjsonrpc::Config;
 
@@ -74,4 +74,43 @@ fn every_limit_is_documented_with_its_default() {
         assert_eq!(plain(row[1]), default, "the default of `{name}`");
     }
     assert!(defaults.is_empty(), "not in SECURITY.md's table: {defaults:?}");
+}
+
+/// Whole string literals and words in backticks of this shape.
+fn quoted(text: &str, quote: char, of_shape: impl Fn(&str) -> bool) -> BTreeSet<&str> {
+    text.split(quote).filter(|word| of_shape(word)).collect()
+}
+
+#[test]
+fn every_metric_is_documented() {
+    let is_name = |word: &str| {
+        word.starts_with("rpc_") && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    };
+    let (code, document) = (read("runtime/src/call_metrics.rs"), read("OBSERVABILITY.md"));
+    let rows = rows(&document, "| Metric |");
+    let documented: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+    let in_code: Vec<&str> = quoted(&code, '"', is_name).into_iter().collect();
+    let mut sorted = documented.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, in_code);
+    assert!(in_code.len() > 10, "does this test still read the file?");
+    for row in rows {
+        let (name, kind, unit) = (row[0].trim_matches('`'), row[1], row[2]);
+        assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
+        assert_eq!(name.ends_with("_seconds"), unit == "seconds", "{name}");
+        assert_eq!(name.contains("_bytes"), unit == "bytes", "{name}");
+    }
+}
+
+#[test]
+fn every_field_of_a_span_is_documented() {
+    let (code, document) = (read("runtime/src/span.rs"), read("OBSERVABILITY.md"));
+    let fields = code.lines().filter_map(|line| line.trim().split_once(" = "));
+    let fields = fields.map(|(name, _)| name);
+    let in_code: BTreeSet<&str> =
+        fields.filter(|name| name.starts_with("rpc.") || name.starts_with("otel.")).collect();
+    let rows = rows(&document, "| Field |");
+    let documented: BTreeSet<&str> = rows.iter().flat_map(|row| names(row[0])).collect();
+    assert_eq!(documented, in_code);
+    assert!(in_code.len() > 5, "does this test still read the file?");
 }

@@ -20,12 +20,20 @@ const RESULT: &[u8] = b"{\"jsonrpc\":\"2.0\",\"result\":";
 /// How every request begins.
 const BEGIN: &[u8] = b"{\"jsonrpc\":\"2.0\",\"method\":";
 
+/// What stands before the params.
+const PARAMS: &[u8] = b",\"params\":";
+
 /// Everything of a response up to its id.
 pub(crate) fn begin_result<T: Serialize + ?Sized>(result: &T) -> serde_json::Result<Vec<u8>> {
     let mut out = buffer::take();
     out.extend_from_slice(RESULT);
     serde_json::to_writer(&mut out, result)?;
     Ok(out)
+}
+
+/// The result in such a text.
+pub(crate) fn result_in(text: &[u8]) -> Option<&str> {
+    text.get(RESULT.len()..).and_then(|json| std::str::from_utf8(json).ok())
 }
 
 /// Appends a whole error response.
@@ -180,7 +188,6 @@ impl Outgoing {
 
     /// Turns params by position into params by name.
     pub(crate) fn name_args(&mut self) -> Result<(), EncodeError> {
-        const PARAMS: &[u8] = b",\"params\":";
         let params = self.text.get(self.params + PARAMS.len()..).unwrap_or_default();
         if self.form == Form::Named || params.first() != Some(&b'[') {
             return Ok(());
@@ -213,6 +220,26 @@ impl Outgoing {
     pub(crate) fn method(&self) -> String {
         let text = self.text.get(BEGIN.len()..self.params).unwrap_or_default();
         serde_json::from_slice(text).unwrap_or_default()
+    }
+
+    /// The params as JSON, when all arguments were written.
+    pub(crate) fn params(&self) -> Option<&str> {
+        let params = self.text.get(self.params + PARAMS.len()..)?;
+        std::str::from_utf8(params).ok()
+    }
+
+    /// Puts other params in their place.
+    pub(crate) fn set_params<T: Serialize + ?Sized>(
+        &mut self,
+        params: &T,
+    ) -> Result<(), EncodeError> {
+        self.text.truncate(self.params);
+        (self.form, self.count) = (Form::Whole, 0);
+        let written = self.arg(params);
+        if written.is_err() {
+            self.text.truncate(self.params);
+        }
+        written
     }
 
     /// The message as a request; `write_id` appends the id's JSON, `write_more` members before it,

@@ -16,15 +16,15 @@ use crate::refusal::Refusal;
 /// The body of a response of [`HttpService`](crate::HttpService): all of it at once. Needs the
 /// feature `tower`.
 #[derive(Debug, Default)]
-pub struct Body(Bytes);
+pub struct HttpBody(Bytes);
 
-impl Body {
+impl HttpBody {
     pub(crate) fn new(text: impl Into<Bytes>) -> Self {
-        Body(text.into())
+        HttpBody(text.into())
     }
 }
 
-impl http_body::Body for Body {
+impl http_body::Body for HttpBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -46,8 +46,8 @@ impl http_body::Body for Body {
 }
 
 /// Tells a client that it is refused.
-pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
-    let mut response = Response::new(Body::new(format!("{}\n", refusal.words())));
+pub(crate) fn refuse(refusal: &Refusal) -> Response<HttpBody> {
+    let mut response = Response::new(HttpBody::new(format!("{}\n", refusal.words())));
     *response.status_mut() = refusal.status();
     response.headers_mut().extend(refusal.headers().clone());
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -56,8 +56,8 @@ pub(crate) fn refuse(refusal: &Refusal) -> Response<Body> {
 }
 
 /// The answer to a message, with more headers.
-pub(crate) fn json(text: Vec<u8>, headers: HeaderMap) -> Response<Body> {
-    let mut response = Response::new(Body::new(text));
+pub(crate) fn json(text: Vec<u8>, headers: HeaderMap) -> Response<HttpBody> {
+    let mut response = Response::new(HttpBody::new(text));
     *response.headers_mut() = headers;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);

@@ -1,0 +1,102 @@
+//! Middleware that bounds how many calls of some methods are at work at a time.
+//!
+//! Must not know what they do.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::context::Context;
+use crate::middleware::{Middleware, Next};
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::race::{Either, race};
+use crate::scope::Scope;
+use crate::service::{Request, Response};
+
+/// Middleware that lets only so many calls of some methods be at work at a time, over all connections
+/// together: for reports, exports and whatever else takes much of something. Others are refused with
+/// -32005 "Limit exceeded", at once or after a [`wait`](Self::wait).
+///
+/// A call counts until its handler is done; a subscription until it is agreed to. What a connection may
+/// have at work is [`Config::max_in_flight`](crate::Config::max_in_flight).
+///
+/// ```
+/// # use std::time::Duration;
+/// use wsjsonrpc::{ConcurrencyLimit, Server};
+///
+/// let server = Server::builder()
+///     .middleware(ConcurrencyLimit::new(2).methods(["report.*"]))
+///     .middleware(ConcurrencyLimit::new(1).methods(["export"]).wait(Duration::from_secs(5)));
+/// # drop(server);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConcurrencyLimit {
+    scope: Scope,
+    places: Arc<Semaphore>,
+    wait: Option<Duration>,
+}
+
+impl ConcurrencyLimit {
+    /// For all methods together, until [`methods`](Self::methods) names some. A clone shares the limit.
+    pub fn new(limit: usize) -> Self {
+        let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        ConcurrencyLimit { scope: Scope::default(), places, wait: None }
+    }
+
+    /// For methods of these names, together. `*` stands for any characters: `report.*`.
+    #[must_use]
+    pub fn methods(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.scope.include(patterns);
+        self
+    }
+
+    /// Not for methods of these names. `*` stands for any characters.
+    #[must_use]
+    pub fn except(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.scope.exclude(patterns);
+        self
+    }
+
+    /// Lets a call wait so long for its turn, in the order of their arrival, before it is refused. Calls
+    /// that wait count as in flight. Default: none waits.
+    ///
+    /// A handler that makes a call which comes back to this side under the same limit waits for itself; so
+    /// choose a time that is short.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    async fn place(&self, ctx: &Context) -> Result<SemaphorePermit<'_>, ErrorObject> {
+        if let Ok(place) = self.places.try_acquire() {
+            return Ok(place);
+        }
+        let words = "Limit exceeded: too many calls of this kind are at work";
+        let refused = ErrorObject::new(ErrorCode::LIMIT_EXCEEDED, words);
+        let Some(wait) = self.wait else { return Err(refused) };
+        let waiting = pin!(tokio::time::timeout(wait, self.places.acquire()));
+        // A place that is free at last is not for a call that nobody waits for.
+        match race(pin!(ctx.cancelled()), waiting).await {
+            Either::Left(()) => Err(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)),
+            Either::Right(Ok(Ok(place))) => Ok(place),
+            Either::Right(_) => Err(refused),
+        }
+    }
+}
+
+#[async_trait]
+impl Middleware for ConcurrencyLimit {
+    async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
+        if !self.scope.has(request.method()) {
+            return next.run(request).await;
+        }
+        match self.place(ctx).await {
+            Ok(_place) => next.run(request).await,
+            Err(refused) => request.fail(refused),
+        }
+    }
+}

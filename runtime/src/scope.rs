@@ -1,0 +1,83 @@
+//! Which methods something is about: by name, or by a pattern with `*` in it.
+//!
+//! Must not know what it is that is about them.
+
+/// All methods, unless some are named; and of these, not the exceptions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scope {
+    only: Option<Vec<String>>,
+    except: Vec<String>,
+}
+
+impl Scope {
+    /// These, and those that were named before.
+    pub(crate) fn include(&mut self, patterns: impl IntoIterator<Item = impl Into<String>>) {
+        let only = self.only.get_or_insert_with(Vec::new);
+        only.extend(patterns.into_iter().map(Into::into));
+    }
+
+    pub(crate) fn exclude(&mut self, patterns: impl IntoIterator<Item = impl Into<String>>) {
+        self.except.extend(patterns.into_iter().map(Into::into));
+    }
+
+    pub(crate) fn has(&self, method: &str) -> bool {
+        let one_of = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, method));
+        self.only.as_deref().is_none_or(one_of) && !one_of(&self.except)
+    }
+}
+
+/// `*` stands for any characters, or none. Each piece between two of them is found as early as possible,
+/// which leaves the most for those behind it.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut name) = name.strip_prefix(head) else { return false };
+    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for piece in middle.split('*') {
+        let Some((_, behind)) = name.split_once(piece) else { return false };
+        name = behind;
+    }
+    name.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_anything() {
+        for (pattern, name, expected) in [
+            ("sum", "sum", true),
+            ("sum", "sums", false),
+            ("", "", true),
+            ("*", "", true),
+            ("*", "anything", true),
+            ("math.*", "math.sum", true),
+            ("math.*", "math.", true),
+            ("math.*", "maths.sum", false),
+            ("*.sum", "math.sum", true),
+            ("*.sum", "math.sum.", false),
+            ("a*b*c", "abc", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "acb", false),
+            ("ab*ba", "aba", false),
+            ("ab*ba", "abba", true),
+            ("**", "x", true),
+            ("a**b", "ab", true),
+            ("*é*", "né", true),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_scope_is_what_is_named_without_the_exceptions() {
+        let mut scope = Scope::default();
+        assert!(scope.has("a.b"));
+        scope.exclude(["a.open"]);
+        assert!(scope.has("b") && !scope.has("a.open"));
+        scope.include(["a.*"]);
+        scope.include(["c"]);
+        let named = ["a.b", "c", "b", "a.open"].map(|method| scope.has(method));
+        assert_eq!(named, [true, true, false, false]);
+    }
+}

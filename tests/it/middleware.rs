@@ -1,0 +1,306 @@
+//! Middleware around calls that come in: what it sees, in which order, and what it may do.
+
+use std::sync::{Arc, Mutex};
+
+use wsjsonrpc::{
+    Context, ErrorObject, Middleware, Next, Request, Response, RpcError, Server, ServerBuilder,
+    async_trait,
+};
+use wsjsonrpc_tests::log::Log;
+use wsjsonrpc_tests::{Raw, error, notification, request, result};
+
+/// Writes down what passes, and lets it pass.
+#[derive(Clone, Default)]
+pub(crate) struct Record(pub(crate) Arc<Mutex<Vec<String>>>);
+
+impl Record {
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    fn add(&self, line: String) {
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+#[async_trait]
+impl Middleware for Record {
+    async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
+        let kind = if request.is_notification() { "notification" } else { "request" };
+        let registered = next.method().unwrap_or("-").to_owned();
+        let params = request.params().json().unwrap_or("-").to_owned();
+        self.add(format!("{kind} {} {registered} {params}", request.method()));
+        let response = next.run(request).await;
+        self.add(match (response.error(), response.result()) {
+            (Some(error), _) => format!("{} {}", error.code(), error.message()),
+            (None, Some(result)) => result.to_owned(),
+            (None, None) => "nothing".to_owned(),
+        });
+        response
+    }
+}
+
+/// Says its name before and after.
+struct Named(&'static str, Record);
+
+#[async_trait]
+impl Middleware for Named {
+    async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
+        self.1.add(format!("{} begins", self.0));
+        let response = next.run(request).await;
+        self.1.add(format!("{} ends", self.0));
+        response
+    }
+}
+
+fn sums() -> ServerBuilder {
+    Server::builder().method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
+}
+
+const SUM: &str = r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"id":1}"#;
+
+#[tokio::test]
+async fn the_first_one_installed_is_the_outermost() {
+    let record = Record::default();
+    let server = sums()
+        .middleware(Named("first", record.clone()))
+        .middleware(Named("second", record.clone()));
+    let mut raw = Raw::client(server).await;
+    assert_eq!(raw.ask(SUM).await, result("3", "1"));
+    let lines = ["first begins", "second begins", "second ends", "first ends"];
+    assert_eq!(record.take(), lines);
+}
+
+#[tokio::test]
+async fn every_call_and_its_outcome_are_seen() {
+    let record = Record::default();
+    let server = sums()
+        .method("fail", |_, ()| async { Err::<(), _>(ErrorObject::new(7, "no")) })
+        .middleware(record.clone());
+    let mut raw = Raw::client(server).await;
+    for (text, answer, seen) in [
+        (request("sum", "[1,2]", "1"), Some(result("3", "1")), ["request sum sum [1,2]", "3"]),
+        (
+            request("s\\u0075m", "[1,2]", "2"),
+            Some(result("3", "2")),
+            ["request sum sum [1,2]", "3"],
+        ),
+        (
+            request("sum", "[1]", "3"),
+            Some(error(-32602, "missing parameter", "3")),
+            ["request sum sum [1]", "-32602"],
+        ),
+        (request("fail", "[]", "4"), Some(error(7, "no", "4")), ["request fail fail []", "7 no"]),
+        (
+            request("none", "{}", "5"),
+            Some(error(-32601, "Method not found", "5")),
+            ["request none - {}", "-32601 Method not found"],
+        ),
+        (notification("sum", "[1,2]"), None, ["notification sum sum [1,2]", "nothing"]),
+        (notification("none", "[]"), None, ["notification none - []", "-32601 Method not found"]),
+    ] {
+        raw.send(&text).await;
+        if let Some(answer) = answer {
+            let got = raw.receive().await;
+            let exact = answer.contains("result") || !answer.contains("-32602");
+            assert!(if exact { got == answer } else { got.contains("-32602") }, "{got}");
+        } else {
+            // Messages are handled in their order.
+            raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+        }
+        let lines = record.take();
+        assert_eq!(lines[0], seen[0]);
+        assert!(lines[1].starts_with(seen[1]), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_calls_of_a_batch_pass_one_by_one() {
+    let record = Record::default();
+    let mut raw = Raw::client(sums().middleware(record.clone())).await;
+    let batch =
+        format!("[{SUM},{},1,{}]", notification("sum", "[3,4]"), request("none", "[]", "2"));
+    let answers = format!(
+        "[{},{},{}]",
+        result("3", "1"),
+        wsjsonrpc_tests::invalid_request("null"),
+        error(-32601, "Method not found", "2")
+    );
+    assert_eq!(raw.ask(batch).await, answers);
+    let lines = record.take();
+    let calls = ["request sum sum [1,2]", "notification sum sum [3,4]", "request none - []"];
+    assert_eq!([&lines[0], &lines[2], &lines[4]], calls);
+    assert_eq!([&lines[1], &lines[3]], ["3", "nothing"]);
+}
+
+/// Answers some methods in place of their handlers.
+struct Instead;
+
+#[async_trait]
+impl Middleware for Instead {
+    async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
+        match request.method() {
+            "refused" => ErrorObject::new(9, "not for you").into(),
+            "made.up" => request.reply(Ok::<_, ErrorObject>(["made", "up"])),
+            "twice" => {
+                let response = next.run(request).await;
+                match response.result() {
+                    Some(_) => ErrorObject::new(10, "a result is not wanted").into(),
+                    None => response,
+                }
+            }
+            "who" => {
+                ctx.set(7_u32);
+                next.run(request).await
+            }
+            _ => next.run(request).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_may_answer_in_place_of_the_handler() {
+    let handled = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&handled);
+    let server = Server::builder()
+        .middleware(Instead)
+        .method("refused", move |_, ()| {
+            *count.lock().unwrap() += 1;
+            async { Ok(()) }
+        })
+        .method("twice", |_, ()| async { Ok(1) })
+        .method("who", |ctx: Context, ()| async move { Ok(ctx.get::<u32>().map(|who| *who)) });
+    let mut raw = Raw::client(server).await;
+    raw.check_verbatim(&[
+        (&request("refused", "[]", "1"), &error(9, "not for you", "1")),
+        (&request("made.up", "[]", "2"), &result(r#"["made","up"]"#, "2")),
+        (&request("twice", "[]", "3"), &error(10, "a result is not wanted", "3")),
+        (&request("who", "[]", "4"), &result("7", "4")),
+    ])
+    .await;
+    raw.check(&notification("refused", "[]"), &[]).await;
+    raw.check(&notification("made.up", "[]"), &[]).await;
+    assert_eq!(*handled.lock().unwrap(), 0);
+}
+
+/// Panics for some methods, in some places.
+struct Panics;
+
+#[async_trait]
+impl Middleware for Panics {
+    async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
+        let when = request.params().json().unwrap_or_default().to_owned();
+        assert!(!when.contains("before"), "on purpose");
+        let response = next.run(request).await;
+        assert!(!when.contains("behind"), "on purpose");
+        response
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_outcome_that_outer_middleware_sees() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let record = Record::default();
+    let server = Server::builder()
+        .middleware(record.clone())
+        .middleware(Panics)
+        .method("quick", |_, (when,): (String,)| async move {
+            assert_ne!(when, "inside", "on purpose");
+            Ok(when)
+        })
+        .method("slow", |_, (when,): (String,)| async move {
+            tokio::task::yield_now().await;
+            assert_ne!(when, "inside", "on purpose");
+            Ok(when)
+        });
+    let mut raw = Raw::client(server).await;
+    for method in ["quick", "slow"] {
+        for (params, who) in [
+            ("[\"before\"]", "middleware"),
+            ("[\"behind\"]", "middleware"),
+            ("[\"inside\"]", "handler"),
+        ] {
+            let answer = raw.ask(request(method, params, "1")).await;
+            assert_eq!(answer, error(-32603, "Internal error", "1"));
+            assert_eq!(record.take()[1], "-32603 Internal error");
+            let line = format!("{who} panicked; the caller gets -32603");
+            assert!(log.text().contains(&line), "{}", log.text());
+        }
+        assert_eq!(raw.ask(request(method, "[\"no\"]", "2")).await, result("\"no\"", "2"));
+        record.take();
+    }
+}
+
+#[derive(Debug, RpcError)]
+#[rpc_error(code = 1001)]
+struct OutOfStock;
+
+impl std::fmt::Display for OutOfStock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("out of stock")
+    }
+}
+
+impl std::error::Error for OutOfStock {}
+
+/// Looks at what is behind an error.
+#[derive(Clone, Default)]
+struct Sources(Arc<Mutex<Vec<Option<String>>>>);
+
+#[async_trait]
+impl Middleware for Sources {
+    async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
+        let response = next.run(request).await;
+        let source = response.error().and_then(|error| error.source()).map(ToString::to_string);
+        self.0.lock().unwrap().push(source);
+        response
+    }
+}
+
+#[tokio::test]
+async fn the_code_of_a_recognized_error_is_seen_and_the_inside_of_others() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let (record, sources) = (Record::default(), Sources::default());
+    let server = Server::builder()
+        .recognize::<OutOfStock>()
+        .middleware(record.clone())
+        .middleware(sources.clone())
+        .method("known", |_, ()| async { Err::<(), _>(OutOfStock.into()) })
+        .method("other", |_, ()| async { Err::<(), _>(std::io::Error::other("inside").into()) });
+    let mut raw = Raw::client(server).await;
+    raw.check_verbatim(&[
+        (&request("known", "[]", "1"), &error(1001, "out of stock", "1")),
+        (&request("other", "[]", "2"), &error(-32603, "Internal error", "2")),
+    ])
+    .await;
+    let lines = record.take();
+    assert_eq!([&lines[1], &lines[3]], ["1001 out of stock", "-32603 Internal error"]);
+    assert_eq!(*sources.0.lock().unwrap(), [None, Some("inside".to_owned())]);
+    let told = log.text().matches("handler failed; the caller gets").count();
+    assert_eq!(told, 1, "one line for the error, however much middleware there is");
+}
+
+#[tokio::test]
+async fn what_is_refused_before_a_handler_would_begin_does_not_reach_it() {
+    let record = Record::default();
+    let config = wsjsonrpc::Config { max_in_flight: 1, ..Default::default() };
+    let gate = wsjsonrpc_tests::Gate::default();
+    let at_gate = gate.clone();
+    let server =
+        Server::builder().config(config).middleware(record.clone()).method("wait", move |_, ()| {
+            let gate = at_gate.clone();
+            async move {
+                gate.pass().await;
+                Ok(())
+            }
+        });
+    let mut raw = Raw::client(server).await;
+    raw.send(request("wait", "[]", "1")).await;
+    gate.arrived(1).await;
+    assert_eq!(raw.ask(request("wait", "[]", "2")).await, error(-32000, "Server busy", "2"));
+    gate.open(1);
+    assert_eq!(raw.receive().await, result("null", "1"));
+    assert_eq!(record.take(), ["request wait wait []", "null"]);
+}

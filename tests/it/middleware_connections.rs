@@ -1,0 +1,164 @@
+//! What middleware is told of connections: that they open, what goes through them, that they end.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::mpsc;
+use wsjsonrpc::{
+    Client, CloseReason, Context, Grant, Handshake, Middleware, Next, Refusal, Request, Response,
+    Server, ServerBuilder, async_trait, memory,
+};
+use wsjsonrpc_tests::log::Log;
+use wsjsonrpc_tests::{Raw, listen, request, result};
+
+/// Writes down what it is told.
+#[derive(Clone)]
+struct Observer {
+    events: mpsc::UnboundedSender<String>,
+    /// Received, and sent.
+    bytes: Arc<Mutex<(u64, u64)>>,
+}
+
+impl Observer {
+    fn new() -> (Self, mpsc::UnboundedReceiver<String>) {
+        let (events, told) = mpsc::unbounded_channel();
+        (Observer { events, bytes: Arc::default() }, told)
+    }
+}
+
+#[async_trait]
+impl Middleware for Observer {
+    async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
+        self.events.send(request.method().to_owned()).unwrap();
+        next.run(request).await
+    }
+
+    fn connected(&self, ctx: &Context) {
+        let user = ctx.get::<&str>().map_or("nobody", |user| *user);
+        self.events.send(format!("connected {user}")).unwrap();
+    }
+
+    fn disconnected(&self, _: &Context, reason: &CloseReason) {
+        let reason = match reason {
+            CloseReason::Lost(_) => "lost".to_owned(),
+            other => other.to_string(),
+        };
+        // The test may be over by now.
+        let _ = self.events.send(reason);
+    }
+
+    fn transferred(&self, _: &Context, received: u64, sent: u64) {
+        assert!(received + sent > 0, "nothing is not worth a word");
+        let mut bytes = self.bytes.lock().unwrap();
+        *bytes = (bytes.0 + received, bytes.1 + sent);
+    }
+}
+
+fn server(observer: &Observer) -> ServerBuilder {
+    Server::builder()
+        .middleware(observer.clone())
+        .method("echo", |_, (text,): (String,)| async move { Ok(text) })
+}
+
+#[tokio::test]
+async fn a_connection_opens_carries_and_ends() {
+    let (observer, mut told) = Observer::new();
+    let grant = |_: Handshake| async { Ok::<_, Refusal>(Grant::new().set("Ada")) };
+    let (url, _) = listen(server(&observer).authorize_fn(grant)).await;
+    let client = Client::connect(&url).await.unwrap();
+    let text = "x".repeat(10_000);
+    let echoed = client.peer().call::<String>("echo", [&text]).await.unwrap();
+    assert_eq!(echoed, text);
+    client.peer().close(1000, "done");
+    for event in ["connected Ada", "echo", "closed by the peer with code 1000: done"] {
+        assert_eq!(told.recv().await.unwrap(), event);
+    }
+    let (received, sent) = *observer.bytes.lock().unwrap();
+    assert!((10_000..11_000).contains(&received), "{received}");
+    assert!((10_000..11_000).contains(&sent), "{sent}");
+}
+
+#[tokio::test]
+async fn the_bytes_are_those_of_the_network() {
+    let (observer, mut told) = Observer::new();
+    let mut raw = Raw::client(server(&observer)).await;
+    let question = request("echo", "[\"abc\"]", "1");
+    let answer = result("\"abc\"", "1");
+    assert_eq!(raw.ask(&question).await, answer);
+    raw.hang_up();
+    for event in ["connected nobody", "echo", "lost"] {
+        assert_eq!(told.recv().await.unwrap(), event);
+    }
+    let bytes = *observer.bytes.lock().unwrap();
+    // A client's header of a short frame has 6 bytes, a server's has 2.
+    assert_eq!(bytes, (question.len() as u64 + 6, answer.len() as u64 + 2));
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_was_never_there() {
+    let (observer, mut told) = Observer::new();
+    let refuse = |_: Handshake| async { Err::<Grant, _>(Refusal::forbidden("no")) };
+    let (url, _) = listen(server(&observer).authorize_fn(refuse)).await;
+    Client::connect(&url).await.expect_err("refused");
+    let (client, _) =
+        memory::pair(Client::builder(), server(&observer).authorize_fn(refuse)).unwrap();
+    client.closed().await;
+    assert!(told.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_connection_that_is_dropped_has_ended() {
+    let (observer, mut told) = Observer::new();
+    let endpoint = server(&observer).build().unwrap();
+    let (mut raw, serving) = Raw::client_of(&endpoint).await;
+    assert_eq!(raw.ask(request("echo", "[\"\"]", "1")).await, result("\"\"", "1"));
+    serving.abort();
+    assert!(serving.await.unwrap_err().is_cancelled());
+    for event in ["connected nobody", "echo", "its task was dropped"] {
+        assert_eq!(told.recv().await.unwrap(), event);
+    }
+    assert!(told.try_recv().is_err(), "told once");
+}
+
+#[tokio::test]
+async fn a_client_is_told_of_its_own() {
+    let (observer, mut told) = Observer::new();
+    let client = Client::builder().middleware(observer.clone());
+    let (client, _) = memory::pair(client, Server::builder()).unwrap();
+    assert_eq!(told.recv().await.unwrap(), "connected nobody");
+    drop(client);
+    assert_eq!(told.recv().await.unwrap(), "closed by this side");
+}
+
+struct Clumsy;
+
+#[async_trait]
+impl Middleware for Clumsy {
+    async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
+        next.run(request).await
+    }
+    fn connected(&self, _: &Context) {
+        panic!("on purpose");
+    }
+    fn disconnected(&self, _: &Context, _: &CloseReason) {
+        panic!("on purpose");
+    }
+    fn transferred(&self, _: &Context, _: u64, _: u64) {
+        panic!("on purpose");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_harms_nobody() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let (observer, mut told) = Observer::new();
+    let mut raw = Raw::client(server(&observer).middleware(Clumsy)).await;
+    assert_eq!(raw.ask(request("echo", "[\"\"]", "1")).await, result("\"\"", "1"));
+    raw.hang_up();
+    for event in ["connected nobody", "echo", "lost"] {
+        assert_eq!(told.recv().await.unwrap(), event);
+    }
+    tokio::task::yield_now().await;
+    let line = "middleware panicked when it was told of a connection";
+    assert!(log.text().contains(line), "{}", log.text());
+}

@@ -1,0 +1,231 @@
+//! Ready-made middleware: the log, limits, and who may call.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use tracing::Level;
+use wsjsonrpc::{
+    Client, ConcurrencyLimit, Context, LogCalls, RateLimit, RequireIdentity, Server, ServerBuilder,
+    memory,
+};
+use wsjsonrpc_tests::log::Log;
+use wsjsonrpc_tests::{Gate, Raw, begin, error, notification, request, result};
+
+fn limit_words(what: &str) -> String {
+    format!("Limit exceeded: too many calls of this kind are at work{what}")
+}
+
+#[tokio::test]
+async fn calls_are_logged_with_what_may_be_known() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let server = Server::builder()
+        .middleware(LogCalls::new().success(Level::INFO).failure(Level::ERROR))
+        .method("add", |_, (x,): (String,)| async move { Ok(x) })
+        .method(
+            "hang",
+            |_, ()| async move { std::future::pending::<wsjsonrpc::Result<()>>().await },
+        );
+    let config = wsjsonrpc::Config { cancel_on_close: true, ..Default::default() };
+    let mut raw = Raw::client(server.config(config)).await;
+    let s3cr3t = r#"["s3cr3t"]"#;
+    raw.ask(request("add", s3cr3t, "1")).await;
+    raw.ask(request("add", r#"[["s3cr3t"]]"#, "2")).await;
+    raw.ask(request("s3cr3t", s3cr3t, "3")).await;
+    raw.check(&notification("add", s3cr3t), &[]).await;
+    raw.send(request("hang", "[]", "4")).await;
+    raw.wait_for_hang().await;
+    let text = log.text();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("wsjsonrpc::calls")).collect();
+    let first = [
+        ("INFO", "call handled", "add", ""),
+        ("ERROR", "call handled, with an error", "add", "code=-32602"),
+        ("ERROR", "call handled, with an error", "unknown", "code=-32601"),
+        ("INFO", "notification handled", "add", ""),
+    ];
+    for (line, (level, words, method, code)) in lines.iter().zip(first) {
+        assert!(line.starts_with(level) && line.contains(&format!("message={words} ")), "{line}");
+        assert!(line.contains(&format!("method=\"{method}\"")) && line.contains(code), "{line}");
+        assert!(line.contains("duration=") && line.contains("remote=unknown address"), "{line}");
+    }
+    let last = lines.last().unwrap();
+    assert!(last.contains("hang") && last.contains("call handled, not to its end"), "{last}");
+    assert!(!lines.iter().any(|line| line.contains("s3cr3t")), "{lines:?}");
+}
+
+trait Hang {
+    async fn wait_for_hang(self);
+}
+
+impl Hang for Raw {
+    /// Sees that the last call is at work, hangs up, and lets its handler be dropped.
+    async fn wait_for_hang(mut self) {
+        self.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+        self.hang_up();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn outgoing_calls_are_logged_too() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let server = Server::builder().method("add", |_, (x,): (String,)| async move { Ok(x) });
+    let client = Client::builder().outgoing_middleware(LogCalls::new());
+    let (client, _) = memory::pair(client, server).unwrap();
+    let peer = client.peer();
+    peer.call::<String>("add", ["s3cr3t"]).await.unwrap();
+    peer.call::<String>("n\none", ["s3cr3t"]).await.unwrap_err();
+    peer.notify("add", ["s3cr3t"]).await.unwrap();
+    drop(peer.batch([peer.call::<String>("add", ["s3cr3t"])]).await.unwrap());
+    let text = log.text();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("wsjsonrpc::calls")).collect();
+    let expected = [
+        ("DEBUG", "call made "),
+        ("WARN", "call made, with an error"),
+        ("DEBUG", "notification made"),
+        ("DEBUG", "batch sent"),
+    ];
+    assert_eq!(lines.len(), expected.len());
+    for (line, (level, words)) in lines.iter().zip(expected) {
+        assert!(line.starts_with(level) && line.contains(words), "{line}");
+        assert!(!line.contains("s3cr3t"), "{line}");
+    }
+}
+
+fn sums() -> ServerBuilder {
+    Server::builder()
+        .method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
+        .method("cheap", |_, ()| async { Ok(0) })
+}
+
+/// So few in an hour that no test takes long enough for another one.
+#[tokio::test]
+async fn a_connection_makes_so_many_calls_and_no_more() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let server = sums().middleware(RateLimit::per_hour(1).burst(3).except(["cheap"]));
+    let endpoint = server.build().unwrap();
+    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    let sum = |id: &str| request("sum", "[1,2]", id);
+    assert_eq!(raw.ask(sum("1")).await, result("3", "1"));
+    // Those of a batch count one by one.
+    let batch = raw.ask(format!("[{},{},{}]", sum("2"), sum("3"), sum("4"))).await;
+    assert!(batch.starts_with(&format!("[{},{},", result("3", "2"), result("3", "3"))), "{batch}");
+    let refused = r#"{"code":-32005,"message":"Limit exceeded: too many calls; try again in 3"#;
+    assert!(batch.contains(refused) && batch.contains(r#""data":{"retry_after":3"#), "{batch}");
+    assert_eq!(raw.ask(request("cheap", "[]", "5")).await, result("0", "5"));
+    assert!(raw.ask(request("none", "[]", "6")).await.contains("-32005"));
+    for _ in 0..5 {
+        raw.send(notification("sum", "[1,2]")).await;
+    }
+    assert_eq!(raw.ask(request("cheap", "[]", "7")).await, result("0", "7"));
+    let (mut other, _) = Raw::client_of(&endpoint).await;
+    assert_eq!(other.ask(sum("1")).await, result("3", "1"), "another connection has its own");
+    let dropped = "dropped a notification: over the rate limit";
+    assert_eq!(log.text().matches(dropped).count(), 1, "one line for a connection");
+}
+
+#[tokio::test]
+async fn several_rate_limits_count_for_themselves() {
+    let server = sums()
+        .middleware(RateLimit::per_hour(2).methods(["sum"]))
+        .middleware(RateLimit::per_hour(3));
+    let mut raw = Raw::client(server).await;
+    let limited = |answer: String| answer.contains("-32005");
+    for (method, params, expected) in [
+        ("sum", "[1,2]", false),
+        ("sum", "[1,2]", false),
+        ("sum", "[1,2]", true),
+        ("cheap", "[]", false),
+        ("cheap", "[]", true),
+    ] {
+        assert_eq!(limited(raw.ask(request(method, params, "1")).await), expected, "{method}");
+    }
+}
+
+fn gated(gate: &Gate) -> ServerBuilder {
+    let gate = gate.clone();
+    let wait = move || {
+        let gate = gate.clone();
+        move |_: Context, ()| {
+            let gate = gate.clone();
+            async move {
+                gate.pass().await;
+                Ok(())
+            }
+        }
+    };
+    sums().method("report.sales", wait()).method("report.costs", wait())
+}
+
+#[tokio::test]
+async fn only_so_many_of_some_methods_are_at_work() {
+    let gate = Gate::default();
+    let server = gated(&gate).middleware(ConcurrencyLimit::new(2).methods(["report.*"]));
+    let endpoint = server.build().unwrap();
+    let ((mut raw, _), (mut other, _)) =
+        (Raw::client_of(&endpoint).await, Raw::client_of(&endpoint).await);
+    raw.send(request("report.sales", "[]", "1")).await;
+    other.send(request("report.costs", "[]", "1")).await;
+    gate.arrived(2).await;
+    let refused = error(-32005, &limit_words(""), "2");
+    assert_eq!(raw.ask(request("report.sales", "[]", "2")).await, refused);
+    assert_eq!(other.ask(request("report.sales", "[]", "2")).await, refused);
+    assert_eq!(raw.ask(request("sum", "[1,2]", "3")).await, result("3", "3"));
+    gate.open(2);
+    assert_eq!(raw.receive().await, result("null", "1"));
+    gate.open(1);
+    assert_eq!(raw.ask(request("report.sales", "[]", "4")).await, result("null", "4"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_may_wait_for_its_turn_but_not_for_ever() {
+    let gate = Gate::default();
+    let limit = ConcurrencyLimit::new(1).methods(["report.*"]).wait(Duration::from_secs(5));
+    let (client, _) = memory::pair(Client::builder(), gated(&gate).middleware(limit)).unwrap();
+    let peer = client.peer();
+    let report = || peer.call::<()>("report.sales", ()).without_timeout().into_future();
+    let first = begin(report()).await;
+    gate.arrived(1).await;
+    let second = begin(report()).await;
+    gate.open(1);
+    first.await.unwrap();
+    gate.arrived(1).await;
+    // The second one is at work, and stays there.
+    let late = report().await.unwrap_err();
+    assert!(late.to_string().contains("-32005"), "{late}");
+    let given_up = begin(report()).await;
+    drop(given_up);
+    gate.open(1);
+    second.await.unwrap();
+    gate.open(1);
+    report().await.unwrap();
+}
+
+struct User;
+
+#[tokio::test]
+async fn strangers_call_what_is_open_to_them() {
+    let server = sums()
+        .middleware(RequireIdentity::<User>::new().except(["login"]))
+        .middleware(RequireIdentity::<u32>::new().methods(["admin.*"]))
+        .method("admin.stop", |_, ()| async { Ok(()) })
+        .method("login", |ctx: Context, ()| async move {
+            ctx.set(User);
+            Ok(())
+        });
+    let mut raw = Raw::client(server).await;
+    let unauthorized = |id: &str| error(-32001, "Unauthorized", id);
+    raw.check_verbatim(&[
+        (&request("sum", "[1,2]", "1"), &unauthorized("1")),
+        (&request("none", "[]", "2"), &unauthorized("2")),
+        (&request("login", "[]", "3"), &result("null", "3")),
+        (&request("sum", "[1,2]", "4"), &result("3", "4")),
+        (&request("admin.stop", "[]", "5"), &unauthorized("5")),
+        (&request("none", "[]", "6"), &error(-32601, "Method not found", "6")),
+    ])
+    .await;
+}
