@@ -161,7 +161,8 @@ async fn decide(
         response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, name);
     }
     let subprotocol = agreed.map(str::to_owned);
-    let handshake = Handshake { target, headers, remote_addr: arrival.remote_addr, subprotocol };
+    let (remote_addr, extensions) = (arrival.remote_addr, stream.extensions());
+    let handshake = Handshake { target, headers, remote_addr, subprotocol, extensions };
     if handshake.is_extended() {
         let version = HeaderValue::from_static(VERSION);
         response.headers_mut().insert(HeaderName::from_static(HEADER), version);
@@ -175,6 +176,11 @@ async fn decide(
 }
 
 impl Rules {
+    /// One that is served.
+    pub(crate) fn first_path(&self) -> &str {
+        self.paths.first().map_or("/", String::as_str)
+    }
+
     /// Whether this is a WebSocket request that may come from where it comes from.
     fn check(&self, request: &Request, secure: bool) -> Result<Response, Refusal> {
         if !self.paths.is_empty() && !self.paths.iter().any(|path| path == request.uri().path()) {

@@ -36,6 +36,9 @@ pub struct Handshake {
     pub remote_addr: Option<SocketAddr>,
     /// The subprotocol that both agreed on.
     pub subprotocol: Option<String>,
+    /// What else is known of the other side. On a Unix socket there is its
+    /// [`UCred`](tokio::net::unix::UCred): the process, its user and its group.
+    pub extensions: http::Extensions,
 }
 
 impl Handshake {

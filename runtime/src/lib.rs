@@ -127,6 +127,7 @@ mod held;
 mod inbox;
 mod items;
 mod link;
+mod listener;
 mod living;
 pub mod memory;
 mod methods;
@@ -148,10 +149,14 @@ mod reconnect;
 mod refusal;
 mod router;
 mod server;
+#[cfg(unix)]
+mod server_unix;
 mod service;
 mod session;
 mod signals;
 mod slots;
+#[cfg(unix)]
+mod socket_file;
 mod span;
 mod started;
 mod state;
