@@ -46,7 +46,7 @@ impl Deferred {
         let (place, placed) = oneshot::channel();
         let kept = message.outgoing.idempotent.then(|| message.clone());
         self.entries.push(Entry::Call { message, timeout, place });
-        Exchange::Session(Box::pin(reply(Arc::clone(&self.session), kept, placed)))
+        Exchange::Boxed(Box::pin(reply(Arc::clone(&self.session), kept, placed)))
     }
 
     /// Sends it on the connection of now, or when there is one.

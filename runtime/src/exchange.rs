@@ -2,7 +2,7 @@
 //!
 //! A state machine written by hand, and not generic: compiled once for all methods, and without an
 //! allocation where there is room in the outbox; a call of a reconnecting client has one, as it may
-//! have to wait for a connection. Must not know the types of results.
+//! have to wait for a connection, and so has one by HTTP. Must not know the types of results.
 
 use std::future::{Future, poll_fn};
 use std::ops::Range;
@@ -19,6 +19,8 @@ use crate::error::Error;
 use crate::link::{Hold, Message};
 use crate::peer::{Peer, Way};
 use crate::pending::{GivenUp, Reply};
+#[cfg(feature = "http-client")]
+use crate::posted;
 use crate::protocol::encode::EncodeError;
 use crate::session::{KeepSession, in_time};
 use crate::span::CallSpan;
@@ -70,11 +72,7 @@ impl Ticket {
             _ => self.span.failed(None),
         }
         Poll::Ready(match reply {
-            Ok(Reply::Result(message, range)) => Ok((message, range)),
-            Ok(Reply::Error(object)) => Err(Error::Call(object)),
-            Ok(Reply::Invalid(what)) => Err(Error::InvalidResponse(what)),
-            Ok(Reply::Timeout) => Err(Error::Timeout),
-            Ok(Reply::NotSent) => Err(Error::NotSent),
+            Ok(reply) => reply.into_result(),
             Err(reason) => Err(Error::Closed(reason)),
         })
     }
@@ -108,9 +106,8 @@ impl Drop for Ticket {
     }
 }
 
-/// What a call of a reconnecting client brings in the end.
-pub(crate) type SessionReply =
-    Pin<Box<dyn Future<Output = Result<RawResult, Error>> + Send + Sync>>;
+/// What a call brings in the end that does not wait in the table of one connection.
+pub(crate) type BoxedReply = Pin<Box<dyn Future<Output = Result<RawResult, Error>> + Send + Sync>>;
 
 /// A request on its way out and back.
 pub(crate) enum Exchange {
@@ -122,8 +119,8 @@ pub(crate) enum Exchange {
     /// There was no room in the outbox.
     Queueing(Ticket, Pin<Box<dyn Future<Output = Result<(), Error>> + Send + Sync>>),
     Waiting(Ticket),
-    /// A call of a reconnecting client.
-    Session(SessionReply),
+    /// A call of a reconnecting client, or by HTTP.
+    Boxed(BoxedReply),
     Failed(Error),
     /// Its outcome was taken.
     Over,
@@ -142,7 +139,12 @@ impl Exchange {
         match peer.into_way() {
             Way::One(hold) => Exchange::Unsent { hold, message, timeout },
             Way::Session(session) => {
-                Exchange::Session(Box::pin(first_attempt(session, message, timeout)))
+                Exchange::Boxed(Box::pin(first_attempt(session, message, timeout)))
+            }
+            #[cfg(feature = "http-client")]
+            Way::Post(post) => {
+                let calling = posted::call(post, message, timeout);
+                Exchange::Boxed(Box::pin(posted::Exclusive::new(calling)))
             }
         }
     }
@@ -151,7 +153,7 @@ impl Exchange {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
         let outcome = match self {
             Exchange::Waiting(ticket) => ready!(ticket.poll(cx)),
-            Exchange::Session(reply) => ready!(reply.as_mut().poll(cx)),
+            Exchange::Boxed(reply) => ready!(reply.as_mut().poll(cx)),
             Exchange::Queueing(ticket, sending) => match ticket.poll(cx) {
                 // Waiting for room counts, too: the time may be over, and so the connection.
                 Poll::Ready(outcome) => outcome,

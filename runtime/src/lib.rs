@@ -124,6 +124,9 @@ mod handshake;
 mod hasher;
 mod head;
 mod held;
+mod http_error;
+#[cfg(feature = "http-client")]
+mod http_peer;
 mod inbox;
 mod items;
 mod link;
@@ -137,6 +140,12 @@ mod origin;
 mod outbox;
 mod peer;
 mod pending;
+#[cfg(feature = "http-client")]
+mod post;
+#[cfg(feature = "http-client")]
+mod post_batch;
+#[cfg(feature = "http-client")]
+mod posted;
 mod producer;
 mod progress;
 mod protocol;
@@ -147,6 +156,7 @@ mod reader;
 mod received;
 mod reconnect;
 mod refusal;
+mod reply;
 mod router;
 mod server;
 #[cfg(unix)]
@@ -174,6 +184,8 @@ mod writer;
 
 pub use async_trait::async_trait;
 pub use futures_core::Stream;
+#[cfg(feature = "http-client")]
+pub use reqwest;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::{RpcError, rpc};
@@ -189,6 +201,9 @@ pub use crate::context::Context;
 pub use crate::endpoint::Endpoint;
 pub use crate::error::{CloseReason, Error};
 pub use crate::handshake::Handshake;
+pub use crate::http_error::HttpError;
+#[cfg(feature = "http-client")]
+pub use crate::http_peer::HttpPeer;
 pub use crate::methods::{Fallback, Methods};
 pub use crate::peer::Peer;
 pub use crate::producer::Producer;

@@ -124,7 +124,7 @@ pub(crate) fn of_socket(path: &std::path::Path, target: &str) -> String {
 
 /// The URL as it may stand in an error, and so in a log: queries and user names are where tokens
 /// and passwords are.
-fn without_secrets(url: &str) -> String {
+pub(crate) fn without_secrets(url: &str) -> String {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
