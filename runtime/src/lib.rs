@@ -63,6 +63,7 @@
 //!   [`Call::on_progress`].
 //! - Streams of items: `#[subscription]` in a [contract](macro@rpc), [`Subscription`], [`Overflow`];
 //!   without the macro [`Peer::subscribe`] and [`Methods::subscription`].
+//! - On one machine: [`ServerBuilder::bind_unix`] and URLs as `ws+unix:///run/app.sock:/path`.
 //! - Connecting again: [`ClientBuilder::reconnect`], [`Reconnect`], [`ConnectionState`].
 //! - Limits and timeouts: [`Config`].
 //! - Tests: [`memory::pair`].
@@ -72,6 +73,8 @@
 //! - `tls`: `wss://` for clients, certificates for servers, by rustls; re-exported as `rustls`.
 //! - `webpki-roots`: with it, a client can trust the authorities that Mozilla trusts.
 //!
+//! - `http-client`: `HttpPeer`, which calls servers by HTTP POST with the same stubs; by reqwest,
+//!   re-exported as `reqwest`.
 //! - `opentelemetry`: a span of `tracing` for each call on both sides, with the fields of
 //!   OpenTelemetry's conventions for RPC; where a subscriber of `tracing-opentelemetry` exports them,
 //!   the caller's span is the parent of the handler's, on another machine too

@@ -276,7 +276,9 @@ async fn a_network_that_fails_is_an_error_with_its_cause_and_without_secrets() {
     assert!(words.contains("refused") && !words.contains("s3cr3t"), "{words}");
 
     // Hangs up in the middle of an answer, or before it.
-    for cut in ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{", "HTTP"] {
+    for cut in
+        ["HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{", "HTTP"]
+    {
         let server = Scripted::saying(cut).await;
         let error = http(self::peer(&server).call::<i64>("m", ()).await.unwrap_err());
         assert_eq!(error.status().is_some(), cut.len() > 4, "{error}");

@@ -22,6 +22,7 @@ mod floors;
 mod handlers;
 mod handshakes;
 mod hostile;
+mod http_batches;
 mod http_peer;
 mod in_flight;
 mod keepalive;

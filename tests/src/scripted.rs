@@ -26,8 +26,8 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// Each request gets what the closure makes of it: all bytes of an answer, or none, and then the
-    /// client waits until it hangs up.
+    /// Each request gets what the closure makes of it, all bytes of an answer, unless the client hangs
+    /// up before.
     pub async fn new<F>(answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Vec<u8>> + Send + 'static,
@@ -44,10 +44,12 @@ impl Scripted {
                 tokio::spawn(async move {
                     while let Some(asked) = request(&mut stream).await {
                         keep.lock().expect("nobody panics").push(asked.clone());
-                        let bytes = answer(asked).await;
-                        let closes = bytes.is_empty() || !is_whole(&bytes);
+                        let bytes = tokio::select! {
+                            bytes = answer(asked) => bytes,
+                            () = hung_up(&mut stream) => break,
+                        };
                         let _ = stream.write_all(&bytes).await;
-                        if closes && !bytes.is_empty() {
+                        if !is_whole(&bytes) {
                             break;
                         }
                     }
@@ -75,10 +77,15 @@ impl Scripted {
     }
 }
 
-/// Whether its end can be told from it, so that the connection can go on.
+/// Whether the connection goes on: its end can be told from it, if it has one.
 fn is_whole(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer).to_lowercase();
-    text.contains("content-length") && !text.contains("connection: close")
+    (text.contains("content-length") || text.contains("chunked"))
+        && !text.contains("connection: close")
+}
+
+async fn hung_up(stream: &mut TcpStream) {
+    while stream.read_u8().await.is_ok() {}
 }
 
 /// One request; `None` when the client has hung up.
