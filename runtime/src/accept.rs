@@ -151,7 +151,7 @@ async fn receive(
     // Grows with what comes: one who says nothing costs nothing.
     let mut head = Vec::new();
     let reading = read_head::<Request>(stream, &mut head, max_head);
-    let (request, part) = match timeout_at(arrival.deadline, reading).await {
+    let (mut request, part) = match timeout_at(arrival.deadline, reading).await {
         Ok(read) => read.map_err(no_request)?,
         Err(_) if head.is_empty() => return Err(too_late().into()),
         Err(_) => {
@@ -160,6 +160,8 @@ async fn receive(
         }
     };
     drop(head);
+    // What the stream itself knows of the client is where a web application leaves what it knows.
+    *request.extensions_mut() = stream.extensions();
     let Welcome { response, handshake, grant } = rules.decide(request, arrival).await?;
     let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
     write_headers(&mut bytes, response.headers());
@@ -213,6 +215,11 @@ impl Rules {
         let handshake = handshake(request, arrival.remote_addr);
         let grant = self.authorize(&handshake, arrival.deadline).await?;
         Ok((handshake, grant))
+    }
+
+    /// One that is served.
+    pub(crate) fn first_path(&self) -> &str {
+        self.paths.first().map_or("/", String::as_str)
     }
 
     /// Whether this is a WebSocket request that may come from where it comes from.

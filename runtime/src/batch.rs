@@ -20,6 +20,8 @@ use crate::exchange::{Exchange, Ticket};
 use crate::link::{Hold, Message};
 use crate::outgoing::{Chain, OutgoingBatch, OutgoingRequest};
 use crate::peer::{Peer, Way};
+#[cfg(feature = "http-client")]
+use crate::post_batch::PostBatch;
 use crate::progress::Listener;
 use crate::protocol::encode::{EncodeError, Outgoing, array};
 use crate::protocol::typed::RpcError;
@@ -145,6 +147,8 @@ impl Batch {
         let parts = match peer.into_way() {
             Way::One(hold) => Parts::Bound(Bound { hold, messages: Vec::new(), calls: Vec::new() }),
             Way::Session(session) => Parts::Deferred(Deferred::new(session)),
+            #[cfg(feature = "http-client")]
+            Way::Post(post) => Parts::Post(PostBatch::new(post)),
         };
         Batch { parts, added: 0, around }
     }
@@ -172,12 +176,15 @@ impl Batch {
     /// if calls do. The time of its calls counts meanwhile, and when that of all is over, it fails
     /// with [`Error::Timeout`].
     ///
+    /// By HTTP it waits for the answer, too.
+    ///
     /// # Errors
     /// [`Error::EmptyBatch`], [`Error::TooLarge`], [`Error::Closed`], [`Error::Timeout`]: nothing was
-    /// sent.
+    /// sent. By HTTP, a batch of nothing but notifications has no other place for its errors.
     ///
     /// # Cancel safety
-    /// If the future is dropped before it is ready, nothing was sent.
+    /// If the future is dropped before it is ready, nothing was sent. By HTTP, it may have been; its
+    /// calls fail with [`Error::Closed`].
     pub async fn send(self) -> Result<(), Error> {
         if self.added == 0 {
             return Err(Error::EmptyBatch);
@@ -223,6 +230,8 @@ impl Batch {
             _ if late => Err(Error::Timeout),
             Parts::Bound(bound) => bound.call(message, timeout).map(Exchange::Waiting),
             Parts::Deferred(deferred) => Ok(deferred.call(message, timeout)),
+            #[cfg(feature = "http-client")]
+            Parts::Post(post) => post.call(message, timeout),
         });
         exchange.unwrap_or_else(Exchange::Failed)
     }
@@ -234,6 +243,8 @@ impl Batch {
         match &mut self.parts {
             Parts::Bound(bound) => bound.messages.push(message.into_notification()),
             Parts::Deferred(deferred) => deferred.notification(message.into_notification()),
+            #[cfg(feature = "http-client")]
+            Parts::Post(post) => post.notification(message.into_notification()),
         }
         Ok(())
     }
@@ -243,6 +254,8 @@ enum Parts {
     Bound(Bound),
     /// The client reconnects.
     Deferred(Deferred),
+    #[cfg(feature = "http-client")]
+    Post(PostBatch),
 }
 
 impl Parts {
@@ -251,6 +264,8 @@ impl Parts {
             Parts::Bound(bound) => bound.send().await,
             // In a box, so that the future is not larger for everybody.
             Parts::Deferred(deferred) => Box::pin(deferred.send()).await,
+            #[cfg(feature = "http-client")]
+            Parts::Post(post) => Box::pin(post.send()).await,
         }
     }
 }
@@ -260,6 +275,8 @@ impl std::fmt::Debug for Parts {
         f.write_str(match self {
             Parts::Bound(_) => "Bound",
             Parts::Deferred(_) => "Deferred",
+            #[cfg(feature = "http-client")]
+            Parts::Post(_) => "Post",
         })
     }
 }

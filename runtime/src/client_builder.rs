@@ -9,7 +9,7 @@ use std::result::Result as StdResult;
 use std::sync::Arc;
 
 use http::header::SEC_WEBSOCKET_PROTOCOL;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Uri};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::backoff::Reconnect;
@@ -27,7 +27,7 @@ use crate::stream::Stream;
 #[cfg(feature = "tls")]
 use crate::tls::Trust;
 use crate::unopened::ConnectError;
-use crate::url::parse;
+use crate::url::{Target, parse};
 
 /// Builds a [`Client`]; made by [`Client::builder`].
 #[derive(Default)]
@@ -222,7 +222,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to a `ws://` URL, or with the feature `tls` to a `wss://` URL.
+    /// Connects to a `ws://` URL, or with the feature `tls` to a `wss://` URL; on Unix also to a Unix
+    /// socket: `ws+unix:///run/app.sock:/path?query` is the path of its file, percent-encoded where
+    /// need be, and behind a colon what is asked for. Its `Host` is `localhost`.
     ///
     /// # Errors
     /// [`ConnectError`] says whether the URL, the network, the server or this client's own
@@ -231,11 +233,17 @@ impl ClientBuilder {
     /// # Cancel safety
     /// Dropping the future drops the half-made connection.
     pub async fn connect(self, url: &str) -> StdResult<Client, ConnectError> {
-        self.dial(url, Source::Tcp).await
+        let Target { uri, socket } = parse(url)?;
+        let source = match socket {
+            #[cfg(unix)]
+            Some(path) => Source::Unix(path),
+            _ => Source::Tcp,
+        };
+        self.dial(uri, source).await
     }
 
-    /// As [`connect`](Self::connect), over the streams that the closure opens: a Unix socket, a
-    /// tunnel. The URL is used as by [`connect_over`](Self::connect_over).
+    /// As [`connect`](Self::connect), over the streams that the closure opens: a tunnel, a serial
+    /// line. The URL is used as by [`connect_over`](Self::connect_over).
     ///
     /// ```no_run
     /// # use wsjsonrpc::{Client, Reconnect};
@@ -268,11 +276,10 @@ impl ClientBuilder {
             let opening = open();
             Box::pin(async move { opening.await.map(Stream::other) })
         };
-        self.dial(url, Source::Other(Box::new(open))).await
+        self.dial(parse(url)?.uri, Source::Other(Box::new(open))).await
     }
 
-    async fn dial(mut self, url: &str, source: Source) -> StdResult<Client, ConnectError> {
-        let uri = parse(url)?;
+    async fn dial(mut self, uri: Uri, source: Source) -> StdResult<Client, ConnectError> {
         let reconnect = self.reconnect.take();
         let dialer = Dialer { ready: self.prepare()?, uri, source };
         if let Some(settings) = reconnect {
@@ -283,8 +290,8 @@ impl ClientBuilder {
         Ok(Client::of(opened))
     }
 
-    /// Does the opening handshake over a stream that is there already: a tunnel, a Unix socket, a
-    /// TLS session. The URL gives the path and the `Host` header; if it is a `wss://` URL, a TLS
+    /// Does the opening handshake over a stream that is there already: a tunnel, a socket that was
+    /// inherited, a TLS session. The URL gives the path and the `Host` header; if it is a `wss://` URL, a TLS
     /// session is opened on the stream first (so give the URL of a stream that is one already as
     /// `ws://`).
     ///
@@ -298,7 +305,7 @@ impl ClientBuilder {
         url: &str,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     ) -> StdResult<Client, ConnectError> {
-        let uri = parse(url)?;
+        let uri = parse(url)?.uri;
         let ready = self.prepare()?;
         let limit = ready.config.handshake_timeout;
         let opening = ready.open(&uri, Stream::other(stream), None);
@@ -336,7 +343,8 @@ impl ClientBuilder {
 }
 
 impl Client {
-    /// Connects to a `ws://` URL with default settings, or with the feature `tls` to a `wss://` URL.
+    /// Connects to a `ws://` URL with default settings, or with the feature `tls` to a `wss://` URL;
+    /// on Unix also to a Unix socket: `ws+unix:///run/app.sock:/path`.
     ///
     /// # Errors
     /// As [`ClientBuilder::connect`].

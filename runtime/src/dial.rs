@@ -6,12 +6,16 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::call::BoxFuture;
@@ -46,6 +50,8 @@ pub(crate) struct Hooks {
 /// Where the streams come from.
 pub(crate) enum Source {
     Tcp,
+    #[cfg(unix)]
+    Unix(PathBuf),
     Other(Hook<(), io::Result<Stream>>),
 }
 
@@ -84,8 +90,8 @@ impl Ready {
         let max_head = self.config.max_handshake_size;
         let (headers, subprotocol, part) = open(&mut stream, uri, request, max_head).await?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        let handshake =
-            Handshake { target, subprotocol, headers, remote_addr, ..Handshake::default() };
+        let extensions = stream.extensions();
+        let handshake = Handshake { target, subprotocol, headers, remote_addr, extensions };
         let transport = Transport::new(stream, part, Role::Client, &self.config);
         Ok(self.start(transport, handshake))
     }
@@ -164,6 +170,15 @@ impl Dialer {
                 let remote_addr = stream.peer_addr().ok();
                 Ok((Stream::tcp(stream), remote_addr))
             }
+            #[cfg(unix)]
+            Source::Unix(path) => match UnixStream::connect(path).await {
+                Ok(stream) => Ok((Stream::unix(stream), None)),
+                Err(error) => {
+                    // Whether there is such a socket is all that can be wrong.
+                    let words = format!("the Unix socket {}: {error}", path.display());
+                    Err(io::Error::new(error.kind(), words))
+                }
+            },
             Source::Other(connector) => {
                 let panicked = |_| Err(io::Error::other("the closure of `connect_with` panicked"));
                 Ok((guarded(|| connector(())).await.unwrap_or_else(panicked)?, None))

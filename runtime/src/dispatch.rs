@@ -252,17 +252,7 @@ impl Dispatcher {
 
     /// Gives the id for an answer if it is no response.
     fn response(&self, message: &Utf8Bytes, response: IncomingResponse<'_>) -> Option<Id> {
-        let reply = match response.outcome {
-            ResponseOutcome::Result(json) => Reply::Result(message.clone(), range(message, json)),
-            ResponseOutcome::Error(json) => match serde_json::from_str(json) {
-                Ok(object) => Reply::Error(object),
-                Err(_) => Reply::Invalid("its error is no error object"),
-            },
-            ResponseOutcome::Both => Reply::Invalid("it has both a result and an error"),
-            ResponseOutcome::Empty | ResponseOutcome::Neither => {
-                Reply::Invalid("it has neither a result nor an error")
-            }
-        };
+        let reply = Reply::of(message, response.outcome);
         let subscribed = match response.outcome {
             ResponseOutcome::Result(json) => Some(json),
             _ => None,

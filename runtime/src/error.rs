@@ -8,6 +8,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::http_error::HttpError;
 use crate::protocol::error::ErrorObject;
 use crate::protocol::shown::Shown;
 use crate::protocol::typed::RpcError;
@@ -76,8 +77,14 @@ pub enum Error<E = ErrorObject> {
     Decode(serde_json::Error),
 
     /// The peer's answer is no JSON-RPC response: it has both a result and an error, or neither,
-    /// or an error that is no error object. The connection is fine.
+    /// or an error that is no error object. By HTTP also: it is not JSON, is too large, or has another
+    /// id. The connection is fine.
     InvalidResponse(&'static str),
+
+    /// The call went by HTTP ([`HttpError`]) and brought no JSON-RPC response: the server answered
+    /// with a status other than 2xx, or the network failed. Whether the server did what was asked is
+    /// unknown in general. Never with a WebSocket.
+    Http(HttpError),
 
     /// More items of a subscription have come than there was room for
     /// ([`Config::subscription_window`](crate::Config::subscription_window)), or its producer ends
@@ -104,6 +111,7 @@ impl<E> Error<E> {
             Error::TooLarge { size, limit } => Error::TooLarge { size, limit },
             Error::Decode(error) => Error::Decode(error),
             Error::InvalidResponse(what) => Error::InvalidResponse(what),
+            Error::Http(error) => Error::Http(error),
             Error::Lagged => Error::Lagged,
             Error::EmptyBatch => Error::EmptyBatch,
             Error::NotSent => Error::NotSent,
@@ -151,6 +159,7 @@ impl<E: RpcError> fmt::Display for Error<E> {
                 write!(f, "the result is not of the expected type: {}", Shown(&error))
             }
             Error::InvalidResponse(what) => write!(f, "the peer's answer is no response: {what}"),
+            Error::Http(error) => error.fmt(f),
             Error::Lagged => f.write_str("the items of the subscription were not taken in time"),
             Error::EmptyBatch => f.write_str("a batch without entries can't be sent"),
             Error::NotSent => f.write_str("the batch was dropped before it was sent"),
@@ -164,6 +173,7 @@ impl<E: RpcError + fmt::Debug> std::error::Error for Error<E> {
             Error::Closed(reason) => Some(reason),
             Error::Encode(error) => Some(error),
             Error::Decode(error) => Some(error),
+            Error::Http(error) => Some(error),
             _ => None,
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! A state machine written by hand, and not generic: compiled once for all methods, and without an
 //! allocation where there is room in the outbox; a call of a reconnecting client has one, as it may
-//! have to wait for a connection, and so has one with middleware around it. Must not know the types of results.
+//! have to wait for a connection, and so has one by HTTP, or with middleware around it. Must not know
+//! the types of results.
 
 use std::future::{Future, poll_fn};
 use std::ops::Range;
@@ -19,8 +20,11 @@ use crate::error::Error;
 use crate::link::{Hold, Message};
 use crate::outgoing::{Chain, Exclusive, OutgoingRequest, Reply};
 use crate::peer::{Peer, Way};
-use crate::pending::{self, GivenUp};
+use crate::pending::GivenUp;
+#[cfg(feature = "http-client")]
+use crate::posted;
 use crate::protocol::encode::EncodeError;
+use crate::reply;
 use crate::session::{KeepSession, in_time};
 use crate::span::CallSpan;
 
@@ -62,20 +66,16 @@ impl Ticket {
         let reply = ready!(self.hold.link().pending.poll(self.id, cx));
         self.entered = false;
         // The time of a batch counts from when it was sent.
-        if matches!(reply, Ok(pending::Reply::Timeout)) {
+        if matches!(reply, Ok(reply::Reply::Timeout)) {
             self.take_back(self.travels != Travels::NotYet);
         }
         match &reply {
-            Ok(pending::Reply::Result(..)) => {}
-            Ok(pending::Reply::Error(object)) => self.span.failed(Some(object.code().0)),
+            Ok(reply::Reply::Result(..)) => {}
+            Ok(reply::Reply::Error(object)) => self.span.failed(Some(object.code().0)),
             _ => self.span.failed(None),
         }
         Poll::Ready(match reply {
-            Ok(pending::Reply::Result(message, range)) => Ok((message, range)),
-            Ok(pending::Reply::Error(object)) => Err(Error::Call(object)),
-            Ok(pending::Reply::Invalid(what)) => Err(Error::InvalidResponse(what)),
-            Ok(pending::Reply::Timeout) => Err(Error::Timeout),
-            Ok(pending::Reply::NotSent) => Err(Error::NotSent),
+            Ok(reply) => reply.into_result(),
             Err(reason) => Err(Error::Closed(reason)),
         })
     }
@@ -122,7 +122,7 @@ pub(crate) enum Exchange {
     /// There was no room in the outbox.
     Queueing(Ticket, Pin<Box<dyn Future<Output = Result<(), Error>> + Send + Sync>>),
     Waiting(Ticket),
-    /// A call of a reconnecting client, or one with middleware around it.
+    /// A call of a reconnecting client, by HTTP, or with middleware around it.
     Boxed(BoxedReply),
     Failed(Error),
     /// Its outcome was taken.
@@ -153,6 +153,11 @@ impl Exchange {
             Way::One(hold) => Exchange::Unsent { hold, message, timeout },
             Way::Session(session) => {
                 Exchange::Boxed(Box::pin(first_attempt(session, message, timeout)))
+            }
+            #[cfg(feature = "http-client")]
+            Way::Post(post) => {
+                let calling = posted::call(post, message, timeout);
+                Exchange::Boxed(Box::pin(Exclusive::new(calling)))
             }
         }
     }

@@ -36,9 +36,10 @@ pub struct Handshake {
     pub remote_addr: Option<SocketAddr>,
     /// The subprotocol that both agreed on.
     pub subprotocol: Option<String>,
-    /// What layers around the endpoint have left on the HTTP request, a session or a user say;
-    /// handlers find it with [`Context::get`](crate::Context::get), too. Empty where there are none:
-    /// on clients, and in a [`Server`](crate::Server).
+    /// What else is known of the other side: what layers around the endpoint have left on the HTTP
+    /// request, a session or a user say; on a Unix socket its [`UCred`](tokio::net::unix::UCred), the
+    /// process, its user and its group. Handlers find it with
+    /// [`Context::get`](crate::Context::get), too.
     pub extensions: Extensions,
 }
 

@@ -65,6 +65,7 @@
 //!   [`Call::on_progress`].
 //! - Streams of items: `#[subscription]` in a [contract](macro@rpc), [`Subscription`], [`Overflow`];
 //!   without the macro [`Peer::subscribe`] and [`Methods::subscription`].
+//! - On one machine: [`ServerBuilder::bind_unix`] and URLs as `ws+unix:///run/app.sock:/path`.
 //! - Connecting again: [`ClientBuilder::reconnect`], [`Reconnect`], [`ConnectionState`].
 //! - Limits and timeouts: [`Config`].
 //! - Tests: [`memory::pair`].
@@ -74,6 +75,8 @@
 //! - `tls`: `wss://` for clients, certificates for servers, by rustls; re-exported as `rustls`.
 //! - `webpki-roots`: with it, a client can trust the authorities that Mozilla trusts.
 //!
+//! - `http-client`: `HttpPeer`, which calls servers by HTTP POST with the same stubs; by reqwest,
+//!   re-exported as `reqwest`.
 //! - `opentelemetry`: a span of `tracing` for each call on both sides, with the fields of
 //!   OpenTelemetry's conventions for RPC; where a subscriber of `tracing-opentelemetry` exports them,
 //!   the caller's span is the parent of the handler's, on another machine too
@@ -135,6 +138,9 @@ mod handshake;
 mod hasher;
 mod head;
 mod held;
+mod http_error;
+#[cfg(feature = "http-client")]
+mod http_peer;
 #[cfg(feature = "tower")]
 mod http_request;
 #[cfg(feature = "tower")]
@@ -142,6 +148,7 @@ mod http_response;
 mod inbox;
 mod items;
 mod link;
+mod listener;
 mod living;
 mod log_calls;
 pub mod memory;
@@ -158,6 +165,12 @@ mod outlet;
 mod peer;
 mod pending;
 mod phase;
+#[cfg(feature = "http-client")]
+mod post;
+#[cfg(feature = "http-client")]
+mod post_batch;
+#[cfg(feature = "http-client")]
+mod posted;
 mod producer;
 mod progress;
 mod protocol;
@@ -171,14 +184,19 @@ mod received;
 mod recognize;
 mod reconnect;
 mod refusal;
+mod reply;
 mod require_identity;
 mod router;
 mod scope;
 mod server;
+#[cfg(unix)]
+mod server_unix;
 mod service;
 mod session;
 mod signals;
 mod slots;
+#[cfg(unix)]
+mod socket_file;
 mod span;
 mod started;
 mod state;
@@ -201,6 +219,8 @@ mod writer;
 
 pub use async_trait::async_trait;
 pub use futures_core::Stream;
+#[cfg(feature = "http-client")]
+pub use reqwest;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::{RpcError, rpc};
@@ -220,6 +240,9 @@ pub use crate::context::Context;
 pub use crate::endpoint::Endpoint;
 pub use crate::error::{CloseReason, Error};
 pub use crate::handshake::Handshake;
+pub use crate::http_error::HttpError;
+#[cfg(feature = "http-client")]
+pub use crate::http_peer::HttpPeer;
 #[cfg(feature = "tower")]
 pub use crate::http_response::HttpBody;
 pub use crate::log_calls::LogCalls;

@@ -14,6 +14,10 @@ use crate::config::Config;
 use crate::error::{CloseReason, Error};
 use crate::link::{Hold, Keep, Link};
 use crate::outgoing::Chain;
+#[cfg(feature = "http-client")]
+use crate::post::Post;
+#[cfg(feature = "http-client")]
+use crate::posted;
 use crate::session::{ConnectionState, ConnectionStates, KeepSession};
 
 /// A handle to the other side of a connection. Cheap to clone, usable from any task.
@@ -52,6 +56,9 @@ pub(crate) enum Way {
     One(Hold),
     /// To the connection that a reconnecting client has at the time.
     Session(Arc<KeepSession>),
+    /// To a server that is called by HTTP.
+    #[cfg(feature = "http-client")]
+    Post(Arc<Post>),
 }
 
 impl Peer {
@@ -67,6 +74,12 @@ impl Peer {
     /// A handle of a reconnecting client; it keeps it going.
     pub(crate) fn session(session: KeepSession) -> Self {
         Peer::of(Way::Session(Arc::new(session)))
+    }
+
+    /// A handle to a server that is called by HTTP.
+    #[cfg(feature = "http-client")]
+    pub(crate) fn post(post: Arc<Post>) -> Self {
+        Peer::of(Way::Post(post))
     }
 
     fn of(way: Way) -> Self {
@@ -98,6 +111,8 @@ impl Peer {
         match &self.way {
             Way::One(hold) => Some(Arc::clone(hold.link())),
             Way::Session(session) => session.0.current(),
+            #[cfg(feature = "http-client")]
+            Way::Post(_) => None,
         }
     }
 
@@ -105,6 +120,8 @@ impl Peer {
         match &self.way {
             Way::One(hold) => &hold.link().config,
             Way::Session(session) => &session.0.config,
+            #[cfg(feature = "http-client")]
+            Way::Post(post) => &post.config,
         }
     }
 
@@ -113,6 +130,8 @@ impl Peer {
         match &self.way {
             Way::One(hold) => hold.link().outgoing.as_ref(),
             Way::Session(session) => session.0.outgoing.as_ref(),
+            #[cfg(feature = "http-client")]
+            Way::Post(post) => post.outgoing.as_ref(),
         }
     }
 
@@ -122,14 +141,19 @@ impl Peer {
             Way::One(hold) => hold.link().send(text).await,
             // In a box, so that the future is not larger for everybody.
             Way::Session(session) => Box::pin(session.0.send(text)).await,
+            #[cfg(feature = "http-client")]
+            Way::Post(post) => {
+                let limit = self.limit(post.config.call_timeout);
+                Box::pin(posted::tell(post, text, limit)).await
+            }
         }
     }
 
     pub(crate) fn state(&self) -> ConnectionState {
         match (&self.way, self.over()) {
             (Way::Session(session), _) => session.0.state(),
-            (Way::One(_), None) => ConnectionState::Connected { number: 1 },
-            (Way::One(_), Some(reason)) => ConnectionState::Closed { reason },
+            (_, None) => ConnectionState::Connected { number: 1 },
+            (_, Some(reason)) => ConnectionState::Closed { reason },
         }
     }
 
@@ -137,6 +161,8 @@ impl Peer {
         match &self.way {
             Way::One(hold) => ConnectionStates::of(Arc::clone(hold.link())),
             Way::Session(session) => session.0.states(),
+            #[cfg(feature = "http-client")]
+            Way::Post(post) => ConnectionStates::of_post(post.closing()),
         }
     }
 
@@ -145,6 +171,8 @@ impl Peer {
         match &self.way {
             Way::One(hold) => hold.link().over(),
             Way::Session(session) => session.0.over(),
+            #[cfg(feature = "http-client")]
+            Way::Post(post) => post.is_closed().then_some(CloseReason::Local),
         }
     }
 
@@ -160,6 +188,8 @@ impl Peer {
         match &self.way {
             Way::One(hold) => hold.link().close(code, reason),
             Way::Session(session) => session.0.close(code, reason),
+            #[cfg(feature = "http-client")]
+            Way::Post(post) => post.close(),
         }
     }
 
@@ -172,6 +202,12 @@ impl Peer {
         match &self.way {
             Way::One(hold) => hold.link().ended().await,
             Way::Session(session) => session.0.ended().await,
+            #[cfg(feature = "http-client")]
+            Way::Post(post) => {
+                // The handle keeps it: it ends in no other way.
+                let _ = post.closing().wait_for(|closed| *closed).await;
+                CloseReason::Local
+            }
         }
     }
 
@@ -183,6 +219,10 @@ impl Peer {
     /// How many calls made from this side wait for their response. Those that wait for a connection
     /// are not among them.
     pub fn pending_calls(&self) -> usize {
+        #[cfg(feature = "http-client")]
+        if let Way::Post(post) = &self.way {
+            return post.under_way();
+        }
         self.current().map_or(0, |link| link.pending.len())
     }
 
@@ -191,6 +231,8 @@ impl Peer {
         match (&self.way, &other.way) {
             (Way::One(own), Way::One(other)) => Arc::ptr_eq(own.link(), other.link()),
             (Way::Session(own), Way::Session(other)) => Arc::ptr_eq(&own.0, &other.0),
+            #[cfg(feature = "http-client")]
+            (Way::Post(own), Way::Post(other)) => Arc::ptr_eq(own, other),
             _ => false,
         }
     }

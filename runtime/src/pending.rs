@@ -15,7 +15,8 @@ use crate::protocol::steps::Steps;
 use crate::protocol::text;
 use crate::table::Table;
 
-pub(crate) use crate::table::{GivenUp, Reply};
+pub(crate) use crate::reply::Reply;
+pub(crate) use crate::table::GivenUp;
 
 /// Who opened the connection. It decides how this side's ids look: a client counts in numbers, a
 /// server in strings, as some clients (npm's rpc-websockets) take a request for a response when

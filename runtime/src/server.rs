@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::accept::Rules;
 use crate::authorize::{Authorize, AuthorizeFn, Grant};
@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::error::{Remote, Wordless};
 use crate::handshake::{Handshake, is_subprotocol};
+use crate::listener::Listener;
 use crate::origin::Origin;
 use crate::race::{Either, race};
 use crate::refusal::Refusal;
@@ -278,14 +279,16 @@ impl ServerBuilder {
 /// # Ok(())
 /// # }
 /// ```
+///
+/// `A` is what it listens on: the address of a TCP port, or with
+/// [`bind_unix`](ServerBuilder::bind_unix) the path of a Unix socket.
 #[derive(Debug)]
 #[must_use = "a server accepts nobody until it is run"]
-pub struct Server {
-    endpoint: Endpoint,
-    listener: TcpListener,
-    local_addr: SocketAddr,
-    /// For the URL.
-    path: String,
+pub struct Server<A = SocketAddr> {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) listener: Listener,
+    pub(crate) address: A,
+    pub(crate) url: String,
 }
 
 impl Server {
@@ -295,29 +298,31 @@ impl Server {
     }
 
     fn new(endpoint: Endpoint, listener: TcpListener) -> io::Result<Self> {
-        let local_addr = listener.local_addr()?;
-        let path = endpoint.rules().paths.first().cloned().unwrap_or_else(|| "/".to_owned());
-        Ok(Server { endpoint, listener, local_addr, path })
-    }
-
-    /// The address it listens on.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
-    }
-
-    /// A URL that clients on this machine can connect to.
-    pub fn url(&self) -> String {
-        let mut address = self.local_addr;
+        let address = listener.local_addr()?;
+        let mut reached = address;
         if address.ip().is_unspecified() {
             let v4 = address.is_ipv4();
-            address.set_ip(if v4 {
+            reached.set_ip(if v4 {
                 Ipv4Addr::LOCALHOST.into()
             } else {
                 Ipv6Addr::LOCALHOST.into()
             });
         }
-        let scheme = if self.endpoint.is_secure() { "wss" } else { "ws" };
-        format!("{scheme}://{address}{}", self.path)
+        let scheme = if endpoint.is_secure() { "wss" } else { "ws" };
+        let url = format!("{scheme}://{reached}{}", endpoint.rules().first_path());
+        Ok(Server { endpoint, listener: Listener::Tcp(listener), address, url })
+    }
+
+    /// The address it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl<A> Server<A> {
+    /// A URL that clients on this machine can connect to.
+    pub fn url(&self) -> String {
+        self.url.clone()
     }
 
     /// The server without its listener: for its connected peers, or to shut it down from
@@ -343,9 +348,9 @@ impl Server {
         let mut failing = false;
         while let Either::Right(accepted) = race(shutdown.as_mut(), pin!(listener.accept())).await {
             match accepted {
-                Ok((stream, address)) => {
+                Ok((stream, remote_addr)) => {
                     failing = false;
-                    tokio::spawn(serve(&endpoint, stream, address));
+                    tokio::spawn(serve(&endpoint, stream, remote_addr));
                 }
                 // The client has gone before it was accepted; that is its own affair.
                 Err(error)
@@ -373,17 +378,13 @@ impl Server {
 
 fn serve(
     endpoint: &Endpoint,
-    stream: TcpStream,
-    address: SocketAddr,
+    stream: Stream,
+    remote_addr: Option<SocketAddr>,
 ) -> impl Future<Output = ()> + Send + use<> {
-    // Answers are collected before they are written, so waiting for more gains nothing.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(remote = %Remote(Some(address)), %error, "can't set TCP_NODELAY");
-    }
-    let served = endpoint.serve_stream(Stream::tcp(stream), Some(address));
+    let served = endpoint.serve_stream(stream, remote_addr);
     async move {
         let served = served.await;
-        let remote = Remote(Some(address));
+        let remote = Remote(remote_addr);
         match served {
             Ok(reason) => {
                 let reason = Wordless(&reason);

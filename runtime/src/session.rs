@@ -304,6 +304,9 @@ enum States {
     Session(watch::Receiver<Status>),
     Connected(Arc<Link>),
     Closing(Arc<Link>),
+    /// A server that is called by HTTP, and whether it was looked at.
+    #[cfg(feature = "http-client")]
+    Post(watch::Receiver<bool>, bool),
     Over,
 }
 
@@ -311,6 +314,12 @@ impl ConnectionStates {
     /// Of a client that does not reconnect.
     pub(crate) fn of(link: Arc<Link>) -> Self {
         ConnectionStates(States::Connected(link))
+    }
+
+    /// Of a server that is called by HTTP: until this side has had enough.
+    #[cfg(feature = "http-client")]
+    pub(crate) fn of_post(closing: watch::Receiver<bool>) -> Self {
+        ConnectionStates(States::Post(closing, false))
     }
 
     /// Waits for the next state. The first one is that of now, the last one
@@ -331,6 +340,15 @@ impl ConnectionStates {
             States::Connected(link) | States::Closing(link) => {
                 Some(ConnectionState::Closed { reason: link.ended().await })
             }
+            #[cfg(feature = "http-client")]
+            States::Post(closing, seen) => {
+                if !std::mem::replace(seen, true) && !*closing.borrow() {
+                    return Some(ConnectionState::Connected { number: 1 });
+                }
+                // An error: the last handle is gone.
+                let _ = closing.wait_for(|closed| *closed).await;
+                Some(ConnectionState::Closed { reason: CloseReason::Local })
+            }
             States::Over => None,
         };
         if state.as_ref().is_none_or(|state| state.closed().is_some()) {
@@ -346,6 +364,8 @@ impl fmt::Debug for States {
             States::Session(_) => "Session",
             States::Connected(_) => "Connected",
             States::Closing(_) => "Closing",
+            #[cfg(feature = "http-client")]
+            States::Post(..) => "Post",
             States::Over => "Over",
         })
     }

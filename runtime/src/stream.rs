@@ -1,4 +1,4 @@
-//! What a WebSocket runs over: one type for TCP, memory and streams of others.
+//! What a WebSocket runs over: one type for TCP, Unix sockets, memory and streams of others.
 //!
 //! Reads ahead, so that a small buffer for each connection does not mean many small reads. Must not
 //! know WebSocket.
@@ -10,6 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
 use crate::turns::wake_after_others;
 
@@ -48,6 +50,8 @@ pub(crate) struct Stream {
 
 enum Kind {
     Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
     Memory(DuplexStream),
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::TlsStream<Stream>>),
@@ -57,6 +61,11 @@ enum Kind {
 impl Stream {
     pub(crate) fn tcp(stream: TcpStream) -> Self {
         Self::new(Kind::Tcp(stream))
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn unix(stream: UnixStream) -> Self {
+        Self::new(Kind::Unix(stream))
     }
 
     pub(crate) fn memory(stream: DuplexStream) -> Self {
@@ -95,6 +104,21 @@ impl Stream {
     /// How many bytes the network has brought.
     pub(crate) fn received(&self) -> u64 {
         self.network().read
+    }
+
+    /// What the operating system knows of the other end: on a Unix socket, whose process it is.
+    pub(crate) fn extensions(&self) -> http::Extensions {
+        match &self.kind {
+            #[cfg(unix)]
+            Kind::Unix(stream) => {
+                let mut extensions = http::Extensions::new();
+                if let Ok(credentials) = stream.peer_cred() {
+                    extensions.insert(credentials);
+                }
+                extensions
+            }
+            _ => http::Extensions::new(),
+        }
     }
 
     /// How many bytes the network has taken.
@@ -154,6 +178,11 @@ macro_rules! on_stream {
     ($self:expr, $stream:ident => $call:expr) => {
         match &mut $self.kind {
             Kind::Tcp(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            }
+            #[cfg(unix)]
+            Kind::Unix(stream) => {
                 let $stream = Pin::new(stream);
                 $call
             }

@@ -4,32 +4,16 @@
 //! An entry ends in exactly one of response, timeout, closed or dropped. Must not know locks, tasks
 //! or how ids look on the wire; it gives wakers to whoever may wake them.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
 
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::deadlines::Deadlines;
 use crate::error::CloseReason;
-use crate::protocol::error::ErrorObject;
 use crate::protocol::steps::Steps;
+use crate::reply::Reply;
 use crate::slots::Slots;
-
-/// What came back for a call.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    /// The result is this part of the message.
-    Result(Utf8Bytes, Range<usize>),
-    Error(ErrorObject),
-    /// An answer that is no response; it says what is wrong.
-    Invalid(&'static str),
-    /// Nothing, for too long.
-    Timeout,
-    /// The batch of the call was dropped before it was sent.
-    NotSent,
-}
 
 #[derive(Debug)]
 enum Slot {

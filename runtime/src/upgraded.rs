@@ -25,7 +25,7 @@ pub(crate) fn stream_of(upgraded: Upgraded) -> (Stream, Vec<u8>) {
     };
     #[cfg(unix)]
     let upgraded = match socket::<tokio::net::UnixStream>(upgraded) {
-        Ok((socket, part)) => return (Stream::other(socket), part),
+        Ok((socket, part)) => return (Stream::unix(socket), part),
         Err(upgraded) => upgraded,
     };
     // TLS, or whatever else: it gives by itself what was read before.

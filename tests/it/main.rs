@@ -23,6 +23,8 @@ mod floors;
 mod handlers;
 mod handshakes;
 mod hostile;
+mod http_batches;
+mod http_peer;
 mod in_flight;
 mod keepalive;
 mod lifecycle;
@@ -72,6 +74,8 @@ mod subscriptions_typed;
 mod tls;
 mod tls_hostile;
 mod traces;
+#[cfg(unix)]
+mod unix;
 mod untyped;
 mod wire;
 mod wire_client;

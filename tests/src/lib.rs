@@ -7,6 +7,7 @@
 pub mod frames;
 pub mod http;
 pub mod log;
+pub mod scripted;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;

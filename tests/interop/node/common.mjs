@@ -47,11 +47,11 @@ export class Checks {
 
 const exited = (child) => new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
 
-/** Our server as a process of its own, on a port of its own. */
+/** Our server as a process of its own, on a port of its own, or on the Unix socket of a path. */
 export class PeerServer {
-  static async start() {
+  static async start(address = "127.0.0.1:0") {
     const server = new PeerServer();
-    server.child = spawn(environment("WSJSONRPC_PEER_SERVER"), ["127.0.0.1:0"], { stdio: ["ignore", "pipe", "inherit"] });
+    server.child = spawn(environment("WSJSONRPC_PEER_SERVER"), [address], { stdio: ["ignore", "pipe", "inherit"] });
     server.exit = exited(server.child);
     const line = await new Promise((resolve, reject) => {
       let text = "";

@@ -1,6 +1,11 @@
 // The npm package json-rpc-2.0 over `ws`, as client of our server and as server of our client; it serves and calls
 // on one connection. It answers a batch with an object where only one response is left of it.
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
 import { Checks, PeerServer, errorOf, once, require, runClient, sleep } from "./common.mjs";
 
 const { JSONRPCClient, JSONRPCErrorException, JSONRPCServer, JSONRPCServerAndClient } = require("json-rpc-2.0");
@@ -113,6 +118,26 @@ async function identity(url) {
   socket.close();
 }
 
+/** The URLs of Unix sockets that `ws` has made known, with each of the two as the server. */
+async function unixSocket() {
+  const directory = mkdtempSync(join(tmpdir(), "wsjsonrpc-"));
+  const server = await PeerServer.start(join(directory, "ours.sock"));
+  const { peer, socket } = await connect(server.url);
+  checks.equal("a call over the Unix socket of our server's URL", await peer.request("math.sum", [1, 2]), 3);
+  socket.close();
+  await server.stop(checks);
+  const path = join(directory, "theirs.sock");
+  const listener = createServer();
+  const theirs = new WebSocketServer({ server: listener });
+  theirs.on("connection", (socket) => attach(socket).addMethod("math.sum", ([x, y]) => x + y));
+  listener.listen(path);
+  await once(listener, "listening");
+  await runClient(checks, `ws+unix://${path}:/`, ["sum"]);
+  theirs.clients.forEach((socket) => socket.terminate());
+  listener.close();
+  rmSync(directory, { recursive: true });
+}
+
 async function asClient() {
   const server = await PeerServer.start();
   await checks.group("the run", async () => {
@@ -188,5 +213,6 @@ async function asServer() {
 }
 
 await asClient();
+await checks.group("a Unix socket", unixSocket);
 const failed = checks.failed + (await asServer());
 process.exit(failed ? 1 : 0);

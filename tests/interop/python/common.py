@@ -43,11 +43,11 @@ class Checks:
 
 
 class PeerServer:
-    """Our server as a process of its own, on a port of its own."""
+    """Our server as a process of its own, on a port of its own, or on the Unix socket of a path."""
 
-    def __init__(self):
+    def __init__(self, address="127.0.0.1:0"):
         self.process = subprocess.Popen(
-            [SERVER, "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
+            [SERVER, address], stdout=subprocess.PIPE, text=True
         )
         line = self.process.stdout.readline()
         prefix = "listening on "

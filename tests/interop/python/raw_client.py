@@ -6,9 +6,11 @@ from the server, identity, close codes. Must not know how our side is built.
 
 import asyncio
 import json
+import os
+import tempfile
 
 import websockets
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import connect, unix_connect
 from websockets.exceptions import InvalidStatus
 
 import table
@@ -358,6 +360,18 @@ async def at_shutdown():
     checks.equal("the server ends after that", await stopped, 0)
 
 
+async def unix_socket():
+    """Their client on a Unix socket, which is gone when the server is."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "peer.sock")
+        server = PeerServer(path)
+        checks.equal("a URL for a Unix socket", server.url, f"ws+unix://{path}:/")
+        async with unix_connect(path, "ws://localhost/any/path") as ws:
+            checks.equal("a call over a Unix socket", await ask(ws, "math.sum", [1, 2]), 3)
+        server.stop_checked(checks)
+        checks.that("the socket's file is gone", not os.path.exists(path), path)
+
+
 async def main():
     server = PeerServer()
     try:
@@ -374,10 +388,11 @@ async def main():
                 checks.fail(part.__name__, f"{type(error).__name__} {error}")
     finally:
         server.stop_checked(checks)
-    try:
-        await at_shutdown()
-    except Exception as error:
-        checks.fail("shutdown", f"{type(error).__name__} {error}")
+    for part in (at_shutdown, unix_socket):
+        try:
+            await part()
+        except Exception as error:
+            checks.fail(part.__name__, f"{type(error).__name__} {error}")
 
 
 asyncio.run(main())

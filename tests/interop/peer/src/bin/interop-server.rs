@@ -134,16 +134,21 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let services = Server::builder().service(Served.into_service());
     let services = services.service(Chain::default().into_service());
-    let server = services.bind(&address).await?;
-    println!("listening on {}", server.url());
-    let unfinished = server
-        .run_until(async {
-            // An error would mean that there is no Ctrl-C here: then nobody can ask for the end.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        })
-        .await;
+    let stop = async {
+        // An error would mean that there is no Ctrl-C here: then nobody can ask for the end.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let unfinished = if address.starts_with('/') {
+        let server = services.bind_unix(&address).await?;
+        println!("listening on {}", server.url());
+        server.run_until(stop).await
+    } else {
+        let server = services.bind(&address).await?;
+        println!("listening on {}", server.url());
+        server.run_until(stop).await
+    };
     if unfinished > 0 {
         return Err(format!("shutdown gave up on {unfinished} handlers").into());
     }

@@ -1,0 +1,55 @@
+//! What comes back for a call, or does not.
+//!
+//! Must not know who waits for it, or how it came.
+
+use std::ops::Range;
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::error::Error;
+use crate::protocol::decode::{ResponseOutcome, range};
+use crate::protocol::error::ErrorObject;
+
+/// What came back for a call.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// The result is this part of the message.
+    Result(Utf8Bytes, Range<usize>),
+    Error(ErrorObject),
+    /// An answer that is no response; it says what is wrong.
+    Invalid(&'static str),
+    /// Nothing, for too long.
+    Timeout,
+    /// The batch of the call was dropped before it was sent.
+    NotSent,
+}
+
+impl Reply {
+    /// What a response in this message says.
+    #[inline]
+    pub(crate) fn of(message: &Utf8Bytes, outcome: ResponseOutcome<'_>) -> Self {
+        match outcome {
+            ResponseOutcome::Result(json) => Reply::Result(message.clone(), range(message, json)),
+            ResponseOutcome::Error(json) => match serde_json::from_str(json) {
+                Ok(object) => Reply::Error(object),
+                Err(_) => Reply::Invalid("its error is no error object"),
+            },
+            ResponseOutcome::Both => Reply::Invalid("it has both a result and an error"),
+            ResponseOutcome::Empty | ResponseOutcome::Neither => {
+                Reply::Invalid("it has neither a result nor an error")
+            }
+        }
+    }
+
+    /// As its caller sees it: the result is a part of a message.
+    #[inline]
+    pub(crate) fn into_result(self) -> Result<(Utf8Bytes, Range<usize>), Error> {
+        match self {
+            Reply::Result(message, range) => Ok((message, range)),
+            Reply::Error(object) => Err(Error::Call(object)),
+            Reply::Invalid(what) => Err(Error::InvalidResponse(what)),
+            Reply::Timeout => Err(Error::Timeout),
+            Reply::NotSent => Err(Error::NotSent),
+        }
+    }
+}

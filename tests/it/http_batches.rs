@@ -1,0 +1,173 @@
+//! Batches by HTTP POST: one array out, one array back, and each call its own outcome.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use wsjsonrpc::{CloseReason, Error, HttpPeer, Peer};
+use wsjsonrpc_tests::scripted::{Scripted, answer};
+use wsjsonrpc_tests::{assert_same_json, begin, error, result};
+
+fn peer(server: &Scripted) -> Peer {
+    HttpPeer::new(&server.url).unwrap().peer()
+}
+
+/// A server that answers the first batch of any client with these responses; `$0`, `$1` are ids.
+async fn answering(responses: &'static str) -> Scripted {
+    Scripted::new(move |asked| async move {
+        let body: Vec<Value> = serde_json::from_str(&asked.body).unwrap();
+        let ids = body.iter().filter_map(|entry| entry["id"].as_u64());
+        let filled = ids.enumerate().fold(responses.to_owned(), |text, (place, id)| {
+            text.replace(&format!("${place}"), &id.to_string())
+        });
+        answer("200 OK", &filled)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn each_call_has_its_own_outcome_whatever_the_order() {
+    let server = answering(
+        r#"[{"jsonrpc":"2.0","result":"two","id":$1},
+            {"jsonrpc":"2.0","result":99,"id":4711},
+            {"jsonrpc":"2.0","error":{"code":7,"message":"no"},"id":$2},
+            {"jsonrpc":"2.0","result":1,"id":$0},
+            {"jsonrpc":"2.0","result":5,"id":$0}]"#,
+    )
+    .await;
+    let peer = peer(&server);
+    let (one, two, three, four, told) = peer
+        .batch((
+            peer.call::<i64>("a", [1]),
+            peer.call::<String>("b", ()),
+            peer.call::<i64>("c", ()),
+            // More responses than calls have come: what is behind them is not kept.
+            peer.call::<i64>("d", ()),
+            peer.notify("e", ()),
+        ))
+        .await
+        .unwrap();
+    assert_eq!((one.unwrap(), two.unwrap()), (1, "two".to_owned()));
+    assert!(matches!(three, Err(Error::Call(object)) if object.code().0 == 7));
+    assert!(matches!(four, Err(Error::InvalidResponse(what)) if what.contains("no response")));
+    told.unwrap();
+    let expected = r#"[{"jsonrpc":"2.0","method":"a","params":[1],"id":1},
+        {"jsonrpc":"2.0","method":"b","id":2},{"jsonrpc":"2.0","method":"c","id":3},
+        {"jsonrpc":"2.0","method":"d","id":4},{"jsonrpc":"2.0","method":"e"}]"#;
+    assert_same_json(&server.asked()[0].body, expected, "the batch");
+    assert_eq!(peer.pending_calls(), 0);
+}
+
+#[tokio::test]
+async fn lists_and_batches_step_by_step() {
+    let server = answering(
+        r#"[{"jsonrpc":"2.0","result":0,"id":$0},{"jsonrpc":"2.0","result":10,"id":$1}]"#,
+    )
+    .await;
+    let peer = peer(&server);
+    let calls: Vec<_> = (0..2).map(|n| peer.call::<i64>("m", [n])).collect();
+    let got: Vec<i64> =
+        peer.batch(calls).await.unwrap().into_iter().map(|reply| reply.unwrap()).collect();
+    assert_eq!(got, [0, 10]);
+
+    let mut batch = peer.new_batch();
+    let first = batch.add(peer.call::<i64>("m", ()));
+    let second = batch.add(peer.call::<i64>("m", ()));
+    batch.send().await.unwrap();
+    assert_eq!((second.await.unwrap(), first.await.unwrap()), (10, 0));
+
+    let mut batch = peer.new_batch();
+    let never = batch.add(peer.call::<i64>("m", ()));
+    drop(batch);
+    assert!(matches!(never.await, Err(Error::NotSent)));
+    assert!(matches!(peer.new_batch().send().await, Err(Error::EmptyBatch)));
+    assert_eq!(server.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn what_befalls_the_whole_is_told_to_each() {
+    for (bytes, expected) in [
+        (answer("500 Internal Server Error", "oops"), "HTTP status 500"),
+        (answer("200 OK", "oops"), "it is not JSON"),
+        (answer("200 OK", &error(-32600, "Too many", "null")), "Too many"),
+        (
+            b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\n[".to_vec(),
+            "broke off",
+        ),
+    ] {
+        let server = Scripted::saying(bytes).await;
+        let peer = peer(&server);
+        let both = (peer.call::<i64>("a", ()), peer.call::<String>("b", ()));
+        let (one, two) = peer.batch(both).await.unwrap();
+        for words in [one.unwrap_err().to_string(), two.unwrap_err().to_string()] {
+            assert!(words.contains(expected), "{words}");
+        }
+        assert_eq!(peer.pending_calls(), 0);
+    }
+}
+
+#[tokio::test]
+async fn one_response_may_come_without_its_array() {
+    let server = answering(r#"{"jsonrpc":"2.0","result":7,"id":$0}"#).await;
+    let peer = peer(&server);
+    let replies = peer.batch((peer.call::<i64>("a", ()), peer.notify("b", ()))).await.unwrap();
+    assert_eq!(replies.0.unwrap(), 7);
+}
+
+#[tokio::test]
+async fn notifications_alone_need_a_success() {
+    let server = Scripted::saying(answer("204 No Content", "")).await;
+    let peer = self::peer(&server);
+    peer.batch((peer.notify("a", ()), peer.notify("b", ()))).await.unwrap().0.unwrap();
+    let server = Scripted::saying(answer("503 Service Unavailable", "")).await;
+    let peer = self::peer(&server);
+    let outcome = peer.batch((peer.notify("a", ()),)).await;
+    assert!(matches!(outcome, Err(Error::Http(_))), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn each_call_has_its_own_time() {
+    let mut server = Scripted::new(|_| std::future::pending()).await;
+    let peer = peer(&server);
+    let (soon, later) = (Duration::from_millis(10), Duration::from_millis(30));
+    let mut batch = peer.new_batch();
+    let first = batch.add(peer.call::<i64>("a", ()).timeout(soon));
+    let second = batch.add(peer.call::<i64>("b", ()).timeout(later));
+    let third = batch.add(peer.call::<i64>("c", ()).timeout(Duration::ZERO));
+    let sending = tokio::spawn(batch.send());
+    assert!(matches!(first.await, Err(Error::Timeout)));
+    assert!(matches!(second.await, Err(Error::Timeout)));
+    assert!(matches!(third.await, Err(Error::Timeout)));
+    // Nobody waits any more, so it is given up.
+    sending.await.unwrap().unwrap();
+    server.gone().await;
+    assert!(!server.asked()[0].body.contains("\"c\""));
+}
+
+#[tokio::test]
+async fn dropped_amid_the_request_its_calls_know_that_it_may_have_arrived() {
+    let mut server = Scripted::new(|_| std::future::pending()).await;
+    let peer = peer(&server);
+    let mut batch = peer.new_batch();
+    let call = batch.add(peer.call::<i64>("a", ()));
+    let sending = begin(batch.send()).await;
+    assert_eq!(peer.pending_calls(), 1);
+    drop(sending);
+    assert!(matches!(call.await, Err(Error::Closed(CloseReason::Local))));
+    assert_eq!(peer.pending_calls(), 0);
+    drop(peer);
+    // What was connected by then, if anything was, is hung up on.
+    if !server.asked().is_empty() {
+        server.gone().await;
+    }
+}
+
+#[tokio::test]
+async fn no_subscription_in_a_batch() {
+    let server = Scripted::saying(answer("200 OK", &format!("[{}]", result("1", "1")))).await;
+    let peer = peer(&server);
+    let both = (peer.call::<i64>("a", ()), peer.subscribe::<i64>("heads", ()));
+    let (one, heads) = peer.batch(both).await.unwrap();
+    assert_eq!(one.unwrap(), 1);
+    assert!(heads.unwrap_err().to_string().contains("needs a WebSocket"));
+    assert!(!server.asked()[0].body.contains("heads"));
+}
