@@ -25,7 +25,7 @@ pub(crate) fn expand(contract: &Contract) -> Option<TokenStream> {
 pub(crate) fn stub(contract: &Contract) -> Option<TokenStream> {
     let mock = Mock::of(contract)?;
     let parts =
-        [mock.structure(), mock.setters(), mock.own_methods(), mock.traits(), mock.into_service()];
+        [mock.structure(), mock.setters(), mock.own_methods(), mock.traits(), mock.conversion()];
     Some(parts.into_iter().collect())
 }
 
@@ -146,7 +146,6 @@ impl<'a> Mock<'a> {
             quote_spanned! {site()=>
                 #(#conditions)*
                 #docs
-                #[must_use]
                 #vis fn #ident(self, closure: impl #closure + 'static) -> Self {
                     self.#ident.set(#private::Box::new(closure));
                     self

@@ -54,7 +54,7 @@ pub struct Faults {
     pub(super) seed: u64,
     pub(super) buffer: usize,
     delay: RangeInclusive<Duration>,
-    split: usize,
+    split: Option<usize>,
     cuts: [Option<(RangeInclusive<u64>, Cut)>; 2],
 }
 
@@ -68,7 +68,7 @@ impl Faults {
             seed,
             buffer: PIECE,
             delay: Duration::ZERO..=Duration::ZERO,
-            split: PIECE,
+            split: None,
             cuts: [None, None],
         }
     }
@@ -80,10 +80,10 @@ impl Faults {
         self
     }
 
-    /// Bytes arrive in pieces of 1 to `most` bytes, short ones as often as long ones. At least 1, at
-    /// most 64 KiB, which is the default.
+    /// Bytes arrive in pieces of 1 to `most` bytes, short ones as often as long ones; the receiver gets
+    /// to run after each. At least 1, at most 64 KiB. Default: all that was sent arrives at once.
     pub fn split(mut self, most: usize) -> Self {
-        self.split = most.clamp(1, PIECE);
+        self.split = Some(most.clamp(1, PIECE));
         self
     }
 
@@ -130,7 +130,7 @@ impl Faults {
 pub(super) struct Dice {
     random: Xoshiro256PlusPlus,
     delay: RangeInclusive<Duration>,
-    split: usize,
+    split: Option<usize>,
     /// How many bytes are left until it breaks, and how it does.
     pub(super) cut: Option<(u64, Cut)>,
 }
@@ -138,9 +138,13 @@ pub(super) struct Dice {
 impl Dice {
     /// How many bytes the next piece may have.
     pub(super) fn piece(&mut self) -> usize {
-        let magnitude = self.random.random_range(0..=self.split.ilog2());
-        let most = self.split.min((2 << magnitude) - 1);
-        self.random.random_range(1 << magnitude..=most)
+        let Some(most) = self.split else { return PIECE };
+        let magnitude = self.random.random_range(0..=most.ilog2());
+        self.random.random_range(1 << magnitude..=most.min((2 << magnitude) - 1))
+    }
+
+    pub(super) fn splits(&self) -> bool {
+        self.split.is_some()
     }
 
     /// How long it is under way.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::faults::{Cut, Dice};
@@ -110,6 +111,10 @@ impl Line {
                     });
                     if whole {
                         under_way.pop_front();
+                        // Or the receiver would find several pieces as one.
+                        if self.dice.splits() {
+                            yield_now().await;
+                        }
                     }
                 }
                 () = sleep_until(due), if !under_way.is_empty() && !is_due => {}

@@ -28,7 +28,7 @@ use crate::unopened::ConnectError;
 /// ```
 /// use serde_json::json;
 /// use wsjsonrpc::testing::Recorder;
-/// use wsjsonrpc::{Context, Error, ErrorObject, Result, rpc};
+/// use wsjsonrpc::{Context, Error, ErrorCode, ErrorObject, Result, rpc};
 ///
 /// #[rpc(namespace = "bank")]
 /// trait Bank {
@@ -41,7 +41,7 @@ use crate::unopened::ConnectError;
 ///     let amount = bank.balance(from).await?;
 ///     while let Err(error) = bank.transfer(from, to, amount).await {
 ///         let Error::Call(error) = error else { return Err(error) };
-///         if error.code() != 1 {
+///         if error.code() != ErrorCode(1) {
 ///             return Err(Error::Call(error));
 ///         }
 ///     }

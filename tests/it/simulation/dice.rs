@@ -46,6 +46,7 @@ pub(super) fn network(dice: &mut Dice, breaks: bool) -> (End, End) {
     let delay = if buffer < 4096 { dice.pick(&[0, 20]) } else { dice.pick(&[0, 20, 200]) };
     let mut faults = Faults::seeded(dice.next())
         .buffer(buffer)
+        .split(1 << 16)
         .delay(Duration::ZERO..=Duration::from_millis(delay));
     if breaks {
         let direction = dice.pick(&[Direction::ToServer, Direction::ToClient]);
