@@ -14,6 +14,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::faults::{Cut, Dice};
+use crate::config::deadline;
 
 /// What the test has asked for since the connection began.
 #[derive(Clone, Copy, Debug, Default)]
@@ -127,7 +128,7 @@ impl Line {
                     if let Some((left, _)) = &mut self.dice.cut {
                         *left -= taken as u64;
                     }
-                    last_due = last_due.max(Instant::now() + self.dice.delay());
+                    last_due = last_due.max(deadline(Instant::now(), self.dice.delay()));
                     let bytes = buffer.get(..taken).unwrap_or_default().to_vec();
                     under_way.push_back(Piece { due: last_due, bytes, arrived: 0 });
                     waiting += taken;

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::faults::{Cut, Direction, Faults};
 use super::line::{Line, Orders};
+use crate::config::deadline;
 
 const BOTH: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
 
@@ -127,7 +128,7 @@ impl Network {
 
     /// As [`stall`](Self::stall), in one direction.
     pub fn stall_direction(&self, direction: Direction, time: Duration) {
-        let until = Instant::now() + time;
+        let until = deadline(Instant::now(), time);
         self.order(direction, |orders| orders.stalled_until = Some(until));
     }
 

@@ -59,16 +59,16 @@ impl Network {
     /// use wsjsonrpc::testing::{Cut, Direction, Faults, Network};
     /// use wsjsonrpc::{Client, Reconnect, Server};
     ///
-    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let server = Server::builder().method("add", |_, (x, y): (i64, i64)| async move { Ok(x + y) });
-    /// let faults = Faults::seeded(7).cut_within(Direction::ToServer, 200..=2000, Cut::Abrupt);
+    /// let faults = Faults::seeded(7).cut_within(Direction::ToServer, 500..=2000, Cut::Abrupt);
     /// let network = Network::new(faults);
     /// let client = Client::builder()
     ///     .reconnect(Reconnect::default())
     ///     .connect_with("ws://localhost/", network.connector(&server.build()?))
     ///     .await?;
-    /// for x in 0..100 {
+    /// for x in 0..30 {
     ///     let call = client.peer().call::<i64>("add", (x, 1)).idempotent();
     ///     assert_eq!(call.await?, x + 1);
     /// }
