@@ -455,7 +455,6 @@ pub struct StoreMock<K: Key> {
 )]
 impl<K: Key> StoreMock<K> {
     /// Has the closure answer calls of `get`.
-    #[must_use]
     pub fn get(
         self,
         closure: impl ::core::ops::FnMut(
@@ -469,7 +468,6 @@ impl<K: Key> StoreMock<K> {
     }
     #[cfg(unix)]
     /// Has the closure answer calls of `move`.
-    #[must_use]
     pub fn r#move(
         self,
         closure: impl ::core::ops::FnMut(
@@ -482,7 +480,6 @@ impl<K: Key> StoreMock<K> {
         self
     }
     /// Has the closure answer calls of `touch`.
-    #[must_use]
     pub fn touch(
         self,
         closure: impl ::core::ops::FnMut(&Context) -> () + ::core::marker::Send + 'static,
@@ -491,7 +488,6 @@ impl<K: Key> StoreMock<K> {
         self
     }
     /// Has the closure answer calls of `changes`.
-    #[must_use]
     pub fn changes(
         self,
         closure: impl ::core::ops::FnMut(
@@ -503,7 +499,6 @@ impl<K: Key> StoreMock<K> {
         self
     }
     /// Has the closure answer calls of `keys`.
-    #[must_use]
     pub fn keys(
         self,
         closure: impl ::core::ops::FnMut(

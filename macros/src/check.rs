@@ -55,7 +55,7 @@ fn check_namespace(contract: &Contract, report: &mut Report) {
 
 fn check_mock(contract: &Contract, report: &mut Report) {
     let Some(Mock::Named(name)) = &contract.options.mock else { return };
-    if [&contract.item.ident, &contract.client(), &contract.service()].contains(&name) {
+    if contract.has_type(name) {
         report.error(name, format!("`{name}` is there already: choose another name for the mock"));
     }
 }

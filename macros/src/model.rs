@@ -126,9 +126,14 @@ impl Contract {
         })
     }
 
-    /// The mock's name, if one is to be made.
+    /// The mock's name, if one is to be made: not where something else has the name.
     pub(crate) fn made_mock(&self) -> Option<Ident> {
-        self.mock().filter(|_| self.makes_mocks)
+        self.mock().filter(|name| self.makes_mocks && !self.has_type(name))
+    }
+
+    /// Whether a type of this name is made in any case, or the trait is called so.
+    pub(crate) fn has_type(&self, name: &Ident) -> bool {
+        [&self.item.ident, &self.client(), &self.service()].contains(&name)
     }
 }
 
