@@ -221,6 +221,34 @@ impl Arguments {
         Some(argument.name.span())
     }
 
+    /// The word alone, or a name for a type in quotes.
+    pub(crate) fn flag_or_name(
+        &mut self,
+        name: &str,
+        report: &mut Report,
+    ) -> Option<Option<Ident>> {
+        let value = self.remove(name)?.value.map(ungrouped);
+        let (form, words) = (self.form(name), "or the word alone");
+        match value {
+            Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => match text.parse::<Ident>() {
+                Ok(ident) => Some(Some(ident)),
+                Err(_) => {
+                    let found = text.value();
+                    report.error(
+                        text,
+                        format!("`{found}` is no name for a type: expected `{form}`, {words}"),
+                    );
+                    None
+                }
+            },
+            Some(other) => {
+                report.error(other, format!("`{name}` takes a name in quotes: `{form}`, {words}"));
+                None
+            }
+            None => Some(None),
+        }
+    }
+
     /// A path, as it is or in a string.
     pub(crate) fn path(&mut self, name: &str, report: &mut Report) -> Option<Path> {
         let value = self.value(name, report)?;

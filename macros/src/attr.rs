@@ -2,7 +2,7 @@
 //! It knows what may be written there, and not what it means for the trait.
 
 use proc_macro2::{Span, TokenStream};
-use syn::{Attribute, LitStr, Path};
+use syn::{Attribute, Ident, LitStr, Path};
 
 use crate::arguments::{Arguments, Known};
 use crate::case::Case;
@@ -13,6 +13,7 @@ const RPC: &Known = &[
     ("separator", r#"separator = "…""#),
     ("rename_all", r#"rename_all = "camelCase""#),
     ("crate", "crate = path::to::wsjsonrpc"),
+    ("mock", r#"mock = "FakeMath""#),
 ];
 const METHOD: &Known = &[
     ("name", r#"name = "…""#),
@@ -54,6 +55,14 @@ pub(crate) struct RpcOptions {
     pub(crate) separator: Option<LitStr>,
     pub(crate) rename_all: Option<Case>,
     pub(crate) krate: Option<Path>,
+    pub(crate) mock: Option<Mock>,
+}
+
+/// That a mock is wanted.
+pub(crate) enum Mock {
+    /// `FooMock`
+    Default,
+    Named(Ident),
 }
 
 impl RpcOptions {
@@ -64,6 +73,9 @@ impl RpcOptions {
             separator: arguments.string("separator", report),
             rename_all: arguments.one_of("rename_all", report),
             krate: arguments.path("crate", report),
+            mock: arguments
+                .flag_or_name("mock", report)
+                .map(|name| name.map_or(Mock::Default, Mock::Named)),
         }
     }
 }

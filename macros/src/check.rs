@@ -4,17 +4,20 @@
 use syn::Ident;
 use syn::ext::IdentExt;
 
-use crate::attr::{Cancel, Form};
+use crate::attr::{Cancel, Form, Mock};
 use crate::model::{Contract, Method, Subscription};
 use crate::report::Report;
 
 /// The client's own methods.
 const CLIENT_METHODS: [&str; 4] = ["new", "connect", "peer", "batch"];
+/// The mock's own ones, beside those that the client has, too.
+const MOCK_METHODS: [&str; 2] = ["calls", "into_client"];
 /// The trait's own method.
 pub(crate) const TRAIT_METHOD: &str = "into_service";
 
 pub(crate) fn check(contract: &Contract, report: &mut Report) {
     check_namespace(contract, report);
+    check_mock(contract, report);
     check_duplicate_names(contract, report);
     for method in &contract.methods {
         check_rust_name(contract, method, report);
@@ -50,6 +53,13 @@ fn check_namespace(contract: &Contract, report: &mut Report) {
     }
 }
 
+fn check_mock(contract: &Contract, report: &mut Report) {
+    let Some(Mock::Named(name)) = &contract.options.mock else { return };
+    if contract.has_type(name) {
+        report.error(name, format!("`{name}` is there already: choose another name for the mock"));
+    }
+}
+
 fn is_reserved(name: &str) -> bool {
     name.starts_with("rpc.")
 }
@@ -76,16 +86,22 @@ fn check_duplicate_names(contract: &Contract, report: &mut Report) {
 }
 
 /// Whether generated code has a method of this name already.
-pub(crate) fn is_rust_name_taken(ident: &Ident) -> bool {
-    *ident == TRAIT_METHOD || CLIENT_METHODS.iter().any(|name| ident == name)
+pub(crate) fn is_rust_name_taken(contract: &Contract, ident: &Ident) -> bool {
+    *ident == TRAIT_METHOD
+        || CLIENT_METHODS.iter().any(|name| ident == name)
+        || contract.mock().is_some() && MOCK_METHODS.iter().any(|name| ident == name)
 }
 
 fn check_rust_name(contract: &Contract, method: &Method, report: &mut Report) {
-    if !is_rust_name_taken(&method.ident) {
+    if !is_rust_name_taken(contract, &method.ident) {
         return;
     }
     let ident = method.ident.unraw();
-    let owner = if ident == TRAIT_METHOD { contract.item.ident.clone() } else { contract.client() };
+    let owner = match contract.mock() {
+        _ if ident == TRAIT_METHOD => contract.item.ident.clone(),
+        Some(mock) if MOCK_METHODS.iter().any(|name| ident == name) => mock,
+        _ => contract.client(),
+    };
     let wire = &method.name.text;
     report.error(
         &method.ident,

@@ -8,21 +8,25 @@ use quote::quote;
 use syn::{FnArg, Pat, PatWild, Token, TraitItem, TraitItemFn, parse_quote};
 
 use crate::check::is_rust_name_taken;
-use crate::expand::{client, contract, service};
+use crate::expand::{client, contract, mock, service};
 use crate::model::{Contract, Method};
 
 // Input:  a trait with errors
 // Output: the errors, the trait as far as rustc accepts it, a client with the methods that could be
-//         understood, and a service which answers none
+//         understood, a service which answers none, and a mock like the client
 pub(crate) fn expand(mut contract: Contract, errors: TokenStream) -> TokenStream {
     contract.item.modifiers.auto_token = None;
     contract
         .item
         .attrs
         .push(parse_quote!(#[allow(async_fn_in_trait, reason = "the trait has errors")]));
-    contract.methods.retain(|method| {
-        method.usable && !is_rust_name_taken(&method.ident) && !repeats_an_argument(method)
+    let mut methods = std::mem::take(&mut contract.methods);
+    methods.retain(|method| {
+        method.usable
+            && !is_rust_name_taken(&contract, &method.ident)
+            && !repeats_an_argument(method)
     });
+    contract.methods = methods;
     for item in &mut contract.item.items {
         if let TraitItem::Fn(function) = item {
             remove_what_rustc_refuses(function);
@@ -31,7 +35,8 @@ pub(crate) fn expand(mut contract: Contract, errors: TokenStream) -> TokenStream
     let contract_itself = contract::expand(&contract);
     let client = client::expand(&contract);
     let service = service::stub(&contract);
-    quote!(#errors #contract_itself #client #service)
+    let mock = mock::stub(&contract);
+    quote!(#errors #contract_itself #client #service #mock)
 }
 
 fn repeats_an_argument(method: &Method) -> bool {

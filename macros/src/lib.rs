@@ -7,7 +7,7 @@
 //! - `attr` reads the arguments of our attributes, by `arguments`; `case` is what `rename_all` means;
 //! - `signature` and `types` read one method, `model` the whole trait;
 //! - `check` has the rules that need the whole trait;
-//! - `expand` writes the trait, the client and the service.
+//! - `expand` writes the trait, the client, the service and the mock.
 //!
 //! Every step adds what it finds to one `report`, with the right form as `text`. If anything is
 //! in it at the end, `fallback` takes the place of `expand`. The derive is a shorter pipeline,
@@ -88,6 +88,7 @@ use crate::report::Report;
 /// | `separator = "/"` | stands between namespace and name | `"."` |
 /// | `rename_all = "camelCase"` | rewrites names that are not in quotes, of methods and of arguments | as in Rust |
 /// | `crate = path` | where `wsjsonrpc` is, if it has another name; a path or a string | `::wsjsonrpc` |
+/// | `mock`, `mock = "FakeMath"` | with the feature `testing` of `wsjsonrpc`, a mock is made, too: `MathMock`, or what is in quotes; see the module `wsjsonrpc::testing`. Without the feature, nothing | none |
 ///
 /// `rename_all` takes serde's set: `lowercase`, `UPPERCASE`, `PascalCase`, `camelCase`,
 /// `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case` and `SCREAMING-KEBAB-CASE`.
@@ -221,15 +222,15 @@ use crate::report::Report;
 ///
 /// # Names that are taken
 ///
-/// No method can be called `new`, `connect`, `peer`, `batch` or `into_service` in Rust; on the wire
-/// it can, with `#[method(name = "connect")]`. On the wire, names that begin with `rpc.` are
+/// No method can be called `new`, `connect`, `peer`, `batch` or `into_service` in Rust, nor `calls` or
+/// `into_client` where there is a mock; on the wire it can, with `#[method(name = "connect")]`. On the wire, names that begin with `rpc.` are
 /// reserved by JSON-RPC.
 #[proc_macro_attribute]
 pub fn rpc(
     arguments: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    expand_rpc(arguments.into(), item.into()).into()
+    expand_rpc(arguments.into(), item.into(), cfg!(feature = "testing")).into()
 }
 
 /// Makes an error type of the application one that travels: each kind of error has a code, its fields
@@ -372,11 +373,11 @@ pub fn derive_rpc_error(item: proc_macro::TokenStream) -> proc_macro::TokenStrea
 }
 
 /// The whole attribute, on tokens that tests can make too.
-fn expand_rpc(arguments: TokenStream, item: TokenStream) -> TokenStream {
+fn expand_rpc(arguments: TokenStream, item: TokenStream, makes_mocks: bool) -> TokenStream {
     let mut report = Report::default();
     let options = RpcOptions::parse(arguments, &mut report);
     let contract = match Contract::read(options, item, &mut report) {
-        Ok(contract) => contract,
+        Ok(contract) => Contract { makes_mocks, ..contract },
         Err(item) => return report.compile_errors().into_iter().chain([item]).collect(),
     };
     check::check(&contract, &mut report);

@@ -9,7 +9,7 @@ use syn::{
     WherePredicate,
 };
 
-use crate::attr::{Form, MethodOptions, ParamOptions, RpcOptions};
+use crate::attr::{Form, MethodOptions, Mock, ParamOptions, RpcOptions};
 use crate::report::Report;
 use crate::signature;
 use crate::subscription;
@@ -18,6 +18,8 @@ use crate::text::words;
 /// A trait with `#[rpc]` on it.
 pub(crate) struct Contract {
     pub(crate) options: RpcOptions,
+    /// Whether mocks are made where they are wanted.
+    pub(crate) makes_mocks: bool,
     /// What the user wrote, without our own attributes.
     pub(crate) item: ItemTrait,
     pub(crate) methods: Vec<Method>,
@@ -92,7 +94,7 @@ impl Contract {
             // The header's errors would come up again in each generated method.
             methods.iter_mut().for_each(|method| method.usable = false);
         }
-        Ok(Contract { options, item, methods })
+        Ok(Contract { options, makes_mocks: false, item, methods })
     }
 
     /// The path to what generated code may use.
@@ -114,6 +116,24 @@ impl Contract {
 
     pub(crate) fn service(&self) -> Ident {
         format_ident!("{}Service", self.item.ident)
+    }
+
+    /// The mock's name, if one is wanted.
+    pub(crate) fn mock(&self) -> Option<Ident> {
+        self.options.mock.as_ref().map(|mock| match mock {
+            Mock::Default => format_ident!("{}Mock", self.item.ident),
+            Mock::Named(name) => name.clone(),
+        })
+    }
+
+    /// The mock's name, if one is to be made: not where something else has the name.
+    pub(crate) fn made_mock(&self) -> Option<Ident> {
+        self.mock().filter(|name| self.makes_mocks && !self.has_type(name))
+    }
+
+    /// Whether a type of this name is made in any case, or the trait is called so.
+    pub(crate) fn has_type(&self, name: &Ident) -> bool {
+        [&self.item.ident, &self.client(), &self.service()].contains(&name)
     }
 }
 

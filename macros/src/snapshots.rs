@@ -64,5 +64,5 @@ fn expand_trait(mut item: ItemTrait) -> TokenStream {
         Some(Meta::List(list)) => list.tokens,
         _ => TokenStream::new(),
     };
-    crate::expand_rpc(arguments, item.into_token_stream())
+    crate::expand_rpc(arguments, item.into_token_stream(), true)
 }

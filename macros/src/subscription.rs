@@ -57,6 +57,18 @@ pub(crate) struct Items {
     pub(crate) refusal: Option<TokenStream>,
 }
 
+impl Items {
+    /// What the function returns, with another type of stream.
+    pub(crate) fn returning(&self, stream: TokenStream) -> TokenStream {
+        let Some(refusal) = &self.refusal else { return stream };
+        let Ok(mut refusal) = syn::parse2::<Type>(refusal.clone()) else { return stream };
+        if let Some(unit) = first_argument(&mut refusal) {
+            *unit = Type::Verbatim(stream);
+        }
+        quote!(#refusal)
+    }
+}
+
 impl Options {
     /// Takes `#[subscription(…)]` out of a function's attributes, if it is there. Also gives what a
     /// method has, too.
@@ -151,18 +163,21 @@ impl Options {
 
 /// `Result<impl Stream, E>` as its stream, and as `Result<(), E>`.
 fn split(ty: &Type) -> (Option<Type>, Option<TokenStream>) {
-    let Type::Path(path) = ty else { return (None, None) };
-    let mut path = path.clone();
-    let Some(segment) = path.path.segments.last_mut() else { return (None, None) };
-    let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else {
-        return (None, None);
-    };
-    let Some(GenericArgument::Type(first)) = arguments.args.first_mut() else {
-        return (None, None);
-    };
-    let unit = syn::parse_quote!(());
-    let stream = std::mem::replace(first, unit);
-    (Some(ungrouped(&stream).clone()), Some(quote!(#path)))
+    let mut ty = ty.clone();
+    let Some(first) = first_argument(&mut ty) else { return (None, None) };
+    let stream = std::mem::replace(first, syn::parse_quote!(()));
+    (Some(ungrouped(&stream).clone()), Some(quote!(#ty)))
+}
+
+/// `T` of `Result<T, E>`.
+fn first_argument(ty: &mut Type) -> Option<&mut Type> {
+    let Type::Path(path) = ty else { return None };
+    let segment = path.path.segments.last_mut()?;
+    let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else { return None };
+    match arguments.args.first_mut()? {
+        GenericArgument::Type(first) => Some(first),
+        _ => None,
+    }
 }
 
 /// `T` of `impl Stream<Item = T> + Send`.

@@ -68,7 +68,8 @@
 //! - On one machine: [`ServerBuilder::bind_unix`] and URLs as `ws+unix:///run/app.sock:/path`.
 //! - Connecting again: [`ClientBuilder::reconnect`], [`Reconnect`], [`ConnectionState`].
 //! - Limits and timeouts: [`Config`].
-//! - Tests: [`memory::pair`].
+//! - Tests: [`memory::pair`]; with the feature `testing` networks with faults, a counterpart that
+//!   records calls, and mocks of contracts.
 //!
 //! # Features
 //!
@@ -81,6 +82,7 @@
 //!   OpenTelemetry's conventions for RPC; where a subscriber of `tracing-opentelemetry` exports them,
 //!   the caller's span is the parent of the handler's, on another machine too
 //!   ([`Config::send_trace`]).
+//! - `testing`: the module `testing`, and what `#[rpc(mock)]` makes; for the `[dev-dependencies]`.
 //!
 //! - `tower`: `Endpoint::http_service`, a tower service: an [`Endpoint`] as one route of a web
 //!   application, for WebSockets and for HTTP POST.
@@ -203,6 +205,8 @@ mod state;
 mod stream;
 mod subscription;
 mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "tls")]
 mod tls;
 mod topic;
@@ -297,6 +301,8 @@ pub mod __private {
         Fields, Received, check_code, message, value, value_or_default,
     };
     pub use crate::service::{Arg, Returns};
+    #[cfg(feature = "testing")]
+    pub use crate::testing::mock::{BoxStream, Slot, client_of, no_such_method};
     /// The call of a method that returns `R`.
     pub type CallOf<R> = crate::Call<<R as Returns>::Ok, <R as Returns>::Err>;
 

@@ -64,6 +64,16 @@ const BUFFER: usize = 64 * 1024;
 /// be used.
 pub fn pair(client: ClientBuilder, server: ServerBuilder) -> Result<(Client, Peer), ConnectError> {
     let (ours, theirs) = tokio::io::duplex(BUFFER);
+    join(client, server, Stream::memory(theirs), Stream::memory(ours))
+}
+
+/// A client over its end of a stream, and a server over the other end.
+pub(crate) fn join(
+    client: ClientBuilder,
+    server: ServerBuilder,
+    theirs: Stream,
+    ours: Stream,
+) -> Result<(Client, Peer), ConnectError> {
     let endpoint = match server.build() {
         Ok(endpoint) => endpoint,
         Err(BindError::DuplicateMethod(error)) => return Err(error.into()),
@@ -83,10 +93,9 @@ pub fn pair(client: ClientBuilder, server: ServerBuilder) -> Result<(Client, Pee
         seen.headers.insert(HEADER, HeaderValue::from_static(VERSION));
     }
 
-    let transport =
-        Transport::new(Stream::memory(theirs), Vec::new(), Role::Client, &client.config);
+    let transport = Transport::new(theirs, Vec::new(), Role::Client, &client.config);
     let handshake = seen_by_server.clone();
-    let (peer, serving) = endpoint.run(Stream::memory(ours), Vec::new(), seen_by_server, None);
+    let (peer, serving) = endpoint.run(ours, Vec::new(), seen_by_server, None);
     tokio::spawn(async move {
         let deadline = deadline(Instant::now(), endpoint.config().handshake_timeout);
         match endpoint.rules().authorize(&handshake, deadline).await {

@@ -80,6 +80,12 @@ impl RouterBuilder {
         self.fallback = Some(Arc::new(FallbackService(Arc::new(fallback))));
     }
 
+    /// As a fallback, that sees the request itself.
+    #[cfg(feature = "testing")]
+    pub(crate) fn catch_all(&mut self, service: impl Service) {
+        self.fallback = Some(Arc::new(service));
+    }
+
     pub(crate) fn recognize<E: RpcError + StdError + Send + Sync>(&mut self) {
         self.recognized.add::<E>();
     }

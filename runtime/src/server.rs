@@ -37,7 +37,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until it is bound"]
 pub struct ServerBuilder {
-    router: RouterBuilder,
+    pub(crate) router: RouterBuilder,
     config: Config,
     rules: Rules,
     /// The first setting that can't be used; told when building.

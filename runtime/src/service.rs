@@ -87,6 +87,12 @@ impl Request {
         self.notification
     }
 
+    /// Whether it came in a batch.
+    #[cfg(feature = "testing")]
+    pub(crate) fn in_batch(&self) -> bool {
+        self.message.trim_start().starts_with('[')
+    }
+
     #[doc(hidden)]
     pub fn caller(&self) -> Caller {
         Caller { context: self.context.clone(), notification: self.notification }
@@ -142,6 +148,11 @@ pub struct Params<'a> {
 }
 
 impl<'a> Params<'a> {
+    #[cfg(feature = "testing")]
+    pub(crate) fn of(json: Option<&'a str>) -> Self {
+        Params { json }
+    }
+
     /// The JSON list or object; `None` if there are no params.
     pub fn json(&self) -> Option<&'a str> {
         self.json

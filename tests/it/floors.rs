@@ -88,6 +88,31 @@ fn the_protocol_is_in_order_and_knows_no_floor_above() {
 }
 
 #[test]
+fn the_files_of_the_testing_kit_are_in_order() {
+    let architecture = read("ARCHITECTURE.md");
+    let (_, line) = architecture.split_once("Inside `testing`, ").expect("the line is there");
+    let order: Vec<&str> = names(line.split(", in this order").next().unwrap()).collect();
+    let mut seen = 0;
+    for entry in fs::read_dir(root().join("runtime/src/testing")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if name == "mod" {
+            continue;
+        }
+        let own = order.iter().position(|known| *known == name);
+        let own = own.unwrap_or_else(|| panic!("`{name}` has no place"));
+        let source = read(&path);
+        for import in source.lines().filter_map(|line| line.strip_prefix("use super::")) {
+            let import = import.split(':').next().unwrap_or("");
+            let below = order[..own].contains(&import);
+            assert!(below, "`{name}` imports `{import}`, which is not before it");
+            seen += 1;
+        }
+    }
+    assert!(seen > 5, "only {seen} imports were found: does this test still read them?");
+}
+
+#[test]
 fn client_and_server_do_not_know_each_other() {
     let pairs = [("client_builder", "server"), ("reconnect", "endpoint"), ("dial", "endpoint")];
     for (name, stranger) in [("client", "server"), ("server", "client")].into_iter().chain(pairs) {
@@ -99,7 +124,13 @@ fn client_and_server_do_not_know_each_other() {
 #[test]
 fn every_file_says_what_it_owns_and_what_it_must_not_know() {
     let mut seen = 0;
-    for folder in ["runtime/src", "runtime/src/protocol", "macros/src", "macros/src/expand"] {
+    for folder in [
+        "runtime/src",
+        "runtime/src/protocol",
+        "runtime/src/testing",
+        "macros/src",
+        "macros/src/expand",
+    ] {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|extension| extension != "rs") {

@@ -44,6 +44,9 @@ mod shadowed {
     struct Overflow;
     struct Subscribe;
     struct Producer;
+    struct Slot;
+    struct BoxStream;
+    trait FnMut {}
     enum Shadows {
         Ok,
         Err,
@@ -88,7 +91,7 @@ mod shadowed {
     }
 
     /// Every variable of generated code is an argument here, too.
-    #[::wsjsonrpc::rpc]
+    #[::wsjsonrpc::rpc(mock)]
     pub(super) trait Shadow {
         #[allow(clippy::too_many_arguments)]
         async fn locals(
@@ -141,7 +144,7 @@ mod shadowed {
     }
 
     /// The trait's parameters have the names that generated code would like to have.
-    #[::wsjsonrpc::rpc]
+    #[::wsjsonrpc::rpc(mock)]
     pub(super) trait Generic<T, B>
     where
         T: ::serde::Serialize
@@ -376,4 +379,20 @@ fn an_error_may_come_out_of_a_macro() {
     let object = MadeError { missing: 1, constant: 2 }.to_object();
     assert_eq!((object.code().0, object.message()), (-7, "1 and 2"));
     assert_eq!(MadeError::from_object(object), Ok(MadeError { missing: 1, constant: 2 }));
+}
+
+#[tokio::test]
+async fn a_mock_is_as_clean_as_the_rest() {
+    let mock = shadowed::ShadowMock::new()
+        .plain(|_, result, args| Ok(result + args.len() as i32))
+        .nothing(|_| ())
+        .stream(|_, topic, _, _| Ok(Box::pin(futures_util::stream::iter([Ok(topic)]))));
+    let client = mock.clone().into_client();
+    assert_eq!(client.plain(1, &[1, 2]).await.unwrap(), 3);
+    client.nothing().await.unwrap();
+    assert_eq!(client.stream(4, "", &[]).await.unwrap().next().await.unwrap().unwrap(), 4);
+    assert_eq!((mock.calls("plain"), mock.calls("locals")), (1, 0));
+    let generic = shadowed::GenericMock::<u8, String>::new().swap(|_, t, b| Ok((b, t)));
+    let swapped = generic.into_client().swap(1, "b".to_owned()).await.unwrap();
+    assert_eq!(swapped, ("b".to_owned(), 1));
 }

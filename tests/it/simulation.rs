@@ -3,8 +3,8 @@
 //!
 //! `WSJSONRPC_SIMULATION_SEEDS=100000` runs more of them, `WSJSONRPC_SIMULATION_SEED=17` that one.
 
+mod dice;
 mod load;
-mod network;
 mod world;
 
 use std::collections::BTreeMap;
@@ -16,8 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use wsjsonrpc::{Client, CloseReason, Config, Endpoint, Peer, Server};
 
+use dice::{Dice, network};
 use load::{Load, Plan};
-use network::{Dice, network};
 use world::{Answer, CLIENT, SERVER, World, methods};
 
 /// More than all timeouts of a run together.

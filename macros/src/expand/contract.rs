@@ -27,6 +27,7 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
         other => quote!(#other),
     });
     let into_service = into_service(contract);
+    let unmocked = contract.made_mock().map(|_| unmocked(contract));
     quote_spanned! {site()=>
         #(#attrs)*
         #vis #unsafety #auto trait #ident #generics:
@@ -35,6 +36,23 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
         {
             #(#items)*
             #into_service
+            #unmocked
+        }
+    }
+}
+
+// Output: fn __unmocked(&self, _method: usize) -> Option<ErrorObject> { None }
+//
+// Only of a trait with a mock. The service asks before it calls a method.
+fn unmocked(contract: &Contract) -> TokenStream {
+    let private = contract.private();
+    quote_spanned! {site()=>
+        #[doc(hidden)]
+        fn __unmocked(
+            &self,
+            _method: ::core::primitive::usize,
+        ) -> ::core::option::Option<#private::ErrorObject> {
+            ::core::option::Option::None
         }
     }
 }

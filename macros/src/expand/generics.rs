@@ -13,6 +13,8 @@ pub(super) struct Generics {
     /// For the declaration of a type: `K = String`, `const N: usize`. Types have no bounds, so that
     /// who keeps a client in a struct need not repeat them.
     pub(super) declared: Vec<TokenStream>,
+    /// For a type that can't do without: `K: Serialize = String`, `const N: usize`.
+    pub(super) declared_with_bounds: Vec<TokenStream>,
     /// For an impl that needs no bounds: `K`, `const N: usize`.
     pub(super) bare: Vec<TokenStream>,
     /// For an impl that needs them: `K: Serialize`, `const N: usize`.
@@ -29,6 +31,7 @@ impl Generics {
     pub(super) fn of(item: &ItemTrait) -> Self {
         let mut generics = Generics {
             declared: Vec::new(),
+            declared_with_bounds: Vec::new(),
             bare: Vec::new(),
             bounded: Vec::new(),
             arguments: Vec::new(),
@@ -47,6 +50,7 @@ impl Generics {
                     let default = param.default.as_ref().filter(|(_, ty)| !is_self(ty));
                     let default = default.map(|(eq, ty)| quote!(#eq #ty));
                     generics.declared.push(quote!(#ident #default));
+                    generics.declared_with_bounds.push(quote!(#ident: #bounds #default));
                     generics.bare.push(quote!(#ident));
                     generics.bounded.push(quote!(#ident: #bounds));
                     generics.arguments.push(quote!(#ident));
@@ -57,6 +61,7 @@ impl Generics {
                     let ty = &param.ty;
                     let default = param.default.as_ref().map(|(eq, value)| quote!(#eq #value));
                     generics.declared.push(quote!(const #ident: #ty #default));
+                    generics.declared_with_bounds.push(quote!(const #ident: #ty #default));
                     generics.bare.push(quote!(const #ident: #ty));
                     generics.bounded.push(quote!(const #ident: #ty));
                     generics.arguments.push(quote!(#ident));

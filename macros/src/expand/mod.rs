@@ -1,5 +1,5 @@
-//! Writes the code for a trait without errors, in three parts which know nothing of each other: the
-//! trait itself, the client that calls it, and the service that answers.
+//! Writes the code for a trait without errors, in parts which know nothing of each other: the trait
+//! itself, the client that calls it, the service that answers, and a mock if one is wanted.
 //!
 //! Rules for all of them: every path begins with `::core` or with the hidden module of the runtime,
 //! no trait method is called with a dot, and all our words are spelled with [`site`], so that
@@ -9,6 +9,7 @@ mod attributes;
 pub(crate) mod client;
 pub(crate) mod contract;
 mod generics;
+pub(crate) mod mock;
 pub(crate) mod service;
 mod subscription;
 
@@ -18,8 +19,10 @@ use quote::quote;
 use crate::model::{Contract, Method};
 
 pub(crate) fn expand(contract: &Contract) -> TokenStream {
+    let mock = mock::expand(contract);
     [contract::expand(contract), client::expand(contract), service::expand(contract)]
         .into_iter()
+        .chain(mock)
         .collect()
 }
 

@@ -117,6 +117,16 @@ fn dispatch(contract: &Contract) -> TokenStream {
     let entries = methods.clone().flat_map(|(index, method)| entries(&private, index, method));
     let implementation = quote!(<#handler as #trait_ident #trait_arguments>);
     let arms = methods.map(|(index, method)| arm(contract, &implementation, index, method));
+    // What a mock has no closure for is not called: not every result could say so.
+    let unmocked = contract.made_mock().map(|_| {
+        quote_spanned! {site()=>
+            if let ::core::option::Option::Some(error) =
+                #implementation::__unmocked(&self.0, method)
+            {
+                return #private::Outcome::ready(move || request.fail(error));
+            }
+        }
+    });
     quote_spanned! {site()=>
         #[allow(deprecated, reason = "a deprecated method is still answered")]
         impl #bounded #private::Service for #service #arguments #where_clause {
@@ -134,6 +144,7 @@ fn dispatch(contract: &Contract) -> TokenStream {
                 method: ::core::primitive::usize,
                 request: #private::Request,
             ) -> #private::Outcome {
+                #unmocked
                 match method {
                     #(#arms)*
                     _ => #private::Outcome::unknown(request),

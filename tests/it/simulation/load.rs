@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use wsjsonrpc::{Call, Error, ErrorCode, Peer};
 
-use super::network::Dice;
+use super::dice::Dice;
 use super::world::{Answer, FAILED, FAILED_BACK, STEPS, World};
 
 /// What may go wrong in a run.

@@ -26,7 +26,7 @@ pub mod by_name {
     }
 
     /// Adds.
-    #[rpc(crate = other_name)]
+    #[rpc(crate = other_name, mock)]
     pub trait Math {
         /// Adds two numbers.
         async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64, MathError>;
@@ -60,7 +60,7 @@ pub mod by_path {
     pub struct Absent(pub String);
 
     /// Greets.
-    #[rpc(crate = "crate::wrapper::inside")]
+    #[rpc(crate = "crate::wrapper::inside", mock)]
     pub trait Hello {
         /// Greets somebody.
         async fn greet(&self, ctx: &Context, name: &str) -> Result<String, Absent>;
@@ -71,8 +71,8 @@ pub mod by_path {
 mod tests {
     use other_name::{Client, Context, Error, Result, Server, memory};
 
-    use crate::by_name::{Math, MathClient, MathError};
-    use crate::by_path::{Absent, Hello, HelloClient};
+    use crate::by_name::{Math, MathClient, MathError, MathMock};
+    use crate::by_path::{Absent, Hello, HelloClient, HelloMock};
 
     struct Both;
 
@@ -106,6 +106,17 @@ mod tests {
         assert_eq!(error, MathError::Overflow { x: i64::MAX });
         let hello = HelloClient::new(client.peer());
         assert_eq!(hello.greet("Ada").await?, "Hello, Ada!");
+        let Err(Error::Call(error)) = hello.greet("Eve").await else { panic!() };
+        assert_eq!(error, Absent("Eve".to_owned()));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn mocks_work_under_another_name() -> Result<()> {
+        let math = MathMock::new().sum(|_, x, y| Ok(x + y)).into_client();
+        assert_eq!(math.sum(1, 2).await?, 3);
+        assert!(matches!(math.down(2).await, Err(Error::Call(_))));
+        let hello = HelloMock::new().greet(|_, name| Err(Absent(name.to_owned()))).into_client();
         let Err(Error::Call(error)) = hello.greet("Eve").await else { panic!() };
         assert_eq!(error, Absent("Eve".to_owned()));
         Ok(())

@@ -1,0 +1,120 @@
+//! What generated mocks are made of: a slot for each method's closure, with the count of its calls.
+//!
+//! Must not know the methods' types: a slot is generic over its closure's.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_core::Stream;
+
+use crate::client::Client;
+use crate::memory;
+use crate::peer::Peer;
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::server::Server;
+use crate::service::Service;
+
+/// What a mock's closure for a subscription returns: `Box::pin(stream)`.
+pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
+
+/// A method's closure, if it has one. Clones are the same slot.
+pub struct Slot<F: ?Sized> {
+    shared: Arc<Shared<F>>,
+}
+
+struct Shared<F: ?Sized> {
+    calls: AtomicU64,
+    closure: Mutex<Option<Box<F>>>,
+}
+
+impl<F: ?Sized> Slot<F> {
+    /// Puts a closure in, in place of the one that is there.
+    pub fn set(&self, closure: Box<F>) {
+        let mut slot = self.shared.closure.lock().unwrap_or_else(PoisonError::into_inner);
+        let previous = slot.replace(closure);
+        drop(slot);
+        // Whatever it has captured is the user's.
+        drop(previous);
+    }
+
+    /// How often the method was called.
+    pub fn calls(&self) -> u64 {
+        self.shared.calls.load(Ordering::Relaxed)
+    }
+
+    /// What is answered if there is no closure. The call counts then; else [`run`](Self::run) counts it.
+    pub fn refusal(&self, mock: &str, method: &str) -> Option<ErrorObject> {
+        if self.shared.closure.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return None;
+        }
+        self.shared.calls.fetch_add(1, Ordering::Relaxed);
+        Some(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, no_closure(mock, method)))
+    }
+
+    /// Runs the closure for one call.
+    ///
+    /// # Panics
+    /// If there is none. Calls over a connection do not get here then.
+    #[track_caller]
+    pub fn run<R>(&self, mock: &str, method: &str, run: impl FnOnce(&mut F) -> R) -> R {
+        self.shared.calls.fetch_add(1, Ordering::Relaxed);
+        // Held while the closure runs, for that is what makes it `FnMut`: calls take their turns. One
+        // that has panicked may be called again.
+        let mut slot = self.shared.closure.lock().unwrap_or_else(PoisonError::into_inner);
+        match slot.as_deref_mut() {
+            Some(closure) => run(closure),
+            None => {
+                drop(slot);
+                panic!("{}", no_closure(mock, method))
+            }
+        }
+    }
+}
+
+fn no_closure(mock: &str, method: &str) -> String {
+    format!("`{mock}` has no closure for `{method}`: give it one with `.{method}(|ctx, …| …)`")
+}
+
+/// A test asks for the calls of a method that is not there: else a slip of the pen would count as
+/// none.
+#[track_caller]
+pub fn no_such_method(mock: &str, method: &str) -> u64 {
+    panic!("`{mock}` has no method `{method}`: the name is the one that it has in Rust")
+}
+
+/// A peer that calls a service, over a connection of its own in memory.
+///
+/// # Panics
+/// Outside of a tokio runtime.
+#[track_caller]
+pub fn client_of(service: impl Service) -> Peer {
+    match memory::pair(Client::builder(), Server::builder().service(service)) {
+        Ok((client, _)) => client.peer(),
+        Err(error) => panic!("a service can't be served: {error}"),
+    }
+}
+
+impl<F: ?Sized> Default for Slot<F> {
+    fn default() -> Self {
+        let shared = Shared { calls: AtomicU64::new(0), closure: Mutex::new(None) };
+        Slot { shared: Arc::new(shared) }
+    }
+}
+
+impl<F: ?Sized> Clone for Slot<F> {
+    fn clone(&self) -> Self {
+        Slot { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<F: ?Sized> fmt::Debug for Slot<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let closure = self.shared.closure.try_lock().map_or(true, |closure| closure.is_some());
+        match (closure, self.calls()) {
+            (true, calls) => write!(f, "{calls} calls"),
+            (false, calls) => write!(f, "no closure, {calls} calls"),
+        }
+    }
+}
