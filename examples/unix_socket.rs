@@ -18,10 +18,8 @@ mod unix {
 
     impl Daemon for Own {
         async fn whoami(&self, ctx: &Context) -> Result<String> {
-            Ok(match ctx.handshake().extensions.get::<UCred>() {
-                Some(caller) => format!("user {}, group {}", caller.uid(), caller.gid()),
-                None => "nobody".to_owned(),
-            })
+            let caller = ctx.require::<UCred>()?;
+            Ok(format!("user {}, group {}", caller.uid(), caller.gid()))
         }
     }
 

@@ -44,13 +44,24 @@ impl Contender {
 #[derive(Clone, Copy, Debug)]
 pub enum Work {
     /// So many raw clients call a server that has so many extra methods and idle connections.
-    Server { shape: Shape, connections: usize, methods: usize, idle: usize },
+    Server { shape: Shape, connections: usize, methods: usize, idle: usize, host: Host },
     /// So many tasks of a typed client call, and so many calls are pending all the while.
     Client { tasks: usize, pending: usize },
     /// A typed client subscribes to so many items, again and again.
     Consumer { items: usize },
     /// So many connections to a server are opened, and memory is measured, not time.
-    Memory { idle: usize, used: bool },
+    Memory { idle: usize, used: bool, host: Host },
+}
+
+/// Whose server it is, and how it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// The contender's own, by WebSocket.
+    Own,
+    /// A web application's, by WebSocket.
+    Application,
+    /// By HTTP POST, on whatever does that.
+    Post,
 }
 
 /// One thing that is measured. The variant is empty, or tells cases of one contender apart.
@@ -98,6 +109,7 @@ const ITEMS: usize = 10_000;
 /// All experiments; `connections` is how many idle ones there may be.
 pub fn all(connections: usize) -> Vec<Experiment> {
     let mut all = servers();
+    all.extend(posts());
     all.extend(clients());
     all.extend(threads(&all));
     all.extend(memory(connections));
@@ -107,7 +119,7 @@ pub fn all(connections: usize) -> Vec<Experiment> {
 
 fn servers() -> Vec<Experiment> {
     let experiment = |name, title, contenders: &[Contender], shape, connections| {
-        let work = Work::Server { shape, connections, methods: 0, idle: 0 };
+        let work = Work::Server { shape, connections, methods: 0, idle: 0, host: Host::Own };
         let case = |&contender| Case { contender, variant: "", multi_thread: false, work };
         let cases = contenders.iter().map(case).collect();
         Experiment { name, title, kind: Kind::Load, cases }
@@ -145,6 +157,22 @@ fn servers() -> Vec<Experiment> {
             1,
         ),
         experiment("subscription", "a subscription, an item", no_floor, Shape::Items(ITEMS), 1),
+    ]
+}
+
+/// Calls by HTTP POST.
+fn posts() -> Vec<Experiment> {
+    let experiment = |name, title, shape, connections| {
+        let host = Host::Post;
+        let work = Work::Server { shape, connections, methods: 0, idle: 0, host };
+        let case = |contender| Case { contender, variant: "", multi_thread: false, work };
+        let cases = [Contender::Ours, Contender::Jsonrpsee].map(case).to_vec();
+        Experiment { name, title, kind: Kind::Load, cases }
+    };
+    vec![
+        experiment("post", "HTTP POST, one at a time", Shape::Sum(1), 1),
+        experiment("post-20", "HTTP POST, 20 connections", Shape::Sum(1), 20),
+        experiment("post-batch", "HTTP POST, batch of 100, an entry", Shape::Batch(100), 1),
     ]
 }
 
@@ -190,14 +218,22 @@ fn memory(idle: usize) -> Vec<Experiment> {
             contender,
             variant: "",
             multi_thread: false,
-            work: Work::Memory { idle, used },
+            work: Work::Memory { idle, used, host: Host::Own },
         };
         let cases = Contender::ALL.map(case).to_vec();
         Experiment { name, title, kind: Kind::Memory, cases }
     };
+    let work = Work::Memory { idle, used: false, host: Host::Application };
+    let case = Case { contender: Contender::Ours, variant: "", multi_thread: false, work };
     vec![
         experiment("idle", "idle connection, never used", false),
         experiment("idle-used", "idle connection, after a call", true),
+        Experiment {
+            name: "idle-mounted",
+            title: "idle connection, never used, mounted in axum",
+            kind: Kind::Memory,
+            cases: vec![case],
+        },
     ]
 }
 
@@ -214,7 +250,9 @@ fn growth(connections: usize) -> Vec<Experiment> {
         let cases = contenders.iter().flat_map(case).collect();
         Experiment { name, title, kind: Kind::Growth, cases }
     };
-    let server = |shape, methods, idle| Work::Server { shape, connections: 1, methods, idle };
+    let hosted =
+        |shape, methods, idle, host| Work::Server { shape, connections: 1, methods, idle, host };
+    let server = |shape, methods, idle| hosted(shape, methods, idle, Host::Own);
     let methods = |methods| server(Shape::Spread { calls: IN_FLIGHT, methods }, methods, 0);
     let pending = |pending| Work::Client { tasks: IN_FLIGHT, pending };
     let idle = |idle| server(Shape::Sum(IN_FLIGHT), 0, idle);
@@ -243,6 +281,14 @@ fn growth(connections: usize) -> Vec<Experiment> {
             batch(Shape::Batch(100)),
         ),
     ];
+    let only_ours = &[Contender::Ours][..];
+    let mounted = |name, title, calls| {
+        let (own, application) = (Host::Own, Host::Application);
+        let [few, many] = [own, application].map(|host| hosted(Shape::Sum(calls), 0, 0, host));
+        experiment(name, title, only_ours, few, many)
+    };
+    all.push(mounted("mounted", "stand-alone → mounted in axum, 100 in flight", IN_FLIGHT));
+    all.push(mounted("mounted-1", "stand-alone → mounted in axum, sequential calls", 1));
     // One by one: together they would need more files than a process usually may open.
     let names = ["growth-idle", "growth-idle-floor", "growth-idle-jsonrpsee"];
     for (name, contender) in names.into_iter().zip(Contender::ALL) {

@@ -34,8 +34,8 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// The frames, and how many answers come.
-    fn frames(self) -> (Vec<u8>, usize) {
+    /// The frames, or HTTP requests, and how many answers come.
+    fn frames(self, post: bool) -> (Vec<u8>, usize) {
         let call = |method: &str, params: String, id: usize| {
             format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":[{params}],"id":{id}}}"#)
         };
@@ -61,7 +61,8 @@ impl Shape {
             Shape::Items(items) => vec![call("items", items.to_string(), 1)],
         };
         let mut frames = Vec::new();
-        texts.iter().for_each(|text| masked(&mut frames, text.as_bytes()));
+        let write = if post { wire::post } else { masked };
+        texts.iter().for_each(|text| write(&mut frames, text.as_bytes()));
         let answers = match self {
             Shape::Notes(_) => 1,
             Shape::Items(items) => items + 1,
@@ -117,6 +118,8 @@ struct Lane {
     inbox: Inbox,
     frames: Vec<u8>,
     answers: usize,
+    /// Calls by HTTP POST.
+    post: bool,
 }
 
 /// The clients of one server, all in this thread.
@@ -128,13 +131,18 @@ pub struct Load {
 }
 
 impl Load {
-    /// Connects so many clients.
-    pub fn connect(address: SocketAddr, shape: Shape, connections: usize) -> Result<Self> {
+    /// Connects so many clients, with WebSockets or for HTTP POST.
+    pub fn connect(
+        address: SocketAddr,
+        shape: Shape,
+        connections: usize,
+        post: bool,
+    ) -> Result<Self> {
         let lane = |_| {
-            let (frames, answers) = shape.frames();
-            let stream = wire::connect(address)?;
+            let (frames, answers) = shape.frames(post);
+            let stream = if post { wire::dial(address)? } else { wire::connect(address)? };
             wire::impatient(&stream)?;
-            Ok(Lane { stream, inbox: Inbox::default(), frames, answers })
+            Ok(Lane { stream, inbox: Inbox::default(), frames, answers, post })
         };
         let lanes = (0..connections).map(lane).collect::<Result<_>>()?;
         Ok(Load { shape, lanes, turns: Vec::new() })
@@ -176,7 +184,9 @@ impl Lane {
         let mut answered = 0;
         while answered < self.answers {
             ensure!(self.inbox.fill(&mut self.stream)?, "the server has closed the connection");
-            while let Some(text) = self.inbox.take()? {
+            loop {
+                let taken = if self.post { self.inbox.take_body()? } else { self.inbox.take()? };
+                let Some(text) = taken else { break };
                 answered += 1;
                 if answered == 1 || answered == self.answers {
                     let cut = String::from_utf8_lossy(text.get(..200).unwrap_or(text));
@@ -225,11 +235,11 @@ impl Idle {
     pub fn connect(address: SocketAddr, connections: usize, used: bool) -> Result<Self> {
         let shape = Shape::Sum(1);
         let mut inbox = Inbox::default();
-        let (frames, answers) = shape.frames();
+        let (frames, answers) = shape.frames(false);
         let mut idle = Vec::with_capacity(connections);
         for _ in 0..connections {
-            let mut lane =
-                Lane { stream: wire::connect(address)?, inbox, frames: Vec::new(), answers };
+            let stream = wire::connect(address)?;
+            let mut lane = Lane { stream, inbox, frames: Vec::new(), answers, post: false };
             if used {
                 lane.stream.write_all(&frames)?;
                 lane.read(shape)?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use crate::experiments::{Case, Experiment, Work};
+use crate::experiments::{Case, Experiment, Host, Work};
 use crate::load::{Idle, Load, Shape};
 use crate::process::Process;
 use crate::stats::quantile;
@@ -121,12 +121,16 @@ impl Running {
         }
         let mut add = |name: &str, value: String| args.extend([name.to_owned(), value]);
         let (process, load, idle) = match case.work {
-            Work::Server { shape, connections, methods, idle } => {
+            Work::Server { shape, connections, methods, idle, host } => {
                 add("--methods", methods.to_string());
+                if host != Host::Own {
+                    args.push("--mounted".to_owned());
+                }
                 let mut process = Process::start(case.contender.server(), &args)?;
                 let address = process.address()?;
                 let idle = Idle::connect(address, idle, false)?;
-                (process, Some(Load::connect(address, shape, connections)?), Some(idle))
+                let load = Load::connect(address, shape, connections, host == Host::Post)?;
+                (process, Some(load), Some(idle))
             }
             Work::Client { .. } | Work::Consumer { .. } => {
                 add("--address", responder.to_string());
@@ -189,14 +193,17 @@ impl Running {
 
 /// What a server's resident memory grows by for each connection that is opened.
 fn resident(case: &Case, effort: Effort) -> Result<Sample> {
-    let Work::Memory { idle, used } = case.work else {
+    let Work::Memory { idle, used, host } = case.work else {
         anyhow::bail!("only memory is measured here");
     };
-    let args = if effort.multi_thread { vec!["--multi-thread".to_owned()] } else { Vec::new() };
+    let mut args = if effort.multi_thread { vec!["--multi-thread".to_owned()] } else { Vec::new() };
+    if host != Host::Own {
+        args.push("--mounted".to_owned());
+    }
     let mut process = Process::start(case.contender.server(), &args)?;
     let address = process.address()?;
     // What every server needs once, however many connections there are.
-    Load::connect(address, Shape::Sum(100), 1)?.run_for(Duration::from_millis(20))?;
+    Load::connect(address, Shape::Sum(100), 1, false)?.run_for(Duration::from_millis(20))?;
     let before = process.memory()?;
     let idle = Idle::connect(address, idle, used)?;
     std::thread::sleep(Duration::from_millis(100));

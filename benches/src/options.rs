@@ -13,6 +13,8 @@ pub struct Options {
     pub multi_thread: bool,
     /// Servers: the limits that a server has if nothing is said, in place of high ones.
     pub default_limits: bool,
+    /// Servers: be a route of a web application.
+    pub mounted: bool,
     /// Servers: how many methods to register besides the usual ones.
     pub methods: usize,
     /// Clients: where to connect.
@@ -39,6 +41,10 @@ impl Options {
             }
             if name == "--default-limits" {
                 options.default_limits = true;
+                continue;
+            }
+            if name == "--mounted" {
+                options.mounted = true;
                 continue;
             }
             let value = args.next().with_context(|| format!("`{name}` wants a value"))?;

@@ -1,5 +1,5 @@
 //! WebSocket on blocking sockets, as little of it as a load generator needs: whole text frames, no
-//! fragments, no pings.
+//! fragments, no pings; and as little of HTTP.
 //!
 //! Must not know JSON-RPC.
 
@@ -44,10 +44,16 @@ fn head(out: &mut Vec<u8>, len: usize, mask_bit: u8) {
     }
 }
 
+/// Opens a connection for HTTP as a client.
+pub fn dial(address: SocketAddr) -> Result<TcpStream> {
+    let stream = TcpStream::connect(address).context("can't connect to the server")?;
+    prepare(&stream)?;
+    Ok(stream)
+}
+
 /// Opens a WebSocket as a client.
 pub fn connect(address: SocketAddr) -> Result<TcpStream> {
-    let mut stream = TcpStream::connect(address).context("can't connect to the server")?;
-    prepare(&stream)?;
+    let mut stream = dial(address)?;
     write!(
         stream,
         "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -157,6 +163,42 @@ impl Inbox {
             text.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
         }
         Ok(Some(text))
+    }
+}
+
+/// Appends an HTTP request with a call in its body.
+pub fn post(out: &mut Vec<u8>, text: &[u8]) {
+    let length = text.len();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n"
+    );
+    out.extend(head.as_bytes());
+    out.extend(text);
+}
+
+impl Inbox {
+    /// The body of the next HTTP response that is complete; `None` if more must be read.
+    pub fn take_body(&mut self) -> Result<Option<&[u8]>> {
+        const END: &[u8] = b"\r\n\r\n";
+        let bytes = self.buffer.get(self.at..self.filled).unwrap_or_default();
+        let Some(end) = bytes.windows(END.len()).position(|window| window == END) else {
+            return Ok(None);
+        };
+        let head = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default());
+        ensure!(head.starts_with("HTTP/1.1 200"), "the server refuses: {head}");
+        let length = head
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+            .context("a response without a length")?;
+        let length: usize = length.1.trim().parse().context("a response without a length")?;
+        let begin = self.at + end + END.len();
+        if begin + length > self.filled {
+            return Ok(None);
+        }
+        self.at = begin + length;
+        Ok(self.buffer.get(begin..begin + length))
     }
 }
 

@@ -31,7 +31,7 @@ fn main() -> Result<()> {
                 _ => bail!(USAGE),
             };
             let turns: usize = turns.parse().context(USAGE)?;
-            let mut load = Load::connect(address.parse().context(USAGE)?, shape, 1)?;
+            let mut load = Load::connect(address.parse().context(USAGE)?, shape, 1, false)?;
             for _ in 0..turns {
                 load.turn()?;
             }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use axum::Router;
+use axum::serve::ListenerExt;
 use futures_util::future::join_all;
 use futures_util::stream;
+use tokio::net::TcpListener;
 use wsjsonrpc::{Config, Context, Methods, Result, Server, Stream, rpc};
 use wsjsonrpc_benches::options::{Options, method_name};
 
@@ -68,9 +71,17 @@ fn main() -> anyhow::Result<()> {
             config = Config::default();
         }
         let builder = Server::builder().service(Service.into_service()).service(more);
-        let server = builder.config(config).bind("127.0.0.1:0").await?;
-        println!("{}", server.local_addr());
-        server.run().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        println!("{}", listener.local_addr()?);
+        let builder = builder.config(config);
+        if options.mounted {
+            let app = Router::new().route_service("/", builder.build()?.http_service());
+            // As the stand-alone server does, and jsonrpsee's.
+            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+            axum::serve(listener, app).await?;
+        } else {
+            builder.listen(listener)?.run().await;
+        }
         Ok(())
     })
 }

@@ -1,0 +1,127 @@
+//! A browser without a window, told what to do by the Chrome DevTools Protocol
+//! (<https://chromedevtools.github.io/devtools-protocol/>).
+//!
+//! Must not know what is tested with it.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// What it is called, in the order in which it is looked for.
+const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+/// A bound for a browser that does not do what it should; on a busy machine it takes its time.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A browser. It ends when this is dropped.
+pub(crate) struct Browser {
+    _process: Child,
+    _profile: TempDir,
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    calls: u64,
+}
+
+/// One tab of it.
+#[derive(Clone)]
+pub(crate) struct Tab {
+    session: String,
+}
+
+impl Browser {
+    /// Starts the one that is installed. `None`: there is none.
+    pub(crate) async fn start() -> Option<Browser> {
+        let profile = TempDir::new().expect("a folder for the browser's profile");
+        let mut process = NAMES.iter().find_map(|name| {
+            Command::new(name)
+                .args(["--headless", "--remote-debugging-port=0", "--no-first-run"])
+                // In containers there is neither a sandbox for it nor much shared memory, and the
+                // pages are our own.
+                .args(["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"])
+                .arg(format!("--user-data-dir={}", profile.path().display()))
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .kill_on_drop(true)
+                .spawn()
+                .ok()
+        })?;
+        let mut lines = BufReader::new(process.stderr.take().expect("piped")).lines();
+        let url = within(async {
+            while let Some(line) = lines.next_line().await.expect("the browser's messages") {
+                if let Some(url) = line.strip_prefix("DevTools listening on ") {
+                    return url.to_owned();
+                }
+            }
+            panic!("the browser has ended before it was ready");
+        })
+        .await;
+        // It goes on to write there, and must not be stopped by a full pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let (socket, _) = connect_async(url).await.expect("the browser's WebSocket");
+        Some(Browser { _process: process, _profile: profile, socket, calls: 0 })
+    }
+
+    /// Opens a page in a tab of its own.
+    pub(crate) async fn open(&mut self, url: &str) -> Tab {
+        let created = self.command(None, "Target.createTarget", json!({ "url": url })).await;
+        let attach = json!({ "targetId": created["targetId"], "flatten": true });
+        let attached = self.command(None, "Target.attachToTarget", attach).await;
+        let session = attached["sessionId"].as_str().expect("a session").to_owned();
+        Tab { session }
+    }
+
+    /// Runs a script in the page; gives its value, once a promise is settled.
+    pub(crate) async fn run(&mut self, tab: &Tab, script: &str) -> Value {
+        let params = json!({ "expression": script, "awaitPromise": true, "returnByValue": true });
+        let outcome = self.command(Some(tab), "Runtime.evaluate", params).await;
+        assert!(outcome.get("exceptionDetails").is_none(), "{script}: {outcome}");
+        outcome["result"]["value"].clone()
+    }
+
+    /// Runs a script again and again until its value is true.
+    pub(crate) async fn wait_for(&mut self, tab: &Tab, script: &str) {
+        let begun = tokio::time::Instant::now();
+        while self.run(tab, script).await != Value::Bool(true) {
+            if begun.elapsed() > PATIENCE {
+                let page = self.run(tab, "document.documentElement.outerHTML").await;
+                panic!("waited in vain for {script} in {page}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// One command, and what comes of it.
+    async fn command(&mut self, tab: Option<&Tab>, method: &str, params: Value) -> Value {
+        self.calls += 1;
+        let id = self.calls;
+        let mut command = json!({ "id": id, "method": method, "params": params });
+        if let Some(tab) = tab {
+            command["sessionId"] = tab.session.clone().into();
+        }
+        self.socket.send(Message::text(command.to_string())).await.expect("the browser listens");
+        within(async {
+            loop {
+                let message = self.socket.next().await.expect("the browser is there");
+                let text = message.expect("a message").into_text().expect("text");
+                let mut answer: Value = serde_json::from_str(&text).expect("JSON");
+                // Everything else is an event.
+                if answer["id"] == id {
+                    assert!(answer.get("error").is_none(), "{method}: {answer}");
+                    return answer["result"].take();
+                }
+            }
+        })
+        .await
+    }
+}
+
+async fn within<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, work).await.expect("the browser does not answer")
+}
