@@ -88,7 +88,7 @@ impl Stream {
     }
 
     /// How many bytes the network has brought.
-    pub(crate) fn read(&self) -> u64 {
+    pub(crate) fn brought(&self) -> u64 {
         self.network().read
     }
 
