@@ -102,7 +102,7 @@ impl Stream {
     }
 
     /// How many bytes the network has brought.
-    pub(crate) fn received(&self) -> u64 {
+    pub(crate) fn brought(&self) -> u64 {
         self.network().read
     }
 

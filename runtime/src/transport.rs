@@ -298,8 +298,8 @@ impl Transport {
     }
 
     /// How many bytes the network has brought so far.
-    pub(crate) fn received(&self) -> u64 {
-        self.stream.received()
+    pub(crate) fn brought(&self) -> u64 {
+        self.stream.brought()
     }
 
     /// How many bytes the network has taken so far.

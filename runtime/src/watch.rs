@@ -32,7 +32,7 @@ impl Watch {
 
     /// What went through it since the last time.
     pub(crate) fn look(&mut self, ctx: &Context, transport: &Transport) {
-        let (read, written) = (transport.received(), transport.written());
+        let (read, written) = (transport.brought(), transport.written());
         let (received, sent) = (read - self.read, written - self.written);
         if received > 0 || sent > 0 {
             (self.read, self.written) = (read, written);

@@ -198,7 +198,10 @@ async fn a_call_may_wait_for_its_turn_but_not_for_ever() {
     let late = report().await.unwrap_err();
     assert!(late.to_string().contains("-32005"), "{late}");
     let given_up = begin(report()).await;
+    // Messages are read in their order: it waits for its turn by now, and then it does no more.
+    assert_eq!(peer.call::<i64>("sum", (1, 2)).await.unwrap(), 3);
     drop(given_up);
+    assert_eq!(peer.call::<i64>("sum", (1, 2)).await.unwrap(), 3);
     gate.open(1);
     second.await.unwrap();
     gate.open(1);
