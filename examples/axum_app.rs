@@ -10,7 +10,7 @@ use std::error::Error as StdError;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{ConnectInfo, Form, Request, State};
+use axum::extract::{Form, Request, State};
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -144,14 +144,11 @@ pub(crate) fn endpoint() -> Result<Endpoint, BindError> {
 /// The whole application.
 pub(crate) fn app(endpoint: &Endpoint, recorder: PrometheusHandle) -> Router {
     let sessions = Sessions::default();
-    let rpc = endpoint.http_service().remote_addr(|request| {
-        request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| *address)
-    });
     Router::new()
         .route("/", get(index))
         .route("/login", post(login).with_state(sessions.clone()))
         .route("/metrics", get(metrics).with_state(recorder))
-        .route_service("/rpc", rpc)
+        .route_service("/rpc", endpoint.http_service())
         .layer(from_fn_with_state(sessions, identify))
 }
 

@@ -75,19 +75,19 @@
 //!
 //! - `tls`: `wss://` for clients, certificates for servers, by rustls; re-exported as `rustls`.
 //! - `webpki-roots`: with it, a client can trust the authorities that Mozilla trusts.
-//!
+//! - `axum`: an [`Endpoint`] as one route of an axum application, for WebSockets and for HTTP POST
+//!   (`Endpoint::http_service`). `tower`: the same for whatever else takes a tower service, and for a
+//!   bare hyper server.
 //! - `http-client`: `HttpPeer`, which calls servers by HTTP POST with the same stubs; by reqwest,
 //!   re-exported as `reqwest`.
+//! - `metrics`: `Metrics`, which counts and measures calls, connections and bytes for the `metrics`
+//!   facade.
+//! - `rate-limit`: `RateLimit`, how many calls a connection may make in a time, by governor.
 //! - `opentelemetry`: a span of `tracing` for each call on both sides, with the fields of
 //!   OpenTelemetry's conventions for RPC; where a subscriber of `tracing-opentelemetry` exports them,
 //!   the caller's span is the parent of the handler's, on another machine too
 //!   ([`Config::send_trace`]).
 //! - `testing`: the module `testing`, and what `#[rpc(mock)]` makes; for the `[dev-dependencies]`.
-//!
-//! - `tower`: `Endpoint::http_service`, a tower service: an [`Endpoint`] as one route of a web
-//!   application, for WebSockets and for HTTP POST.
-//! - `metrics`: `Metrics`, which counts and measures calls, connections and bytes for the `metrics` facade.
-//! - `rate-limit`: `RateLimit`, how many calls a connection may make in a time, by governor.
 //!
 //! None is on by default.
 //!
@@ -95,9 +95,10 @@
 //!
 //! From the ground up, for those who read the source: `protocol` is the text format; `pending`,
 //! `outbox` and `transport` are the parts of a connection; `link`, `peer`, `call`, `batch` and
-//! `subscription` are for calling out, `context`, `service` and `methods` for being called; `router`, `dispatch` and `answer` lead
-//! from a message to its answer; `connection` is the task that owns a socket; `client`, `endpoint`
-//! and `server` make connections, `open` and `accept` their opening handshakes. ARCHITECTURE.md has
+//! `subscription` are for calling out, `context`, `service` and `methods` for being called, `middleware`
+//! and `outgoing` stand around both; `router`, `dispatch` and `answer` lead from a message to its answer; `connection` is the task that owns a socket; `client`, `endpoint`
+//! and `server` make connections, `open` and `accept` their opening handshakes; `mount` makes an endpoint
+//! a route of somebody else's server. ARCHITECTURE.md has
 //! the map and the rules.
 #![forbid(unsafe_code)]
 
@@ -108,6 +109,8 @@ mod answer;
 mod asked;
 mod attached;
 mod authorize;
+#[cfg(feature = "axum")]
+mod axum_request;
 mod backoff;
 mod batch;
 mod batch_shapes;

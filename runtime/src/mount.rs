@@ -19,6 +19,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::accept::{Arrival, Welcome};
 use crate::admission::{Admission, Place};
+#[cfg(feature = "axum")]
+use crate::axum_request;
 use crate::config::deadline;
 use crate::endpoint::{Endpoint, Serving};
 use crate::error::{Remote, Wordless};
@@ -54,9 +56,11 @@ use crate::upgraded::stream_of;
 /// 413. WebSockets over HTTP/2 (RFC 8441) are not supported; browsers use HTTP/1.1 for them where a
 /// server does not offer that.
 ///
-/// In an axum application it is
-/// `Router::new().route_service("/rpc", endpoint.http_service().forget::<OriginalUri>())`
-/// ([`forget`](Self::forget) saves memory). A bare hyper server has to allow upgrades:
+/// In an axum application it is `Router::new().route_service("/rpc", endpoint.http_service())`. Take the
+/// feature `axum` for that: it knows the client's address by axum's `ConnectInfo<SocketAddr>`, and keeps
+/// a small copy of axum's `OriginalUri` in place of the 8 KiB that the request was read into.
+///
+/// A bare hyper server has to allow upgrades:
 ///
 /// ```
 /// use hyper_util::rt::TokioIo;
@@ -116,9 +120,8 @@ impl HttpService {
     /// [`Handshake::remote_addr`](crate::Handshake::remote_addr), the log, and
     /// [`Config::max_connections_per_address`](crate::Config::max_connections_per_address), which
     /// limits nobody without it. Behind a proxy it may come from a header, if the proxy sets it.
-    ///
-    /// With axum's `into_make_service_with_connect_info::<SocketAddr>()` it is
-    /// `|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)`.
+    /// Default: not known; with the feature `axum`, what an application has that was made with
+    /// `into_make_service_with_connect_info::<SocketAddr>()`.
     ///
     /// ```
     /// # use std::net::SocketAddr;
@@ -146,14 +149,13 @@ impl HttpService {
     }
 
     /// Does not keep this type of the request's extensions as long as a WebSocket lasts: nothing
-    /// finds it. What a router leaves there for its own use takes memory in each connection;
-    /// axum's `OriginalUri` holds on to the 8 KiB that the request was read into.
+    /// finds it. What a router leaves there for its own use takes memory in each connection: an
+    /// [`http::Uri`] or a header's value that hyper has made holds on to the 8 KiB that the request was
+    /// read into.
     ///
     /// ```
-    /// # #[derive(Clone)]
-    /// # struct OriginalUri;
     /// # let endpoint = wsjsonrpc::Server::builder().build().unwrap();
-    /// let service = endpoint.http_service().forget::<OriginalUri>();
+    /// let service = endpoint.http_service().forget::<http::Uri>();
     /// # drop(service);
     /// ```
     #[must_use]
@@ -188,7 +190,15 @@ impl HttpService {
         if self.endpoint.living().is_draining() {
             return Err(shutting_down());
         }
-        let remote_addr = self.options.remote_addr.as_ref().and_then(|find| find(parts));
+        let remote_addr = match &self.options.remote_addr {
+            Some(find) => find(parts),
+            #[cfg(feature = "axum")]
+            None => axum_request::remote_addr(parts),
+            #[cfg(not(feature = "axum"))]
+            None => None,
+        };
+        #[cfg(feature = "axum")]
+        axum_request::let_go(parts);
         for forget in &self.options.forget {
             forget(&mut parts.extensions);
         }

@@ -1,0 +1,42 @@
+//! What axum leaves on a request for those below it.
+//!
+//! Only with the feature `axum`. Must not know what is asked for.
+
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, OriginalUri};
+use http::Uri;
+use http::request::Parts;
+
+/// The client's address, where the application was made with
+/// `into_make_service_with_connect_info::<SocketAddr>()`.
+pub(crate) fn remote_addr(request: &Parts) -> Option<SocketAddr> {
+    request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| *address)
+}
+
+/// The URI that axum keeps is a part of the buffer that the request was read into, all of which would
+/// stay as long as a connection does. A copy takes its place.
+pub(crate) fn let_go(request: &mut Parts) {
+    let Some(OriginalUri(uri)) = request.extensions.get_mut() else { return };
+    if let Ok(copy) = uri.to_string().parse::<Uri>() {
+        *uri = copy;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn a_uri_that_was_copied_says_the_same() {
+        for uri in ["/", "/rpc/a%20b?x=1&y", "http://host:80/rpc", "*", "host:443"] {
+            let uri: Uri = uri.parse().unwrap();
+            let request = Request::builder().uri("/").extension(OriginalUri(uri.clone()));
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            let_go(&mut parts);
+            assert_eq!(parts.extensions.get::<OriginalUri>().unwrap().0, uri);
+        }
+    }
+}
