@@ -197,6 +197,7 @@ mod server_unix;
 mod service;
 mod session;
 mod signals;
+mod signature;
 mod slots;
 #[cfg(unix)]
 mod socket_file;
@@ -301,7 +302,7 @@ pub mod __private {
     pub use crate::protocol::typed::{
         Fields, Received, check_code, message, value, value_or_default,
     };
-    pub use crate::service::{Arg, Returns};
+    pub use crate::signature::{Arg, Returns};
     #[cfg(feature = "testing")]
     pub use crate::testing::mock::{BoxStream, Slot, client_of, no_such_method};
     /// The call of a method that returns `R`.

@@ -4,7 +4,6 @@
 //! request carries neither, so that a handler can't answer twice or to somebody else.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::ops::Range;
@@ -19,9 +18,10 @@ use crate::context::Context;
 use crate::guard::Guarded;
 use crate::protocol::encode::{begin_result, result_in};
 use crate::protocol::error::{ErrorCode, ErrorObject, Result};
-use crate::protocol::params::{self, Args, Str};
+use crate::protocol::params::{self, Args};
 use crate::protocol::typed::RpcError;
 use crate::race::{Either, race};
+use crate::signature::Returns;
 
 /// Handles incoming calls of some methods. `#[rpc]` generates one for a trait, and
 /// [`Methods`](crate::Methods) makes one of closures; few need to implement it.
@@ -316,96 +316,5 @@ impl fmt::Debug for Outcome {
             Progress::Pending(_) => "Outcome::Pending",
             Progress::Subscription(..) => "Outcome::Subscription",
         })
-    }
-}
-
-/// What a method may return: a `Result`, by any name, or nothing.
-#[diagnostic::on_unimplemented(
-    message = "an rpc method can't return `{Self}`",
-    label = "expected `wsjsonrpc::Result<T>`, `Result<T, E>` or no return type",
-    note = "return `wsjsonrpc::Result<T>`, or `Result<T, E>` with an `E` that implements `wsjsonrpc::RpcError`"
-)]
-pub trait Returns {
-    /// What the caller gets.
-    type Ok;
-    /// Or what it gets instead.
-    type Err: RpcError;
-
-    /// Which of them it is.
-    fn into_result(self) -> std::result::Result<Self::Ok, Self::Err>;
-}
-
-impl<T, E: RpcError> Returns for std::result::Result<T, E> {
-    type Ok = T;
-    type Err = E;
-
-    fn into_result(self) -> Self {
-        self
-    }
-}
-
-impl Returns for () {
-    type Ok = ();
-    type Err = ErrorObject;
-
-    fn into_result(self) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// A handler that never fails.
-impl RpcError for Infallible {
-    fn to_object(&self) -> ErrorObject {
-        match *self {}
-    }
-
-    fn from_object(object: ErrorObject) -> std::result::Result<Self, ErrorObject> {
-        Err(object)
-    }
-}
-
-/// A borrowed argument: what is kept on the server while the handler looks at it.
-#[diagnostic::on_unimplemented(
-    message = "an rpc method can't borrow an argument as `{Self}`",
-    label = "expected `&str`, `&[T]`, `&T` or an `Option` of these",
-    note = "take it by value: `Vec<String>` in place of `Vec<&str>`"
-)]
-pub trait Arg<'a>: Sized {
-    /// What is decoded.
-    type Store: 'a;
-
-    /// What the method sees of it.
-    fn get(store: &'a Self::Store) -> Self;
-}
-
-impl<'a> Arg<'a> for &'a str {
-    type Store = Str<'a>;
-
-    fn get(store: &'a Str<'a>) -> &'a str {
-        &store.0
-    }
-}
-
-impl<'a, T: 'a> Arg<'a> for &'a [T] {
-    type Store = Vec<T>;
-
-    fn get(store: &'a Vec<T>) -> &'a [T] {
-        store
-    }
-}
-
-impl<'a, T: 'a> Arg<'a> for &'a T {
-    type Store = T;
-
-    fn get(store: &'a T) -> &'a T {
-        store
-    }
-}
-
-impl<'a, A: Arg<'a>> Arg<'a> for Option<A> {
-    type Store = Option<A::Store>;
-
-    fn get(store: &'a Option<A::Store>) -> Option<A> {
-        store.as_ref().map(A::get)
     }
 }
