@@ -25,6 +25,8 @@ use crate::service::{Request, Response};
 const MAX_CODES: usize = 64;
 /// How many methods of outgoing calls have a value of their own in the label `method`.
 const MAX_METHODS: usize = 256;
+/// How long such a name may be, in bytes: it is kept as long as the program runs.
+const MAX_NAME: usize = 256;
 /// What stands for all others.
 const OTHER: &str = "other";
 
@@ -33,7 +35,8 @@ const OTHER: &str = "other";
 /// `outgoing_middleware`. Only with the feature `metrics`. The names are in OBSERVABILITY.md.
 ///
 /// Peers can't make up values of labels: a method that is not registered is `unknown`, and of codes and of
-/// methods that this side calls only the first 64 and 256 have values of their own; all others are `other`.
+/// methods that this side calls only the first 64 and 256 have values of their own; all others are `other`,
+/// and so are methods whose names have more than 256 bytes.
 ///
 /// ```
 /// use wsjsonrpc::{Client, Metrics, Server};
@@ -217,7 +220,7 @@ impl OutgoingMiddleware for Metrics {
     async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error> {
         // A proxy calls what it is asked for.
         let method = request.method().to_owned();
-        let known = self.methods.has(method.clone(), MAX_METHODS);
+        let known = method.len() <= MAX_NAME && self.methods.has(method.clone(), MAX_METHODS);
         let mut call = self.begin(&CLIENT, if known { method.into() } else { OTHER.into() });
         let reply = next.run(request).await;
         call.outcome = self.outcome(&reply);

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::context::Context;
 use crate::middleware::{Middleware, Next};
+use crate::over_limit::count_dropped;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::race::{Either, race};
 use crate::scope::Scope;
@@ -18,7 +19,8 @@ use crate::service::{Request, Response};
 
 /// Middleware that lets only so many calls of some methods be at work at a time, over all connections
 /// together: for reports, exports and whatever else takes much of something. Others are refused with
-/// -32005 "Limit exceeded", at once or after a [`wait`](Self::wait).
+/// -32005 "Limit exceeded", at once or after a [`wait`](Self::wait). Notifications over the limit are
+/// dropped, with a line in the log when it begins and one with their number when the connection ends.
 ///
 /// A call counts until its handler is done; a subscription until it is agreed to. What a connection may
 /// have at work is [`Config::max_in_flight`](crate::Config::max_in_flight).
@@ -61,7 +63,8 @@ impl ConcurrencyLimit {
     }
 
     /// Lets a call wait so long for its turn, in the order of their arrival, before it is refused. Calls
-    /// that wait count as in flight. Default: none waits.
+    /// that wait count as in flight. One that is taken back meanwhile, or whose connection ends, never
+    /// begins; a notification, which nobody waits for, does. Default: none waits.
     ///
     /// A handler that makes a call which comes back to this side under the same limit waits for itself; so
     /// choose a time that is short.
@@ -71,7 +74,7 @@ impl ConcurrencyLimit {
         self
     }
 
-    async fn place(&self, ctx: &Context) -> Result<SemaphorePermit<'_>, ErrorObject> {
+    async fn place(&self, request: &Request) -> Result<SemaphorePermit<'_>, ErrorObject> {
         if let Ok(place) = self.places.try_acquire() {
             return Ok(place);
         }
@@ -79,11 +82,18 @@ impl ConcurrencyLimit {
         let refused = ErrorObject::new(ErrorCode::LIMIT_EXCEEDED, words);
         let Some(wait) = self.wait else { return Err(refused) };
         let waiting = pin!(tokio::time::timeout(wait, self.places.acquire()));
-        // A place that is free at last is not for a call that nobody waits for.
-        match race(pin!(ctx.cancelled()), waiting).await {
-            Either::Left(()) => Err(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)),
-            Either::Right(Ok(Ok(place))) => Ok(place),
-            Either::Right(_) => Err(refused),
+        let waited = if request.is_notification() {
+            waiting.await
+        } else {
+            // A place that is free at last is not for a call that nobody waits for any more.
+            match race(pin!(request.context().cancelled()), waiting).await {
+                Either::Left(()) => return Err(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)),
+                Either::Right(waited) => waited,
+            }
+        };
+        match waited {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(refused),
         }
     }
 }
@@ -94,9 +104,14 @@ impl Middleware for ConcurrencyLimit {
         if !self.scope.has(request.method()) {
             return next.run(request).await;
         }
-        match self.place(ctx).await {
+        match self.place(&request).await {
             Ok(_place) => next.run(request).await,
-            Err(refused) => request.fail(refused),
+            Err(refused) => {
+                if request.is_notification() {
+                    count_dropped(ctx, next.method(), "concurrency");
+                }
+                request.fail(refused)
+            }
         }
     }
 }

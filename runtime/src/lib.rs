@@ -167,6 +167,7 @@ mod origin;
 mod outbox;
 mod outgoing;
 mod outlet;
+mod over_limit;
 mod peer;
 mod pending;
 mod phase;

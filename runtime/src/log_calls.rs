@@ -19,7 +19,8 @@ use crate::service::{Request, Response};
 /// took in seconds, the error's code and, of calls that come in, the remote address. Never params, results
 /// or an error's words. For calls in either direction.
 ///
-/// A method that is not known is called `unknown`: the peer's own words are not for the log.
+/// A method that is not known is called `unknown`: the peer's own words are not for the log. Of the name of
+/// a method that this side calls, the first 128 characters are.
 ///
 /// ```
 /// use tracing::Level;
@@ -61,6 +62,9 @@ impl Default for LogCalls {
         Self::new()
     }
 }
+
+/// How many characters of a name of an outgoing call are logged.
+const MAX_NAME: usize = 128;
 
 /// An event of a level that is known only now.
 macro_rules! event {
@@ -131,6 +135,12 @@ impl Middleware for LogCalls {
     }
 }
 
+/// As much of a name as a line has room for.
+fn short(name: &str) -> &str {
+    let end = name.char_indices().nth(MAX_NAME).map_or(name.len(), |(at, _)| at);
+    name.get(..end).unwrap_or(name)
+}
+
 fn outcome<T>(outcome: &Result<T, Error>) -> Outcome {
     match outcome {
         Ok(_) => Outcome::Success,
@@ -143,7 +153,7 @@ fn outcome<T>(outcome: &Result<T, Error>) -> Outcome {
 impl OutgoingMiddleware for LogCalls {
     async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error> {
         // A proxy calls what it is asked for.
-        let method = Shown(request.method()).to_string();
+        let method = Shown(short(request.method())).to_string();
         let words = if request.is_notification() { "notification made" } else { "call made" };
         let mut line = Line::begin(self, words, method);
         let reply = next.run(request).await;

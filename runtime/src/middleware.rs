@@ -97,6 +97,26 @@ pub trait Middleware: Send + Sync + 'static {
     }
 }
 
+/// One value in several builders, or one of a type that is chosen when the program runs.
+#[async_trait]
+impl<M: Middleware + ?Sized> Middleware for Arc<M> {
+    async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
+        (**self).call(ctx, request, next).await
+    }
+
+    fn connected(&self, ctx: &Context) {
+        (**self).connected(ctx);
+    }
+
+    fn disconnected(&self, ctx: &Context, reason: &CloseReason) {
+        (**self).disconnected(ctx, reason);
+    }
+
+    fn transferred(&self, ctx: &Context, received: u64, sent: u64) {
+        (**self).transferred(ctx, received, sent);
+    }
+}
+
 /// Middleware in the order in which calls come through it.
 pub(crate) type Stack = Arc<[Arc<dyn Middleware>]>;
 

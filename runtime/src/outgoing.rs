@@ -57,7 +57,8 @@ use crate::protocol::encode::Outgoing;
 /// It runs in the task that awaits the call, and is dropped when that is given up; a panic in it is that
 /// task's own. To refuse a call, give an error: [`Error::Call`] with an error object comes out as if the peer
 /// had answered with it. A call's timeout counts from when it is first polled, so time that is spent here is
-/// not there for the peer; a call whose time is over when it comes to the connection is not sent.
+/// not there for the peer; a call whose time is over when it comes to the connection is not sent. It ends
+/// nothing that waits here: whatever may take long, such as fetching a token, needs a timeout of its own.
 ///
 /// Without any, a call costs nothing more; with it, a few allocations for each one.
 #[async_trait]
@@ -75,6 +76,18 @@ pub trait OutgoingMiddleware: Send + Sync + 'static {
     async fn batch(&self, batch: &OutgoingBatch, next: BatchNext<'_>) -> Result<(), Error> {
         let _ = batch;
         next.run().await
+    }
+}
+
+/// One value in several builders, or one of a type that is chosen when the program runs.
+#[async_trait]
+impl<M: OutgoingMiddleware + ?Sized> OutgoingMiddleware for Arc<M> {
+    async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error> {
+        (**self).call(request, next).await
+    }
+
+    async fn batch(&self, batch: &OutgoingBatch, next: BatchNext<'_>) -> Result<(), Error> {
+        (**self).batch(batch, next).await
     }
 }
 

@@ -3,8 +3,7 @@
 //! Must not know what they do.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +12,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use crate::context::Context;
 use crate::middleware::{Middleware, Next};
+use crate::over_limit::count_dropped;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::scope::Scope;
 use crate::service::{Request, Response};
@@ -21,6 +21,8 @@ use crate::service::{Request, Response};
 /// Others are refused with -32005: the text says when to try again, and the error's `data` has the seconds
 /// in its member `retry_after`. Notifications over the limit are dropped, with a line in the log when it
 /// begins and one with their number when the connection ends. Only with the feature `rate-limit`.
+///
+/// A clone is the same limit, whose calls count together, until it is given a [`burst`](Self::burst).
 ///
 /// What several connections may do together it does not know, nor calls by HTTP POST, which have none of
 /// their own: limits for these belong in front of the server.
@@ -42,13 +44,12 @@ pub struct RateLimit {
 }
 
 /// The limits of a connection, on it.
-#[derive(Clone, Default)]
-struct Limiters(Vec<(Arc<()>, Arc<Limiter>)>);
+#[derive(Default)]
+struct Limiters(Mutex<Vec<(Arc<()>, Arc<Limiter>)>>);
 
 struct Limiter {
     limiter: DefaultDirectRateLimiter,
     clock: DefaultClock,
-    dropped: AtomicU64,
 }
 
 impl RateLimit {
@@ -75,6 +76,8 @@ impl RateLimit {
     #[must_use]
     pub fn burst(mut self, calls: u32) -> Self {
         self.quota = self.quota.allow_burst(at_least_one(calls));
+        // Clones without it have another limit.
+        self.identity = Arc::default();
         self
     }
 
@@ -92,23 +95,17 @@ impl RateLimit {
         self
     }
 
-    fn find(&self, ctx: &Context) -> Option<Arc<Limiter>> {
-        let limiters = ctx.get::<Limiters>()?;
-        let own = limiters.0.iter().find(|(identity, _)| Arc::ptr_eq(identity, &self.identity));
-        own.map(|(_, limiter)| Arc::clone(limiter))
-    }
-
-    /// Puts a limiter on the connection.
-    fn install(&self, ctx: &Context) -> Arc<Limiter> {
-        let limiter = Arc::new(Limiter {
-            limiter: RateLimiter::direct(self.quota),
-            clock: DefaultClock::default(),
-            dropped: AtomicU64::new(0),
-        });
-        let mut limiters =
-            ctx.get::<Limiters>().map_or_else(Limiters::default, |all| (*all).clone());
-        limiters.0.push((Arc::clone(&self.identity), Arc::clone(&limiter)));
-        ctx.set(limiters);
+    /// The connection's own, which its first call makes.
+    fn limiter(&self, ctx: &Context) -> Arc<Limiter> {
+        let all = ctx.get::<Limiters>().unwrap_or_else(|| ctx.get_or_set(Limiters::default()));
+        let mut all = all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = all.iter().find(|(identity, _)| Arc::ptr_eq(identity, &self.identity));
+        if let Some((_, limiter)) = own {
+            return Arc::clone(limiter);
+        }
+        let (limiter, clock) = (RateLimiter::direct(self.quota), DefaultClock::default());
+        let limiter = Arc::new(Limiter { limiter, clock });
+        all.push((Arc::clone(&self.identity), Arc::clone(&limiter)));
         limiter
     }
 }
@@ -121,22 +118,6 @@ impl Limiter {
     /// How long to wait, if it is too early.
     fn check(&self) -> Result<(), Duration> {
         self.limiter.check().map_err(|early| early.wait_time_from(self.clock.now()))
-    }
-
-    /// A notification over the limit. The first one is told to whoever runs this side.
-    fn count_dropped(&self, method: &str) {
-        if self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::warn!(method, "dropped a notification: over the rate limit");
-        }
-    }
-}
-
-impl Drop for Limiter {
-    fn drop(&mut self) {
-        let count = *self.dropped.get_mut();
-        if count > 1 {
-            tracing::warn!(count, "so many notifications of a connection were over the rate limit");
-        }
     }
 }
 
@@ -151,17 +132,11 @@ fn refused(wait: Duration) -> ErrorObject {
 
 #[async_trait]
 impl Middleware for RateLimit {
-    /// Before its first call, so that no two of them can make one each.
-    fn connected(&self, ctx: &Context) {
-        self.install(ctx);
-    }
-
     async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
         if self.scope.has(request.method()) {
-            let limiter = self.find(ctx).unwrap_or_else(|| self.install(ctx));
-            if let Err(wait) = limiter.check() {
+            if let Err(wait) = self.limiter(ctx).check() {
                 if request.is_notification() {
-                    limiter.count_dropped(next.method().unwrap_or("unknown"));
+                    count_dropped(ctx, next.method(), "rate");
                 }
                 return request.fail(refused(wait));
             }

@@ -129,6 +129,29 @@ async fn a_client_is_told_of_its_own() {
     assert_eq!(told.recv().await.unwrap(), "closed by this side");
 }
 
+/// One value in two builders, of a type that is not known there.
+#[tokio::test]
+async fn shared_middleware_is_told_all_that_it_is_told_alone() {
+    let (observer, mut told) = Observer::new();
+    let bytes = Arc::clone(&observer.bytes);
+    let shared: Arc<dyn Middleware> = Arc::new(observer);
+    let echo = |builder: ServerBuilder| {
+        builder
+            .middleware(Arc::clone(&shared))
+            .method("echo", |_, (text,): (String,)| async move { Ok(text) })
+    };
+    for _ in 0..2 {
+        let mut raw = Raw::client(echo(Server::builder())).await;
+        assert_eq!(raw.ask(request("echo", "[\"\"]", "1")).await, result("\"\"", "1"));
+        raw.hang_up();
+        for event in ["connected nobody", "echo", "lost"] {
+            assert_eq!(told.recv().await.unwrap(), event);
+        }
+        let (received, sent) = std::mem::take(&mut *bytes.lock().unwrap());
+        assert!(received > 0 && sent > 0, "{received} {sent}");
+    }
+}
+
 struct Clumsy;
 
 #[async_trait]

@@ -138,7 +138,8 @@ async fn a_batch_is_seen_as_a_whole() {
     for reconnect in [false, true] {
         let record = Record::default();
         let (url, _) = listen(server()).await;
-        let mut client = Client::builder().outgoing_middleware(record.clone());
+        let shared: Arc<dyn OutgoingMiddleware> = Arc::new(record.clone());
+        let mut client = Client::builder().outgoing_middleware(shared);
         if reconnect {
             client = client.reconnect(Reconnect::default());
         }
@@ -209,6 +210,45 @@ async fn it_may_refuse_answer_delay_and_change() {
     assert_eq!(peer.batch([bank.balance()]).await.unwrap().pop().unwrap().unwrap(), 100);
     // A subscription whose call was answered here has nobody to bring its items.
     assert!(peer.subscribe::<u32>("cached", ()).await.is_err());
+}
+
+/// Fails, or waits for ever, once the peer has answered.
+struct Late(bool);
+
+#[async_trait]
+impl OutgoingMiddleware for Late {
+    async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error> {
+        next.run(request).await?;
+        if self.0 {
+            std::future::pending::<()>().await;
+        }
+        Err(Error::Call(ErrorObject::new(9, "too late")))
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_that_fails_after_the_answer_is_unsubscribed() {
+    for waits in [false, true] {
+        let (mut raw, client) =
+            Raw::server(Client::builder().outgoing_middleware(Late(waits))).await;
+        let asking = client.peer().subscribe::<u32>("count", ()).without_timeout();
+        let mut asking = Box::pin(asking.into_future());
+        assert!(wsjsonrpc_tests::poll_once(&mut asking).await.is_pending());
+        let sent = raw.receive().await;
+        let id = serde_json::from_str::<serde_json::Value>(&sent).unwrap()["id"].to_string();
+        raw.send(result("\"0x5\"", &id)).await;
+        if waits {
+            // Messages are handled in their order.
+            raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+            assert!(wsjsonrpc_tests::poll_once(&mut asking).await.is_pending());
+            drop(asking);
+        } else {
+            let failed = asking.await;
+            assert!(matches!(failed, Err(Error::Call(error)) if error.code() == ErrorCode(9)));
+        }
+        let told = raw.receive().await;
+        assert!(told.contains("unsubscribe_count") && told.contains("0x5"), "{told}");
+    }
 }
 
 #[tokio::test]

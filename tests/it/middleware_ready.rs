@@ -78,6 +78,8 @@ async fn outgoing_calls_are_logged_too() {
     let peer = client.peer();
     peer.call::<String>("add", ["s3cr3t"]).await.unwrap();
     peer.call::<String>("n\none", ["s3cr3t"]).await.unwrap_err();
+    // A proxy's peers choose its names.
+    peer.call::<String>(&"n".repeat(100_000), ["s3cr3t"]).await.unwrap_err();
     peer.notify("add", ["s3cr3t"]).await.unwrap();
     drop(peer.batch([peer.call::<String>("add", ["s3cr3t"])]).await.unwrap());
     let text = log.text();
@@ -85,13 +87,14 @@ async fn outgoing_calls_are_logged_too() {
     let expected = [
         ("DEBUG", "call made "),
         ("WARN", "call made, with an error"),
+        ("WARN", "call made, with an error"),
         ("DEBUG", "notification made"),
         ("DEBUG", "batch sent"),
     ];
     assert_eq!(lines.len(), expected.len());
     for (line, (level, words)) in lines.iter().zip(expected) {
         assert!(line.starts_with(level) && line.contains(words), "{line}");
-        assert!(!line.contains("s3cr3t"), "{line}");
+        assert!(!line.contains("s3cr3t") && line.len() < 1000, "{line}");
     }
 }
 
@@ -143,6 +146,27 @@ async fn several_rate_limits_count_for_themselves() {
         ("cheap", "[]", true),
     ] {
         assert_eq!(limited(raw.ask(request(method, params, "1")).await), expected, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn a_clone_of_a_rate_limit_is_the_same_one_until_it_has_a_burst_of_its_own() {
+    let limit = RateLimit::per_hour(2);
+    let server = sums()
+        .middleware(limit.clone().methods(["sum"]))
+        .middleware(limit.clone().methods(["cheap"]))
+        .middleware(limit.burst(1).methods(["none"]));
+    let mut raw = Raw::client(server).await;
+    for (method, params, expected) in [
+        ("cheap", "[]", "result"),
+        ("none", "[]", "-32601"),
+        ("none", "[]", "-32005"),
+        ("sum", "[1,2]", "result"),
+        ("sum", "[1,2]", "-32005"),
+        ("cheap", "[]", "-32005"),
+    ] {
+        let answer = raw.ask(request(method, params, "1")).await;
+        assert!(answer.contains(expected), "{method}: {answer}");
     }
 }
 
@@ -206,6 +230,43 @@ async fn a_call_may_wait_for_its_turn_but_not_for_ever() {
     second.await.unwrap();
     gate.open(1);
     report().await.unwrap();
+}
+
+/// Nobody has waited for it, so nobody's end says that it is not wanted.
+#[tokio::test(start_paused = true)]
+async fn a_notification_that_waits_for_its_turn_is_handled_though_its_connection_ends() {
+    let gate = Gate::default();
+    let limit = ConcurrencyLimit::new(1).methods(["report.*"]).wait(Duration::from_secs(5));
+    let mut raw = Raw::client(gated(&gate).middleware(limit)).await;
+    raw.send(request("report.sales", "[]", "1")).await;
+    gate.arrived(1).await;
+    raw.send(notification("report.costs", "[]")).await;
+    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    raw.hang_up();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    gate.open(1);
+    gate.arrived(1).await;
+}
+
+#[tokio::test]
+async fn notifications_over_a_concurrency_limit_are_dropped_with_two_lines() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let server = sums().middleware(ConcurrencyLimit::new(0).methods(["sum"]));
+    let endpoint = server.build().unwrap();
+    let (mut raw, serving) = Raw::client_of(&endpoint).await;
+    for _ in 0..5 {
+        raw.send(notification("sum", "[1,2]")).await;
+    }
+    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    raw.hang_up();
+    serving.await.unwrap();
+    let text = log.text();
+    let dropped = "dropped a notification: over the concurrency limit";
+    assert_eq!(text.matches(dropped).count(), 1, "{text}");
+    let all = "so many notifications of a connection were over a limit";
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(all)).collect();
+    assert!(matches!(lines[..], [line] if line.contains("count=5")), "{text}");
 }
 
 struct User;

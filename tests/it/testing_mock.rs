@@ -2,6 +2,7 @@
 //! closure.
 
 use std::collections::HashMap;
+use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 
 use futures_util::stream;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use wsjsonrpc::{
     Client, Context, Error, ErrorCode, ErrorObject, Result, RpcError, Server, Stream, memory, rpc,
 };
+use wsjsonrpc_tests::begin;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Item {
@@ -238,6 +240,39 @@ async fn a_closure_that_panicked_is_called_again() {
     let failed = shop.name().await;
     assert!(matches!(failed, Err(Error::Call(error)) if error.code() == ErrorCode::INTERNAL_ERROR));
     assert_eq!(shop.name().await.unwrap(), "again");
+}
+
+/// A closure that runs for long holds up the calls of its own method, and nothing else.
+#[tokio::test]
+async fn a_blocking_closure_holds_up_no_other_method() {
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let mock = ShopMock::new().here(|_ctx| Ok(true)).picture(move |_ctx, name| {
+        gate.recv().unwrap();
+        Ok(name.into_bytes())
+    });
+    let shop = mock.clone().into_client();
+    let first = begin(shop.picture("a".to_owned()).into_future()).await;
+    while mock.calls("picture") == 0 {
+        tokio::task::yield_now().await;
+    }
+    let second = begin(shop.picture("b".to_owned()).into_future()).await;
+    assert!(shop.here().await.unwrap());
+    open.send(()).unwrap();
+    open.send(()).unwrap();
+    assert_eq!((first.await.unwrap(), second.await.unwrap()), (b"a".to_vec(), b"b".to_vec()));
+}
+
+#[tokio::test]
+async fn a_closure_may_put_another_one_in_its_place() {
+    let mock = ShopMock::new();
+    let itself = mock.clone();
+    let shop = mock.queue(move |_ctx, number| {
+        itself.clone().queue(|_ctx, number| Ok(number * 10));
+        Ok(number)
+    });
+    let shop = shop.into_client();
+    assert_eq!(shop.queue(1).await.unwrap(), 1);
+    assert_eq!(shop.queue(1).await.unwrap(), 10);
 }
 
 #[test]

@@ -171,6 +171,23 @@ async fn what_is_stuck_takes_nothing_and_a_stall_ends() {
     assert_eq!(server.read_u8().await.unwrap(), b'x');
 }
 
+/// A program that has stopped, or is behind a cable that was pulled, may be killed yet.
+#[tokio::test(start_paused = true)]
+async fn what_is_half_open_or_stuck_can_still_be_cut() {
+    for cut in [Cut::HalfOpen, Cut::Stuck, Cut::End] {
+        let network = Network::new(Faults::seeded(1));
+        let (mut client, _server) = network.open();
+        client.write_all(b"unread").await.unwrap();
+        network.cut(cut);
+        tokio::time::sleep(SECOND).await;
+        network.cut(Cut::Abrupt);
+        tokio::time::sleep(SECOND).await;
+        let ended = timeout(SECOND, client.read_u8()).await;
+        assert!(matches!(ended, Ok(Err(_))), "{cut:?}: {ended:?}");
+        assert!(client.write_all(b"more").await.is_err(), "{cut:?}: it takes bytes still");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_reconnecting_client_goes_on_over_each_cut() {
     let network = Network::new(Faults::seeded(5).delay(MILLISECOND..=20 * MILLISECOND));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wsjsonrpc::testing::{self, Faults, Recorder};
-use wsjsonrpc::{Client, Context, Error, ErrorCode, ErrorObject, Result, rpc};
+use wsjsonrpc::{Client, Config, Context, Error, ErrorCode, ErrorObject, Result, memory, rpc};
 use wsjsonrpc_tests::begin;
 
 #[rpc(namespace = "math")]
@@ -140,4 +140,16 @@ async fn its_server_is_a_builder_as_any_other() {
 #[should_panic(expected = "the answer for `math.sum` can't be written as JSON")]
 fn an_answer_that_is_no_json_is_a_mistake() {
     drop(Recorder::new().answer("math.sum", std::collections::HashMap::from([((1, 2), 3)])));
+}
+
+/// A notification has no answer that could fail to come, so nothing is at work for it.
+#[tokio::test]
+async fn a_notification_that_is_never_answered_takes_no_place() {
+    let recorder = Recorder::new().hang("log").answer("sum", 3);
+    let config = Config { max_in_flight: 1, ..Config::default() };
+    let server = recorder.server().config(config);
+    let (client, _) = memory::pair(Client::builder(), server).unwrap();
+    client.peer().notify("log", ["ready"]).await.unwrap();
+    assert_eq!(client.peer().call::<u32>("sum", (1, 2)).await.unwrap(), 3);
+    assert_eq!(recorder.calls_of("log").len(), 1);
 }

@@ -4,7 +4,7 @@
 //! Must not know what the bytes say, or who is at the ends.
 
 use std::collections::VecDeque;
-use std::future::pending;
+use std::future::{Future, pending};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -55,15 +55,23 @@ impl Line {
         match self.carry(&mut from, &mut to).await {
             None | Some(Cut::End) => {
                 let _ = to.shutdown().await;
-                swallow(from).await;
+                self.unless_killed(swallow(from)).await
             }
             // `to` is dropped with the other direction only, so nobody sees an end.
-            Some(Cut::HalfOpen) => swallow(from).await,
+            Some(Cut::HalfOpen) => self.unless_killed(swallow(from)).await,
             // Until both ends are dropped.
-            Some(Cut::Stuck) => pending().await,
-            Some(Cut::Abrupt) => return Err(HungUp),
+            Some(Cut::Stuck) => self.unless_killed(pending()).await,
+            Some(Cut::Abrupt) => Err(HungUp),
         }
-        Ok(())
+    }
+
+    /// What has stopped may be killed yet.
+    async fn unless_killed(&mut self, rest: impl Future<Output = ()>) -> Result<(), HungUp> {
+        tokio::select! {
+            biased;
+            _ = self.orders.wait_for(|orders| orders.cut == Some(Cut::Abrupt)) => Err(HungUp),
+            () = rest => Ok(()),
+        }
     }
 
     async fn carry(

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_core::Stream;
 
@@ -26,17 +26,23 @@ pub struct Slot<F: ?Sized> {
 
 struct Shared<F: ?Sized> {
     calls: AtomicU64,
-    closure: Mutex<Option<Box<F>>>,
+    /// Two locks: while a closure runs, which may take long, others can ask whether there is one, and
+    /// put another one in its place.
+    closure: Mutex<Option<Closure<F>>>,
 }
+
+type Closure<F> = Arc<Mutex<Box<F>>>;
 
 impl<F: ?Sized> Slot<F> {
     /// Puts a closure in, in place of the one that is there.
     pub fn set(&self, closure: Box<F>) {
-        let mut slot = self.shared.closure.lock().unwrap_or_else(PoisonError::into_inner);
-        let previous = slot.replace(closure);
-        drop(slot);
-        // Whatever it has captured is the user's.
+        let previous = self.slot().replace(Arc::new(Mutex::new(closure)));
+        // Outside the lock: whatever it has captured is the user's.
         drop(previous);
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<Closure<F>>> {
+        self.shared.closure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How often the method was called.
@@ -46,7 +52,7 @@ impl<F: ?Sized> Slot<F> {
 
     /// What is answered if there is no closure. The call counts then; else [`run`](Self::run) counts it.
     pub fn refusal(&self, mock: &str, method: &str) -> Option<ErrorObject> {
-        if self.shared.closure.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+        if self.slot().is_some() {
             return None;
         }
         self.shared.calls.fetch_add(1, Ordering::Relaxed);
@@ -60,16 +66,12 @@ impl<F: ?Sized> Slot<F> {
     #[track_caller]
     pub fn run<R>(&self, mock: &str, method: &str, run: impl FnOnce(&mut F) -> R) -> R {
         self.shared.calls.fetch_add(1, Ordering::Relaxed);
+        let closure = self.slot().clone();
+        let Some(closure) = closure else { panic!("{}", no_closure(mock, method)) };
         // Held while the closure runs, for that is what makes it `FnMut`: calls take their turns. One
         // that has panicked may be called again.
-        let mut slot = self.shared.closure.lock().unwrap_or_else(PoisonError::into_inner);
-        match slot.as_deref_mut() {
-            Some(closure) => run(closure),
-            None => {
-                drop(slot);
-                panic!("{}", no_closure(mock, method))
-            }
-        }
+        let mut closure = closure.lock().unwrap_or_else(PoisonError::into_inner);
+        run(&mut closure)
     }
 }
 
@@ -111,8 +113,8 @@ impl<F: ?Sized> Clone for Slot<F> {
 
 impl<F: ?Sized> fmt::Debug for Slot<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let closure = self.shared.closure.try_lock().map_or(true, |closure| closure.is_some());
-        match (closure, self.calls()) {
+        let is_set = self.slot().is_some();
+        match (is_set, self.calls()) {
             (true, calls) => write!(f, "{calls} calls"),
             (false, calls) => write!(f, "no closure, {calls} calls"),
         }

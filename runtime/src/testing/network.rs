@@ -110,7 +110,8 @@ impl Network {
         (client, server)
     }
 
-    /// Breaks all connections that are open now. What is under way is lost.
+    /// Breaks all connections that are open now. What is under way is lost. What was broken otherwise
+    /// before, [`Cut::Abrupt`] still ends.
     pub fn cut(&self, cut: Cut) {
         BOTH.into_iter().for_each(|direction| self.cut_direction(direction, cut));
     }
@@ -133,7 +134,9 @@ impl Network {
     }
 
     fn order(&self, direction: Direction, change: impl Fn(&mut Orders)) {
-        for orders in &self.state().links {
+        // Told outside the lock, as that wakes them.
+        let links = self.state().links.clone();
+        for orders in &links {
             orders[direction as usize].send_modify(&change);
         }
     }

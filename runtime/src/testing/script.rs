@@ -53,6 +53,10 @@ impl Answer {
             Answer::Result(result) => Outcome::ready(|| request.reply::<Result<_>>(Ok(&*result))),
             Answer::Error(error) => Outcome::ready(|| request.fail(error)),
             Answer::With(handler) => Outcome::ready(|| request.reply(handler(request.params()))),
+            // Nobody would see that it goes on, nor could end it.
+            Answer::Never if request.is_notification() => {
+                Outcome::ready(|| request.reply::<Result<()>>(Ok(())))
+            }
             // Nor does anybody wait for it when the connection is closed.
             Answer::Never => {
                 let caller = request.caller();
