@@ -22,6 +22,7 @@ use crate::admission::{Admission, Place};
 use crate::config::deadline;
 use crate::endpoint::{Endpoint, Serving};
 use crate::error::{Remote, Wordless};
+use crate::guard::{Panicked, guard};
 use crate::http_request::{check, name_host, read};
 use crate::http_response::{HttpBody, json, refuse};
 use crate::refusal::Refusal;
@@ -115,7 +116,8 @@ impl HttpService {
     /// How to tell the client's address from a request: for
     /// [`Handshake::remote_addr`](crate::Handshake::remote_addr), the log, and
     /// [`Config::max_connections_per_address`](crate::Config::max_connections_per_address), which
-    /// limits nobody without it. Behind a proxy it may come from a header, if the proxy sets it.
+    /// limits nobody without it. Behind a proxy it may come from a header, if the proxy sets it. A
+    /// panic in it is logged, and refuses the request with status 500.
     ///
     /// With axum's `into_make_service_with_connect_info::<SocketAddr>()` it is
     /// `|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)`.
@@ -188,7 +190,11 @@ impl HttpService {
         if self.endpoint.living().is_draining() {
             return Err(shutting_down());
         }
-        let remote_addr = self.options.remote_addr.as_ref().and_then(|find| find(parts));
+        let find = self.options.remote_addr.as_ref();
+        let remote_addr = guard(|| find.and_then(|find| find(parts))).map_err(|Panicked| {
+            tracing::error!("the closure of `HttpService::remote_addr` panicked");
+            Refusal::internal()
+        })?;
         for forget in &self.options.forget {
             forget(&mut parts.extensions);
         }
