@@ -57,7 +57,9 @@ use crate::upgraded::stream_of;
 ///
 /// In an axum application it is
 /// `Router::new().route_service("/rpc", endpoint.http_service().forget::<OriginalUri>())`
-/// ([`forget`](Self::forget) saves memory). A bare hyper server has to allow upgrades:
+/// ([`forget`](Self::forget) saves memory). What counts for each connection counts for each POST
+/// anew, [`Config::max_in_flight`](crate::Config::max_in_flight) and a rate limit for one; a route of
+/// `axum::routing::get_service` around it leaves POST out. A bare hyper server has to allow upgrades:
 ///
 /// ```
 /// use hyper_util::rt::TokioIo;
