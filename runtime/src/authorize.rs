@@ -76,7 +76,8 @@ pub trait Authorize: Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// The future is dropped when the time for the handshake is up. A client that hangs up does not
-    /// end it; what it grants is then dropped.
+    /// end it; what it grants is then dropped. In a web application (`Endpoint::http_service`), the
+    /// server around it may drop the future when the client hangs up.
     async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal>;
 }
 

@@ -144,11 +144,13 @@ pub struct Batch {
 impl Batch {
     pub(crate) fn new(peer: Peer) -> Self {
         let around = peer.outgoing().map(|chain| (Arc::clone(chain), OutgoingBatch(Vec::new())));
+        #[cfg(feature = "http-client")]
+        let deadline = peer.deadline();
         let parts = match peer.into_way() {
             Way::One(hold) => Parts::Bound(Bound { hold, messages: Vec::new(), calls: Vec::new() }),
             Way::Session(session) => Parts::Deferred(Deferred::new(session)),
             #[cfg(feature = "http-client")]
-            Way::Post(post) => Parts::Post(PostBatch::new(post)),
+            Way::Post(post) => Parts::Post(PostBatch::new(post, deadline)),
         };
         Batch { parts, added: 0, around }
     }

@@ -91,15 +91,16 @@ struct Wishes {
 struct Shared {
     link: Arc<Link>,
     begun: Instant,
-    handshake: Handshake,
+    /// Shared by itself: values of it are lent out, perhaps to be left in the state.
+    handshake: Arc<Handshake>,
     state: State,
     /// Whose turn it is, of the calls that go one after another. Made when there is the first.
     turns: OnceLock<Box<Mutex<()>>>,
 }
 
-impl Outer for Shared {
+impl Outer for Handshake {
     fn extensions(&self) -> &Extensions {
-        &self.handshake.extensions
+        &self.extensions
     }
 }
 
@@ -112,6 +113,7 @@ impl Context {
     /// That of a connection, and of no call on it.
     pub(crate) fn new(link: Arc<Link>, handshake: Handshake) -> Self {
         let (begun, state, turns) = (Instant::now(), State::default(), OnceLock::new());
+        let handshake = Arc::new(handshake);
         let shared = Arc::new(Shared { link, begun, handshake, state, turns });
         Context { shared, call: Call::default() }
     }
@@ -209,7 +211,7 @@ impl Context {
     /// ```
     pub fn get_or_set<T: Send + Sync + 'static>(&self, value: T) -> Attached<T> {
         // Nobody takes away what hides an extension, so this can't change in between.
-        let outer = Attached::outer(&self.shared);
+        let outer = Attached::outer(&self.shared.handshake);
         match outer.filter(|_| matches!(self.shared.state.get::<T>(), Found::Nothing)) {
             Some(outer) => outer,
             None => Attached::own(self.shared.state.get_or_set(Arc::new(value))),
@@ -220,7 +222,7 @@ impl Context {
     /// the endpoint has put there is not seen any more.
     pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Attached<T>> {
         let state = &self.shared.state;
-        let is_outer = self.shared.extensions().get::<T>().is_some();
+        let is_outer = self.shared.handshake.extensions.get::<T>().is_some();
         self.seen(if is_outer { state.hide() } else { state.remove() })
     }
 
@@ -229,7 +231,7 @@ impl Context {
         match found {
             Found::Here(value) => Some(Attached::own(value)),
             Found::Hidden => None,
-            Found::Nothing => Attached::outer(&self.shared),
+            Found::Nothing => Attached::outer(&self.shared.handshake),
         }
     }
 

@@ -5,7 +5,7 @@
 use std::pin::pin;
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use http_body_util::BodyExt;
@@ -44,6 +44,12 @@ pub(crate) fn check(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
             let words = "a JSON-RPC message is posted with `Content-Type: application/json`";
             return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
         }
+    }
+    // Compressed, say. A layer that decompresses takes the header away.
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        let words = "a message is taken as it is, without a `Content-Encoding`";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
     }
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     // One that is no number is the HTTP server's business.

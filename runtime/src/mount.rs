@@ -24,6 +24,7 @@ use crate::axum_request;
 use crate::config::deadline;
 use crate::endpoint::{Endpoint, Serving};
 use crate::error::{Remote, Wordless};
+use crate::guard::{Panicked, guard};
 use crate::http_request::{check, name_host, read};
 use crate::http_response::{HttpBody, json, refuse};
 use crate::refusal::Refusal;
@@ -55,6 +56,11 @@ use crate::upgraded::stream_of;
 /// [`Config::max_incoming_message`](crate::Config::max_incoming_message) its size: else it is 408, or
 /// 413. WebSockets over HTTP/2 (RFC 8441) are not supported; browsers use HTTP/1.1 for them where a
 /// server does not offer that.
+///
+/// What counts for each connection counts for each POST anew,
+/// [`Config::max_in_flight`](crate::Config::max_in_flight) and a rate limit for one; a route of
+/// `axum::routing::get_service` around it leaves POST out. TLS is the business of the server around it: a
+/// certificate that the builder was given is not looked at.
 ///
 /// In an axum application it is `Router::new().route_service("/rpc", endpoint.http_service())`. Take the
 /// feature `axum` for that: it knows the client's address by axum's `ConnectInfo<SocketAddr>`, and keeps
@@ -119,7 +125,9 @@ impl HttpService {
     /// How to tell the client's address from a request: for
     /// [`Handshake::remote_addr`](crate::Handshake::remote_addr), the log, and
     /// [`Config::max_connections_per_address`](crate::Config::max_connections_per_address), which
-    /// limits nobody without it. Behind a proxy it may come from a header, if the proxy sets it.
+    /// limits nobody without it. Behind a proxy it may come from a header, if the proxy sets it. A
+    /// panic in it is logged, and refuses the request with status 500.
+    ///
     /// Default: not known; with the feature `axum`, what an application has that was made with
     /// `into_make_service_with_connect_info::<SocketAddr>()`.
     ///
@@ -191,7 +199,10 @@ impl HttpService {
             return Err(shutting_down());
         }
         let remote_addr = match &self.options.remote_addr {
-            Some(find) => find(parts),
+            Some(find) => guard(|| find(parts)).map_err(|Panicked| {
+                tracing::error!("the closure of `HttpService::remote_addr` panicked");
+                Refusal::internal()
+            })?,
             #[cfg(feature = "axum")]
             None => axum_request::remote_addr(parts),
             #[cfg(not(feature = "axum"))]
@@ -259,7 +270,7 @@ impl HttpService {
         match caller.ask(message, tracker, Box::new((guest, place))).await {
             Answer::Text(text) => Ok(json(text, headers)),
             Answer::Nothing => Ok(json(Vec::new(), headers)),
-            Answer::CutOff => Err(shutting_down()),
+            Answer::CutOff => Err(cut_off()),
         }
     }
 }
@@ -297,6 +308,12 @@ fn wrong_method() -> Refusal {
 
 fn shutting_down() -> Refusal {
     Refusal::full(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down")
+}
+
+/// Without a word on when to come again: what was asked may be done twice then.
+fn cut_off() -> Refusal {
+    let words = "the server shuts down, and its handlers go on without an answer";
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words)
 }
 
 fn full() -> Refusal {

@@ -99,6 +99,12 @@ impl Peer {
         self
     }
 
+    /// When its calls are of no use any more.
+    #[cfg(feature = "http-client")]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
     /// How long a call may take that was given so long.
     pub(crate) fn limit(&self, timeout: Option<Duration>) -> Option<Duration> {
         let Some(deadline) = self.deadline else { return timeout };

@@ -22,6 +22,8 @@ use crate::span::CallSpan;
 
 pub(crate) struct PostBatch {
     post: Arc<Post>,
+    /// When it is of no use any more. The calls in it know that by their own times.
+    deadline: Option<Instant>,
     messages: Vec<Vec<u8>>,
     /// Their ids count up.
     calls: Vec<Waiting>,
@@ -36,8 +38,8 @@ struct Waiting {
 }
 
 impl PostBatch {
-    pub(crate) fn new(post: Arc<Post>) -> Self {
-        PostBatch { post, messages: Vec::new(), calls: Vec::new() }
+    pub(crate) fn new(post: Arc<Post>, deadline: Option<Instant>) -> Self {
+        PostBatch { post, deadline, messages: Vec::new(), calls: Vec::new() }
     }
 
     pub(crate) fn notification(&mut self, message: Vec<u8>) {
@@ -60,7 +62,7 @@ impl PostBatch {
     /// Sends it, and waits for its answer, or until the time of all its calls is over. From the
     /// moment in which it goes out, what goes wrong is told to each call.
     pub(crate) async fn send(self) -> Result<(), Error> {
-        let PostBatch { post, messages, calls } = self;
+        let PostBatch { post, deadline, messages, calls } = self;
         // Every call in it may have failed to encode: they say so themselves.
         if messages.is_empty() {
             return Ok(());
@@ -68,7 +70,9 @@ impl PostBatch {
         let text = array(messages.iter().map(Vec::as_slice));
         drop(messages);
         if calls.is_empty() {
-            return tell(&post, text, post.config.call_timeout).await;
+            let left = deadline.map(|until| until.saturating_duration_since(Instant::now()));
+            let limit = [post.config.call_timeout, left].into_iter().flatten().min();
+            return tell(&post, text, limit).await;
         }
         post.check(&text)?;
         let _under_way = post.count(calls.len());
@@ -116,14 +120,11 @@ struct Sent {
 impl Sent {
     fn new(calls: Vec<Waiting>) -> Self {
         let now = Instant::now();
-        let until = |call: &Waiting| call.timeout.map(|timeout| deadline(now, timeout));
-        Sent {
-            calls: calls
-                .into_iter()
-                .map(|call| (until(&call), call))
-                .map(|(a, b)| (b, a))
-                .collect(),
-        }
+        let with_deadline = |call: Waiting| {
+            let until = call.timeout.map(|timeout| deadline(now, timeout));
+            (call, until)
+        };
+        Sent { calls: calls.into_iter().map(with_deadline).collect() }
     }
 
     fn next_deadline(&self) -> Option<Instant> {

@@ -2,6 +2,7 @@
 //!
 //! Must not know HTTP, or how else the message came.
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -78,15 +79,25 @@ impl Caller {
         let unanswered = responder.started.was_used();
         drop(responder);
         let answer = if unanswered {
-            match race(&mut answer, pin!(link.ended())).await {
-                Either::Left(Ok(text)) => Answer::Text(text),
-                Either::Left(Err(_)) | Either::Right(_) => Answer::CutOff,
-            }
+            wait(&mut answer, pin!(link.ended())).await
         } else {
             answer.try_recv().map_or(Answer::Nothing, Answer::Text)
         };
         waiting.no_more();
         answer
+    }
+}
+
+/// Until the answer comes, or there can be none any more.
+async fn wait(
+    answer: &mut oneshot::Receiver<Vec<u8>>,
+    ended: impl Future<Output = CloseReason> + Unpin,
+) -> Answer {
+    match race(&mut *answer, ended).await {
+        Either::Left(Ok(text)) => Answer::Text(text),
+        Either::Left(Err(_)) => Answer::CutOff,
+        // The last handler answers and then ends the link; both may fall between two looks.
+        Either::Right(_) => answer.try_recv().map_or(Answer::CutOff, Answer::Text),
     }
 }
 
@@ -114,5 +125,33 @@ impl Drop for Waiting {
         if let Some(link) = &self.0 {
             link.end(CloseReason::NoSocket);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn, ready};
+    use std::task::Poll;
+
+    use super::*;
+
+    /// Another thread answers, and ends the link, when the answer was looked at and the end was not.
+    #[tokio::test]
+    async fn an_answer_that_comes_with_the_end_is_not_lost() {
+        let (sender, mut answer) = oneshot::channel();
+        let mut sender = Some(sender);
+        let ended = poll_fn(|_| {
+            let _ = sender.take().map(|sender| sender.send(b"text".to_vec()));
+            Poll::Ready(CloseReason::NoSocket)
+        });
+        assert_eq!(wait(&mut answer, ended).await, Answer::Text(b"text".to_vec()));
+    }
+
+    #[tokio::test]
+    async fn without_an_answer_it_is_cut_off() {
+        let (sender, mut answer) = oneshot::channel();
+        assert_eq!(wait(&mut answer, ready(CloseReason::NoSocket)).await, Answer::CutOff);
+        drop(sender);
+        assert_eq!(wait(&mut answer, pending()).await, Answer::CutOff);
     }
 }

@@ -123,14 +123,33 @@ pub(crate) fn of_socket(path: &std::path::Path, target: &str) -> String {
 }
 
 /// The URL as it may stand in an error, and so in a log: queries and user names are where tokens
-/// and passwords are.
+/// and passwords are. Also of what is no URL, as a slash in a password makes it.
 pub(crate) fn without_secrets(url: &str) -> String {
-    let url = url.split(['?', '#']).next().unwrap_or_default();
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let colon = if scheme.is_empty() { "" } else { "://" };
-    format!("{scheme}{colon}{host}{path}")
+    let (scheme, rest) = url.split_at(behind_slashes(url));
+    let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (host, behind) = match authority.rsplit_once('@') {
+        Some((_, host)) => (host, behind),
+        None if has_port(authority) => (authority, behind),
+        // No port, so it may be the beginning of a password.
+        None => behind.rsplit_once('@').map_or((authority, behind), |(_, rest)| ("", rest)),
+    };
+    let path = behind.split(['?', '#']).next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
+}
+
+/// Where the authority begins, after however many slashes.
+fn behind_slashes(url: &str) -> usize {
+    let colon = url.find([':', '/', '?', '#', '@']).unwrap_or_default();
+    match url.get(colon..).and_then(|rest| rest.strip_prefix(':')) {
+        Some(rest) if rest.starts_with('/') => url.len() - rest.trim_start_matches('/').len(),
+        _ => 0,
+    }
+}
+
+/// Whether what is behind a host's colon, if there is one, is a port.
+fn has_port(authority: &str) -> bool {
+    let port = authority.rsplit(']').next().unwrap_or_default().split_once(':');
+    port.is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 pub(crate) fn is_secure(uri: &Uri) -> bool {
@@ -166,7 +185,17 @@ mod tests {
             ("wss://host#x", "wss://host"),
             ("user:password@host/path", "host/path"),
             ("ws://[::1]:80", "ws://[::1]:80"),
+            ("ws://[::1]:80/a@b?c@d", "ws://[::1]:80/a@b"),
+            ("ws://user:pass/word@host/path", "ws://host/path"),
+            ("ws://user:pass?word@host/path?token=x", "ws://host/path"),
+            ("ws://user:pass#word@host", "ws://host"),
+            ("ws:/user:password@host/path", "ws:/host/path"),
+            ("ws:///user:password@host/path", "ws:///host/path"),
+            ("ws:user:password@host/path", "host/path"),
+            ("host/path?token=a:/b", "host/path"),
+            ("", ""),
             ("ws+unix:///run/a.sock:/rpc?token=x", "ws+unix:///run/a.sock:/rpc"),
+            ("ws+unix:///a.sock:/rpc?token=x@y", "ws+unix:///a.sock:/rpc"),
             ("ws+unix:/run/a.sock?token=x", "ws+unix:/run/a.sock"),
             ("ws+unix://user:password@host/a.sock", "ws+unix://host/a.sock"),
         ];

@@ -85,6 +85,33 @@ async fn get_or_set_sets_where_nothing_is_seen() {
     assert_eq!(*held, 6);
 }
 
+/// A login's state, say, with the user that a layer has found.
+struct Session {
+    _user: Attached<User>,
+    _alive: Arc<()>,
+}
+
+#[tokio::test]
+async fn a_layers_value_may_be_part_of_what_is_left_on_the_connection() {
+    let (ctx, raw) = context(|handshake| {
+        handshake.extensions.insert(User("ada"));
+    })
+    .await;
+    let alive = Arc::new(());
+    ctx.set(Session { _user: ctx.require().unwrap(), _alive: Arc::clone(&alive) });
+    raw.hang_up();
+    ctx.closed().await;
+    drop(ctx);
+    // What is left on a connection goes with it, as soon as its task has ended.
+    for _ in 0..1000 {
+        if Arc::strong_count(&alive) == 1 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("what was left on the connection is still there");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_that_set_at_the_same_time_one_does() {
     const TASKS: usize = 8;

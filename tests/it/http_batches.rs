@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use wsjsonrpc::{CloseReason, Error, HttpPeer, Peer};
+use tokio::sync::mpsc;
+use wsjsonrpc::{Client, CloseReason, Context, Error, HttpPeer, Peer, Server, memory};
 use wsjsonrpc_tests::scripted::{Scripted, answer};
 use wsjsonrpc_tests::{assert_same_json, begin, error, result};
 
@@ -122,6 +123,26 @@ async fn notifications_alone_need_a_success() {
     let peer = self::peer(&server);
     let outcome = peer.batch((peer.notify("a", ()),)).await;
     assert!(matches!(outcome, Err(Error::Http(_))), "{outcome:?}");
+}
+
+/// Who passes news on waits no longer than its own caller does.
+#[tokio::test]
+async fn notifications_alone_inherit_the_time_of_a_call() {
+    let silent = Scripted::new(|_| std::future::pending()).await;
+    let backend = HttpPeer::new(&silent.url).unwrap().call_timeout(None).peer();
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let server = Server::builder().method("relay", move |ctx: Context, ()| {
+        let (backend, tell) = (backend.within(&ctx), tell.clone());
+        async move {
+            let news = (backend.notify("a", ()), backend.notify("b", ()));
+            let _ = tell.send(backend.batch(news).await);
+            Ok(())
+        }
+    });
+    let (client, _) = memory::pair(Client::builder(), server).unwrap();
+    let relayed = client.peer().call::<()>("relay", ()).timeout(Duration::from_millis(50)).await;
+    assert!(relayed.is_err(), "{relayed:?}");
+    assert!(matches!(told.recv().await, Some(Err(Error::Timeout))));
 }
 
 #[tokio::test]

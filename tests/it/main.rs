@@ -24,6 +24,7 @@ mod handlers;
 mod handshakes;
 mod hostile;
 mod http_batches;
+mod http_end_to_end;
 mod http_peer;
 mod in_flight;
 mod keepalive;

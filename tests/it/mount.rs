@@ -274,6 +274,17 @@ async fn who_is_not_let_in_is_told_why_in_the_words_of_the_server() {
 }
 
 #[tokio::test]
+async fn a_route_may_leave_posting_out() {
+    let service = axum::routing::get_service(server().build().unwrap().http_service());
+    let address = application(Router::new().route("/rpc", service)).await;
+    let message = request("double", "[2]", "1");
+    let post = crate::post::head(crate::post::JSON, message.len()) + &message;
+    assert!(say(address, post).await.starts_with("HTTP/1.1 405 "));
+    let client = Client::connect(&format!("ws://{address}/rpc")).await.unwrap();
+    assert_eq!(client.peer().call::<i64>("double", (2,)).await.unwrap(), 4);
+}
+
+#[tokio::test]
 async fn a_server_with_tls_around_it_takes_no_page_that_came_without() {
     let endpoint = server().build().unwrap();
     let request = upgrade("/rpc", "Origin: http://x\r\n");

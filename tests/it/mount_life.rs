@@ -182,5 +182,37 @@ async fn a_server_that_does_not_upgrade_costs_no_place() {
         }
         let _ = serving.await;
         assert_eq!(endpoint.peers().len(), 0);
+        // The only place is free again once the task that has waited for the upgrade has ended.
+        let mut tries = 0;
+        while posted(endpoint.http_service()).await == 503 {
+            tries += 1;
+            assert!(tries < 1000, "its place is still taken");
+            tokio::task::yield_now().await;
+        }
     }
+}
+
+/// The status of a message that is posted to the service itself.
+async fn posted(service: HttpService) -> u16 {
+    let post = Request::post("/rpc")
+        .header("host", "x")
+        .header("content-type", "application/json")
+        .body(Full::new(Bytes::from(request("double", "[21]", "1"))))
+        .unwrap();
+    service.oneshot(post).await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_panic_in_the_applications_own_look_for_the_address_refuses_one_request() {
+    let endpoint = endpoint(Config { max_connections: 1, ..Config::default() });
+    let service = endpoint.http_service().remote_addr(|parts| {
+        let from = parts.headers.get("x-from").unwrap();
+        from.to_str().unwrap().parse().ok()
+    });
+    assert_eq!(posted(service.clone()).await, 500);
+    let address = in_axum(service).await;
+    let url = format!("ws://{address}/rpc");
+    assert_eq!(status(&url).await, 500);
+    let client = Client::builder().header("x-from", "192.0.2.1:1").connect(&url).await.unwrap();
+    assert_eq!(client.peer().call::<i64>("double", (2,)).await.unwrap(), 4);
 }

@@ -162,6 +162,11 @@ async fn what_a_message_may_call_itself() {
         let words = "a JSON-RPC message is posted with `Content-Type: application/json`\n";
         assert_eq!(refused(address, bad, &message).await, (415, words.to_owned()), "{bad}");
     }
+    let plain = format!("{JSON}Content-Encoding: identity\r\n");
+    assert_eq!(post(address, &plain, &message).await.2, result("2", "1"));
+    let compressed = format!("{JSON}Content-Encoding: gzip\r\n");
+    let words = "a message is taken as it is, without a `Content-Encoding`\n";
+    assert_eq!(refused(address, &compressed, &message).await, (415, words.to_owned()));
 }
 
 #[tokio::test]
