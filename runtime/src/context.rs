@@ -191,7 +191,7 @@ impl Context {
 
     /// The value of this type that an earlier call of this connection has left, or its
     /// authorization ([`Grant::set`](crate::Grant::set)), or else a layer around the endpoint
-    /// ([`Handshake::extensions`]).
+    /// ([`Handshake::extensions`](field@Handshake::extensions)).
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Attached<T>> {
         self.seen(self.shared.state.get())
     }
