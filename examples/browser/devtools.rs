@@ -41,6 +41,9 @@ impl Browser {
         let mut process = NAMES.iter().find_map(|name| {
             Command::new(name)
                 .args(["--headless", "--remote-debugging-port=0", "--no-first-run"])
+                // What it would like to know of its makers is none of a test's business.
+                .args(["--disable-background-networking", "--disable-component-update"])
+                .args(["--disable-sync", "--disable-quic"])
                 // In containers there is neither a sandbox for it nor much shared memory, and the
                 // pages are our own.
                 .args(["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"])
@@ -71,34 +74,52 @@ impl Browser {
     /// Opens a page in a tab of its own.
     pub(crate) async fn open(&mut self, url: &str) -> Tab {
         let created = self.command(None, "Target.createTarget", json!({ "url": url })).await;
+        let created = created.expect("a tab");
         let attach = json!({ "targetId": created["targetId"], "flatten": true });
         let attached = self.command(None, "Target.attachToTarget", attach).await;
+        let attached = attached.expect("a session");
         let session = attached["sessionId"].as_str().expect("a session").to_owned();
         Tab { session }
     }
 
     /// Runs a script in the page; gives its value, once a promise is settled.
     pub(crate) async fn run(&mut self, tab: &Tab, script: &str) -> Value {
-        let params = json!({ "expression": script, "awaitPromise": true, "returnByValue": true });
-        let outcome = self.command(Some(tab), "Runtime.evaluate", params).await;
-        assert!(outcome.get("exceptionDetails").is_none(), "{script}: {outcome}");
-        outcome["result"]["value"].clone()
+        self.evaluate(tab, script).await.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
-    /// Runs a script again and again until its value is true.
+    /// Runs a script again and again until its value is true. Until then it may fail: what it asks
+    /// for may not be there yet, and a page that gives way to another answers with an error.
     pub(crate) async fn wait_for(&mut self, tab: &Tab, script: &str) {
         let begun = tokio::time::Instant::now();
-        while self.run(tab, script).await != Value::Bool(true) {
+        loop {
+            let outcome = self.evaluate(tab, script).await;
+            if outcome == Ok(Value::Bool(true)) {
+                return;
+            }
             if begun.elapsed() > PATIENCE {
-                let page = self.run(tab, "document.documentElement.outerHTML").await;
-                panic!("waited in vain for {script} in {page}");
+                let page = self.evaluate(tab, "document.documentElement.outerHTML").await;
+                panic!("waited in vain for {script} ({outcome:?}) in {page:?}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
+    async fn evaluate(&mut self, tab: &Tab, script: &str) -> Result<Value, String> {
+        let params = json!({ "expression": script, "awaitPromise": true, "returnByValue": true });
+        let mut outcome = self.command(Some(tab), "Runtime.evaluate", params).await?;
+        match outcome.get("exceptionDetails") {
+            Some(exception) => Err(exception.to_string()),
+            None => Ok(outcome["result"]["value"].take()),
+        }
+    }
+
     /// One command, and what comes of it.
-    async fn command(&mut self, tab: Option<&Tab>, method: &str, params: Value) -> Value {
+    async fn command(
+        &mut self,
+        tab: Option<&Tab>,
+        method: &str,
+        params: Value,
+    ) -> Result<Value, String> {
         self.calls += 1;
         let id = self.calls;
         let mut command = json!({ "id": id, "method": method, "params": params });
@@ -113,8 +134,10 @@ impl Browser {
                 let mut answer: Value = serde_json::from_str(&text).expect("JSON");
                 // Everything else is an event.
                 if answer["id"] == id {
-                    assert!(answer.get("error").is_none(), "{method}: {answer}");
-                    return answer["result"].take();
+                    return match answer.get("error") {
+                        Some(error) => Err(format!("{method}: {error}")),
+                        None => Ok(answer["result"].take()),
+                    };
                 }
             }
         })

@@ -48,8 +48,10 @@ async fn browser() -> Option<Browser> {
 async fn log_in(browser: &mut Browser, address: SocketAddr, name: &str) -> Tab {
     let tab = browser.open(&format!("http://{address}/")).await;
     browser.wait_for(&tab, "!!document.querySelector('form input[name=name]')").await;
+    // The click comes after the script's answer: the page that it ends can't give one.
     let submit = format!(
-        "document.querySelector('input').value = '{name}'; document.querySelector('button').click()"
+        "document.querySelector('input').value = '{name}';
+        setTimeout(() => document.querySelector('button').click())"
     );
     browser.run(&tab, &submit).await;
     browser.wait_for(&tab, "document.title === 'The room'").await;
