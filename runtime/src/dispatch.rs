@@ -53,20 +53,27 @@ pub(crate) struct Dispatcher {
     calls: Cell<u64>,
     /// When this turn's calls came in, once one of them asks: the clock is not free.
     now: Cell<Option<u64>>,
+    /// Handlers that were not ready at once, and that nobody has asked about yet.
+    waiting: Cell<usize>,
     dropped: Dropped,
     latest: Latest,
 }
 
 impl Dispatcher {
     pub(crate) fn new(responder: Arc<Responder>, context: Context) -> Self {
-        let (calls, now) = (Cell::new(0), Cell::new(None));
+        let (calls, now, waiting) = (Cell::new(0), Cell::new(None), Cell::new(0));
         let (dropped, latest) = (Dropped::default(), Latest::default());
-        Dispatcher { responder, context, calls, now, dropped, latest }
+        Dispatcher { responder, context, calls, now, waiting, dropped, latest }
     }
 
     /// What comes in from now on came later than what came before.
     pub(crate) fn begin_turn(&self) {
         self.now.set(None);
+    }
+
+    /// How many handlers have begun since this was last asked and were not ready at once.
+    pub(crate) fn take_waiting(&self) -> usize {
+        self.waiting.take()
     }
 
     /// The age of the connection.
@@ -305,6 +312,7 @@ impl Dispatcher {
         };
         let mut running = Running::new(handler, &self.responder, number, route);
         running.serve(asked);
+        self.waiting.set(self.waiting.get() + 1);
         Begun::AtWork(running)
     }
 

@@ -18,6 +18,10 @@ use crate::writer::Writer;
 const READ_BUDGET: usize = 128;
 /// A control frame counts for as many: each answer to a ping is a system call of its own.
 const CONTROL: usize = 4;
+/// And so does a handler that is not ready at once. Those that wait have set timers, as a rule, and the
+/// runtime's driver knows of none of them before it had its turn: until then, tokio wakes it for each
+/// timer, by a system call. Nor should the first of many handlers wait until all have begun.
+const WAITING: usize = 8;
 
 #[derive(Default)]
 pub(crate) struct Reader {
@@ -78,7 +82,8 @@ impl Reader {
         self.pauses = false;
         dispatcher.begin_turn();
         while budget.0 > 0 {
-            budget.0 -= 1;
+            let weight = 1 + (WAITING - 1) * dispatcher.take_waiting();
+            budget.0 = budget.0.saturating_sub(weight);
             let clogged = link.outbox.answer_bytes() >= limit;
             if !clogged {
                 self.refused = 0;

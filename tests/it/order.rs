@@ -1,13 +1,14 @@
 //! Handlers start in the order in which their messages arrived, run concurrently, and answer when
 //! they are ready: a slow one holds up nobody.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::SinkExt;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::{Client, Context, Server, ServerBuilder, memory, rpc};
-use wsjsonrpc_tests::{Gate, Raw, notification, request, result};
+use wsjsonrpc_tests::{Gate, Raw, frame, notification, request, result};
 
 fn server(gate: &Gate) -> ServerBuilder {
     let gate = gate.clone();
@@ -143,4 +144,26 @@ async fn a_handler_that_blocks_its_thread_holds_up_nobody() {
     raw.check(&request("quick", "[]", "2"), &[&result("\"quick\"", "2")]).await;
     release.send(7).unwrap();
     assert_eq!(raw.receive().await, result("7", "1"));
+}
+
+/// The first of many need not wait until all of them have begun.
+#[tokio::test]
+async fn a_burst_of_calls_does_not_hold_up_those_that_have_begun() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let server = Server::builder().method("count", move |_, ()| {
+        let begun = Arc::clone(&begun);
+        async move {
+            begun.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+            Ok(begun.load(Ordering::Relaxed))
+        }
+    });
+    let mut raw = Raw::client(server).await;
+    let burst: Vec<u8> = (0..100)
+        .flat_map(|id| frame(0x81, request("count", "[]", &id.to_string()).as_bytes()))
+        .collect();
+    raw.send_bytes(&burst).await;
+    let first = raw.receive().await;
+    let begun = (1..50).find(|begun| first == result(&begun.to_string(), "0"));
+    assert!(begun.is_some(), "{first}");
 }
