@@ -282,13 +282,17 @@ fn growth(connections: usize) -> Vec<Experiment> {
         ),
     ];
     let only_ours = &[Contender::Ours][..];
-    let mounted = |name, title, calls| {
-        let (own, application) = (Host::Own, Host::Application);
-        let [few, many] = [own, application].map(|host| hosted(Shape::Sum(calls), 0, 0, host));
+    let mounted = |name, title, calls, second| {
+        let [few, many] = [Host::Own, second].map(|host| hosted(Shape::Sum(calls), 0, 0, host));
         experiment(name, title, only_ours, few, many)
     };
-    all.push(mounted("mounted", "stand-alone → mounted in axum, 100 in flight", IN_FLIGHT));
-    all.push(mounted("mounted-1", "stand-alone → mounted in axum, sequential calls", 1));
+    let axum = Host::Application;
+    all.extend([
+        mounted("mounted", "stand-alone → mounted in axum, 100 in flight", IN_FLIGHT, axum),
+        mounted("mounted-1", "stand-alone → mounted in axum, sequential calls", 1, axum),
+        // Whatever there is of a difference is the measurement's.
+        mounted("twins", "stand-alone → the very same, 100 in flight", IN_FLIGHT, Host::Own),
+    ]);
     // One by one: together they would need more files than a process usually may open.
     let names = ["growth-idle", "growth-idle-floor", "growth-idle-jsonrpsee"];
     for (name, contender) in names.into_iter().zip(Contender::ALL) {

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::experiments::{Case, Experiment, Host, Work};
 use crate::load::{Idle, Load, Shape};
-use crate::process::Process;
+use crate::process::{Process, Processors};
 use crate::stats::quantile;
 
 /// How much is measured.
@@ -28,6 +28,13 @@ impl Effort {
     fn slice(self) -> Duration {
         Duration::from_millis(self.slice_ms)
     }
+}
+
+/// Where it is measured.
+pub struct Place {
+    pub processors: Processors,
+    /// The other side of clients.
+    pub responder: SocketAddr,
 }
 
 /// What one round gives for one case.
@@ -52,11 +59,7 @@ pub struct Measured {
 }
 
 /// Measures all cases of an experiment.
-pub fn measure(
-    experiment: &Experiment,
-    effort: Effort,
-    responder: SocketAddr,
-) -> Result<Vec<Measured>> {
+pub fn measure(experiment: &Experiment, effort: Effort, place: &Place) -> Result<Vec<Measured>> {
     let name = |case: &Case| Measured {
         contender: case.contender.name(),
         variant: case.variant,
@@ -68,9 +71,13 @@ pub fn measure(
     let rounds = if memory { effort.rounds.min(3) } else { effort.rounds };
     for round in 0..rounds {
         let samples = if memory {
-            experiment.cases.iter().map(|case| resident(case, effort)).collect::<Result<_>>()?
+            experiment
+                .cases
+                .iter()
+                .map(|case| resident(case, effort, place))
+                .collect::<Result<_>>()?
         } else {
-            side_by_side(&experiment.cases, effort, round, responder)?
+            side_by_side(&experiment.cases, effort, round, place)?
         };
         measured.iter_mut().zip(samples).for_each(|(case, sample)| case.samples.push(sample));
     }
@@ -82,9 +89,9 @@ fn side_by_side(
     cases: &[Case],
     effort: Effort,
     round: usize,
-    responder: SocketAddr,
+    place: &Place,
 ) -> Result<Vec<Sample>> {
-    let start = |case: &Case| Running::start(case, effort, responder);
+    let start = |case: &Case| Running::start(case, effort, place);
     let mut running = cases.iter().map(start).collect::<Result<Vec<_>>>()?;
     for case in &mut running {
         case.slice(effort.slice())?;
@@ -114,9 +121,11 @@ struct Running {
 }
 
 impl Running {
-    fn start(case: &Case, effort: Effort, responder: SocketAddr) -> Result<Self> {
+    fn start(case: &Case, effort: Effort, place: &Place) -> Result<Self> {
+        let many_threads = effort.multi_thread || case.multi_thread;
+        let start = |program, args: &[String]| place.processors.start(many_threads, program, args);
         let mut args = Vec::new();
-        if effort.multi_thread || case.multi_thread {
+        if many_threads {
             args.push("--multi-thread".to_owned());
         }
         let mut add = |name: &str, value: String| args.extend([name.to_owned(), value]);
@@ -126,14 +135,14 @@ impl Running {
                 if host != Host::Own {
                     args.push("--mounted".to_owned());
                 }
-                let mut process = Process::start(case.contender.server(), &args)?;
+                let mut process = start(case.contender.server(), &args)?;
                 let address = process.address()?;
                 let idle = Idle::connect(address, idle, false)?;
                 let load = Load::connect(address, shape, connections, host == Host::Post)?;
                 (process, Some(load), Some(idle))
             }
             Work::Client { .. } | Work::Consumer { .. } => {
-                add("--address", responder.to_string());
+                add("--address", place.responder.to_string());
                 match case.work {
                     Work::Client { tasks, pending } => {
                         add("--tasks", tasks.to_string());
@@ -142,7 +151,7 @@ impl Running {
                     Work::Consumer { items } => add("--items", items.to_string()),
                     _ => {}
                 }
-                let mut process = Process::start(case.contender.client(), &args)?;
+                let mut process = start(case.contender.client(), &args)?;
                 let line = process.line()?;
                 ensure!(line == "ready", "a client says `{line}`");
                 (process, None, None)
@@ -192,7 +201,7 @@ impl Running {
 }
 
 /// What a server's resident memory grows by for each connection that is opened.
-fn resident(case: &Case, effort: Effort) -> Result<Sample> {
+fn resident(case: &Case, effort: Effort, place: &Place) -> Result<Sample> {
     let Work::Memory { idle, used, host } = case.work else {
         anyhow::bail!("only memory is measured here");
     };
@@ -200,7 +209,8 @@ fn resident(case: &Case, effort: Effort) -> Result<Sample> {
     if host != Host::Own {
         args.push("--mounted".to_owned());
     }
-    let mut process = Process::start(case.contender.server(), &args)?;
+    let mut process =
+        place.processors.start(effort.multi_thread, case.contender.server(), &args)?;
     let address = process.address()?;
     // What every server needs once, however many connections there are.
     Load::connect(address, Shape::Sum(100), 1, false)?.run_for(Duration::from_millis(20))?;

@@ -10,6 +10,61 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The processors that this program may use: what is measured gets one of them for itself, as far as
+/// this program is concerned. Otherwise where a program runs, and beside what, is a matter of when it
+/// was started.
+pub struct Processors {
+    all: CpuSet,
+    measured: CpuSet,
+    others: CpuSet,
+}
+
+impl Processors {
+    pub fn look() -> Result<Self> {
+        let all = sched_getaffinity(None).context("which processors there are")?;
+        let (mut measured, mut others) = (CpuSet::new(), all);
+        let first = (0..CpuSet::MAX_CPU).find(|&processor| all.is_set(processor));
+        if let Some(first) = first.filter(|_| all.count() > 1) {
+            measured.set(first);
+            others.unset(first);
+        } else {
+            measured = all;
+        }
+        Ok(Processors { all, measured, others })
+    }
+
+    /// Starts what is to be measured: on the processor that is set apart for it, or, with many
+    /// threads, on all. What calls this stays on the others.
+    pub fn start(
+        &self,
+        many_threads: bool,
+        program: &'static str,
+        args: &[String],
+    ) -> Result<Process> {
+        // A process begins where the thread that starts it may run.
+        let place = if many_threads { &self.all } else { &self.measured };
+        run_on(place)?;
+        let process = Process::start(program, args);
+        self.step_aside()?;
+        process
+    }
+
+    /// This thread, and those that it starts, leave alone what is measured.
+    pub fn step_aside(&self) -> Result<()> {
+        run_on(&self.others)
+    }
+
+    /// Nothing is measured any more.
+    pub fn come_back(&self) -> Result<()> {
+        run_on(&self.all)
+    }
+}
+
+fn run_on(processors: &CpuSet) -> Result<()> {
+    sched_setaffinity(None, processors).context("can't choose processors")
+}
 
 /// A program under test that runs. It is killed when this is dropped.
 pub struct Process {
@@ -21,7 +76,7 @@ pub struct Process {
 
 impl Process {
     /// Starts one of the programs that were built together with this one.
-    pub fn start(program: &'static str, args: &[String]) -> Result<Self> {
+    fn start(program: &'static str, args: &[String]) -> Result<Self> {
         let here = std::env::current_exe()?;
         let path = here.with_file_name(program);
         let mut child = Command::new(&path)

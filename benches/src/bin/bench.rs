@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use wsjsonrpc_benches::experiments::{self, Experiment};
-use wsjsonrpc_benches::measure::{Effort, measure};
-use wsjsonrpc_benches::process::build;
+use wsjsonrpc_benches::measure::{Effort, Place, measure};
+use wsjsonrpc_benches::process::{Processors, build};
 use wsjsonrpc_benches::report::{External, Found, Machine, Report, plot};
 use wsjsonrpc_benches::responder;
 
@@ -115,13 +115,16 @@ fn run(arguments: &Arguments, all: &[Experiment], home: &Path) -> Result<Report>
         experiments: Vec::new(),
         external: Vec::new(),
     };
-    let responder = responder::start()?;
+    let processors = Processors::look()?;
+    processors.step_aside()?;
+    let place = Place { processors, responder: responder::start()? };
     for experiment in all.iter().filter(|experiment| chosen(experiment.name)) {
         eprintln!("{}: {}", experiment.name, experiment.title);
-        let cases = measure(experiment, arguments.effort, responder)
+        let cases = measure(experiment, arguments.effort, &place)
             .with_context(|| format!("the workload `{}` failed", experiment.name))?;
         report.experiments.push(Found::new(experiment, cases));
     }
+    place.processors.come_back()?;
     let programs = beside_this_program("")?;
     for script in SCRIPTS.into_iter().filter(|script| chosen(script)) {
         let asked_for = !arguments.workloads.is_empty();

@@ -6,9 +6,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use rustix::thread::{CpuSet, sched_setaffinity};
 use wsjsonrpc_benches::hostile::{Behaviour, Hostile};
-use wsjsonrpc_benches::process::{Contention, Process, build};
+use wsjsonrpc_benches::process::{Contention, Processors, build};
 use wsjsonrpc_benches::stats::{Summary, quantile};
 use wsjsonrpc_benches::wire::{self, Inbox, masked, number_after};
 
@@ -73,14 +72,6 @@ impl Bystanders {
     }
 }
 
-/// The server gets a processor for itself, as far as this program is concerned: what it starts runs
-/// where it runs itself. With less than two, the operating system decides.
-fn run_on(processor: usize) {
-    let mut set = CpuSet::new();
-    set.set(processor);
-    let _ = sched_setaffinity(None, &set);
-}
-
 fn main() -> Result<()> {
     let (mut rounds, mut options) = (20, vec!["--default-limits".to_owned()]);
     let mut args = std::env::args().skip(1);
@@ -93,12 +84,11 @@ fn main() -> Result<()> {
     }
     ensure!(rounds > 0, "{USAGE}");
     build()?;
+    let processors = Processors::look()?;
     println!("| a peer that | p50 quiet | p50 | p99 quiet | p99 | p99, times quiet | counted |");
     println!("|---|---|---|---|---|---|---|");
     for behaviour in Behaviour::ALL {
-        run_on(0);
-        let mut server = Process::start("server_ours", &options)?;
-        run_on(1);
+        let mut server = processors.start(false, "server_ours", &options)?;
         let address = server.address()?;
         let lanes = (0..BYSTANDERS).map(|_| wire::connect(address)).collect::<Result<Vec<_>>>()?;
         lanes.iter().try_for_each(wire::impatient)?;
