@@ -189,7 +189,12 @@ impl HttpService {
                 Method::POST => service.answer(parts, body).await,
                 _ => Err(wrong_method()),
             };
-            Ok(answered.unwrap_or_else(|refusal| refuse(&refusal)))
+            Ok(answered.unwrap_or_else(|refusal| {
+                // Only the status: the words may be about what the client sent.
+                let status = refusal.status().as_u16();
+                tracing::debug!(status, "a request was refused");
+                refuse(&refusal)
+            }))
         })
     }
 
