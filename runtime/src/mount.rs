@@ -47,6 +47,10 @@ use crate::upgraded::stream_of;
 ///   connection.
 /// - Other methods get status 405.
 ///
+/// Below axum's `nest_service`, the path is what is left of it without the prefix, for
+/// [`ServerBuilder::path`](crate::ServerBuilder::path) and in
+/// [`Handshake::target`](field@crate::Handshake::target).
+///
 /// What outer layers leave in the request's extensions is found by
 /// [`Context::get`](crate::Context::get) and in [`Handshake::extensions`](crate::Handshake).
 ///
