@@ -3,6 +3,7 @@
 //!
 //! Where there is no Chromium, these tests say so and succeed.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 
@@ -39,7 +40,9 @@ async fn serve(app: Router) -> SocketAddr {
 async fn browser() -> Option<Browser> {
     let browser = Browser::start().await;
     if browser.is_none() {
-        println!("left out: there is no Chromium here (Debian: `apt-get install chromium`)");
+        // Past `println`, which a test that succeeds keeps to itself.
+        let told = b"left out: there is no Chromium here (Debian: `apt-get install chromium`)\n";
+        std::io::stderr().write_all(told).unwrap();
     }
     browser
 }
@@ -56,6 +59,21 @@ async fn log_in(browser: &mut Browser, address: SocketAddr, name: &str) -> Tab {
     browser.run(&tab, &submit).await;
     browser.wait_for(&tab, "document.title === 'The room'").await;
     tab
+}
+
+/// Whoever runs the tests is told, though a test that succeeds is silent as a rule.
+#[tokio::test]
+async fn who_has_no_browser_is_told() {
+    let empty = tempfile::tempdir().unwrap();
+    let tests = std::env::current_exe().unwrap();
+    let outcome = tokio::process::Command::new(tests)
+        .args(["--exact", "pages_call_each_other"])
+        .env("PATH", empty.path())
+        .output()
+        .await
+        .unwrap();
+    let told = String::from_utf8(outcome.stderr).unwrap();
+    assert!(outcome.status.success() && told.contains("there is no Chromium here"), "{told}");
 }
 
 #[tokio::test]

@@ -98,13 +98,12 @@ use crate::report::Report;
 /// | argument | meaning | default |
 /// |---|---|---|
 /// | `name = "math.add"` | the whole name on the wire; neither namespace nor `rename_all` is applied | namespace, separator, renamed name |
-/// | `aliases = ["add", "plus"]` | further whole names that the service answers to | none |
+/// | `aliases = ["add", "plus"]` | further whole names that the service answers to, and that middleware for methods by name has to be told | none |
 /// | `params = "positional"` | the client sends a list | this |
 /// | `params = "named"` | the client sends an object | |
 /// | `params = "whole"` | all of `params` is decoded into the one argument | |
 /// | `blocking` | a plain `fn` runs on a thread where it may block | it runs where the request was read |
 /// | `idempotent` | doing it twice is as good as once: a reconnecting client sends a call again that was under way when its connection broke | such a call fails with `Error::Closed` |
-///
 /// | `cancel = "signal"` | when the caller takes the call back, the handler sees it: `ctx.cancelled()`, `ctx.is_cancelled()` | this |
 /// | `cancel = "drop"` | the handler's future is dropped then, and when the connection ends; an `async fn` only | |
 /// | `ordered` | a connection's calls of ordered methods, of whatever services, are handled one after another, in the order in which they came | calls are handled at the same time |

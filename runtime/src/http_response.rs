@@ -3,6 +3,7 @@
 //! Must not know what leads to them.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -15,12 +16,19 @@ use crate::refusal::Refusal;
 
 /// The body of a response of [`HttpService`](crate::HttpService): all of it at once. Needs the
 /// feature `tower`.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct HttpBody(Bytes);
 
 impl HttpBody {
     pub(crate) fn new(text: impl Into<Bytes>) -> Self {
         HttpBody(text.into())
+    }
+}
+
+impl fmt::Debug for HttpBody {
+    /// Without what it says, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpBody({} bytes)", self.0.len())
     }
 }
 
@@ -62,4 +70,15 @@ pub(crate) fn json(text: Vec<u8>, headers: HeaderMap) -> Response<HttpBody> {
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_does_not_show_what_it_says() {
+        let response = json(b"secret".to_vec(), HeaderMap::new());
+        assert_eq!(format!("{:?}", response.body()), "HttpBody(6 bytes)");
+    }
 }

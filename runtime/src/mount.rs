@@ -47,6 +47,10 @@ use crate::upgraded::stream_of;
 ///   connection.
 /// - Other methods get status 405.
 ///
+/// Below axum's `nest_service`, the path is what is left of it without the prefix, for
+/// [`ServerBuilder::path`](crate::ServerBuilder::path) and in
+/// [`Handshake::target`](field@crate::Handshake::target).
+///
 /// What outer layers leave in the request's extensions is found by
 /// [`Context::get`](crate::Context::get) and in [`Handshake::extensions`](crate::Handshake).
 ///
@@ -189,7 +193,12 @@ impl HttpService {
                 Method::POST => service.answer(parts, body).await,
                 _ => Err(wrong_method()),
             };
-            Ok(answered.unwrap_or_else(|refusal| refuse(&refusal)))
+            Ok(answered.unwrap_or_else(|refusal| {
+                // Only the status: the words may be about what the client sent.
+                let status = refusal.status().as_u16();
+                tracing::debug!(status, "a request was refused");
+                refuse(&refusal)
+            }))
         })
     }
 

@@ -55,7 +55,8 @@ impl<T> RequireIdentity<T> {
         RequireIdentity { scope: Scope::default(), identity: PhantomData }
     }
 
-    /// Only for methods of these names. `*` stands for any characters: `admin.*`.
+    /// Only for methods of these names. `*` stands for any characters: `admin.*`. A method's aliases are
+    /// names of their own, to be named here, too.
     #[must_use]
     pub fn methods(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.scope.include(patterns);

@@ -184,7 +184,6 @@ pub struct Caller {
 }
 
 /// What comes of a request; made by [`Request::reply`] and [`Request::fail`].
-#[derive(Debug)]
 pub struct Response(pub(crate) Kind);
 
 #[derive(Debug)]
@@ -222,6 +221,19 @@ impl Response {
     /// The result as JSON, if there is one: neither a notification nor a subscription has.
     pub fn result(&self) -> Option<&str> {
         if let Kind::Result(text) = &self.0 { result_in(text) } else { None }
+    }
+}
+
+impl fmt::Debug for Response {
+    /// Without the result, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Response");
+        if let Some(error) = self.error() {
+            shown.field("error", error);
+        } else if let Some(result) = self.result() {
+            shown.field("result", &format_args!("{} bytes", result.len()));
+        }
+        shown.finish()
     }
 }
 

@@ -10,9 +10,11 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use wsjsonrpc::{
     Client, CloseReason, Config, ConnectError, Context, Error, ErrorObject, Server, memory,
 };
+use wsjsonrpc_tests::http::{opened, upgrade};
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Gate, Raw, error, invalid_request, notification, request, result};
 
+use crate::mount::{in_axum, say};
 use crate::reconnect::{client, connect, connected};
 
 /// A text that ends a line, begins another and colours it, and how it is shown.
@@ -253,4 +255,24 @@ async fn a_server_without_room_says_so_once_however_many_come() {
     }
     assert_eq!(count(&log, "all connections are taken"), 1, "{}", log.text());
     assert_eq!(count(&log, ""), 1, "{}", log.text());
+}
+
+#[tokio::test]
+async fn who_is_refused_on_a_route_of_a_web_application_is_one_line_that_nobody_words() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let address = in_axum(Server::builder().build().unwrap().http_service()).await;
+    let foreign = upgrade("/rpc", "Origin: https://secret.example\r\n");
+    assert!(opened(address, &foreign).await.1.starts_with("HTTP/1.1 403 "));
+    let put = "PUT /rpc?secret HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    assert!(say(address, put).await.starts_with("HTTP/1.1 405 "));
+    let text = log.text();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("wsjsonrpc")).collect();
+    for (line, status) in lines.iter().zip(["403", "405"]) {
+        assert!(
+            line.starts_with("DEBUG ") && line.contains(&format!("status={status} ")),
+            "{line}"
+        );
+    }
+    assert!(lines.len() == 2 && !text.contains("secret"), "{text}");
 }

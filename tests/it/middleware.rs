@@ -40,6 +40,19 @@ impl Middleware for Record {
     }
 }
 
+/// Writes down how what comes and goes is shown.
+struct Show(Record);
+
+#[async_trait]
+impl Middleware for Show {
+    async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
+        self.0.add(format!("{request:?}"));
+        let response = next.run(request).await;
+        self.0.add(format!("{response:?}"));
+        response
+    }
+}
+
 /// Says its name before and after.
 struct Named(&'static str, Record);
 
@@ -55,6 +68,24 @@ impl Middleware for Named {
 
 fn sums() -> ServerBuilder {
     Server::builder().method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
+}
+
+#[tokio::test]
+async fn what_a_call_carries_is_not_shown() {
+    let record = Record::default();
+    let server = Server::builder()
+        .method("echo", |_, (text,): (String,)| async move { Ok(text) })
+        .middleware(Show(record.clone()));
+    let mut raw = Raw::client(server).await;
+    assert_eq!(raw.ask(request("echo", "[\"secret\"]", "1")).await, result("\"secret\"", "1"));
+    raw.ask(request("no", "[]", "2")).await;
+    let expected = [
+        r#"Request { method: "echo", notification: false, .. }"#,
+        "Response { result: 8 bytes }",
+        r#"Request { method: "no", notification: false, .. }"#,
+        r#"Response { error: ErrorObject { code: -32601, message: "Method not found" } }"#,
+    ];
+    assert_eq!(record.take(), expected);
 }
 
 const SUM: &str = r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"id":1}"#;
