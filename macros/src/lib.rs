@@ -98,7 +98,7 @@ use crate::report::Report;
 /// | argument | meaning | default |
 /// |---|---|---|
 /// | `name = "math.add"` | the whole name on the wire; neither namespace nor `rename_all` is applied | namespace, separator, renamed name |
-/// | `aliases = ["add", "plus"]` | further whole names that the service answers to, and that middleware for methods by name has to be told | none |
+/// | `aliases = ["add", "plus"]` | further whole names that the service answers to | none |
 /// | `params = "positional"` | the client sends a list | this |
 /// | `params = "named"` | the client sends an object | |
 /// | `params = "whole"` | all of `params` is decoded into the one argument | |

@@ -126,9 +126,10 @@ pub(crate) fn too_late() -> io::Error {
 async fn tell(stream: &mut Stream, refusal: &Refusal) -> io::Result<()> {
     let (status, words) = (refusal.status(), refusal.words());
     let length = words.len() + 1;
+    let also = if refusal.names_upgrade() { ", upgrade" } else { "" };
     let mut response = format!(
         "HTTP/1.1 {status}\r\n{CONTENT_TYPE}: text/plain; charset=utf-8\r\n\
-         {CONTENT_LENGTH}: {length}\r\n{CONNECTION}: close\r\n"
+         {CONTENT_LENGTH}: {length}\r\n{CONNECTION}: close{also}\r\n"
     )
     .into_bytes();
     write_headers(&mut response, refusal.headers());

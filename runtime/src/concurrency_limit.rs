@@ -55,7 +55,7 @@ impl ConcurrencyLimit {
         self
     }
 
-    /// Not for methods of these names. `*` stands for any characters.
+    /// Not for methods of these names. `*` stands for any characters. An alias does not stand for the others.
     #[must_use]
     pub fn except(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.scope.exclude(patterns);
@@ -101,7 +101,7 @@ impl ConcurrencyLimit {
 #[async_trait]
 impl Middleware for ConcurrencyLimit {
     async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
-        if !self.scope.has(request.method()) {
+        if !next.is_in(&self.scope, &request) {
             return next.run(request).await;
         }
         match self.place(&request).await {

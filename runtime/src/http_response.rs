@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::{Frame, SizeHint};
 
@@ -58,6 +58,9 @@ pub(crate) fn refuse(refusal: &Refusal) -> Response<HttpBody> {
     let mut response = Response::new(HttpBody::new(format!("{}\n", refusal.words())));
     *response.status_mut() = refusal.status();
     response.headers_mut().extend(refusal.headers().clone());
+    if refusal.names_upgrade() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
     let text = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, text);
     response

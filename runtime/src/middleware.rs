@@ -19,6 +19,7 @@ use crate::guard::{Guarded, Panicked, guard};
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::race::{Either, race};
 use crate::recognize::Recognized;
+use crate::scope::Scope;
 use crate::service::{Kind, Outcome, Progress, Request, Response, Rest, Service};
 
 /// Code around every incoming call: for logs, figures, limits, checks that belong to no single method.
@@ -120,6 +121,9 @@ impl<M: Middleware + ?Sized> Middleware for Arc<M> {
 /// Middleware in the order in which calls come through it.
 pub(crate) type Stack = Arc<[Arc<dyn Middleware>]>;
 
+/// All names of one method.
+pub(crate) type Names = Arc<[Cow<'static, str>]>;
+
 /// What comes behind a middleware: the next one, or in the end the handler.
 pub struct Next<'a> {
     context: &'a Context,
@@ -162,7 +166,19 @@ impl Next<'_> {
     /// name was: then [`Request::method`] has the peer's own words, and what is behind is the fallback, or
     /// -32601.
     pub fn method(&self) -> Option<&str> {
-        self.layered.registered.then_some(&*self.layered.name)
+        self.layered.names.is_some().then_some(&*self.layered.name)
+    }
+
+    /// All names of the method, as they were registered: [`method`](Self::method), and those that it has
+    /// besides. Whoever decides by name what a caller may do looks at all of them, or an alias is a way
+    /// around. Empty if no method of this name was registered.
+    pub fn names(&self) -> &[Cow<'static, str>] {
+        self.layered.names.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the call is one that this is about.
+    pub(crate) fn is_in(&self, scope: &Scope, request: &Request) -> bool {
+        scope.has(request.method(), self.names())
     }
 }
 
@@ -179,7 +195,8 @@ struct Layered {
     method: usize,
     /// For the log.
     name: Cow<'static, str>,
-    registered: bool,
+    /// All that it was registered under; `None`: it is a fallback.
+    names: Option<Names>,
     recognized: Arc<Recognized>,
 }
 
@@ -237,16 +254,16 @@ impl Service for LayeredService {
     }
 }
 
-/// Puts middleware around a method of a service. `registered`: under this name.
+/// Puts middleware around a method of a service, or around a fallback, which has no `names`.
 pub(crate) fn around(
     stack: &Stack,
     recognized: &Arc<Recognized>,
     (service, method): (Arc<dyn Service>, usize),
     name: Cow<'static, str>,
-    registered: bool,
+    names: Option<Names>,
 ) -> Arc<dyn Service> {
     let (stack, recognized) = (Arc::clone(stack), Arc::clone(recognized));
-    let layered = Layered { stack, service, method, name, registered, recognized };
+    let layered = Layered { stack, service, method, name, names, recognized };
     Arc::new(LayeredService(Arc::new(layered)))
 }
 

@@ -88,7 +88,7 @@ impl RateLimit {
         self
     }
 
-    /// Not for methods of these names. `*` stands for any characters.
+    /// Not for methods of these names. `*` stands for any characters. An alias does not stand for the others.
     #[must_use]
     pub fn except(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.scope.exclude(patterns);
@@ -133,7 +133,7 @@ fn refused(wait: Duration) -> ErrorObject {
 #[async_trait]
 impl Middleware for RateLimit {
     async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
-        if self.scope.has(request.method()) {
+        if next.is_in(&self.scope, &request) {
             if let Err(wait) = self.limiter(ctx).check() {
                 if request.is_notification() {
                     count_dropped(ctx, next.method(), "rate");

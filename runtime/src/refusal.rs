@@ -7,7 +7,7 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -92,6 +92,12 @@ impl Refusal {
 
     pub(crate) fn words(&self) -> &str {
         &self.0.words
+    }
+
+    /// Whether it names what to upgrade to: that has to be a connection option, too (RFC 9110,
+    /// section 7.8).
+    pub(crate) fn names_upgrade(&self) -> bool {
+        self.0.headers.contains_key(UPGRADE)
     }
 
     pub(crate) fn headers(&self) -> &HeaderMap {

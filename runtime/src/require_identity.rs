@@ -55,15 +55,16 @@ impl<T> RequireIdentity<T> {
         RequireIdentity { scope: Scope::default(), identity: PhantomData }
     }
 
-    /// Only for methods of these names. `*` stands for any characters: `admin.*`. A method's aliases are
-    /// names of their own, to be named here, too.
+    /// Only for methods of these names. `*` stands for any characters: `admin.*`. Of a method
+    /// with aliases, one name is enough: the others are no way around.
     #[must_use]
     pub fn methods(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.scope.include(patterns);
         self
     }
 
-    /// Not for methods of these names, such as a login. `*` stands for any characters.
+    /// Not for methods of these names, such as a login. `*` stands for any characters. Here an
+    /// alias does not stand for the others.
     #[must_use]
     pub fn except(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.scope.exclude(patterns);
@@ -80,7 +81,7 @@ impl<T> Default for RequireIdentity<T> {
 #[async_trait]
 impl<T: Send + Sync + 'static> Middleware for RequireIdentity<T> {
     async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
-        if self.scope.has(request.method()) && ctx.get::<T>().is_none() {
+        if next.is_in(&self.scope, &request) && ctx.get::<T>().is_none() {
             return request.fail(ErrorObject::unauthorized("Unauthorized"));
         }
         next.run(request).await

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::context::Context;
 use crate::hasher::QuickHash;
 use crate::methods::{Fallback, FallbackService, Methods};
-use crate::middleware::{Middleware, Nothing, Stack, around};
+use crate::middleware::{Middleware, Names, Nothing, Stack, around};
 use crate::outgoing::{Chain, OutgoingMiddleware};
 use crate::protocol::error::Result;
 use crate::protocol::typed::RpcError;
@@ -107,8 +107,11 @@ impl RouterBuilder {
             ..Router::default()
         };
         for service in self.services {
-            for (name, method) in service.methods() {
-                let id = router.add(Arc::clone(&service), method, name.clone());
+            let methods = service.methods();
+            let names = names_of(&methods);
+            for (name, method) in methods {
+                let names = names.get(&method).cloned();
+                let id = router.add(Arc::clone(&service), method, name.clone(), names);
                 match router.by_name.entry(name) {
                     Entry::Vacant(entry) => drop(entry.insert(id)),
                     // Any of them ends any subscription.
@@ -131,6 +134,15 @@ impl RouterBuilder {
     }
 }
 
+/// A method's names: those of the same number.
+fn names_of(methods: &[(Cow<'static, str>, usize)]) -> HashMap<usize, Names> {
+    let mut names: HashMap<usize, Vec<Cow<'static, str>>> = HashMap::new();
+    for (name, method) in methods {
+        names.entry(*method).or_default().push(name.clone());
+    }
+    names.into_iter().map(|(method, names)| (method, names.into())).collect()
+}
+
 fn is_unsubscribe(routes: &[Route], id: RouteId) -> bool {
     routes.get(id.0).is_some_and(|route| route.method == Topic::UNSUBSCRIBE)
 }
@@ -141,10 +153,11 @@ impl Router {
         service: Arc<dyn Service>,
         method: usize,
         name: Cow<'static, str>,
+        names: Option<Names>,
     ) -> RouteId {
         let service = match &self.middleware {
             Some(stack) if method != Topic::UNSUBSCRIBE => {
-                around(stack, &self.recognized, (service, method), name.clone(), true)
+                around(stack, &self.recognized, (service, method), name.clone(), names)
             }
             _ => service,
         };
@@ -154,7 +167,7 @@ impl Router {
     /// For calls of names that were not registered.
     fn add_nameless(&mut self, service: Arc<dyn Service>, name: &'static str) -> RouteId {
         let service = match &self.middleware {
-            Some(stack) => around(stack, &self.recognized, (service, 0), name.into(), false),
+            Some(stack) => around(stack, &self.recognized, (service, 0), name.into(), None),
             None => service,
         };
         self.route(service, 0, name.into())

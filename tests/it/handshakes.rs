@@ -82,6 +82,7 @@ async fn what_is_no_websocket_request_gets_a_status_that_says_why() {
         let names_what_to_upgrade_to =
             headers.contains("upgrade: websocket") && headers.contains("sec-websocket-version: 13");
         assert_eq!(names_what_to_upgrade_to, status.starts_with("426"), "{answer}");
+        assert_eq!(names_what_to_upgrade_to, headers.contains("connection: close, upgrade"));
         assert_eq!(headers.contains("allow: get"), status.starts_with("405"), "{answer}");
     }
 }

@@ -3,10 +3,11 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tracing::Level;
 use wsjsonrpc::{
-    Client, ConcurrencyLimit, Context, LogCalls, RateLimit, RequireIdentity, Server, ServerBuilder,
-    memory,
+    Client, ConcurrencyLimit, Context, LogCalls, Middleware, Next, RateLimit, Request,
+    RequireIdentity, Response, Server, ServerBuilder, async_trait, memory, rpc,
 };
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Gate, Raw, begin, error, notification, request, result};
@@ -292,4 +293,60 @@ async fn strangers_call_what_is_open_to_them() {
         (&request("none", "[]", "6"), &error(-32601, "Method not found", "6")),
     ])
     .await;
+}
+
+#[rpc]
+trait Orders {
+    #[method(name = "admin.delete", aliases = ["delete", "remove"])]
+    fn delete(&self, ctx: &Context);
+}
+
+struct Shop;
+
+impl Orders for Shop {
+    fn delete(&self, _: &Context) {}
+}
+
+#[tokio::test]
+async fn an_alias_is_no_way_around_a_guard() {
+    let guards = [
+        (RequireIdentity::<User>::new().methods(["admin.*"]), [true, true, true]),
+        (RequireIdentity::new().methods(["remove"]), [true, true, true]),
+        // What is left out is what is named.
+        (RequireIdentity::new().except(["admin.*"]), [false, true, true]),
+        (RequireIdentity::new().methods(["admin.*"]).except(["delete"]), [true, false, true]),
+    ];
+    for (guard, guarded) in guards {
+        let server = Server::builder().service(Shop.into_service()).middleware(guard);
+        let mut raw = Raw::client(server).await;
+        for (name, guarded) in ["admin.delete", "delete", "remove"].into_iter().zip(guarded) {
+            let refused = error(-32001, "Unauthorized", "1");
+            let expected = if guarded { refused } else { result("null", "1") };
+            assert_eq!(raw.ask(request(name, "[]", "1")).await, expected, "{name}");
+        }
+    }
+}
+
+/// Middleware that decides by name sees all of them.
+#[tokio::test]
+async fn middleware_is_told_all_names_of_a_method() {
+    struct Names(mpsc::UnboundedSender<(Option<String>, Vec<String>)>);
+    #[async_trait]
+    impl Middleware for Names {
+        async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
+            let names = next.names().iter().map(|name| name.to_string()).collect();
+            self.0.send((next.method().map(str::to_owned), names)).unwrap();
+            next.run(request).await
+        }
+    }
+    let (names, mut seen) = mpsc::unbounded_channel();
+    let server = sums().service(Shop.into_service()).middleware(Names(names));
+    let mut raw = Raw::client(server).await;
+    let all = ["admin.delete", "delete", "remove"];
+    for (name, expected) in [("remove", &all[..]), ("sum", &["sum"]), ("none", &[])] {
+        raw.ask(request(name, "[1,2]", "1")).await;
+        let (method, names) = seen.recv().await.unwrap();
+        assert_eq!(method.as_deref(), (name != "none").then_some(name));
+        assert_eq!(names, expected);
+    }
 }

@@ -260,6 +260,8 @@ async fn who_is_not_let_in_is_told_why_in_the_words_of_the_server() {
             assert!(line.contains(status), "{request}: {answer}");
             assert_eq!((line, body), (known, words), "{request}");
             assert!(headers.contains("content-type: text/plain; charset=utf-8"), "{headers}");
+            let options = headers.lines().find_map(|line| line.strip_prefix("connection: "));
+            assert_eq!(*status == "426", options.is_some_and(|all| all.contains("upgrade")));
         }
         let (_, head) =
             opened(address, &upgrade("/rpc", "Origin: https://app.example.com\r\n")).await;
