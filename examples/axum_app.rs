@@ -19,9 +19,8 @@ use axum::{Extension, Router};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tokio::net::TcpListener;
-use wsjsonrpc::{
-    BindError, Context, Endpoint, Metrics, Peer, RequireIdentity, Result, Server, rpc,
-};
+use wsjsonrpc::middleware::{Metrics, RequireIdentity};
+use wsjsonrpc::{BindError, Context, Endpoint, Peer, Result, Server, rpc};
 
 /// What a page calls.
 #[rpc(namespace = "room")]

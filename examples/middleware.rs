@@ -5,11 +5,11 @@
 //! `/metrics` page would.
 
 use metrics_exporter_prometheus::PrometheusBuilder;
-use wsjsonrpc::{
-    Client, ConcurrencyLimit, Context, Error, LogCalls, Metrics, Middleware, Next,
-    OutgoingMiddleware, OutgoingNext, OutgoingRequest, RateLimit, Reply, Request, RequireIdentity,
-    Response, Result, Server, async_trait, rpc,
+use wsjsonrpc::middleware::{
+    ConcurrencyLimit, LogCalls, Metrics, Middleware, Next, OutgoingMiddleware, OutgoingNext,
+    OutgoingRequest, RateLimit, Reply, RequireIdentity,
 };
+use wsjsonrpc::{Client, Context, Error, Request, Response, Result, Server, async_trait, rpc};
 
 #[rpc(namespace = "shop")]
 trait Shop {

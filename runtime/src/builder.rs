@@ -8,7 +8,7 @@ macro_rules! common_builder_methods {
         /// Adds a service: what `into_service()` makes of an implemented `#[rpc]` trait, or
         /// [`Methods`](crate::Methods). Names are looked up when the builder is done, so one that
         /// is there twice is an error then.
-        pub fn service(mut self, service: impl crate::service::Service) -> Self {
+        pub fn service(mut self, service: impl crate::serving::service::Service) -> Self {
             self.router.service(service);
             self
         }
@@ -18,7 +18,7 @@ macro_rules! common_builder_methods {
         pub fn method<P, F, T>(
             mut self,
             name: impl Into<std::borrow::Cow<'static, str>>,
-            handler: impl Fn(crate::context::Context, P) -> F + Send + Sync + 'static,
+            handler: impl Fn(crate::serving::context::Context, P) -> F + Send + Sync + 'static,
         ) -> Self
         where
             P: serde::de::DeserializeOwned,
@@ -30,23 +30,26 @@ macro_rules! common_builder_methods {
         }
 
         /// Handles the calls of all methods that nothing else answers to. The last one counts.
-        pub fn fallback(mut self, fallback: impl crate::methods::Fallback) -> Self {
+        pub fn fallback(mut self, fallback: impl crate::serving::methods::Fallback) -> Self {
             self.router.fallback(fallback);
             self
         }
 
         /// Puts middleware around all calls that come in; the first one is the outermost. See
-        /// [`Middleware`](crate::Middleware).
-        pub fn middleware(mut self, middleware: impl crate::middleware::Middleware) -> Self {
+        /// [`Middleware`](crate::middleware::Middleware).
+        pub fn middleware(
+            mut self,
+            middleware: impl crate::middleware::incoming::Middleware,
+        ) -> Self {
             self.router.middleware(middleware);
             self
         }
 
         /// Puts middleware around all calls that this side makes; the first one is the outermost. See
-        /// [`OutgoingMiddleware`](crate::OutgoingMiddleware).
+        /// [`OutgoingMiddleware`](crate::middleware::OutgoingMiddleware).
         pub fn outgoing_middleware(
             mut self,
-            middleware: impl crate::outgoing::OutgoingMiddleware,
+            middleware: impl crate::middleware::outgoing::OutgoingMiddleware,
         ) -> Self {
             self.router.outgoing_middleware(middleware);
             self

@@ -8,11 +8,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::http_error::HttpError;
 use crate::protocol::error::ErrorObject;
 use crate::protocol::shown::Shown;
 use crate::protocol::typed::RpcError;
 use crate::unopened::ConnectError;
+use crate::web::http_error::HttpError;
 
 /// Why a call brought no result.
 ///

@@ -58,8 +58,7 @@
 //!   [`RpcError`](trait@RpcError) and [its derive](derive@RpcError).
 //! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
 //! - Letting in: [`Authorize`], [`Grant`], [`Refusal`]; what belongs to a connection: [`Attached`].
-//! - Around all calls: [`Middleware`] and [`OutgoingMiddleware`]; [`LogCalls`], `Metrics`, `RateLimit`,
-//!   [`ConcurrencyLimit`], [`RequireIdentity`].
+//! - Around all calls: [`middleware`], with logs, figures, limits and guards ready-made.
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
 //! - Calls that take long: [`Context::cancelled`], [`Context::deadline`], [`Context::progress`] and
 //!   [`Call::on_progress`].
@@ -80,9 +79,9 @@
 //!   bare hyper server.
 //! - `http-client`: `HttpPeer`, which calls servers by HTTP POST with the same stubs; by reqwest,
 //!   re-exported as `reqwest`.
-//! - `metrics`: `Metrics`, which counts and measures calls, connections and bytes for the `metrics`
+//! - `metrics`: `middleware::Metrics`, which counts and measures calls, connections and bytes for the `metrics`
 //!   facade.
-//! - `rate-limit`: `RateLimit`, how many calls a connection may make in a time, by governor.
+//! - `rate-limit`: `middleware::RateLimit`, how many calls a connection may make in a time, by governor.
 //! - `opentelemetry`: a span of `tracing` for each call on both sides, with the fields of
 //!   OpenTelemetry's conventions for RPC; where a subscriber of `tracing-opentelemetry` exports them,
 //!   the caller's span is the parent of the handler's, on another machine too
@@ -91,140 +90,37 @@
 //!
 //! None is on by default.
 //!
-//! # The files, in reading order
+//! # The source, in reading order
 //!
-//! From the ground up, for those who read the source: `protocol` is the text format; `pending`,
-//! `outbox` and `transport` are the parts of a connection; `link`, `peer`, `call`, `batch` and
-//! `subscription` are for calling out, `context`, `service` and `methods` for being called, `middleware`
-//! and `outgoing` stand around both; `router`, `dispatch` and `answer` lead from a message to its answer; `connection` is the task that owns a socket; `client`, `endpoint`
-//! and `server` make connections, `open` and `accept` their opening handshakes; `mount` makes an endpoint
-//! a route of somebody else's server. ARCHITECTURE.md has
-//! the map and the rules.
+//! A folder is a room, whose `mod.rs` says what it is about: `protocol` is the text format; `opening` the
+//! opening handshake; `socket` one WebSocket; `calling` calls to the other side, `serving` those that come
+//! in, with `middleware` around both; `subscriptions` streams of items; `task` the task that owns a
+//! connection; `connecting` clients, `listening` servers, and `web` all that is HTTP beside them.
+//! ARCHITECTURE.md has the map and the rules.
 #![forbid(unsafe_code)]
 
-mod accept;
-mod admission;
-mod alarm;
-mod answer;
-mod asked;
-mod attached;
-mod authorize;
-#[cfg(feature = "axum")]
-mod axum_request;
-mod backoff;
-mod batch;
-mod batch_shapes;
 mod builder;
-mod call;
-#[cfg(feature = "metrics")]
-mod call_metrics;
-mod client;
-mod client_builder;
-mod concurrency_limit;
+mod calling;
 mod config;
-mod connection;
-mod context;
-mod deadlines;
-mod deferred;
-mod dial;
-mod dispatch;
-mod dropped;
-mod endpoint;
+mod connecting;
 mod error;
-mod exchange;
-mod feed;
-mod feeds;
-mod flows;
-mod frame;
-mod gather;
 mod guard;
-mod handler;
-mod handshake;
 mod hasher;
-mod head;
-mod held;
-mod http_error;
-#[cfg(feature = "http-client")]
-mod http_peer;
-#[cfg(feature = "tower")]
-mod http_request;
-#[cfg(feature = "tower")]
-mod http_response;
-mod inbox;
-mod items;
-mod link;
-mod listener;
-mod living;
-mod log_calls;
+mod listening;
 pub mod memory;
-mod methods;
-mod middleware;
-#[cfg(feature = "tower")]
-mod mount;
-mod notices;
-mod open;
-mod origin;
-mod outbox;
-mod outgoing;
-mod outlet;
-mod over_limit;
-mod peer;
-mod pending;
-mod phase;
-#[cfg(feature = "http-client")]
-mod post;
-#[cfg(feature = "http-client")]
-mod post_batch;
-#[cfg(feature = "http-client")]
-mod posted;
-mod producer;
-mod progress;
+pub mod middleware;
+mod opening;
 mod protocol;
-mod pulse;
-mod queue;
 mod race;
-#[cfg(feature = "rate-limit")]
-mod rate_limit;
-mod reader;
-mod received;
-mod recognize;
-mod reconnect;
-mod refusal;
-mod reply;
-mod require_identity;
-mod router;
-mod scope;
-mod server;
-#[cfg(unix)]
-mod server_unix;
-mod service;
-mod session;
-mod signals;
-mod signature;
-mod slots;
-#[cfg(unix)]
-mod socket_file;
+mod serving;
+mod socket;
 mod span;
-mod started;
-mod state;
-mod stream;
-mod subscription;
-mod table;
+mod subscriptions;
+mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
-#[cfg(feature = "tls")]
-mod tls;
-mod topic;
-mod transport;
-mod turns;
-#[cfg(feature = "tower")]
-mod unconnected;
 mod unopened;
-#[cfg(feature = "tower")]
-mod upgraded;
-mod url;
-mod watch;
-mod writer;
+mod web;
 
 pub use async_trait::async_trait;
 pub use futures_core::Stream;
@@ -234,48 +130,37 @@ pub use reqwest;
 pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::{RpcError, rpc};
 
-pub use crate::attached::Attached;
-pub use crate::authorize::{Authorize, Grant};
-pub use crate::backoff::{Reconnect, WhileDown};
-pub use crate::batch::{Batch, BatchCall, BatchReply, IntoBatch};
-pub use crate::call::{Call, CallFuture, Notification};
-#[cfg(feature = "metrics")]
-pub use crate::call_metrics::Metrics;
-pub use crate::client::Client;
-pub use crate::client_builder::ClientBuilder;
-pub use crate::concurrency_limit::ConcurrencyLimit;
+pub use crate::calling::batch::{Batch, BatchCall, BatchReply, IntoBatch};
+pub use crate::calling::call::{Call, CallFuture, Notification};
+pub use crate::calling::peer::Peer;
+pub use crate::calling::session::{ConnectionState, ConnectionStates};
 pub use crate::config::{Config, SendTo};
-pub use crate::context::Context;
-pub use crate::endpoint::Endpoint;
+pub use crate::connecting::backoff::{Reconnect, WhileDown};
+pub use crate::connecting::client::Client;
+pub use crate::connecting::client_builder::ClientBuilder;
 pub use crate::error::{CloseReason, Error};
-pub use crate::handshake::Handshake;
-pub use crate::http_error::HttpError;
-#[cfg(feature = "http-client")]
-pub use crate::http_peer::HttpPeer;
-#[cfg(feature = "tower")]
-pub use crate::http_response::HttpBody;
-pub use crate::log_calls::LogCalls;
-pub use crate::methods::{Fallback, Methods};
-pub use crate::middleware::{Middleware, Next};
-#[cfg(feature = "tower")]
-pub use crate::mount::HttpService;
-pub use crate::outgoing::{
-    BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
-};
-pub use crate::peer::Peer;
-pub use crate::producer::Producer;
+pub use crate::listening::endpoint::Endpoint;
+pub use crate::listening::server::{Server, ServerBuilder};
+pub use crate::opening::authorize::{Authorize, Grant};
+pub use crate::opening::handshake::Handshake;
+pub use crate::opening::refusal::Refusal;
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 pub use crate::protocol::typed::RpcError;
-#[cfg(feature = "rate-limit")]
-pub use crate::rate_limit::RateLimit;
-pub use crate::refusal::Refusal;
-pub use crate::require_identity::RequireIdentity;
-pub use crate::server::{Server, ServerBuilder};
-pub use crate::service::{Outcome, Params, Request, Response, Service};
-pub use crate::session::{ConnectionState, ConnectionStates};
-pub use crate::subscription::{Subscribe, SubscribeFuture, Subscription};
-pub use crate::topic::{Overflow, Topic, Yields};
+pub use crate::serving::attached::Attached;
+pub use crate::serving::context::Context;
+pub use crate::serving::methods::{Fallback, Methods};
+pub use crate::serving::service::{Outcome, Params, Request, Response, Service};
+pub use crate::subscriptions::producer::Producer;
+pub use crate::subscriptions::subscription::{Subscribe, SubscribeFuture, Subscription};
+pub use crate::subscriptions::topic::{Overflow, Topic, Yields};
 pub use crate::unopened::{BindError, ConnectError, DuplicateMethod};
+pub use crate::web::http_error::HttpError;
+#[cfg(feature = "http-client")]
+pub use crate::web::http_peer::HttpPeer;
+#[cfg(feature = "tower")]
+pub use crate::web::http_response::HttpBody;
+#[cfg(feature = "tower")]
+pub use crate::web::mount::HttpService;
 
 /// The README's examples are tests, too.
 #[cfg(doctest)]
@@ -300,12 +185,12 @@ pub mod __private {
 
     pub use serde;
 
-    pub use crate::call::Encoder;
+    pub use crate::calling::call::Encoder;
     pub use crate::protocol::encode::Form;
     pub use crate::protocol::typed::{
         Fields, Received, check_code, message, value, value_or_default,
     };
-    pub use crate::signature::{Arg, Returns};
+    pub use crate::serving::signature::{Arg, Returns};
     #[cfg(feature = "testing")]
     pub use crate::testing::mock::{BoxStream, Slot, client_of, no_such_method};
     /// The call of a method that returns `R`.

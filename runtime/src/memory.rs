@@ -4,15 +4,15 @@
 
 use std::io;
 
-use crate::client::Client;
-use crate::client_builder::ClientBuilder;
+use crate::calling::peer::Peer;
 use crate::config::deadline;
-use crate::handshake::{Handshake, offered_subprotocols};
-use crate::peer::Peer;
+use crate::connecting::client::Client;
+use crate::connecting::client_builder::ClientBuilder;
+use crate::listening::server::ServerBuilder;
+use crate::opening::handshake::{Handshake, offered_subprotocols};
 use crate::protocol::extra::{HEADER, VERSION};
-use crate::server::ServerBuilder;
-use crate::stream::Stream;
-use crate::transport::Transport;
+use crate::socket::stream::Stream;
+use crate::socket::transport::Transport;
 use crate::unopened::{BindError, ConnectError};
 
 use http::HeaderValue;

@@ -86,7 +86,8 @@ fn every_metric_is_documented() {
     let is_name = |word: &str| {
         word.starts_with("rpc_") && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')
     };
-    let (code, document) = (read("runtime/src/call_metrics.rs"), read("OBSERVABILITY.md"));
+    let (code, document) =
+        (read("runtime/src/middleware/call_metrics.rs"), read("OBSERVABILITY.md"));
     let rows = rows(&document, "| Metric |");
     let documented: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
     let in_code: Vec<&str> = quoted(&code, '"', is_name).into_iter().collect();

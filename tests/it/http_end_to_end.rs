@@ -10,10 +10,12 @@ use futures_util::stream;
 use http::StatusCode;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use wsjsonrpc::middleware::{
+    BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
+};
 use wsjsonrpc::{
-    BatchNext, CloseReason, Config, Context, Endpoint, Error, ErrorCode, Grant, HttpError,
-    HttpPeer, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Peer, Refusal,
-    Reply, Result, RpcError, Server, ServerBuilder, async_trait, reqwest, rpc,
+    CloseReason, Config, Context, Endpoint, Error, ErrorCode, Grant, HttpError, HttpPeer, Peer,
+    Refusal, Result, RpcError, Server, ServerBuilder, async_trait, reqwest, rpc,
 };
 use wsjsonrpc_tests::{Gate, begin};
 

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use wsjsonrpc::middleware::{Middleware, Next};
 use wsjsonrpc::{
-    Context, ErrorObject, Middleware, Next, Request, Response, RpcError, Server, ServerBuilder,
-    async_trait,
+    Context, ErrorObject, Request, Response, RpcError, Server, ServerBuilder, async_trait,
 };
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Raw, error, notification, request, result};

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
+use wsjsonrpc::middleware::{Middleware, Next};
 use wsjsonrpc::{
-    Client, CloseReason, Context, Grant, Handshake, Middleware, Next, Refusal, Request, Response,
-    Server, ServerBuilder, async_trait, memory,
+    Client, CloseReason, Context, Grant, Handshake, Refusal, Request, Response, Server,
+    ServerBuilder, async_trait, memory,
 };
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Raw, listen, request, result};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use futures_util::stream;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use wsjsonrpc::middleware::Metrics;
 use wsjsonrpc::{
-    Client, Config, Context, ErrorObject, Methods, Metrics, Result, Server, ServerBuilder, Topic,
-    memory,
+    Client, Config, Context, ErrorObject, Methods, Result, Server, ServerBuilder, Topic, memory,
 };
 use wsjsonrpc_tests::{Raw, notification, request};
 

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use wsjsonrpc::middleware::{
+    BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
+};
 use wsjsonrpc::{
-    BatchNext, Client, ClientBuilder, Context, Error, ErrorCode, ErrorObject, Methods,
-    OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reconnect, Reply, Result,
+    Client, ClientBuilder, Context, Error, ErrorCode, ErrorObject, Methods, Reconnect, Result,
     RpcError, Server, ServerBuilder, Topic, async_trait, memory, rpc,
 };
 use wsjsonrpc_tests::{Raw, listen, request, result};

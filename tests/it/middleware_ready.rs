@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::Level;
+use wsjsonrpc::middleware::{
+    ConcurrencyLimit, LogCalls, Middleware, Next, RateLimit, RequireIdentity,
+};
 use wsjsonrpc::{
-    Client, ConcurrencyLimit, Context, LogCalls, Middleware, Next, RateLimit, Request,
-    RequireIdentity, Response, Server, ServerBuilder, async_trait, memory, rpc,
+    Client, Context, Request, Response, Server, ServerBuilder, async_trait, memory, rpc,
 };
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Gate, Raw, begin, error, notification, request, result};

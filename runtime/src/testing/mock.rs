@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_core::Stream;
 
-use crate::client::Client;
+use crate::calling::peer::Peer;
+use crate::connecting::client::Client;
+use crate::listening::server::Server;
 use crate::memory;
-use crate::peer::Peer;
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::server::Server;
-use crate::service::Service;
+use crate::serving::service::Service;
 
 /// What a mock's closure for a subscription returns: `Box::pin(stream)`.
 pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send>>;

@@ -7,13 +7,13 @@ use std::io;
 
 use super::faults::Faults;
 use super::network::{End, Network};
-use crate::client::Client;
-use crate::client_builder::ClientBuilder;
-use crate::endpoint::Endpoint;
+use crate::calling::peer::Peer;
+use crate::connecting::client::Client;
+use crate::connecting::client_builder::ClientBuilder;
+use crate::listening::endpoint::Endpoint;
+use crate::listening::server::ServerBuilder;
 use crate::memory;
-use crate::peer::Peer;
-use crate::server::ServerBuilder;
-use crate::stream::Stream;
+use crate::socket::stream::Stream;
 use crate::unopened::ConnectError;
 
 /// As [`memory::pair`](crate::memory::pair), on a [`Network`] with these faults. Also gives the network,

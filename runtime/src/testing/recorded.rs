@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::protocol::error::Result;
-use crate::service::{Params, Request};
+use crate::serving::service::{Params, Request};
 
 /// A call or a notification that a [`Recorder`](crate::testing::Recorder) has received.
 #[derive(Clone, Debug)]

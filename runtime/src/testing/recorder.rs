@@ -13,13 +13,13 @@ use tokio::sync::watch;
 
 use super::recorded::Recorded;
 use super::script::{Answer, Script};
-use crate::client::Client;
-use crate::client_builder::ClientBuilder;
+use crate::calling::peer::Peer;
+use crate::connecting::client::Client;
+use crate::connecting::client_builder::ClientBuilder;
+use crate::listening::server::{Server, ServerBuilder};
 use crate::memory;
-use crate::peer::Peer;
 use crate::protocol::error::{ErrorObject, Result};
-use crate::server::{Server, ServerBuilder};
-use crate::service::{Outcome, Request, Service};
+use crate::serving::service::{Outcome, Request, Service};
 use crate::unopened::ConnectError;
 
 /// The other side, for a test of code that calls: records each call and notification, and answers as it

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::protocol::error::{ErrorCode, ErrorObject, Result};
-use crate::service::{Outcome, Params, Request};
+use crate::serving::service::{Outcome, Params, Request};
 
 type Handler = dyn Fn(Params<'_>) -> Result<Box<RawValue>> + Send + Sync;
 

@@ -1,0 +1,380 @@
+//! Outgoing batches: several calls in one message, each with its own type and its own result.
+//!
+//! Must not know how incoming batches are answered (that is `dispatch`).
+
+use std::future::{Future, IntoFuture, Ready};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::calling::call::{BoxFuture, Call, Notification, decode};
+use crate::calling::deferred::Deferred;
+use crate::calling::exchange::{Exchange, Ticket};
+use crate::calling::link::{Hold, Message};
+use crate::calling::peer::{Peer, Way};
+use crate::calling::progress::Listener;
+use crate::config::deadline;
+use crate::error::Error;
+use crate::middleware::outgoing::{Chain, OutgoingBatch, OutgoingRequest};
+use crate::protocol::encode::{EncodeError, Outgoing, array};
+use crate::protocol::typed::RpcError;
+#[cfg(feature = "http-client")]
+use crate::web::post_batch::PostBatch;
+
+/// What can be sent as a batch: [`Call`]s and [`Notification`]s, and tuples (up to 12), `Vec`s and
+/// arrays of them.
+///
+/// The output has the same shape, with a `Result` for each of them: its value and its error have the
+/// types of that call.
+pub trait IntoBatch {
+    /// What it brings.
+    type Output;
+
+    /// Waits for it.
+    type Replies: Future<Output = Self::Output> + Send + Unpin + 'static;
+
+    /// Puts the calls into a batch.
+    fn add_to(self, batch: &mut Batch) -> Self::Replies;
+}
+
+/// A batch to be sent; made by [`Peer::batch`]. Nothing happens until it is awaited.
+///
+/// # Errors
+/// Awaiting it gives the results of its elements. An error of the batch itself ([`Error::Closed`],
+/// [`Error::TooLarge`], [`Error::EmptyBatch`]) means that nothing of it was sent. A reply that is
+/// missing, late or wrong fails only its own element.
+///
+/// # Cancel safety
+/// As that of a [`Call`].
+#[must_use = "a batch is sent when it is awaited"]
+#[derive(Debug)]
+pub struct BatchCall<B> {
+    peer: Peer,
+    calls: B,
+}
+
+impl<B> BatchCall<B> {
+    pub(crate) fn new(peer: Peer, calls: B) -> Self {
+        BatchCall { peer, calls }
+    }
+}
+
+impl<B> IntoFuture for BatchCall<B>
+where
+    B: IntoBatch + Send + 'static,
+    B::Output: Send,
+{
+    type Output = Result<B::Output, Error>;
+    type IntoFuture = BoxFuture<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let mut batch = Batch::new(self.peer);
+            let replies = self.calls.add_to(&mut batch);
+            batch.send().await?;
+            Ok(replies.await)
+        })
+    }
+}
+
+impl Peer {
+    /// Several calls in one message; see [`IntoBatch`] for what may be in it.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{memory, Client, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Server::builder().method("math.sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) });
+    /// # let (client, _) = memory::pair(Client::builder(), server)?;
+    /// let peer = client.peer();
+    /// let (sum, missing, logged) = peer
+    ///     .batch((
+    ///         peer.call::<i64>("math.sum", (1, 2)),
+    ///         peer.call::<String>("no.such.method", ()),
+    ///         peer.notify("log", ["ready"]),
+    ///     ))
+    ///     .await?;
+    /// assert_eq!(sum?, 3);
+    /// assert!(missing.is_err());
+    /// assert!(logged.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batch<B: IntoBatch>(&self, calls: B) -> BatchCall<B> {
+        BatchCall::new(self.clone(), calls)
+    }
+
+    /// An empty batch, to be filled step by step.
+    pub fn new_batch(&self) -> Batch {
+        Batch::new(self.clone())
+    }
+}
+
+/// A batch that is filled step by step; made by [`Peer::new_batch`].
+///
+/// ```
+/// # use wsjsonrpc::{memory, Client, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::builder().method("math.sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) });
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// let peer = client.peer();
+/// let mut batch = peer.new_batch();
+/// let sums: Vec<_> = (0..3).map(|x| batch.add(peer.call::<i64>("math.sum", (x, x)))).collect();
+/// batch.send().await?;
+/// for (x, sum) in sums.into_iter().enumerate() {
+///     assert_eq!(sum.await?, 2 * x as i64);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Batch {
+    parts: Parts,
+    added: usize,
+    /// What stands around its sending, if anything does, and what that is shown.
+    around: Option<(Arc<Chain>, OutgoingBatch)>,
+}
+
+impl Batch {
+    pub(crate) fn new(peer: Peer) -> Self {
+        let around = peer.outgoing().map(|chain| (Arc::clone(chain), OutgoingBatch(Vec::new())));
+        #[cfg(feature = "http-client")]
+        let deadline = peer.deadline();
+        let parts = match peer.into_way() {
+            Way::One(hold) => Parts::Bound(Bound { hold, messages: Vec::new(), calls: Vec::new() }),
+            Way::Session(session) => Parts::Deferred(Deferred::new(session)),
+            #[cfg(feature = "http-client")]
+            Way::Post(post) => Parts::Post(PostBatch::new(post, deadline)),
+        };
+        Batch { parts, added: 0, around }
+    }
+
+    /// Adds a call, a notification, or several. The future brings what they bring; it is ready
+    /// after [`send`](Self::send), or with [`Error::NotSent`] when the batch is dropped.
+    #[must_use = "without it, what the peer answers is lost"]
+    pub fn add<B: IntoBatch>(&mut self, calls: B) -> B::Replies {
+        calls.add_to(self)
+    }
+
+    /// How many calls and notifications were added.
+    pub fn len(&self) -> usize {
+        self.added
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.added == 0
+    }
+
+    /// Sends all that was added, in one message; waits for room in the outbox.
+    ///
+    /// The batch of a [reconnecting client](crate::ClientBuilder::reconnect) waits for a connection,
+    /// if calls do. The time of its calls counts meanwhile, and when that of all is over, it fails
+    /// with [`Error::Timeout`].
+    ///
+    /// By HTTP it waits for the answer, too.
+    ///
+    /// # Errors
+    /// [`Error::EmptyBatch`], [`Error::TooLarge`], [`Error::Closed`], [`Error::Timeout`]: nothing was
+    /// sent. By HTTP, a batch of nothing but notifications has no other place for its errors.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is ready, nothing was sent. By HTTP, it may have been; its
+    /// calls fail with [`Error::Closed`].
+    pub async fn send(self) -> Result<(), Error> {
+        if self.added == 0 {
+            return Err(Error::EmptyBatch);
+        }
+        match self.around {
+            None => self.parts.send().await,
+            Some((chain, batch)) => {
+                let parts = self.parts;
+                let send = move || -> BoxFuture<_> { Box::pin(parts.send()) };
+                Box::pin(async move { chain.batch(&batch, send).await }).await
+            }
+        }
+    }
+
+    /// For what stands around it.
+    fn show(&mut self, message: &Outgoing, notification: bool) {
+        if let Some((_, batch)) = &mut self.around {
+            batch.0.push(OutgoingRequest::new(message.clone(), notification));
+        }
+    }
+
+    fn call<T, E>(&mut self, call: Call<T, E>) -> BatchReply<T, E> {
+        let message = call.message.map(Message::from);
+        let exchange = self.exchange(&call.peer, message, call.timeout);
+        BatchReply { exchange, listener: call.listener, result: PhantomData }
+    }
+
+    /// A place in the batch for a call.
+    pub(crate) fn exchange(
+        &mut self,
+        peer: &Peer,
+        message: Result<Message, EncodeError>,
+        timeout: Option<Duration>,
+    ) -> Exchange {
+        self.added += 1;
+        let message = message.map_err(|error| Error::Encode(error.into()));
+        let timeout = peer.limit(timeout);
+        let late = timeout.is_some_and(|timeout| timeout.is_zero());
+        if let (Ok(message), false) = (&message, late) {
+            self.show(&message.outgoing, false);
+        }
+        let exchange = message.and_then(|message| match &mut self.parts {
+            _ if late => Err(Error::Timeout),
+            Parts::Bound(bound) => bound.call(message, timeout).map(Exchange::Waiting),
+            Parts::Deferred(deferred) => Ok(deferred.call(message, timeout)),
+            #[cfg(feature = "http-client")]
+            Parts::Post(post) => post.call(message, timeout),
+        });
+        exchange.unwrap_or_else(Exchange::Failed)
+    }
+
+    fn notification(&mut self, notification: Notification) -> Result<(), Error> {
+        self.added += 1;
+        let message = notification.message.map_err(|error| Error::Encode(error.into()))?;
+        self.show(&message, true);
+        match &mut self.parts {
+            Parts::Bound(bound) => bound.messages.push(message.into_notification()),
+            Parts::Deferred(deferred) => deferred.notification(message.into_notification()),
+            #[cfg(feature = "http-client")]
+            Parts::Post(post) => post.notification(message.into_notification()),
+        }
+        Ok(())
+    }
+}
+
+enum Parts {
+    Bound(Bound),
+    /// The client reconnects.
+    Deferred(Deferred),
+    #[cfg(feature = "http-client")]
+    Post(PostBatch),
+}
+
+impl Parts {
+    async fn send(self) -> Result<(), Error> {
+        match self {
+            Parts::Bound(bound) => bound.send().await,
+            // In a box, so that the future is not larger for everybody.
+            Parts::Deferred(deferred) => Box::pin(deferred.send()).await,
+            #[cfg(feature = "http-client")]
+            Parts::Post(post) => Box::pin(post.send()).await,
+        }
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Parts::Bound(_) => "Bound",
+            Parts::Deferred(_) => "Deferred",
+            #[cfg(feature = "http-client")]
+            Parts::Post(_) => "Post",
+        })
+    }
+}
+
+/// A batch for this connection: its calls have their places already.
+struct Bound {
+    hold: Hold,
+    messages: Vec<Vec<u8>>,
+    /// Calls that have a place in it, and how long each may take.
+    calls: Vec<(u64, Option<Duration>)>,
+}
+
+impl Bound {
+    async fn send(mut self) -> Result<(), Error> {
+        let link = self.hold.link();
+        link.check_open()?;
+        // Every call in it may have failed to encode: they say so themselves.
+        if !self.messages.is_empty() {
+            let text = array(self.messages.iter().map(Vec::as_slice));
+            link.send_batch(text, self.calls.is_empty()).await?;
+        }
+        // From now on the timeouts count.
+        let now = Instant::now();
+        let calls = std::mem::take(&mut self.calls).into_iter();
+        let until = |timeout: Option<Duration>| timeout.map(|timeout| deadline(now, timeout));
+        if link.pending.start(calls.map(|(id, timeout)| (id, until(timeout)))) {
+            link.outbox.nudge();
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, message: Message, timeout: Option<Duration>) -> Result<Ticket, Error> {
+        let link = self.hold.link();
+        let id = link.pending.insert(None, None).map_err(Error::Closed)?.id;
+        let span = link.span(&message, id);
+        self.messages.push(link.write(message, id, timeout, &span));
+        let ticket = Ticket::in_batch(self.hold.clone(), id, span);
+        self.calls.push((id, timeout));
+        Ok(ticket)
+    }
+}
+
+/// Calls of a batch that was never sent must not wait for ever.
+impl Drop for Bound {
+    fn drop(&mut self) {
+        let link = self.hold.link();
+        self.calls.iter().for_each(|(id, _)| link.feeds.forget(*id));
+        link.pending.fail_unsent(self.calls.drain(..).map(|(id, _)| id));
+    }
+}
+
+/// What one call of a batch brings: the future of [`Batch::add`].
+#[must_use = "without it, what the peer answers is lost"]
+pub struct BatchReply<T, E> {
+    exchange: Exchange,
+    listener: Option<Box<Listener>>,
+    result: PhantomData<fn() -> (T, E)>,
+}
+
+impl<T, E> std::fmt::Debug for BatchReply<T, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BatchReply").finish_non_exhaustive()
+    }
+}
+
+impl<T: DeserializeOwned, E: RpcError> Future for BatchReply<T, E> {
+    type Output = Result<T, Error<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = self.exchange.poll(cx);
+        if let Some(listener) = &mut self.listener {
+            listener.run();
+        }
+        outcome.map(decode)
+    }
+}
+
+impl<T, E> IntoBatch for Call<T, E>
+where
+    T: DeserializeOwned + 'static,
+    E: RpcError,
+{
+    type Output = Result<T, Error<E>>;
+    type Replies = BatchReply<T, E>;
+
+    fn add_to(self, batch: &mut Batch) -> Self::Replies {
+        batch.call(self)
+    }
+}
+
+/// `Ok` means that it is in the batch.
+impl IntoBatch for Notification {
+    type Output = Result<(), Error>;
+    type Replies = Ready<Self::Output>;
+
+    fn add_to(self, batch: &mut Batch) -> Self::Replies {
+        std::future::ready(batch.notification(self))
+    }
+}

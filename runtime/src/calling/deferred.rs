@@ -1,0 +1,135 @@
+//! A batch of a reconnecting client: its calls get their ids and their places in a table only when
+//! it is known which connection it goes out on.
+//!
+//! Must not know how a batch is put together, or the types of results.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::calling::exchange::{Exchange, RawResult, Ticket, attempts};
+use crate::calling::link::{Hold, Link, Message};
+use crate::calling::session::{KeepSession, in_time};
+use crate::config::deadline;
+use crate::error::Error;
+use crate::protocol::encode::array;
+
+pub(crate) struct Deferred {
+    session: Arc<KeepSession>,
+    entries: Vec<Entry>,
+}
+
+enum Entry {
+    Notification(Vec<u8>),
+    Call { message: Message, timeout: Option<Duration>, place: oneshot::Sender<Place> },
+}
+
+/// A call's place on a connection, and until when it may take.
+type Place = (Ticket, Option<Instant>);
+
+/// The places of the calls that are in a message, beside what else is known of them.
+type Tickets = Vec<Option<Ticket>>;
+
+impl Deferred {
+    pub(crate) fn new(session: Arc<KeepSession>) -> Self {
+        Deferred { session, entries: Vec::new() }
+    }
+
+    pub(crate) fn notification(&mut self, message: Vec<u8>) {
+        self.entries.push(Entry::Notification(message));
+    }
+
+    pub(crate) fn call(&mut self, message: Message, timeout: Option<Duration>) -> Exchange {
+        let (place, placed) = oneshot::channel();
+        let kept = message.outgoing.idempotent.then(|| message.clone());
+        self.entries.push(Entry::Call { message, timeout, place });
+        Exchange::Boxed(Box::pin(reply(Arc::clone(&self.session), kept, placed)))
+    }
+
+    /// Sends it on the connection of now, or when there is one.
+    pub(crate) async fn send(self) -> Result<(), Error> {
+        let session = &self.session.0;
+        let now = Instant::now();
+        let limit = self.longest().map(|timeout| deadline(now, timeout));
+        let (link, tickets) = loop {
+            let link = in_time(limit, session.link()).await?;
+            let Ok((text, tickets)) = self.write(&link, now) else { continue };
+            let notifications_only = tickets.iter().all(Option::is_none);
+            let queued = match text {
+                Some(text) => in_time(limit, link.send_batch(text, notifications_only)).await,
+                None => Ok(()),
+            };
+            match queued {
+                Ok(()) => break (link, tickets),
+                // It was not queued: the next connection will do as well.
+                Err(Error::Closed(_)) => {}
+                Err(error) => return Err(error),
+            }
+        };
+        let mut sent = Vec::new();
+        for (entry, ticket) in self.entries.into_iter().zip(tickets) {
+            if let (Entry::Call { timeout, place, .. }, Some(ticket)) = (entry, ticket) {
+                let until = timeout.map(|timeout| deadline(now, timeout));
+                sent.push((ticket.id(), until));
+                // Nobody may wait for it any more: then its place is given up here.
+                let _ = place.send((ticket, until));
+            }
+        }
+        if link.pending.start(sent.into_iter()) {
+            link.outbox.nudge();
+        }
+        Ok(())
+    }
+
+    /// How long the one that may wait longest waits for a connection; `None` if one has no limit.
+    fn longest(&self) -> Option<Duration> {
+        let timeouts = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Notification(_) => None,
+            Entry::Call { timeout, .. } => Some(timeout.unwrap_or(Duration::MAX)),
+        });
+        timeouts.max().filter(|longest| *longest < Duration::MAX)
+    }
+
+    /// The message for this connection, if there is anything in it, and the calls' places. Their
+    /// time has begun when it was `begun`.
+    fn write(&self, link: &Arc<Link>, begun: Instant) -> Result<(Option<Vec<u8>>, Tickets), Error> {
+        let waited = begun.elapsed();
+        let mut messages = Vec::with_capacity(self.entries.len());
+        let mut tickets = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            match entry {
+                Entry::Notification(message) => {
+                    messages.push(message.clone());
+                    tickets.push(None);
+                }
+                Entry::Call { message, timeout, .. } => {
+                    let id = link.pending.insert(None, None).map_err(Error::Closed)?.id;
+                    let span = link.span(message, id);
+                    let left = timeout.map(|timeout| timeout.saturating_sub(waited));
+                    messages.push(link.write(message.clone(), id, left, &span));
+                    tickets.push(Some(Ticket::in_batch(Hold::Link(Arc::clone(link)), id, span)));
+                }
+            }
+        }
+        // Every call in it may have failed to encode: they say so themselves.
+        let text = (!messages.is_empty()).then(|| array(messages.iter().map(Vec::as_slice)));
+        Ok((text, tickets))
+    }
+}
+
+/// What one of the calls brings. An idempotent one whose connection breaks goes on by itself. It
+/// keeps the client going.
+async fn reply(
+    session: Arc<KeepSession>,
+    kept: Option<Message>,
+    placed: oneshot::Receiver<Place>,
+) -> Result<RawResult, Error> {
+    let Ok((mut ticket, deadline)) = placed.await else { return Err(Error::NotSent) };
+    match (poll_fn(|cx| ticket.poll(cx)).await, kept) {
+        (Err(Error::Closed(_)), Some(message)) => attempts(session, message, deadline, true).await,
+        (outcome, _) => outcome,
+    }
+}

@@ -1,0 +1,223 @@
+//! A client's connections: how each is made, as often as one is needed, and the application's hooks
+//! around that.
+//!
+//! Must not know when a connection is made, or what becomes of it.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::calling::call::BoxFuture;
+use crate::calling::link::Link;
+use crate::calling::peer::Peer;
+use crate::calling::pending::Side;
+use crate::config::Config;
+use crate::error::Error;
+use crate::guard::guarded;
+use crate::opening::handshake::Handshake;
+use crate::opening::open::{RESERVED, open};
+#[cfg(feature = "tls")]
+use crate::opening::tls::{self, Trust};
+use crate::opening::url::{host, is_secure};
+use crate::protocol::error::{ErrorCode, ErrorObject, Result as RpcResult};
+use crate::race::{Either, race};
+use crate::serving::router::Router;
+use crate::socket::stream::Stream;
+use crate::socket::transport::Transport;
+use crate::task::connection::{Connection, Setup};
+use crate::unopened::ConnectError;
+
+type Hook<A, T> = Box<dyn Fn(A) -> BoxFuture<T> + Send + Sync>;
+
+/// What the application wants to do for each connection.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) headers: Option<Hook<(), RpcResult<HeaderMap>>>,
+    pub(crate) on_connect: Option<Hook<Peer, RpcResult<()>>>,
+}
+
+/// Where the streams come from.
+pub(crate) enum Source {
+    Tcp,
+    #[cfg(unix)]
+    Unix(PathBuf),
+    Other(Hook<(), io::Result<Stream>>),
+}
+
+/// A client that only lacks a stream.
+pub(crate) struct Ready {
+    pub(crate) router: Arc<Router>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) hooks: Hooks,
+    #[cfg(feature = "tls")]
+    pub(crate) trust: Trust,
+}
+
+/// A client's connection. It closes when this is dropped.
+pub(crate) struct Opened {
+    pub(crate) peer: Peer,
+    pub(crate) link: Arc<Link>,
+    pub(crate) handshake: Arc<Handshake>,
+}
+
+impl Ready {
+    /// Does the opening handshake over a stream.
+    #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
+    pub(crate) async fn open(
+        &self,
+        uri: &Uri,
+        mut stream: Stream,
+        remote_addr: Option<SocketAddr>,
+    ) -> Result<Opened, ConnectError> {
+        let fresh = self.fresh_headers().await?;
+        let request = fresh.as_ref().unwrap_or(&self.headers);
+        #[cfg(feature = "tls")]
+        if is_secure(uri) {
+            stream = tls::connect(stream, host(uri), self.trust.clone()).await?;
+        }
+        let max_head = self.config.max_handshake_size;
+        let (headers, subprotocol, part) = open(&mut stream, uri, request, max_head).await?;
+        let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let extensions = stream.extensions();
+        let handshake = Handshake { target, subprotocol, headers, remote_addr, extensions };
+        let transport = Transport::new(stream, part, Role::Client, &self.config);
+        Ok(self.start(transport, handshake))
+    }
+
+    /// Puts the connection into a task of its own.
+    pub(crate) fn start(&self, transport: Transport, handshake: Handshake) -> Opened {
+        let setup = Setup {
+            side: Side::Client,
+            config: Arc::clone(&self.config),
+            router: Arc::clone(&self.router),
+            handshake: handshake.clone(),
+            tracker: None,
+        };
+        let connection = Connection::new(transport, setup);
+        let link = Arc::clone(connection.link());
+        tokio::spawn(connection);
+        let peer = Peer::keeping(Arc::clone(&link));
+        Opened { peer, link, handshake: Arc::new(handshake) }
+    }
+
+    /// Runs the application's hook on a new connection, as long as that lives.
+    pub(crate) async fn greet(&self, opened: &Opened) -> Result<(), ConnectError> {
+        let Some(hook) = &self.hooks.on_connect else { return Ok(()) };
+        // It does not keep the connection open: a hook may leave it somewhere.
+        let peer = Peer::new(Arc::clone(&opened.link));
+        match race(pin!(guarded(|| hook(peer))), pin!(opened.link.ended())).await {
+            Either::Left(outcome) => settle(outcome),
+            Either::Right(reason) => {
+                Err(ConnectError::Hook(ErrorObject::from(Error::<ErrorObject>::Closed(reason))))
+            }
+        }
+    }
+
+    /// The headers with those that the application makes anew for each connection.
+    async fn fresh_headers(&self) -> Result<Option<HeaderMap>, ConnectError> {
+        let Some(hook) = &self.hooks.headers else { return Ok(None) };
+        let fresh = settle(guarded(|| hook(())).await)?;
+        let mut headers = self.headers.clone();
+        headers.extend(fresh);
+        Ok(Some(headers))
+    }
+}
+
+/// What a hook has come to.
+fn settle<T, P>(outcome: Result<RpcResult<T>, P>) -> Result<T, ConnectError> {
+    outcome
+        .unwrap_or_else(|_| Err(ErrorObject::new(ErrorCode::INTERNAL_ERROR, "it panicked")))
+        .map_err(ConnectError::Hook)
+}
+
+/// All it takes to connect, again and again.
+pub(crate) struct Dialer {
+    pub(crate) ready: Ready,
+    pub(crate) uri: Uri,
+    pub(crate) source: Source,
+}
+
+impl Dialer {
+    /// One attempt, without the hook.
+    pub(crate) async fn dial(&self) -> Result<Opened, ConnectError> {
+        let limit = self.ready.config.handshake_timeout;
+        let dialing = async {
+            let (stream, remote_addr) = self.stream().await.map_err(ConnectError::Io)?;
+            self.ready.open(&self.uri, stream, remote_addr).await
+        };
+        tokio::time::timeout(limit, dialing).await.unwrap_or(Err(ConnectError::Timeout))
+    }
+
+    async fn stream(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        match &self.source {
+            Source::Tcp => {
+                let port = if is_secure(&self.uri) { 443 } else { 80 };
+                let address = (host(&self.uri), self.uri.port_u16().unwrap_or(port));
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                let remote_addr = stream.peer_addr().ok();
+                Ok((Stream::tcp(stream), remote_addr))
+            }
+            #[cfg(unix)]
+            Source::Unix(path) => match UnixStream::connect(path).await {
+                Ok(stream) => Ok((Stream::unix(stream), None)),
+                Err(error) => {
+                    // Whether there is such a socket is all that can be wrong.
+                    let words = format!("the Unix socket {}: {error}", path.display());
+                    Err(io::Error::new(error.kind(), words))
+                }
+            },
+            Source::Other(connector) => {
+                let panicked = |_| Err(io::Error::other("the closure of `connect_with` panicked"));
+                Ok((guarded(|| connector(())).await.unwrap_or_else(panicked)?, None))
+            }
+        }
+    }
+
+    /// Whether trying again is of no use: the server knows who this is, and does not want it. Fresh
+    /// headers may change that. Other refusals come from proxies, too, while a server restarts.
+    pub(crate) fn is_final(&self, error: &ConnectError) -> bool {
+        let unwanted = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+        let refused =
+            matches!(error, ConnectError::Refused { status, .. } if unwanted.contains(status));
+        refused && self.ready.hooks.headers.is_none()
+    }
+}
+
+/// Adds a header of the application.
+///
+/// # Errors
+/// It can't be sent. The value stays out of the words: it may be a secret.
+pub(crate) fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {
+    match HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok()) {
+        Some((known, _)) if RESERVED.contains(&known) => {
+            Err(format!("the header `{name}` is set by the handshake itself"))
+        }
+        Some((name, value)) => {
+            headers.append(name, value);
+            Ok(())
+        }
+        None => Err(format!("the header `{name}` has a name or a value that HTTP does not allow")),
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("headers", &self.headers.is_some())
+            .field("on_connect", &self.on_connect.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,148 @@
+//! The task of a reconnecting client: holds a connection, waits, makes the next one.
+//!
+//! It ends when the application closes the client or drops its last handle, when attempts are used
+//! up, or when the server knows the client and does not want it. Must not know what is sent.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::calling::session::Session;
+use crate::connecting::backoff::{Backoff, Reconnect};
+use crate::connecting::dial::{Dialer, Opened};
+use crate::error::CloseReason;
+use crate::race::{Either, race};
+use crate::unopened::ConnectError;
+
+/// Makes the first connection, and a task that sees to the others.
+pub(crate) async fn start(
+    dialer: Dialer,
+    settings: Reconnect,
+) -> Result<Arc<Session>, ConnectError> {
+    let while_down = settings.while_down;
+    let retry_first = settings.retry_first;
+    let mut backoff = Backoff::new(settings);
+    let opened = loop {
+        let error = match dialer.dial().await {
+            Ok(opened) => match dialer.ready.greet(&opened).await {
+                Ok(()) => break opened,
+                Err(error) => error,
+            },
+            Err(error) => error,
+        };
+        if !retry_first || dialer.is_final(&error) {
+            return Err(error);
+        }
+        let next = backoff.next(rand::random(), error.retry_after());
+        let Some((attempt, delay)) = next else { return Err(error) };
+        tracing::debug!(%error, attempt, ?delay, "no connection yet; trying again");
+        sleep(delay).await;
+    };
+    backoff.connected();
+    let session = Arc::new(Session::new(
+        Arc::clone(&dialer.ready.config),
+        while_down,
+        Arc::clone(&opened.link),
+        Arc::clone(&opened.handshake),
+    ));
+    let driver = Driver { session: Arc::clone(&session), dialer, backoff };
+    tokio::spawn(driver.run(opened));
+    Ok(session)
+}
+
+struct Driver {
+    session: Arc<Session>,
+    dialer: Dialer,
+    backoff: Backoff,
+}
+
+/// Whoever waits for this client must not wait for ever when its task is dropped.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.session.set_closed(CloseReason::Aborted);
+    }
+}
+
+impl Driver {
+    async fn run(mut self, mut opened: Opened) {
+        loop {
+            let reason = self.hold(opened).await;
+            let next = match self.session.is_stopped() {
+                true => Err(reason),
+                false => self.next(reason).await,
+            };
+            opened = match next {
+                Ok(opened) => opened,
+                Err(reason) => return self.session.set_closed(reason),
+            };
+        }
+    }
+
+    /// Until the connection has ended, for whatever reason.
+    async fn hold(&mut self, opened: Opened) -> CloseReason {
+        let since = Instant::now();
+        let stopped = race(pin!(opened.link.ended()), pin!(self.session.stopped())).await;
+        let reason = match stopped {
+            Either::Left(reason) => reason,
+            Either::Right(stop) => end(opened, stop).await,
+        };
+        self.backoff.held(since.elapsed());
+        reason
+    }
+
+    /// The next connection, with the hook behind it; or why there is none.
+    async fn next(&mut self, mut reason: CloseReason) -> Result<Opened, CloseReason> {
+        let mut told = Duration::ZERO;
+        loop {
+            let Some((attempt, delay)) = self.backoff.next(rand::random(), told) else {
+                return Err(reason);
+            };
+            tracing::debug!(%reason, attempt, ?delay, "the connection is down; connecting again");
+            self.session.set_down(reason, attempt, delay);
+            let error = match self.attempt(delay).await? {
+                Ok(opened) => {
+                    self.backoff.connected();
+                    let (link, handshake) = (Arc::clone(&opened.link), &opened.handshake);
+                    self.session.set_connected(link, Arc::clone(handshake));
+                    return Ok(opened);
+                }
+                Err(error) => error,
+            };
+            let last = self.dialer.is_final(&error);
+            told = error.retry_after();
+            reason = CloseReason::Reconnect(Arc::new(error));
+            if last {
+                return Err(reason);
+            }
+        }
+    }
+
+    /// # Errors
+    /// Outside: the application has had enough. Inside: it has failed.
+    async fn attempt(&self, delay: Duration) -> Result<Result<Opened, ConnectError>, CloseReason> {
+        let dialing = pin!(async {
+            sleep(delay).await;
+            self.dialer.dial().await
+        });
+        let opened = match race(dialing, pin!(self.session.stopped())).await {
+            Either::Left(Ok(opened)) => opened,
+            Either::Left(Err(error)) => return Ok(Err(error)),
+            Either::Right(_) => return Err(CloseReason::Local),
+        };
+        let ready = &self.dialer.ready;
+        let greeted = race(pin!(ready.greet(&opened)), pin!(self.session.stopped())).await;
+        match greeted {
+            Either::Left(Ok(())) => Ok(Ok(opened)),
+            Either::Left(Err(error)) => Ok(Err(error)),
+            Either::Right(stop) => Err(end(opened, stop).await),
+        }
+    }
+}
+
+/// Closes a connection and waits until it has ended.
+async fn end(opened: Opened, (code, reason): (u16, String)) -> CloseReason {
+    opened.link.close(code, &reason);
+    opened.link.ended().await
+}

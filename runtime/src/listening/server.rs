@@ -1,0 +1,396 @@
+//! The side that accepts connections: its builder, and the loop around a listener.
+//!
+//! Must not know clients. What happens to an accepted stream is `endpoint`'s.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, ToSocketAddrs};
+
+use crate::builder::common_builder_methods;
+use crate::config::Config;
+use crate::error::{Remote, Wordless};
+use crate::listening::endpoint::Endpoint;
+use crate::listening::listener::Listener;
+use crate::opening::accept::Rules;
+use crate::opening::authorize::{Authorize, AuthorizeFn, Grant};
+use crate::opening::handshake::{Handshake, is_subprotocol};
+use crate::opening::origin::Origin;
+use crate::opening::refusal::Refusal;
+#[cfg(feature = "tls")]
+use crate::opening::tls;
+use crate::race::{Either, race};
+use crate::serving::router::RouterBuilder;
+use crate::socket::stream::Stream;
+use crate::unopened::BindError;
+
+/// How long to wait before accepting again when the operating system refuses, as it does when
+/// there are no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Builds a [`Server`], or an [`Endpoint`] that has no listener; made by [`Server::builder`].
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until it is bound"]
+pub struct ServerBuilder {
+    pub(crate) router: RouterBuilder,
+    config: Config,
+    rules: Rules,
+    /// The first setting that can't be used; told when building.
+    bad_setting: Option<String>,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<crate::rustls::ServerConfig>>,
+}
+
+impl ServerBuilder {
+    common_builder_methods!();
+
+    /// Serves this URL path; others get HTTP status 404. May be called for several. Default: any.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        let path = path.into();
+        self.rules.paths.push(if path.starts_with('/') { path } else { format!("/{path}") });
+        self
+    }
+
+    /// Speaks this subprotocol if a client offers it. May be called for several, the most wanted
+    /// first ([RFC 6455, section 1.9](https://www.rfc-editor.org/rfc/rfc6455#section-1.9)).
+    /// Default: none. A client that offers none, or only others, is let in all the same.
+    ///
+    /// A name that RFC 6455 does not allow is an error of [`build`](Self::build).
+    pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        if is_subprotocol(&name) {
+            self.rules.subprotocols.push(name);
+        } else {
+            self.is_bad(format!("`{name}` is no name for a subprotocol"));
+        }
+        self
+    }
+
+    /// Lets web pages of this origin connect, besides those of the server's own host. May be called
+    /// for several.
+    ///
+    /// A browser sends a user's cookies with a WebSocket that any page opens, and says in the
+    /// `Origin` header which page it is
+    /// ([RFC 6455, section 10.2](https://www.rfc-editor.org/rfc/rfc6455#section-10.2)). So by
+    /// default pages are let in only if their scheme, host and port are those of the request's own
+    /// `Host`; others get HTTP status 403. Programs send no `Origin`, and are let in.
+    ///
+    /// Name your page's origin here if it is served by another host or port than the WebSocket is,
+    /// or if a reverse proxy changes the `Host` header on the way. An origin is a scheme, a host
+    /// and perhaps a port, in full; anything else is an error of [`build`](Self::build).
+    ///
+    /// The request's `Host` is what the page's address says. A page that has its own name point to
+    /// this machine (DNS rebinding) is a page of the own host, without any cookies of yours: a
+    /// server that serves whoever asks, on a developer's machine say, and must not serve pages, has
+    /// to compare `Host` with its own names in its [`Authorize`] hook:
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use wsjsonrpc::{Grant, Refusal, Server};
+    ///
+    /// let server = Server::builder().authorize_fn(|handshake| async move {
+    ///     match handshake.header("host") {
+    ///         Some("localhost:9000" | "127.0.0.1:9000") => Ok(Grant::new()),
+    ///         _ => Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "no such host here")),
+    ///     }
+    /// });
+    /// # drop(server);
+    /// ```
+    ///
+    /// ```
+    /// let server = wsjsonrpc::Server::builder()
+    ///     .allow_origin("https://app.example.com")
+    ///     .allow_origin("http://localhost:3000");
+    /// # server.build().unwrap();
+    /// ```
+    pub fn allow_origin(mut self, origin: impl AsRef<str>) -> Self {
+        let origin = origin.as_ref();
+        match Origin::parse(origin) {
+            Some(origin) => self.rules.origins.allowed.push(origin),
+            None => self.is_bad(format!(
+                "`{origin}` is no origin; expected a scheme, a host and perhaps a port, with \
+                 nothing behind them: `https://app.example.com`"
+            )),
+        }
+        self
+    }
+
+    /// Lets web pages of all origins connect: for a public service, or one that takes nobody's
+    /// cookie for a proof of who he is. With cookies, any page could act for its visitors.
+    ///
+    /// ```
+    /// let server = wsjsonrpc::Server::builder().allow_any_origin();
+    /// # drop(server);
+    /// ```
+    pub fn allow_any_origin(mut self) -> Self {
+        self.rules.origins.any = true;
+        self
+    }
+
+    /// Asks this before a client is let in; see [`Authorize`]. The last one counts. Default: nobody
+    /// is asked.
+    pub fn authorize(mut self, hook: impl Authorize) -> Self {
+        self.rules.authorize = Some(Arc::new(hook));
+        self
+    }
+
+    /// Asks a closure before a client is let in; see [`Authorize`].
+    ///
+    /// ```
+    /// use wsjsonrpc::{Grant, Refusal, Server};
+    ///
+    /// struct User(String);
+    ///
+    /// let server = Server::builder().authorize_fn(|handshake| async move {
+    ///     match handshake.header("authorization") {
+    ///         Some("Bearer s3cr3t") => Ok(Grant::new().set(User("Ada".to_owned()))),
+    ///         _ => Err(Refusal::unauthorized("a valid token is needed")),
+    ///     }
+    /// });
+    /// # drop(server);
+    /// ```
+    pub fn authorize_fn<F>(self, hook: impl Fn(Handshake) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Grant, Refusal>> + Send + 'static,
+    {
+        self.authorize(AuthorizeFn(hook))
+    }
+
+    /// Speaks TLS, with this certificate chain (the server's own first) and its private key, both
+    /// in PEM. What can't be used is an error of [`build`](Self::build). Needs the feature `tls`.
+    ///
+    /// ```no_run
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (chain, key) = (std::fs::read("fullchain.pem")?, std::fs::read("privkey.pem")?);
+    /// let server = wsjsonrpc::Server::builder().tls_pem(chain, key).bind("0.0.0.0:443").await?;
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls_pem(mut self, chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
+        match tls::server_config(chain.as_ref(), key.as_ref()) {
+            Ok(config) => self.tls = Some(config),
+            Err(words) => self.is_bad(words),
+        }
+        self
+    }
+
+    /// Speaks TLS with these settings, taken as they are: client certificates, certificates that
+    /// are renewed while the server runs (`rustls::server::ResolvesServerCert`), another provider.
+    /// If they name protocols (ALPN), `http/1.1` must be among them. Needs the feature `tls`.
+    ///
+    /// ```no_run
+    /// use std::sync::Arc;
+    /// use wsjsonrpc::rustls::{ServerConfig, crypto::ring, server::ResolvesServerCertUsingSni};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    ///     .with_safe_default_protocol_versions()?
+    ///     .with_no_client_auth()
+    ///     .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
+    /// let server = wsjsonrpc::Server::builder().tls_config(config);
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls_config(mut self, config: impl Into<Arc<crate::rustls::ServerConfig>>) -> Self {
+        self.tls = Some(config.into());
+        self
+    }
+
+    fn is_bad(&mut self, words: String) {
+        self.bad_setting.get_or_insert(words);
+    }
+
+    /// Listens on an address; port 0 takes any that is free.
+    ///
+    /// # Errors
+    /// As those of [`build`](Self::build), or the address can't be had.
+    pub async fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Server, BindError> {
+        let endpoint = self.build()?;
+        let given = format!("{address:?}").replace('"', "");
+        let resolved = tokio::net::lookup_host(address).await;
+        let addresses: Vec<SocketAddr> = match resolved {
+            Ok(addresses) => addresses.collect(),
+            Err(error) => return Err(BindError::Io { address: given, error }),
+        };
+        let listening = async {
+            let listener = TcpListener::bind(addresses.as_slice()).await?;
+            Server::new(endpoint, listener)
+        };
+        listening.await.map_err(|error| {
+            let names: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+            BindError::Io { address: names.join(", "), error }
+        })
+    }
+
+    /// Listens on a listener that the caller has made.
+    ///
+    /// # Errors
+    /// As those of [`build`](Self::build), or the listener does not know its address.
+    pub fn listen(self, listener: TcpListener) -> Result<Server, BindError> {
+        let endpoint = self.build()?;
+        Server::new(endpoint, listener)
+            .map_err(|error| BindError::Io { address: "the given listener".to_owned(), error })
+    }
+
+    /// Everything but a listener: for streams that something else accepts.
+    ///
+    /// # Errors
+    /// Two services have a method of the same name, or a setting can't be used.
+    pub fn build(self) -> Result<Endpoint, BindError> {
+        if let Some(words) = self.bad_setting {
+            return Err(BindError::Setting(words));
+        }
+        let endpoint = Endpoint::new(self.router.build()?, self.config, self.rules);
+        #[cfg(feature = "tls")]
+        let endpoint = endpoint.with_tls(self.tls);
+        Ok(endpoint)
+    }
+}
+
+/// A server that listens and waits to be run.
+///
+/// ```
+/// # use wsjsonrpc::{Client, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder()
+///     .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
+///     .bind("127.0.0.1:0")
+///     .await?;
+/// let url = server.url();
+/// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let running = tokio::spawn(server.run_until(async { drop(stopped.await) }));
+///
+/// let client = Client::connect(&url).await?;
+/// assert_eq!(client.peer().call::<i64>("double", (21,)).await?, 42);
+///
+/// drop(stop);
+/// assert_eq!(running.await?, 0); // no handler had to be cut off
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `A` is what it listens on: the address of a TCP port, or with
+/// [`bind_unix`](ServerBuilder::bind_unix) the path of a Unix socket.
+#[derive(Debug)]
+#[must_use = "a server accepts nobody until it is run"]
+pub struct Server<A = SocketAddr> {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) listener: Listener,
+    pub(crate) address: A,
+    pub(crate) url: String,
+}
+
+impl Server {
+    /// Builds a server.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::default()
+    }
+
+    fn new(endpoint: Endpoint, listener: TcpListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let mut reached = address;
+        if address.ip().is_unspecified() {
+            let v4 = address.is_ipv4();
+            reached.set_ip(if v4 {
+                Ipv4Addr::LOCALHOST.into()
+            } else {
+                Ipv6Addr::LOCALHOST.into()
+            });
+        }
+        let scheme = if endpoint.is_secure() { "wss" } else { "ws" };
+        let url = format!("{scheme}://{reached}{}", endpoint.rules().first_path());
+        Ok(Server { endpoint, listener: Listener::Tcp(listener), address, url })
+    }
+
+    /// The address it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl<A> Server<A> {
+    /// A URL that clients on this machine can connect to.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// The server without its listener: for its connected peers, or to shut it down from
+    /// elsewhere.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Accepts and serves until the future is dropped. Connections go on without it; see
+    /// [`run_until`](Self::run_until) for an orderly end.
+    pub async fn run(self) {
+        self.run_until(std::future::pending()).await;
+    }
+
+    /// Accepts and serves until `shutdown` is ready (Ctrl-C, say). Then it accepts nobody any more
+    /// and shuts the connections down as [`Endpoint::shutdown`] does.
+    ///
+    /// Returns how many handlers were still at work when
+    /// [`Config::shutdown_timeout`](crate::Config::shutdown_timeout) was up.
+    pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> usize {
+        let Server { endpoint, listener, .. } = self;
+        let mut shutdown = pin!(shutdown);
+        let mut failing = false;
+        while let Either::Right(accepted) = race(shutdown.as_mut(), pin!(listener.accept())).await {
+            match accepted {
+                Ok((stream, remote_addr)) => {
+                    failing = false;
+                    tokio::spawn(serve(&endpoint, stream, remote_addr));
+                }
+                // The client has gone before it was accepted; that is its own affair.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+                    ) => {}
+                Err(error) => {
+                    // Once for each series: whoever causes it must not fill the log.
+                    if !failing {
+                        tracing::warn!(%error, "can't accept connections; trying again and again");
+                    }
+                    failing = true;
+                    let pause = tokio::time::sleep(ACCEPT_PAUSE);
+                    if let Either::Left(()) = race(shutdown.as_mut(), pin!(pause)).await {
+                        break;
+                    }
+                }
+            }
+        }
+        drop(listener);
+        endpoint.shutdown().await
+    }
+}
+
+fn serve(
+    endpoint: &Endpoint,
+    stream: Stream,
+    remote_addr: Option<SocketAddr>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let served = endpoint.serve_stream(stream, remote_addr);
+    async move {
+        let served = served.await;
+        let remote = Remote(remote_addr);
+        match served {
+            Ok(reason) => {
+                let reason = Wordless(&reason);
+                tracing::debug!(%remote, %reason, "connection ended");
+            }
+            Err(error) => tracing::debug!(%remote, %error, "no connection"),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What stands around incoming calls: the trait that applications implement, and the way through
+//! several of them to the handler.
+//!
+//! Must not know connections, or how names are looked up.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use async_trait::async_trait;
+
+use crate::error::CloseReason;
+use crate::guard::{Guarded, Panicked, guard};
+use crate::middleware::scope::Scope;
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::race::{Either, race};
+use crate::serving::context::Context;
+use crate::serving::recognize::Recognized;
+use crate::serving::service::{Kind, Outcome, Progress, Request, Response, Rest, Service};
+use crate::subscriptions::flows::{Flow, Stage};
+
+/// Code around every incoming call: for logs, figures, limits, checks that belong to no single method.
+/// Installed by `middleware` on either builder; the first one installed is the outermost.
+///
+/// ```
+/// # use wsjsonrpc::{Client, memory};
+/// use wsjsonrpc::middleware::{Middleware, Next};
+/// use wsjsonrpc::{Context, Request, Response, Server, async_trait};
+///
+/// struct Announce;
+///
+/// #[async_trait]
+/// impl Middleware for Announce {
+///     async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
+///         println!("{} begins", next.method().unwrap_or("an unknown method"));
+///         let response = next.run(request).await;
+///         println!("it has come to an error: {}", response.error().is_some());
+///         response
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder()
+///     .middleware(Announce)
+///     .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) });
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// # assert_eq!(client.peer().call::<i64>("double", (21,)).await?, 42);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What it sees
+///
+/// Each request and notification, alone or in a batch, and those whose method is unknown, too. Of a
+/// subscription it sees the call; once its handler has a stream, `next.run` brings a response, and the
+/// stream goes on outside. If another response is given in place of it, the stream is dropped.
+///
+/// It does not see what is refused before a handler would begin: what is no request, calls over
+/// [`Config::max_in_flight`](crate::Config::max_in_flight) or
+/// [`max_in_flight_bytes`](crate::Config::max_in_flight_bytes), and those that come during a shutdown;
+/// nor calls that end a subscription, and this crate's own notifications, whose names begin with `$/`.
+///
+/// # What it may do
+///
+/// It runs where handlers run, and counts as one: it must not block, a panic in it is the call's -32603,
+/// and it is dropped where its handler would be. If the caller takes the call back it goes on, as handlers
+/// do; [`Context::is_cancelled`] tells it. So it does when the connection ends, unless
+/// [`Config::cancel_on_close`](crate::Config::cancel_on_close) is set. Calls come in in order; middleware that waits before
+/// `next.run` lets later ones overtake, and a method's `ordered` is about the order in which handlers are
+/// reached.
+///
+/// Without any middleware a call costs nothing more; with it, a few allocations for each one.
+#[async_trait]
+pub trait Middleware: Send + Sync + 'static {
+    /// Handles one call: by `next.run(request).await`, or by an answer of its own
+    /// ([`Request::reply`], [`Request::fail`]).
+    async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response;
+
+    /// A connection is open: its handshake is done, nothing of it was read. Must not block. Not for calls
+    /// by HTTP POST, which have no connection of their own.
+    fn connected(&self, ctx: &Context) {
+        let _ = ctx;
+    }
+
+    /// It has ended. Called once for each that was [`connected`](Self::connected). Must not block.
+    fn disconnected(&self, ctx: &Context, reason: &CloseReason) {
+        let _ = (ctx, reason);
+    }
+
+    /// So many bytes more came in and went out, as the network has them: with their frames, the opening
+    /// handshake, and under TLS the records. Told when the connection was at work, at most once each time
+    /// that it is polled; the last time just before [`disconnected`](Self::disconnected). Must not block.
+    fn transferred(&self, ctx: &Context, received: u64, sent: u64) {
+        let _ = (ctx, received, sent);
+    }
+}
+
+/// One value in several builders, or one of a type that is chosen when the program runs.
+#[async_trait]
+impl<M: Middleware + ?Sized> Middleware for Arc<M> {
+    async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
+        (**self).call(ctx, request, next).await
+    }
+
+    fn connected(&self, ctx: &Context) {
+        (**self).connected(ctx);
+    }
+
+    fn disconnected(&self, ctx: &Context, reason: &CloseReason) {
+        (**self).disconnected(ctx, reason);
+    }
+
+    fn transferred(&self, ctx: &Context, received: u64, sent: u64) {
+        (**self).transferred(ctx, received, sent);
+    }
+}
+
+/// Middleware in the order in which calls come through it.
+pub(crate) type Stack = Arc<[Arc<dyn Middleware>]>;
+
+/// All names of one method.
+pub(crate) type Names = Arc<[Cow<'static, str>]>;
+
+/// What comes behind a middleware: the next one, or in the end the handler.
+pub struct Next<'a> {
+    context: &'a Context,
+    stack: &'a [Arc<dyn Middleware>],
+    layered: &'a Layered,
+}
+
+impl Next<'_> {
+    /// Handles the call. A handler that panics brings -32603; an error of a type that the builder was told
+    /// to [`recognize`](crate::ServerBuilder::recognize) has its own code already, others are -32603 with
+    /// their [`source`](ErrorObject::source), which stays on this side.
+    pub async fn run(self, request: Request) -> Response {
+        let Next { context, stack, layered } = self;
+        let outcome = match stack.split_first() {
+            Some((first, stack)) => {
+                let next = Next { context, stack, layered };
+                match guard(|| first.call(context, request, next)) {
+                    Ok(future) => Guarded::new(future).await,
+                    Err(panicked) => Err(panicked),
+                }
+            }
+            None => layered.handle(request).await,
+        };
+        match outcome {
+            Ok(Response(Kind::Error(error))) if error.source().is_some() => {
+                let no_socket = context.link().has_no_socket();
+                layered.recognized.known(error, &layered.name, no_socket).into()
+            }
+            Ok(response) => response,
+            Err(Panicked) => {
+                let method = &*layered.name;
+                let who = if stack.is_empty() { "handler" } else { "middleware" };
+                tracing::error!(method, "{who} panicked; the caller gets -32603");
+                ErrorObject::internal().into()
+            }
+        }
+    }
+
+    /// The method's name as it was registered: fit for a label and for a log. `None` if no method of this
+    /// name was: then [`Request::method`] has the peer's own words, and what is behind is the fallback, or
+    /// -32601.
+    pub fn method(&self) -> Option<&str> {
+        self.layered.names.is_some().then_some(&*self.layered.name)
+    }
+
+    /// All names of the method, as they were registered: [`method`](Self::method), and those that it has
+    /// besides. Whoever decides by name what a caller may do looks at all of them, or an alias is a way
+    /// around. Empty if no method of this name was registered.
+    pub fn names(&self) -> &[Cow<'static, str>] {
+        self.layered.names.as_deref().unwrap_or_default()
+    }
+
+    /// Whether the call is one that this is about.
+    pub(crate) fn is_in(&self, scope: &Scope, request: &Request) -> bool {
+        scope.has(request.method(), self.names())
+    }
+}
+
+impl fmt::Debug for Next<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Next").field("method", &self.method()).finish_non_exhaustive()
+    }
+}
+
+/// A method, or the fallback, with what stands around it.
+struct Layered {
+    stack: Stack,
+    service: Arc<dyn Service>,
+    method: usize,
+    /// For the log.
+    name: Cow<'static, str>,
+    /// All that it was registered under; `None`: it is a fallback.
+    names: Option<Names>,
+    recognized: Arc<Recognized>,
+}
+
+impl Layered {
+    async fn handle(&self, request: Request) -> Result<Response, Panicked> {
+        match guard(|| self.service.call(self.method, request).0)? {
+            Progress::Ready(response) => Ok(response),
+            Progress::Pending(handler) => Guarded::new(handler).await,
+            Progress::Subscription(handler, asked) => {
+                let mut handler = Guarded::new(handler);
+                let first = {
+                    let ended = pin!(asked.link.ended());
+                    race(ended_or_accepted(&mut handler, &asked.flow), ended).await
+                };
+                match first {
+                    Either::Left(Some(outcome)) => outcome,
+                    Either::Left(None) => {
+                        Ok(Response(Kind::Begun(Box::new(Rest { handler, asked }))))
+                    }
+                    // As without middleware: nobody is left to get its items.
+                    Either::Right(_) => Ok(ErrorObject::of(ErrorCode::REQUEST_CANCELLED).into()),
+                }
+            }
+        }
+    }
+}
+
+/// Waits until the handler of a subscription is done, or has a stream and waits for its response.
+fn ended_or_accepted(
+    handler: &mut Guarded<'static, Response>,
+    flow: &Flow,
+) -> impl Future<Output = Option<Result<Response, Panicked>>> + Unpin {
+    poll_fn(move |cx| match Pin::new(&mut *handler).poll(cx) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending if flow.stage() == Stage::Accepted => Poll::Ready(None),
+        Poll::Pending => Poll::Pending,
+    })
+}
+
+/// A service of one method with middleware around it.
+struct LayeredService(Arc<Layered>);
+
+impl Service for LayeredService {
+    fn methods(&self) -> Vec<(Cow<'static, str>, usize)> {
+        Vec::new()
+    }
+
+    fn call(&self, _: usize, request: Request) -> Outcome {
+        let layered = Arc::clone(&self.0);
+        Outcome::future(async move {
+            let context = request.context().clone();
+            let next = Next { context: &context, stack: &layered.stack, layered: &layered };
+            next.run(request).await
+        })
+    }
+}
+
+/// Puts middleware around a method of a service, or around a fallback, which has no `names`.
+pub(crate) fn around(
+    stack: &Stack,
+    recognized: &Arc<Recognized>,
+    (service, method): (Arc<dyn Service>, usize),
+    name: Cow<'static, str>,
+    names: Option<Names>,
+) -> Arc<dyn Service> {
+    let (stack, recognized) = (Arc::clone(stack), Arc::clone(recognized));
+    let layered = Layered { stack, service, method, name, names, recognized };
+    Arc::new(LayeredService(Arc::new(layered)))
+}
+
+/// Has no methods: what is asked of it is unknown.
+pub(crate) struct Nothing;
+
+impl Service for Nothing {
+    fn methods(&self) -> Vec<(Cow<'static, str>, usize)> {
+        Vec::new()
+    }
+
+    fn call(&self, _: usize, request: Request) -> Outcome {
+        Outcome::unknown(request)
+    }
+}

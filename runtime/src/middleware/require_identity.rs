@@ -1,0 +1,96 @@
+//! Middleware that lets only those call who have said who they are.
+//!
+//! Must not know how they do that.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use async_trait::async_trait;
+
+use crate::middleware::incoming::{Middleware, Next};
+use crate::middleware::scope::Scope;
+use crate::protocol::error::ErrorObject;
+use crate::serving::context::Context;
+use crate::serving::service::{Request, Response};
+
+/// Middleware that refuses calls with -32001 "Unauthorized" as long as there is no `T` on the connection:
+/// left there by its authorization ([`Grant::set`](crate::Grant::set)), by a call ([`Context::set`]), or by
+/// a layer of the web application around it; see [`Context::get`].
+///
+/// It holds for all methods, those that are unknown included, so that strangers do not learn which there
+/// are; [`methods`](Self::methods) and [`except`](Self::except) say otherwise. Calls that end a
+/// subscription always pass.
+///
+/// ```
+/// # use wsjsonrpc::{Client, memory};
+/// use wsjsonrpc::middleware::RequireIdentity;
+/// use wsjsonrpc::{Context, Server};
+///
+/// struct User(String);
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder()
+///     .middleware(RequireIdentity::<User>::new().except(["login"]))
+///     .method("login", |ctx: Context, (name,): (String,)| async move {
+///         ctx.set(User(name));
+///         Ok(())
+///     })
+///     .method("orders", |_, ()| async { Ok(["tea"]) });
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// # let peer = client.peer();
+/// assert!(peer.call::<Vec<String>>("orders", ()).await.is_err());
+/// peer.call::<()>("login", ["Ada"]).await?;
+/// assert_eq!(peer.call::<Vec<String>>("orders", ()).await?, ["tea"]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct RequireIdentity<T> {
+    scope: Scope,
+    identity: PhantomData<fn() -> T>,
+}
+
+impl<T> RequireIdentity<T> {
+    /// For all methods.
+    pub fn new() -> Self {
+        RequireIdentity { scope: Scope::default(), identity: PhantomData }
+    }
+
+    /// Only for methods of these names. `*` stands for any characters: `admin.*`. Of a method
+    /// with aliases, one name is enough: the others are no way around.
+    #[must_use]
+    pub fn methods(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.scope.include(patterns);
+        self
+    }
+
+    /// Not for methods of these names, such as a login. `*` stands for any characters. Here an
+    /// alias does not stand for the others.
+    #[must_use]
+    pub fn except(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.scope.exclude(patterns);
+        self
+    }
+}
+
+impl<T> Default for RequireIdentity<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl<T: Send + Sync + 'static> Middleware for RequireIdentity<T> {
+    async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
+        if next.is_in(&self.scope, &request) && ctx.get::<T>().is_none() {
+            return request.fail(ErrorObject::unauthorized("Unauthorized"));
+        }
+        next.run(request).await
+    }
+}
+
+impl<T> fmt::Debug for RequireIdentity<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireIdentity").field("scope", &self.scope).finish()
+    }
+}

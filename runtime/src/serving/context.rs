@@ -1,0 +1,375 @@
+//! The first argument of every handler: the connection that a call came in on.
+//!
+//! Must not know how calls are dispatched.
+
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroU64;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::Extensions;
+use serde::Serialize;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
+
+use crate::calling::link::Link;
+use crate::calling::peer::Peer;
+use crate::config::deadline;
+use crate::error::{CloseReason, Error};
+use crate::opening::handshake::Handshake;
+use crate::protocol::error::{ErrorObject, Result};
+use crate::protocol::extra::{self, Extra};
+use crate::race::{Either, race};
+use crate::serving::attached::{Attached, Outer};
+use crate::serving::state::{Found, State};
+
+/// The connection that a call came in on: the caller, its handshake, and what earlier calls left.
+///
+/// Cheap to clone; a clone may be kept beyond the call.
+///
+/// ```
+/// # use wsjsonrpc::{memory, rpc, Client, Context, ErrorObject, Result, Server};
+/// #[derive(Clone)]
+/// struct User(String);
+///
+/// #[rpc]
+/// trait Account {
+///     async fn login(&self, ctx: &Context, name: String) -> Result<()>;
+///     async fn whoami(&self, ctx: &Context) -> Result<String>;
+/// }
+///
+/// struct Accounts;
+///
+/// impl Account for Accounts {
+///     async fn login(&self, ctx: &Context, name: String) -> Result<()> {
+///         ctx.set(User(name));
+///         Ok(())
+///     }
+///     async fn whoami(&self, ctx: &Context) -> Result<String> {
+///         Ok(ctx.require::<User>()?.0.clone())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// # let (client, _) = memory::pair(Client::builder(), Server::builder().service(Accounts.into_service()))?;
+/// let account = AccountClient::new(client.peer());
+/// assert!(account.whoami().await.is_err()); // -32001
+/// account.login("Ada".to_owned()).await?;
+/// assert_eq!(account.whoami().await?, "Ada");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Context {
+    shared: Arc<Shared>,
+    call: Call,
+}
+
+/// What is known of the call beside its params.
+#[derive(Clone, Default)]
+struct Call {
+    /// Under which its connection knows it.
+    number: u64,
+    /// In nanoseconds after its connection began: half as large as an `Instant`, and every request is
+    /// moved with it.
+    deadline: Option<NonZeroU64>,
+    /// Few calls have any.
+    wishes: Option<Arc<Wishes>>,
+}
+
+/// What the caller wants beside the result.
+struct Wishes {
+    /// Under which it wants to be told how far the call is, as JSON.
+    progress: Option<Box<str>>,
+    /// How much of a subscription's items it takes unasked, if it counts.
+    window: Option<u64>,
+}
+
+struct Shared {
+    link: Arc<Link>,
+    begun: Instant,
+    /// Shared by itself: values of it are lent out, perhaps to be left in the state.
+    handshake: Arc<Handshake>,
+    state: State,
+    /// Whose turn it is, of the calls that go one after another. Made when there is the first.
+    turns: OnceLock<Box<Mutex<()>>>,
+}
+
+impl Outer for Handshake {
+    fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+}
+
+/// For five centuries.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Context {
+    /// That of a connection, and of no call on it.
+    pub(crate) fn new(link: Arc<Link>, handshake: Handshake) -> Self {
+        let (begun, state, turns) = (Instant::now(), State::default(), OnceLock::new());
+        let handshake = Arc::new(handshake);
+        let shared = Arc::new(Shared { link, begun, handshake, state, turns });
+        Context { shared, call: Call::default() }
+    }
+
+    /// That of a call, with what came beside it; `now` is the [`age`](Self::age) of its connection.
+    #[inline]
+    pub(crate) fn of_call(
+        &self,
+        number: u64,
+        extra: Option<&str>,
+        now: impl FnOnce() -> u64,
+    ) -> Self {
+        let mut call = Call { number, ..Call::default() };
+        if let Some(extra) = extra {
+            let extra = Extra::read(extra);
+            if let Some(timeout) = extra.timeout {
+                let over = now().saturating_add(nanoseconds(timeout));
+                call.deadline = Some(NonZeroU64::new(over).unwrap_or(NonZeroU64::MIN));
+            }
+            if extra.progress.is_some() || extra.window.is_some() {
+                let Extra { progress, window, .. } = extra;
+                call.wishes = Some(Arc::new(Wishes { progress, window }));
+            }
+        }
+        Context { shared: Arc::clone(&self.shared), call }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.shared.link
+    }
+
+    pub(crate) fn window(&self) -> Option<u64> {
+        self.call.wishes.as_ref()?.window
+    }
+
+    /// How long its connection has been there, in nanoseconds.
+    pub(crate) fn age(&self) -> u64 {
+        nanoseconds(self.shared.begun.elapsed())
+    }
+
+    /// The number of its call.
+    pub(crate) fn number(&self) -> u64 {
+        self.call.number
+    }
+
+    /// Leaves on the connection what its authorization brought.
+    pub(crate) fn adopt(&self, state: State) {
+        self.shared.state.adopt(state);
+    }
+
+    /// The caller, to be called back. It does not keep the connection open. Its calls inherit the
+    /// [`deadline`](Self::deadline) of this one.
+    pub fn peer(&self) -> Peer {
+        Peer::new(Arc::clone(&self.shared.link)).until(self.deadline())
+    }
+
+    /// A typed stub for calling the caller back: `ctx.client::<TickerClient>().tick(1.5).await?`.
+    ///
+    /// The answer is taken in while the handler waits, so calls back and forth may nest as deep as
+    /// they like.
+    pub fn client<C: From<Peer>>(&self) -> C {
+        C::from(self.peer())
+    }
+
+    /// What the opening handshake told: target, headers, cookies, address, subprotocol.
+    pub fn handshake(&self) -> &Handshake {
+        &self.shared.handshake
+    }
+
+    /// Leaves a value on the connection for its later calls, one for each type. Gives back the one
+    /// that was there.
+    pub fn set<T: Send + Sync + 'static>(&self, value: T) -> Option<Attached<T>> {
+        self.seen(self.shared.state.set(value))
+    }
+
+    /// The value of this type that an earlier call of this connection has left, or its
+    /// authorization ([`Grant::set`](crate::Grant::set)), or else a layer around the endpoint
+    /// ([`Handshake::extensions`](field@Handshake::extensions)).
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Attached<T>> {
+        self.seen(self.shared.state.get())
+    }
+
+    /// The value of this type; if there is none, this one is left on the connection. Of several
+    /// calls at the same time, one leaves its own, and all get that.
+    ///
+    /// ```
+    /// # use std::sync::atomic::{AtomicU64, Ordering};
+    /// # use wsjsonrpc::{Context, Result};
+    /// #[derive(Default)]
+    /// struct Visits(AtomicU64);
+    ///
+    /// fn visit(ctx: &Context) -> u64 {
+    ///     ctx.get_or_set(Visits::default()).0.fetch_add(1, Ordering::Relaxed)
+    /// }
+    /// ```
+    pub fn get_or_set<T: Send + Sync + 'static>(&self, value: T) -> Attached<T> {
+        // Nobody takes away what hides an extension, so this can't change in between.
+        let outer = Attached::outer(&self.shared.handshake);
+        match outer.filter(|_| matches!(self.shared.state.get::<T>(), Found::Nothing)) {
+            Some(outer) => outer,
+            None => Attached::own(self.shared.state.get_or_set(Arc::new(value))),
+        }
+    }
+
+    /// Takes the value of this type off the connection, as a logout does. One that a layer around
+    /// the endpoint has put there is not seen any more.
+    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Attached<T>> {
+        let state = &self.shared.state;
+        let is_outer = self.shared.handshake.extensions.get::<T>().is_some();
+        self.seen(if is_outer { state.hide() } else { state.remove() })
+    }
+
+    /// The connection's own value counts, then that of the layers around it.
+    fn seen<T: Send + Sync + 'static>(&self, found: Found<T>) -> Option<Attached<T>> {
+        match found {
+            Found::Here(value) => Some(Attached::own(value)),
+            Found::Hidden => None,
+            Found::Nothing => Attached::outer(&self.shared.handshake),
+        }
+    }
+
+    /// The value of this type, for handlers that can't do without.
+    ///
+    /// # Errors
+    /// -32001 "Unauthorized" if [`get`](Self::get) finds none.
+    pub fn require<T: Send + Sync + 'static>(&self) -> Result<Attached<T>> {
+        self.get().ok_or_else(|| ErrorObject::unauthorized("Unauthorized"))
+    }
+
+    /// Waits until the connection has ended: for handlers that work long, to give up when nobody
+    /// waits for the result.
+    ///
+    /// # Cancel safety
+    /// It changes nothing, so it may be dropped and called again.
+    pub async fn closed(&self) -> CloseReason {
+        self.shared.link.ended().await
+    }
+
+    /// Waits until the result is of no use any more: the caller has taken the call back, because its
+    /// time was over or because nobody waits for it, or the connection has ended. A call that was
+    /// taken back has been answered by then, with -32800; what the handler returns is dropped. A
+    /// clone that is kept beyond its call waits for the end of the connection.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use wsjsonrpc::{Context, Result};
+    /// # async fn step() {}
+    /// async fn work(ctx: &Context) -> Result<u32> {
+    ///     for _ in 0..1000 {
+    ///         tokio::select! {
+    ///             () = step() => {}
+    ///             () = ctx.cancelled() => break, // tidy up, and stop
+    ///         }
+    ///     }
+    ///     Ok(1000)
+    /// }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// It changes nothing, so it may be dropped and called again.
+    pub async fn cancelled(&self) {
+        let link = &self.shared.link;
+        race(pin!(link.signals.raised(self.call.number)), pin!(link.ended())).await;
+    }
+
+    /// Whether the result is of no use any more; see [`cancelled`](Self::cancelled).
+    pub fn is_cancelled(&self) -> bool {
+        let link = &self.shared.link;
+        self.is_taken_back() || link.over().is_some()
+    }
+
+    /// Waits until no call before this one is at work that takes turns with it. The caller drops
+    /// what comes when its own is over. `None`: this call was taken back before its turn came.
+    pub(crate) async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        let turns = self.shared.turns.get_or_init(Box::default);
+        // Who waits stands in a queue from its first poll on, which is where its call was read.
+        let turn = pin!(turns.lock());
+        let raised = pin!(self.shared.link.signals.raised(self.call.number));
+        match race(turn, raised).await {
+            Either::Left(turn) if !self.is_taken_back() => Some(turn),
+            Either::Left(_) | Either::Right(()) => None,
+        }
+    }
+
+    /// Tells the caller how far the call is, if it wants to know
+    /// ([`Call::on_progress`](crate::Call::on_progress)): with the notification `$/progress` of the
+    /// Language Server Protocol. Waits for room in the outbox, so a handler can't outrun its caller's
+    /// network; what is told before the handler returns arrives before its result.
+    ///
+    /// Does nothing if the caller has not asked for it, has taken the call back, or came by HTTP POST.
+    /// When the call was answered, nobody looks at it any more.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Context, Result};
+    /// # async fn copy(file: &str) {}
+    /// async fn copy_all(ctx: &Context, files: &[String]) -> Result<()> {
+    ///     for (done, file) in files.iter().enumerate() {
+    ///         ctx.progress((done, files.len())).await?;
+    ///         copy(file).await;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Encode`], [`Error::TooLarge`]: the value. [`Error::Closed`]: the connection has
+    /// ended, or is being closed.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it is ready has told nothing.
+    pub fn progress<T: Serialize>(
+        &self,
+        value: T,
+    ) -> impl Future<Output = std::result::Result<(), Error>> + Send {
+        let token = self.call.wishes.as_ref().and_then(|wishes| wishes.progress.as_deref());
+        let deaf = || self.is_taken_back() || self.shared.link.has_no_socket();
+        let token = token.filter(|_| !deaf());
+        // Written here and now: the value need not be sent to another thread.
+        let text = token.map(|token| extra::progress(token, &value));
+        let link = &self.shared.link;
+        async move {
+            match text {
+                Some(text) => link.send(text.map_err(|error| Error::Encode(error.into()))?).await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    fn is_taken_back(&self) -> bool {
+        self.shared.link.signals.is_raised(self.call.number)
+    }
+
+    /// When the caller gives the call up, if it has said so: callers that use this crate do, others
+    /// don't know how to. Nothing happens to a handler at that time; it is for it to see that it is
+    /// too late to begin something. Calls by [`peer`](Self::peer) and [`client`](Self::client), and
+    /// those by [`Peer::within`], wait no longer than that.
+    pub fn deadline(&self) -> Option<Instant> {
+        let nanoseconds = self.call.deadline?.get();
+        Some(deadline(self.shared.begun, Duration::from_nanos(nanoseconds)))
+    }
+}
+
+impl Peer {
+    /// A handle whose calls inherit the [deadline](Context::deadline) of the call that is being
+    /// handled: for calls to a third side, on whose result that call's own depends.
+    pub fn within(&self, ctx: &Context) -> Peer {
+        self.clone().until(ctx.deadline())
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("peer", &self.peer())
+            .field("remote_addr", &self.shared.handshake.remote_addr)
+            .field("state", &self.shared.state)
+            .finish()
+    }
+}

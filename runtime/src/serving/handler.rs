@@ -1,0 +1,232 @@
+//! A handler at work: polled where its call was read, and then, if it was not ready, in a task of
+//! its own.
+//!
+//! Must not know how calls are read.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+use crate::calling::call::BoxFuture;
+use crate::guard::{Guarded, Panicked};
+use crate::protocol::id::Id;
+use crate::serving::answer::{BatchAnswer, ReplyTo, Responder};
+use crate::serving::router::RouteId;
+use crate::serving::service::{Kind, Response, Rest};
+use crate::serving::started::Call;
+use crate::span::CallSpan;
+use crate::subscriptions::asked::Asked;
+use crate::subscriptions::flows::Stage;
+
+/// A handler that is not ready yet, within the span of its call.
+pub(crate) struct Handler {
+    future: Guarded<'static, Response>,
+    span: CallSpan,
+}
+
+impl Handler {
+    pub(crate) fn new(future: Guarded<'static, Response>, span: CallSpan) -> Self {
+        Handler { future, span }
+    }
+
+    /// Polls it once, right here. Most are ready, and cost no task; a waker would only wake the
+    /// connection for nothing, as it is polled again anyway.
+    pub(crate) fn begin(&mut self) -> Poll<Result<Response, Panicked>> {
+        Pin::new(self).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// What is left of a subscription's handler goes on in its place.
+    pub(crate) fn resume(&mut self, rest: Guarded<'static, Response>) {
+        self.span.within(|| self.future = rest);
+    }
+}
+
+impl Future for Handler {
+    type Output = Result<Response, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Handler { future, span } = &mut *self;
+        span.within(|| Pin::new(future).poll(cx))
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        let Handler { future, span } = self;
+        span.within(|| future.clear());
+    }
+}
+
+/// A handler with all it takes to answer its call. It counts as in flight as long as it lives.
+pub(crate) struct Running {
+    handler: Handler,
+    responder: Arc<Responder>,
+    /// For the log.
+    route: RouteId,
+    /// The number of its call.
+    number: u64,
+    /// Where a request stands among those that were started, until somebody answers it.
+    place: Option<usize>,
+    /// A subscription, which answers its call while it goes on.
+    asked: Option<Box<Asked>>,
+    /// The end of its connection, if that is its own.
+    closing: Option<BoxFuture<()>>,
+    /// Whether it counts as in flight.
+    counts: bool,
+    /// Keeps the message's weight where it belongs.
+    batch: Option<Arc<BatchAnswer>>,
+    /// What its message weighs, unless its batch does that.
+    weight: usize,
+}
+
+impl Running {
+    pub(crate) fn new(
+        handler: Handler,
+        responder: &Arc<Responder>,
+        number: u64,
+        route: RouteId,
+    ) -> Self {
+        responder.link.in_flight.fetch_add(1, Ordering::Relaxed);
+        let responder = Arc::clone(responder);
+        Running {
+            handler,
+            responder,
+            route,
+            number,
+            place: None,
+            asked: None,
+            closing: None,
+            counts: true,
+            batch: None,
+            weight: 0,
+        }
+    }
+
+    /// It serves this subscription.
+    pub(crate) fn serve(&mut self, asked: Option<Box<Asked>>) {
+        self.asked = asked;
+    }
+
+    /// It holds on to a message of this size by itself.
+    pub(crate) fn weigh(&mut self, size: usize) {
+        self.weight = size;
+        self.responder.weights.requests.fetch_add(size, Ordering::Relaxed);
+    }
+
+    /// It is part of this batch.
+    pub(crate) fn belongs_to(&mut self, batch: &Arc<BatchAnswer>) {
+        self.batch = Some(Arc::clone(batch));
+    }
+
+    /// It is to be answered.
+    pub(crate) fn reply_to(&mut self, id: Id, reply_to: ReplyTo) {
+        let call = Call { id, number: self.number, reply_to };
+        self.place = Some(self.responder.started.put(call));
+    }
+
+    /// Nobody else answers it from now on. `None`: somebody has, or nobody needs to.
+    fn take_call(&mut self) -> Option<Call<ReplyTo>> {
+        self.responder.started.take(self.place.take()?, self.number)
+    }
+
+    /// Goes on in a task of its own.
+    pub(crate) fn spawn(mut self) {
+        if self.responder.link.config.cancel_on_close || self.asked.is_some() {
+            self.end_with_connection();
+        }
+        tokio::spawn(self);
+    }
+
+    fn end_with_connection(&mut self) {
+        let link = Arc::clone(&self.responder.link);
+        self.closing.get_or_insert_with(|| Box::pin(async move { drop(link.ended().await) }));
+    }
+
+    fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.closing.as_mut().map_or(Poll::Pending, |closing| closing.as_mut().poll(cx))
+    }
+
+    /// Middleware has let a subscription pass, whose handler goes on outside of it.
+    fn go_on(&mut self, rest: Rest) {
+        self.handler.resume(rest.handler);
+        self.asked = Some(rest.asked);
+        self.end_with_connection();
+    }
+
+    /// Whether it is a subscription that has a stream now, and its call is to be answered.
+    fn consents(&self) -> bool {
+        let accepted = |asked: &Asked| asked.flow.stage() == Stage::Accepted;
+        self.place.is_some() && self.asked.as_deref().is_some_and(accepted)
+    }
+
+    fn finish(&mut self, outcome: Result<Response, Panicked>) {
+        let requested = self.place.is_some();
+        let call = self.take_call();
+        if call.is_none() && requested {
+            // It was taken back, and answered.
+            return self.responder.discard(outcome, self.route);
+        }
+        let response = self.responder.outward(outcome, Some(self.route));
+        if let Kind::Error(error) | Kind::Ended(Some(error)) = &response {
+            self.handler.span.failed(Some(error.code().0));
+        }
+        match (call, &self.asked, response) {
+            (Some(call), _, response) => self.responder.deliver(call, response),
+            (None, Some(asked), Kind::Ended(error)) => asked.end(error.as_ref()),
+            (None, Some(asked), Kind::Error(error)) if asked.flow.stage() == Stage::Open => {
+                asked.end(Some(&error));
+            }
+            _ => {}
+        }
+    }
+
+    /// It no longer counts as in flight.
+    fn rest(&mut self) {
+        if !std::mem::take(&mut self.counts) {
+            return;
+        }
+        if self.responder.link.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // A connection that drains may wait for this one.
+            self.responder.link.outbox.nudge();
+        }
+    }
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match Pin::new(&mut self.handler).poll(cx) {
+                Poll::Ready(Ok(Response(Kind::Begun(rest)))) => {
+                    self.go_on(*rest);
+                    continue;
+                }
+                Poll::Ready(outcome) => {
+                    self.finish(outcome);
+                    return Poll::Ready(());
+                }
+                Poll::Pending if !self.consents() => return self.poll_closing(cx),
+                Poll::Pending => {}
+            }
+            // It goes on, unless its caller has taken the call back.
+            let Some(call) = self.take_call() else { return Poll::Ready(()) };
+            self.rest();
+            if let Some(asked) = &self.asked {
+                self.responder.consent(call, &asked.flow);
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may be dropped unanswered, by the end of the connection or of the runtime.
+        drop(self.take_call());
+        self.responder.link.signals.forget(self.number);
+        self.responder.weights.requests.fetch_sub(self.weight, Ordering::Relaxed);
+        self.rest();
+    }
+}

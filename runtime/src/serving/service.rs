@@ -1,0 +1,332 @@
+//! What handles incoming calls: the service, a request as it sees it, and its outcome.
+//!
+//! Generated code is written against this file. Must not know connections, ids or batches: a
+//! request carries neither, so that a handler can't answer twice or to somebody else.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::ops::Range;
+use std::pin::pin;
+
+use serde::{Deserialize, Serialize};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::calling::call::BoxFuture;
+use crate::guard::Guarded;
+use crate::protocol::encode::{begin_result, result_in};
+use crate::protocol::error::{ErrorCode, ErrorObject, Result};
+use crate::protocol::params::{self, Args};
+use crate::protocol::typed::RpcError;
+use crate::race::{Either, race};
+use crate::serving::context::Context;
+use crate::serving::signature::Returns;
+use crate::subscriptions::asked::Asked;
+
+/// Handles incoming calls of some methods. `#[rpc]` generates one for a trait, and
+/// [`Methods`](crate::Methods) makes one of closures; few need to implement it.
+pub trait Service: Send + Sync + 'static {
+    /// The wire names of its methods, each with the number that [`call`](Self::call) gets. Asked
+    /// once, when the server or client is built. Several names may have the same number.
+    /// [`Topic::UNSUBSCRIBE`](crate::Topic::UNSUBSCRIBE) is that of methods which end subscriptions;
+    /// they are not called here, and several services may have them under the same name.
+    fn methods(&self) -> Vec<(Cow<'static, str>, usize)>;
+
+    /// Begins to handle a request of the method with this number. Must not block.
+    fn call(&self, method: usize, request: Request) -> Outcome;
+}
+
+/// An incoming call: its connection, its method and its params. It owns its message, so what is
+/// decoded from it may borrow.
+pub struct Request {
+    context: Context,
+    message: Utf8Bytes,
+    method: Method,
+    params: Option<Range<usize>>,
+    notification: bool,
+}
+
+/// Where the method's name is.
+pub(crate) enum Method {
+    InMessage(Range<usize>),
+    /// It was written with escapes.
+    Decoded(Box<str>),
+}
+
+impl Request {
+    pub(crate) fn new(
+        context: Context,
+        message: Utf8Bytes,
+        method: Method,
+        params: Option<Range<usize>>,
+        notification: bool,
+    ) -> Self {
+        Request { context, message, method, params, notification }
+    }
+
+    /// The connection it came in on.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The method's wire name, as the caller wrote it.
+    pub fn method(&self) -> &str {
+        match &self.method {
+            Method::InMessage(range) => self.message.get(range.clone()).unwrap_or_default(),
+            Method::Decoded(name) => name,
+        }
+    }
+
+    /// The params.
+    pub fn params(&self) -> Params<'_> {
+        Params { json: self.params.clone().and_then(|range| self.message.get(range)) }
+    }
+
+    /// Whether it is a notification, whose outcome nobody gets.
+    pub fn is_notification(&self) -> bool {
+        self.notification
+    }
+
+    /// Whether it came in a batch.
+    #[cfg(feature = "testing")]
+    pub(crate) fn in_batch(&self) -> bool {
+        self.message.trim_start().starts_with('[')
+    }
+
+    #[doc(hidden)]
+    pub fn caller(&self) -> Caller {
+        Caller { context: self.context.clone(), notification: self.notification }
+    }
+
+    /// The arguments by position or by name, for a method with these parameters.
+    #[doc(hidden)]
+    pub fn args(&self, names: &'static [&'static str]) -> Result<Args<'_>> {
+        Args::new(self.params().json, names)
+    }
+
+    /// All params as one value.
+    #[doc(hidden)]
+    pub fn whole<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
+        self.params().decode()
+    }
+
+    /// The outcome of the method as a response. A notification's result is not even serialized.
+    pub fn reply<R: Returns>(&self, outcome: R) -> Response
+    where
+        R::Ok: Serialize,
+    {
+        match outcome.into_result() {
+            Ok(_) if self.notification => Response(Kind::Silent),
+            Ok(result) => match begin_result(&result) {
+                Ok(text) => Response(Kind::Result(text)),
+                Err(error) => self.fail(ErrorObject::from(error)),
+            },
+            Err(error) => self.fail(error.to_object()),
+        }
+    }
+
+    /// An error as a response.
+    pub fn fail(&self, error: ErrorObject) -> Response {
+        Response(Kind::Error(error))
+    }
+}
+
+impl fmt::Debug for Request {
+    /// Without the params, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method())
+            .field("notification", &self.notification)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The params of a call, not yet decoded.
+#[derive(Clone, Copy)]
+pub struct Params<'a> {
+    json: Option<&'a str>,
+}
+
+impl<'a> Params<'a> {
+    #[cfg(feature = "testing")]
+    pub(crate) fn of(json: Option<&'a str>) -> Self {
+        Params { json }
+    }
+
+    /// The JSON list or object; `None` if there are no params.
+    pub fn json(&self) -> Option<&'a str> {
+        self.json
+    }
+
+    /// Decodes all of them into one value: a list into a tuple or `Vec`, an object into a struct
+    /// or map. No params, an empty list and an empty object are the same.
+    ///
+    /// # Errors
+    /// -32602 that says what does not fit.
+    pub fn decode<T: Deserialize<'a>>(&self) -> Result<T> {
+        params::whole(self.json)
+    }
+}
+
+impl fmt::Debug for Params<'_> {
+    /// Without the values, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Params").field("bytes", &self.json.map_or(0, str::len)).finish()
+    }
+}
+
+/// Who made a call, beside its request, which its handler owns. For generated code.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Caller {
+    context: Context,
+    notification: bool,
+}
+
+/// What comes of a request; made by [`Request::reply`] and [`Request::fail`].
+pub struct Response(pub(crate) Kind);
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// The response's text up to its id.
+    Result(Vec<u8>),
+    Error(ErrorObject),
+    /// A subscription that was answered long ago has ended, perhaps with an error.
+    Ended(Option<ErrorObject>),
+    /// Nobody gets it.
+    Silent,
+    /// A subscription that was agreed to, as middleware sees it: what is left runs outside of that.
+    Begun(Box<Rest>),
+}
+
+/// A subscription that has its stream and waits for its call to be answered.
+pub(crate) struct Rest {
+    pub(crate) handler: Guarded<'static, Response>,
+    pub(crate) asked: Box<Asked>,
+}
+
+impl fmt::Debug for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rest").finish_non_exhaustive()
+    }
+}
+
+impl Response {
+    /// The error, if it is one. What [`source`](ErrorObject::source) says of it is for this side
+    /// only.
+    pub fn error(&self) -> Option<&ErrorObject> {
+        if let Kind::Error(error) = &self.0 { Some(error) } else { None }
+    }
+
+    /// The result as JSON, if there is one: neither a notification nor a subscription has.
+    pub fn result(&self) -> Option<&str> {
+        if let Kind::Result(text) = &self.0 { result_in(text) } else { None }
+    }
+}
+
+impl fmt::Debug for Response {
+    /// Without the result, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Response");
+        if let Some(error) = self.error() {
+            shown.field("error", error);
+        } else if let Some(result) = self.result() {
+            shown.field("result", &format_args!("{} bytes", result.len()));
+        }
+        shown.finish()
+    }
+}
+
+/// An error, whatever the request.
+impl From<ErrorObject> for Response {
+    fn from(error: ErrorObject) -> Self {
+        Response(Kind::Error(error))
+    }
+}
+
+/// How far a service has got with a request.
+pub struct Outcome(pub(crate) Progress);
+
+pub(crate) enum Progress {
+    Ready(Response),
+    Pending(BoxFuture<Response>),
+    /// As long as it is not ready, there may be something to answer it with.
+    Subscription(BoxFuture<Response>, Box<Asked>),
+}
+
+impl Outcome {
+    /// The handler is async. It is polled once where the request was read; if it is not ready
+    /// then, it goes on in a task of its own.
+    pub fn future(handler: impl Future<Output = Response> + Send + 'static) -> Self {
+        Outcome(Progress::Pending(Box::pin(handler)))
+    }
+
+    /// The handler is a plain function that does not block; it runs at once.
+    pub fn ready(handler: impl FnOnce() -> Response) -> Self {
+        Outcome(Progress::Ready(handler()))
+    }
+
+    /// The handler blocks; it runs on tokio's pool of threads for that.
+    pub fn blocking(handler: impl FnOnce() -> Response + Send + 'static) -> Self {
+        Self::future(async move {
+            match tokio::task::spawn_blocking(handler).await {
+                Ok(response) => response,
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    // Only the runtime's shutdown cancels it.
+                    Err(_) => Response(Kind::Error(ErrorObject::internal())),
+                },
+            }
+        })
+    }
+
+    /// It begins when the handlers of this kind that came before it on its connection are done, or
+    /// never, if its call is taken back before.
+    #[doc(hidden)]
+    pub fn ordered(self, caller: &Caller) -> Self {
+        let Progress::Pending(handler) = self.0 else { return self };
+        let context = caller.context.clone();
+        Self::future(async move {
+            let Some(_turn) = context.turn().await else { return cancelled() };
+            handler.await
+        })
+    }
+
+    /// It is dropped where it stands when its result is of no use any more. A notification's never
+    /// was, so that is handled to its end.
+    #[doc(hidden)]
+    pub fn droppable(self, caller: &Caller) -> Self {
+        let Progress::Pending(handler) = self.0 else { return self };
+        if caller.notification {
+            return Outcome(Progress::Pending(handler));
+        }
+        let context = caller.context.clone();
+        Self::future(async move {
+            match race(handler, pin!(context.cancelled())).await {
+                Either::Left(response) => response,
+                Either::Right(()) => cancelled(),
+            }
+        })
+    }
+
+    /// A number that [`Service::methods`] never gave.
+    #[doc(hidden)]
+    pub fn unknown(request: Request) -> Self {
+        Outcome(Progress::Ready(request.fail(ErrorObject::method_not_found())))
+    }
+}
+
+/// What the peer has got already, by whoever took the call back; or would, if it were there still.
+fn cancelled() -> Response {
+    Response(Kind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)))
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Progress::Ready(_) => "Outcome::Ready",
+            Progress::Pending(_) => "Outcome::Pending",
+            Progress::Subscription(..) => "Outcome::Subscription",
+        })
+    }
+}

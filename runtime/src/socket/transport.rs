@@ -1,0 +1,346 @@
+//! One WebSocket: messages in, text messages out, control frames, the close handshake.
+//!
+//! The only file that speaks tungstenite's language. Must not know JSON-RPC.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
+
+use crate::config::Config;
+use crate::error::CloseReason;
+use crate::socket::inbox::{Gate, Inbox};
+use crate::socket::received::{Received, lost};
+use crate::socket::stream::Stream;
+use crate::socket::turns::wake_after_others;
+
+/// Allocated for each connection as long as it lives, so small: most messages go past it, and larger
+/// ones get a buffer of their own for as long as they need it.
+const READ_BUFFER: usize = 512;
+
+/// No message is larger, whatever the limit: tungstenite reserves what a frame's header announces,
+/// and a process that asks for more than there is ends. 2 GiB.
+const LARGEST: usize = i32::MAX as usize;
+
+/// A WebSocket after its opening handshake.
+///
+/// tungstenite's own state machine over a stream that is lent to it together with the task's
+/// context. (tokio-tungstenite's stream owns both, and stores two wakers for each message.) Whole
+/// messages that were read at once go past it, and so do frames of ours; it has what is in pieces,
+/// the pings, and the closing handshake.
+pub(crate) struct Transport {
+    socket: WebSocketContext,
+    stream: Stream,
+    inbox: Inbox,
+    gate: Gate,
+    /// What comes in is masked.
+    masked: bool,
+    /// How large a message may be that comes in.
+    limit: usize,
+    /// There is nothing more to be read.
+    ended: bool,
+    /// The network has a part of a frame of ours: tungstenite must not write before the rest.
+    midway: bool,
+    /// tungstenite may have something to write, and may have begun.
+    control: bool,
+}
+
+/// A stream as tungstenite wants it: one that would block says so.
+struct Polled<'a, 'b, 'c> {
+    stream: &'a mut Stream,
+    cx: &'b mut Context<'c>,
+    gate: &'a mut Gate,
+    midway: bool,
+}
+
+impl Polled<'_, '_, '_> {
+    fn now<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
+        match polled {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl io::Read for Polled<'_, '_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.gate.is_closed() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let ahead = Self::now(self.stream.poll_ahead(self.cx))?;
+        let most = ahead.len().min(buffer.len());
+        let taken = self.gate.pass(ahead.get(..most).unwrap_or_default());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..taken), ahead.get(..taken)) {
+            to.copy_from_slice(from);
+        }
+        self.stream.consume(taken);
+        Ok(taken)
+    }
+}
+
+impl io::Write for Polled<'_, '_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.midway {
+            // Whoever writes the rest of the frame waits for the network.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Self::now(Pin::new(&mut *self.stream).poll_flush(self.cx))
+    }
+}
+
+/// `Pending` if it would block.
+fn polled<T>(result: Result<T, WsError>) -> Poll<Result<T, WsError>> {
+    match result {
+        Err(WsError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        other => Poll::Ready(other),
+    }
+}
+
+impl Transport {
+    /// `part` is what was read behind the opening handshake.
+    pub(crate) fn new(mut stream: Stream, part: Vec<u8>, role: Role, config: &Config) -> Self {
+        // Not for tungstenite's buffer, which would forget how large it is meant to be.
+        stream.unread(part);
+        let socket = WebSocketContext::new(role, Some(limits(config)));
+        Transport {
+            socket,
+            stream,
+            inbox: Inbox::default(),
+            gate: Gate::default(),
+            masked: role == Role::Server,
+            limit: largest(config),
+            ended: false,
+            midway: false,
+            control: false,
+        }
+    }
+
+    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        if self.ended {
+            return Poll::Ready(Received::End(CloseReason::Local));
+        }
+        let read = loop {
+            if let Some(message) = ready!(self.poll_whole(cx)) {
+                return Poll::Ready(message);
+            }
+            let (stream, gate, midway) = (&mut self.stream, &mut self.gate, self.midway);
+            match polled(self.socket.read(&mut Polled { stream, cx, gate, midway })) {
+                Poll::Ready(read) => break read,
+                // It has got a whole frame, and that was not all of a message.
+                Poll::Pending if self.gate.is_closed() => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        };
+        let message = match read {
+            Ok(message) => message,
+            Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => {
+                self.ended = true;
+                return Poll::Ready(Received::End(CloseReason::Local));
+            }
+            Err(error) => return Poll::Ready(self.fail(error)),
+        };
+        if !matches!(message, Message::Text(_) | Message::Binary(_)) {
+            self.control = true;
+        }
+        Poll::Ready(match message {
+            Message::Text(text) => Received::Text(text),
+            Message::Binary(bytes) => Received::Binary(bytes),
+            Message::Close(frame) => Received::close(frame, self.gate.close_code()),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Received::Control,
+        })
+    }
+
+    /// A message that lies complete in what was read. `None`: what is next is for tungstenite.
+    #[inline]
+    fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Option<Received>> {
+        loop {
+            if let Some(message) = self.inbox.next() {
+                return Poll::Ready(Some(match Utf8Bytes::try_from(message) {
+                    Ok(text) => Received::Text(text),
+                    Err(error) => self.fail(error.into()),
+                }));
+            }
+            if !self.gate.is_closed() {
+                return Poll::Ready(None);
+            }
+            if !self.socket.can_read() {
+                self.gate.open_for_good();
+                return Poll::Ready(None);
+            }
+            let ahead = match ready!(self.stream.poll_ahead(cx)) {
+                Ok([]) => {
+                    // The end. tungstenite knows whether it may come now.
+                    self.gate.open_for_good();
+                    return Poll::Ready(None);
+                }
+                Ok(ahead) => ahead,
+                Err(error) => return Poll::Ready(Some(self.fail(error.into()))),
+            };
+            let in_message = self.gate.is_in_message();
+            let taken =
+                if in_message { 0 } else { self.inbox.take(ahead, self.masked, self.limit) };
+            if taken == 0 {
+                self.gate.open();
+                return Poll::Ready(None);
+            }
+            self.stream.consume(taken);
+        }
+    }
+
+    fn fail(&mut self, error: WsError) -> Received {
+        self.ended = true;
+        Received::of(error)
+    }
+
+    /// Writes a part of a frame with a message, or of several, and says how much of it.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, CloseReason>> {
+        if !self.midway {
+            if self.control {
+                ready!(self.poll_flush(cx))?;
+            }
+            if !self.socket.can_write() {
+                return Poll::Ready(Err(lost(ProtocolError::SendAfterClosing.into())));
+            }
+        }
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        Poll::Ready(match written {
+            Ok(0) => Err(lost(io::Error::from(io::ErrorKind::WriteZero).into())),
+            written => written.map_err(|error| lost(error.into())),
+        })
+    }
+
+    /// Whether what was written last ended within a frame.
+    pub(crate) fn set_midway(&mut self, midway: bool) {
+        self.midway = midway;
+    }
+
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        let (stream, gate, midway) = (&mut self.stream, &mut self.gate, self.midway);
+        let flushed = self.socket.flush(&mut Polled { stream, cx, gate, midway });
+        let flushed = ready!(polled(flushed));
+        self.control = false;
+        Poll::Ready(match flushed {
+            // The closing handshake is complete.
+            Err(WsError::ConnectionClosed) => Ok(()),
+            flushed => flushed.map_err(lost),
+        })
+    }
+
+    /// Begins the closing handshake. It goes on with the next reads.
+    pub(crate) fn start_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        code: u16,
+        reason: &str,
+    ) -> Result<(), CloseReason> {
+        let mut end = reason.len().min(123); // a control frame has 125 bytes at most
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        let reason = reason.get(..end).unwrap_or_default().into();
+        let code = CloseCode::from(code);
+        let code = if code.is_allowed() { code } else { CloseCode::Normal };
+        self.write_control(cx, Message::Close(Some(CloseFrame { code, reason })))
+    }
+
+    /// Asks the peer whether it is there. Whatever it says is an answer.
+    pub(crate) fn start_ping(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        // It would only wait behind what the network does not take; that moving is an answer, too.
+        if self.stream.is_blocked() || !self.socket.can_write() {
+            return Ok(());
+        }
+        self.write_control(cx, Message::Ping(Bytes::new()))
+    }
+
+    fn write_control(&mut self, cx: &mut Context<'_>, frame: Message) -> Result<(), CloseReason> {
+        self.control = true;
+        let (stream, gate, midway) = (&mut self.stream, &mut self.gate, self.midway);
+        let stream = &mut Polled { stream, cx, gate, midway };
+        // If it would block, tungstenite keeps it for the next flush.
+        match polled(self.socket.write(stream, frame)) {
+            Poll::Ready(written) => written.map_err(lost),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Ends the writing side, then reads and drops what still comes. Closing a TCP socket with
+    /// unread bytes resets it, and the peer might never see our close frame.
+    pub(crate) fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let stream = &mut self.stream;
+        if ready!(Pin::new(&mut *stream).poll_shutdown(cx)).is_err() {
+            return Poll::Ready(());
+        }
+        let mut waste = [0; 1024];
+        // A bound for one turn, so that a flood can't keep the task here.
+        for _ in 0..64 {
+            let mut buffer = ReadBuf::new(&mut waste);
+            match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+        wake_after_others(cx);
+        Poll::Pending
+    }
+
+    /// How many bytes the network has brought so far.
+    pub(crate) fn brought(&self) -> u64 {
+        self.stream.brought()
+    }
+
+    /// How many bytes the network has taken so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.stream.written()
+    }
+
+    /// Whether the peer has given a sign of life since [`forget_signs`](Self::forget_signs): bytes
+    /// of whatever kind, or room for ours where there was none.
+    pub(crate) fn lives(&self) -> bool {
+        self.stream.lives()
+    }
+
+    pub(crate) fn forget_signs(&mut self) {
+        self.stream.forget_signs();
+    }
+
+    /// Whether reading has stopped since this was asked last, so that others get their turn. The
+    /// task is woken for the rest.
+    pub(crate) fn take_rest(&mut self) -> bool {
+        self.stream.take_rest()
+    }
+}
+
+fn largest(config: &Config) -> usize {
+    config.max_incoming_message.min(LARGEST)
+}
+
+/// The buffers and limits of a WebSocket. tungstenite's defaults are 128 KiB for reading and no
+/// bound at all for writing.
+fn limits(config: &Config) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        // For control frames only.
+        .write_buffer_size(0)
+        // No bound of its own: reading pauses before many answers to pings wait, and a full buffer
+        // would be an error.
+        .max_write_buffer_size(usize::MAX)
+        .max_message_size(Some(largest(config)))
+        .max_frame_size(Some(largest(config)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What is on its way from the outbox to the network, and when it is written.
+//!
+//! Must not know what is read, nor when a connection ends.
+
+use std::task::{Context, Poll};
+
+use crate::error::CloseReason;
+use crate::socket::outbox::Outbox;
+use crate::socket::queue::{Sending, Sent};
+use crate::socket::transport::Transport;
+
+/// How many turns in a row may leave the writing to the next, while there is always more to read.
+/// A system call for few answers costs more than the answers do.
+const PUT_OFF: usize = 8;
+/// With so many bytes of answers, nothing is put off.
+const ENOUGH: usize = 64 * 1024;
+/// How many answers to pings may wait in the socket's buffer before reading pauses.
+const MAX_PONGS: usize = 64;
+
+/// The writing half of a connection.
+#[derive(Default)]
+pub(crate) struct Writer {
+    /// Taken from the outbox, not yet taken by the network.
+    sending: Sending,
+    /// Something was written and not yet flushed.
+    unflushed: bool,
+    /// Turns since something was written.
+    put_off: usize,
+    /// Control frames that came in since the last flush; their answers wait in the socket's buffer.
+    pongs: usize,
+}
+
+/// What a turn has done.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// Something went out, or there is room again: look around once more.
+    pub(crate) progress: bool,
+    /// Something waits that the socket does not take.
+    pub(crate) blocked: bool,
+}
+
+impl Writer {
+    /// Writes all that waits, and flushes once; that can wait while there is more to read.
+    pub(crate) fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &mut Transport,
+        outbox: &Outbox,
+        more_to_read: bool,
+    ) -> Result<Written, CloseReason> {
+        let mut written = Written::default();
+        if more_to_read && self.put_off < PUT_OFF && outbox.answer_bytes() < ENOUGH {
+            self.put_off += 1;
+            return Ok(written);
+        }
+        self.put_off = 0;
+        let mut sent = Sent::default();
+        let fed = self.feed(cx, transport, outbox, &mut sent);
+        if sent.messages > 0 {
+            outbox.sent(&sent);
+            written.progress = true;
+        }
+        written.blocked = fed?.is_pending();
+        if self.unflushed && !written.blocked {
+            match transport.poll_flush(cx) {
+                Poll::Pending => written.blocked = true,
+                Poll::Ready(flushed) => {
+                    flushed?;
+                    written.progress |= self.pauses_reading();
+                    self.unflushed = false;
+                    self.pongs = 0;
+                }
+            }
+        }
+        Ok(written)
+    }
+
+    fn feed(
+        &mut self,
+        cx: &mut Context<'_>,
+        transport: &mut Transport,
+        outbox: &Outbox,
+        sent: &mut Sent,
+    ) -> Result<Poll<()>, CloseReason> {
+        loop {
+            if self.sending.is_empty() {
+                outbox.take(&mut self.sending);
+                if self.sending.is_empty() {
+                    return Ok(Poll::Ready(()));
+                }
+            }
+            self.unflushed = true;
+            match transport.poll_write(cx, self.sending.chunk()) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(count) => self.sending.advance(count?, sent),
+            }
+            transport.set_midway(self.sending.is_midway());
+        }
+    }
+
+    /// Something was put into the socket's buffer past this.
+    pub(crate) fn must_flush(&mut self) {
+        self.unflushed = true;
+    }
+
+    /// A control frame came in; a ping has put its answer into the socket's buffer.
+    pub(crate) fn saw_control(&mut self) {
+        self.unflushed = true;
+        self.pongs += 1;
+    }
+
+    /// Whether so many answers to pings wait that nothing more should be read.
+    pub(crate) fn pauses_reading(&self) -> bool {
+        self.pongs >= MAX_PONGS
+    }
+
+    /// Whether all that was taken has gone out.
+    pub(crate) fn is_done(&self) -> bool {
+        !self.unflushed && self.sending.is_empty()
+    }
+
+    /// Nothing more is to be sent but the rest of what the network has a part of.
+    pub(crate) fn clear(&mut self) {
+        self.sending.clear();
+    }
+
+    /// The socket takes nothing any more.
+    pub(crate) fn give_up(&mut self) {
+        self.sending.give_up();
+        self.unflushed = false;
+    }
+}

@@ -1,0 +1,287 @@
+//! Serving a subscription: from the stream that a handler returns to the notifications with its
+//! items.
+//!
+//! The stream is polled only while there is room for what it brings, so a slow consumer slows it
+//! and nothing else. Must not know how a call is answered, or who listens.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use futures_core::Stream;
+use serde::Serialize;
+
+use crate::calling::link::Link;
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::item::{cost, head, only, write};
+use crate::protocol::typed::RpcError;
+use crate::serving::service::{Kind, Outcome, Progress, Request, Response};
+use crate::socket::outbox::Refused;
+use crate::subscriptions::asked::Asked;
+use crate::subscriptions::flows::{Flow, Stage, Stop};
+use crate::subscriptions::topic::{Overflow, Topic, Yields};
+
+/// How many items are sent before others get their turn.
+const BUDGET: usize = 256;
+
+/// A subscription that was asked for: for its handler, which begins it with a stream or refuses it.
+pub struct Producer {
+    topic: Topic,
+    link: Arc<Link>,
+    flow: Arc<Flow>,
+}
+
+impl Outcome {
+    /// The handler of a subscription: it gets the request back, with a [`Producer`] to
+    /// [`run`](Producer::run) its stream with.
+    #[doc(hidden)]
+    pub fn subscription<F>(
+        request: Request,
+        topic: Topic,
+        handler: impl FnOnce(Request, Producer) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        if request.is_notification() {
+            tracing::debug!("dropped a subscription without an id: nobody would know its own");
+            return Outcome(Progress::Ready(Response(Kind::Silent)));
+        }
+        let link = Arc::clone(request.context().link());
+        if link.has_no_socket() {
+            let error = ErrorObject::of(ErrorCode::NEEDS_WEBSOCKET);
+            return Outcome(Progress::Ready(request.fail(error)));
+        }
+        let window = request.context().window();
+        let Some(flow) = link.flows.ask(window, link.config.max_subscriptions) else {
+            let busy = ErrorObject::of(ErrorCode::SERVER_BUSY);
+            return Outcome(Progress::Ready(request.fail(busy)));
+        };
+        let asked = Asked {
+            link: Arc::clone(&link),
+            flow: Arc::clone(&flow),
+            notification: topic.notification.clone(),
+            tell_end: topic.tell_end || link.extended,
+        };
+        let producer = Producer { topic, link, flow };
+        Outcome(Progress::Subscription(Box::pin(handler(request, producer)), Box::new(asked)))
+    }
+
+    /// The method that ends subscriptions, whatever their names.
+    pub(crate) fn unsubscribe(request: &Request) -> Self {
+        let response = match request.params().json().and_then(only) {
+            Some(id) => {
+                request.reply(Ok::<_, ErrorObject>(request.context().link().flows.unsubscribe(id)))
+            }
+            None => request.fail(ErrorObject::invalid_params("expected the id of a subscription")),
+        };
+        Outcome(Progress::Ready(response))
+    }
+}
+
+impl Producer {
+    /// Consents, and sends what the stream brings until it ends or nobody wants it any more.
+    pub async fn run<T, S>(self, stream: S) -> Response
+    where
+        T: Serialize,
+        S: Stream,
+        S::Item: Yields<T>,
+    {
+        self.opened().await;
+        let head = head(&self.topic.notification, &self.flow.id());
+        let stream = pin!(stream);
+        let mut source = Source::<S, T>::of(stream);
+        let (mut room, mut sent) = (false, 0_usize);
+        let end = loop {
+            let (item, dropped) = match self.next(&mut source, room).await {
+                Next::Item(item, dropped) => (item, dropped),
+                Next::End(end) => break end,
+                Next::Stopped(Stop::Peer) => return Response(Kind::Silent),
+                Next::Stopped(Stop::Shutdown) => {
+                    break Some(ErrorObject::of(ErrorCode::SHUTTING_DOWN));
+                }
+            };
+            let dropped = if self.link.extended { dropped } else { 0 };
+            let (text, bytes) = match write(&head, &item, dropped) {
+                Ok(written) => written,
+                Err(error) => break Some(ErrorObject::from(error)),
+            };
+            if text.len() > self.link.config.max_outgoing_message {
+                break Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE));
+            }
+            self.flow.spend(cost(bytes));
+            room = match self.link.outbox.try_send(text) {
+                Ok(room) => room,
+                // Others had the room.
+                Err(Refused::Full(text)) => match self.link.outbox.send(text).await {
+                    Ok(()) => false,
+                    Err(_) => return Response(Kind::Silent),
+                },
+                // What is queued goes out, and then the connection closes.
+                Err(Refused::Closed) => return Response(Kind::Silent),
+            };
+            sent += 1;
+            if sent % BUDGET == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        Response(Kind::Ended(end))
+    }
+
+    /// Waits until the response with its id is queued.
+    async fn opened(&self) {
+        self.flow.enter(Stage::Accepted);
+        poll_fn(|cx| {
+            self.flow.register(cx.waker());
+            if self.flow.stage() == Stage::Open { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Waits for what comes next. `room`: the outbox had some, just now.
+    async fn next<T, S>(&self, source: &mut Source<'_, S, T>, mut room: bool) -> Next<T>
+    where
+        S: Stream,
+        S::Item: Yields<T>,
+    {
+        let outbox = &self.link.outbox;
+        let mut until_room = pin!(None);
+        poll_fn(|cx| {
+            let mut registered = false;
+            loop {
+                if let Some(stop) = self.flow.stopped() {
+                    return Poll::Ready(Next::Stopped(stop));
+                }
+                let credit = self.flow.has_credit();
+                if credit && !room && !outbox.has_room() {
+                    if !outbox.is_open() {
+                        // What is queued goes out, and then the connection closes.
+                        return Poll::Ready(Next::Stopped(Stop::Peer));
+                    }
+                    if until_room.is_none() {
+                        until_room.set(Some(outbox.until_room()));
+                    }
+                    let waiting = until_room.as_mut().as_pin_mut();
+                    room = waiting.is_none_or(|waiting| waiting.poll(cx).is_ready());
+                    if room {
+                        until_room.set(None);
+                    }
+                } else {
+                    room = true;
+                }
+                let next = source.poll(cx, &self.topic, credit && room);
+                // Whoever comes back has to ask again.
+                room = false;
+                if next.is_ready() || registered {
+                    return next;
+                }
+                // Only now, as most items are there at once; and then all is looked at again, so that
+                // no change falls in between.
+                self.flow.register(cx.waker());
+                registered = true;
+                if self.flow.stopped().is_none() && self.flow.has_credit() == credit {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// What comes next of a subscription.
+enum Next<T> {
+    /// With the number of those that were left out before it.
+    Item(T, u64),
+    End(Option<ErrorObject>),
+    Stopped(Stop),
+}
+
+/// A stream, with what it has brought that found no room.
+struct Source<'a, S, T> {
+    stream: Pin<&'a mut S>,
+    items: VecDeque<T>,
+    dropped: u64,
+    /// It brings nothing more, for this reason. That comes behind the items.
+    end: Option<Option<ErrorObject>>,
+}
+
+impl<'a, S, T> Source<'a, S, T>
+where
+    S: Stream,
+    S::Item: Yields<T>,
+{
+    fn of(stream: Pin<&'a mut S>) -> Self {
+        Source { stream, items: VecDeque::new(), dropped: 0, end: None }
+    }
+
+    fn poll(&mut self, cx: &mut TaskContext<'_>, topic: &Topic, room: bool) -> Poll<Next<T>> {
+        if topic.overflow == Overflow::Block {
+            if !room {
+                return Poll::Pending;
+            }
+            return self.pull(cx).map(|pulled| match pulled {
+                Ok(item) => Next::Item(item, 0),
+                Err(end) => Next::End(end),
+            });
+        }
+        let mut pulled = 0;
+        // With room there is no need to have more than one in hand.
+        while self.end.is_none() && pulled < BUDGET && (!room || self.items.is_empty()) {
+            match self.pull(cx) {
+                Poll::Ready(Ok(item)) => self.keep(item, topic),
+                Poll::Ready(Err(end)) => self.end = Some(end),
+                Poll::Pending => break,
+            }
+            pulled += 1;
+        }
+        if pulled == BUDGET {
+            // It may have more at once, and others get their turn first.
+            cx.waker().wake_by_ref();
+        }
+        if room {
+            if let Some(item) = self.items.pop_front() {
+                return Poll::Ready(Next::Item(item, std::mem::take(&mut self.dropped)));
+            }
+        }
+        match self.end.take_if(|_| self.items.is_empty()) {
+            Some(end) => Poll::Ready(Next::End(end)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// The next item, or why there is none.
+    fn pull(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<T, Option<ErrorObject>>> {
+        self.stream.as_mut().poll_next(cx).map(|item| match item.map(Yields::into_item) {
+            Some(Ok(item)) => Ok(item),
+            Some(Err(error)) => Err(Some(error.to_object())),
+            None => Err(None),
+        })
+    }
+
+    fn keep(&mut self, item: T, topic: &Topic) {
+        if self.items.len() < topic.room() {
+            return self.items.push_back(item);
+        }
+        match topic.overflow {
+            Overflow::Close => {
+                self.items.clear();
+                self.end = Some(Some(ErrorObject::of(ErrorCode::SUBSCRIPTION_LAGGED)));
+            }
+            Overflow::DropNewest => self.dropped += 1,
+            Overflow::Block | Overflow::DropOldest | Overflow::Latest => {
+                self.items.pop_front();
+                self.items.push_back(item);
+                self.dropped += 1;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}

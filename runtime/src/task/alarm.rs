@@ -1,0 +1,83 @@
+//! The one timer of a connection, for all its calls and its keep-alive; polled by its task.
+//!
+//! Must not know what else that task does.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Context;
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+
+use crate::calling::pending::Pending;
+use crate::socket::pulse::{Pulse, Verdict};
+
+/// No timer at all where no call has a deadline and there is no keep-alive.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    timer: Option<Pin<Box<Sleep>>>,
+    /// When the first call is to be given up.
+    calls: Option<Instant>,
+    pulse: Pulse,
+}
+
+impl Alarm {
+    pub(crate) fn new(ping_interval: Option<Duration>) -> Self {
+        Alarm { timer: None, calls: None, pulse: Pulse::new(ping_interval, Instant::now()) }
+    }
+
+    /// The peer is asked no more whether it is there.
+    pub(crate) fn stop_pulse(&mut self) {
+        self.pulse.stop();
+    }
+
+    /// Whether it is to be polled as soon as there is a sign of life.
+    pub(crate) fn listens(&self) -> bool {
+        self.pulse.listens()
+    }
+
+    /// Ends the calls whose time is over, says what to do about a peer that is silent, and sees to
+    /// it that the task is woken for the next of both. `signs`: whether the peer has given any that
+    /// were not counted yet.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, pending: &Pending, signs: bool) -> Verdict {
+        let mut verdict = Verdict::Wait;
+        if signs && self.pulse.listens() {
+            self.pulse.sign(Instant::now());
+            verdict = Verdict::Counted;
+        }
+        loop {
+            if let Some(alarm) = pending.take_alarm() {
+                self.calls = alarm;
+            }
+            self.set();
+            let Some(timer) = &mut self.timer else { return verdict };
+            if timer.as_mut().poll(cx).is_pending() {
+                return verdict;
+            }
+            // A timer that is ready is over, whatever the clock says: it must not fire for ever.
+            let now = Instant::now().max(timer.deadline());
+            if self.calls.is_some_and(|at| at <= now) {
+                pending.expire(now);
+            }
+            if self.pulse.next().is_some_and(|at| at <= now) {
+                let uncounted = signs && verdict == Verdict::Wait;
+                verdict = match self.pulse.look(now, uncounted) {
+                    Verdict::Wait => verdict,
+                    Verdict::GiveUp => return Verdict::GiveUp,
+                    news => news,
+                };
+            }
+        }
+    }
+
+    /// Sets the timer to whatever comes first.
+    fn set(&mut self) {
+        let both = [self.calls, self.pulse.next()];
+        match (&mut self.timer, both.into_iter().flatten().min()) {
+            (Some(timer), Some(at)) if timer.deadline() == at => {}
+            (Some(timer), Some(at)) => timer.as_mut().reset(at),
+            (timer, Some(at)) => *timer = Some(Box::pin(tokio::time::sleep_until(at))),
+            (timer, None) => *timer = None,
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The task that owns one socket: reads, dispatches, writes, closes.
+//!
+//! The only place where reading and writing meet. In each turn it reads what is there (up to a
+//! budget), then feeds all that waits to go out, then flushes once. It never waits for a handler,
+//! a permit or another connection. Must not know who opened the connection.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context as TaskContext, Poll};
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::time::{Instant, Sleep};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::calling::link::Link;
+use crate::calling::pending::Side;
+use crate::config::{Config, deadline};
+use crate::error::CloseReason;
+use crate::opening::handshake::Handshake;
+use crate::serving::answer::{Responder, Tracker};
+use crate::serving::context::Context;
+use crate::serving::dispatch::{Admission, Dispatcher};
+use crate::serving::outlet::Outlet;
+use crate::serving::router::Router;
+use crate::socket::outbox::Command;
+use crate::socket::pulse::Verdict;
+use crate::socket::received::Received;
+use crate::socket::transport::Transport;
+use crate::socket::turns::wake_after_others;
+use crate::socket::writer::{Writer, Written};
+use crate::task::alarm::Alarm;
+use crate::task::phase::{Goodbye, Phase};
+use crate::task::reader::{Budget, Destination, Reader, Stopped};
+use crate::task::watch::Watch;
+
+/// How often reading and writing may take turns before others get theirs.
+const ROUNDS: usize = 32;
+
+/// One socket, as a future that ends with it and says why.
+#[must_use = "a connection lives only while it is polled"]
+pub(crate) struct Connection {
+    transport: Transport,
+    dispatcher: Dispatcher,
+    link: Arc<Link>,
+    phase: Phase,
+    reader: Reader,
+    writer: Writer,
+    /// What it is for is the phase's business. Made only when something is slow.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// How much the network had taken when the timer was set.
+    written: u64,
+    /// Whether the runtime runs a task that was just woken before those that wait for longer.
+    jumps_queue: bool,
+    /// Others were let go first.
+    waited: bool,
+    /// The deadlines of calls, and the keep-alive.
+    alarm: Alarm,
+    /// Who is told of it, if anybody is.
+    watch: Option<Box<Watch>>,
+}
+
+/// The connection ends here, with this reason unless one is known already.
+struct Over(CloseReason);
+
+/// All that a connection needs to begin.
+pub(crate) struct Setup {
+    pub(crate) side: Side,
+    pub(crate) config: Arc<Config>,
+    pub(crate) router: Arc<Router>,
+    pub(crate) handshake: Handshake,
+    pub(crate) tracker: Option<Tracker>,
+}
+
+impl Connection {
+    pub(crate) fn new(transport: Transport, setup: Setup) -> Self {
+        let alarm = Alarm::new(setup.config.ping_interval);
+        let (outgoing, extended) = (setup.router.outgoing.clone(), setup.handshake.is_extended());
+        let link = Arc::new(Link::new(setup.side, setup.config, outgoing, extended));
+        let watch = setup.router.middleware.as_ref().map(Watch::new);
+        let context = Context::new(Arc::clone(&link), setup.handshake);
+        let responder =
+            Responder::new(setup.router, Arc::clone(&link), Outlet::Outbox, setup.tracker);
+        let dispatcher = Dispatcher::new(responder, context);
+        Connection {
+            transport,
+            dispatcher,
+            link,
+            phase: Phase::Open,
+            reader: Reader::default(),
+            writer: Writer::default(),
+            timer: None,
+            written: 0,
+            jumps_queue: Handle::try_current()
+                .is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread),
+            waited: false,
+            alarm,
+            watch,
+        }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        self.dispatcher.context()
+    }
+
+    /// One turn after another until there is nothing to do.
+    fn turn(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
+        let queued = self.link.outbox.unpark();
+        if queued && self.jumps_queue && !self.waited && self.link.is_busy() {
+            // A multi-threaded runtime runs this task right behind the one that has queued
+            // something, with a system call for each message; the others are let go first.
+            self.waited = true;
+            cx.waker().wake_by_ref();
+            return Ok(());
+        }
+        self.waited = false;
+        let mut budget = Budget::new();
+        for round in 0..ROUNDS {
+            if let Some(command) = self.link.outbox.take_command() {
+                self.obey(command);
+            }
+            let more_to_read = self.read(cx, &mut budget)?;
+            // Responses first. Its timer wakes this task, so one look a turn is enough, unless
+            // somebody wants it set to an earlier time, or has waited for the peer to say something.
+            let heard = self.alarm.listens() && self.transport.lives();
+            if round == 0 || heard || self.link.pending.is_alarmed() {
+                self.look_at_clock(cx)?;
+            }
+            let written = self.write(cx, more_to_read)?;
+            self.linger(cx)?;
+            let closing = self.advance(cx)? || self.watch(cx, written.blocked)?;
+            if more_to_read {
+                break;
+            }
+            // What was sent may have made room for reading.
+            if !written.progress && !closing && self.link.outbox.park(cx.waker(), written.blocked) {
+                return Ok(());
+            }
+        }
+        // There is more to do, but others get their turn. Nobody else needs to wake this task.
+        wake_after_others(cx);
+        Ok(())
+    }
+
+    fn obey(&mut self, command: Command) {
+        match (&self.phase, command) {
+            (Phase::Open | Phase::Draining, Command::Close { code, reason }) => {
+                let deadline = deadline(Instant::now(), self.link.config.shutdown_timeout);
+                self.enter(Phase::Flushing(Box::new(Goodbye { code, reason, deadline })));
+            }
+            (Phase::Open, Command::Drain { deadline }) => {
+                self.link.flows.drain();
+                self.enter(Phase::Draining);
+                self.timer = Some(Box::pin(tokio::time::sleep_until(deadline)));
+            }
+            _ => {}
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.timer = None;
+    }
+
+    /// Nothing can be sent any more. It ends in any case after a while.
+    fn enter_last(&mut self, phase: Phase, reason: CloseReason) {
+        self.link.begin_end(reason);
+        self.writer.clear();
+        self.alarm.stop_pulse();
+        self.enter(phase);
+        self.set_timer(deadline(Instant::now(), self.link.config.close_timeout));
+    }
+
+    fn set_timer(&mut self, at: Instant) {
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(at),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(at))),
+        }
+    }
+
+    /// Reads what is there. `true`: the budget is used up, there may be more.
+    fn read(&mut self, cx: &mut TaskContext<'_>, budget: &mut Budget) -> Result<bool, Over> {
+        loop {
+            let admission = match self.phase {
+                Phase::Open => Admission::Open,
+                // Else it would last as long as the peer likes.
+                Phase::Draining => Admission::Refused,
+                Phase::Flushing(_) => Admission::NoRequests,
+                Phase::Closing => Admission::Unanswerable,
+                Phase::Lingering => return Ok(false),
+            };
+            let to = Destination { dispatcher: &self.dispatcher, link: &self.link, admission };
+            let (transport, writer) = (&mut self.transport, &mut self.writer);
+            match self.reader.turn(cx, transport, writer, budget, &to) {
+                Stopped::Dry => return Ok(false),
+                Stopped::Spent => return Ok(true),
+                Stopped::At(received) => self.react(cx, received)?,
+            }
+        }
+    }
+
+    /// To what is no message.
+    fn react(&mut self, cx: &mut TaskContext<'_>, received: Received) -> Result<(), Over> {
+        match received {
+            // If the close began here, this is only the answer to it.
+            Received::Close(_) if matches!(self.phase, Phase::Closing) => {}
+            Received::Close(reason) => self.enter_last(Phase::Closing, reason),
+            Received::End(reason) => return Err(Over(reason)),
+            Received::Broken { code, reason } => {
+                let over = CloseReason::Protocol(reason.clone());
+                // Answers to what came before it, as many as the network takes at once. An error
+                // comes back with the next thing that is written.
+                let _ = self.writer.turn(cx, &mut self.transport, &self.link.outbox, false);
+                if self.transport.start_close(cx, code, &reason).is_err() {
+                    return Err(Over(over));
+                }
+                self.writer.must_flush();
+                self.enter_last(Phase::Lingering, over);
+            }
+            Received::Text(_) | Received::Binary(_) | Received::Control => {}
+        }
+        Ok(())
+    }
+
+    /// Ends calls whose time is over, and sees to it that a silent peer is noticed.
+    fn look_at_clock(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
+        // While nothing is read on purpose, its silence means nothing; the write timeout counts.
+        let signs = self.transport.lives() || self.reader.pauses();
+        match self.alarm.poll(cx, &self.link.pending, signs) {
+            Verdict::Wait => {}
+            Verdict::Counted => self.transport.forget_signs(),
+            Verdict::Ask => {
+                // Should it fail, so does whatever is written next, and that knows what to do.
+                let _ = self.transport.start_ping(cx);
+                self.writer.must_flush();
+            }
+            Verdict::GiveUp => {
+                // It may be able to hear, and whoever runs it wants to know.
+                let _ = self.transport.start_close(cx, CloseCode::Error.into(), "no sign of life");
+                return Err(Over(CloseReason::Unresponsive));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what waits. A stream that takes nothing any more may still have something to read.
+    fn write(&mut self, cx: &mut TaskContext<'_>, more_to_read: bool) -> Result<Written, Over> {
+        let outbox = &self.link.outbox;
+        match (self.writer.turn(cx, &mut self.transport, outbox, more_to_read), &self.phase) {
+            (Ok(written), _) => Ok(written),
+            (Err(lost), Phase::Lingering) => Err(Over(lost)),
+            (Err(_), Phase::Closing) => {
+                self.writer.give_up();
+                Ok(Written::default())
+            }
+            (Err(lost), _) => {
+                self.writer.give_up();
+                self.enter_last(Phase::Closing, lost);
+                // As if something was sent: there is reading to be done.
+                Ok(Written { progress: true, blocked: false })
+            }
+        }
+    }
+
+    /// Once the close frame is out, waits for the peer to hang up.
+    fn linger(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
+        let told = matches!(self.phase, Phase::Lingering) && self.writer.is_done();
+        if told && self.transport.poll_linger(cx).is_ready() {
+            return Err(Over(CloseReason::Local));
+        }
+        Ok(())
+    }
+
+    /// Goes from one phase to the next. `true` if it did.
+    fn advance(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Over> {
+        // Looked at before the outbox: a handler answers first and ends then.
+        let at_work = self.link.in_flight.load(Ordering::Acquire);
+        let flushed = self.writer.is_done() && self.link.outbox.is_empty();
+        let (code, reason) = match &mut self.phase {
+            Phase::Flushing(goodbye) if flushed => {
+                (goodbye.code, std::mem::take(&mut goodbye.reason))
+            }
+            Phase::Draining if flushed && at_work == 0 && self.link.flows.is_empty() => {
+                (CloseCode::Away.into(), "shutting down".to_owned())
+            }
+            _ => return Ok(false),
+        };
+        self.close(cx, code, &reason)?;
+        Ok(true)
+    }
+
+    fn close(&mut self, cx: &mut TaskContext<'_>, code: u16, reason: &str) -> Result<(), Over> {
+        self.transport.start_close(cx, code, reason).map_err(Over)?;
+        self.writer.must_flush();
+        self.enter_last(Phase::Closing, CloseReason::Local);
+        Ok(())
+    }
+
+    /// Looks at the clock, where something is slow. `true` if that led to another phase.
+    fn watch(&mut self, cx: &mut TaskContext<'_>, blocked: bool) -> Result<bool, Over> {
+        let stallable = matches!(self.phase, Phase::Open | Phase::Flushing(_));
+        if stallable && !blocked {
+            self.timer = None;
+            return Ok(false);
+        }
+        if stallable && self.timer.is_none() {
+            self.expect_progress();
+        }
+        while let Some(timer) = &mut self.timer {
+            if timer.as_mut().poll(cx).is_pending() {
+                break;
+            }
+            let now = Instant::now().max(timer.deadline());
+            match &mut self.phase {
+                Phase::Closing | Phase::Lingering => return Err(Over(CloseReason::Local)),
+                Phase::Draining => {
+                    self.close(cx, CloseCode::Away.into(), "shutting down")?;
+                    return Ok(true);
+                }
+                // A slow reader is no stuck one: as long as bytes leave, it may go on.
+                Phase::Open | Phase::Flushing(_) if self.transport.written() == self.written => {
+                    return Err(Over(CloseReason::Stalled));
+                }
+                Phase::Flushing(goodbye) if goodbye.deadline <= now => {
+                    let (code, reason) = (goodbye.code, std::mem::take(&mut goodbye.reason));
+                    tracing::warn!("closing with messages left: the peer takes them too slowly");
+                    self.close(cx, code, &reason)?;
+                    return Ok(true);
+                }
+                Phase::Open | Phase::Flushing(_) => self.expect_progress(),
+            }
+        }
+        Ok(false)
+    }
+
+    fn unwatch(&mut self, reason: &CloseReason) {
+        if let Some(watch) = self.watch.take() {
+            watch.end(self.dispatcher.context(), &self.transport, reason);
+        }
+    }
+
+    /// By the time that the timer fires, the network must have taken something.
+    fn expect_progress(&mut self) {
+        self.written = self.transport.written();
+        let stalled = deadline(Instant::now(), self.link.config.write_timeout);
+        self.set_timer(match &self.phase {
+            Phase::Flushing(goodbye) => stalled.min(goodbye.deadline),
+            _ => stalled,
+        });
+    }
+}
+
+impl Future for Connection {
+    type Output = CloseReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<CloseReason> {
+        let this = &mut *self;
+        if let Some(watch) = &mut this.watch {
+            watch.begin(this.dispatcher.context());
+        }
+        let turned = this.turn(cx);
+        if let Some(watch) = &mut this.watch {
+            watch.look(this.dispatcher.context(), &this.transport);
+        }
+        let Err(Over(reason)) = turned else { return Poll::Pending };
+        this.reader.finish(&this.dispatcher);
+        let reason = this.link.end(reason);
+        this.unwatch(&reason);
+        Poll::Ready(reason)
+    }
+}
+
+#[cfg(test)]
+mod echo;
+
+/// Whoever waits for this connection must not wait for ever when its task is dropped.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let reason = self.link.end(CloseReason::Aborted);
+        self.unwatch(&reason);
+    }
+}

@@ -1,0 +1,145 @@
+//! The reading half of a connection: what comes in, and what has to wait.
+//!
+//! Must not know how a connection ends, nor what is written when.
+
+use std::task::{Context as TaskContext, Poll};
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::calling::link::Link;
+use crate::protocol::error::ErrorCode;
+use crate::serving::dispatch::{Admission, Dispatcher};
+use crate::socket::received::Received;
+use crate::socket::transport::Transport;
+use crate::socket::writer::Writer;
+use crate::task::held::Held;
+
+/// How many messages are read before others get their turn.
+const READ_BUDGET: usize = 128;
+/// A control frame counts for as many: each answer to a ping is a system call of its own.
+const CONTROL: usize = 4;
+/// And so does a handler that is not ready at once. Those that wait have set timers, as a rule, and the
+/// runtime's driver knows of none of them before it had its turn: until then, tokio wakes it for each
+/// timer, by a system call. Nor should the first of many handlers wait until all have begun.
+const WAITING: usize = 8;
+
+#[derive(Default)]
+pub(crate) struct Reader {
+    /// Read while the peer was not taking its answers.
+    held: Held,
+    /// Bytes of refusals that were queued since then.
+    refused: usize,
+    /// Nothing is read, whatever there may be.
+    pauses: bool,
+    /// Takes messages before the dispatcher does.
+    #[cfg(test)]
+    pub(crate) takes: Option<fn(&Received, &Link) -> bool>,
+}
+
+/// Why reading has stopped.
+pub(crate) enum Stopped {
+    /// There is nothing more, or it has to wait.
+    Dry,
+    /// There may be more; others get their turn.
+    Spent,
+    /// Something other than a message came.
+    At(Received),
+}
+
+/// How much may still be read in a turn.
+pub(crate) struct Budget(usize);
+
+impl Budget {
+    pub(crate) fn new() -> Self {
+        Budget(READ_BUDGET)
+    }
+}
+
+/// Where what is read goes, and what decides whether it may.
+pub(crate) struct Destination<'a> {
+    pub(crate) dispatcher: &'a Dispatcher,
+    pub(crate) link: &'a Link,
+    pub(crate) admission: Admission,
+}
+
+impl Reader {
+    /// Whether the peer may be silent only because nobody listens.
+    pub(crate) fn pauses(&self) -> bool {
+        self.pauses
+    }
+
+    /// Reads what is there.
+    pub(crate) fn turn(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        transport: &mut Transport,
+        writer: &mut Writer,
+        budget: &mut Budget,
+        to: &Destination<'_>,
+    ) -> Stopped {
+        let Destination { dispatcher, link, admission } = to;
+        let limit = link.config.max_outbox.max(1);
+        self.pauses = false;
+        dispatcher.begin_turn();
+        while budget.0 > 0 {
+            let weight = 1 + (WAITING - 1) * dispatcher.take_waiting();
+            budget.0 = budget.0.saturating_sub(weight);
+            let clogged = link.outbox.answer_bytes() >= limit;
+            if !clogged {
+                self.refused = 0;
+                if let Some(message) = self.held.release() {
+                    dispatcher.receive(message, *admission);
+                    continue;
+                }
+            }
+            let full = clogged && self.held.is_full(&link.config);
+            // Nobody here waits for a response, so the peer may wait. Otherwise its responses must
+            // come in, past requests for which there is only one answer left.
+            let may_pause = clogged && (link.pending.len() == 0 || (full && self.refused >= limit));
+            if may_pause || writer.pauses_reading() {
+                self.pauses = true;
+                return Stopped::Dry;
+            }
+            let received = match transport.poll_receive(cx) {
+                Poll::Pending if transport.take_rest() => return Stopped::Spent,
+                Poll::Pending => return Stopped::Dry,
+                Poll::Ready(received) => received,
+            };
+            #[cfg(test)]
+            if self.takes.is_some_and(|takes| takes(&received, link)) {
+                continue;
+            }
+            match received.into_text() {
+                Received::Text(message) if clogged => {
+                    if dispatcher.receive_news(&message) {
+                        continue;
+                    }
+                    if full {
+                        let before = link.outbox.answer_bytes();
+                        dispatcher.receive(message, Admission::Busy);
+                        self.refused += link.outbox.answer_bytes().saturating_sub(before);
+                    } else {
+                        self.held.hold(message);
+                    }
+                }
+                // As good as any text that is not JSON.
+                Received::Binary(_) if clogged => self.held.hold(Utf8Bytes::from_static("]")),
+                Received::Text(message) => dispatcher.receive(message, *admission),
+                Received::Binary(_) => dispatcher.malformed(ErrorCode::PARSE_ERROR),
+                Received::Control => {
+                    budget.0 = budget.0.saturating_sub(CONTROL - 1);
+                    writer.saw_control();
+                }
+                other => return Stopped::At(other),
+            }
+        }
+        Stopped::Spent
+    }
+
+    /// The connection is over: what was held back is handled as far as it can be.
+    pub(crate) fn finish(&mut self, dispatcher: &Dispatcher) {
+        while let Some(message) = self.held.release() {
+            dispatcher.receive(message, Admission::Unanswerable);
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Where calls go that travel by HTTP, and one POST: a text there, and its answer back, both within
+//! their bounds.
+//!
+//! Must not know what is in the texts. Only with the feature `http-client`.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Response, Url};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use crate::config::Config;
+use crate::error::{Causes, CloseReason, Error};
+use crate::middleware::outgoing::Chain;
+use crate::race::{Either, race};
+use crate::web::http_error::HttpError;
+
+/// How much of an answer is kept that is no JSON-RPC response, in bytes.
+const MAX_WORDS: usize = 4096;
+
+/// What all handles of an HTTP server share.
+pub(crate) struct Post {
+    client: Client,
+    url: Url,
+    pub(crate) config: Config,
+    /// What stands around calls, if anything does.
+    pub(crate) outgoing: Option<Arc<Chain>>,
+    ids: AtomicU64,
+    under_way: AtomicUsize,
+    closed: watch::Sender<bool>,
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why nothing came back, for each of the calls that were sent.
+#[derive(Clone)]
+pub(crate) enum Failure {
+    Timeout,
+    /// This side has had enough.
+    Closed,
+    TooLarge,
+    Http(HttpError),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Timeout => Error::Timeout,
+            Failure::Closed => Error::Closed(CloseReason::Local),
+            Failure::TooLarge => {
+                Error::InvalidResponse("it is larger than `Config::max_incoming_message`")
+            }
+            Failure::Http(error) => Error::Http(error),
+        }
+    }
+}
+
+/// Calls that count as pending.
+pub(crate) struct UnderWay {
+    post: Arc<Post>,
+    calls: usize,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.post.under_way.fetch_sub(self.calls, Ordering::Relaxed);
+    }
+}
+
+impl Post {
+    pub(crate) fn new(
+        client: Client,
+        url: Url,
+        config: Config,
+        outgoing: Option<Arc<Chain>>,
+    ) -> Self {
+        Post {
+            client,
+            url,
+            config,
+            outgoing,
+            ids: AtomicU64::new(1),
+            under_way: AtomicUsize::new(0),
+            closed: watch::Sender::new(false),
+        }
+    }
+
+    /// Counts up.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn count(self: &Arc<Self>, calls: usize) -> UnderWay {
+        self.under_way.fetch_add(calls, Ordering::Relaxed);
+        UnderWay { post: Arc::clone(self), calls }
+    }
+
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.send_replace(true);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// Becomes `true` when it is closed; ends when the last handle is gone.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.closed.subscribe()
+    }
+
+    /// # Errors
+    /// The message can't be sent.
+    pub(crate) fn check(&self, text: &[u8]) -> Result<(), Error> {
+        let (size, limit) = (text.len(), self.config.max_outgoing_message);
+        if self.is_closed() {
+            return Err(Failure::Closed.into());
+        }
+        if size > limit { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
+    }
+
+    /// Sends a text that was checked, and reads the answer.
+    ///
+    /// Dropping the future aborts the request.
+    pub(crate) async fn exchange(
+        &self,
+        text: Vec<u8>,
+        deadline: Option<Instant>,
+    ) -> Result<Answer, Failure> {
+        self.within(deadline, async {
+            let mut response = self.send(text).await?;
+            let status = response.status();
+            let read = self.read(&mut response, self.config.max_incoming_message).await;
+            match read {
+                Ok(body) => Ok(Answer { status, body }),
+                // The beginning of it says what is wrong, whatever its end is.
+                Err((_, body)) if !status.is_success() => Err(refused(status, body)),
+                Err((failure, _)) => Err(failure),
+            }
+        })
+        .await
+    }
+
+    /// Sends a text that was checked and that nobody answers: a success is all that counts.
+    pub(crate) async fn tell(&self, text: Vec<u8>, limit: Option<Duration>) -> Result<(), Failure> {
+        let deadline = limit.map(|limit| crate::config::deadline(Instant::now(), limit));
+        self.within(deadline, async {
+            let mut response = self.send(text).await?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(());
+            }
+            let body = self.read(&mut response, MAX_WORDS).await;
+            Err(refused(status, body.unwrap_or_else(|(_, body)| body)))
+        })
+        .await
+    }
+
+    async fn within<T>(
+        &self,
+        deadline: Option<Instant>,
+        working: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let mut closing = self.closing();
+        let closed = async {
+            // An error: nobody can close it any more, and nobody has.
+            if closing.wait_for(|closed| *closed).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let in_time = async {
+            match deadline {
+                Some(deadline) => {
+                    timeout_at(deadline, working).await.unwrap_or(Err(Failure::Timeout))
+                }
+                None => working.await,
+            }
+        };
+        match race(pin!(closed), pin!(in_time)).await {
+            Either::Left(()) => Err(Failure::Closed),
+            Either::Right(outcome) => outcome,
+        }
+    }
+
+    async fn send(&self, text: Vec<u8>) -> Result<Response, Failure> {
+        let json = HeaderValue::from_static("application/json");
+        let request = self.client.post(self.url.clone());
+        let request = request.header(CONTENT_TYPE, json.clone()).header(ACCEPT, json);
+        request.body(text).send().await.map_err(|error| self.broken(None, error))
+    }
+
+    /// The body. If there is more than allowed, or it breaks off, also what of it has come; what is
+    /// over the limit is not waited for.
+    async fn read(
+        &self,
+        response: &mut Response,
+        limit: usize,
+    ) -> Result<Vec<u8>, (Failure, Vec<u8>)> {
+        let mut body = Vec::new();
+        if response.content_length().is_some_and(|length| length > limit as u64)
+            && response.status().is_success()
+        {
+            return Err((Failure::TooLarge, body));
+        }
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    let room = limit.saturating_sub(body.len());
+                    body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+                    if chunk.len() > room {
+                        return Err((Failure::TooLarge, body));
+                    }
+                }
+                Ok(None) => return Ok(body),
+                Err(error) => return Err((self.broken(Some(response.status()), error), body)),
+            }
+        }
+    }
+
+    fn broken(&self, status: Option<StatusCode>, error: reqwest::Error) -> Failure {
+        if error.is_timeout() {
+            return Failure::Timeout;
+        }
+        // The URL may have secrets in it.
+        let error = error.without_url();
+        let mut words = Causes(&error).to_string();
+        if self.url.scheme() == "https" && words.contains("scheme is not http") {
+            words = "the URL asks for TLS, and reqwest was built without: enable one of its \
+                     features in your own Cargo.toml, `reqwest = { version = \"0.13\", features = \
+                     [\"rustls\"] }` for one"
+                .to_owned();
+        }
+        Failure::Http(HttpError::broken(status, words, error))
+    }
+}
+
+/// An answer that is no JSON-RPC response.
+pub(crate) fn refused(status: StatusCode, mut body: Vec<u8>) -> Failure {
+    body.truncate(MAX_WORDS);
+    let words = String::from_utf8_lossy(&body).trim().to_owned();
+    Failure::Http(HttpError::status_of(status, words))
+}

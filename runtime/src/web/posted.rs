@@ -1,0 +1,185 @@
+//! A call that travels by HTTP: from its message to what the server answered, and which of the
+//! answers is whose.
+//!
+//! Must not know the types of results. Only with the feature `http-client`.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::calling::link::Message;
+use crate::calling::reply::Reply;
+use crate::config::deadline;
+use crate::error::Error;
+use crate::protocol::decode::{Entry, IncomingResponse, Limits, Payload, ResponseOutcome, payload};
+use crate::protocol::encode::EncodeError;
+use crate::protocol::error::ErrorObject;
+use crate::protocol::extra::Told;
+use crate::span::CallSpan;
+use crate::web::http_error::HttpError;
+use crate::web::post::{Answer, Failure, Post, refused};
+
+/// What a call brings: this part of the message.
+pub(crate) type Outcome = Result<(Utf8Bytes, Range<usize>), Error>;
+
+/// Makes a call. The first poll begins the timeout.
+pub(crate) async fn call(
+    post: Arc<Post>,
+    message: Result<Message, EncodeError>,
+    timeout: Option<Duration>,
+) -> Outcome {
+    let message = message.map_err(|error| Error::Encode(error.into()))?;
+    let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
+    let (id, text, span) = write(&post, message, timeout)?;
+    post.check(&text)?;
+    let under_way = post.count(1);
+    let answer = post.exchange(text, deadline).await;
+    drop(under_way);
+    let mut outcome = Err(Error::NotSent);
+    deliver(answer, &[id], |_, brought| outcome = brought);
+    note(&span, &outcome);
+    outcome
+}
+
+/// Sends a message that nobody answers.
+pub(crate) async fn tell(post: &Post, text: Vec<u8>, limit: Option<Duration>) -> Result<(), Error> {
+    post.check(&text)?;
+    Ok(post.tell(text, limit).await?)
+}
+
+/// The request as text, under an id of its own.
+pub(crate) fn write(
+    post: &Post,
+    message: Message,
+    timeout: Option<Duration>,
+) -> Result<(u64, Vec<u8>, CallSpan), Error> {
+    if message.feed.is_some() {
+        return Err(Error::Http(HttpError::subscription()));
+    }
+    let (outgoing, id) = (message.outgoing, post.next_id());
+    let span = CallSpan::client(|| outgoing.method(), || id.to_string());
+    // There was no handshake in which the server could have said what it knows.
+    let config = &post.config;
+    let timeout = timeout.filter(|_| config.send_timeout.includes(false));
+    let told = Told { timeout, ..Told::default() };
+    let write_trace = |out: &mut Vec<u8>| {
+        if config.send_trace.includes(false) {
+            span.write(out);
+        }
+    };
+    let write_id = |out: &mut Vec<u8>| {
+        out.extend_from_slice(itoa::Buffer::new().format(id).as_bytes());
+    };
+    let text = outgoing.into_request(&told, write_trace, write_id);
+    Ok((id, text, span))
+}
+
+/// For the span of a call.
+pub(crate) fn note(span: &CallSpan, outcome: &Outcome) {
+    match outcome {
+        Ok(_) => {}
+        Err(Error::Call(object)) => span.failed(Some(object.code().0)),
+        Err(_) => span.failed(None),
+    }
+}
+
+/// Gives each of the calls what it has brought, once. Their ids count up; `give` gets the place of
+/// the call's id among them.
+pub(crate) fn deliver(
+    answer: Result<Answer, Failure>,
+    ids: &[u64],
+    mut give: impl FnMut(usize, Outcome),
+) {
+    let mut left = vec![true; ids.len()];
+    let mut take = |place: usize| left.get_mut(place).is_some_and(std::mem::take);
+    let rest = match answer.and_then(|answer| {
+        sort(answer, ids, |place, outcome| {
+            if take(place) {
+                give(place, outcome);
+            }
+        })
+    }) {
+        Ok(rest) => rest,
+        Err(failure) => Rest::Failed(failure),
+    };
+    let left = left.iter().enumerate().filter(|(_, left)| **left);
+    for (place, _) in left {
+        give(place, Err(rest.error()));
+    }
+}
+
+/// Why a call has no response of its own.
+enum Rest {
+    Failed(Failure),
+    Invalid(&'static str),
+    /// The server's error is about the message as a whole.
+    Object(ErrorObject),
+}
+
+impl Rest {
+    fn error(&self) -> Error {
+        match self {
+            Rest::Failed(failure) => failure.clone().into(),
+            Rest::Invalid(what) => Error::InvalidResponse(what),
+            Rest::Object(object) => Error::Call(object.clone()),
+        }
+    }
+}
+
+/// Finds the responses in an answer, and what is to be said of the calls that have none.
+fn sort(
+    answer: Answer,
+    ids: &[u64],
+    mut give: impl FnMut(usize, Outcome),
+) -> Result<Rest, Failure> {
+    let Answer { status, body } = answer;
+    let text = match String::from_utf8(body) {
+        Ok(text) => Utf8Bytes::from(text),
+        Err(error) if !status.is_success() => return Err(refused(status, error.into_bytes())),
+        Err(_) => return Ok(Rest::Invalid("it is no UTF-8")),
+    };
+    let limits = Limits { max_calls: ids.len(), max_responses: &|| ids.len() };
+    let (entries, nothing) = match payload(&text, limits) {
+        Payload::One(entry) => (vec![entry], "it has another id"),
+        Payload::Batch(entries) => (entries, "the array has no response with the call's id"),
+        Payload::EmptyBatch => (Vec::new(), "the array has no response with the call's id"),
+        Payload::LargeBatch => (Vec::new(), "it is an array of something else"),
+        Payload::NotJson if text.is_empty() => (Vec::new(), "it is empty"),
+        Payload::NotJson => (Vec::new(), "it is not JSON"),
+    };
+    let is_one = entries.len() == 1;
+    let (mut found, mut about_all) = (false, None);
+    for entry in entries {
+        let Entry::Response(response) = entry else { continue };
+        let IncomingResponse { id, outcome } = response;
+        match id.and_then(|id| ids.binary_search(&number(id)?).ok()) {
+            Some(place) => {
+                found = true;
+                give(place, Reply::of(&text, outcome).into_result());
+            }
+            // So a server answers that did not get as far as the id.
+            None if is_one && id.is_none_or(|id| id == "null") => about_all = Some(outcome),
+            None => {}
+        }
+    }
+    if let Some(ResponseOutcome::Error(json)) = about_all {
+        if let Ok(object) = serde_json::from_str(json) {
+            return Ok(Rest::Object(object));
+        }
+    }
+    if !found && !status.is_success() {
+        return Err(refused(status, text.as_bytes().to_vec()));
+    }
+    Ok(Rest::Invalid(nothing))
+}
+
+/// An id of ours. A server whose language knows one kind of number may send 1 back as 1.0.
+fn number(json: &str) -> Option<u64> {
+    json.parse().ok().or_else(|| {
+        let number: f64 = json.parse().ok()?;
+        (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64)
+    })
+}
