@@ -1,18 +1,21 @@
 //! A reconnecting client's hook, its services, and its end, in whatever state it is.
 
+use std::error::Error as _;
 use std::future::IntoFuture;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wsjsonrpc::{
     Client, CloseReason, Config, ConnectError, ConnectionState, Context, Error, ErrorObject, Peer,
+    Reconnect, WhileDown,
 };
 use wsjsonrpc_tests::{Gate, Raw, begin, request, result};
 
 use crate::reconnect::{
     Attempt, Attempts, MILLISECOND, SECOND, client, connect, connected, is_connected, is_down,
+    settings,
 };
 
 /// Answers the next request, which must be this one.
@@ -178,6 +181,40 @@ async fn hooks_that_panic_when_they_are_dropped_cost_an_attempt_and_not_the_clie
     tokio::time::sleep(MILLISECOND).await;
     let (reason, ()) = tokio::join!(client.close(), raw.wait_for_end());
     assert!(matches!(reason, CloseReason::Local), "{reason}");
+}
+
+/// A hook that calls by its client's own handle finds that down, for the reason that its own last
+/// attempt has failed for.
+#[tokio::test(start_paused = true)]
+async fn reasons_do_not_grow_with_each_attempt() {
+    let own: Arc<OnceLock<Peer>> = Arc::default();
+    let hooks = Arc::clone(&own);
+    let builder = Client::builder()
+        .reconnect(Reconnect { while_down: WhileDown::Fail, ..settings() })
+        .on_connect(move |_| {
+            let own = hooks.get().cloned();
+            async move {
+                match own {
+                    Some(peer) => Ok(peer.call::<()>("login", ()).await?),
+                    None => Ok(()),
+                }
+            }
+        });
+    let (client, raw, mut attempts) = connected(builder).await;
+    own.set(client.peer()).unwrap();
+    let mut states = client.states();
+    let _ = states.next().await;
+    raw.hang_up();
+    let _ = is_down(states.next().await);
+    for attempt in 1..20 {
+        let raw = attempts.accept().await;
+        let (reason, ..) = is_down(states.next().await);
+        let causes = std::iter::successors(reason.source(), |error| (*error).source()).count();
+        assert!(causes < 10, "{causes} causes after {attempt} attempts");
+        assert!(reason.to_string().contains("hook failed"), "{reason}");
+        raw.wait_for_end().await;
+    }
+    client.close().await;
 }
 
 /// Brings a client into a state: connected, waiting for its next attempt, amid one, in its hook.
