@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::admission::Place;
 use crate::flows::{Flow, Stage, Stop};
 use crate::gather::{Gathered, error_response, single};
 use crate::guard::{Panicked, guard};
@@ -32,6 +33,9 @@ pub(crate) struct Responder {
     pub(crate) started: Started<ReplyTo>,
     outlet: Outlet,
     _tracker: Option<Tracker>,
+    /// That of the connection. It is given back when its handlers have ended, too: else a peer would
+    /// have ever more of them at work by hanging up and coming again.
+    _place: Option<Place>,
 }
 
 /// Bytes that calls in flight hold on to.
@@ -57,9 +61,11 @@ impl Responder {
         link: Arc<Link>,
         outlet: Outlet,
         tracker: Option<Tracker>,
+        place: Option<Place>,
     ) -> Arc<Self> {
         let (weights, started) = (Weights::default(), Started::default());
-        Arc::new(Responder { router, link, weights, started, outlet, _tracker: tracker })
+        let (_tracker, _place) = (tracker, place);
+        Arc::new(Responder { router, link, weights, started, outlet, _tracker, _place })
     }
 
     /// Writes the response and queues it, once it is complete.

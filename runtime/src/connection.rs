@@ -14,6 +14,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::admission::Place;
 use crate::alarm::Alarm;
 use crate::answer::{Responder, Tracker};
 use crate::config::{Config, deadline};
@@ -71,6 +72,8 @@ pub(crate) struct Setup {
     pub(crate) router: Arc<Router>,
     pub(crate) handshake: Handshake,
     pub(crate) tracker: Option<Tracker>,
+    /// On its server.
+    pub(crate) place: Option<Place>,
 }
 
 impl Connection {
@@ -80,8 +83,9 @@ impl Connection {
         let link = Arc::new(Link::new(setup.side, setup.config, outgoing, extended));
         let watch = setup.router.middleware.as_ref().map(Watch::new);
         let context = Context::new(Arc::clone(&link), setup.handshake);
+        let (tracker, place) = (setup.tracker, setup.place);
         let responder =
-            Responder::new(setup.router, Arc::clone(&link), Outlet::Outbox, setup.tracker);
+            Responder::new(setup.router, Arc::clone(&link), Outlet::Outbox, tracker, place);
         let dispatcher = Dispatcher::new(responder, context);
         Connection {
             transport,
