@@ -20,8 +20,8 @@ use tokio::time::Instant;
 pub struct Config {
     /// How many connections a server holds, those in their opening handshake included. Clients
     /// beyond it get HTTP status 503 with a `Retry-After`; an upgraded stream beyond it is closed
-    /// with code 1013. A message that is posted to an endpoint in a web application counts, too, until
-    /// its handlers have ended. Clients do not look at it.
+    /// with code 1013. A connection that has ended counts until its handlers have, too, and so does a
+    /// message that is posted to an endpoint in a web application. Clients do not look at it.
     ///
     /// Default 10,000. Too low: clients are turned away that could be served. Too high: memory (some
     /// 6 KB for an idle connection, twice that with TLS, and all the other limits times this one) or

@@ -2,7 +2,7 @@
 //!
 //! Must not know what the code is for.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -36,7 +36,7 @@ impl<'a, T> Guarded<'a, T> {
     pub(crate) fn clear(&mut self) {
         let Some(future) = self.0.take() else { return };
         if guard(|| drop(future)).is_err() {
-            tracing::error!("a handler panicked when it was dropped");
+            tracing::error!("a handler or a hook panicked when it was dropped");
         }
     }
 }
@@ -60,14 +60,8 @@ impl<T> Drop for Guarded<'_, T> {
 }
 
 /// Runs a user's future to its end. After a panic it is not polled again.
-pub(crate) async fn guarded<T, F>(begin: impl FnOnce() -> Pin<Box<F>>) -> Result<T, Panicked>
-where
-    F: Future<Output = T> + ?Sized,
-{
-    let mut future = guard(begin)?;
-    poll_fn(|cx| match guard(|| future.as_mut().poll(cx)) {
-        Ok(outcome) => outcome.map(Ok),
-        Err(panicked) => Poll::Ready(Err(panicked)),
-    })
-    .await
+pub(crate) async fn guarded<'a, T>(
+    begin: impl FnOnce() -> Pin<Box<dyn Future<Output = T> + Send + 'a>>,
+) -> Result<T, Panicked> {
+    Guarded::new(guard(begin)?).await
 }

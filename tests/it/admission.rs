@@ -227,13 +227,17 @@ async fn a_place_is_free_again_however_its_connection_ended() {
             drop(stream);
             let _ = serving.await;
         }
+        if end == "handler at work" {
+            assert_eq!(status(&endpoint, "192.0.2.1:1").await, 503, "it is the handler's");
+            gate.open(1);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let client = over(&endpoint, Some("192.0.2.1:1")).await;
         let client = client.unwrap_or_else(|error| panic!("after `{end}`: {error}"));
         one(&client).await;
         client.close().await;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    gate.open(1);
     // Two who are never polled, or only half.
     drop(endpoint.serve(tokio::io::duplex(64).1, None));
     let (_half, theirs) = tokio::io::duplex(64);

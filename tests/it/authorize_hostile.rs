@@ -171,3 +171,28 @@ async fn a_client_that_hangs_up_while_the_hook_decides_leaves_nothing_behind() {
     drop(client);
     assert_eq!(leases.load(Ordering::Relaxed), 0);
 }
+
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("as the test wants it");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_panics_when_its_time_is_up_is_late_and_no_more() {
+    let server = Server::builder().authorize_fn(|_| async {
+        let _held = PanicsWhenDropped;
+        std::future::pending().await
+    });
+    let endpoint = server.build().unwrap();
+    let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
+    let serving = tokio::spawn(async move { endpoint.serve(theirs, None).await });
+    ours.write_all(upgrade("/", "").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    ours.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    drop(ours);
+    serving.await.unwrap().unwrap_err();
+}

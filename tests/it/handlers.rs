@@ -245,3 +245,24 @@ async fn handlers_that_outlive_their_connection_end_in_peace() {
         assert_eq!(endpoint.shutdown().await, 0, "all have ended");
     }
 }
+
+/// Each by itself: two panics at once would end the process.
+#[tokio::test]
+async fn what_handlers_leave_on_a_connection_may_panic_when_it_is_dropped() {
+    struct Left<const NUMBER: u8>;
+    impl<const NUMBER: u8> Drop for Left<NUMBER> {
+        fn drop(&mut self) {
+            panic!("{NUMBER} of the test's own");
+        }
+    }
+    let server = Server::builder().method("leave", |ctx: Context, ()| async move {
+        ctx.set(Left::<1>);
+        ctx.set(Left::<2>);
+        Ok(())
+    });
+    let endpoint = server.build().unwrap();
+    let (mut raw, serving) = Raw::client_of(&endpoint).await;
+    raw.check(&request("leave", "[]", "1"), &[&result("null", "1")]).await;
+    raw.hang_up();
+    serving.await.unwrap();
+}

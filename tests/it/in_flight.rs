@@ -1,7 +1,9 @@
 //! What handlers at work hold on to is bounded in bytes: requests, and responses that wait for
 //! others of their batch. All of it is given back.
 
+use futures_util::{SinkExt, StreamExt};
 use tokio::sync::oneshot;
+use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::{Config, Server, ServerBuilder};
 use wsjsonrpc_tests::{Gate, Raw, error, notification, request, result};
 
@@ -140,4 +142,44 @@ async fn a_batch_is_answered_while_its_notifications_are_at_work() {
     let answer = format!("[{}]", xs(1, "1"));
     raw.check(&format!("[{}]", batch.join(",")), &[&answer]).await;
     drop(done);
+}
+
+/// Handlers outlive their connection: else a peer would have ever more of them at work by hanging up
+/// and coming again.
+#[tokio::test]
+async fn who_hangs_up_keeps_its_place_until_its_handlers_have_ended() {
+    let gate = Gate::default();
+    let config = Config { max_connections: 2, max_in_flight: 3, ..Config::default() };
+    let endpoint = server(&gate, 1000).config(config).build().unwrap();
+    let calls = [
+        request("gated", &sized(1, 1), "1"),
+        notification("gated", &sized(1, 1)),
+        format!("[{}]", request("gated", &sized(1, 1), "1")),
+    ];
+    for _ in 0..2 {
+        let (mut raw, serving) = Raw::client_of(&endpoint).await;
+        for call in &calls {
+            raw.send(call).await;
+        }
+        gate.arrived(3).await;
+        raw.hang_up();
+        serving.await.unwrap();
+    }
+    assert!(endpoint.peers().is_empty());
+    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    // An answer, were there one, would come first.
+    let _ = raw.socket.send(Message::text("1")).await;
+    assert_eq!(raw.receive_close().await.map(|close| u16::from(close.code)), Some(1013));
+    gate.open(6);
+    // All six go through the gate before this one.
+    loop {
+        let (raw, serving) = Raw::client_of(&endpoint).await;
+        let mut raw = raw.socket;
+        raw.send(Message::text(request("quick", &sized(1, 1), "1"))).await.unwrap();
+        match raw.next().await.unwrap().unwrap() {
+            Message::Text(text) => break assert_eq!(text.as_str(), xs(1, "1")),
+            Message::Close(_) => drop((raw, serving.await)),
+            other => panic!("{other:?}"),
+        }
+    }
 }

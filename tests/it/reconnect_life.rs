@@ -1,17 +1,22 @@
 //! A reconnecting client's hook, its services, and its end, in whatever state it is.
 
+use std::error::Error as _;
 use std::future::IntoFuture;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wsjsonrpc::{
     Client, CloseReason, Config, ConnectError, ConnectionState, Context, Error, ErrorObject, Peer,
+    Reconnect, WhileDown,
 };
 use wsjsonrpc_tests::{Gate, Raw, begin, request, result};
 
-use crate::reconnect::{Attempt, Attempts, MILLISECOND, SECOND, client, connect, connected};
+use crate::reconnect::{
+    Attempt, Attempts, MILLISECOND, SECOND, client, connect, connected, is_connected, is_down,
+    settings,
+};
 
 /// Answers the next request, which must be this one.
 async fn answer(raw: &mut Raw, method: &str) {
@@ -114,6 +119,102 @@ async fn a_hook_that_fails_closes_the_connection_and_delays_grow() {
     let (connecting, mut attempts) = connect(failing);
     let (error, _raw) = tokio::join!(connecting, attempts.accept());
     assert!(matches!(error, Err(ConnectError::Hook(object)) if object.code().0 == 7));
+}
+
+/// Somebody's own code that fails when it is given up.
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("a panic of the test's own");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hooks_that_panic_when_they_are_dropped_cost_an_attempt_and_not_the_client() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&runs);
+    let builder = client()
+        .headers_with(move || {
+            let run = counter.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if run == 1 {
+                    let _held = PanicsWhenDropped;
+                    std::future::pending::<()>().await;
+                }
+                Ok([("x-run", run.to_string())])
+            }
+        })
+        .on_connect(move |_| {
+            let run = runs.load(Ordering::Relaxed);
+            async move {
+                if run == 3 || run == 5 {
+                    let _held = PanicsWhenDropped;
+                    std::future::pending::<()>().await;
+                }
+                Ok(())
+            }
+        });
+    let (client, raw, mut attempts) = connected(builder).await;
+    let mut states = client.states();
+    let _ = states.next().await;
+    raw.hang_up();
+    let _ = is_down(states.next().await);
+    // Its headers are not made in time.
+    let _open = attempts.next().await.open();
+    let (reason, ..) = is_down(states.next().await);
+    assert!(
+        matches!(&reason, CloseReason::Reconnect(error) if matches!(**error, ConnectError::Timeout))
+    );
+    // Its connection ends while it logs in.
+    attempts.accept().await.hang_up();
+    let (reason, ..) = is_down(states.next().await);
+    assert!(
+        matches!(&reason, CloseReason::Reconnect(error) if matches!(**error, ConnectError::Hook(_)))
+    );
+    let raw = attempts.accept().await;
+    assert_eq!(is_connected(states.next().await), 2);
+    raw.hang_up();
+    let _ = is_down(states.next().await);
+    // The application has had enough while it logs in.
+    let raw = attempts.accept().await;
+    tokio::time::sleep(MILLISECOND).await;
+    let (reason, ()) = tokio::join!(client.close(), raw.wait_for_end());
+    assert!(matches!(reason, CloseReason::Local), "{reason}");
+}
+
+/// A hook that calls by its client's own handle finds that down, for the reason that its own last
+/// attempt has failed for.
+#[tokio::test(start_paused = true)]
+async fn reasons_do_not_grow_with_each_attempt() {
+    let own: Arc<OnceLock<Peer>> = Arc::default();
+    let hooks = Arc::clone(&own);
+    let builder = Client::builder()
+        .reconnect(Reconnect { while_down: WhileDown::Fail, ..settings() })
+        .on_connect(move |_| {
+            let own = hooks.get().cloned();
+            async move {
+                match own {
+                    Some(peer) => Ok(peer.call::<()>("login", ()).await?),
+                    None => Ok(()),
+                }
+            }
+        });
+    let (client, raw, mut attempts) = connected(builder).await;
+    own.set(client.peer()).unwrap();
+    let mut states = client.states();
+    let _ = states.next().await;
+    raw.hang_up();
+    let _ = is_down(states.next().await);
+    for attempt in 1..20 {
+        let raw = attempts.accept().await;
+        let (reason, ..) = is_down(states.next().await);
+        let causes = std::iter::successors(reason.source(), |error| (*error).source()).count();
+        assert!(causes < 10, "{causes} causes after {attempt} attempts");
+        assert!(reason.to_string().contains("hook failed"), "{reason}");
+        raw.wait_for_end().await;
+    }
+    client.close().await;
 }
 
 /// Brings a client into a state: connected, waiting for its next attempt, amid one, in its hook.

@@ -104,6 +104,7 @@ impl Ready {
             router: Arc::clone(&self.router),
             handshake: handshake.clone(),
             tracker: None,
+            place: None,
         };
         let connection = Connection::new(transport, setup);
         let link = Arc::clone(connection.link());

@@ -3,6 +3,7 @@
 //! It ends when the application closes the client or drops its last handle, when attempts are used
 //! up, or when the server knows the client and does not want it. Must not know what is sent.
 
+use std::error::Error as _;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::calling::session::Session;
 use crate::connecting::backoff::{Backoff, Reconnect};
 use crate::connecting::dial::{Dialer, Opened};
 use crate::error::CloseReason;
+use crate::guard::guard;
 use crate::race::{Either, race};
 use crate::unopened::ConnectError;
 
@@ -112,7 +114,7 @@ impl Driver {
             };
             let last = self.dialer.is_final(&error);
             told = error.retry_after();
-            reason = CloseReason::Reconnect(Arc::new(error));
+            reason = bounded(error);
             if last {
                 return Err(reason);
             }
@@ -139,6 +141,22 @@ impl Driver {
             Either::Right(stop) => Err(end(opened, stop).await),
         }
     }
+}
+
+/// Why an attempt has failed. A hook that calls by a client that is down itself, its own perhaps, fails
+/// with why that is down, which may be such a failure again: it stands for itself then, or the
+/// causes would be one more with each attempt.
+fn bounded(error: ConnectError) -> CloseReason {
+    // It may be the application's own error, whose code may panic, and whose causes need have no end.
+    let last = guard(|| {
+        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        let mut attempts = causes.take(32).filter_map(|cause| match cause.downcast_ref() {
+            Some(CloseReason::Reconnect(attempt)) => Some(Arc::clone(attempt)),
+            _ => None,
+        });
+        attempts.next().filter(|_| attempts.next().is_some())
+    });
+    CloseReason::Reconnect(last.ok().flatten().unwrap_or_else(|| Arc::new(error)))
 }
 
 /// Closes a connection and waits until it has ended.

@@ -236,11 +236,12 @@ impl Endpoint {
             router: Arc::clone(&self.shared.router),
             handshake,
             tracker: self.shared.living.tracker(),
+            place,
         };
         let connection = Connection::new(transport, setup);
         let peer = Peer::new(Arc::clone(connection.link()));
         let entry = self.shared.living.enter(connection.link());
-        (peer, Box::pin(Serving { connection, _entry: entry, _place: place }))
+        (peer, Box::pin(Serving { connection, _entry: entry }))
     }
 
     /// What becomes of a client with this address.
@@ -281,8 +282,6 @@ impl Endpoint {
 pub(crate) struct Serving {
     connection: Connection,
     _entry: Entry,
-    /// Given back last, and however this ends.
-    _place: Option<Place>,
 }
 
 impl Serving {

@@ -3,10 +3,8 @@
 //! Must not know how a handshake is done, or what a connection is.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
 use std::sync::Arc;
-use std::task::Poll;
 
 use async_trait::async_trait;
 use http::header::{
@@ -17,7 +15,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use crate::error::{Causes, Remote};
-use crate::guard::{Panicked, guard};
+use crate::guard::{Guarded, Panicked};
 use crate::opening::handshake::Handshake;
 use crate::opening::refusal::Refusal;
 use crate::protocol::extra::HEADER;
@@ -175,22 +173,21 @@ pub(crate) async fn ask(
     deadline: Instant,
 ) -> Result<Grant, Refusal> {
     let remote = &Remote(handshake.remote_addr);
-    let mut asking = pin!(async {
+    let asking = Guarded::new(Box::pin(async {
         let answer = hook.authorize(handshake).await;
         if let Some(error) = answer.as_ref().err().and_then(Refusal::source) {
             let error = Causes(error);
             tracing::error!(%remote, %error, "the authorization hook failed");
         }
         answer
-    });
-    let guarded = poll_fn(|cx| match guard(|| asking.as_mut().poll(cx)) {
-        Ok(answer) => answer,
-        Err(Panicked) => {
+    }));
+    let asking = async {
+        asking.await.unwrap_or_else(|Panicked| {
             tracing::error!(%remote, "the authorization hook panicked");
-            Poll::Ready(Err(Refusal::internal()))
-        }
-    });
-    tokio::time::timeout_at(deadline, guarded).await.unwrap_or_else(|_| {
+            Err(Refusal::internal())
+        })
+    };
+    tokio::time::timeout_at(deadline, asking).await.unwrap_or_else(|_| {
         tracing::error!(%remote, "the authorization hook did not decide in time");
         let words = "the server did not decide in time whether to let this connection in";
         Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words))

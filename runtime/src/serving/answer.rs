@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::calling::link::Link;
 use crate::guard::{Panicked, guard};
+use crate::opening::admission::Place;
 use crate::protocol::encode::begin_result;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::Id;
@@ -32,6 +33,9 @@ pub(crate) struct Responder {
     pub(crate) started: Started<ReplyTo>,
     outlet: Outlet,
     _tracker: Option<Tracker>,
+    /// That of the connection. It is given back when its handlers have ended, too: else a peer would
+    /// have ever more of them at work by hanging up and coming again.
+    _place: Option<Place>,
 }
 
 /// Bytes that calls in flight hold on to.
@@ -57,9 +61,11 @@ impl Responder {
         link: Arc<Link>,
         outlet: Outlet,
         tracker: Option<Tracker>,
+        place: Option<Place>,
     ) -> Arc<Self> {
         let (weights, started) = (Weights::default(), Started::default());
-        Arc::new(Responder { router, link, weights, started, outlet, _tracker: tracker })
+        let (_tracker, _place) = (tracker, place);
+        Arc::new(Responder { router, link, weights, started, outlet, _tracker, _place })
     }
 
     /// Writes the response and queues it, once it is complete.

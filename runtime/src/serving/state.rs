@@ -6,6 +6,8 @@ use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::guard::guard;
+
 type Value = Arc<dyn Any + Send + Sync>;
 
 /// A connection rarely has more than two or three, so a list beats a hash map, above all in the
@@ -95,7 +97,7 @@ impl State {
 
     /// Takes over what another has, in place of what is here of the same types.
     pub(crate) fn adopt(&self, other: State) {
-        let theirs = other.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let theirs = std::mem::take(&mut *other.lock());
         for (id, value) in theirs {
             let mut entries = self.lock();
             let old = match entries.iter_mut().find(|(known, _)| *known == id) {
@@ -113,6 +115,21 @@ impl State {
     /// No user code runs under the lock, so a poisoned one is as good as any.
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Each value by itself: that one panics is no matter of the connection or of the others, and two panics
+/// at once would end the process.
+impl Drop for State {
+    fn drop(&mut self) {
+        let entries = std::mem::take(&mut *self.lock());
+        for (_, value) in entries {
+            if guard(|| drop(value)).is_err() {
+                tracing::error!(
+                    "a value that was left on a connection panicked when it was dropped"
+                );
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::calling::link::Link;
 use crate::calling::pending::Side;
 use crate::config::{Config, deadline};
 use crate::error::CloseReason;
+use crate::opening::admission::Place;
 use crate::opening::handshake::Handshake;
 use crate::serving::answer::{Responder, Tracker};
 use crate::serving::context::Context;
@@ -71,6 +72,8 @@ pub(crate) struct Setup {
     pub(crate) router: Arc<Router>,
     pub(crate) handshake: Handshake,
     pub(crate) tracker: Option<Tracker>,
+    /// On its server.
+    pub(crate) place: Option<Place>,
 }
 
 impl Connection {
@@ -80,8 +83,9 @@ impl Connection {
         let link = Arc::new(Link::new(setup.side, setup.config, outgoing, extended));
         let watch = setup.router.middleware.as_ref().map(Watch::new);
         let context = Context::new(Arc::clone(&link), setup.handshake);
+        let (tracker, place) = (setup.tracker, setup.place);
         let responder =
-            Responder::new(setup.router, Arc::clone(&link), Outlet::Outbox, setup.tracker);
+            Responder::new(setup.router, Arc::clone(&link), Outlet::Outbox, tracker, place);
         let dispatcher = Dispatcher::new(responder, context);
         Connection {
             transport,

@@ -72,7 +72,7 @@ impl Caller {
         let waiting = Waiting(Some(Arc::clone(&link)));
         let (sender, mut answer) = oneshot::channel();
         let outlet = Outlet::Once(Box::new(Once::new(Arc::clone(&link), sender, kept)));
-        let responder = Responder::new(router, Arc::clone(&link), outlet, Some(tracker));
+        let responder = Responder::new(router, Arc::clone(&link), outlet, Some(tracker), None);
         begin(&responder, context, message);
         // What is ready was answered by now. If no request is at work, nobody will answer any more,
         // though handlers of notifications may go on for long.

@@ -36,6 +36,7 @@ fn echoing(transport: Transport, side: Side, config: &Arc<Config>) -> Connection
         router: Arc::default(),
         handshake: Handshake::new("/"),
         tracker: None,
+        place: None,
     };
     let mut connection = Connection::new(transport, setup);
     connection.reader.takes = Some(echo);
