@@ -8,6 +8,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
 use crate::protocol::error::ErrorObject;
 use crate::protocol::shown::Shown;
 use crate::protocol::typed::RpcError;
@@ -212,6 +214,20 @@ pub enum CloseReason {
     /// passes this on with `?` answers -32006
     /// ([`ErrorCode::NEEDS_WEBSOCKET`](crate::ErrorCode::NEEDS_WEBSOCKET)).
     NoSocket,
+}
+
+impl CloseReason {
+    /// Whether it ended because of what one of its messages was, too large for instance.
+    pub(crate) fn blames_a_message(&self) -> bool {
+        use CloseCode::{Invalid, Protocol, Size, Unsupported};
+        match self {
+            CloseReason::Protocol(_) => true,
+            CloseReason::Remote { code, .. } => {
+                matches!((*code).into(), Invalid | Protocol | Size | Unsupported)
+            }
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for CloseReason {

@@ -4,7 +4,9 @@
 use std::future::IntoFuture;
 
 use tokio::time::Instant;
-use wsjsonrpc::{Client, CloseReason, Error, Reconnect, WhileDown};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use wsjsonrpc::{Client, CloseReason, Config, Error, Reconnect, WhileDown};
 use wsjsonrpc_tests::{begin, request, result};
 
 use crate::reconnect::{MILLISECOND, SECOND, client, connected, is_connected, is_down, settings};
@@ -156,4 +158,55 @@ async fn an_idempotent_call_of_a_batch_goes_on_by_itself() {
     drop(batch);
     assert!(matches!(reply.await, Err(Error::NotSent)));
     assert!(matches!(peer.new_batch().send().await, Err(Error::EmptyBatch)));
+}
+
+/// A call whose response is too large would end one connection after another, with all that is on them.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_may_be_why_connections_end_is_not_sent_again_for_ever() {
+    let builder = || {
+        client()
+            .config(Config { max_incoming_message: 100, ..Config::default() })
+            .reconnect(settings())
+    };
+    let large = format!("\"{}\"", "x".repeat(100));
+    for in_batch in [false, true] {
+        let (client, mut raw, mut attempts) = connected(builder()).await;
+        let peer = client.peer();
+        let poison = peer.call::<String>("poison", ()).without_timeout().idempotent();
+        let poison = match in_batch {
+            false => tokio::spawn(poison.into_future()),
+            true => tokio::spawn(async move {
+                let mut batch = peer.new_batch();
+                let reply = batch.add(poison);
+                let (_, reply) = tokio::join!(batch.send(), reply);
+                reply
+            }),
+        };
+        for _ in 0..2 {
+            assert!(raw.receive().await.contains("poison"));
+            raw.send(result(&large, "1")).await;
+            assert_eq!(raw.receive_close().await.unwrap().code, CloseCode::Size);
+            raw = attempts.accept().await;
+        }
+        let error = poison.await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::Closed(CloseReason::Protocol(_))), "{error}");
+        // The client goes on.
+        let fine = tokio::spawn(client.peer().call::<i64>("fine", ()).into_future());
+        assert_eq!(raw.receive().await, r#"{"jsonrpc":"2.0","method":"fine","id":1}"#);
+        raw.send(result("1", "1")).await;
+        assert_eq!(fine.await.unwrap().unwrap(), 1);
+    }
+
+    // The same if it is the server that does not like what it gets; other reasons do not count.
+    let (client, mut raw, mut attempts) = connected(builder()).await;
+    let call = client.peer().call::<i64>("poison", ()).idempotent();
+    let call = tokio::spawn(call.into_future());
+    for code in [CloseCode::Away, CloseCode::Size, CloseCode::Restart, CloseCode::Unsupported] {
+        assert!(raw.receive().await.contains("poison"));
+        let frame = CloseFrame { code, reason: "".into() };
+        raw.socket.close(Some(frame)).await.unwrap();
+        raw = attempts.accept().await;
+    }
+    let error = call.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Closed(CloseReason::Remote { code: 1003, .. })), "{error}");
 }

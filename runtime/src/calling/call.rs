@@ -96,7 +96,9 @@ impl<T, E> Call<T, E> {
     /// Says that doing it twice is as good as doing it once: if the connection of a
     /// [reconnecting client](crate::ClientBuilder::reconnect) breaks while the call is under way, it
     /// is sent again on the next one in place of failing with [`Error::Closed`]. Its timeout goes on
-    /// meanwhile. For calls by stub: `#[method(idempotent)]`.
+    /// meanwhile. If a second connection ends because of what a message on it was, as with a response over
+    /// [`Config::max_incoming_message`](crate::Config::max_incoming_message), the call fails with that:
+    /// it may be the reason. For calls by stub: `#[method(idempotent)]`.
     ///
     /// Of no effect without such a client, and for a notification.
     pub fn idempotent(mut self) -> Self {

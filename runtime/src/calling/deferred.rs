@@ -129,7 +129,9 @@ async fn reply(
 ) -> Result<RawResult, Error> {
     let Ok((mut ticket, deadline)) = placed.await else { return Err(Error::NotSent) };
     match (poll_fn(|cx| ticket.poll(cx)).await, kept) {
-        (Err(Error::Closed(_)), Some(message)) => attempts(session, message, deadline, true).await,
+        (Err(Error::Closed(reason)), Some(message)) => {
+            attempts(session, message, deadline, Some(reason)).await
+        }
         (outcome, _) => outcome,
     }
 }

@@ -21,7 +21,7 @@ use crate::calling::pending::GivenUp;
 use crate::calling::reply;
 use crate::calling::session::{KeepSession, in_time};
 use crate::config::deadline;
-use crate::error::Error;
+use crate::error::{CloseReason, Error};
 use crate::middleware::outgoing::{Chain, Exclusive, OutgoingRequest, Reply};
 use crate::protocol::encode::EncodeError;
 use crate::span::CallSpan;
@@ -274,26 +274,31 @@ async fn first_attempt(
 ) -> Result<RawResult, Error> {
     let message = message.map_err(|error| Error::Encode(error.into()))?;
     let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
-    attempts(session, message, deadline, false).await
+    attempts(session, message, deadline, None).await
 }
 
 /// A call of a reconnecting client: on one connection after another, until it was sent; or if it is
 /// idempotent, until it is answered. Each has an id and an entry of its own, and the old ones are
-/// gone before the next one is made. It keeps the client going. `again`: it was sent before.
+/// gone before the next one is made. It keeps the client going. `broke`: it was sent before, and its
+/// connection ended so.
+///
+/// A connection that ends because of what a message was may have ended because of this one, or the
+/// answer to it, and the next one would end so, too, with all other calls on it. So it is not sent
+/// again after the second of them.
 pub(crate) async fn attempts(
     session: Arc<KeepSession>,
     message: Message,
     deadline: Option<Instant>,
-    mut again: bool,
+    mut broke: Option<CloseReason>,
 ) -> Result<RawResult, Error> {
     let session = &session.0;
     let idempotent = message.outgoing.idempotent;
     let mut kept = Some(message);
     loop {
         // What was under way when its connection broke waits for the next one in any case.
-        let link = match again {
-            true => in_time(deadline, session.next_link()).await?,
-            false => in_time(deadline, session.link()).await?,
+        let link = match broke {
+            Some(_) => in_time(deadline, session.next_link()).await?,
+            None => in_time(deadline, session.link()).await?,
         };
         let Some(message) = kept.clone() else { return Err(Error::NotSent) };
         let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -309,8 +314,15 @@ pub(crate) async fn attempts(
             outcome
         });
         match attempt.await {
+            Err(Error::Closed(_)) if !sent => {}
             // Nobody else knows the old id, so no answer to it can come any more.
-            Err(Error::Closed(_)) if idempotent || !sent => again |= sent,
+            Err(Error::Closed(reason)) if idempotent => {
+                let blamed = broke.as_ref().is_some_and(CloseReason::blames_a_message);
+                if blamed && reason.blames_a_message() {
+                    return Err(Error::Closed(reason));
+                }
+                broke = broke.filter(|_| blamed).or(Some(reason));
+            }
             outcome => return outcome,
         }
     }
