@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
-use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -23,6 +22,7 @@ use crate::calling::link::Link;
 use crate::calling::peer::Peer;
 use crate::calling::pending::Side;
 use crate::config::Config;
+use crate::connecting::addresses;
 use crate::error::Error;
 use crate::guard::guarded;
 use crate::opening::handshake::Handshake;
@@ -165,8 +165,8 @@ impl Dialer {
         match &self.source {
             Source::Tcp => {
                 let port = if is_secure(&self.uri) { 443 } else { 80 };
-                let address = (host(&self.uri), self.uri.port_u16().unwrap_or(port));
-                let stream = TcpStream::connect(address).await?;
+                let port = self.uri.port_u16().unwrap_or(port);
+                let stream = addresses::connect(host(&self.uri), port).await?;
                 stream.set_nodelay(true)?;
                 let remote_addr = stream.peer_addr().ok();
                 Ok((Stream::tcp(stream), remote_addr))

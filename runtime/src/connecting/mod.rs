@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of servers.
 
+pub(crate) mod addresses;
 pub(crate) mod backoff;
 pub(crate) mod client;
 pub(crate) mod client_builder;

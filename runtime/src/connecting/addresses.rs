@@ -1,0 +1,160 @@
+//! A TCP connection to a name that has several addresses, some of which may lead nowhere.
+//!
+//! Each is tried while those before it still are, as a network that swallows packets says nothing: with
+//! broken IPv6, say, one after another would be as long as the first takes to be given up
+//! ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305), "Happy Eyeballs"). Must not know what the
+//! connection is for.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{Instant, sleep};
+
+/// How long an attempt has for itself before the next one begins: what RFC 8305, section 8, recommends.
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// # Errors
+/// The name has no address, or none can be connected to: then it is the last one's.
+///
+/// # Cancel safety
+/// All attempts end when this is dropped.
+pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    first_of(alternating(&addresses), TcpStream::connect).await
+}
+
+/// Those of the two families in turns, beginning with that of the first one, otherwise in their order
+/// (RFC 8305, section 4): a family that does not work as a whole costs only every other attempt.
+fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let first = addresses.first().map(SocketAddr::is_ipv6);
+    let (ours, others): (Vec<SocketAddr>, Vec<SocketAddr>) =
+        addresses.iter().partition(|address| Some(address.is_ipv6()) == first);
+    let (mut ours, mut others) = (ours.into_iter(), others.into_iter());
+    let mut all = Vec::with_capacity(addresses.len());
+    while all.len() < addresses.len() {
+        all.extend(ours.next());
+        all.extend(others.next());
+    }
+    all
+}
+
+/// The first attempt that succeeds. The next one begins when the one before has failed, or has had its
+/// head start.
+async fn first_of<A, T, F>(addresses: Vec<A>, connect: impl Fn(A) -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut waiting = addresses.into_iter();
+    let mut attempts: Vec<Pin<Box<F>>> = Vec::new();
+    let mut error = None;
+    let mut head_start = pin!(sleep(HEAD_START));
+    poll_fn(|cx| {
+        loop {
+            let (mut at, mut failed) = (0, false);
+            while let Some(attempt) = attempts.get_mut(at) {
+                match attempt.as_mut().poll(cx) {
+                    Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+                    Poll::Ready(Err(why)) => {
+                        drop(attempts.remove(at));
+                        (error, failed) = (Some(why), true);
+                    }
+                    Poll::Pending => at += 1,
+                }
+            }
+            if attempts.is_empty() && waiting.len() == 0 {
+                return Poll::Ready(Err(error.take().unwrap_or_else(no_address)));
+            }
+            let waits = !attempts.is_empty() && !failed;
+            if waiting.len() == 0 || (waits && head_start.as_mut().poll(cx).is_pending()) {
+                return Poll::Pending;
+            }
+            attempts.extend(waiting.next().map(|address| Box::pin(connect(address))));
+            head_start.as_mut().reset(Instant::now() + HEAD_START);
+        }
+    })
+    .await
+}
+
+fn no_address() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "the name has no address")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    /// What comes of an address, and after how many milliseconds; `None`: nothing ever.
+    type Fate = Option<(u64, Result<(), io::ErrorKind>)>;
+
+    /// Who wins, when in milliseconds, and when each attempt began.
+    async fn run(fates: &[Fate]) -> (Result<usize, io::ErrorKind>, u128, Vec<u128>) {
+        let begun = Instant::now();
+        let starts = RefCell::new(Vec::new());
+        let connect = |index: usize| {
+            starts.borrow_mut().push(begun.elapsed().as_millis());
+            let fate = fates[index];
+            async move {
+                let Some((delay, outcome)) = fate else { return std::future::pending().await };
+                sleep(u32::try_from(delay).unwrap() * MILLISECOND).await;
+                outcome.map(|()| index).map_err(io::Error::from)
+            }
+        };
+        let outcome = first_of((0..fates.len()).collect(), connect).await;
+        let outcome = outcome.map_err(|error| error.kind());
+        (outcome, begun.elapsed().as_millis(), starts.into_inner())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_leads_nowhere_costs_a_head_start() {
+        let refused = Err(io::ErrorKind::ConnectionRefused);
+        let unreachable = Err(io::ErrorKind::HostUnreachable);
+        let table: [(&[Fate], _, _, &[u128]); 9] = [
+            (&[Some((10, Ok(())))], Ok(0), 10, &[0]),
+            (&[Some((10, Ok(()))), Some((0, Ok(())))], Ok(0), 10, &[0]),
+            (&[None, Some((10, Ok(())))], Ok(1), 260, &[0, 250]),
+            (&[None, None, Some((10, Ok(())))], Ok(2), 510, &[0, 250, 500]),
+            // The first is late, but before the second.
+            (&[Some((300, Ok(()))), Some((100, Ok(())))], Ok(0), 300, &[0, 250]),
+            // A failure is no reason to wait.
+            (&[Some((10, refused)), Some((10, Ok(())))], Ok(1), 20, &[0, 10]),
+            (&[None, Some((5, refused)), Some((5, Ok(())))], Ok(2), 260, &[0, 250, 255]),
+            (
+                &[Some((400, unreachable)), Some((10, refused))],
+                Err(io::ErrorKind::HostUnreachable),
+                400,
+                &[0, 250],
+            ),
+            (&[], Err(io::ErrorKind::NotFound), 0, &[]),
+        ];
+        for (fates, outcome, after, starts) in table {
+            assert_eq!(run(fates).await, (outcome, after, starts.to_vec()), "{fates:?}");
+        }
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let parse = |text: &str| -> Vec<SocketAddr> {
+            text.split_whitespace().map(|address| address.parse().unwrap()).collect()
+        };
+        for (given, expected) in [
+            ("", ""),
+            ("1.1.1.1:1", "1.1.1.1:1"),
+            (
+                "[::1]:1 [::2]:1 [::3]:1 1.1.1.1:1 2.2.2.2:1",
+                "[::1]:1 1.1.1.1:1 [::2]:1 2.2.2.2:1 [::3]:1",
+            ),
+            ("1.1.1.1:1 [::1]:1 [::2]:1", "1.1.1.1:1 [::1]:1 [::2]:1"),
+        ] {
+            assert_eq!(alternating(&parse(given)), parse(expected));
+        }
+    }
+}
