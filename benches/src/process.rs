@@ -12,31 +12,40 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The processors that this program may use: what is measured gets one of them for itself, as far as
-/// this program is concerned. Otherwise where a program runs, and beside what, is a matter of when it
-/// was started.
+/// The processors that this program may use, and which of them what. Otherwise where a program runs, and
+/// beside what, is a matter of when it was started.
 pub struct Processors {
     all: CpuSet,
+    /// Where what is measured runs.
     measured: CpuSet,
-    others: CpuSet,
+    /// Where this program runs meanwhile.
+    own: CpuSet,
 }
 
 impl Processors {
-    pub fn look() -> Result<Self> {
-        let all = sched_getaffinity(None).context("which processors there are")?;
-        let (mut measured, mut others) = (CpuSet::new(), all);
-        let first = (0..CpuSet::MAX_CPU).find(|&processor| all.is_set(processor));
-        if let Some(first) = first.filter(|_| all.count() > 1) {
-            measured.set(first);
-            others.unset(first);
-        } else {
-            measured = all;
-        }
-        Ok(Processors { all, measured, others })
+    /// Both sides share one processor, and so take turns. On two, each turn would wake one that is idle,
+    /// which on a virtual machine costs more than a hundred calls.
+    pub fn together() -> Result<Self> {
+        let (all, first) = look()?;
+        Processors { all, measured: first, own: first }.settle()
     }
 
-    /// Starts what is to be measured: on the processor that is set apart for it, or, with many
-    /// threads, on all. What calls this stays on the others.
+    /// What is measured has one for itself, as far as this program is concerned, if there are two.
+    pub fn apart() -> Result<Self> {
+        let (all, first) = look()?;
+        let mut own = all;
+        if all.count() > 1 {
+            (0..CpuSet::MAX_CPU).filter(|&at| first.is_set(at)).for_each(|at| own.unset(at));
+        }
+        Processors { all, measured: first, own }.settle()
+    }
+
+    fn settle(self) -> Result<Self> {
+        run_on(&self.own)?;
+        Ok(self)
+    }
+
+    /// Starts what is to be measured. With many threads, the operating system decides where all run.
     pub fn start(
         &self,
         many_threads: bool,
@@ -44,22 +53,26 @@ impl Processors {
         args: &[String],
     ) -> Result<Process> {
         // A process begins where the thread that starts it may run.
-        let place = if many_threads { &self.all } else { &self.measured };
-        run_on(place)?;
+        let (measured, own) =
+            if many_threads { (&self.all, &self.all) } else { (&self.measured, &self.own) };
+        run_on(measured)?;
         let process = Process::start(program, args);
-        self.step_aside()?;
+        run_on(own)?;
         process
     }
 
-    /// This thread, and those that it starts, leave alone what is measured.
-    pub fn step_aside(&self) -> Result<()> {
-        run_on(&self.others)
-    }
-
     /// Nothing is measured any more.
-    pub fn come_back(&self) -> Result<()> {
+    pub fn leave(self) -> Result<()> {
         run_on(&self.all)
     }
+}
+
+/// All that there are, and the first one.
+fn look() -> Result<(CpuSet, CpuSet)> {
+    let all = sched_getaffinity(None).context("which processors there are")?;
+    let mut first = CpuSet::new();
+    (0..CpuSet::MAX_CPU).find(|&at| all.is_set(at)).into_iter().for_each(|at| first.set(at));
+    Ok((all, first))
 }
 
 fn run_on(processors: &CpuSet) -> Result<()> {

@@ -115,8 +115,7 @@ fn run(arguments: &Arguments, all: &[Experiment], home: &Path) -> Result<Report>
         experiments: Vec::new(),
         external: Vec::new(),
     };
-    let processors = Processors::look()?;
-    processors.step_aside()?;
+    let processors = Processors::together()?;
     let place = Place { processors, responder: responder::start()? };
     for experiment in all.iter().filter(|experiment| chosen(experiment.name)) {
         eprintln!("{}: {}", experiment.name, experiment.title);
@@ -124,7 +123,7 @@ fn run(arguments: &Arguments, all: &[Experiment], home: &Path) -> Result<Report>
             .with_context(|| format!("the workload `{}` failed", experiment.name))?;
         report.experiments.push(Found::new(experiment, cases));
     }
-    place.processors.come_back()?;
+    place.processors.leave()?;
     let programs = beside_this_program("")?;
     for script in SCRIPTS.into_iter().filter(|script| chosen(script)) {
         let asked_for = !arguments.workloads.is_empty();

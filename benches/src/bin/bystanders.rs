@@ -84,7 +84,7 @@ fn main() -> Result<()> {
     }
     ensure!(rounds > 0, "{USAGE}");
     build()?;
-    let processors = Processors::look()?;
+    let processors = Processors::apart()?;
     println!("| a peer that | p50 quiet | p50 | p99 quiet | p99 | p99, times quiet | counted |");
     println!("|---|---|---|---|---|---|---|");
     for behaviour in Behaviour::ALL {
