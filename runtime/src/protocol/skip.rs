@@ -191,9 +191,33 @@ fn key(rest: &mut &[u8]) -> Option<()> {
     Some(())
 }
 
+/// A list without white space and without containers in it, from behind its bracket on: so are most
+/// params. `None`: it is something else, JSON or not.
+#[inline(always)]
+fn flat(mut rest: &[u8]) -> Option<&[u8]> {
+    loop {
+        let behind = match rest.first()? {
+            b'"' => string(rest.get(1..)?)?,
+            b'0'..=b'9' => number(rest)?,
+            _ => scalar(rest)?,
+        };
+        match behind {
+            [b',', behind @ ..] => rest = behind,
+            [b']', behind @ ..] => return Some(behind),
+            _ => return None,
+        }
+    }
+}
+
 /// A list or an object, with everything in it.
 #[inline(never)]
-pub(super) fn container(mut rest: &[u8]) -> Option<&[u8]> {
+pub(super) fn container(rest: &[u8]) -> Option<&[u8]> {
+    let flat = rest.strip_prefix(b"[").and_then(flat);
+    if flat.is_some() { flat } else { nested(rest) }
+}
+
+#[inline(never)]
+fn nested(mut rest: &[u8]) -> Option<&[u8]> {
     let mut nesting = Nesting { bits: 1, outer: Vec::new() };
     loop {
         // In front of a value.
