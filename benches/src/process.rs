@@ -26,17 +26,14 @@ impl Processors {
     /// Both sides share one processor, and so take turns. On two, each turn would wake one that is idle,
     /// which on a virtual machine costs more than a hundred calls.
     pub fn together() -> Result<Self> {
-        let (all, first) = look()?;
+        let [all, first, _] = look()?;
         Processors { all, measured: first, own: first }.settle()
     }
 
     /// What is measured has one for itself, as far as this program is concerned, if there are two.
     pub fn apart() -> Result<Self> {
-        let (all, first) = look()?;
-        let mut own = all;
-        if all.count() > 1 {
-            (0..CpuSet::MAX_CPU).filter(|&at| first.is_set(at)).for_each(|at| own.unset(at));
-        }
+        let [all, first, others] = look()?;
+        let own = if others.count() > 0 { others } else { all };
         Processors { all, measured: first, own }.settle()
     }
 
@@ -67,12 +64,15 @@ impl Processors {
     }
 }
 
-/// All that there are, and the first one.
-fn look() -> Result<(CpuSet, CpuSet)> {
+/// All that there are, the first one, and the others.
+fn look() -> Result<[CpuSet; 3]> {
     let all = sched_getaffinity(None).context("which processors there are")?;
-    let mut first = CpuSet::new();
-    (0..CpuSet::MAX_CPU).find(|&at| all.is_set(at)).into_iter().for_each(|at| first.set(at));
-    Ok((all, first))
+    let (mut first, mut others) = (CpuSet::new(), all);
+    if let Some(at) = (0..CpuSet::MAX_CPU).find(|&at| all.is_set(at)) {
+        first.set(at);
+        others.unset(at);
+    }
+    Ok([all, first, others])
 }
 
 fn run_on(processors: &CpuSet) -> Result<()> {
