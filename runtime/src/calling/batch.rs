@@ -3,7 +3,6 @@
 //! Must not know how incoming batches are answered (that is `dispatch`).
 
 use std::future::{Future, IntoFuture, Ready};
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,12 +11,11 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::calling::call::{BoxFuture, Call, Notification, decode};
+use crate::calling::call::{BoxFuture, Call, CallFuture, Notification};
 use crate::calling::deferred::Deferred;
 use crate::calling::exchange::{Exchange, Ticket};
 use crate::calling::link::{Hold, Message};
 use crate::calling::peer::{Peer, Way};
-use crate::calling::progress::Listener;
 use crate::config::deadline;
 use crate::error::Error;
 use crate::middleware::outgoing::{Chain, OutgoingBatch, OutgoingRequest};
@@ -211,7 +209,7 @@ impl Batch {
     fn call<T, E>(&mut self, call: Call<T, E>) -> BatchReply<T, E> {
         let message = call.message.map(Message::from);
         let exchange = self.exchange(&call.peer, message, call.timeout);
-        BatchReply { exchange, listener: call.listener, result: PhantomData }
+        BatchReply(CallFuture::new(exchange, call.listener))
     }
 
     /// A place in the batch for a call.
@@ -332,11 +330,7 @@ impl Drop for Bound {
 
 /// What one call of a batch brings: the future of [`Batch::add`].
 #[must_use = "without it, what the peer answers is lost"]
-pub struct BatchReply<T, E> {
-    exchange: Exchange,
-    listener: Option<Box<Listener>>,
-    result: PhantomData<fn() -> (T, E)>,
-}
+pub struct BatchReply<T, E>(CallFuture<T, E>);
 
 impl<T, E> std::fmt::Debug for BatchReply<T, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -348,11 +342,7 @@ impl<T: DeserializeOwned, E: RpcError> Future for BatchReply<T, E> {
     type Output = Result<T, Error<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outcome = self.exchange.poll(cx);
-        if let Some(listener) = &mut self.listener {
-            listener.run();
-        }
-        outcome.map(decode)
+        Pin::new(&mut self.0).poll(cx)
     }
 }
 

@@ -173,7 +173,7 @@ impl<T: DeserializeOwned, E: RpcError> IntoFuture for Call<T, E> {
     fn into_future(self) -> CallFuture<T, E> {
         let Call { peer, message, timeout, listener, .. } = self;
         let exchange = Exchange::new(peer, message.map(Message::from), timeout);
-        CallFuture { exchange, listener, result: PhantomData }
+        CallFuture::new(exchange, listener)
     }
 }
 
@@ -183,6 +183,12 @@ pub struct CallFuture<T, E = ErrorObject> {
     exchange: Exchange,
     listener: Option<Box<Listener>>,
     result: PhantomData<fn() -> (T, E)>,
+}
+
+impl<T, E> CallFuture<T, E> {
+    pub(crate) fn new(exchange: Exchange, listener: Option<Box<Listener>>) -> Self {
+        CallFuture { exchange, listener, result: PhantomData }
+    }
 }
 
 impl<T, E> std::fmt::Debug for CallFuture<T, E> {
