@@ -79,8 +79,8 @@
 //!   bare hyper server.
 //! - `http-client`: `HttpPeer`, which calls servers by HTTP POST with the same stubs; by reqwest,
 //!   re-exported as `reqwest`.
-//! - `metrics`: `middleware::Metrics`, which counts and measures calls, connections and bytes for the `metrics`
-//!   facade.
+//! - `metrics`: `middleware::Metrics`, which counts and measures calls, connections and bytes for the
+//!   `metrics` facade.
 //! - `rate-limit`: `middleware::RateLimit`, how many calls a connection may make in a time, by governor.
 //! - `opentelemetry`: a span of `tracing` for each call on both sides, with the fields of
 //!   OpenTelemetry's conventions for RPC; where a subscriber of `tracing-opentelemetry` exports them,

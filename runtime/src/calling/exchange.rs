@@ -289,16 +289,18 @@ pub(crate) async fn attempts(
     session: Arc<KeepSession>,
     message: Message,
     deadline: Option<Instant>,
-    mut broke: Option<CloseReason>,
+    broke: Option<CloseReason>,
 ) -> Result<RawResult, Error> {
     let session = &session.0;
     let idempotent = message.outgoing.idempotent;
+    let mut again = broke.is_some();
+    let mut blamed = broke.is_some_and(|reason| reason.blames_a_message());
     let mut kept = Some(message);
     loop {
         // What was under way when its connection broke waits for the next one in any case.
-        let link = match broke {
-            Some(_) => in_time(deadline, session.next_link()).await?,
-            None => in_time(deadline, session.link()).await?,
+        let link = match again {
+            true => in_time(deadline, session.next_link()).await?,
+            false => in_time(deadline, session.link()).await?,
         };
         let Some(message) = kept.clone() else { return Err(Error::NotSent) };
         let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -316,12 +318,8 @@ pub(crate) async fn attempts(
         match attempt.await {
             Err(Error::Closed(_)) if !sent => {}
             // Nobody else knows the old id, so no answer to it can come any more.
-            Err(Error::Closed(reason)) if idempotent => {
-                let blamed = broke.as_ref().is_some_and(CloseReason::blames_a_message);
-                if blamed && reason.blames_a_message() {
-                    return Err(Error::Closed(reason));
-                }
-                broke = broke.filter(|_| blamed).or(Some(reason));
+            Err(Error::Closed(reason)) if idempotent && !(blamed && reason.blames_a_message()) => {
+                (again, blamed) = (true, blamed || reason.blames_a_message());
             }
             outcome => return outcome,
         }

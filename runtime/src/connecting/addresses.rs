@@ -66,14 +66,17 @@ where
                     Poll::Pending => at += 1,
                 }
             }
-            if attempts.is_empty() && waiting.len() == 0 {
-                return Poll::Ready(Err(error.take().unwrap_or_else(no_address)));
-            }
-            let waits = !attempts.is_empty() && !failed;
-            if waiting.len() == 0 || (waits && head_start.as_mut().poll(cx).is_pending()) {
+            let at_once = attempts.is_empty() || failed;
+            if waiting.len() > 0 && !at_once && head_start.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
-            attempts.extend(waiting.next().map(|address| Box::pin(connect(address))));
+            match waiting.next() {
+                Some(address) => attempts.push(Box::pin(connect(address))),
+                None if attempts.is_empty() => {
+                    return Poll::Ready(Err(error.take().unwrap_or_else(no_address)));
+                }
+                None => return Poll::Pending,
+            }
             head_start.as_mut().reset(Instant::now() + HEAD_START);
         }
     })

@@ -141,6 +141,16 @@ pub(super) fn scalar(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
+/// The same, with the most frequent ones right here.
+#[inline(always)]
+fn common(rest: &[u8]) -> Option<&[u8]> {
+    match rest {
+        [b'"', rest @ ..] => string(rest),
+        [b'0'..=b'9', ..] => number(rest),
+        rest => scalar(rest),
+    }
+}
+
 /// Which containers the walk is in: a bit for each, set for an object, below a bit that is always
 /// set.
 struct Nesting {
@@ -196,12 +206,7 @@ fn key(rest: &mut &[u8]) -> Option<()> {
 #[inline(always)]
 fn flat(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
-        let behind = match rest.first()? {
-            b'"' => string(rest.get(1..)?)?,
-            b'0'..=b'9' => number(rest)?,
-            _ => scalar(rest)?,
-        };
-        match behind {
+        match common(rest)? {
             [b',', behind @ ..] => rest = behind,
             [b']', behind @ ..] => return Some(behind),
             _ => return None,
@@ -233,9 +238,7 @@ fn nested(mut rest: &[u8]) -> Option<&[u8]> {
                     continue;
                 }
             }
-            b'"' => rest = string(rest.get(1..)?)?,
-            b'0'..=b'9' => rest = number(rest)?,
-            _ => rest = scalar(rest)?,
+            _ => rest = common(rest)?,
         }
         // Behind a value, or in an empty container: closes what ends here, up to a comma.
         loop {
