@@ -1,4 +1,4 @@
-//! One route of a web application: pages, forms and sessions are axum's; calls over a WebSocket or by
+//! One route of a web application. Pages, forms and sessions are axum's. Calls over a WebSocket or by
 //! HTTP POST are this crate's, on `/rpc`, with the user that the application's own session layer has
 //! found. Metrics are at `/metrics`.
 //!
@@ -6,39 +6,50 @@
 //! two browser windows. Ctrl-C shuts it down.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use axum::extract::{Form, Request, State};
+use axum::extract::{ConnectInfo, Form, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
+use axum::serve::Listener;
 use axum::{Extension, Router};
+use futures_util::future::join_all;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tokio::net::TcpListener;
-use wsjsonrpc::middleware::{Metrics, RequireIdentity};
-use wsjsonrpc::{BindError, Context, Endpoint, Peer, Result, Server, rpc};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use wsjsonrpc::middleware::Metrics;
+use wsjsonrpc::{BindError, Config, Context, Endpoint, Grant, Peer, Refusal, Result, Server, rpc};
 
 /// What a page calls.
 #[rpc(namespace = "room")]
 trait Room {
-    /// Enters the room; gives who is in it. The page is called back before it is answered.
+    /// Enters the room; returns who is in it. The page is called back before it is answered.
     async fn join(&self, ctx: &Context) -> Result<Vec<String>>;
-    /// Shows a text on all pages in the room; gives how many have shown it.
+    /// Shows a text on all pages in the room; returns how many have shown it.
     async fn say(&self, ctx: &Context, text: &str) -> Result<usize>;
 }
 
 /// What the server calls on a page.
 #[rpc(namespace = "page")]
 trait Page {
-    /// Gives whether the text is on the screen.
+    /// Returns whether the text is on the screen.
     async fn show(&self, ctx: &Context, from: &str, text: &str) -> Result<bool>;
 }
 
-/// Who has logged in; the session layer leaves it on the request.
+/// Who has logged in. The session layer leaves it on the request.
 #[derive(Clone)]
 struct User {
     name: Arc<str>,
@@ -49,8 +60,11 @@ struct Lobby {
     members: Mutex<Vec<(Arc<str>, Peer)>>,
 }
 
+/// How long `say` waits for a page. A page that has not answered by then is not counted.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 impl Lobby {
-    /// Those who are still connected.
+    /// The members that are still connected.
     fn members(&self) -> MutexGuard<'_, Vec<(Arc<str>, Peer)>> {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.retain(|(_, peer)| !peer.is_closed());
@@ -63,7 +77,10 @@ impl Room for Lobby {
         let name = Arc::clone(&ctx.require::<User>()?.name);
         ctx.client::<PageClient>().show("room", &format!("Welcome, {name}!")).await?;
         let mut members = self.members();
-        members.push((name, ctx.peer()));
+        // A page may call `join` as often as it likes, and is in the room once.
+        if !members.iter().any(|(_, peer)| peer.is_same(&ctx.peer())) {
+            members.push((name, ctx.peer()));
+        }
         Ok(members.iter().map(|(name, _)| name.to_string()).collect())
     }
 
@@ -71,36 +88,56 @@ impl Room for Lobby {
         let name = Arc::clone(&ctx.require::<User>()?.name);
         let pages: Vec<PageClient> =
             self.members().iter().map(|(_, peer)| PageClient::new(peer)).collect();
-        let mut shown = 0;
-        for page in pages {
-            // One that has gone meanwhile shows nothing.
-            shown += usize::from(page.show(&name, text).await.unwrap_or(false));
-        }
-        Ok(shown)
+        // All calls go out at the same time, so that a page that is slow or gone holds up no other.
+        let shown = pages
+            .iter()
+            .map(|page| async { page.show(&name, text).timeout(PATIENCE).await.unwrap_or(false) });
+        Ok(join_all(shown).await.into_iter().filter(|shown| *shown).count())
     }
 }
 
-/// The application's sessions: a cookie's value to its user. A real one has them in a database.
+/// The application's sessions: from a cookie's value to its user, and when it was given out. A real
+/// application has them in a database.
 #[derive(Clone, Default)]
-struct Sessions(Arc<Mutex<HashMap<String, User>>>);
+struct Sessions(Arc<Mutex<HashMap<String, (User, Instant)>>>);
+
+/// How long a session lasts.
+const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
+/// Anybody can log in here, so there is a limit to the sessions that are kept.
+const MAX_SESSIONS: usize = 10_000;
 
 impl Sessions {
-    fn begin(&self, name: &str) -> String {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (User, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the cookie's value; `None` if there are too many sessions.
+    fn begin(&self, name: &str) -> Option<String> {
         let session = format!("{:032x}", rand::random::<u128>());
-        let user = User { name: name.into() };
-        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.insert(session.clone(), user);
-        session
+        let mut sessions = self.lock();
+        if sessions.len() >= MAX_SESSIONS {
+            sessions.retain(|_, (_, begun)| begun.elapsed() < SESSION);
+        }
+        if sessions.len() >= MAX_SESSIONS {
+            return None;
+        }
+        sessions.insert(session.clone(), (User { name: name.into() }, Instant::now()));
+        Some(session)
     }
 
     fn user(&self, request: &Request) -> Option<User> {
-        let cookies = request.headers().get(COOKIE)?.to_str().ok()?;
-        let session = cookies.split("; ").find_map(|cookie| cookie.strip_prefix("session="))?;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(session).cloned()
+        // Not `to_str`: a cookie of another application may have bytes that are not ASCII.
+        let lines = request.headers().get_all(COOKIE).into_iter();
+        let mut cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+        let session = cookies.find_map(|cookie| cookie.trim_ascii().strip_prefix(b"session="))?;
+        let session = std::str::from_utf8(session).ok()?;
+        let sessions = self.lock();
+        let (user, begun) = sessions.get(session)?;
+        (begun.elapsed() < SESSION).then(|| user.clone())
     }
 }
 
-/// The session layer: finds out who it is, for everything below it.
+/// The session layer: finds the user, for everything below it.
 async fn identify(State(sessions): State<Sessions>, mut request: Request, next: Next) -> Response {
     if let Some(user) = sessions.user(&request) {
         request.extensions_mut().insert(user);
@@ -120,23 +157,42 @@ struct Login {
     name: String,
 }
 
-/// A password would be looked at here.
-async fn login(State(sessions): State<Sessions>, Form(login): Form<Login>) -> impl IntoResponse {
-    let session = sessions.begin(&login.name);
-    let cookie = format!("session={session}; HttpOnly; SameSite=Strict; Path=/");
-    ([(SET_COOKIE, cookie)], Redirect::to("/"))
+/// A password would be checked here.
+async fn login(State(sessions): State<Sessions>, Form(login): Form<Login>) -> Response {
+    let name = login.name.trim();
+    if name.is_empty() || name.len() > 64 {
+        return (StatusCode::BAD_REQUEST, "a name has 1 to 64 bytes").into_response();
+    }
+    let Some(session) = sessions.begin(name) else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many people are logged in").into_response();
+    };
+    let age = SESSION.as_secs();
+    let cookie = format!("session={session}; Max-Age={age}; HttpOnly; SameSite=Strict; Path=/");
+    ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response()
 }
 
 async fn metrics(State(metrics): State<PrometheusHandle>) -> String {
     metrics.render()
 }
 
-/// The calls: without a session, none is handled.
+/// The calls. A request without a session is refused with 401, before a connection is opened.
 pub(crate) fn endpoint() -> Result<Endpoint, BindError> {
     Server::builder()
         .service(Lobby::default().into_service())
         .middleware(Metrics::new())
-        .middleware(RequireIdentity::<User>::new())
+        .authorize_fn(|handshake| async move {
+            match handshake.extensions.get::<User>() {
+                Some(_) => Ok(Grant::new()),
+                None => Err(Refusal::unauthorized("log in first")),
+            }
+        })
+        .config(Config {
+            // As much as a line of text needs.
+            max_incoming_message: 64 << 10,
+            // Behind a reverse proxy, all connections have the proxy's address: leave it out there.
+            max_connections_per_address: Some(100),
+            ..Config::default()
+        })
         .build()
 }
 
@@ -151,8 +207,70 @@ pub(crate) fn app(endpoint: &Endpoint, recorder: PrometheusHandle) -> Router {
         .layer(from_fn_with_state(sessions, identify))
 }
 
+/// How many HTTP connections there are at the same time. Further clients wait to be accepted.
+const MAX_CONNECTIONS: usize = 1000;
+/// How long a client may take for the head of a request, and how long it may keep a connection on
+/// which it asks nothing.
+const HEAD: Duration = Duration::from_secs(10);
+/// How old an HTTP connection becomes. Then the response under way is the last one. This bounds a
+/// client that sends a body, or reads a response, byte by byte.
+const AGE: Duration = Duration::from_secs(60);
+/// How long that last response may take.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves the application until `stop` is ready, and its HTTP connections have ended.
+///
+/// `axum::serve` would be one line. It has no timeouts: a client that sends half a request and stops
+/// keeps its connection as long as it likes, and keeps a graceful shutdown waiting. Use it behind a
+/// reverse proxy that has timeouts.
+///
+/// A WebSocket is no HTTP connection any more after its upgrade. `Config` has its limits.
+pub(crate) async fn serve(mut listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 << 10);
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let (stopping, stopped) = watch::channel(());
+    let mut stop = pin!(stop);
+    loop {
+        let accepting = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, Listener::accept(&mut listener).await)
+        };
+        let (place, (stream, address)) = tokio::select! {
+            accepted = accepting => accepted,
+            () = &mut stop => break,
+        };
+        let app = TowerToHyperService::new(app.clone());
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            // How the endpoint knows the client's address.
+            request.extensions_mut().insert(ConnectInfo::<SocketAddr>(address));
+            app.call(request)
+        });
+        let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let mut stopped = stopped.clone();
+        tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                _ = connection.as_mut() => true,
+                () = sleep(AGE) => false,
+                _ = stopped.changed() => false,
+            };
+            if !ended {
+                connection.as_mut().graceful_shutdown();
+                let _ = timeout(GRACE, connection).await;
+            }
+            drop((place, stopped));
+        });
+    }
+    drop((listener, stopped));
+    // Tells all connections, and waits until the last one has ended.
+    let _ = stopping.send(());
+    stopping.closed().await;
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn StdError>> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let endpoint = endpoint()?;
     let app = app(&endpoint, PrometheusBuilder::new().install_recorder()?);
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8096".to_owned());
@@ -164,9 +282,8 @@ async fn main() -> Result<(), Box<dyn StdError>> {
             eprintln!("can't wait for Ctrl-C: {error}");
         }
     };
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, app).with_graceful_shutdown(stop).await?;
-    // What was upgraded is no connection of axum's any more.
+    serve(listener, app, stop).await;
+    // The WebSockets.
     let cut_off = endpoint.shutdown().await;
     println!("stopped; {cut_off} calls cut off");
     Ok(())

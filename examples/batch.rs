@@ -44,7 +44,8 @@ impl Shop for Stock {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let server =
         Server::builder().service(Stock::default().into_service()).bind("127.0.0.1:0").await?;
     let url = server.url();

@@ -50,8 +50,8 @@ impl Primes for Calculator {
     }
 }
 
-/// Starts a server; gives a client of it.
-async fn start(calculator: Calculator) -> Result<PrimesClient> {
+/// Starts a server; returns a client of it.
+async fn start(calculator: Calculator) -> anyhow::Result<PrimesClient> {
     let server = Server::builder().service(calculator.into_service()).bind("127.0.0.1:0").await?;
     let url = server.url();
     tokio::spawn(server.run());
@@ -59,7 +59,8 @@ async fn start(calculator: Calculator) -> Result<PrimesClient> {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let (events, mut told) = mpsc::unbounded_channel();
     let mut next = async || println!("  {}", told.recv().await.unwrap_or_default());
 

@@ -36,6 +36,9 @@ trait Bank {
     async fn import(&self, ctx: &Context, amount: &str) -> Result<u64>;
     /// ... but an error that the server was told to recognize keeps its code.
     async fn close_account(&self, ctx: &Context) -> Result<()>;
+    /// Takes very long. When the caller gives up, or its connection ends, the handler is dropped;
+    /// without that, it would stay until it ends by itself.
+    #[method(cancel = "drop")]
     async fn audit(&self, ctx: &Context) -> Result<()>;
 }
 
@@ -65,7 +68,8 @@ impl Bank for Vault {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let server = Server::builder().service(Vault.into_service()).recognize::<BankError>();
     let server = server.bind("127.0.0.1:0").await?;
     let url = server.url();

@@ -50,7 +50,8 @@ impl Account for Accounts {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let server = Server::builder()
         .authorize_fn(authorize)
         .service(Accounts.into_service())

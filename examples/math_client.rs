@@ -19,7 +19,8 @@ trait Math {
 const CALLS: i64 = 10_000;
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let url = std::env::args().nth(1).unwrap_or_else(|| "ws://127.0.0.1:8095/wsjsonrpc".to_owned());
     let math = MathClient::connect(&url).await?;
 

@@ -3,7 +3,7 @@
 //! Run it with `cargo run --example math_server [ADDR]` (default 127.0.0.1:8095; port 0 takes one
 //! that is free) and call it with `cargo run --example math_client`. Ctrl-C shuts it down.
 
-use wsjsonrpc::{Context, Result, Server, rpc};
+use wsjsonrpc::{Config, Context, Result, Server, rpc};
 
 #[rpc]
 trait Math {
@@ -26,9 +26,21 @@ impl Math for Calculator {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8095".to_owned());
-    let server = Server::builder().service(Calculator.into_service()).bind(address).await?;
+    // The defaults bound what each client can hold; a server that strangers reach lowers them to what
+    // its methods need.
+    let config = Config {
+        max_incoming_message: 1 << 20,
+        max_outgoing_message: 1 << 20,
+        max_in_flight_bytes: 4 << 20,
+        // Behind a reverse proxy, all connections have the proxy's address: leave it out there.
+        max_connections_per_address: Some(100),
+        ..Config::default()
+    };
+    let server =
+        Server::builder().service(Calculator.into_service()).config(config).bind(address).await?;
     println!("listening on {}", server.url());
 
     let cut_off = server

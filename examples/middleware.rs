@@ -69,7 +69,8 @@ impl OutgoingMiddleware for Announce {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     // First, so that it gets the descriptions of the metrics.
     let figures = PrometheusBuilder::new().install_recorder()?;
     let server = Server::builder()

@@ -19,7 +19,9 @@ struct Step {
 
 #[rpc]
 trait Mirror {
-    /// Gives how many bytes there were.
+    /// Returns how many bytes there were. It takes long, so it stops when the caller gives up, or when
+    /// its connection ends.
+    #[method(cancel = "drop")]
     async fn download(&self, ctx: &Context, files: Vec<String>) -> Result<u64>;
 }
 
@@ -45,7 +47,8 @@ impl Mirror for Disk {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let server = Server::builder().service(Disk.into_service()).bind("127.0.0.1:0").await?;
     let url = server.url();
     tokio::spawn(server.run());

@@ -26,7 +26,8 @@ impl Math for Calculator {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let server = Server::builder().service(Calculator.into_service()).bind("127.0.0.1:0").await?;
     let url = server.url();
     println!("listening on {url}");

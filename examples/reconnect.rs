@@ -31,7 +31,8 @@ impl Shop for Stock {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let server = Server::builder().service(Stock.into_service()).bind("127.0.0.1:0").await?;
     let (url, address, endpoint) = (server.url(), server.local_addr(), server.endpoint().clone());
     let running = tokio::spawn(server.run());

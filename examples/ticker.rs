@@ -57,7 +57,7 @@ impl Market for Exchange {
 }
 
 /// Takes prices to the end, with a pause after each.
-async fn watch(name: &str, mut prices: Subscription<Price>, pause: Duration) -> Result<()> {
+async fn watch(name: &str, mut prices: Subscription<Price>, pause: Duration) -> anyhow::Result<()> {
     let (mut seen, mut last) = (0, 0);
     while let Some(price) = prices.next().await {
         (seen, last) = (seen + 1, price?.cents);
@@ -68,7 +68,8 @@ async fn watch(name: &str, mut prices: Subscription<Price>, pause: Duration) -> 
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let (trades, _) = broadcast::channel(16);
     let exchange = Exchange { prices: trades.downgrade() };
     let server = Server::builder().service(exchange.into_service()).bind("127.0.0.1:0").await?;

@@ -23,7 +23,7 @@ mod unix {
         }
     }
 
-    pub(crate) async fn run() -> Result<()> {
+    pub(crate) async fn run() -> anyhow::Result<()> {
         // Only its owner can enter this directory, and so connect.
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("daemon.sock");
@@ -46,7 +46,8 @@ mod unix {
 
 #[cfg(unix)]
 #[tokio::main]
-async fn main() -> wsjsonrpc::Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     unix::run().await
 }
 

@@ -27,7 +27,8 @@ struct Point {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt::init();
     let mut server = Server::builder()
         // A tuple or Vec takes a list, a struct or map an object.
         .method("math.mean", |_ctx, numbers: Vec<f64>| async move {
