@@ -84,6 +84,35 @@ macro_rules! common_builder_methods {
             self
         }
 
+        /// Whether the peer learns why a handler failed. An error that has passed through `?` and has
+        /// no code of its own is -32603 "Internal error" for the peer. With `true`, the `data` of that
+        /// error is a list of texts: what the error says, then what each error says that it comes
+        /// from; at most 8 texts of 500 bytes each, with control characters escaped. After a panic,
+        /// the list says only that the handler panicked.
+        ///
+        /// Default: on in builds with debug assertions (`cargo run`, `cargo test`), so that a failing
+        /// handler can be seen without any set-up, and off in release builds, as errors of a file
+        /// system or a database are not for strangers. The error is logged in any case. A test that
+        /// compares whole error objects should set it.
+        ///
+        /// ```
+        /// # use wsjsonrpc::{memory, Client, Context, Server};
+        /// # #[tokio::main(flavor = "current_thread")]
+        /// # async fn main() {
+        /// let server = Server::builder()
+        ///     .expose_errors(true)
+        ///     .method("parse", |_: Context, (text,): (String,)| async move { Ok(text.parse::<u16>()?) });
+        /// let (client, _) = memory::pair(Client::builder(), server).unwrap();
+        /// let failed = client.peer().call::<u16>("parse", ["x"]).await.unwrap_err().into_object();
+        /// assert_eq!(failed.to_string(), "Internal error (-32603)");
+        /// assert_eq!(failed.data_as(), Some(["invalid digit found in string".to_owned()]));
+        /// # }
+        /// ```
+        pub fn expose_errors(mut self, expose: bool) -> Self {
+            self.router.expose_errors(expose);
+            self
+        }
+
         /// Sets all limits and timeouts.
         pub fn config(mut self, config: crate::config::Config) -> Self {
             self.config = config;

@@ -10,7 +10,7 @@ use wsjsonrpc::{
     Client, CloseReason, Context, Error, ErrorCode, ErrorObject, Result, RpcError, Server,
     ServerBuilder, memory, rpc,
 };
-use wsjsonrpc_tests::{Raw, both_ways};
+use wsjsonrpc_tests::{Raw, both_ways, request};
 
 #[derive(Debug, PartialEq)]
 enum BankError {
@@ -111,7 +111,7 @@ impl Bank for Vault {
 }
 
 fn server() -> ServerBuilder {
-    Server::builder().service(Vault.into_service())
+    Server::builder().expose_errors(false).service(Vault.into_service())
 }
 
 fn bank(server: ServerBuilder) -> BankClient {
@@ -293,4 +293,101 @@ async fn a_call_over_the_limit_is_not_sent_and_the_connection_lives_on() {
     assert!(matches!(error, Error::TooLarge { size: 200.., limit: 200 }), "{error:?}");
     assert_eq!(client.peer().pending_calls(), 0);
     assert_eq!(bank.withdraw("ada", 1).await.unwrap(), 99);
+}
+
+/// An error with causes, and a text that would disturb a terminal.
+#[derive(Debug)]
+struct Chained(usize);
+
+impl fmt::Display for Chained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "level {}\u{1b}[31m", self.0)
+    }
+}
+
+impl std::error::Error for Chained {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        static CAUSES: [Chained; 20] = {
+            let mut causes = [const { Chained(0) }; 20];
+            let mut level = 0;
+            while level < 20 {
+                causes[level] = Chained(level);
+                level += 1;
+            }
+            causes
+        };
+        CAUSES.get(self.0 + 1).map(|cause| cause as _)
+    }
+}
+
+fn failing(server: ServerBuilder) -> ServerBuilder {
+    server
+        .method("chain", |_, (level,): (usize,)| async move { Err::<(), _>(Chained(level).into()) })
+        .method("long", |_, ()| async { Err::<(), _>(io::Error::other("é".repeat(1000)).into()) })
+        .method("own", |_, ()| async {
+            Err::<(), _>(ErrorObject::from(Chained(1)).with_data("its own"))
+        })
+        .method("plain", |_, ()| async { Err::<(), _>(ErrorObject::internal()) })
+        .method("panic", |_, ()| async { if true { panic!("swordfish") } else { Ok(()) } })
+}
+
+#[tokio::test]
+async fn exposed_errors_travel_in_data() {
+    let internal = |data: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","error":{{"code":-32603,"message":"Internal error"{data}}},"id":1}}"#
+        )
+    };
+    let chain: Vec<String> = (12..20).map(|level| format!("level {level}\\u{{1b}}[31m")).collect();
+    let chain = serde_json::to_string(&chain).unwrap();
+    let long = format!("{}…", "é".repeat(250));
+    let cases = [
+        ("chain", "[19]", internal(r#","data":["level 19\\u{1b}[31m"]"#)),
+        ("chain", "[12]", internal(&format!(r#","data":{chain}"#))),
+        // No more than eight.
+        ("chain", "[3]", internal(&format!(r#","data":{}"#, chain_from(3)))),
+        ("long", "[]", internal(&format!(r#","data":["{long}"]"#))),
+        ("own", "[]", internal(r#","data":"its own""#)),
+        ("plain", "[]", internal("")),
+        ("panic", "[]", internal(r#","data":["the handler panicked"]"#)),
+    ];
+    let mut raw = Raw::client(failing(Server::builder()).expose_errors(true)).await;
+    for (method, params, expected) in &cases {
+        assert_eq!(raw.ask(request(method, params, "1")).await, *expected, "{method}{params}");
+    }
+    // A client's handlers have the same option.
+    let client = Client::builder()
+        .expose_errors(true)
+        .method("panic", |_, ()| async { if true { panic!("swordfish") } else { Ok(()) } });
+    let (mut raw, _client) = Raw::server(client).await;
+    assert_eq!(raw.ask(request("panic", "[]", "1")).await, cases[6].2);
+    // Without it, nothing of it is told.
+    let mut raw = Raw::client(failing(Server::builder()).expose_errors(false)).await;
+    for (method, params, _) in &cases {
+        let expected = internal(if *method == "own" { r#","data":"its own""# } else { "" });
+        assert_eq!(raw.ask(request(method, params, "1")).await, expected, "{method}{params}");
+    }
+}
+
+fn chain_from(level: usize) -> String {
+    let texts: Vec<String> =
+        (level..level + 8).map(|level| format!("level {level}\\u{{1b}}[31m")).collect();
+    serde_json::to_string(&texts).unwrap()
+}
+
+#[tokio::test]
+async fn errors_are_exposed_by_default_where_debug_assertions_are_on() {
+    let mut raw = Raw::client(failing(Server::builder())).await;
+    let answer = raw.ask(request("chain", "[19]", "1")).await;
+    assert_eq!(answer.contains("level 19"), cfg!(debug_assertions), "{answer}");
+}
+
+/// A recognized error is nobody's secret, and has its own data or none.
+#[tokio::test]
+async fn a_recognized_error_is_not_changed_by_exposing() {
+    let bank = bank(server().recognize::<Taken>().recognize::<BankError>().expose_errors(true));
+    let Err(Error::Call(error)) = bank.transfer("taken").await else { panic!() };
+    assert_eq!(error, ErrorObject::new(1003, "taken"));
+    let Err(Error::Call(error)) = bank.transfer("foreign").await else { panic!() };
+    assert_eq!(error.data_as(), Some(["the password is swordfish".to_owned()]));
 }

@@ -109,7 +109,8 @@ const METHODS: [&str; 6] =
 
 #[tokio::test]
 async fn a_panic_anywhere_is_one_error_response() {
-    let server = Server::builder().service(Service.into_service()).recognize::<Known>();
+    let server =
+        Server::builder().expose_errors(false).service(Service.into_service()).recognize::<Known>();
     let mut raw = Raw::client(server).await;
     for method in METHODS {
         for params in ["[false]", "[true]"] {

@@ -232,7 +232,8 @@ async fn default_bodies_run_and_may_be_replaced() -> Result<()> {
     assert_eq!(defaults.fixed().await?, 43);
     defaults.quiet().await?;
     check_results(Two.into_service(), &[("times", r#"["2"]"#, "4")]).await;
-    let mut raw = Raw::client(Server::builder().service(Two.into_service())).await;
+    let mut raw =
+        Raw::client(Server::builder().expose_errors(false).service(Two.into_service())).await;
     let refused = error(-32602, "nothing", "1");
     raw.check(&request("times", r#"["0"]"#, "1"), &[&refused]).await;
     let internal = error(-32603, "Internal error", "1");

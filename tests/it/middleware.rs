@@ -194,6 +194,7 @@ async fn it_may_answer_in_place_of_the_handler() {
     let handled = Arc::new(Mutex::new(0));
     let count = Arc::clone(&handled);
     let server = Server::builder()
+        .expose_errors(false)
         .middleware(Instead)
         .method("refused", move |_, ()| {
             *count.lock().unwrap() += 1;
@@ -234,6 +235,7 @@ async fn a_panic_is_an_outcome_that_outer_middleware_sees() {
     let _guard = tracing::subscriber::set_default(log.clone());
     let record = Record::default();
     let server = Server::builder()
+        .expose_errors(false)
         .middleware(record.clone())
         .middleware(Panics)
         .method("quick", |_, (when,): (String,)| async move {
@@ -295,6 +297,7 @@ async fn the_code_of_a_recognized_error_is_seen_and_the_inside_of_others() {
     let _guard = tracing::subscriber::set_default(log.clone());
     let (record, sources) = (Record::default(), Sources::default());
     let server = Server::builder()
+        .expose_errors(false)
         .recognize::<OutOfStock>()
         .middleware(record.clone())
         .middleware(sources.clone())

@@ -95,7 +95,10 @@ fn server() -> (ServerBuilder, Setup) {
     let (send, events) = mpsc::unbounded_channel();
     let (record, gate) = (Record::default(), Gate::default());
     let service = Service { events: send, at_work: Arc::default(), gate: gate.clone() };
-    let server = Server::builder().service(service.into_service()).middleware(record.clone());
+    let server = Server::builder()
+        .expose_errors(false)
+        .service(service.into_service())
+        .middleware(record.clone());
     (server, Setup { record, events, gate })
 }
 

@@ -118,11 +118,11 @@ fn book() -> (Book, mpsc::UnboundedReceiver<u32>) {
 }
 
 fn client(book: &Book) -> ClientBuilder {
-    Client::builder().service(book.clone().into_service())
+    Client::builder().expose_errors(false).service(book.clone().into_service())
 }
 
 fn server(book: &Book) -> ServerBuilder {
-    Server::builder().service(book.clone().into_service())
+    Server::builder().expose_errors(false).service(book.clone().into_service())
 }
 
 fn cancel(id: &str) -> String {

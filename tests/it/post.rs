@@ -62,6 +62,7 @@ fn server() -> ServerBuilder {
         Ok(futures_util::stream::pending::<wsjsonrpc::Result<()>>())
     });
     Server::builder()
+        .expose_errors(false)
         .service(methods)
         .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
         .method("later", |_, (x,): (i64,)| async move {

@@ -36,6 +36,7 @@ const NEEDS_SOCKET: &str = "This method needs a WebSocket: it talks back to its 
 #[tokio::test]
 async fn who_calls_such_a_caller_back_learns_at_once_that_there_is_no_way() {
     let server = Server::builder()
+        .expose_errors(false)
         .method("typed", |ctx: Context, ()| async move {
             Ok(ctx.client::<PageClient>().confirm("sure?").await?)
         })

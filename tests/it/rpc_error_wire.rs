@@ -99,11 +99,11 @@ impl Bank for Vault {
 }
 
 fn server() -> ServerBuilder {
-    Server::builder().service(Vault.into_service())
+    Server::builder().expose_errors(false).service(Vault.into_service())
 }
 
 fn client() -> ClientBuilder {
-    Client::builder().service(Vault.into_service())
+    Client::builder().expose_errors(false).service(Vault.into_service())
 }
 
 fn answer(error: &str) -> String {

@@ -72,7 +72,7 @@ fn methods(living: &Living, gate: &Gate) -> Methods {
 }
 
 fn server(living: &Living, gate: &Gate) -> ServerBuilder {
-    Server::builder().service(methods(living, gate))
+    Server::builder().expose_errors(false).service(methods(living, gate))
 }
 
 /// What asks for `one`.
@@ -135,7 +135,8 @@ async fn what_goes_wrong_inside_ends_that_subscription_and_nothing_else() {
             Ok(stream::empty::<Result<()>>())
         });
     let config = Config { max_outgoing_message: 500, ..Config::default() };
-    let mut raw = Raw::client(Server::builder().service(methods).config(config)).await;
+    let mut raw =
+        Raw::client(Server::builder().expose_errors(false).service(methods).config(config)).await;
     let last = |name: &str, id: u8, error: &str| {
         notification(name, &format!(r#"{{"subscription":"{id:#x}","error":{error}}}"#))
     };

@@ -131,6 +131,7 @@ impl std::error::Error for Unknown {}
 
 fn server() -> ServerBuilder {
     Server::builder()
+        .expose_errors(false)
         .service(Service.into_service())
         .method("unwritable", |_, ()| async { Ok(Unwritable::Fails) })
         .method("unwritable_late", |_, ()| async { Ok(Unwritable::FailsLate) })
@@ -217,7 +218,7 @@ async fn an_error_object_goes_out_as_the_application_made_it() {
         ),
         ("who", ErrorObject::unauthorized("who?"), r#"{"code":-32001,"message":"who?"}"#),
     ];
-    let mut server = Server::builder();
+    let mut server = Server::builder().expose_errors(false);
     for (name, object, _) in &table {
         let object = object.clone();
         server = server.method(*name, move |_, ()| {

@@ -124,13 +124,27 @@ impl Link {
         known
     }
 
-    /// The connection is over: whoever waits learns it now. Gives the reason.
-    pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
-        let known = self.begin_end(reason);
-        self.pending.close(&known);
-        self.feeds.close(&known);
+    /// The peer sends nothing more: what is queued still goes out, and nothing else is. (A handler that
+    /// sees the end may stop half-way, and what it returns then must not look like its result.) The first
+    /// reason counts.
+    pub(crate) fn stop_queueing(&self, reason: CloseReason) {
+        self.reason.get_or_init(|| reason);
+        self.outbox.shut();
+    }
+
+    /// No response can come any more: all who wait for one, or for the end, learn the reason.
+    pub(crate) fn end_calls(&self) {
+        let reason = self.reason();
+        self.pending.close(&reason);
+        self.feeds.close(&reason);
         self.over.store(true, Ordering::Release);
         self.ended.notify_waiters();
+    }
+
+    /// The connection is over: all who wait learn it now. Gives the reason.
+    pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
+        let known = self.begin_end(reason);
+        self.end_calls();
         known
     }
 

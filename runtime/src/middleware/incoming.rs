@@ -158,7 +158,7 @@ impl Next<'_> {
                 let method = &*layered.name;
                 let who = if stack.is_empty() { "handler" } else { "middleware" };
                 tracing::error!(method, "{who} panicked; the caller gets -32603");
-                ErrorObject::internal().into()
+                layered.recognized.panicked(&format!("the {who}")).into()
             }
         }
     }

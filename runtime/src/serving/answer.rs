@@ -156,7 +156,7 @@ impl Responder {
             Err(Panicked) => {
                 let method = self.name(route);
                 tracing::error!(method, "handler panicked; the caller gets -32603");
-                Kind::Error(ErrorObject::of(ErrorCode::INTERNAL_ERROR))
+                Kind::Error(self.router.recognized.panicked("the handler"))
             }
         }
     }

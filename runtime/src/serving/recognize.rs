@@ -8,17 +8,41 @@ use std::error::Error as StdError;
 use crate::error::{Causes, CloseReason};
 use crate::guard::{Panicked, guard};
 use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::shown::Shown;
 use crate::protocol::typed::RpcError;
 
 type Recognize = fn(&(dyn StdError + Send + Sync + 'static)) -> Option<ErrorObject>;
 
+/// How many errors of a chain a peer gets, and how many bytes of the text of each.
+const EXPOSED_ERRORS: usize = 8;
+const EXPOSED_BYTES: usize = 500;
+
 /// The types that are known.
-#[derive(Default)]
-pub(crate) struct Recognized(Vec<Recognize>);
+pub(crate) struct Recognized {
+    known: Vec<Recognize>,
+    /// Whether the peer gets the texts of other errors.
+    exposes: bool,
+}
+
+impl Default for Recognized {
+    fn default() -> Self {
+        Recognized { known: Vec::new(), exposes: cfg!(debug_assertions) }
+    }
+}
 
 impl Recognized {
     pub(crate) fn add<E: RpcError + StdError + Send + Sync>(&mut self) {
-        self.0.push(|source| source.downcast_ref::<E>().map(E::to_object));
+        self.known.push(|source| source.downcast_ref::<E>().map(E::to_object));
+    }
+
+    pub(crate) fn expose(&mut self, exposes: bool) {
+        self.exposes = exposes;
+    }
+
+    /// What the peer gets when this has panicked. Never what the panic said.
+    pub(crate) fn panicked(&self, what: &str) -> ErrorObject {
+        let error = ErrorObject::internal();
+        if self.exposes { error.with_data([format!("{what} panicked")]) } else { error }
     }
 
     /// An error of a type that is known as its own object; others as they are, their inside included.
@@ -37,6 +61,10 @@ impl Recognized {
                     "handler failed; the caller gets {}",
                     error.code()
                 );
+                if self.exposes && error.data().is_none() {
+                    let chain = chain(source);
+                    error = error.with_data(chain);
+                }
             }
             error.forget_source();
             error
@@ -52,7 +80,7 @@ impl Recognized {
     ) -> ErrorObject {
         let translated = guard(|| {
             let Some(source) = error.source() else { return error };
-            match self.0.iter().find_map(|recognize| recognize(source)) {
+            match self.known.iter().find_map(|recognize| recognize(source)) {
                 Some(mut known) => {
                     known.forget_source();
                     known
@@ -65,9 +93,28 @@ impl Recognized {
         });
         translated.unwrap_or_else(|Panicked| {
             tracing::error!(method, "an error's own code panicked; the caller gets -32603");
-            ErrorObject::internal()
+            self.panicked("the code of an error")
         })
     }
+}
+
+/// What an error says, and then what each error says that it comes from, as far as that is something
+/// else. Control characters are escaped, as the texts may quote what a peer has sent.
+fn chain(error: &(dyn StdError + 'static)) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for error in std::iter::successors(Some(error), |error| (*error).source()).take(EXPOSED_ERRORS)
+    {
+        let mut text = Shown(&error.to_string()).to_string();
+        if text.len() > EXPOSED_BYTES {
+            let end = (0..=EXPOSED_BYTES).rev().find(|at| text.is_char_boundary(*at));
+            text.truncate(end.unwrap_or_default());
+            text.push('…');
+        }
+        if !texts.iter().any(|said| said.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    texts
 }
 
 /// Whether this is, or comes from, a call to a caller that has no socket.

@@ -90,6 +90,10 @@ impl RouterBuilder {
         self.recognized.add::<E>();
     }
 
+    pub(crate) fn expose_errors(&mut self, expose: bool) {
+        self.recognized.expose(expose);
+    }
+
     pub(crate) fn middleware(&mut self, middleware: impl Middleware) {
         self.middleware.push(Arc::new(middleware));
     }

@@ -190,6 +190,15 @@ impl Outbox {
         }
     }
 
+    /// Takes nothing more. What waits stays.
+    pub(crate) fn shut(&self) {
+        let mut queue = self.lock();
+        queue.open = false;
+        queue.ended = true;
+        drop(queue);
+        self.room.notify_waiters();
+    }
+
     /// Wakes the connection's task to look around.
     pub(crate) fn nudge(&self) {
         let mut queue = self.lock();

@@ -49,6 +49,11 @@ pub(crate) struct Transport {
     midway: bool,
     /// tungstenite may have something to write, and may have begun.
     control: bool,
+    /// The network has a part of what tungstenite is writing: ours must not be written before the rest.
+    control_midway: bool,
+    /// The peer sends nothing more. Messages of ours still go out, before tungstenite replies to the
+    /// peer's close frame.
+    last_words: bool,
 }
 
 /// A stream as tungstenite wants it: one that would block says so.
@@ -57,6 +62,7 @@ struct Polled<'a, 'b, 'c> {
     cx: &'b mut Context<'c>,
     gate: &'a mut Gate,
     midway: bool,
+    control_midway: &'a mut bool,
 }
 
 impl Polled<'_, '_, '_> {
@@ -90,7 +96,10 @@ impl io::Write for Polled<'_, '_, '_> {
             // Whoever writes the rest of the frame waits for the network.
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, bytes))
+        let written = Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, bytes))?;
+        // It writes all that it has, each time.
+        *self.control_midway = written < bytes.len();
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -122,6 +131,8 @@ impl Transport {
             ended: false,
             midway: false,
             control: false,
+            control_midway: false,
+            last_words: false,
         }
     }
 
@@ -133,8 +144,8 @@ impl Transport {
             if let Some(message) = ready!(self.poll_whole(cx)) {
                 return Poll::Ready(message);
             }
-            let (stream, gate, midway) = (&mut self.stream, &mut self.gate, self.midway);
-            match polled(self.socket.read(&mut Polled { stream, cx, gate, midway })) {
+            let (socket, mut stream) = self.parts(cx);
+            match polled(socket.read(&mut stream)) {
                 Poll::Ready(read) => break read,
                 // It has got a whole frame, and that was not all of a message.
                 Poll::Pending if self.gate.is_closed() => {}
@@ -197,6 +208,28 @@ impl Transport {
         }
     }
 
+    /// tungstenite, and the stream as it wants it.
+    fn parts<'a, 'b, 'c>(
+        &'a mut self,
+        cx: &'b mut Context<'c>,
+    ) -> (&'a mut WebSocketContext, Polled<'a, 'b, 'c>) {
+        let Transport { socket, stream, gate, midway, control_midway, .. } = self;
+        (socket, Polled { stream, cx, gate, midway: *midway, control_midway })
+    }
+
+    /// The peer sends nothing more, and no close frame of ours is out: messages are written and flushed
+    /// as before, until [`end_last_words`](Self::end_last_words). Nothing is to be received meanwhile.
+    /// `false` if that is not possible, as a control frame is half written.
+    pub(crate) fn begin_last_words(&mut self) -> bool {
+        self.last_words = !self.control_midway;
+        self.last_words
+    }
+
+    /// No more messages: tungstenite replies to the peer's close frame with the next flush.
+    pub(crate) fn end_last_words(&mut self) {
+        self.last_words = false;
+    }
+
     fn fail(&mut self, error: WsError) -> Received {
         self.ended = true;
         Received::of(error)
@@ -208,7 +241,7 @@ impl Transport {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize, CloseReason>> {
-        if !self.midway {
+        if !self.midway && !self.last_words {
             if self.control {
                 ready!(self.poll_flush(cx))?;
             }
@@ -229,9 +262,12 @@ impl Transport {
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        let (stream, gate, midway) = (&mut self.stream, &mut self.gate, self.midway);
-        let flushed = self.socket.flush(&mut Polled { stream, cx, gate, midway });
-        let flushed = ready!(polled(flushed));
+        if self.last_words {
+            let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+            return Poll::Ready(flushed.map_err(|error| lost(error.into())));
+        }
+        let (socket, mut stream) = self.parts(cx);
+        let flushed = ready!(polled(socket.flush(&mut stream)));
         self.control = false;
         Poll::Ready(match flushed {
             // The closing handshake is complete.
@@ -268,10 +304,9 @@ impl Transport {
 
     fn write_control(&mut self, cx: &mut Context<'_>, frame: Message) -> Result<(), CloseReason> {
         self.control = true;
-        let (stream, gate, midway) = (&mut self.stream, &mut self.gate, self.midway);
-        let stream = &mut Polled { stream, cx, gate, midway };
+        let (socket, mut stream) = self.parts(cx);
         // If it would block, tungstenite keeps it for the next flush.
-        match polled(self.socket.write(stream, frame)) {
+        match polled(socket.write(&mut stream, frame)) {
             Poll::Ready(written) => written.map_err(lost),
             Poll::Pending => Ok(()),
         }

@@ -5,6 +5,7 @@
 //! a permit or another connection. Must not know who opened the connection.
 
 use std::future::Future;
+use std::io::ErrorKind::UnexpectedEof;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -56,6 +57,9 @@ pub(crate) struct Connection {
     jumps_queue: bool,
     /// Others were let go first.
     waited: bool,
+    /// The peer sends nothing more: calls end with this turn, when the reply to its close frame was
+    /// tried to be written.
+    calls_end: bool,
     /// The deadlines of calls, and the keep-alive.
     alarm: Alarm,
     /// Who is told of it, if anybody is.
@@ -99,6 +103,7 @@ impl Connection {
             jumps_queue: Handle::try_current()
                 .is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread),
             waited: false,
+            calls_end: false,
             alarm,
             watch,
         }
@@ -151,42 +156,6 @@ impl Connection {
         Ok(())
     }
 
-    fn obey(&mut self, command: Command) {
-        match (&self.phase, command) {
-            (Phase::Open | Phase::Draining, Command::Close { code, reason }) => {
-                let deadline = deadline(Instant::now(), self.link.config.shutdown_timeout);
-                self.enter(Phase::Flushing(Box::new(Goodbye { code, reason, deadline })));
-            }
-            (Phase::Open, Command::Drain { deadline }) => {
-                self.link.flows.drain();
-                self.enter(Phase::Draining);
-                self.timer = Some(Box::pin(tokio::time::sleep_until(deadline)));
-            }
-            _ => {}
-        }
-    }
-
-    fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
-        self.timer = None;
-    }
-
-    /// Nothing can be sent any more. It ends in any case after a while.
-    fn enter_last(&mut self, phase: Phase, reason: CloseReason) {
-        self.link.begin_end(reason);
-        self.writer.clear();
-        self.alarm.stop_pulse();
-        self.enter(phase);
-        self.set_timer(deadline(Instant::now(), self.link.config.close_timeout));
-    }
-
-    fn set_timer(&mut self, at: Instant) {
-        match &mut self.timer {
-            Some(timer) => timer.as_mut().reset(at),
-            None => self.timer = Some(Box::pin(tokio::time::sleep_until(at))),
-        }
-    }
-
     /// Reads what is there. `true`: the budget is used up, there may be more.
     fn read(&mut self, cx: &mut TaskContext<'_>, budget: &mut Budget) -> Result<bool, Over> {
         loop {
@@ -196,7 +165,7 @@ impl Connection {
                 Phase::Draining => Admission::Refused,
                 Phase::Flushing(_) => Admission::NoRequests,
                 Phase::Closing => Admission::Unanswerable,
-                Phase::Lingering => return Ok(false),
+                Phase::Answering { .. } | Phase::Lingering => return Ok(false),
             };
             let to = Destination { dispatcher: &self.dispatcher, link: &self.link, admission };
             let (transport, writer) = (&mut self.transport, &mut self.writer);
@@ -212,9 +181,26 @@ impl Connection {
     fn react(&mut self, cx: &mut TaskContext<'_>, received: Received) -> Result<(), Over> {
         match received {
             // If the close began here, this is only the answer to it.
-            Received::Close(_) if matches!(self.phase, Phase::Closing) => {}
-            Received::Close(reason) => self.enter_last(Phase::Closing, reason),
-            Received::End(reason) => return Err(Over(reason)),
+            Received::Close(_) if matches!(self.phase, Phase::Closing) => self.calls_end = true,
+            Received::Close(reason) => {
+                self.calls_end = true;
+                if self.transport.begin_last_words() {
+                    self.enter_answering(false, reason);
+                } else {
+                    self.enter_last(Phase::Closing, reason);
+                }
+            }
+            Received::End(reason) => {
+                // After an error, nothing can be sent. An end may be that of one direction.
+                let ended =
+                    matches!(&reason, CloseReason::Lost(error) if error.kind() == UnexpectedEof);
+                let closing = matches!(self.phase, Phase::Closing);
+                if !ended || closing || self.is_flushed() || !self.transport.begin_last_words() {
+                    return Err(Over(reason));
+                }
+                self.calls_end = true;
+                self.enter_answering(true, reason);
+            }
             Received::Broken { code, reason } => {
                 let over = CloseReason::Protocol(reason.clone());
                 // Answers to what came before it, as many as the network takes at once. An error
@@ -224,6 +210,7 @@ impl Connection {
                     return Err(Over(over));
                 }
                 self.writer.must_flush();
+                self.calls_end = true;
                 self.enter_last(Phase::Lingering, over);
             }
             Received::Text(_) | Received::Binary(_) | Received::Control => {}
@@ -257,7 +244,7 @@ impl Connection {
         let outbox = &self.link.outbox;
         match (self.writer.turn(cx, &mut self.transport, outbox, more_to_read), &self.phase) {
             (Ok(written), _) => Ok(written),
-            (Err(lost), Phase::Lingering) => Err(Over(lost)),
+            (Err(lost), Phase::Answering { .. } | Phase::Lingering) => Err(Over(lost)),
             (Err(_), Phase::Closing) => {
                 self.writer.give_up();
                 Ok(Written::default())
@@ -271,91 +258,10 @@ impl Connection {
         }
     }
 
-    /// Once the close frame is out, waits for the peer to hang up.
-    fn linger(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
-        let told = matches!(self.phase, Phase::Lingering) && self.writer.is_done();
-        if told && self.transport.poll_linger(cx).is_ready() {
-            return Err(Over(CloseReason::Local));
-        }
-        Ok(())
-    }
-
-    /// Goes from one phase to the next. `true` if it did.
-    fn advance(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Over> {
-        // Looked at before the outbox: a handler answers first and ends then.
-        let at_work = self.link.in_flight.load(Ordering::Acquire);
-        let flushed = self.writer.is_done() && self.link.outbox.is_empty();
-        let (code, reason) = match &mut self.phase {
-            Phase::Flushing(goodbye) if flushed => {
-                (goodbye.code, std::mem::take(&mut goodbye.reason))
-            }
-            Phase::Draining if flushed && at_work == 0 && self.link.flows.is_empty() => {
-                (CloseCode::Away.into(), "shutting down".to_owned())
-            }
-            _ => return Ok(false),
-        };
-        self.close(cx, code, &reason)?;
-        Ok(true)
-    }
-
-    fn close(&mut self, cx: &mut TaskContext<'_>, code: u16, reason: &str) -> Result<(), Over> {
-        self.transport.start_close(cx, code, reason).map_err(Over)?;
-        self.writer.must_flush();
-        self.enter_last(Phase::Closing, CloseReason::Local);
-        Ok(())
-    }
-
-    /// Looks at the clock, where something is slow. `true` if that led to another phase.
-    fn watch(&mut self, cx: &mut TaskContext<'_>, blocked: bool) -> Result<bool, Over> {
-        let stallable = matches!(self.phase, Phase::Open | Phase::Flushing(_));
-        if stallable && !blocked {
-            self.timer = None;
-            return Ok(false);
-        }
-        if stallable && self.timer.is_none() {
-            self.expect_progress();
-        }
-        while let Some(timer) = &mut self.timer {
-            if timer.as_mut().poll(cx).is_pending() {
-                break;
-            }
-            let now = Instant::now().max(timer.deadline());
-            match &mut self.phase {
-                Phase::Closing | Phase::Lingering => return Err(Over(CloseReason::Local)),
-                Phase::Draining => {
-                    self.close(cx, CloseCode::Away.into(), "shutting down")?;
-                    return Ok(true);
-                }
-                // A slow reader is no stuck one: as long as bytes leave, it may go on.
-                Phase::Open | Phase::Flushing(_) if self.transport.written() == self.written => {
-                    return Err(Over(CloseReason::Stalled));
-                }
-                Phase::Flushing(goodbye) if goodbye.deadline <= now => {
-                    let (code, reason) = (goodbye.code, std::mem::take(&mut goodbye.reason));
-                    tracing::warn!("closing with messages left: the peer takes them too slowly");
-                    self.close(cx, code, &reason)?;
-                    return Ok(true);
-                }
-                Phase::Open | Phase::Flushing(_) => self.expect_progress(),
-            }
-        }
-        Ok(false)
-    }
-
     fn unwatch(&mut self, reason: &CloseReason) {
         if let Some(watch) = self.watch.take() {
             watch.end(self.dispatcher.context(), &self.transport, reason);
         }
-    }
-
-    /// By the time that the timer fires, the network must have taken something.
-    fn expect_progress(&mut self) {
-        self.written = self.transport.written();
-        let stalled = deadline(Instant::now(), self.link.config.write_timeout);
-        self.set_timer(match &self.phase {
-            Phase::Flushing(goodbye) => stalled.min(goodbye.deadline),
-            _ => stalled,
-        });
     }
 }
 
@@ -371,7 +277,12 @@ impl Future for Connection {
         if let Some(watch) = &mut this.watch {
             watch.look(this.dispatcher.context(), &this.transport);
         }
-        let Err(Over(reason)) = turned else { return Poll::Pending };
+        let Err(Over(reason)) = turned else {
+            if std::mem::take(&mut this.calls_end) {
+                this.link.end_calls();
+            }
+            return Poll::Pending;
+        };
         this.reader.finish(&this.dispatcher);
         let reason = this.link.end(reason);
         this.unwatch(&reason);
@@ -381,6 +292,7 @@ impl Future for Connection {
 
 #[cfg(test)]
 mod echo;
+mod ending;
 
 /// Whoever waits for this connection must not wait for ever when its task is dropped.
 impl Drop for Connection {

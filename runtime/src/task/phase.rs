@@ -14,6 +14,12 @@ pub(crate) enum Phase {
     Draining,
     /// Sends what is queued, then closes. The timer is that of `Open`, and bounds it as a whole.
     Flushing(Box<Goodbye>),
+    /// The peer sends nothing more, but may still read: answers that are queued go out, then the
+    /// connection closes. The timer bounds it.
+    Answering {
+        /// Its direction of the stream has ended, without a close frame.
+        half_closed: bool,
+    },
     /// Nothing can be sent any more: a close frame went out or came in, or the stream does not
     /// take anything. What still comes in is read up to the end. The timer bounds it.
     Closing,

@@ -1,0 +1,153 @@
+//! How a connection gets from one phase to the next, up to its end.
+//!
+//! Must not know what is read or written.
+
+use super::*;
+
+impl Connection {
+    pub(super) fn obey(&mut self, command: Command) {
+        match (&self.phase, command) {
+            (Phase::Open | Phase::Draining, Command::Close { code, reason }) => {
+                let deadline = deadline(Instant::now(), self.link.config.shutdown_timeout);
+                self.enter(Phase::Flushing(Box::new(Goodbye { code, reason, deadline })));
+            }
+            (Phase::Open, Command::Drain { deadline }) => {
+                self.link.flows.drain();
+                self.enter(Phase::Draining);
+                self.timer = Some(Box::pin(tokio::time::sleep_until(deadline)));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.timer = None;
+    }
+
+    /// Nothing can be sent any more. It ends in any case after a while.
+    pub(super) fn enter_last(&mut self, phase: Phase, reason: CloseReason) {
+        self.link.begin_end(reason);
+        self.writer.clear();
+        self.alarm.stop_pulse();
+        self.enter(phase);
+        self.set_timer(deadline(Instant::now(), self.link.config.close_timeout));
+    }
+
+    /// What was answered by now still goes out.
+    pub(super) fn enter_answering(&mut self, half_closed: bool, reason: CloseReason) {
+        self.link.stop_queueing(reason);
+        self.alarm.stop_pulse();
+        self.enter(Phase::Answering { half_closed });
+        self.set_timer(deadline(Instant::now(), self.link.config.close_timeout));
+    }
+
+    pub(super) fn set_timer(&mut self, at: Instant) {
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().reset(at),
+            None => self.timer = Some(Box::pin(tokio::time::sleep_until(at))),
+        }
+    }
+
+    /// Once the close frame is out, waits for the peer to hang up.
+    pub(super) fn linger(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
+        let told = matches!(self.phase, Phase::Lingering) && self.writer.is_done();
+        if told && self.transport.poll_linger(cx).is_ready() {
+            return Err(Over(CloseReason::Local));
+        }
+        Ok(())
+    }
+
+    /// Goes from one phase to the next. `true` if it did.
+    pub(super) fn advance(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Over> {
+        // Looked at before the outbox: a handler answers first and ends then.
+        let at_work = self.link.in_flight.load(Ordering::Acquire);
+        let flushed = self.is_flushed();
+        let (code, reason) = match &mut self.phase {
+            Phase::Flushing(goodbye) if flushed => {
+                (goodbye.code, std::mem::take(&mut goodbye.reason))
+            }
+            Phase::Draining if flushed && at_work == 0 && self.link.flows.is_empty() => {
+                (CloseCode::Away.into(), "shutting down".to_owned())
+            }
+            &mut Phase::Answering { half_closed } if flushed => {
+                self.transport.end_last_words();
+                self.writer.must_flush();
+                let last = if half_closed { Phase::Lingering } else { Phase::Closing };
+                self.enter_last(last, self.link.reason());
+                return Ok(true);
+            }
+            _ => return Ok(false),
+        };
+        self.close(cx, code, &reason)?;
+        Ok(true)
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.writer.is_done() && self.link.outbox.is_empty()
+    }
+
+    pub(super) fn close(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        code: u16,
+        reason: &str,
+    ) -> Result<(), Over> {
+        self.transport.start_close(cx, code, reason).map_err(Over)?;
+        self.writer.must_flush();
+        self.enter_last(Phase::Closing, CloseReason::Local);
+        Ok(())
+    }
+
+    /// Looks at the clock, where something is slow. `true` if that led to another phase.
+    pub(super) fn watch(&mut self, cx: &mut TaskContext<'_>, blocked: bool) -> Result<bool, Over> {
+        let stallable = matches!(self.phase, Phase::Open | Phase::Flushing(_));
+        if stallable && !blocked {
+            self.timer = None;
+            return Ok(false);
+        }
+        if stallable && self.timer.is_none() {
+            self.expect_progress();
+        }
+        while let Some(timer) = &mut self.timer {
+            if timer.as_mut().poll(cx).is_pending() {
+                break;
+            }
+            let now = Instant::now().max(timer.deadline());
+            match &mut self.phase {
+                Phase::Answering { .. } => {
+                    tracing::warn!("closing with answers left: the peer takes them too slowly");
+                    return Err(Over(CloseReason::Local));
+                }
+                Phase::Closing | Phase::Lingering => return Err(Over(CloseReason::Local)),
+                Phase::Draining => {
+                    self.close(cx, CloseCode::Away.into(), "shutting down")?;
+                    return Ok(true);
+                }
+                // A slow reader is no stuck one: as long as bytes leave, it may go on.
+                Phase::Open | Phase::Flushing(_) if self.transport.written() == self.written => {
+                    return Err(Over(CloseReason::Stalled));
+                }
+                Phase::Flushing(goodbye) if goodbye.deadline <= now => {
+                    let (code, reason) = (goodbye.code, std::mem::take(&mut goodbye.reason));
+                    tracing::warn!("closing with messages left: the peer takes them too slowly");
+                    self.close(cx, code, &reason)?;
+                    return Ok(true);
+                }
+                Phase::Open | Phase::Flushing(_) => self.expect_progress(),
+            }
+        }
+        Ok(false)
+    }
+
+    /// By the time that the timer fires, the network must have taken something.
+    pub(super) fn expect_progress(&mut self) {
+        self.written = self.transport.written();
+        let stalled = deadline(Instant::now(), self.link.config.write_timeout);
+        self.set_timer(match &self.phase {
+            Phase::Flushing(goodbye) => stalled.min(goodbye.deadline),
+            _ => stalled,
+        });
+    }
+}
