@@ -117,7 +117,8 @@ use crate::report::Report;
 ///
 /// An ordered call that is taken back while it waits for its turn is never begun. It counts as in
 /// flight while it waits. An ordered handler that calls its caller and thereby waits for another
-/// ordered call on its own connection waits for itself, until the timeout of its call. A `blocking`
+/// ordered call on its own connection waits for itself, until the timeout of its call; a warning
+/// names both methods after five seconds. A `blocking`
 /// method and a plain `fn` may be ordered, too.
 ///
 /// # Subscriptions: `#[subscription(…)]`

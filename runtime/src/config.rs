@@ -172,6 +172,20 @@ pub struct Config {
     /// keeps the process from ending; stay below what your supervisor waits before it kills.
     pub shutdown_timeout: Duration,
 
+    /// How long a handler may run without an await that yields, in one poll, before a warning names
+    /// its method, once for each method. Until a handler yields, nobody else gets the thread, and while
+    /// it is polled for the first time, its connection neither reads nor writes. Mark such a method
+    /// `#[method(blocking)]`, or move the slow part to `tokio::task::spawn_blocking`.
+    ///
+    /// `tokio::task::block_in_place` counts, too. So does a thread that the operating system lets wait,
+    /// on a machine that is overloaded. The first time that several handlers of one message or of
+    /// messages that came together take so long, the warning names all of them; from then on each is
+    /// measured.
+    ///
+    /// Default 100 ms; `None` measures nothing. Too low: warnings about handlers that only compute a
+    /// little. Too high: other calls are late, and nothing says why.
+    pub blocking_threshold: Option<Duration>,
+
     /// Whether a handler that still runs when its connection ends is dropped at its next await.
     ///
     /// Default `false`: what was begun is finished, so nothing is left half written;
@@ -248,6 +262,7 @@ impl Default for Config {
             ping_interval: Some(Duration::from_secs(30)),
             close_timeout: Duration::from_secs(5),
             shutdown_timeout: Duration::from_secs(30),
+            blocking_threshold: Some(Duration::from_millis(100)),
             cancel_on_close: false,
             send_cancel: SendTo::Known,
             send_timeout: SendTo::Known,

@@ -221,7 +221,7 @@ async fn an_error_object_passes_through_the_question_mark_as_it_is() {
 #[tokio::test]
 async fn a_callers_error_by_question_mark_is_internal_to_its_own_caller() {
     let back = bank(server());
-    let front = Server::builder().method("relay", move |_, ()| {
+    let front = Server::builder().expose_errors(false).method("relay", move |_, ()| {
         let back = back.clone();
         async move { Ok(back.withdraw("nobody", 1).await?) }
     });

@@ -6,6 +6,7 @@ mod authorize;
 mod authorize_hostile;
 mod batches;
 mod bidirectional;
+mod blocked;
 mod broken_frames;
 mod broken_heads;
 mod builders;

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use wsjsonrpc::{
-    Client, ClientBuilder, Context, Error, ErrorCode, Peer, Result, Server, ServerBuilder, rpc,
+    Client, ClientBuilder, Config, Context, Error, ErrorCode, Peer, Result, Server, ServerBuilder,
+    memory, rpc,
 };
+use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{
     Gate, Raw, begin, both_ways, error, notification, poll_once, request, result,
 };
@@ -283,6 +285,61 @@ async fn what_waits_for_its_turn_outlives_the_connection() {
     for line in [1, 3, 4] {
         assert_eq!(seen.recv().await, Some(line));
     }
+}
+
+/// Both are named, once, while they wait.
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_waits_for_itself_is_named_in_the_log() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let (book, mut seen) = book();
+    let config = Config { call_timeout: Some(Duration::from_secs(30)), ..Config::default() };
+    let (client, _) =
+        memory::pair(client(&book).config(config.clone()), server(&book).config(config)).unwrap();
+    let journal = JournalClient::new(&client);
+    let warning = "ordered method waits behind another one";
+    // The server's `back` calls the client's `relay`, which calls the server's `plain`.
+    let call = tokio::spawn(journal.back(1, "relay").into_future());
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!log.text().contains(warning), "not yet");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let text = log.text();
+    let line = text.lines().find(|line| line.contains(warning)).expect(&text);
+    assert!(line.contains("WARN") && line.contains("plain") && line.contains("back"), "{line}");
+    call.await.unwrap().unwrap_err();
+    while seen.try_recv().is_ok() {}
+    // A second time on this connection says nothing new.
+    journal.back(9, "relay").await.unwrap_err();
+    assert_eq!(log.text().matches(warning).count(), 1);
+}
+
+/// Neither a long turn without a call to the peer, nor a call that is answered in time.
+#[tokio::test(start_paused = true)]
+async fn a_long_turn_alone_is_not_logged() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let (book, mut seen) = book();
+    let (mut raw, _peer) = Raw::client_and_peer(server(&book)).await;
+    raw.send(request("append", "[1]", "1")).await;
+    raw.send(request("plain", "[2]", "2")).await;
+    book.gate.arrived(1).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    book.gate.open(1);
+    assert_eq!(raw.receive().await, result("1", "1"));
+    assert_eq!(raw.receive().await, result("2", "2"));
+    // It calls back, is answered after a while, and the next one has its turn.
+    raw.send(request("back", r#"[3,"slow"]"#, "3")).await;
+    raw.send(request("plain", "[4]", "4")).await;
+    assert_eq!(raw.receive().await, request("slow", "[3]", r#""s1""#));
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    raw.send(result("3", r#""s1""#)).await;
+    assert_eq!(raw.receive().await, result("3", "3"));
+    assert_eq!(raw.receive().await, result("4", "4"));
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    for line in [1, 2, 4] {
+        assert_eq!(seen.recv().await, Some(line));
+    }
+    assert!(!log.text().contains("ordered method waits"), "{}", log.text());
 }
 
 /// As documented: it waits for itself, until its own call has waited long enough.

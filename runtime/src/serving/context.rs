@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::Extensions;
 use serde::Serialize;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
 use crate::calling::link::Link;
@@ -21,8 +21,9 @@ use crate::error::{CloseReason, Error};
 use crate::opening::handshake::Handshake;
 use crate::protocol::error::{ErrorObject, Result};
 use crate::protocol::extra::{self, Extra};
-use crate::race::{Either, race};
+use crate::race::race;
 use crate::serving::attached::{Attached, Outer};
+use crate::serving::order::Turns;
 use crate::serving::state::{Found, State};
 
 /// The connection that a call came in on: the caller, its handshake, and what earlier calls left.
@@ -95,7 +96,7 @@ struct Shared {
     handshake: Arc<Handshake>,
     state: State,
     /// Whose turn it is, of the calls that go one after another. Made when there is the first.
-    turns: OnceLock<Box<Mutex<()>>>,
+    turns: OnceLock<Box<Turns>>,
 }
 
 impl Outer for Handshake {
@@ -287,15 +288,9 @@ impl Context {
 
     /// Waits until no call before this one is at work that takes turns with it. The caller drops
     /// what comes when its own is over. `None`: this call was taken back before its turn came.
-    pub(crate) async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+    pub(crate) async fn turn(&self, method: Box<str>) -> Option<MutexGuard<'_, ()>> {
         let turns = self.shared.turns.get_or_init(Box::default);
-        // Who waits stands in a queue from its first poll on, which is where its call was read.
-        let turn = pin!(turns.lock());
-        let raised = pin!(self.shared.link.signals.raised(self.call.number));
-        match race(turn, raised).await {
-            Either::Left(turn) if !self.is_taken_back() => Some(turn),
-            Either::Left(_) | Either::Right(()) => None,
-        }
+        turns.take(self.call.number, method, &self.shared.link).await
     }
 
     /// Tells the caller how far the call is, if it wants to know

@@ -21,6 +21,7 @@ use crate::protocol::decode::{
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::Id;
 use crate::serving::answer::{BatchAnswer, ReplyTo, Responder};
+use crate::serving::blocked::Polls;
 use crate::serving::context::Context;
 use crate::serving::dropped::Dropped;
 use crate::serving::gather::Gathered;
@@ -53,6 +54,7 @@ pub(crate) struct Dispatcher {
     calls: Cell<u64>,
     /// When this turn's calls came in, once one of them asks: the clock is not free.
     now: Cell<Option<u64>>,
+    polls: Polls,
     /// Handlers that were not ready at once, and that nobody has asked about yet.
     waiting: Cell<usize>,
     dropped: Dropped,
@@ -61,14 +63,21 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     pub(crate) fn new(responder: Arc<Responder>, context: Context) -> Self {
-        let (calls, now, waiting) = (Cell::new(0), Cell::new(None), Cell::new(0));
-        let (dropped, latest) = (Dropped::default(), Latest::default());
-        Dispatcher { responder, context, calls, now, waiting, dropped, latest }
+        let polls = Polls::new(responder.link.config.blocking_threshold);
+        let (calls, now, waiting) = Default::default();
+        let (dropped, latest) = Default::default();
+        Dispatcher { responder, context, calls, now, polls, waiting, dropped, latest }
     }
 
     /// What comes in from now on came later than what came before.
     pub(crate) fn begin_turn(&self) {
         self.now.set(None);
+        self.polls.begin_turn();
+    }
+
+    /// Nothing more comes in for now.
+    pub(crate) fn end_turn(&self) {
+        self.polls.end_turn(&self.responder.router);
     }
 
     /// How many handlers have begun since this was last asked and were not ready at once.
@@ -291,9 +300,22 @@ impl Dispatcher {
             Ok(route) => route,
             Err(refused) => return Begun::Done(refused),
         };
-        let number = call.context.number();
-        let request = Request::new(call.context, message, call.method, call.params, notification);
-        let span = call.span;
+        self.polls.begin(route);
+        let begun = self.start(message, call, route, notification);
+        self.polls.end(&self.responder.router);
+        begun
+    }
+
+    fn start(
+        &self,
+        message: Utf8Bytes,
+        call: Planned,
+        route: RouteId,
+        notification: bool,
+    ) -> Begun {
+        let Planned { context, method, params, span, .. } = call;
+        let number = context.number();
+        let request = Request::new(context, message, method, params, notification);
         let begun = || span.within(|| self.responder.router.call(route, request).0);
         let (future, asked) = match guard(begun) {
             Ok(Progress::Ready(response)) => return self.done(Ok(response), route, &span),

@@ -13,6 +13,7 @@ use crate::calling::call::BoxFuture;
 use crate::guard::{Guarded, Panicked};
 use crate::protocol::id::Id;
 use crate::serving::answer::{BatchAnswer, ReplyTo, Responder};
+use crate::serving::blocked;
 use crate::serving::router::RouteId;
 use crate::serving::service::{Kind, Response, Rest};
 use crate::serving::started::Call;
@@ -198,6 +199,15 @@ impl Future for Running {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let measured = blocked::Poll::begin(self.responder.link.config.blocking_threshold);
+        let polled = self.go(cx);
+        measured.end(self.route, &self.responder.router);
+        polled
+    }
+}
+
+impl Running {
+    fn go(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match Pin::new(&mut self.handler).poll(cx) {
                 Poll::Ready(Ok(Response(Kind::Begun(rest)))) => {

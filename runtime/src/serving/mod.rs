@@ -5,6 +5,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod attached;
+pub(crate) mod blocked;
 pub(crate) mod context;
 pub(crate) mod dispatch;
 pub(crate) mod dropped;
@@ -12,6 +13,7 @@ pub(crate) mod gather;
 pub(crate) mod handler;
 pub(crate) mod methods;
 pub(crate) mod notices;
+pub(crate) mod order;
 pub(crate) mod outlet;
 pub(crate) mod recognize;
 pub(crate) mod router;

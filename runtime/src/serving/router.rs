@@ -8,6 +8,8 @@ use std::collections::hash_map::Entry;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +44,8 @@ pub(crate) struct Router {
     routes: Vec<Route>,
     fallback: Option<RouteId>,
     pub(crate) recognized: Arc<Recognized>,
+    /// Handlers took too long together. From then on each poll is measured.
+    measures_polls: AtomicBool,
     /// What stands around calls, if anything does: those of the peer, and those of this side.
     pub(crate) middleware: Option<Stack>,
     pub(crate) outgoing: Option<Arc<Chain>>,
@@ -53,6 +57,8 @@ struct Route {
     method: usize,
     /// For the log.
     name: Cow<'static, str>,
+    /// It was logged that it blocks its thread.
+    blocks: AtomicBool,
 }
 
 /// Where a call goes.
@@ -183,7 +189,7 @@ impl Router {
         method: usize,
         name: Cow<'static, str>,
     ) -> RouteId {
-        self.routes.push(Route { service, method, name });
+        self.routes.push(Route { service, method, name, blocks: AtomicBool::new(false) });
         RouteId(self.routes.len() - 1)
     }
 
@@ -202,6 +208,29 @@ impl Router {
             Some(Route { method: Topic::UNSUBSCRIBE, .. }) => Outcome::unsubscribe(&request),
             Some(route) => route.service.call(route.method, request),
             None => Outcome::unknown(request),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn measures_polls(&self) -> bool {
+        self.measures_polls.load(Ordering::Relaxed)
+    }
+
+    /// From now on each poll is measured. `false` if that is so already.
+    pub(crate) fn measure_polls(&self) -> bool {
+        !self.measures_polls.swap(true, Ordering::Relaxed)
+    }
+
+    /// A poll of its handler took too long. Logged once for each method.
+    #[cold]
+    pub(crate) fn log_blocked(&self, route: RouteId, took: Duration) {
+        let Some(route) = self.routes.get(route.0) else { return };
+        if !route.blocks.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                method = &*route.name,
+                ?took,
+                "handler blocked its thread; mark the method #[method(blocking)], or move the slow part to tokio::task::spawn_blocking"
+            );
         }
     }
 

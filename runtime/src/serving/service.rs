@@ -95,7 +95,8 @@ impl Request {
 
     #[doc(hidden)]
     pub fn caller(&self) -> Caller {
-        Caller { context: self.context.clone(), notification: self.notification }
+        let (context, method) = (self.context.clone(), self.method().into());
+        Caller { context, method, notification: self.notification }
     }
 
     /// The arguments by position or by name, for a method with these parameters.
@@ -180,6 +181,7 @@ impl fmt::Debug for Params<'_> {
 #[derive(Debug)]
 pub struct Caller {
     context: Context,
+    method: Box<str>,
     notification: bool,
 }
 
@@ -285,9 +287,9 @@ impl Outcome {
     #[doc(hidden)]
     pub fn ordered(self, caller: &Caller) -> Self {
         let Progress::Pending(handler) = self.0 else { return self };
-        let context = caller.context.clone();
+        let (context, method) = (caller.context.clone(), caller.method.clone());
         Self::future(async move {
-            let Some(_turn) = context.turn().await else { return cancelled() };
+            let Some(_turn) = context.turn(method).await else { return cancelled() };
             handler.await
         })
     }

@@ -77,10 +77,23 @@ impl Reader {
         budget: &mut Budget,
         to: &Destination<'_>,
     ) -> Stopped {
+        to.dispatcher.begin_turn();
+        let stopped = self.read(cx, transport, writer, budget, to);
+        to.dispatcher.end_turn();
+        stopped
+    }
+
+    fn read(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        transport: &mut Transport,
+        writer: &mut Writer,
+        budget: &mut Budget,
+        to: &Destination<'_>,
+    ) -> Stopped {
         let Destination { dispatcher, link, admission } = to;
         let limit = link.config.max_outbox.max(1);
         self.pauses = false;
-        dispatcher.begin_turn();
         while budget.0 > 0 {
             let weight = 1 + (WAITING - 1) * dispatcher.take_waiting();
             budget.0 = budget.0.saturating_sub(weight);

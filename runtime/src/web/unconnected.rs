@@ -108,6 +108,7 @@ fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
         Ok(message) => dispatcher.receive(message, Admission::Open),
         Err(_) => dispatcher.malformed(ErrorCode::PARSE_ERROR),
     }
+    dispatcher.end_turn();
 }
 
 /// Somebody waits for the answer. Dropped, it tells the handlers that nobody does any more.

@@ -1,0 +1,114 @@
+//! Handlers that block their thread, found by how long a poll of them takes.
+//!
+//! Must not know what handlers do, nor how they are polled.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use crate::serving::router::{RouteId, Router};
+
+/// How many handlers of one turn can be named in the log.
+const NAMED: usize = 4;
+
+/// The handlers that a connection has polled where their calls were read, in one turn. Reading the clock
+/// for each of them would cost a tenth of a quick call, so only the turn as a whole is measured.
+pub(crate) struct Polls {
+    limit: Option<Duration>,
+    count: Cell<usize>,
+    /// The first ones.
+    routes: [Cell<Option<RouteId>>; NAMED],
+    /// When the first one was begun.
+    begun: Cell<Option<Instant>>,
+}
+
+impl Polls {
+    pub(crate) fn new(limit: Option<Duration>) -> Self {
+        Polls { limit, count: Cell::new(0), routes: Default::default(), begun: Cell::new(None) }
+    }
+
+    pub(crate) fn begin_turn(&self) {
+        self.count.set(0);
+    }
+
+    /// A handler is about to be polled.
+    #[inline]
+    pub(crate) fn begin(&self, route: RouteId) {
+        let count = self.count.get();
+        if count == 0 && self.limit.is_some() {
+            self.begun.set(Some(Instant::now()));
+        }
+        if let Some(place) = self.routes.get(count) {
+            place.set(Some(route));
+        }
+        self.count.set(count + 1);
+    }
+
+    /// A handler was polled.
+    #[inline]
+    pub(crate) fn end(&self, router: &Router) {
+        // One by one, and not all that were polled in this turn.
+        if router.measures_polls() {
+            self.end_turn(router);
+            self.begin_turn();
+        }
+    }
+
+    #[inline]
+    pub(crate) fn end_turn(&self, router: &Router) {
+        if self.count.get() > 0 {
+            self.look(router);
+        }
+    }
+
+    #[inline(never)]
+    fn look(&self, router: &Router) {
+        let (Some(limit), Some(begun)) = (self.limit, self.begun.get()) else { return };
+        let took = begun.elapsed();
+        if took < limit {
+            return;
+        }
+        match (self.count.get(), self.routes[0].get()) {
+            (1, Some(route)) => router.log_blocked(route, took),
+            (count, _) => self.suspect(count, took, router),
+        }
+    }
+
+    #[cold]
+    fn suspect(&self, count: usize, took: Duration, router: &Router) {
+        if !router.measure_polls() {
+            return;
+        }
+        let mut methods: Vec<&str> = self
+            .routes
+            .iter()
+            .take(count)
+            .filter_map(|route| Some(router.name(route.get()?)))
+            .collect();
+        methods.dedup();
+        let more = if count > NAMED { ", …" } else { "" };
+        let methods = format!("{}{more}", methods.join(", "));
+        tracing::warn!(
+            methods,
+            ?took,
+            "{count} handlers took long in one turn of a connection; from now on each is measured, to find the one that blocks its thread"
+        );
+    }
+}
+
+/// Measures one poll of a handler in a task of its own.
+pub(crate) struct Poll(Option<(Duration, Instant)>);
+
+impl Poll {
+    pub(crate) fn begin(limit: Option<Duration>) -> Self {
+        Poll(limit.map(|limit| (limit, Instant::now())))
+    }
+
+    pub(crate) fn end(self, route: RouteId, router: &Router) {
+        if let Some((limit, begun)) = self.0 {
+            let took = begun.elapsed();
+            if took >= limit {
+                router.log_blocked(route, took);
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Handlers that block their thread are named in the log, once for each method.
+
+use std::time::{Duration, Instant};
+
+use wsjsonrpc::{Client, Config, Context, Methods, Result, Server, rpc};
+use wsjsonrpc_tests::log::Log;
+use wsjsonrpc_tests::{Gate, Raw, request, result};
+
+/// Computes for longer than `LIMIT`.
+fn block() {
+    let begin = Instant::now();
+    while begin.elapsed() <= LIMIT {
+        std::hint::spin_loop();
+    }
+}
+
+const LIMIT: Duration = Duration::from_millis(20);
+
+#[rpc]
+trait Work {
+    async fn at_once(&self, ctx: &Context) -> Result<()>;
+    fn plain(&self, ctx: &Context) -> Result<()>;
+    async fn later(&self, ctx: &Context) -> Result<()>;
+}
+
+struct Worker(Gate);
+
+impl Work for Worker {
+    async fn at_once(&self, _: &Context) -> Result<()> {
+        block();
+        Ok(())
+    }
+
+    fn plain(&self, _: &Context) -> Result<()> {
+        block();
+        Ok(())
+    }
+
+    async fn later(&self, _: &Context) -> Result<()> {
+        self.0.pass().await;
+        block();
+        Ok(())
+    }
+}
+
+fn config(limit: Option<Duration>) -> Config {
+    Config { blocking_threshold: limit, ..Config::default() }
+}
+
+/// The lines of the log that are about this.
+fn warnings(log: &Log) -> Vec<String> {
+    let about = |line: &&str| line.contains("blocked its thread") || line.contains("took long");
+    log.text().lines().filter(about).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_handler_that_blocks_is_named_once_with_the_mend() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let gate = Gate::default();
+    let endpoint = Server::builder()
+        .config(config(Some(LIMIT)))
+        .service(Worker(gate.clone()).into_service())
+        .build()
+        .unwrap();
+    for round in 0..2 {
+        let (mut raw, _) = Raw::client_of(&endpoint).await;
+        for (number, method) in ["at_once", "plain", "later"].into_iter().enumerate() {
+            gate.open(usize::from(method == "later"));
+            assert_eq!(raw.ask(request(method, "[]", "1")).await, result("null", "1"));
+            // What ran in a task of its own is logged behind its answer.
+            tokio::task::yield_now().await;
+            let warnings = warnings(&log);
+            assert_eq!(warnings.len(), if round == 0 { number + 1 } else { 3 }, "{warnings:?}");
+            let line = &warnings[number];
+            assert!(line.contains("WARN") && line.contains(method), "{line}");
+            assert!(
+                line.contains("#[method(blocking)]") && line.contains("spawn_blocking"),
+                "{line}"
+            );
+        }
+    }
+}
+
+/// As a client's are.
+#[tokio::test]
+async fn a_clients_handler_is_named_too() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let client = Client::builder().config(config(Some(LIMIT))).method("slow", |_, ()| async {
+        block();
+        Ok(())
+    });
+    let (mut raw, _client) = Raw::server(client).await;
+    assert_eq!(raw.ask(request("slow", "[]", "1")).await, result("null", "1"));
+    let warnings = warnings(&log);
+    assert!(matches!(warnings.as_slice(), [line] if line.contains("slow")), "{warnings:?}");
+}
+
+fn methods() -> Methods {
+    Methods::new()
+        .method("first", |_, ()| async { Ok(()) })
+        .method("second", |_, ()| async { Ok(()) })
+}
+
+/// Which of several was it? From then on each is measured by itself.
+#[tokio::test]
+async fn of_several_in_one_turn_the_one_that_blocks_is_found_the_next_time() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    // Whatever a handler does takes long.
+    let server = Server::builder().config(config(Some(Duration::ZERO))).service(methods());
+    let mut raw = Raw::client(server).await;
+    let batch = format!("[{},{}]", request("first", "[]", "1"), request("second", "[]", "2"));
+    raw.ask(&batch).await;
+    let first = warnings(&log);
+    let [line] = first.as_slice() else { panic!("{first:?}") };
+    assert!(line.contains("2 handlers") && line.contains("first, second"), "{line}");
+    raw.ask(&batch).await;
+    raw.ask(&batch).await;
+    let then = warnings(&log);
+    let [_, one, two] = then.as_slice() else { panic!("{then:?}") };
+    assert!(one.contains("blocked") && one.contains("first") && !one.contains("second"), "{one}");
+    assert!(two.contains("blocked") && two.contains("second"), "{two}");
+}
+
+#[tokio::test]
+async fn it_can_be_turned_off_and_is_not_said_of_quick_handlers() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    for limit in [None, Some(Duration::MAX)] {
+        let server = Server::builder().config(config(limit)).method("slow", |_, ()| async {
+            block();
+            Ok(())
+        });
+        let mut raw = Raw::client(server).await;
+        assert_eq!(raw.ask(request("slow", "[]", "1")).await, result("null", "1"));
+    }
+    assert_eq!(warnings(&log), [""; 0]);
+}
