@@ -158,7 +158,8 @@ pub struct Config {
     /// nothing happens for a minute or so.
     pub ping_interval: Option<Duration>,
 
-    /// How long the closing handshake may take before the socket is dropped.
+    /// How long the closing handshake may take before the socket is dropped. When the peer closes, it
+    /// also bounds how long answers are sent that were ready by then.
     ///
     /// Default 5 s. Too low: a slow peer loses the last messages and the reason. Too high: peers
     /// that do not answer a close frame hold a socket so long.
