@@ -5,10 +5,12 @@
 //! Run it with `cargo run --example bidirectional`. It ends by itself.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
-use wsjsonrpc::{Client, Context, ErrorObject, Peer, Result, Server, rpc};
+use tokio::time::timeout;
+use wsjsonrpc::{Client, Context, ErrorObject, Peer, Result, Server, ServerBuilder, rpc};
 
 /// What the server does for its clients.
 #[rpc(namespace = "room")]
@@ -25,8 +27,12 @@ trait Guest {
     async fn heard(&self, ctx: &Context, who: &str, text: &str) -> Result<()>;
 }
 
+/// How long a line waits for room in a guest's send queue (`Config::max_outbox`). Only a guest that
+/// does not read has none for so long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 #[derive(Default)]
-pub(crate) struct Lobby {
+struct Lobby {
     guests: Mutex<Vec<Peer>>,
 }
 
@@ -41,20 +47,19 @@ impl Lobby {
         guests
     }
 
-    /// Pushes a line to all guests, and waits for none of them.
-    fn tell_all(&self, who: &str, text: &str) {
-        // A copy, so that the lock is not held while lines are queued.
+    /// Pushes a line to all guests at the same time, so that a slow guest holds up no other.
+    async fn tell_all(&self, who: &str, text: &str) {
+        // A copy: no lock is held while lines wait.
         let guests = self.guests().clone();
-        for guest in guests {
-            let line = GuestClient::new(&guest).heard(who, text).notify();
-            // A notification is ready at once, unless the guest's send queue is full
-            // (`Config::max_outbox`). Awaiting it would let one guest that does not read hold up all
-            // the others. So such a guest has to leave; it may connect again.
-            if line.into_future().now_or_never().is_none() {
+        let lines = guests.iter().map(|guest| async move {
+            let line = GuestClient::new(guest).heard(who, text).notify();
+            if timeout(PATIENCE, line).await.is_err() {
+                // It has to leave, and may connect again.
                 guest.close(1013, "too slow");
-                self.guests().retain(|other| !other.is_same(&guest));
+                self.guests().retain(|other| !other.is_same(guest));
             }
-        }
+        });
+        join_all(lines).await;
     }
 }
 
@@ -73,13 +78,13 @@ impl Room for Lobby {
             }
             guests.len()
         };
-        self.tell_all("room", &line);
+        self.tell_all("room", &line).await;
         Ok(present)
     }
 
     async fn say(&self, ctx: &Context, text: &str) -> Result<()> {
         let name = ctx.require::<Name>()?;
-        self.tell_all(&name.0, text);
+        self.tell_all(&name.0, text).await;
         Ok(())
     }
 }
@@ -100,11 +105,14 @@ impl Guest for Person {
     }
 }
 
+pub(crate) fn server() -> ServerBuilder {
+    Server::builder().service(Lobby::default().into_service())
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt::init();
-    let lobby = Lobby::default().into_service();
-    let server = Server::builder().service(lobby).bind("127.0.0.1:0").await?;
+    let server = server().bind("127.0.0.1:0").await?;
     let url = server.url();
     tokio::spawn(server.run());
 

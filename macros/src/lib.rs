@@ -55,7 +55,7 @@ use crate::report::Report;
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<()> {
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder().service(Calculator.into_service());
 /// let (client, _) = memory::pair(Client::builder(), server)?; // or over a socket
 /// let math = MathClient::new(client.peer());
@@ -261,7 +261,7 @@ pub fn rpc(
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<()> {
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = Server::builder().service(Vault.into_service());
 /// # let (client, _) = memory::pair(Client::builder(), server)?;
 /// let bank = BankClient::new(client.peer());

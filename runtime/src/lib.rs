@@ -38,7 +38,7 @@
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<()> {
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let server = Server::builder().service(Prices.into_service()).bind("127.0.0.1:0").await?;
 //! let url = server.url();
 //! tokio::spawn(server.run());

@@ -48,7 +48,7 @@ const BUFFER: usize = 64 * 1024;
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<()> {
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let (client, _caller) = memory::pair(
 ///     Client::builder().header("cookie", "session=ada"),
 ///     Server::builder().service(Polite.into_service()),

@@ -37,7 +37,7 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// #     async fn sum(&self, _: &Context, x: i64, y: i64) -> Result<i64> { Ok(x + y) }
 /// # }
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<()> {
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = Server::builder().service(Calculator.into_service());
 /// # let (client, _) = memory::pair(Client::builder(), server)?;
 /// # let math = MathClient::new(client.peer());

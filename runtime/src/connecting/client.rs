@@ -27,7 +27,7 @@ use crate::opening::handshake::Handshake;
 /// #     async fn sum(&self, _: &Context, x: i64, y: i64) -> Result<i64> { Ok(x + y) }
 /// # }
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<()> {
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = Server::builder().service(Calculator.into_service()).bind("127.0.0.1:0").await?;
 /// # let url = server.url();
 /// # tokio::spawn(server.run());

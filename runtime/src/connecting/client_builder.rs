@@ -147,7 +147,7 @@ impl ClientBuilder {
     /// #     async fn price(&self, _: &Context, _: &str) -> Result<f64> { Ok(9.99) }
     /// # }
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<()> {
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let server = Server::builder().service(Shop.into_service()).bind("127.0.0.1:0").await?;
     /// # let url = server.url();
     /// # tokio::spawn(server.run());
@@ -169,9 +169,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts the certificate authorities in this PEM text for `wss://`, and no others: for a
-    /// server with a certificate of one's own making. Default: those that the operating system
-    /// trusts. Text that can't be used is an error of [`connect`](Self::connect). Needs the feature
+    /// Trusts the certificate authorities in this PEM text for `wss://`, and no others. A server's own
+    /// self-signed certificate may be among them, if it is not that of an authority (`CA:FALSE`) and
+    /// has the host of the URL among its subject alternative names; `ServerBuilder::tls_pem` shows how
+    /// to make one. Default: the authorities that the operating system trusts. Text that can't be used is an error of [`connect`](Self::connect). Needs the feature
     /// `tls`.
     ///
     /// ```

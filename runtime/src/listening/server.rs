@@ -164,6 +164,17 @@ impl ServerBuilder {
     /// Speaks TLS, with this certificate chain (the server's own first) and its private key, both
     /// in PEM. What can't be used is an error of [`build`](Self::build). Needs the feature `tls`.
     ///
+    /// A self-signed certificate needs the server's host among its subject alternative names (SAN),
+    /// and must not be that of an authority (`CA:FALSE`); clients trust it with `tls_roots_pem`.
+    /// `examples/self_signed.rs` makes one. So does OpenSSL 3:
+    ///
+    /// ```text
+    /// openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 \
+    ///     -subj /CN=localhost -keyout privkey.pem -out fullchain.pem \
+    ///     -addext basicConstraints=critical,CA:FALSE \
+    ///     -addext subjectAltName=DNS:localhost,IP:127.0.0.1
+    /// ```
+    ///
     /// ```no_run
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

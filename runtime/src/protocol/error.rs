@@ -17,6 +17,10 @@ use super::shown::Shown;
 /// What a handler returns: a value, or an error that is sent to the caller.
 ///
 /// `?` takes any [`std::error::Error`]; see [`ErrorObject`].
+///
+/// It is not meant for `main`, where an error would be shown as it looks to a peer. Return
+/// `Result<(), Box<dyn std::error::Error>>` there, or `anyhow::Result<()>`, which prints an error with
+/// its causes.
 pub type Result<T, E = ErrorObject> = std::result::Result<T, E>;
 
 /// The number that says what kind of error it is

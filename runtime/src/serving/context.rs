@@ -54,7 +54,7 @@ use crate::serving::state::{Found, State};
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<()> {
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let (client, _) = memory::pair(Client::builder(), Server::builder().service(Accounts.into_service()))?;
 /// let account = AccountClient::new(client.peer());
 /// assert!(account.whoami().await.is_err()); // -32001

@@ -24,7 +24,7 @@
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<()> {
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mock = MathMock::new()
 //!     .sum(|_ctx, x, y| Ok(x + y))
 //!     .name(|_ctx, number| Ok(format!("number {number}")));

@@ -24,7 +24,7 @@ use crate::unopened::ConnectError;
 /// use wsjsonrpc::{Client, Error, Server};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> wsjsonrpc::Result<()> {
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder().method("add", |_, (x, y): (i64, i64)| async move { Ok(x + y) });
 /// let (client, _caller, network) =
 ///     testing::pair(Client::builder(), server, Faults::seeded(7).split(10))?;

@@ -49,7 +49,7 @@ use crate::unopened::ConnectError;
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<()> {
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let recorder = Recorder::new()
 ///     .answer("bank.balance", 50)
 ///     .fail("bank.transfer", ErrorObject::new(1, "busy"))
@@ -151,7 +151,7 @@ impl Recorder {
     /// use wsjsonrpc::testing::Recorder;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> wsjsonrpc::Result<()> {
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let client = Client::builder().method("tick", |_, (price,): (f64,)| async move { Ok(price) });
     /// let (_client, to_client) = Recorder::new().connect(client)?;
     /// assert_eq!(to_client.call::<f64>("tick", (101.5,)).await?, 101.5);

@@ -70,11 +70,22 @@ use crate::web::upgraded::stream_of;
 /// feature `axum` for that: it knows the client's address by axum's `ConnectInfo<SocketAddr>`, and keeps
 /// a small copy of axum's `OriginalUri` in place of the 8 KiB that the request was read into.
 ///
-/// A bare hyper server has to allow upgrades:
+/// # Slow clients
+///
+/// Until a request has come, the connection is the business of the server around the endpoint. Two
+/// common ones set no timeout: with `axum::serve`, and with hyper-util's `auto::Builder` while it
+/// waits for the first bytes, a client that says nothing keeps its connection for as long as it likes.
+/// Put a reverse proxy with timeouts in front of them, or serve with hyper's `http1::Builder` and a timer,
+/// as below. `examples/axum_app.rs` does so with an axum application, and shuts it down.
+///
+/// A bare hyper server also has to allow upgrades:
 ///
 /// ```
-/// use hyper_util::rt::TokioIo;
-/// use hyper_util::server::conn::auto;
+/// use std::time::Duration;
+///
+/// use hyper::server::conn::http1;
+/// use hyper_util::rt::{TokioIo, TokioTimer};
+/// use tokio::time::{sleep, timeout};
 /// use wsjsonrpc::{Client, Server};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -86,14 +97,20 @@ use crate::web::upgraded::stream_of;
 /// let url = format!("ws://{}/rpc", listener.local_addr()?);
 ///
 /// let service = endpoint.http_service();
+/// let mut http = http1::Builder::new();
+/// // For the head of a request; the wait for the next request counts, too.
+/// http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
 /// tokio::spawn(async move {
-///     while let Ok((stream, _)) = listener.accept().await {
-///         let service = service.clone();
-///         tokio::spawn(async move {
-///             auto::Builder::new(hyper_util::rt::TokioExecutor::new())
-///                 .serve_connection_with_upgrades(TokioIo::new(stream), service)
-///                 .await
-///         });
+///     loop {
+///         let Ok((stream, _)) = listener.accept().await else {
+///             // No file descriptor is left, for example.
+///             sleep(Duration::from_millis(100)).await;
+///             continue;
+///         };
+///         let serving = http.serve_connection(TokioIo::new(stream), service.clone());
+///         // For everything else, such as a client that does not read an answer. A WebSocket is not
+///         // affected: it leaves hyper when it is upgraded.
+///         tokio::spawn(timeout(Duration::from_secs(60), serving.with_upgrades()));
 ///     }
 /// });
 ///
