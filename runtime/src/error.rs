@@ -58,6 +58,12 @@ pub enum Error<E = ErrorObject> {
     /// The connection is fine. Wait longer with [`Call::timeout`](crate::Call::timeout).
     Timeout,
 
+    /// The deadline of the call that is being handled had passed before this call could be sent
+    /// ([`Context::deadline`](crate::Context::deadline)); nothing was sent. The connection is fine. A call
+    /// that was sent before that fails with [`Error::Timeout`]: the peer did not answer in the time that was
+    /// left.
+    DeadlinePassed,
+
     /// The connection has ended, and with it every call on it. Whether the peer did what was asked
     /// is unknown. Connect again.
     Closed(CloseReason),
@@ -108,6 +114,7 @@ impl<E> Error<E> {
             Error::Call(error) => convert(error),
             Error::Other(object) => Error::Other(object),
             Error::Timeout => Error::Timeout,
+            Error::DeadlinePassed => Error::DeadlinePassed,
             Error::Closed(reason) => Error::Closed(reason),
             Error::Encode(error) => Error::Encode(error),
             Error::TooLarge { size, limit } => Error::TooLarge { size, limit },
@@ -150,6 +157,9 @@ impl<E: RpcError> fmt::Display for Error<E> {
             Error::Call(error) => error.to_object().fmt(f),
             Error::Other(object) => object.fmt(f),
             Error::Timeout => f.write_str("no response in time"),
+            Error::DeadlinePassed => {
+                f.write_str("the deadline of the call being handled has passed; nothing was sent")
+            }
             Error::Closed(reason) => write!(f, "the connection is closed: {reason}"),
             Error::Encode(error) => write!(f, "the arguments can't be sent: {error}"),
             Error::TooLarge { size, limit } => {

@@ -29,6 +29,7 @@ mod http_end_to_end;
 mod http_peer;
 mod in_flight;
 mod keepalive;
+mod kept_handles;
 mod last_words;
 mod lifecycle;
 mod lifecycle_shutdown;

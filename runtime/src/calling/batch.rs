@@ -143,12 +143,12 @@ impl Batch {
     pub(crate) fn new(peer: Peer) -> Self {
         let around = peer.outgoing().map(|chain| (Arc::clone(chain), OutgoingBatch(Vec::new())));
         #[cfg(feature = "http-client")]
-        let deadline = peer.deadline();
+        let inherited = peer.inherited().clone();
         let parts = match peer.into_way() {
             Way::One(hold) => Parts::Bound(Bound { hold, messages: Vec::new(), calls: Vec::new() }),
             Way::Session(session) => Parts::Deferred(Deferred::new(session)),
             #[cfg(feature = "http-client")]
-            Way::Post(post) => Parts::Post(PostBatch::new(post, deadline)),
+            Way::Post(post) => Parts::Post(PostBatch::new(post, inherited)),
         };
         Batch { parts, added: 0, around }
     }
@@ -221,17 +221,16 @@ impl Batch {
     ) -> Exchange {
         self.added += 1;
         let message = message.map_err(|error| Error::Encode(error.into()));
-        let timeout = peer.limit(timeout);
-        let late = timeout.is_some_and(|timeout| timeout.is_zero());
-        if let (Ok(message), false) = (&message, late) {
+        let limit = peer.limit(timeout);
+        let message = message.and_then(|message| limit.check().map(|()| message));
+        if let Ok(message) = &message {
             self.show(&message.outgoing, false);
         }
         let exchange = message.and_then(|message| match &mut self.parts {
-            _ if late => Err(Error::Timeout),
-            Parts::Bound(bound) => bound.call(message, timeout).map(Exchange::Waiting),
-            Parts::Deferred(deferred) => Ok(deferred.call(message, timeout)),
+            Parts::Bound(bound) => bound.call(message, limit.timeout).map(Exchange::Waiting),
+            Parts::Deferred(deferred) => Ok(deferred.call(message, limit)),
             #[cfg(feature = "http-client")]
-            Parts::Post(post) => post.call(message, timeout),
+            Parts::Post(post) => post.call(message, limit.timeout),
         });
         exchange.unwrap_or_else(Exchange::Failed)
     }

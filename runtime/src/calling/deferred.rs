@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::calling::exchange::{Exchange, RawResult, Ticket, attempts};
+use crate::calling::inherited::{Limit, Until};
 use crate::calling::link::{Hold, Link, Message};
-use crate::calling::session::{KeepSession, in_time};
-use crate::config::deadline;
+use crate::calling::session::KeepSession;
 use crate::error::Error;
 use crate::protocol::encode::array;
 
@@ -24,11 +24,11 @@ pub(crate) struct Deferred {
 
 enum Entry {
     Notification(Vec<u8>),
-    Call { message: Message, timeout: Option<Duration>, place: oneshot::Sender<Place> },
+    Call { message: Message, limit: Limit, place: oneshot::Sender<Place> },
 }
 
 /// A call's place on a connection, and until when it may take.
-type Place = (Ticket, Option<Instant>);
+type Place = (Ticket, Until);
 
 /// The places of the calls that are in a message, beside what else is known of them.
 type Tickets = Vec<Option<Ticket>>;
@@ -42,10 +42,10 @@ impl Deferred {
         self.entries.push(Entry::Notification(message));
     }
 
-    pub(crate) fn call(&mut self, message: Message, timeout: Option<Duration>) -> Exchange {
+    pub(crate) fn call(&mut self, message: Message, limit: Limit) -> Exchange {
         let (place, placed) = oneshot::channel();
         let kept = message.outgoing.idempotent.then(|| message.clone());
-        self.entries.push(Entry::Call { message, timeout, place });
+        self.entries.push(Entry::Call { message, limit, place });
         Exchange::Boxed(Box::pin(reply(Arc::clone(&self.session), kept, placed)))
     }
 
@@ -53,13 +53,13 @@ impl Deferred {
     pub(crate) async fn send(self) -> Result<(), Error> {
         let session = &self.session.0;
         let now = Instant::now();
-        let limit = self.longest().map(|timeout| deadline(now, timeout));
+        let until = self.longest().since(now);
         let (link, tickets) = loop {
-            let link = in_time(limit, session.link()).await?;
+            let link = until.wait(session.link()).await?;
             let Ok((text, tickets)) = self.write(&link, now) else { continue };
             let notifications_only = tickets.iter().all(Option::is_none);
             let queued = match text {
-                Some(text) => in_time(limit, link.send_batch(text, notifications_only)).await,
+                Some(text) => until.wait(link.send_batch(text, notifications_only)).await,
                 None => Ok(()),
             };
             match queued {
@@ -71,9 +71,9 @@ impl Deferred {
         };
         let mut sent = Vec::new();
         for (entry, ticket) in self.entries.into_iter().zip(tickets) {
-            if let (Entry::Call { timeout, place, .. }, Some(ticket)) = (entry, ticket) {
-                let until = timeout.map(|timeout| deadline(now, timeout));
-                sent.push((ticket.id(), until));
+            if let (Entry::Call { limit, place, .. }, Some(ticket)) = (entry, ticket) {
+                let until = limit.since(now).sent();
+                sent.push((ticket.id(), until.at));
                 // Nobody may wait for it any more: then its place is given up here.
                 let _ = place.send((ticket, until));
             }
@@ -84,13 +84,14 @@ impl Deferred {
         Ok(())
     }
 
-    /// How long the one that may wait longest waits for a connection; `None` if one has no limit.
-    fn longest(&self) -> Option<Duration> {
-        let timeouts = self.entries.iter().filter_map(|entry| match entry {
+    /// How long the one that may wait longest waits for a connection.
+    fn longest(&self) -> Limit {
+        let limits = self.entries.iter().filter_map(|entry| match entry {
             Entry::Notification(_) => None,
-            Entry::Call { timeout, .. } => Some(timeout.unwrap_or(Duration::MAX)),
+            Entry::Call { limit, .. } => Some(*limit),
         });
-        timeouts.max().filter(|longest| *longest < Duration::MAX)
+        let longest = limits.max_by_key(|limit| limit.timeout.unwrap_or(Duration::MAX));
+        longest.unwrap_or(Limit::NONE)
     }
 
     /// The message for this connection, if there is anything in it, and the calls' places. Their
@@ -105,10 +106,10 @@ impl Deferred {
                     messages.push(message.clone());
                     tickets.push(None);
                 }
-                Entry::Call { message, timeout, .. } => {
+                Entry::Call { message, limit, .. } => {
                     let id = link.pending.insert(None, None).map_err(Error::Closed)?.id;
                     let span = link.span(message, id);
-                    let left = timeout.map(|timeout| timeout.saturating_sub(waited));
+                    let left = limit.after(waited).timeout;
                     messages.push(link.write(message.clone(), id, left, &span));
                     tickets.push(Some(Ticket::in_batch(Hold::Link(Arc::clone(link)), id, span)));
                 }
@@ -127,10 +128,10 @@ async fn reply(
     kept: Option<Message>,
     placed: oneshot::Receiver<Place>,
 ) -> Result<RawResult, Error> {
-    let Ok((mut ticket, deadline)) = placed.await else { return Err(Error::NotSent) };
+    let Ok((mut ticket, until)) = placed.await else { return Err(Error::NotSent) };
     match (poll_fn(|cx| ticket.poll(cx)).await, kept) {
         (Err(Error::Closed(reason)), Some(message)) => {
-            attempts(session, message, deadline, Some(reason)).await
+            attempts(session, message, until, Some(reason)).await
         }
         (outcome, _) => outcome,
     }

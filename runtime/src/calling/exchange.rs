@@ -15,11 +15,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::calling::inherited::{Limit, Until};
 use crate::calling::link::{Hold, Message};
 use crate::calling::peer::{Peer, Way};
 use crate::calling::pending::GivenUp;
 use crate::calling::reply;
-use crate::calling::session::{KeepSession, in_time};
+use crate::calling::session::KeepSession;
 use crate::config::deadline;
 use crate::error::{CloseReason, Error};
 use crate::middleware::outgoing::{Chain, Exclusive, OutgoingRequest, Reply};
@@ -40,6 +41,8 @@ pub(crate) struct Ticket {
     /// Until the outcome was taken.
     entered: bool,
     travels: Travels,
+    /// Its time is what is left of the call being handled.
+    inherited: bool,
     span: CallSpan,
 }
 
@@ -55,7 +58,7 @@ enum Travels {
 impl Ticket {
     /// The place of a call in a batch.
     pub(crate) fn in_batch(hold: Hold, id: u64, span: CallSpan) -> Self {
-        Ticket { hold, id, entered: true, travels: Travels::InBatch, span }
+        Ticket { hold, id, entered: true, travels: Travels::InBatch, inherited: false, span }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -66,8 +69,10 @@ impl Ticket {
         let reply = ready!(self.hold.link().pending.poll(self.id, cx));
         self.entered = false;
         // The time of a batch counts from when it was sent.
-        if matches!(reply, Ok(reply::Reply::Timeout)) {
-            self.take_back(self.travels != Travels::NotYet);
+        let late = matches!(reply, Ok(reply::Reply::Timeout));
+        let sent = self.travels != Travels::NotYet;
+        if late {
+            self.take_back(sent);
         }
         match &reply {
             Ok(reply::Reply::Result(..)) => {}
@@ -75,6 +80,7 @@ impl Ticket {
             _ => self.span.failed(None),
         }
         Poll::Ready(match reply {
+            Ok(_) if late && !sent && self.inherited => Err(Error::DeadlinePassed),
             Ok(reply) => reply.into_result(),
             Err(reason) => Err(Error::Closed(reason)),
         })
@@ -117,7 +123,7 @@ pub(crate) enum Exchange {
     Unsent {
         hold: Hold,
         message: Result<Message, EncodeError>,
-        timeout: Option<Duration>,
+        limit: Limit,
     },
     /// There was no room in the outbox.
     Queueing(Ticket, Pin<Box<dyn Future<Output = Result<(), Error>> + Send + Sync>>),
@@ -135,28 +141,26 @@ impl Exchange {
         message: Result<Message, EncodeError>,
         timeout: Option<Duration>,
     ) -> Self {
-        let timeout = peer.limit(timeout);
-        if timeout.is_some_and(|timeout| timeout.is_zero()) && message.is_ok() {
-            return Exchange::Failed(Error::Timeout);
-        }
-        match (message, peer.outgoing()) {
-            (Ok(message), Some(chain)) => {
-                let around = around(Arc::clone(chain), peer.into_way(), message, timeout);
+        let limit = peer.limit(timeout);
+        match (limit.check(), message, peer.outgoing()) {
+            (Err(error), Ok(_), _) => Exchange::Failed(error),
+            (_, Ok(message), Some(chain)) => {
+                let around = around(Arc::clone(chain), peer.into_way(), message, limit);
                 Exchange::Boxed(Box::pin(Exclusive::new(around)))
             }
-            (message, _) => Exchange::on(peer.into_way(), message, timeout),
+            (_, message, _) => Exchange::on(peer.into_way(), message, limit),
         }
     }
 
-    fn on(way: Way, message: Result<Message, EncodeError>, timeout: Option<Duration>) -> Self {
+    fn on(way: Way, message: Result<Message, EncodeError>, limit: Limit) -> Self {
         match way {
-            Way::One(hold) => Exchange::Unsent { hold, message, timeout },
+            Way::One(hold) => Exchange::Unsent { hold, message, limit },
             Way::Session(session) => {
-                Exchange::Boxed(Box::pin(first_attempt(session, message, timeout)))
+                Exchange::Boxed(Box::pin(first_attempt(session, message, limit)))
             }
             #[cfg(feature = "http-client")]
             Way::Post(post) => {
-                let calling = posted::call(post, message, timeout);
+                let calling = posted::call(post, message, limit.timeout);
                 Exchange::Boxed(Box::pin(Exclusive::new(calling)))
             }
         }
@@ -190,8 +194,8 @@ impl Exchange {
 
     fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         match std::mem::replace(self, Exchange::Over) {
-            Exchange::Unsent { hold, message, timeout } => {
-                *self = begin(hold, message, timeout, cx)?;
+            Exchange::Unsent { hold, message, limit } => {
+                *self = begin(hold, message, limit, cx)?;
                 Ok(())
             }
             Exchange::Failed(error) => Err(error),
@@ -217,16 +221,17 @@ impl Exchange {
 fn begin(
     hold: Hold,
     message: Result<Message, EncodeError>,
-    timeout: Option<Duration>,
+    limit: Limit,
     cx: &mut Context<'_>,
 ) -> Result<Exchange, Error> {
     let message = message.map_err(|error| Error::Encode(error.into()))?;
+    let Limit { timeout, inherited } = limit;
     let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
     let entry = hold.link().pending.insert(Some(cx.waker().clone()), deadline);
     let entry = entry.map_err(Error::Closed)?;
     let travels = Travels::NotYet;
     let span = hold.link().span(&message, entry.id);
-    let mut ticket = Ticket { hold, id: entry.id, entered: true, travels, span };
+    let mut ticket = Ticket { hold, id: entry.id, entered: true, travels, inherited, span };
     let link = ticket.hold.link();
     if entry.early {
         link.outbox.nudge();
@@ -246,18 +251,16 @@ async fn around(
     chain: Arc<Chain>,
     way: Way,
     message: Message,
-    timeout: Option<Duration>,
+    limit: Limit,
 ) -> Result<RawResult, Error> {
     let begun = Instant::now();
     let Message { outgoing, feed } = message;
     let send = move |request: OutgoingRequest| -> Pin<Box<dyn Future<Output = _> + Send>> {
         Box::pin(async move {
-            let timeout = timeout.map(|timeout| timeout.saturating_sub(begun.elapsed()));
-            if timeout.is_some_and(|timeout| timeout.is_zero()) {
-                return Err(Error::Timeout);
-            }
+            let limit = limit.after(begun.elapsed());
+            limit.check()?;
             let message = Message { outgoing: request.message, feed };
-            let mut exchange = Exchange::on(way, Ok(message), timeout);
+            let mut exchange = Exchange::on(way, Ok(message), limit);
             let (message, range) = poll_fn(|cx| exchange.poll(cx)).await?;
             Ok(Reply(message, range))
         })
@@ -270,11 +273,10 @@ async fn around(
 async fn first_attempt(
     session: Arc<KeepSession>,
     message: Result<Message, EncodeError>,
-    timeout: Option<Duration>,
+    limit: Limit,
 ) -> Result<RawResult, Error> {
     let message = message.map_err(|error| Error::Encode(error.into()))?;
-    let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
-    attempts(session, message, deadline, None).await
+    attempts(session, message, limit.from_now(), None).await
 }
 
 /// A call of a reconnecting client: on one connection after another, until it was sent; or if it is
@@ -288,7 +290,7 @@ async fn first_attempt(
 pub(crate) async fn attempts(
     session: Arc<KeepSession>,
     message: Message,
-    deadline: Option<Instant>,
+    mut until: Until,
     broke: Option<CloseReason>,
 ) -> Result<RawResult, Error> {
     let session = &session.0;
@@ -299,13 +301,15 @@ pub(crate) async fn attempts(
     loop {
         // What was under way when its connection broke waits for the next one in any case.
         let link = match again {
-            true => in_time(deadline, session.next_link()).await?,
-            false => in_time(deadline, session.link()).await?,
+            true => {
+                until = until.sent();
+                until.wait(session.next_link()).await?
+            }
+            false => until.wait(session.link()).await?,
         };
         let Some(message) = kept.clone() else { return Err(Error::NotSent) };
-        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let mut exchange =
-            Exchange::Unsent { hold: Hold::Link(link), message: Ok(message), timeout };
+            Exchange::Unsent { hold: Hold::Link(link), message: Ok(message), limit: until.left() };
         let mut sent = false;
         let attempt = poll_fn(|cx| {
             sent = exchange.is_sent();

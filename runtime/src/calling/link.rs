@@ -197,6 +197,12 @@ impl Link {
         if self.over.load(Ordering::Acquire) { self.reason.get().cloned() } else { None }
     }
 
+    /// Whether nobody waits for the result of this call of the peer any more: it was cancelled, or the
+    /// connection has ended.
+    pub(crate) fn is_unwanted(&self, call: u64) -> bool {
+        self.over.load(Ordering::Acquire) || self.signals.is_raised(call)
+    }
+
     /// Whether its peer has never had a socket to be called over.
     pub(crate) fn has_no_socket(&self) -> bool {
         matches!(self.reason.get(), Some(CloseReason::NoSocket))

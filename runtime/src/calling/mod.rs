@@ -9,6 +9,7 @@ pub(crate) mod call;
 pub(crate) mod deadlines;
 pub(crate) mod deferred;
 pub(crate) mod exchange;
+pub(crate) mod inherited;
 pub(crate) mod link;
 pub(crate) mod peer;
 pub(crate) mod pending;

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
+use crate::calling::inherited::{Inherited, Limit, Scope};
 use crate::calling::link::{Hold, Keep, Link};
 use crate::calling::session::{ConnectionState, ConnectionStates, KeepSession};
 use crate::config::Config;
@@ -45,8 +44,8 @@ use crate::web::posted;
 #[derive(Clone)]
 pub struct Peer {
     way: Way,
-    /// When its calls are of no use any more.
-    deadline: Option<Instant>,
+    /// Until when its calls may take, while the call that it was made for is being handled.
+    inherited: Inherited,
 }
 
 /// Where its messages go.
@@ -83,33 +82,29 @@ impl Peer {
     }
 
     fn of(way: Way) -> Self {
-        Peer { way, deadline: None }
+        Peer { way, inherited: Inherited::Nothing }
     }
 
     pub(crate) fn into_way(self) -> Way {
         self.way
     }
 
-    /// A handle whose calls wait until then at the most.
-    pub(crate) fn until(mut self, deadline: Option<Instant>) -> Self {
-        self.deadline = match (self.deadline, deadline) {
-            (Some(own), Some(other)) => Some(own.min(other)),
-            (own, other) => own.or(other),
-        };
+    /// A handle whose calls inherit the deadline of this one, as long as it is being handled.
+    pub(crate) fn inheriting(mut self, scope: Option<Arc<Scope>>) -> Self {
+        if let Some(scope) = scope {
+            self.inherited = self.inherited.and(scope);
+        }
         self
     }
 
-    /// When its calls are of no use any more.
     #[cfg(feature = "http-client")]
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadline
+    pub(crate) fn inherited(&self) -> &Inherited {
+        &self.inherited
     }
 
     /// How long a call may take that was given so long.
-    pub(crate) fn limit(&self, timeout: Option<Duration>) -> Option<Duration> {
-        let Some(deadline) = self.deadline else { return timeout };
-        let left = deadline.saturating_duration_since(Instant::now());
-        Some(timeout.map_or(left, |timeout| timeout.min(left)))
+    pub(crate) fn limit(&self, timeout: Option<Duration>) -> Limit {
+        self.inherited.limit(timeout)
     }
 
     /// The connection of now, if there is one.

@@ -5,12 +5,10 @@
 //! how connections are made, or what a call is.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
 
 use crate::calling::link::Link;
 use crate::config::Config;
@@ -263,17 +261,6 @@ impl Session {
         let mut status = self.status.borrow().clone();
         change(&mut status);
         drop(self.status.send_replace(status));
-    }
-}
-
-/// Waits no longer than until the deadline.
-pub(crate) async fn in_time<T>(
-    deadline: Option<Instant>,
-    waiting: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    match deadline {
-        Some(deadline) => timeout_at(deadline, waiting).await.unwrap_or(Err(Error::Timeout)),
-        None => waiting.await,
     }
 }
 

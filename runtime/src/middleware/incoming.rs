@@ -248,7 +248,7 @@ impl Service for LayeredService {
     fn call(&self, _: usize, request: Request) -> Outcome {
         let layered = Arc::clone(&self.0);
         Outcome::future(async move {
-            let context = request.context().clone();
+            let context = request.handled();
             let next = Next { context: &context, stack: &layered.stack, layered: &layered };
             next.run(request).await
         })

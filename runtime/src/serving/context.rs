@@ -5,6 +5,7 @@
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroU64;
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 
+use crate::calling::inherited::Scope;
 use crate::calling::link::Link;
 use crate::calling::peer::Peer;
 use crate::config::deadline;
@@ -63,7 +65,6 @@ use crate::serving::state::{Found, State};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
 pub struct Context {
     shared: Arc<Shared>,
     call: Call,
@@ -79,6 +80,9 @@ struct Call {
     deadline: Option<NonZeroU64>,
     /// Few calls have any.
     wishes: Option<Arc<Wishes>>,
+    /// Made when there is the first handle or clone that has to learn when the call is over. Most calls
+    /// have none, and none has one without a deadline.
+    scope: OnceLock<Arc<Scope>>,
 }
 
 /// What the caller wants beside the result.
@@ -165,10 +169,46 @@ impl Context {
         self.shared.state.adopt(state);
     }
 
-    /// The caller, to be called back. It does not keep the connection open. Its calls inherit the
-    /// [`deadline`](Self::deadline) of this one.
+    /// The caller, to be called back. It does not keep the connection open.
+    ///
+    /// While this call is being handled, calls by this handle inherit its [`deadline`](Self::deadline): they
+    /// wait no longer than that, whatever their own timeout. That ends when the handler returns, when the
+    /// call is answered (a subscription's, when it is accepted), and when
+    /// [`is_cancelled`](Self::is_cancelled) is true. From then on a handle that was kept is an ordinary one.
+    /// Calls that it has begun before keep the time that they were given.
+    ///
+    /// ```
+    /// # use std::sync::Mutex;
+    /// # use wsjsonrpc::{Context, Peer, Result, rpc};
+    /// # #[rpc]
+    /// # trait Room { async fn join(&self, ctx: &Context) -> Result<()>; }
+    /// struct Lobby {
+    ///     members: Mutex<Vec<Peer>>,
+    /// }
+    ///
+    /// impl Room for Lobby {
+    ///     async fn join(&self, ctx: &Context) -> Result<()> {
+    ///         // Good for as long as the connection is open.
+    ///         self.members.lock().unwrap().push(ctx.peer());
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
     pub fn peer(&self) -> Peer {
-        Peer::new(Arc::clone(&self.shared.link)).until(self.deadline())
+        Peer::new(Arc::clone(&self.shared.link)).inheriting(self.scope().cloned())
+    }
+
+    /// What handles of this call inherit; `None` if it has no deadline.
+    pub(crate) fn scope(&self) -> Option<&Arc<Scope>> {
+        let deadline = self.deadline()?;
+        let make = || Arc::new(Scope::new(deadline, self.call.number, &self.shared.link));
+        Some(self.call.scope.get_or_init(make))
+    }
+
+    /// The context of the same call for what has no use for handles: it costs less than a clone.
+    pub(crate) fn bare(&self) -> Self {
+        let call = Call { number: self.call.number, ..Call::default() };
+        Context { shared: Arc::clone(&self.shared), call }
     }
 
     /// A typed stub for calling the caller back: `ctx.client::<TickerClient>().tick(1.5).await?`.
@@ -341,28 +381,86 @@ impl Context {
         self.shared.link.signals.is_raised(self.call.number)
     }
 
-    /// When the caller gives the call up, if it has said so: callers that use this crate do, others
-    /// don't know how to. Nothing happens to a handler at that time; it is for it to see that it is
-    /// too late to begin something. Calls by [`peer`](Self::peer) and [`client`](Self::client), and
-    /// those by [`Peer::within`], wait no longer than that.
+    /// When the caller gives up waiting, if it has said so: callers that use this crate do, others
+    /// don't know how to. It is a [`tokio::time::Instant`], which follows tokio's clock where a test has
+    /// paused that; [`into_std`](tokio::time::Instant::into_std) makes a [`std::time::Instant`] of it.
+    ///
+    /// Nothing happens to a handler at that time: the handler looks whether it is too late to begin
+    /// something. Calls by [`peer`](Self::peer) and [`client`](Self::client), and those by
+    /// [`Peer::within`], wait no longer than that while the handler runs. A call that begins after the
+    /// deadline fails with [`Error::DeadlinePassed`], and nothing is sent.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Context, Result};
+    /// use tokio::time::Instant;
+    ///
+    /// async fn work(ctx: &Context) -> Result<u32> {
+    ///     let left = ctx.deadline().map(|deadline| deadline - Instant::now());
+    ///     println!("the caller waits for {left:?}");
+    ///     Ok(1)
+    /// }
+    /// ```
     pub fn deadline(&self) -> Option<Instant> {
         let nanoseconds = self.call.deadline?.get();
         Some(deadline(self.shared.begun, Duration::from_nanos(nanoseconds)))
     }
 }
 
+/// The context of a call for as long as the call is being handled: when this is dropped, handles of the
+/// call inherit nothing any more.
+pub(crate) struct Handled(Context);
+
+impl Handled {
+    pub(crate) fn new(context: Context) -> Self {
+        Handled(context)
+    }
+
+    /// One more, for what is around a handler and may outlast it: its handles inherit the same, until this
+    /// one is dropped.
+    pub(crate) fn around(&self) -> Self {
+        let call = Call { scope: OnceLock::new(), ..self.0.call.clone() };
+        Handled(Context { shared: Arc::clone(&self.0.shared), call })
+    }
+}
+
+impl Deref for Handled {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        &self.0
+    }
+}
+
+impl Drop for Handled {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(scope) = self.0.call.scope.get() {
+            scope.end();
+        }
+    }
+}
+
+/// A clone that outlives the call has to learn that it is over.
+impl Clone for Context {
+    fn clone(&self) -> Self {
+        self.scope();
+        Context { shared: Arc::clone(&self.shared), call: self.call.clone() }
+    }
+}
+
 impl Peer {
     /// A handle whose calls inherit the [deadline](Context::deadline) of the call that is being
-    /// handled: for calls to a third side, on whose result that call's own depends.
+    /// handled: for calls to a third side, on whose result that call's own depends. When that call is
+    /// over, it is an ordinary handle; see [`Context::peer`].
     pub fn within(&self, ctx: &Context) -> Peer {
-        self.clone().until(ctx.deadline())
+        self.clone().inheriting(ctx.scope().cloned())
     }
 }
 
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("peer", &self.peer())
+            .field("peer", &Peer::new(Arc::clone(&self.shared.link)))
             .field("remote_addr", &self.shared.handshake.remote_addr)
             .field("state", &self.shared.state)
             .finish()

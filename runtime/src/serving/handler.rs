@@ -38,6 +38,12 @@ impl Handler {
         Pin::new(self).poll(&mut Context::from_waker(Waker::noop()))
     }
 
+    /// Drops it where it stands.
+    fn clear(&mut self) {
+        let Handler { future, span } = self;
+        span.within(|| future.clear());
+    }
+
     /// What is left of a subscription's handler goes on in its place.
     pub(crate) fn resume(&mut self, rest: Guarded<'static, Response>) {
         self.span.within(|| self.future = rest);
@@ -55,8 +61,7 @@ impl Future for Handler {
 
 impl Drop for Handler {
     fn drop(&mut self) {
-        let Handler { future, span } = self;
-        span.within(|| future.clear());
+        self.clear();
     }
 }
 
@@ -235,6 +240,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         // It may be dropped unanswered, by the end of the connection or of the runtime.
         drop(self.take_call());
+        // Before its signal is forgotten: handles look at that as long as the handler is there.
+        self.handler.clear();
         self.responder.link.signals.forget(self.number);
         self.responder.weights.requests.fetch_sub(self.weight, Ordering::Relaxed);
         self.rest();

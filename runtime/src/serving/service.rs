@@ -19,7 +19,7 @@ use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 use crate::protocol::params::{self, Args};
 use crate::protocol::typed::RpcError;
 use crate::race::{Either, race};
-use crate::serving::context::Context;
+use crate::serving::context::{Context, Handled};
 use crate::serving::signature::Returns;
 use crate::subscriptions::asked::Asked;
 
@@ -39,7 +39,8 @@ pub trait Service: Send + Sync + 'static {
 /// An incoming call: its connection, its method and its params. It owns its message, so what is
 /// decoded from it may borrow.
 pub struct Request {
-    context: Context,
+    /// Dropped with the request, which a handler has until it is done.
+    context: Handled,
     message: Utf8Bytes,
     method: Method,
     params: Option<Range<usize>>,
@@ -61,10 +62,16 @@ impl Request {
         params: Option<Range<usize>>,
         notification: bool,
     ) -> Self {
-        Request { context, message, method, params, notification }
+        Request { context: Handled::new(context), message, method, params, notification }
     }
 
-    /// The connection it came in on.
+    /// For what is around its handler.
+    pub(crate) fn handled(&self) -> Handled {
+        self.context.around()
+    }
+
+    /// The connection it came in on. Handles made of it inherit the call's
+    /// [deadline](Context::deadline) until the request is dropped.
     pub fn context(&self) -> &Context {
         &self.context
     }
@@ -95,7 +102,7 @@ impl Request {
 
     #[doc(hidden)]
     pub fn caller(&self) -> Caller {
-        let (context, method) = (self.context.clone(), self.method().into());
+        let (context, method) = (self.context.bare(), self.method().into());
         Caller { context, method, notification: self.notification }
     }
 
@@ -287,7 +294,7 @@ impl Outcome {
     #[doc(hidden)]
     pub fn ordered(self, caller: &Caller) -> Self {
         let Progress::Pending(handler) = self.0 else { return self };
-        let (context, method) = (caller.context.clone(), caller.method.clone());
+        let (context, method) = (caller.context.bare(), caller.method.clone());
         Self::future(async move {
             let Some(_turn) = context.turn(method).await else { return cancelled() };
             handler.await
@@ -302,7 +309,7 @@ impl Outcome {
         if caller.notification {
             return Outcome(Progress::Pending(handler));
         }
-        let context = caller.context.clone();
+        let context = caller.context.bare();
         Self::future(async move {
             match race(handler, pin!(context.cancelled())).await {
                 Either::Left(response) => response,

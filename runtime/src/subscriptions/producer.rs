@@ -14,6 +14,7 @@ use std::task::{Context as TaskContext, Poll};
 use futures_core::Stream;
 use serde::Serialize;
 
+use crate::calling::inherited::Scope;
 use crate::calling::link::Link;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::{cost, head, only, write};
@@ -32,6 +33,8 @@ pub struct Producer {
     topic: Topic,
     link: Arc<Link>,
     flow: Arc<Flow>,
+    /// What handles of its call inherit, until that is answered.
+    scope: Option<Arc<Scope>>,
 }
 
 impl Outcome {
@@ -66,7 +69,8 @@ impl Outcome {
             notification: topic.notification.clone(),
             tell_end: topic.tell_end || link.extended,
         };
-        let producer = Producer { topic, link, flow };
+        let scope = request.context().scope().cloned();
+        let producer = Producer { topic, link, flow, scope };
         Outcome(Progress::Subscription(Box::pin(handler(request, producer)), Box::new(asked)))
     }
 
@@ -91,6 +95,9 @@ impl Producer {
         S::Item: Yields<T>,
     {
         self.opened().await;
+        if let Some(scope) = &self.scope {
+            scope.end();
+        }
         let head = head(&self.topic.notification, &self.flow.id());
         let stream = pin!(stream);
         let mut source = Source::<S, T>::of(stream);

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use crate::calling::exchange::Exchange;
+use crate::calling::inherited::Inherited;
 use crate::calling::link::Message;
 use crate::config::deadline;
 use crate::error::{CloseReason, Error};
@@ -22,8 +23,8 @@ use crate::web::posted::{Outcome, deliver, note, tell, write};
 
 pub(crate) struct PostBatch {
     post: Arc<Post>,
-    /// When it is of no use any more. The calls in it know that by their own times.
-    deadline: Option<Instant>,
+    /// What bounds it if it has no calls, whose times do that otherwise.
+    inherited: Inherited,
     messages: Vec<Vec<u8>>,
     /// Their ids count up.
     calls: Vec<Waiting>,
@@ -38,8 +39,8 @@ struct Waiting {
 }
 
 impl PostBatch {
-    pub(crate) fn new(post: Arc<Post>, deadline: Option<Instant>) -> Self {
-        PostBatch { post, deadline, messages: Vec::new(), calls: Vec::new() }
+    pub(crate) fn new(post: Arc<Post>, inherited: Inherited) -> Self {
+        PostBatch { post, inherited, messages: Vec::new(), calls: Vec::new() }
     }
 
     pub(crate) fn notification(&mut self, message: Vec<u8>) {
@@ -62,7 +63,7 @@ impl PostBatch {
     /// Sends it, and waits for its answer, or until the time of all its calls is over. From the
     /// moment in which it goes out, what goes wrong is told to each call.
     pub(crate) async fn send(self) -> Result<(), Error> {
-        let PostBatch { post, deadline, messages, calls } = self;
+        let PostBatch { post, inherited, messages, calls } = self;
         // Every call in it may have failed to encode: they say so themselves.
         if messages.is_empty() {
             return Ok(());
@@ -70,9 +71,7 @@ impl PostBatch {
         let text = array(messages.iter().map(Vec::as_slice));
         drop(messages);
         if calls.is_empty() {
-            let left = deadline.map(|until| until.saturating_duration_since(Instant::now()));
-            let limit = [post.config.call_timeout, left].into_iter().flatten().min();
-            return tell(&post, text, limit).await;
+            return tell(&post, text, inherited.limit(post.config.call_timeout)).await;
         }
         post.check(&text)?;
         let _under_way = post.count(calls.len());

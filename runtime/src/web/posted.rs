@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::calling::inherited::Limit;
 use crate::calling::link::Message;
 use crate::calling::reply::Reply;
 use crate::config::deadline;
@@ -45,9 +46,10 @@ pub(crate) async fn call(
 }
 
 /// Sends a message that nobody answers.
-pub(crate) async fn tell(post: &Post, text: Vec<u8>, limit: Option<Duration>) -> Result<(), Error> {
+pub(crate) async fn tell(post: &Post, text: Vec<u8>, limit: Limit) -> Result<(), Error> {
     post.check(&text)?;
-    Ok(post.tell(text, limit).await?)
+    limit.check()?;
+    Ok(post.tell(text, limit.timeout).await?)
 }
 
 /// The request as text, under an id of its own.

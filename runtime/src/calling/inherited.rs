@@ -1,0 +1,167 @@
+//! The deadline that a handle inherits from a call that is being handled, and when that ends.
+//!
+//! Must not know how calls are handled: whoever handles one says when it is over.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::calling::link::Link;
+use crate::config::deadline;
+use crate::error::Error;
+
+/// A call with a deadline that is being handled, shared by the handles that were made for it.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    deadline: Instant,
+    /// The handler has returned, or its call was answered.
+    over: AtomicBool,
+    /// The call's number on its connection, which may be another one than that of the handle.
+    number: u64,
+    link: Weak<Link>,
+}
+
+impl Scope {
+    pub(crate) fn new(deadline: Instant, number: u64, link: &Arc<Link>) -> Self {
+        Scope { deadline, over: AtomicBool::new(false), number, link: Arc::downgrade(link) }
+    }
+
+    /// Handles that were made for the call are ordinary ones from now on.
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody still waits for what the handler brings.
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+            || self.link.upgrade().is_none_or(|link| link.is_unwanted(self.number))
+    }
+}
+
+/// What a handle inherits: as a rule nothing, or the deadline of the one call that it was made for.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Inherited {
+    #[default]
+    Nothing,
+    One(Arc<Scope>),
+    /// The handle of one handler was used within another.
+    Several(Arc<Vec<Arc<Scope>>>),
+}
+
+impl Inherited {
+    fn scopes(&self) -> &[Arc<Scope>] {
+        match self {
+            Inherited::Nothing => &[],
+            Inherited::One(scope) => std::slice::from_ref(scope),
+            Inherited::Several(scopes) => scopes,
+        }
+    }
+
+    /// With the deadline of one more call. Calls that are over are left out.
+    pub(crate) fn and(&self, scope: Arc<Scope>) -> Self {
+        let others = self.scopes().iter().filter(|known| !Arc::ptr_eq(known, &scope));
+        let all = others.chain([&scope]).filter(|scope| !scope.is_over());
+        let mut all: Vec<_> = all.map(Arc::clone).collect();
+        match all.len() {
+            0 | 1 => all.pop().map_or(Inherited::Nothing, Inherited::One),
+            _ => Inherited::Several(Arc::new(all)),
+        }
+    }
+
+    /// How long a call may take that was given so long.
+    #[inline]
+    pub(crate) fn limit(&self, timeout: Option<Duration>) -> Limit {
+        match self {
+            Inherited::Nothing => Limit { timeout, inherited: false },
+            _ => self.shorten(timeout),
+        }
+    }
+
+    #[inline(never)]
+    fn shorten(&self, timeout: Option<Duration>) -> Limit {
+        let scopes = self.scopes().iter().filter(|scope| !scope.is_over());
+        let Some(deadline) = scopes.map(|scope| scope.deadline).min() else {
+            return Limit { timeout, inherited: false };
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        match timeout {
+            Some(timeout) if timeout < left => Limit { timeout: Some(timeout), inherited: false },
+            _ => Limit { timeout: Some(left), inherited: true },
+        }
+    }
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    pub(crate) timeout: Option<Duration>,
+    /// It is what is left of the call being handled.
+    pub(crate) inherited: bool,
+}
+
+impl Limit {
+    pub(crate) const NONE: Limit = Limit { timeout: None, inherited: false };
+
+    /// # Errors
+    /// The time is over.
+    pub(crate) fn check(self) -> Result<(), Error> {
+        match self.timeout {
+            Some(timeout) if timeout.is_zero() => Err(self.passed()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The error of a call that was not sent in time.
+    pub(crate) fn passed(self) -> Error {
+        if self.inherited { Error::DeadlinePassed } else { Error::Timeout }
+    }
+
+    /// Until when it may take, if its time has begun then.
+    pub(crate) fn since(self, begun: Instant) -> Until {
+        let at = self.timeout.map(|timeout| deadline(begun, timeout));
+        Until { at, inherited: self.inherited }
+    }
+
+    pub(crate) fn from_now(self) -> Until {
+        self.since(Instant::now())
+    }
+
+    /// What is left of it, so much later.
+    pub(crate) fn after(self, elapsed: Duration) -> Self {
+        Limit { timeout: self.timeout.map(|timeout| timeout.saturating_sub(elapsed)), ..self }
+    }
+}
+
+/// Until when a call may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Until {
+    pub(crate) at: Option<Instant>,
+    inherited: bool,
+}
+
+impl Until {
+    /// What is left of it.
+    pub(crate) fn left(self) -> Limit {
+        let timeout = self.at.map(|at| at.saturating_duration_since(Instant::now()));
+        Limit { timeout, inherited: self.inherited }
+    }
+
+    /// For a call that was sent: when its time is over, the peer has not answered.
+    pub(crate) fn sent(self) -> Self {
+        Until { inherited: false, ..self }
+    }
+
+    /// Waits no longer than that, for what comes before a call is sent.
+    pub(crate) async fn wait<T>(
+        self,
+        waiting: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        match self.at {
+            Some(at) => timeout_at(at, waiting).await.unwrap_or_else(|_| Err(self.left().passed())),
+            None => waiting.await,
+        }
+    }
+}
