@@ -341,10 +341,13 @@ async fn what_does_not_speak_websocket_is_a_failed_handshake() {
         "HTTP/1.1 101 Switching Protocols\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
-        "",
     ] {
         let error = connect_to(answer).await;
         assert!(matches!(error, ConnectError::Handshake(_)), "{answer}: {error:?}");
         assert!(error.to_string().starts_with("the WebSocket handshake failed: "), "{error}");
     }
+    // A server that restarts says nothing, so that is the network's.
+    let error = connect_to("").await;
+    assert!(matches!(error, ConnectError::Io(_)), "{error:?}");
+    assert!(error.to_string().ends_with("the server closed the connection without an answer"));
 }

@@ -27,7 +27,7 @@ fn refusal() -> String {
 }
 
 fn farewell() -> Message {
-    Message::Close(Some(CloseFrame { code: 4000.into(), reason: FORGED.into() }))
+    Message::Close(Some(CloseFrame { code: 3000.into(), reason: FORGED.into() }))
 }
 
 /// Refuses one who asks.
@@ -57,7 +57,7 @@ async fn a_farewell_is_shown_in_one_line() {
     raw.receive().await;
     raw.socket.send(farewell()).await.unwrap();
     let error = call.await.unwrap().unwrap_err();
-    let words = format!("closed by the peer with code 4000: {SHOWN}");
+    let words = format!("closed by the peer with code 3000: {SHOWN}");
     assert_eq!(error.to_string(), format!("the connection is closed: {words}"));
     let reason = client.closed().await;
     assert_eq!(reason.to_string(), words);
@@ -108,7 +108,7 @@ async fn a_server_writes_no_lines_into_its_clients_log() {
     drop(raw);
     refuse(attempts.next().await.open()).await;
     let _raw = attempts.accept().await;
-    let closed = format!("closed by the peer with code 4000: {SHOWN}");
+    let closed = format!("closed by the peer with code 3000: {SHOWN}");
     check_lines(&log, &[&closed, &format!("502 Bad Gateway: {SHOWN}")]);
 }
 

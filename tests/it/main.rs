@@ -62,6 +62,7 @@ mod progress_bounds;
 mod reconnect;
 mod reconnect_breaks;
 mod reconnect_calls;
+mod reconnect_final;
 mod reconnect_life;
 mod retry_after;
 mod rpc_error;

@@ -24,7 +24,8 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// # Cancel safety
 /// All attempts end when this is dropped.
 pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
+    let found = lookup_host((host, port)).await;
+    let addresses: Vec<SocketAddr> = found.map_err(|error| explain(host, error))?.collect();
     first_of(alternating(&addresses), TcpStream::connect).await
 }
 
@@ -81,6 +82,18 @@ where
         }
     })
     .await
+}
+
+/// What the system's resolver says, which has no kind of error for a name that does not exist: `NotFound`
+/// stands for it here. A resolver that has no answer yet says so in its words, or on Windows in its code.
+fn explain(host: &str, error: io::Error) -> io::Error {
+    /// `WSATRY_AGAIN`
+    const TRY_AGAIN: i32 = 11002;
+    let words = error.to_string();
+    let temporary = error.raw_os_error() == Some(TRY_AGAIN)
+        || ["emporary failure", "ry again", "again later"].iter().any(|said| words.contains(said));
+    let kind = if temporary { error.kind() } else { io::ErrorKind::NotFound };
+    io::Error::new(kind, format!("looking up `{host}` failed: {words}"))
 }
 
 fn no_address() -> io::Error {

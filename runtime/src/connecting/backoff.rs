@@ -2,7 +2,10 @@
 //!
 //! Must not know what is tried, or draw its own random numbers.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use crate::error::CloseReason;
 
 /// How a client connects again when its connection is lost; given to
 /// [`ClientBuilder::reconnect`](crate::ClientBuilder::reconnect).
@@ -18,6 +21,8 @@ use std::time::Duration;
 /// });
 /// # drop(client);
 /// ```
+///
+/// Write `..Reconnect::default()` at the end, as above: later versions may add fields.
 #[derive(Clone, Debug)]
 pub struct Reconnect {
     /// The longest delay before the first attempt.
@@ -55,11 +60,41 @@ pub struct Reconnect {
     /// [`Client::close`](crate::Client::close).
     pub max_attempts: Option<u32>,
 
-    /// Whether the first connection, too, is tried again and again: then
-    /// [`connect`](crate::ClientBuilder::connect) waits for a server that is not there yet.
+    /// Whether the first connection is retried, too: then [`connect`](crate::ClientBuilder::connect)
+    /// waits for a server that is not up yet. [`on_state`](crate::ClientBuilder::on_state) tells of each
+    /// failed attempt, and so does a line of the log at level WARN.
     ///
-    /// Default `false`: a wrong URL or a forgotten server is seen at once.
+    /// A failure that does not go away by itself ends `connect` with its error: the URL, a host that does
+    /// not exist, a certificate that is not trusted, `ws://` to a port that speaks TLS and the reverse, a
+    /// server that does not speak WebSocket, and an HTTP status other than 408, 425, 429 and those of
+    /// 500 to 599 (but 501 and 505). With [`headers_with`](crate::ClientBuilder::headers_with), 401 and 403
+    /// are retried. Where the name of a server only appears together with the server, call `connect` again
+    /// yourself.
+    ///
+    /// Once there was a connection, most of these are retried, too: the same settings have worked, and
+    /// proxies answer with 404 or an old certificate while a server restarts. Only 401 and 403 (without
+    /// `headers_with`) and [`final_codes`](Self::final_codes) end the client then.
+    ///
+    /// Default `false`: every failure of the first attempt is reported.
     pub retry_first: bool,
+
+    /// Close codes by which the server says "do not come back": after a connection that it closed with one
+    /// of them, the client does not connect again. Calls fail with [`Error::Closed`](crate::Error::Closed)
+    /// and [`CloseReason::Remote`](crate::CloseReason::Remote), which has the code and the server's words;
+    /// the client's last state is [`Closed`](crate::ConnectionState::Closed).
+    ///
+    /// Default 1008 (policy violation) and 4000 to 4999, which applications define: a client that a server
+    /// has thrown out stays out. Too few: such a client is back in an instant. Too many: a server that
+    /// restarts with one of these codes loses its clients. An empty list always connects again.
+    ///
+    /// ```
+    /// # use wsjsonrpc::Reconnect;
+    /// // 4100 asks for a new connection, all others of the application's own do not.
+    /// let final_codes = vec![1008..=1008, 4000..=4099, 4101..=4999];
+    /// let settings = Reconnect { final_codes, ..Reconnect::default() };
+    /// # drop(settings);
+    /// ```
+    pub final_codes: Vec<RangeInclusive<u16>>,
 
     /// What becomes of calls that are made while there is no connection.
     ///
@@ -88,8 +123,17 @@ impl Default for Reconnect {
             jitter: 1.0,
             max_attempts: None,
             retry_first: false,
+            final_codes: vec![1008..=1008, 4000..=4999],
             while_down: WhileDown::default(),
         }
+    }
+}
+
+impl Reconnect {
+    /// Whether the server has said that the client is not to come back.
+    pub(crate) fn is_final(&self, reason: &CloseReason) -> bool {
+        let CloseReason::Remote { code, .. } = reason else { return false };
+        self.final_codes.iter().any(|codes| codes.contains(code))
     }
 }
 
@@ -122,6 +166,10 @@ impl Backoff {
         self.attempts = self.attempts.saturating_add(1);
         let own = Duration::try_from_secs_f64(delay).unwrap_or(whole);
         Some((self.attempts, told.saturating_add(own).min(self.settings.max)))
+    }
+
+    pub(crate) fn settings(&self) -> &Reconnect {
+        &self.settings
     }
 
     /// There is a connection.

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::builder::common_builder_methods;
 use crate::calling::call::BoxFuture;
 use crate::calling::peer::Peer;
+use crate::calling::session::ConnectionState;
 use crate::config::Config;
 use crate::connecting::backoff::Reconnect;
 use crate::connecting::client::Client;
@@ -119,10 +120,38 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects again whenever the connection is lost, for whatever reason: also when the server
-    /// closes it, with any code. [`Reconnect`] has the delays. It ends for good when the client is
-    /// closed or dropped, when attempts are used up, and when the server answers with HTTP status 401
-    /// or 403, unless [`headers_with`](Self::headers_with) may change its mind.
+    /// Runs the closure on each state of a [reconnecting](Self::reconnect) client, in order: connected,
+    /// down with the reason and the time of the next attempt, closed. It is the way to see failed attempts
+    /// before the first connection ([`Reconnect::retry_first`]); later, [`Client::states`] tells the same.
+    /// The client waits for it, so it must not block. A panic in it is logged.
+    ///
+    /// ```no_run
+    /// use wsjsonrpc::{Client, ConnectionState, Reconnect};
+    ///
+    /// # async fn show() -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = Client::builder()
+    ///     .reconnect(Reconnect { retry_first: true, ..Reconnect::default() })
+    ///     .on_state(|state| {
+    ///         if let ConnectionState::Down { reason, attempt, retry_in, .. } = state {
+    ///             eprintln!("attempt {attempt} in {retry_in:?}: {reason}");
+    ///         }
+    ///     })
+    ///     .connect("ws://localhost:8080/")
+    ///     .await?;
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_state(mut self, hook: impl Fn(&ConnectionState) + Send + Sync + 'static) -> Self {
+        self.hooks.on_state = Some(Box::new(hook));
+        self
+    }
+
+    /// Connects again whenever the connection is lost. [`Reconnect`] has the delays, and the close codes
+    /// after which the client stays closed ([`Reconnect::final_codes`]). The client ends for good when it is
+    /// closed or dropped, when attempts are used up, when the server closes the connection with one of those
+    /// codes, and when the server answers with HTTP status 401 or 403, unless
+    /// [`headers_with`](Self::headers_with) makes new headers.
     ///
     /// - The client's [`Peer`]s and stubs go on with the new connection. Its services stay
     ///   registered; each connection has a [`Context`](crate::Context) of its own, and what handlers

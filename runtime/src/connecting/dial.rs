@@ -21,10 +21,11 @@ use crate::calling::call::BoxFuture;
 use crate::calling::link::Link;
 use crate::calling::peer::Peer;
 use crate::calling::pending::Side;
+use crate::calling::session::ConnectionState;
 use crate::config::Config;
 use crate::connecting::addresses;
 use crate::error::Error;
-use crate::guard::guarded;
+use crate::guard::{guard, guarded};
 use crate::opening::handshake::Handshake;
 use crate::opening::open::{RESERVED, open};
 #[cfg(feature = "tls")]
@@ -45,6 +46,18 @@ type Hook<A, T> = Box<dyn Fn(A) -> BoxFuture<T> + Send + Sync>;
 pub(crate) struct Hooks {
     pub(crate) headers: Option<Hook<(), RpcResult<HeaderMap>>>,
     pub(crate) on_connect: Option<Hook<Peer, RpcResult<()>>>,
+    pub(crate) on_state: Option<Box<dyn Fn(&ConnectionState) + Send + Sync>>,
+}
+
+impl Hooks {
+    /// Tells the application of a state of a reconnecting client.
+    pub(crate) fn tell(&self, state: &ConnectionState) {
+        if let Some(hook) = &self.on_state {
+            if guard(|| hook(state)).is_err() {
+                tracing::error!("the closure of `on_state` panicked");
+            }
+        }
+    }
 }
 
 /// Where the streams come from.
@@ -187,14 +200,50 @@ impl Dialer {
         }
     }
 
-    /// Whether trying again is of no use: the server knows who this is, and does not want it. Fresh
-    /// headers may change that. Other refusals come from proxies, too, while a server restarts.
-    pub(crate) fn is_final(&self, error: &ConnectError) -> bool {
-        let unwanted = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
-        let refused =
-            matches!(error, ConnectError::Refused { status, .. } if unwanted.contains(status));
-        refused && self.ready.hooks.headers.is_none()
+    /// Whether trying again is of no use though there was a connection: the server knows who this is, and
+    /// does not want it. Fresh headers may change that. Other refusals come from proxies, too, while a
+    /// server restarts.
+    pub(crate) fn is_unwanted(&self, error: &ConnectError) -> bool {
+        matches!(error, ConnectError::Refused { status, .. } if is_unauthorized(*status))
+            && self.ready.hooks.headers.is_none()
     }
+
+    /// Whether trying again is of no use for a first connection: what is wrong is a setting of this side or
+    /// of the server, and does not go away by itself.
+    pub(crate) fn is_permanent(&self, error: &ConnectError) -> bool {
+        match error {
+            ConnectError::Url(_)
+            | ConnectError::Header(_)
+            | ConnectError::DuplicateMethod(_)
+            | ConnectError::Handshake(_) => true,
+            ConnectError::Refused { status, .. } if is_unauthorized(*status) => {
+                self.is_unwanted(error)
+            }
+            ConnectError::Refused { status, .. } => !may_change(*status),
+            // A session that breaks off may be a server that restarts.
+            ConnectError::Tls(error) => {
+                use io::ErrorKind::{InvalidData, InvalidInput, Other};
+                matches!(error.kind(), InvalidData | InvalidInput | Other)
+            }
+            // The file of a Unix socket, and what a closure opens, appear with their server.
+            ConnectError::Io(error) => {
+                matches!(self.source, Source::Tcp) && error.kind() == io::ErrorKind::NotFound
+            }
+            ConnectError::Timeout | ConnectError::Hook(_) => false,
+        }
+    }
+}
+
+fn is_unauthorized(status: StatusCode) -> bool {
+    [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status)
+}
+
+/// Whether a server may answer with another status the next time.
+fn may_change(status: StatusCode) -> bool {
+    let permanent = [StatusCode::NOT_IMPLEMENTED, StatusCode::HTTP_VERSION_NOT_SUPPORTED];
+    let temporary =
+        [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    temporary.contains(&status) || status.is_server_error() && !permanent.contains(&status)
 }
 
 /// Adds a header of the application.
@@ -219,6 +268,7 @@ impl fmt::Debug for Hooks {
         f.debug_struct("Hooks")
             .field("headers", &self.headers.is_some())
             .field("on_connect", &self.on_connect.is_some())
+            .field("on_state", &self.on_state.is_some())
             .finish()
     }
 }

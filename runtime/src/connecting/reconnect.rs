@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::calling::session::Session;
+use crate::calling::session::{ConnectionState, Session};
 use crate::connecting::backoff::{Backoff, Reconnect};
 use crate::connecting::dial::{Dialer, Opened};
 use crate::error::CloseReason;
@@ -24,22 +24,23 @@ pub(crate) async fn start(
     settings: Reconnect,
 ) -> Result<Arc<Session>, ConnectError> {
     let while_down = settings.while_down;
-    let retry_first = settings.retry_first;
     let mut backoff = Backoff::new(settings);
     let opened = loop {
-        let error = match dialer.dial().await {
+        let (error, is_final) = match dialer.dial().await {
             Ok(opened) => match dialer.ready.greet(&opened).await {
                 Ok(()) => break opened,
-                Err(error) => error,
+                Err(error) => (error, backoff.settings().is_final(&opened.link.reason())),
             },
-            Err(error) => error,
+            Err(error) => (error, false),
         };
-        if !retry_first || dialer.is_final(&error) {
+        if !backoff.settings().retry_first || is_final || dialer.is_permanent(&error) {
             return Err(error);
         }
         let next = backoff.next(rand::random(), error.retry_after());
         let Some((attempt, delay)) = next else { return Err(error) };
-        tracing::debug!(%error, attempt, ?delay, "no connection yet; trying again");
+        tracing::warn!(%error, attempt, ?delay, "connecting failed; retrying");
+        let reason = bounded(error);
+        dialer.ready.hooks.tell(&ConnectionState::Down { reason, attempt, retry_in: delay });
         sleep(delay).await;
     };
     backoff.connected();
@@ -49,6 +50,7 @@ pub(crate) async fn start(
         Arc::clone(&opened.link),
         Arc::clone(&opened.handshake),
     ));
+    dialer.ready.hooks.tell(&session.state());
     let driver = Driver { session: Arc::clone(&session), dialer, backoff };
     tokio::spawn(driver.run(opened));
     Ok(session)
@@ -63,7 +65,7 @@ struct Driver {
 /// Whoever waits for this client must not wait for ever when its task is dropped.
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.session.set_closed(CloseReason::Aborted);
+        self.close(CloseReason::Aborted);
     }
 }
 
@@ -71,15 +73,36 @@ impl Driver {
     async fn run(mut self, mut opened: Opened) {
         loop {
             let reason = self.hold(opened).await;
-            let next = match self.session.is_stopped() {
+            let next = match self.session.is_stopped() || self.is_final(&reason) {
                 true => Err(reason),
                 false => self.next(reason).await,
             };
             opened = match next {
                 Ok(opened) => opened,
-                Err(reason) => return self.session.set_closed(reason),
+                Err(reason) => return self.close(reason),
             };
         }
+    }
+
+    /// The first reason counts.
+    fn close(&self, reason: CloseReason) {
+        if self.session.over().is_none() {
+            self.session.set_closed(reason);
+            self.tell();
+        }
+    }
+
+    /// Tells the application of the state.
+    fn tell(&self) {
+        self.dialer.ready.hooks.tell(&self.session.state());
+    }
+
+    fn is_final(&self, reason: &CloseReason) -> bool {
+        let is_final = self.backoff.settings().is_final(reason);
+        if is_final {
+            tracing::warn!(%reason, "the server does not want this client back; not reconnecting");
+        }
+        is_final
     }
 
     /// Until the connection has ended, for whatever reason.
@@ -101,18 +124,20 @@ impl Driver {
             let Some((attempt, delay)) = self.backoff.next(rand::random(), told) else {
                 return Err(reason);
             };
-            tracing::debug!(%reason, attempt, ?delay, "the connection is down; connecting again");
+            tracing::warn!(%reason, attempt, ?delay, "no connection; reconnecting");
             self.session.set_down(reason, attempt, delay);
+            self.tell();
             let error = match self.attempt(delay).await? {
                 Ok(opened) => {
                     self.backoff.connected();
                     let (link, handshake) = (Arc::clone(&opened.link), &opened.handshake);
                     self.session.set_connected(link, Arc::clone(handshake));
+                    self.tell();
                     return Ok(opened);
                 }
                 Err(error) => error,
             };
-            let last = self.dialer.is_final(&error);
+            let last = self.dialer.is_unwanted(&error);
             told = error.retry_after();
             reason = bounded(error);
             if last {
@@ -122,7 +147,7 @@ impl Driver {
     }
 
     /// # Errors
-    /// Outside: the application has had enough. Inside: it has failed.
+    /// Outside: there must be no other attempt. Inside: this one has failed.
     async fn attempt(&self, delay: Duration) -> Result<Result<Opened, ConnectError>, CloseReason> {
         let dialing = pin!(async {
             sleep(delay).await;
@@ -137,7 +162,10 @@ impl Driver {
         let greeted = race(pin!(ready.greet(&opened)), pin!(self.session.stopped())).await;
         match greeted {
             Either::Left(Ok(())) => Ok(Ok(opened)),
-            Either::Left(Err(error)) => Ok(Err(error)),
+            Either::Left(Err(error)) => {
+                let reason = opened.link.reason();
+                if self.is_final(&reason) { Err(reason) } else { Ok(Err(error)) }
+            }
             Either::Right(stop) => Err(end(opened, stop).await),
         }
     }

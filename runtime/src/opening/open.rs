@@ -152,7 +152,8 @@ fn judge<'a>(
 fn no_response(error: HeadError) -> ConnectError {
     ConnectError::Handshake(match error {
         HeadError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "the server hung up without an answer".to_owned()
+            let words = "the server closed the connection without an answer";
+            return ConnectError::Io(io::Error::new(error.kind(), words));
         }
         HeadError::Io(error) => return ConnectError::Io(error),
         HeadError::TooLarge => "the head of the response is too large".to_owned(),
