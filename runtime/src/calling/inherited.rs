@@ -12,11 +12,15 @@ use tokio::time::{Instant, timeout_at};
 use crate::calling::link::Link;
 use crate::config::deadline;
 use crate::error::Error;
+use crate::protocol::extra::Extra;
 
-/// A call with a deadline that is being handled, shared by the handles that were made for it.
+/// A call that is being handled, as it is shared by the clones of its context and by the handles that
+/// were made for it.
 #[derive(Debug)]
 pub(crate) struct Scope {
-    deadline: Instant,
+    deadline: Option<Instant>,
+    /// What the caller wants beside the result.
+    pub(crate) extra: Extra,
     /// The handler has returned, or its call was answered.
     over: AtomicBool,
     /// The call's number on its connection, which may be another one than that of the handle.
@@ -25,8 +29,14 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    pub(crate) fn new(deadline: Instant, number: u64, link: &Arc<Link>) -> Self {
-        Scope { deadline, over: AtomicBool::new(false), number, link: Arc::downgrade(link) }
+    pub(crate) fn new(
+        deadline: Option<Instant>,
+        number: u64,
+        link: &Arc<Link>,
+        extra: Extra,
+    ) -> Self {
+        let (over, link) = (AtomicBool::new(false), Arc::downgrade(link));
+        Scope { deadline, extra, over, number, link }
     }
 
     /// Handles that were made for the call are ordinary ones from now on.
@@ -83,7 +93,7 @@ impl Inherited {
     #[inline(never)]
     fn shorten(&self, timeout: Option<Duration>) -> Limit {
         let scopes = self.scopes().iter().filter(|scope| !scope.is_over());
-        let Some(deadline) = scopes.map(|scope| scope.deadline).min() else {
+        let Some(deadline) = scopes.filter_map(|scope| scope.deadline).min() else {
             return Limit { timeout, inherited: false };
         };
         let left = deadline.saturating_duration_since(Instant::now());

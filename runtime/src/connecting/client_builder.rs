@@ -123,12 +123,11 @@ impl ClientBuilder {
     /// Runs the closure on each state of a [reconnecting](Self::reconnect) client, in order: connected,
     /// down with the reason and the time of the next attempt, closed. It is the way to see failed attempts
     /// before the first connection ([`Reconnect::retry_first`]); later, [`Client::states`] tells the same.
-    /// The client waits for it, so it must not block. A panic in it is logged.
+    /// The client waits for it, so it must not block.
     ///
     /// ```no_run
-    /// use wsjsonrpc::{Client, ConnectionState, Reconnect};
-    ///
-    /// # async fn show() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, ConnectionState, Reconnect};
+    /// # async fn show() -> Result<(), wsjsonrpc::ConnectError> {
     /// let client = Client::builder()
     ///     .reconnect(Reconnect { retry_first: true, ..Reconnect::default() })
     ///     .on_state(|state| {
@@ -136,8 +135,7 @@ impl ClientBuilder {
     ///             eprintln!("attempt {attempt} in {retry_in:?}: {reason}");
     ///         }
     ///     })
-    ///     .connect("ws://localhost:8080/")
-    ///     .await?;
+    ///     .connect("ws://localhost:8080/").await?;
     /// # drop(client);
     /// # Ok(())
     /// # }

@@ -5,7 +5,6 @@
 use std::fmt;
 use std::future::Future;
 use std::num::NonZeroU64;
-use std::ops::Deref;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,12 +20,11 @@ use crate::calling::peer::Peer;
 use crate::config::deadline;
 use crate::error::{CloseReason, Error};
 use crate::opening::handshake::Handshake;
-use crate::protocol::error::{ErrorObject, Result};
 use crate::protocol::extra::{self, Extra};
 use crate::race::race;
-use crate::serving::attached::{Attached, Outer};
+use crate::serving::attached::Outer;
 use crate::serving::order::Turns;
-use crate::serving::state::{Found, State};
+use crate::serving::state::State;
 
 /// The connection that a call came in on: the caller, its handshake, and what earlier calls left.
 ///
@@ -78,19 +76,9 @@ struct Call {
     /// In nanoseconds after its connection began: half as large as an `Instant`, and every request is
     /// moved with it.
     deadline: Option<NonZeroU64>,
-    /// Few calls have any.
-    wishes: Option<Arc<Wishes>>,
-    /// Made when there is the first handle or clone that has to learn when the call is over. Most calls
-    /// have none, and none has one without a deadline.
+    /// What more there is to know, and what its handles and the clones of its context share. Most calls
+    /// have none: it is made when somebody needs it.
     scope: OnceLock<Arc<Scope>>,
-}
-
-/// What the caller wants beside the result.
-struct Wishes {
-    /// Under which it wants to be told how far the call is, as JSON.
-    progress: Option<Box<str>>,
-    /// How much of a subscription's items it takes unasked, if it counts.
-    window: Option<u64>,
 }
 
 struct Shared {
@@ -139,8 +127,8 @@ impl Context {
                 call.deadline = Some(NonZeroU64::new(over).unwrap_or(NonZeroU64::MIN));
             }
             if extra.progress.is_some() || extra.window.is_some() {
-                let Extra { progress, window, .. } = extra;
-                call.wishes = Some(Arc::new(Wishes { progress, window }));
+                let scope = self.make_scope(&call, extra);
+                call.scope = OnceLock::from(scope);
             }
         }
         Context { shared: Arc::clone(&self.shared), call }
@@ -151,7 +139,7 @@ impl Context {
     }
 
     pub(crate) fn window(&self) -> Option<u64> {
-        self.call.wishes.as_ref()?.window
+        self.call.scope.get()?.extra.window
     }
 
     /// How long its connection has been there, in nanoseconds.
@@ -200,15 +188,41 @@ impl Context {
 
     /// What handles of this call inherit; `None` if it has no deadline.
     pub(crate) fn scope(&self) -> Option<&Arc<Scope>> {
-        let deadline = self.deadline()?;
-        let make = || Arc::new(Scope::new(deadline, self.call.number, &self.shared.link));
-        Some(self.call.scope.get_or_init(make))
+        self.call.deadline?;
+        Some(self.call.scope.get_or_init(|| self.make_scope(&self.call, Extra::default())))
+    }
+
+    #[cold]
+    fn make_scope(&self, call: &Call, extra: Extra) -> Arc<Scope> {
+        let deadline = call.deadline.map(|at| self.instant(at));
+        Arc::new(Scope::new(deadline, call.number, &self.shared.link, extra))
+    }
+
+    fn instant(&self, nanoseconds: NonZeroU64) -> Instant {
+        deadline(self.shared.begun, Duration::from_nanos(nanoseconds.get()))
     }
 
     /// The context of the same call for what has no use for handles: it costs less than a clone.
     pub(crate) fn bare(&self) -> Self {
         let call = Call { number: self.call.number, ..Call::default() };
         Context { shared: Arc::clone(&self.shared), call }
+    }
+
+    /// The context of the same call, whose handles inherit the same until [`end`](Self::end).
+    pub(crate) fn again(&self) -> Self {
+        let mut call = Call { scope: OnceLock::new(), ..self.call };
+        if let Some(scope) = self.call.scope.get() {
+            call.scope = OnceLock::from(self.make_scope(&call, scope.extra.clone()));
+        }
+        Context { shared: Arc::clone(&self.shared), call }
+    }
+
+    /// The call is over: its handles inherit nothing any more.
+    #[inline]
+    pub(crate) fn end(&self) {
+        if let Some(scope) = self.call.scope.get() {
+            scope.end();
+        }
     }
 
     /// A typed stub for calling the caller back: `ctx.client::<TickerClient>().tick(1.5).await?`.
@@ -224,64 +238,9 @@ impl Context {
         &self.shared.handshake
     }
 
-    /// Leaves a value on the connection for its later calls, one for each type. Gives back the one
-    /// that was there.
-    pub fn set<T: Send + Sync + 'static>(&self, value: T) -> Option<Attached<T>> {
-        self.seen(self.shared.state.set(value))
-    }
-
-    /// The value of this type that an earlier call of this connection has left, or its
-    /// authorization ([`Grant::set`](crate::Grant::set)), or else a layer around the endpoint
-    /// ([`Handshake::extensions`](field@Handshake::extensions)).
-    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Attached<T>> {
-        self.seen(self.shared.state.get())
-    }
-
-    /// The value of this type; if there is none, this one is left on the connection. Of several
-    /// calls at the same time, one leaves its own, and all get that.
-    ///
-    /// ```
-    /// # use std::sync::atomic::{AtomicU64, Ordering};
-    /// # use wsjsonrpc::{Context, Result};
-    /// #[derive(Default)]
-    /// struct Visits(AtomicU64);
-    ///
-    /// fn visit(ctx: &Context) -> u64 {
-    ///     ctx.get_or_set(Visits::default()).0.fetch_add(1, Ordering::Relaxed)
-    /// }
-    /// ```
-    pub fn get_or_set<T: Send + Sync + 'static>(&self, value: T) -> Attached<T> {
-        // Nobody takes away what hides an extension, so this can't change in between.
-        let outer = Attached::outer(&self.shared.handshake);
-        match outer.filter(|_| matches!(self.shared.state.get::<T>(), Found::Nothing)) {
-            Some(outer) => outer,
-            None => Attached::own(self.shared.state.get_or_set(Arc::new(value))),
-        }
-    }
-
-    /// Takes the value of this type off the connection, as a logout does. One that a layer around
-    /// the endpoint has put there is not seen any more.
-    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Attached<T>> {
-        let state = &self.shared.state;
-        let is_outer = self.shared.handshake.extensions.get::<T>().is_some();
-        self.seen(if is_outer { state.hide() } else { state.remove() })
-    }
-
-    /// The connection's own value counts, then that of the layers around it.
-    fn seen<T: Send + Sync + 'static>(&self, found: Found<T>) -> Option<Attached<T>> {
-        match found {
-            Found::Here(value) => Some(Attached::own(value)),
-            Found::Hidden => None,
-            Found::Nothing => Attached::outer(&self.shared.handshake),
-        }
-    }
-
-    /// The value of this type, for handlers that can't do without.
-    ///
-    /// # Errors
-    /// -32001 "Unauthorized" if [`get`](Self::get) finds none.
-    pub fn require<T: Send + Sync + 'static>(&self) -> Result<Attached<T>> {
-        self.get().ok_or_else(|| ErrorObject::unauthorized("Unauthorized"))
+    /// What was left on the connection, and what the layers around it know.
+    pub(crate) fn values(&self) -> (&State, &Arc<Handshake>) {
+        (&self.shared.state, &self.shared.handshake)
     }
 
     /// Waits until the connection has ended: for handlers that work long, to give up when nobody
@@ -363,7 +322,7 @@ impl Context {
         &self,
         value: T,
     ) -> impl Future<Output = std::result::Result<(), Error>> + Send {
-        let token = self.call.wishes.as_ref().and_then(|wishes| wishes.progress.as_deref());
+        let token = self.call.scope.get().and_then(|scope| scope.extra.progress.as_deref());
         let deaf = || self.is_taken_back() || self.shared.link.has_no_socket();
         let token = token.filter(|_| !deaf());
         // Written here and now: the value need not be sent to another thread.
@@ -401,42 +360,7 @@ impl Context {
     /// }
     /// ```
     pub fn deadline(&self) -> Option<Instant> {
-        let nanoseconds = self.call.deadline?.get();
-        Some(deadline(self.shared.begun, Duration::from_nanos(nanoseconds)))
-    }
-}
-
-/// The context of a call for as long as the call is being handled: when this is dropped, handles of the
-/// call inherit nothing any more.
-pub(crate) struct Handled(Context);
-
-impl Handled {
-    pub(crate) fn new(context: Context) -> Self {
-        Handled(context)
-    }
-
-    /// One more, for what is around a handler and may outlast it: its handles inherit the same, until this
-    /// one is dropped.
-    pub(crate) fn around(&self) -> Self {
-        let call = Call { scope: OnceLock::new(), ..self.0.call.clone() };
-        Handled(Context { shared: Arc::clone(&self.0.shared), call })
-    }
-}
-
-impl Deref for Handled {
-    type Target = Context;
-
-    fn deref(&self) -> &Context {
-        &self.0
-    }
-}
-
-impl Drop for Handled {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(scope) = self.0.call.scope.get() {
-            scope.end();
-        }
+        self.call.deadline.map(|at| self.instant(at))
     }
 }
 

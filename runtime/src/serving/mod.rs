@@ -22,3 +22,4 @@ pub(crate) mod signals;
 pub(crate) mod signature;
 pub(crate) mod started;
 pub(crate) mod state;
+pub(crate) mod values;

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::pin::pin;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 use crate::protocol::params::{self, Args};
 use crate::protocol::typed::RpcError;
 use crate::race::{Either, race};
-use crate::serving::context::{Context, Handled};
+use crate::serving::context::Context;
 use crate::serving::signature::Returns;
 use crate::subscriptions::asked::Asked;
 
@@ -47,6 +47,24 @@ pub struct Request {
     notification: bool,
 }
 
+/// The context of a call for as long as the call is being handled.
+pub(crate) struct Handled(Context);
+
+impl Deref for Handled {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        &self.0
+    }
+}
+
+impl Drop for Handled {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 /// Where the method's name is.
 pub(crate) enum Method {
     InMessage(Range<usize>),
@@ -62,12 +80,12 @@ impl Request {
         params: Option<Range<usize>>,
         notification: bool,
     ) -> Self {
-        Request { context: Handled::new(context), message, method, params, notification }
+        Request { context: Handled(context), message, method, params, notification }
     }
 
     /// For what is around its handler.
     pub(crate) fn handled(&self) -> Handled {
-        self.context.around()
+        Handled(self.context.again())
     }
 
     /// The connection it came in on. Handles made of it inherit the call's
