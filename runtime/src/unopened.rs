@@ -6,7 +6,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
 
 use crate::protocol::error::ErrorObject;
 use crate::protocol::shown::Shown;
@@ -46,12 +47,23 @@ pub enum ConnectError {
     Header(String),
     /// Two of the client's own services have a method of the same name.
     DuplicateMethod(DuplicateMethod),
-    /// The network connection failed.
+    /// The network connection failed; the error names the host and the address.
     Io(io::Error),
     /// There is no TLS session: the server's certificate is not trusted, not for this host or out
     /// of date, or what answers does not speak TLS; it says which.
     Tls(io::Error),
     /// The server answered the handshake with an HTTP status other than 101.
+    ///
+    /// ```no_run
+    /// # use wsjsonrpc::{Client, ConnectError};
+    /// # async fn show() {
+    /// // Redirects are not followed; the application may do so, if it trusts where they lead.
+    /// if let Err(ConnectError::Refused { headers, .. }) = Client::connect("ws://old.example").await {
+    ///     println!("the server has moved to {:?}", headers.get("location"));
+    /// }
+    /// # }
+    /// ```
+    #[non_exhaustive]
     Refused {
         /// The status.
         status: StatusCode,
@@ -61,11 +73,19 @@ pub enum ConnectError {
         /// ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). A
         /// date in its place is not read.
         retry_after: Option<Duration>,
+        /// The response's headers, `Location` of a redirect and `WWW-Authenticate` among them. They
+        /// are marked as sensitive, so `Debug` does not show their values.
+        headers: Box<HeaderMap>,
     },
     /// What answered does not speak WebSocket as it should; it says what is wrong.
     Handshake(String),
-    /// It took longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout).
-    Timeout,
+    /// Connecting took longer than
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    #[non_exhaustive]
+    Timeout {
+        /// What the client waited for when the time was up, for a person to read.
+        waiting_for: String,
+    },
     /// The hook of [`on_connect`](crate::ClientBuilder::on_connect) or of
     /// [`headers_with`](crate::ClientBuilder::headers_with) has failed or panicked.
     Hook(ErrorObject),
@@ -86,17 +106,21 @@ impl fmt::Display for ConnectError {
         match self {
             ConnectError::Url(what) | ConnectError::Header(what) => f.write_str(what),
             ConnectError::DuplicateMethod(error) => error.fmt(f),
-            ConnectError::Io(error) => write!(f, "can't connect: {error}"),
+            // What failed, and where, is in the error.
+            ConnectError::Io(error) => write!(f, "connection failed: {error}"),
             ConnectError::Tls(error) => write!(f, "there is no TLS session: {error}"),
-            ConnectError::Refused { status, body, .. } if body.is_empty() => {
-                write!(f, "the server refused the connection with HTTP status {status}")
-            }
-            ConnectError::Refused { status, body, .. } => {
-                let body = Shown(body);
-                write!(f, "the server refused the connection with HTTP status {status}: {body}")
+            ConnectError::Refused { status, body, headers, .. } => {
+                write!(f, "the server refused the connection with HTTP status {status}")?;
+                // Where it leads may contain a secret.
+                if status.is_redirection() && headers.contains_key(LOCATION) {
+                    f.write_str("; connect to the URL in its `Location` header")?;
+                }
+                if body.is_empty() { Ok(()) } else { write!(f, ": {}", Shown(body)) }
             }
             ConnectError::Handshake(what) => write!(f, "the WebSocket handshake failed: {what}"),
-            ConnectError::Timeout => f.write_str("the server did not answer in time"),
+            ConnectError::Timeout { waiting_for } => {
+                write!(f, "connecting timed out while waiting for {waiting_for}")
+            }
             ConnectError::Hook(error) => match error.source() {
                 Some(source) => write!(f, "the client's own hook failed: {source}"),
                 None => write!(f, "the client's own hook failed: {error}"),

@@ -4,7 +4,7 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use wsjsonrpc::{Client, CloseReason, Config, Endpoint, Error, Handshake, Server};
 use wsjsonrpc_tests::frames::{announcing, frame_of, frames, rest_of};
@@ -189,7 +189,9 @@ async fn broken_close_frames_are_told_with_their_codes_on_both_sides() {
 #[tokio::test(start_paused = true)]
 async fn close_frames_that_are_in_order_are_answered_in_kind() {
     for side in [Side::Server, Side::Client] {
-        for code in [1000_u16, 1001, 1002, 1003, 1007, 1011, 1012, 1013, 3000, 3999, 4000, 4999] {
+        for code in
+            [1000_u16, 1001, 1002, 1003, 1007, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
+        {
             let payload = [&code.to_be_bytes()[..], "Füße".as_bytes()].concat();
             let ((told, _), reason) = told(side, "in order", &side.frame(0x88, &payload)).await;
             assert_eq!(told, code, "{side:?}");
@@ -295,4 +297,45 @@ async fn an_upgraded_stream_over_a_limit_gets_1013_and_nothing_else() {
         assert!(begun.elapsed() <= Duration::from_secs(6), "it does not stay for ever");
     }
     assert_eq!(frames(b"\x88\x02\x03\xf5")[0].close(), (1013, String::new()));
+}
+
+/// tungstenite does not know it, so it is looked at byte by byte: sent, received in pieces behind a
+/// ping, and received in answer to a close frame of this side.
+#[tokio::test(start_paused = true)]
+async fn code_1014_is_as_good_as_any_other() {
+    let payload = [&1014_u16.to_be_bytes()[..], b"upstream"].concat();
+    for cut in 1..8 {
+        for side in [Side::Server, Side::Client] {
+            let (mut stream, ended) = side.at_work().await;
+            let bytes = [side.frame(0x89, b"?"), side.frame(0x88, &payload)].concat();
+            let (first, rest) = bytes.split_at(bytes.len() - cut);
+            stream.write_all(first).await.unwrap();
+            tokio::task::yield_now().await;
+            stream.write_all(rest).await.unwrap();
+            let came = rest_of(&mut stream).await;
+            let close = came.last().expect("an answer").close();
+            assert_eq!(close, (1014, "upstream".to_owned()), "{side:?} {cut}");
+            drop(stream);
+            let reason = ended.await.unwrap();
+            assert!(
+                matches!(reason, CloseReason::Remote { code: 1014, .. }),
+                "{side:?}: {reason:?}"
+            );
+        }
+    }
+
+    let endpoint = Server::builder().build().unwrap();
+    let (mut stream, serving) = serve(&endpoint);
+    while endpoint.peers().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    endpoint.peers()[0].close(1014, "bad gateway");
+    // It is sent before the answer to it comes.
+    let mut sent = [0; 15];
+    stream.read_exact(&mut sent).await.unwrap();
+    assert_eq!(frames(&sent)[0].close(), (1014, "bad gateway".to_owned()));
+    stream.write_all(&Side::Server.frame(0x88, &payload)).await.unwrap();
+    assert_eq!(rest_of(&mut stream).await, []);
+    drop(stream);
+    assert!(matches!(serving.await.unwrap(), CloseReason::Local));
 }

@@ -164,7 +164,7 @@ async fn hooks_that_panic_when_they_are_dropped_cost_an_attempt_and_not_the_clie
     let _open = attempts.next().await.open();
     let (reason, ..) = is_down(states.next().await);
     assert!(
-        matches!(&reason, CloseReason::Reconnect(error) if matches!(**error, ConnectError::Timeout))
+        matches!(&reason, CloseReason::Reconnect(error) if matches!(**error, ConnectError::Timeout { .. }))
     );
     // Its connection ends while it logs in.
     attempts.accept().await.hang_up();

@@ -253,7 +253,7 @@ async fn a_tls_handshake_that_never_ends_is_cut_on_either_side() {
     }
     let (ours, theirs) = tokio::io::duplex(4096);
     let connecting = client(&authority).config(config).connect_over("wss://localhost/", ours);
-    assert!(matches!(connecting.await.unwrap_err(), ConnectError::Timeout));
+    assert!(matches!(connecting.await.unwrap_err(), ConnectError::Timeout { .. }));
     drop(theirs);
 
     let (ours, theirs) = tokio::io::duplex(4096);

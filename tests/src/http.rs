@@ -5,7 +5,8 @@
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use wsjsonrpc::ServerBuilder;
 
 /// The headers of a request that is let in; the host is `x`.
@@ -62,4 +63,24 @@ pub fn refusal(status: &str, headers: &str, words: &str) -> String {
         "HTTP/1.1 {status}\r\ncontent-type: text/plain; charset=utf-8\r\n\
          content-length: {length}\r\nconnection: close\r\n{headers}\r\n{words}\n"
     )
+}
+
+/// A server that reads one request, sends this answer and then waits for the client to hang up.
+/// Gives the request.
+pub async fn answering(answer: impl Into<Vec<u8>>) -> (SocketAddr, JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    let answer = answer.into();
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.expect("a whole request"));
+        }
+        stream.write_all(&answer).await.expect("it reads");
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        String::from_utf8(request).expect("a request is ASCII")
+    });
+    (address, asked)
 }

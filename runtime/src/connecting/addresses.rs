@@ -7,7 +7,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
@@ -18,15 +18,46 @@ use tokio::time::{Instant, sleep};
 /// How long an attempt has for itself before the next one begins: what RFC 8305, section 8, recommends.
 const HEAD_START: Duration = Duration::from_millis(250);
 
+/// `host` is a name or an address, an IPv6 address perhaps with a zone behind a `%`.
+///
 /// # Errors
-/// The name has no address, or none can be connected to: then it is the last one's.
+/// The name has no address, or none can be connected to: then it is the last one's. The error says
+/// which.
 ///
 /// # Cancel safety
 /// All attempts end when this is dropped.
 pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let found = lookup_host((host, port)).await;
-    let addresses: Vec<SocketAddr> = found.map_err(|error| explain(host, error))?.collect();
-    first_of(alternating(&addresses), TcpStream::connect).await
+    let addresses: Vec<SocketAddr> = match with_numeric_zone(host, port) {
+        Some(address) => vec![address],
+        None => match lookup_host((host, port)).await {
+            Ok(addresses) => addresses.collect(),
+            Err(error) => return Err(unresolved(host, &error)),
+        },
+    };
+    let connect = |address: SocketAddr| async move {
+        TcpStream::connect(address).await.map_err(|error| about(&place(host, address), &error))
+    };
+    first_of(alternating(&addresses), connect).await
+}
+
+/// Not all resolvers take a number for a zone.
+fn with_numeric_zone(host: &str, port: u16) -> Option<SocketAddr> {
+    let (address, zone) = host.split_once('%')?;
+    let address: Ipv6Addr = address.parse().ok()?;
+    Some(SocketAddrV6::new(address, port, 0, zone.parse().ok()?).into())
+}
+
+/// A host and one of its addresses, which may be the same.
+fn place(host: &str, address: SocketAddr) -> String {
+    if address.ip().to_string() == host {
+        return address.to_string();
+    }
+    format!("{host}:{} ({address})", address.port())
+}
+
+/// The operating system does not say what it was about.
+fn about(what: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 /// Those of the two families in turns, beginning with that of the first one, otherwise in their order
@@ -84,16 +115,16 @@ where
     .await
 }
 
-/// What the system's resolver says, which has no kind of error for a name that does not exist: `NotFound`
-/// stands for it here. A resolver that has no answer yet says so in its words, or on Windows in its code.
-fn explain(host: &str, error: io::Error) -> io::Error {
+/// The system's resolver has no kind of error for a name that does not exist: `NotFound` stands for it here.
+/// A resolver that has no answer yet says so in its words, or on Windows in its code.
+fn unresolved(host: &str, error: &io::Error) -> io::Error {
     /// `WSATRY_AGAIN`
     const TRY_AGAIN: i32 = 11002;
     let words = error.to_string();
     let temporary = error.raw_os_error() == Some(TRY_AGAIN)
         || ["emporary failure", "ry again", "again later"].iter().any(|said| words.contains(said));
     let kind = if temporary { error.kind() } else { io::ErrorKind::NotFound };
-    io::Error::new(kind, format!("looking up `{host}` failed: {words}"))
+    io::Error::new(kind, format!("can't resolve host `{host}`: {words}"))
 }
 
 fn no_address() -> io::Error {
@@ -153,6 +184,32 @@ mod tests {
         ];
         for (fates, outcome, after, starts) in table {
             assert_eq!(run(fates).await, (outcome, after, starts.to_vec()), "{fates:?}");
+        }
+    }
+
+    #[test]
+    fn zones_that_are_numbers_need_no_resolver() {
+        let with_zone =
+            |address: &str, zone| SocketAddrV6::new(address.parse().unwrap(), 9, 0, zone);
+        for (host, expected) in [
+            ("fe80::1%3", Some(with_zone("fe80::1", 3))),
+            ("::1%0", Some(with_zone("::1", 0))),
+            ("fe80::1%eth0", None),
+            ("fe80::1", None),
+            ("example.com%3", None),
+        ] {
+            assert_eq!(with_numeric_zone(host, 9), expected.map(SocketAddr::V6), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_host_and_the_address() {
+        for (host, address, expected) in [
+            ("127.0.0.1", "127.0.0.1:9", "127.0.0.1:9"),
+            ("::1", "[::1]:9", "[::1]:9"),
+            ("localhost", "[::1]:9", "localhost:9 ([::1]:9)"),
+        ] {
+            assert_eq!(place(host, address.parse().unwrap()), expected);
         }
     }
 

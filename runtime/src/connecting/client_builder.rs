@@ -9,7 +9,7 @@ use std::result::Result as StdResult;
 use std::sync::Arc;
 
 use http::header::SEC_WEBSOCKET_PROTOCOL;
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::builder::common_builder_methods;
@@ -254,6 +254,19 @@ impl ClientBuilder {
     /// socket: `ws+unix:///run/app.sock:/path?query` is the path of its file, percent-encoded where
     /// need be, and behind a colon what is asked for. Its `Host` is `localhost`.
     ///
+    /// The URL is read as browsers read it: spaces, quotes and letters beyond ASCII in the path and
+    /// the query are percent-encoded, the host is in small letters, and a fragment is not sent.
+    /// Control characters are an error. A host name beyond ASCII must be given in its ASCII form
+    /// (`xn--…`). The zone of an IPv6 address (`ws://[fe80::1%25eth0]:8080/`) chooses the interface
+    /// and is not sent.
+    ///
+    /// A user name and a password in the URL (`wss://user:password@host/`) are sent as Basic
+    /// authorization ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)), unless
+    /// [`header`](Self::header) or [`headers_with`](Self::headers_with) sets `Authorization`. They
+    /// are in no error and no log line. Over `ws://` everyone on the way can read them.
+    ///
+    /// Redirects are not followed: a [`ConnectError::Refused`] has the headers of the response.
+    ///
     /// # Errors
     /// [`ConnectError`] says whether the URL, the network, the server or this client's own
     /// services are to blame.
@@ -261,13 +274,13 @@ impl ClientBuilder {
     /// # Cancel safety
     /// Dropping the future drops the half-made connection.
     pub async fn connect(self, url: &str) -> StdResult<Client, ConnectError> {
-        let Target { uri, socket } = parse(url)?;
-        let source = match socket {
+        let mut target = parse(url)?;
+        let source = match target.socket.take() {
             #[cfg(unix)]
             Some(path) => Source::Unix(path),
             _ => Source::Tcp,
         };
-        self.dial(uri, source).await
+        self.dial(target, source).await
     }
 
     /// As [`connect`](Self::connect), over the streams that the closure opens: a tunnel, a serial
@@ -304,12 +317,12 @@ impl ClientBuilder {
             let opening = open();
             Box::pin(async move { opening.await.map(Stream::other) })
         };
-        self.dial(parse(url)?.uri, Source::Other(Box::new(open))).await
+        self.dial(parse(url)?, Source::Other(Box::new(open))).await
     }
 
-    async fn dial(mut self, uri: Uri, source: Source) -> StdResult<Client, ConnectError> {
+    async fn dial(mut self, target: Target, source: Source) -> StdResult<Client, ConnectError> {
         let reconnect = self.reconnect.take();
-        let dialer = Dialer { ready: self.prepare()?, uri, source };
+        let dialer = Dialer { ready: self.prepare()?, target, source };
         if let Some(settings) = reconnect {
             return Ok(Client::reconnecting(reconnect::start(dialer, settings).await?));
         }
@@ -333,12 +346,9 @@ impl ClientBuilder {
         url: &str,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     ) -> StdResult<Client, ConnectError> {
-        let uri = parse(url)?.uri;
+        let target = parse(url)?;
         let ready = self.prepare()?;
-        let limit = ready.config.handshake_timeout;
-        let opening = ready.open(&uri, Stream::other(stream), None);
-        let opened =
-            tokio::time::timeout(limit, opening).await.unwrap_or(Err(ConnectError::Timeout))?;
+        let opened = ready.open_in_time(&target, Stream::other(stream)).await?;
         ready.greet(&opened).await?;
         Ok(Client::of(opened))
     }

@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::HeaderName;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode};
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -30,6 +30,8 @@ use crate::opening::handshake::Handshake;
 use crate::opening::open::{RESERVED, open};
 #[cfg(feature = "tls")]
 use crate::opening::tls::{self, Trust};
+use crate::opening::url::Target;
+#[cfg(feature = "tls")]
 use crate::opening::url::{host, is_secure};
 use crate::protocol::error::{ErrorCode, ErrorObject, Result as RpcResult};
 use crate::race::{Either, race};
@@ -38,6 +40,9 @@ use crate::socket::stream::Stream;
 use crate::socket::transport::Transport;
 use crate::task::connection::{Connection, Setup};
 use crate::unopened::ConnectError;
+
+/// A server that is bound and not run takes connections, and then says nothing.
+const IS_IT_RUN: &str = "is the server running (`Server::run` does nothing until it is polled)?";
 
 type Hook<A, T> = Box<dyn Fn(A) -> BoxFuture<T> + Send + Sync>;
 
@@ -86,22 +91,39 @@ pub(crate) struct Opened {
 }
 
 impl Ready {
-    /// Does the opening handshake over a stream.
-    #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
-    pub(crate) async fn open(
+    /// Does the opening handshake over a stream, within [`Config::handshake_timeout`].
+    pub(crate) async fn open_in_time(
         &self,
-        uri: &Uri,
+        target: &Target,
+        stream: Stream,
+    ) -> Result<Opened, ConnectError> {
+        let mut waiting_for = String::new();
+        let opening = self.open(target, stream, None, &mut waiting_for);
+        let opened = tokio::time::timeout(self.config.handshake_timeout, opening).await;
+        opened.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for }))
+    }
+
+    /// Does the opening handshake over a stream. `waiting_for` always says what is under way.
+    #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
+    async fn open(
+        &self,
+        target: &Target,
         mut stream: Stream,
         remote_addr: Option<SocketAddr>,
+        waiting_for: &mut String,
     ) -> Result<Opened, ConnectError> {
+        "the closure of `headers_with`".clone_into(waiting_for);
         let fresh = self.fresh_headers().await?;
         let request = fresh.as_ref().unwrap_or(&self.headers);
+        let uri = &target.uri;
         #[cfg(feature = "tls")]
         if is_secure(uri) {
+            *waiting_for = format!("the server's side of the TLS handshake; {IS_IT_RUN}");
             stream = tls::connect(stream, host(uri), self.trust.clone()).await?;
         }
+        *waiting_for = format!("the server's response to the opening handshake; {IS_IT_RUN}");
         let max_head = self.config.max_handshake_size;
-        let (headers, subprotocol, part) = open(&mut stream, uri, request, max_head).await?;
+        let (headers, subprotocol, part) = open(&mut stream, target, request, max_head).await?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
         let extensions = stream.extensions();
         let handshake = Handshake { target, subprotocol, headers, remote_addr, extensions };
@@ -159,7 +181,7 @@ fn settle<T, P>(outcome: Result<RpcResult<T>, P>) -> Result<T, ConnectError> {
 /// All it takes to connect, again and again.
 pub(crate) struct Dialer {
     pub(crate) ready: Ready,
-    pub(crate) uri: Uri,
+    pub(crate) target: Target,
     pub(crate) source: Source,
 }
 
@@ -167,33 +189,37 @@ impl Dialer {
     /// One attempt, without the hook.
     pub(crate) async fn dial(&self) -> Result<Opened, ConnectError> {
         let limit = self.ready.config.handshake_timeout;
+        let mut waiting_for = String::new();
         let dialing = async {
-            let (stream, remote_addr) = self.stream().await.map_err(ConnectError::Io)?;
-            self.ready.open(&self.uri, stream, remote_addr).await
+            let stream = self.stream(&mut waiting_for).await;
+            let (stream, remote_addr) = stream.map_err(ConnectError::Io)?;
+            self.ready.open(&self.target, stream, remote_addr, &mut waiting_for).await
         };
-        tokio::time::timeout(limit, dialing).await.unwrap_or(Err(ConnectError::Timeout))
+        let dialed = tokio::time::timeout(limit, dialing).await;
+        dialed.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for }))
     }
 
-    async fn stream(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+    async fn stream(&self, waiting_for: &mut String) -> io::Result<(Stream, Option<SocketAddr>)> {
         match &self.source {
             Source::Tcp => {
-                let port = if is_secure(&self.uri) { 443 } else { 80 };
-                let port = self.uri.port_u16().unwrap_or(port);
-                let stream = addresses::connect(host(&self.uri), port).await?;
+                let (host, port) = (self.target.lookup_name(), self.target.port());
+                *waiting_for = format!("a TCP connection to {host} on port {port}");
+                let stream = addresses::connect(&host, port).await?;
                 stream.set_nodelay(true)?;
                 let remote_addr = stream.peer_addr().ok();
                 Ok((Stream::tcp(stream), remote_addr))
             }
             #[cfg(unix)]
-            Source::Unix(path) => match UnixStream::connect(path).await {
-                Ok(stream) => Ok((Stream::unix(stream), None)),
-                Err(error) => {
-                    // Whether there is such a socket is all that can be wrong.
-                    let words = format!("the Unix socket {}: {error}", path.display());
-                    Err(io::Error::new(error.kind(), words))
+            Source::Unix(path) => {
+                let name = format!("the Unix socket {}", path.display());
+                waiting_for.clone_from(&name);
+                match UnixStream::connect(path).await {
+                    Ok(stream) => Ok((Stream::unix(stream), None)),
+                    Err(error) => Err(io::Error::new(error.kind(), format!("{name}: {error}"))),
                 }
-            },
+            }
             Source::Other(connector) => {
+                "the closure of `connect_with`".clone_into(waiting_for);
                 let panicked = |_| Err(io::Error::other("the closure of `connect_with` panicked"));
                 Ok((guarded(|| connector(())).await.unwrap_or_else(panicked)?, None))
             }

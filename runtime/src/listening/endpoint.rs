@@ -22,10 +22,11 @@ use crate::calling::pending::Side;
 use crate::config::{Config, deadline};
 use crate::error::CloseReason;
 use crate::listening::living::{Entry, Living};
-use crate::opening::accept::{AcceptError, Accepted, Arrival, Rules, accept};
+use crate::opening::accept::{AcceptError, Accepted, accept};
 use crate::opening::admission::{Admission, Place, Places};
 use crate::opening::authorize::Grant;
 use crate::opening::handshake::Handshake;
+use crate::opening::rules::{Arrival, Rules};
 #[cfg(feature = "tls")]
 use crate::opening::tls;
 use crate::serving::router::Router;
@@ -181,6 +182,9 @@ impl Endpoint {
             match opening.await {
                 Ok(serving) => Ok(serving.await),
                 Err(AcceptError::Io(error)) => Err(error),
+                Err(AcceptError::Health { .. }) => {
+                    Err(io::Error::other("it was a health check, and is answered"))
+                }
                 // Only the status: the words may be about what the client sent, and this is logged.
                 Err(AcceptError::Refused(refusal)) => {
                     let words = "the client was refused with HTTP status";

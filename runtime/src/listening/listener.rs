@@ -2,17 +2,36 @@
 //!
 //! Must not know what is served on them.
 
+use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
+use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::error::Remote;
 #[cfg(unix)]
 use crate::listening::socket_file::SocketFile;
 use crate::socket::stream::Stream;
+use crate::unopened::BindError;
+
+/// Listens on the first address of these that can be had.
+pub(crate) async fn bind(
+    address: impl ToSocketAddrs + fmt::Debug,
+) -> Result<TcpListener, BindError> {
+    let given = format!("{address:?}").replace('"', "");
+    let addresses: Vec<SocketAddr> = match tokio::net::lookup_host(address).await {
+        Ok(addresses) => addresses.collect(),
+        Err(error) => {
+            return Err(BindError::Io { error: no_address(&given, error), address: given });
+        }
+    };
+    TcpListener::bind(addresses.as_slice()).await.map_err(|error| {
+        let names: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+        BindError::Io { address: names.join(", "), error }
+    })
+}
 
 #[derive(Debug)]
 pub(crate) enum Listener {
@@ -44,4 +63,24 @@ impl Listener {
             Listener::Unix { listener, .. } => Ok((Stream::unix(listener.accept().await?.0), None)),
         }
     }
+}
+
+/// The same port by an address that leads there from this machine.
+pub(crate) fn reached(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        let v4 = address.is_ipv4();
+        address.set_ip(if v4 { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    address
+}
+
+/// What is no address, and what can't be resolved, look much the same to the operating system.
+fn no_address(given: &str, error: io::Error) -> io::Error {
+    let has_port = given.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    // A host and a port apart from each other can't be confused.
+    if given.starts_with('(') || (has_port && !given.contains('/')) {
+        return error;
+    }
+    let words = "expected host:port, such as 127.0.0.1:8080";
+    io::Error::new(io::ErrorKind::InvalidInput, words)
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,13 @@ use crate::builder::common_builder_methods;
 use crate::config::Config;
 use crate::error::{Remote, Wordless};
 use crate::listening::endpoint::Endpoint;
-use crate::listening::listener::Listener;
-use crate::opening::accept::Rules;
+use crate::listening::listener::{self, Listener};
 use crate::opening::authorize::{Authorize, AuthorizeFn, Grant};
 use crate::opening::handshake::{Handshake, is_subprotocol};
 use crate::opening::origin::Origin;
+use crate::opening::percent::encoded_path;
 use crate::opening::refusal::Refusal;
+use crate::opening::rules::Rules;
 #[cfg(feature = "tls")]
 use crate::opening::tls;
 use crate::race::{Either, race};
@@ -51,8 +52,32 @@ impl ServerBuilder {
 
     /// Serves this URL path; others get HTTP status 404. May be called for several. Default: any.
     pub fn path(mut self, path: impl Into<String>) -> Self {
-        let path = path.into();
-        self.rules.paths.push(if path.starts_with('/') { path } else { format!("/{path}") });
+        self.rules.paths.push(encoded_path(&path.into()));
+        self
+    }
+
+    /// Answers a plain GET or HEAD of this path with HTTP status 200: a health check, as load
+    /// balancers and Kubernetes make them. Default: none, and such a request gets 426 or 404.
+    ///
+    /// The path may be one where WebSockets are served, too. The check is answered by whatever
+    /// accepts connections: neither the `Origin` nor the [`Authorize`](crate::Authorize) hook is
+    /// asked, and a server that has no room for more connections answers it all the same, as
+    /// restarting it would not help. HTTP/1.0 will do. In a web application
+    /// ([`Endpoint::http_service`](crate::Endpoint::http_service)) a route of its own is the place
+    /// for it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server =
+    ///     wsjsonrpc::Server::builder().path("/rpc").health_check("/healthz").bind("127.0.0.1:0").await?;
+    /// // curl --fail http://127.0.0.1:8080/healthz
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn health_check(mut self, path: impl AsRef<str>) -> Self {
+        self.rules.health_path = Some(encoded_path(path.as_ref()));
         self
     }
 
@@ -227,20 +252,7 @@ impl ServerBuilder {
     /// As those of [`build`](Self::build), or the address can't be had.
     pub async fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Server, BindError> {
         let endpoint = self.build()?;
-        let given = format!("{address:?}").replace('"', "");
-        let resolved = tokio::net::lookup_host(address).await;
-        let addresses: Vec<SocketAddr> = match resolved {
-            Ok(addresses) => addresses.collect(),
-            Err(error) => return Err(BindError::Io { address: given, error }),
-        };
-        let listening = async {
-            let listener = TcpListener::bind(addresses.as_slice()).await?;
-            Server::new(endpoint, listener)
-        };
-        listening.await.map_err(|error| {
-            let names: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-            BindError::Io { address: names.join(", "), error }
-        })
+        Server::over(endpoint, listener::bind(address).await?)
     }
 
     /// Listens on a listener that the caller has made.
@@ -248,9 +260,7 @@ impl ServerBuilder {
     /// # Errors
     /// As those of [`build`](Self::build), or the listener does not know its address.
     pub fn listen(self, listener: TcpListener) -> Result<Server, BindError> {
-        let endpoint = self.build()?;
-        Server::new(endpoint, listener)
-            .map_err(|error| BindError::Io { address: "the given listener".to_owned(), error })
+        Server::over(self.build()?, listener)
     }
 
     /// Everything but a listener: for streams that something else accepts.
@@ -308,17 +318,11 @@ impl Server {
         ServerBuilder::default()
     }
 
-    fn new(endpoint: Endpoint, listener: TcpListener) -> io::Result<Self> {
-        let address = listener.local_addr()?;
-        let mut reached = address;
-        if address.ip().is_unspecified() {
-            let v4 = address.is_ipv4();
-            reached.set_ip(if v4 {
-                Ipv4Addr::LOCALHOST.into()
-            } else {
-                Ipv6Addr::LOCALHOST.into()
-            });
-        }
+    fn over(endpoint: Endpoint, listener: TcpListener) -> Result<Self, BindError> {
+        let address = listener
+            .local_addr()
+            .map_err(|error| BindError::Io { address: "the given listener".to_owned(), error })?;
+        let reached = listener::reached(address);
         let scheme = if endpoint.is_secure() { "wss" } else { "ws" };
         let url = format!("{scheme}://{reached}{}", endpoint.rules().first_path());
         Ok(Server { endpoint, listener: Listener::Tcp(listener), address, url })

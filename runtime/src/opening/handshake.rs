@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use http::header::{COOKIE, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{COOKIE, HeaderName, SEC_WEBSOCKET_PROTOCOL};
 use http::{Extensions, HeaderMap};
 
 use crate::protocol::extra;
@@ -65,20 +65,25 @@ impl Handshake {
         self.target.split_once('?').map(|(_, query)| query)
     }
 
-    /// A header's value; `None` if it is absent or not text. Upper and lower case are the same.
+    /// A header's value; `None` if it is absent or not UTF-8. Upper and lower case are the same.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        std::str::from_utf8(self.headers.get(name)?.as_bytes()).ok()
     }
 
     /// The value of a cookie in the `Cookie` headers
     /// ([RFC 6265, section 4.2](https://www.rfc-editor.org/rfc/rfc6265#section-4.2)), without the
-    /// quotes it may have. The first one, if there are several of the name.
+    /// quotes it may have. The first one, if there are several of the name; `None` if its value is
+    /// not UTF-8.
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        let headers = self.headers.get_all(COOKIE).into_iter().filter_map(|h| h.to_str().ok());
-        let mut pairs =
-            headers.flat_map(|header| header.split(';')).filter_map(|c| c.split_once('='));
-        let (_, value) = pairs.find(|(key, _)| key.trim() == name)?;
-        let value = value.trim();
+        // Byte by byte: another cookie may be in any encoding.
+        let headers = self.headers.get_all(COOKIE).into_iter();
+        let mut pairs = headers.flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+        let value = pairs.find_map(|pair| {
+            let equals = pair.iter().position(|byte| *byte == b'=')?;
+            let (key, value) = pair.split_at_checked(equals)?;
+            (key.trim_ascii() == name.as_bytes()).then(|| value.get(1..))?
+        })?;
+        let value = std::str::from_utf8(value).ok()?.trim();
         Some(value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value))
     }
 
@@ -98,11 +103,22 @@ impl Handshake {
     }
 }
 
+/// The elements of a comma-separated list. Several headers of one name are one list: RFC 9110,
+/// section 5.3. Bytes, as one element that is no text says nothing about the others.
+pub(crate) fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(name).into_iter();
+    let elements = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    elements.map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// Whether a list has this word in it, in upper or lower case.
+pub(crate) fn names(headers: &HeaderMap, name: HeaderName, word: &str) -> bool {
+    list(headers, name).any(|element| element.eq_ignore_ascii_case(word.as_bytes()))
+}
+
 /// What stands in the comma-separated lists of a client's headers.
 pub(crate) fn offered_subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let lists = headers.get_all(SEC_WEBSOCKET_PROTOCOL).into_iter();
-    let lists = lists.filter_map(|list| list.to_str().ok());
-    lists.flat_map(|list| list.split(',')).map(str::trim).filter(|name| !name.is_empty())
+    list(headers, SEC_WEBSOCKET_PROTOCOL).filter_map(|name| std::str::from_utf8(name).ok())
 }
 
 /// Whether a subprotocol may be named so: RFC 6455, section 4.1, item 10 of the request.
@@ -130,12 +146,28 @@ mod tests {
     use http::HeaderValue;
 
     #[test]
+    fn lists() {
+        let mut headers = HeaderMap::new();
+        for line in [&b"keep-alive"[..], b", ,\xff, \tUpgrade ,", b"", b"x y,close"] {
+            headers.append("connection", HeaderValue::from_bytes(line).unwrap());
+        }
+        let connection = HeaderName::from_static("connection");
+        let all: Vec<&[u8]> = list(&headers, connection.clone()).collect();
+        assert_eq!(all, [&b"keep-alive"[..], b"\xff", b"Upgrade", b"x y", b"close"]);
+        assert!(names(&headers, connection.clone(), "upgrade"));
+        assert!(!names(&headers, connection, "x"));
+        assert!(!names(&headers, COOKIE, "upgrade"));
+    }
+
+    #[test]
     fn cookies() {
         let mut handshake = Handshake::new("/");
         for header in ["a=1; b=\"two\"", "session=x=y;empty=; c = 3", "a=late"] {
             handshake.headers.append(COOKIE, HeaderValue::from_static(header));
         }
-        handshake.headers.append(COOKIE, HeaderValue::from_bytes(b"d=\xff").unwrap());
+        handshake.headers.append(COOKIE, HeaderValue::from_bytes(b"d=\xff; e=5").unwrap());
+        let utf8 = HeaderValue::from_bytes("name=J\u{fc}rgen; f=6".as_bytes()).unwrap();
+        handshake.headers.append(COOKIE, utf8);
         let expected = [
             ("a", Some("1")),
             ("b", Some("two")),
@@ -143,6 +175,9 @@ mod tests {
             ("empty", Some("")),
             ("c", Some("3")),
             ("d", None),
+            ("e", Some("5")),
+            ("name", Some("J\u{fc}rgen")),
+            ("f", Some("6")),
             ("A", None),
         ];
         for (name, value) in expected {

@@ -9,7 +9,9 @@ pub(crate) mod handshake;
 pub(crate) mod head;
 pub(crate) mod open;
 pub(crate) mod origin;
+pub(crate) mod percent;
 pub(crate) mod refusal;
+pub(crate) mod rules;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 pub(crate) mod url;

@@ -6,25 +6,27 @@ use std::io;
 use std::time::Duration;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
+    TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Response, StatusCode, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Error as WsError;
-use tokio_tungstenite::tungstenite::handshake::client::{Response, generate_key};
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::opening::handshake::offered_subprotocols;
-use crate::opening::head::{HeadError, read_head, write_headers};
+use crate::opening::handshake::{list, names, offered_subprotocols};
+use crate::opening::head::{HeadError, parse_response, read_head, write_headers};
+use crate::opening::url::Target;
 use crate::protocol::extra::{HEADER, VERSION};
 use crate::socket::stream::Stream;
 use crate::unopened::ConnectError;
 
 /// How much of a refusal's body is kept, in bytes.
 const MAX_WORDS: usize = 4096;
+/// How much is read for that: chunks have heads.
+const MAX_READ: usize = 16 * MAX_WORDS;
 /// How long it may take to come, behind its head.
 const WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -44,57 +46,175 @@ pub(crate) const RESERVED: [HeaderName; 8] = [
 /// what was read behind it.
 pub(crate) async fn open(
     stream: &mut Stream,
-    uri: &Uri,
+    target: &Target,
     headers: &HeaderMap,
     max_head: usize,
 ) -> Result<(HeaderMap, Option<String>, Vec<u8>), ConnectError> {
     let key = generate_key();
-    stream.write_all(&request(uri, headers, &key)).await.map_err(ConnectError::Io)?;
+    stream.write_all(&request(target, headers, &key)).await.map_err(ConnectError::Io)?;
     stream.flush().await.map_err(ConnectError::Io)?;
-    let mut head = Vec::new();
-    let reading = read_head::<Response>(stream, &mut head, max_head);
-    let (response, part) = reading.await.map_err(no_response)?;
-    let (head, _) = response.into_parts();
-    if head.status != StatusCode::SWITCHING_PROTOCOLS {
-        let body = words(stream, &head.headers, part).await;
-        let retry_after = retry_after(&head.headers);
-        return Err(ConnectError::Refused { status: head.status, body, retry_after });
+    let (response, behind) = read_response(stream, max_head).await.map_err(no_response)?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(refused(stream, response, behind).await);
     }
-    let subprotocol = judge(&head.headers, headers, &key)
+    let subprotocol = judge(&response, headers, &key)
         .map_err(|words| ConnectError::Handshake(words.to_owned()))?;
     let subprotocol = subprotocol.map(str::to_owned);
-    Ok((head.headers, subprotocol, part))
+    Ok((response.into_parts().0.headers, subprotocol, behind))
+}
+
+/// The final response: those before it (1xx, RFC 9110, section 15.2) only say that it will come. All
+/// of them together are read within the limit.
+async fn read_response(
+    stream: &mut Stream,
+    max_head: usize,
+) -> Result<(Response<()>, Vec<u8>), HeadError> {
+    let (mut head, mut limit) = (Vec::new(), max_head);
+    loop {
+        let behind = read_head(stream, &mut head, b"HTTP/1.", limit).await?;
+        let response = parse_response(&head)?;
+        let status = response.status();
+        if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok((response, behind));
+        }
+        limit = limit.saturating_sub(head.len());
+        head = behind;
+    }
+}
+
+/// What a client learns from a response other than 101.
+async fn refused(stream: &mut Stream, response: Response<()>, behind: Vec<u8>) -> ConnectError {
+    let (head, ()) = response.into_parts();
+    let body = words(stream, head.status, &head.headers, behind).await;
+    let retry_after = retry_after(&head.headers);
+    let mut headers = Box::new(head.headers);
+    headers.values_mut().for_each(|value| value.set_sensitive(true));
+    ConnectError::Refused { status: head.status, body, retry_after, headers }
 }
 
 /// When to come again, in whole seconds. A date would need a clock that both sides agree on.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = std::str::from_utf8(headers.get(RETRY_AFTER)?.as_bytes()).ok()?.trim();
     let is_number = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
     // What no integer can hold is longer than anybody waits.
     is_number.then(|| Duration::from_secs(seconds.parse().unwrap_or(u64::MAX)))
 }
 
-/// The body of a refusal, for a person: as much of it as comes soon and makes sense to show.
-async fn words(stream: &mut Stream, headers: &HeaderMap, mut body: Vec<u8>) -> String {
-    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    let length = length.unwrap_or(MAX_WORDS).min(MAX_WORDS);
+/// The body of a refusal, for a person: as much of it as comes soon and makes sense to show. `part`
+/// was read behind the head.
+async fn words(
+    stream: &mut Stream,
+    status: StatusCode,
+    headers: &HeaderMap,
+    mut part: Vec<u8>,
+) -> String {
+    let mut body = Body::new(status, headers);
     let reading = async {
-        while body.len() < length && stream.read_buf(&mut body).await.is_ok_and(|count| count > 0) {
+        let mut read = part.len();
+        body.take(&part);
+        while !body.is_complete() && read < MAX_READ {
+            part.clear();
+            match stream.read_buf(&mut part).await {
+                Ok(0) | Err(_) => break,
+                Ok(count) => read += count,
+            }
+            body.take(&part);
         }
     };
     let _ = timeout(WORDS_TIMEOUT, reading).await;
-    body.truncate(length);
-    String::from_utf8_lossy(&body).trim().to_owned()
+    String::from_utf8_lossy(&body.content).trim().to_owned()
 }
 
-fn request(uri: &Uri, headers: &HeaderMap, key: &str) -> Vec<u8> {
-    let target = uri.path_and_query().map_or("/", |target| target.as_str());
-    let mut bytes = format!("GET {target} HTTP/1.1\r\n").into_bytes();
-    // A `Host` of the application's own takes the place of the URL's.
+/// The beginning of a response's body, and where it ends: RFC 9112, section 6.3.
+struct Body {
+    content: Vec<u8>,
+    rest: Rest,
+}
+
+/// What comes next of a body.
+#[derive(Clone, Copy)]
+enum Rest {
+    /// So many bytes and no more.
+    Bytes(usize),
+    /// All until the connection ends.
+    ToEnd,
+    /// A chunk's head, whose size was this so far.
+    Size(usize),
+    /// The rest of a chunk's head, whose size is this.
+    Extension(usize),
+    /// So many bytes of a chunk.
+    Chunk(usize),
+    /// The end of the line behind a chunk.
+    Behind,
+}
+
+impl Body {
+    fn new(status: StatusCode, headers: &HeaderMap) -> Self {
+        let is_empty = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+        let rest = if is_empty {
+            Rest::Bytes(0)
+        } else if let Some(last) = list(headers, TRANSFER_ENCODING).last() {
+            if last.eq_ignore_ascii_case(b"chunked") { Rest::Size(0) } else { Rest::ToEnd }
+        } else {
+            let length = list(headers, CONTENT_LENGTH).next();
+            let length = length.and_then(|length| std::str::from_utf8(length).ok()?.parse().ok());
+            length.map_or(Rest::ToEnd, Rest::Bytes)
+        };
+        Body { content: Vec::new(), rest }
+    }
+
+    /// Whether nothing more has to be read.
+    fn is_complete(&self) -> bool {
+        self.content.len() >= MAX_WORDS || matches!(self.rest, Rest::Bytes(0))
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if self.is_complete() {
+                return;
+            }
+            self.rest = match (self.rest, *byte) {
+                (Rest::Bytes(left), byte) => {
+                    self.content.push(byte);
+                    Rest::Bytes(left - 1)
+                }
+                (Rest::ToEnd, byte) => {
+                    self.content.push(byte);
+                    Rest::ToEnd
+                }
+                (Rest::Chunk(left), byte) => {
+                    self.content.push(byte);
+                    if left > 1 { Rest::Chunk(left - 1) } else { Rest::Behind }
+                }
+                (Rest::Size(0) | Rest::Extension(0), b'\n') => Rest::Bytes(0),
+                (Rest::Size(size) | Rest::Extension(size), b'\n') => Rest::Chunk(size),
+                (Rest::Size(size), byte) => match char::from(byte).to_digit(16) {
+                    Some(digit) => {
+                        Rest::Size(size.saturating_mul(16).saturating_add(digit as usize))
+                    }
+                    None => Rest::Extension(size),
+                },
+                (Rest::Behind, b'\n') => Rest::Size(0),
+                (rest @ (Rest::Extension(_) | Rest::Behind), _) => rest,
+            };
+        }
+    }
+}
+
+fn request(target: &Target, headers: &HeaderMap, key: &str) -> Vec<u8> {
+    let Target { uri, credentials, .. } = target;
+    let path = uri.path_and_query().map_or("/", |target| target.as_str());
+    let mut bytes = format!("GET {path} HTTP/1.1\r\n").into_bytes();
+    // Headers of the application's own take the place of those that the URL makes.
     if !headers.contains_key(HOST) {
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let host = authority.rsplit('@').next().unwrap_or_default();
+        let host = uri.authority().map_or("", |authority| authority.as_str());
         bytes.extend_from_slice(format!("Host: {host}\r\n").as_bytes());
+    }
+    if let Some(credentials) = credentials.as_ref().filter(|_| !headers.contains_key(AUTHORIZATION))
+    {
+        bytes.extend_from_slice(b"Authorization: ");
+        bytes.extend_from_slice(credentials.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
     }
     // Some servers know these only in this spelling.
     let own = format!(
@@ -110,20 +230,19 @@ fn request(uri: &Uri, headers: &HeaderMap, key: &str) -> Vec<u8> {
 
 /// RFC 6455, section 4.1: what the client must validate in the response. Gives the subprotocol.
 fn judge<'a>(
-    answer: &'a HeaderMap,
+    response: &'a Response<()>,
     request: &HeaderMap,
     key: &str,
 ) -> Result<Option<&'a str>, &'static str> {
-    let has = |name: HeaderName, word: &str| {
-        let values = answer.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-        values
-            .flat_map(|value| value.split(','))
-            .any(|token| token.trim().eq_ignore_ascii_case(word))
-    };
-    if !has(UPGRADE, "websocket") {
+    if response.version() == Version::HTTP_10 {
+        return Err("the response is HTTP/1.0, which has no upgrade; a proxy may be in between, \
+                    nginx without `proxy_http_version 1.1;` for one");
+    }
+    let answer = response.headers();
+    if !names(answer, UPGRADE, "websocket") {
         return Err("the response does not upgrade to `websocket`");
     }
-    if !has(CONNECTION, "upgrade") {
+    if !names(answer, CONNECTION, "upgrade") {
         return Err("the response has no `Connection: Upgrade`");
     }
     let accept = answer.get(SEC_WEBSOCKET_ACCEPT);
@@ -141,7 +260,7 @@ fn judge<'a>(
         (None, _) => Err("the server speaks none of the subprotocols that were offered"),
         (Some(_), Some(_)) => Err("the server has chosen more than one subprotocol"),
         (Some(name), None) => {
-            let name = name.to_str().unwrap_or_default();
+            let name = std::str::from_utf8(name.as_bytes()).unwrap_or_default();
             let offered = offered_subprotocols(request).any(|offered| offered == name);
             let words = "the server has chosen a subprotocol that was not offered";
             if offered { Ok(Some(name)) } else { Err(words) }
@@ -157,10 +276,11 @@ fn no_response(error: HeadError) -> ConnectError {
         }
         HeadError::Io(error) => return ConnectError::Io(error),
         HeadError::TooLarge => "the head of the response is too large".to_owned(),
+        HeadError::TooManyHeaders => "the response has too many headers".to_owned(),
         HeadError::Tls => "the server speaks TLS; connect with wss://".to_owned(),
-        HeadError::Malformed(WsError::Capacity(_)) => {
-            "the response has too many headers".to_owned()
+        HeadError::BareLineFeed => {
+            "the lines of the response end with a line feed alone; HTTP/1.1 needs CR LF".to_owned()
         }
-        HeadError::Malformed(_) => "what answers does not speak HTTP/1.1".to_owned(),
+        HeadError::Malformed => "the response is not HTTP/1.1".to_owned(),
     })
 }

@@ -4,8 +4,8 @@
 
 use std::net::Ipv6Addr;
 
-use http::HeaderMap;
 use http::header::{HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue};
 
 use crate::opening::refusal::Refusal;
 
@@ -106,13 +106,15 @@ impl Origins {
                  (`ServerBuilder::allow_any_origin`)",
             ));
         }
-        let Some(origin) = value.to_str().ok().and_then(Origin::parse) else {
+        let origin = std::str::from_utf8(value.as_bytes()).ok().and_then(Origin::parse);
+        let Some(origin) = origin else {
             return Err(Refusal::forbidden(
                 "the Origin header is no origin, which looks like `https://example.com`",
             ));
         };
-        let mut hosts = headers.get_all(HOST).iter().filter_map(|host| host.to_str().ok());
-        let own = hosts.next().is_some_and(|host| origin.is_host(host, secure));
+        let mut hosts = headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
+        let host = hosts.next().and_then(|host| std::str::from_utf8(host).ok());
+        let own = host.is_some_and(|host| origin.is_host(host, secure));
         if (own && hosts.next().is_none()) || self.allowed.contains(&origin) {
             return Ok(());
         }
@@ -127,7 +129,6 @@ impl Origins {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn what_is_an_origin() {

@@ -3,52 +3,200 @@
 //!
 //! Must not know how to connect.
 
+use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
-use http::Uri;
+use http::{HeaderValue, Uri};
 
+use crate::opening::percent::{NOT_IN_QUERY, base64, decode, encode, encoded_path};
+use crate::protocol::shown::Shown;
 use crate::unopened::ConnectError;
+
+/// What a URL should look like.
+const EXPECTED: &str =
+    "is no WebSocket URL; expected `ws://host:port/path` or `wss://host:port/path`";
 
 /// A URL that can be connected to.
 pub(crate) struct Target {
-    /// What the handshake asks for, and of whom.
+    /// Scheme, host, port, path and query, all of them as HTTP allows them: the path begins with a
+    /// slash, and nothing needs encoding. Without user information, zone and fragment.
     pub(crate) uri: Uri,
-    /// The Unix socket that leads there, if it is no TCP port.
+    /// The zone of an IPv6 address (RFC 6874), decoded. It means something on this machine only.
+    pub(crate) zone: Option<String>,
+    /// The `Authorization` header that the URL's user information makes.
+    pub(crate) credentials: Option<HeaderValue>,
+    /// The Unix socket to connect to in place of a TCP port.
     pub(crate) socket: Option<PathBuf>,
 }
 
+impl Target {
+    /// The host as a resolver takes it: an IPv6 address without brackets, with its zone.
+    pub(crate) fn lookup_name(&self) -> String {
+        let host = host(&self.uri);
+        self.zone.as_ref().map_or(host.to_owned(), |zone| format!("{host}%{zone}"))
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.uri.port_u16().unwrap_or(if is_secure(&self.uri) { 443 } else { 80 })
+    }
+}
+
+/// Reads a URL as a browser does, with four exceptions: control characters inside are an error, and
+/// not dropped; so are letters beyond ASCII and percent-encoding in a host; a backslash is no slash;
+/// and `/../` stays in the path.
 pub(crate) fn parse(url: &str) -> Result<Target, ConnectError> {
-    let shown = without_secrets(url);
-    let wrong = |what: &str| Err(ConnectError::Url(format!("`{shown}` {what}")));
-    let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
-    if scheme.eq_ignore_ascii_case("ws+unix") {
-        return socket(rest).or_else(|what| wrong(&what));
+    let url = url.trim_matches(|character| character <= ' ');
+    read(url).map_err(|what| {
+        let shown = without_secrets(url);
+        ConnectError::Url(format!("`{}` {what}", Shown(&shown)))
+    })
+}
+
+/// The error is what follows the URL in a sentence.
+fn read(url: &str) -> Result<Target, String> {
+    if url.is_empty() {
+        return Err("is no URL: it is empty".to_owned());
     }
-    if scheme.eq_ignore_ascii_case("wss+unix") {
-        return wrong("asks for TLS over a Unix socket, which is not offered; use `ws+unix:`");
+    if url.contains(|character: char| character.is_ascii_control()) {
+        return Err("is no URL: it contains a control character, such as a line break".to_owned());
     }
-    let uri: Uri = match url.parse() {
-        Ok(uri) => uri,
-        Err(error) => return wrong(&format!("is no URL: {error}")),
+    let (scheme, rest) = url.split_once(':').ok_or(EXPECTED)?;
+    let scheme = scheme.to_ascii_lowercase();
+    let rest = rest.split('#').next().unwrap_or_default();
+    match scheme.as_str() {
+        "ws" | "wss" => {}
+        "ws+unix" => return socket(rest),
+        "wss+unix" => {
+            let words = "asks for TLS over a Unix socket, which is not offered; use `ws+unix:`";
+            return Err(words.to_owned());
+        }
+        _ => return Err(EXPECTED.to_owned()),
+    }
+    let rest = rest.strip_prefix("//").ok_or(EXPECTED)?;
+    let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (user, authority) = match authority.rsplit_once('@') {
+        Some((user, authority)) => (Some(user), authority),
+        None => (None, authority),
     };
-    // The parser takes any digits for a port.
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let behind_host = authority.rsplit([']', '@']).next().unwrap_or_default();
-    let port = behind_host.rsplit_once(':').map_or("", |(_, port)| port);
-    if !port.is_empty() && port.parse::<u16>().is_err() {
-        return wrong("is no URL: its port is above 65535");
+    let Authority { host, port, zone } = Authority::parse(authority)?;
+    if scheme == "wss" && !cfg!(feature = "tls") {
+        let words = "asks for TLS: enable the feature `tls` of the crate wsjsonrpc, or open the TLS \
+                     session yourself and use `connect_over` with a `ws://` URL";
+        return Err(words.to_owned());
     }
-    let has_host = uri.host().is_some_and(|host| !host.is_empty());
-    let scheme = uri.scheme_str().map(str::to_ascii_lowercase);
-    match scheme.as_deref() {
-        Some("ws") if has_host => Ok(Target { uri, socket: None }),
-        Some("wss") if has_host && cfg!(feature = "tls") => Ok(Target { uri, socket: None }),
-        Some("wss") if has_host => wrong(
-            "asks for TLS: enable the feature `tls` of the crate wsjsonrpc, or open the TLS \
-             session yourself and use `connect_over` with a `ws://` URL",
-        ),
-        _ => wrong("is no WebSocket URL; expected `ws://host:port/path` or `wss://host:port/path`"),
+    let credentials = user.map_or(Ok(None), credentials)?;
+    let uri = uri(&scheme, &format!("{host}{port}"), target)?;
+    Ok(Target { uri, zone, credentials, socket: None })
+}
+
+/// Puts a URI together; what the path and the query must not contain is encoded.
+fn uri(scheme: &str, authority: &str, target: &str) -> Result<Uri, String> {
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    let mut target = encoded_path(path);
+    if let Some(query) = query {
+        target.push('?');
+        encode(&mut target, query.as_bytes(), |byte| !NOT_IN_QUERY.contains(&byte));
     }
+    let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(target);
+    uri.build().map_err(|error| format!("is no URL: {error}"))
+}
+
+/// Where a TCP connection leads.
+struct Authority {
+    /// In small letters; an IPv6 address in brackets, without its zone.
+    host: String,
+    /// With the colon before it, or empty.
+    port: String,
+    zone: Option<String>,
+}
+
+impl Authority {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (host, zone, port) = match text.strip_prefix('[') {
+            Some(inside) => {
+                let (address, port) =
+                    inside.split_once(']').ok_or("is no URL: a `]` is missing behind the host")?;
+                let (address, zone) = match address.split_once('%') {
+                    Some((address, zone)) => (address, Some(self::zone(zone)?)),
+                    None => (address, None),
+                };
+                if address.parse::<Ipv6Addr>().is_err() {
+                    return Err("is no URL: what is in brackets is no IPv6 address".to_owned());
+                }
+                (format!("[{}]", address.to_ascii_lowercase()), zone, port)
+            }
+            None => {
+                let (host, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+                check_name(host)?;
+                (host.to_ascii_lowercase(), None, port)
+            }
+        };
+        let digits = match port.strip_prefix(':') {
+            Some(digits) => digits,
+            None if port.is_empty() => "",
+            None => return Err("is no URL: only a port may follow the `]`".to_owned()),
+        };
+        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            let words = "is no URL: its port is no number (in a password, `/`, `?`, `#` and `@` \
+                         have to be percent-encoded)";
+            return Err(words.to_owned());
+        }
+        if !digits.is_empty() && digits.parse::<u16>().is_err() {
+            return Err("is no URL: its port is above 65535".to_owned());
+        }
+        let port = if digits.is_empty() { String::new() } else { format!(":{digits}") };
+        Ok(Authority { host, port, zone })
+    }
+}
+
+fn check_name(host: &str) -> Result<(), String> {
+    if host.is_empty() {
+        return Err("is no URL: it has no host".to_owned());
+    }
+    if !host.is_ascii() {
+        let words = "has letters beyond ASCII in its host; write the host in its ASCII form, which \
+                     begins with `xn--`";
+        return Err(words.to_owned());
+    }
+    // RFC 3986, section 3.2.2, without percent-encoding, which no resolver knows.
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
+    match host.bytes().find(|byte| !is_allowed(*byte)) {
+        Some(byte) => Err(format!("is no URL: its host contains `{}`", char::from(byte))),
+        None => Ok(()),
+    }
+}
+
+/// What follows the `%` in an IPv6 address. In a URL the `%` itself is encoded as `%25` (RFC 6874);
+/// many write it plain, which is understood, too.
+fn zone(text: &str) -> Result<String, String> {
+    let zone = match text.strip_prefix("25") {
+        Some(encoded) if !encoded.is_empty() => String::from_utf8(decode(encoded).0).ok(),
+        _ => Some(text.to_owned()),
+    };
+    let zone = zone.filter(|zone| !zone.is_empty() && !zone.contains(char::is_control));
+    zone.ok_or_else(|| "is no URL: the zone of its IPv6 address can't be read".to_owned())
+}
+
+/// Basic authorization ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)) from the URL's user
+/// information; none if that is empty.
+fn credentials(user_info: &str) -> Result<Option<HeaderValue>, String> {
+    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    if user.is_empty() && password.is_empty() {
+        return Ok(None);
+    }
+    let (mut pair, password) = (decode(user).0, decode(password).0);
+    if pair.contains(&b':') {
+        return Err("has a user name with a colon, which HTTP has no way to send".to_owned());
+    }
+    pair.push(b':');
+    pair.extend_from_slice(&password);
+    let value = HeaderValue::try_from(format!("Basic {}", base64(&pair)));
+    let mut value = value.map_err(|_| "has a user name that can't be sent")?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 /// What is behind `ws+unix:`, in the form that the npm package `ws` has made known: a socket's
@@ -64,16 +212,14 @@ fn socket(rest: &str) -> Result<Target, String> {
             return Err(words.to_owned());
         }
     };
-    let rest = path.split('#').next().unwrap_or_default();
-    let (path, target) = rest.split_at(rest.find([':', '?']).unwrap_or(rest.len()));
+    let (path, target) = path.split_at(path.find([':', '?']).unwrap_or(path.len()));
     let path = file(path)?;
     let target = target.strip_prefix(':').unwrap_or(target);
-    let uri = match target.as_bytes().first() {
-        None | Some(b'?') => format!("ws://localhost/{target}").parse(),
-        Some(b'/') => format!("ws://localhost{target}").parse(),
-        Some(_) => return Err("has no `/` behind the colon that ends the socket's path".to_owned()),
-    };
-    uri.map(|uri| Target { uri, socket: Some(path) }).map_err(|error| format!("is no URL: {error}"))
+    if !matches!(target.as_bytes().first(), None | Some(b'/' | b'?')) {
+        return Err("has no `/` behind the colon that ends the socket's path".to_owned());
+    }
+    let uri = uri("ws", "localhost", target)?;
+    Ok(Target { uri, zone: None, credentials: None, socket: Some(path) })
 }
 
 /// A socket's path, as a URL has it.
@@ -82,13 +228,9 @@ fn file(encoded: &str) -> Result<PathBuf, String> {
     use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
 
-    let mut parts = encoded.split('%');
-    let mut path = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let byte = part.get(..2).filter(|hex| hex.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        let byte = byte.and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        path.push(byte.ok_or("is no URL: two hexadecimal digits must follow a `%`")?);
-        path.extend_from_slice(part.get(2..).unwrap_or_default().as_bytes());
+    let (path, is_whole) = decode(encoded);
+    if !is_whole {
+        return Err("is no URL: two hexadecimal digits must follow a `%`".to_owned());
     }
     if path.first() != Some(&b'/') || path.contains(&0) {
         let words = "has no absolute path of a socket; expected `ws+unix:///run/app.sock:/path`";
@@ -105,18 +247,11 @@ fn file(_encoded: &str) -> Result<PathBuf, String> {
 /// The URL of a Unix socket for what a handshake asks for.
 #[cfg(unix)]
 pub(crate) fn of_socket(path: &std::path::Path, target: &str) -> String {
-    use std::fmt::Write;
     use std::os::unix::ffi::OsStrExt;
 
     let mut url = "ws+unix://".to_owned();
-    for byte in path.as_os_str().as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=@".contains(byte) {
-            url.push(char::from(*byte));
-        } else {
-            // A string takes it.
-            let _ = write!(url, "%{byte:02X}");
-        }
-    }
+    let stays = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=@".contains(&byte);
+    encode(&mut url, path.as_os_str().as_bytes(), stays);
     url.push(':');
     url.push_str(target);
     url
@@ -214,6 +349,7 @@ mod tests {
             ("ws+unix:///run/app.sock:", "/run/app.sock", "/"),
             ("ws+unix:///run/app.sock?a=b:c#d", "/run/app.sock", "/?a=b:c"),
             ("ws+unix:///run/100%25%3a%20x:/%20", "/run/100%: x", "/%20"),
+            ("ws+unix:///run/café.sock:/café ü", "/run/café.sock", "/caf%C3%A9%20%C3%BC"),
         ] {
             let target = parse(url).unwrap();
             assert_eq!(target.socket.as_deref(), Some(std::path::Path::new(path)), "{url}");
@@ -247,7 +383,6 @@ mod tests {
             "ws+unix:///run/%zz",
             "ws+unix:///run/%e",
             "ws+unix:///run/%00",
-            "ws+unix:///run/app.sock:/a b",
             "wss+unix:///run/app.sock",
         ] {
             assert!(matches!(parse(url), Err(ConnectError::Url(_))), "{url}");

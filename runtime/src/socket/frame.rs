@@ -7,6 +7,17 @@
 pub(crate) const FIN_TEXT: u8 = 0x81;
 /// How a close frame begins.
 pub(crate) const FIN_CLOSE: u8 = 0x88;
+
+/// A close code that IANA has registered and tungstenite refuses. Both readers and writers put
+/// [`STAND_IN`] in its place on the way to tungstenite, and take it back on the way from there.
+pub(crate) const BAD_GATEWAY: u16 = 1014;
+/// Differs from it in one byte, and so under any mask.
+const STAND_IN: u16 = 1013;
+
+/// Turns the second byte of [`BAD_GATEWAY`] into that of its stand-in, or back, masked or not.
+pub(crate) fn swap_bad_gateway(second: &mut u8) {
+    *second ^= (BAD_GATEWAY ^ STAND_IN) as u8;
+}
 const FIN: u8 = 0x80;
 const CONTROL: u8 = 0x08;
 const MASKED: u8 = 0x80;

@@ -6,7 +6,7 @@
 
 use tokio_tungstenite::tungstenite::Bytes;
 
-use crate::socket::frame::{self, Header};
+use crate::socket::frame::{self, BAD_GATEWAY, Header};
 
 /// How much several small messages share. A handler that keeps one of them keeps as much.
 const CHUNK: usize = 2 * 1024;
@@ -96,6 +96,8 @@ pub(crate) struct Gate {
     for_good: bool,
     /// Of the close frame, if there was one.
     code: Option<Code>,
+    /// tungstenite does not answer a close frame: one of this side went before.
+    closes: bool,
 }
 
 /// The code of a close frame, as far as it has come.
@@ -103,6 +105,15 @@ struct Code {
     mask: [u8; 4],
     bytes: [u8; 2],
     have: usize,
+    /// How long the payload is.
+    size: usize,
+}
+
+impl Code {
+    fn value(&self) -> Option<u16> {
+        let Code { mask, bytes: [high, low], have: 2, .. } = self else { return None };
+        Some(u16::from_be_bytes([high ^ mask[0], low ^ mask[1]]))
+    }
 }
 
 impl Gate {
@@ -126,8 +137,15 @@ impl Gate {
         (self.open, self.for_good) = (true, true);
     }
 
-    /// How many of these bytes, which are next, it may have. They count as given.
-    pub(crate) fn pass(&mut self, bytes: &[u8]) -> usize {
+    /// This side sends a close frame.
+    pub(crate) fn close(&mut self) {
+        // One that was read to its end before is being answered.
+        self.closes |= self.code.is_none() || self.left > 0;
+    }
+
+    /// How many of these bytes, which are next, it may have. They count as given. A close code that
+    /// it would refuse, and must not, is replaced.
+    pub(crate) fn pass(&mut self, bytes: &mut [u8]) -> usize {
         if self.for_good {
             return bytes.len();
         }
@@ -137,7 +155,7 @@ impl Gate {
         let mut passed = 0;
         if self.left == 0 {
             // In its header.
-            for byte in bytes {
+            for byte in bytes.iter() {
                 passed += 1;
                 if let Some(place) = self.header.get_mut(self.have) {
                     *place = *byte;
@@ -153,11 +171,14 @@ impl Gate {
         let rest = (bytes.len() - passed) as u64;
         let more = self.left.min(rest);
         if let Some(code) = &mut self.code {
-            let payload = bytes.get(passed..).unwrap_or_default().iter().take(more as usize);
-            for byte in payload {
+            let payload = bytes.get_mut(passed..).unwrap_or_default();
+            for byte in payload.iter_mut().take(more as usize) {
                 let Some(place) = code.bytes.get_mut(code.have) else { break };
                 *place = *byte;
                 code.have += 1;
+                if code.value() == Some(BAD_GATEWAY) {
+                    frame::swap_bad_gateway(byte);
+                }
             }
         }
         self.left -= more;
@@ -169,8 +190,15 @@ impl Gate {
 
     /// The code of the close frame that has passed, whatever it is; `None` if it has none.
     pub(crate) fn close_code(&self) -> Option<u16> {
-        let Code { mask, bytes: [high, low], have: 2 } = self.code.as_ref()? else { return None };
-        Some(u16::from_be_bytes([high ^ mask[0], low ^ mask[1]]))
+        self.code.as_ref()?.value()
+    }
+
+    /// Where, counted from the end of what tungstenite writes, the second byte of a close code lies
+    /// that was replaced: its answer is the last that it writes, and as long as what it answers.
+    pub(crate) fn replaced_code(&self) -> Option<usize> {
+        let code = self.code.as_ref().filter(|code| code.value() == Some(BAD_GATEWAY))?;
+        let is_answered = self.left == 0 && !self.closes;
+        is_answered.then(|| code.size.saturating_sub(1))
     }
 
     /// The header is complete.
@@ -179,7 +207,9 @@ impl Gate {
         self.left = header.length;
         if header.first == frame::FIN_CLOSE && self.code.is_none() {
             let mask = header.mask.unwrap_or_default();
-            self.code = Some(Code { mask, bytes: [0; 2], have: 0 });
+            // A longer one breaks the rules, and tungstenite says so.
+            let size = usize::try_from(header.length).unwrap_or(usize::MAX);
+            self.code = Some(Code { mask, bytes: [0; 2], have: 0, size });
         }
         if header.is_data() {
             self.fragments = !header.is_final();

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Utf8Bytes};
 
 use crate::error::CloseReason;
+use crate::socket::frame::BAD_GATEWAY;
 
 /// What came in.
 #[derive(Debug)]
@@ -46,6 +47,9 @@ impl Received {
             return Received::Close(CloseReason::Remote { code, reason: String::new() });
         };
         Received::Close(match sent {
+            Some(BAD_GATEWAY) => {
+                CloseReason::Remote { code: BAD_GATEWAY, reason: reason.as_str().to_owned() }
+            }
             // tungstenite has put 1002 in its place, and that is the answer to it.
             Some(sent) if sent != u16::from(code) => CloseReason::Protocol(format!(
                 "its close frame has code {sent}, which is not allowed"

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes
 
 use crate::config::Config;
 use crate::error::CloseReason;
+use crate::socket::frame::{BAD_GATEWAY, swap_bad_gateway};
 use crate::socket::inbox::{Gate, Inbox};
 use crate::socket::received::{Received, lost};
 use crate::socket::stream::Stream;
@@ -81,10 +82,11 @@ impl io::Read for Polled<'_, '_, '_> {
         }
         let ahead = Self::now(self.stream.poll_ahead(self.cx))?;
         let most = ahead.len().min(buffer.len());
-        let taken = self.gate.pass(ahead.get(..most).unwrap_or_default());
-        if let (Some(to), Some(from)) = (buffer.get_mut(..taken), ahead.get(..taken)) {
-            to.copy_from_slice(from);
-        }
+        let (Some(to), Some(from)) = (buffer.get_mut(..most), ahead.get(..most)) else {
+            return Ok(0);
+        };
+        to.copy_from_slice(from);
+        let taken = self.gate.pass(to);
         self.stream.consume(taken);
         Ok(taken)
     }
@@ -96,6 +98,13 @@ impl io::Write for Polled<'_, '_, '_> {
             // Whoever writes the rest of the frame waits for the network.
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        let replaced = self.gate.replaced_code().and_then(|back| bytes.len().checked_sub(back));
+        let changed = replaced.map(|at| {
+            let mut changed = bytes.to_vec();
+            changed.get_mut(at).into_iter().for_each(swap_bad_gateway);
+            changed
+        });
+        let bytes = changed.as_deref().unwrap_or(bytes);
         let written = Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, bytes))?;
         // It writes all that it has, each time.
         *self.control_midway = written < bytes.len();
@@ -288,8 +297,14 @@ impl Transport {
             end -= 1;
         }
         let reason = reason.get(..end).unwrap_or_default().into();
-        let code = CloseCode::from(code);
-        let code = if code.is_allowed() { code } else { CloseCode::Normal };
+        let code = match code {
+            // tungstenite sends it, as long as it does not look at the number.
+            BAD_GATEWAY => CloseCode::Iana(BAD_GATEWAY),
+            code => Some(CloseCode::from(code))
+                .filter(|code| code.is_allowed())
+                .unwrap_or(CloseCode::Normal),
+        };
+        self.gate.close();
         self.write_control(cx, Message::Close(Some(CloseFrame { code, reason })))
     }
 

@@ -33,13 +33,13 @@ pub(crate) fn name_host(request: &mut Parts) {
 
 /// What can be refused before the body is read.
 pub(crate) fn check(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
-    let mut types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::to_str);
-    let is_json = |text: &str| {
-        let essence = text.split(';').next().unwrap_or_default().trim();
-        TYPES.iter().any(|known| essence.eq_ignore_ascii_case(known))
+    let mut types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    let is_json = |value: &[u8]| {
+        let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        TYPES.iter().any(|known| essence.eq_ignore_ascii_case(known.as_bytes()))
     };
     match (types.next(), types.next()) {
-        (Some(Ok(text)), None) if is_json(text) => {}
+        (Some(value), None) if is_json(value) => {}
         _ => {
             let words = "a JSON-RPC message is posted with `Content-Type: application/json`";
             return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
@@ -51,9 +51,10 @@ pub(crate) fn check(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
         let words = "a message is taken as it is, without a `Content-Encoding`";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
     }
-    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    let length = length.and_then(|length| std::str::from_utf8(length).ok()?.parse::<u64>().ok());
     // One that is no number is the HTTP server's business.
-    match length.and_then(|length| length.parse::<u64>().ok()) {
+    match length {
         Some(length) if length > limit as u64 => Err(too_large()),
         _ => Ok(()),
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
 use crate::opening::refusal::Refusal;
@@ -72,6 +72,14 @@ pub(crate) fn json(text: Vec<u8>, headers: HeaderMap) -> Response<HttpBody> {
     *response.headers_mut() = headers;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+/// The answer to a message that asks for nothing: RFC 9110, section 15.3.5.
+pub(crate) fn nothing(headers: HeaderMap) -> Response<HttpBody> {
+    let mut response = Response::new(HttpBody::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.headers_mut() = headers;
     response
 }
 

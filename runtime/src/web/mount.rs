@@ -21,13 +21,13 @@ use crate::config::deadline;
 use crate::error::{Remote, Wordless};
 use crate::guard::{Panicked, guard};
 use crate::listening::endpoint::{Endpoint, Serving};
-use crate::opening::accept::{Arrival, Welcome};
 use crate::opening::admission::{Admission, Place};
 use crate::opening::refusal::Refusal;
+use crate::opening::rules::{Arrival, Welcome};
 #[cfg(feature = "axum")]
 use crate::web::axum_request;
 use crate::web::http_request::{check, name_host, read};
-use crate::web::http_response::{HttpBody, json, refuse};
+use crate::web::http_response::{HttpBody, json, nothing, refuse};
 use crate::web::unconnected::Answer;
 use crate::web::upgraded::stream_of;
 
@@ -40,8 +40,8 @@ use crate::web::upgraded::stream_of;
 ///   it runs on TCP.
 /// - A POST with `Content-Type: application/json` (or `application/json-rpc`,
 ///   `application/jsonrequest`) is one JSON-RPC message, single or batch, and its answer the body of
-///   the response, with status 200 whatever it says; the body is empty where nothing was asked. The
-///   path, the `Origin` and the hook are looked at for each. Such a caller has no socket: calling it
+///   the response, with status 200 whatever it says; a message of notifications only has no answer,
+///   and gets status 204. The path, the `Origin` and the hook are looked at for each. Such a caller has no socket: calling it
 ///   back fails with [`CloseReason::NoSocket`](crate::CloseReason::NoSocket), which it sees as
 ///   -32006, as it does for subscriptions. It may hang up, which handlers see as the end of a
 ///   connection.
@@ -295,7 +295,7 @@ impl HttpService {
             self.endpoint.living().receive(caller.link()).ok_or_else(shutting_down)?;
         match caller.ask(message, tracker, Box::new((guest, place))).await {
             Answer::Text(text) => Ok(json(text, headers)),
-            Answer::Nothing => Ok(json(Vec::new(), headers)),
+            Answer::Nothing => Ok(nothing(headers)),
             Answer::CutOff => Err(cut_off()),
         }
     }

@@ -13,8 +13,9 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
-use crate::opening::accept::{Arrival, Rules, accept};
+use crate::opening::accept::accept;
 use crate::opening::open::open;
+use crate::opening::rules::{Arrival, Rules};
 use crate::socket::stream::Stream;
 
 const FIN_BINARY: u8 = 0x82;
@@ -67,9 +68,9 @@ async fn visit(address: &str, target: &str, config: &Arc<Config>) {
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let mut stream = Stream::tcp(stream);
-    let uri = format!("ws://{address}{target}").parse().unwrap();
+    let target = crate::opening::url::parse(&format!("ws://{address}{target}")).unwrap();
     let (headers, max_head) = (HeaderMap::new(), config.max_handshake_size);
-    let (_, _, part) = open(&mut stream, &uri, &headers, max_head).await.unwrap();
+    let (_, _, part) = open(&mut stream, &target, &headers, max_head).await.unwrap();
     let transport = Transport::new(stream, part, Role::Client, config);
     echoing(transport, Side::Client, config).await;
 }

@@ -1,0 +1,219 @@
+//! What a client makes of a server's response to its opening handshake, byte for byte.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use wsjsonrpc::{Client, ClientBuilder, Config, ConnectError};
+
+/// What a client makes of this response, in which `{accept}` becomes what the client expects. The
+/// server hangs up only after the client has; with paused time, nothing has to be waited for.
+async fn connect_with(client: ClientBuilder, response: &[u8]) -> Result<Client, ConnectError> {
+    let (ours, mut theirs) = tokio::io::duplex(256 * 1024);
+    let response = response.to_vec();
+    let (hang_up, hung_up) = tokio::sync::oneshot::channel::<()>();
+    tokio::spawn(async move {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(theirs.read_u8().await.unwrap());
+        }
+        let request = String::from_utf8(request).unwrap();
+        let (_, key) = request.split_once("Sec-WebSocket-Key: ").unwrap();
+        let accept = derive_accept_key(key.split("\r\n").next().unwrap().as_bytes());
+        let place = response.windows(8).position(|window| window == b"{accept}");
+        let (before, behind) = response.split_at(place.unwrap_or(response.len()));
+        theirs.write_all(before).await.unwrap();
+        if let Some(behind) = behind.strip_prefix(b"{accept}") {
+            theirs.write_all(accept.as_bytes()).await.unwrap();
+            theirs.write_all(behind).await.unwrap();
+        }
+        let _ = hung_up.await;
+    });
+    let connected = client.connect_over("ws://localhost/", ours).await;
+    drop(hang_up);
+    connected
+}
+
+async fn connect(response: impl AsRef<[u8]>) -> Result<Client, ConnectError> {
+    connect_with(Client::builder(), response.as_ref()).await
+}
+
+const SWITCHES: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                        Connection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n";
+
+#[tokio::test]
+async fn responses_before_the_one_that_counts_are_skipped() {
+    for before in [
+        "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 x\r\n\r\n",
+    ] {
+        let client = connect(format!("{before}{SWITCHES}")).await.unwrap();
+        // Its headers are those of the last one.
+        assert_eq!(client.handshake().header("link"), None);
+        assert_eq!(client.handshake().header("upgrade"), Some("websocket"));
+
+        let refusal = "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno";
+        let error = connect(format!("{before}{refusal}")).await.unwrap_err();
+        let ConnectError::Refused { status, body, .. } = &error else { panic!("{error:?}") };
+        assert_eq!((status.as_u16(), body.as_str()), (403, "no"));
+    }
+}
+
+#[tokio::test]
+async fn responses_before_the_one_that_counts_have_a_bound_together() {
+    let early = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n";
+    let config = || Config { max_handshake_size: 2048, ..Config::default() };
+    let connect = |count: usize| {
+        let response = format!("{}{SWITCHES}", early.repeat(count));
+        async move { connect_with(Client::builder().config(config()), response.as_bytes()).await }
+    };
+    connect(2048 / early.len() - 5).await.unwrap();
+    let error = connect(2048 / early.len() + 1).await.unwrap_err();
+    let words = "the WebSocket handshake failed: the head of the response is too large";
+    assert_eq!(error.to_string(), words);
+}
+
+/// With paused time: had anything been waited for, the clock would have moved.
+#[tokio::test(start_paused = true)]
+async fn the_body_of_a_refusal_ends_where_its_head_says() {
+    let long = "x".repeat(10_000);
+    let chunked_long = format!("Transfer-Encoding: chunked\r\n\r\n2710\r\n{long}\r\n0\r\n\r\n");
+    let tiny_chunks =
+        format!("Transfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n", "1\r\ny\r\n".repeat(99));
+    for (rest, expected) in [
+        ("401 No\r\nContent-Length: 7\r\n\r\nwho are you?", "who are"),
+        ("401 No\r\nContent-Length: 0\r\n\r\nwho", ""),
+        ("401 No\r\nContent-Length: 3, 3\r\n\r\nwho", "who"),
+        (
+            "401 No\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nwho \r\n8\r\nare you?\r\n0\r\n\r\n",
+            "who are you?",
+        ),
+        (
+            "401 No\r\nTransfer-Encoding: chunked\r\n\r\n0C;a=b\r\nwho are you?\r\n0\r\n\r\n",
+            "who are you?",
+        ),
+        (
+            "401 No\r\ntransfer-encoding: gzip, Chunked\r\nContent-Length: 99\r\n\r\n3\r\nwho\r\n0\r\n\r\n",
+            "who",
+        ),
+        ("401 No\r\nTransfer-Encoding: chunked\r\n\r\n3\nwho\n0\n\n", "who"),
+        ("401 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ""),
+        ("204 No Content\r\n\r\n", ""),
+        ("304 Not Modified\r\nContent-Length: 12\r\n\r\n", ""),
+        (&format!("401 No\r\n{chunked_long}"), &long[..4096]),
+        (&format!("401 No\r\n\r\n{long}"), &long[..4096]),
+        (&format!("401 No\r\n{tiny_chunks}"), &"y".repeat(99)),
+    ] {
+        let begun = tokio::time::Instant::now();
+        let error = connect(format!("HTTP/1.1 {rest}")).await.unwrap_err();
+        let ConnectError::Refused { body, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(body, expected, "{rest}");
+        assert_eq!(tokio::time::Instant::now(), begun, "{rest}");
+    }
+}
+
+/// Sizes without sense, and heads of chunks without end.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_makes_no_sense_is_bounded() {
+    let extension = format!("Transfer-Encoding: chunked\r\n\r\n1;{}", "x".repeat(128 * 1024));
+    for (rest, expected) in [
+        ("Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\nwho", "who"),
+        ("Transfer-Encoding: chunked\r\n\r\nno chunk", ""),
+        ("Content-Length: many\r\n\r\nwho", "who"),
+        ("Content-Length: 99999999999999999999\r\n\r\nwho", "who"),
+        ("Content-Length: -1\r\n\r\nwho", "who"),
+        (&extension, ""),
+    ] {
+        let error = connect(format!("HTTP/1.1 401 No\r\n{rest}")).await.unwrap_err();
+        let ConnectError::Refused { body, .. } = &error else { panic!("{error:?}") };
+        assert_eq!(body, expected);
+    }
+}
+
+#[tokio::test]
+async fn the_headers_of_a_refusal_can_be_read_and_are_not_shown() {
+    let response = "HTTP/1.1 308 Permanent Redirect\r\nLocation: wss://new.example/?token=s3cr3t\r\n\
+                    Set-Cookie: a=s3cr3t\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n";
+    let error = connect(response).await.unwrap_err();
+    for shown in [error.to_string(), format!("{error:?}")] {
+        assert!(!shown.contains("s3cr3t"), "{shown}");
+    }
+    let words = "the server refused the connection with HTTP status 308 Permanent Redirect; connect \
+                 to the URL in its `Location` header";
+    assert_eq!(error.to_string(), words);
+    let ConnectError::Refused { headers, .. } = error else { panic!() };
+    assert_eq!(headers["location"], "wss://new.example/?token=s3cr3t");
+    assert_eq!(headers.get_all("set-cookie").iter().count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_no_http_1_1_is_told_at_once() {
+    let bare = SWITCHES.replace("\r\n", "\n");
+    let old = SWITCHES.replace("HTTP/1.1", "HTTP/1.0");
+    let line_feed = "the lines of the response end with a line feed alone; HTTP/1.1 needs CR LF";
+    let no_http = "the response is not HTTP/1.1";
+    let http_1_0 = "the response is HTTP/1.0, which has no upgrade; a proxy may be in between, nginx \
+                    without `proxy_http_version 1.1;` for one";
+    for (response, words) in [
+        (bare.as_str(), line_feed),
+        ("HTTP/1.1 404 Not Found\n\n", line_feed),
+        ("HTTP/1.1 404 Not Found\nContent-Length: 0\n\r\n", line_feed),
+        (&old, http_1_0),
+        // Neither is whole, and neither will be.
+        ("SSH-2.0-OpenSSH_9.6\r\n", no_http),
+        ("HTTP/2.0 200 OK\r\n", no_http),
+        ("HTTP/1.1 abc\r\n\r\n", no_http),
+        ("HTTP/1.2 200 OK\r\n\r\n", no_http),
+        ("\0", no_http),
+        ("\u{15}\u{3}\u{3}", "the server speaks TLS; connect with wss://"),
+    ] {
+        let begun = tokio::time::Instant::now();
+        let error = connect(response).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Handshake(_)), "{response}: {error:?}");
+        assert_eq!(error.to_string(), format!("the WebSocket handshake failed: {words}"));
+        assert_eq!(tokio::time::Instant::now(), begun, "{response}");
+    }
+    // A refusal may be of any version: Python's http.server speaks 1.0.
+    let error = connect("HTTP/1.0 404 File not found\r\nContent-Length: 2\r\n\r\nno").await;
+    assert!(matches!(error, Err(ConnectError::Refused { status, .. }) if status == 404));
+}
+
+#[tokio::test]
+async fn lists_of_the_response_may_have_several_lines_and_any_bytes() {
+    let lines = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nUpgrade: \xff, WebSocket\r\n\
+                  Connection: keep-alive, \xe4\r\nConnection: upgrade\r\n\
+                  Sec-WebSocket-Accept: {accept}\r\n\r\n";
+    connect(lines).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_says_what_was_waited_for() {
+    let (_silent, stream) = tokio::io::duplex(4096);
+    let error = Client::builder().connect_over("ws://x/", stream).await.unwrap_err();
+    let response = "connecting timed out while waiting for the server's response to the opening \
+                    handshake; is the server running (`Server::run` does nothing until it is \
+                    polled)?";
+    assert_eq!(error.to_string(), response);
+
+    // Its port is bound, and nobody accepts.
+    let server = wsjsonrpc::Server::builder().bind("127.0.0.1:0").await.unwrap();
+    let error = Client::connect(&server.url()).await.unwrap_err();
+    assert_eq!(error.to_string(), response);
+
+    let (_silent, stream) = tokio::io::duplex(4096);
+    let error = Client::builder().connect_over("wss://x/", stream).await.unwrap_err();
+    let words = "connecting timed out while waiting for the server's side of the TLS handshake; ";
+    assert!(error.to_string().starts_with(words), "{error}");
+
+    let never = std::future::pending::<std::io::Result<tokio::io::DuplexStream>>;
+    let error = Client::builder().connect_with("ws://x/", never).await.unwrap_err();
+    let words = "connecting timed out while waiting for the closure of `connect_with`";
+    assert_eq!(error.to_string(), words);
+
+    let never = std::future::pending::<wsjsonrpc::Result<[(&str, &str); 0]>>;
+    let (_silent, stream) = tokio::io::duplex(4096);
+    let client = Client::builder().headers_with(never);
+    let error = client.connect_over("ws://x/", stream).await.unwrap_err();
+    let words = "connecting timed out while waiting for the closure of `headers_with`";
+    assert_eq!(error.to_string(), words);
+    let ConnectError::Timeout { waiting_for, .. } = error else { panic!("{error:?}") };
+    assert_eq!(waiting_for, "the closure of `headers_with`");
+}
