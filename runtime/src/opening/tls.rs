@@ -2,6 +2,7 @@
 //!
 //! Must not know WebSocket, but for telling a client in HTTP that it should have spoken TLS.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::server::Acceptor;
-use tokio_rustls::rustls::{ClientConfig, Error, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, RootCertStore, ServerConfig};
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::opening::accept::{AcceptError, refuse, too_late};
@@ -164,12 +165,65 @@ pub(crate) async fn connect(
     connecting.await.map(Stream::tls).map_err(|error| ConnectError::Tls(explain(error)))
 }
 
+/// An error of rustls, and how to mend what it is about.
+#[derive(Debug)]
+struct Explained {
+    error: Error,
+    mend: &'static str,
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.error, self.mend)
+    }
+}
+
+impl StdError for Explained {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// How to mend a certificate that is refused, where its own text does not say it.
+fn mend(error: &CertificateError) -> Option<&'static str> {
+    match error {
+        CertificateError::UnknownIssuer => Some(
+            "the client does not trust who issued it; add the issuer's certificate, or a self-signed one \
+             itself, with tls_roots_pem",
+        ),
+        // A certificate of the same name was made anew, for example.
+        CertificateError::BadSignature => Some(
+            "a trusted certificate has the name of its issuer and another key; give tls_roots_pem the one \
+             that the server has now",
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Some(
+                "connect with a host that is among its subject alternative names (SAN), or add the host",
+            )
+        }
+        // An error of webpki, which has no public type here.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Some(
+            "it is the certificate of an authority (CA:TRUE); make a server's own with CA:FALSE",
+        ),
+        _ => None,
+    }
+}
+
 /// What rustls has no words of its own for.
 fn explain(error: io::Error) -> io::Error {
     let tls = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
-    if let Some(Error::InvalidMessage(_)) = tls {
-        let words = "what answers does not speak TLS; if it should not, connect with ws://";
-        return io::Error::new(error.kind(), words);
+    match tls {
+        Some(Error::InvalidMessage(_)) => {
+            let words = "what answers does not speak TLS; if it should not, connect with ws://";
+            return io::Error::new(error.kind(), words);
+        }
+        Some(Error::InvalidCertificate(certificate)) => {
+            if let Some(mend) = mend(certificate) {
+                let error_of_rustls = Error::InvalidCertificate(certificate.clone());
+                return io::Error::new(error.kind(), Explained { error: error_of_rustls, mend });
+            }
+        }
+        _ => {}
     }
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return io::Error::new(error.kind(), "the server hung up during the TLS handshake");
