@@ -126,12 +126,13 @@ use crate::report::Report;
 /// A function that returns a stream, `-> impl Stream<Item = T>`, or a `Result` of one to refuse. It
 /// is plain or `async`. What the stream brings is `T`, or a `Result<T, E>` whose first error ends
 /// it. The stream may borrow from `self`, the context and the arguments. The client's method returns
-/// a `wsjsonrpc::Subscribe`, which brings a `wsjsonrpc::Subscription<T>` when it is awaited.
+/// a `wsjsonrpc::Subscribe`, which brings a `wsjsonrpc::Subscription<T>` when it is awaited. If the
+/// other side also uses this crate and has an ordinary method of that name, it fails with -32600.
 ///
 /// | argument | meaning | default |
 /// |---|---|---|
 /// | `name = "eth_subscribe"` | the whole name on the wire | as that of a method |
-/// | `unsubscribe = "eth_unsubscribe"` | the whole name of the method that ends it; several may share one | `unsubscribe_blocks` for `blocks` and for `subscribe_blocks`, with namespace and `rename_all` |
+/// | `unsubscribe = "eth_unsubscribe"` | the whole name of the method that ends it and its like, and no other subscription; several may share one. Its one parameter is the id, by position or by the name `subscription` | `unsubscribe_blocks` for `blocks` and for `subscribe_blocks`, with namespace and `rename_all` |
 /// | `notification = "eth_subscription"` | the whole name of the notifications with the items; several may share one | the name |
 /// | `item = Type` | the type of an item | `T` of `Item = T` and of `Item = Result<T, E>` |
 /// | `params = "positional"` | as for a method | this |

@@ -220,7 +220,7 @@ pub struct Config {
     pub send_trace: SendTo,
 }
 
-/// To which peers something is sent that JSON-RPC itself does not know.
+/// To which peers something is sent that JSON-RPC itself does not know. It is understood from all peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendTo {
     /// To those that have said in the opening handshake that they know it, as this crate does: with

@@ -30,8 +30,6 @@ async fn items_that_are_nobodys_are_passed_over() {
     raw.send(item("feed", r#""a""#, "0")).await;
     let asked = tokio::spawn(async move { peer.subscribe::<u64>("feed", ()).await });
     raw.receive().await;
-    // Before the response, with the id that it will have.
-    raw.send(item("feed", r#""a""#, "1")).await;
     raw.send(result(r#""a""#, "1")).await;
     for nobodys in [
         item("feed", r#""b""#, "2"),
@@ -239,26 +237,60 @@ async fn unsubscribing_in_every_way() {
         (r#"["0X1"]"#, "false"),
         (r#"["0x01"]"#, "false"),
         (r#"["1"]"#, "false"),
-        ("[1]", "false"),
-        ("[null]", "false"),
+        (r#"[""]"#, "false"),
         (r#"["0xffffffffffffffffffff"]"#, "false"),
     ] {
         raw.check(&stop(params), &[&result(ended, "2")]).await;
     }
     // Another connection's.
     other.check(&stop(r#"["0x1"]"#), &[&result("false", "2")]).await;
-    let both = [stop(r#"["0x1"]"#), stop(r#"["0x1"]"#), stop(r#"{"subscription":"0x2"}"#)];
+    let named = r#"{"subscription":"0\u00782"}"#;
+    let both = [stop(r#"["0x1"]"#), stop(r#"["0x1"]"#), stop(named)];
     let answers = ["true", "false", "true"].map(|ended| result(ended, "2"));
     raw.check(&format!("[{}]", both.join(",")), &[&format!("[{}]", answers.join(","))]).await;
-    let invalid = error(-32602, "expected the id of a subscription", "2");
-    for params in ["[]", "{}", r#"["0x1","0x2"]"#] {
-        raw.check(&stop(params), &[&invalid]).await;
-    }
-    // A notification may end one, too; nobody learns whether it has.
     assert_eq!(raw.ask(request("a", "[]", "1")).await, result(r#""0x3""#, "1"));
     assert_eq!(raw.receive().await, item("news", r#""0x3""#, "1"));
+    for (params, why) in [
+        ("[]", "missing parameter `subscription` (position 1)"),
+        ("{}", "missing parameter `subscription`"),
+        (r#"{"id":"0x3"}"#, "unknown parameter `id`, expected `subscription`"),
+        (r#"["0x3","0x3"]"#, "2 parameters given, expected at most 1 (`subscription`)"),
+        (r#"{"subscription":"0x3","subscription":"0x3"}"#, "parameter `subscription` given twice"),
+        ("[3]", "`subscription`: invalid type: integer `3`, expected a string"),
+        ("[null]", "`subscription`: invalid type: null, expected a string"),
+        (r#"[["0x3"]]"#, "`subscription`: invalid type: sequence, expected a string"),
+    ] {
+        let invalid = error(-32602, &format!("Invalid params: {why}"), "2");
+        raw.check(&stop(params), &[&invalid]).await;
+    }
+    // A notification ends one as well, without an answer.
     raw.check(&notification("stop", r#"["0x3"]"#), &[]).await;
     raw.check(&stop(r#"["0x3"]"#), &[&result("false", "2")]).await;
+}
+
+#[tokio::test]
+async fn an_unsubscribe_method_ends_only_its_own_kind() {
+    let silence = |_: Context, ()| async move { Ok(stream::pending::<Result<u8>>()) };
+    let methods = Methods::new()
+        .subscription(Topic::new("blocks"), silence)
+        .subscription(Topic::new("prices").unsubscribe("stop"), silence)
+        .subscription(Topic::new("trades").unsubscribe("stop"), silence);
+    let mut raw = Raw::client(Server::builder().service(methods)).await;
+    for (name, id) in [("blocks", "0x1"), ("prices", "0x2"), ("trades", "0x3")] {
+        assert_eq!(raw.ask(request(name, "[]", "1")).await, result(&format!("\"{id}\""), "1"));
+    }
+    for (method, id, ended) in [
+        ("stop", "0x1", "false"),
+        ("unsubscribe_blocks", "0x2", "false"),
+        ("unsubscribe_blocks", "0x3", "false"),
+        ("unsubscribe_blocks", "0x1", "true"),
+        ("stop", "0x2", "true"),
+        // Several kinds may share one method.
+        ("stop", "0x3", "true"),
+    ] {
+        let params = format!("[\"{id}\"]");
+        raw.check(&request(method, &params, "2"), &[&result(ended, "2")]).await;
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ pub(crate) struct Scope {
     deadline: Option<Instant>,
     /// What the caller wants beside the result.
     pub(crate) extra: Extra,
+    /// A subscription has begun with the call.
+    subscribed: AtomicBool,
     /// The handler has returned, or its call was answered.
     over: AtomicBool,
     /// The call's number on its connection, which may be another one than that of the handle.
@@ -36,7 +38,19 @@ impl Scope {
         extra: Extra,
     ) -> Self {
         let (over, link) = (AtomicBool::new(false), Arc::downgrade(link));
-        Scope { deadline, extra, over, number, link }
+        let subscribed = AtomicBool::new(false);
+        Scope { deadline, extra, subscribed, over, number, link }
+    }
+
+    /// Whether the call asks for a subscription, and none has begun with it.
+    pub(crate) fn is_asked_to_subscribe(&self) -> bool {
+        self.extra.window.is_some() && !self.subscribed.load(Ordering::Relaxed)
+    }
+
+    /// A subscription begins with the call. Gives its window.
+    pub(crate) fn begin_subscription(&self) -> Option<u64> {
+        self.subscribed.store(true, Ordering::Relaxed);
+        self.extra.window
     }
 
     /// Handles that were made for the call are ordinary ones from now on.

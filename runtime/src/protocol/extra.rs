@@ -1,8 +1,10 @@
-//! What travels beside a request between peers that both know this crate: the member `wsjsonrpc` of
-//! the envelope, an object.
+//! What travels beside a request: the member `wsjsonrpc` of the envelope, an object.
 //!
-//! Each of its members may be missing, and what is not understood counts as missing: a request is
-//! never refused for it. Must not know what becomes of it.
+//! It is sent to peers that have announced in the opening handshake that they know it, and read from
+//! all: a web page can't set the header that announces it, and a POST has no opening handshake.
+//!
+//! Each of its members may be missing, and what is not understood counts as missing: no request is
+//! malformed because of it. Must not know what becomes of it.
 
 use std::time::Duration;
 

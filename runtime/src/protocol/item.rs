@@ -94,22 +94,6 @@ pub(crate) fn behind_head(text: &str) -> Option<(&str, u64)> {
     (cursor.rest() == "}}").then_some((result, dropped))
 }
 
-/// The one value that the params hold, as JSON.
-pub(crate) fn only(params: &str) -> Option<&str> {
-    let mut cursor = Cursor::new(params);
-    let close = match cursor.next()? {
-        b'[' => b']',
-        _ => {
-            cursor.string()?;
-            cursor.take(b':')?;
-            b'}'
-        }
-    };
-    let value = cursor.value()?;
-    cursor.take(close)?;
-    Some(value)
-}
-
 /// The subscription, and how many bytes more it may send.
 pub(crate) fn credit(params: &str) -> Option<(&str, u64)> {
     #[derive(Deserialize)]

@@ -138,8 +138,17 @@ impl Context {
         &self.shared.link
     }
 
-    pub(crate) fn window(&self) -> Option<u64> {
-        self.call.scope.get()?.extra.window
+    /// Whether the caller asks for a subscription, and both sides use this crate. The caller's
+    /// request has a window then.
+    #[inline]
+    pub(crate) fn is_asked_to_subscribe(&self) -> bool {
+        self.call.scope.get().is_some_and(|scope| scope.is_asked_to_subscribe())
+            && self.shared.link.extended
+    }
+
+    /// A subscription begins with this call. Gives its window.
+    pub(crate) fn begin_subscription(&self) -> Option<u64> {
+        self.call.scope.get()?.begin_subscription()
     }
 
     /// How long its connection has been there, in nanoseconds.

@@ -108,7 +108,8 @@ impl Methods {
         self.names.push(topic.name.clone());
         self.unsubscribe.push(topic.unsubscribe.clone());
         self.handlers.push(Arc::new(move |request| {
-            let params = match request.whole::<P>() {
+            // Not `whole`, which is for methods that are no subscriptions.
+            let params = match request.params().decode::<P>() {
                 Ok(params) => params,
                 Err(error) => return Outcome::ready(|| request.fail(error)),
             };

@@ -3,6 +3,7 @@
 //!
 //! Must not know how messages come in, or when.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -23,6 +24,8 @@ pub(crate) enum Notice<'a> {
     Progress((&'a str, &'a str)),
     /// Of this subscription of this side: an item, or the end.
     Item(Arc<Feed<Link>>, Item<'a>),
+    /// The same, with this name, of a subscription whose id is not known yet.
+    Early(Cow<'a, str>, Item<'a>),
     /// A subscription of the peer, by its id, may send so much more.
     Credit((&'a str, u64)),
     /// Nothing that could be understood.
@@ -45,6 +48,10 @@ impl<'a> Notice<'a> {
             if let Some(item) = call.params.and_then(Item::read) {
                 if let Some(feed) = to.link.feeds.find(&call.method, item.subscription) {
                     return Some(Notice::Item(feed, item));
+                }
+                // What is of no known subscription is a registered method's, if there is one.
+                if to.link.feeds.awaits(&call.method) && !to.router.has(&call.method) {
+                    return Some(Notice::Early(call.method.clone(), item));
                 }
             }
         }
@@ -77,6 +84,7 @@ impl<'a> Notice<'a> {
                 }
                 Content::Error(json) => to.link.feeds.finish(feed, json),
             },
+            Notice::Early(name, item) => to.link.feeds.keep(name, item),
             Notice::Credit((id, bytes)) => to.link.flows.grant(id, *bytes),
             Notice::Malformed => {
                 tracing::debug!("dropped a notification about a call: no such params");

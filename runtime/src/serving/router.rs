@@ -124,7 +124,7 @@ impl RouterBuilder {
                 let id = router.add(Arc::clone(&service), method, name.clone(), names);
                 match router.by_name.entry(name) {
                     Entry::Vacant(entry) => drop(entry.insert(id)),
-                    // Any of them ends any subscription.
+                    // It ends the subscriptions of all services that name it.
                     Entry::Occupied(entry)
                         if method == Topic::UNSUBSCRIBE
                             && is_unsubscribe(&router.routes, *entry.get()) => {}

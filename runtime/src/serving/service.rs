@@ -127,13 +127,36 @@ impl Request {
     /// The arguments by position or by name, for a method with these parameters.
     #[doc(hidden)]
     pub fn args(&self, names: &'static [&'static str]) -> Result<Args<'_>> {
+        if self.context.is_asked_to_subscribe() {
+            return Err(self.no_subscription());
+        }
         Args::new(self.params().json, names)
     }
 
     /// All params as one value.
     #[doc(hidden)]
     pub fn whole<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
+        if self.context.is_asked_to_subscribe() {
+            return Err(self.no_subscription());
+        }
         self.params().decode()
+    }
+
+    /// How much of a subscription's items its consumer takes unasked, if it counts. From now on it is
+    /// the request of a subscription.
+    pub(crate) fn begin_subscription(&self) -> Option<u64> {
+        self.context.begin_subscription()
+    }
+
+    /// Nobody has begun a subscription with it, and its method asks for its arguments.
+    #[cold]
+    #[inline(never)]
+    fn no_subscription(&self) -> ErrorObject {
+        let method = self.method();
+        let words = format!(
+            "Invalid Request: method `{method}` is not a subscription; call it instead of subscribing"
+        );
+        ErrorObject::new(ErrorCode::INVALID_REQUEST, words)
     }
 
     /// The outcome of the method as a response. A notification's result is not even serialized.

@@ -1,8 +1,9 @@
 //! Subscriptions of this side: which of them a message is about.
 //!
-//! A feed is expected from before its call is sent, and begins where the response is read, so no
-//! item can come too early. What comes is bounded: a peer that knows how is told how much more it
-//! may send, and a feed that overflows all the same ends. Must not know how messages travel.
+//! A feed is expected from before its call is sent, and begins where the response is read. Items that
+//! come before the response are kept until then. What comes is bounded: a peer that knows how is told
+//! how much more it may send, and a feed that overflows all the same ends. Must not know how messages
+//! travel.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +17,9 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::error::CloseReason;
 use crate::hasher::QuickHash;
 use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::item::Item;
 use crate::protocol::text;
+use crate::subscriptions::early::{Early, Kept};
 use crate::subscriptions::feed::{End, Feed};
 
 /// How many calls may be unanswered that nobody waits for any more. What comes late of older ones is
@@ -42,6 +45,8 @@ struct Table<L> {
     expected: BTreeMap<u64, Arc<Feed<L>>>,
     /// By the names of their notifications, and their ids as JSON. There are few names.
     begun: Vec<(Arc<str>, ById<L>)>,
+    /// Items of expected feeds whose ids are not known yet.
+    early: Early,
 }
 
 /// A peer may give ids as it likes, but how many there are is this side's decision.
@@ -82,31 +87,25 @@ impl<L> Feeds<L> {
     }
 
     /// The call was answered: with a subscription's id, or with something else. Gives the feed if
-    /// nobody wants it any more.
+    /// the peer has to be told that nobody wants it any more.
     pub(crate) fn answered(&self, call: u64, id: Option<&str>) -> Option<Arc<Feed<L>>> {
         let mut table = self.lock();
-        let feed = table.expected.remove(&call);
-        let begun = feed.filter(|_| id.is_some_and(text::is_string_or_number));
-        let mut replaced = None;
-        let unwanted = begun.and_then(|feed| {
-            let id: Arc<str> = id?.into();
-            if !feed.begin(&id) {
-                return Some(feed);
+        let feed = table.expected.remove(&call)?;
+        let id = id.filter(|id| text::is_string_or_number(id));
+        let kept = id.and_then(|id| table.early.take(&feed.names.notification, id));
+        let stray = table.tidy(&feed.names.notification);
+        let (mut replaced, mut wanted) = (None, false);
+        if let Some(id) = id {
+            let id: Arc<str> = id.into();
+            wanted = feed.begin(&id);
+            if wanted {
+                feed.set_live(true);
+                replaced = table.begin(&id, &feed);
             }
-            feed.set_live(true);
-            let name = &feed.names.notification;
-            let place = table.begun.iter().position(|(known, _)| known == name);
-            let place = place.unwrap_or_else(|| {
-                table.begun.push((Arc::clone(name), HashMap::default()));
-                table.begun.len() - 1
-            });
-            if let Some((_, feeds)) = table.begun.get_mut(place) {
-                replaced = feeds.insert(id.as_ref().into(), feed);
-            }
-            None
-        });
+        }
         self.tally(&table);
         drop(table);
+        log_stray(stray, &feed);
         let error =
             || ErrorObject::new(ErrorCode::INTERNAL_ERROR, "its id was given to another one");
         if let Some(replaced) = replaced {
@@ -115,12 +114,67 @@ impl<L> Feeds<L> {
                 waker.wake();
             }
         }
-        unwanted
+        let goes_on = match kept {
+            Some(kept) if wanted => self.catch_up(&feed, kept),
+            _ => wanted,
+        };
+        (id.is_some() && !goes_on).then_some(feed)
     }
 
-    /// Whether notifications of this name are a subscription's.
+    /// Hands a feed what came before its response. `false`: it was too much, and it is over.
+    #[cold]
+    fn catch_up(&self, feed: &Arc<Feed<L>>, kept: Kept) -> bool {
+        for (json, dropped) in kept.items {
+            let range = 0..json.len();
+            if !self.push(feed, json, range, dropped) {
+                return false;
+            }
+        }
+        if kept.overflowed {
+            self.remove(feed);
+            if let Some(waker) = feed.end(End::Lagged) {
+                waker.wake();
+            }
+            return false;
+        }
+        if let Some(error) = kept.end {
+            self.finish(feed, &error);
+        }
+        true
+    }
+
+    /// Whether notifications of this name are, or may be, a subscription's.
     pub(crate) fn has(&self, notification: &str) -> bool {
-        self.any() && self.lock().begun.iter().any(|(name, _)| **name == *notification)
+        let is_known = |table: &Table<L>| {
+            table.begun.iter().any(|(name, _)| **name == *notification)
+                || table.awaited(notification).next().is_some()
+        };
+        self.any() && is_known(&self.lock())
+    }
+
+    /// Whether the response to a pending call may name a subscription with notifications of this
+    /// name.
+    pub(crate) fn awaits(&self, notification: &str) -> bool {
+        self.lock().awaited(notification).next().is_some()
+    }
+
+    /// Keeps an item until such a response comes.
+    pub(crate) fn keep(&self, notification: &str, item: &Item<'_>) {
+        let mut table = self.lock();
+        let widest = table.awaited(notification).max_by_key(|feed| feed.window);
+        let Some(feed) = widest.filter(|_| text::is_string_or_number(item.subscription)) else {
+            return;
+        };
+        let (name, window) = (Arc::clone(&feed.names.notification), feed.window);
+        let first_dropped = table.early.keep(&name, item, window);
+        drop(table);
+        if first_dropped {
+            // This side has chosen the name.
+            tracing::warn!(
+                notification = &*name,
+                "dropped an item: too many came before the response that names their subscription"
+            );
+        }
     }
 
     /// The one whose notifications have this name, and this id, as JSON.
@@ -160,6 +214,10 @@ impl<L> Feeds<L> {
     /// Nobody wants it any more. Gives its id if the peer has to be told.
     pub(crate) fn abandon(&self, feed: &Arc<Feed<L>>) -> Option<Arc<str>> {
         feed.abandon();
+        if feed.id().is_none() && self.any() {
+            let stray = self.lock().tidy(&feed.names.notification);
+            log_stray(stray, feed);
+        }
         if self.remove(feed) { feed.id().cloned() } else { None }
     }
 
@@ -190,9 +248,10 @@ impl<L> Feeds<L> {
         let mut table = self.lock();
         let expected = std::mem::take(&mut table.expected);
         let begun = std::mem::take(&mut table.begun);
+        let early = std::mem::take(&mut table.early);
         self.tally(&table);
         drop(table);
-        drop(expected);
+        drop((expected, early));
         let feeds = begun.into_iter().flat_map(|(_, feeds)| feeds.into_values());
         let feeds = feeds.inspect(|feed| feed.set_live(false));
         let wakers: Vec<Waker> =
@@ -212,9 +271,47 @@ impl<L> Feeds<L> {
 
     fn inner(&self) -> &Inner<L> {
         self.0.get_or_init(|| {
-            let table = Table { expected: BTreeMap::new(), begun: Vec::new() };
+            let (expected, begun, early) = (BTreeMap::new(), Vec::new(), Early::default());
+            let table = Table { expected, begun, early };
             Box::new(Inner { table: Mutex::new(table), count: AtomicUsize::new(0) })
         })
+    }
+}
+
+impl<L> Table<L> {
+    /// Those that are expected, still wanted, and have notifications of this name.
+    fn awaited(&self, notification: &str) -> impl Iterator<Item = &Arc<Feed<L>>> {
+        let feeds = self.expected.values();
+        feeds.filter(move |feed| *feed.names.notification == *notification && !feed.is_abandoned())
+    }
+
+    /// Drops early items of this name if no pending call can name their subscription any more.
+    /// Gives their number.
+    fn tidy(&mut self, notification: &str) -> usize {
+        if self.early.is_empty() || self.awaited(notification).next().is_some() {
+            return 0;
+        }
+        self.early.clear(notification)
+    }
+
+    /// Puts in a feed that has this id now. Gives the one that had it before.
+    fn begin(&mut self, id: &Arc<str>, feed: &Arc<Feed<L>>) -> Option<Arc<Feed<L>>> {
+        let name = &feed.names.notification;
+        let place = self.begun.iter().position(|(known, _)| known == name);
+        let place = place.unwrap_or_else(|| {
+            self.begun.push((Arc::clone(name), HashMap::default()));
+            self.begun.len() - 1
+        });
+        let (_, feeds) = self.begun.get_mut(place)?;
+        feeds.insert(id.as_ref().into(), Arc::clone(feed))
+    }
+}
+
+/// Not to be called under the lock: what takes log lines in is foreign code.
+fn log_stray<L>(count: usize, feed: &Feed<L>) {
+    if count > 0 {
+        let notification = &*feed.names.notification;
+        tracing::debug!(count, notification, "dropped items of unknown subscriptions");
     }
 }
 

@@ -2,10 +2,13 @@
 //!
 //! Must not know where the items come from, or how they travel.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
+
+use crate::protocol::text;
 
 /// The subscriptions of one connection. Most have none, so the rest is made when the first one comes.
 #[derive(Debug, Default)]
@@ -30,6 +33,8 @@ struct Table {
 #[derive(Debug)]
 pub(crate) struct Flow {
     number: u64,
+    /// The only method that ends it.
+    unsubscribe: Cow<'static, str>,
     /// What may be sent; meaningless where the peer does not count.
     credit: AtomicI64,
     counts: bool,
@@ -67,9 +72,14 @@ pub(crate) enum Stop {
 }
 
 impl Flows {
-    /// A new one, unless there are as many as there may be. `window`: what may be sent unasked, if
-    /// the peer counts.
-    pub(crate) fn ask(&self, window: Option<u64>, limit: usize) -> Option<Arc<Flow>> {
+    /// A new one, unless there are as many as there may be. `unsubscribe`: the method that ends it.
+    /// `window`: what may be sent unasked, if the peer counts.
+    pub(crate) fn ask(
+        &self,
+        unsubscribe: Cow<'static, str>,
+        window: Option<u64>,
+        limit: usize,
+    ) -> Option<Arc<Flow>> {
         let mut table = self.lock();
         if table.flows.len() >= limit {
             return None;
@@ -78,6 +88,7 @@ impl Flows {
         let stop = if table.draining { Stop::Shutdown as u8 } else { 0 };
         let flow = Arc::new(Flow {
             number: table.last,
+            unsubscribe,
             credit: AtomicI64::new(to_signed(window.unwrap_or(0))),
             counts: window.is_some(),
             stop: AtomicU8::new(stop),
@@ -98,16 +109,19 @@ impl Flows {
         last
     }
 
-    /// The peer wants no more of it, given its id as JSON. `false`: there is none.
-    pub(crate) fn unsubscribe(&self, id: &str) -> bool {
-        let Some(flow) = self.find(id) else { return false };
-        // The id of another one is a guess.
+    /// The peer ends the subscription with this id by calling this method. `false`: the method ends
+    /// no such subscription.
+    pub(crate) fn unsubscribe(&self, method: &str, id: &str) -> bool {
+        let Some(flow) = self.find(id).filter(|flow| flow.unsubscribe == method) else {
+            return false;
+        };
+        // Before its id is sent, a peer can only guess it.
         flow.stage() == Stage::Open && flow.stop(Stop::Peer)
     }
 
-    /// The peer takes so much more.
+    /// The peer takes so much more of the subscription with this id, given as JSON.
     pub(crate) fn grant(&self, id: &str, bytes: u64) {
-        if let Some(flow) = self.find(id) {
+        if let Some(flow) = text::content(id).and_then(|id| self.find(&id)) {
             flow.grant(bytes);
         }
     }
@@ -128,11 +142,10 @@ impl Flows {
     }
 
     fn find(&self, id: &str) -> Option<Arc<Flow>> {
-        let digits = id.strip_prefix("\"0x")?.strip_suffix('"')?;
-        let number = u64::from_str_radix(digits, 16).ok()?;
+        let number = u64::from_str_radix(id.strip_prefix("0x")?, 16).ok()?;
         // Nothing is made because of what a peer says.
         self.0.get()?;
-        self.lock().flows.get(&number).filter(|flow| flow.id() == id).cloned()
+        self.lock().flows.get(&number).filter(|flow| flow.name() == id).cloned()
     }
 
     /// Nothing is woken under the lock, so a poisoned one is as good as any.

@@ -4,6 +4,7 @@
 //! Knows nothing of how the calls are carried that begin and end them.
 
 pub(crate) mod asked;
+pub(crate) mod early;
 pub(crate) mod feed;
 pub(crate) mod feeds;
 pub(crate) mod flows;

@@ -17,13 +17,17 @@ use serde::Serialize;
 use crate::calling::inherited::Scope;
 use crate::calling::link::Link;
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::protocol::item::{cost, head, only, write};
+use crate::protocol::item::{cost, head, write};
+use crate::protocol::params::Str;
 use crate::protocol::typed::RpcError;
 use crate::serving::service::{Kind, Outcome, Progress, Request, Response};
 use crate::socket::outbox::Refused;
 use crate::subscriptions::asked::Asked;
 use crate::subscriptions::flows::{Flow, Stage, Stop};
 use crate::subscriptions::topic::{Overflow, Topic, Yields};
+
+/// The name of the parameter of a method that ends subscriptions, as in their notifications.
+const ID: &str = "subscription";
 
 /// How many items are sent before others get their turn.
 const BUDGET: usize = 256;
@@ -58,8 +62,9 @@ impl Outcome {
             let error = ErrorObject::of(ErrorCode::NEEDS_WEBSOCKET);
             return Outcome(Progress::Ready(request.fail(error)));
         }
-        let window = request.context().window();
-        let Some(flow) = link.flows.ask(window, link.config.max_subscriptions) else {
+        let window = request.begin_subscription();
+        let limit = link.config.max_subscriptions;
+        let Some(flow) = link.flows.ask(topic.unsubscribe.clone(), window, limit) else {
             let busy = ErrorObject::of(ErrorCode::SERVER_BUSY);
             return Outcome(Progress::Ready(request.fail(busy)));
         };
@@ -74,15 +79,17 @@ impl Outcome {
         Outcome(Progress::Subscription(Box::pin(handler(request, producer)), Box::new(asked)))
     }
 
-    /// The method that ends subscriptions, whatever their names.
+    /// A call of a method that ends subscriptions. Its one parameter is the id.
     pub(crate) fn unsubscribe(request: &Request) -> Self {
-        let response = match request.params().json().and_then(only) {
-            Some(id) => {
-                request.reply(Ok::<_, ErrorObject>(request.context().link().flows.unsubscribe(id)))
-            }
-            None => request.fail(ErrorObject::invalid_params("expected the id of a subscription")),
+        let id = || {
+            let mut args = request.args(&[ID])?;
+            let id: Str<'_> = args.next()?;
+            args.finish()?;
+            Ok(id)
         };
-        Outcome(Progress::Ready(response))
+        let flows = &request.context().link().flows;
+        let ended = id().map(|id| flows.unsubscribe(request.method(), &id.0));
+        Outcome(Progress::Ready(request.reply::<Result<bool, ErrorObject>>(ended)))
     }
 }
 

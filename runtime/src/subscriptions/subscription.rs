@@ -144,8 +144,10 @@ impl Subscribing {
         &mut self,
         outcome: Result<(), Error>,
     ) -> Result<Subscription<T, E>, Error<E>> {
+        // If the call has failed, what it waits for is given up here and now.
+        let half = self.0.take();
         outcome.map_err(typed)?;
-        let half = self.0.take().filter(|half| half.feed.id().is_some());
+        let half = half.filter(|half| half.feed.id().is_some());
         let half =
             half.ok_or(Error::InvalidResponse("a subscription's id must be a string or a number"))?;
         Ok(Subscription { half, taken: Taken::default(), over: false, result: PhantomData })
@@ -339,6 +341,16 @@ impl Encoder {
 
 impl Peer {
     /// Asks for a subscription by the name of its method; see [`Subscribe`].
+    ///
+    /// Subscribing to an ordinary method fails with -32600 if the peer uses this crate and the method
+    /// was made with [`#[rpc]`](attr@crate::rpc) or a closure. Every other peer, a
+    /// [`Fallback`](crate::Fallback) and a [`Service`](crate::Service) of your own just handle the
+    /// call: if its result is a string or a number, that is taken for the subscription's id.
+    ///
+    /// Some servers send items before the response that names their subscription. They are kept while
+    /// the call is pending, up to its [`window`](Subscribe::window) in bytes and 1024 items, and come
+    /// first. If more of them came, the subscription ends behind those with [`Error::Lagged`]. A
+    /// method of this side that is registered under the name of the notifications gets them instead.
     ///
     /// The names of its notifications and of the method that ends it are those that
     /// [`Topic::new`](crate::Topic::new) has for it; other servers have others:

@@ -74,7 +74,10 @@ impl Topic {
         }
     }
 
-    /// The name of the method that ends it. Several may share one: ids are unique on a connection.
+    /// The name of the method that ends it. Its one parameter, by position or by the name
+    /// `subscription`, is the id that the subscription's call was answered with. It returns whether
+    /// there was such a subscription. Several subscriptions may share one method, and a method ends
+    /// only those that name it.
     #[must_use]
     pub fn unsubscribe(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.unsubscribe = name.into();
