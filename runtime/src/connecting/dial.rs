@@ -255,7 +255,7 @@ impl Dialer {
             ConnectError::Io(error) => {
                 matches!(self.source, Source::Tcp) && error.kind() == io::ErrorKind::NotFound
             }
-            ConnectError::Timeout | ConnectError::Hook(_) => false,
+            ConnectError::Timeout { .. } | ConnectError::Hook(_) => false,
         }
     }
 }
