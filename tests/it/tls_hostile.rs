@@ -17,7 +17,7 @@ use wsjsonrpc::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring}
 use wsjsonrpc::{CloseReason, Config, ConnectError, Endpoint, Error, Server};
 use wsjsonrpc_tests::frames::{frame_of, frames};
 use wsjsonrpc_tests::http::upgrade;
-use wsjsonrpc_tests::{listen, poll_once, request};
+use wsjsonrpc_tests::{listen, poll_once, request, result};
 
 use crate::tls::{Authority, Certified, client, server, works};
 
@@ -93,6 +93,34 @@ async fn a_session_that_is_cut_is_lost_and_not_closed_for_the_server() {
     drop(stream);
     let reason = serving.await.unwrap();
     assert!(matches!(reason, CloseReason::Remote { code: 1000, .. }), "{reason:?}");
+}
+
+/// Right behind the call, the client ends the session, or the WebSocket. It reads on.
+#[tokio::test]
+async fn what_is_ready_is_answered_before_the_end_within_tls() {
+    let authority = Authority::new();
+    let endpoint = server(&authority.certify(|_| ())).build().unwrap();
+    let call = frame_of(0x81, request("echo", "[\"x\"]", "1").as_bytes(), true);
+    for close in [false, true] {
+        let (mut stream, serving) = raw_client(&authority, &endpoint).await;
+        stream.write_all(&call).await.unwrap();
+        if close {
+            stream.write_all(&frame_of(0x88, b"\x03\xe8", true)).await.unwrap();
+            stream.flush().await.unwrap();
+        } else {
+            stream.shutdown().await.unwrap();
+        }
+        // An error without the server's own `close_notify`.
+        let mut came = Vec::new();
+        let read = stream.read_to_end(&mut came).await;
+        let came = frames(&came);
+        assert_eq!(came[0].payload, result("\"x\"", "1").as_bytes());
+        match close {
+            true => assert_eq!(came[1].close().0, 1000),
+            false => assert_eq!((read.unwrap(), came.len()), (2 + came[0].length, 1)),
+        }
+        serving.await.unwrap();
+    }
 }
 
 #[tokio::test]
