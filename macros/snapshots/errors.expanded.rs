@@ -10,6 +10,14 @@ const _: () = {
         __CODE3,
         &[1001i64, 1002i64, 1003i64],
     );
+    const _: () = ::wsjsonrpc::__private::check_code(
+        1006i64,
+        &[1001i64, 1002i64, 1003i64, __CODE3],
+    );
+    const _: () = ::wsjsonrpc::__private::check_code(
+        1007i64,
+        &[1001i64, 1002i64, 1003i64, __CODE3, 1006i64],
+    );
     #[automatically_derived]
     #[allow(deprecated, reason = "a deprecated error still travels")]
     impl ::wsjsonrpc::__private::RpcError for BankError {
@@ -58,6 +66,17 @@ const _: () = {
                         __field0,
                     )
                 }
+                Self::Source { 0: ref __field0 } => {
+                    ::wsjsonrpc::__private::ErrorObject::new(1006i64, "source")
+                        .with_data(::wsjsonrpc::__private::source_field(__field0))
+                }
+                Self::NamedSource { source: ref __field0 } => {
+                    let mut fields = ::wsjsonrpc::__private::Fields::new(true);
+                    fields
+                        .put("source", &::wsjsonrpc::__private::source_field(__field0));
+                    ::wsjsonrpc::__private::ErrorObject::new(1007i64, "named source")
+                        .with_data(fields)
+                }
             }
         }
         fn from_object(
@@ -93,6 +112,20 @@ const _: () = {
                         })
                     }
                     __CODE3 => ::core::option::Option::Some(Self::Closed {}),
+                    1006i64 => {
+                        ::core::option::Option::Some(Self::Source {
+                            0: ::wsjsonrpc::__private::source_value(object)?,
+                        })
+                    }
+                    1007i64 => {
+                        let mut fields = ::wsjsonrpc::__private::Received::named(
+                            object,
+                            &["source"],
+                        )?;
+                        ::core::option::Option::Some(Self::NamedSource {
+                            source: fields.get_source()?,
+                        })
+                    }
                     _ => ::core::option::Option::None,
                 }
             };
@@ -108,6 +141,26 @@ const _: () = {
                 ::core::result::Result::Err(object) => object,
             };
             ::core::result::Result::Err(object)
+        }
+    }
+    #[automatically_derived]
+    #[allow(deprecated, reason = "a deprecated error still travels")]
+    impl ::core::convert::From<::wsjsonrpc::__private::ErrorObject> for BankError {
+        fn from(object: ::wsjsonrpc::__private::ErrorObject) -> Self {
+            Self::Other { 0: object }
+        }
+    }
+    #[automatically_derived]
+    #[allow(deprecated, reason = "a deprecated error still travels")]
+    impl<
+        __E: ::wsjsonrpc::__private::RpcError + ::core::fmt::Debug + ::core::marker::Sync,
+    > ::core::convert::From<::wsjsonrpc::__private::CallError<__E>> for BankError {
+        fn from(error: ::wsjsonrpc::__private::CallError<__E>) -> Self {
+            Self::Other {
+                0: <::wsjsonrpc::__private::ErrorObject as ::core::convert::From<
+                    _,
+                >>::from(error),
+            }
         }
     }
 };

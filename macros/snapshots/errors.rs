@@ -11,8 +11,13 @@ pub enum BankError {
     Several(u8, #[rpc_error(default)] u8),
     #[rpc_error(code = codes::CLOSED, display)]
     Closed,
-    #[rpc_error(transparent)]
+    #[error("{0}")]
+    #[rpc_error(transparent, from)]
     Other(ErrorObject),
+    #[rpc_error(code = 1006)]
+    Source(#[from] Source),
+    #[rpc_error(code = 1007)]
+    NamedSource { #[source] source: Source },
 }
 
 #[derive(RpcError)]

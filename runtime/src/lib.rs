@@ -186,9 +186,10 @@ pub mod __private {
     pub use serde;
 
     pub use crate::calling::call::Encoder;
+    pub use crate::error::Error as CallError;
     pub use crate::protocol::encode::Form;
     pub use crate::protocol::typed::{
-        Fields, Received, check_code, message, value, value_or_default,
+        Fields, Received, check_code, message, source_field, source_value, value, value_or_default,
     };
     pub use crate::serving::signature::{Arg, Returns};
     #[cfg(feature = "testing")]

@@ -16,12 +16,13 @@ const CODE: Form = ("code", "code = 1001");
 const MESSAGE: Form = ("message", r#"message = "…""#);
 const DISPLAY: Form = ("display", "display");
 const TRANSPARENT: Form = ("transparent", "transparent");
+const FROM: Form = ("from", "from");
 const RENAME_ALL: Form = ("rename_all", r#"rename_all = "camelCase""#);
 const CRATE: Form = ("crate", "crate = path::to::wsjsonrpc");
 
 const ENUM: &Known = &[DISPLAY, RENAME_ALL, CRATE];
-const STRUCT: &Known = &[CODE, MESSAGE, DISPLAY, TRANSPARENT, RENAME_ALL, CRATE];
-const VARIANT: &Known = &[CODE, MESSAGE, DISPLAY, TRANSPARENT];
+const STRUCT: &Known = &[CODE, MESSAGE, DISPLAY, TRANSPARENT, FROM, RENAME_ALL, CRATE];
+const VARIANT: &Known = &[CODE, MESSAGE, DISPLAY, TRANSPARENT, FROM];
 const FIELD: &Known = &[("rename", r#"rename = "…""#), ("default", "default")];
 
 /// What is said once for the whole type.
@@ -71,6 +72,8 @@ pub(super) struct VariantOptions {
     /// The `#[error(…)]` beside it, from which thiserror derives `Display`.
     pub(super) error_attribute: Option<Span>,
     pub(super) transparent: Option<Span>,
+    /// `?` makes this variant of an `ErrorObject` and of a failed call.
+    pub(super) from: Option<Span>,
 }
 
 impl VariantOptions {
@@ -92,6 +95,7 @@ impl VariantOptions {
             display: arguments.flag("display", report),
             error_attribute: thiserror,
             transparent: arguments.flag("transparent", report),
+            from: arguments.flag("from", report),
         }
     }
 }
@@ -100,14 +104,18 @@ impl VariantOptions {
 pub(super) struct FieldOptions {
     pub(super) rename: Option<LitStr>,
     pub(super) default: Option<Span>,
+    /// thiserror's `#[from]` or `#[source]` beside it.
+    pub(super) source: Option<Span>,
 }
 
 impl FieldOptions {
     pub(super) fn take(attributes: &mut Vec<Attribute>, report: &mut Report) -> Self {
+        let source = thiserror_source(attributes);
         let mut arguments = Arguments::take(NAME, FIELD, attributes, report);
         FieldOptions {
             rename: arguments.string("rename", report),
             default: arguments.flag("default", report),
+            source,
         }
     }
 }
@@ -173,4 +181,10 @@ fn code(arguments: &mut Arguments, report: &mut Report) -> Given<Code> {
 fn thiserror_display(attributes: &[Attribute]) -> Option<Span> {
     let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("error"))?;
     attribute.path().get_ident().map(syn::Ident::span)
+}
+
+/// `#[from]` and `#[source]` are thiserror's, too.
+fn thiserror_source(attributes: &[Attribute]) -> Option<Span> {
+    let mut words = attributes.iter().filter_map(|attribute| attribute.path().get_ident());
+    words.find(|word| *word == "from" || *word == "source").map(syn::Ident::span)
 }

@@ -51,7 +51,57 @@ pub(super) fn expand(item: &ErrorType) -> TokenStream {
             ::core::result::Result::Err(object)
         }
     };
-    with_constants(item, implementation(item, &item.generics, methods))
+    let conversions = item.variants.iter().find(|variant| variant.from.is_some());
+    let conversions = conversions.map(|variant| conversions_into(item, variant));
+    let implementation = implementation(item, &item.generics, methods);
+    with_constants(item, quote!(#implementation #conversions))
+}
+
+// Input:  #[rpc_error(transparent, from)] Other(ErrorObject)
+// Output: impl From<ErrorObject> for BankError {
+//             fn from(object: ErrorObject) -> Self { Self::Other { 0: object } }
+//         }
+//         impl<__E: RpcError + Debug + Sync> From<CallError<__E>> for BankError {
+//             fn from(error: CallError<__E>) -> Self {
+//                 Self::Other { 0: <ErrorObject as From<_>>::from(error) }
+//             }
+//         }
+fn conversions_into(item: &ErrorType, variant: &Variant) -> TokenStream {
+    let private = item.private();
+    let ident = &item.ident;
+    let path = &variant.path;
+    let member = variant.fields.iter().map(|field| &field.member);
+    let member = quote!(#(#member)*);
+    let (generics, arguments, where_clause) = item.generics.split_for_impl();
+    let mut with_error = item.generics.clone();
+    let error = Ident::new("__E", site());
+    with_error.params.push(parse_quote! {
+        #error: #private::RpcError + ::core::fmt::Debug + ::core::marker::Sync
+    });
+    let (with_error, _, _) = with_error.split_for_impl();
+    quote_spanned! {site()=>
+        #[automatically_derived]
+        #[allow(deprecated, reason = "a deprecated error still travels")]
+        impl #generics ::core::convert::From<#private::ErrorObject> for #ident #arguments
+        #where_clause
+        {
+            fn from(object: #private::ErrorObject) -> Self {
+                #path { #member: object }
+            }
+        }
+
+        #[automatically_derived]
+        #[allow(deprecated, reason = "a deprecated error still travels")]
+        impl #with_error ::core::convert::From<#private::CallError<#error>> for #ident #arguments
+        #where_clause
+        {
+            fn from(error: #private::CallError<#error>) -> Self {
+                #path {
+                    #member: <#private::ErrorObject as ::core::convert::From<_>>::from(error),
+                }
+            }
+        }
+    }
 }
 
 /// After errors: whoever uses the type has no trouble of his own.
@@ -124,13 +174,16 @@ fn to_arm(item: &ErrorType, index: usize, variant: &Variant) -> TokenStream {
         [] => object,
         [field] if !variant.is_named() => {
             let with_data = Ident::new("with_data", field.ty.span());
-            quote_spanned!(site()=> #object.#with_data(#(#bindings),*))
+            let data = bindings.iter().map(|binding| sent(item, field, binding));
+            quote_spanned!(site()=> #object.#with_data(#(#data),*))
         }
         fields => {
             let named = variant.is_named();
-            let puts = fields.iter().zip(&bindings).map(|(Field { ty, name, .. }, binding)| {
-                let put = Ident::new("put", ty.span());
-                quote_spanned!(site()=> fields.#put(#name, #binding);)
+            let puts = fields.iter().zip(&bindings).map(|(field, binding)| {
+                let (name, put) = (&field.name, Ident::new("put", field.ty.span()));
+                let value = sent(item, field, binding);
+                let value = if field.is_source { quote!(&#value) } else { value };
+                quote_spanned!(site()=> fields.#put(#name, #value);)
             });
             quote_spanned! {site()=>
                 {
@@ -142,6 +195,18 @@ fn to_arm(item: &ErrorType, index: usize, variant: &Variant) -> TokenStream {
         }
     };
     quote_spanned!(site()=> #pattern => #body,)
+}
+
+// Output: field0
+//
+// Input:  #[from] error: io::Error
+// Output: source_field(field0)
+fn sent(item: &ErrorType, field: &Field, binding: &Ident) -> TokenStream {
+    if !field.is_source {
+        return binding.to_token_stream();
+    }
+    let private = item.private_at(field.ty.span());
+    quote_spanned!(field.ty.span()=> #private::source_field(#binding))
 }
 
 // Input:  "{missing} are missing"
@@ -230,17 +295,27 @@ fn from_arm(item: &ErrorType, index: usize, variant: &Variant) -> Option<TokenSt
 }
 
 // Output: 0: value(object)?
-fn only_value(item: &ErrorType, Field { member, ty, has_default, .. }: &Field) -> TokenStream {
+fn only_value(item: &ErrorType, field: &Field) -> TokenStream {
+    let Field { member, ty, has_default, is_source, .. } = field;
     let private = item.private_at(ty.span());
-    let value = if *has_default { "value_or_default" } else { "value" };
+    let value = match (is_source, has_default) {
+        (_, true) => "value_or_default",
+        (true, false) => "source_value",
+        (false, false) => "value",
+    };
     let value = Ident::new(value, ty.span());
     let object = quote_spanned!(site()=> object);
     quote_spanned!(ty.span()=> #member: #private::#value(#object)?)
 }
 
 // Output: missing: fields.get()?
-fn next_value(Field { member, ty, has_default, .. }: &Field) -> TokenStream {
-    let get = if *has_default { "get_or_default" } else { "get" };
+fn next_value(field: &Field) -> TokenStream {
+    let Field { member, ty, has_default, is_source, .. } = field;
+    let get = match (is_source, has_default) {
+        (_, true) => "get_or_default",
+        (true, false) => "get_source",
+        (false, false) => "get",
+    };
     let get = Ident::new(get, ty.span());
     quote_spanned!(site()=> #member: fields.#get()?)
 }

@@ -27,6 +27,8 @@ pub(super) struct Variant {
     pub(super) path: TokenStream,
     pub(super) kind: Kind,
     pub(super) fields: Vec<Field>,
+    /// `?` makes this variant of an `ErrorObject` and of a failed call.
+    pub(super) from: Option<Span>,
 }
 
 /// How it travels.
@@ -47,6 +49,8 @@ pub(super) struct Field {
     /// Its name on the wire, if it has one.
     pub(super) name: String,
     pub(super) has_default: bool,
+    /// It is the source of the error, for thiserror.
+    pub(super) is_source: bool,
 }
 
 impl ErrorType {
@@ -87,6 +91,11 @@ impl ErrorType {
         };
         check_generics(&item.generics, report);
         check_codes(&item.variants, report);
+        for variant in item.variants.iter().filter(|variant| variant.from.is_some()).skip(1) {
+            if let Some(span) = variant.from {
+                report.error_at(span, "`from` is given twice: one variant takes what `?` brings");
+            }
+        }
         Some(item)
     }
 
@@ -132,7 +141,10 @@ impl Variant {
                 Kind::Coded { code: code(&ident, own.code, report), message }
             }
         };
-        Variant { ident, path, kind, fields }
+        if let Some(span) = own.from {
+            check_from(&ident, span, transparent, &fields, report);
+        }
+        Variant { ident, path, kind, fields, from: own.from }
     }
 
     pub(super) fn is_named(&self) -> bool {
@@ -213,6 +225,31 @@ fn check_transparent(
     }
 }
 
+/// Both conversions need a place for whatever comes.
+fn check_from(
+    ident: &Ident,
+    span: Span,
+    transparent: Option<Span>,
+    fields: &[Field],
+    report: &mut Report,
+) {
+    let holds_object = matches!(fields, [field] if is_error_object(&field.ty));
+    if transparent.is_none() || !holds_object {
+        report.error_at(
+            span,
+            format!(
+                "`from` goes on the variant that holds an `ErrorObject`: \
+                 `#[rpc_error(transparent, from)] {ident}(ErrorObject)`"
+            ),
+        );
+    }
+}
+
+fn is_error_object(ty: &Type) -> bool {
+    let Type::Path(path) = ty else { return false };
+    path.path.segments.last().is_some_and(|segment| segment.ident == "ErrorObject")
+}
+
 impl Field {
     /// What it is called in Rust.
     fn rust_name(&self) -> String {
@@ -233,6 +270,14 @@ fn read_fields(
     let mut seen: Vec<Field> = Vec::new();
     for (member, mut field) in members.into_iter().zip(fields) {
         let own = FieldOptions::take(&mut field.attrs, report);
+        if let (Some(span), true) = (own.source, is_error_object(&field.ty)) {
+            report.error_at(
+                span,
+                "`ErrorObject` does not implement `std::error::Error`, which this attribute of \
+                 thiserror needs: remove it, and write `#[rpc_error(transparent, from)]` above the \
+                 variant",
+            );
+        }
         if transparent.is_none() {
             check_owned(&field.ty, report);
         } else if let Some(span) = own.default.or(own.rename.as_ref().map(Spanned::span)) {
@@ -255,8 +300,8 @@ fn read_fields(
         if let (Some(span), true) = (span, seen.iter().any(|other| other.name == name)) {
             report.error_at(span, format!("two fields are called `{name}` on the wire"));
         }
-        let has_default = own.default.is_some();
-        seen.push(Field { member, ty: field.ty, name, has_default });
+        let (has_default, is_source) = (own.default.is_some(), own.source.is_some());
+        seen.push(Field { member, ty: field.ty, name, has_default, is_source });
     }
     seen
 }

@@ -16,7 +16,7 @@ use super::shown::Shown;
 
 /// What a handler returns: a value, or an error that is sent to the caller.
 ///
-/// `?` takes any [`std::error::Error`]; see [`ErrorObject`].
+/// `?` takes any [`std::error::Error`], and `anyhow::Error`; see [`ErrorObject`].
 ///
 /// It is not meant for `main`, where an error would be shown as it looks to a peer. Return
 /// `Result<(), Box<dyn std::error::Error>>` there, or `anyhow::Result<()>`, which prints an error with
@@ -100,13 +100,13 @@ impl fmt::Display for ErrorCode {
 /// An error as it goes over the wire: a code, a message, and perhaps data
 /// ([JSON-RPC 2.0, section 5.1](https://www.jsonrpc.org/specification#error_object)).
 ///
-/// It is the error type of a handler that returns [`Result<T>`](Result). Every
-/// [`std::error::Error`] turns into one by `?`: the peer gets -32603 "Internal error" and learns
-/// nothing of what went wrong inside; the error itself is kept as [`source`](Self::source) and
-/// logged. An error type that the server was told to recognise
+/// It is the error type of a handler that returns [`Result<T>`](Result). `?` converts every
+/// [`std::error::Error`], `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `String` and `&str` into
+/// one: the peer gets -32603 "Internal error" and no details. The error itself is kept as
+/// [`source`](Self::source) and logged. An error type that the server recognizes
 /// ([`ServerBuilder::recognize`](crate::ServerBuilder::recognize)) keeps its own code.
 ///
-/// For that reason `ErrorObject` is itself no `std::error::Error`.
+/// For that reason `ErrorObject` does not implement `std::error::Error`.
 ///
 /// ```
 /// use wsjsonrpc::{ErrorObject, Result};
@@ -255,10 +255,33 @@ impl fmt::Display for ErrorObject {
     }
 }
 
-impl<E: StdError + Send + Sync + 'static> From<E> for ErrorObject {
+/// An error of any kind: what converts into `Box<dyn Error + Send + Sync>`.
+// Of all this, rustc shows only the label where `?` needs it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't become a `wsjsonrpc::ErrorObject`",
+    label = "to answer -32603, implement `std::error::Error + Send + Sync` for `{Self}` or convert it with `.map_err(|e| ...)`; to send a code, derive `wsjsonrpc::RpcError` for it and return `Result<T, {Self}>`"
+)]
+pub trait AnyError {
+    #[doc(hidden)]
+    fn into_source(self) -> Arc<dyn StdError + Send + Sync>;
+}
+
+// Without this, rustc would say that `Box<dyn Error>` lacks a conversion.
+#[diagnostic::do_not_recommend]
+impl<E: Into<Box<dyn StdError + Send + Sync>>> AnyError for E {
+    #[cold]
+    fn into_source(self) -> Arc<dyn StdError + Send + Sync> {
+        self.into().into()
+    }
+}
+
+/// For `?`: every [`std::error::Error`] that is `Send + Sync + 'static`, `anyhow::Error`,
+/// `Box<dyn Error + Send + Sync>`, `String` and `&str`. The peer gets -32603; the error itself is
+/// the object's [`source`](ErrorObject::source).
+impl<E: AnyError> From<E> for ErrorObject {
     fn from(error: E) -> Self {
         let mut object = Self::internal();
-        object.0.source = Some(Arc::new(error));
+        object.0.source = Some(error.into_source());
         object
     }
 }

@@ -143,6 +143,38 @@ impl Serialize for Fields {
     }
 }
 
+/// A field with thiserror's `#[from]` or `#[source]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a field of a derived `RpcError`: fields are sent to the caller",
+    label = "`{Self}` does not implement serde's `Serialize` and `Deserialize`",
+    note = "keep it on this side, as the source of an `ErrorObject`: `#[rpc_error(transparent, from)] Other(ErrorObject)`, and `impl From<{Self}>` that returns `Self::Other(error.into())`",
+    note = "or send its text: `#[rpc_error(code = 1001)] Failed(String)`"
+)]
+pub trait SourceField: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> SourceField for T {}
+
+/// The same field as it is sent.
+#[derive(Debug)]
+pub struct SentSource(Result<Box<RawValue>, serde_json::Error>);
+
+/// Serializes such a field.
+pub fn source_field<T: SourceField>(field: &T) -> SentSource {
+    SentSource(to_raw_value(field))
+}
+
+impl Serialize for SentSource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_ref().map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+/// [`value`] for such a field.
+pub fn source_value<T: SourceField>(object: &ErrorObject) -> Option<T> {
+    value(object)
+}
+
 /// The one field that is all of `data`. Absent data is null.
 pub fn value<T: DeserializeOwned>(object: &ErrorObject) -> Option<T> {
     serde_json::from_str(object.data().map_or("null", RawValue::get)).ok()
@@ -179,6 +211,11 @@ impl<'a> Received<'a> {
             Some(value) => decoded(value),
             None => T::deserialize(Missing).ok(),
         }
+    }
+
+    /// [`get`](Self::get) for a field with `#[from]` or `#[source]`.
+    pub fn get_source<T: SourceField>(&mut self) -> Option<T> {
+        self.get()
     }
 
     /// The next one, or its default if it was left out.
