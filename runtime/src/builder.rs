@@ -2,8 +2,10 @@
 //!
 //! Must not know how a connection is made.
 
-/// The methods of a builder with the fields `router: RouterBuilder` and `config: Config`.
-macro_rules! common_builder_methods {
+use crate::serving::router::RouterBuilder;
+
+/// The methods of whatever has a field `router: RouterBuilder`.
+macro_rules! service_methods {
     () => {
         /// Adds a service: what `into_service()` makes of an implemented `#[rpc]` trait, or
         /// [`Methods`](crate::Methods). Names are looked up when the builder is done, so one that
@@ -58,6 +60,10 @@ macro_rules! common_builder_methods {
         /// Makes errors of type `E` keep their own code when they pass through `?` in a handler
         /// that returns [`Result<T>`](crate::Result). Others become -32603.
         ///
+        /// An `E` in a `Box<dyn Error + Send + Sync>` is recognized too. An `E` that another error
+        /// wraps is not, and neither is one in an `anyhow::Error`, which hides its type; take it
+        /// out first: `error.downcast::<E>().map_or_else(ErrorObject::from, |e| e.to_object())`.
+        ///
         /// ```
         /// use wsjsonrpc::{RpcError, Server};
         ///
@@ -81,6 +87,21 @@ macro_rules! common_builder_methods {
             E: crate::protocol::typed::RpcError + std::error::Error + Send + Sync,
         {
             self.router.recognize::<E>();
+            self
+        }
+    };
+}
+
+/// The methods of a builder with the fields `router: RouterBuilder` and `config: Config`.
+macro_rules! common_builder_methods {
+    () => {
+        crate::builder::service_methods!();
+
+        /// Adds all that a [`Services`](crate::Services) has: a program whose server and clients
+        /// handle the same calls writes them once. Middleware stands inside of what this builder
+        /// has already; a fallback replaces that of this builder.
+        pub fn services(mut self, services: crate::builder::Services) -> Self {
+            self.router.append(services.router);
             self
         }
 
@@ -128,4 +149,36 @@ macro_rules! common_builder_methods {
     };
 }
 
-pub(crate) use common_builder_methods;
+pub(crate) use {common_builder_methods, service_methods};
+
+/// Services, methods and middleware for a [`ServerBuilder`](crate::ServerBuilder), a
+/// [`ClientBuilder`](crate::ClientBuilder), or both.
+///
+/// ```
+/// use wsjsonrpc::{Client, Server, Services};
+///
+/// /// What this program answers, whichever side has opened the connection.
+/// fn services() -> Services {
+///     Services::new()
+///         .method("version", |_ctx, (): ()| async { Ok(env!("CARGO_PKG_VERSION")) })
+///         .method("double", |_ctx, x: i64| async move { Ok(2 * x) })
+/// }
+///
+/// let server = Server::builder().services(services());
+/// let client = Client::builder().services(services());
+/// # drop((server, client));
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "it does nothing until a builder has it: `.services(..)`"]
+pub struct Services {
+    pub(crate) router: RouterBuilder,
+}
+
+impl Services {
+    /// One that has nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    service_methods!();
+}

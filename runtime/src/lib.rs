@@ -56,7 +56,7 @@
 //!
 //! - Contracts: [`rpc`](macro@rpc), [`Context`], [`Result`], [`ErrorObject`],
 //!   [`RpcError`](trait@RpcError) and [its derive](derive@RpcError).
-//! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Fallback`].
+//! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Services`], [`Fallback`].
 //! - Letting in: [`Authorize`], [`Grant`], [`Refusal`]; what belongs to a connection: [`Attached`].
 //! - Around all calls: [`middleware`], with logs, figures, limits and guards ready-made.
 //! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
@@ -130,6 +130,7 @@ pub use reqwest;
 pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::{RpcError, rpc};
 
+pub use crate::builder::Services;
 pub use crate::calling::batch::{Batch, BatchCall, BatchReply, IntoBatch};
 pub use crate::calling::call::{Call, CallFuture, Notification};
 pub use crate::calling::peer::Peer;

@@ -45,6 +45,10 @@ impl Recognized {
         if self.exposes { error.with_data([format!("{what} panicked")]) } else { error }
     }
 
+    pub(crate) fn append(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// An error of a type that is known as its own object; others as they are, their inside included.
     /// `no_socket`: the caller has none, and is told so if that is what it failed for.
     pub(crate) fn known(&self, error: ErrorObject, method: &str, no_socket: bool) -> ErrorObject {

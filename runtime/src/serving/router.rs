@@ -108,6 +108,16 @@ impl RouterBuilder {
         self.outgoing.push(Arc::new(middleware));
     }
 
+    /// Adds what another one has collected.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.services.extend(other.services);
+        self.methods.append(other.methods);
+        self.fallback = other.fallback.or(self.fallback.take());
+        self.recognized.append(other.recognized);
+        self.middleware.extend(other.middleware);
+        self.outgoing.extend(other.outgoing);
+    }
+
     pub(crate) fn build(mut self) -> std::result::Result<Router, DuplicateMethod> {
         self.services.push(Arc::new(self.methods));
         let mut router = Router {
