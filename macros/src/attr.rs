@@ -14,6 +14,9 @@ const RPC: &Known = &[
     ("rename_all", r#"rename_all = "camelCase""#),
     ("crate", "crate = path::to::wsjsonrpc"),
     ("mock", r#"mock = "FakeMath""#),
+    ("omit_none", "omit_none"),
+    ("server", "server"),
+    ("client", "client"),
 ];
 const METHOD: &Known = &[
     ("name", r#"name = "…""#),
@@ -23,15 +26,19 @@ const METHOD: &Known = &[
     ("idempotent", "idempotent"),
     ("cancel", r#"cancel = "drop""#),
     ("ordered", "ordered"),
+    ("omit_none", "omit_none"),
 ];
 const PARAM: &Known = &[("rename", r#"rename = "…""#), ("default", "default")];
 
-/// How a client sends the arguments of a method. A server takes all of them.
+/// How a client sends the arguments of a method. A server takes lists and objects, unless the form
+/// says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum Form {
     /// `[1, 2]`
     #[default]
     Positional,
+    /// `[1, 2]`, and the server takes nothing else.
+    List,
     /// `{"x": 1, "y": 2}`
     Named,
     /// The one argument is the whole of `params`.
@@ -56,6 +63,12 @@ pub(crate) struct RpcOptions {
     pub(crate) rename_all: Option<Case>,
     pub(crate) krate: Option<Path>,
     pub(crate) mock: Option<Mock>,
+    /// As for each method.
+    pub(crate) omit_none: Option<Span>,
+    /// Only the service is generated.
+    pub(crate) server: Option<Span>,
+    /// Only the client is generated.
+    pub(crate) client: Option<Span>,
 }
 
 /// That a mock is wanted.
@@ -76,6 +89,9 @@ impl RpcOptions {
             mock: arguments
                 .flag_or_name("mock", report)
                 .map(|name| name.map_or(Mock::Default, Mock::Named)),
+            omit_none: arguments.flag("omit_none", report),
+            server: arguments.flag("server", report),
+            client: arguments.flag("client", report),
         }
     }
 }
@@ -90,6 +106,8 @@ pub(crate) struct MethodOptions {
     pub(crate) idempotent: Option<Span>,
     pub(crate) cancel: Option<(Cancel, Span)>,
     pub(crate) ordered: Option<Span>,
+    /// The client leaves out arguments that are null, where it can.
+    pub(crate) omit_none: Option<Span>,
 }
 
 impl MethodOptions {
@@ -104,6 +122,7 @@ impl MethodOptions {
             idempotent: arguments.flag("idempotent", report),
             cancel: arguments.spanned_one_of("cancel", report),
             ordered: arguments.flag("ordered", report),
+            omit_none: arguments.flag("omit_none", report),
         }
     }
 }
@@ -132,11 +151,13 @@ impl std::str::FromStr for Form {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "positional" => Ok(Form::Positional),
+            "list" => Ok(Form::List),
             "named" => Ok(Form::Named),
             "whole" => Ok(Form::Whole),
             _ => Err(format!(
                 "unknown form `\"{text}\"`, expected one of: \
-                 `\"positional\"` (a list), `\"named\"` (an object), \
+                 `\"positional\"` (a list), `\"list\"` (a list, and the server refuses objects), \
+                 `\"named\"` (an object), \
                  `\"whole\"` (the one argument is all of `params`)"
             )),
         }

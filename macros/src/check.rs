@@ -1,8 +1,8 @@
 //! Rules about names and options that need the whole method or the whole trait. What is wrong with
 //! a signature alone is found earlier, while reading it.
 
-use syn::Ident;
 use syn::ext::IdentExt;
+use syn::{Ident, Type};
 
 use crate::attr::{Cancel, Form, Mock};
 use crate::model::{Contract, Method, Subscription};
@@ -17,6 +17,7 @@ pub(crate) const TRAIT_METHOD: &str = "into_service";
 
 pub(crate) fn check(contract: &Contract, report: &mut Report) {
     check_namespace(contract, report);
+    check_sides(contract, report);
     check_mock(contract, report);
     check_duplicate_names(contract, report);
     for method in &contract.methods {
@@ -24,6 +25,7 @@ pub(crate) fn check(contract: &Contract, report: &mut Report) {
         check_wire_names(contract, method, report);
         if method.usable {
             check_form(method, report);
+            check_omit_none(method, report);
         }
         check_blocking(method, report);
         check_subscription(contract, method, report);
@@ -50,6 +52,19 @@ fn check_namespace(contract: &Contract, report: &mut Report) {
             );
         }
         _ => {}
+    }
+}
+
+fn check_sides(contract: &Contract, report: &mut Report) {
+    let options = &contract.options;
+    if let (Some(_), Some(client)) = (options.server, options.client) {
+        report.error_at(
+            client,
+            "`server` generates only the service, and `client` only the client: remove both words \
+             to have both",
+        );
+    } else if let (Some(side), Some(_)) = (options.server.or(options.client), &options.mock) {
+        report.error_at(side, "a mock needs the client and the service: remove this word");
     }
 }
 
@@ -143,6 +158,16 @@ fn check_form(method: &Method, report: &mut Report) {
             ),
         ),
         [param] => {
+            if let Some(found) = scalar(&param.ty) {
+                report.error_at(
+                    span,
+                    format!(
+                        "`\"whole\"` decodes a list or an object into the one argument, and \
+                         `{found}` is neither: leave `params` out, and the argument is the only \
+                         one of a list"
+                    ),
+                );
+            }
             let without_meaning = [
                 ("default", param.options.default),
                 ("rename", param.options.rename.as_ref().map(syn::LitStr::span)),
@@ -164,6 +189,33 @@ fn check_form(method: &Method, report: &mut Report) {
                 params.len()
             ),
         ),
+    }
+}
+
+fn check_omit_none(method: &Method, report: &mut Report) {
+    if let (Some(span), Form::Whole) = (method.options.omit_none, method.form()) {
+        report.error_at(
+            span,
+            "with `params = \"whole\"`, the argument's own type says what is left out: remove \
+             `omit_none`, and put `#[serde(skip_serializing_if = \"Option::is_none\")]` on its \
+             fields",
+        );
+    }
+}
+
+/// The name of a type that is a number, a string or a boolean, as far as its name tells.
+fn scalar(ty: &Type) -> Option<String> {
+    const SCALARS: [&str; 18] = [
+        "bool", "char", "str", "String", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
+        "u32", "u64", "u128", "usize", "f32", "f64",
+    ];
+    match ty {
+        Type::Path(path) => {
+            let name = path.path.get_ident()?.to_string();
+            SCALARS.contains(&name.as_str()).then_some(name)
+        }
+        Type::Reference(reference) => scalar(&reference.elem),
+        _ => None,
     }
 }
 

@@ -33,8 +33,8 @@ pub(crate) fn expand(mut contract: Contract, errors: TokenStream) -> TokenStream
         }
     }
     let contract_itself = contract::expand(&contract);
-    let client = client::expand(&contract);
-    let service = service::stub(&contract);
+    let client = contract.makes_client().then(|| client::expand(&contract));
+    let service = contract.makes_service().then(|| service::stub(&contract));
     let mock = mock::stub(&contract);
     quote!(#errors #contract_itself #client #service #mock)
 }

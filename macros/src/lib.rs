@@ -89,6 +89,9 @@ use crate::report::Report;
 /// | `rename_all = "camelCase"` | rewrites names that are not in quotes, of methods and of arguments | as in Rust |
 /// | `crate = path` | where `wsjsonrpc` is, if it has another name; a path or a string | `::wsjsonrpc` |
 /// | `mock`, `mock = "FakeMath"` | with the feature `testing` of `wsjsonrpc`, a mock is made, too: `MathMock`, or what is in quotes; see the module `wsjsonrpc::testing`. Without the feature, nothing | none |
+/// | `omit_none` | `omit_none` for all methods and subscriptions, except those with `params = "whole"` | `None` is sent as `null` |
+/// | `server` | only the service is generated: arguments need no `Serialize`, and results no `Deserialize` | both sides |
+/// | `client` | only the client is generated: arguments need no `Deserialize`, and results no `Serialize` | both sides |
 ///
 /// `rename_all` takes serde's set: `lowercase`, `UPPERCASE`, `PascalCase`, `camelCase`,
 /// `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case` and `SCREAMING-KEBAB-CASE`.
@@ -99,16 +102,37 @@ use crate::report::Report;
 /// |---|---|---|
 /// | `name = "math.add"` | the whole name on the wire; neither namespace nor `rename_all` is applied | namespace, separator, renamed name |
 /// | `aliases = ["add", "plus"]` | further whole names that the service answers to | none |
-/// | `params = "positional"` | the client sends a list | this |
-/// | `params = "named"` | the client sends an object | |
-/// | `params = "whole"` | all of `params` is decoded into the one argument | |
+/// | `params = "positional"` | the client sends a list; the server takes lists and objects | this |
+/// | `params = "named"` | the client sends an object; the server takes lists and objects | |
+/// | `params = "list"` | the client sends a list, and the server takes nothing else: the arguments have no names on the wire | |
+/// | `params = "whole"` | all of `params` is decoded into the one argument: a tuple, a `Vec`, a struct, a map | |
+/// | `omit_none` | the client leaves out arguments that serialize as `null`: at the end of a list, and anywhere in an object. For servers that tell `null` from an argument that is not there | `None` is sent as `null` |
 /// | `blocking` | a plain `fn` runs on a thread where it may block | it runs where the request was read |
 /// | `idempotent` | doing it twice is as good as once: a reconnecting client sends a call again that was under way when its connection broke | such a call fails with `Error::Closed` |
 /// | `cancel = "signal"` | when the caller takes the call back, the handler sees it: `ctx.cancelled()`, `ctx.is_cancelled()` | this |
 /// | `cancel = "drop"` | the handler's future is dropped then, and when the connection ends; an `async fn` only | |
 /// | `ordered` | a connection's calls of ordered methods, of whatever services, are handled one after another, in the order in which they came | calls are handled at the same time |
 ///
-/// A service takes lists and objects, whatever its client prefers.
+/// A client sends `None` as `null`, which is the same for servers that use this crate. An untyped
+/// call (`Peer::call`) does what its params' `Serialize` does:
+/// `#[serde(skip_serializing_if = "Option::is_none")]` leaves a member out.
+///
+/// An `Option` may be left out at the end of a list and anywhere in an object, and so may the
+/// `Option`s at the end of a tuple that is the whole of `params`:
+///
+/// ```
+/// # use wsjsonrpc::{Context, Result, rpc};
+/// #[rpc]
+/// pub trait Chain {
+///     /// `[{"to": …}]` and `[{"to": …}, "latest"]`, but no object.
+///     #[method(params = "list")]
+///     async fn call(&self, ctx: &Context, tx: String, block: Option<String>) -> Result<String>;
+///
+///     /// The same on the wire.
+///     #[method(params = "whole")]
+///     async fn estimate(&self, ctx: &Context, params: (String, Option<String>)) -> Result<u64>;
+/// }
+/// ```
 ///
 /// The caller gets its answer, -32800, as soon as it takes a call back, whatever the handler does. A
 /// future that is dropped stops where it waits: `cancel = "drop"` suits what leaves nothing half
@@ -136,6 +160,7 @@ use crate::report::Report;
 /// | `notification = "eth_subscription"` | the whole name of the notifications with the items; several may share one | the name |
 /// | `item = Type` | the type of an item | `T` of `Item = T` and of `Item = Result<T, E>` |
 /// | `params = "positional"` | as for a method | this |
+/// | `omit_none` | as for a method | `None` is sent as `null` |
 /// | `overflow = "block"` | the stream waits for a slow consumer; or `"drop_oldest"`, `"drop_newest"`, `"latest"`, `"close"`: see `wsjsonrpc::Overflow` | this |
 /// | `buffer = 16` | how many items may wait where the stream does not | 16 |
 /// | `tell_end = false` | only peers that use this crate are told that the stream has ended without an error | all are |
@@ -287,6 +312,7 @@ pub fn rpc(
 /// | `message = "{missing} are missing"` | the message, with fields as in `format!`: `{missing}`, `{0}`, `{0:?}` | see below |
 /// | `display` | the message is what `Display` says of the value | see below |
 /// | `transparent` | in place of the others: it has one field, which is itself such an error, and travels as that does | |
+/// | `from` | beside `transparent`, on the variant that holds an `ErrorObject`: `?` converts an `ErrorObject` and a failed call into it | no conversions |
 ///
 /// The message is, in this order: the variant's `message`; its `Display`, if the variant has
 /// `display` or thiserror's `#[error(…)]`; the same for the enum; the name in words, "no such account"
@@ -348,11 +374,11 @@ pub fn rpc(
 ///     #[rpc_error(transparent)]
 ///     Bank(BankError),
 ///     /// Last, as it takes whatever comes.
-///     #[rpc_error(transparent)]
+///     #[rpc_error(transparent, from)]
 ///     Other(ErrorObject),
 /// }
 ///
-/// /// For `?`: -32603 for the caller, the details for the log.
+/// /// For `?`: the caller gets -32603, the log gets the details.
 /// impl From<std::io::Error> for ShopError {
 ///     fn from(error: std::io::Error) -> Self {
 ///         ShopError::Other(error.into())
@@ -362,6 +388,18 @@ pub fn rpc(
 /// let object = ErrorObject::new(-32601, "Method not found");
 /// assert!(matches!(ShopError::from_object(object), Ok(ShopError::Other(_))));
 /// ```
+///
+/// # `?` in a handler
+///
+/// With `from`, `?` works in a handler that returns `Result<T, ShopError>`:
+///
+/// - on an `ErrorObject`, as `ctx.require()` returns it. It is sent as it is.
+/// - on a failed call, a `wsjsonrpc::Error<E>`. As in a handler that returns `wsjsonrpc::Result<T>`,
+///   the caller gets -32603, and the error is logged. To pass the peer's error on, write
+///   `.map_err(Error::into_object)?`.
+///
+/// thiserror's `#[from]` writes other conversions on the same enum. It does not fit here, because
+/// an `ErrorObject` is not a `std::error::Error`.
 ///
 /// # Generics
 ///

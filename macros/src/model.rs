@@ -118,6 +118,14 @@ impl Contract {
         format_ident!("{}Service", self.item.ident)
     }
 
+    pub(crate) fn makes_client(&self) -> bool {
+        self.options.server.is_none()
+    }
+
+    pub(crate) fn makes_service(&self) -> bool {
+        self.options.client.is_none()
+    }
+
     /// The mock's name, if one is wanted.
     pub(crate) fn mock(&self) -> Option<Ident> {
         self.options.mock.as_ref().map(|mock| match mock {

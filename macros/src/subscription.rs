@@ -18,6 +18,7 @@ const SUBSCRIPTION: &Known = &[
     ("notification", r#"notification = "…""#),
     ("item", "item = Type"),
     ("params", r#"params = "positional""#),
+    ("omit_none", "omit_none"),
     ("overflow", r#"overflow = "drop_oldest""#),
     ("buffer", "buffer = 16"),
     ("tell_end", "tell_end = false"),
@@ -83,6 +84,7 @@ impl Options {
         let common = crate::attr::MethodOptions {
             name: arguments.string("name", report),
             form: arguments.spanned_one_of("params", report),
+            omit_none: arguments.flag("omit_none", report),
             ..Default::default()
         };
         let options = Options {

@@ -1,6 +1,7 @@
 //! All integration tests, in one binary.
 
 mod admission;
+mod argument_forms;
 mod attached;
 mod authorize;
 mod authorize_hostile;
@@ -63,6 +64,7 @@ mod post;
 mod post_handlers;
 mod progress;
 mod progress_bounds;
+mod question_mark;
 mod reconnect;
 mod reconnect_breaks;
 mod reconnect_calls;

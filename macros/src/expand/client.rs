@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::Ident;
 use syn::spanned::Spanned;
 
 use super::generics::{Generics, angled, unused_name, where_clause};
@@ -139,13 +140,19 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
     let has_docs = attrs.iter().any(|attribute| attribute.path().is_ident("doc"));
     let docs = docs(&format!("{}Calls `{}`.", if has_docs { "\n" } else { "" }, name.text));
     let name = &name.text;
-    let names = param_names(method);
+    // Without them, such a call can't be sent by name.
+    let names = param_names(method).filter(|_| method.form() != Form::List);
     let form = match method.form() {
-        Form::Positional => quote!(Positional),
+        Form::Positional | Form::List => quote!(Positional),
         Form::Named => quote!(Named),
         Form::Whole => quote!(Whole),
     };
     let idempotent = method.options.idempotent.map(|_| quote_spanned!(site()=> .idempotent()));
+    let omit_none = contract.options.omit_none.or(method.options.omit_none);
+    let arg = match omit_none.filter(|_| method.form() != Form::Whole) {
+        Some(_) => quote_spanned!(site()=> arg_unless_null),
+        None => quote_spanned!(site()=> arg),
+    };
     let mutability = (!params.is_empty()).then(|| quote!(mut));
     let idents: Vec<_> = params.iter().map(|param| &param.ident).collect();
     let types: Vec<_> = params.iter().map(|param| &param.ty).collect();
@@ -159,9 +166,13 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
     let finish = match &method.subscription {
         Some(Subscription { unsubscribe, notification, .. }) => {
             let (unsubscribe, notification) = (&unsubscribe.text, &notification.text);
-            quote_spanned!(site()=> encoder.subscribe(#unsubscribe, #notification))
+            let subscribe = Ident::new("subscribe", output.span());
+            quote_spanned!(site()=> encoder.#subscribe(#unsubscribe, #notification))
         }
-        None => quote_spanned!(site()=> encoder.finish()#idempotent),
+        None => {
+            let finish = Ident::new("finish", output.span());
+            quote_spanned!(site()=> encoder.#finish()#idempotent)
+        }
     };
     let body = quote_spanned! {site()=>
         let #mutability encoder = #private::Encoder::new(
@@ -170,7 +181,7 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
             #private::Form::#form,
             &[#(#names),*],
         );
-        #(encoder.arg::<#types>(&#idents);)*
+        #(encoder.#arg::<#types>(&#idents);)*
         #finish
     };
     let body = quote_spanned!(output.span()=> { #body });

@@ -28,8 +28,14 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
     });
     let into_service = into_service(contract);
     let unmocked = contract.made_mock().map(|_| unmocked(contract));
+    let allow = (!contract.makes_service()).then(|| {
+        quote_spanned! {site()=>
+            #[allow(dead_code, reason = "only the client is generated")]
+        }
+    });
     quote_spanned! {site()=>
         #(#attrs)*
+        #allow
         #vis #unsafety #auto trait #ident #generics:
             ::core::marker::Send + ::core::marker::Sync + 'static #(+ #supertraits)*
         #where_clause
@@ -94,7 +100,7 @@ fn into_service(contract: &Contract) -> Option<TokenStream> {
         TraitItem::Fn(function) => function.sig.ident == TRAIT_METHOD,
         _ => false,
     };
-    if contract.item.items.iter().any(is_taken) {
+    if contract.item.items.iter().any(is_taken) || !contract.makes_service() {
         return None;
     }
     let private = contract.private();

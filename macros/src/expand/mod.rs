@@ -1,5 +1,5 @@
 //! Writes the code for a trait without errors, in parts which know nothing of each other: the trait
-//! itself, the client that calls it, the service that answers, and a mock if one is wanted.
+//! itself, the client that calls it, the service that answers (or only one of them), and a mock if one is wanted.
 //!
 //! Rules for all of them: every path begins with `::core` or with the hidden module of the runtime,
 //! no trait method is called with a dot, and all our words are spelled with [`site`], so that
@@ -19,11 +19,11 @@ use quote::quote;
 use crate::model::{Contract, Method};
 
 pub(crate) fn expand(contract: &Contract) -> TokenStream {
+    let client = contract.makes_client().then(|| client::expand(contract));
+    let service = contract.makes_service().then(|| service::expand(contract));
     let mock = mock::expand(contract);
-    [contract::expand(contract), client::expand(contract), service::expand(contract)]
-        .into_iter()
-        .chain(mock)
-        .collect()
+    let parts = [Some(contract::expand(contract)), client, service, mock];
+    parts.into_iter().flatten().collect()
 }
 
 /// Local variables of generated code live here, out of sight of the user's own: an argument may be

@@ -279,7 +279,11 @@ fn decode_args(method: &Method) -> TokenStream {
         let next = Ident::new(next, param.ty.span());
         keep(param, quote_spanned!(site()=> args.#next()))
     });
-    let args = or_fail(quote_spanned!(site()=> request.args(&[#(#names),*])));
+    let take = match method.form() {
+        Form::List => quote_spanned!(site()=> list),
+        _ => quote_spanned!(site()=> args),
+    };
+    let args = or_fail(quote_spanned!(site()=> request.#take(&[#(#names),*])));
     quote_spanned! {site()=>
         let #mutability args = #args;
         #(#values)*

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::middleware::outgoing::{Chain, OutgoingRequest, Reply};
 use crate::protocol::encode::{EncodeError, Form, Outgoing};
 use crate::protocol::error::ErrorObject;
+use crate::protocol::travel::{ReceivedResult, SentArg};
 use crate::protocol::typed::RpcError;
 use crate::protocol::value::read;
 
@@ -303,7 +304,7 @@ impl Peer {
     pub fn call<T>(&self, method: &str, params: impl Serialize) -> Call<T> {
         let mut encoder = Encoder::new(self, method, Form::Whole, &[]);
         encoder.arg(&params);
-        encoder.finish()
+        encoder.into_call()
     }
 
     /// A notification: a call that is never answered. Await it to send it; see [`Notification`].
@@ -326,7 +327,7 @@ impl Encoder {
     }
 
     /// Writes the next argument, in the order of the names.
-    pub fn arg<T: Serialize + ?Sized>(&mut self, value: &T) {
+    pub fn arg<T: SentArg + ?Sized>(&mut self, value: &T) {
         if let Ok(message) = &mut self.message {
             if let Err(error) = message.arg(value) {
                 self.message = Err(error);
@@ -334,8 +335,22 @@ impl Encoder {
         }
     }
 
+    /// The same, unless it is null and can be left out.
+    pub fn arg_unless_null<T: SentArg + ?Sized>(&mut self, value: &T) {
+        if let Ok(message) = &mut self.message {
+            if let Err(error) = message.arg_unless_null(value) {
+                self.message = Err(error);
+            }
+        }
+    }
+
     /// All arguments were written.
-    pub fn finish<T, E>(self) -> Call<T, E> {
+    pub fn finish<T: ReceivedResult, E>(self) -> Call<T, E> {
+        self.into_call()
+    }
+
+    /// The same for a result of any type, which an untyped call need not have.
+    fn into_call<T, E>(self) -> Call<T, E> {
         let message = self.message.map(|mut message| {
             message.end_args();
             message

@@ -92,6 +92,10 @@ pub(crate) struct Outgoing {
     form: Form,
     /// How many arguments were written.
     count: usize,
+    /// How many nulls were left out: those of an object, and those behind the last one of a list.
+    omitted: usize,
+    /// Whether nulls are left out.
+    omits_null: bool,
     /// Whether it may be sent a second time when nobody knows what became of the first.
     pub(crate) idempotent: bool,
     /// Where the caller looks for how far it is, if it wants to know.
@@ -125,7 +129,17 @@ impl Outgoing {
         text.extend_from_slice(BEGIN);
         text::write(&mut text, method);
         let params = text.len();
-        Outgoing { params, text, names, form, count: 0, idempotent: false, steps: None }
+        Outgoing {
+            params,
+            text,
+            names,
+            form,
+            count: 0,
+            omitted: 0,
+            omits_null: false,
+            idempotent: false,
+            steps: None,
+        }
     }
 
     /// The call that ends a subscription, whose id is JSON.
@@ -145,6 +159,32 @@ impl Outgoing {
         self.check_whole(start)
     }
 
+    /// The same, but null is left out, in a list as long as nothing else follows.
+    pub(crate) fn arg_unless_null<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+    ) -> Result<(), EncodeError> {
+        self.omits_null = true;
+        let json = serde_json::value::to_raw_value(value).map_err(EncodeError::Json)?;
+        self.raw_unless_null(json.get())
+    }
+
+    fn raw_unless_null(&mut self, json: &str) -> Result<(), EncodeError> {
+        if json == "null" {
+            self.omitted += 1;
+            return Ok(());
+        }
+        if self.form == Form::Positional {
+            for _ in 0..std::mem::take(&mut self.omitted) {
+                self.separate()?;
+                self.text.extend_from_slice(b"null");
+            }
+        }
+        self.separate()?;
+        self.text.extend_from_slice(json.as_bytes());
+        Ok(())
+    }
+
     fn separate(&mut self) -> Result<(), EncodeError> {
         let open: &[u8] = match (self.form, self.count) {
             (Form::Positional, 0) => b",\"params\":[",
@@ -154,7 +194,7 @@ impl Outgoing {
         };
         self.text.extend_from_slice(open);
         if self.form == Form::Named {
-            let name = self.names.get(self.count).ok_or(EncodeError::Nameless)?;
+            let name = self.names.get(self.count + self.omitted).ok_or(EncodeError::Nameless)?;
             text::write(&mut self.text, name);
             self.text.push(b':');
         }
@@ -193,7 +233,7 @@ impl Outgoing {
             return Ok(());
         }
         // An untyped call has no names.
-        if self.names.len() != self.count {
+        if self.names.len() != self.count + self.omitted {
             return Err(EncodeError::Nameless);
         }
         let list = self.text.split_off(self.params);
@@ -201,10 +241,14 @@ impl Outgoing {
         let values: Vec<&serde_json::value::RawValue> =
             serde_json::from_slice(list).map_err(EncodeError::Json)?;
         self.form = Form::Named;
-        self.count = 0;
+        (self.count, self.omitted) = (0, 0);
         for value in values {
-            self.separate()?;
-            self.text.extend_from_slice(value.get().as_bytes());
+            if self.omits_null {
+                self.raw_unless_null(value.get())?;
+            } else {
+                self.separate()?;
+                self.text.extend_from_slice(value.get().as_bytes());
+            }
         }
         self.end_args();
         Ok(())
@@ -234,7 +278,7 @@ impl Outgoing {
         params: &T,
     ) -> Result<(), EncodeError> {
         self.text.truncate(self.params);
-        (self.form, self.count) = (Form::Whole, 0);
+        (self.form, self.count, self.omitted) = (Form::Whole, 0, 0);
         let written = self.arg(params);
         if written.is_err() {
             self.text.truncate(self.params);
@@ -301,6 +345,32 @@ mod tests {
         ];
         for (form, args, expected) in cases {
             assert_eq!(notification(request(form, args)), expected);
+        }
+    }
+
+    #[test]
+    fn nulls_are_left_out_where_nothing_depends_on_their_place() {
+        let request = |form, by_name, args: [Option<u8>; 3]| {
+            let mut outgoing = Outgoing::new("m", form, &["a", "b", "c"]);
+            for arg in args {
+                outgoing.arg_unless_null(&arg).unwrap();
+            }
+            outgoing.end_args();
+            if by_name {
+                outgoing.name_args().unwrap();
+            }
+            outgoing.params().map(str::to_owned)
+        };
+        for (args, list, object) in [
+            ([Some(1), None, None], Some("[1]"), Some(r#"{"a":1}"#)),
+            ([None, None, Some(3)], Some("[null,null,3]"), Some(r#"{"c":3}"#)),
+            ([Some(1), None, Some(3)], Some("[1,null,3]"), Some(r#"{"a":1,"c":3}"#)),
+            ([None, Some(2), None], Some("[null,2]"), Some(r#"{"b":2}"#)),
+            ([None, None, None], None, None),
+        ] {
+            assert_eq!(request(Form::Positional, false, args).as_deref(), list);
+            assert_eq!(request(Form::Positional, true, args).as_deref(), object);
+            assert_eq!(request(Form::Named, false, args).as_deref(), object);
         }
     }
 

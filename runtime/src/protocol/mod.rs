@@ -23,6 +23,8 @@ pub(crate) mod shown;
 mod skip;
 pub(crate) mod steps;
 pub(crate) mod text;
+pub(crate) mod travel;
 pub(crate) mod typed;
 pub(crate) mod value;
+pub(crate) mod whole;
 mod word;

@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::error::ErrorObject;
 use super::scan::{Cursor, Quoted};
+use super::travel::ReceivedArg;
 use super::value::{Missing, Value};
 
 /// No error message that quotes a peer's input grows beyond this many bytes of it.
@@ -35,6 +36,18 @@ enum Given<'a> {
 }
 
 impl<'a> Args<'a> {
+    /// For a method whose params have no names: an object is refused, unless it is empty.
+    pub(crate) fn list(
+        params: Option<&'a str>,
+        names: &'static [&'static str],
+    ) -> Result<Self, ErrorObject> {
+        let mut cursor = Cursor::new(params.unwrap_or("[]"));
+        if cursor.take(b'{').is_some() && cursor.take(b'}').is_none() {
+            return Err(invalid(format_args!("expected a list, found an object")));
+        }
+        Self::new(params, names)
+    }
+
     /// `params` is a valid JSON list or object; `None` is the same as an empty one.
     #[inline]
     pub(crate) fn new(
@@ -52,7 +65,7 @@ impl<'a> Args<'a> {
 
     /// The next argument. An `Option` may be left out: it is recognised by how it deserializes,
     /// so aliases and wrappers of it are, too.
-    pub fn next<T: Deserialize<'a>>(&mut self) -> Result<T, ErrorObject> {
+    pub fn next<T: ReceivedArg<'a>>(&mut self) -> Result<T, ErrorObject> {
         match self.take()? {
             Some(value) => Ok(value),
             None => T::deserialize(Missing).map_err(|_| self.missing()),
@@ -60,7 +73,7 @@ impl<'a> Args<'a> {
     }
 
     /// The next argument, or its default if it was left out.
-    pub fn next_or_default<T: Deserialize<'a> + Default>(&mut self) -> Result<T, ErrorObject> {
+    pub fn next_or_default<T: ReceivedArg<'a> + Default>(&mut self) -> Result<T, ErrorObject> {
         Ok(self.take()?.unwrap_or_default())
     }
 
@@ -156,36 +169,6 @@ impl<'a> Args<'a> {
     }
 }
 
-/// Decodes the entire `params` into one value: a list into a `Vec` or a tuple, an object into a
-/// struct or a map.
-///
-/// Absent, empty list and empty object mean the same here as everywhere, and null for a type that
-/// wants nothing: so `Vec`, `()`, `Option` and a struct of optional members take all of them.
-pub(crate) fn whole<'a, T: Deserialize<'a>>(params: Option<&'a str>) -> Result<T, ErrorObject> {
-    let empty = |json: &str| matches!(json.get(1..).map(skip_space), Some("]" | "}"));
-    let error = match params {
-        Some(json) => match serde_json::from_str(json) {
-            Ok(value) => return Ok(value),
-            Err(error) if !empty(json) => return Err(invalid(format_args!("{}", Detail(&error)))),
-            Err(error) => Some(error),
-        },
-        None => None,
-    };
-    let mut why = error.as_ref().map(|error| Detail(error).to_string());
-    for other in ["null", "[]", "{}"] {
-        match serde_json::from_str(other) {
-            Ok(value) => return Ok(value),
-            // Nobody sent that null.
-            Err(_) if other == "null" => {}
-            Err(error) if error.is_data() && why.is_none() => {
-                why = Some(Detail(&error).to_string())
-            }
-            Err(_) => {}
-        }
-    }
-    Err(invalid(format_args!("none given: {}", why.unwrap_or_default())))
-}
-
 /// The values of an object in the order of the names. No name may be unknown or there twice; what
 /// an object is full of costs no more than reading it. The cursor is behind the brace.
 fn members<'a>(
@@ -259,11 +242,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
     }
 }
 
-fn skip_space(text: &str) -> &str {
-    text.trim_start_matches([' ', '\t', '\n', '\r'])
-}
-
-fn invalid(detail: fmt::Arguments<'_>) -> ErrorObject {
+pub(super) fn invalid(detail: fmt::Arguments<'_>) -> ErrorObject {
     ErrorObject::invalid_params(format!("Invalid params: {detail}"))
 }
 
@@ -280,7 +259,14 @@ impl fmt::Display for Detail<'_> {
         // An error without a position may have words of its own that look like one.
         let position = if self.0.line() > 0 { text.rfind(" at line ") } else { None };
         let end = position.unwrap_or(text.len());
-        Clipped(text.get(..end).unwrap_or(&text)).fmt(f)
+        let text = text.get(..end).unwrap_or(&text);
+        Clipped(text).fmt(f)?;
+        // A type with a `&str` in it reads most texts, and fails for those with a `\n` in them.
+        let is_string = text.starts_with("invalid type: string ");
+        if is_string && text.ends_with(", expected a borrowed string") {
+            f.write_str("; the text has escapes: use `Cow<str>` or `String` in place of `&str`")?;
+        }
+        Ok(())
     }
 }
 
@@ -375,24 +361,32 @@ mod tests {
     }
 
     #[test]
+    fn a_type_that_borrows_is_told_of_escapes() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Named<'a> {
+            #[allow(dead_code, reason = "only whether it is read counts")]
+            name: &'a str,
+        }
+        let long = "a".repeat(10_000);
+        for text in ["a\\n", "\\u0061", &format!("{long}\\n")] {
+            let params = format!(r#"[{{"name":"{text}"}}]"#);
+            let named = Args::new(Some(&params), &["x"]).unwrap().next::<Named<'_>>();
+            let error = named.unwrap_err().to_string();
+            assert!(error.contains("use `Cow<str>` or `String` in place of `&str`"), "{error}");
+            assert!(error.len() < 500, "{error}");
+        }
+        let plain = r#"[{"name":"a"}]"#;
+        assert!(Args::new(Some(plain), &["x"]).unwrap().next::<Named<'_>>().is_ok());
+        let number = r#"[{"name":1}]"#;
+        let error = Args::new(Some(number), &["x"]).unwrap().next::<Named<'_>>().unwrap_err();
+        assert!(!error.to_string().contains("escapes"), "{error}");
+    }
+
+    #[test]
     fn a_long_input_is_not_sent_back_whole() {
         let params = format!("[\"{}\"]", "é".repeat(10_000));
         assert!(three(Some(&params)).unwrap_err().len() < 300);
         let params = format!("{{\"x\":1,\"{}\":2}}", "é".repeat(10_000));
         assert!(three(Some(&params)).unwrap_err().len() < 300);
-    }
-
-    #[test]
-    fn empty_params_are_absent_params() {
-        for params in [None, Some("[]"), Some("{}"), Some("[ ]"), Some("{\n}")] {
-            assert_eq!(whole::<Vec<i32>>(params), Ok(vec![]), "{params:?}");
-            assert_eq!(whole::<()>(params), Ok(()), "{params:?}");
-            assert!(Args::new(params, &[]).unwrap().finish().is_ok(), "{params:?}");
-            let error = whole::<(i32,)>(params).unwrap_err();
-            assert!(error.message().starts_with("Invalid params: none given: "), "{error}");
-            assert!(!error.message().contains("null"), "{error}");
-        }
-        assert_eq!(whole::<Vec<i32>>(Some("[1,2]")), Ok(vec![1, 2]));
-        assert_eq!(whole::<Option<Vec<i32>>>(None), Ok(None));
     }
 }

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::protocol::error::Result;
+use crate::protocol::whole::is_scalar;
 use crate::serving::context::Context;
 use crate::serving::service::{Outcome, Params, Request, Service};
 use crate::subscriptions::topic::Topic;
@@ -50,9 +51,20 @@ impl Methods {
         Self::default()
     }
 
-    /// Adds a method. The closure gets the connection's context and all params as one value: a
-    /// tuple or `Vec` for a list, a struct or map for an object, `()` for none. It returns a
-    /// future of a [`Result`].
+    /// Adds a method. The closure gets the connection's context and all params as one value, and
+    /// returns a future of a [`Result`]. The type `P` of that value decides which params are valid:
+    ///
+    /// | `P` | params |
+    /// |---|---|
+    /// | `()` | none |
+    /// | a tuple, as `(String, Option<u32>)` | a list; `Option`s at its end may be left out |
+    /// | `Vec<T>` | a list of any length |
+    /// | a struct, or a map | an object; a struct also takes a list of its fields |
+    /// | a number, `bool`, `String`, and what serializes as one of them | a list of one, `[5]` |
+    ///
+    /// In the last row, `P` is never a list or an object itself, so there is no other reading of
+    /// the params. [`method`](Self::method) finds it out when the method is added, by
+    /// deserializing a `P` from nothing.
     #[must_use]
     pub fn method<P, F, T>(
         mut self,
@@ -65,12 +77,17 @@ impl Methods {
         T: Serialize,
     {
         self.names.push(name.into());
-        self.handlers.push(Arc::new(move |request| match request.whole::<P>() {
-            Ok(params) => {
-                let answer = handler(request.context().clone(), params);
-                Outcome::future(async move { request.reply(answer.await) })
+        let is_scalar = is_scalar::<P>();
+        self.handlers.push(Arc::new(move |request| {
+            let params =
+                request.refuse_subscribing().and_then(|()| request.of_closure::<P>(is_scalar));
+            match params {
+                Ok(params) => {
+                    let answer = handler(request.context().clone(), params);
+                    Outcome::future(async move { request.reply(answer.await) })
+                }
+                Err(error) => Outcome::ready(|| request.fail(error)),
             }
-            Err(error) => Outcome::ready(|| request.fail(error)),
         }));
         self
     }
@@ -107,9 +124,9 @@ impl Methods {
     {
         self.names.push(topic.name.clone());
         self.unsubscribe.push(topic.unsubscribe.clone());
+        let is_scalar = is_scalar::<P>();
         self.handlers.push(Arc::new(move |request| {
-            // Not `whole`, which is for methods that are no subscriptions.
-            let params = match request.params().decode::<P>() {
+            let params = match request.of_closure::<P>(is_scalar) {
                 Ok(params) => params,
                 Err(error) => return Outcome::ready(|| request.fail(error)),
             };
@@ -122,6 +139,14 @@ impl Methods {
             })
         }));
         self
+    }
+}
+
+impl Methods {
+    pub(crate) fn append(&mut self, other: Self) {
+        self.names.extend(other.names);
+        self.unsubscribe.extend(other.unsubscribe);
+        self.handlers.extend(other.handlers);
     }
 }
 

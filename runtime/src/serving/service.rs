@@ -9,15 +9,17 @@ use std::future::Future;
 use std::ops::{Deref, Range};
 use std::pin::pin;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::calling::call::BoxFuture;
 use crate::guard::Guarded;
 use crate::protocol::encode::{begin_result, result_in};
 use crate::protocol::error::{ErrorCode, ErrorObject, Result};
-use crate::protocol::params::{self, Args};
+use crate::protocol::params::Args;
+use crate::protocol::travel::{ReceivedArg, SentResult};
 use crate::protocol::typed::RpcError;
+use crate::protocol::whole;
 use crate::race::{Either, race};
 use crate::serving::context::Context;
 use crate::serving::signature::Returns;
@@ -127,18 +129,26 @@ impl Request {
     /// The arguments by position or by name, for a method with these parameters.
     #[doc(hidden)]
     pub fn args(&self, names: &'static [&'static str]) -> Result<Args<'_>> {
-        if self.context.is_asked_to_subscribe() {
-            return Err(self.no_subscription());
-        }
+        self.refuse_subscribing()?;
         Args::new(self.params().json, names)
+    }
+
+    /// The arguments by position only.
+    #[doc(hidden)]
+    pub fn list(&self, names: &'static [&'static str]) -> Result<Args<'_>> {
+        self.refuse_subscribing()?;
+        Args::list(self.params().json, names)
+    }
+
+    /// All params as the one value of a closure; see [`whole::of_closure`].
+    pub(crate) fn of_closure<'a, T: Deserialize<'a>>(&'a self, is_scalar: bool) -> Result<T> {
+        whole::of_closure(self.params().json, is_scalar)
     }
 
     /// All params as one value.
     #[doc(hidden)]
-    pub fn whole<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
-        if self.context.is_asked_to_subscribe() {
-            return Err(self.no_subscription());
-        }
+    pub fn whole<'a, T: ReceivedArg<'a>>(&'a self) -> Result<T> {
+        self.refuse_subscribing()?;
         self.params().decode()
     }
 
@@ -148,7 +158,13 @@ impl Request {
         self.context.begin_subscription()
     }
 
-    /// Nobody has begun a subscription with it, and its method asks for its arguments.
+    /// Fails if the caller asks for a subscription and the method is none: no subscription has begun, and
+    /// the method asks for its arguments.
+    #[inline]
+    pub(crate) fn refuse_subscribing(&self) -> Result<()> {
+        if self.context.is_asked_to_subscribe() { Err(self.no_subscription()) } else { Ok(()) }
+    }
+
     #[cold]
     #[inline(never)]
     fn no_subscription(&self) -> ErrorObject {
@@ -162,7 +178,7 @@ impl Request {
     /// The outcome of the method as a response. A notification's result is not even serialized.
     pub fn reply<R: Returns>(&self, outcome: R) -> Response
     where
-        R::Ok: Serialize,
+        R::Ok: SentResult,
     {
         match outcome.into_result() {
             Ok(_) if self.notification => Response(Kind::Silent),
@@ -208,12 +224,13 @@ impl<'a> Params<'a> {
     }
 
     /// Decodes all of them into one value: a list into a tuple or `Vec`, an object into a struct
-    /// or map. No params, an empty list and an empty object are the same.
+    /// or map. No params, an empty list and an empty object are the same. The list may be shorter
+    /// than the tuple if the rest of the tuple are `Option`s.
     ///
     /// # Errors
     /// -32602 that says what does not fit.
     pub fn decode<T: Deserialize<'a>>(&self) -> Result<T> {
-        params::whole(self.json)
+        whole::whole(self.json)
     }
 }
 

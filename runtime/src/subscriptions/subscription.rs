@@ -23,6 +23,7 @@ use crate::error::{CloseReason, Error};
 use crate::protocol::encode::EncodeError;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::write_credit;
+use crate::protocol::travel::ReceivedResult;
 use crate::protocol::typed::RpcError;
 use crate::protocol::value::read;
 use crate::subscriptions::feed::{End, Feed, Names, Taken};
@@ -333,7 +334,11 @@ impl<T, E> fmt::Debug for Subscription<T, E> {
 
 impl Encoder {
     /// All arguments were written; it is the call of a subscription with these other names.
-    pub fn subscribe<T, E>(self, unsubscribe: &str, notification: &str) -> Subscribe<T, E> {
+    pub fn subscribe<T: ReceivedResult, E>(
+        self,
+        unsubscribe: &str,
+        notification: &str,
+    ) -> Subscribe<T, E> {
         let names = Names { notification: notification.into(), unsubscribe: unsubscribe.into() };
         Subscribe::new(self.finish(), names)
     }

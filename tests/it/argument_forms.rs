@@ -1,0 +1,277 @@
+//! In which forms params may come and go, as far as the program chooses: closures of one value,
+//! lists only, tuples with an optional end, `None` that is left out, one side of a contract, and the
+//! same services for both kinds of builder.
+
+use std::future::IntoFuture;
+
+use serde::de::DeserializeOwned;
+use wsjsonrpc::{
+    Call, Client, Context, Error, ErrorObject, Methods, Result, Server, Services, Stream,
+    Subscription, Topic, memory, rpc,
+};
+use wsjsonrpc_tests::{Raw, begin, both_ways, error, request, result};
+
+async fn answers(raw: &mut Raw, method: &str, params: &str, expected: &str) {
+    raw.check(&request(method, params, "1"), &[expected]).await;
+}
+
+fn invalid(detail: &str) -> String {
+    error(-32602, &format!("Invalid params: {detail}"), "1")
+}
+
+#[derive(serde::Deserialize)]
+struct Meters(f64);
+
+#[tokio::test]
+async fn a_closure_of_one_plain_value_takes_a_list_of_one() {
+    let methods = Methods::new()
+        .method("double", |_, x: i64| async move { Ok(2 * x) })
+        .method("upper", |_, text: String| async move { Ok(text.to_uppercase()) })
+        .method("metres", |_, Meters(x): Meters| async move { Ok(x) })
+        .method("maybe", |_, x: Option<bool>| async move { Ok(x) })
+        .method("list", |_, list: Vec<i64>| async move { Ok(list) })
+        .method("lists", |_, lists: Vec<Vec<i64>>| async move { Ok(lists) })
+        .method("any", |_, any: serde_json::Value| async move { Ok(any) });
+    let mut raw = Raw::client(Server::builder().service(methods)).await;
+    for (method, params, expected) in [
+        ("double", "[5]", "10"),
+        ("upper", "[\"\\u0061\"]", "\"A\""),
+        ("metres", "[1.5]", "1.5"),
+        ("maybe", "[true]", "true"),
+        ("maybe", "[]", "null"),
+        ("list", "[5]", "[5]"),
+        ("lists", "[[1,2]]", "[[1,2]]"),
+        ("any", "[5]", "[5]"),
+    ] {
+        answers(&mut raw, method, params, &result(expected, "1")).await;
+    }
+    for (method, params, why) in [
+        ("double", "[]", "missing parameter `value` (position 1)"),
+        ("double", "[[5]]", "`value`: invalid type: sequence, expected i64"),
+        ("double", "[5,6]", "2 parameters given, expected at most 1 (`value`)"),
+        ("double", "{\"x\":5}", "expected a list, found an object"),
+    ] {
+        answers(&mut raw, method, params, &invalid(why)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_builders_closure_and_a_subscription_of_one_plain_value_take_it_too() {
+    let count = Methods::new().subscription(Topic::new("count"), |_, upto: u32| async move {
+        Ok(futures_util::stream::iter((0..upto).map(Ok::<u32, ErrorObject>)))
+    });
+    let server =
+        Server::builder().service(count).method("double", |_, x: i64| async move { Ok(2 * x) });
+    let (client, _server) = memory::pair(Client::builder(), server).unwrap();
+    let peer = client.peer();
+    assert_eq!(peer.call::<i64>("double", (5,)).await.unwrap(), 10);
+    let mut items: Subscription<u32> = peer.subscribe("count", (1,)).await.unwrap();
+    assert!(matches!(items.next().await, Some(Ok(0))));
+    assert!(items.next().await.is_none());
+}
+
+#[rpc]
+trait Forms {
+    #[method(params = "list")]
+    async fn list(&self, ctx: &Context, x: i64, text: Option<&str>) -> Result<String>;
+    #[method(params = "whole")]
+    async fn whole(&self, ctx: &Context, both: (i64, Option<String>)) -> Result<String>;
+    #[method(params = "list")]
+    async fn none(&self, ctx: &Context) -> Result<String>;
+}
+
+struct Shown;
+
+impl Forms for Shown {
+    async fn list(&self, _: &Context, x: i64, text: Option<&str>) -> Result<String> {
+        Ok(format!("{x} {text:?}"))
+    }
+
+    async fn whole(&self, _: &Context, (x, text): (i64, Option<String>)) -> Result<String> {
+        Ok(format!("{x} {text:?}"))
+    }
+
+    async fn none(&self, _: &Context) -> Result<String> {
+        Ok(String::new())
+    }
+}
+
+#[tokio::test]
+async fn params_by_position_only_may_have_an_optional_end_in_both_ways_to_write_them() {
+    let tuple =
+        |_: Context, (x, text): (i64, Option<String>)| async move { Ok(format!("{x} {text:?}")) };
+    let server = Server::builder().service(Shown.into_service()).method("tuple", tuple);
+    let mut raw = Raw::client(server).await;
+    for method in ["list", "whole", "tuple"] {
+        for (params, shown) in
+            [("[1]", "1 None"), ("[1,null]", "1 None"), ("[1,\"a\"]", "1 Some(\\\"a\\\")")]
+        {
+            answers(&mut raw, method, params, &result(&format!("\"{shown}\""), "1")).await;
+        }
+    }
+    answers(&mut raw, "none", "{}", &result("\"\"", "1")).await;
+    for (method, params, why) in [
+        ("list", "{\"x\":1}", "expected a list, found an object"),
+        ("list", "[]", "missing parameter `x` (position 1)"),
+        ("list", "[1,\"a\",2]", "3 parameters given, expected at most 2 (`x`, `text`)"),
+        ("whole", "[]", "none given: invalid length 0, expected a tuple of size 2"),
+        ("whole", "{\"x\":1}", "invalid type: map, expected a tuple of size 2"),
+        ("none", "{\"x\":1}", "expected a list, found an object"),
+    ] {
+        answers(&mut raw, method, params, &invalid(why)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_a_method_by_position_only_sends_no_object() {
+    let (mut raw, client) = Raw::server(Client::builder()).await;
+    let forms = FormsClient::new(client.peer());
+    sends(&mut raw, forms.list(1, None), r#""method":"list","params":[1,null]"#, 1).await;
+    assert!(matches!(forms.list(1, None).by_name().await, Err(Error::Encode(_))));
+}
+
+async fn sends<T: DeserializeOwned>(raw: &mut Raw, call: Call<T>, text: &str, id: u64) {
+    let _call = begin(call.into_future()).await;
+    assert_eq!(raw.receive().await, format!(r#"{{"jsonrpc":"2.0",{text},"id":{id}}}"#));
+}
+
+#[rpc(omit_none)]
+trait Short {
+    async fn list(&self, ctx: &Context, a: Option<u8>, b: Option<u8>, c: Option<u8>) -> Result<()>;
+    #[method(params = "named")]
+    async fn object(&self, ctx: &Context, a: Option<u8>, b: Option<u8>, c: u8) -> Result<()>;
+    #[method(params = "whole")]
+    async fn whole(&self, ctx: &Context, all: (Option<u8>,)) -> Result<()>;
+    #[subscription]
+    async fn items(&self, ctx: &Context, a: u8, b: Option<u8>) -> impl Stream<Item = u8>;
+}
+
+#[rpc]
+trait Long {
+    #[method(omit_none)]
+    async fn short(&self, ctx: &Context, a: Option<u8>) -> Result<()>;
+    async fn long(&self, ctx: &Context, a: Option<u8>) -> Result<()>;
+}
+
+#[tokio::test]
+async fn none_is_left_out_on_request_at_the_end_of_a_list_and_anywhere_in_an_object() {
+    let (mut raw, client) = Raw::server(Client::builder()).await;
+    let short = ShortClient::new(client.peer());
+    let list = r#""method":"list","params":"#;
+    sends(&mut raw, short.list(Some(1), None, None), &format!("{list}[1]"), 1).await;
+    sends(&mut raw, short.list(None, None, Some(3)), &format!("{list}[null,null,3]"), 2).await;
+    sends(&mut raw, short.list(None, None, None), r#""method":"list""#, 3).await;
+    let by_name = short.list(None, None, Some(3)).by_name();
+    sends(&mut raw, by_name, &format!(r#"{list}{{"c":3}}"#), 4).await;
+    let object = r#""method":"object","params":{"b":2,"c":3}"#;
+    sends(&mut raw, short.object(None, Some(2), 3), object, 5).await;
+    let whole = r#""method":"whole","params":[null]"#;
+    sends(&mut raw, short.whole((None,)), whole, 6).await;
+    let items = begin(short.items(1, None).into_future()).await;
+    let text = r#"{"jsonrpc":"2.0","method":"items","params":[1],"id":7}"#;
+    assert_eq!(raw.receive().await, text);
+    drop(items);
+    let long = LongClient::new(client.peer());
+    sends(&mut raw, long.short(None), r#""method":"short""#, 8).await;
+    sends(&mut raw, long.long(None), r#""method":"long","params":[null]"#, 9).await;
+}
+
+#[derive(serde::Serialize)]
+struct OneWay(u8);
+
+#[derive(serde::Deserialize)]
+struct OtherWay(u8);
+
+mod served {
+    use super::{Context, OneWay, OtherWay, Result, Stream};
+
+    #[wsjsonrpc::rpc(server)]
+    pub(super) trait Echo {
+        async fn echo(&self, ctx: &Context, x: OtherWay) -> Result<OneWay>;
+        #[subscription]
+        fn items(&self, ctx: &Context, x: OtherWay) -> impl Stream<Item = OneWay> + Send;
+    }
+}
+
+mod called {
+    use super::{Context, OneWay, OtherWay, Result, Stream};
+
+    #[wsjsonrpc::rpc(client)]
+    pub(super) trait Echo {
+        async fn echo(&self, ctx: &Context, x: OneWay) -> Result<OtherWay>;
+        #[subscription]
+        fn items(&self, ctx: &Context, x: OneWay) -> impl Stream<Item = OtherWay>;
+    }
+}
+
+struct Echoing;
+
+impl served::Echo for Echoing {
+    async fn echo(&self, _: &Context, x: OtherWay) -> Result<OneWay> {
+        Ok(OneWay(x.0))
+    }
+
+    fn items(&self, _: &Context, x: OtherWay) -> impl Stream<Item = OneWay> + Send {
+        futures_util::stream::iter([OneWay(x.0)])
+    }
+}
+
+#[tokio::test]
+async fn a_contract_of_one_side_needs_only_one_direction_of_its_types() {
+    use served::Echo;
+    let server = Server::builder().service(Echoing.into_service());
+    let (client, _server) = memory::pair(Client::builder(), server).unwrap();
+    let echo = called::EchoClient::new(client.peer());
+    assert_eq!(echo.echo(OneWay(7)).await.unwrap().0, 7);
+    let mut items = echo.items(OneWay(8)).await.unwrap();
+    assert!(matches!(items.next().await, Some(Ok(OtherWay(8)))));
+}
+
+#[derive(Debug, thiserror::Error, wsjsonrpc::RpcError)]
+#[error("known")]
+#[rpc_error(code = 5)]
+struct Known;
+
+struct Anything;
+
+#[wsjsonrpc::async_trait]
+impl wsjsonrpc::Fallback for Anything {
+    async fn call(
+        &self,
+        _: &Context,
+        method: &str,
+        _: wsjsonrpc::Params<'_>,
+    ) -> Result<Box<serde_json::value::RawValue>> {
+        Ok(serde_json::value::to_raw_value(method)?)
+    }
+}
+
+/// What this program answers, whichever side has opened the connection.
+fn services() -> Services {
+    Services::new()
+        .service(Shown.into_service())
+        .method("fail", |_, (): ()| async { Err::<(), _>(Known.into()) })
+        .recognize::<Known>()
+        .fallback(Anything)
+}
+
+#[tokio::test]
+async fn both_builders_take_the_same_services() {
+    let client = || Client::builder().method("own", |_, x: u8| async move { Ok(x) });
+    let server = || Server::builder().method("own", |_, x: u8| async move { Ok(x) });
+    let pairs = both_ways(|| client().services(services()), || server().services(services()));
+    for (_connection, peer) in pairs.await {
+        assert_eq!(FormsClient::new(peer.clone()).list(1, None).await.unwrap(), "1 None");
+        assert_eq!(peer.call::<u8>("own", (3,)).await.unwrap(), 3);
+        assert_eq!(peer.call::<String>("other", ()).await.unwrap(), "other");
+        let Err(Error::Call(error)) = peer.call::<()>("fail", ()).await else { panic!() };
+        assert_eq!(error.code().0, 5);
+    }
+}
+
+#[test]
+fn a_name_of_the_services_that_the_builder_has_already_is_an_error() {
+    let server = Server::builder().method("fail", |_, (): ()| async { Ok(()) });
+    let error = server.services(services()).build().unwrap_err();
+    assert!(error.to_string().contains("`fail`"), "{error}");
+}
