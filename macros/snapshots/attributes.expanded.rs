@@ -5,6 +5,13 @@
 #[allow(clippy::too_many_arguments)]
 #[doc(hidden)]
 pub trait Old: ::core::marker::Send + ::core::marker::Sync + 'static {
+    #[doc(hidden)]
+    #[allow(
+        dead_code,
+        non_upper_case_globals,
+        reason = "for the compiler's message about `dyn`"
+    )]
+    const USE_OldClient_TO_CALL_AND_impl_Old_OR_Box_dyn_Service_TO_SERVE: () = ();
     /// Use `new_way` instead.
     #[deprecated(note = "use `new_way`")]
     fn old_way(
@@ -26,13 +33,46 @@ pub trait Old: ::core::marker::Send + ::core::marker::Sync + 'static {
     }
     /// Makes a service of it, with which a server or a client answers calls.
     ///
-    /// See [`OldService`] for one value in several services.
+    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`OldService`].
     #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> OldService<Self>
     where
         Self: ::core::marker::Sized,
     {
         ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
+    }
+}
+#[allow(
+    deprecated,
+    non_snake_case,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    reason = "made along with the trait"
+)]
+impl<T> Old for ::wsjsonrpc::__private::Arc<T>
+where
+    T: Old,
+{
+    fn old_way(
+        &self,
+        context: &Context,
+    ) -> impl ::core::future::Future<Output = Result<()>> + ::core::marker::Send {
+        <T as Old>::old_way(&**self, context)
+    }
+    #[cfg(unix)]
+    fn fork(
+        &self,
+        context: &Context,
+    ) -> impl ::core::future::Future<Output = Result<u32>> + ::core::marker::Send {
+        <T as Old>::fork(&**self, context)
+    }
+    #[cfg_attr(feature = "x", cfg(unix))]
+    fn with_body(
+        &self,
+        context: &Context,
+        amount: u32,
+    ) -> impl ::core::future::Future<Output = Result<u32>> + ::core::marker::Send {
+        <T as Old>::with_body(&**self, context, amount)
     }
 }
 /// Calls the methods of [`Old`](trait@Old) on the other side of a connection.
@@ -149,8 +189,8 @@ impl ::core::convert::From<::wsjsonrpc::__private::Peer> for OldClient {
 }
 /// Answers calls with an implementation of [`Old`](trait@Old).
 ///
-/// Made by `into_service()`, or with `OldService::from(Arc::clone(&shared))` of a value that
-/// is in use elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
+/// share it.
 #[allow(clippy::too_many_arguments)]
 #[doc(hidden)]
 pub struct OldService<T>(::wsjsonrpc::__private::Arc<T>);

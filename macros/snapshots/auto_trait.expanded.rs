@@ -9,7 +9,7 @@ pub trait Marker: ::core::marker::Send + ::core::marker::Sync + 'static {
     fn sum(&self, ctx: &Context, x: i64) -> Result<i64>;
     /// Makes a service of it, with which a server or a client answers calls.
     ///
-    /// See [`MarkerService`] for one value in several services.
+    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`MarkerService`].
     #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> MarkerService<Self>
     where
@@ -106,8 +106,8 @@ impl ::core::convert::From<::wsjsonrpc::__private::Peer> for MarkerClient {
 }
 /// Answers calls with an implementation of [`Marker`](trait@Marker).
 ///
-/// Made by `into_service()`, or with `MarkerService::from(Arc::clone(&shared))` of a value that
-/// is in use elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
+/// share it.
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
 pub struct MarkerService<T>(::wsjsonrpc::__private::Arc<T>);
 #[allow(deprecated, reason = "made along with the trait")]

@@ -2,6 +2,13 @@
 // The snapshot test has written it.
 
 pub trait Math: ::core::marker::Send + ::core::marker::Sync + 'static {
+    #[doc(hidden)]
+    #[allow(
+        dead_code,
+        non_upper_case_globals,
+        reason = "for the compiler's message about `dyn`"
+    )]
+    const USE_MathClient_TO_CALL_AND_impl_Math_OR_Box_dyn_Service_TO_SERVE: () = ();
     /// Adds two numbers.
     fn sum(
         &self,
@@ -15,13 +22,39 @@ pub trait Math: ::core::marker::Send + ::core::marker::Sync + 'static {
     ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send;
     /// Makes a service of it, with which a server or a client answers calls.
     ///
-    /// See [`MathService`] for one value in several services.
+    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`MathService`].
     #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> MathService<Self>
     where
         Self: ::core::marker::Sized,
     {
         ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
+    }
+}
+#[allow(
+    deprecated,
+    non_snake_case,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    reason = "made along with the trait"
+)]
+impl<T> Math for ::wsjsonrpc::__private::Arc<T>
+where
+    T: Math,
+{
+    fn sum(
+        &self,
+        context: &Context,
+        x: i64,
+        y: i64,
+    ) -> impl ::core::future::Future<Output = Result<i64>> + ::core::marker::Send {
+        <T as Math>::sum(&**self, context, x, y)
+    }
+    fn reset(
+        &self,
+        context: &Context,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        <T as Math>::reset(&**self, context)
     }
 }
 /// Calls the methods of [`Math`](trait@Math) on the other side of a connection.
@@ -124,8 +157,8 @@ impl ::core::convert::From<::wsjsonrpc::__private::Peer> for MathClient {
 }
 /// Answers calls with an implementation of [`Math`](trait@Math).
 ///
-/// Made by `into_service()`, or with `MathService::from(Arc::clone(&shared))` of a value that
-/// is in use elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
+/// share it.
 pub struct MathService<T>(::wsjsonrpc::__private::Arc<T>);
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for MathService<T> {

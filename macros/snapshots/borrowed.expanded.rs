@@ -2,6 +2,13 @@
 // The snapshot test has written it.
 
 pub(crate) trait Hello: ::core::marker::Send + ::core::marker::Sync + 'static {
+    #[doc(hidden)]
+    #[allow(
+        dead_code,
+        non_upper_case_globals,
+        reason = "for the compiler's message about `dyn`"
+    )]
+    const USE_HelloClient_TO_CALL_AND_impl_Hello_OR_Box_dyn_Service_TO_SERVE: () = ();
     fn greet(
         &self,
         ctx: &Context,
@@ -11,13 +18,34 @@ pub(crate) trait Hello: ::core::marker::Send + ::core::marker::Sync + 'static {
     ) -> impl ::core::future::Future<Output = Result<String>> + ::core::marker::Send;
     /// Makes a service of it, with which a server or a client answers calls.
     ///
-    /// See [`HelloService`] for one value in several services.
+    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`HelloService`].
     #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> HelloService<Self>
     where
         Self: ::core::marker::Sized,
     {
         ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
+    }
+}
+#[allow(
+    deprecated,
+    non_snake_case,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    reason = "made along with the trait"
+)]
+impl<T> Hello for ::wsjsonrpc::__private::Arc<T>
+where
+    T: Hello,
+{
+    fn greet(
+        &self,
+        context: &Context,
+        name: &str,
+        greeting: Option<&str>,
+        scores: &[f64],
+    ) -> impl ::core::future::Future<Output = Result<String>> + ::core::marker::Send {
+        <T as Hello>::greet(&**self, context, name, greeting, scores)
     }
 }
 /// Calls the methods of [`Hello`](trait@Hello) on the other side of a connection.
@@ -116,8 +144,8 @@ impl ::core::convert::From<::wsjsonrpc::__private::Peer> for HelloClient {
 }
 /// Answers calls with an implementation of [`Hello`](trait@Hello).
 ///
-/// Made by `into_service()`, or with `HelloService::from(Arc::clone(&shared))` of a value that
-/// is in use elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
+/// share it.
 pub(crate) struct HelloService<T>(::wsjsonrpc::__private::Arc<T>);
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for HelloService<T> {

@@ -12,6 +12,13 @@
 }
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
 pub trait Broken: ::core::marker::Send + ::core::marker::Sync + 'static {
+    #[doc(hidden)]
+    #[allow(
+        dead_code,
+        non_upper_case_globals,
+        reason = "for the compiler's message about `dyn`"
+    )]
+    const USE_BrokenClient_TO_CALL_AND_impl_Broken_OR_Box_dyn_Service_TO_SERVE: () = ();
     fn no_context(
         &self,
         x: i64,
@@ -24,7 +31,7 @@ pub trait Broken: ::core::marker::Send + ::core::marker::Sync + 'static {
     async fn generic<T>(&self, ctx: &Context, x: T) -> Result<T>;
     /// Makes a service of it, with which a server or a client answers calls.
     ///
-    /// See [`BrokenService`] for one value in several services.
+    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`BrokenService`].
     #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> BrokenService<Self>
     where
@@ -132,8 +139,8 @@ impl ::core::convert::From<::wsjsonrpc::__private::Peer> for BrokenClient {
 }
 /// Answers calls with an implementation of [`Broken`](trait@Broken).
 ///
-/// Made by `into_service()`, or with `BrokenService::from(Arc::clone(&shared))` of a value that
-/// is in use elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
+/// share it.
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
 pub struct BrokenService<T_>(::wsjsonrpc::__private::Arc<T_>);
 #[allow(deprecated, reason = "made along with the trait")]

@@ -11,6 +11,13 @@ where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
     Self: Clone,
 {
+    #[doc(hidden)]
+    #[allow(
+        dead_code,
+        non_upper_case_globals,
+        reason = "for the compiler's message about `dyn`"
+    )]
+    const USE_StoreClient_TO_CALL_AND_impl_Store_OR_Box_dyn_Service_TO_SERVE: () = ();
     fn get(
         &self,
         ctx: &Context,
@@ -24,13 +31,43 @@ where
     ) -> impl ::core::future::Future<Output = Result<()>> + ::core::marker::Send;
     /// Makes a service of it, with which a server or a client answers calls.
     ///
-    /// See [`StoreService`] for one value in several services.
+    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`StoreService`].
     #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> StoreService<Self, K, V, N>
     where
         Self: ::core::marker::Sized,
     {
         ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
+    }
+}
+#[allow(
+    deprecated,
+    non_snake_case,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    reason = "made along with the trait"
+)]
+impl<T, K, V, const N: usize> Store<K, V, N> for ::wsjsonrpc::__private::Arc<T>
+where
+    T: Store<K, V, N>,
+    K: Serialize + DeserializeOwned + Send + Sync + 'static,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    ::wsjsonrpc::__private::Arc<T>: Debug + Clone,
+{
+    fn get(
+        &self,
+        context: &Context,
+        key: &K,
+    ) -> impl ::core::future::Future<Output = Result<Option<V>>> + ::core::marker::Send {
+        <T as Store<K, V, N>>::get(&**self, context, key)
+    }
+    fn put(
+        &self,
+        context: &Context,
+        key: K,
+        values: [V; N],
+    ) -> impl ::core::future::Future<Output = Result<()>> + ::core::marker::Send {
+        <T as Store<K, V, N>>::put(&**self, context, key, values)
     }
 }
 /// Calls the methods of [`Store`](trait@Store) on the other side of a connection.
@@ -143,8 +180,8 @@ for StoreClient<K, V, N> {
 }
 /// Answers calls with an implementation of [`Store`](trait@Store).
 ///
-/// Made by `into_service()`, or with `StoreService::from(Arc::clone(&shared))` of a value that
-/// is in use elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
+/// share it.
 pub struct StoreService<T, K, V = String, const N: usize = 4>(
     ::wsjsonrpc::__private::Arc<T>,
     ::core::marker::PhantomData<fn() -> (K, V)>,

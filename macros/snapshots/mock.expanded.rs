@@ -2,6 +2,13 @@
 // The snapshot test has written it.
 
 pub trait Store<K: Key>: ::core::marker::Send + ::core::marker::Sync + 'static + Debug {
+    #[doc(hidden)]
+    #[allow(
+        dead_code,
+        non_upper_case_globals,
+        reason = "for the compiler's message about `dyn`"
+    )]
+    const USE_StoreClient_TO_CALL_AND_impl_Store_OR_Box_dyn_Service_TO_SERVE: () = ();
     fn get(
         &self,
         ctx: &Context,
@@ -31,7 +38,7 @@ pub trait Store<K: Key>: ::core::marker::Send + ::core::marker::Sync + 'static +
     > + ::core::marker::Send;
     /// Makes a service of it, with which a server or a client answers calls.
     ///
-    /// See [`StoreService`] for one value in several services.
+    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`StoreService`].
     #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> StoreService<Self, K>
     where
@@ -45,6 +52,60 @@ pub trait Store<K: Key>: ::core::marker::Send + ::core::marker::Sync + 'static +
         _method: ::core::primitive::usize,
     ) -> ::core::option::Option<::wsjsonrpc::__private::ErrorObject> {
         ::core::option::Option::None
+    }
+}
+#[allow(
+    deprecated,
+    non_snake_case,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    reason = "made along with the trait"
+)]
+impl<T, K: Key> Store<K> for ::wsjsonrpc::__private::Arc<T>
+where
+    T: Store<K>,
+    ::wsjsonrpc::__private::Arc<T>: Debug,
+{
+    fn get(
+        &self,
+        context: &Context,
+        key: &K,
+        part: Option<&str>,
+    ) -> impl ::core::future::Future<
+        Output = Result<String, Missing>,
+    > + ::core::marker::Send {
+        <T as Store<K>>::get(&**self, context, key, part)
+    }
+    #[cfg(unix)]
+    fn r#move(&self, context: &Context, from: K, to: K) -> Result<()> {
+        <T as Store<K>>::r#move(&**self, context, from, to)
+    }
+    fn touch(
+        &self,
+        context: &Context,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        <T as Store<K>>::touch(&**self, context)
+    }
+    fn changes(
+        &self,
+        context: &Context,
+        since: u64,
+    ) -> impl Stream<Item = Change> + ::core::marker::Send {
+        <T as Store<K>>::changes(&**self, context, since)
+    }
+    fn keys(
+        &self,
+        context: &Context,
+    ) -> impl ::core::future::Future<
+        Output = Result<impl Stream<Item = Result<K>> + ::core::marker::Send, Refused>,
+    > + ::core::marker::Send {
+        <T as Store<K>>::keys(&**self, context)
+    }
+    fn __unmocked(
+        &self,
+        method: ::core::primitive::usize,
+    ) -> ::core::option::Option<::wsjsonrpc::__private::ErrorObject> {
+        <T as Store<K>>::__unmocked(&**self, method)
     }
 }
 /// Calls the methods of [`Store`](trait@Store) on the other side of a connection.
@@ -193,8 +254,8 @@ impl<K> ::core::convert::From<::wsjsonrpc::__private::Peer> for StoreClient<K> {
 }
 /// Answers calls with an implementation of [`Store`](trait@Store).
 ///
-/// Made by `into_service()`, or with `StoreService::from(Arc::clone(&shared))` of a value that
-/// is in use elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
+/// share it.
 pub struct StoreService<T, K>(
     ::wsjsonrpc::__private::Arc<T>,
     ::core::marker::PhantomData<fn() -> (K,)>,
@@ -646,7 +707,7 @@ impl<K: Key> Store<K> for StoreMock<K> {
 trait Empty: ::core::marker::Send + ::core::marker::Sync + 'static {
     /// Makes a service of it, with which a server or a client answers calls.
     ///
-    /// See [`EmptyService`] for one value in several services.
+    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`EmptyService`].
     #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> EmptyService<Self>
     where
@@ -660,6 +721,24 @@ trait Empty: ::core::marker::Send + ::core::marker::Sync + 'static {
         _method: ::core::primitive::usize,
     ) -> ::core::option::Option<::wsjsonrpc::__private::ErrorObject> {
         ::core::option::Option::None
+    }
+}
+#[allow(
+    deprecated,
+    non_snake_case,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    reason = "made along with the trait"
+)]
+impl<T> Empty for ::wsjsonrpc::__private::Arc<T>
+where
+    T: Empty,
+{
+    fn __unmocked(
+        &self,
+        method: ::core::primitive::usize,
+    ) -> ::core::option::Option<::wsjsonrpc::__private::ErrorObject> {
+        <T as Empty>::__unmocked(&**self, method)
     }
 }
 /// Calls the methods of [`Empty`](trait@Empty) on the other side of a connection.
@@ -737,8 +816,8 @@ impl ::core::convert::From<::wsjsonrpc::__private::Peer> for EmptyClient {
 }
 /// Answers calls with an implementation of [`Empty`](trait@Empty).
 ///
-/// Made by `into_service()`, or with `EmptyService::from(Arc::clone(&shared))` of a value that
-/// is in use elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
+/// share it.
 struct EmptyService<T>(::wsjsonrpc::__private::Arc<T>);
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for EmptyService<T> {

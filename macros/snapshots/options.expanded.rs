@@ -2,6 +2,13 @@
 // The snapshot test has written it.
 
 trait Shop: ::core::marker::Send + ::core::marker::Sync + 'static {
+    #[doc(hidden)]
+    #[allow(
+        dead_code,
+        non_upper_case_globals,
+        reason = "for the compiler's message about `dyn`"
+    )]
+    const USE_ShopClient_TO_CALL_AND_impl_Shop_OR_Box_dyn_Service_TO_SERVE: () = ();
     fn place_order(&self, ctx: &Context, article_id: u64, how_many: u32) -> Result<u64>;
     fn sum_up(&self, ctx: &Context, prices: Vec<f64>) -> Result<f64>;
     fn pack(
@@ -11,13 +18,45 @@ trait Shop: ::core::marker::Send + ::core::marker::Sync + 'static {
     fn count(&self, ctx: &Context) -> Result<u64>;
     /// Makes a service of it, with which a server or a client answers calls.
     ///
-    /// See [`ShopService`] for one value in several services.
+    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`ShopService`].
     #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> ShopService<Self>
     where
         Self: ::core::marker::Sized,
     {
         ::core::convert::From::from(crate::wire::__private::Arc::new(self))
+    }
+}
+#[allow(
+    deprecated,
+    non_snake_case,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    reason = "made along with the trait"
+)]
+impl<T> Shop for crate::wire::__private::Arc<T>
+where
+    T: Shop,
+{
+    fn place_order(
+        &self,
+        context: &Context,
+        article_id: u64,
+        how_many: u32,
+    ) -> Result<u64> {
+        <T as Shop>::place_order(&**self, context, article_id, how_many)
+    }
+    fn sum_up(&self, context: &Context, prices: Vec<f64>) -> Result<f64> {
+        <T as Shop>::sum_up(&**self, context, prices)
+    }
+    fn pack(
+        &self,
+        context: &Context,
+    ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send {
+        <T as Shop>::pack(&**self, context)
+    }
+    fn count(&self, context: &Context) -> Result<u64> {
+        <T as Shop>::count(&**self, context)
     }
 }
 /// Calls the methods of [`Shop`](trait@Shop) on the other side of a connection.
@@ -143,8 +182,8 @@ impl ::core::convert::From<crate::wire::__private::Peer> for ShopClient {
 }
 /// Answers calls with an implementation of [`Shop`](trait@Shop).
 ///
-/// Made by `into_service()`, or with `ShopService::from(Arc::clone(&shared))` of a value that
-/// is in use elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
+/// share it.
 struct ShopService<T>(crate::wire::__private::Arc<T>);
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T> ::core::convert::From<crate::wire::__private::Arc<T>> for ShopService<T> {

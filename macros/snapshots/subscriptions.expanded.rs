@@ -2,6 +2,13 @@
 // The snapshot test has written it.
 
 trait Feeds: ::core::marker::Send + ::core::marker::Sync + 'static {
+    #[doc(hidden)]
+    #[allow(
+        dead_code,
+        non_upper_case_globals,
+        reason = "for the compiler's message about `dyn`"
+    )]
+    const USE_FeedsClient_TO_CALL_AND_impl_Feeds_OR_Box_dyn_Service_TO_SERVE: () = ();
     fn ticks(
         &self,
         ctx: &Context,
@@ -17,13 +24,47 @@ trait Feeds: ::core::marker::Send + ::core::marker::Sync + 'static {
     fn pieces(&self, ctx: &Context) -> impl Stream<Item = Result<Piece, Broken>> + Send;
     /// Makes a service of it, with which a server or a client answers calls.
     ///
-    /// See [`FeedsService`] for one value in several services.
+    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`FeedsService`].
     #[allow(dead_code, deprecated, reason = "made along with the trait")]
     fn into_service(self) -> FeedsService<Self>
     where
         Self: ::core::marker::Sized,
     {
         ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
+    }
+}
+#[allow(
+    deprecated,
+    non_snake_case,
+    clippy::too_many_arguments,
+    clippy::type_complexity,
+    reason = "made along with the trait"
+)]
+impl<T> Feeds for ::wsjsonrpc::__private::Arc<T>
+where
+    T: Feeds,
+{
+    fn ticks(
+        &self,
+        context: &Context,
+        symbol: &str,
+    ) -> impl Stream<Item = Tick> + ::core::marker::Send {
+        <T as Feeds>::ticks(&**self, context, symbol)
+    }
+    fn heads(
+        &self,
+        context: &Context,
+        kind: String,
+    ) -> impl ::core::future::Future<
+        Output = Result<impl Stream<Item = Head> + ::core::marker::Send, Refused>,
+    > + ::core::marker::Send {
+        <T as Feeds>::heads(&**self, context, kind)
+    }
+    fn pieces(
+        &self,
+        context: &Context,
+    ) -> impl Stream<Item = Result<Piece, Broken>> + Send {
+        <T as Feeds>::pieces(&**self, context)
     }
 }
 /// Calls the methods of [`Feeds`](trait@Feeds) on the other side of a connection.
@@ -148,8 +189,8 @@ impl ::core::convert::From<::wsjsonrpc::__private::Peer> for FeedsClient {
 }
 /// Answers calls with an implementation of [`Feeds`](trait@Feeds).
 ///
-/// Made by `into_service()`, or with `FeedsService::from(Arc::clone(&shared))` of a value that
-/// is in use elsewhere too. Clones are cheap and share it.
+/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
+/// share it.
 struct FeedsService<T>(::wsjsonrpc::__private::Arc<T>);
 #[allow(deprecated, reason = "made along with the trait")]
 impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for FeedsService<T> {

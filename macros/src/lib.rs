@@ -5,6 +5,7 @@
 //! The attribute is a pipeline. In the order in which they work:
 //!
 //! - `attr` reads the arguments of our attributes, by `arguments`; `case` is what `rename_all` means;
+//! - `async_trait` undoes what the attribute of that name has done to the trait;
 //! - `signature` and `types` read one method, `model` the whole trait;
 //! - `check` has the rules that need the whole trait;
 //! - `expand` writes the trait, the client, the service and the mock.
@@ -14,6 +15,7 @@
 //! `rpc_error`, on the same ground.
 
 mod arguments;
+mod async_trait;
 mod attr;
 mod case;
 mod check;
@@ -71,8 +73,9 @@ use crate::report::Report;
 /// - `MathClient` has a method for each of the trait's, without the context. It returns a
 ///   `wsjsonrpc::Call`, which is sent when it is awaited. There are also `MathClient::new(peer)`,
 ///   `MathClient::connect(url)`, `peer()` and `batch(calls)`.
-/// - `MathService<T>` answers calls with a `T: Math`. It comes from `T::into_service()`, or from an
-///   `Arc<T>` by `MathService::from`.
+/// - `MathService<T>` answers calls with a `T: Math`. It comes from `T::into_service()`.
+/// - `Arc<T>` implements the trait if `T` does, so a program can keep a value that it serves:
+///   `Arc::clone(&calculator).into_service()`.
 /// - The trait stays. `async fn` becomes `fn … -> impl Future<Output = …> + Send`, which an
 ///   implementation writes as a plain `async fn`; the trait gets `Send + Sync + 'static` as
 ///   supertraits and the method `into_service`.
@@ -243,6 +246,45 @@ use crate::report::Report;
 /// pub trait Store<V: Serialize + DeserializeOwned + Send + Sync + 'static> {
 ///     async fn get(&self, ctx: &Context, key: &str) -> Result<Option<V>>;
 ///     async fn put(&self, ctx: &Context, key: &str, value: V) -> Result<()>;
+/// }
+/// ```
+///
+/// # async_trait, `dyn` and recursion
+///
+/// `#[async_trait]` is not needed, and does not work: neither on the trait nor on an `impl` of it.
+///
+/// A trait with an `async fn` or a subscription has no `dyn` form. To choose an implementation at run
+/// time, choose the service: `Box<dyn Service>` and `Arc<dyn Service>` are services. See
+/// `wsjsonrpc::Service`. A function that takes any implementation takes an `impl Math`.
+///
+/// The client is always named `MathClient`: `ctx.client::<MathClient>()`, `MathClient::new(peer)`.
+///
+/// An `async fn` of an `impl` can't call itself. Let it call a function of your own, which calls itself
+/// through a `Box`:
+///
+/// ```
+/// use wsjsonrpc::{Context, Result, rpc};
+///
+/// #[rpc]
+/// pub trait Math {
+///     async fn factorial(&self, ctx: &Context, n: u64) -> Result<u64>;
+/// }
+///
+/// struct Calculator;
+///
+/// impl Calculator {
+///     async fn factorial_of(&self, n: u64) -> Result<u64> {
+///         match n {
+///             0 => Ok(1),
+///             n => Ok(n * Box::pin(self.factorial_of(n - 1)).await?),
+///         }
+///     }
+/// }
+///
+/// impl Math for Calculator {
+///     async fn factorial(&self, _ctx: &Context, n: u64) -> Result<u64> {
+///         self.factorial_of(n).await
+///     }
 /// }
 /// ```
 ///

@@ -9,6 +9,7 @@ use syn::{
     WherePredicate,
 };
 
+use crate::async_trait;
 use crate::attr::{Form, MethodOptions, Mock, ParamOptions, RpcOptions};
 use crate::report::Report;
 use crate::signature;
@@ -89,7 +90,17 @@ impl Contract {
             }
         };
         let usable = read_header(&item, report);
-        let mut methods = read_items(&mut item, &options, report);
+        let mut undone = item.clone();
+        let mut methods = match async_trait::undo(&mut undone) {
+            None => read_items(&mut item, &options, report),
+            Some(span) => {
+                report.error_at(span, ASYNC_TRAIT);
+                item.attrs.clone_from(&undone.attrs);
+                // The trait itself stays as it is: its implementations have the attribute, too.
+                read_items(&mut item, &options, &mut Report::default());
+                read_items(&mut undone, &options, report)
+            }
+        };
         if !usable {
             // The header's errors would come up again in each generated method.
             methods.iter_mut().for_each(|method| method.usable = false);
@@ -197,6 +208,9 @@ impl Method {
         std::iter::once(name).chain(self.options.aliases.iter().map(WireName::from)).collect()
     }
 }
+
+const ASYNC_TRAIT: &str = "remove `#[async_trait]`, here and above each `impl` of this trait: with \
+    `#[rpc]` a plain `async fn` is all that is needed";
 
 /// Takes our attributes out of the items, and those away that rustc would have something to say
 /// about too.

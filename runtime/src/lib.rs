@@ -109,6 +109,7 @@ mod hasher;
 mod listening;
 pub mod memory;
 pub mod middleware;
+mod missing_features;
 mod opening;
 mod protocol;
 mod race;
@@ -188,6 +189,14 @@ pub mod __private {
 
     pub use crate::calling::call::Encoder;
     pub use crate::error::Error as CallError;
+    #[cfg(not(feature = "testing"))]
+    pub use crate::missing_features::NeedsTesting;
+    #[cfg(not(feature = "tls"))]
+    pub use crate::missing_features::NeedsTls;
+    #[cfg(not(feature = "tower"))]
+    pub use crate::missing_features::NeedsTower;
+    #[cfg(not(feature = "webpki-roots"))]
+    pub use crate::missing_features::NeedsWebpkiRoots;
     pub use crate::protocol::encode::Form;
     pub use crate::protocol::typed::{
         Fields, Received, check_code, message, source_field, source_value, value, value_or_default,

@@ -149,6 +149,35 @@ async fn one_value_serves_several_servers_and_stays_in_hand() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn an_arc_of_an_implementation_is_served_as_the_implementation_is() -> Result<()> {
+    let here = Arc::new(Here(thread::current().id(), AtomicU64::new(0)));
+    let (_client, threads) = connect::<ThreadsClient>(Arc::clone(&here).into_service());
+    threads.silent(20).await?;
+    threads.asynchronous().await?;
+    assert_eq!(threads.count().await?, 21);
+    assert_eq!(threads.plain().await?, "here: true");
+    assert_eq!(threads.blocking("a").await?, "a here: false");
+    assert_eq!(here.1.load(Ordering::SeqCst), 21);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_implementation_is_chosen_at_run_time() -> Result<()> {
+    fn chosen(shop: bool) -> Box<dyn Service> {
+        let here = Here(thread::current().id(), AtomicU64::new(7));
+        if shop { Box::new(Corner.into_service()) } else { Box::new(here.into_service()) }
+    }
+    let (_client, threads) = connect::<ThreadsClient>(chosen(false));
+    assert_eq!(threads.count().await?, 7);
+    let shared: Arc<dyn Service> = chosen(true).into();
+    let (_client, shop) = connect::<ShopClient>(Arc::clone(&shared));
+    assert_eq!(shop.status(3).await?, 3);
+    let (_client, shop) = connect::<ShopClient>(shared);
+    assert_eq!(shop.place_order(1, 2, "Ada").await?, "2 of 1 for Ada");
+    Ok(())
+}
+
 /// A store for any kind of key and value, with room for `N` values.
 #[rpc(namespace = "store")]
 trait Store<K, const N: usize = 2, V = String>: Debug

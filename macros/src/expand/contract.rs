@@ -1,13 +1,14 @@
 //! The trait itself, with `async fn` spelled out so that its futures are `Send`.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::{Ident, ItemTrait, ReturnType, Signature, TraitItem, TraitItemFn};
 
 use super::generics::{Generics, angled};
 use super::{docs, site};
 use crate::check::TRAIT_METHOD;
-use crate::model::Contract;
+use crate::model::{Contract, Method};
 
 // Input:  pub trait Math: Debug { … }
 // Output: pub trait Math: Send + Sync + 'static + Debug {
@@ -27,6 +28,7 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
         other => quote!(#other),
     });
     let into_service = into_service(contract);
+    let no_dyn = no_dyn(contract);
     let unmocked = contract.made_mock().map(|_| unmocked(contract));
     let allow = (!contract.makes_service()).then(|| {
         quote_spanned! {site()=>
@@ -40,11 +42,32 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
             ::core::marker::Send + ::core::marker::Sync + 'static #(+ #supertraits)*
         #where_clause
         {
+            #no_dyn
             #(#items)*
             #into_service
             #unmocked
         }
     }
+}
+
+// Output: const USE_MathClient_TO_CALL_AND_impl_Math_OR_Box_dyn_Service_TO_SERVE: () = ();
+//
+// An `async fn` makes a trait unfit for `dyn`. Rustc says so without any advice, but it names what else
+// is unfit, and a constant is. Nothing reads it.
+fn no_dyn(contract: &Contract) -> Option<TokenStream> {
+    let is_unfit = |method: &Method| method.is_async || method.subscription.is_some();
+    if !contract.methods.iter().any(|method| is_unfit(method) && !method.has_cfg()) {
+        return None;
+    }
+    let trait_ident = contract.item.ident.unraw();
+    let client = contract.client();
+    let advice =
+        format_ident!("USE_{client}_TO_CALL_AND_impl_{trait_ident}_OR_Box_dyn_Service_TO_SERVE");
+    Some(quote_spanned! {site()=>
+        #[doc(hidden)]
+        #[allow(dead_code, non_upper_case_globals, reason = "for the compiler's message about `dyn`")]
+        const #advice: () = ();
+    })
 }
 
 // Output: fn __unmocked(&self, _method: usize) -> Option<ErrorObject> { None }
@@ -76,21 +99,32 @@ fn expand_method(function: &TraitItemFn) -> TokenStream {
     if function.sig.asyncness.is_none() {
         return quote!(#function);
     }
-    let output = match &function.sig.output {
-        ReturnType::Default => quote!(()),
-        ReturnType::Type(_, ty) => quote!(#ty),
-    };
-    let sig = Signature { asyncness: None, output: ReturnType::Default, ..function.sig.clone() };
+    let sig = expand_signature(&function.sig);
     let attrs = &function.attrs;
     let body = match &function.default {
         Some(body) => quote_spanned!(site()=> { async move #body }),
         None => quote!(;),
     };
+    quote_spanned! {site()=>
+        #(#attrs)*
+        #sig #body
+    }
+}
+
+/// The signature without `async`.
+pub(super) fn expand_signature(sig: &Signature) -> TokenStream {
+    if sig.asyncness.is_none() {
+        return quote!(#sig);
+    }
+    let output = match &sig.output {
+        ReturnType::Default => quote!(()),
+        ReturnType::Type(_, ty) => quote!(#ty),
+    };
+    let sig = Signature { asyncness: None, output: ReturnType::Default, ..sig.clone() };
     // Shown as what demands it, where a handler's future is not `Send`.
     let send = quote_spanned!(sig.ident.span()=> ::core::marker::Send);
     quote_spanned! {site()=>
-        #(#attrs)*
-        #sig -> impl ::core::future::Future<Output = #output> + #send #body
+        #sig -> impl ::core::future::Future<Output = #output> + #send
     }
 }
 
@@ -110,7 +144,7 @@ fn into_service(contract: &Contract) -> Option<TokenStream> {
     let arguments = angled(&arguments);
     let docs = docs(&format!(
         "Makes a service of it, with which a server or a client answers calls.\n\n\
-         See [`{service}`] for one value in several services."
+         Call it on an `Arc` to keep the value, or to serve it in several places: see [`{service}`]."
     ));
     Some(quote_spanned! {site()=>
         #docs

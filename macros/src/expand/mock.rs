@@ -29,6 +29,39 @@ pub(crate) fn stub(contract: &Contract) -> Option<TokenStream> {
     Some(parts.into_iter().collect())
 }
 
+// Output: pub struct MathMock;
+//         impl MathMock { fn new() -> … where the feature `testing` is on }
+//
+// Where the feature is off. It costs nothing unless it is used, and then the error names the feature.
+pub(crate) fn missing(contract: &Contract) -> Option<TokenStream> {
+    let name = contract.mock().filter(|_| !contract.makes_mocks)?;
+    let private = contract.private();
+    let vis = &contract.item.vis;
+    let generics = Generics::of(&contract.item);
+    let declared = angled(&generics.declared);
+    let bare = angled(&generics.bare);
+    let arguments = angled(&generics.arguments);
+    let marker = generics.marker.as_ref().map_or_else(
+        || quote!(()),
+        |marker| quote_spanned!(site()=> ::core::marker::PhantomData<#marker>),
+    );
+    Some(quote_spanned! {site()=>
+        #[doc(hidden)]
+        #[allow(dead_code, reason = "the mock is not there without the feature `testing`")]
+        #vis struct #name #declared (#marker);
+
+        #[allow(dead_code, reason = "the mock is not there without the feature `testing`")]
+        impl #bare #name #arguments {
+            #vis fn new<'a>() -> <&'a Self as #private::NeedsTesting>::Output
+            where
+                &'a Self: #private::NeedsTesting,
+            {
+                ::core::unreachable!()
+            }
+        }
+    })
+}
+
 /// What all parts need.
 struct Mock<'a> {
     contract: &'a Contract,

@@ -1,5 +1,6 @@
 //! Writes the code for a trait without errors, in parts which know nothing of each other: the trait
-//! itself, the client that calls it, the service that answers (or only one of them), and a mock if one is wanted.
+//! itself, the same for a shared value, the client that calls it, the service that answers (or only one
+//! of the two), and a mock if one is wanted.
 //!
 //! Rules for all of them: every path begins with `::core` or with the hidden module of the runtime,
 //! no trait method is called with a dot, and all our words are spelled with [`site`], so that
@@ -11,6 +12,7 @@ pub(crate) mod contract;
 mod generics;
 pub(crate) mod mock;
 pub(crate) mod service;
+mod shared;
 mod subscription;
 
 use proc_macro2::{Span, TokenStream};
@@ -19,11 +21,12 @@ use quote::quote;
 use crate::model::{Contract, Method};
 
 pub(crate) fn expand(contract: &Contract) -> TokenStream {
+    let shared = contract.makes_service().then(|| shared::expand(contract));
     let client = contract.makes_client().then(|| client::expand(contract));
     let service = contract.makes_service().then(|| service::expand(contract));
-    let mock = mock::expand(contract);
-    let parts = [Some(contract::expand(contract)), client, service, mock];
-    parts.into_iter().flatten().collect()
+    let mocks = [mock::expand(contract), mock::missing(contract)];
+    let parts = [Some(contract::expand(contract)), shared, client, service];
+    parts.into_iter().chain(mocks).flatten().collect()
 }
 
 /// Local variables of generated code live here, out of sight of the user's own: an argument may be

@@ -60,8 +60,8 @@ fn structure(contract: &Contract) -> TokenStream {
     let marker_value = marker.map(|_| quote_spanned!(site()=> , ::core::marker::PhantomData));
     let docs = docs(&format!(
         "Answers calls with an implementation of [`{0}`](trait@{0}).\n\n\
-         Made by `into_service()`, or with `{service}::from(Arc::clone(&shared))` of a value that\n\
-         is in use elsewhere too. Clones are cheap and share it.",
+         Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and\n\
+         share it.",
         contract.item.ident
     ));
     quote_spanned! {site()=>

@@ -8,6 +8,7 @@ use std::fmt;
 use std::future::Future;
 use std::ops::{Deref, Range};
 use std::pin::pin;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -27,6 +28,46 @@ use crate::subscriptions::asked::Asked;
 
 /// Handles incoming calls of some methods. `#[rpc]` generates one for a trait, and
 /// [`Methods`](crate::Methods) makes one of closures; few need to implement it.
+///
+/// A `Box<dyn Service>` and an `Arc<dyn Service>` are services too, so a program can choose between
+/// implementations at run time:
+///
+/// ```
+/// use wsjsonrpc::{Context, Result, Server, Service, rpc};
+///
+/// #[rpc]
+/// trait Clock {
+///     async fn now(&self, ctx: &Context) -> Result<u64>;
+/// }
+///
+/// struct System;
+///
+/// impl Clock for System {
+///     async fn now(&self, _ctx: &Context) -> Result<u64> {
+///         Ok(std::time::UNIX_EPOCH.elapsed()?.as_secs())
+///     }
+/// }
+///
+/// struct Frozen(u64);
+///
+/// impl Clock for Frozen {
+///     async fn now(&self, _ctx: &Context) -> Result<u64> {
+///         Ok(self.0)
+///     }
+/// }
+///
+/// let frozen = std::env::var_os("FROZEN").is_some();
+/// let clock: Box<dyn Service> =
+///     if frozen { Box::new(Frozen(0).into_service()) } else { Box::new(System.into_service()) };
+/// let server = Server::builder().service(clock);
+/// # drop(server);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a service",
+    label = "expected a service",
+    note = "if it implements an `#[rpc]` trait, add `.into_service()`",
+    note = "for a closure, call `.method(name, closure)` of the builder or of `wsjsonrpc::Methods`"
+)]
 pub trait Service: Send + Sync + 'static {
     /// The wire names of its methods, each with the number that [`call`](Self::call) gets. Asked
     /// once, when the server or client is built. Several names may have the same number.
@@ -36,6 +77,26 @@ pub trait Service: Send + Sync + 'static {
 
     /// Begins to handle a request of the method with this number. Must not block.
     fn call(&self, method: usize, request: Request) -> Outcome;
+}
+
+impl<S: Service + ?Sized> Service for Box<S> {
+    fn methods(&self) -> Vec<(Cow<'static, str>, usize)> {
+        (**self).methods()
+    }
+
+    fn call(&self, method: usize, request: Request) -> Outcome {
+        (**self).call(method, request)
+    }
+}
+
+impl<S: Service + ?Sized> Service for Arc<S> {
+    fn methods(&self) -> Vec<(Cow<'static, str>, usize)> {
+        (**self).methods()
+    }
+
+    fn call(&self, method: usize, request: Request) -> Outcome {
+        (**self).call(method, request)
+    }
 }
 
 /// An incoming call: its connection, its method and its params. It owns its message, so what is

@@ -1,0 +1,105 @@
+//! Stand-ins for public methods behind features that are off, so that the compiler's error names the
+//! feature. For types and modules rustc does that itself.
+//!
+//! Each has a bound that no type satisfies. The bound has a lifetime of its own (`for<'a>`), or rustc
+//! would report it here.
+
+/// The bound of methods behind the feature `tls`.
+#[cfg(not(feature = "tls"))]
+#[diagnostic::on_unimplemented(
+    message = "this method needs the feature `tls` of `wsjsonrpc`",
+    label = "needs the feature `tls`",
+    note = "enable it in Cargo.toml: `cargo add wsjsonrpc --features tls`"
+)]
+pub trait NeedsTls {}
+
+#[cfg(not(feature = "tls"))]
+impl crate::ServerBuilder {
+    #[doc(hidden)]
+    pub fn tls_pem(self, _chain: impl AsRef<[u8]>, _key: impl AsRef<[u8]>) -> Self
+    where
+        for<'a> &'a Self: NeedsTls,
+    {
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn tls_config<C>(self, _config: C) -> Self
+    where
+        for<'a> &'a Self: NeedsTls,
+    {
+        self
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+impl crate::ClientBuilder {
+    #[doc(hidden)]
+    pub fn tls_roots_pem(self, _pem: impl Into<Vec<u8>>) -> Self
+    where
+        for<'a> &'a Self: NeedsTls,
+    {
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn tls_config<C>(self, _config: C) -> Self
+    where
+        for<'a> &'a Self: NeedsTls,
+    {
+        self
+    }
+}
+
+/// The bound of methods behind the feature `webpki-roots`.
+#[cfg(not(feature = "webpki-roots"))]
+#[diagnostic::on_unimplemented(
+    message = "this method needs the feature `webpki-roots` of `wsjsonrpc`",
+    label = "needs the feature `webpki-roots`",
+    note = "enable it in Cargo.toml: `cargo add wsjsonrpc --features webpki-roots`"
+)]
+pub trait NeedsWebpkiRoots {}
+
+#[cfg(not(feature = "webpki-roots"))]
+impl crate::ClientBuilder {
+    #[doc(hidden)]
+    pub fn tls_webpki_roots(self) -> Self
+    where
+        for<'a> &'a Self: NeedsWebpkiRoots,
+    {
+        self
+    }
+}
+
+/// The bound of methods behind the feature `tower`.
+#[cfg(not(feature = "tower"))]
+#[diagnostic::on_unimplemented(
+    message = "this method needs the feature `tower` of `wsjsonrpc`",
+    label = "needs the feature `tower`",
+    note = "enable it in Cargo.toml: `cargo add wsjsonrpc --features tower`, or `axum` for axum"
+)]
+pub trait NeedsTower {}
+
+#[cfg(not(feature = "tower"))]
+impl crate::Endpoint {
+    /// Returns any type, so that nothing else is wrong with how the result is used.
+    #[doc(hidden)]
+    pub fn http_service<S>(&self) -> S
+    where
+        for<'a> &'a Self: NeedsTower,
+    {
+        unreachable!("no type satisfies the bound")
+    }
+}
+
+/// The bound of a mock that `#[rpc(mock)]` makes where the feature `testing` is off.
+#[cfg(not(feature = "testing"))]
+#[diagnostic::on_unimplemented(
+    message = "mocks need the feature `testing` of `wsjsonrpc`",
+    label = "needs the feature `testing`",
+    note = "enable it in Cargo.toml: `cargo add --dev wsjsonrpc --features testing`"
+)]
+pub trait NeedsTesting {
+    /// In place of the mock, so that its methods are not missed.
+    type Output;
+}
