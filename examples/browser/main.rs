@@ -91,7 +91,7 @@ async fn a_page_calls_and_is_called_back() {
     assert_eq!(browser.run(&tab, "room.call('room.say', 'hello')").await, json!(1));
     assert_eq!(browser.run(&tab, texts).await, json!(["room: Welcome, Ada!", "Ada: hello"]));
     let unknown = "room.call('room.leave').catch(error => error.message)";
-    assert_eq!(browser.run(&tab, unknown).await, json!("Method not found"));
+    assert_eq!(browser.run(&tab, unknown).await, json!("Method not found: \"room.leave\""));
 
     // By HTTP POST on the same route: it reaches the page's socket.
     let answer = browser.run(&tab, "post('room.say', 'hello again')").await;

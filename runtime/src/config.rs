@@ -67,6 +67,14 @@ pub struct Config {
     /// message can start very much work.
     pub max_batch: usize,
 
+    /// How many entries a batch of this side may have. A larger one fails with
+    /// [`Error::LargeBatch`](crate::Error::LargeBatch) before anything is sent.
+    ///
+    /// Default 1000, which is what this crate's own servers take by default. Too low: batches fail that
+    /// the peer would take. Too high: the peer refuses the batch, and each of its calls fails with the
+    /// peer's error.
+    pub max_outgoing_batch: usize,
+
     /// How many requests and notifications of a connection may be waiting inside handlers.
     /// When so many wait, further ones are answered with
     /// [`ErrorCode::SERVER_BUSY`](crate::ErrorCode::SERVER_BUSY) at once (a notification: dropped,
@@ -252,6 +260,7 @@ impl Default for Config {
             max_incoming_message: 10 << 20,
             max_outgoing_message: 10 << 20,
             max_batch: 1000,
+            max_outgoing_batch: 1000,
             max_in_flight: 1024,
             max_in_flight_bytes: 32 << 20,
             max_outbox: 1 << 20,

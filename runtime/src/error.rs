@@ -84,9 +84,11 @@ pub enum Error<E = ErrorObject> {
     /// disagree about the method.
     Decode(serde_json::Error),
 
-    /// The peer's answer is no JSON-RPC response: it has both a result and an error, or neither,
-    /// or an error that is no error object. By HTTP also: it is not JSON, is too large, or has another
-    /// id. The connection is fine.
+    /// The peer's answer is no JSON-RPC response: it has both a result and an error, or neither. By
+    /// HTTP also: it is not JSON, is too large, or has another id. The connection is fine.
+    ///
+    /// An error that is no error object (a string, an object without a code) is an [`Error::Call`]
+    /// with the code -32603 and what the peer sent as its [`data`](ErrorObject::data).
     InvalidResponse(&'static str),
 
     /// The call went by HTTP ([`HttpError`]) and brought no JSON-RPC response: the server answered
@@ -101,6 +103,16 @@ pub enum Error<E = ErrorObject> {
 
     /// A batch without entries; it was not sent, as the specification forbids it.
     EmptyBatch,
+
+    /// The batch has more entries than
+    /// [`Config::max_outgoing_batch`](crate::Config::max_outgoing_batch); nothing was sent. The
+    /// connection is fine.
+    LargeBatch {
+        /// How many calls and notifications it has.
+        entries: usize,
+        /// The limit.
+        limit: usize,
+    },
 
     /// The batch of this call was dropped before it was sent.
     NotSent,
@@ -123,6 +135,7 @@ impl<E> Error<E> {
             Error::Http(error) => Error::Http(error),
             Error::Lagged => Error::Lagged,
             Error::EmptyBatch => Error::EmptyBatch,
+            Error::LargeBatch { entries, limit } => Error::LargeBatch { entries, limit },
             Error::NotSent => Error::NotSent,
         }
     }
@@ -174,6 +187,11 @@ impl<E: RpcError> fmt::Display for Error<E> {
             Error::Http(error) => error.fmt(f),
             Error::Lagged => f.write_str("the items of the subscription were not taken in time"),
             Error::EmptyBatch => f.write_str("a batch without entries can't be sent"),
+            Error::LargeBatch { entries, limit } => write!(
+                f,
+                "the batch has {entries} entries, the limit is {limit}; nothing was sent; split it, or \
+                 raise Config::max_outgoing_batch"
+            ),
             Error::NotSent => f.write_str("the batch was dropped before it was sent"),
         }
     }

@@ -265,7 +265,7 @@ async fn a_client_without_services_answers_that_there_is_no_such_method() {
         let Err(Error::Call(error)) = caller.call::<()>("double", (1,)).await else {
             panic!("the client has no methods")
         };
-        assert_eq!((error.code().0, error.message()), (-32601, "Method not found"));
+        assert_eq!((error.code().0, error.message()), (-32601, "Method not found: \"double\""));
         caller.notify("double", (1,)).await.unwrap();
         assert!(matches!(caller.call::<()>("double", (1,)).await, Err(Error::Call(_))));
         assert!(!client.peer().is_closed());

@@ -150,7 +150,7 @@ async fn a_binary_frame_is_read_like_text_and_answered_with_text() {
         (b"[\"\xff\"]", parse_error.clone()),
         (b"\x00\x01", parse_error.clone()),
         (b"", parse_error),
-        (b"[]", error(-32600, "Invalid Request", "null")),
+        (b"[]", wsjsonrpc_tests::empty_batch()),
     ];
     for (bytes, expected) in table {
         raw.send_binary(bytes).await;

@@ -10,7 +10,8 @@ use wsjsonrpc::{
     Client, ClientBuilder, Config, Context, Error, Peer, SendTo, Server, ServerBuilder,
 };
 use wsjsonrpc_tests::{
-    Gate, Raw, begin, error, invalid_request, notification, poll_once, request, result,
+    Gate, Raw, begin, empty_batch, error, method_not_found, notification, poll_once, request,
+    result,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -172,8 +173,38 @@ async fn before_during_and_after_twice_and_of_nobody() {
         raw.check(&notification("$/cancelRequest", params), &[]).await;
     }
     raw.check(r#"{"jsonrpc":"2.0","method":"$/cancelRequest"}"#, &[]).await;
-    let unknown = error(-32601, "Method not found", "1");
+    let unknown = method_not_found("$/cancelRequest", "1");
     raw.check(&request("$/cancelRequest", r#"{"id":1}"#, "1"), &[&unknown]).await;
+}
+
+/// What counts is the id's value, however it is written.
+#[tokio::test]
+async fn a_call_is_found_by_the_value_of_its_id() {
+    let (mut raw, gate) = raw_client().await;
+    let long = "x".repeat(200);
+    let (long, other) = (format!("\"a{long}\""), format!("\"\\u0061{long}\""));
+    for (id, given, found) in [
+        ("\"a\"", "\"\\u0061\"", true),
+        ("\"\\u0061\"", "\"a\"", true),
+        ("1", "1.0", true),
+        ("1.0", "1", true),
+        ("10", "1e1", true),
+        ("1", "\"1\"", false),
+        ("\"a\"", "\"A\"", false),
+        ("9007199254740993", "9007199254740992.0", false),
+        // Comparing what it means would take too long.
+        (&long, &other, false),
+    ] {
+        raw.send(request("gated", "[5]", id)).await;
+        gate.arrived(1).await;
+        let answer = cancelled(id);
+        let answers = [&*answer];
+        raw.check(&cancel(given), if found { &answers } else { &[] }).await;
+        gate.open(1);
+        if !found {
+            assert_eq!(raw.receive().await, result("5", id));
+        }
+    }
 }
 
 #[tokio::test]
@@ -357,7 +388,7 @@ async fn each_request_is_answered_once_whoever_is_first() {
                 }
             }
         }
-        raw.check("[]", &[&invalid_request("null")]).await;
+        raw.check("[]", &[&empty_batch()]).await;
         assert!(answers.iter().all(|count| *count == 1), "seed {seed}: {answers:?}");
         assert!((1..CALLS).contains(&taken_back), "seed {seed}: {taken_back} were taken back");
     }

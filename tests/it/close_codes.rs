@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use wsjsonrpc::{Client, CloseReason, Config, Endpoint, Error, Handshake, Server};
 use wsjsonrpc_tests::frames::{announcing, frame_of, frames, rest_of};
-use wsjsonrpc_tests::{Raw, invalid_request, request, result};
+use wsjsonrpc_tests::{Raw, not_an_object, request, result};
 
 const LIMIT: usize = 2000;
 
@@ -228,7 +228,7 @@ async fn a_message_up_to_the_limit_may_come_in_as_many_parts_as_it_has_bytes() {
     };
     raw.send_bytes(&in_parts(Side::Server, &text)).await;
     assert_eq!(raw.receive().await, result("null", "1"));
-    raw.check("1", &[&invalid_request("null")]).await;
+    raw.check("1", &[&not_an_object()]).await;
 
     let (mut raw, client) = Raw::server(Client::builder().config(config())).await;
     let call = tokio::spawn(client.peer().call::<i64>("m", ()).into_future());

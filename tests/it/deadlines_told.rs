@@ -110,7 +110,7 @@ async fn what_comes_in() {
     let mut raw = Raw::client(server).await;
     for (extra, expected) in [
         (r#"{"timeout":1500}"#, Some(1500 * MILLISECOND)),
-        (r#"{ "window": 1, "timeout" : 0, "more": {} }"#, Some(Duration::ZERO)),
+        (r#"{ "timeout" : 0, "more": {} }"#, Some(Duration::ZERO)),
         (r#"{"timeout":-1}"#, None),
         (r#"{"timeout":1.5}"#, None),
         (r#"{"timeout":99999999999999999999}"#, None),

@@ -10,7 +10,7 @@ use futures_util::SinkExt;
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::{Client, CloseReason, Config, Context, Server, ServerBuilder};
-use wsjsonrpc_tests::{Gate, Raw, begin, both_ways, error, frame, notification, request, result};
+use wsjsonrpc_tests::{Gate, Raw, begin, both_ways, frame, notification, request, result};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -36,7 +36,7 @@ async fn a_peer_that_reads_a_byte_a_second_is_served_at_its_own_pace() {
         assert_eq!(raw.socket.get_mut().read(&mut byte).await.unwrap(), 1);
     }
     let (mut other, _) = Raw::client_of(&endpoint).await;
-    other.check("[]", &[&error(-32600, "Invalid Request", "null")]).await;
+    other.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     assert!(!serving.is_finished(), "it is slow, not stuck");
     let more = handled.load(Ordering::Relaxed) - before;
     assert!(more <= 6, "{more} more answers for 5000 bytes");
@@ -63,9 +63,9 @@ async fn a_flood_of_notifications_begins_no_more_than_its_limit_of_handlers() {
     for _ in 0..100_000 {
         raw.socket.feed(Message::text(notification("gated", "[]"))).await.unwrap();
     }
-    raw.check("1", &[&error(-32600, "Invalid Request", "null")]).await;
+    raw.check("1", &[&wsjsonrpc_tests::not_an_object()]).await;
     assert_eq!(begun.load(Ordering::Relaxed), LIMIT);
-    other.check("1", &[&error(-32600, "Invalid Request", "null")]).await;
+    other.check("1", &[&wsjsonrpc_tests::not_an_object()]).await;
     gate.open(LIMIT);
 }
 
@@ -84,7 +84,7 @@ async fn parts_of_a_message_that_never_ends_hold_up_nobody() {
         }
     });
     for _ in 0..10 {
-        other.check("1", &[&error(-32600, "Invalid Request", "null")]).await;
+        other.check("1", &[&wsjsonrpc_tests::not_an_object()]).await;
     }
     assert!(!serving.is_finished());
     flooding.abort();
@@ -168,7 +168,7 @@ async fn what_is_queued_at_a_close_has_a_bound_even_if_it_is_taken_bit_by_bit() 
         let config = Config { shutdown_timeout: 60 * SECOND, ..Config::default() };
         let endpoint = Server::builder().config(config).build().unwrap();
         let (mut raw, serving) = Raw::client_of(&endpoint).await;
-        raw.check("1", &[&error(-32600, "Invalid Request", "null")]).await;
+        raw.check("1", &[&wsjsonrpc_tests::not_an_object()]).await;
         let peer = endpoint.peers().pop().unwrap();
         peer.notify("fill", ["x".repeat(1_000_000)]).await.unwrap();
         let late = begin(peer.call::<()>("late", ()).without_timeout().into_future()).await;

@@ -90,6 +90,9 @@ async fn what_befalls_the_whole_is_told_to_each() {
         (answer("500 Internal Server Error", "oops"), "HTTP status 500"),
         (answer("200 OK", "oops"), "it is not JSON"),
         (answer("200 OK", &error(-32600, "Too many", "null")), "Too many"),
+        (answer("200 OK", &error(-32600, "Too many", "1")), "Too many"),
+        (answer("200 OK", &format!("[{}]", error(-32600, "Too many", "1"))), "Too many"),
+        (answer("200 OK", r#"{"error":"Too many","id":null}"#), "Too many"),
         (
             b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\n[".to_vec(),
             "broke off",
@@ -103,6 +106,24 @@ async fn what_befalls_the_whole_is_told_to_each() {
             assert!(words.contains(expected), "{words}");
         }
         assert_eq!(peer.pending_calls(), 0);
+    }
+}
+
+/// Only the first call's id, and only a code about a message, speak for the whole batch.
+#[tokio::test]
+async fn an_error_of_one_call_is_not_that_of_its_batch() {
+    for (error, failed) in [(error(7, "no", "1"), 0), (error(-32600, "no", "2"), 1)] {
+        let server = Scripted::saying(answer("200 OK", &error)).await;
+        let peer = peer(&server);
+        let both = [peer.call::<i64>("a", ()), peer.call::<i64>("b", ())];
+        let replies = peer.batch(both).await.unwrap();
+        for (place, reply) in replies.into_iter().enumerate() {
+            match reply {
+                Err(Error::Call(_)) => assert_eq!(place, failed),
+                Err(Error::InvalidResponse(_)) => assert_ne!(place, failed),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }
 

@@ -115,7 +115,8 @@ async fn what_is_no_response_is_told_from_what_is_one() {
         // A status that says otherwise, with a response: as some servers send errors.
         (answer("500 Internal Server Error", &ours), Ok(7)),
         (answer("200 OK", &result("7", "2")), Err("it has another id")),
-        (answer("200 OK", &result("7", "\"1\"")), Err("it has another id")),
+        (answer("200 OK", &result("7", "\"1\"")), Ok(7)),
+        (answer("200 OK", &result("7", "\"01\"")), Err("it has another id")),
         (answer("200 OK", &result("7", "null")), Err("it has another id")),
         (answer("200 OK", "[]"), Err("the array has no response with the call's id")),
         (answer("200 OK", "[1,2,3]"), Err("it is an array of something else")),
@@ -123,7 +124,6 @@ async fn what_is_no_response_is_told_from_what_is_one() {
         (answer("200 OK", "<html>"), Err("it is not JSON")),
         (answer("200 OK", &ours[..ours.len() - 1]), Err("it is not JSON")),
         (answer("200 OK", r#"{"jsonrpc":"2.0","id":1}"#), Err("neither a result nor an error")),
-        (answer("200 OK", r#"{"jsonrpc":"2.0","id":1,"error":5}"#), Err("no error object")),
         (
             {
                 let mut broken = answer("200 OK", "xx");
@@ -156,6 +156,15 @@ async fn what_is_no_response_is_told_from_what_is_one() {
             }
             (got, expected) => panic!("{got:?} where {expected:?} was expected, for {shown}"),
         }
+    }
+    // An irregular error is kept as it came.
+    let server = Scripted::saying(answer("200 OK", r#"{"id":1,"error":"out of apples"}"#)).await;
+    match peer(&server).call::<i64>("m", ()).await {
+        Err(Error::Call(error)) => {
+            assert_eq!((error.code().0, error.message()), (-32603, "out of apples"));
+            assert_eq!(error.data().unwrap().get(), r#""out of apples""#);
+        }
+        other => panic!("{other:?}"),
     }
 }
 

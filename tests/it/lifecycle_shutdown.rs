@@ -33,7 +33,7 @@ async fn a_shutdown_answers_what_is_at_work_and_refuses_what_is_new() {
     let endpoint = server(&gate).build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     let (mut idle, _) = Raw::client_of(&endpoint).await;
-    idle.check("[]", &[&error(-32600, "Invalid Request", "null")]).await;
+    idle.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     raw.send(request("gated", "[]", "1")).await;
     raw.send(format!("[{},{}]", request("gated", "[]", "2"), request("quick", "[]", "3"))).await;
     gate.arrived(2).await;
@@ -45,11 +45,8 @@ async fn a_shutdown_answers_what_is_at_work_and_refuses_what_is_new() {
     let refused = raw.ask(request("quick", "[]", "4")).await;
     assert_eq!(refused, error(-32002, "Shutting down", "4"));
     let batch = format!("[{}, 1]", request("no.such.method", "[]", "5"));
-    let refused = format!(
-        "[{},{}]",
-        error(-32002, "Shutting down", "5"),
-        error(-32600, "Invalid Request", "null")
-    );
+    let refused =
+        format!("[{},{}]", error(-32002, "Shutting down", "5"), wsjsonrpc_tests::not_an_object());
     assert_eq!(raw.ask(batch).await, refused);
     gate.open(2);
     let mut answers = [raw.receive().await, raw.receive().await];
@@ -91,7 +88,7 @@ async fn a_shutdown_tells_how_many_handlers_it_cut_off() {
     stays.send(notification("gated", "[]")).await;
     stays.check(&request("quick", "[]", "2"), &[&result("\"quick\"", "2")]).await;
     goes.send(request("gated", "[]", "1")).await;
-    goes.check("[]", &[&error(-32600, "Invalid Request", "null")]).await;
+    goes.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     goes.hang_up();
     serving.await.unwrap();
 
@@ -113,7 +110,7 @@ async fn a_shutdown_ends_even_if_a_peer_neither_reads_nor_answers() {
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     let (mut silent, silent_serving) = Raw::client_of(&endpoint).await;
     for raw in [&mut raw, &mut silent] {
-        raw.check("[]", &[&error(-32600, "Invalid Request", "null")]).await;
+        raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     }
     for _ in 0..4 {
         raw.send(request("large", "[]", "1")).await;
@@ -274,7 +271,7 @@ async fn nothing_of_a_connection_stays_behind() {
 async fn dropping_the_future_that_serves_ends_the_calls_of_the_connection() {
     let endpoint = Server::builder().build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
-    raw.check("[]", &[&error(-32600, "Invalid Request", "null")]).await;
+    raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     let peer = endpoint.peers().pop().unwrap();
     let call = begin(peer.call::<()>("never.answered", ()).into_future()).await;
     serving.abort();

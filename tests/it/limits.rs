@@ -67,7 +67,7 @@ async fn requests_over_the_in_flight_limit_are_refused_at_once() {
     gate.open(4);
     let mut answers = [raw.receive().await, raw.receive().await];
     answers.sort();
-    let mixed = [result("null", "2"), busy("3"), error(-32600, "Invalid Request", "null")];
+    let mixed = [result("null", "2"), busy("3"), wsjsonrpc_tests::not_an_object()];
     assert_eq!(answers, [format!("[{}]", mixed.join(",")), result("null", "1")]);
     assert_eq!(other.receive().await, result("null", "2"));
     raw.check(&request("quick", "[]", "8"), &[&result("null", "8")]).await;
@@ -300,7 +300,7 @@ async fn a_peer_that_reads_slowly_is_not_given_up() {
         assert!(read > 0, "it was given up with {left} bytes left");
         left -= read;
     }
-    raw.check(&request("no", "[]", "2"), &[&error(-32601, "Method not found", "2")]).await;
+    raw.check(&request("no", "[]", "2"), &[&wsjsonrpc_tests::method_not_found("no", "2")]).await;
     assert!(!peer.is_closed());
 }
 

@@ -12,7 +12,7 @@ use wsjsonrpc::{
 };
 use wsjsonrpc_tests::http::{opened, upgrade};
 use wsjsonrpc_tests::log::Log;
-use wsjsonrpc_tests::{Gate, Raw, error, invalid_request, notification, request, result};
+use wsjsonrpc_tests::{Gate, Raw, error, not_an_object, notification, request, result};
 
 use crate::mount::{in_axum, say};
 use crate::reconnect::{client, connect, connected};
@@ -192,11 +192,11 @@ async fn notifications_that_are_dropped_are_two_lines_however_many_they_are() {
         for _ in 0..100 {
             raw.send(notification("gated", "[]")).await;
         }
-        raw.check("1", &[&invalid_request("null")]).await;
+        raw.check("1", &[&not_an_object()]).await;
         gate.open(1);
         assert_eq!(raw.receive().await, result("null", "1"));
     }
-    other.check("1", &[&invalid_request("null")]).await;
+    other.check("1", &[&not_an_object()]).await;
     assert_eq!(count(&log, ""), 1, "{}", log.text());
     assert_eq!(count(&log, "too many calls are in flight"), 1, "{}", log.text());
     raw.hang_up();
@@ -246,7 +246,7 @@ async fn a_server_without_room_says_so_once_however_many_come() {
     let config = Config { max_connections: 1, ..Config::default() };
     let endpoint = Server::builder().config(config).build().unwrap();
     let (mut raw, _) = Raw::client_of(&endpoint).await;
-    raw.check("1", &[&invalid_request("null")]).await;
+    raw.check("1", &[&not_an_object()]).await;
     for _ in 0..100 {
         let (mut refused, serving) = Raw::client_of(&endpoint).await;
         assert!(refused.receive_close().await.is_some_and(|close| u16::from(close.code) == 1013));

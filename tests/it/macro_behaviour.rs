@@ -78,7 +78,7 @@ async fn names_on_the_wire_are_what_the_attributes_say() -> Result<()> {
     .await;
     let mut raw = Raw::client(Server::builder().service(Corner.into_service())).await;
     for unknown in ["place_order", "shop/place_order", "shop.placeOrder", "shop/status"] {
-        let expected = error(-32601, "Method not found", "1");
+        let expected = wsjsonrpc_tests::method_not_found(unknown, "1");
         raw.check(&request(unknown, "[1]", "1"), &[&expected]).await;
     }
     Ok(())

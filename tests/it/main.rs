@@ -93,6 +93,7 @@ mod traces;
 #[cfg(unix)]
 mod unix;
 mod untyped;
+mod whole_message_errors;
 mod wire;
 mod wire_client;
 mod wire_failures;

@@ -7,7 +7,7 @@ use wsjsonrpc::{
     Context, ErrorObject, Request, Response, RpcError, Server, ServerBuilder, async_trait,
 };
 use wsjsonrpc_tests::log::Log;
-use wsjsonrpc_tests::{Raw, error, notification, request, result};
+use wsjsonrpc_tests::{Raw, error, method_not_found, notification, request, result};
 
 /// Writes down what passes, and lets it pass.
 #[derive(Clone, Default)]
@@ -83,7 +83,7 @@ async fn what_a_call_carries_is_not_shown() {
         r#"Request { method: "echo", notification: false, .. }"#,
         "Response { result: 8 bytes }",
         r#"Request { method: "no", notification: false, .. }"#,
-        r#"Response { error: ErrorObject { code: -32601, message: "Method not found" } }"#,
+        r#"Response { error: ErrorObject { code: -32601, message: "Method not found: \"no\"" } }"#,
     ];
     assert_eq!(record.take(), expected);
 }
@@ -124,7 +124,7 @@ async fn every_call_and_its_outcome_are_seen() {
         (request("fail", "[]", "4"), Some(error(7, "no", "4")), ["request fail fail []", "7 no"]),
         (
             request("none", "{}", "5"),
-            Some(error(-32601, "Method not found", "5")),
+            Some(method_not_found("none", "5")),
             ["request none - {}", "-32601 Method not found"],
         ),
         (notification("sum", "[1,2]"), None, ["notification sum sum [1,2]", "nothing"]),
@@ -137,7 +137,7 @@ async fn every_call_and_its_outcome_are_seen() {
             assert!(if exact { got == answer } else { got.contains("-32602") }, "{got}");
         } else {
             // Messages are handled in their order.
-            raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+            raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
         }
         let lines = record.take();
         assert_eq!(lines[0], seen[0]);
@@ -154,8 +154,8 @@ async fn the_calls_of_a_batch_pass_one_by_one() {
     let answers = format!(
         "[{},{},{}]",
         result("3", "1"),
-        wsjsonrpc_tests::invalid_request("null"),
-        error(-32601, "Method not found", "2")
+        wsjsonrpc_tests::not_an_object(),
+        method_not_found("none", "2")
     );
     assert_eq!(raw.ask(batch).await, answers);
     let lines = record.take();

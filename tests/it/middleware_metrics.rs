@@ -125,7 +125,7 @@ fn a_call_that_is_dropped_is_counted_and_not_in_flight() {
         let config = Config { cancel_on_close: true, ..Config::default() };
         let mut raw = Raw::client(server().config(config)).await;
         raw.send(request("hang", "[]", "1")).await;
-        raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+        raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     });
     check(
         &figures,

@@ -12,7 +12,7 @@ use wsjsonrpc::{
     Client, Context, Request, Response, Server, ServerBuilder, async_trait, memory, rpc,
 };
 use wsjsonrpc_tests::log::Log;
-use wsjsonrpc_tests::{Gate, Raw, begin, error, notification, request, result};
+use wsjsonrpc_tests::{Gate, Raw, begin, error, method_not_found, notification, request, result};
 
 fn limit_words(what: &str) -> String {
     format!("Limit exceeded: too many calls of this kind are at work{what}")
@@ -63,7 +63,7 @@ trait Hang {
 impl Hang for Raw {
     /// Sees that the last call is at work, hangs up, and lets its handler be dropped.
     async fn wait_for_hang(mut self) {
-        self.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+        self.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
         self.hang_up();
         for _ in 0..100 {
             tokio::task::yield_now().await;
@@ -244,7 +244,7 @@ async fn a_notification_that_waits_for_its_turn_is_handled_though_its_connection
     raw.send(request("report.sales", "[]", "1")).await;
     gate.arrived(1).await;
     raw.send(notification("report.costs", "[]")).await;
-    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     raw.hang_up();
     tokio::time::sleep(Duration::from_secs(1)).await;
     gate.open(1);
@@ -261,7 +261,7 @@ async fn notifications_over_a_concurrency_limit_are_dropped_with_two_lines() {
     for _ in 0..5 {
         raw.send(notification("sum", "[1,2]")).await;
     }
-    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     raw.hang_up();
     serving.await.unwrap();
     let text = log.text();
@@ -292,7 +292,7 @@ async fn strangers_call_what_is_open_to_them() {
         (&request("login", "[]", "3"), &result("null", "3")),
         (&request("sum", "[1,2]", "4"), &result("3", "4")),
         (&request("admin.stop", "[]", "5"), &unauthorized("5")),
-        (&request("none", "[]", "6"), &error(-32601, "Method not found", "6")),
+        (&request("none", "[]", "6"), &method_not_found("none", "6")),
     ])
     .await;
 }

@@ -129,7 +129,7 @@ async fn one_that_is_taken_back_before_it_begins_is_dropped() {
     assert_eq!(answer, error(-32800, "Request cancelled", "1"));
     gate.open(1);
     assert_eq!(gone.recv().await, Some("the stream is gone"));
-    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
 }
 
 /// Answers otherwise, once its handler has a stream.

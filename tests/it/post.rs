@@ -12,7 +12,10 @@ use wsjsonrpc::{
     Config, Context, ErrorObject, Grant, Methods, Refusal, Server, ServerBuilder, Topic,
 };
 use wsjsonrpc_tests::http::parts;
-use wsjsonrpc_tests::{error, invalid_request, notification, request, result};
+use wsjsonrpc_tests::{
+    empty_batch, error, invalid_request, method_not_found, not_an_object, notification, request,
+    result,
+};
 
 use crate::mount::{in_axum, say};
 
@@ -102,7 +105,7 @@ async fn a_message_in_the_body_has_its_answer_in_the_body() {
         ),
         (request("inside", "[]", "1"), error(-32603, "Internal error", "1")),
         (request("panic", "[]", "1"), error(-32603, "Internal error", "1")),
-        (request("nothing", "[]", "1"), error(-32601, "Method not found", "1")),
+        (request("nothing", "[]", "1"), method_not_found("nothing", "1")),
         (request("back", "[]", "1"), error(-32006, socket, "1")),
         (request("silence", "[]", "1"), error(-32006, socket, "1")),
         (request("unsubscribe_silence", "[\"0x1\"]", "1"), result("false", "1")),
@@ -114,10 +117,10 @@ async fn a_message_in_the_body_has_its_answer_in_the_body() {
         (news, String::new()),
         // A response that nobody has asked for.
         (result("1", "1"), String::new()),
-        ("[]".to_owned(), invalid_request("null")),
-        ("[1]".to_owned(), format!("[{}]", invalid_request("null"))),
-        ("1".to_owned(), invalid_request("null")),
-        (r#"{"jsonrpc":"2.0","id":5}"#.to_owned(), invalid_request("5")),
+        ("[]".to_owned(), empty_batch()),
+        ("[1]".to_owned(), format!("[{}]", not_an_object())),
+        ("1".to_owned(), not_an_object()),
+        (r#"{"jsonrpc":"2.0","id":5}"#.to_owned(), invalid_request("\"method\" is missing", "5")),
         (String::new(), error(-32700, "Parse error", "null")),
         ("{".to_owned(), error(-32700, "Parse error", "null")),
         (large, error(-32600, "Invalid Request: a batch may have at most 1000 entries", "null")),

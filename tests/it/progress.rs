@@ -145,7 +145,8 @@ async fn what_the_caller_sends_and_takes() {
     };
     assert_eq!(raw.receive().await, sent(r#","wsjsonrpc":{"progress":1}"#, "1"));
     // Of other calls, of another type, malformed, and as a request, which nobody answers to.
-    for (token, value) in [("2", "1"), ("\"1\"", "1"), ("null", "1"), ("1", "\"x\""), ("1", "{}")] {
+    for (token, value) in [("2", "1"), ("\"01\"", "1"), ("null", "1"), ("1", "\"x\""), ("1", "{}")]
+    {
         raw.check(&told(token, value), &[]).await;
     }
     for params in ["[]", r#"{"token":1}"#, r#"{"value":1}"#, r#"{"token":[],"value":1}"#] {

@@ -55,9 +55,9 @@ async fn the_hook_is_done_before_calls_that_wait() {
     let mut raw = attempts.accept().await;
     assert_eq!(raw.receive().await, r#"{"jsonrpc":"2.0","method":"login","id":1}"#);
     // Nothing else is let through.
-    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     tokio::time::sleep(SECOND).await;
-    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     assert!(matches!(client.state(), ConnectionState::Down { .. }));
     raw.send(result("0", "1")).await;
     for _ in 0..2 {
@@ -368,7 +368,7 @@ async fn services_stay_and_nothing_of_an_old_connection_reaches_a_new_one() {
     assert_eq!(raw.ask(request("visits", "[]", "1")).await, result("0", "1"));
     gate.open(1);
     tokio::time::sleep(SECOND).await;
-    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     assert!(!Arc::ptr_eq(&first, &client.handshake()), "that of the latest connection");
 
     let (old, _, new) = (

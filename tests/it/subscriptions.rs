@@ -4,7 +4,7 @@ use futures_util::{Stream, StreamExt, stream};
 use wsjsonrpc::{
     Client, Error, ErrorObject, Methods, Result, Server, ServerBuilder, Topic, memory,
 };
-use wsjsonrpc_tests::{Raw, request, result};
+use wsjsonrpc_tests::{Raw, error, request, result};
 
 /// Counts up to a number, or for ever.
 fn count(upto: u64) -> impl Stream<Item = Result<u64>> + Send + 'static {
@@ -71,7 +71,7 @@ async fn an_error_of_the_stream_is_its_last_word() {
     assert_eq!(raw.receive().await, item("pieces", "0x1", "1"));
     let error = r#"{"code":8,"message":"broken"}"#;
     assert_eq!(raw.receive().await, end("pieces", "0x1", error));
-    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
 }
 
 #[tokio::test]
@@ -81,6 +81,42 @@ async fn unsubscribing_ends_it_without_a_last_word() {
     raw.check(&request("stop", r#"["0x2"]"#, "2"), &[&result("false", "2")]).await;
     raw.check(&request("stop", r#"["0x1"]"#, "3"), &[&result("true", "3")]).await;
     raw.check(&request("stop", r#"["0x1"]"#, "4"), &[&result("false", "4")]).await;
+}
+
+#[tokio::test]
+async fn a_method_ends_subscriptions_of_its_own_kind() {
+    let mut raw = Raw::client(server()).await;
+    assert_eq!(raw.ask(request("silence", "[]", "1")).await, result(r#""0x1""#, "1"));
+    raw.check(&request("unsubscribe_count", r#"["0x1"]"#, "2"), &[&result("false", "2")]).await;
+    raw.check(&request("stop", r#"["0x1"]"#, "3"), &[&result("true", "3")]).await;
+}
+
+#[tokio::test]
+async fn the_only_param_of_unsubscribing_is_the_id() {
+    let mut raw = Raw::client(server()).await;
+    let words = "Invalid params: expected the id of a subscription, as [id] or \
+                 {\\\"subscription\\\": id}";
+    for params in [
+        "[]",
+        "{}",
+        r#"["0x1",1]"#,
+        r#"[["0x1"]]"#,
+        "[null]",
+        r#"{"id":"0x1"}"#,
+        r#"{"subscription":null}"#,
+        r#"{"subscription":"0x1","more":1}"#,
+    ] {
+        raw.check(&request("stop", params, "1"), &[&error(-32602, words, "1")]).await;
+    }
+    for (number, params) in
+        [r#"["0x1"]"#, r#"{"subscription":"0x2"}"#, r#" { "s\u0075bscription" : "\u0030x3" } "#]
+            .into_iter()
+            .enumerate()
+    {
+        let id = format!("\"0x{}\"", number + 1);
+        assert_eq!(raw.ask(request("silence", "[]", "1")).await, result(&id, "1"));
+        raw.check(&request("stop", params, "2"), &[&result("true", "2")]).await;
+    }
 }
 
 #[tokio::test]

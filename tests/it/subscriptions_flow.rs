@@ -188,7 +188,7 @@ async fn others_are_told_nothing_that_they_do_not_know() {
             .await;
         assert_eq!(take(&mut numbers, 1).await, [item]);
     }
-    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     // It was not told to wait, so it lags when nobody takes what it sends.
     for item in 1..=10 {
         raw.send(notification("numbers", &format!(r#"{{"subscription":7,"result":{item}}}"#)))
@@ -199,7 +199,7 @@ async fn others_are_told_nothing_that_they_do_not_know() {
     assert!(matches!(numbers.next().await, Some(Err(Error::Lagged))));
     assert!(numbers.next().await.is_none());
     drop(numbers);
-    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
 }
 
 #[tokio::test]
@@ -373,7 +373,7 @@ async fn only_peers_that_know_are_told_what_was_left_out() {
         raw.receive().await,
         notification("numbers", r#"{"subscription":"0x1","result":1}"#)
     );
-    raw.check("[]", &[&wsjsonrpc_tests::invalid_request("null")]).await;
+    raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     while brought.load(Ordering::SeqCst) < 9 {
         tokio::task::yield_now().await;
     }

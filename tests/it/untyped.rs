@@ -293,7 +293,7 @@ async fn without_a_fallback_an_unknown_method_is_32601() {
         let Err(Error::Call(unknown)) = client.peer().call::<()>("nobody", ()).await else {
             panic!()
         };
-        assert_eq!((unknown.code().0, unknown.message()), (-32601, "Method not found"));
+        assert_eq!((unknown.code().0, unknown.message()), (-32601, "Method not found: \"nobody\""));
         assert!(unknown.data().is_none());
     }
 }

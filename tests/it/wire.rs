@@ -6,7 +6,9 @@ use futures_util::SinkExt;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::{Config, Server, ServerBuilder};
-use wsjsonrpc_tests::{Gate, Raw, error, invalid_request, notification, request, result};
+use wsjsonrpc_tests::{
+    Gate, Raw, error, invalid_request, method_not_found, notification, request, result,
+};
 
 fn server() -> ServerBuilder {
     Server::builder()
@@ -22,7 +24,7 @@ fn parse_error() -> String {
 }
 
 fn not_found(id: &str) -> String {
-    error(-32601, "Method not found", id)
+    method_not_found("no.such.method", id)
 }
 
 #[tokio::test]
@@ -58,25 +60,88 @@ async fn an_id_comes_back_word_for_word() {
             assert_eq!(raw.ask(&incoming).await, expected, "for {incoming}");
         }
     }
-    for long in [format!("\"{}\"", "x".repeat(1022)), "1".repeat(1024)] {
+    for long in [format!("\"{}\"", "x".repeat(100_000)), "1".repeat(100_000)] {
         assert_eq!(raw.ask(request("sum", "[1,2]", &long)).await, result("3", &long));
+        assert_eq!(raw.ask(request("no.such.method", "[]", &long)).await, not_found(&long));
+        let batch = format!("[{}]", request("sum", "[1,2]", &long));
+        assert_eq!(raw.ask(batch).await, format!("[{}]", result("3", &long)));
     }
-    // It would be kept for long, and come back with errors too.
-    for too_long in [format!("\"{}\"", "x".repeat(1023)), "1".repeat(1025)] {
-        let refused = invalid_request("null");
-        raw.check(&request("sum", "[1,2]", &too_long), &[&refused]).await;
-        let batch = format!("[{}]", request("sum", "[1,2]", &too_long));
-        raw.check(&batch, &[&format!("[{refused}]")]).await;
+}
+
+/// An id comes back as long as a response with it fits `max_outgoing_message`.
+#[tokio::test]
+async fn an_id_that_no_response_can_hold_comes_back_as_null() {
+    let config = Config { max_outgoing_message: 1000, ..Config::default() };
+    let mut raw = Raw::client(server().config(config)).await;
+    let (fits, long) = ("1".repeat(800), "1".repeat(1000));
+    let too_large = |id: &str| error(-32003, "Result too large", id);
+    assert_eq!(raw.ask(request("sum", "[1,2]", &fits)).await, result("3", &fits));
+    assert_eq!(raw.ask(request("sum", "[1,2]", &long)).await, too_large("null"));
+    let no_method = invalid_request(r#""method" is missing"#, "null");
+    assert_eq!(raw.ask(format!(r#"{{"id":{}}}"#, "1".repeat(1001))).await, no_method);
+    for (ids, answers) in [
+        ([&*fits, "1"], [result("3", &fits), result("3", "1")]),
+        ([&fits, &fits], [result("3", &fits), too_large("null")]),
+        (["1", &long], [result("3", "1"), too_large("null")]),
+    ] {
+        let batch = ids.map(|id| request("sum", "[1,2]", id)).join(",");
+        let answer = raw.ask(format!("[{batch}]")).await;
+        assert_eq!(answer, format!("[{}]", answers.join(",")));
+        assert!(answer.len() <= 1000);
+    }
+}
+
+/// Whoever waits with long ids holds no more than `max_in_flight_bytes`.
+#[tokio::test]
+async fn ids_of_calls_in_flight_count_as_bytes_in_flight() {
+    let config = Config { max_in_flight_bytes: 10_000, ..Config::default() };
+    for in_batch in [false, true] {
+        let (gate, config) = (Gate::default(), config.clone());
+        let at_gate = gate.clone();
+        let gated = move |_, ()| {
+            let gate = at_gate.clone();
+            async move {
+                gate.pass().await;
+                Ok(())
+            }
+        };
+        let mut raw = Raw::client(server().config(config).method("gated", gated)).await;
+        // Each is once in the message and once beside it.
+        let id = |number: u32| format!("\"{number}{}\"", "x".repeat(3000));
+        let wrap = |text: String| if in_batch { format!("[{text}]") } else { text };
+        for number in [1, 2] {
+            raw.send(wrap(request("gated", "[]", &id(number)))).await;
+        }
+        gate.arrived(2).await;
+        let refused = raw.ask(request("gated", "[]", "3")).await;
+        assert_eq!(refused, error(-32000, "Server busy", "3"));
+        gate.open(2);
+        let mut answers = [raw.receive().await, raw.receive().await];
+        answers.sort();
+        assert_eq!(answers, [1, 2].map(|number| wrap(result("null", &id(number)))));
     }
 }
 
 #[tokio::test]
 async fn an_id_that_is_none_makes_it_no_request() {
     let mut raw = Raw::client(server()).await;
-    for id in ["true", "false", "[]", "[1]", "{}", r#"{"a":1}"#, r#""\ud800""#] {
-        raw.check(&request("sum", "[1,2]", id), &[&invalid_request("null")]).await;
+    for (id, kind) in [
+        ("true", "a boolean"),
+        ("false", "a boolean"),
+        ("[]", "an array"),
+        ("[1]", "an array"),
+        ("{}", "an object"),
+        (r#"{"a":1}"#, "an object"),
+        (r#""\ud800""#, ""),
+    ] {
+        let mut why = format!(r#""id" must be a string, a number or null, got {kind}"#);
+        if kind.is_empty() {
+            r#""id" has an invalid escape"#.clone_into(&mut why);
+        }
+        let refused = invalid_request(&why, "null");
+        raw.check(&request("sum", "[1,2]", id), &[&refused]).await;
         let batch = format!("[{}]", request("sum", "[1,2]", id));
-        raw.check(&batch, &[&format!("[{}]", invalid_request("null"))]).await;
+        raw.check(&batch, &[&format!("[{refused}]")]).await;
     }
 }
 
@@ -130,12 +195,12 @@ async fn an_answer_has_the_members_of_the_specification_and_no_others() {
         ),
         (
             r#"{"jsonrpc":"2.0","method":"no","id":1}"#,
-            r#"{"jsonrpc":"2.0","error":{"code":-32601,"message":"Method not found"},"id":1}"#,
+            r#"{"jsonrpc":"2.0","error":{"code":-32601,"message":"Method not found: \"no\""},"id":1}"#,
         ),
         ("{", r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"Parse error"},"id":null}"#),
         (
             "{}",
-            r#"{"jsonrpc":"2.0","error":{"code":-32600,"message":"Invalid Request"},"id":null}"#,
+            r#"{"jsonrpc":"2.0","error":{"code":-32600,"message":"Invalid Request: \"method\" is missing"},"id":null}"#,
         ),
     ])
     .await;
@@ -172,7 +237,11 @@ async fn a_request_without_version_2_0_is_none() {
         r#""JSONRPC":"2.0","#,
     ] {
         let text = format!(r#"{{{version}"method":"sum","params":[1,2],"id":7}}"#);
-        raw.check(&text, &[&invalid_request("7")]).await;
+        let why = match version.contains("jsonrpc") {
+            true => r#""jsonrpc" must be "2.0""#,
+            false => r#""jsonrpc" is missing, expected "2.0""#,
+        };
+        raw.check(&text, &[&invalid_request(why, "7")]).await;
     }
 }
 
@@ -180,28 +249,52 @@ async fn a_request_without_version_2_0_is_none() {
 #[tokio::test]
 async fn what_is_json_but_no_request_is_an_invalid_request() {
     let mut raw = Raw::client(server()).await;
-    for (text, id) in [
-        ("{}", "null"),
-        ("1", "null"),
-        ("-1.5e3", "null"),
-        (r#""text""#, "null"),
-        ("true", "null"),
-        ("null", "null"),
-        ("[]", "null"),
-        ("[ \n]", "null"),
-        (r#"{"id":5}"#, "5"),
-        (r#"{"id":{}}"#, "null"),
-        (r#"{"jsonrpc":"2.0","id":"a"}"#, r#""a""#),
-        (r#"{"jsonrpc":"2.0","params":[1,2],"id":6}"#, "6"),
-        (r#"{"jsonrpc":"2.0","method":null,"id":7}"#, "7"),
-        (r#"{"jsonrpc":"2.0","method":1,"id":8}"#, "8"),
-        (r#"{"jsonrpc":"2.0","method":["sum"],"id":8}"#, "8"),
-        (r#"{"jsonrpc":"2.0","method":"\udead","id":9}"#, "9"),
-        (r#"{"jsonrpc":"2.0","method":1}"#, "null"),
-        (r#"{"notification":"rpc-websockets event","params":[]}"#, "null"),
-        (r#"{"jsonrpc":"2.0","Method":"sum","params":[1,2],"id":10}"#, "10"),
+    for (text, why, id) in [
+        ("{}", r#""method" is missing"#, "null"),
+        ("1", "expected an object, got a number", "null"),
+        ("-1.5e3", "expected an object, got a number", "null"),
+        (r#""text""#, "expected an object, got a string", "null"),
+        ("true", "expected an object, got a boolean", "null"),
+        ("null", "expected an object, got null", "null"),
+        ("[]", "the batch is empty", "null"),
+        ("[ \n]", "the batch is empty", "null"),
+        (r#"{"id":5}"#, r#""method" is missing"#, "5"),
+        (r#"{"id":{}}"#, r#""method" is missing"#, "null"),
+        (r#"{"jsonrpc":"2.0","id":"a"}"#, r#""method" is missing"#, r#""a""#),
+        (r#"{"jsonrpc":"2.0","params":[1,2],"id":6}"#, r#""method" is missing"#, "6"),
+        (
+            r#"{"jsonrpc":"2.0","method":null,"id":7}"#,
+            r#""method" must be a string, got null"#,
+            "7",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","method":1,"id":8}"#,
+            r#""method" must be a string, got a number"#,
+            "8",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","method":["sum"],"id":8}"#,
+            r#""method" must be a string, got an array"#,
+            "8",
+        ),
+        (r#"{"jsonrpc":"2.0","method":"\udead","id":9}"#, r#""method" has an invalid escape"#, "9"),
+        (r#"{"jsonrpc":"2.0","method":1}"#, r#""method" must be a string, got a number"#, "null"),
+        (
+            r#"{"notification":"rpc-websockets event","params":[]}"#,
+            r#""method" is missing"#,
+            "null",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","Method":"sum","params":[1,2],"id":10}"#,
+            r#""method" is missing"#,
+            "10",
+        ),
     ] {
-        raw.check(text, &[&invalid_request(id)]).await;
+        let refused = invalid_request(why, id);
+        raw.check(text, &[&refused]).await;
+        if !text.starts_with('[') {
+            raw.check(&format!("[{text}]"), &[&format!("[{refused}]")]).await;
+        }
     }
 }
 
@@ -209,14 +302,17 @@ async fn what_is_json_but_no_request_is_an_invalid_request() {
 #[tokio::test]
 async fn a_member_that_is_there_twice_makes_it_no_request() {
     let mut raw = Raw::client(server()).await;
-    for text in [
-        r#"{"jsonrpc":"2.0","jsonrpc":"2.0","method":"sum","params":[1,2],"id":1}"#,
-        r#"{"jsonrpc":"2.0","method":"sum","method":"nothing","params":[1,2],"id":1}"#,
-        r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"params":[1,3],"id":1}"#,
-        r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"id":1,"id":2}"#,
-        r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"id":1,"\u0069d":1}"#,
+    for (text, member) in [
+        (r#"{"jsonrpc":"2.0","jsonrpc":"2.0","method":"sum","params":[1,2],"id":1}"#, "jsonrpc"),
+        (r#"{"jsonrpc":"2.0","method":"sum","method":"nothing","params":[1,2],"id":1}"#, "method"),
+        (r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"params":[1,3],"id":1}"#, "params"),
+        (r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"id":1,"id":2}"#, "id"),
+        (r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"id":1,"\u0069d":1}"#, "id"),
+        (r#"{"jsonrpc":"2.0","method":"sum","result":1,"id":1, "result" :1}"#, "result"),
     ] {
-        raw.check(text, &[&invalid_request("null")]).await;
+        let refused = invalid_request(&format!("\"{member}\" is given twice"), "null");
+        raw.check(text, &[&refused]).await;
+        raw.check(&format!("[ {text}]"), &[&format!("[{refused}]")]).await;
     }
     let other = r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"id":1,"x":1,"x":2}"#;
     raw.check(other, &[&result("3", "1")]).await;
@@ -269,12 +365,14 @@ async fn deep_nesting_is_one_clean_error() {
     let mut raw =
         Raw::client(server().method("any", |_, value: serde_json::Value| async move { Ok(value) }))
             .await;
-    let invalid = invalid_request("null");
+    let invalid = invalid_request("expected an object, got an array", "null");
     raw.check(&open, &[&parse_error()]).await;
     raw.check(&whole, &[&format!("[{invalid}]")]).await;
-    raw.check(&objects, &[&invalid]).await;
+    let no_method = invalid_request(r#""method" is missing"#, "null");
+    raw.check(&objects, &[&no_method]).await;
     raw.check(&request("no.such.method", &whole, "1"), &[&not_found("1")]).await;
-    raw.check(&request("sum", "[1,2]", &whole), &[&invalid]).await;
+    let why = r#""id" must be a string, a number or null, got an array"#;
+    raw.check(&request("sum", "[1,2]", &whole), &[&invalid_request(why, "null")]).await;
     for (method, params) in [("any", &whole), ("any", &objects), ("sum", &whole)] {
         let answer = raw.ask(request(method, params, "1")).await;
         assert!(answer.starts_with(r#"{"jsonrpc":"2.0","error":{"code":-32602,"#), "{answer:.300}");
@@ -307,17 +405,20 @@ async fn a_batch_is_answered_with_one_array_in_its_own_order() {
     let (one, two) = (request("sum", "[1,2]", "1"), request("sum", "[2,2]", "\"b\""));
     let silent = notification("sum", "[1,2]");
     let (is_one, is_two) = (result("3", "1"), result("4", "\"b\""));
-    let invalid = invalid_request("null");
+    let invalid = |kind| invalid_request(&format!("expected an object, got {kind}"), "null");
+    let no_method = |id| invalid_request(r#""method" is missing"#, id);
+    let (number, null, array) = (invalid("a number"), invalid("null"), invalid("an array"));
+    let text = invalid("a string");
     for (batch, expected) in [
         (vec![&*one], vec![&*is_one]),
         (vec![&one, &two], vec![&is_one, &is_two]),
         (vec![&two, &silent, &one, &silent], vec![&is_two, &is_one]),
         (vec![&one, &one], vec![&is_one, &is_one]),
-        (vec!["1", &one, "null", "\"x\""], vec![&invalid, &is_one, &invalid, &invalid]),
-        (vec!["[]", "{}", &one], vec![&invalid, &invalid, &is_one]),
-        (vec!["[[]]", &format!("[{one}]"), &two], vec![&invalid, &invalid, &is_two]),
+        (vec!["1", &one, "null", "\"x\""], vec![&number, &is_one, &null, &text]),
+        (vec!["[]", "{}", &one], vec![&array, &no_method("null"), &is_one]),
+        (vec!["[[]]", &format!("[{one}]"), &two], vec![&array, &array, &is_two]),
         (vec![&one, r#"{"jsonrpc":"2.0","result":1,"id":1}"#], vec![&is_one]),
-        (vec![r#"{"id":9}"#, &one], vec![&invalid_request("9"), &is_one]),
+        (vec![r#"{"id":9}"#, &one], vec![&no_method("9"), &is_one]),
     ] {
         let expected = format!("[{}]", expected.join(","));
         raw.check(&format!("[{}]", batch.join(",")), &[&expected]).await;

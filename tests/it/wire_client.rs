@@ -7,7 +7,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wsjsonrpc::{Call, Client, Config, Context, Error, Peer, Result, Server, rpc};
-use wsjsonrpc_tests::{Raw, begin, error, invalid_request, request, result};
+use wsjsonrpc_tests::log::Log;
+use wsjsonrpc_tests::{
+    Raw, begin, empty_batch, error, invalid_request, method_not_found, not_an_object, request,
+    result,
+};
 
 #[rpc(namespace = "math")]
 trait Math {
@@ -83,11 +87,11 @@ async fn a_notification_has_no_id_and_uses_none_up() {
 
 #[tokio::test(start_paused = true)]
 async fn what_can_not_be_sent_fails_before_anything_is_sent() {
-    let config = Config { max_outgoing_message: 100, ..Config::default() };
+    let config = Config { max_outgoing_message: 120, ..Config::default() };
     let (mut raw, client) = Raw::server(Client::builder().config(config)).await;
     let peer = client.peer();
     let unwritable = std::collections::HashMap::from([(vec![1], 1)]);
-    let large = "x".repeat(100);
+    let large = "x".repeat(120);
     for (call, expected) in [
         (peer.call::<()>("m", 1), "encode"),
         (peer.call::<()>("m", "text"), "encode"),
@@ -100,10 +104,10 @@ async fn what_can_not_be_sent_fails_before_anything_is_sent() {
     assert_eq!(outcome(peer.notify("m", 1).await), "encode");
     assert_eq!(outcome(peer.notify("m", [&large]).await), "too large");
     let batch = (peer.call::<()>("m", [&large]), peer.notify("m", ()));
-    assert!(matches!(peer.batch(batch).await, Err(Error::TooLarge { limit: 100, .. })));
+    assert!(matches!(peer.batch(batch).await, Err(Error::TooLarge { limit: 120, .. })));
     assert!(matches!(peer.batch(Vec::<Call<()>>::new()).await, Err(Error::EmptyBatch)));
     assert_eq!(peer.pending_calls(), 0);
-    raw.check("[]", &[&invalid_request("null")]).await;
+    raw.check("[]", &[&empty_batch()]).await;
 }
 
 /// What came of a call, in a word.
@@ -204,16 +208,46 @@ async fn an_error_object_is_taken_as_other_programs_write_it() {
         ),
         (r#"{"error":{"code":-32000.0,"message":""},"id":$}"#, r#"error -32000 "" no data"#),
         (r#"{"error":{"code":5},"id":$}"#, r#"error 5 "" no data"#),
-        (r#"{"error":{"code":"5","message":"m"},"id":$}"#, "invalid"),
-        (r#"{"error":{"message":"m"},"id":$}"#, "invalid"),
-        (r#"{"error":{},"id":$}"#, "invalid"),
-        (r#"{"error":"m","id":$}"#, "invalid"),
-        (r#"{"error":[1,"m"],"id":$}"#, "invalid"),
-        (r#"{"error":true,"id":$}"#, "invalid"),
-        (r#"{"error":{"code":1,"message":"\ud800"},"id":$}"#, "invalid"),
+        // Nothing that the server says is lost.
+        (
+            r#"{"error":{"code":"5","message":"m"},"id":$}"#,
+            r#"error -32603 "m" {"code":"5","message":"m"}"#,
+        ),
+        (
+            r#"{"error":{"message":"m","data":[7]},"id":$}"#,
+            r#"error -32603 "m" {"message":"m","data":[7]}"#,
+        ),
+        (
+            r#"{"error":{"code":5,"message":null},"id":$}"#,
+            r#"error -32603 "{\"code\":5,\"message\":null}" {"code":5,"message":null}"#,
+        ),
+        (r#"{"error":{},"id":$}"#, r#"error -32603 "{}" {}"#),
+        (r#"{"error":"m","id":$}"#, r#"error -32603 "m" "m""#),
+        (r#"{"error":[1,"m"],"id":$}"#, r#"error -32603 "[1,\"m\"]" [1,"m"]"#),
+        (r#"{"error":true,"id":$}"#, r#"error -32603 "true" true"#),
+        (
+            r#"{"error":{"code":1,"message":"\ud800"},"id":$}"#,
+            r#"error -32603 "{\"code\":1,\"message\":\"\\ud800\"}" {"code":1,"message":"\ud800"}"#,
+        ),
         (r#"{"jsonrpc":"2.0","result":7,"id":$}"#, "ok 7"),
     ])
     .await;
+}
+
+/// Some servers keep ids as strings.
+#[tokio::test]
+async fn an_id_that_comes_back_as_a_string_is_the_number_in_it() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let (mut raw, client) = pair().await;
+    for id in 1..=3 {
+        let call = begin(client.peer().call::<i64>("m", ()).into_future()).await;
+        raw.receive().await;
+        raw.check(&result("7", &format!("\"{id}\"")), &[]).await;
+        assert_eq!(call.await.unwrap(), 7);
+    }
+    let lines = log.text().lines().filter(|line| line.contains("as strings")).count();
+    assert_eq!(lines, 1, "{}", log.text());
 }
 
 #[tokio::test]
@@ -237,17 +271,19 @@ async fn a_reply_with_another_id_changes_nothing() {
     let (mut raw, client) = pair().await;
     let call = begin(client.peer().call::<i64>("m", ()).into_future()).await;
     raw.receive().await;
-    for id in
-        ["2", "0", "-1", "1.5", "\"1\"", "\"s1\"", "null", "true", "[1]", "1e999", "01e", "{}"]
-    {
+    for id in ["2", "0", "-1", "1.5", "\"01\"", "\"s1\"", "true", "[1]", "1e999", "01e", "{}"] {
         if serde_json::from_str::<Box<serde_json::value::RawValue>>(id).is_ok() {
             raw.check(&result("666", id), &[]).await;
             raw.check(&error(666, "no", id), &[]).await;
         }
     }
+    raw.check(&result("666", "null"), &[]).await;
     raw.check(r#"{"jsonrpc":"2.0","result":666}"#, &[]).await;
-    raw.check(&result("666", "1").replace("2.0\"", "2.0\",\"id\":1"), &[&invalid_request("null")])
-        .await;
+    raw.check(
+        &result("666", "1").replace("2.0\"", "2.0\",\"id\":1"),
+        &[&invalid_request("\"id\" is given twice", "null")],
+    )
+    .await;
     assert_eq!(client.peer().pending_calls(), 1);
     raw.check(&result("7", "1"), &[]).await;
     raw.check(&result("666", "1"), &[]).await;
@@ -303,7 +339,7 @@ async fn an_empty_array_is_the_reply_to_a_batch_of_notifications_and_to_nothing_
     peer.batch([peer.notify("a", ()), peer.notify("b", ())]).await.unwrap();
     raw.receive().await;
     raw.check("[]", &[]).await;
-    raw.check("[]", &[&invalid_request("null")]).await;
+    raw.check("[]", &[&empty_batch()]).await;
 }
 
 /// Replies to a batch of three calls with the ids 1 to 3: frames, and what comes of each call.
@@ -324,7 +360,6 @@ async fn a_batch_takes_its_replies_in_any_form() {
         (vec![format!("[{one},{},{three}]", result("{}", "2"))], ["ok 11", "decode", "ok 33"]),
         (vec![format!("[{one},{three}]")], ["ok 11", "timeout", "ok 33"]),
         (vec![one.clone()], ["ok 11", "timeout", "timeout"]),
-        (vec![error(-32600, "Invalid Request", "null")], ["timeout"; 3]),
     ] {
         let (mut raw, client) = pair().await;
         let peer = client.peer();
@@ -355,9 +390,9 @@ async fn a_reply_in_an_array_with_requests_is_taken_and_the_requests_are_answere
     );
     let answers = [
         result("\"served\"", "1"),
-        invalid_request("null"),
-        error(-32601, "Method not found", "1"),
-        invalid_request("1"),
+        not_an_object(),
+        method_not_found("no", "1"),
+        invalid_request("\"method\" is missing", "1"),
     ];
     raw.check(&mixed, &[&format!("[{}]", answers.join(","))]).await;
     assert_eq!(call.await.unwrap(), 7);

@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 use wsjsonrpc::{Context, Result, Server, rpc};
-use wsjsonrpc_tests::{Raw, error, invalid_request, notification, request, result};
+use wsjsonrpc_tests::{
+    Raw, error, invalid_request, method_not_found, notification, request, result,
+};
 
 #[derive(Debug, Default, Deserialize, Serialize)]
 struct Point {
@@ -211,11 +213,19 @@ async fn params_are_exact_and_the_error_says_what_does_not_fit() {
 #[tokio::test]
 async fn params_that_are_neither_list_nor_object_make_it_no_request() {
     let mut raw = client().await;
-    for params in ["1", "-1.5", r#""x""#, r#""[]""#, "true", "false"] {
-        raw.check(&request("none", params, "7"), &[&invalid_request("7")]).await;
-        raw.check(&notification("none", params), &[&invalid_request("null")]).await;
+    for (params, kind) in [
+        ("1", "a number"),
+        ("-1.5", "a number"),
+        (r#""x""#, "a string"),
+        (r#""[]""#, "a string"),
+        ("true", "a boolean"),
+        ("false", "a boolean"),
+    ] {
+        let why = format!("\"params\" must be an array or an object, got {kind}");
+        raw.check(&request("none", params, "7"), &[&invalid_request(&why, "7")]).await;
+        raw.check(&notification("none", params), &[&invalid_request(&why, "null")]).await;
         let batch = format!("[{}]", request("none", params, "7"));
-        raw.check(&batch, &[&format!("[{}]", invalid_request("7"))]).await;
+        raw.check(&batch, &[&format!("[{}]", invalid_request(&why, "7"))]).await;
     }
 }
 
@@ -250,5 +260,5 @@ async fn a_long_input_is_not_sent_back() {
         assert!(answer.len() < 600, "{answer:.500}");
     }
     let answer = raw.ask(request(&long, "[]", "1")).await;
-    assert_eq!(answer, error(-32601, "Method not found", "1"));
+    assert_eq!(answer, method_not_found(&format!("{}…", "ä".repeat(64)), "1"));
 }

@@ -105,8 +105,8 @@ impl Raw {
             assert_same_json(&got, expected, incoming);
         }
         let got = self.receive().await;
-        let sentinel = r#"{"jsonrpc":"2.0","error":{"code":-32601,"message":"Method not found"},"id":"sentinel"}"#;
-        assert_same_json(&got, sentinel, incoming);
+        let sentinel = method_not_found("no.such.method", r#""sentinel""#);
+        assert_same_json(&got, &sentinel, incoming);
     }
 }
 
@@ -122,7 +122,7 @@ impl Raw {
         let serving = endpoint.clone();
         tokio::spawn(async move { serving.serve_upgraded(theirs, handshake).await });
         let mut raw = Self::over(ours, Role::Client).await;
-        raw.check("[]", &[&invalid_request("null")]).await;
+        raw.check("[]", &[&empty_batch()]).await;
         (raw, endpoint.peers().pop().expect("it has just answered"))
     }
 
@@ -171,7 +171,7 @@ impl Raw {
     pub async fn client_and_peer(server: ServerBuilder) -> (Self, Peer) {
         let endpoint = server.build().expect("method names are unique");
         let (mut raw, _) = Self::client_of(&endpoint).await;
-        raw.check("[]", &[&invalid_request("null")]).await;
+        raw.check("[]", &[&empty_batch()]).await;
         let peer = endpoint.peers().pop().expect("it has just answered");
         (raw, peer)
     }
@@ -269,9 +269,24 @@ pub fn error(code: i64, message: &str, id: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","error":{{"code":{code},"message":"{message}"}},"id":{id}}}"#)
 }
 
-/// The specification's error about what is JSON, but no request.
-pub fn invalid_request(id: &str) -> String {
-    error(-32600, "Invalid Request", id)
+/// The error about what is JSON, but no request. `why` is what it says behind "Invalid Request: ".
+pub fn invalid_request(why: &str, id: &str) -> String {
+    error(-32600, &format!("Invalid Request: {why}").replace('"', "\\\""), id)
+}
+
+/// The answer to `[]`, which tests send to see that all before it was taken in.
+pub fn empty_batch() -> String {
+    invalid_request("the batch is empty", "null")
+}
+
+/// The answer to a number, which tests send for the same reason.
+pub fn not_an_object() -> String {
+    invalid_request("expected an object, got a number", "null")
+}
+
+/// The error about a method that nobody has.
+pub fn method_not_found(method: &str, id: &str) -> String {
+    error(-32601, &format!("Method not found: \\\"{method}\\\""), id)
 }
 
 /// Runs a server on a port of its own; gives its URL, and the endpoint behind it.

@@ -44,8 +44,12 @@ pub trait IntoBatch {
 ///
 /// # Errors
 /// Awaiting it gives the results of its elements. An error of the batch itself ([`Error::Closed`],
-/// [`Error::TooLarge`], [`Error::EmptyBatch`]) means that nothing of it was sent. A reply that is
-/// missing, late or wrong fails only its own element.
+/// [`Error::TooLarge`], [`Error::LargeBatch`], [`Error::EmptyBatch`]) means that nothing of it was sent.
+/// A reply that is missing, late or wrong fails only its own element.
+///
+/// A peer that refuses the batch as a whole answers with one error: with the id null, or, as
+/// go-ethereum does, with the id of the first call and the code -32600 or -32700. Every call of the
+/// batch then fails with that error at once.
 ///
 /// # Cancel safety
 /// As that of a [`Call`].
@@ -135,12 +139,15 @@ impl Peer {
 pub struct Batch {
     parts: Parts,
     added: usize,
+    /// How many may be added.
+    limit: usize,
     /// What stands around its sending, if anything does, and what that is shown.
     around: Option<(Arc<Chain>, OutgoingBatch)>,
 }
 
 impl Batch {
     pub(crate) fn new(peer: Peer) -> Self {
+        let limit = peer.config().max_outgoing_batch;
         let around = peer.outgoing().map(|chain| (Arc::clone(chain), OutgoingBatch(Vec::new())));
         #[cfg(feature = "http-client")]
         let inherited = peer.inherited().clone();
@@ -150,7 +157,7 @@ impl Batch {
             #[cfg(feature = "http-client")]
             Way::Post(post) => Parts::Post(PostBatch::new(post, inherited)),
         };
-        Batch { parts, added: 0, around }
+        Batch { parts, added: 0, limit, around }
     }
 
     /// Adds a call, a notification, or several. The future brings what they bring; it is ready
@@ -179,8 +186,8 @@ impl Batch {
     /// By HTTP it waits for the answer, too.
     ///
     /// # Errors
-    /// [`Error::EmptyBatch`], [`Error::TooLarge`], [`Error::Closed`], [`Error::Timeout`]: nothing was
-    /// sent. By HTTP, a batch of nothing but notifications has no other place for its errors.
+    /// [`Error::EmptyBatch`], [`Error::LargeBatch`], [`Error::TooLarge`], [`Error::Closed`],
+    /// [`Error::Timeout`]: nothing was sent. By HTTP, a batch of nothing but notifications has no other place for its errors.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, nothing was sent. By HTTP, it may have been; its
@@ -188,6 +195,9 @@ impl Batch {
     pub async fn send(self) -> Result<(), Error> {
         if self.added == 0 {
             return Err(Error::EmptyBatch);
+        }
+        if self.added > self.limit {
+            return Err(Error::LargeBatch { entries: self.added, limit: self.limit });
         }
         match self.around {
             None => self.parts.send().await,
@@ -295,6 +305,7 @@ impl Bound {
         // Every call in it may have failed to encode: they say so themselves.
         if !self.messages.is_empty() {
             let text = array(self.messages.iter().map(Vec::as_slice));
+            link.pending.queue(self.calls.iter().map(|(id, _)| *id));
             link.send_batch(text, self.calls.is_empty()).await?;
         }
         // From now on the timeouts count.
@@ -309,7 +320,8 @@ impl Bound {
 
     fn call(&mut self, message: Message, timeout: Option<Duration>) -> Result<Ticket, Error> {
         let link = self.hold.link();
-        let id = link.pending.insert(None, None).map_err(Error::Closed)?.id;
+        let first = self.calls.first().map(|(id, _)| *id);
+        let id = link.pending.insert_in_batch(first).map_err(Error::Closed)?;
         let span = link.span(&message, id);
         self.messages.push(link.write(message, id, timeout, &span));
         let ticket = Ticket::in_batch(self.hold.clone(), id, span);

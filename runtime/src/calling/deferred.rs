@@ -58,6 +58,7 @@ impl Deferred {
             let link = until.wait(session.link()).await?;
             let Ok((text, tickets)) = self.write(&link, now) else { continue };
             let notifications_only = tickets.iter().all(Option::is_none);
+            link.pending.queue(tickets.iter().flatten().map(Ticket::id));
             let queued = match text {
                 Some(text) => until.wait(link.send_batch(text, notifications_only)).await,
                 None => Ok(()),
@@ -99,7 +100,8 @@ impl Deferred {
     fn write(&self, link: &Arc<Link>, begun: Instant) -> Result<(Option<Vec<u8>>, Tickets), Error> {
         let waited = begun.elapsed();
         let mut messages = Vec::with_capacity(self.entries.len());
-        let mut tickets = Vec::with_capacity(self.entries.len());
+        let mut tickets: Tickets = Vec::with_capacity(self.entries.len());
+        let mut first = None;
         for entry in &self.entries {
             match entry {
                 Entry::Notification(message) => {
@@ -107,7 +109,8 @@ impl Deferred {
                     tickets.push(None);
                 }
                 Entry::Call { message, limit, .. } => {
-                    let id = link.pending.insert(None, None).map_err(Error::Closed)?.id;
+                    let id = link.pending.insert_in_batch(first).map_err(Error::Closed)?;
+                    first.get_or_insert(id);
                     let span = link.span(message, id);
                     let left = limit.after(waited).timeout;
                     messages.push(link.write(message.clone(), id, left, &span));

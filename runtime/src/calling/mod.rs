@@ -11,6 +11,7 @@ pub(crate) mod deferred;
 pub(crate) mod exchange;
 pub(crate) mod inherited;
 pub(crate) mod link;
+pub(crate) mod part;
 pub(crate) mod peer;
 pub(crate) mod pending;
 pub(crate) mod progress;

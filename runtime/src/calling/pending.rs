@@ -12,11 +12,13 @@ use tokio::time::Instant;
 
 use crate::calling::table::Table;
 use crate::error::CloseReason;
+use crate::protocol::error::ErrorObject;
+use crate::protocol::id::counted;
 use crate::protocol::steps::Steps;
 use crate::protocol::text;
 
+pub(crate) use crate::calling::part::GivenUp;
 pub(crate) use crate::calling::reply::Reply;
-pub(crate) use crate::calling::table::GivenUp;
 
 /// Who opened the connection. It decides how this side's ids look: a client counts in numbers, a
 /// server in strings, as some clients (npm's rpc-websockets) take a request for a response when
@@ -32,6 +34,8 @@ pub(crate) enum Side {
 pub(crate) struct Pending {
     table: Mutex<Table>,
     side: Side,
+    /// The peer has sent an id back as a string, and the log has it.
+    quoted: AtomicBool,
     /// The timer has to be set anew. Changed only under the table's lock; looked at in every turn
     /// of the connection's task, so without it.
     alarmed: AtomicBool,
@@ -47,7 +51,12 @@ pub(crate) struct Entry {
 
 impl Pending {
     pub(crate) fn new(side: Side) -> Self {
-        Pending { table: Mutex::new(Table::new()), side, alarmed: AtomicBool::new(false) }
+        Pending {
+            table: Mutex::new(Table::new()),
+            side,
+            quoted: AtomicBool::new(false),
+            alarmed: AtomicBool::new(false),
+        }
     }
 
     /// Makes an entry for a new call. Whoever gets it takes it out again with
@@ -60,6 +69,41 @@ impl Pending {
         let mut table = self.lock();
         let (id, early) = table.insert(&mut waker, deadline)?;
         Ok(Entry { id, early: self.alarm_if(early) })
+    }
+
+    /// Makes an entry for a call of the batch with this first call, if there is one; gives its id.
+    pub(crate) fn insert_in_batch(&self, first: Option<u64>) -> Result<u64, CloseReason> {
+        self.lock().insert_in_batch(first)
+    }
+
+    /// The batch of these calls is about to be sent, so it may be answered.
+    pub(crate) fn queue(&self, ids: impl Iterator<Item = u64>) {
+        let mut table = self.lock();
+        ids.for_each(|id| table.queue(id));
+    }
+
+    /// An error that has no id. If only one request or batch waits, ends all of it; gives the ids.
+    pub(crate) fn refuse_only(&self, error: &ErrorObject) -> Option<Vec<u64>> {
+        self.refuse(Table::only, error)
+    }
+
+    /// An error about a batch. If the id, given as JSON, is that of its first call, ends all of it.
+    pub(crate) fn refuse_batch(&self, id: &str, error: &ErrorObject) -> Option<Vec<u64>> {
+        self.parse(id).and_then(|first| self.refuse(|table| table.batch(first), error))
+    }
+
+    fn refuse(
+        &self,
+        find: impl FnOnce(&Table) -> Option<Vec<u64>>,
+        error: &ErrorObject,
+    ) -> Option<Vec<u64>> {
+        let mut table = self.lock();
+        let ids = find(&table)?;
+        let end = |id: &u64| table.end(*id, Reply::Error(error.clone())).flatten();
+        let wakers: Vec<Waker> = ids.iter().filter_map(end).collect();
+        drop(table);
+        wakers.into_iter().for_each(Waker::wake);
+        Some(ids)
     }
 
     /// Appends an id as JSON.
@@ -208,10 +252,12 @@ impl Pending {
     /// The number in an id of ours, given as JSON.
     pub(crate) fn parse(&self, json: &str) -> Option<u64> {
         match self.side {
-            Side::Client => json.parse().ok().or_else(|| {
-                // A peer whose language knows one kind of number may send 1 back as 1.0.
-                let number: f64 = json.parse().ok()?;
-                (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64)
+            Side::Client => counted(json, || {
+                if !self.quoted.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        "the peer sends ids of numbers back as strings; they are taken for the numbers"
+                    );
+                }
             }),
             Side::Server => text::content(json)?.strip_prefix('s')?.parse().ok(),
         }
@@ -243,8 +289,8 @@ mod tests {
             (
                 Side::Client,
                 "1",
-                &["1", "1.0", "1e0"][..],
-                &["\"1\"", "0", "2", "null", "-1", "1.5", "[1]"][..],
+                &["1", "1.0", "1e0", "\"1\""][..],
+                &["\"s1\"", "\"01\"", "0", "2", "null", "-1", "1.5", "[1]"][..],
             ),
             (
                 Side::Server,

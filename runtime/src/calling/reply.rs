@@ -9,6 +9,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::error::Error;
 use crate::protocol::decode::{ResponseOutcome, range};
 use crate::protocol::error::ErrorObject;
+use crate::protocol::peer_error::of_peer;
 
 /// What came back for a call.
 #[derive(Debug)]
@@ -30,10 +31,7 @@ impl Reply {
     pub(crate) fn of(message: &Utf8Bytes, outcome: ResponseOutcome<'_>) -> Self {
         match outcome {
             ResponseOutcome::Result(json) => Reply::Result(message.clone(), range(message, json)),
-            ResponseOutcome::Error(json) => match serde_json::from_str(json) {
-                Ok(object) => Reply::Error(object),
-                Err(_) => Reply::Invalid("its error is no error object"),
-            },
+            ResponseOutcome::Error(json) => Reply::Error(of_peer(json)),
             ResponseOutcome::Both => Reply::Invalid("it has both a result and an error"),
             ResponseOutcome::Empty | ResponseOutcome::Neither => {
                 Reply::Invalid("it has neither a result nor an error")

@@ -104,6 +104,12 @@ impl<T> Slots<T> {
         (first..).zip(slots).filter_map(|(id, slot)| slot.as_ref().map(|entry| (id, entry)))
     }
 
+    /// All entries, in no order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, &T)> {
+        let stragglers = self.stragglers.iter().map(|(id, entry)| (*id, entry));
+        self.since(self.first).chain(stragglers)
+    }
+
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.window.iter_mut().flatten().chain(self.stragglers.values_mut())
     }

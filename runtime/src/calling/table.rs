@@ -10,6 +10,7 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use crate::calling::deadlines::Deadlines;
+use crate::calling::part::{GivenUp, Part};
 use crate::calling::reply::Reply;
 use crate::calling::slots::Slots;
 use crate::error::CloseReason;
@@ -20,8 +21,7 @@ enum Slot {
     Waiting {
         waker: Option<Waker>,
         deadline: Option<Instant>,
-        /// The batch of the call was sent. Who makes a call of its own knows that by itself.
-        sent: bool,
+        batch: Part,
         /// Who made the call wants to know how far it is.
         steps: Option<Arc<Steps>>,
     },
@@ -32,20 +32,10 @@ enum Slot {
 #[derive(Debug)]
 pub(crate) struct Removed(Slot);
 
-/// How far a call had got that was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GivenUp {
-    /// Its batch was sent, and no response came.
-    Sent,
-    /// No response came; whether it was sent is for the caller to know.
-    Waiting,
-    Over,
-}
-
 impl Removed {
     pub(crate) fn given_up(&self) -> GivenUp {
         match self.0 {
-            Slot::Waiting { sent: true, .. } => GivenUp::Sent,
+            Slot::Waiting { batch, .. } if batch.has(Part::SENT) => GivenUp::Sent,
             Slot::Waiting { .. } => GivenUp::Waiting,
             Slot::Done(_) => GivenUp::Over,
         }
@@ -88,20 +78,63 @@ impl Table {
         let id = self.slots.push(Slot::Waiting {
             waker: waker.take(),
             deadline,
-            sent: false,
+            batch: Part::ALONE,
             steps: None,
         });
         self.tidy();
         Ok((id, deadline.is_some_and(|at| self.deadlines.watch(id, at))))
     }
 
+    /// A call of a batch, whose first call is this one if there is any; gives its id.
+    pub(crate) fn insert_in_batch(&mut self, first: Option<u64>) -> Result<u64, CloseReason> {
+        let (id, _) = self.insert(&mut None, None)?;
+        if let Some(Slot::Waiting { batch, .. }) = self.slots.get_mut(id) {
+            *batch = Part::of(first.unwrap_or(id));
+        }
+        Ok(id)
+    }
+
+    /// The batch of this call may be answered from now on.
+    pub(crate) fn queue(&mut self, id: u64) {
+        if let Some(Slot::Waiting { batch, .. }) = self.slots.get_mut(id) {
+            *batch = batch.with(Part::QUEUED);
+        }
+    }
+
+    /// The calls that wait, if all of them are one call, or belong to one batch.
+    pub(crate) fn only(&self) -> Option<Vec<u64>> {
+        let (mut ids, mut only) = (vec![], None);
+        for (id, slot) in self.slots.entries() {
+            let Slot::Waiting { batch, .. } = slot else { continue };
+            if *batch != Part::ALONE && !batch.has(Part::QUEUED) {
+                continue;
+            }
+            let message = batch.first().unwrap_or(id);
+            if *only.get_or_insert(message) != message {
+                return None;
+            }
+            ids.push(id);
+        }
+        only.map(|_| ids)
+    }
+
+    /// The calls that wait and belong to the batch whose first call is this one, if that waits.
+    pub(crate) fn batch(&self, first: u64) -> Option<Vec<u64>> {
+        let belongs = |slot: &Slot| match slot {
+            Slot::Waiting { batch, .. } => batch.first() == Some(first) && batch.has(Part::QUEUED),
+            Slot::Done(_) => false,
+        };
+        self.slots.get(first).filter(|slot| belongs(slot))?;
+        Some(self.slots.entries().filter(|(_, slot)| belongs(slot)).map(|(id, _)| id).collect())
+    }
+
     /// A call that waits was sent, and may have got a deadline. `true`: the timer has to be set to an
     /// earlier time.
     pub(crate) fn start(&mut self, id: u64, at: Option<Instant>) -> bool {
-        let Some(Slot::Waiting { deadline, sent, .. }) = self.slots.get_mut(id) else {
+        let Some(Slot::Waiting { deadline, batch, .. }) = self.slots.get_mut(id) else {
             return false;
         };
-        (*deadline, *sent) = (at, true);
+        (*deadline, *batch) = (at, batch.with(Part::SENT));
         at.is_some_and(|at| self.deadlines.watch(id, at))
     }
 

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::extra;
+use super::extra::{self, Trace};
+use super::flaw::{Flaw, kind_of, repeated};
 use super::id::Id;
 use super::scan::{Cursor, Quoted};
 use super::text;
@@ -30,16 +31,16 @@ pub(crate) enum Entry<'a> {
     Call(IncomingCall<'a>),
     Response(IncomingResponse<'a>),
     /// JSON, but neither. The id if there is a usable one, else null.
-    Invalid(Id),
+    Invalid(Id, Flaw),
 }
 
 impl Entry<'_> {
-    /// Whether the peer waits for an answer.
-    pub(crate) fn is_answered(&self) -> bool {
+    /// The id under which the peer waits for an answer, if it does.
+    pub(crate) fn answered(&self) -> Option<&Id> {
         match self {
-            Entry::Call(call) => call.id.is_some(),
-            Entry::Response(_) => false,
-            Entry::Invalid(_) => true,
+            Entry::Call(call) => call.id.as_ref(),
+            Entry::Response(_) => None,
+            Entry::Invalid(id, _) => Some(id),
         }
     }
 }
@@ -55,17 +56,6 @@ pub(crate) struct IncomingCall<'a> {
     /// What `extra` is about, as JSON of whatever kind.
     pub(crate) extra: Option<&'a str>,
     pub(crate) trace: Trace<'a>,
-}
-
-/// The trace that a call is a part of, as JSON of whatever kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Trace<'a> {
-    #[cfg(feature = "opentelemetry")]
-    pub(crate) parent: Option<&'a str>,
-    #[cfg(feature = "opentelemetry")]
-    pub(crate) state: Option<&'a str>,
-    #[cfg(not(feature = "opentelemetry"))]
-    _none: std::marker::PhantomData<&'a str>,
 }
 
 /// The answer to a call of ours, or what claims to be one.
@@ -113,10 +103,10 @@ pub(crate) fn payload<'a>(text: &'a str, limits: Limits<'_>) -> Payload<'a> {
             if read.is_none() || !cursor.is_at_end() {
                 return Payload::NotJson;
             }
-            return envelope.classify(Payload::One);
+            return envelope.classify(Cursor::new(text), Payload::One);
         }
         Some(b'[') => batch(&mut cursor, limits),
-        _ => cursor.value().map(|_| Payload::One(Entry::Invalid(Id::NULL))),
+        _ => cursor.value().map(|json| Payload::One(no_object(json))),
     };
     payload.filter(|_| cursor.is_at_end()).unwrap_or(Payload::NotJson)
 }
@@ -132,7 +122,7 @@ fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>>
         let entry = entry(cursor)?;
         let (count, limit) = match entry {
             Entry::Response(_) => (&mut responses, max_responses),
-            Entry::Call(_) | Entry::Invalid(_) => (&mut calls, limits.max_calls),
+            Entry::Call(_) | Entry::Invalid(..) => (&mut calls, limits.max_calls),
         };
         *count += 1;
         // What is over a limit is still read: it may turn out not to be JSON.
@@ -150,12 +140,15 @@ fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>>
 /// Reads one message. An array is none, not even inside an array. `None`: it is not JSON.
 fn entry<'a>(cursor: &mut Cursor<'a>) -> Option<Entry<'a>> {
     if cursor.peek()? != b'{' {
-        cursor.value()?;
-        return Some(Entry::Invalid(Id::NULL));
+        return cursor.value().map(no_object);
     }
-    let mut envelope = Envelope::default();
+    let (start, mut envelope) = (*cursor, Envelope::default());
     envelope.read(cursor)?;
-    Some(envelope.classify(|entry| entry))
+    Some(envelope.classify(start, |entry| entry))
+}
+
+fn no_object(json: &str) -> Entry<'_> {
+    Entry::Invalid(Id::NULL, Flaw::NoObject(kind_of(json)))
 }
 
 /// The members that mean something. All others are passed over.
@@ -325,9 +318,9 @@ impl<'a> Envelope<'a> {
     }
 
     #[inline(always)]
-    fn classify<R>(&self, wrap: impl FnOnce(Entry<'a>) -> R) -> R {
+    fn classify<R>(&self, start: Cursor<'a>, wrap: impl FnOnce(Entry<'a>) -> R) -> R {
         if self.repeated {
-            return wrap(Entry::Invalid(Id::NULL));
+            return wrap(self.invalid(start));
         }
         // A method makes it a request, whatever else is there; without one it may be a response.
         let Some(method) = &self.method else {
@@ -337,7 +330,7 @@ impl<'a> Envelope<'a> {
             Some(RawId { number: Some(number), .. }) => Some(Id::from_number(*number)),
             Some(RawId { json, .. }) => match Id::from_json(json) {
                 Some(id) => Some(id),
-                None => return wrap(Entry::Invalid(Id::NULL)),
+                None => return wrap(self.invalid(start)),
             },
             None => None,
         };
@@ -345,18 +338,46 @@ impl<'a> Envelope<'a> {
             Method::Plain(name) => Cow::Borrowed(*name),
             Method::Other(json) => match text::content(json) {
                 Some(name) => name,
-                None => return wrap(Entry::Invalid(id.unwrap_or(Id::NULL))),
+                None => return wrap(self.invalid(start)),
             },
         };
         let params = match self.params {
             Some(json) if matches!(json.as_bytes(), [b'[' | b'{', ..]) => Some(json),
             None | Some("null") => None,
-            Some(_) => return wrap(Entry::Invalid(id.unwrap_or(Id::NULL))),
+            Some(_) => return wrap(self.invalid(start)),
         };
         if self.jsonrpc != Some(true) {
-            return wrap(Entry::Invalid(id.unwrap_or(Id::NULL)));
+            return wrap(self.invalid(start));
         }
         wrap(Entry::Call(IncomingCall { id, method, params, extra: self.extra, trace: self.trace }))
+    }
+
+    /// A second look at an object that is neither a request nor a response; it begins at `start`.
+    #[cold]
+    #[inline(never)]
+    fn invalid(&self, start: Cursor<'a>) -> Entry<'a> {
+        if self.repeated {
+            return Entry::Invalid(Id::NULL, Flaw::Twice(repeated(start).unwrap_or("a member")));
+        }
+        let id = match &self.id {
+            None => Id::NULL,
+            Some(RawId { json, .. }) => match Id::from_json(json) {
+                Some(id) => id,
+                None => return Entry::Invalid(Id::NULL, Flaw::Id(kind_of(json))),
+            },
+        };
+        let flaw = match (&self.method, self.params, self.jsonrpc) {
+            (None, ..) => Flaw::NoMethod,
+            (Some(Method::Other(json)), ..) if text::content(json).is_none() => {
+                Flaw::Method(kind_of(json))
+            }
+            (_, Some(json), _) if !matches!(json.as_bytes(), [b'[' | b'{' | b'n', ..]) => {
+                Flaw::Params(kind_of(json))
+            }
+            (_, _, None) => Flaw::NoVersion,
+            _ => Flaw::Version,
+        };
+        Entry::Invalid(id, flaw)
     }
 
     fn response(&self) -> Entry<'a> {

@@ -12,7 +12,8 @@ use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::shown::Shown;
+use super::shown::{Shown, clip};
+use super::text;
 
 /// What a handler returns: a value, or an error that is sent to the caller.
 ///
@@ -61,6 +62,11 @@ impl ErrorCode {
     pub const NEEDS_WEBSOCKET: ErrorCode = ErrorCode(-32006);
     /// The caller has taken the call back. The number is that of the Language Server Protocol.
     pub const REQUEST_CANCELLED: ErrorCode = ErrorCode(-32800);
+
+    /// Whether it says that a message as a whole was refused, and not one call of it.
+    pub(crate) fn is_about_a_message(self) -> bool {
+        matches!(self, ErrorCode::PARSE_ERROR | ErrorCode::INVALID_REQUEST)
+    }
 
     /// The specification's own words for its five codes, ours for our own.
     fn text(self) -> &'static str {
@@ -160,6 +166,35 @@ impl ErrorObject {
         Self::of(ErrorCode::METHOD_NOT_FOUND)
     }
 
+    /// -32601 that names the method. The name is the peer's text, so it is escaped and cut.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn no_method(name: &str) -> Self {
+        const MAX_NAME: usize = 128;
+        let (start, more) = clip(name, MAX_NAME);
+        let escaped = Shown(start).to_string();
+        let (start, cut) = clip(&escaped, MAX_NAME);
+        let more = if more.is_empty() { cut } else { more };
+        let words = ErrorCode::METHOD_NOT_FOUND.text();
+        Self::new(ErrorCode::METHOD_NOT_FOUND, format!("{words}: \"{start}{more}\""))
+    }
+
+    /// The same error, with the method's name if it is [`method_not_found`](Self::method_not_found).
+    pub(crate) fn naming(self, method: &str) -> Self {
+        let is_plain = self.0.code == ErrorCode::METHOD_NOT_FOUND
+            && self.0.message == ErrorCode::METHOD_NOT_FOUND.text()
+            && self.0.data.is_none();
+        if is_plain { Self::no_method(method) } else { self }
+    }
+
+    /// -32600 that says why.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn invalid_request(why: &dyn fmt::Display) -> Self {
+        let words = ErrorCode::INVALID_REQUEST.text();
+        Self::new(ErrorCode::INVALID_REQUEST, format!("{words}: {why}"))
+    }
+
     /// -32001: the caller must say first who it is.
     pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::UNAUTHORIZED, message)
@@ -215,7 +250,7 @@ impl ErrorObject {
         out.extend_from_slice(b"{\"code\":");
         out.extend_from_slice(itoa::Buffer::new().format(self.0.code.0).as_bytes());
         out.extend_from_slice(b",\"message\":");
-        super::text::write(out, &self.0.message);
+        text::write(out, &self.0.message);
         if let Some(data) = &self.0.data {
             out.extend_from_slice(b",\"data\":");
             out.extend_from_slice(data.get().as_bytes());

@@ -42,6 +42,17 @@ pub(crate) struct Extra {
     pub(crate) window: Option<u64>,
 }
 
+/// The trace that a call is a part of, as JSON of whatever kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Trace<'a> {
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) parent: Option<&'a str>,
+    #[cfg(feature = "opentelemetry")]
+    pub(crate) state: Option<&'a str>,
+    #[cfg(not(feature = "opentelemetry"))]
+    _none: std::marker::PhantomData<&'a str>,
+}
+
 #[derive(Deserialize)]
 struct Members<'a> {
     #[serde(borrow)]

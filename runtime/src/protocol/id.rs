@@ -2,12 +2,14 @@
 //!
 //! Must not know which ids this side hands out (that is `pending`).
 
+use std::borrow::Cow;
 use std::fmt;
 
-/// How long an id may be, as JSON. It is kept as long as its request is at work and comes back with
-/// every response, an error in place of a large result too, so it must not be large itself. A UUID
-/// has 38 bytes.
-pub(crate) const MAX_SIZE: usize = 1024;
+use super::text;
+
+/// Longer ids are the same only if they are written in the same way: comparing what they mean takes
+/// longer, and the peer chooses how many there are.
+const MAX_COMPARED: usize = 128;
 
 /// The id of a request, as the other side wrote it ([JSON-RPC 2.0, section 4][spec]).
 ///
@@ -38,12 +40,8 @@ impl Id {
         Id(Repr::Number(number))
     }
 
-    /// Reads an id from one complete, valid JSON value. `None` for a list, an object or a boolean,
-    /// and for what is too long.
+    /// Reads an id from one complete, valid JSON value. `None` for a list, an object or a boolean.
     pub(crate) fn from_json(json: &str) -> Option<Id> {
-        if json.len() > MAX_SIZE {
-            return None;
-        }
         match json.as_bytes().first()? {
             b'n' => Some(Id::NULL),
             b'0'..=b'9' | b'-' => {
@@ -72,6 +70,29 @@ impl Id {
         }
     }
 
+    /// Whether both mean the same, however they are written: `"\u0061"` is `"a"`, and `1.0` is `1`.
+    pub(crate) fn is_same(&self, other: &Id) -> bool {
+        self == other
+            || self.weight().max(other.weight()) <= MAX_COMPARED
+                && self.meaning() == other.meaning()
+    }
+
+    fn meaning(&self) -> Meaning<'_> {
+        match &self.0 {
+            Repr::Null => Meaning::Null,
+            Repr::Number(number) => Meaning::Integer(*number),
+            Repr::Text(json) => match text::content(json) {
+                Some(text) => Meaning::Text(text),
+                None => decimal(json),
+            },
+        }
+    }
+
+    /// How many bytes it holds on to, beside its own.
+    pub(crate) fn weight(&self) -> usize {
+        if let Repr::Text(text) = &self.0 { text.len() } else { 0 }
+    }
+
     /// Appends the id as JSON.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match &self.0 {
@@ -95,9 +116,65 @@ impl fmt::Display for Id {
     }
 }
 
+#[derive(Debug, PartialEq)]
+enum Meaning<'a> {
+    Null,
+    Integer(u64),
+    /// The sign, the digits without zeros at either end, and the power of ten of the last one.
+    Decimal(bool, String, i64),
+    /// Its exponent is out of reach.
+    Verbatim(&'a str),
+    Text(Cow<'a, str>),
+}
+
+fn decimal(json: &str) -> Meaning<'_> {
+    let (negative, number) = match json.strip_prefix('-') {
+        Some(number) => (true, number),
+        None => (false, json),
+    };
+    let (number, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let Ok(exponent) = exponent.parse::<i32>() else { return Meaning::Verbatim(json) };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = format!("{whole}{fraction}");
+    let end = digits.trim_end_matches('0').len();
+    let power = i64::from(exponent) - fraction.len() as i64 + (digits.len() - end) as i64;
+    let digits = digits.get(..end).unwrap_or_default().trim_start_matches('0').to_owned();
+    if digits.is_empty() {
+        return Meaning::Integer(0);
+    }
+    if !negative && (0..20).contains(&power) {
+        let zeros = "0".repeat(usize::try_from(power).unwrap_or(0));
+        if let Ok(number) = format!("{digits}{zeros}").parse() {
+            return Meaning::Integer(number);
+        }
+    }
+    Meaning::Decimal(negative, digits, power)
+}
+
+/// The number in an id that counts, as JSON. A peer whose language knows one kind of number may send
+/// 1 back as 1.0, and one that keeps ids as strings as "1"; `quoted` is told of the latter.
+pub(crate) fn counted(json: &str, quoted: impl FnOnce()) -> Option<u64> {
+    if let Ok(number) = json.parse() {
+        return Some(number);
+    }
+    if let Some(digits) = text::content(json) {
+        let is_shortest = digits == "0" || !digits.starts_with('0');
+        let number = canonical(&digits).filter(|_| is_shortest)?;
+        quoted();
+        return Some(number);
+    }
+    if !json.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    match decimal(json) {
+        Meaning::Integer(number) => Some(number),
+        _ => None,
+    }
+}
+
 /// The number, if writing it again gives the same text: no sign, fraction, exponent, leading zero.
 fn canonical(json: &str) -> Option<u64> {
-    let digits = json.bytes().all(|b| b.is_ascii_digit()) && json.len() < 20;
+    let digits = json.len() < 20 && json.bytes().all(|b| b.is_ascii_digit());
     if digits { json.parse().ok() } else { None }
 }
 
@@ -133,18 +210,72 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_id() {
-        for json in ["true", "false", "[]", "{}", "[1]", r#""\ud800""#] {
-            assert_eq!(Id::from_json(json), None, "{json}");
+    fn ids_that_mean_the_same() {
+        let same = [
+            (r#""a""#, r#""\u0061""#),
+            (r#""\/""#, r#""/""#),
+            ("1", "1.0"),
+            ("1", "10e-1"),
+            ("100", "1E+2"),
+            ("0", "-0"),
+            ("0", "0e99"),
+            ("-1.50", "-15e-1"),
+            ("18446744073709551615", "18446744073709551615.0"),
+            ("1e400", "10e399"),
+            ("1e99999999999", "1e99999999999"),
+            ("null", "null"),
+        ];
+        let different = [
+            ("1", r#""1""#),
+            ("1", "-1"),
+            ("1", "1.5"),
+            ("9007199254740993", "9007199254740992.0"),
+            ("null", r#""null""#),
+            ("1e99999999999", "10e99999999998"),
+            (r#""a""#, r#""A""#),
+        ];
+        let id = |json| Id::from_json(json).unwrap();
+        for (expected, pairs) in [(true, &same[..]), (false, &different[..])] {
+            for (one, other) in pairs {
+                assert_eq!(id(one).is_same(&id(other)), expected, "{one} {other}");
+                assert_eq!(id(other).is_same(&id(one)), expected, "{other} {one}");
+            }
+        }
+        let (plain, escaped) =
+            (format!("\"a{}\"", "x".repeat(200)), format!("\"\\u0061{}\"", "x".repeat(200)));
+        assert!(!id(&plain).is_same(&id(&escaped)), "too long to be compared");
+        assert!(id(&escaped).is_same(&id(&escaped)));
+    }
+
+    #[test]
+    fn ids_that_count() {
+        for (json, number, is_quoted) in [
+            ("1", Some(1), false),
+            ("1.0", Some(1), false),
+            ("1e0", Some(1), false),
+            ("18446744073709551615", Some(u64::MAX), false),
+            (r#""1""#, Some(1), true),
+            (r#""\u0031""#, Some(1), true),
+            ("null", None, false),
+            ("-1", None, false),
+            ("1.5", None, false),
+            ("[1]", None, false),
+            (r#""""#, None, false),
+            (r#""+1""#, None, false),
+            (r#""1.0""#, None, false),
+            (r#""01""#, None, false),
+            (r#""s1""#, None, false),
+        ] {
+            let mut quoted = false;
+            assert_eq!(counted(json, || quoted = true), number, "{json}");
+            assert_eq!(quoted, is_quoted, "{json}");
         }
     }
 
     #[test]
-    fn an_id_has_a_limit() {
-        for (size, fits) in [(MAX_SIZE, true), (MAX_SIZE + 1, false)] {
-            for json in [format!("\"{}\"", "x".repeat(size - 2)), "1".repeat(size)] {
-                assert_eq!(Id::from_json(&json).is_some(), fits, "{size}");
-            }
+    fn what_is_no_id() {
+        for json in ["true", "false", "[]", "{}", "[1]", r#""\ud800""#] {
+            assert_eq!(Id::from_json(json), None, "{json}");
         }
     }
 }

@@ -8,9 +8,11 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod error;
 pub(crate) mod extra;
+pub(crate) mod flaw;
 pub(crate) mod id;
 pub(crate) mod item;
 pub(crate) mod params;
+pub(crate) mod peer_error;
 #[cfg(test)]
 pub(crate) mod properties;
 #[cfg(any(test, fuzzing))]

@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::error::ErrorObject;
 use super::scan::{Cursor, Quoted};
+use super::shown::clip;
 use super::travel::ReceivedArg;
 use super::value::{Missing, Value};
 
@@ -275,10 +276,8 @@ struct Clipped<'a>(&'a str);
 
 impl fmt::Display for Clipped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = self.0.char_indices().map(|(at, c)| at + c.len_utf8());
-        let end = fits.take_while(|end| *end <= MAX_DETAIL).last().unwrap_or(0);
-        f.write_str(self.0.get(..end).unwrap_or_default())?;
-        if end < self.0.len() { f.write_str("…") } else { Ok(()) }
+        let (start, more) = clip(self.0, MAX_DETAIL);
+        write!(f, "{start}{more}")
     }
 }
 

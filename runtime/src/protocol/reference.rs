@@ -15,7 +15,9 @@ use super::decode::{
     self, Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome,
 };
 use super::error::ErrorObject;
-use super::id::{self, Id};
+use super::extra;
+use super::flaw::Flaw;
+use super::id::Id;
 use super::params::{Args, Detail, Str};
 use super::value;
 
@@ -43,7 +45,7 @@ fn part(entry: &Entry<'_>) -> Option<*const u8> {
             ResponseOutcome::Result(json) | ResponseOutcome::Error(json) => Some(json.as_ptr()),
             _ => None,
         },
-        Entry::Invalid(_) => None,
+        Entry::Invalid(..) => None,
     }
 }
 
@@ -97,17 +99,33 @@ fn string(json: &str) -> Option<String> {
     serde_json::from_str(json).ok()
 }
 
+fn kind(json: &str) -> &'static str {
+    match json.chars().next().expect("it is JSON") {
+        'n' => "null",
+        't' | 'f' => "a boolean",
+        '[' => "an array",
+        '{' => "an object",
+        '"' => "a string",
+        _ => "a number",
+    }
+}
+
 fn entry(json: &RawValue) -> Entry<'_> {
     let Ok(Members(members)) = serde_json::from_str(json.get()) else {
-        return Entry::Invalid(Id::NULL);
+        return Entry::Invalid(Id::NULL, Flaw::NoObject(kind(json.get())));
     };
     let all = |name: &str| {
         let named = |key: &RawValue| string(key.get()).is_some_and(|key| key == name);
         members.iter().filter(|(key, _)| named(key)).map(|(_, json)| json.get()).collect::<Vec<_>>()
     };
     let names = ["jsonrpc", "id", "method", "params", "result", "error", "wsjsonrpc"];
-    if names.iter().any(|name| all(name).len() > 1) {
-        return Entry::Invalid(Id::NULL);
+    let key = |index: usize| string(members[index].0.get()).unwrap_or_default();
+    let keys: Vec<String> = (0..members.len()).map(key).collect();
+    for (index, key) in keys.iter().enumerate() {
+        let known = names.iter().find(|name| *name == key);
+        if let Some(name) = known.filter(|_| keys[..index].contains(key)) {
+            return Entry::Invalid(Id::NULL, Flaw::Twice(name));
+        }
     }
     let [jsonrpc, id, method, params, result, error, extra] = names.map(|name| all(name).pop());
     let Some(method) = method else {
@@ -121,10 +139,11 @@ fn entry(json: &RawValue) -> Entry<'_> {
         return Entry::Response(IncomingResponse { id, outcome });
     };
     let id = match id {
-        Some(json) if json.starts_with(['[', '{', 't', 'f']) => return Entry::Invalid(Id::NULL),
-        Some(json) if json.len() > id::MAX_SIZE => return Entry::Invalid(Id::NULL),
+        Some(json) if json.starts_with(['[', '{', 't', 'f']) => {
+            return Entry::Invalid(Id::NULL, Flaw::Id(kind(json)));
+        }
         Some(json) if json.starts_with('"') && string(json).is_none() => {
-            return Entry::Invalid(Id::NULL);
+            return Entry::Invalid(Id::NULL, Flaw::Id("a string"));
         }
         Some(json) => {
             let id = Id::from_json(json).expect("it is an id");
@@ -143,15 +162,23 @@ fn entry(json: &RawValue) -> Entry<'_> {
             };
             let params = params.filter(|json| *json != "null");
             #[cfg(feature = "opentelemetry")]
-            let trace = decode::Trace {
+            let trace = extra::Trace {
                 parent: all("traceparent").first().copied(),
                 state: all("tracestate").first().copied(),
             };
             #[cfg(not(feature = "opentelemetry"))]
-            let trace = decode::Trace::default();
+            let trace = extra::Trace::default();
             Entry::Call(IncomingCall { id, method, params, extra, trace })
         }
-        _ => Entry::Invalid(id.unwrap_or(Id::NULL)),
+        (version, name) => {
+            let flaw = match (name, params, version, jsonrpc) {
+                (None, ..) => Flaw::Method(kind(method)),
+                (_, Some(json), ..) if !params_fit => Flaw::Params(kind(json)),
+                (.., None, None) => Flaw::NoVersion,
+                _ => Flaw::Version,
+            };
+            Entry::Invalid(id.unwrap_or(Id::NULL), flaw)
+        }
     }
 }
 

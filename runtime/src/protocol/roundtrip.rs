@@ -13,11 +13,11 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::decode::{
-    Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, Trace, payload,
+    Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload,
 };
 use super::encode::{Form, Outgoing, array, begin_result, end_response, error_response};
 use super::error::ErrorObject;
-use super::extra::{Extra, Told};
+use super::extra::{Extra, Told, Trace};
 use super::id::Id;
 use super::properties::{number, run, string};
 use super::reference::check_message;

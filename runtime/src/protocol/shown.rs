@@ -25,6 +25,14 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// The beginning of a text, cut where it has more bytes than `max`, and what stands for the rest.
+pub(crate) fn clip(text: &str, max: usize) -> (&str, &'static str) {
+    let ends = text.char_indices().map(|(at, character)| at + character.len_utf8());
+    let end = ends.take_while(|end| *end <= max).last().unwrap_or(0);
+    let start = text.get(..end).unwrap_or_default();
+    (start, if start.len() < text.len() { "…" } else { "" })
+}
+
 fn disturbs(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -36,6 +44,19 @@ fn disturbs(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        for (text, max, expected) in [
+            ("", 0, ("", "")),
+            ("ab", 2, ("ab", "")),
+            ("abc", 2, ("ab", "…")),
+            ("aé", 2, ("a", "…")),
+            ("é", 9, ("é", "")),
+        ] {
+            assert_eq!(clip(text, max), expected);
+        }
+    }
 
     #[test]
     fn what_disturbs_a_line_is_escaped_and_nothing_else() {

@@ -109,8 +109,9 @@ impl Responder {
         whole
     }
 
-    /// Queues an error response, to a call or to what is none.
+    /// Queues an error response to what is no call. An id that is too large to come back is left out.
     pub(crate) fn fail(&self, error: &ErrorObject, id: &Id) {
+        let id = if id.weight() <= self.limit() { id } else { &Id::NULL };
         self.outlet.put(&self.link, error_response(error, id));
     }
 

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::task::Poll;
@@ -19,7 +20,9 @@ use crate::protocol::decode::{
     Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload, range,
 };
 use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::flaw::Flaw;
 use crate::protocol::id::Id;
+use crate::serving::admit::{Admission, admit};
 use crate::serving::answer::{BatchAnswer, ReplyTo, Responder};
 use crate::serving::blocked::Polls;
 use crate::serving::context::Context;
@@ -29,22 +32,9 @@ use crate::serving::handler::{Handler, Running};
 use crate::serving::notices::Notice;
 use crate::serving::router::RouteId;
 use crate::serving::service::{Kind, Method, Progress, Request, Response};
+use crate::serving::stray::Stray;
 use crate::span::CallSpan;
 use crate::subscriptions::items::Latest;
-
-/// Whether new requests are welcome.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Admission {
-    Open,
-    /// Refused with an error: the connection is about to close.
-    Refused,
-    /// Requests are refused in the same way; notifications are as good as ever.
-    NoRequests,
-    /// Refused with an error: the peer asks and asks and does not take its answers.
-    Busy,
-    /// Nothing can be answered any more; notifications are as good as ever.
-    Unanswerable,
-}
 
 /// Handles what comes in on one connection.
 pub(crate) struct Dispatcher {
@@ -58,15 +48,17 @@ pub(crate) struct Dispatcher {
     /// Handlers that were not ready at once, and that nobody has asked about yet.
     waiting: Cell<usize>,
     dropped: Dropped,
+    /// Errors of the peer that belong to no call.
+    stray: Stray,
     latest: Latest,
 }
 
 impl Dispatcher {
     pub(crate) fn new(responder: Arc<Responder>, context: Context) -> Self {
         let polls = Polls::new(responder.link.config.blocking_threshold);
-        let (calls, now, waiting) = Default::default();
-        let (dropped, latest) = Default::default();
-        Dispatcher { responder, context, calls, now, polls, waiting, dropped, latest }
+        let (calls, now, waiting, latest) = Default::default();
+        let (dropped, stray) = (Dropped::notifications(), Stray::default());
+        Dispatcher { responder, context, calls, now, polls, waiting, dropped, stray, latest }
     }
 
     /// What comes in from now on came later than what came before.
@@ -108,23 +100,25 @@ impl Dispatcher {
                 None => self.plan(&message, call),
                 Some(notice) => return notice.heed(&message, &self.responder),
             },
-            Payload::One(Entry::Invalid(id)) => return self.refuse(&id),
+            Payload::One(Entry::Invalid(id, flaw)) => return self.refuse(&id, &flaw),
             Payload::One(Entry::Response(response)) => {
-                return self.response(&message, response).iter().for_each(|id| self.refuse(id));
+                if let Some(id) = self.response(&message, response, true) {
+                    self.refuse(&id, &Flaw::NoMethod);
+                }
+                return;
             }
             Payload::Batch(entries) => return self.batch(&message, entries, admission),
             // Some servers answer a batch of notifications with an empty array.
             Payload::EmptyBatch if self.link().take_empty_reply() => return,
-            Payload::EmptyBatch => return self.malformed(ErrorCode::INVALID_REQUEST),
+            Payload::EmptyBatch => return self.refuse(&Id::NULL, &Flaw::EmptyBatch),
             Payload::LargeBatch => {
                 let limit = self.link().config.max_batch;
-                let words = format!("Invalid Request: a batch may have at most {limit} entries");
-                let error = ErrorObject::new(ErrorCode::INVALID_REQUEST, words);
-                return self.responder.fail(&error, &Id::NULL);
+                let why = format_args!("a batch may have at most {limit} entries");
+                return self.refuse(&Id::NULL, &why);
             }
-            Payload::NotJson => return self.malformed(ErrorCode::PARSE_ERROR),
+            Payload::NotJson => return self.malformed(),
         };
-        let size = message.len();
+        let size = message.len() + id.as_ref().map_or(0, Id::weight);
         match (self.begin(message, call, admission, id.is_none()), id) {
             (Begun::Done(_), None) => {}
             (Begun::Done(response), Some(id)) => drop(self.responder.send(response, &id)),
@@ -152,7 +146,7 @@ impl Dispatcher {
             Entry::Call(call) => {
                 Notice::read(call, &self.responder).is_some_and(|notice| notice.is_news())
             }
-            Entry::Invalid(_) => false,
+            Entry::Invalid(..) => false,
         };
         let responses = entries.iter().all(is_response);
         if responses {
@@ -168,21 +162,22 @@ impl Dispatcher {
         payload(message, Limits { max_calls, max_responses: &max_responses })
     }
 
-    /// The answer to a message whose id nobody knows.
-    pub(crate) fn malformed(&self, code: ErrorCode) {
-        self.responder.fail(&ErrorObject::of(code), &Id::NULL);
+    /// The answer to what is not JSON.
+    pub(crate) fn malformed(&self) {
+        self.responder.fail(&ErrorObject::of(ErrorCode::PARSE_ERROR), &Id::NULL);
     }
 
     /// The answer to what is no request.
-    fn refuse(&self, id: &Id) {
-        self.responder.fail(&ErrorObject::of(ErrorCode::INVALID_REQUEST), id);
+    #[cold]
+    fn refuse(&self, id: &Id, why: &dyn fmt::Display) {
+        self.responder.fail(&ErrorObject::invalid_request(why), id);
     }
 
     fn batch(&self, message: &Utf8Bytes, mut entries: Vec<Entry<'_>>, admission: Admission) {
         self.responses(message, &mut entries);
-        let answers = entries.iter().filter(|entry| entry.is_answered()).count();
         let limit = self.responder.limit();
-        let (mut gathered, mut at_work) = (Gathered::new(answers), Vec::new());
+        let answered = entries.iter().filter_map(Entry::answered);
+        let (mut gathered, mut at_work) = (Gathered::new(answered), Vec::new());
         let (mut index, mut cancelled) = (0, Vec::new());
         for entry in entries {
             let (id, begun) = match entry {
@@ -195,7 +190,10 @@ impl Dispatcher {
                     let begun = self.begin(message.clone(), call, admission, id.is_none());
                     (id, begun)
                 }
-                Entry::Invalid(id) => (Some(id), Begun::Done(refusal(ErrorCode::INVALID_REQUEST))),
+                Entry::Invalid(id, flaw) => {
+                    let error = ErrorObject::invalid_request(&flaw);
+                    (Some(id), Begun::Done(Kind::Error(error)))
+                }
                 // None is left.
                 Entry::Response(_) => continue,
             };
@@ -211,10 +209,12 @@ impl Dispatcher {
         if gathered.is_complete() {
             // Whoever is still at work handles a notification.
             self.responder.send_array(gathered);
-            gathered = Gathered::new(0);
+            gathered = Gathered::new(std::iter::empty());
         }
         if !at_work.is_empty() {
-            let batch = Arc::new(BatchAnswer::new(gathered, message.len(), &self.responder));
+            let ids = at_work.iter().filter_map(|(_, _, id)| id.as_ref());
+            let size = message.len() + ids.map(Id::weight).sum::<usize>();
+            let batch = Arc::new(BatchAnswer::new(gathered, size, &self.responder));
             for (mut running, index, id) in at_work {
                 running.belongs_to(&batch);
                 if let Some(id) = id {
@@ -232,10 +232,11 @@ impl Dispatcher {
     /// Hands responses to their calls, and what is told of a call before its response. What claimed
     /// to be one, but is none, may want an answer.
     fn responses<'a>(&self, message: &Utf8Bytes, entries: &mut Vec<Entry<'a>>) {
+        let is_only = entries.len() == 1;
         entries.retain_mut(|entry| match entry {
             Entry::Response(response) => {
-                let Some(id) = self.response(message, *response) else { return false };
-                *entry = Entry::Invalid(id);
+                let Some(id) = self.response(message, *response, is_only) else { return false };
+                *entry = Entry::Invalid(id, Flaw::NoMethod);
                 true
             }
             Entry::Call(call) => match Notice::read(call, &self.responder) {
@@ -245,7 +246,7 @@ impl Dispatcher {
                 }
                 _ => true,
             },
-            Entry::Invalid(_) => true,
+            Entry::Invalid(..) => true,
         });
     }
 
@@ -266,8 +267,19 @@ impl Dispatcher {
         (call.id, Planned { context, route, method, params, span })
     }
 
-    /// Gives the id for an answer if it is no response.
-    fn response(&self, message: &Utf8Bytes, response: IncomingResponse<'_>) -> Option<Id> {
+    /// Gives the id for an answer if it is no response. `is_only`: there is no other one in the
+    /// message.
+    fn response(
+        &self,
+        message: &Utf8Bytes,
+        response: IncomingResponse<'_>,
+        is_only: bool,
+    ) -> Option<Id> {
+        if let ResponseOutcome::Error(json) = response.outcome {
+            if self.stray.take(self.link(), response.id, json, is_only) {
+                return None;
+            }
+        }
         let reply = Reply::of(message, response.outcome);
         let subscribed = match response.outcome {
             ResponseOutcome::Result(json) => Some(json),
@@ -296,7 +308,18 @@ impl Dispatcher {
         admission: Admission,
         notification: bool,
     ) -> Begun {
-        let route = match self.admit(call.route, admission, notification) {
+        let name = || match &call.method {
+            Method::InMessage(range) => message.get(range.clone()).unwrap_or_default(),
+            Method::Decoded(name) => name,
+        };
+        let route = match admit(
+            &self.responder,
+            &self.dropped,
+            call.route,
+            name,
+            admission,
+            notification,
+        ) {
             Ok(route) => route,
             Err(refused) => return Begun::Done(refused),
         };
@@ -345,49 +368,12 @@ impl Dispatcher {
         }
         Begun::Done(response)
     }
-
-    /// Where a call goes, unless it is refused.
-    fn admit(
-        &self,
-        route: Option<RouteId>,
-        admission: Admission,
-        notification: bool,
-    ) -> Result<RouteId, Kind> {
-        let refused = match admission {
-            Admission::Open => None,
-            Admission::NoRequests | Admission::Unanswerable if notification => None,
-            Admission::Unanswerable => return Err(Kind::Silent),
-            Admission::Refused | Admission::NoRequests => Some(ErrorCode::SHUTTING_DOWN),
-            Admission::Busy => Some(ErrorCode::SERVER_BUSY),
-        };
-        if let Some(code) = refused {
-            if notification && self.dropped.is_first() {
-                tracing::warn!("dropped a notification: the connection is closing or clogged");
-            }
-            return Err(refusal(code));
-        }
-        let Some(route) = route else {
-            return Err(refusal(ErrorCode::METHOD_NOT_FOUND));
-        };
-        if self.responder.is_busy() {
-            if notification && self.dropped.is_first() {
-                let method = self.responder.router.name(route);
-                tracing::warn!(method, "dropped a notification: too many calls are in flight");
-            }
-            return Err(refusal(ErrorCode::SERVER_BUSY));
-        }
-        Ok(route)
-    }
 }
 
 /// How far a call has got where it was read.
 enum Begun {
     Done(Kind),
     AtWork(Running),
-}
-
-fn refusal(code: ErrorCode) -> Kind {
-    Kind::Error(ErrorObject::of(code))
 }
 
 /// A request or notification, by its places in the message.

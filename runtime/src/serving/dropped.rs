@@ -1,29 +1,48 @@
-//! Notifications that were not handled: one line in the log when it begins, and one at the end of
-//! the connection with their number.
+//! What a connection's peer has sent and was dropped: one line in the log when it begins, and one at
+//! the end of the connection with the number.
 //!
-//! The peer decides how many there are, so a line for each would let it fill a disk. Must not know
-//! why they were not handled.
+//! The peer decides how much it is, so a line for each would let it fill a disk. Must not know why it
+//! was dropped.
 
 use std::cell::Cell;
 
 /// How many there were on one connection.
-#[derive(Debug, Default)]
-pub(crate) struct Dropped(Cell<u64>);
+#[derive(Debug)]
+pub(crate) struct Dropped {
+    count: Cell<u64>,
+    what: &'static str,
+}
 
 impl Dropped {
+    pub(crate) fn notifications() -> Self {
+        let what = "so many notifications of a connection were dropped in all";
+        Dropped { count: Cell::new(0), what }
+    }
+
+    pub(crate) fn errors() -> Self {
+        let what = "the peer has sent so many errors in all that belong to no call";
+        Dropped { count: Cell::new(0), what }
+    }
+
     /// One more. `true`: it is the first, so whoever runs this side should be told why.
     pub(crate) fn is_first(&self) -> bool {
-        let before = self.0.get();
-        self.0.set(before.saturating_add(1));
+        let before = self.count.get();
+        self.count.set(before.saturating_add(1));
         before == 0
+    }
+}
+
+impl Default for Dropped {
+    fn default() -> Self {
+        Self::notifications()
     }
 }
 
 impl Drop for Dropped {
     fn drop(&mut self) {
-        let count = self.0.get();
+        let (count, what) = (self.count.get(), self.what);
         if count > 1 {
-            tracing::warn!(count, "so many notifications of a connection were dropped in all");
+            tracing::warn!(count, "{what}");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::protocol::id::Id;
 use crate::protocol::{buffer, encode};
 use crate::serving::service::Kind;
 
-/// What an error response takes at most, unless its id is long.
+/// What an error response in place of a result takes at most, beside its id.
 const ERROR_SIZE: usize = 96;
 
 /// A response as a message of its own; an error in its place if it is over the limit, and `false`.
@@ -25,7 +25,18 @@ pub(crate) fn single(response: Kind, id: &Id, limit: usize) -> Option<(Vec<u8>, 
     if text.len() <= limit {
         return Some((text, true));
     }
-    Some((error_response(&ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id), false))
+    Some((in_place(id, limit), false))
+}
+
+/// The error in place of a response that is over the limit. An id that is itself too large to come
+/// back is left out.
+#[cold]
+#[inline(never)]
+fn in_place(id: &Id, limit: usize) -> Vec<u8> {
+    let error = ErrorObject::of(ErrorCode::RESULT_TOO_LARGE);
+    let weight = id.weight();
+    let fits = weight <= MAX_RESERVED || weight.saturating_add(ERROR_SIZE) <= limit;
+    error_response(&error, if fits { id } else { &Id::NULL })
 }
 
 /// An error response as a message of its own.
@@ -50,10 +61,20 @@ fn write(out: &mut Vec<u8>, response: Kind, id: &Id, limit: usize) -> Option<boo
     }
     if out.len() - start > limit {
         out.truncate(start);
-        encode::error_response(out, &ErrorObject::of(ErrorCode::RESULT_TOO_LARGE), id);
+        out.extend_from_slice(&in_place(id, limit));
         return Some(false);
     }
     Some(true)
+}
+
+/// How long an id may be that comes back in any case, so that room is reserved for it. A longer one comes
+/// back as null where there is no room.
+const MAX_RESERVED: usize = 64;
+
+/// What an error takes in place of the response with this id.
+fn reserve(id: &Id) -> usize {
+    let weight = id.weight();
+    if weight <= MAX_RESERVED { weight + ERROR_SIZE } else { ERROR_SIZE }
 }
 
 /// The responses of one batch, one behind the other as they come. Most come in the order in which
@@ -63,14 +84,22 @@ pub(crate) struct Gathered {
     /// Where in the text the response to each request is.
     places: Vec<Range<usize>>,
     count: usize,
+    /// What errors in place of the missing responses would take.
+    reserved: usize,
     in_order: bool,
 }
 
 impl Gathered {
-    pub(crate) fn new(answers: usize) -> Self {
+    /// For the responses to requests with these ids.
+    pub(crate) fn new<'a>(ids: impl Iterator<Item = &'a Id>) -> Self {
+        let (mut answers, mut reserved) = (0_usize, 0_usize);
+        for id in ids {
+            answers += 1;
+            reserved = reserved.saturating_add(reserve(id));
+        }
         let mut text = Vec::with_capacity(1 + answers.saturating_mul(48));
         text.push(b'[');
-        Gathered { text, places: vec![0..0; answers], count: 0, in_order: true }
+        Gathered { text, places: vec![0..0; answers], count: 0, reserved, in_order: true }
     }
 
     /// How many bytes it has.
@@ -87,8 +116,8 @@ impl Gathered {
     /// too large.
     pub(crate) fn put(&mut self, index: usize, id: &Id, response: Kind, limit: usize) -> bool {
         // Together they must fit the limit, too, and so must an error for each that is missing.
-        let missing = self.places.len().saturating_sub(self.count + 1);
-        let taken = self.text.len() + ",]".len() + missing * ERROR_SIZE;
+        self.reserved = self.reserved.saturating_sub(reserve(id));
+        let taken = self.text.len().saturating_add(",]".len()).saturating_add(self.reserved);
         let end = self.text.len();
         if self.count > 0 {
             self.text.push(b',');
@@ -151,7 +180,8 @@ mod tests {
         run(1_000, (ends, 8 * ERROR_SIZE..2_500), |(ends, limit)| {
             let mut order: Vec<usize> = (0..ends.len()).collect();
             order.sort_by_key(|index| ends.get(*index).map(|(_, late)| *late));
-            let mut gathered = Gathered::new(ends.len());
+            let ids: Vec<Id> = (0..ends.len() as u64).map(Id::from_number).collect();
+            let mut gathered = Gathered::new(ids.iter());
             for index in order {
                 assert!(!gathered.is_complete());
                 let id = Id::from_number(index as u64);

@@ -195,7 +195,7 @@ pub trait Fallback: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`ErrorObject::method_not_found`](crate::ErrorObject::method_not_found) for names that it
-    /// does not know either.
+    /// does not know either. The caller's message then names the method.
     async fn call(
         &self,
         context: &Context,
@@ -216,7 +216,7 @@ impl Service for FallbackService {
         let fallback = Arc::clone(&self.0);
         Outcome::future(async move {
             let answer = fallback.call(request.context(), request.method(), request.params()).await;
-            request.reply(answer)
+            request.reply(answer.map_err(|error| error.naming(request.method())))
         })
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of sockets: text comes in, and text goes to an outlet.
 
+pub(crate) mod admit;
 pub(crate) mod answer;
 pub(crate) mod attached;
 pub(crate) mod blocked;
@@ -22,4 +23,5 @@ pub(crate) mod signals;
 pub(crate) mod signature;
 pub(crate) mod started;
 pub(crate) mod state;
+pub(crate) mod stray;
 pub(crate) mod values;

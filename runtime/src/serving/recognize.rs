@@ -18,16 +18,11 @@ const EXPOSED_ERRORS: usize = 8;
 const EXPOSED_BYTES: usize = 500;
 
 /// The types that are known.
+#[derive(Default)]
 pub(crate) struct Recognized {
     known: Vec<Recognize>,
-    /// Whether the peer gets the texts of other errors.
-    exposes: bool,
-}
-
-impl Default for Recognized {
-    fn default() -> Self {
-        Recognized { known: Vec::new(), exposes: cfg!(debug_assertions) }
-    }
+    /// Whether the peer gets the texts of other errors. `None`: as the build decides.
+    exposes: Option<bool>,
 }
 
 impl Recognized {
@@ -36,17 +31,22 @@ impl Recognized {
     }
 
     pub(crate) fn expose(&mut self, exposes: bool) {
-        self.exposes = exposes;
+        self.exposes = Some(exposes);
+    }
+
+    fn exposes(&self) -> bool {
+        self.exposes.unwrap_or(cfg!(debug_assertions))
     }
 
     /// What the peer gets when this has panicked. Never what the panic said.
     pub(crate) fn panicked(&self, what: &str) -> ErrorObject {
         let error = ErrorObject::internal();
-        if self.exposes { error.with_data([format!("{what} panicked")]) } else { error }
+        if self.exposes() { error.with_data([format!("{what} panicked")]) } else { error }
     }
 
     pub(crate) fn append(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.known.extend(other.known);
+        self.exposes = other.exposes.or(self.exposes);
     }
 
     /// An error of a type that is known as its own object; others as they are, their inside included.
@@ -65,7 +65,7 @@ impl Recognized {
                     "handler failed; the caller gets {}",
                     error.code()
                 );
-                if self.exposes && error.data().is_none() {
+                if self.exposes() && error.data().is_none() {
                     let chain = chain(source);
                     error = error.with_data(chain);
                 }

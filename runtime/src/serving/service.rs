@@ -440,7 +440,8 @@ impl Outcome {
     /// A number that [`Service::methods`] never gave.
     #[doc(hidden)]
     pub fn unknown(request: Request) -> Self {
-        Outcome(Progress::Ready(request.fail(ErrorObject::method_not_found())))
+        let error = ErrorObject::no_method(request.method());
+        Outcome(Progress::Ready(request.fail(error)))
     }
 }
 

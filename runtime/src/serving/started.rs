@@ -66,17 +66,15 @@ impl<T> Started<T> {
         }
     }
 
-    /// Takes out the call with this id: the first one, should a peer use it twice. There are so few
-    /// cancellations that they may look for it. `mark` is told its number before anybody else can
-    /// find out that it is gone.
+    /// Takes out the call with this id: the first one, should a peer use it twice, and one whose id is
+    /// written in the same way before one whose id only means the same. There are so few cancellations
+    /// that they may look for it. `mark` is told its number before anybody else can find out that it is
+    /// gone.
     pub(crate) fn find<M>(&self, id: &Id, mark: impl FnOnce(u64) -> M) -> Option<(Call<T>, M)> {
         let mut calls = self.lock();
         let calls = calls.as_mut()?;
-        let known = calls.places.iter().enumerate().filter_map(|(at, place)| match place {
-            Place::Taken(call) if call.id == *id => Some((call.number, at)),
-            _ => None,
-        });
-        let (_, at) = known.min()?;
+        let at =
+            calls.first(|known| known == id).or_else(|| calls.first(|known| known.is_same(id)))?;
         let call = calls.take(at)?;
         let mark = mark(call.number);
         Some((call, mark))
@@ -95,6 +93,15 @@ impl<T> Default for Calls<T> {
 }
 
 impl<T> Calls<T> {
+    /// The place of the first call whose id is one of these.
+    fn first(&self, is: impl Fn(&Id) -> bool) -> Option<usize> {
+        let known = self.places.iter().enumerate().filter_map(|(at, place)| match place {
+            Place::Taken(call) if is(&call.id) => Some((call.number, at)),
+            _ => None,
+        });
+        known.min().map(|(_, at)| at)
+    }
+
     fn put(&mut self, call: Call<T>) -> usize {
         let at = self.free;
         self.count += 1;

@@ -7,8 +7,8 @@ use std::task::{Context as TaskContext, Poll};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::calling::link::Link;
-use crate::protocol::error::ErrorCode;
-use crate::serving::dispatch::{Admission, Dispatcher};
+use crate::serving::admit::Admission;
+use crate::serving::dispatch::Dispatcher;
 use crate::socket::received::Received;
 use crate::socket::transport::Transport;
 use crate::socket::writer::Writer;
@@ -138,7 +138,7 @@ impl Reader {
                 // As good as any text that is not JSON.
                 Received::Binary(_) if clogged => self.held.hold(Utf8Bytes::from_static("]")),
                 Received::Text(message) => dispatcher.receive(message, *admission),
-                Received::Binary(_) => dispatcher.malformed(ErrorCode::PARSE_ERROR),
+                Received::Binary(_) => dispatcher.malformed(),
                 Received::Control => {
                     budget.0 = budget.0.saturating_sub(CONTROL - 1);
                     writer.saw_control();

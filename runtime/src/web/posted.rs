@@ -19,6 +19,8 @@ use crate::protocol::decode::{Entry, IncomingResponse, Limits, Payload, Response
 use crate::protocol::encode::EncodeError;
 use crate::protocol::error::ErrorObject;
 use crate::protocol::extra::Told;
+use crate::protocol::id::counted;
+use crate::protocol::peer_error::of_peer;
 use crate::span::CallSpan;
 use crate::web::http_error::HttpError;
 use crate::web::post::{Answer, Failure, Post, refused};
@@ -153,35 +155,39 @@ fn sort(
         Payload::NotJson => (Vec::new(), "it is not JSON"),
     };
     let is_one = entries.len() == 1;
+    let is_success = status.is_success();
     let (mut found, mut about_all) = (false, None);
     for entry in entries {
         let Entry::Response(response) = entry else { continue };
         let IncomingResponse { id, outcome } = response;
-        match id.and_then(|id| ids.binary_search(&number(id)?).ok()) {
+        match id.and_then(|id| ids.binary_search(&counted(id, || {})?).ok()) {
             Some(place) => {
                 found = true;
+                // So go-ethereum answers a batch that is too large.
+                if let (true, 0, ResponseOutcome::Error(json)) = (is_one, place, outcome) {
+                    about_all =
+                        Some(of_peer(json)).filter(|error| error.code().is_about_a_message());
+                }
                 give(place, Reply::of(&text, outcome).into_result());
             }
             // So a server answers that did not get as far as the id.
-            None if is_one && id.is_none_or(|id| id == "null") => about_all = Some(outcome),
+            None if is_one && id.is_none_or(|id| id == "null") => {
+                if let ResponseOutcome::Error(json) = outcome {
+                    // Beside another status, an object with a member of this name is just a text.
+                    about_all = match serde_json::from_str(json) {
+                        Err(_) if is_success => Some(of_peer(json)),
+                        read => read.ok(),
+                    };
+                }
+            }
             None => {}
         }
     }
-    if let Some(ResponseOutcome::Error(json)) = about_all {
-        if let Ok(object) = serde_json::from_str(json) {
-            return Ok(Rest::Object(object));
-        }
+    if let Some(object) = about_all {
+        return Ok(Rest::Object(object));
     }
-    if !found && !status.is_success() {
+    if !found && !is_success {
         return Err(refused(status, text.as_bytes().to_vec()));
     }
     Ok(Rest::Invalid(nothing))
-}
-
-/// An id of ours. A server whose language knows one kind of number may send 1 back as 1.0.
-fn number(json: &str) -> Option<u64> {
-    json.parse().ok().or_else(|| {
-        let number: f64 = json.parse().ok()?;
-        (number.fract() == 0.0 && (0.0..9e15).contains(&number)).then_some(number as u64)
-    })
 }

@@ -15,11 +15,11 @@ use crate::calling::pending::Side;
 use crate::config::Config;
 use crate::error::CloseReason;
 use crate::opening::handshake::Handshake;
-use crate::protocol::error::ErrorCode;
 use crate::race::{Either, race};
+use crate::serving::admit::Admission;
 use crate::serving::answer::{Responder, Tracker};
 use crate::serving::context::Context;
-use crate::serving::dispatch::{Admission, Dispatcher};
+use crate::serving::dispatch::Dispatcher;
 use crate::serving::outlet::{Once, Outlet};
 use crate::serving::router::Router;
 use crate::serving::state::State;
@@ -106,7 +106,7 @@ fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
     let dispatcher = Dispatcher::new(Arc::clone(responder), context);
     match Utf8Bytes::try_from(message) {
         Ok(message) => dispatcher.receive(message, Admission::Open),
-        Err(_) => dispatcher.malformed(ErrorCode::PARSE_ERROR),
+        Err(_) => dispatcher.malformed(),
     }
     dispatcher.end_turn();
 }

@@ -188,7 +188,7 @@ async fn two_hundred_requests_at_once() {
 #[tokio::test]
 async fn errors() {
     let (client, _server) = setup().await;
-    assert_eq!(error_of(&client, "nope").await, (-32601, "Method not found".to_owned(), None));
+    assert_eq!(error_of(&client, "nope").await, (-32601, "Method not found: \"nope\"".to_owned(), None));
     assert_eq!(error_of(&client, "broken").await, (-32603, "Internal error".to_owned(), None));
     assert_eq!(error_of(&client, "panic").await, (-32603, "Internal error".to_owned(), None));
     assert_eq!(error_of(&client, "math.sum").await.0, -32602);

@@ -1,0 +1,82 @@
+//! Why a message is no request: for the answer that it gets.
+//!
+//! Looked for only when the decoder has found that it is none. Must not know what a request is.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::scan::{Cursor, Quoted};
+use super::text;
+
+/// Why a message is no request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// It is of this kind.
+    NoObject(&'static str),
+    EmptyBatch,
+    /// This member is there twice.
+    Twice(&'static str),
+    NoMethod,
+    /// The member is of this kind. A string that is named here has an invalid escape.
+    Method(&'static str),
+    Id(&'static str),
+    Params(&'static str),
+    NoVersion,
+    Version,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Flaw::NoObject(kind) => write!(f, "expected an object, got {kind}"),
+            Flaw::EmptyBatch => f.write_str("the batch is empty"),
+            Flaw::Twice(name) => write!(f, "\"{name}\" is given twice"),
+            Flaw::NoMethod => f.write_str("\"method\" is missing"),
+            Flaw::Method(STRING) => f.write_str("\"method\" has an invalid escape"),
+            Flaw::Method(kind) => write!(f, "\"method\" must be a string, got {kind}"),
+            Flaw::Id(STRING) => f.write_str("\"id\" has an invalid escape"),
+            Flaw::Id(kind) => write!(f, "\"id\" must be a string, a number or null, got {kind}"),
+            Flaw::Params(kind) => {
+                write!(f, "\"params\" must be an array or an object, got {kind}")
+            }
+            Flaw::NoVersion => f.write_str("\"jsonrpc\" is missing, expected \"2.0\""),
+            Flaw::Version => f.write_str("\"jsonrpc\" must be \"2.0\""),
+        }
+    }
+}
+
+const STRING: &str = "a string";
+
+/// What a JSON value is, for a person.
+pub(crate) fn kind_of(json: &str) -> &'static str {
+    match json.as_bytes().first() {
+        Some(b'{') => "an object",
+        Some(b'[') => "an array",
+        Some(b'"') => STRING,
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+/// The first member of an object that means something and is there twice.
+pub(super) fn repeated(mut at: Cursor<'_>) -> Option<&'static str> {
+    const NAMES: [&str; 7] = ["jsonrpc", "id", "method", "params", "result", "error", "wsjsonrpc"];
+    let mut seen = [false; NAMES.len()];
+    at.take(b'{')?;
+    loop {
+        let key = match at.string()? {
+            Quoted::Plain(key) => Cow::Borrowed(key),
+            Quoted::Escaped(key) => text::content(key).unwrap_or_default(),
+        };
+        at.take(b':')?;
+        at.value()?;
+        let known = NAMES.iter().zip(&mut seen).find(|(name, _)| ***name == *key);
+        if let Some((name, seen)) = known {
+            if std::mem::replace(seen, true) {
+                return Some(name);
+            }
+        }
+        at.take(b',')?;
+    }
+}
