@@ -16,41 +16,39 @@ pub(crate) struct Polls {
     limit: Option<Duration>,
     count: Cell<usize>,
     /// The first ones.
-    routes: [Cell<Option<RouteId>>; NAMED],
+    routes: [Cell<RouteId>; NAMED],
     /// When the first one was begun.
     begun: Cell<Option<Instant>>,
+    /// Each is measured by itself.
+    one_by_one: Cell<bool>,
 }
 
 impl Polls {
     pub(crate) fn new(limit: Option<Duration>) -> Self {
-        Polls { limit, count: Cell::new(0), routes: Default::default(), begun: Cell::new(None) }
+        let (count, routes, begun, one_by_one) = Default::default();
+        Polls { limit, count, routes, begun, one_by_one }
     }
 
-    pub(crate) fn begin_turn(&self) {
+    pub(crate) fn begin_turn(&self, router: &Router) {
         self.count.set(0);
+        self.one_by_one.set(router.measures_polls());
     }
 
-    /// A handler is about to be polled.
+    /// A handler is about to be polled; the one before it was polled.
     #[inline]
-    pub(crate) fn begin(&self, route: RouteId) {
+    pub(crate) fn begin(&self, route: RouteId, router: &Router) {
+        if self.one_by_one.get() {
+            self.end_turn(router);
+            self.count.set(0);
+        }
         let count = self.count.get();
         if count == 0 && self.limit.is_some() {
             self.begun.set(Some(Instant::now()));
         }
         if let Some(place) = self.routes.get(count) {
-            place.set(Some(route));
+            place.set(route);
         }
         self.count.set(count + 1);
-    }
-
-    /// A handler was polled.
-    #[inline]
-    pub(crate) fn end(&self, router: &Router) {
-        // One by one, and not all that were polled in this turn.
-        if router.measures_polls() {
-            self.end_turn(router);
-            self.begin_turn();
-        }
     }
 
     #[inline]
@@ -67,9 +65,9 @@ impl Polls {
         if took < limit {
             return;
         }
-        match (self.count.get(), self.routes[0].get()) {
-            (1, Some(route)) => router.log_blocked(route, took),
-            (count, _) => self.suspect(count, took, router),
+        match self.count.get() {
+            1 => router.log_blocked(self.routes[0].get(), took),
+            count => self.suspect(count, took, router),
         }
     }
 
@@ -78,12 +76,8 @@ impl Polls {
         if !router.measure_polls() {
             return;
         }
-        let mut methods: Vec<&str> = self
-            .routes
-            .iter()
-            .take(count)
-            .filter_map(|route| Some(router.name(route.get()?)))
-            .collect();
+        let first = self.routes.iter().take(count);
+        let mut methods: Vec<&str> = first.map(|route| router.name(route.get())).collect();
         methods.dedup();
         let more = if count > NAMED { ", …" } else { "" };
         let methods = format!("{}{more}", methods.join(", "));

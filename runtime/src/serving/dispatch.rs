@@ -64,7 +64,7 @@ impl Dispatcher {
     /// What comes in from now on came later than what came before.
     pub(crate) fn begin_turn(&self) {
         self.now.set(None);
-        self.polls.begin_turn();
+        self.polls.begin_turn(&self.responder.router);
     }
 
     /// Nothing more comes in for now.
@@ -323,19 +323,7 @@ impl Dispatcher {
             Ok(route) => route,
             Err(refused) => return Begun::Done(refused),
         };
-        self.polls.begin(route);
-        let begun = self.start(message, call, route, notification);
-        self.polls.end(&self.responder.router);
-        begun
-    }
-
-    fn start(
-        &self,
-        message: Utf8Bytes,
-        call: Planned,
-        route: RouteId,
-        notification: bool,
-    ) -> Begun {
+        self.polls.begin(route, &self.responder.router);
         let Planned { context, method, params, span, .. } = call;
         let number = context.number();
         let request = Request::new(context, message, method, params, notification);

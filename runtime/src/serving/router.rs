@@ -62,7 +62,7 @@ struct Route {
 }
 
 /// Where a call goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RouteId(usize);
 
 impl RouterBuilder {

@@ -104,6 +104,7 @@ async fn wait(
 /// Starts the handlers.
 fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
     let dispatcher = Dispatcher::new(Arc::clone(responder), context);
+    dispatcher.begin_turn();
     match Utf8Bytes::try_from(message) {
         Ok(message) => dispatcher.receive(message, Admission::Open),
         Err(_) => dispatcher.malformed(),
