@@ -2,7 +2,7 @@
 //! block, or stay when their connection is gone. What goes wrong with results is in `wire_failures`.
 
 use std::fmt;
-use std::future::pending;
+use std::future::{IntoFuture, pending};
 use std::panic::panic_any;
 use std::sync::mpsc;
 
@@ -165,6 +165,37 @@ impl Blocks for Blocking {
 }
 
 /// On a runtime with a single thread, which all connections share.
+#[rpc]
+trait Questions {
+    /// Waits for what its caller answers, and blocks the thread for it.
+    #[method(blocking)]
+    fn ask(&self, ctx: &Context) -> Result<i64>;
+}
+
+struct Inquirer;
+
+impl Questions for Inquirer {
+    fn ask(&self, ctx: &Context) -> Result<i64> {
+        let handle = tokio::runtime::Handle::current();
+        Ok(handle.block_on(ctx.peer().call::<i64>("double", (21,)).into_future())?)
+    }
+}
+
+/// In the connection's own task it would wait for itself.
+#[test]
+fn a_blocking_handler_may_block_on_a_call_to_its_caller() {
+    use tokio::runtime::Builder;
+    for mut runtime in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+        runtime.enable_all().build().unwrap().block_on(async {
+            let client =
+                Client::builder().method("double", |_, (x,): (i64,)| async move { Ok(2 * x) });
+            let server = Server::builder().service(Inquirer.into_service());
+            let (client, _) = memory::pair(client, server).unwrap();
+            assert_eq!(QuestionsClient::new(&client).ask().await.unwrap(), 42);
+        });
+    }
+}
+
 #[tokio::test]
 async fn a_handler_that_blocks_holds_up_nobody_if_it_says_that_it_does() {
     let (let_go, wait) = mpsc::channel();

@@ -53,7 +53,7 @@ pub trait IntoBatch {
 ///
 /// # Cancel safety
 /// As that of a [`Call`].
-#[must_use = "a batch is sent when it is awaited"]
+#[must_use = "a batch sends nothing until it is awaited: `peer.batch(calls).await`"]
 #[derive(Debug)]
 pub struct BatchCall<B> {
     peer: Peer,
@@ -136,6 +136,7 @@ impl Peer {
 /// # }
 /// ```
 #[derive(Debug)]
+#[must_use = "a batch sends nothing until it is told to: `batch.send().await`"]
 pub struct Batch {
     parts: Parts,
     added: usize,

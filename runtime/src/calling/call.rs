@@ -26,7 +26,11 @@ use crate::protocol::value::read;
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A call that is ready to be sent. Nothing happens until it is awaited.
+/// A call that is ready to be sent. Nothing is sent until it is awaited: `client.sum(1, 2).await`.
+///
+/// The compiler warns of a call that is neither awaited nor assigned. It does not warn of
+/// `let _ = client.sum(1, 2);`, which sends nothing either; clippy's lint `let_underscore_must_use` does.
+/// To send a call and not wait for an answer, use [`notify`](Self::notify).
 ///
 /// ```
 /// # use std::time::Duration;
@@ -60,7 +64,7 @@ pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// is dropped. If it was sent by then, the peer is told that nobody waits for it any more
 /// ([`Config::send_cancel`](crate::Config::send_cancel)); what comes of that is for its handler to
 /// decide.
-#[must_use = "a call is sent when it is awaited"]
+#[must_use = "a call sends nothing until it is awaited: `client.sum(1, 2).await`"]
 pub struct Call<T, E = ErrorObject> {
     pub(crate) peer: Peer,
     pub(crate) message: Result<Outgoing, EncodeError>,
@@ -179,7 +183,7 @@ impl<T: DeserializeOwned, E: RpcError> IntoFuture for Call<T, E> {
 }
 
 /// A call under way; the future of [`Call`].
-#[must_use = "a call is sent when it is awaited"]
+#[must_use = "a call sends nothing until it is awaited: `client.sum(1, 2).await`"]
 pub struct CallFuture<T, E = ErrorObject> {
     exchange: Exchange,
     listener: Option<Box<Listener>>,
@@ -242,7 +246,7 @@ pub(crate) fn typed<E: RpcError>(error: Error) -> Error<E> {
 ///
 /// # Cancel safety
 /// A future that is dropped before it is ready has sent nothing.
-#[must_use = "a notification is sent when it is awaited"]
+#[must_use = "a notification is not sent until it is awaited: `client.log(\"ready\").notify().await`"]
 pub struct Notification {
     pub(crate) peer: Peer,
     pub(crate) message: Result<Outgoing, EncodeError>,

@@ -57,7 +57,7 @@ use crate::subscriptions::feed::{End, Feed, Names, Taken};
 /// # Cancel safety
 /// The future may be dropped at any time: if the peer has begun by then, or does, it is told to
 /// stop.
-#[must_use = "a subscription is asked for when it is awaited"]
+#[must_use = "a subscription does not begin until it is awaited: `client.ticks().await`"]
 pub struct Subscribe<T, E = ErrorObject> {
     call: Call<(), E>,
     names: Names,
@@ -191,7 +191,7 @@ impl<T, E> fmt::Debug for Subscribe<T, E> {
 }
 
 /// A subscription that is asked for; the future of [`Subscribe`].
-#[must_use = "a subscription is asked for when it is awaited"]
+#[must_use = "a subscription does not begin until it is awaited: `client.ticks().await`"]
 pub struct SubscribeFuture<T, E = ErrorObject> {
     exchange: Exchange,
     subscribing: Subscribing,
