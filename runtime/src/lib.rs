@@ -50,7 +50,8 @@
 //! ```
 //!
 //! Everything runs on tokio: connecting and serving need a runtime with its network and time
-//! drivers enabled.
+//! drivers enabled, and fail with an error where there is none. Calls, batches and subscriptions on a
+//! connection can be awaited anywhere, on other executors too; those of an `HttpPeer` need the runtime.
 //!
 //! # Where to look
 //!
@@ -113,6 +114,7 @@ mod missing_features;
 mod opening;
 mod protocol;
 mod race;
+mod reactor;
 mod serving;
 mod socket;
 mod span;

@@ -11,6 +11,7 @@ use crate::connecting::client_builder::ClientBuilder;
 use crate::listening::server::ServerBuilder;
 use crate::opening::handshake::{Handshake, offered_subprotocols};
 use crate::protocol::extra::{HEADER, VERSION};
+use crate::reactor;
 use crate::socket::stream::Stream;
 use crate::socket::transport::Transport;
 use crate::unopened::{BindError, ConnectError};
@@ -61,7 +62,7 @@ const BUFFER: usize = 64 * 1024;
 ///
 /// # Errors
 /// Two services of a side have a method of the same name, or a setting or a header of a builder can't
-/// be used.
+/// be used; or there is no tokio runtime.
 pub fn pair(client: ClientBuilder, server: ServerBuilder) -> Result<(Client, Peer), ConnectError> {
     let (ours, theirs) = tokio::io::duplex(BUFFER);
     join(client, server, Stream::memory(theirs), Stream::memory(ours))
@@ -80,6 +81,7 @@ pub(crate) fn join(
         Err(error) => return Err(ConnectError::Io(io::Error::other(error))),
     };
     let client = client.prepare()?;
+    reactor::check().map_err(ConnectError::Io)?;
     let headers = client.headers.clone();
     let subprotocol = endpoint.rules().agree(offered_subprotocols(&headers)).map(str::to_owned);
     if subprotocol.is_none() && offered_subprotocols(&headers).next().is_some() {

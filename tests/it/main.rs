@@ -56,6 +56,7 @@ mod middleware_subscriptions;
 mod mount;
 mod mount_life;
 mod network_cut;
+mod no_runtime;
 mod nothing_lost;
 mod order;
 mod ordered;

@@ -52,15 +52,16 @@ impl Deferred {
     /// Sends it on the connection of now, or when there is one.
     pub(crate) async fn send(self) -> Result<(), Error> {
         let session = &self.session.0;
+        let runtime = session.runtime.as_ref();
         let now = Instant::now();
         let until = self.longest().since(now);
         let (link, tickets) = loop {
-            let link = until.wait(session.link()).await?;
+            let link = until.wait(runtime, session.link()).await?;
             let Ok((text, tickets)) = self.write(&link, now) else { continue };
             let notifications_only = tickets.iter().all(Option::is_none);
             link.pending.queue(tickets.iter().flatten().map(Ticket::id));
             let queued = match text {
-                Some(text) => until.wait(link.send_batch(text, notifications_only)).await,
+                Some(text) => until.wait(runtime, link.send_batch(text, notifications_only)).await,
                 None => Ok(()),
             };
             match queued {

@@ -294,6 +294,7 @@ pub(crate) async fn attempts(
     broke: Option<CloseReason>,
 ) -> Result<RawResult, Error> {
     let session = &session.0;
+    let runtime = session.runtime.as_ref();
     let idempotent = message.outgoing.idempotent;
     let mut again = broke.is_some();
     let mut blamed = broke.is_some_and(|reason| reason.blames_a_message());
@@ -303,9 +304,9 @@ pub(crate) async fn attempts(
         let link = match again {
             true => {
                 until = until.sent();
-                until.wait(session.next_link()).await?
+                until.wait(runtime, session.next_link()).await?
             }
-            false => until.wait(session.link()).await?,
+            false => until.wait(runtime, session.link()).await?,
         };
         let Some(message) = kept.clone() else { return Err(Error::NotSent) };
         let mut exchange =

@@ -3,16 +3,20 @@
 //! Must not know how calls are handled: whoever handles one says when it is over.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::calling::link::Link;
 use crate::config::deadline;
 use crate::error::Error;
 use crate::protocol::extra::Extra;
+use crate::race::{Either, race};
+use crate::reactor::timer;
 
 /// A call that is being handled, as it is shared by the clones of its context and by the handles that
 /// were made for it.
@@ -178,13 +182,18 @@ impl Until {
         Until { inherited: false, ..self }
     }
 
-    /// Waits no longer than that, for what comes before a call is sent.
+    /// Waits no longer than that, for what comes before a call is sent. The timer is one of this
+    /// `runtime` where there is none.
     pub(crate) async fn wait<T>(
         self,
+        runtime: Option<&Handle>,
         waiting: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        match self.at {
-            Some(at) => timeout_at(at, waiting).await.unwrap_or_else(|_| Err(self.left().passed())),
+        match self.at.and_then(|at| timer(at, runtime)) {
+            Some(timer) => match race(pin!(waiting), pin!(timer)).await {
+                Either::Left(outcome) => outcome,
+                Either::Right(()) => Err(self.left().passed()),
+            },
             None => waiting.await,
         }
     }

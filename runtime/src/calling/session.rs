@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::calling::link::Link;
@@ -60,6 +61,8 @@ pub(crate) struct Session {
     /// That of all its connections.
     pub(crate) outgoing: Option<Arc<Chain>>,
     while_down: WhileDown,
+    /// That of its task, whose timers bound waiting for a connection, wherever that is awaited.
+    pub(crate) runtime: Option<Handle>,
     status: watch::Sender<Status>,
     /// The application has had enough: the close code and the words.
     stop: watch::Sender<Option<(u16, String)>>,
@@ -91,6 +94,7 @@ impl Session {
             config,
             outgoing,
             while_down,
+            runtime: Handle::try_current().ok(),
             status: watch::Sender::new(status),
             stop: watch::Sender::new(None),
         }

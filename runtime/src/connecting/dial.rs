@@ -35,6 +35,7 @@ use crate::opening::url::Target;
 use crate::opening::url::{host, is_secure};
 use crate::protocol::error::{ErrorCode, ErrorObject, Result as RpcResult};
 use crate::race::{Either, race};
+use crate::reactor::{self, with_io};
 use crate::serving::router::Router;
 use crate::socket::stream::Stream;
 use crate::socket::transport::Transport;
@@ -97,6 +98,7 @@ impl Ready {
         target: &Target,
         stream: Stream,
     ) -> Result<Opened, ConnectError> {
+        reactor::check().map_err(ConnectError::Io)?;
         let mut waiting_for = String::new();
         let opening = self.open(target, stream, None, &mut waiting_for);
         let opened = tokio::time::timeout(self.config.handshake_timeout, opening).await;
@@ -188,6 +190,7 @@ pub(crate) struct Dialer {
 impl Dialer {
     /// One attempt, without the hook.
     pub(crate) async fn dial(&self) -> Result<Opened, ConnectError> {
+        reactor::check().map_err(ConnectError::Io)?;
         let limit = self.ready.config.handshake_timeout;
         let mut waiting_for = String::new();
         let dialing = async {
@@ -204,7 +207,7 @@ impl Dialer {
             Source::Tcp => {
                 let (host, port) = (self.target.lookup_name(), self.target.port());
                 *waiting_for = format!("a TCP connection to {host} on port {port}");
-                let stream = addresses::connect(&host, port).await?;
+                let stream = with_io(addresses::connect(&host, port)).await?;
                 stream.set_nodelay(true)?;
                 let remote_addr = stream.peer_addr().ok();
                 Ok((Stream::tcp(stream), remote_addr))
@@ -213,7 +216,7 @@ impl Dialer {
             Source::Unix(path) => {
                 let name = format!("the Unix socket {}", path.display());
                 waiting_for.clone_from(&name);
-                match UnixStream::connect(path).await {
+                match with_io(UnixStream::connect(path)).await {
                     Ok(stream) => Ok((Stream::unix(stream), None)),
                     Err(error) => Err(io::Error::new(error.kind(), format!("{name}: {error}"))),
                 }
@@ -253,7 +256,9 @@ impl Dialer {
             }
             // The file of a Unix socket, and what a closure opens, appear with their server.
             ConnectError::Io(error) => {
-                matches!(self.source, Source::Tcp) && error.kind() == io::ErrorKind::NotFound
+                let no_host = matches!(self.source, Source::Tcp);
+                let kind = error.kind();
+                kind == io::ErrorKind::Unsupported || no_host && kind == io::ErrorKind::NotFound
             }
             ConnectError::Timeout { .. } | ConnectError::Hook(_) => false,
         }

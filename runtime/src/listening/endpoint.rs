@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use crate::calling::peer::Peer;
 use crate::calling::pending::Side;
 use crate::config::{Config, deadline};
-use crate::error::CloseReason;
+use crate::error::{CloseReason, Remote, Wordless};
 use crate::listening::living::{Entry, Living};
 use crate::opening::accept::{AcceptError, Accepted, accept};
 use crate::opening::admission::{Admission, Place, Places};
@@ -29,6 +29,7 @@ use crate::opening::handshake::Handshake;
 use crate::opening::rules::{Arrival, Rules};
 #[cfg(feature = "tls")]
 use crate::opening::tls;
+use crate::reactor;
 use crate::serving::router::Router;
 use crate::socket::stream::Stream;
 use crate::socket::transport::Transport;
@@ -109,6 +110,7 @@ impl Endpoint {
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
         remote_addr: Option<SocketAddr>,
     ) -> io::Result<CloseReason> {
+        reactor::check()?;
         self.serve_stream(Stream::other(stream), remote_addr).await
     }
 
@@ -128,6 +130,10 @@ impl Endpoint {
         handshake: Handshake,
     ) -> CloseReason {
         let stream = Stream::other(stream);
+        if let Err(error) = reactor::check() {
+            tracing::error!(%error, "a connection can't be served");
+            return CloseReason::Lost(Arc::new(error));
+        }
         match self.admit(handshake.remote_addr) {
             Admission::Served(place) => {
                 let (_, serving) = self.run(stream, Vec::new(), handshake, Some(place));
@@ -190,6 +196,26 @@ impl Endpoint {
                     let words = "the client was refused with HTTP status";
                     Err(io::Error::other(format!("{words} {}", refusal.status())))
                 }
+            }
+        }
+    }
+
+    /// As [`serve_stream`](Self::serve_stream), with a line in the log at its end.
+    pub(crate) fn serve_logged(
+        &self,
+        stream: Stream,
+        remote_addr: Option<SocketAddr>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let served = self.serve_stream(stream, remote_addr);
+        async move {
+            let served = served.await;
+            let remote = Remote(remote_addr);
+            match served {
+                Ok(reason) => {
+                    let reason = Wordless(&reason);
+                    tracing::debug!(%remote, %reason, "connection ended");
+                }
+                Err(error) => tracing::debug!(%remote, %error, "no connection"),
             }
         }
     }

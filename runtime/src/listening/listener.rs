@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 use crate::error::Remote;
 #[cfg(unix)]
 use crate::listening::socket_file::SocketFile;
+use crate::reactor::{self, with_io};
 use crate::socket::stream::Stream;
 use crate::unopened::BindError;
 
@@ -21,13 +22,14 @@ pub(crate) async fn bind(
     address: impl ToSocketAddrs + fmt::Debug,
 ) -> Result<TcpListener, BindError> {
     let given = format!("{address:?}").replace('"', "");
+    reactor::check().map_err(|error| BindError::Io { address: given.clone(), error })?;
     let addresses: Vec<SocketAddr> = match tokio::net::lookup_host(address).await {
         Ok(addresses) => addresses.collect(),
         Err(error) => {
             return Err(BindError::Io { error: no_address(&given, error), address: given });
         }
     };
-    TcpListener::bind(addresses.as_slice()).await.map_err(|error| {
+    with_io(TcpListener::bind(addresses.as_slice())).await.map_err(|error| {
         let names: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
         BindError::Io { address: names.join(", "), error }
     })

@@ -3,16 +3,20 @@
 //! Must not know how connections come about.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::calling::link::Link;
 use crate::calling::peer::Peer;
 use crate::error::CloseReason;
+use crate::race::{Either, race};
+use crate::reactor::timer;
 use crate::serving::answer::Tracker;
 use crate::socket::outbox::Command;
 
@@ -23,6 +27,8 @@ pub(crate) struct Living {
     left: Notify,
     /// Sees the last of the trackers go.
     trackers: watch::Sender<()>,
+    /// That of the connections, for a shutdown from elsewhere.
+    runtime: OnceLock<Handle>,
 }
 
 struct Live {
@@ -50,7 +56,8 @@ impl Living {
             tracker: Some(tracker),
             drain: None,
         };
-        Arc::new(Living { live: Mutex::new(live), left: Notify::new(), trackers })
+        let (left, runtime) = (Notify::new(), OnceLock::new());
+        Arc::new(Living { live: Mutex::new(live), left, trackers, runtime })
     }
 
     pub(crate) fn tracker(&self) -> Option<Tracker> {
@@ -67,6 +74,9 @@ impl Living {
 
     /// A connection is among the living as long as it has this.
     pub(crate) fn enter(self: &Arc<Self>, link: &Arc<Link>) -> Entry {
+        if let Ok(runtime) = Handle::try_current() {
+            let _ = self.runtime.set(runtime);
+        }
         let mut live = self.live();
         live.next += 1;
         let key = live.next;
@@ -112,8 +122,17 @@ impl Living {
             live.tracker.take()
         };
         drop(tracker);
-        if tokio::time::timeout_at(deadline, self.trackers.closed()).await.is_ok() {
-            return 0;
+        let runtime = self.runtime.get();
+        match timer(deadline, runtime) {
+            Some(timer) => match race(pin!(self.trackers.closed()), pin!(timer)).await {
+                Either::Left(()) => return 0,
+                Either::Right(()) => {}
+            },
+            // Without a runtime there was never a connection to wait for.
+            None => {
+                self.trackers.closed().await;
+                return 0;
+            }
         }
         let (cut_off, guests) = {
             let live = self.live();
@@ -122,7 +141,9 @@ impl Living {
         for link in guests {
             link.end(CloseReason::Local);
         }
-        let _ = tokio::time::timeout(closing, self.all_left()).await;
+        if let Some(timer) = timer(crate::config::deadline(Instant::now(), closing), runtime) {
+            race(pin!(self.all_left()), pin!(timer)).await;
+        }
         cut_off
     }
 

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::builder::common_builder_methods;
 use crate::config::Config;
-use crate::error::{Remote, Wordless};
 use crate::listening::endpoint::Endpoint;
 use crate::listening::listener::{self, Listener};
 use crate::opening::authorize::{Authorize, AuthorizeFn, Grant};
@@ -26,8 +27,8 @@ use crate::opening::rules::Rules;
 #[cfg(feature = "tls")]
 use crate::opening::tls;
 use crate::race::{Either, race};
+use crate::reactor::{self, timer, within};
 use crate::serving::router::RouterBuilder;
-use crate::socket::stream::Stream;
 use crate::unopened::BindError;
 
 /// How long to wait before accepting again when the operating system refuses, as it does when
@@ -310,6 +311,7 @@ pub struct Server<A = SocketAddr> {
     pub(crate) listener: Listener,
     pub(crate) address: A,
     pub(crate) url: String,
+    pub(crate) runtime: Option<Handle>,
 }
 
 impl Server {
@@ -325,7 +327,8 @@ impl Server {
         let reached = listener::reached(address);
         let scheme = if endpoint.is_secure() { "wss" } else { "ws" };
         let url = format!("{scheme}://{reached}{}", endpoint.rules().first_path());
-        Ok(Server { endpoint, listener: Listener::Tcp(listener), address, url })
+        let (listener, runtime) = (Listener::Tcp(listener), Handle::try_current().ok());
+        Ok(Server { endpoint, listener, address, url, runtime })
     }
 
     /// The address it listens on.
@@ -358,28 +361,34 @@ impl<A> Server<A> {
     /// Returns how many handlers were still at work when
     /// [`Config::shutdown_timeout`](crate::Config::shutdown_timeout) was up.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> usize {
-        let Server { endpoint, listener, .. } = self;
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset};
+        let Server { endpoint, listener, runtime, .. } = self;
+        let here = Handle::try_current().ok().filter(|_| reactor::check().is_ok());
+        let Some(runtime) = here.or(runtime) else {
+            tracing::error!("a server can't run without a tokio runtime");
+            return 0;
+        };
         let mut shutdown = pin!(shutdown);
         let mut failing = false;
-        while let Either::Right(accepted) = race(shutdown.as_mut(), pin!(listener.accept())).await {
+        loop {
+            let accepting = pin!(listener.accept());
+            let accepting = within(&runtime, accepting);
+            let Either::Right(accepted) = race(shutdown.as_mut(), accepting).await else { break };
             match accepted {
                 Ok((stream, remote_addr)) => {
                     failing = false;
-                    tokio::spawn(serve(&endpoint, stream, remote_addr));
+                    runtime.spawn(endpoint.serve_logged(stream, remote_addr));
                 }
                 // The client has gone before it was accepted; that is its own affair.
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
-                    ) => {}
+                Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
                 Err(error) => {
                     // Once for each series: whoever causes it must not fill the log.
                     if !failing {
                         tracing::warn!(%error, "can't accept connections; trying again and again");
                     }
                     failing = true;
-                    let pause = tokio::time::sleep(ACCEPT_PAUSE);
+                    let until = Instant::now() + ACCEPT_PAUSE;
+                    let Some(pause) = timer(until, Some(&runtime)) else { break };
                     if let Either::Left(()) = race(shutdown.as_mut(), pin!(pause)).await {
                         break;
                     }
@@ -388,24 +397,5 @@ impl<A> Server<A> {
         }
         drop(listener);
         endpoint.shutdown().await
-    }
-}
-
-fn serve(
-    endpoint: &Endpoint,
-    stream: Stream,
-    remote_addr: Option<SocketAddr>,
-) -> impl Future<Output = ()> + Send + use<> {
-    let served = endpoint.serve_stream(stream, remote_addr);
-    async move {
-        let served = served.await;
-        let remote = Remote(remote_addr);
-        match served {
-            Ok(reason) => {
-                let reason = Wordless(&reason);
-                tracing::debug!(%remote, %reason, "connection ended");
-            }
-            Err(error) => tracing::debug!(%remote, %error, "no connection"),
-        }
     }
 }

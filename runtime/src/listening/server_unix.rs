@@ -6,12 +6,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tokio::net::UnixListener;
+use tokio::runtime::Handle;
 
 use crate::listening::endpoint::Endpoint;
 use crate::listening::listener::Listener;
 use crate::listening::server::{Server, ServerBuilder};
 use crate::listening::socket_file;
 use crate::opening::url;
+use crate::reactor::{self, with_io};
 use crate::unopened::BindError;
 
 impl ServerBuilder {
@@ -55,7 +57,11 @@ impl ServerBuilder {
     pub async fn bind_unix(self, path: impl AsRef<Path>) -> Result<Server<PathBuf>, BindError> {
         let path = path.as_ref();
         let endpoint = self.build_plain()?;
-        match socket_file::listen(path).await {
+        let listening = async {
+            reactor::check()?;
+            with_io(socket_file::listen(path)).await
+        };
+        match listening.await {
             Ok((file, listener)) => {
                 let path = file.path().to_owned();
                 Ok(on_socket(endpoint, Listener::Unix { _file: Some(file), listener }, path))
@@ -95,7 +101,7 @@ impl ServerBuilder {
 
 fn on_socket(endpoint: Endpoint, listener: Listener, path: PathBuf) -> Server<PathBuf> {
     let url = url::of_socket(&path, endpoint.rules().first_path());
-    Server { endpoint, listener, address: path, url }
+    Server { endpoint, listener, address: path, url, runtime: Handle::try_current().ok() }
 }
 
 impl Server<PathBuf> {

@@ -25,6 +25,7 @@ use crate::opening::admission::{Admission, Place};
 use crate::opening::refusal::Refusal;
 use crate::opening::rules::{Arrival, Welcome};
 #[cfg(feature = "axum")]
+use crate::reactor;
 use crate::web::axum_request;
 use crate::web::http_request::{check, name_host, read};
 use crate::web::http_response::{HttpBody, json, nothing, refuse};
@@ -206,6 +207,7 @@ impl HttpService {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let answered = match parts.method {
+                _ if !is_in_runtime() => Err(Refusal::internal()),
                 Method::GET => service.open(parts).await,
                 Method::POST => service.answer(parts, body).await,
                 _ => Err(wrong_method()),
@@ -324,6 +326,11 @@ fn copied(headers: &HeaderMap) -> HeaderMap {
         }
     }
     copies
+}
+
+/// The HTTP server around an endpoint may run on another executor.
+fn is_in_runtime() -> bool {
+    reactor::check().map_err(|error| tracing::error!(%error, "a request can't be served")).is_ok()
 }
 
 fn wrong_method() -> Refusal {

@@ -3,6 +3,7 @@
 //!
 //! Must not know what is in the texts. Only with the feature `http-client`.
 
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use crate::config::Config;
 use crate::error::{Causes, CloseReason, Error};
 use crate::middleware::outgoing::Chain;
 use crate::race::{Either, race};
+use crate::reactor;
 use crate::web::http_error::HttpError;
 
 /// How much of an answer is kept that is no JSON-RPC response, in bytes.
@@ -128,6 +130,7 @@ impl Post {
         if self.is_closed() {
             return Err(Failure::Closed.into());
         }
+        reactor::check().map_err(|error| Failure::Http(no_runtime(error)))?;
         if size > limit { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
     }
 
@@ -244,6 +247,11 @@ impl Post {
         }
         Failure::Http(HttpError::broken(status, words, error))
     }
+}
+
+/// reqwest panics without one.
+fn no_runtime(error: io::Error) -> HttpError {
+    HttpError::broken(None, error.to_string(), error)
 }
 
 /// An answer that is no JSON-RPC response.
