@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::stream;
 use tokio::time::Instant;
 use wsjsonrpc::{Client, Config, Context, Methods, Overflow, Server, ServerBuilder, Topic};
-use wsjsonrpc_tests::{Gate, Raw, begin, error, invalid_request, notification, request, result};
+use wsjsonrpc_tests::{Gate, Raw, begin, empty_batch, error, notification, request, result};
 
 use crate::mount::in_axum;
 use crate::post::ask;

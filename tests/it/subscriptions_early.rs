@@ -11,7 +11,7 @@ use wsjsonrpc::{
     async_trait,
 };
 use wsjsonrpc_tests::log::Log;
-use wsjsonrpc_tests::{Raw, begin, error, invalid_request, notification, request, result};
+use wsjsonrpc_tests::{Raw, begin, empty_batch, error, notification, request, result};
 
 fn item(id: &str, item: &str) -> String {
     notification("news", &format!(r#"{{"subscription":{id},"result":{item}}}"#))

@@ -7,7 +7,7 @@ use wsjsonrpc::{
     Subscription, Topic,
 };
 use wsjsonrpc_tests::{
-    Gate, Raw, assert_same_json, error, invalid_request, notification, request, result,
+    Gate, Raw, assert_same_json, empty_batch, error, notification, request, result,
 };
 
 fn item(name: &str, id: &str, item: &str) -> String {
