@@ -95,12 +95,12 @@ macro_rules! service_methods {
 /// The methods of a builder with the fields `router: RouterBuilder` and `config: Config`.
 macro_rules! common_builder_methods {
     () => {
-        crate::builder::service_methods!();
+        service_methods!();
 
         /// Adds all that a [`Services`](crate::Services) has: a program whose server and clients
         /// handle the same calls writes them once. Middleware stands inside of what this builder
         /// has already; a fallback replaces that of this builder.
-        pub fn services(mut self, services: crate::builder::Services) -> Self {
+        pub fn services(mut self, services: crate::Services) -> Self {
             self.router.append(services.router);
             self
         }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use futures_util::stream;
 use tokio::time::Instant;
 use wsjsonrpc::{Client, Config, Context, Methods, Overflow, Server, ServerBuilder, Topic};
-use wsjsonrpc_tests::{Gate, Raw, begin, empty_batch, error, notification, request, result};
+use wsjsonrpc_tests::{
+    Gate, Raw, begin, empty_batch, error, method_not_found, notification, request, result,
+};
 
 use crate::mount::in_axum;
 use crate::post::ask;
@@ -124,6 +126,6 @@ async fn a_method_of_the_applications_own_comes_first() {
     let methods = Methods::new().method("$/progress", |_, _: serde_json::Value| async { Ok(()) });
     let mut raw = Raw::client(Server::builder().service(methods)).await;
     raw.check(&request("$/progress", r#"{"token":1}"#, "1"), &[&result("null", "1")]).await;
-    let unknown = error(-32601, "Method not found", "1");
+    let unknown = method_not_found("$/credit", "1");
     raw.check(&request("$/credit", "{}", "1"), &[&unknown]).await;
 }

@@ -193,7 +193,7 @@ fn every_file_says_what_it_owns_and_what_it_must_not_know() {
     for path in &files {
         let source = read(path);
         assert!(source.starts_with("//! "), "{} has no header", path.display());
-        assert!(source.lines().count() <= 400, "{} is too long", path.display());
+        assert!(source.lines().count() <= 500, "{} is too long", path.display());
     }
     assert!(files.len() > 100, "only {} files were found", files.len());
 }

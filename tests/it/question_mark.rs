@@ -44,6 +44,7 @@ fn fail(kind: &str) -> Result<()> {
 #[tokio::test]
 async fn whatever_is_an_error_is_internal_and_a_recognized_type_keeps_its_code() {
     let server = Server::builder()
+        .expose_errors(false)
         .recognize::<SoldOut>()
         .method("fail", |_, (kind,): (String,)| async move { fail(&kind) });
     let mut raw = Raw::client(server).await;

@@ -92,34 +92,6 @@ async fn a_method_ends_subscriptions_of_its_own_kind() {
 }
 
 #[tokio::test]
-async fn the_only_param_of_unsubscribing_is_the_id() {
-    let mut raw = Raw::client(server()).await;
-    let words = "Invalid params: expected the id of a subscription, as [id] or \
-                 {\\\"subscription\\\": id}";
-    for params in [
-        "[]",
-        "{}",
-        r#"["0x1",1]"#,
-        r#"[["0x1"]]"#,
-        "[null]",
-        r#"{"id":"0x1"}"#,
-        r#"{"subscription":null}"#,
-        r#"{"subscription":"0x1","more":1}"#,
-    ] {
-        raw.check(&request("stop", params, "1"), &[&error(-32602, words, "1")]).await;
-    }
-    for (number, params) in
-        [r#"["0x1"]"#, r#"{"subscription":"0x2"}"#, r#" { "s\u0075bscription" : "\u0030x3" } "#]
-            .into_iter()
-            .enumerate()
-    {
-        let id = format!("\"0x{}\"", number + 1);
-        assert_eq!(raw.ask(request("silence", "[]", "1")).await, result(&id, "1"));
-        raw.check(&request("stop", params, "2"), &[&result("true", "2")]).await;
-    }
-}
-
-#[tokio::test]
 async fn a_consumer_gets_the_items_and_then_nothing() {
     let (client, _) = memory::pair(Client::builder(), server()).unwrap();
     let mut numbers = client.peer().subscribe::<u64>("count", (5,)).await.unwrap();

@@ -12,7 +12,7 @@ use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::{HeaderMap, HeaderValue};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::builder::common_builder_methods;
+use crate::builder::{common_builder_methods, service_methods};
 use crate::calling::call::BoxFuture;
 use crate::calling::peer::Peer;
 use crate::calling::session::ConnectionState;

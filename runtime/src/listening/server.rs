@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::builder::common_builder_methods;
+use crate::builder::{common_builder_methods, service_methods};
 use crate::config::Config;
 use crate::listening::endpoint::Endpoint;
 use crate::listening::listener::{self, Listener};
