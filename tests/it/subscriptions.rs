@@ -4,7 +4,7 @@ use futures_util::{Stream, StreamExt, stream};
 use wsjsonrpc::{
     Client, Error, ErrorObject, Methods, Result, Server, ServerBuilder, Topic, memory,
 };
-use wsjsonrpc_tests::{Raw, error, request, result};
+use wsjsonrpc_tests::{Raw, request, result};
 
 /// Counts up to a number, or for ever.
 fn count(upto: u64) -> impl Stream<Item = Result<u64>> + Send + 'static {
