@@ -214,6 +214,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_does_not_exist_is_told_from_a_resolver_without_an_answer() {
+        for (words, gone) in [
+            ("failed to lookup address information: Name or service not known", true),
+            ("failed to lookup address information: nodename nor servname provided", true),
+            ("failed to lookup address information: Temporary failure in name resolution", false),
+            ("failed to lookup address information: Try again", false),
+        ] {
+            let error = unresolved("example.com", &io::Error::other(words));
+            assert_eq!(error.kind() == io::ErrorKind::NotFound, gone, "{words}");
+            assert_eq!(error.to_string(), format!("can't resolve host `example.com`: {words}"));
+        }
+    }
+
+    #[test]
     fn families_take_turns() {
         let parse = |text: &str| -> Vec<SocketAddr> {
             text.split_whitespace().map(|address| address.parse().unwrap()).collect()
