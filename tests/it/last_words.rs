@@ -57,7 +57,8 @@ async fn a_request_before_a_close_frame_is_answered() {
     let answers = format!("[{},{}]", result("3", "1"), result("3", "2"));
     let ping = frame_of(0x89, b"there?", true);
     let invalid = frame_of(0x88, b"\x03\xec", true);
-    let cases: [(&str, Vec<u8>, Vec<&[u8]>); 7] = [
+    type Case<'a> = (&'a str, Vec<u8>, Vec<&'a [u8]>);
+    let cases: [Case<'_>; 7] = [
         (
             "one",
             [text(&sum("1")), close()].concat(),
@@ -258,7 +259,8 @@ async fn a_client_answers_before_it_replies_to_a_close_frame() {
 /// The stream stays open, and nothing more comes over it.
 #[tokio::test(start_paused = true)]
 async fn a_close_frame_ends_calls_at_once() {
-    let codes: [(&[u8], fn(&CloseReason) -> bool); 4] = [
+    type Code<'a> = (&'a [u8], fn(&CloseReason) -> bool);
+    let codes: [Code<'_>; 4] = [
         (
             &frame_of(0x88, CLOSE, false),
             |reason| matches!(reason, CloseReason::Remote { code: 1000, reason } if reason == "bye"),

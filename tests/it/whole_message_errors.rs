@@ -186,7 +186,7 @@ async fn a_batch_over_this_sides_limit_is_not_sent() {
     assert!(matches!(refused, Err(Error::LargeBatch { entries: 3, limit: 2 })), "{refused:?}");
     let mut batch = peer.new_batch();
     let first = batch.add(peer.call::<i64>("m", ()));
-    let _ = batch.add((peer.notify("n", ()), peer.notify("n", ())));
+    drop(batch.add((peer.notify("n", ()), peer.notify("n", ()))));
     let words = batch.send().await.unwrap_err().to_string();
     assert!(words.contains("3 entries") && words.contains("max_outgoing_batch"), "{words}");
     assert!(matches!(first.await, Err(Error::NotSent)));

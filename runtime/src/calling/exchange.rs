@@ -276,7 +276,7 @@ async fn first_attempt(
     limit: Limit,
 ) -> Result<RawResult, Error> {
     let message = message.map_err(|error| Error::Encode(error.into()))?;
-    attempts(session, message, limit.from_now(), None).await
+    attempts(session, message, limit.beginning_now(), None).await
 }
 
 /// A call of a reconnecting client: on one connection after another, until it was sent; or if it is

@@ -153,7 +153,7 @@ impl Limit {
         Until { at, inherited: self.inherited }
     }
 
-    pub(crate) fn from_now(self) -> Until {
+    pub(crate) fn beginning_now(self) -> Until {
         self.since(Instant::now())
     }
 

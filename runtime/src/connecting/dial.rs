@@ -45,6 +45,7 @@ use crate::unopened::ConnectError;
 /// A server that is bound and not run takes connections, and then says nothing.
 const IS_IT_RUN: &str = "is the server running (`Server::run` does nothing until it is polled)?";
 
+type StateHook = Box<dyn Fn(&ConnectionState) + Send + Sync>;
 type Hook<A, T> = Box<dyn Fn(A) -> BoxFuture<T> + Send + Sync>;
 
 /// What the application wants to do for each connection.
@@ -52,7 +53,7 @@ type Hook<A, T> = Box<dyn Fn(A) -> BoxFuture<T> + Send + Sync>;
 pub(crate) struct Hooks {
     pub(crate) headers: Option<Hook<(), RpcResult<HeaderMap>>>,
     pub(crate) on_connect: Option<Hook<Peer, RpcResult<()>>>,
-    pub(crate) on_state: Option<Box<dyn Fn(&ConnectionState) + Send + Sync>>,
+    pub(crate) on_state: Option<StateHook>,
 }
 
 impl Hooks {
