@@ -348,7 +348,7 @@ impl Peer {
     /// Asks for a subscription by the name of its method; see [`Subscribe`].
     ///
     /// Subscribing to an ordinary method fails with -32600 if the peer uses this crate and the method
-    /// was made with [`#[rpc]`](attr@crate::rpc) or a closure. Every other peer, a
+    /// was made with [`#[rpc]`](macro@crate::rpc) or a closure. Every other peer, a
     /// [`Fallback`](crate::Fallback) and a [`Service`](crate::Service) of your own just handle the
     /// call: if its result is a string or a number, that is taken for the subscription's id.
     ///

@@ -24,8 +24,8 @@ use crate::listening::endpoint::{Endpoint, Serving};
 use crate::opening::admission::{Admission, Place};
 use crate::opening::refusal::Refusal;
 use crate::opening::rules::{Arrival, Welcome};
-#[cfg(feature = "axum")]
 use crate::reactor;
+#[cfg(feature = "axum")]
 use crate::web::axum_request;
 use crate::web::http_request::{check, name_host, read};
 use crate::web::http_response::{HttpBody, json, nothing, refuse};
