@@ -201,3 +201,14 @@ async fn a_batch_over_this_sides_limit_is_not_sent() {
     raw.send(request("none", "[]", "1")).await;
     assert_eq!(raw.receive().await, method_not_found("none", "1"));
 }
+
+/// As npm's rpc-websockets answers a notification of a method that it does not have.
+#[tokio::test]
+async fn the_answer_to_a_notification_is_about_no_call() {
+    let (mut raw, client) = Raw::server(Client::builder()).await;
+    let mut call = begin(client.peer().call::<u32>("m", ()).into_future()).await;
+    raw.receive().await;
+    raw.send(error(-32601, "Method not found", "null")).await;
+    raw.send(result("3", "1")).await;
+    assert_eq!(call.as_mut().await.unwrap(), 3);
+}

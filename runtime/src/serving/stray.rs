@@ -3,6 +3,7 @@
 //! Must not know how messages come in.
 
 use crate::calling::link::Link;
+use crate::protocol::error::ErrorCode;
 use crate::protocol::peer_error::of_peer;
 use crate::protocol::shown::clip;
 use crate::serving::dropped::Dropped;
@@ -30,7 +31,10 @@ impl Stray {
         let error = of_peer(json);
         let ended = match id.filter(|id| *id != "null") {
             None => {
-                let ended = if is_only { pending.refuse_only(&error) } else { None };
+                // A server that looks for a method has read the id: it answers a notification.
+                let answers_notification = error.code() == ErrorCode::METHOD_NOT_FOUND;
+                let is_whole = is_only && !answers_notification;
+                let ended = if is_whole { pending.refuse_only(&error) } else { None };
                 if ended.is_none() && self.0.is_first() {
                     let error = error.to_string();
                     let (start, more) = clip(&error, 200);

@@ -44,7 +44,7 @@ async function calls(peer) {
 }
 
 async function errors(peer) {
-  checks.equal("unknown method", await errorOf(peer.request("nope", [])), { code: -32601, message: "Method not found" });
+  checks.equal("unknown method", await errorOf(peer.request("nope", [])), { code: -32601, message: 'Method not found: "nope"' });
   checks.equal("wrong params", (await errorOf(peer.request("math.sum", [1]))).code, -32602);
   checks.equal("an inner error", await errorOf(peer.request("broken")), { code: -32603, message: "Internal error" });
   checks.equal("an application error with data", await errorOf(peer.request("fail")), {
@@ -66,7 +66,7 @@ async function batches(peer) {
   ]);
   checks.equal("a batch with an error and a notification", answers, [
     { jsonrpc: "2.0", result: 3, id: "a" },
-    { jsonrpc: "2.0", error: { code: -32601, message: "Method not found" }, id: "b" },
+    { jsonrpc: "2.0", error: { code: -32601, message: 'Method not found: "nope"' }, id: "b" },
     { jsonrpc: "2.0", result: 100, id: "c" },
   ]);
   checks.equal("ids of texts and fractions", (await peer.requestAdvanced([request(1.5, "math.sum", [1, 2])]))[0].id, 1.5);

@@ -38,7 +38,7 @@ async function calls(client) {
 }
 
 async function errors(client) {
-  checks.equal("unknown method", await errorOf(client.call("nope", [])), { code: -32601, message: "Method not found" });
+  checks.equal("unknown method", await errorOf(client.call("nope", [])), { code: -32601, message: 'Method not found: "nope"' });
   checks.equal("wrong params", (await errorOf(client.call("math.sum", [1]))).code, -32602);
   checks.equal("an inner error", await errorOf(client.call("broken")), { code: -32603, message: "Internal error" });
   checks.equal("an application error with data", await errorOf(client.call("fail")), {

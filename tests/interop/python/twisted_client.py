@@ -62,7 +62,7 @@ async def calls(protocol):
 
 
 async def errors(protocol):
-    checks.equal("unknown method", await error_of(protocol.request("nope")), ("JsonRpcMethodNotFound", -32601, 'Method not found: "nope"'))
+    checks.equal("unknown method", await error_of(protocol.request("nope")), ("JsonRpcMethodNotFound", -32601, "Method not found"))
     checks.equal("wrong params", (await error_of(protocol.request("math.sum", [1])))[:2], ("JsonRpcInvalidParams", -32602))
     checks.equal("a handler that fails", await error_of(protocol.request("broken")), ("JsonRpcInternalError", -32603, "Internal error"))
     checks.equal("a handler that panics", await error_of(protocol.request("panic")), ("JsonRpcInternalError", -32603, "Internal error"))
