@@ -354,6 +354,7 @@ impl Encoder {
     }
 
     /// The same for a result of any type, which an untyped call need not have.
+    #[inline]
     fn into_call<T, E>(self) -> Call<T, E> {
         let message = self.message.map(|mut message| {
             message.end_args();

@@ -142,13 +142,18 @@ impl Exchange {
         timeout: Option<Duration>,
     ) -> Self {
         let limit = peer.limit(timeout);
-        match (limit.check(), message, peer.outgoing()) {
-            (Err(error), Ok(_), _) => Exchange::Failed(error),
-            (_, Ok(message), Some(chain)) => {
-                let around = around(Arc::clone(chain), peer.into_way(), message, limit);
-                Exchange::Boxed(Box::pin(Exclusive::new(around)))
-            }
-            (_, message, _) => Exchange::on(peer.into_way(), message, limit),
+        if limit.is_over() && message.is_ok() {
+            return Exchange::Failed(limit.passed());
+        }
+        match peer.outgoing().cloned() {
+            None => Exchange::on(peer.into_way(), message, limit),
+            Some(chain) => match message {
+                Ok(message) => {
+                    let around = around(chain, peer.into_way(), message, limit);
+                    Exchange::Boxed(Box::pin(Exclusive::new(around)))
+                }
+                Err(error) => Exchange::Failed(Error::Encode(error.into())),
+            },
         }
     }
 

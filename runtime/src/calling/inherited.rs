@@ -133,13 +133,15 @@ pub(crate) struct Limit {
 impl Limit {
     pub(crate) const NONE: Limit = Limit { timeout: None, inherited: false };
 
+    #[inline]
+    pub(crate) fn is_over(self) -> bool {
+        self.timeout.is_some_and(|timeout| timeout.is_zero())
+    }
+
     /// # Errors
     /// The time is over.
     pub(crate) fn check(self) -> Result<(), Error> {
-        match self.timeout {
-            Some(timeout) if timeout.is_zero() => Err(self.passed()),
-            _ => Ok(()),
-        }
+        if self.is_over() { Err(self.passed()) } else { Ok(()) }
     }
 
     /// The error of a call that was not sent in time.

@@ -149,6 +149,7 @@ pub(crate) struct Told {
 
 impl Told {
     /// Appends the member, with the comma before it, if there is anything to say.
+    #[inline]
     pub(crate) fn write(&self, out: &mut Vec<u8>, write_id: impl Fn(&mut Vec<u8>)) {
         let mut open: &[u8] = b",\"wsjsonrpc\":{";
         let mut member = |out: &mut Vec<u8>, name: &[u8]| {

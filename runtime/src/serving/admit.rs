@@ -23,7 +23,24 @@ pub(crate) enum Admission {
 }
 
 /// Where a call goes, unless it is refused.
+#[inline]
 pub(crate) fn admit<'a>(
+    responder: &Responder,
+    dropped: &Dropped,
+    route: Option<RouteId>,
+    name: impl FnOnce() -> &'a str,
+    admission: Admission,
+    notification: bool,
+) -> Result<RouteId, Kind> {
+    match route {
+        Some(route) if admission == Admission::Open && !responder.is_busy() => Ok(route),
+        _ => admit_or_refuse(responder, dropped, route, name, admission, notification),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn admit_or_refuse<'a>(
     responder: &Responder,
     dropped: &Dropped,
     route: Option<RouteId>,

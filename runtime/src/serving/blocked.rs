@@ -37,6 +37,16 @@ impl Polls {
     /// A handler is about to be polled; the one before it was polled.
     #[inline]
     pub(crate) fn begin(&self, route: RouteId, router: &Router) {
+        let count = self.count.get();
+        if count < NAMED || self.one_by_one.get() {
+            self.note(route, router);
+        } else {
+            self.count.set(count + 1);
+        }
+    }
+
+    #[inline(never)]
+    fn note(&self, route: RouteId, router: &Router) {
         if self.one_by_one.get() {
             self.end_turn(router);
             self.count.set(0);

@@ -76,6 +76,7 @@ impl Header {
 }
 
 /// A mask that nobody can foresee, as section 5.3 asks for.
+#[inline(never)]
 pub(crate) fn new_mask() -> Mask {
     Some(rand::random())
 }

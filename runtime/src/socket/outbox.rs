@@ -284,6 +284,7 @@ impl Outbox {
         self.room.notify_waiters();
     }
 
+    #[inline]
     fn mask(&self) -> Mask {
         if self.masks { frame::new_mask() } else { None }
     }

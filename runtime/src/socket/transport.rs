@@ -145,7 +145,18 @@ impl Transport {
         }
     }
 
+    /// The next message, control frame, or end.
+    // Most messages were taken before, together with others; the rest is a call of its own.
+    #[inline]
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        match self.inbox.next() {
+            Some(message) if !self.ended => Poll::Ready(self.text(message)),
+            _ => self.poll_more(cx),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         if self.ended {
             return Poll::Ready(Received::End(CloseReason::Local));
         }
@@ -185,10 +196,7 @@ impl Transport {
     fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Option<Received>> {
         loop {
             if let Some(message) = self.inbox.next() {
-                return Poll::Ready(Some(match Utf8Bytes::try_from(message) {
-                    Ok(text) => Received::Text(text),
-                    Err(error) => self.fail(error.into()),
-                }));
+                return Poll::Ready(Some(self.text(message)));
             }
             if !self.gate.is_closed() {
                 return Poll::Ready(None);
@@ -239,6 +247,15 @@ impl Transport {
         self.last_words = false;
     }
 
+    #[inline]
+    fn text(&mut self, message: Bytes) -> Received {
+        match Utf8Bytes::try_from(message) {
+            Ok(text) => Received::Text(text),
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    #[cold]
     fn fail(&mut self, error: WsError) -> Received {
         self.ended = true;
         Received::of(error)
