@@ -97,5 +97,6 @@ mod untyped;
 mod whole_message_errors;
 mod wire;
 mod wire_client;
+mod wire_document;
 mod wire_failures;
 mod wire_params;
