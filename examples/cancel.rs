@@ -81,7 +81,7 @@ async fn main() -> anyhow::Result<()> {
 
     println!("a call with a deadline:");
     match near.count(u64::MAX).timeout(Duration::from_millis(50)).await {
-        Err(Error::Timeout) => println!("  the caller waits no longer"),
+        Err(Error::Timeout(_)) => println!("  the caller waits no longer"),
         other => unreachable!("it would take ages: {other:?}"),
     }
     next().await;

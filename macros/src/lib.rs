@@ -344,7 +344,7 @@ pub fn rpc(
 /// // {"code": 1001, "message": "50 are missing", "data": {"missing": 50}}
 /// match bank.withdraw(150).await {
 ///     Err(Error::Call(BankError::Insufficient { missing })) => assert_eq!(missing, 50),
-///     Err(Error::Timeout) => println!("later, perhaps"),
+///     Err(Error::Timeout(_)) => println!("later, perhaps"),
 ///     other => panic!("{other:?}"),
 /// }
 /// # Ok(())

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
@@ -38,7 +39,7 @@ use crate::web::http_error::HttpError;
 /// match bank.withdraw(50).await {
 ///     Ok(left) => format!("{left} left"),
 ///     Err(Error::Call(BankError::Insufficient { missing })) => format!("{missing} are missing"),
-///     Err(Error::Timeout) => "the bank takes its time".to_owned(),
+///     Err(Error::Timeout(_)) => "the bank takes its time".to_owned(),
 ///     Err(other) => format!("something else: {other}"),
 /// }
 /// # }
@@ -56,7 +57,7 @@ pub enum Error<E = ErrorObject> {
 
     /// No response came in time. The peer may still be working on it; a late response is dropped.
     /// The connection is fine. Wait longer with [`Call::timeout`](crate::Call::timeout).
-    Timeout,
+    Timeout(Timeout),
 
     /// The deadline of the call that is being handled had passed before this call could be sent
     /// ([`Context::deadline`](crate::Context::deadline)); nothing was sent. The connection is fine. A call
@@ -125,7 +126,7 @@ impl<E> Error<E> {
         match self {
             Error::Call(error) => convert(error),
             Error::Other(object) => Error::Other(object),
-            Error::Timeout => Error::Timeout,
+            Error::Timeout(timeout) => Error::Timeout(timeout),
             Error::DeadlinePassed => Error::DeadlinePassed,
             Error::Closed(reason) => Error::Closed(reason),
             Error::Encode(error) => Error::Encode(error),
@@ -169,7 +170,7 @@ impl<E: RpcError> fmt::Display for Error<E> {
         match self {
             Error::Call(error) => error.to_object().fmt(f),
             Error::Other(object) => object.fmt(f),
-            Error::Timeout => f.write_str("no response in time"),
+            Error::Timeout(timeout) => timeout.fmt(f),
             Error::DeadlinePassed => {
                 f.write_str("the deadline of the call being handled has passed; nothing was sent")
             }
@@ -208,6 +209,65 @@ impl<E: RpcError + fmt::Debug> std::error::Error for Error<E> {
         }
     }
 }
+
+/// The call that got no response in time, and how long it waited: what is in [`Error::Timeout`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use wsjsonrpc::{Error, Timeout};
+/// let error: Error = Error::Timeout(Timeout::new("math.sum", Duration::from_secs(30)));
+/// assert_eq!(error.to_string(), "no response to \"math.sum\" within 30 s");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeout(Box<Unanswered>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Unanswered {
+    method: Box<str>,
+    calls: usize,
+    after: Duration,
+}
+
+impl Timeout {
+    /// The timeout of one call, for tests and for middleware with a timeout of its own.
+    pub fn new(method: &str, after: Duration) -> Self {
+        Self::of_batch(method, 1, after)
+    }
+
+    /// The timeout of a batch with this many entries.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn of_batch(first: &str, calls: usize, after: Duration) -> Self {
+        Timeout(Box::new(Unanswered { method: first.into(), calls, after }))
+    }
+
+    /// The wire name of the method; of a batch as a whole, that of its first entry.
+    pub fn method(&self) -> &str {
+        &self.0.method
+    }
+
+    /// How long the call waited: its timeout.
+    pub fn after(&self) -> Duration {
+        self.0.after
+    }
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unanswered { method, calls, after } = &*self.0;
+        let method = Shown(method);
+        match calls {
+            0 | 1 => write!(f, "no response to \"{method}\" within ")?,
+            _ => write!(f, "no response to a batch of {calls} (\"{method}\", …) within ")?,
+        }
+        match after.as_secs_f64() {
+            seconds if seconds >= 1.0 => write!(f, "{} s", (seconds * 10.0).round() / 10.0),
+            seconds => write!(f, "{} ms", (seconds * 1e4).round() / 10.0),
+        }
+    }
+}
+
+impl std::error::Error for Timeout {}
 
 /// Why a connection ended.
 #[derive(Clone, Debug)]

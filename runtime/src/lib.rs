@@ -142,7 +142,7 @@ pub use crate::config::{Config, SendTo};
 pub use crate::connecting::backoff::{Reconnect, WhileDown};
 pub use crate::connecting::client::Client;
 pub use crate::connecting::client_builder::ClientBuilder;
-pub use crate::error::{CloseReason, Error};
+pub use crate::error::{CloseReason, Error, Timeout};
 pub use crate::listening::endpoint::Endpoint;
 pub use crate::listening::server::{Server, ServerBuilder};
 pub use crate::opening::authorize::{Authorize, Grant};

@@ -4,9 +4,10 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use wsjsonrpc::{Client, Context, Error, Result, Server, ServerBuilder, memory, rpc};
+use wsjsonrpc::{Call, Client, Context, Error, Result, Server, ServerBuilder, memory, rpc};
 use wsjsonrpc_tests::{Raw, assert_same_json, both_ways, over_socket, poll_once};
 
 #[rpc]
@@ -150,14 +151,25 @@ async fn nothing_is_sent_before_a_call_is_awaited() {
     drop(first);
 }
 
+/// What the timeout of a call says: the method and the time.
+async fn late<T: DeserializeOwned>(call: Call<T>) -> (String, Duration) {
+    match call.await {
+        Err(Error::Timeout(timeout)) => (timeout.method().to_owned(), timeout.after()),
+        other => panic!("{:?}", other.map(drop)),
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_call_waits_as_long_as_it_is_told_and_30_s_if_it_is_not() {
     let (_client, math) = in_memory();
     assert_eq!(math.wait(29).await.unwrap(), 29);
-    assert!(matches!(math.wait(31).await, Err(Error::Timeout)));
+    assert_eq!(late(math.wait(31)).await, ("wait".to_owned(), Duration::from_secs(30)));
     let (short, long) = (Duration::from_secs(5), Duration::from_secs(3600));
     assert_eq!(math.wait(4).timeout(short).await.unwrap(), 4);
-    assert!(matches!(math.wait(6).timeout(short).await, Err(Error::Timeout)));
+    assert_eq!(late(math.wait(6).timeout(short)).await, ("wait".to_owned(), short));
+    assert_eq!(late(math.wait(6).timeout(Duration::ZERO)).await.1, Duration::ZERO);
+    let untyped = math.peer().call::<()>("wait", (6,)).timeout(short);
+    assert_eq!(late(untyped).await, ("wait".to_owned(), short));
     assert_eq!(math.wait(3599).timeout(long).await.unwrap(), 3599);
     assert_eq!(math.wait(86_400).without_timeout().await.unwrap(), 86_400);
     assert_eq!(math.wait(31).timeout(Duration::MAX).await.unwrap(), 31);
@@ -169,20 +181,20 @@ async fn the_builder_sets_how_long_calls_wait() {
     let (client, _) = memory::pair(short, server().0).unwrap();
     let math = MathClient::new(&client);
     assert_eq!(math.wait(1).await.unwrap(), 1);
-    assert!(matches!(math.wait(3).await, Err(Error::Timeout)));
+    assert!(matches!(math.wait(3).await, Err(Error::Timeout(_))));
 
     let (client, _) = memory::pair(Client::builder().call_timeout(None), server().0).unwrap();
     let math = MathClient::new(&client);
     assert_eq!(math.wait(86_400).await.unwrap(), 86_400);
     let limited = math.wait(3).timeout(Duration::from_secs(2)).await;
-    assert!(matches!(limited, Err(Error::Timeout)));
+    assert!(matches!(limited, Err(Error::Timeout(_))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_late_response_is_dropped_and_the_connection_lives_on() {
     let (client, math) = in_memory();
     let late = math.wait(10).timeout(Duration::from_secs(1)).await;
-    assert!(matches!(late, Err(Error::Timeout)));
+    assert!(matches!(late, Err(Error::Timeout(_))));
     assert_eq!(client.peer().pending_calls(), 0);
     // The late response comes while this waits.
     assert_eq!(math.wait(20).await.unwrap(), 20);

@@ -127,7 +127,7 @@ async fn handlers_are_told_or_dropped() {
             assert_eq!(ends, ["dropped 4", "told 3"]);
             // And when the time is over.
             let outcome = work.dropped(6).timeout(Duration::from_millis(5)).await;
-            assert!(matches!(outcome, Err(Error::Timeout)), "{outcome:?}");
+            assert!(matches!(outcome, Err(Error::Timeout(_))), "{outcome:?}");
             assert_eq!(seen.recv().await.unwrap(), "begun 6");
             assert_eq!(seen.recv().await.unwrap(), "dropped 6");
             idle(&far).await;

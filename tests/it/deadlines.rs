@@ -26,7 +26,7 @@ fn call(peer: &Peer, timeout: Duration) -> CallFuture<i64> {
 }
 
 fn timed_out(outcome: std::result::Result<i64, Error>) -> bool {
-    matches!(outcome, Err(Error::Timeout))
+    matches!(outcome, Err(Error::Timeout(_)))
 }
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +68,7 @@ async fn a_call_times_out_beside_others_that_are_answered() {
         calls.spawn(async move {
             match wait.await {
                 Ok(answer) => assert!(answer == takes && takes <= limit, "{takes} <= {limit}"),
-                Err(Error::Timeout) => assert!(takes >= limit, "{takes} >= {limit}"),
+                Err(Error::Timeout(_)) => assert!(takes >= limit, "{takes} >= {limit}"),
                 Err(other) => panic!("{other}"),
             }
             assert_eq!(begun.elapsed().as_millis(), u128::from(takes.min(limit)));

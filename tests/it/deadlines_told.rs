@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use wsjsonrpc::{
     Client, ClientBuilder, Config, Context, Error, Peer, Result, SendTo, Server, ServerBuilder,
-    memory, rpc,
+    Timeout, memory, rpc,
 };
 use wsjsonrpc_tests::{Raw, begin, listen, notification, over_socket, request, result};
 
@@ -59,18 +59,18 @@ async fn what_goes_out() {
     assert_eq!(started.elapsed(), SECOND);
     raw.send(result("null", "6")).await;
     let (late, _, answered) = other.await.unwrap().unwrap();
-    assert!(matches!(late, Err(Error::Timeout)));
+    assert!(matches!(late, Err(Error::Timeout(_))));
     answered.unwrap();
     // And so is a single one.
-    assert!(matches!(call().timeout(SECOND).await, Err(Error::Timeout)));
+    assert!(matches!(call().timeout(SECOND).await, Err(Error::Timeout(_))));
     assert_eq!(raw.receive().await, sent(r#","wsjsonrpc":{"timeout":1000}"#, "7"));
     assert_eq!(raw.receive().await, cancel("7"));
     // A call whose time is over before it begins is not sent.
-    assert!(matches!(call().timeout(Duration::ZERO).await, Err(Error::Timeout)));
+    assert!(matches!(call().timeout(Duration::ZERO).await, Err(Error::Timeout(_))));
     let batch = peer.batch((call().timeout(Duration::ZERO), call().notify()));
     let batch = tokio::spawn(batch.into_future());
     assert_eq!(raw.receive().await, format!("[{}]", notification("m", "[1]")));
-    assert!(matches!(batch.await.unwrap().unwrap().0, Err(Error::Timeout)));
+    assert!(matches!(batch.await.unwrap().unwrap().0, Err(Error::Timeout(_))));
     assert_eq!(peer.pending_calls(), 0);
 }
 
@@ -199,7 +199,7 @@ async fn calls_of_a_handler_inherit_it() {
         // Whatever it sets itself.
         let begun = Instant::now();
         let times = relay.ask(30).timeout(4500 * MILLISECOND).await;
-        assert!(matches!(times, Err(Error::Timeout)), "{times:?}");
+        assert!(matches!(times, Err(Error::Timeout(_))), "{times:?}");
         assert_eq!(begun.elapsed(), 4500 * MILLISECOND);
         // The calls that it has made are given up, too.
         sleep(60 * SECOND).await;
@@ -238,9 +238,10 @@ async fn no_call_of_a_handler_outlives_its_deadline() {
             },
         ))
         .await;
+    let late = Error::Timeout(Timeout::new("never", 10 * SECOND));
     let passed = <Error>::DeadlinePassed;
     for (way, elapsed, expected) in
-        [("call", 10, <Error>::Timeout), ("batch", 10, Error::Timeout), ("late", 20, passed)]
+        [("call", 10, &late), ("batch", 10, &late), ("late", 20, &passed)]
     {
         let call = request("call", &format!("[{way:?}]"), "1");
         raw.send(call.replacen('{', r#"{"wsjsonrpc":{"timeout":10000},"#, 1)).await;

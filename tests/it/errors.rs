@@ -4,11 +4,12 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::json;
 use wsjsonrpc::{
     Client, CloseReason, Context, Error, ErrorCode, ErrorObject, Result, RpcError, Server,
-    ServerBuilder, memory, rpc,
+    ServerBuilder, Timeout, memory, rpc,
 };
 use wsjsonrpc_tests::{Raw, both_ways, request};
 
@@ -240,7 +241,18 @@ fn every_error_says_in_words_what_went_wrong() {
     let cases: Vec<(Error<BankError>, &str)> = vec![
         (Error::Call(BankError::Closed), "closed (1003)"),
         (Error::Other(ErrorObject::method_not_found()), "Method not found (-32601)"),
-        (Error::Timeout, "no response in time"),
+        (
+            Error::Timeout(Timeout::new("math.\n", Duration::from_secs(30))),
+            "no response to \"math.\\n\" within 30 s",
+        ),
+        (
+            Error::Timeout(Timeout::new("m", Duration::from_millis(1540))),
+            "no response to \"m\" within 1.5 s",
+        ),
+        (
+            Error::Timeout(Timeout::new("m", Duration::from_micros(20_020))),
+            "no response to \"m\" within 20 ms",
+        ),
         (Error::Closed(CloseReason::Local), "the connection is closed: closed by this side"),
         (remote(1000, ""), "the connection is closed: closed by the peer with code 1000"),
         (remote(4000, "bye"), "the connection is closed: closed by the peer with code 4000: bye"),

@@ -138,7 +138,7 @@ async fn a_handler_that_never_finishes_holds_up_nobody() {
     for _ in 0..100 {
         stub.fine().await.unwrap();
     }
-    assert!(matches!(never.await.unwrap(), Err(wsjsonrpc::Error::Timeout)));
+    assert!(matches!(never.await.unwrap(), Err(wsjsonrpc::Error::Timeout(_))));
     stub.fine().await.unwrap();
     client.close().await;
     peer.closed().await;

@@ -181,7 +181,7 @@ impl Middleware for Lobby {
         if mine {
             self.keep.send(Kept::Context(ctx.clone())).unwrap();
             let late = ctx.client::<PageClient>().show(3).timeout(100 * SECOND);
-            assert!(matches!(late.await, Err(Error::Timeout)), "it is not answered yet");
+            assert!(matches!(late.await, Err(Error::Timeout(_))), "it is not answered yet");
         }
         response
     }
@@ -233,8 +233,8 @@ async fn check(peer: &Peer, way: &str) {
     assert_eq!(page.show(40).timeout(50 * SECOND).await.unwrap(), 40, "{way}");
     assert_eq!(page.show(40).without_timeout().await.unwrap(), 40, "{way}");
     let batch = page.batch((page.show(40).timeout(50 * SECOND), page.show(1))).await.unwrap();
-    assert!(matches!(batch, (Ok(40), Err(Error::Timeout))), "{way}: {batch:?}");
-    assert!(matches!(page.show(40).await, Err(Error::Timeout)), "{way}: the configured time");
+    assert!(matches!(batch, (Ok(40), Err(Error::Timeout(_)))), "{way}: {batch:?}");
+    assert!(matches!(page.show(40).await, Err(Error::Timeout(_))), "{way}: the configured time");
     assert_eq!(begun.elapsed(), (3 * 40 + 30) * SECOND, "{way}");
 }
 
@@ -257,7 +257,7 @@ async fn check_all(ways: &[(&str, usize)], with_middleware: bool) {
                 "around" => {
                     // The middleware still has its call to make.
                     let called = peer.call::<()>(way, ()).timeout(2 * SECOND).await;
-                    assert!(matches!(called, Err(Error::Timeout)), "{called:?}");
+                    assert!(matches!(called, Err(Error::Timeout(_))), "{called:?}");
                 }
                 _ => peer.call::<()>(way, ()).await.unwrap(),
             }
@@ -415,15 +415,17 @@ async fn what_was_sent_before_the_deadline_times_out() {
             assert_eq!(begun.elapsed(), 10 * SECOND);
             let late = page.show(0).await;
             let outcomes = [sent, waited, batch.map(|_| 0), late];
-            told.send(outcomes.map(|outcome| format!("{:?}", outcome.unwrap_err())))?;
+            told.send(outcomes.map(|outcome| outcome.unwrap_err().to_string()))?;
             Ok(())
         }
     });
     let (client, _) = memory::pair(client().config(config), server).unwrap();
     let called = client.peer().call::<()>("m", ()).timeout(10 * SECOND).await;
-    assert!(matches!(called, Err(Error::Timeout)), "{called:?}");
-    let passed = "DeadlinePassed";
-    assert_eq!(outcomes.recv().await.unwrap(), ["Timeout", passed, passed, passed]);
+    assert!(matches!(called, Err(Error::Timeout(_))), "{called:?}");
+    let passed = <Error>::DeadlinePassed.to_string();
+    let late = "no response to \"show\" within 10 s".to_owned();
+    let expected = [late, passed.clone(), passed.clone(), passed];
+    assert_eq!(outcomes.recv().await.unwrap(), expected);
 }
 
 #[tokio::test]

@@ -292,14 +292,14 @@ async fn a_call_ends_when_its_time_is_up_and_leaves_nothing() {
     raw.receive().await;
     let endless = begin(peer.call::<i64>("endless", ()).without_timeout().into_future()).await;
     let (own, usual) = tokio::join!(own, usual);
-    assert!(matches!(own, Err(Error::Timeout)), "{own:?}");
-    assert!(matches!(usual, Err(Error::Timeout)), "{usual:?}");
+    assert!(matches!(own, Err(Error::Timeout(_))), "{own:?}");
+    assert!(matches!(usual, Err(Error::Timeout(_))), "{usual:?}");
     assert_eq!(peer.pending_calls(), 2);
     for late in [result("1", "1"), result("2", "4"), result("3", "5"), result("4", "2")] {
         raw.send(late).await;
     }
     let (brief, long) = batch.await.unwrap().unwrap();
-    assert!(matches!(brief, Err(Error::Timeout)), "{brief:?}");
+    assert!(matches!(brief, Err(Error::Timeout(_))), "{brief:?}");
     assert_eq!(long.unwrap(), 4);
     raw.send(result("5", "3")).await;
     assert_eq!(endless.await.unwrap(), 5);

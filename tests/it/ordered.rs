@@ -356,7 +356,7 @@ async fn a_handler_that_waits_for_an_ordered_call_on_its_own_connection_waits_fo
         assert!(poll_once(&mut call).await.is_pending());
         let outcome = call.await;
         assert!(
-            matches!(&outcome, Err(Error::Timeout))
+            matches!(&outcome, Err(Error::Timeout(_)))
                 || matches!(&outcome, Err(Error::Call(error)) if error.code() == ErrorCode::INTERNAL_ERROR),
             "{outcome:?}"
         );

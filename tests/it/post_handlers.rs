@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use wsjsonrpc::{
-    CloseReason, Config, Context, Error, ErrorObject, Result, Server, ServerBuilder, rpc,
+    CloseReason, Config, Context, Error, ErrorObject, Result, Server, ServerBuilder, Timeout, rpc,
 };
 use wsjsonrpc_tests::http::parts;
 use wsjsonrpc_tests::log::Log;
@@ -64,7 +64,7 @@ async fn who_calls_such_a_caller_back_learns_at_once_that_there_is_no_way() {
         })
         .method("own", |_, ()| async { Err::<(), _>(ErrorObject::new(1, "own")) })
         .method("another", |_, ()| async {
-            Err::<(), ErrorObject>(Wrapped::Same(Error::Timeout).into())
+            Err::<(), ErrorObject>(Wrapped::Same(Error::Timeout(Timeout::new("m", Duration::ZERO))).into())
         });
     let address = address(server).await;
     let log = Log::default();

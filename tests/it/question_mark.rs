@@ -196,7 +196,7 @@ struct Any(ErrorObject);
 fn structs_named_fields_and_generics_have_the_conversions() {
     let object = || ErrorObject::new(9, "nine");
     assert_eq!(Any::from(object()).0, object());
-    assert_eq!(Any::from(Error::<Any>::Timeout).0, ErrorObject::internal());
+    assert_eq!(Any::from(Error::<Any>::NotSent).0, ErrorObject::internal());
     let Either::<u8>::Other { object: kept } = Either::from(object()) else { panic!() };
     assert_eq!(kept, object());
     let Either::<u8>::Other { object } = Either::from(Error::Call(Either::One(3u16))) else {

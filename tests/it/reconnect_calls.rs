@@ -92,13 +92,15 @@ async fn a_timeout_counts_from_the_beginning_and_over_everything() {
     tokio::time::sleep(100 * MILLISECOND).await;
     raw.hang_up();
     let _no_answer = attempts.next().await;
-    assert!(matches!(call.await.unwrap(), Err(Error::Timeout)));
+    let late = call.await.unwrap().unwrap_err();
+    assert_eq!(late.to_string(), "no response to \"m\" within 1 s", "over all attempts");
     assert_eq!(begun.elapsed(), SECOND);
 
     let begun = Instant::now();
-    let batch = peer.batch([peer.call::<i64>("m", ()).timeout(SECOND)]);
-    assert!(matches!(batch.await, Err(Error::Timeout)));
-    assert!(matches!(peer.call::<i64>("m", ()).timeout(SECOND).await, Err(Error::Timeout)));
+    let batch = peer.batch((peer.call::<i64>("m", ()).timeout(SECOND), peer.notify("n", ())));
+    let late = batch.await.unwrap_err().to_string();
+    assert_eq!(late, "no response to a batch of 2 (\"m\", …) within 1 s");
+    assert!(matches!(peer.call::<i64>("m", ()).timeout(SECOND).await, Err(Error::Timeout(_))));
     assert_eq!(begun.elapsed(), 2 * SECOND);
 }
 

@@ -174,7 +174,7 @@ async fn they_go_with_the_call() {
     raw.receive().await;
     raw.send(item(r#""a""#, "1")).await;
     silent(&mut raw).await;
-    assert!(matches!(asked.as_mut().await, Err(Error::Timeout)));
+    assert!(matches!(asked.as_mut().await, Err(Error::Timeout(_))));
     nothing_is_left(&mut raw, &client).await;
     drop(asked);
 }

@@ -217,7 +217,7 @@ async fn one_that_takes_too_long_to_begin() {
     let subscribed = client.peer().subscribe::<u8>("one", ()).timeout(Duration::from_secs(1));
     let subscribed = tokio::spawn(subscribed.into_future());
     assert_eq!(raw.receive().await, asked("1"));
-    assert!(matches!(subscribed.await.unwrap(), Err(Error::Timeout)));
+    assert!(matches!(subscribed.await.unwrap(), Err(Error::Timeout(_))));
     raw.send(result(r#""late""#, "1")).await;
     assert_eq!(raw.receive().await, request("unsubscribe_one", r#"["late"]"#, "2"));
 }

@@ -95,7 +95,7 @@ async fn a_call_that_hangs_is_seen_and_times_out() {
     let call = begin(math.sum(1, 2).timeout(Duration::from_secs(3)).into_future()).await;
     let seen = recorder.wait_for_calls_of("math.sum", 1).await;
     assert_eq!(*seen[0].params(), json!([1, 2]));
-    assert!(matches!(call.await, Err(Error::Timeout)));
+    assert!(matches!(call.await, Err(Error::Timeout(_))));
 
     let mut waiting = begin(Box::pin(recorder.wait_for(2))).await;
     drop(math.reset().notify().await);

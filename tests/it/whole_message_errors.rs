@@ -14,7 +14,7 @@ fn outcome(outcome: Result<i64, Error>) -> String {
     match outcome {
         Ok(value) => format!("ok {value}"),
         Err(Error::Call(error)) => error.to_string(),
-        Err(Error::Timeout) => "timeout".to_owned(),
+        Err(Error::Timeout(_)) => "timeout".to_owned(),
         Err(other) => format!("{other:?}"),
     }
 }

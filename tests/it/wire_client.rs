@@ -120,7 +120,7 @@ fn outcome<T: Serialize>(outcome: Result<T, Error>) -> String {
         }
         Err(Error::Decode(_)) => "decode".to_owned(),
         Err(Error::InvalidResponse(_)) => "invalid".to_owned(),
-        Err(Error::Timeout) => "timeout".to_owned(),
+        Err(Error::Timeout(_)) => "timeout".to_owned(),
         Err(Error::Encode(_)) => "encode".to_owned(),
         Err(Error::TooLarge { .. }) => "too large".to_owned(),
         Err(other) => format!("{other:?}"),

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::calling::call::{BoxFuture, Call, CallFuture, Notification};
 use crate::calling::deferred::Deferred;
 use crate::calling::exchange::{Exchange, Ticket};
+use crate::calling::inherited::Limit;
 use crate::calling::link::{Hold, Message};
 use crate::calling::peer::{Peer, Way};
 use crate::config::deadline;
@@ -233,15 +234,16 @@ impl Batch {
         self.added += 1;
         let message = message.map_err(|error| Error::Encode(error.into()));
         let limit = peer.limit(timeout);
-        let message = message.and_then(|message| limit.check().map(|()| message));
+        let message =
+            message.and_then(|message| limit.check(&message.outgoing.method).map(|()| message));
         if let Ok(message) = &message {
             self.show(&message.outgoing, false);
         }
         let exchange = message.and_then(|message| match &mut self.parts {
-            Parts::Bound(bound) => bound.call(message, limit.timeout).map(Exchange::Waiting),
+            Parts::Bound(bound) => bound.call(message, limit).map(Exchange::Waiting),
             Parts::Deferred(deferred) => Ok(deferred.call(message, limit)),
             #[cfg(feature = "http-client")]
-            Parts::Post(post) => post.call(message, limit.timeout),
+            Parts::Post(post) => post.call(message, limit),
         });
         exchange.unwrap_or_else(Exchange::Failed)
     }
@@ -252,9 +254,9 @@ impl Batch {
         self.show(&message, true);
         match &mut self.parts {
             Parts::Bound(bound) => bound.messages.push(message.into_notification()),
-            Parts::Deferred(deferred) => deferred.notification(message.into_notification()),
+            Parts::Deferred(deferred) => deferred.notification(message),
             #[cfg(feature = "http-client")]
-            Parts::Post(post) => post.notification(message.into_notification()),
+            Parts::Post(post) => post.notification(message),
         }
         Ok(())
     }
@@ -319,14 +321,15 @@ impl Bound {
         Ok(())
     }
 
-    fn call(&mut self, message: Message, timeout: Option<Duration>) -> Result<Ticket, Error> {
+    fn call(&mut self, mut message: Message, limit: Limit) -> Result<Ticket, Error> {
         let link = self.hold.link();
         let first = self.calls.first().map(|(id, _)| *id);
         let id = link.pending.insert_in_batch(first).map_err(Error::Closed)?;
         let span = link.span(&message, id);
-        self.messages.push(link.write(message, id, timeout, &span));
-        let ticket = Ticket::in_batch(self.hold.clone(), id, span);
-        self.calls.push((id, timeout));
+        let method = std::mem::take(&mut message.outgoing.method);
+        self.messages.push(link.write(message, id, limit.timeout, &span));
+        let ticket = Ticket::in_batch(self.hold.clone(), id, limit, method, span);
+        self.calls.push((id, limit.timeout));
         Ok(ticket)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Must not know how the message travels: it hands it to the peer's link.
 
+use std::borrow::Cow;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -266,7 +267,7 @@ impl IntoFuture for Notification {
         Box::pin(async move {
             let message = self.message.map_err(|error| Error::Encode(error.into()))?;
             match self.peer.outgoing() {
-                None => self.peer.send(message.into_notification()).await,
+                None => self.peer.send(message).await,
                 // In a box, so that the future is not larger for everybody.
                 Some(chain) => Box::pin(around(Arc::clone(chain), self.peer, message)).await,
             }
@@ -278,7 +279,7 @@ impl IntoFuture for Notification {
 async fn around(chain: Arc<Chain>, peer: Peer, message: Outgoing) -> Result<(), Error> {
     let send = move |request: OutgoingRequest| -> BoxFuture<_> {
         Box::pin(async move {
-            peer.send(request.message.into_notification()).await?;
+            peer.send(request.message).await?;
             Ok(Reply::none())
         })
     };
@@ -306,7 +307,7 @@ impl Peer {
     /// # }
     /// ```
     pub fn call<T>(&self, method: &str, params: impl Serialize) -> Call<T> {
-        let mut encoder = Encoder::new(self, method, Form::Whole, &[]);
+        let mut encoder = Encoder::of(self, Cow::Owned(method.to_owned()), Form::Whole, &[]);
         encoder.arg(&params);
         encoder.into_call()
     }
@@ -326,7 +327,21 @@ pub struct Encoder {
 
 impl Encoder {
     /// Begins a call of a method whose parameters have these wire names.
-    pub fn new(peer: &Peer, method: &str, form: Form, names: &'static [&'static str]) -> Self {
+    pub fn new(
+        peer: &Peer,
+        method: &'static str,
+        form: Form,
+        names: &'static [&'static str],
+    ) -> Self {
+        Self::of(peer, Cow::Borrowed(method), form, names)
+    }
+
+    fn of(
+        peer: &Peer,
+        method: Cow<'static, str>,
+        form: Form,
+        names: &'static [&'static str],
+    ) -> Self {
         Encoder { peer: peer.clone(), message: Ok(Outgoing::new(method, form, names)) }
     }
 

@@ -15,7 +15,7 @@ use crate::calling::inherited::{Limit, Until};
 use crate::calling::link::{Hold, Link, Message};
 use crate::calling::session::KeepSession;
 use crate::error::Error;
-use crate::protocol::encode::array;
+use crate::protocol::encode::{Outgoing, array};
 
 pub(crate) struct Deferred {
     session: Arc<KeepSession>,
@@ -23,7 +23,7 @@ pub(crate) struct Deferred {
 }
 
 enum Entry {
-    Notification(Vec<u8>),
+    Notification(Outgoing),
     Call { message: Message, limit: Limit, place: oneshot::Sender<Place> },
 }
 
@@ -38,7 +38,7 @@ impl Deferred {
         Deferred { session, entries: Vec::new() }
     }
 
-    pub(crate) fn notification(&mut self, message: Vec<u8>) {
+    pub(crate) fn notification(&mut self, message: Outgoing) {
         self.entries.push(Entry::Notification(message));
     }
 
@@ -55,13 +55,16 @@ impl Deferred {
         let runtime = session.runtime.as_ref();
         let now = Instant::now();
         let until = self.longest().since(now);
+        let late = |limit: Limit| limit.batch_passed(self.first(), self.entries.len());
         let (link, tickets) = loop {
-            let link = until.wait(runtime, session.link()).await?;
+            let link = until.wait(runtime, session.link(), late).await?;
             let Ok((text, tickets)) = self.write(&link, now) else { continue };
             let notifications_only = tickets.iter().all(Option::is_none);
             link.pending.queue(tickets.iter().flatten().map(Ticket::id));
             let queued = match text {
-                Some(text) => until.wait(runtime, link.send_batch(text, notifications_only)).await,
+                Some(text) => {
+                    until.wait(runtime, link.send_batch(text, notifications_only), late).await
+                }
                 None => Ok(()),
             };
             match queued {
@@ -96,6 +99,15 @@ impl Deferred {
         longest.unwrap_or(Limit::NONE)
     }
 
+    /// The method of the first entry.
+    fn first(&self) -> &str {
+        match self.entries.first() {
+            Some(Entry::Notification(outgoing)) => &outgoing.method,
+            Some(Entry::Call { message, .. }) => &message.outgoing.method,
+            None => "",
+        }
+    }
+
     /// The message for this connection, if there is anything in it, and the calls' places. Their
     /// time has begun when it was `begun`.
     fn write(&self, link: &Arc<Link>, begun: Instant) -> Result<(Option<Vec<u8>>, Tickets), Error> {
@@ -106,7 +118,7 @@ impl Deferred {
         for entry in &self.entries {
             match entry {
                 Entry::Notification(message) => {
-                    messages.push(message.clone());
+                    messages.push(message.clone().into_notification());
                     tickets.push(None);
                 }
                 Entry::Call { message, limit, .. } => {
@@ -115,7 +127,8 @@ impl Deferred {
                     let span = link.span(message, id);
                     let left = limit.after(waited).timeout;
                     messages.push(link.write(message.clone(), id, left, &span));
-                    tickets.push(Some(Ticket::in_batch(Hold::Link(Arc::clone(link)), id, span)));
+                    let (hold, method) = (Hold::Link(Arc::clone(link)), message.outgoing.method.clone());
+                    tickets.push(Some(Ticket::in_batch(hold, id, *limit, method, span)));
                 }
             }
         }

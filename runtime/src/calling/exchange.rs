@@ -5,6 +5,7 @@
 //! have to wait for a connection, and so has one by HTTP, or with middleware around it. Must not know
 //! the types of results.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::ops::Range;
 use std::pin::Pin;
@@ -41,8 +42,8 @@ pub(crate) struct Ticket {
     /// Until the outcome was taken.
     entered: bool,
     travels: Travels,
-    /// Its time is what is left of the call being handled.
-    inherited: bool,
+    limit: Limit,
+    method: Cow<'static, str>,
     span: CallSpan,
 }
 
@@ -57,8 +58,14 @@ enum Travels {
 
 impl Ticket {
     /// The place of a call in a batch.
-    pub(crate) fn in_batch(hold: Hold, id: u64, span: CallSpan) -> Self {
-        Ticket { hold, id, entered: true, travels: Travels::InBatch, inherited: false, span }
+    pub(crate) fn in_batch(
+        hold: Hold,
+        id: u64,
+        limit: Limit,
+        method: Cow<'static, str>,
+        span: CallSpan,
+    ) -> Self {
+        Ticket { hold, id, entered: true, travels: Travels::InBatch, limit, method, span }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -80,8 +87,10 @@ impl Ticket {
             _ => self.span.failed(None),
         }
         Poll::Ready(match reply {
-            Ok(_) if late && !sent && self.inherited => Err(Error::DeadlinePassed),
-            Ok(reply) => reply.into_result(),
+            Ok(reply) => reply.into_result(|| match sent {
+                true => self.limit.unanswered(&self.method),
+                false => self.limit.passed(&self.method),
+            }),
             Err(reason) => Err(Error::Closed(reason)),
         })
     }
@@ -142,8 +151,10 @@ impl Exchange {
         timeout: Option<Duration>,
     ) -> Self {
         let limit = peer.limit(timeout);
-        if limit.is_over() && message.is_ok() {
-            return Exchange::Failed(limit.passed());
+        if limit.is_over() {
+            if let Ok(message) = &message {
+                return Exchange::Failed(limit.passed(&message.outgoing.method));
+            }
         }
         match peer.outgoing().cloned() {
             None => Exchange::on(peer.into_way(), message, limit),
@@ -165,7 +176,7 @@ impl Exchange {
             }
             #[cfg(feature = "http-client")]
             Way::Post(post) => {
-                let calling = posted::call(post, message, limit.timeout);
+                let calling = posted::call(post, message, limit);
                 Exchange::Boxed(Box::pin(Exclusive::new(calling)))
             }
         }
@@ -229,14 +240,15 @@ fn begin(
     limit: Limit,
     cx: &mut Context<'_>,
 ) -> Result<Exchange, Error> {
-    let message = message.map_err(|error| Error::Encode(error.into()))?;
-    let Limit { timeout, inherited } = limit;
+    let mut message = message.map_err(|error| Error::Encode(error.into()))?;
+    let timeout = limit.timeout;
     let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
     let entry = hold.link().pending.insert(Some(cx.waker().clone()), deadline);
     let entry = entry.map_err(Error::Closed)?;
     let travels = Travels::NotYet;
     let span = hold.link().span(&message, entry.id);
-    let mut ticket = Ticket { hold, id: entry.id, entered: true, travels, inherited, span };
+    let method = std::mem::take(&mut message.outgoing.method);
+    let mut ticket = Ticket { hold, id: entry.id, entered: true, travels, limit, method, span };
     let link = ticket.hold.link();
     if entry.early {
         link.outbox.nudge();
@@ -263,7 +275,7 @@ async fn around(
     let send = move |request: OutgoingRequest| -> Pin<Box<dyn Future<Output = _> + Send>> {
         Box::pin(async move {
             let limit = limit.after(begun.elapsed());
-            limit.check()?;
+            limit.check(request.method())?;
             let message = Message { outgoing: request.message, feed };
             let mut exchange = Exchange::on(way, Ok(message), limit);
             let (message, range) = poll_fn(|cx| exchange.poll(cx)).await?;
@@ -301,6 +313,8 @@ pub(crate) async fn attempts(
     let session = &session.0;
     let runtime = session.runtime.as_ref();
     let idempotent = message.outgoing.idempotent;
+    let method = message.outgoing.method.clone();
+    let late = |limit: Limit| limit.passed(&method);
     let mut again = broke.is_some();
     let mut blamed = broke.is_some_and(|reason| reason.blames_a_message());
     let mut kept = Some(message);
@@ -309,9 +323,9 @@ pub(crate) async fn attempts(
         let link = match again {
             true => {
                 until = until.sent();
-                until.wait(runtime, session.next_link()).await?
+                until.wait(runtime, session.next_link(), late).await?
             }
-            false => until.wait(runtime, session.link()).await?,
+            false => until.wait(runtime, session.link(), late).await?,
         };
         let Some(message) = kept.clone() else { return Err(Error::NotSent) };
         let mut exchange =

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::calling::link::Link;
 use crate::config::deadline;
-use crate::error::Error;
+use crate::error::{Error, Timeout};
 use crate::protocol::extra::Extra;
 use crate::race::{Either, race};
 use crate::reactor::timer;
@@ -103,7 +103,7 @@ impl Inherited {
     #[inline]
     pub(crate) fn limit(&self, timeout: Option<Duration>) -> Limit {
         match self {
-            Inherited::Nothing => Limit { timeout, inherited: false },
+            Inherited::Nothing => Limit { timeout, whole: timeout, inherited: false },
             _ => self.shorten(timeout),
         }
     }
@@ -112,12 +112,12 @@ impl Inherited {
     fn shorten(&self, timeout: Option<Duration>) -> Limit {
         let scopes = self.scopes().iter().filter(|scope| !scope.is_over());
         let Some(deadline) = scopes.filter_map(|scope| scope.deadline).min() else {
-            return Limit { timeout, inherited: false };
+            return Limit { timeout, whole: timeout, inherited: false };
         };
         let left = deadline.saturating_duration_since(Instant::now());
         match timeout {
-            Some(timeout) if timeout < left => Limit { timeout: Some(timeout), inherited: false },
-            _ => Limit { timeout: Some(left), inherited: true },
+            Some(short) if short < left => Limit { timeout, whole: timeout, inherited: false },
+            _ => Limit { timeout: Some(left), whole: Some(left), inherited: true },
         }
     }
 }
@@ -125,13 +125,15 @@ impl Inherited {
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limit {
+    /// What is left of `whole`.
     pub(crate) timeout: Option<Duration>,
+    whole: Option<Duration>,
     /// It is what is left of the call being handled.
     pub(crate) inherited: bool,
 }
 
 impl Limit {
-    pub(crate) const NONE: Limit = Limit { timeout: None, inherited: false };
+    pub(crate) const NONE: Limit = Limit { timeout: None, whole: None, inherited: false };
 
     #[inline]
     pub(crate) fn is_over(self) -> bool {
@@ -140,19 +142,34 @@ impl Limit {
 
     /// # Errors
     /// The time is over.
-    pub(crate) fn check(self) -> Result<(), Error> {
-        if self.is_over() { Err(self.passed()) } else { Ok(()) }
+    pub(crate) fn check(self, method: &str) -> Result<(), Error> {
+        if self.is_over() { Err(self.passed(method)) } else { Ok(()) }
     }
 
     /// The error of a call that was not sent in time.
-    pub(crate) fn passed(self) -> Error {
-        if self.inherited { Error::DeadlinePassed } else { Error::Timeout }
+    pub(crate) fn passed(self, method: &str) -> Error {
+        if self.inherited { Error::DeadlinePassed } else { self.unanswered(method) }
+    }
+
+    /// The error of a call that was not answered in time.
+    pub(crate) fn unanswered(self, method: &str) -> Error {
+        Error::Timeout(Timeout::new(method, self.whole.unwrap_or_default()))
+    }
+
+    /// The error of a batch that was not sent in time.
+    pub(crate) fn batch_passed(self, first: &str, calls: usize) -> Error {
+        let after = self.whole.unwrap_or_default();
+        if self.inherited {
+            Error::DeadlinePassed
+        } else {
+            Error::Timeout(Timeout::of_batch(first, calls, after))
+        }
     }
 
     /// Until when it may take, if its time has begun then.
     pub(crate) fn since(self, begun: Instant) -> Until {
         let at = self.timeout.map(|timeout| deadline(begun, timeout));
-        Until { at, inherited: self.inherited }
+        Until { at, limit: self }
     }
 
     pub(crate) fn beginning_now(self) -> Until {
@@ -169,32 +186,33 @@ impl Limit {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Until {
     pub(crate) at: Option<Instant>,
-    inherited: bool,
+    limit: Limit,
 }
 
 impl Until {
     /// What is left of it.
     pub(crate) fn left(self) -> Limit {
         let timeout = self.at.map(|at| at.saturating_duration_since(Instant::now()));
-        Limit { timeout, inherited: self.inherited }
+        Limit { timeout, ..self.limit }
     }
 
     /// For a call that was sent: when its time is over, the peer has not answered.
     pub(crate) fn sent(self) -> Self {
-        Until { inherited: false, ..self }
+        Until { limit: Limit { inherited: false, ..self.limit }, ..self }
     }
 
-    /// Waits no longer than that, for what comes before a call is sent. The timer is one of this
-    /// `runtime` where there is none.
+    /// Waits no longer than that, for what comes before a call is sent; `late` makes the error. The
+    /// timer is one of this `runtime` where there is none.
     pub(crate) async fn wait<T>(
         self,
         runtime: Option<&Handle>,
         waiting: impl Future<Output = Result<T, Error>>,
+        late: impl FnOnce(Limit) -> Error,
     ) -> Result<T, Error> {
         match self.at.and_then(|at| timer(at, runtime)) {
             Some(timer) => match race(pin!(waiting), pin!(timer)).await {
                 Either::Left(outcome) => outcome,
-                Either::Right(()) => Err(self.left().passed()),
+                Either::Right(()) => Err(late(self.limit)),
             },
             None => waiting.await,
         }

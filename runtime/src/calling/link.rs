@@ -260,7 +260,7 @@ impl Link {
             self.pending.write_id(id, &mut json);
             String::from_utf8(json).unwrap_or_default()
         };
-        CallSpan::client(|| message.outgoing.method(), write_id)
+        CallSpan::client(|| message.outgoing.method.to_string(), write_id)
     }
 
     /// A call, whose id is given as JSON, was answered: if it has asked for a subscription, perhaps
@@ -292,7 +292,7 @@ impl Link {
     pub(crate) fn unsubscribe(&self, unsubscribe: &str, id: &str) {
         let Ok(entry) = self.pending.insert(None, None) else { return };
         self.pending.remove(entry.id);
-        let outgoing = Outgoing::unsubscribe(unsubscribe, id);
+        let outgoing = Outgoing::unsubscribe(unsubscribe.to_owned().into(), id);
         let write_id = |out: &mut Vec<u8>| self.pending.write_id(entry.id, out);
         self.outbox.send_anyway(outgoing.into_request(&Told::default(), |_| {}, write_id));
     }

@@ -14,6 +14,7 @@ use crate::calling::session::{ConnectionState, ConnectionStates, KeepSession};
 use crate::config::Config;
 use crate::error::{CloseReason, Error};
 use crate::middleware::outgoing::Chain;
+use crate::protocol::encode::Outgoing;
 #[cfg(feature = "http-client")]
 use crate::web::post::Post;
 #[cfg(feature = "http-client")]
@@ -137,15 +138,17 @@ impl Peer {
     }
 
     /// Sends a message that nobody waits for; waits for room.
-    pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
+    pub(crate) async fn send(&self, notification: Outgoing) -> Result<(), Error> {
         match &self.way {
-            Way::One(hold) => hold.link().send(text).await,
+            Way::One(hold) => hold.link().send(notification.into_notification()).await,
             // In a box, so that the future is not larger for everybody.
-            Way::Session(session) => Box::pin(session.0.send(text)).await,
+            Way::Session(session) => {
+                Box::pin(session.0.send(notification.into_notification())).await
+            }
             #[cfg(feature = "http-client")]
             Way::Post(post) => {
                 let limit = self.limit(post.config.call_timeout);
-                Box::pin(posted::tell(post, text, limit)).await
+                Box::pin(posted::tell(post, notification, limit)).await
             }
         }
     }

@@ -39,14 +39,18 @@ impl Reply {
         }
     }
 
-    /// As its caller sees it: the result is a part of a message.
+    /// As its caller sees it: the result is a part of a message. `late` makes the error of one that
+    /// has not come in time.
     #[inline]
-    pub(crate) fn into_result(self) -> Result<(Utf8Bytes, Range<usize>), Error> {
+    pub(crate) fn into_result(
+        self,
+        late: impl FnOnce() -> Error,
+    ) -> Result<(Utf8Bytes, Range<usize>), Error> {
         match self {
             Reply::Result(message, range) => Ok((message, range)),
             Reply::Error(object) => Err(Error::Call(object)),
             Reply::Invalid(what) => Err(Error::InvalidResponse(what)),
-            Reply::Timeout => Err(Error::Timeout),
+            Reply::Timeout => Err(late()),
             Reply::NotSent => Err(Error::NotSent),
         }
     }

@@ -122,7 +122,7 @@ impl Metrics {
         match outcome {
             Ok(_) => "ok".into(),
             Err(Error::Call(error) | Error::Other(error)) => self.code(error.code()),
-            Err(Error::Timeout) => "timeout".into(),
+            Err(Error::Timeout(_)) => "timeout".into(),
             Err(Error::Closed(_)) => "closed".into(),
             Err(_) => "failed".into(),
         }

@@ -95,18 +95,17 @@ impl<M: OutgoingMiddleware + ?Sized> OutgoingMiddleware for Arc<M> {
 /// A call before it is sent.
 pub struct OutgoingRequest {
     pub(crate) message: Outgoing,
-    method: String,
     notification: bool,
 }
 
 impl OutgoingRequest {
     pub(crate) fn new(message: Outgoing, notification: bool) -> Self {
-        OutgoingRequest { method: message.method(), message, notification }
+        OutgoingRequest { message, notification }
     }
 
     /// The method's wire name.
     pub fn method(&self) -> &str {
-        &self.method
+        &self.message.method
     }
 
     /// The params as JSON, a list or an object; `None` if there are none.
@@ -132,7 +131,7 @@ impl fmt::Debug for OutgoingRequest {
     /// Without the params, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OutgoingRequest")
-            .field("method", &self.method)
+            .field("method", &self.method())
             .field("notification", &self.notification)
             .finish_non_exhaustive()
     }

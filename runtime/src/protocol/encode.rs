@@ -3,6 +3,7 @@
 //! Must not know where the text goes. All of it is bytes of valid UTF-8, in the member order of
 //! the specification's examples: `jsonrpc`, `method` and `params` or `result` or `error`, `id`.
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -83,6 +84,7 @@ pub(crate) fn array<'a>(messages: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
 /// A request before it is known whether, and under which id, it will be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
+    pub(crate) method: Cow<'static, str>,
     /// The message up to the closing brace.
     text: Vec<u8>,
     /// Where in `text` the params member begins, with its comma; the end if there is none.
@@ -124,12 +126,17 @@ pub(crate) enum EncodeError {
 }
 
 impl Outgoing {
-    pub(crate) fn new(method: &str, form: Form, names: &'static [&'static str]) -> Self {
+    pub(crate) fn new(
+        method: Cow<'static, str>,
+        form: Form,
+        names: &'static [&'static str],
+    ) -> Self {
         let mut text = buffer::take();
         text.extend_from_slice(BEGIN);
-        text::write(&mut text, method);
+        text::write(&mut text, &method);
         let params = text.len();
         Outgoing {
+            method,
             params,
             text,
             names,
@@ -143,7 +150,7 @@ impl Outgoing {
     }
 
     /// The call that ends a subscription, whose id is JSON.
-    pub(crate) fn unsubscribe(method: &str, id: &str) -> Self {
+    pub(crate) fn unsubscribe(method: Cow<'static, str>, id: &str) -> Self {
         let mut outgoing = Self::new(method, Form::Whole, &[]);
         outgoing.text.extend_from_slice(b",\"params\":[");
         outgoing.text.extend_from_slice(id.as_bytes());
@@ -260,12 +267,6 @@ impl Outgoing {
         self.text
     }
 
-    /// The method's name.
-    pub(crate) fn method(&self) -> String {
-        let text = self.text.get(BEGIN.len()..self.params).unwrap_or_default();
-        serde_json::from_slice(text).unwrap_or_default()
-    }
-
     /// The params as JSON, when all arguments were written.
     pub(crate) fn params(&self) -> Option<&str> {
         let params = self.text.get(self.params + PARAMS.len()..)?;
@@ -324,7 +325,7 @@ mod tests {
     use super::*;
 
     fn request(form: Form, args: &[i32]) -> Outgoing {
-        let mut outgoing = Outgoing::new("m\"", form, &["a", "b"]);
+        let mut outgoing = Outgoing::new("m\"".into(), form, &["a", "b"]);
         for arg in args {
             outgoing.arg(arg).unwrap();
         }
@@ -351,7 +352,7 @@ mod tests {
     #[test]
     fn nulls_are_left_out_where_nothing_depends_on_their_place() {
         let request = |form, by_name, args: [Option<u8>; 3]| {
-            let mut outgoing = Outgoing::new("m", form, &["a", "b", "c"]);
+            let mut outgoing = Outgoing::new("m".into(), form, &["a", "b", "c"]);
             for arg in args {
                 outgoing.arg_unless_null(&arg).unwrap();
             }
@@ -389,13 +390,13 @@ mod tests {
 
     #[test]
     fn whole_params_are_a_list_an_object_or_nothing() {
-        let mut outgoing = Outgoing::new("m", Form::Whole, &[]);
+        let mut outgoing = Outgoing::new("m".into(), Form::Whole, &[]);
         outgoing.arg(&()).unwrap();
         assert_eq!(notification(outgoing), r#"{"jsonrpc":"2.0","method":"m"}"#);
-        let mut outgoing = Outgoing::new("m", Form::Whole, &[]);
+        let mut outgoing = Outgoing::new("m".into(), Form::Whole, &[]);
         outgoing.arg(&("x",)).unwrap();
         assert_eq!(notification(outgoing), r#"{"jsonrpc":"2.0","method":"m","params":["x"]}"#);
-        let mut outgoing = Outgoing::new("m", Form::Whole, &[]);
+        let mut outgoing = Outgoing::new("m".into(), Form::Whole, &[]);
         assert!(matches!(outgoing.arg("x"), Err(EncodeError::Scalar)));
     }
 }

@@ -114,7 +114,7 @@ fn call() -> impl Strategy<Value = Written> {
             Passed::NamedAfterwards => (Form::Positional, &NAMES[..args.len()]),
             Passed::Whole => (Form::Whole, &[][..]),
         };
-        let mut outgoing = Outgoing::new(&method, form, names);
+        let mut outgoing = Outgoing::new(method.clone().into(), form, names);
         let params = match passed {
             _ if args.is_empty() => None,
             Passed::Whole => {

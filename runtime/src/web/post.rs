@@ -15,8 +15,8 @@ use reqwest::{Client, Response, Url};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::Config;
-use crate::error::{Causes, CloseReason, Error};
+use crate::config::{Config, deadline};
+use crate::error::{Causes, CloseReason, Error, Timeout};
 use crate::middleware::outgoing::Chain;
 use crate::race::{Either, race};
 use crate::reactor;
@@ -46,17 +46,19 @@ pub(crate) struct Answer {
 /// Why nothing came back, for each of the calls that were sent.
 #[derive(Clone)]
 pub(crate) enum Failure {
-    Timeout,
+    /// How long it has taken.
+    Timeout(Duration),
     /// This side has had enough.
     Closed,
     TooLarge,
     Http(HttpError),
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Timeout => Error::Timeout,
+impl Failure {
+    /// The error of so many calls, the first of which is one of this method.
+    pub(crate) fn into_error(self, method: &str, calls: usize) -> Error {
+        match self {
+            Failure::Timeout(after) => Error::Timeout(Timeout::of_batch(method, calls, after)),
             Failure::Closed => Error::Closed(CloseReason::Local),
             Failure::TooLarge => {
                 Error::InvalidResponse("it is larger than `Config::max_incoming_message`")
@@ -128,9 +130,9 @@ impl Post {
     pub(crate) fn check(&self, text: &[u8]) -> Result<(), Error> {
         let (size, limit) = (text.len(), self.config.max_outgoing_message);
         if self.is_closed() {
-            return Err(Failure::Closed.into());
+            return Err(Error::Closed(CloseReason::Local));
         }
-        reactor::check().map_err(|error| Failure::Http(no_runtime(error)))?;
+        reactor::check().map_err(|error| Error::Http(no_runtime(error)))?;
         if size > limit { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
     }
 
@@ -140,12 +142,13 @@ impl Post {
     pub(crate) async fn exchange(
         &self,
         text: Vec<u8>,
-        deadline: Option<Instant>,
+        limit: Option<Duration>,
     ) -> Result<Answer, Failure> {
-        self.within(deadline, async {
-            let mut response = self.send(text).await?;
+        self.within(limit, async {
+            let begun = Instant::now();
+            let mut response = self.send(text, begun).await?;
             let status = response.status();
-            let read = self.read(&mut response, self.config.max_incoming_message).await;
+            let read = self.read(&mut response, self.config.max_incoming_message, begun).await;
             match read {
                 Ok(body) => Ok(Answer { status, body }),
                 // The beginning of it says what is wrong, whatever its end is.
@@ -158,14 +161,14 @@ impl Post {
 
     /// Sends a text that was checked and that nobody answers: a success is all that counts.
     pub(crate) async fn tell(&self, text: Vec<u8>, limit: Option<Duration>) -> Result<(), Failure> {
-        let deadline = limit.map(|limit| crate::config::deadline(Instant::now(), limit));
-        self.within(deadline, async {
-            let mut response = self.send(text).await?;
+        self.within(limit, async {
+            let begun = Instant::now();
+            let mut response = self.send(text, begun).await?;
             let status = response.status();
             if status.is_success() {
                 return Ok(());
             }
-            let body = self.read(&mut response, MAX_WORDS).await;
+            let body = self.read(&mut response, MAX_WORDS, begun).await;
             Err(refused(status, body.unwrap_or_else(|(_, body)| body)))
         })
         .await
@@ -173,7 +176,7 @@ impl Post {
 
     async fn within<T>(
         &self,
-        deadline: Option<Instant>,
+        limit: Option<Duration>,
         working: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let mut closing = self.closing();
@@ -184,10 +187,10 @@ impl Post {
             }
         };
         let in_time = async {
-            match deadline {
-                Some(deadline) => {
-                    timeout_at(deadline, working).await.unwrap_or(Err(Failure::Timeout))
-                }
+            match limit {
+                Some(limit) => timeout_at(deadline(Instant::now(), limit), working)
+                    .await
+                    .unwrap_or(Err(Failure::Timeout(limit))),
                 None => working.await,
             }
         };
@@ -197,11 +200,11 @@ impl Post {
         }
     }
 
-    async fn send(&self, text: Vec<u8>) -> Result<Response, Failure> {
+    async fn send(&self, text: Vec<u8>, begun: Instant) -> Result<Response, Failure> {
         let json = HeaderValue::from_static("application/json");
         let request = self.client.post(self.url.clone());
         let request = request.header(CONTENT_TYPE, json.clone()).header(ACCEPT, json);
-        request.body(text).send().await.map_err(|error| self.broken(None, error))
+        request.body(text).send().await.map_err(|error| self.broken(None, error, begun))
     }
 
     /// The body. If there is more than allowed, or it breaks off, also what of it has come; what is
@@ -210,6 +213,7 @@ impl Post {
         &self,
         response: &mut Response,
         limit: usize,
+        begun: Instant,
     ) -> Result<Vec<u8>, (Failure, Vec<u8>)> {
         let mut body = Vec::new();
         if response.content_length().is_some_and(|length| length > limit as u64)
@@ -227,14 +231,22 @@ impl Post {
                     }
                 }
                 Ok(None) => return Ok(body),
-                Err(error) => return Err((self.broken(Some(response.status()), error), body)),
+                Err(error) => {
+                    return Err((self.broken(Some(response.status()), error, begun), body));
+                }
             }
         }
     }
 
-    fn broken(&self, status: Option<StatusCode>, error: reqwest::Error) -> Failure {
+    fn broken(
+        &self,
+        status: Option<StatusCode>,
+        error: reqwest::Error,
+        begun: Instant,
+    ) -> Failure {
+        // The application has set one on its own HTTP client.
         if error.is_timeout() {
-            return Failure::Timeout;
+            return Failure::Timeout(begun.elapsed());
         }
         // The URL may have secrets in it.
         let error = error.without_url();

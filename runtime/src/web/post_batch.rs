@@ -3,29 +3,31 @@
 //! Must not know how a batch is put together, or the types of results. Only with the feature
 //! `http-client`.
 
+use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use crate::calling::exchange::Exchange;
-use crate::calling::inherited::Inherited;
+use crate::calling::inherited::{Inherited, Limit};
 use crate::calling::link::Message;
 use crate::config::deadline;
 use crate::error::{CloseReason, Error};
-use crate::protocol::encode::array;
+use crate::protocol::encode::{Outgoing, array};
 use crate::race::{Either, race};
 use crate::span::CallSpan;
 use crate::web::post::Post;
-use crate::web::posted::{Outcome, deliver, note, tell, write};
+use crate::web::posted::{Outcome, deliver, note, tell_all, write};
 
 pub(crate) struct PostBatch {
     post: Arc<Post>,
     /// What bounds it if it has no calls, whose times do that otherwise.
     inherited: Inherited,
     messages: Vec<Vec<u8>>,
+    /// The method of the first entry.
+    first: Cow<'static, str>,
     /// Their ids count up.
     calls: Vec<Waiting>,
 }
@@ -33,29 +35,35 @@ pub(crate) struct PostBatch {
 /// A call in it.
 struct Waiting {
     id: u64,
-    timeout: Option<Duration>,
+    method: Cow<'static, str>,
+    limit: Limit,
     span: CallSpan,
     caller: oneshot::Sender<Outcome>,
 }
 
 impl PostBatch {
     pub(crate) fn new(post: Arc<Post>, inherited: Inherited) -> Self {
-        PostBatch { post, inherited, messages: Vec::new(), calls: Vec::new() }
+        let first = Cow::Borrowed("");
+        PostBatch { post, inherited, messages: Vec::new(), first, calls: Vec::new() }
     }
 
-    pub(crate) fn notification(&mut self, message: Vec<u8>) {
-        self.messages.push(message);
+    pub(crate) fn notification(&mut self, message: Outgoing) {
+        if self.messages.is_empty() {
+            self.first = message.method.clone();
+        }
+        self.messages.push(message.into_notification());
     }
 
     pub(crate) fn call(
         &mut self,
-        message: Message,
-        timeout: Option<Duration>,
+        mut message: Message,
+        limit: Limit,
     ) -> Result<Exchange, Error> {
-        let (id, text, span) = write(&self.post, message, timeout)?;
+        let method = std::mem::take(&mut message.outgoing.method);
+        let (id, text, span) = write(&self.post, message, limit.timeout)?;
         self.messages.push(text);
         let (caller, called) = oneshot::channel();
-        self.calls.push(Waiting { id, timeout, span, caller });
+        self.calls.push(Waiting { id, method, limit, span, caller });
         let outcome = async move { called.await.unwrap_or(Err(Error::NotSent)) };
         Ok(Exchange::Boxed(Box::pin(outcome)))
     }
@@ -63,15 +71,17 @@ impl PostBatch {
     /// Sends it, and waits for its answer, or until the time of all its calls is over. From the
     /// moment in which it goes out, what goes wrong is told to each call.
     pub(crate) async fn send(self) -> Result<(), Error> {
-        let PostBatch { post, inherited, messages, calls } = self;
+        let PostBatch { post, inherited, messages, first, calls } = self;
         // Every call in it may have failed to encode: they say so themselves.
         if messages.is_empty() {
             return Ok(());
         }
         let text = array(messages.iter().map(Vec::as_slice));
+        let count = messages.len();
         drop(messages);
         if calls.is_empty() {
-            return tell(&post, text, inherited.limit(post.config.call_timeout)).await;
+            let limit = inherited.limit(post.config.call_timeout);
+            return tell_all(&post, text, &first, count, limit).await;
         }
         post.check(&text)?;
         let _under_way = post.count(calls.len());
@@ -84,14 +94,18 @@ impl PostBatch {
             };
             match outcome {
                 Either::Left(answer) => {
-                    let ids: Vec<u64> = sent.calls.iter().map(|(call, _)| call.id).collect();
-                    let mut calls: Vec<_> =
-                        std::mem::take(&mut sent.calls).into_iter().map(Some).collect();
-                    deliver(answer, &ids, |place, outcome| {
-                        if let Some((call, _)) = calls.get_mut(place).and_then(Option::take) {
-                            call.settle(outcome);
+                    let calls = std::mem::take(&mut sent.calls);
+                    let mut outcomes: Vec<_> = calls.iter().map(|_| Err(Error::NotSent)).collect();
+                    let known: Vec<(u64, &str)> =
+                        calls.iter().map(|(call, _)| (call.id, &*call.method)).collect();
+                    deliver(answer, &known, |place, outcome| {
+                        if let Some(brought) = outcomes.get_mut(place) {
+                            *brought = outcome;
                         }
                     });
+                    drop(known);
+                    let outcomes = calls.into_iter().zip(outcomes);
+                    outcomes.for_each(|((call, _), outcome)| call.settle(outcome));
                     return Ok(());
                 }
                 Either::Right(()) => sent.expire(Instant::now()),
@@ -120,7 +134,7 @@ impl Sent {
     fn new(calls: Vec<Waiting>) -> Self {
         let now = Instant::now();
         let with_deadline = |call: Waiting| {
-            let until = call.timeout.map(|timeout| deadline(now, timeout));
+            let until = call.limit.timeout.map(|timeout| deadline(now, timeout));
             (call, until)
         };
         Sent { calls: calls.into_iter().map(with_deadline).collect() }
@@ -136,7 +150,10 @@ impl Sent {
         let (over, left) = calls.into_iter().partition(|(_, until)| is_over(until));
         self.calls = left;
         let over: Vec<_> = over;
-        over.into_iter().for_each(|(call, _)| call.settle(Err(Error::Timeout)));
+        for (call, _) in over {
+            let late = call.limit.unanswered(&call.method);
+            call.settle(Err(late));
+        }
     }
 }
 

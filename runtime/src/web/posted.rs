@@ -7,16 +7,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::calling::inherited::Limit;
 use crate::calling::link::Message;
 use crate::calling::reply::Reply;
-use crate::config::deadline;
 use crate::error::Error;
 use crate::protocol::decode::{Entry, IncomingResponse, Limits, Payload, ResponseOutcome, payload};
-use crate::protocol::encode::EncodeError;
+use crate::protocol::encode::{EncodeError, Outgoing};
 use crate::protocol::error::ErrorObject;
 use crate::protocol::extra::Told;
 use crate::protocol::id::counted;
@@ -32,26 +30,39 @@ pub(crate) type Outcome = Result<(Utf8Bytes, Range<usize>), Error>;
 pub(crate) async fn call(
     post: Arc<Post>,
     message: Result<Message, EncodeError>,
-    timeout: Option<Duration>,
+    limit: Limit,
 ) -> Outcome {
-    let message = message.map_err(|error| Error::Encode(error.into()))?;
-    let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
-    let (id, text, span) = write(&post, message, timeout)?;
+    let mut message = message.map_err(|error| Error::Encode(error.into()))?;
+    let method = std::mem::take(&mut message.outgoing.method);
+    let (id, text, span) = write(&post, message, limit.timeout)?;
     post.check(&text)?;
     let under_way = post.count(1);
-    let answer = post.exchange(text, deadline).await;
+    let answer = post.exchange(text, limit.timeout).await;
     drop(under_way);
     let mut outcome = Err(Error::NotSent);
-    deliver(answer, &[id], |_, brought| outcome = brought);
+    deliver(answer, &[(id, &method)], |_, brought| outcome = brought);
     note(&span, &outcome);
     outcome
 }
 
 /// Sends a message that nobody answers.
-pub(crate) async fn tell(post: &Post, text: Vec<u8>, limit: Limit) -> Result<(), Error> {
+pub(crate) async fn tell(post: &Post, notification: Outgoing, limit: Limit) -> Result<(), Error> {
+    let method = notification.method.clone();
+    tell_all(post, notification.into_notification(), &method, 1, limit).await
+}
+
+/// The same for a batch of this many, the first of which has this method.
+pub(crate) async fn tell_all(
+    post: &Post,
+    text: Vec<u8>,
+    method: &str,
+    count: usize,
+    limit: Limit,
+) -> Result<(), Error> {
     post.check(&text)?;
-    limit.check()?;
-    Ok(post.tell(text, limit.timeout).await?)
+    limit.check(method)?;
+    let told = post.tell(text, limit.timeout).await;
+    told.map_err(|failure| failure.into_error(method, count))
 }
 
 /// The request as text, under an id of its own.
@@ -64,7 +75,7 @@ pub(crate) fn write(
         return Err(Error::Http(HttpError::subscription()));
     }
     let (outgoing, id) = (message.outgoing, post.next_id());
-    let span = CallSpan::client(|| outgoing.method(), || id.to_string());
+    let span = CallSpan::client(|| outgoing.method.to_string(), || id.to_string());
     // There was no handshake in which the server could have said what it knows.
     let config = &post.config;
     let timeout = timeout.filter(|_| config.send_timeout.includes(false));
@@ -90,17 +101,17 @@ pub(crate) fn note(span: &CallSpan, outcome: &Outcome) {
     }
 }
 
-/// Gives each of the calls what it has brought, once. Their ids count up; `give` gets the place of
-/// the call's id among them.
+/// Gives each of the calls, of which these are the ids and the methods, what it has brought, once.
+/// The ids count up; `give` gets the place of the call among them.
 pub(crate) fn deliver(
     answer: Result<Answer, Failure>,
-    ids: &[u64],
+    calls: &[(u64, &str)],
     mut give: impl FnMut(usize, Outcome),
 ) {
-    let mut left = vec![true; ids.len()];
+    let mut left = vec![true; calls.len()];
     let mut take = |place: usize| left.get_mut(place).is_some_and(std::mem::take);
     let rest = match answer.and_then(|answer| {
-        sort(answer, ids, |place, outcome| {
+        sort(answer, calls, |place, outcome| {
             if take(place) {
                 give(place, outcome);
             }
@@ -109,9 +120,10 @@ pub(crate) fn deliver(
         Ok(rest) => rest,
         Err(failure) => Rest::Failed(failure),
     };
-    let left = left.iter().enumerate().filter(|(_, left)| **left);
-    for (place, _) in left {
-        give(place, Err(rest.error()));
+    for (place, (_, method)) in calls.iter().enumerate() {
+        if left.get(place) == Some(&true) {
+            give(place, Err(rest.error(method)));
+        }
     }
 }
 
@@ -124,9 +136,9 @@ enum Rest {
 }
 
 impl Rest {
-    fn error(&self) -> Error {
+    fn error(&self, method: &str) -> Error {
         match self {
-            Rest::Failed(failure) => failure.clone().into(),
+            Rest::Failed(failure) => failure.clone().into_error(method, 1),
             Rest::Invalid(what) => Error::InvalidResponse(what),
             Rest::Object(object) => Error::Call(object.clone()),
         }
@@ -136,7 +148,7 @@ impl Rest {
 /// Finds the responses in an answer, and what is to be said of the calls that have none.
 fn sort(
     answer: Answer,
-    ids: &[u64],
+    calls: &[(u64, &str)],
     mut give: impl FnMut(usize, Outcome),
 ) -> Result<Rest, Failure> {
     let Answer { status, body } = answer;
@@ -145,7 +157,7 @@ fn sort(
         Err(error) if !status.is_success() => return Err(refused(status, error.into_bytes())),
         Err(_) => return Ok(Rest::Invalid("it is no UTF-8")),
     };
-    let limits = Limits { max_calls: ids.len(), max_responses: &|| ids.len() };
+    let limits = Limits { max_calls: calls.len(), max_responses: &|| calls.len() };
     let (entries, nothing) = match payload(&text, limits) {
         Payload::One(entry) => (vec![entry], "it has another id"),
         Payload::Batch(entries) => (entries, "the array has no response with the call's id"),
@@ -160,7 +172,8 @@ fn sort(
     for entry in entries {
         let Entry::Response(response) = entry else { continue };
         let IncomingResponse { id, outcome } = response;
-        match id.and_then(|id| ids.binary_search(&counted(id, || {})?).ok()) {
+        let place = |id: u64| calls.binary_search_by_key(&id, |(id, _)| *id).ok();
+        match id.and_then(|id| place(counted(id, || {})?)) {
             Some(place) => {
                 found = true;
                 // So go-ethereum answers a batch that is too large.
@@ -168,7 +181,7 @@ fn sort(
                     about_all =
                         Some(of_peer(json)).filter(|error| error.code().is_about_a_message());
                 }
-                give(place, Reply::of(&text, outcome).into_result());
+                give(place, Reply::of(&text, outcome).into_result(|| Error::NotSent));
             }
             // So a server answers that did not get as far as the id.
             None if is_one && id.is_none_or(|id| id == "null") => {

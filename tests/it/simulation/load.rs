@@ -216,7 +216,7 @@ impl Load {
                 let own = *id == op.id && *text == op.text && self.world.begun(op.id) == 1;
                 (answers && own, "answered")
             }
-            Err(Error::Timeout) => (timed || timeout && !self.plan.is_calm(), "timeout"),
+            Err(Error::Timeout(_)) => (timed || timeout && !self.plan.is_calm(), "timeout"),
             Err(error @ Error::Closed(_)) => (self.fits_closing(error), "closed"),
             Err(Error::Call(error)) => match error.code() {
                 ErrorCode(FAILED) => {

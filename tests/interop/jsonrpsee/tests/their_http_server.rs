@@ -34,7 +34,7 @@ async fn requests_by_http() {
     client.nothing().await.unwrap();
     client.math_sum(1, 2).notify().await.unwrap();
     let late = client.slow(5_000).timeout(Duration::from_millis(20)).await;
-    assert!(matches!(late, Err(Error::Timeout)), "{late:?}");
+    assert!(matches!(late, Err(Error::Timeout(_))), "{late:?}");
 }
 
 #[tokio::test]

@@ -84,7 +84,7 @@ async fn errors() {
         other => panic!("no error of the bank but {other:?}"),
     }
     let late = client.slow(500).timeout(Duration::from_millis(50)).await;
-    assert!(matches!(late, Err(Error::Timeout)), "{late:?}");
+    assert!(matches!(late, Err(Error::Timeout(_))), "{late:?}");
     assert_eq!(client.slow(600).await.unwrap(), 600);
     assert_eq!(client.math_sum(1, 2).await.unwrap(), 3);
 }

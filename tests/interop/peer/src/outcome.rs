@@ -22,7 +22,7 @@ pub fn of<T: Into<Value>>(result: Result<T, Error>) -> Value {
             }
             json!({ "error": error })
         }
-        Err(Error::Timeout) => json!("timeout"),
+        Err(Error::Timeout(_)) => json!("timeout"),
         Err(Error::Closed(_)) => json!("closed"),
         Err(Error::Decode(_)) => json!("not the expected type"),
         Err(Error::InvalidResponse(_)) => json!("no valid response"),

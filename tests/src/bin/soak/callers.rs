@@ -174,7 +174,7 @@ impl World {
                 if id == op.id && text == op.text && once { &tally.answered } else { &tally.wrong }
             }
             Err(Error::Closed(_)) => &tally.closed,
-            Err(Error::Timeout) => &tally.timed_out,
+            Err(Error::Timeout(_)) => &tally.timed_out,
             Err(Error::Call(error) | Error::Other(error))
                 if [ErrorCode::SERVER_BUSY, ErrorCode::SHUTTING_DOWN].contains(&error.code()) =>
             {
@@ -203,7 +203,7 @@ impl World {
                 (Err(Error::Closed(reason)), Err(Error::NotSent)) => {
                     Err(Error::Closed(reason.clone()))
                 }
-                (Err(Error::Timeout), Err(Error::NotSent)) => Err(Error::Timeout),
+                (Err(Error::Timeout(late)), Err(Error::NotSent)) => Err(Error::Timeout(late.clone())),
                 (_, outcome) => outcome,
             };
             self.check(&op, outcome);
