@@ -456,7 +456,8 @@ pub fn rpc(
 /// Type parameters need bounds, which the type must have itself, as a rule
 /// `T: Serialize + DeserializeOwned + Send + 'static`. There are no lifetime parameters: what was
 /// received borrows from nothing.
-#[proc_macro_derive(RpcError, attributes(rpc_error))]
+// `from` is thiserror's. It is named here so that the message about one without thiserror is ours.
+#[proc_macro_derive(RpcError, attributes(rpc_error, from))]
 pub fn derive_rpc_error(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     rpc_error::derive(item.into()).into()
 }

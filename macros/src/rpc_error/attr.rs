@@ -3,7 +3,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
-use syn::{Attribute, Expr, ExprLit, ExprUnary, Lit, LitStr, Path, UnOp};
+use syn::{Attribute, Expr, ExprLit, ExprUnary, Item, Lit, LitStr, Path, UnOp};
 
 use crate::arguments::{Arguments, Known};
 use crate::case::Case;
@@ -181,6 +181,32 @@ fn code(arguments: &mut Arguments, report: &mut Report) -> Given<Code> {
 fn thiserror_display(attributes: &[Attribute]) -> Option<Span> {
     let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("error"))?;
     attribute.path().get_ident().map(syn::Ident::span)
+}
+
+/// Reports each `#[from]` on a field of a type that does not use thiserror. One on a variant may be
+/// derive_more's.
+pub(super) fn check_from_without_thiserror(item: &Item, report: &mut Report) {
+    let (attributes, fields): (Vec<_>, Vec<_>) = match item {
+        Item::Enum(item) => {
+            let of_variants = item.variants.iter().flat_map(|variant| &variant.attrs);
+            let fields = item.variants.iter().flat_map(|variant| &variant.fields);
+            (item.attrs.iter().chain(of_variants).collect(), fields.collect())
+        }
+        Item::Struct(item) => (item.attrs.iter().collect(), item.fields.iter().collect()),
+        _ => return,
+    };
+    if attributes.iter().any(|attribute| attribute.path().is_ident("error")) {
+        return;
+    }
+    for attribute in fields.iter().flat_map(|field| &field.attrs) {
+        if attribute.path().is_ident("from") {
+            report.error(
+                attribute,
+                "`#[from]` is thiserror's: derive `thiserror::Error` with `#[error(\"…\")]` on each \
+                 variant, or write `impl From<T> for E`",
+            );
+        }
+    }
 }
 
 /// `#[from]` and `#[source]` are thiserror's, too.

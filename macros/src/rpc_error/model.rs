@@ -7,7 +7,9 @@ use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{GenericParam, Generics, Ident, Item, Member, Type};
 
-use super::attr::{Code, FieldOptions, Given, TypeOptions, VariantOptions};
+use super::attr::{
+    Code, FieldOptions, Given, TypeOptions, VariantOptions, check_from_without_thiserror,
+};
 use super::template::Message;
 use crate::model::check_has_bounds;
 use crate::report::Report;
@@ -56,7 +58,10 @@ pub(super) struct Field {
 impl ErrorType {
     /// `None` if it is neither an enum nor a struct.
     pub(super) fn read(item: TokenStream, report: &mut Report) -> Option<Self> {
-        let item = match syn::parse2::<Item>(item) {
+        let item = syn::parse2::<Item>(item).inspect(|item| {
+            check_from_without_thiserror(item, report);
+        });
+        let item = match item {
             Ok(Item::Enum(mut item)) => {
                 let options = TypeOptions::of_enum(&mut item.attrs, report);
                 let variants = item.variants.into_iter();
