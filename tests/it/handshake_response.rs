@@ -65,7 +65,7 @@ async fn responses_before_the_one_that_counts_have_a_bound_together() {
         let response = format!("{}{SWITCHES}", early.repeat(count));
         async move { connect_with(Client::builder().config(config()), response.as_bytes()).await }
     };
-    connect(2048 / early.len() - 5).await.unwrap();
+    drop(connect(2048 / early.len() - 5).await.unwrap());
     let error = connect(2048 / early.len() + 1).await.unwrap_err();
     let words = "the WebSocket handshake failed: the head of the response is too large";
     assert_eq!(error.to_string(), words);
@@ -181,7 +181,7 @@ async fn lists_of_the_response_may_have_several_lines_and_any_bytes() {
     let lines = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nUpgrade: \xff, WebSocket\r\n\
                   Connection: keep-alive, \xe4\r\nConnection: upgrade\r\n\
                   Sec-WebSocket-Accept: {accept}\r\n\r\n";
-    connect(lines).await.unwrap();
+    drop(connect(lines).await.unwrap());
 }
 
 #[tokio::test(start_paused = true)]

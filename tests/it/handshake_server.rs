@@ -203,7 +203,7 @@ async fn a_health_check_is_answered_only_where_it_is_asked_for() {
     assert_eq!(http(full, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await, healthy("GET"));
     assert!(http(full, upgrade("/", "")).await.starts_with("HTTP/1.1 503 "));
     let (url, _) = listen(Server::builder().health_check("/")).await;
-    Client::connect(&url).await.unwrap();
+    drop(Client::connect(&url).await.unwrap());
 }
 
 #[tokio::test]

@@ -171,7 +171,7 @@ async fn what_may_go_away_by_itself_is() {
             attempts.accept().await
         };
         let (_raw, outcome) = tokio::join!(answering, connecting);
-        outcome.unwrap();
+        drop(outcome.unwrap());
     }
     // With new headers, those of a stranger, too.
     let fresh = stubborn().headers_with(|| async { Ok([("authorization", "token")]) });
@@ -185,7 +185,7 @@ async fn what_may_go_away_by_itself_is() {
         attempts.accept().await
     };
     let (_raw, outcome) = tokio::join!(answering, connecting);
-    outcome.unwrap();
+    drop(outcome.unwrap());
 }
 
 #[tokio::test]
@@ -289,5 +289,5 @@ async fn a_socket_that_is_not_there_yet_is_waited_for() {
     let Some(ConnectionState::Down { .. }) = seen.recv().await else { panic!() };
     let server = Server::builder().bind_unix(&path).await.unwrap();
     tokio::spawn(server.run());
-    connecting.await.unwrap().unwrap();
+    drop(connecting.await.unwrap().unwrap());
 }

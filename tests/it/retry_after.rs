@@ -66,7 +66,7 @@ async fn the_first_connection_waits_too_if_it_is_tried_again() {
     let attempt = attempts.next().await;
     assert_eq!(attempt.at - refused, SECOND + 100 * MILLISECOND);
     let _raw = attempt.accept().await;
-    connecting.await.unwrap().unwrap();
+    drop(connecting.await.unwrap().unwrap());
 }
 
 /// Who does not connect again by itself is told, too; by our own server, for one.

@@ -145,7 +145,7 @@ async fn pages_of_other_origins_are_refused_here_too() {
     let refused = from("https://evil.example").await.unwrap_err();
     let forbidden = StatusCode::FORBIDDEN;
     assert!(matches!(refused, ConnectError::Refused { status, .. } if status == forbidden));
-    from("http://localhost").await.unwrap();
+    drop(from("http://localhost").await.unwrap());
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn a_socket_that_somebody_listens_on_is_left_alone() {
     let expected = format!("can't listen on {}: somebody listens on it already", path.display());
     assert_eq!(error.to_string(), expected);
     assert!(matches!(error, BindError::Io { error, .. } if error.kind() == ErrorKind::AddrInUse));
-    Client::connect(&url).await.unwrap();
+    drop(Client::connect(&url).await.unwrap());
 }
 
 #[tokio::test]

@@ -43,6 +43,7 @@ use crate::opening::handshake::Handshake;
 /// # }
 /// ```
 #[derive(Clone)]
+#[must_use = "dropping the last handle closes the connection"]
 pub struct Client {
     peer: Peer,
     handshake: Handshakes,

@@ -1,0 +1,12 @@
+//! A client that nobody keeps: its connection closes at once.
+#![deny(unused_must_use)]
+
+use wsjsonrpc::{Client, ConnectError};
+
+async fn connect() -> Result<(), ConnectError> {
+    Client::connect("ws://localhost/").await?;
+    Client::builder().connect("ws://localhost/").await?;
+    Ok(())
+}
+
+fn main() {}
