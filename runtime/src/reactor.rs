@@ -32,8 +32,35 @@ pub(crate) fn check() -> io::Result<()> {
 pub(crate) async fn with_io<T>(
     opening: impl Future<Output = io::Result<T>> + Send,
 ) -> io::Result<T> {
-    let words = "this tokio runtime has no I/O; build it with `enable_all`";
-    guarded(|| Box::pin(opening)).await.unwrap_or_else(|Panicked| Err(missing(words)))
+    guarded(|| Box::pin(opening)).await.unwrap_or_else(|Panicked| Err(no_io()))
+}
+
+/// Runs code of a library that opens sockets when it likes, and panics where the runtime has no I/O.
+///
+/// # Errors
+/// [`io::ErrorKind::Unsupported`]: the runtime has no I/O; [`io::ErrorKind::Other`]: it panicked for
+/// another reason.
+#[cfg(feature = "http-client")]
+pub(crate) async fn contained<T>(
+    library: &str,
+    working: impl Future<Output = T> + Send,
+) -> io::Result<T> {
+    guarded(|| Box::pin(working)).await.map_err(|Panicked| match guard(register_socket) {
+        Err(Panicked) => no_io(),
+        Ok(_) => io::Error::other(format!("{library} panicked")),
+    })
+}
+
+/// Panics without I/O.
+#[cfg(feature = "http-client")]
+fn register_socket() -> io::Result<()> {
+    let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_nonblocking(true)?;
+    tokio::net::UdpSocket::from_std(socket).map(drop)
+}
+
+fn no_io() -> io::Error {
+    missing("this tokio runtime has no I/O; build it with `enable_all`")
 }
 
 /// A timer of the runtime that is here, or else of another one. `None`: neither has any.

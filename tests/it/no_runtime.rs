@@ -174,10 +174,15 @@ fn what_needs_sockets_says_so() {
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let directory = tempfile::tempdir().unwrap();
+        let http = HttpPeer::new("http://127.0.0.1:9/").unwrap().peer();
         for text in [
             Client::connect("ws://127.0.0.1:9/").await.unwrap_err().to_string(),
             server().bind("127.0.0.1:0").await.unwrap_err().to_string(),
             server().bind_unix(directory.path().join("s")).await.unwrap_err().to_string(),
+            http.call::<()>("m", ()).await.unwrap_err().to_string(),
+            http.notify("m", ()).await.unwrap_err().to_string(),
+            http.batch([http.call::<()>("m", ())]).await.unwrap().remove(0).unwrap_err().to_string(),
+            http.batch([http.notify("m", ())]).await.unwrap_err().to_string(),
         ] {
             assert!(text.contains("this tokio runtime has no I/O"), "{text}");
         }

@@ -177,7 +177,7 @@ impl Post {
     async fn within<T>(
         &self,
         limit: Option<Duration>,
-        working: impl Future<Output = Result<T, Failure>>,
+        working: impl Future<Output = Result<T, Failure>> + Send,
     ) -> Result<T, Failure> {
         let mut closing = self.closing();
         let closed = async {
@@ -185,6 +185,10 @@ impl Post {
             if closing.wait_for(|closed| *closed).await.is_err() {
                 std::future::pending::<()>().await;
             }
+        };
+        let working = async {
+            let worked = reactor::contained("the HTTP client", working).await;
+            worked.unwrap_or_else(|error| Err(Failure::Http(no_runtime(error))))
         };
         let in_time = async {
             match limit {
@@ -261,7 +265,7 @@ impl Post {
     }
 }
 
-/// reqwest panics without one.
+/// reqwest panics without one, or without its I/O.
 fn no_runtime(error: io::Error) -> HttpError {
     HttpError::broken(None, error.to_string(), error)
 }
