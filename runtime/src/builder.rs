@@ -111,10 +111,13 @@ macro_rules! common_builder_methods {
         /// from; at most 8 texts of 500 bytes each, with control characters escaped. After a panic,
         /// the list says only that the handler panicked.
         ///
-        /// Default: on in builds with debug assertions (`cargo run`, `cargo test`), so that a failing
-        /// handler can be seen without any set-up, and off in release builds, as errors of a file
-        /// system or a database are not for strangers. The error is logged in any case. A test that
-        /// compares whole error objects should set it.
+        /// `true` applies to every peer, `false` to none. Default: in builds with debug assertions
+        /// (`cargo run`, `cargo test`), peers that announced this crate's extensions in the opening
+        /// handshake get the texts, so that a failing handler can be seen without any set-up. Other
+        /// peers don't, HTTP POST included: some clients, the Python package wsjsonrpc for one, drop
+        /// the connection when an error object has a third member. In release builds nobody gets them,
+        /// as errors of a file system or a database are not for strangers. The error is logged in any
+        /// case. A test that compares whole error objects should set it.
         ///
         /// ```
         /// # use wsjsonrpc::{memory, Client, Context, Server};

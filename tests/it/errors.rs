@@ -11,7 +11,7 @@ use wsjsonrpc::{
     Client, CloseReason, Context, Error, ErrorCode, ErrorObject, Result, RpcError, Server,
     ServerBuilder, Timeout, memory, rpc,
 };
-use wsjsonrpc_tests::{Raw, both_ways, request};
+use wsjsonrpc_tests::{Raw, both_ways, error, request};
 
 #[derive(Debug, PartialEq)]
 enum BankError {
@@ -387,11 +387,24 @@ fn chain_from(level: usize) -> String {
     serde_json::to_string(&texts).unwrap()
 }
 
+/// The Python package wsjsonrpc drops its connection when an error object has a third member.
 #[tokio::test]
-async fn errors_are_exposed_by_default_where_debug_assertions_are_on() {
-    let mut raw = Raw::client(failing(Server::builder())).await;
-    let answer = raw.ask(request("chain", "[19]", "1")).await;
-    assert_eq!(answer.contains("level 19"), cfg!(debug_assertions), "{answer}");
+async fn errors_are_exposed_by_default_to_peers_of_this_crate_where_debug_assertions_are_on() {
+    let panics = || {
+        failing(Server::builder()).middleware(wsjsonrpc::middleware::LogCalls::new())
+    };
+    for server in [|| failing(Server::builder()), panics] {
+        let (mut knowing, _peer) = Raw::knowing_client(server()).await;
+        let mut other = Raw::client(server()).await;
+        for (method, params, told) in
+            [("chain", "[19]", "level 19"), ("panic", "[]", "the handler panicked")]
+        {
+            let answer = knowing.ask(request(method, params, "1")).await;
+            assert_eq!(answer.contains(told), cfg!(debug_assertions), "{answer}");
+            let answer = other.ask(request(method, params, "1")).await;
+            assert_eq!(answer, error(-32603, "Internal error", "1"));
+        }
+    }
 }
 
 /// A recognized error is nobody's secret, and has its own data or none.

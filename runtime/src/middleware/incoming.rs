@@ -18,7 +18,7 @@ use crate::middleware::scope::Scope;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::race::{Either, race};
 use crate::serving::context::Context;
-use crate::serving::recognize::Recognized;
+use crate::serving::recognize::{Caller, Recognized};
 use crate::serving::service::{Kind, Outcome, Progress, Request, Response, Rest, Service};
 use crate::subscriptions::flows::{Flow, Stage};
 
@@ -148,17 +148,20 @@ impl Next<'_> {
             }
             None => layered.handle(request).await,
         };
+        let caller = || {
+            let link = context.link();
+            Caller { no_socket: link.has_no_socket(), extended: link.extended }
+        };
         match outcome {
             Ok(Response(Kind::Error(error))) if error.source().is_some() => {
-                let no_socket = context.link().has_no_socket();
-                layered.recognized.known(error, &layered.name, no_socket).into()
+                layered.recognized.known(error, &layered.name, caller()).into()
             }
             Ok(response) => response,
             Err(Panicked) => {
                 let method = &*layered.name;
                 let who = if stack.is_empty() { "handler" } else { "middleware" };
                 tracing::error!(method, "{who} panicked; the caller gets -32603");
-                layered.recognized.panicked(&format!("the {who}")).into()
+                layered.recognized.panicked(&format!("the {who}"), caller()).into()
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::Id;
 use crate::serving::gather::{Gathered, error_response, single};
 use crate::serving::outlet::Outlet;
+use crate::serving::recognize::Caller;
 use crate::serving::router::{RouteId, Router};
 use crate::serving::service::{Kind, Response};
 use crate::serving::started::{Call, Started};
@@ -157,7 +158,7 @@ impl Responder {
             Err(Panicked) => {
                 let method = self.name(route);
                 tracing::error!(method, "handler panicked; the caller gets -32603");
-                Kind::Error(self.router.recognized.panicked("the handler"))
+                Kind::Error(self.router.recognized.panicked("the handler", self.caller()))
             }
         }
     }
@@ -176,7 +177,11 @@ impl Responder {
     }
 
     fn translate(&self, error: ErrorObject, route: Option<RouteId>) -> ErrorObject {
-        self.router.recognized.outward(error, self.name(route), self.link.has_no_socket())
+        self.router.recognized.outward(error, self.name(route), self.caller())
+    }
+
+    fn caller(&self) -> Caller {
+        Caller { no_socket: self.link.has_no_socket(), extended: self.link.extended }
     }
 
     fn name(&self, route: Option<RouteId>) -> &str {

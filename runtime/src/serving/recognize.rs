@@ -21,8 +21,16 @@ const EXPOSED_BYTES: usize = 500;
 #[derive(Default)]
 pub(crate) struct Recognized {
     known: Vec<Recognize>,
-    /// Whether the peer gets the texts of other errors. `None`: as the build decides.
+    /// Whether the peer gets the texts of other errors. `None`: as the build and the peer decide.
     exposes: Option<bool>,
+}
+
+/// What decides how much of an error a caller is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) no_socket: bool,
+    /// It announced this crate's extensions.
+    pub(crate) extended: bool,
 }
 
 impl Recognized {
@@ -34,14 +42,16 @@ impl Recognized {
         self.exposes = Some(exposes);
     }
 
-    fn exposes(&self) -> bool {
-        self.exposes.unwrap_or(cfg!(debug_assertions))
+    /// By default only to peers that announced the extensions: the Python package wsjsonrpc drops its
+    /// connection when an error object has a third member.
+    fn exposes(&self, caller: Caller) -> bool {
+        self.exposes.unwrap_or(cfg!(debug_assertions) && caller.extended)
     }
 
     /// What the peer gets when this has panicked. Never what the panic said.
-    pub(crate) fn panicked(&self, what: &str) -> ErrorObject {
+    pub(crate) fn panicked(&self, what: &str, caller: Caller) -> ErrorObject {
         let error = ErrorObject::internal();
-        if self.exposes() { error.with_data([format!("{what} panicked")]) } else { error }
+        if self.exposes(caller) { error.with_data([format!("{what} panicked")]) } else { error }
     }
 
     pub(crate) fn append(&mut self, other: Self) {
@@ -50,14 +60,14 @@ impl Recognized {
     }
 
     /// An error of a type that is known as its own object; others as they are, their inside included.
-    /// `no_socket`: the caller has none, and is told so if that is what it failed for.
-    pub(crate) fn known(&self, error: ErrorObject, method: &str, no_socket: bool) -> ErrorObject {
-        self.translated(error, method, no_socket, |error| error)
+    /// A caller without a socket is told so if that is what the handler failed for.
+    pub(crate) fn known(&self, error: ErrorObject, method: &str, caller: Caller) -> ErrorObject {
+        self.translated(error, method, caller, |error| error)
     }
 
     /// What the peer may see. The inside of an error that no type is known for stays here.
-    pub(crate) fn outward(&self, error: ErrorObject, method: &str, no_socket: bool) -> ErrorObject {
-        self.translated(error, method, no_socket, |mut error| {
+    pub(crate) fn outward(&self, error: ErrorObject, method: &str, caller: Caller) -> ErrorObject {
+        self.translated(error, method, caller, |mut error| {
             if let Some(source) = error.source() {
                 tracing::error!(
                     method,
@@ -65,7 +75,7 @@ impl Recognized {
                     "handler failed; the caller gets {}",
                     error.code()
                 );
-                if self.exposes() && error.data().is_none() {
+                if self.exposes(caller) && error.data().is_none() {
                     let chain = chain(source);
                     error = error.with_data(chain);
                 }
@@ -79,7 +89,7 @@ impl Recognized {
         &self,
         error: ErrorObject,
         method: &str,
-        no_socket: bool,
+        caller: Caller,
         unknown: impl FnOnce(ErrorObject) -> ErrorObject,
     ) -> ErrorObject {
         let translated = guard(|| {
@@ -89,7 +99,7 @@ impl Recognized {
                     known.forget_source();
                     known
                 }
-                None if no_socket && is_for_want_of_socket(source) => {
+                None if caller.no_socket && is_for_want_of_socket(source) => {
                     ErrorObject::of(ErrorCode::NEEDS_WEBSOCKET)
                 }
                 None => unknown(error),
@@ -97,7 +107,7 @@ impl Recognized {
         });
         translated.unwrap_or_else(|Panicked| {
             tracing::error!(method, "an error's own code panicked; the caller gets -32603");
-            self.panicked("the code of an error")
+            self.panicked("the code of an error", caller)
         })
     }
 }

@@ -109,7 +109,7 @@ struct OurServer {
 
 async fn setup_with(builder: WsClientBuilder) -> (WsClient, OurServer) {
     let server =
-        Server::builder().expose_errors(false).service(Served.into_service()).bind("127.0.0.1:0").await.unwrap();
+        Server::builder().service(Served.into_service()).bind("127.0.0.1:0").await.unwrap();
     let url = server.url();
     let (stop, stopped) = oneshot::channel();
     let server = tokio::spawn(async move {

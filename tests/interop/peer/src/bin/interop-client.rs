@@ -81,7 +81,7 @@ async fn main() -> ExitCode {
     };
     let (sender, mut notes) = mpsc::unbounded_channel();
     let service = Serving { notes: sender }.into_service();
-    let client = match Client::builder().expose_errors(false).service(service).connect(url).await {
+    let client = match Client::builder().service(service).connect(url).await {
         Ok(client) => client,
         Err(error) => {
             eprintln!("interop-client: {url}: {error}");

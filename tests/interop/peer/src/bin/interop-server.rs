@@ -132,7 +132,7 @@ impl Interop for Served {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
-    let services = Server::builder().expose_errors(false).service(Served.into_service());
+    let services = Server::builder().service(Served.into_service());
     let services = services.service(Chain::default().into_service());
     let stop = async {
         // An error would mean that there is no Ctrl-C here: then nobody can ask for the end.
