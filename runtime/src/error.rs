@@ -19,6 +19,11 @@ use crate::web::http_error::HttpError;
 
 /// Why a call brought no result.
 ///
+/// Its text contains that of its cause, so `{}` is enough to print it.
+/// [`source`](std::error::Error::source) goes on behind the cause, so a report of the whole chain, as
+/// anyhow prints it, says nothing twice. This holds for every error type of the crate. To get at the
+/// cause itself, match on the variant.
+///
 /// `E` is the method's own error type; for most it is [`ErrorObject`]. With a type of the
 /// application's ([`RpcError`](trait@crate::RpcError)), the caller matches on what the handler
 /// returned:
@@ -174,6 +179,9 @@ impl<E: RpcError> fmt::Display for Error<E> {
             Error::DeadlinePassed => {
                 f.write_str("the deadline of the call being handled has passed; nothing was sent")
             }
+            Error::Closed(CloseReason::NoSocket) => {
+                f.write_str("the caller can't be called back, as it has no WebSocket")
+            }
             Error::Closed(reason) => write!(f, "the connection is closed: {reason}"),
             Error::Encode(error) => write!(f, "the arguments can't be sent: {error}"),
             Error::TooLarge { size, limit } => {
@@ -201,10 +209,12 @@ impl<E: RpcError> fmt::Display for Error<E> {
 impl<E: RpcError + fmt::Debug> std::error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Error::Closed(reason) => Some(reason),
-            Error::Encode(error) => Some(error),
-            Error::Decode(error) => Some(error),
-            Error::Http(error) => Some(error),
+            // Found by it, in an error of whichever type, when a handler fails with it.
+            Error::Closed(reason @ CloseReason::NoSocket) => Some(reason),
+            Error::Closed(reason) => reason.source(),
+            Error::Encode(error) => error.source(),
+            Error::Decode(error) => error.source(),
+            Error::Http(error) => error.source(),
             _ => None,
         }
     }
@@ -338,7 +348,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Reconnect(error) => {
                 write!(f, "it was lost, and there is no new one: {error}")
             }
-            CloseReason::NoSocket => f.write_str("the caller came by HTTP POST and has no socket"),
+            CloseReason::NoSocket => f.write_str("the caller came by HTTP POST"),
         }
     }
 }
@@ -346,8 +356,8 @@ impl fmt::Display for CloseReason {
 impl std::error::Error for CloseReason {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            CloseReason::Lost(error) => Some(&**error),
-            CloseReason::Reconnect(error) => Some(&**error),
+            CloseReason::Lost(error) => error.source(),
+            CloseReason::Reconnect(error) => error.source(),
             _ => None,
         }
     }

@@ -49,7 +49,7 @@ pub enum ConnectError {
     DuplicateMethod(DuplicateMethod),
     /// The network connection failed; the error names the host and the address.
     Io(io::Error),
-    /// There is no TLS session: the server's certificate is not trusted, not for this host or out
+    /// The TLS handshake failed: the server's certificate is not trusted, not for this host or out
     /// of date, or what answers does not speak TLS; it says which.
     Tls(io::Error),
     /// The server answered the handshake with an HTTP status other than 101.
@@ -108,7 +108,7 @@ impl fmt::Display for ConnectError {
             ConnectError::DuplicateMethod(error) => error.fmt(f),
             // What failed, and where, is in the error.
             ConnectError::Io(error) => write!(f, "connection failed: {error}"),
-            ConnectError::Tls(error) => write!(f, "there is no TLS session: {error}"),
+            ConnectError::Tls(error) => write!(f, "TLS handshake failed: {error}"),
             ConnectError::Refused { status, body, headers, .. } => {
                 write!(f, "the server refused the connection with HTTP status {status}")?;
                 // Where it leads may contain a secret.
@@ -132,9 +132,8 @@ impl fmt::Display for ConnectError {
 impl std::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            ConnectError::DuplicateMethod(error) => Some(error),
-            ConnectError::Io(error) | ConnectError::Tls(error) => Some(error),
-            ConnectError::Hook(error) => error.source().map(|source| source as _),
+            ConnectError::Io(error) | ConnectError::Tls(error) => error.source(),
+            ConnectError::Hook(error) => error.source().and_then(|source| source.source()),
             _ => None,
         }
     }
@@ -176,9 +175,8 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            BindError::DuplicateMethod(error) => Some(error),
-            BindError::Setting(_) => None,
-            BindError::Io { error, .. } => Some(error),
+            BindError::DuplicateMethod(_) | BindError::Setting(_) => None,
+            BindError::Io { error, .. } => error.source(),
         }
     }
 }

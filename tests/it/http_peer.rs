@@ -281,7 +281,7 @@ async fn a_network_that_fails_is_an_error_with_its_cause_and_without_secrets() {
     drop(listener);
     let peer = HttpPeer::new(&url).unwrap().peer();
     let error = http(peer.call::<i64>("m", ()).await.unwrap_err());
-    assert!(error.status().is_none() && error.source().is_some());
+    assert!(error.status().is_none() && error.cause().is_some());
     let words = Error::<ErrorObject>::Http(error).to_string();
     assert!(words.contains("refused") && !words.contains("s3cr3t"), "{words}");
 

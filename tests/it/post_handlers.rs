@@ -74,7 +74,7 @@ async fn who_calls_such_a_caller_back_learns_at_once_that_there_is_no_way() {
         assert_eq!(answer, error(-32006, NEEDS_SOCKET, "1"), "{method}");
     }
     assert!(!log.text().contains("handler failed"), "{}", log.text());
-    let words = "\"the connection is closed: the caller came by HTTP POST and has no socket\"";
+    let words = "\"the caller can't be called back, as it has no WebSocket\"";
     assert_eq!(ask(address, &request("copes", "[]", "1")).await, result(words, "1"));
     assert_eq!(ask(address, &request("own", "[]", "1")).await, error(1, "own", "1"));
     let answer = ask(address, &request("another", "[]", "1")).await;

@@ -85,7 +85,9 @@ pub(crate) fn address(url: &str) -> SocketAddr {
 fn assert_tls(error: &ConnectError, words: &str) {
     assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
     let text = error.to_string();
-    assert!(text.starts_with("there is no TLS session: ") && text.contains(words), "{text}");
+    assert!(text.starts_with("TLS handshake failed: ") && text.contains(words), "{text}");
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    assert!(!cause.is_some_and(|cause| text.contains(&cause)), "{text}");
 }
 
 #[tokio::test]

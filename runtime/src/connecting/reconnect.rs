@@ -3,7 +3,6 @@
 //! It ends when the application closes the client or drops its last handle, when attempts are used
 //! up, or when the server knows the client and does not want it. Must not know what is sent.
 
-use std::error::Error as _;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +13,8 @@ use crate::calling::session::{ConnectionState, Session};
 use crate::connecting::backoff::{Backoff, Reconnect};
 use crate::connecting::dial::{Dialer, Opened};
 use crate::error::CloseReason;
-use crate::guard::guard;
+use crate::guard::{Panicked, guard};
+use crate::protocol::shown::clip;
 use crate::race::{Either, race};
 use crate::unopened::ConnectError;
 
@@ -171,20 +171,23 @@ impl Driver {
     }
 }
 
-/// Why an attempt has failed. A hook that calls by a client that is down itself, its own perhaps, fails
-/// with why that is down, which may be such a failure again: it stands for itself then, or the
-/// causes would be one more with each attempt.
+/// Why an attempt failed. A hook that calls by its own client, which is down, fails with why that is
+/// down, which is such a failure again: each attempt would keep one more. So of a failure with a long
+/// text, only the beginning of the text is kept.
 fn bounded(error: ConnectError) -> CloseReason {
-    // It may be the application's own error, whose code may panic, and whose causes need have no end.
-    let last = guard(|| {
-        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
-        let mut attempts = causes.take(32).filter_map(|cause| match cause.downcast_ref() {
-            Some(CloseReason::Reconnect(attempt)) => Some(Arc::clone(attempt)),
-            _ => None,
-        });
-        attempts.next().filter(|_| attempts.next().is_some())
-    });
-    CloseReason::Reconnect(last.ok().flatten().unwrap_or_else(|| Arc::new(error)))
+    const MAX_WORDS: usize = 1000;
+    let ConnectError::Hook(_) = &error else { return CloseReason::Reconnect(Arc::new(error)) };
+    // It may be the application's own error, whose code may panic.
+    let words = guard(|| Some(error.to_string()).filter(|words| words.len() > MAX_WORDS));
+    let error = match words {
+        Ok(None) => error,
+        Ok(Some(words)) => {
+            let (start, more) = clip(&words, MAX_WORDS / 2);
+            ConnectError::Hook(format!("{start}{more}").into())
+        }
+        Err(Panicked) => ConnectError::Hook("its error panicked".into()),
+    };
+    CloseReason::Reconnect(Arc::new(error))
 }
 
 /// Closes a connection and waits until it has ended.

@@ -180,7 +180,7 @@ impl fmt::Display for Explained {
 
 impl StdError for Explained {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.error)
+        self.error.source()
     }
 }
 

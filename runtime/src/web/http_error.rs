@@ -19,7 +19,7 @@ pub struct HttpError(Arc<What>);
 #[derive(Debug)]
 enum What {
     Status { status: StatusCode, body: String },
-    Broken { status: Option<StatusCode>, words: String, source: Box<dyn StdError + Send + Sync> },
+    Broken { status: Option<StatusCode>, words: String, cause: Box<dyn StdError + Send + Sync> },
     Subscription,
 }
 
@@ -35,9 +35,9 @@ impl HttpError {
     pub(crate) fn broken(
         status: Option<StatusCode>,
         words: String,
-        source: impl StdError + Send + Sync + 'static,
+        cause: impl StdError + Send + Sync + 'static,
     ) -> Self {
-        HttpError(Arc::new(What::Broken { status, words, source: Box::new(source) }))
+        HttpError(Arc::new(What::Broken { status, words, cause: Box::new(cause) }))
     }
 
     /// It was asked for what HTTP does not have.
@@ -51,6 +51,14 @@ impl HttpError {
             What::Status { status, .. } => Some(*status),
             What::Broken { status, .. } => *status,
             What::Subscription => None,
+        }
+    }
+
+    /// The error of the HTTP client, if that is what it is about.
+    pub fn cause(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        match &*self.0 {
+            What::Broken { cause, .. } => Some(&**cause),
+            What::Status { .. } | What::Subscription => None,
         }
     }
 
@@ -86,11 +94,5 @@ impl fmt::Display for HttpError {
     }
 }
 
-impl StdError for HttpError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &*self.0 {
-            What::Broken { source, .. } => Some(&**source),
-            What::Status { .. } | What::Subscription => None,
-        }
-    }
-}
+/// Without a [`source`](StdError::source): the text has that of all causes.
+impl StdError for HttpError {}
