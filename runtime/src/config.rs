@@ -121,7 +121,8 @@ pub struct Config {
     /// with [`ErrorCode::SERVER_BUSY`](crate::ErrorCode::SERVER_BUSY), up to as many bytes of answers
     /// again. Only then nothing is read; two sides that have both come that far wait for each other,
     /// and `write_timeout` ends it. Handlers at work are not held back: their results wait, too,
-    /// `max_in_flight` of them at most.
+    /// `max_in_flight` of them at most. Streams of subscriptions are polled in turn while there is
+    /// room; each thread of the runtime may send one item more.
     ///
     /// Default 1 MiB. Too low: more switching between reading and writing, and two sides that flood
     /// each other with calls come to a stop. Too high: a peer that does not read costs that much

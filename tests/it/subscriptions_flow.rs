@@ -287,6 +287,30 @@ async fn a_peer_that_does_not_count_slows_a_stream_by_not_reading() {
     drop(peer);
 }
 
+/// Streams of one connection that all have more than it takes: each gets its share of the room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn streams_that_wait_for_room_get_it_in_the_order_in_which_they_came() {
+    const STREAMS: usize = 20;
+    const ITEMS: usize = 100;
+    let endless = |_: Context, ()| async { Ok(stream::repeat("x".repeat(2000)).map(Ok)) };
+    let config = Config { max_outbox: 5000, ..Config::default() };
+    let methods = Methods::new().subscription(Topic::new("endless"), endless);
+    let mut raw = Raw::client(Server::builder().config(config).service(methods)).await;
+    for id in 0..STREAMS {
+        raw.send(request("endless", "[]", &id.to_string())).await;
+    }
+    let mut items = std::collections::BTreeMap::<String, usize>::new();
+    while items.values().sum::<usize>() < STREAMS * ITEMS {
+        let message: serde_json::Value = serde_json::from_str(&raw.receive().await).unwrap();
+        if let Some(subscription) = message["params"]["subscription"].as_str() {
+            *items.entry(subscription.to_owned()).or_default() += 1;
+        }
+    }
+    assert_eq!(items.len(), STREAMS);
+    let (least, most) = (items.values().min().unwrap(), items.values().max().unwrap());
+    assert!(*least * 2 > ITEMS && *most < 2 * ITEMS, "{items:?}");
+}
+
 /// What a consumer gets of 100 items that are there at once, when it takes none of them before and
 /// there is room for two; and how many it is told were left out.
 async fn overflow(overflow: Overflow, buffer: usize) -> (Vec<u64>, u64, bool) {

@@ -4,10 +4,10 @@
 //! Must not know sockets, ids or what the bytes say.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::socket::frame::{self, Mask};
@@ -29,8 +29,11 @@ pub(crate) struct Outbox {
     /// The part of the queue's bytes that are answers. Changed only under the queue's lock; looked
     /// at for each message that is read, so without it.
     answer_bytes: AtomicUsize,
-    /// Local callers wait here for room.
+    /// Signalled when there is room again, or never will be.
     room: Notify,
+    /// One permit: producers that found no room wait for it in the order in which they came. Most
+    /// connections never need it.
+    line: OnceLock<Box<Semaphore>>,
     limit: usize,
     /// A client masks what it sends.
     masks: bool,
@@ -81,6 +84,7 @@ impl Outbox {
             queue: Mutex::new(queue),
             answer_bytes: AtomicUsize::new(0),
             room: Notify::new(),
+            line: OnceLock::new(),
             limit: limit.max(1),
             masks,
         }
@@ -143,8 +147,24 @@ impl Outbox {
         }
     }
 
+    /// Queues an item whose producer found room, or had its turn, before it encoded the item. The queue
+    /// takes the item even if others were faster: a producer that waits must not hold one. Gives
+    /// whether there is room for another one.
+    pub(crate) fn send_item(&self, text: Vec<u8>) -> Result<bool, Closed> {
+        let mask = self.mask();
+        let mut queue = self.lock();
+        if !queue.open {
+            return Err(Closed);
+        }
+        queue.push(text, false, mask);
+        let room = queue.bytes < self.limit;
+        wake(queue);
+        Ok(room)
+    }
+
     /// Queues a message of our own; waits for room. Dropping the future before it is ready leaves
-    /// nothing behind.
+    /// nothing behind. It takes no place in the line of [`turn`](Self::turn): the application may stop
+    /// polling it, and would hold up everybody behind it.
     pub(crate) async fn send(&self, mut text: Vec<u8>) -> Result<(), Closed> {
         loop {
             // Registered before the look at the queue, so that no wake-up falls in between.
@@ -164,13 +184,22 @@ impl Outbox {
         queue.open && queue.bytes < self.limit
     }
 
-    /// Waits until a message of our own is taken at once, or none is any more.
-    pub(crate) async fn until_room(&self) {
+    /// Whether a producer is waiting for its turn.
+    pub(crate) fn has_line(&self) -> bool {
+        self.line.get().is_some_and(|line| line.available_permits() == 0)
+    }
+
+    /// Waits behind all producers that wait already, then for room; or until nothing is taken any more.
+    /// The next one waits until the turn is dropped, so only a task that is always polled may have one.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        let line = self.line.get_or_init(|| Box::new(Semaphore::new(1)));
+        // The semaphore is never closed.
+        let turn = Turn(line.acquire().await.ok());
         loop {
             // Registered before the look at the queue, so that no wake-up falls in between.
             let room = self.room.notified();
             if self.has_room() || !self.is_open() {
-                return;
+                return turn;
             }
             room.await;
         }
@@ -298,6 +327,10 @@ impl Outbox {
 /// The outbox takes nothing more.
 #[derive(Debug)]
 pub(crate) struct Closed;
+
+/// The first place in the line of producers that wait for room.
+#[derive(Debug)]
+pub(crate) struct Turn<'a>(#[allow(dead_code)] Option<SemaphorePermit<'a>>);
 
 impl Queue {
     fn push(&mut self, text: Vec<u8>, answer: bool, mask: Mask) {

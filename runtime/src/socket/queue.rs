@@ -48,6 +48,10 @@ impl Waiting {
         let header = self.small.len();
         self.items.push_back(Item { frame: header - start + size, size, answer });
         if size > SMALL {
+            if text.capacity() - size > size / 4 {
+                // It grew by doubling, and only its length is counted.
+                text.shrink_to_fit();
+            }
             frame::apply(mask, &mut text);
             self.large.push_back((header, text));
             return;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, ready};
 
 use futures_core::Stream;
 use serde::Serialize;
@@ -21,7 +21,7 @@ use crate::protocol::item::{cost, head, write};
 use crate::protocol::params::Str;
 use crate::protocol::typed::RpcError;
 use crate::serving::service::{Kind, Outcome, Progress, Request, Response};
-use crate::socket::outbox::Refused;
+use crate::socket::outbox::{Closed, Outbox, Turn};
 use crate::subscriptions::asked::Asked;
 use crate::subscriptions::flows::{Flow, Stage, Stop};
 use crate::subscriptions::topic::{Overflow, Topic, Yields};
@@ -108,9 +108,9 @@ impl Producer {
         let head = head(&self.topic.notification, &self.flow.id());
         let stream = pin!(stream);
         let mut source = Source::<S, T>::of(stream);
-        let (mut room, mut sent) = (false, 0_usize);
+        let (mut room, mut sent) = (Room::new(&self.link.outbox), 0_usize);
         let end = loop {
-            let (item, dropped) = match self.next(&mut source, room).await {
+            let (item, dropped) = match self.next(&mut source, &mut room).await {
                 Next::Item(item, dropped) => (item, dropped),
                 Next::End(end) => break end,
                 Next::Stopped(Stop::Peer) => return Response(Kind::Silent),
@@ -127,18 +127,14 @@ impl Producer {
                 break Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE));
             }
             self.flow.spend(cost(bytes));
-            room = match self.link.outbox.try_send(text) {
-                Ok(room) => room,
-                // Others had the room.
-                Err(Refused::Full(text)) => match self.link.outbox.send(text).await {
-                    Ok(()) => false,
-                    Err(_) => return Response(Kind::Silent),
-                },
+            // Encoded only now that there is room: no producer waits with an item in its hands.
+            if room.fill(text).is_err() {
                 // What is queued goes out, and then the connection closes.
-                Err(Refused::Closed) => return Response(Kind::Silent),
-            };
+                return Response(Kind::Silent);
+            }
             sent += 1;
             if sent % BUDGET == 0 {
+                room.leave();
                 tokio::task::yield_now().await;
             }
         };
@@ -155,14 +151,12 @@ impl Producer {
         .await;
     }
 
-    /// Waits for what comes next. `room`: the outbox had some, just now.
-    async fn next<T, S>(&self, source: &mut Source<'_, S, T>, mut room: bool) -> Next<T>
+    /// Waits for what comes next.
+    async fn next<T, S>(&self, source: &mut Source<'_, S, T>, room: &mut Room<'_>) -> Next<T>
     where
         S: Stream,
         S::Item: Yields<T>,
     {
-        let outbox = &self.link.outbox;
-        let mut until_room = pin!(None);
         poll_fn(|cx| {
             let mut registered = false;
             loop {
@@ -170,25 +164,22 @@ impl Producer {
                     return Poll::Ready(Next::Stopped(stop));
                 }
                 let credit = self.flow.has_credit();
-                if credit && !room && !outbox.has_room() {
-                    if !outbox.is_open() {
+                let may_send = if credit {
+                    match room.poll(cx) {
+                        Poll::Ready(Ok(())) => true,
+                        Poll::Pending => false,
                         // What is queued goes out, and then the connection closes.
-                        return Poll::Ready(Next::Stopped(Stop::Peer));
-                    }
-                    if until_room.is_none() {
-                        until_room.set(Some(outbox.until_room()));
-                    }
-                    let waiting = until_room.as_mut().as_pin_mut();
-                    room = waiting.is_none_or(|waiting| waiting.poll(cx).is_ready());
-                    if room {
-                        until_room.set(None);
+                        Poll::Ready(Err(Closed)) => return Poll::Ready(Next::Stopped(Stop::Peer)),
                     }
                 } else {
-                    room = true;
+                    room.leave();
+                    false
+                };
+                let next = source.poll(cx, &self.topic, may_send);
+                if next.is_pending() && may_send {
+                    // It has nothing to send.
+                    room.leave();
                 }
-                let next = source.poll(cx, &self.topic, credit && room);
-                // Whoever comes back has to ask again.
-                room = false;
                 if next.is_ready() || registered {
                     return next;
                 }
@@ -202,6 +193,59 @@ impl Producer {
             }
         })
         .await
+    }
+}
+
+/// A producer's claim to room in the send queue. It has one before it polls its stream, and so before an
+/// item is there.
+struct Room<'a> {
+    outbox: &'a Outbox,
+    /// There was room when the last item was queued.
+    left: bool,
+    /// Its turn is to come.
+    waiting: Option<Pin<Box<dyn Future<Output = Turn<'a>> + Send + 'a>>>,
+    turn: Option<Turn<'a>>,
+}
+
+impl<'a> Room<'a> {
+    fn new(outbox: &'a Outbox) -> Self {
+        Room { outbox, left: false, waiting: None, turn: None }
+    }
+
+    /// Ready when an item may be queued.
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Closed>> {
+        if self.waiting.is_none() {
+            // Whoever comes back has to ask again.
+            let left = std::mem::take(&mut self.left);
+            let first = self.turn.is_some() || !self.outbox.has_line();
+            if first && (left || self.outbox.has_room()) {
+                return Poll::Ready(Ok(()));
+            }
+            if !self.outbox.is_open() {
+                return Poll::Ready(Err(Closed));
+            }
+            // To the end of the line.
+            self.turn = None;
+        }
+        let outbox = self.outbox;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(outbox.turn()));
+        self.turn = Some(ready!(waiting.as_mut().poll(cx)));
+        self.waiting = None;
+        Poll::Ready(if outbox.is_open() { Ok(()) } else { Err(Closed) })
+    }
+
+    /// Queues an item.
+    fn fill(&mut self, text: Vec<u8>) -> Result<(), Closed> {
+        self.left = self.outbox.send_item(text)?;
+        if !self.left {
+            self.leave();
+        }
+        Ok(())
+    }
+
+    /// Lets others have their turn.
+    fn leave(&mut self) {
+        (self.left, self.waiting, self.turn) = (false, None, None);
     }
 }
 

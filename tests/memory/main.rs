@@ -1,0 +1,17 @@
+//! What a connection can be made to hold, by the worst input of each kind: one test for each row of
+//! the sum in SECURITY.md, over real sockets, on a multi-threaded runtime, in bytes that an allocator
+//! counts.
+//!
+//! The peer is a blocking socket in the same process. It allocates its messages before the
+//! measurement begins, so what grows is the side under test.
+#![allow(missing_docs)] // a test binary
+
+mod served;
+mod subscriptions;
+
+use std::alloc::System;
+
+use cap::Cap;
+
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);

@@ -1,0 +1,142 @@
+//! A server on a runtime of its own, the peers that measure it, and the count of live bytes.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use wsjsonrpc::ServerBuilder;
+use wsjsonrpc_tests::frames::{announcing, frame_of};
+use wsjsonrpc_tests::http::{address, upgrade};
+
+use crate::ALLOCATOR;
+
+pub(crate) const KIB: usize = 1024;
+pub(crate) const MIB: usize = 1024 * KIB;
+
+/// Worker threads of the runtime under test.
+pub(crate) const THREADS: usize = 4;
+
+/// The first byte of a whole text message.
+pub(crate) const TEXT: u8 = 0x81;
+
+/// Others of this process would be counted, too.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// One side of a connection under test, alone in this process.
+pub(crate) struct Tested {
+    pub(crate) runtime: Runtime,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Tested {
+    pub(crate) fn new() -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
+        Tested { runtime: runtime.unwrap(), _alone: alone }
+    }
+
+    pub(crate) fn serve(&self, server: ServerBuilder) -> SocketAddr {
+        self.runtime.block_on(address(server))
+    }
+}
+
+/// Live bytes of this process.
+pub(crate) fn live() -> usize {
+    ALLOCATOR.allocated()
+}
+
+/// Live bytes, once they have not changed for a while.
+pub(crate) fn settled() -> usize {
+    let (mut last, mut quiet) = (live(), 0);
+    while quiet < 50 {
+        std::thread::sleep(Duration::from_millis(4));
+        let now = live();
+        quiet = if now == last { quiet + 1 } else { 0 };
+        last = now;
+    }
+    last
+}
+
+/// The highest count of live bytes while this runs.
+pub(crate) fn peak(work: impl FnOnce()) -> usize {
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut highest = live();
+            while !done.load(std::sync::atomic::Ordering::Acquire) {
+                highest = highest.max(live());
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            highest
+        });
+        work();
+        done.store(true, std::sync::atomic::Ordering::Release);
+        watching.join().unwrap()
+    })
+}
+
+/// Prints the figure and compares it with the bound of its row.
+#[track_caller]
+pub(crate) fn check(what: &str, grown: usize, bound: usize) {
+    println!("{what}: {grown} bytes of {bound}");
+    assert!(grown <= bound, "{what}: {grown} bytes, more than {bound}");
+}
+
+/// A WebSocket client by hand.
+pub(crate) struct Hostile {
+    pub(crate) stream: TcpStream,
+}
+
+impl Hostile {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.write_all(upgrade("/", "").as_bytes()).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"));
+        Hostile { stream }
+    }
+
+    pub(crate) fn send(&mut self, text: &str) {
+        self.stream.write_all(&frame_of(TEXT, text.as_bytes(), true)).unwrap();
+    }
+
+    /// Sends until the network has taken nothing for a while, or so many times.
+    pub(crate) fn flood(&mut self, bytes: &[u8], most: usize) -> usize {
+        self.stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut sent = 0;
+        while sent < most {
+            match self.stream.write_all(bytes) {
+                Ok(()) => sent += 1,
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
+                    break;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        sent
+    }
+
+    /// Reads so many bytes and drops them.
+    pub(crate) fn read(&mut self, mut bytes: usize) {
+        let mut waste = [0; 16 * KIB];
+        while bytes > 0 {
+            let most = waste.len().min(bytes);
+            bytes -= self.stream.read(&mut waste[..most]).unwrap();
+        }
+    }
+}
+
+/// The header of a client's frame of so many bytes.
+pub(crate) fn header(first: u8, length: usize) -> Vec<u8> {
+    announcing(first, length as u64, true)
+}

@@ -1,0 +1,37 @@
+//! What subscriptions hold.
+
+use futures_util::stream;
+use wsjsonrpc::{Config, Context, ErrorObject, Methods, Server, Topic};
+use wsjsonrpc_tests::request;
+
+use crate::served::{Hostile, KIB, MIB, THREADS, Tested, check, peak, settled};
+
+/// What a subscription costs by itself: its task, its stream, its request.
+const EACH: usize = 4 * KIB;
+
+/// Many subscriptions whose items are large. The peer reads some, so that all of them have their turn,
+/// and then nothing more.
+#[test]
+fn producers_wait_without_their_items() {
+    const COUNT: usize = 64;
+    const ITEM: usize = 256 * KIB;
+    let item: &'static str = "x".repeat(ITEM).leak();
+    let tested = Tested::new();
+    let config = Config { max_outbox: MIB, max_subscriptions: COUNT, ..Config::default() };
+    let items = move |_: Context, ()| async move {
+        Ok::<_, ErrorObject>(stream::repeat(Ok::<_, ErrorObject>(item)))
+    };
+    let methods = Methods::new().subscription(Topic::new("items"), items);
+    let address = tested.serve(Server::builder().config(config).service(methods));
+    let mut hostile = Hostile::connect(address);
+    let before = settled();
+    let peak = peak(|| {
+        for id in 0..COUNT {
+            hostile.send(&request("items", "[]", &id.to_string()));
+        }
+        hostile.read(COUNT * ITEM);
+        settled();
+    });
+    // Each thread may have an item in its hands, in a buffer that grew by doubling.
+    check("producers", peak - before, MIB + (1 + 2 * THREADS) * ITEM + COUNT * EACH);
+}
