@@ -130,7 +130,10 @@ pub struct Config {
     pub max_outbox: usize,
 
     /// How long a call waits for its response; `None` waits for as long as the connection lives.
-    /// A single call is changed with [`Call::timeout`](crate::Call::timeout).
+    /// A single call is changed with [`Call::timeout`](crate::Call::timeout). When the process was paused
+    /// while the time ran out, responses that came meanwhile are read first; that takes one second
+    /// more at most. Time during which the machine sleeps does not count on Linux and macOS, here and
+    /// in all other timeouts.
     ///
     /// Default 30 s. Too low: calls fail whose work goes on at the peer. Too high: callers wait
     /// long for a peer that has lost its way.

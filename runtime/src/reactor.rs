@@ -1,15 +1,18 @@
-//! Whether there is a tokio runtime here, with its timers and its I/O: what needs one and finds none
-//! fails with an error, where tokio panics.
+//! The tokio runtime: whether there is one here, with its timers and its I/O (what needs one and finds
+//! none fails with an error, where tokio panics), and timers that are fair to sockets.
 //!
 //! Must not know what needs it.
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::config::deadline;
 use crate::guard::{Panicked, guard, guarded};
 
 /// # Errors
@@ -64,14 +67,113 @@ fn no_io() -> io::Error {
 }
 
 /// A timer of the runtime that is here, or else of another one. `None`: neither has any.
-pub(crate) fn timer(at: Instant, other: Option<&Handle>) -> Option<Sleep> {
+pub(crate) fn timer(at: Instant, other: Option<&Handle>) -> Option<Timer> {
     if Handle::try_current().is_ok() {
-        if let Ok(timer) = guard(|| sleep_until(at)) {
+        if let Ok(timer) = guard(|| Timer::new(at)) {
             return Some(timer);
         }
     }
     let _here = other?.enter();
-    guard(|| sleep_until(at)).ok()
+    guard(|| Timer::new(at)).ok()
+}
+
+/// A timer that fires later than this fires late.
+const LATE: Duration = Duration::from_millis(20);
+/// The longest extra time after a timer that fires late.
+const EXTRA: Duration = Duration::from_secs(1);
+
+/// A timer for what comes from a socket.
+///
+/// After a pause of the process (`SIGSTOP`, a paused virtual machine, a thread that was blocked), all
+/// overdue timers fire at once, and tokio may not yet know which sockets have become readable
+/// meanwhile: `epoll_wait` is interrupted and reports nothing. So a timer that fires late waits as
+/// long again, one second at most, and what lies in the socket is read before anybody is given up.
+#[derive(Debug)]
+pub(crate) struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    /// It has fired late, and waits once more.
+    extended: bool,
+    /// So late that all of the extra time was granted.
+    overslept: bool,
+}
+
+impl Timer {
+    /// # Panics
+    /// There is no runtime here, or one without timers.
+    pub(crate) fn new(at: Instant) -> Self {
+        Timer { sleep: Box::pin(sleep_until(at)), extended: false, overslept: false }
+    }
+
+    pub(crate) fn reset(&mut self, at: Instant) {
+        self.sleep.as_mut().reset(at);
+        (self.extended, self.overslept) = (false, false);
+    }
+
+    /// Sets it to another time. The extra time of a timer that was late is not cut off.
+    pub(crate) fn set(&mut self, at: Instant) {
+        if !self.extended && self.sleep.deadline() != at {
+            self.reset(at);
+        }
+    }
+
+    /// The next time to which it is set is a new one. Gives whether the process has paused for a second
+    /// or more while the timer ran out.
+    pub(crate) fn take_overslept(&mut self) -> bool {
+        self.extended = false;
+        std::mem::take(&mut self.overslept)
+    }
+
+    /// Ready with the time at which it has fired.
+    pub(crate) fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
+        loop {
+            ready!(self.sleep.as_mut().poll(cx));
+            // A timer that is ready is over, whatever the clock says: it must not fire for ever.
+            let due = self.sleep.deadline();
+            let now = Instant::now().max(due);
+            let late = now - due;
+            if self.extended || late < LATE {
+                return Poll::Ready(now);
+            }
+            self.reset(now + late.min(EXTRA));
+            (self.extended, self.overslept) = (true, late >= EXTRA);
+        }
+    }
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_fired(cx).map(drop)
+    }
+}
+
+/// The time is over.
+#[derive(Debug)]
+pub(crate) struct Elapsed;
+
+/// Awaits a future until a time, by a [`Timer`].
+///
+/// # Panics
+/// As [`Timer::new`].
+pub(crate) async fn timeout_at<T>(
+    at: Instant,
+    future: impl Future<Output = T>,
+) -> Result<T, Elapsed> {
+    let (mut future, mut timer) = (pin!(future), Timer::new(at));
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => timer.poll_fired(cx).map(|_| Err(Elapsed)),
+    })
+    .await
+}
+
+/// The same for so long.
+pub(crate) async fn timeout<T>(
+    limit: Duration,
+    future: impl Future<Output = T>,
+) -> Result<T, Elapsed> {
+    timeout_at(deadline(Instant::now(), limit), future).await
 }
 
 /// Polls a future within this runtime, wherever it is awaited.

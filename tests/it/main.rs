@@ -61,6 +61,7 @@ mod nothing_lost;
 mod order;
 mod ordered;
 mod origin;
+mod overdue;
 mod post;
 mod post_handlers;
 mod progress;

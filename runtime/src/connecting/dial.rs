@@ -102,7 +102,7 @@ impl Ready {
         reactor::check().map_err(ConnectError::Io)?;
         let mut waiting_for = String::new();
         let opening = self.open(target, stream, None, &mut waiting_for);
-        let opened = tokio::time::timeout(self.config.handshake_timeout, opening).await;
+        let opened = reactor::timeout(self.config.handshake_timeout, opening).await;
         opened.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for }))
     }
 
@@ -199,7 +199,7 @@ impl Dialer {
             let (stream, remote_addr) = stream.map_err(ConnectError::Io)?;
             self.ready.open(&self.target, stream, remote_addr, &mut waiting_for).await
         };
-        let dialed = tokio::time::timeout(limit, dialing).await;
+        let dialed = reactor::timeout(limit, dialing).await;
         dialed.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for }))
     }
 

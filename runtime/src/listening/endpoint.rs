@@ -142,7 +142,7 @@ impl Endpoint {
             Admission::Refused(_place, refusal) => {
                 let transport = Transport::new(stream, Vec::new(), Role::Server, self.config());
                 let telling = Box::pin(turn_away(transport, refusal.words()));
-                let _ = tokio::time::timeout(self.config().close_timeout, telling).await;
+                let _ = reactor::timeout(self.config().close_timeout, telling).await;
                 CloseReason::Local
             }
             Admission::Dropped => CloseReason::Local,

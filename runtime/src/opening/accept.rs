@@ -8,13 +8,13 @@ use std::time::Duration;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{timeout, timeout_at};
 
 use crate::opening::authorize::Grant;
 use crate::opening::handshake::Handshake;
 use crate::opening::head::{HeadError, parse_request, read_head, write_headers};
 use crate::opening::refusal::Refusal;
 use crate::opening::rules::{Arrival, Rules, Welcome};
+use crate::reactor::{timeout, timeout_at};
 use crate::socket::stream::Stream;
 
 /// How long a client that is refused may take to read why, and to hang up. Closing a TCP socket with

@@ -19,6 +19,7 @@ use crate::guard::{Guarded, Panicked};
 use crate::opening::handshake::Handshake;
 use crate::opening::refusal::Refusal;
 use crate::protocol::extra::HEADER;
+use crate::reactor::timeout_at;
 use crate::serving::state::State;
 
 /// Decides, before a connection opens, whether a client is let in, and who it is.
@@ -187,7 +188,7 @@ pub(crate) async fn ask(
             Err(Refusal::internal())
         })
     };
-    tokio::time::timeout_at(deadline, asking).await.unwrap_or_else(|_| {
+    timeout_at(deadline, asking).await.unwrap_or_else(|_| {
         tracing::error!(%remote, "the authorization hook did not decide in time");
         let words = "the server did not decide in time whether to let this connection in";
         Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words))

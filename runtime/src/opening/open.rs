@@ -12,7 +12,6 @@ use http::header::{
 };
 use http::{HeaderMap, Response, StatusCode, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -20,6 +19,7 @@ use crate::opening::handshake::{list, names, offered_subprotocols};
 use crate::opening::head::{HeadError, parse_response, read_head, write_headers};
 use crate::opening::url::Target;
 use crate::protocol::extra::{HEADER, VERSION};
+use crate::reactor::timeout;
 use crate::socket::stream::Stream;
 use crate::unopened::ConnectError;
 

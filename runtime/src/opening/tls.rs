@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -19,6 +19,7 @@ use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
 use crate::opening::accept::{AcceptError, refuse, too_late};
 use crate::opening::refusal::Refusal;
+use crate::reactor::timeout_at;
 use crate::socket::stream::Stream;
 use crate::unopened::ConnectError;
 

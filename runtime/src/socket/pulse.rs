@@ -81,7 +81,8 @@ impl Pulse {
     }
 
     /// It is time to look. `signs`: whether there were any that were not told or counted yet.
-    pub(crate) fn look(&mut self, now: Instant, signs: bool) -> Verdict {
+    /// `overslept`: this process has paused meanwhile, so the peer's silence may be its own.
+    pub(crate) fn look(&mut self, now: Instant, signs: bool, overslept: bool) -> Verdict {
         let Some(at) = self.next else { return Verdict::Wait };
         let look = self.interval / LOOKS;
         let (state, next, verdict) = match self.state {
@@ -89,8 +90,10 @@ impl Pulse {
             // Its last sign was counted a look ago, and came between then and the look before that.
             // It is asked as if it had come first thing.
             State::Lively => (State::Quiet, deadline(at, self.interval - 2 * look), Verdict::Wait),
-            State::Quiet => (State::Asked, deadline(now, self.interval / 2), Verdict::Ask),
-            State::Asked => (State::Asked, now, Verdict::GiveUp),
+            State::Asked if !overslept => (State::Asked, now, Verdict::GiveUp),
+            State::Quiet | State::Asked => {
+                (State::Asked, deadline(now, self.interval / 2), Verdict::Ask)
+            }
         };
         self.state = state;
         self.next = Some(next);
@@ -120,7 +123,7 @@ mod tests {
                 marked = false;
             }
             if pulse.next().is_some_and(|next| next <= now) {
-                match pulse.look(now, marked) {
+                match pulse.look(now, marked, false) {
                     Verdict::Wait => {}
                     Verdict::Counted => marked = false,
                     Verdict::Ask => asked.push(second),
@@ -157,11 +160,22 @@ mod tests {
         assert_eq!(run(&[119]).1, 119 + 120);
     }
 
+    /// Its answer may have been lost with the pause.
+    #[test]
+    fn a_peer_is_asked_again_after_a_pause_of_this_process() {
+        let now = Instant::now();
+        let mut pulse = Pulse::new(Some(INTERVAL), now);
+        assert_eq!(pulse.look(now, false, false), Verdict::Ask);
+        assert_eq!(pulse.look(now, false, true), Verdict::Ask);
+        assert_eq!(pulse.next(), Some(now + INTERVAL / 2));
+        assert_eq!(pulse.look(now, false, false), Verdict::GiveUp);
+    }
+
     #[test]
     fn without_an_interval_nobody_is_asked() {
         let mut pulse = Pulse::new(None, Instant::now());
         assert!(!pulse.listens());
-        assert_eq!((pulse.next(), pulse.look(Instant::now(), false)), (None, Verdict::Wait));
+        assert_eq!((pulse.next(), pulse.look(Instant::now(), false, false)), (None, Verdict::Wait));
     }
 
     #[test]
@@ -171,9 +185,9 @@ mod tests {
             let mut pulse = Pulse::new(Some(interval), now);
             pulse.sign(now);
             assert!(pulse.next().is_some_and(|next| next > now));
-            assert_eq!(pulse.look(now, true), Verdict::Counted);
-            assert_eq!(pulse.look(now, false), Verdict::Wait);
-            assert_eq!(pulse.look(now, false), Verdict::Ask);
+            assert_eq!(pulse.look(now, true, false), Verdict::Counted);
+            assert_eq!(pulse.look(now, false, false), Verdict::Wait);
+            assert_eq!(pulse.look(now, false, false), Verdict::Ask);
         }
     }
 }

@@ -2,20 +2,19 @@
 //!
 //! Must not know what else that task does.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use crate::calling::pending::Pending;
+use crate::reactor::Timer;
 use crate::socket::pulse::{Pulse, Verdict};
 
 /// No timer at all where no call has a deadline and there is no keep-alive.
 #[derive(Debug)]
 pub(crate) struct Alarm {
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
     /// When the first call is to be given up.
     calls: Option<Instant>,
     pulse: Pulse,
@@ -51,17 +50,14 @@ impl Alarm {
             }
             self.set();
             let Some(timer) = &mut self.timer else { return verdict };
-            if timer.as_mut().poll(cx).is_pending() {
-                return verdict;
-            }
-            // A timer that is ready is over, whatever the clock says: it must not fire for ever.
-            let now = Instant::now().max(timer.deadline());
+            let Poll::Ready(now) = timer.poll_fired(cx) else { return verdict };
+            let overslept = timer.take_overslept();
             if self.calls.is_some_and(|at| at <= now) {
                 pending.expire(now);
             }
             if self.pulse.next().is_some_and(|at| at <= now) {
                 let uncounted = signs && verdict == Verdict::Wait;
-                verdict = match self.pulse.look(now, uncounted) {
+                verdict = match self.pulse.look(now, uncounted, overslept) {
                     Verdict::Wait => verdict,
                     Verdict::GiveUp => return Verdict::GiveUp,
                     news => news,
@@ -74,9 +70,8 @@ impl Alarm {
     fn set(&mut self) {
         let both = [self.calls, self.pulse.next()];
         match (&mut self.timer, both.into_iter().flatten().min()) {
-            (Some(timer), Some(at)) if timer.deadline() == at => {}
-            (Some(timer), Some(at)) => timer.as_mut().reset(at),
-            (timer, Some(at)) => *timer = Some(Box::pin(tokio::time::sleep_until(at))),
+            (Some(timer), Some(at)) => timer.set(at),
+            (timer, Some(at)) => *timer = Some(Timer::new(at)),
             (timer, None) => *timer = None,
         }
     }

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::calling::link::Link;
@@ -21,6 +21,7 @@ use crate::config::{Config, deadline};
 use crate::error::CloseReason;
 use crate::opening::admission::Place;
 use crate::opening::handshake::Handshake;
+use crate::reactor::Timer;
 use crate::serving::admit::Admission;
 use crate::serving::answer::{Responder, Tracker};
 use crate::serving::context::Context;
@@ -51,7 +52,7 @@ pub(crate) struct Connection {
     reader: Reader,
     writer: Writer,
     /// What it is for is the phase's business. Made only when something is slow.
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
     /// How much the network had taken when the timer was set.
     written: u64,
     /// Whether the runtime runs a task that was just woken before those that wait for longer.

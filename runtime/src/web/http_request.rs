@@ -9,9 +9,10 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use http_body_util::BodyExt;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::opening::refusal::Refusal;
+use crate::reactor::timeout_at;
 
 /// How much room is made at once for a body that comes in parts, whatever it says of its size.
 const FIRST_ROOM: usize = 64 * 1024;

@@ -15,7 +15,7 @@ use http::header::ALLOW;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::config::deadline;
 use crate::error::{Remote, Wordless};
@@ -24,7 +24,7 @@ use crate::listening::endpoint::{Endpoint, Serving};
 use crate::opening::admission::{Admission, Place};
 use crate::opening::refusal::Refusal;
 use crate::opening::rules::{Arrival, Welcome};
-use crate::reactor;
+use crate::reactor::{self, timeout_at};
 #[cfg(feature = "axum")]
 use crate::web::axum_request;
 use crate::web::http_request::{check, name_host, read};

@@ -13,13 +13,13 @@ use http::StatusCode;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, Url};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::config::{Config, deadline};
 use crate::error::{Causes, CloseReason, Error, Timeout};
 use crate::middleware::outgoing::Chain;
 use crate::race::{Either, race};
-use crate::reactor;
+use crate::reactor::{self, timeout_at};
 use crate::web::http_error::HttpError;
 
 /// How much of an answer is kept that is no JSON-RPC response, in bytes.

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::calling::exchange::Exchange;
 use crate::calling::inherited::{Inherited, Limit};
@@ -17,6 +17,7 @@ use crate::config::deadline;
 use crate::error::{CloseReason, Error};
 use crate::protocol::encode::{Outgoing, array};
 use crate::race::{Either, race};
+use crate::reactor::Timer;
 use crate::span::CallSpan;
 use crate::web::post::Post;
 use crate::web::posted::{Outcome, deliver, note, tell_all, write};
@@ -89,7 +90,7 @@ impl PostBatch {
         let mut answer = pin!(post.exchange(text, None));
         loop {
             let outcome = match sent.next_deadline() {
-                Some(next) => race(answer.as_mut(), pin!(sleep_until(next))).await,
+                Some(next) => race(answer.as_mut(), Timer::new(next)).await,
                 None => Either::Left(answer.as_mut().await),
             };
             match outcome {

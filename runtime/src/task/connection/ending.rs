@@ -14,7 +14,7 @@ impl Connection {
             (Phase::Open, Command::Drain { deadline }) => {
                 self.link.flows.drain();
                 self.enter(Phase::Draining);
-                self.timer = Some(Box::pin(tokio::time::sleep_until(deadline)));
+                self.timer = Some(Timer::new(deadline));
             }
             _ => {}
         }
@@ -44,8 +44,8 @@ impl Connection {
 
     pub(super) fn set_timer(&mut self, at: Instant) {
         match &mut self.timer {
-            Some(timer) => timer.as_mut().reset(at),
-            None => self.timer = Some(Box::pin(tokio::time::sleep_until(at))),
+            Some(timer) => timer.reset(at),
+            None => self.timer = Some(Timer::new(at)),
         }
     }
 
@@ -111,10 +111,8 @@ impl Connection {
             self.expect_progress();
         }
         while let Some(timer) = &mut self.timer {
-            if timer.as_mut().poll(cx).is_pending() {
-                break;
-            }
-            let now = Instant::now().max(timer.deadline());
+            let Poll::Ready(now) = timer.poll_fired(cx) else { break };
+            let overslept = timer.take_overslept();
             match &mut self.phase {
                 Phase::Answering { .. } => {
                     tracing::warn!("closing with answers left: the peer takes them too slowly");
@@ -126,7 +124,10 @@ impl Connection {
                     return Ok(true);
                 }
                 // A slow reader is no stuck one: as long as bytes leave, it may go on.
-                Phase::Open | Phase::Flushing(_) if self.transport.written() == self.written => {
+                // It gets all of its time again if it was this side that paused.
+                Phase::Open | Phase::Flushing(_)
+                    if self.transport.written() == self.written && !overslept =>
+                {
                     return Err(Over(CloseReason::Stalled));
                 }
                 Phase::Flushing(goodbye) if goodbye.deadline <= now => {
