@@ -128,7 +128,7 @@ macro_rules! common_builder_methods {
         ///     .method("parse", |_: Context, (text,): (String,)| async move { Ok(text.parse::<u16>()?) });
         /// let (client, _) = memory::pair(Client::builder(), server).unwrap();
         /// let failed = client.peer().call::<u16>("parse", ["x"]).await.unwrap_err().into_object();
-        /// assert_eq!(failed.to_string(), "Internal error (-32603)");
+        /// assert_eq!(failed.to_string(), "Internal error (-32603): invalid digit found in string");
         /// assert_eq!(failed.data_as(), Some(["invalid digit found in string".to_owned()]));
         /// # }
         /// ```

@@ -236,6 +236,8 @@ struct Unanswered {
     method: Box<str>,
     calls: usize,
     after: Duration,
+    /// Why the client had no connection when the time was over.
+    no_connection: Option<Box<str>>,
 }
 
 impl Timeout {
@@ -248,7 +250,14 @@ impl Timeout {
     #[cold]
     #[inline(never)]
     pub(crate) fn of_batch(first: &str, calls: usize, after: Duration) -> Self {
-        Timeout(Box::new(Unanswered { method: first.into(), calls, after }))
+        let method = first.into();
+        Timeout(Box::new(Unanswered { method, calls, after, no_connection: None }))
+    }
+
+    /// The client had no connection when the time was over, for this reason.
+    pub(crate) fn without_connection(mut self, reason: &CloseReason) -> Self {
+        self.0.no_connection = Some(reason.to_string().into());
+        self
     }
 
     /// The wire name of the method; of a batch as a whole, that of its first entry.
@@ -260,19 +269,34 @@ impl Timeout {
     pub fn after(&self) -> Duration {
         self.0.after
     }
+
+    /// Whether a [reconnecting client](crate::ClientBuilder::reconnect) had no connection when the time was
+    /// over. Then the message says why the latest attempt to connect failed.
+    pub fn had_no_connection(&self) -> bool {
+        self.0.no_connection.is_some()
+    }
 }
 
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Unanswered { method, calls, after } = &*self.0;
+        let Unanswered { method, calls, after, no_connection } = &*self.0;
+        f.write_str(if no_connection.is_none() {
+            "no response to "
+        } else {
+            "no connection for "
+        })?;
         let method = Shown(method);
         match calls {
-            0 | 1 => write!(f, "no response to \"{method}\" within ")?,
-            _ => write!(f, "no response to a batch of {calls} (\"{method}\", …) within ")?,
+            0 | 1 => write!(f, "\"{method}\" within ")?,
+            _ => write!(f, "a batch of {calls} (\"{method}\", …) within ")?,
         }
         match after.as_secs_f64() {
-            seconds if seconds >= 1.0 => write!(f, "{} s", (seconds * 10.0).round() / 10.0),
-            seconds => write!(f, "{} ms", (seconds * 1e4).round() / 10.0),
+            seconds if seconds >= 1.0 => write!(f, "{} s", (seconds * 10.0).round() / 10.0)?,
+            seconds => write!(f, "{} ms", (seconds * 1e4).round() / 10.0)?,
+        }
+        match no_connection {
+            Some(reason) => write!(f, "; the client is reconnecting: {reason}"),
+            None => Ok(()),
         }
     }
 }

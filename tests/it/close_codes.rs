@@ -162,6 +162,10 @@ async fn broken_frames_texts_and_sizes_are_told_with_their_codes_on_both_sides()
             let ((told, words), reason) = told(side, what, &bytes).await;
             assert_eq!(told, code, "{side:?}, {what}: {words}");
             assert!(!words.is_empty(), "{side:?}, {what}: the reason says what is wrong");
+            if code == 1009 {
+                let limit = format!("the limit is {LIMIT}");
+                assert!(words.ends_with(&limit), "{side:?}, {what}: {words}");
+            }
             assert!(matches!(reason, CloseReason::Protocol(_)), "{side:?}, {what}: {reason:?}");
         }
     }

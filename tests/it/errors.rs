@@ -461,9 +461,7 @@ fn chain_from(level: usize) -> String {
 /// The Python package wsjsonrpc drops its connection when an error object has a third member.
 #[tokio::test]
 async fn errors_are_exposed_by_default_to_peers_of_this_crate_where_debug_assertions_are_on() {
-    let panics = || {
-        failing(Server::builder()).middleware(wsjsonrpc::middleware::LogCalls::new())
-    };
+    let panics = || failing(Server::builder()).middleware(wsjsonrpc::middleware::LogCalls::new());
     for server in [|| failing(Server::builder()), panics] {
         let (mut knowing, _peer) = Raw::knowing_client(server()).await;
         let mut other = Raw::client(server()).await;

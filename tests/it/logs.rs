@@ -51,6 +51,7 @@ async fn handshakes_good_and_bad_leave_no_secret_in_the_log() {
     let address = address(server()).await;
     for headers in [
         "Origin: https://s3cr3t.example\r\nCookie: s3cr3t\r\n".to_owned(),
+        "Origin: https://other.example\r\n".to_owned(),
         "Sec-WebSocket-Key: s3cr3t\r\n".to_owned(),
         "Host: s3cr3t\r\n".to_owned(),
         format!("X: s3cr3t{}\r\n", "x".repeat(20_000)),
@@ -62,6 +63,7 @@ async fn handshakes_good_and_bad_leave_no_secret_in_the_log() {
     }
     let text = log.text();
     assert!(!text.contains("s3cr3t"), "{text}");
+    assert_eq!(text.matches("refused a web page of another origin").count(), 1, "{text}");
     for line in [
         "the authorization hook panicked",
         "the authorization hook failed",

@@ -181,7 +181,12 @@ fn what_needs_sockets_says_so() {
             server().bind_unix(directory.path().join("s")).await.unwrap_err().to_string(),
             http.call::<()>("m", ()).await.unwrap_err().to_string(),
             http.notify("m", ()).await.unwrap_err().to_string(),
-            http.batch([http.call::<()>("m", ())]).await.unwrap().remove(0).unwrap_err().to_string(),
+            http.batch([http.call::<()>("m", ())])
+                .await
+                .unwrap()
+                .remove(0)
+                .unwrap_err()
+                .to_string(),
             http.batch([http.notify("m", ())]).await.unwrap_err().to_string(),
         ] {
             assert!(text.contains("this tokio runtime has no I/O"), "{text}");

@@ -64,7 +64,9 @@ async fn who_calls_such_a_caller_back_learns_at_once_that_there_is_no_way() {
         })
         .method("own", |_, ()| async { Err::<(), _>(ErrorObject::new(1, "own")) })
         .method("another", |_, ()| async {
-            Err::<(), ErrorObject>(Wrapped::Same(Error::Timeout(Timeout::new("m", Duration::ZERO))).into())
+            Err::<(), ErrorObject>(
+                Wrapped::Same(Error::Timeout(Timeout::new("m", Duration::ZERO))).into(),
+            )
         });
     let address = address(server).await;
     let log = Log::default();

@@ -4,9 +4,10 @@ use std::error::Error as StdError;
 use std::{fmt, io};
 
 use wsjsonrpc::{
-    Client, Context, Error, ErrorCode, ErrorObject, Result, RpcError, Server, memory, rpc,
+    Client, ConnectError, Context, Error, ErrorCode, ErrorObject, Grant, Result, RpcError, Server,
+    memory, rpc,
 };
-use wsjsonrpc_tests::Raw;
+use wsjsonrpc_tests::{Raw, listen};
 
 type Boxed = Box<dyn StdError + Send + Sync>;
 
@@ -203,4 +204,34 @@ fn structs_named_fields_and_generics_have_the_conversions() {
         panic!()
     };
     assert_eq!(object, ErrorObject::internal());
+}
+
+#[tokio::test]
+async fn a_hook_that_fails_with_any_error_refuses_with_500() {
+    let server = Server::builder().authorize_fn(|handshake| async move {
+        match handshake.path() {
+            "/anyhow" => anyhow_error()?,
+            "/boxed" => Err::<(), Boxed>(io::Error::other("secret").into())?,
+            _ => Err("secret")?,
+        }
+        Ok(Grant::new())
+    });
+    let (url, _) = listen(server).await;
+    for path in ["anyhow", "boxed", "text"] {
+        let refused = Client::connect(&format!("{url}{path}")).await;
+        let Err(ConnectError::Refused { status, body, .. }) = refused else { panic!("{path}") };
+        assert_eq!(status, 500, "{path}");
+        assert!(!body.contains("secret"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_exposed_error_is_shown_with_its_causes() {
+    let server = Server::builder().expose_errors(true).method("fail", |_, ()| async {
+        Err::<(), _>(anyhow_error().unwrap_err().context("reading\nthe file"))?;
+        Ok(())
+    });
+    let (client, _) = memory::pair(Client::builder(), server).unwrap();
+    let error = client.peer().call::<()>("fail", ()).await.unwrap_err();
+    assert_eq!(error.to_string(), "Internal error (-32603): reading\\nthe file: secret");
 }

@@ -55,7 +55,8 @@ impl Deferred {
         let runtime = session.runtime.as_ref();
         let now = Instant::now();
         let until = self.longest().since(now);
-        let late = |limit: Limit| limit.batch_passed(self.first(), self.entries.len());
+        let late =
+            |limit: Limit| session.late(limit.batch_passed(self.first(), self.entries.len()));
         let (link, tickets) = loop {
             let link = until.wait(runtime, session.link(), late).await?;
             let Ok((text, tickets)) = self.write(&link, now) else { continue };
@@ -127,7 +128,8 @@ impl Deferred {
                     let span = link.span(message, id);
                     let left = limit.after(waited).timeout;
                     messages.push(link.write(message.clone(), id, left, &span));
-                    let (hold, method) = (Hold::Link(Arc::clone(link)), message.outgoing.method.clone());
+                    let (hold, method) =
+                        (Hold::Link(Arc::clone(link)), message.outgoing.method.clone());
                     tickets.push(Some(Ticket::in_batch(hold, id, *limit, method, span)));
                 }
             }

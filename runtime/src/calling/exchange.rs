@@ -314,7 +314,7 @@ pub(crate) async fn attempts(
     let runtime = session.runtime.as_ref();
     let idempotent = message.outgoing.idempotent;
     let method = message.outgoing.method.clone();
-    let late = |limit: Limit| limit.passed(&method);
+    let late = |limit: Limit| session.late(limit.passed(&method));
     let mut again = broke.is_some();
     let mut blamed = broke.is_some_and(|reason| reason.blames_a_message());
     let mut kept = Some(message);

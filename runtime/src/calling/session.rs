@@ -202,6 +202,16 @@ impl Session {
         self.status.borrow().state.closed().cloned()
     }
 
+    /// Adds to a timeout why the client has no connection.
+    pub(crate) fn late(&self, error: Error) -> Error {
+        match (error, &self.status.borrow().state) {
+            (Error::Timeout(timeout), ConnectionState::Down { reason, .. }) => {
+                Error::Timeout(timeout.without_connection(reason))
+            }
+            (error, _) => error,
+        }
+    }
+
     /// Why there is no connection.
     fn reason(&self) -> CloseReason {
         let status = self.status.borrow();

@@ -355,8 +355,22 @@ impl<A> Server<A> {
         self.run_until(std::future::pending()).await;
     }
 
-    /// Accepts and serves until `shutdown` is ready (Ctrl-C, say). Then it accepts nobody any more
-    /// and shuts the connections down as [`Endpoint::shutdown`] does.
+    /// Accepts and serves until `shutdown` is ready. Then the server accepts no more connections and shuts
+    /// the open ones down as [`Endpoint::shutdown`] does.
+    ///
+    /// ```no_run
+    /// # use wsjsonrpc::Server;
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Server::builder().bind("127.0.0.1:8080").await?;
+    /// let ctrl_c = async {
+    ///     if tokio::signal::ctrl_c().await.is_err() {
+    ///         std::future::pending().await // no signal will come
+    ///     }
+    /// };
+    /// server.run_until(ctrl_c).await;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// Returns how many handlers were still at work when
     /// [`Config::shutdown_timeout`](crate::Config::shutdown_timeout) was up.

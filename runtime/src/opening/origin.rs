@@ -3,6 +3,8 @@
 //! Must not know how a handshake is done.
 
 use std::net::Ipv6Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue};
@@ -83,6 +85,8 @@ fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
 pub(crate) struct Origins {
     pub(crate) any: bool,
     pub(crate) allowed: Vec<Origin>,
+    /// The log has the first origin that was refused.
+    warned: Arc<AtomicBool>,
 }
 
 impl Origins {
@@ -117,6 +121,14 @@ impl Origins {
         let own = host.is_some_and(|host| origin.is_host(host, secure));
         if (own && hosts.next().is_none()) || self.allowed.contains(&origin) {
             return Ok(());
+        }
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            // A browser shows its developer neither the status nor the body. The origin is not logged, as
+            // the client may send anything.
+            tracing::warn!(
+                "refused a web page of another origin; to let it in, name its origin with \
+                 `ServerBuilder::allow_origin` (further refusals are logged at debug level)"
+            );
         }
         Err(Refusal::forbidden(
             "pages of this origin may not connect: it is neither the host of this request nor on \

@@ -5,19 +5,23 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::protocol::error::AnyError;
+
 /// How long a client that was refused for want of room should wait, in seconds.
 const RETRY_SECONDS: &str = "5";
 
 /// Why a client is not let in: an HTTP status, and words for whoever reads the response.
 ///
-/// An [`Authorize`](crate::Authorize) hook returns it. `?` takes any [`std::error::Error`]: the
-/// client gets status 500 and is told nothing of it, and the server's log has it.
+/// An [`Authorize`](crate::Authorize) hook returns it. `?` takes any [`std::error::Error`],
+/// `anyhow::Error` and `Box<dyn Error + Send + Sync>`: the client gets status 500 without a reason, and
+/// the server logs the error.
 ///
 /// ```
 /// use http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
@@ -36,7 +40,7 @@ struct Parts {
     status: StatusCode,
     words: Cow<'static, str>,
     headers: HeaderMap,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Refusal {
@@ -105,10 +109,10 @@ impl Refusal {
     }
 }
 
-impl<E: StdError + Send + Sync + 'static> From<E> for Refusal {
+impl<E: AnyError> From<E> for Refusal {
     fn from(error: E) -> Self {
         let mut refusal = Self::internal();
-        refusal.0.source = Some(Box::new(error));
+        refusal.0.source = Some(error.into_source());
         refusal
     }
 }

@@ -283,10 +283,17 @@ impl fmt::Debug for ErrorObject {
     }
 }
 
-/// Control characters of the message are escaped, as it may be the peer's.
+/// The message and the code. A -32603 whose data is a list of texts, as the option `expose_errors` sends
+/// it, goes on with the texts. Control characters are escaped, as all of it may be the peer's.
 impl fmt::Display for ErrorObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", Shown(&self.0.message), self.0.code)
+        write!(f, "{} ({})", Shown(&self.0.message), self.0.code)?;
+        if self.0.code == ErrorCode::INTERNAL_ERROR {
+            for text in self.data_as::<Vec<String>>().unwrap_or_default() {
+                write!(f, ": {}", Shown(&text))?;
+            }
+        }
+        Ok(())
     }
 }
 

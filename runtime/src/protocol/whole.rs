@@ -8,8 +8,8 @@ use std::fmt;
 
 use serde::de::value::Error as MissingError;
 use serde::de::{
-    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
-    Visitor,
+    Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny,
+    MapAccess, SeqAccess, Visitor,
 };
 
 use super::error::ErrorObject;
@@ -120,7 +120,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Whole<D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_tuple(len, Padded(visitor))
+        self.0.deserialize_tuple(len, Exactly(len, visitor))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -168,20 +168,33 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Inner<V> {
     }
 }
 
-/// The visitor of a tuple.
-struct Padded<V>(V);
+/// The visitor of a tuple with so many elements.
+struct Exactly<V>(usize, V);
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Padded<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for Exactly<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.expecting(f)
+        self.1.expecting(f)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<V::Value, A::Error> {
-        self.0.visit_seq(Padded(list))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<V::Value, A::Error> {
+        let Exactly(len, visitor) = self;
+        let value = visitor.visit_seq(Padded(&mut list))?;
+        let mut given = len;
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            given += 1;
+        }
+        if given > len {
+            let words = format_args!("{given} parameters given, expected at most {len}");
+            return Err(A::Error::custom(words));
+        }
+        Ok(value)
     }
 }
+
+/// A list that goes on with missing values.
+struct Padded<A>(A);
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Padded<A> {
     type Error = A::Error;

@@ -350,6 +350,10 @@ impl Dispatcher {
     }
 
     fn done(&self, outcome: Result<Response, Panicked>, route: RouteId, span: &CallSpan) -> Begun {
+        if outcome.is_err() {
+            // Printing a panic's backtrace takes long.
+            self.polls.begin_turn(&self.responder.router);
+        }
         let response = self.responder.outward(outcome, Some(route));
         if let Kind::Error(error) = &response {
             span.failed(Some(error.code().0));

@@ -205,14 +205,18 @@ impl Future for Running {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let measured = blocked::Poll::begin(self.responder.link.config.blocking_threshold);
-        let polled = self.go(cx);
-        measured.end(self.route, &self.responder.router);
+        let mut panicked = false;
+        let polled = self.go(cx, &mut panicked);
+        // Printing a panic's backtrace takes long.
+        if !panicked {
+            measured.end(self.route, &self.responder.router);
+        }
         polled
     }
 }
 
 impl Running {
-    fn go(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn go(&mut self, cx: &mut Context<'_>, panicked: &mut bool) -> Poll<()> {
         loop {
             match Pin::new(&mut self.handler).poll(cx) {
                 Poll::Ready(Ok(Response(Kind::Begun(rest)))) => {
@@ -220,6 +224,7 @@ impl Running {
                     continue;
                 }
                 Poll::Ready(outcome) => {
+                    *panicked = outcome.is_err();
                     self.finish(outcome);
                     return Poll::Ready(());
                 }

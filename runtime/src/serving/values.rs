@@ -60,9 +60,15 @@ impl Context {
     /// The value of this type, for handlers that can't do without.
     ///
     /// # Errors
-    /// -32001 "Unauthorized" if [`get`](Self::get) finds none.
+    /// -32001 "Unauthorized" if [`get`](Self::get) finds none. The log names the type, at debug level.
     pub fn require<T: Send + Sync + 'static>(&self) -> Result<Attached<T>> {
-        self.get().ok_or_else(|| ErrorObject::unauthorized("Unauthorized"))
+        self.get().ok_or_else(|| {
+            tracing::debug!(
+                type_name = std::any::type_name::<T>(),
+                "the connection has no value of the type that a handler requires; the caller gets -32001"
+            );
+            ErrorObject::unauthorized("Unauthorized")
+        })
     }
 }
 

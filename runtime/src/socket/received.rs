@@ -69,7 +69,13 @@ impl Received {
             | WsError::Io(_) => return Received::End(lost(error)),
             _ => CloseCode::Protocol,
         };
-        Received::Broken { code: code.into(), reason: error.to_string() }
+        let reason = match error {
+            WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
+                format!("a message of {size} bytes or more; the limit is {max_size}")
+            }
+            error => error.to_string(),
+        };
+        Received::Broken { code: code.into(), reason }
     }
 }
 

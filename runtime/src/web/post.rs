@@ -242,12 +242,7 @@ impl Post {
         }
     }
 
-    fn broken(
-        &self,
-        status: Option<StatusCode>,
-        error: reqwest::Error,
-        begun: Instant,
-    ) -> Failure {
+    fn broken(&self, status: Option<StatusCode>, error: reqwest::Error, begun: Instant) -> Failure {
         // The application has set one on its own HTTP client.
         if error.is_timeout() {
             return Failure::Timeout(begun.elapsed());

@@ -55,11 +55,7 @@ impl PostBatch {
         self.messages.push(message.into_notification());
     }
 
-    pub(crate) fn call(
-        &mut self,
-        mut message: Message,
-        limit: Limit,
-    ) -> Result<Exchange, Error> {
+    pub(crate) fn call(&mut self, mut message: Message, limit: Limit) -> Result<Exchange, Error> {
         let method = std::mem::take(&mut message.outgoing.method);
         let (id, text, span) = write(&self.post, message, limit.timeout)?;
         self.messages.push(text);

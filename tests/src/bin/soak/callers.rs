@@ -203,7 +203,9 @@ impl World {
                 (Err(Error::Closed(reason)), Err(Error::NotSent)) => {
                     Err(Error::Closed(reason.clone()))
                 }
-                (Err(Error::Timeout(late)), Err(Error::NotSent)) => Err(Error::Timeout(late.clone())),
+                (Err(Error::Timeout(late)), Err(Error::NotSent)) => {
+                    Err(Error::Timeout(late.clone()))
+                }
                 (_, outcome) => outcome,
             };
             self.check(&op, outcome);
