@@ -1,6 +1,5 @@
 //! Calls by HTTP POST, against a server by hand: what goes out, and what is made of what comes back.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use http::StatusCode;

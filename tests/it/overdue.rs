@@ -35,7 +35,7 @@ async fn a_late_timer_waits_for_a_response_that_lies_behind_other_messages() {
     let call = begin(peer.call::<u32>("never", ()).into_future()).await;
     raw.receive().await;
     tokio::time::advance(60 * SECOND).await;
-    assert!(matches!(call.await, Err(Error::Timeout)));
+    assert!(matches!(call.await, Err(Error::Timeout(_))));
 }
 
 /// The pong was sent before the process paused, and so was the room for what waits to be sent.
