@@ -171,7 +171,8 @@ pub struct Config {
     pub ping_interval: Option<Duration>,
 
     /// How long the closing handshake may take before the socket is dropped. When the peer closes, it
-    /// also bounds how long answers are sent that were ready by then.
+    /// also bounds how long the answers are sent to what it had asked by then, as far as handlers are
+    /// ready at once.
     ///
     /// Default 5 s. Too low: a slow peer loses the last messages and the reason. Too high: peers
     /// that do not answer a close frame hold a socket so long.

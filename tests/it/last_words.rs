@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use wsjsonrpc::{Client, CloseReason, Config, ConnectionState, Endpoint, Error, Handshake, Server};
 use wsjsonrpc_tests::frames::{Came, frame_of, frames, rest_of};
@@ -178,6 +179,61 @@ async fn a_peer_that_closes_and_does_not_read_is_given_up() {
     }
 }
 
+/// Requests that were read while the answers before them found no room are accepted, too: they begin as
+/// there is room, each is polled once, and none of it lasts longer than the closing may.
+#[tokio::test(start_paused = true)]
+async fn requests_that_wait_for_room_are_answered_before_the_close_frame() {
+    let config = Config { max_outbox: 1, close_timeout: Duration::from_secs(5), ..config() };
+    let (begun, mut begins) = mpsc::unbounded_channel();
+    let server = Server::builder().config(config).method("large", {
+        move |_, (number,): (usize,)| {
+            let begun = begun.clone();
+            async move {
+                begun.send(number).unwrap();
+                if number == 7 {
+                    std::future::pending::<()>().await;
+                }
+                Ok("x".repeat(10_000))
+            }
+        }
+    });
+    let endpoint = server.build().unwrap();
+    let large = |number: usize| text(&request("large", &format!("[{number}]"), &number.to_string()));
+    let requests: Vec<u8> = (1..=10).flat_map(large).collect();
+    for (half_close, reads) in [(false, true), (true, true), (false, false), (true, false)] {
+        let (stream, ended) = serve(&endpoint, 1000);
+        let (mut reading, mut writing) = tokio::io::split(stream);
+        // Reading goes on past full queues only where a response may come.
+        writing.write_all(&text(&request("large", "[0]", "0"))).await.unwrap();
+        assert_eq!(begins.recv().await, Some(0));
+        let peer = endpoint.peers().pop().unwrap();
+        let call = tokio::spawn(peer.call::<()>("m", ()).without_timeout().into_future());
+        writing.write_all(&requests).await.unwrap();
+        if half_close {
+            writing.shutdown().await.unwrap();
+        } else {
+            writing.write_all(&close()).await.unwrap();
+        }
+        assert!(matches!(call.await.unwrap(), Err(Error::Closed(_))));
+        assert!(begins.try_recv().is_err(), "there is no room yet");
+        if !reads {
+            // It is given up, and nothing of what waits has begun.
+            ended.await.unwrap();
+            assert!(begins.try_recv().is_err());
+            continue;
+        }
+        let mut came = Vec::new();
+        reading.read_to_end(&mut came).await.unwrap();
+        let came = frames(&came);
+        let answers = came.iter().filter(|frame| frame.first == 0x81 && frame.length > 10_000);
+        assert_eq!(answers.count(), 10, "all but the one that is not ready");
+        assert_eq!(came.last().unwrap().first == 0x88, !half_close);
+        let order: Vec<usize> = std::iter::from_fn(|| begins.try_recv().ok()).collect();
+        assert_eq!(order, Vec::from_iter(1..=10));
+        ended.await.unwrap();
+    }
+}
+
 /// A frame that the network has a part of is not cut in two, whether it is an answer or a pong.
 #[tokio::test]
 async fn what_comes_is_whole_frames_wherever_the_network_stops() {
@@ -188,6 +244,7 @@ async fn what_comes_is_whole_frames_wherever_the_network_stops() {
             let (stream, ended) = serve(&endpoint(), buffer);
             let (mut reading, mut writing) = tokio::io::split(stream);
             let bytes = [first, &ping, &sum, &close()].concat();
+            let sums = 1 + usize::from(!first.is_empty());
             let (written, came) = tokio::join!(writing.write_all(&bytes), async {
                 let mut came = Vec::new();
                 reading.read_to_end(&mut came).await.unwrap();
@@ -201,6 +258,8 @@ async fn what_comes_is_whole_frames_wherever_the_network_stops() {
             };
             assert!(came.iter().all(whole), "{buffer}: {came:?}");
             assert_eq!(came.last().unwrap().first, 0x88, "{buffer}: {came:?}");
+            let answers = came.iter().filter(|frame| frame.first == 0x81).count();
+            assert_eq!((answers, came.len()), (sums, sums + 2), "{buffer}: {came:?}");
             ended.await.unwrap();
         }
     }

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
+use std::thread::ThreadId;
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -54,8 +55,9 @@ struct Queue {
     nudged: bool,
     /// Takes calls of our own.
     open: bool,
-    /// Nothing is taken at all.
+    /// Nothing is taken at all, but the answers of this thread.
     ended: bool,
+    speaker: Option<ThreadId>,
 }
 
 /// Why a message was not taken.
@@ -78,6 +80,7 @@ impl Outbox {
             nudged: false,
             open: true,
             ended: false,
+            speaker: None,
         };
         // With a limit of 0 nothing would ever go out.
         Outbox {
@@ -94,7 +97,7 @@ impl Outbox {
     pub(crate) fn answer(&self, text: Vec<u8>) {
         let mask = self.mask();
         let mut queue = self.lock();
-        if !queue.ended {
+        if !queue.ended || queue.is_speaking() {
             self.set_answer_bytes(self.answer_bytes() + text.len());
             queue.push(text, true, mask);
             if !queue.blocked {
@@ -228,6 +231,14 @@ impl Outbox {
         self.room.notify_waiters();
     }
 
+    /// Runs code whose answers are still taken after [`shut`](Self::shut), if it gives them at once and
+    /// in this thread.
+    pub(crate) fn let_speak(&self, speaking: impl FnOnce()) {
+        self.lock().speaker = Some(std::thread::current().id());
+        speaking();
+        self.lock().speaker = None;
+    }
+
     /// Wakes the connection's task to look around.
     pub(crate) fn nudge(&self) {
         let mut queue = self.lock();
@@ -333,6 +344,11 @@ pub(crate) struct Closed;
 pub(crate) struct Turn<'a>(#[allow(dead_code)] Option<SemaphorePermit<'a>>);
 
 impl Queue {
+    #[cold]
+    fn is_speaking(&self) -> bool {
+        self.speaker.is_some_and(|speaker| speaker == std::thread::current().id())
+    }
+
     fn push(&mut self, text: Vec<u8>, answer: bool, mask: Mask) {
         self.bytes += text.len();
         self.waiting.push(text, answer, mask);

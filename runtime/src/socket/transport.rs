@@ -50,8 +50,9 @@ pub(crate) struct Transport {
     midway: bool,
     /// tungstenite may have something to write, and may have begun.
     control: bool,
-    /// The network has a part of what tungstenite is writing: ours must not be written before the rest.
-    control_midway: bool,
+    /// The network has a part of what tungstenite is writing, and these bytes are the rest: ours must not be
+    /// written before it.
+    control_left: usize,
     /// The peer sends nothing more. Messages of ours still go out, before tungstenite replies to the
     /// peer's close frame.
     last_words: bool,
@@ -63,7 +64,8 @@ struct Polled<'a, 'b, 'c> {
     cx: &'b mut Context<'c>,
     gate: &'a mut Gate,
     midway: bool,
-    control_midway: &'a mut bool,
+    control_left: &'a mut usize,
+    last_words: bool,
 }
 
 impl Polled<'_, '_, '_> {
@@ -77,7 +79,7 @@ impl Polled<'_, '_, '_> {
 
 impl io::Read for Polled<'_, '_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.gate.is_closed() {
+        if self.gate.is_closed() || self.last_words {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let ahead = Self::now(self.stream.poll_ahead(self.cx))?;
@@ -98,6 +100,14 @@ impl io::Write for Polled<'_, '_, '_> {
             // Whoever writes the rest of the frame waits for the network.
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        if self.last_words {
+            // The reply to the close frame, which comes behind it, has to wait.
+            let rest = bytes.get(..*self.control_left).filter(|rest| !rest.is_empty());
+            let rest = rest.ok_or(io::ErrorKind::WouldBlock)?;
+            let written = Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, rest))?;
+            *self.control_left -= written;
+            return Ok(written);
+        }
         let replaced = self.gate.replaced_code().and_then(|back| bytes.len().checked_sub(back));
         let changed = replaced.map(|at| {
             let mut changed = bytes.to_vec();
@@ -107,7 +117,7 @@ impl io::Write for Polled<'_, '_, '_> {
         let bytes = changed.as_deref().unwrap_or(bytes);
         let written = Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, bytes))?;
         // It writes all that it has, each time.
-        *self.control_midway = written < bytes.len();
+        *self.control_left = bytes.len() - written;
         Ok(written)
     }
 
@@ -140,7 +150,7 @@ impl Transport {
             ended: false,
             midway: false,
             control: false,
-            control_midway: false,
+            control_left: 0,
             last_words: false,
         }
     }
@@ -230,16 +240,15 @@ impl Transport {
         &'a mut self,
         cx: &'b mut Context<'c>,
     ) -> (&'a mut WebSocketContext, Polled<'a, 'b, 'c>) {
-        let Transport { socket, stream, gate, midway, control_midway, .. } = self;
-        (socket, Polled { stream, cx, gate, midway: *midway, control_midway })
+        let Transport { socket, stream, gate, midway, control_left, last_words, .. } = self;
+        let (midway, last_words) = (*midway, *last_words);
+        (socket, Polled { stream, cx, gate, midway, control_left, last_words })
     }
 
     /// The peer sends nothing more, and no close frame of ours is out: messages are written and flushed
     /// as before, until [`end_last_words`](Self::end_last_words). Nothing is to be received meanwhile.
-    /// `false` if that is not possible, as a control frame is half written.
-    pub(crate) fn begin_last_words(&mut self) -> bool {
-        self.last_words = !self.control_midway;
-        self.last_words
+    pub(crate) fn begin_last_words(&mut self) {
+        self.last_words = true;
     }
 
     /// No more messages: tungstenite replies to the peer's close frame with the next flush.
@@ -267,7 +276,9 @@ impl Transport {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize, CloseReason>> {
-        if !self.midway && !self.last_words {
+        if self.last_words {
+            ready!(self.finish_control(cx))?;
+        } else if !self.midway {
             if self.control {
                 ready!(self.poll_flush(cx))?;
             }
@@ -280,6 +291,21 @@ impl Transport {
             Ok(0) => Err(lost(io::Error::from(io::ErrorKind::WriteZero).into())),
             written => written.map_err(|error| lost(error.into())),
         })
+    }
+
+    /// Writes the rest of a control frame that the network has a part of.
+    fn finish_control(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        if self.control_left == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let (socket, mut stream) = self.parts(cx);
+        // It reads nothing now, but only so it remembers that its reply to the close frame is not out yet.
+        let _ = socket.read(&mut stream);
+        match polled(socket.flush(&mut stream)) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(lost(error))),
+            _ if self.control_left > 0 => Poll::Pending,
+            _ => Poll::Ready(Ok(())),
+        }
     }
 
     /// Whether what was written last ended within a frame.

@@ -162,14 +162,17 @@ impl Connection {
     fn read(&mut self, cx: &mut TaskContext<'_>, budget: &mut Budget) -> Result<bool, Over> {
         loop {
             let admission = match self.phase {
-                Phase::Open => Admission::Open,
+                Phase::Open | Phase::Answering { .. } => Admission::Open,
                 // Else it would last as long as the peer likes.
                 Phase::Draining => Admission::Refused,
                 Phase::Flushing(_) => Admission::NoRequests,
                 Phase::Closing => Admission::Unanswerable,
-                Phase::Answering { .. } | Phase::Lingering => return Ok(false),
+                Phase::Lingering => return Ok(false),
             };
             let to = Destination { dispatcher: &self.dispatcher, link: &self.link, admission };
+            if matches!(self.phase, Phase::Answering { .. }) {
+                return Ok(self.reader.release(budget, &to));
+            }
             let (transport, writer) = (&mut self.transport, &mut self.writer);
             match self.reader.turn(cx, transport, writer, budget, &to) {
                 Stopped::Dry => return Ok(false),
@@ -186,18 +189,14 @@ impl Connection {
             Received::Close(_) if matches!(self.phase, Phase::Closing) => self.calls_end = true,
             Received::Close(reason) => {
                 self.calls_end = true;
-                if self.transport.begin_last_words() {
-                    self.enter_answering(false, reason);
-                } else {
-                    self.enter_last(Phase::Closing, reason);
-                }
+                self.enter_answering(false, reason);
             }
             Received::End(reason) => {
                 // After an error, nothing can be sent. An end may be that of one direction.
                 let ended =
                     matches!(&reason, CloseReason::Lost(error) if error.kind() == UnexpectedEof);
                 let closing = matches!(self.phase, Phase::Closing);
-                if !ended || closing || self.is_flushed() || !self.transport.begin_last_words() {
+                if !ended || closing || self.is_flushed() {
                     return Err(Over(reason));
                 }
                 self.calls_end = true;

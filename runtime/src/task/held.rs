@@ -29,6 +29,10 @@ impl Held {
         self.bytes >= config.max_outbox.saturating_add(overhead)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
     pub(crate) fn hold(&mut self, message: Utf8Bytes) {
         self.bytes += message.len() + OVERHEAD;
         self.messages.push_back(message);

@@ -14,8 +14,8 @@ pub(crate) enum Phase {
     Draining,
     /// Sends what is queued, then closes. The timer is that of `Open`, and bounds it as a whole.
     Flushing(Box<Goodbye>),
-    /// The peer sends nothing more, but may still read: answers that are queued go out, then the
-    /// connection closes. The timer bounds it.
+    /// The peer sends nothing more, but may still read: requests that wait for room are handled, answers
+    /// that are queued go out, then the connection closes. The timer bounds it.
     Answering {
         /// Its direction of the stream has ended, without a close frame.
         half_closed: bool,

@@ -34,8 +34,9 @@ impl Connection {
         self.set_timer(deadline(Instant::now(), self.link.config.close_timeout));
     }
 
-    /// What was answered by now still goes out.
+    /// What was answered by now still goes out, and what was read by now is still handled.
     pub(super) fn enter_answering(&mut self, half_closed: bool, reason: CloseReason) {
+        self.transport.begin_last_words();
         self.link.stop_queueing(reason);
         self.alarm.stop_pulse();
         self.enter(Phase::Answering { half_closed });
@@ -70,7 +71,7 @@ impl Connection {
             Phase::Draining if flushed && at_work == 0 && self.link.flows.is_empty() => {
                 (CloseCode::Away.into(), "shutting down".to_owned())
             }
-            &mut Phase::Answering { half_closed } if flushed => {
+            &mut Phase::Answering { half_closed } if flushed && !self.reader.holds_any() => {
                 self.transport.end_last_words();
                 self.writer.must_flush();
                 let last = if half_closed { Phase::Lingering } else { Phase::Closing };
