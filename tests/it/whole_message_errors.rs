@@ -115,6 +115,57 @@ async fn an_error_without_an_id_is_that_of_the_only_request() {
     assert_eq!(outcome(waiting.await), "ok 5");
 }
 
+/// Some servers answer notifications, against the specification. Nothing says whose such an error is, so
+/// it ends a call only where the server has been past the notification.
+#[tokio::test(start_paused = true)]
+async fn an_error_that_may_answer_a_notification_ends_no_call() {
+    let own = error(7, "no", "null");
+    let call = async |raw: &mut Raw, peer: &Peer| {
+        let call = begin(peer.call::<i64>("m", ()).into_future()).await;
+        let sent: serde_json::Value = serde_json::from_str(&raw.receive().await).unwrap();
+        (call, sent["id"].to_string())
+    };
+    let notify = async |raw: &mut Raw, peer: &Peer, batch: bool| {
+        match batch {
+            true => peer.batch([peer.notify("n", ())]).await.map(drop).unwrap(),
+            false => peer.notify("n", ()).await.unwrap(),
+        }
+        raw.receive().await;
+    };
+    let (raw, client) = Raw::server(Client::builder()).await;
+    let (reconnecting, raw_of_reconnecting, _attempts) =
+        reconnect::connected(reconnect::client()).await;
+    let sides = [(raw, client.peer()), (raw_of_reconnecting, reconnecting.peer())];
+    for (mut raw, peer) in sides {
+        for batch in [false, true] {
+            // Before the call, and behind it.
+            for before in [true, false] {
+                if before {
+                    notify(&mut raw, &peer, batch).await;
+                }
+                let (waiting, id) = call(&mut raw, &peer).await;
+                if !before {
+                    notify(&mut raw, &peer, batch).await;
+                }
+                raw.check(&own, &[]).await;
+                assert_eq!(peer.pending_calls(), 1);
+                raw.check(&result("5", &id), &[]).await;
+                assert_eq!(outcome(waiting.await), "ok 5");
+                // The server has read that one behind the notification.
+                let (waiting, _) = call(&mut raw, &peer).await;
+                raw.check(&own, &[]).await;
+                assert_eq!(outcome(waiting.await), if before { "no (7)" } else { "timeout" });
+                let _ = call(&mut raw, &peer).await;
+            }
+            // About a message as a whole.
+            notify(&mut raw, &peer, batch).await;
+            let (waiting, _) = call(&mut raw, &peer).await;
+            raw.check(&error(-32600, "what", "null"), &[]).await;
+            assert_eq!(outcome(waiting.await), "what (-32600)");
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_several_wait_nobody_fails_and_the_log_has_one_line() {
     let log = Log::default();

@@ -164,6 +164,13 @@ impl Link {
         }
     }
 
+    /// Queues a notification; waits for room.
+    pub(crate) async fn notify(&self, text: Vec<u8>) -> Result<(), Error> {
+        // Before it can be answered, against the specification.
+        self.pending.notify();
+        self.send(text).await
+    }
+
     /// Queues a batch; waits for room. Some peers answer one of nothing but notifications with `[]`.
     pub(crate) async fn send_batch(
         &self,
@@ -176,7 +183,7 @@ impl Link {
         // Before it can be answered; taken back if it is never queued, for whatever reason.
         self.empty_replies.fetch_add(1, Ordering::Relaxed);
         let mut unsent = Unsent(Some(self));
-        self.send(text).await?;
+        self.notify(text).await?;
         unsent.0 = None;
         Ok(())
     }
@@ -301,6 +308,7 @@ impl Link {
     /// Never waits: there is at most one for each call that has found room.
     pub(crate) fn cancel(&self, id: u64) {
         if self.config.send_cancel.includes(self.extended) {
+            self.pending.notify();
             self.outbox
                 .send_anyway(notification(CANCEL, b"id", |out| self.pending.write_id(id, out)));
         }

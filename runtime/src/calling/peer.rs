@@ -140,7 +140,7 @@ impl Peer {
     /// Sends a message that nobody waits for; waits for room.
     pub(crate) async fn send(&self, notification: Outgoing) -> Result<(), Error> {
         match &self.way {
-            Way::One(hold) => hold.link().send(notification.into_notification()).await,
+            Way::One(hold) => hold.link().notify(notification.into_notification()).await,
             // In a box, so that the future is not larger for everybody.
             Way::Session(session) => {
                 Box::pin(session.0.send(notification.into_notification())).await

@@ -82,9 +82,16 @@ impl Pending {
         ids.for_each(|id| table.queue(id));
     }
 
-    /// An error that has no id. If only one request or batch waits, ends all of it; gives the ids.
+    /// A notification is about to be sent.
+    pub(crate) fn notify(&self) {
+        self.lock().notify();
+    }
+
+    /// An error that has no id. If only one request or batch waits, ends all of it; gives the ids. An
+    /// error that is not about a message as a whole may answer a notification.
     pub(crate) fn refuse_only(&self, error: &ErrorObject) -> Option<Vec<u64>> {
-        self.refuse(Table::only, error)
+        let surely = !error.code().is_about_a_message();
+        self.refuse(|table| table.only(surely), error)
     }
 
     /// An error about a batch. If the id, given as JSON, is that of its first call, ends all of it.

@@ -144,11 +144,11 @@ impl Session {
         self.status.borrow().link.clone()
     }
 
-    /// Sends a message that nobody waits for; waits for room.
+    /// Sends a notification; waits for room.
     pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
         loop {
             let link = self.link().await?;
-            match link.send(text.clone()).await {
+            match link.notify(text.clone()).await {
                 // It was not queued: the next connection will do as well.
                 Err(Error::Closed(_)) => {}
                 outcome => return outcome,

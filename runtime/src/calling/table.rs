@@ -47,12 +47,14 @@ pub(crate) struct Table {
     /// Ids count up and are never used again: a late response must not meet a new call.
     slots: Slots<Slot>,
     deadlines: Deadlines,
+    /// The id of the first call behind the last notification; 0 if there was none.
+    notified: u64,
     closed: Option<CloseReason>,
 }
 
 impl Table {
     pub(crate) fn new() -> Self {
-        Table { slots: Slots::new(), deadlines: Deadlines::default(), closed: None }
+        Table { slots: Slots::new(), deadlines: Deadlines::default(), notified: 0, closed: None }
     }
 
     /// How many calls have not been told how they ended.
@@ -101,8 +103,15 @@ impl Table {
         }
     }
 
-    /// The calls that wait, if all of them are one call, or belong to one batch.
-    pub(crate) fn only(&self) -> Option<Vec<u64>> {
+    /// A notification is about to be sent.
+    pub(crate) fn notify(&mut self) {
+        self.notified = self.slots.next_id();
+    }
+
+    /// The calls that wait, if all of them are one call, or belong to one batch. `surely`: not if an
+    /// answer without an id may be one to a notification, because no other call was made between the
+    /// last notification and the one that waits.
+    pub(crate) fn only(&self, surely: bool) -> Option<Vec<u64>> {
         let (mut ids, mut only) = (vec![], None);
         for (id, slot) in self.slots.entries() {
             let Slot::Waiting { batch, .. } = slot else { continue };
@@ -115,7 +124,7 @@ impl Table {
             }
             ids.push(id);
         }
-        only.map(|_| ids)
+        only.filter(|message| !surely || *message > self.notified).map(|_| ids)
     }
 
     /// The calls that wait and belong to the batch whose first call is this one, if that waits.

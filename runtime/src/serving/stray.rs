@@ -21,7 +21,8 @@ impl Stray {
     /// Takes in an error that is about a message of this side as a whole. `false`: it is about a call.
     ///
     /// An error without an id is about the one request or batch that waits for a response; if several
-    /// do, nobody knows. Some servers, go-ethereum for one, put the id of its first call on the error
+    /// do, nobody knows. Some servers answer notifications, too, so one that may answer a notification
+    /// ends nothing, unless its code is about a message as a whole. Some servers, go-ethereum for one, put the id of its first call on the error
     /// about a batch. A server that answers the calls of a batch one by one would do the same for an
     /// error of the first, so only codes count that such a server has no reason to use.
     #[cold]
