@@ -104,7 +104,8 @@ impl ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConnectError::Url(what) | ConnectError::Header(what) => f.write_str(what),
+            // It may quote the application's own URL or header.
+            ConnectError::Url(what) | ConnectError::Header(what) => Shown(what).fmt(f),
             ConnectError::DuplicateMethod(error) => error.fmt(f),
             // What failed, and where, is in the error.
             ConnectError::Io(error) => write!(f, "connection failed: {error}"),
@@ -117,9 +118,11 @@ impl fmt::Display for ConnectError {
                 }
                 if body.is_empty() { Ok(()) } else { write!(f, ": {}", Shown(body)) }
             }
-            ConnectError::Handshake(what) => write!(f, "the WebSocket handshake failed: {what}"),
+            ConnectError::Handshake(what) => {
+                write!(f, "the WebSocket handshake failed: {}", Shown(what))
+            }
             ConnectError::Timeout { waiting_for } => {
-                write!(f, "connecting timed out while waiting for {waiting_for}")
+                write!(f, "connecting timed out while waiting for {}", Shown(waiting_for))
             }
             ConnectError::Hook(error) => match error.source() {
                 Some(source) => write!(f, "the client's own hook failed: {source}"),
@@ -166,7 +169,7 @@ impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BindError::DuplicateMethod(error) => error.fmt(f),
-            BindError::Setting(what) => f.write_str(what),
+            BindError::Setting(what) => Shown(what).fmt(f),
             BindError::Io { address, error } => write!(f, "can't listen on {address}: {error}"),
         }
     }

@@ -358,6 +358,20 @@ async fn a_server_that_says_nothing_is_a_timeout() {
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let error = Client::builder().config(impatient()).connect(&url).await.unwrap_err();
     assert!(matches!(error, ConnectError::Timeout { .. }), "{error:?}");
+    // It is one line, whatever the application's own words are; the field has them as they are.
+    let wrong = "ws://h\r\nX: y/";
+    let header = Client::builder().header("x\r\ny", "1").connect("ws://127.0.0.1:9/").await;
+    let subprotocol = Client::builder().subprotocol("x\r\ny").connect("ws://127.0.0.1:9/").await;
+    for error in [Client::connect(wrong).await, header, subprotocol].map(Result::unwrap_err) {
+        let (ConnectError::Url(words) | ConnectError::Header(words)) = &error else {
+            panic!("{error:?}")
+        };
+        assert!(words.contains("\r\n"), "{words:?}");
+        let text = error.to_string();
+        assert!(!text.contains(char::is_control) && text.contains("\\r\\n"), "{text:?}");
+    }
+    let bound = Server::builder().subprotocol("x\r\ny").bind("127.0.0.1:0").await.unwrap_err();
+    assert!(!bound.to_string().contains(char::is_control), "{bound}");
 
     let (_silent, stream) = tokio::io::duplex(4096);
     let builder = Client::builder().config(impatient());

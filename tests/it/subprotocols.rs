@@ -120,10 +120,23 @@ async fn a_name_that_the_rfc_does_not_allow_is_an_error_on_either_side() {
 
 #[tokio::test]
 async fn headers_of_the_handshake_itself_are_not_the_applications() {
-    for name in ["Sec-WebSocket-Extensions", "sec-websocket-accept", "UPGRADE"] {
+    let names = [
+        "Sec-WebSocket-Extensions",
+        "sec-websocket-accept",
+        "UPGRADE",
+        "Content-Length",
+        "transfer-encoding",
+        "TE",
+        "Trailer",
+        "Expect",
+    ];
+    for name in names {
         let client = Client::builder().header(name, "x");
         let error = client.connect("ws://127.0.0.1:9/").await.unwrap_err();
         let words = format!("the header `{name}` is set by the handshake itself");
         assert_eq!(error.to_string(), words);
     }
+    let client = Client::builder().header("Host", "a").header("host", "b");
+    let error = client.connect("ws://127.0.0.1:9/").await.unwrap_err();
+    assert_eq!(error.to_string(), "the header `Host` is given twice; a request has one");
 }

@@ -50,7 +50,8 @@ impl ClientBuilder {
     common_builder_methods!();
 
     /// Sends an HTTP header with the opening handshake: a cookie, a token, an origin. One that is
-    /// no valid header is an error of [`connect`](Self::connect).
+    /// no valid header is an error of [`connect`](Self::connect), and so is one that the handshake
+    /// sets itself, or that describes a body (`Content-Length`, `Transfer-Encoding`).
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         if let Err(words) = add_header(&mut self.headers, name.as_ref(), value.as_ref()) {
             self.bad_header.get_or_insert(words);

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::HeaderName;
+use http::header::{HOST, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -295,6 +295,9 @@ pub(crate) fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Re
     }
 }
 
+        Some((HOST, _)) if headers.contains_key(HOST) => {
+            Err("the header `Host` is given twice; a request has one".to_owned())
+        }
 impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hooks")

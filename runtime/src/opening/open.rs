@@ -6,9 +6,9 @@ use std::io;
 use std::time::Duration;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, RETRY_AFTER,
+    SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, Response, StatusCode, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,9 +30,15 @@ const MAX_READ: usize = 16 * MAX_WORDS;
 /// How long it may take to come, behind its head.
 const WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Headers that are the handshake's own business.
-pub(crate) const RESERVED: [HeaderName; 8] = [
+/// Headers that are the handshake's own business: it has no body, so what describes one would make the
+/// server wait for it.
+pub(crate) const RESERVED: [HeaderName; 13] = [
     CONNECTION,
+    CONTENT_LENGTH,
+    EXPECT,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
     UPGRADE,
     SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS,
