@@ -10,7 +10,7 @@ use wsjsonrpc::{Client, ConnectionState, Context, Reconnect, Result, Server, rpc
 trait Shop {
     async fn login(&self, ctx: &Context, name: String) -> Result<()>;
 
-    /// Asking twice does no harm: a call whose connection breaks is sent again.
+    /// Asking several times does no harm: a call whose connection breaks is sent again.
     #[method(idempotent)]
     async fn price(&self, ctx: &Context, article: &str) -> Result<String>;
 }

@@ -111,7 +111,7 @@ use crate::report::Report;
 /// | `params = "whole"` | all of `params` is decoded into the one argument: a tuple, a `Vec`, a struct, a map | |
 /// | `omit_none` | the client leaves out arguments that serialize as `null`: at the end of a list, and anywhere in an object. For servers that tell `null` from an argument that is not there | `None` is sent as `null` |
 /// | `blocking` | a plain `fn` runs on a thread where it may block | it runs where the request was read |
-/// | `idempotent` | doing it twice is as good as once: a reconnecting client sends a call again that was under way when its connection broke | such a call fails with `Error::Closed` |
+/// | `idempotent` | doing it several times is as good as once: a reconnecting client sends a call again each time that its connection breaks | such a call fails with `Error::Closed` |
 /// | `cancel = "signal"` | when the caller takes the call back, the handler sees it: `ctx.cancelled()`, `ctx.is_cancelled()` | this |
 /// | `cancel = "drop"` | the handler's future is dropped then, and when the connection ends; an `async fn` only | |
 /// | `ordered` | a connection's calls of ordered methods, of whatever services, are handled one after another, in the order in which they came | calls are handled at the same time |

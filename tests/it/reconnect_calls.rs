@@ -76,6 +76,49 @@ async fn or_it_fails_at_once() {
     assert_eq!(raw.receive().await, r#"{"jsonrpc":"2.0","method":"here"}"#);
 }
 
+/// Each connection that breaks may have brought the call to its handler, so it may have run so often.
+#[tokio::test(start_paused = true)]
+async fn an_idempotent_call_is_sent_as_often_as_connections_break_or_as_the_client_allows() {
+    for (max_sends, sends, in_batch) in [
+        (None, 7, false),
+        (None, 7, true),
+        (Some(3), 3, false),
+        (Some(3), 3, true),
+        (Some(1), 1, false),
+        (Some(1), 1, true),
+        (Some(0), 1, false),
+    ] {
+        let settings = Reconnect { max_sends, ..settings() };
+        let (client, mut raw, mut attempts) =
+            connected(Client::builder().reconnect(settings)).await;
+        let peer = client.peer();
+        let call = peer.call::<i64>("m", ()).without_timeout().idempotent();
+        let call = match in_batch {
+            false => tokio::spawn(call.into_future()),
+            true => tokio::spawn(async move { peer.batch([call]).await.unwrap().remove(0) }),
+        };
+        for _ in 0..sends {
+            assert!(raw.receive().await.contains(r#""method":"m""#));
+            raw.hang_up();
+            raw = attempts.accept().await;
+        }
+        if max_sends.is_none() {
+            raw.receive().await;
+            raw.send(result("5", "1")).await;
+            assert_eq!(call.await.unwrap().unwrap(), 5);
+        } else {
+            let failed = call.await.unwrap();
+            assert!(matches!(failed, Err(Error::Closed(CloseReason::Lost(_)))), "{failed:?}");
+        }
+        // The client goes on, and so does the count of other calls.
+        let fine = tokio::spawn(client.peer().call::<i64>("fine", ()).into_future());
+        assert!(raw.receive().await.contains("fine"));
+        let id = if max_sends.is_none() { "2" } else { "1" };
+        raw.send(result("1", id)).await;
+        assert_eq!(fine.await.unwrap().unwrap(), 1);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_timeout_counts_from_the_beginning_and_over_everything() {
     let (client, mut raw, mut attempts) = connected(client()).await;

@@ -99,9 +99,11 @@ impl<T, E> Call<T, E> {
         self
     }
 
-    /// Says that doing it twice is as good as doing it once: if the connection of a
+    /// Says that doing it several times is as good as doing it once: if the connection of a
     /// [reconnecting client](crate::ClientBuilder::reconnect) breaks while the call is under way, it
-    /// is sent again on the next one in place of failing with [`Error::Closed`]. Its timeout goes on
+    /// is sent again on the next one in place of failing with [`Error::Closed`]. The handler may run any
+    /// number of times, once for each connection that breaks, and at the same time;
+    /// [`Reconnect::max_sends`](crate::Reconnect::max_sends) limits it. The call's timeout goes on
     /// meanwhile. If a second connection ends because of what a message on it was, as with a response over
     /// [`Config::max_incoming_message`](crate::Config::max_incoming_message), the call fails with that:
     /// it may be the reason. For calls by stub: `#[method(idempotent)]`.

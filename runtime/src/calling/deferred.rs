@@ -148,6 +148,7 @@ async fn reply(
     placed: oneshot::Receiver<Place>,
 ) -> Result<RawResult, Error> {
     let Ok((mut ticket, until)) = placed.await else { return Err(Error::NotSent) };
+    let kept = kept.filter(|_| session.0.max_sends > 1);
     match (poll_fn(|cx| ticket.poll(cx)).await, kept) {
         (Err(Error::Closed(reason)), Some(message)) => {
             attempts(session, message, until, Some(reason)).await

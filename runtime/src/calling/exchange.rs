@@ -303,7 +303,7 @@ async fn first_attempt(
 ///
 /// A connection that ends because of what a message was may have ended because of this one, or the
 /// answer to it, and the next one would end so, too, with all other calls on it. So it is not sent
-/// again after the second of them.
+/// again after the second of them, nor after as many times as the client was told.
 pub(crate) async fn attempts(
     session: Arc<KeepSession>,
     message: Message,
@@ -316,6 +316,7 @@ pub(crate) async fn attempts(
     let method = message.outgoing.method.clone();
     let late = |limit: Limit| session.late(limit.passed(&method));
     let mut again = broke.is_some();
+    let mut sends = u32::from(again);
     let mut blamed = broke.is_some_and(|reason| reason.blames_a_message());
     let mut kept = Some(message);
     loop {
@@ -342,7 +343,11 @@ pub(crate) async fn attempts(
         match attempt.await {
             Err(Error::Closed(_)) if !sent => {}
             // Nobody else knows the old id, so no answer to it can come any more.
-            Err(Error::Closed(reason)) if idempotent && !(blamed && reason.blames_a_message()) => {
+            Err(Error::Closed(reason)) if idempotent => {
+                sends = sends.saturating_add(1);
+                if sends >= session.max_sends || (blamed && reason.blames_a_message()) {
+                    return Err(Error::Closed(reason));
+                }
                 (again, blamed) = (true, blamed || reason.blames_a_message());
             }
             outcome => return outcome,

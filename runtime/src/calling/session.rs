@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::calling::link::Link;
 use crate::config::Config;
-use crate::connecting::backoff::WhileDown;
+use crate::connecting::backoff::{Reconnect, WhileDown};
 use crate::error::{CloseReason, Error};
 use crate::middleware::outgoing::Chain;
 use crate::opening::handshake::Handshake;
@@ -61,6 +61,8 @@ pub(crate) struct Session {
     /// That of all its connections.
     pub(crate) outgoing: Option<Arc<Chain>>,
     while_down: WhileDown,
+    /// How many times an idempotent call is sent at most.
+    pub(crate) max_sends: u32,
     /// That of its task, whose timers bound waiting for a connection, wherever that is awaited.
     pub(crate) runtime: Option<Handle>,
     status: watch::Sender<Status>,
@@ -83,7 +85,7 @@ impl Session {
     /// With its first connection.
     pub(crate) fn new(
         config: Arc<Config>,
-        while_down: WhileDown,
+        settings: &Reconnect,
         link: Arc<Link>,
         handshake: Arc<Handshake>,
     ) -> Self {
@@ -93,7 +95,8 @@ impl Session {
         Session {
             config,
             outgoing,
-            while_down,
+            while_down: settings.while_down,
+            max_sends: settings.max_sends.unwrap_or(u32::MAX),
             runtime: Handle::try_current().ok(),
             status: watch::Sender::new(status),
             stop: watch::Sender::new(None),

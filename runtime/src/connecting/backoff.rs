@@ -96,6 +96,15 @@ pub struct Reconnect {
     /// ```
     pub final_codes: Vec<RangeInclusive<u16>>,
 
+    /// How many times an [idempotent](crate::Call::idempotent) call is sent at most, the first time
+    /// included. A call whose connection breaks after the last time fails with
+    /// [`Error::Closed`](crate::Error::Closed); 0 counts as 1.
+    ///
+    /// Default `None`: as often as connections break, until it is answered or its timeout is over. Too
+    /// low: calls fail that the next connection would have carried. Too high: a server that breaks down
+    /// over a call gets it again and again.
+    pub max_sends: Option<u32>,
+
     /// What becomes of calls that are made while there is no connection.
     ///
     /// Default [`WhileDown::Wait`].
@@ -124,6 +133,7 @@ impl Default for Reconnect {
             max_attempts: None,
             retry_first: false,
             final_codes: vec![1008..=1008, 4000..=4999],
+            max_sends: None,
             while_down: WhileDown::default(),
         }
     }

@@ -158,8 +158,8 @@ impl ClientBuilder {
     /// - Calls, batches and notifications made meanwhile wait or fail: [`Reconnect::while_down`].
     /// - Calls under way when it broke fail with [`Error::Closed`](crate::Error::Closed), as nobody
     ///   knows whether they were carried out; unless they are
-    ///   [idempotent](crate::Call::idempotent): those are sent again. Their timeouts count from their
-    ///   beginning. An idempotent call of a batch goes on by itself, without the batch.
+    ///   [idempotent](crate::Call::idempotent): those are sent again, as often as connections break
+    ///   ([`Reconnect::max_sends`]). Their timeouts count from their beginning. An idempotent call of a batch goes on by itself, without the batch.
     /// - Of a notification nobody knows whether it arrived: it is sent once or never.
     /// - [`Client::states`] tells what happens.
     ///

@@ -23,7 +23,6 @@ pub(crate) async fn start(
     dialer: Dialer,
     settings: Reconnect,
 ) -> Result<Arc<Session>, ConnectError> {
-    let while_down = settings.while_down;
     let mut backoff = Backoff::new(settings);
     let opened = loop {
         let (error, is_final) = match dialer.dial().await {
@@ -46,7 +45,7 @@ pub(crate) async fn start(
     backoff.connected();
     let session = Arc::new(Session::new(
         Arc::clone(&dialer.ready.config),
-        while_down,
+        backoff.settings(),
         Arc::clone(&opened.link),
         Arc::clone(&opened.handshake),
     ));
