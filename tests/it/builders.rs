@@ -153,6 +153,43 @@ async fn a_server_takes_a_listener_that_the_caller_made() {
     assert_eq!(sum(&client).await, 3);
 }
 
+/// Connections that nobody accepts: the operating system takes as many as the backlog says, and lets the
+/// others wait.
+#[tokio::test]
+async fn a_burst_of_clients_finds_room_in_the_backlog() {
+    let connect = async |server: &Server, most: usize| {
+        let address = server.local_addr();
+        let mut streams = Vec::new();
+        while streams.len() < most {
+            let connecting = TcpStream::connect(address);
+            match tokio::time::timeout(Duration::from_secs(1), connecting).await {
+                Ok(stream) => streams.push(stream.unwrap()),
+                Err(_) => break,
+            }
+        }
+        streams.len()
+    };
+    let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
+    let limit = std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
+    let limit = limit.and_then(|limit| limit.trim().parse().ok()).unwrap_or(128);
+    let most = 600.min(limit);
+    assert_eq!(connect(&server, most).await, most);
+    let server = Server::builder().backlog(3).bind("127.0.0.1:0").await.unwrap();
+    let few = connect(&server, 20).await;
+    assert!((1..20).contains(&few), "{few}");
+    // At least 128, however few may be connected.
+    let config = Config { max_connections: 1, ..Config::default() };
+    let server = Server::builder().config(config).bind("127.0.0.1:0").await.unwrap();
+    assert_eq!(connect(&server, 100).await, 100);
+    // The port can be had again at once, although connections to it linger.
+    let (url, endpoint) = listen(Server::builder()).await;
+    let client = Client::connect(&url).await.unwrap();
+    let address = url.strip_prefix("ws://").unwrap().trim_end_matches('/').to_owned();
+    endpoint.shutdown().await;
+    client.closed().await;
+    drop(Server::builder().bind(&address).await.map_err(|error| error.to_string()));
+}
+
 #[tokio::test]
 async fn an_address_in_use_is_an_error_that_says_which() {
     let taken = server().bind("127.0.0.1:0").await.unwrap();
@@ -321,6 +358,20 @@ async fn a_url_that_can_not_be_used_is_an_error_that_says_why() {
         let expected = format!("`{url}` {words}");
         assert!(error.to_string().starts_with(&expected), "{error}");
     }
+    // It is one line, whatever the application's own words are; the field has them as they are.
+    let wrong = "ws://h\r\nX: y/";
+    let header = Client::builder().header("x\r\ny", "1").connect("ws://127.0.0.1:9/").await;
+    let subprotocol = Client::builder().subprotocol("x\r\ny").connect("ws://127.0.0.1:9/").await;
+    for error in [Client::connect(wrong).await, header, subprotocol].map(Result::unwrap_err) {
+        let (ConnectError::Url(words) | ConnectError::Header(words)) = &error else {
+            panic!("{error:?}")
+        };
+        assert!(words.contains("\r\n"), "{words:?}");
+        let text = error.to_string();
+        assert!(!text.contains(char::is_control) && text.contains("\\r\\n"), "{text:?}");
+    }
+    let bound = Server::builder().subprotocol("x\r\ny").bind("127.0.0.1:0").await.unwrap_err();
+    assert!(!bound.to_string().contains(char::is_control), "{bound}");
     // Secrets stay out of it.
     for url in ["http://u:s3cr3t@h/p?token=s3cr3t#s3cr3t", "ws://u:s3cr3t@h:99999/p?s3cr3t"] {
         let error = Client::connect(url).await.unwrap_err();
@@ -358,20 +409,6 @@ async fn a_server_that_says_nothing_is_a_timeout() {
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let error = Client::builder().config(impatient()).connect(&url).await.unwrap_err();
     assert!(matches!(error, ConnectError::Timeout { .. }), "{error:?}");
-    // It is one line, whatever the application's own words are; the field has them as they are.
-    let wrong = "ws://h\r\nX: y/";
-    let header = Client::builder().header("x\r\ny", "1").connect("ws://127.0.0.1:9/").await;
-    let subprotocol = Client::builder().subprotocol("x\r\ny").connect("ws://127.0.0.1:9/").await;
-    for error in [Client::connect(wrong).await, header, subprotocol].map(Result::unwrap_err) {
-        let (ConnectError::Url(words) | ConnectError::Header(words)) = &error else {
-            panic!("{error:?}")
-        };
-        assert!(words.contains("\r\n"), "{words:?}");
-        let text = error.to_string();
-        assert!(!text.contains(char::is_control) && text.contains("\\r\\n"), "{text:?}");
-    }
-    let bound = Server::builder().subprotocol("x\r\ny").bind("127.0.0.1:0").await.unwrap_err();
-    assert!(!bound.to_string().contains(char::is_control), "{bound}");
 
     let (_silent, stream) = tokio::io::duplex(4096);
     let builder = Client::builder().config(impatient());

@@ -292,8 +292,10 @@ async fn a_server_with_tls_around_it_takes_no_page_that_came_without() {
     let request = upgrade("/rpc", "Origin: http://x\r\n");
     let plain = bare(endpoint.http_service()).await;
     let secure = bare(endpoint.http_service().secure(true)).await;
+    let built = bare(server().secure(true).build().unwrap().http_service()).await;
     assert!(opened(plain, &request).await.1.starts_with("HTTP/1.1 101 "));
     assert!(opened(secure, &request).await.1.starts_with("HTTP/1.1 403 "));
+    assert!(opened(built, &request).await.1.starts_with("HTTP/1.1 403 "));
     let request = request.replace("http://x", "https://x");
     assert!(opened(secure, &request).await.1.starts_with("HTTP/1.1 101 "));
 }

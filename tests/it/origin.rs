@@ -51,6 +51,27 @@ async fn pages_of_the_own_host_and_programs_are_let_in_and_others_are_told_why_n
     }
 }
 
+/// Where TLS ends in front of the server, a page that came without is not one of the own host.
+#[tokio::test]
+async fn behind_a_proxy_with_tls_only_pages_that_came_through_tls_are_of_the_own_host() {
+    let cases = [
+        ("", IN),
+        ("Origin: https://h\r\n", IN),
+        ("Origin: https://h:443\r\n", IN),
+        ("Origin: http://h\r\n", OUT),
+        ("Origin: http://h:443\r\n", OUT),
+    ];
+    for (headers, status) in cases {
+        let (line, body) = answer(Server::builder().secure(true), "h", headers).await;
+        assert_eq!(line, status, "{headers}: {body}");
+    }
+    let named = Server::builder().secure(true).allow_origin("http://h");
+    assert_eq!(answer(named, "h", "Origin: http://h\r\n").await.0, IN);
+    // The server itself speaks no TLS.
+    let server = Server::builder().secure(true).bind("127.0.0.1:0").await.unwrap();
+    assert!(server.url().starts_with("ws://"), "{}", server.url());
+}
+
 #[tokio::test]
 async fn origins_on_the_list_are_let_in_and_no_others() {
     let server = || {

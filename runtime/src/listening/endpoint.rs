@@ -240,7 +240,8 @@ impl Endpoint {
         if let Some(config) = &self.shared.tls {
             stream = tls::accept(stream, config, deadline).await?;
         }
-        let arrival = Arrival { remote_addr, secure: self.is_secure(), deadline, refusal };
+        let secure = self.is_secure() || self.shared.rules.behind_tls;
+        let arrival = Arrival { remote_addr, secure, deadline, refusal };
         let max_head = self.config().max_handshake_size;
         let accepted = accept(&mut stream, arrival, &self.shared.rules, max_head).await?;
         let Accepted { handshake, grant, part } = accepted;

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 #[cfg(unix)]
 use tokio::net::UnixListener;
-use tokio::net::{TcpListener, ToSocketAddrs};
+use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs};
 
 use crate::error::Remote;
 #[cfg(unix)]
@@ -17,9 +17,11 @@ use crate::reactor::{self, with_io};
 use crate::socket::stream::Stream;
 use crate::unopened::BindError;
 
-/// Listens on the first address of these that can be had.
+/// Listens on the first address of these that can be had. As many connections wait to be accepted as
+/// the backlog says.
 pub(crate) async fn bind(
     address: impl ToSocketAddrs + fmt::Debug,
+    backlog: u32,
 ) -> Result<TcpListener, BindError> {
     let given = format!("{address:?}").replace('"', "");
     reactor::check().map_err(|error| BindError::Io { address: given.clone(), error })?;
@@ -29,10 +31,30 @@ pub(crate) async fn bind(
             return Err(BindError::Io { error: no_address(&given, error), address: given });
         }
     };
-    with_io(TcpListener::bind(addresses.as_slice())).await.map_err(|error| {
+    with_io(async { listen(&addresses, backlog) }).await.map_err(|error| {
         let names: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
         BindError::Io { address: names.join(", "), error }
     })
+}
+
+/// As tokio's `TcpListener::bind`, which has a backlog of its own.
+fn listen(addresses: &[SocketAddr], backlog: u32) -> io::Result<TcpListener> {
+    let listen = |address: &SocketAddr| {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // On Windows it would let others take the port over.
+        #[cfg(not(windows))]
+        socket.set_reuseaddr(true)?;
+        socket.bind(*address)?;
+        socket.listen(backlog)
+    };
+    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "there is no such address");
+    for address in addresses {
+        match listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 #[derive(Debug)]

@@ -35,6 +35,10 @@ use crate::unopened::BindError;
 /// there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The default backlog of a listener: as many as may be connected, within this.
+const MIN_BACKLOG: u32 = 128;
+const MAX_BACKLOG: u32 = 4096;
+
 /// Builds a [`Server`], or an [`Endpoint`] that has no listener; made by [`Server::builder`].
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until it is bound"]
@@ -44,12 +48,26 @@ pub struct ServerBuilder {
     rules: Rules,
     /// The first setting that can't be used; told when building.
     bad_setting: Option<String>,
+    backlog: Option<u32>,
     #[cfg(feature = "tls")]
     tls: Option<Arc<crate::rustls::ServerConfig>>,
 }
 
 impl ServerBuilder {
     common_builder_methods!();
+
+    /// How many TCP connections the operating system keeps for this server until it accepts them (the
+    /// backlog of `listen`). Clients over it wait for a second or more, until their network tries again.
+    /// The operating system may have a lower limit: `net.core.somaxconn` on Linux. Of no effect on
+    /// [`listen`](Self::listen) and on Unix sockets.
+    ///
+    /// Default: [`Config::max_connections`], at least 128 and at most 4096. Too low: clients that come
+    /// in a burst, as after a restart, wait. Too high: a server that hangs leaves more clients without an
+    /// answer.
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.backlog = Some(connections);
+        self
+    }
 
     /// Serves this URL path; others get HTTP status 404. May be called for several. Default: any.
     pub fn path(mut self, path: impl Into<String>) -> Self {
@@ -143,6 +161,23 @@ impl ServerBuilder {
                  nothing behind them: `https://app.example.com`"
             )),
         }
+        self
+    }
+
+    /// Whether clients speak TLS with a proxy in front of this server. Then a page that came without TLS
+    /// (`Origin: http://…`) is not one of the own host, as someone on the network may have changed it,
+    /// and gets HTTP status 403. A server that speaks TLS itself needs no such setting. Neither
+    /// `X-Forwarded-Proto` nor `Forwarded` is read.
+    ///
+    /// Default `false`: pages of the own host may come by HTTP and by HTTPS.
+    ///
+    /// ```
+    /// // Behind nginx, Caddy or a load balancer that terminates TLS.
+    /// let server = wsjsonrpc::Server::builder().secure(true);
+    /// # drop(server);
+    /// ```
+    pub fn secure(mut self, secure: bool) -> Self {
+        self.rules.behind_tls = secure;
         self
     }
 
@@ -252,8 +287,10 @@ impl ServerBuilder {
     /// # Errors
     /// As those of [`build`](Self::build), or the address can't be had.
     pub async fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Server, BindError> {
+        let most = u32::try_from(self.config.max_connections).unwrap_or(u32::MAX);
+        let backlog = self.backlog.unwrap_or(most.clamp(MIN_BACKLOG, MAX_BACKLOG));
         let endpoint = self.build()?;
-        Server::over(endpoint, listener::bind(address).await?)
+        Server::over(endpoint, listener::bind(address, backlog).await?)
     }
 
     /// Listens on a listener that the caller has made.

@@ -38,11 +38,13 @@ pub(crate) struct Rules {
     /// Where a plain GET is told that the server lives.
     pub(crate) health_path: Option<String>,
 }
+    /// Clients come through TLS that ends in front of this side.
+    pub(crate) behind_tls: bool,
 
 /// What is known of a client before it has said anything.
 pub(crate) struct Arrival {
     pub(crate) remote_addr: Option<SocketAddr>,
-    /// Whether it speaks TLS with this side.
+    /// Whether it speaks TLS, with this side or with a proxy in front of it.
     pub(crate) secure: bool,
     /// When its time is up.
     pub(crate) deadline: Instant,

@@ -139,7 +139,8 @@ type Responding = Pin<Box<dyn Future<Output = Result<Response<HttpBody>, Infalli
 impl Endpoint {
     /// This endpoint as a route of a web application; see [`HttpService`]. Needs the feature `tower`.
     pub fn http_service(&self) -> HttpService {
-        HttpService { endpoint: self.clone(), options: Arc::default() }
+        let options = Options { secure: self.rules().behind_tls, ..Options::default() };
+        HttpService { endpoint: self.clone(), options: Arc::new(options) }
     }
 }
 
@@ -170,8 +171,9 @@ impl HttpService {
         self
     }
 
-    /// Whether the server around it speaks TLS itself: then a page that came without TLS is not one
-    /// of the own host. Default: `false`, for a server without TLS, or with a proxy in front of it.
+    /// Whether clients speak TLS, with the server around it or with a proxy in front of it: then a page
+    /// that came without TLS is not one of the own host. Default:
+    /// [`ServerBuilder::secure`](crate::ServerBuilder::secure), and that is `false`.
     #[must_use]
     pub fn secure(mut self, secure: bool) -> Self {
         self.options_mut().secure = secure;
