@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use wsjsonrpc::ServerBuilder;
-use wsjsonrpc_tests::frames::{announcing, frame_of};
+use wsjsonrpc_tests::frames::frame_of;
 use wsjsonrpc_tests::http::{address, upgrade};
 
 use crate::ALLOCATOR;
@@ -126,6 +126,16 @@ impl Hostile {
         sent
     }
 
+    /// Reads until this has come.
+    pub(crate) fn read_until(&mut self, text: &str) {
+        let mut all = Vec::new();
+        while !all.windows(text.len()).any(|part| part == text.as_bytes()) {
+            let mut some = [0; 256];
+            let count = self.stream.read(&mut some).unwrap();
+            all.extend_from_slice(&some[..count]);
+        }
+    }
+
     /// Reads so many bytes and drops them.
     pub(crate) fn read(&mut self, mut bytes: usize) {
         let mut waste = [0; 16 * KIB];
@@ -134,9 +144,4 @@ impl Hostile {
             bytes -= self.stream.read(&mut waste[..most]).unwrap();
         }
     }
-}
-
-/// The header of a client's frame of so many bytes.
-pub(crate) fn header(first: u8, length: usize) -> Vec<u8> {
-    announcing(first, length as u64, true)
 }

@@ -11,6 +11,9 @@ use crate::protocol::decode::{ResponseOutcome, range};
 use crate::protocol::error::ErrorObject;
 use crate::protocol::peer_error::of_peer;
 
+/// How much of a message may be kept beside a result in it, until its caller takes that.
+const MAX_BESIDE: usize = 16 * 1024;
+
 /// What came back for a call.
 #[derive(Debug)]
 pub(crate) enum Reply {
@@ -30,6 +33,9 @@ impl Reply {
     #[inline]
     pub(crate) fn of(message: &Utf8Bytes, outcome: ResponseOutcome<'_>) -> Self {
         match outcome {
+            ResponseOutcome::Result(json) if message.len() - json.len() > MAX_BESIDE => {
+                Reply::Result(json.into(), 0..json.len())
+            }
             ResponseOutcome::Result(json) => Reply::Result(message.clone(), range(message, json)),
             ResponseOutcome::Error(json) => Reply::Error(of_peer(json)),
             ResponseOutcome::Both => Reply::Invalid("it has both a result and an error"),

@@ -6,10 +6,9 @@
 
 use tokio_tungstenite::tungstenite::Bytes;
 
+use crate::socket::chunk::CHUNK;
 use crate::socket::frame::{self, BAD_GATEWAY, Header};
 
-/// How much several small messages share. A handler that keeps one of them keeps as much.
-const CHUNK: usize = 2 * 1024;
 /// Behind each message in the chunk but the last one stands the length of the next one. (Before it, a
 /// second handle to the chunk would be needed to cut it off.)
 const LENGTH: usize = size_of::<u32>();

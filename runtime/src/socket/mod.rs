@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of what messages say.
 
+pub(crate) mod chunk;
 pub(crate) mod frame;
 pub(crate) mod inbox;
 pub(crate) mod outbox;

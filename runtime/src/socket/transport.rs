@@ -44,6 +44,8 @@ pub(crate) struct Transport {
     masked: bool,
     /// How large a message may be that comes in.
     limit: usize,
+    /// The largest message that tungstenite's buffer has grown for.
+    grown: usize,
     /// There is nothing more to be read.
     ended: bool,
     /// The network has a part of a frame of ours: tungstenite must not write before the rest.
@@ -147,6 +149,7 @@ impl Transport {
             gate: Gate::default(),
             masked: role == Role::Server,
             limit: largest(config),
+            grown: 0,
             ended: false,
             midway: false,
             control: false,
@@ -194,7 +197,11 @@ impl Transport {
             self.control = true;
         }
         Poll::Ready(match message {
+            Message::Text(text) if self.shares(text.len()) => Received::Text(text.as_str().into()),
             Message::Text(text) => Received::Text(text),
+            Message::Binary(bytes) if self.shares(bytes.len()) => {
+                Received::Binary(Bytes::copy_from_slice(&bytes))
+            }
             Message::Binary(bytes) => Received::Binary(bytes),
             Message::Close(frame) => Received::close(frame, self.gate.close_code()),
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Received::Control,
@@ -232,6 +239,26 @@ impl Transport {
                 return Poll::Ready(None);
             }
             self.stream.consume(taken);
+        }
+    }
+
+    /// Whether a message of this size, which tungstenite has just given, holds on to much more than
+    /// itself. tungstenite cuts messages from a buffer that grows with them and never shrinks.
+    fn shares(&mut self, size: usize) -> bool {
+        self.grown = self.grown.max(size);
+        self.shrink();
+        size < self.grown / 2
+    }
+
+    /// Starts tungstenite anew if its buffer has grown: between two messages, and with nothing to be
+    /// written, it has no other state.
+    fn shrink(&mut self) {
+        let between = self.gate.is_closed() && !self.gate.is_in_message() && !self.control;
+        let open = self.socket.can_read() && self.socket.can_write();
+        if self.grown > READ_BUFFER && between && open {
+            let role = if self.masked { Role::Server } else { Role::Client };
+            self.socket = WebSocketContext::new(role, Some(*self.socket.get_config()));
+            self.grown = 0;
         }
     }
 
@@ -321,6 +348,7 @@ impl Transport {
         let (socket, mut stream) = self.parts(cx);
         let flushed = ready!(polled(socket.flush(&mut stream)));
         self.control = false;
+        self.shrink();
         Poll::Ready(match flushed {
             // The closing handshake is complete.
             Err(WsError::ConnectionClosed) => Ok(()),

@@ -14,12 +14,17 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::error::CloseReason;
 use crate::protocol::error::ErrorObject;
 use crate::protocol::item::cost;
+use crate::socket::chunk::detach;
 
 /// How much of a message may be kept beside an item in it; of a longer one the item is copied.
 const MAX_BESIDE: usize = 256;
 
 /// More room than this is not kept while nothing waits.
 const KEPT: usize = 64;
+
+/// So many items may keep what they were read with. When more wait, the consumer is slow, and they get
+/// memory of their own.
+const SHARED: usize = 64;
 
 /// An item is this part of a message.
 pub(crate) type RawItem = (Utf8Bytes, Range<usize>);
@@ -231,7 +236,9 @@ impl<L> Feed<L> {
             state.end = Some(End::Lagged);
         } else {
             state.bytes = state.bytes.saturating_add(cost(item.1.len()));
-            state.items.push_back(item);
+            let (message, range) = item;
+            let is_slow = state.items.len() >= SHARED;
+            state.items.push_back((if is_slow { detach(message) } else { message }, range));
         }
         (state.waker.take(), lagged)
     }

@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config::Config;
+use crate::socket::chunk::detach;
 
 /// What a message costs beside its text, or a million messages of one byte would count as a
 /// megabyte.
-const OVERHEAD: usize = 64;
+const OVERHEAD: usize = 128;
 
 /// What a peer asks while it does not take its answers. It gets nothing more to wait for until it
 /// does; but its responses are taken in all the while, or two sides that wait for each other to
@@ -35,7 +36,7 @@ impl Held {
 
     pub(crate) fn hold(&mut self, message: Utf8Bytes) {
         self.bytes += message.len() + OVERHEAD;
-        self.messages.push_back(message);
+        self.messages.push_back(detach(message));
     }
 
     pub(crate) fn release(&mut self) -> Option<Utf8Bytes> {

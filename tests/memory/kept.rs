@@ -1,0 +1,215 @@
+//! Messages that are kept for longer than it takes to read them: what they hold of what they were read
+//! with.
+
+use std::future::IntoFuture;
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::pin::Pin;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio_tungstenite::tungstenite::{self, WebSocket};
+use wsjsonrpc::{Client, ClientBuilder, Config, Context, Server, Subscription};
+use wsjsonrpc_tests::frames::frame_of;
+use wsjsonrpc_tests::{notification, poll_once, request, result};
+
+use crate::served::{Hostile, KIB, TEXT, Tested, check, settled};
+
+/// The first byte of a ping.
+const PING: u8 = 0x89;
+
+/// A response that nobody waits for.
+fn filler(size: usize) -> String {
+    let empty = result("\"\"", "999999").len();
+    result(&format!("\"{}\"", "x".repeat(size - empty)), "999999")
+}
+
+/// As many bytes as several small messages share, of which only the text is kept.
+fn shared(text: &str, masked: bool) -> Vec<u8> {
+    let filler = filler(2 * KIB - text.len() - 16);
+    [frame_of(TEXT, text.as_bytes(), masked), frame_of(TEXT, filler.as_bytes(), masked)].concat()
+}
+
+const OUTBOX: usize = 256 * KIB;
+const IN_FLIGHT: usize = 64;
+
+/// A connection whose peer does not read its answers, while a call of this side waits for its response:
+/// more requests are held back.
+fn clogged(tested: &Tested) -> Hostile {
+    let config = Config { max_outbox: OUTBOX, max_in_flight: IN_FLIGHT, ..Config::default() };
+    let server = Server::builder()
+        .config(config)
+        .method("call_back", |ctx: Context, ()| async move {
+            tokio::spawn(ctx.peer().call::<()>("never", ()).without_timeout().into_future());
+            Ok(())
+        })
+        .method("large", |_, ()| async { Ok("x".repeat(64 * KIB)) });
+    let mut hostile = Hostile::connect(tested.serve(server));
+    hostile.send(&request("call_back", "[]", "1"));
+    hostile.read_until("never");
+    let large = frame_of(TEXT, request("large", "[]", "1").as_bytes(), true);
+    // The network takes some megabytes first.
+    hostile.stream.write_all(&large.repeat(400)).unwrap();
+    settled();
+    hostile
+}
+
+#[test]
+fn requests_that_are_held_back_keep_nothing_else() {
+    let tested = Tested::new();
+    let mut hostile = clogged(&tested);
+    let before = settled();
+    let small = shared(&request("no.such.method", "[]", "1"), true);
+    assert!(hostile.flood(&small, 3000) > 2500);
+    // Held requests, and as many bytes of refusals as may wait.
+    let held = OUTBOX + IN_FLIGHT * 128;
+    check("held requests", settled().saturating_sub(before), held + 3 * OUTBOX);
+}
+
+#[test]
+fn requests_in_pieces_that_are_held_back_keep_nothing_else() {
+    for pings in [false, true] {
+        let tested = Tested::new();
+        let mut hostile = clogged(&tested);
+        let text = request("no.such.method", &format!("[\"{}\"]", "p".repeat(1500)), "1");
+        // What is not read in one piece goes another way, and a large message is not.
+        let large = frame_of(TEXT, filler(256 * KIB).as_bytes(), true);
+        let frame = frame_of(TEXT, text.as_bytes(), true);
+        let (begin, end) = frame.split_at(frame.len() / 2);
+        let first = [&large, begin].concat();
+        let before = settled();
+        if pings {
+            // Its answer waits behind all others.
+            hostile.stream.write_all(&frame_of(PING, b"", true)).unwrap();
+        }
+        for _ in 0..50 {
+            hostile.stream.write_all(&first).unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+            hostile.stream.write_all(end).unwrap();
+        }
+        let bound = 50 * 2 * text.len() + 2 * large.len();
+        check("held requests in pieces", settled().saturating_sub(before), bound);
+    }
+}
+
+/// Without answers of its own, so that each message is let go at once.
+#[test]
+fn a_large_message_leaves_nothing_behind() {
+    const CONNECTIONS: usize = 20;
+    let tested = Tested::new();
+    let address = tested.serve(Server::builder());
+    let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| Hostile::connect(address)).collect();
+    let text = notification("no.such.method", &format!("[\"{}\"]", "p".repeat(1024 * KIB)));
+    let large = frame_of(TEXT, text.as_bytes(), true);
+    let before = settled();
+    for hostile in &mut connections {
+        hostile.stream.write_all(&large).unwrap();
+        hostile.send("[]");
+        hostile.read(10);
+    }
+    check("after large messages", settled().saturating_sub(before), CONNECTIONS * 4 * KIB);
+}
+
+/// A client, and a server that says what this does.
+fn client_of(
+    tested: &Tested,
+    client: ClientBuilder,
+    server: impl FnOnce(WebSocket<TcpStream>) + Send + 'static,
+) -> (Client, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("ws://{}/", listener.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        let (stream, _) = listener.accept().unwrap();
+        server(tungstenite::accept(stream).unwrap());
+    });
+    let client = tested.runtime.block_on(client.connect(&url)).unwrap();
+    (client, serving)
+}
+
+/// The id of the next call that comes.
+fn next_id(socket: &mut WebSocket<TcpStream>) -> String {
+    let text = socket.read().unwrap().into_text().unwrap();
+    serde_json::from_str::<serde_json::Value>(&text).unwrap()["id"].to_string()
+}
+
+fn say(socket: &mut WebSocket<TcpStream>, text: &str) {
+    socket.get_mut().write_all(&frame_of(TEXT, text.as_bytes(), false)).unwrap();
+}
+
+/// A server sends the smallest items, each with much that is dropped.
+#[test]
+fn items_that_nobody_consumes_keep_their_window() {
+    const SUBSCRIPTIONS: usize = 15;
+    const WINDOW: usize = 32 * KIB;
+    let tested = Tested::new();
+    let (go, gone) = std::sync::mpsc::channel();
+    let (done, finished) = std::sync::mpsc::channel();
+    let (client, serving) = client_of(&tested, Client::builder(), move |mut socket| {
+        for id in 1..=SUBSCRIPTIONS {
+            let call = next_id(&mut socket);
+            say(&mut socket, &result(&format!("\"s{id}\""), &call));
+        }
+        let () = gone.recv().unwrap();
+        for _ in 0..WINDOW / 65 {
+            for id in 1..=SUBSCRIPTIONS {
+                let params = format!(r#"{{"subscription":"s{id}","result":1}}"#);
+                let item = shared(&notification("ticks", &params), false);
+                socket.get_mut().write_all(&item).unwrap();
+            }
+        }
+        done.send(()).unwrap();
+        let _ = gone.recv();
+    });
+    let subscribe = |_| {
+        let asking = client.peer().subscribe::<u64>("ticks", ()).window(WINDOW);
+        tested.runtime.block_on(asking.into_future()).unwrap()
+    };
+    let subscriptions: Vec<Subscription<u64>> = (0..SUBSCRIPTIONS).map(subscribe).collect();
+    let before = settled();
+    go.send(()).unwrap();
+    finished.recv().unwrap();
+    let grown = settled().saturating_sub(before);
+    check("items", grown, SUBSCRIPTIONS * (2 * WINDOW + 128 * KIB));
+    assert!(grown > SUBSCRIPTIONS * WINDOW, "{grown} bytes: did they come?");
+    drop((subscriptions, go));
+    serving.join().unwrap();
+}
+
+/// A server answers with small results in large messages, and the callers take their time.
+#[test]
+fn results_that_nobody_takes_keep_little_else() {
+    const CALLS: usize = 50;
+    const LARGE: usize = 256 * KIB;
+    let tested = Tested::new();
+    let (go, gone) = std::sync::mpsc::channel();
+    let (done, finished) = std::sync::mpsc::channel();
+    let (client, serving) = client_of(&tested, Client::builder(), move |mut socket| {
+        let ids: Vec<_> = (0..CALLS).map(|_| next_id(&mut socket)).collect();
+        let () = gone.recv().unwrap();
+        for id in ids {
+            let padding = "x".repeat(LARGE);
+            let answer = format!(r#"{{"jsonrpc":"2.0","result":1,"x":"{padding}","id":{id}}}"#);
+            say(&mut socket, &answer);
+        }
+        done.send(()).unwrap();
+        let _ = gone.recv();
+    });
+    let mut calls: Vec<Pin<Box<_>>> =
+        (0..CALLS).map(|_| Box::pin(client.peer().call::<u64>("slow", ()).into_future())).collect();
+    tested.runtime.block_on(async {
+        for call in &mut calls {
+            assert!(poll_once(call).await.is_pending());
+        }
+    });
+    let before = settled();
+    go.send(()).unwrap();
+    finished.recv().unwrap();
+    check("results", settled().saturating_sub(before), CALLS * 16 * KIB + 2 * LARGE);
+    tested.runtime.block_on(async {
+        for call in calls {
+            assert_eq!(call.await.unwrap(), 1);
+        }
+    });
+    drop(go);
+    serving.join().unwrap();
+}
