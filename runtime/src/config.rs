@@ -103,6 +103,17 @@ pub struct Config {
     /// its stream, whether anything comes of it or not.
     pub max_subscriptions: usize,
 
+    /// How many bytes of items a connection's subscriptions keep together, as JSON with 64 bytes for
+    /// each, while the peer is slow. It is about streams that do not wait for the peer
+    /// ([`Overflow`](crate::Overflow)), whose [`buffer`](crate::Topic::buffer) is a number of items. A
+    /// subscription that finds no room drops its own oldest items, or the new one with
+    /// [`Overflow::DropNewest`](crate::Overflow::DropNewest). If that is not enough, it ends with
+    /// [`Error::Lagged`](crate::Error::Lagged) at its consumer.
+    ///
+    /// Default 4 MiB. Too low: subscriptions of a peer that is slow for a moment lose items or end. Too
+    /// high: a peer that does not read costs that much memory.
+    pub max_subscription_buffer: usize,
+
     /// How many bytes of a subscription's items may have come without being consumed, those on
     /// their way included; each item counts 64 bytes more than its JSON has, and one may go over it.
     /// A peer that uses this crate sends no more until some are consumed. That of any other can't be
@@ -270,6 +281,7 @@ impl Default for Config {
             max_in_flight_bytes: 32 << 20,
             max_outbox: 1 << 20,
             max_subscriptions: 1024,
+            max_subscription_buffer: 4 << 20,
             subscription_window: 256 << 10,
             call_timeout: Some(Duration::from_secs(30)),
             handshake_timeout: Duration::from_secs(10),

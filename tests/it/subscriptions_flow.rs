@@ -314,17 +314,28 @@ async fn streams_that_wait_for_room_get_it_in_the_order_in_which_they_came() {
 /// What a consumer gets of 100 items that are there at once, when it takes none of them before and
 /// there is room for two; and how many it is told were left out.
 async fn overflow(overflow: Overflow, buffer: usize) -> (Vec<u64>, u64, bool) {
-    let brought = Brought::default();
-    let topic = numbers().overflow(overflow).buffer(buffer);
-    let server = Server::builder().service(methods(topic, &brought));
-    let (client, _peer) = memory::pair(Client::builder(), server).unwrap();
-    let peer = client.peer();
-    let mut numbers = peer.subscribe("numbers", (1, 100)).window(2 * ITEM).await.unwrap();
     let read = match overflow {
         Overflow::Block => 2,
         Overflow::Close => 2 + buffer + 1,
         _ => 100,
     };
+    overflow_within(overflow, buffer, usize::MAX, read).await
+}
+
+/// The same with a bound in bytes, when so many items were brought.
+async fn overflow_within(
+    overflow: Overflow,
+    buffer: usize,
+    bytes: usize,
+    read: usize,
+) -> (Vec<u64>, u64, bool) {
+    let brought = Brought::default();
+    let topic = numbers().overflow(overflow).buffer(buffer);
+    let config = Config { max_subscription_buffer: bytes, ..Config::default() };
+    let server = Server::builder().config(config).service(methods(topic, &brought));
+    let (client, _peer) = memory::pair(Client::builder(), server).unwrap();
+    let peer = client.peer();
+    let mut numbers = peer.subscribe("numbers", (1, 100)).window(2 * ITEM).await.unwrap();
     settle(&peer, &brought, read).await;
     let (mut items, mut lagged) = (Vec::new(), false);
     while items.last() != Some(&100) && !(overflow == Overflow::DropNewest && items.len() == 6) {
@@ -352,6 +363,48 @@ async fn what_becomes_of_items_for_which_there_is_no_room() {
     assert_eq!(overflow(Overflow::Close, 4).await, (vec![1, 2], 0, true));
     // A buffer of none is one of one.
     assert_eq!(overflow(Overflow::DropOldest, 0).await, (vec![1, 2, 100], 97, false));
+}
+
+#[tokio::test]
+async fn what_becomes_of_items_that_are_too_many_bytes() {
+    // The last four items, or a few of the first.
+    let bytes = 3 * (ITEM + 1) + (ITEM + 2);
+    let within = |overflow, read| overflow_within(overflow, 1000, bytes, read);
+    let oldest = vec![1, 2, 97, 98, 99, 100];
+    assert_eq!(within(Overflow::DropOldest, 100).await, (oldest, 94, false));
+    let newest = vec![1, 2, 3, 4, 5, 6];
+    assert_eq!(within(Overflow::DropNewest, 100).await, (newest, 94, false));
+    assert_eq!(within(Overflow::Latest, 100).await, (vec![1, 2, 100], 97, false));
+    assert_eq!(within(Overflow::Close, 7).await, (vec![1, 2], 0, true));
+    // Not even the newest one can be kept.
+    for overflow in [Overflow::DropOldest, Overflow::Latest, Overflow::Close] {
+        let outcome = overflow_within(overflow, 1000, ITEM - 1, 3).await;
+        assert_eq!(outcome, (vec![1, 2], 0, true), "{overflow:?}");
+    }
+}
+
+/// One subscription has all the bytes that its connection may keep, until it ends.
+#[tokio::test]
+async fn subscriptions_of_a_connection_share_the_bytes_that_they_keep() {
+    let brought = Brought::default();
+    let topic = numbers().overflow(Overflow::DropOldest).buffer(1000);
+    let config = Config { max_subscription_buffer: 10 * ITEM, ..Config::default() };
+    let server = Server::builder().config(config).service(methods(topic, &brought));
+    let (client, _peer) = memory::pair(Client::builder(), server).unwrap();
+    let peer = client.peer();
+    let subscribe = |to: u64| peer.subscribe::<u64>("numbers", (0, to)).window(ITEM);
+    let greedy = subscribe(9).await.unwrap();
+    settle(&peer, &brought, 10).await;
+    let mut modest = subscribe(9).await.unwrap();
+    settle(&peer, &brought, 20).await;
+    // One item is in the window, and one has found room in the buffer.
+    assert_eq!(take(&mut modest, 2).await, [0, 9]);
+    assert_eq!(modest.dropped(), 8);
+    drop(greedy);
+    drop(modest);
+    let mut third = subscribe(9).await.unwrap();
+    settle(&peer, &brought, 30).await;
+    assert_eq!(take(&mut third, 10).await, (0..10).collect::<Vec<_>>());
 }
 
 #[tokio::test]

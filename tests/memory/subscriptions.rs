@@ -1,7 +1,7 @@
 //! What subscriptions hold.
 
-use futures_util::stream;
-use wsjsonrpc::{Config, Context, ErrorObject, Methods, Server, Topic};
+use futures_util::{StreamExt, stream};
+use wsjsonrpc::{Config, Context, ErrorObject, Methods, Overflow, Server, Topic};
 use wsjsonrpc_tests::request;
 
 use crate::served::{Hostile, KIB, MIB, THREADS, Tested, check, peak, settled};
@@ -34,4 +34,40 @@ fn producers_wait_without_their_items() {
     });
     // Each thread may have an item in its hands, in a buffer that grew by doubling.
     check("producers", peak - before, MIB + (1 + 2 * THREADS) * ITEM + COUNT * EACH);
+}
+
+/// Streams that do not wait, whose items are large and many.
+#[test]
+fn items_that_wait_beside_their_streams_have_one_bound() {
+    const COUNT: usize = 64;
+    const ITEM: usize = 64 * KIB;
+    const BUFFER: usize = 2 * MIB;
+    let item: &'static str = "x".repeat(ITEM).leak();
+    for overflow in [Overflow::DropOldest, Overflow::DropNewest, Overflow::Latest] {
+        let tested = Tested::new();
+        let config = Config {
+            max_outbox: MIB,
+            max_subscriptions: COUNT,
+            max_subscription_buffer: BUFFER,
+            ..Config::default()
+        };
+        // More than the network takes, and then nothing more.
+        let items = move |_: Context, ()| async move {
+            let items = stream::repeat(Ok::<_, ErrorObject>(item)).take(20);
+            Ok::<_, ErrorObject>(items.chain(stream::pending()))
+        };
+        let topic = Topic::new("items").overflow(overflow);
+        let methods = Methods::new().subscription(topic, items);
+        let address = tested.serve(Server::builder().config(config).service(methods));
+        let mut hostile = Hostile::connect(address);
+        let before = settled();
+        let peak = peak(|| {
+            for id in 0..COUNT {
+                hostile.send(&request("items", "[]", &id.to_string()));
+            }
+            settled();
+        });
+        let bound = MIB + BUFFER + (1 + 2 * THREADS) * ITEM + COUNT * EACH;
+        check("items beside their streams", peak - before, bound);
+    }
 }

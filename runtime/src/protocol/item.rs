@@ -122,6 +122,24 @@ pub(crate) fn write<T: Serialize + ?Sized>(
     item: &T,
     dropped: u64,
 ) -> serde_json::Result<(Vec<u8>, usize)> {
+    let mut out = begin(head, dropped);
+    let start = out.len();
+    serde_json::to_writer(&mut out, item)?;
+    let bytes = out.len() - start;
+    out.extend_from_slice(b"}}");
+    Ok((out, bytes))
+}
+
+/// The same with an item that is JSON already.
+pub(crate) fn write_json(head: &[u8], json: &[u8], dropped: u64) -> (Vec<u8>, usize) {
+    let mut out = begin(head, dropped);
+    out.extend_from_slice(json);
+    out.extend_from_slice(b"}}");
+    (out, json.len())
+}
+
+/// A notification up to its item.
+fn begin(head: &[u8], dropped: u64) -> Vec<u8> {
     let mut out = buffer::take();
     out.extend_from_slice(head);
     if dropped > 0 {
@@ -130,11 +148,7 @@ pub(crate) fn write<T: Serialize + ?Sized>(
         out.push(b',');
     }
     out.extend_from_slice(b"\"result\":");
-    let start = out.len();
-    serde_json::to_writer(&mut out, item)?;
-    let bytes = out.len() - start;
-    out.extend_from_slice(b"}}");
-    Ok((out, bytes))
+    out
 }
 
 /// The last notification.

@@ -19,6 +19,8 @@ struct Inner {
     table: Mutex<Table>,
     /// How many there are, those that are not accepted yet included.
     count: AtomicUsize,
+    /// How many bytes of items they keep together, where their streams do not wait.
+    kept: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -135,6 +137,16 @@ impl Flows {
         for flow in flows {
             flow.stop(Stop::Shutdown);
         }
+    }
+
+    /// Takes so many bytes for an item that is to be kept, while no more than `limit` are taken.
+    pub(crate) fn take_room(&self, bytes: usize, limit: usize) -> bool {
+        let more = |kept: usize| kept.checked_add(bytes).filter(|sum| *sum <= limit);
+        self.inner().kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    pub(crate) fn give_room(&self, bytes: usize) {
+        self.inner().kept.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

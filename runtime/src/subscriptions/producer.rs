@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
@@ -16,8 +17,10 @@ use serde::Serialize;
 
 use crate::calling::inherited::Scope;
 use crate::calling::link::Link;
+use crate::config::Config;
+use crate::protocol::buffer;
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::protocol::item::{cost, head, write};
+use crate::protocol::item::{cost, head, write, write_json};
 use crate::protocol::params::Str;
 use crate::protocol::typed::RpcError;
 use crate::serving::service::{Kind, Outcome, Progress, Request, Response};
@@ -107,7 +110,7 @@ impl Producer {
         }
         let head = head(&self.topic.notification, &self.flow.id());
         let stream = pin!(stream);
-        let mut source = Source::<S, T>::of(stream);
+        let mut source = Source::<S, T>::of(stream, &self.link);
         let (mut room, mut sent) = (Room::new(&self.link.outbox), 0_usize);
         let end = loop {
             let (item, dropped) = match self.next(&mut source, &mut room).await {
@@ -119,9 +122,12 @@ impl Producer {
                 }
             };
             let dropped = if self.link.extended { dropped } else { 0 };
-            let (text, bytes) = match write(&head, &item, dropped) {
-                Ok(written) => written,
-                Err(error) => break Some(ErrorObject::from(error)),
+            let (text, bytes) = match item {
+                Pulled::Fresh(item) => match write(&head, &item, dropped) {
+                    Ok(written) => written,
+                    Err(error) => break Some(ErrorObject::from(error)),
+                },
+                Pulled::Kept(json) => write_json(&head, &json, dropped),
             };
             if text.len() > self.link.config.max_outgoing_message {
                 break Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE));
@@ -154,6 +160,7 @@ impl Producer {
     /// Waits for what comes next.
     async fn next<T, S>(&self, source: &mut Source<'_, S, T>, room: &mut Room<'_>) -> Next<T>
     where
+        T: Serialize,
         S: Stream,
         S::Item: Yields<T>,
     {
@@ -252,27 +259,39 @@ impl<'a> Room<'a> {
 /// What comes next of a subscription.
 enum Next<T> {
     /// With the number of those that were left out before it.
-    Item(T, u64),
+    Item(Pulled<T>, u64),
     End(Option<ErrorObject>),
     Stopped(Stop),
+}
+
+enum Pulled<T> {
+    /// There was room when the stream brought it.
+    Fresh(T),
+    /// It has waited, as JSON.
+    Kept(Box<[u8]>),
 }
 
 /// A stream, with what it has brought that found no room.
 struct Source<'a, S, T> {
     stream: Pin<&'a mut S>,
-    items: VecDeque<T>,
+    link: &'a Link,
+    /// As JSON, so that their size is known.
+    items: VecDeque<Box<[u8]>>,
     dropped: u64,
     /// It brings nothing more, for this reason. That comes behind the items.
     end: Option<Option<ErrorObject>>,
+    item: PhantomData<fn() -> T>,
 }
 
 impl<'a, S, T> Source<'a, S, T>
 where
+    T: Serialize,
     S: Stream,
     S::Item: Yields<T>,
 {
-    fn of(stream: Pin<&'a mut S>) -> Self {
-        Source { stream, items: VecDeque::new(), dropped: 0, end: None }
+    fn of(stream: Pin<&'a mut S>, link: &'a Link) -> Self {
+        let (items, item) = (VecDeque::new(), PhantomData);
+        Source { stream, link, items, dropped: 0, end: None, item }
     }
 
     fn poll(&mut self, cx: &mut TaskContext<'_>, topic: &Topic, room: bool) -> Poll<Next<T>> {
@@ -281,15 +300,26 @@ where
                 return Poll::Pending;
             }
             return self.pull(cx).map(|pulled| match pulled {
-                Ok(item) => Next::Item(item, 0),
+                Ok(item) => Next::Item(Pulled::Fresh(item), 0),
                 Err(end) => Next::End(end),
             });
         }
+        if room {
+            if let Some(json) = self.pop() {
+                return Poll::Ready(Next::Item(
+                    Pulled::Kept(json),
+                    std::mem::take(&mut self.dropped),
+                ));
+            }
+        }
         let mut pulled = 0;
-        // With room there is no need to have more than one in hand.
-        while self.end.is_none() && pulled < BUDGET && (!room || self.items.is_empty()) {
+        while self.end.is_none() && pulled < BUDGET {
             match self.pull(cx) {
-                Poll::Ready(Ok(item)) => self.keep(item, topic),
+                Poll::Ready(Ok(item)) if room => {
+                    let dropped = std::mem::take(&mut self.dropped);
+                    return Poll::Ready(Next::Item(Pulled::Fresh(item), dropped));
+                }
+                Poll::Ready(Ok(item)) => self.keep(&item, topic),
                 Poll::Ready(Err(end)) => self.end = Some(end),
                 Poll::Pending => break,
             }
@@ -298,11 +328,6 @@ where
         if pulled == BUDGET {
             // It may have more at once, and others get their turn first.
             cx.waker().wake_by_ref();
-        }
-        if room {
-            if let Some(item) = self.items.pop_front() {
-                return Poll::Ready(Next::Item(item, std::mem::take(&mut self.dropped)));
-            }
         }
         match self.end.take_if(|_| self.items.is_empty()) {
             Some(end) => Poll::Ready(Next::End(end)),
@@ -319,23 +344,66 @@ where
         })
     }
 
-    fn keep(&mut self, item: T, topic: &Topic) {
-        if self.items.len() < topic.room() {
-            return self.items.push_back(item);
+    /// Keeps an item for which there is no room in the send queue. All subscriptions of a connection
+    /// share the bytes for that.
+    fn keep(&mut self, item: &T, topic: &Topic) {
+        let makes_room = matches!(topic.overflow, Overflow::DropOldest | Overflow::Latest);
+        if self.items.len() >= topic.room() && !(makes_room && self.drop_oldest()) {
+            return self.refuse(topic);
         }
-        match topic.overflow {
-            Overflow::Close => {
-                self.items.clear();
-                self.end = Some(Some(ErrorObject::of(ErrorCode::SUBSCRIPTION_LAGGED)));
-            }
-            Overflow::DropNewest => self.dropped += 1,
-            Overflow::Block | Overflow::DropOldest | Overflow::Latest => {
-                self.items.pop_front();
-                self.items.push_back(item);
-                self.dropped += 1;
+        let mut text = buffer::take();
+        if let Err(error) = serde_json::to_writer(&mut text, item) {
+            return self.end = Some(Some(ErrorObject::from(error)));
+        }
+        let Config { max_outgoing_message, max_subscription_buffer, .. } = *self.link.config;
+        if text.len() > max_outgoing_message {
+            return self.end = Some(Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE)));
+        }
+        let json: Box<[u8]> = text.as_slice().into();
+        buffer::give_back(text);
+        while !self.link.flows.take_room(kept_size(&json), max_subscription_buffer) {
+            // The newest one is the one to keep, if any is.
+            if !(makes_room && self.drop_oldest()) {
+                return self.refuse(topic);
             }
         }
+        self.items.push_back(json);
     }
+
+    /// There is no room for a new item.
+    fn refuse(&mut self, topic: &Topic) {
+        if topic.overflow == Overflow::DropNewest {
+            self.dropped += 1;
+            return;
+        }
+        while self.pop().is_some() {}
+        self.end = Some(Some(ErrorObject::of(ErrorCode::SUBSCRIPTION_LAGGED)));
+    }
+
+    fn drop_oldest(&mut self) -> bool {
+        let dropped = self.pop().is_some();
+        self.dropped += u64::from(dropped);
+        dropped
+    }
+}
+
+impl<S, T> Source<'_, S, T> {
+    fn pop(&mut self) -> Option<Box<[u8]>> {
+        let json = self.items.pop_front()?;
+        self.link.flows.give_room(kept_size(&json));
+        Some(json)
+    }
+}
+
+impl<S, T> Drop for Source<'_, S, T> {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
+    }
+}
+
+/// What an item that is kept counts.
+fn kept_size(json: &[u8]) -> usize {
+    usize::try_from(cost(json.len())).unwrap_or(usize::MAX)
 }
 
 impl fmt::Debug for Producer {

@@ -10,6 +10,10 @@ use crate::protocol::typed::RpcError;
 
 /// What becomes of items for which there is no room, as the consumer is slow.
 ///
+/// Items that wait have a bound in number ([`Topic::buffer`]) and one in bytes, which all subscriptions of
+/// a connection share ([`Config::max_subscription_buffer`](crate::Config::max_subscription_buffer)). A
+/// subscription that can't keep even its newest item ends as with [`Close`](Self::Close).
+///
 /// The consumer learns how many were left out ([`Subscription::dropped`](crate::Subscription::dropped)),
 /// if it uses this crate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
