@@ -170,13 +170,15 @@ pub struct Config {
     /// it for half as long again, the connection ends with
     /// [`CloseReason::Unresponsive`](crate::CloseReason::Unresponsive): a peer that hangs, or that
     /// the network has lost without a word, is noticed within one and a half intervals. Whatever
-    /// comes counts, a part of a message too, and so does room for what waits to be sent. (A ping
-    /// may go out up to an eighth of the interval early.) `None` sends none; pings of the peer are
-    /// answered all the same.
+    /// comes counts, a part of a message too. A peer that reads a large message slowly can't answer
+    /// before it has got to the ping behind it. As long as the network goes on taking what waits for
+    /// such a peer, it has three intervals in all. Not more: taken bytes, and bytes that TCP has
+    /// acknowledged, may have come no further than to a proxy. (A ping may go out up to an eighth of the
+    /// interval early.) `None` sends none; pings of the peer are answered all the same.
     ///
     /// Default 30 s; less than 10 ms is taken for 10 ms. Too low: peers whose network hangs for a
-    /// moment lose their connection, and so do slow ones to whom much is on its way, as the ping
-    /// waits behind it; and phones never sleep. Too high, or `None`: calls wait for peers that are
+    /// moment lose their connection, and so do slow ones that need more than three intervals for a
+    /// message of the largest size; and phones never sleep. Too high, or `None`: calls wait for peers that are
     /// gone, who hold memory and a place; and proxies and routers forget connections on which
     /// nothing happens for a minute or so.
     pub ping_interval: Option<Duration>,

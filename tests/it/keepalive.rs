@@ -1,5 +1,5 @@
-//! A peer that is gone without a word is noticed within one and a half ping intervals; one that
-//! says anything at all, or takes what it is sent, is left alone.
+//! A peer that is gone without a word is noticed within one and a half ping intervals, or three if
+//! something takes what is sent to it; one that says anything at all is left alone.
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::{
@@ -144,10 +144,10 @@ async fn without_an_interval_a_silent_peer_may_stay_silent() {
     raw.check(&request("quick", "[]", "1"), &[&result("null", "1")]).await;
 }
 
-/// A ping would wait behind what it has not taken yet. Its taking is the sign.
+/// The ping waits behind the message, so the peer has three intervals for both.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_slowly_stays_and_no_ping_gets_into_its_message() {
-    const SIZE: usize = 400_000;
+    const SIZE: usize = 840_000;
     let server = server(every(30 * SECOND));
     let (mut raw, peer) =
         Raw::client_and_peer(server.method("large", |_, ()| async { Ok("x".repeat(SIZE)) })).await;
@@ -156,7 +156,7 @@ async fn a_peer_that_reads_slowly_stays_and_no_ping_gets_into_its_message() {
     let mut bytes = Vec::new();
     while bytes.len() < whole {
         sleep(4 * SECOND).await;
-        let mut part = vec![0; 10_000.min(whole - bytes.len())];
+        let mut part = vec![0; 40_000.min(whole - bytes.len())];
         let read = raw.socket.get_mut().read(&mut part).await.unwrap();
         assert!(read > 0, "given up after {} bytes", bytes.len());
         bytes.extend_from_slice(&part[..read]);
@@ -164,6 +164,24 @@ async fn a_peer_that_reads_slowly_stays_and_no_ping_gets_into_its_message() {
     assert!(!peer.is_closed());
     assert!(String::from_utf8_lossy(&bytes).contains(&"x".repeat(SIZE)), "not in one piece");
     raw.check(&request("quick", "[]", "2"), &[&result("null", "2")]).await;
+}
+
+/// It takes what it is sent and never says a word: somebody else may be taking it.
+#[tokio::test(start_paused = true)]
+async fn bytes_that_the_network_takes_are_no_sign_of_life() {
+    let (mut raw, peer) = Raw::client_and_peer(server(every(30 * SECOND))).await;
+    let begun = Instant::now();
+    let pushing = tokio::spawn(async move {
+        while peer.notify("push", ["x".repeat(1000)]).await.is_ok() {}
+        (peer.closed().await, begun.elapsed())
+    });
+    let mut waste = vec![0; 10_000];
+    while raw.socket.get_mut().read(&mut waste).await.is_ok_and(|count| count > 0) {
+        sleep(SECOND).await;
+    }
+    let (reason, silence) = pushing.await.unwrap();
+    assert!(matches!(reason, CloseReason::Unresponsive), "{reason:?}");
+    assert!(silence > 45 * SECOND && silence <= 91 * SECOND, "{silence:?}");
 }
 
 /// Nothing is read from it because it does not take its answers: that is what the write timeout is
@@ -213,6 +231,11 @@ struct Proxy {
 impl Proxy {
     async fn before(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::between(listener, server, Duration::ZERO)
+    }
+
+    /// Waits so long after each 10 kB that it swallows.
+    fn between(listener: TcpListener, server: SocketAddr, pace: Duration) -> Self {
         let address = listener.local_addr().unwrap();
         let swallows = Arc::new(AtomicBool::new(false));
         let swallowing = Arc::clone(&swallows);
@@ -221,8 +244,8 @@ impl Proxy {
                 let server = TcpStream::connect(server).await.unwrap();
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
-                tokio::spawn(pass_on(from_client, to_server, Arc::clone(&swallowing)));
-                tokio::spawn(pass_on(from_server, to_client, Arc::clone(&swallowing)));
+                tokio::spawn(pass_on(from_client, to_server, Arc::clone(&swallowing), pace));
+                tokio::spawn(pass_on(from_server, to_client, Arc::clone(&swallowing), pace));
             }
         });
         Proxy { address, swallows }
@@ -234,9 +257,13 @@ async fn pass_on(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
     swallows: Arc<AtomicBool>,
+    pace: Duration,
 ) {
     let mut buffer = vec![0; 10_000];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        if swallows.load(Ordering::Relaxed) {
+            sleep(pace).await;
+        }
         if !swallows.load(Ordering::Relaxed) && to.write_all(&buffer[..count]).await.is_err() {
             return;
         }
@@ -281,4 +308,33 @@ async fn both_sides_notice_a_network_that_swallows_everything() {
     assert!(matches!(client.closed().await, CloseReason::Unresponsive));
     assert!(matches!(caller.closed().await, CloseReason::Unresponsive));
     assert!(is_unresponsive(&peer.call::<()>("quick", ()).await));
+}
+
+/// Buffers are small, so that the proxy's reading is noticed at the other end of them soon.
+fn small_buffers() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(4096).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket
+}
+
+/// Real sockets, and a proxy that takes 10 kB a second from a client that goes on sending.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_swallows_slowly_is_noticed() {
+    let (url, _endpoint) = listen(server(every(None))).await;
+    let socket = small_buffers();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let proxy = Proxy::between(socket.listen(1).unwrap(), address(&url), SECOND);
+    let through = proxy.address;
+    let stream = small_buffers().connect(through).await.unwrap();
+    let builder = client(every(2 * SECOND));
+    let client = builder.connect_over(&format!("ws://{through}"), stream).await.unwrap();
+    let peer = client.peer();
+    peer.call::<()>("quick", ()).await.unwrap();
+    proxy.swallows.store(true, Ordering::Relaxed);
+    let text = "x".repeat(1000);
+    let sending = async { while peer.notify("push", (&text,)).await.is_ok() {} };
+    let outcome = tokio::time::timeout(60 * SECOND, sending).await;
+    assert!(outcome.is_ok(), "it goes on sending into nothing");
+    assert!(matches!(client.closed().await, CloseReason::Unresponsive));
 }

@@ -35,8 +35,10 @@ pub(crate) struct Stream {
     written: u64,
     /// The network did not take what was written last.
     blocked: bool,
-    /// The other end has sent something, or made room for what it had none for.
+    /// The other end has sent something.
     lives: bool,
+    /// The network has taken something after it had no room.
+    makes_room: bool,
     /// How much may be read before the next rest.
     allowance: u32,
     /// Nothing more was read, though there may be more.
@@ -88,6 +90,7 @@ impl Stream {
             written: 0,
             blocked: false,
             lives: false,
+            makes_room: false,
             allowance: ALLOWANCE,
             rests: false,
             ahead: Vec::new(),
@@ -126,10 +129,6 @@ impl Stream {
         self.network().written
     }
 
-    pub(crate) fn is_blocked(&self) -> bool {
-        self.blocked || self.network().blocked
-    }
-
     /// What the network has seen. What a TLS session has taken may still wait in it, and a part of
     /// a record is nothing to anybody else.
     fn network(&self) -> &Stream {
@@ -140,7 +139,7 @@ impl Stream {
         }
     }
 
-    /// Whether the other end has given a sign of life since [`forget_signs`](Self::forget_signs).
+    /// Whether the other end has sent anything since [`forget_signs`](Self::forget_signs).
     pub(crate) fn lives(&self) -> bool {
         self.network().lives
     }
@@ -151,6 +150,21 @@ impl Stream {
             return session.get_mut().0.forget_signs();
         }
         self.lives = false;
+    }
+
+    /// Whether the network had no room and has taken something again since
+    /// [`forget_room`](Self::forget_room). The other end may know nothing of it: whatever stands
+    /// between the two, a proxy or the operating systems, takes bytes as well.
+    pub(crate) fn makes_room(&self) -> bool {
+        self.network().makes_room
+    }
+
+    pub(crate) fn forget_room(&mut self) {
+        #[cfg(feature = "tls")]
+        if let Kind::Tls(session) = &mut self.kind {
+            return session.get_mut().0.forget_room();
+        }
+        self.makes_room = false;
     }
 
     /// Whether reading has stopped since this was asked last, so that others get their turn. The
@@ -280,7 +294,7 @@ impl AsyncWrite for Stream {
         let polled = on_stream!(self, stream => stream.poll_write(cx, bytes));
         let was_blocked = std::mem::replace(&mut self.blocked, polled.is_pending());
         let written = ready!(polled)?;
-        self.lives |= was_blocked;
+        self.makes_room |= was_blocked;
         self.written += written as u64;
         Poll::Ready(Ok(written))
     }

@@ -379,10 +379,11 @@ impl Transport {
         self.write_control(cx, Message::Close(Some(CloseFrame { code, reason })))
     }
 
-    /// Asks the peer whether it is there. Whatever it says is an answer.
+    /// Asks the peer whether it is there. Whatever it says is an answer. The ping goes out between two
+    /// messages, when the network takes it.
     pub(crate) fn start_ping(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
-        // It would only wait behind what the network does not take; that moving is an answer, too.
-        if self.stream.is_blocked() || !self.socket.can_write() {
+        self.stream.forget_room();
+        if !self.socket.can_write() {
             return Ok(());
         }
         self.write_control(cx, Message::Ping(Bytes::new()))
@@ -429,13 +430,22 @@ impl Transport {
     }
 
     /// Whether the peer has given a sign of life since [`forget_signs`](Self::forget_signs): bytes
-    /// of whatever kind, or room for ours where there was none.
+    /// of whatever kind.
     pub(crate) fn lives(&self) -> bool {
         self.stream.lives()
     }
 
     pub(crate) fn forget_signs(&mut self) {
         self.stream.forget_signs();
+    }
+
+    /// See [`Stream::makes_room`].
+    pub(crate) fn makes_room(&self) -> bool {
+        self.stream.makes_room()
+    }
+
+    pub(crate) fn forget_room(&mut self) {
+        self.stream.forget_room();
     }
 
     /// Whether reading has stopped since this was asked last, so that others get their turn. The

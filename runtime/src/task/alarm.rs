@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::calling::pending::Pending;
 use crate::reactor::Timer;
-use crate::socket::pulse::{Pulse, Verdict};
+use crate::socket::pulse::{Pulse, Seen, Verdict};
 
 /// No timer at all where no call has a deadline and there is no keep-alive.
 #[derive(Debug)]
@@ -36,9 +36,9 @@ impl Alarm {
     }
 
     /// Ends the calls whose time is over, says what to do about a peer that is silent, and sees to
-    /// it that the task is woken for the next of both. `signs`: whether the peer has given any that
-    /// were not counted yet.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, pending: &Pending, signs: bool) -> Verdict {
+    /// it that the task is woken for the next of both.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, pending: &Pending, seen: Seen) -> Verdict {
+        let Seen { signs, .. } = seen;
         let mut verdict = Verdict::Wait;
         if signs && self.pulse.listens() {
             self.pulse.sign(Instant::now());
@@ -56,8 +56,8 @@ impl Alarm {
                 pending.expire(now);
             }
             if self.pulse.next().is_some_and(|at| at <= now) {
-                let uncounted = signs && verdict == Verdict::Wait;
-                verdict = match self.pulse.look(now, uncounted, overslept) {
+                let signs = signs && verdict == Verdict::Wait;
+                verdict = match self.pulse.look(now, Seen { signs, overslept, ..seen }) {
                     Verdict::Wait => verdict,
                     Verdict::GiveUp => return Verdict::GiveUp,
                     news => news,

@@ -29,7 +29,7 @@ use crate::serving::dispatch::Dispatcher;
 use crate::serving::outlet::Outlet;
 use crate::serving::router::Router;
 use crate::socket::outbox::Command;
-use crate::socket::pulse::Verdict;
+use crate::socket::pulse::{Seen, Verdict};
 use crate::socket::received::Received;
 use crate::socket::transport::Transport;
 use crate::socket::turns::wake_after_others;
@@ -223,9 +223,11 @@ impl Connection {
     fn look_at_clock(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
         // While nothing is read on purpose, its silence means nothing; the write timeout counts.
         let signs = self.transport.lives() || self.reader.pauses();
-        match self.alarm.poll(cx, &self.link.pending, signs) {
+        let seen = Seen { signs, room: self.transport.makes_room(), overslept: false };
+        match self.alarm.poll(cx, &self.link.pending, seen) {
             Verdict::Wait => {}
             Verdict::Counted => self.transport.forget_signs(),
+            Verdict::Extended => self.transport.forget_room(),
             Verdict::Ask => {
                 // Should it fail, so does whatever is written next, and that knows what to do.
                 let _ = self.transport.start_ping(cx);
