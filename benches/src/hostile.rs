@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::wire::{Inbox, connect, masked, number_after, value_after};
+use crate::wire::{Inbox, connect, dial, masked, number_after, value_after};
 
 /// What a peer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,17 +23,32 @@ pub enum Behaviour {
     Pings,
     Slowloris,
     Mutual,
+    Batches,
+    LargeBatches,
+    LargeResults,
+    Subscriptions,
+    Posts,
 }
 
 impl Behaviour {
-    pub const ALL: [Behaviour; 6] = [
+    pub const ALL: [Behaviour; 11] = [
         Behaviour::NeverReads,
         Behaviour::ByteByByte,
         Behaviour::Notifies,
         Behaviour::Pings,
         Behaviour::Slowloris,
         Behaviour::Mutual,
+        Behaviour::Batches,
+        Behaviour::LargeBatches,
+        Behaviour::LargeResults,
+        Behaviour::Subscriptions,
+        Behaviour::Posts,
     ];
+
+    /// Whether it takes a server that is a route of a web application.
+    pub fn posts(self) -> bool {
+        self == Behaviour::Posts
+    }
 
     pub fn name(self) -> &'static str {
         match self {
@@ -43,6 +58,11 @@ impl Behaviour {
             Behaviour::Pings => "floods with pings",
             Behaviour::Slowloris => "200 handshakes that never end, 10 bytes a second each",
             Behaviour::Mutual => "floods, and makes the server flood it, with calls",
+            Behaviour::Batches => "floods with batches of 1000 small calls",
+            Behaviour::LargeBatches => "floods with batches of 100 calls with results of 64 KiB",
+            Behaviour::LargeResults => "floods with calls that have results of 64 KiB",
+            Behaviour::Subscriptions => "takes the items of 100 subscriptions as fast as it can",
+            Behaviour::Posts => "floods with batches of 1000 small calls by HTTP POST",
         }
     }
 }
@@ -50,6 +70,8 @@ impl Behaviour {
 /// How many calls one request makes the server make. Few, as making them is a handler's own work, and
 /// that of one that computes for long delays others with any library.
 const REVERSED: usize = 20;
+/// How large a large result is.
+const LARGE: usize = 64 << 10;
 /// A peer that is not read from for so long is of no use any more.
 const STALLED: Duration = Duration::from_millis(20);
 
@@ -60,6 +82,8 @@ pub struct Hostile {
     lanes: Vec<Lane>,
     next: usize,
     frames: Vec<u8>,
+    begun: bool,
+    waste: Vec<u8>,
 }
 
 struct Lane {
@@ -106,6 +130,9 @@ impl Hostile {
             Behaviour::NeverReads => call("math.sum", "1,2", r#","id":1"#),
             _ => call("echo", "\"hello\"", r#","id":1"#),
         };
+        let sum = call("math.sum", "1,2", r#","id":1"#);
+        let large = call("large", &LARGE.to_string(), r#","id":1"#);
+        let batch = |call: &str, calls| format!("[{}]", vec![call; calls].join(","));
         let mut frames = Vec::new();
         match behaviour {
             Behaviour::Pings => (0..1000).for_each(|_| frames.extend([0x89, 0x80, 0, 0, 0, 0])),
@@ -119,13 +146,31 @@ impl Hostile {
                     (0..REVERSED).for_each(|_| masked(&mut frames, text.as_bytes()));
                 }
             }
+            Behaviour::Batches => masked(&mut frames, batch(&sum, 1000).as_bytes()),
+            Behaviour::LargeBatches => masked(&mut frames, batch(&large, 100).as_bytes()),
+            Behaviour::LargeResults => masked(&mut frames, large.as_bytes()),
+            Behaviour::Subscriptions => {
+                let items = call("subscribe_items", &u32::MAX.to_string(), r#","id":1"#);
+                (0..100).for_each(|_| masked(&mut frames, items.as_bytes()));
+            }
+            Behaviour::Posts => {
+                let body = batch(&sum, 1000);
+                let head = format!(
+                    "POST / HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+                     Content-Length: {}\r\n\r\n",
+                    body.len()
+                );
+                frames.extend(head.as_bytes());
+                frames.extend(body.as_bytes());
+            }
             Behaviour::ByteByByte => masked(&mut frames, text.as_bytes()),
             Behaviour::Slowloris => {
                 frames.extend(b"GET / HTTP/1.1\r\nHost: x\r\nX-Filling: ");
                 frames.extend([b'x'; 4000]);
             }
         }
-        Hostile { behaviour, address, lanes: Vec::new(), next: 0, frames }
+        let (lanes, waste) = (Vec::new(), vec![0; 64 << 10]);
+        Hostile { behaviour, address, lanes, next: 0, frames, begun: false, waste }
     }
 
     /// Does a little of what it does, without waiting for anything.
@@ -173,11 +218,20 @@ impl Hostile {
     /// One connection, and as much as it takes.
     fn flood(&mut self) -> Result<()> {
         let Some(lane) = self.lanes.first_mut() else {
-            self.lanes.push(Lane::new(connect(self.address)?)?);
+            let stream = match self.behaviour {
+                Behaviour::Posts => dial(self.address)?,
+                _ => connect(self.address)?,
+            };
+            self.lanes.push(Lane::new(stream)?);
             return Ok(());
         };
         for _ in 0..4 {
             if lane.out.is_empty() {
+                // Once is enough: the items come by themselves.
+                if self.behaviour == Behaviour::Subscriptions && self.begun {
+                    break;
+                }
+                self.begun = true;
                 lane.out.extend_from_slice(&self.frames);
             }
             if !lane.send()? {
@@ -186,7 +240,19 @@ impl Hostile {
         }
         match self.behaviour {
             Behaviour::Mutual => lane.answer()?,
-            Behaviour::Pings => while matches!(lane.stream.read(&mut [0; 65_536]), Ok(1..)) {},
+            Behaviour::Pings
+            | Behaviour::Batches
+            | Behaviour::LargeBatches
+            | Behaviour::LargeResults
+            | Behaviour::Subscriptions
+            | Behaviour::Posts => {
+                // Not for ever: there is somebody to be measured.
+                for _ in 0..64 {
+                    if !matches!(lane.stream.read(&mut self.waste), Ok(1..)) {
+                        break;
+                    }
+                }
+            }
             // The next one begins where this one is not listened to any more.
             Behaviour::NeverReads if lane.moved.elapsed() > STALLED => self.lanes.clear(),
             _ => {}

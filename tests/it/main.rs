@@ -22,6 +22,7 @@ mod documents;
 mod each_limit;
 mod errors;
 mod extensions;
+mod fairness;
 mod floors;
 mod handlers;
 mod handshake_request;

@@ -15,6 +15,7 @@ const USAGE: &str = "\
 usage: cargo run --release --bin bystanders -- [options]
 
   --rounds N       how many times each is measured without and with a hostile peer; default 20
+  --only TEXT      only peers whose descriptions have this text in them
   --multi-thread   tokio's multi-threaded runtime in the server";
 
 /// How many connections are measured, one call at a time, one after the other.
@@ -73,11 +74,13 @@ impl Bystanders {
 }
 
 fn main() -> Result<()> {
-    let (mut rounds, mut options) = (20, vec!["--default-limits".to_owned()]);
+    let (mut rounds, mut only) = (20, None);
+    let mut options = vec!["--default-limits".to_owned()];
     let mut args = std::env::args().skip(1);
     while let Some(name) = args.next() {
         match name.as_str() {
             "--rounds" => rounds = args.next().and_then(|value| value.parse().ok()).unwrap_or(0),
+            "--only" => only = args.next(),
             "--multi-thread" => options.push(name),
             _ => bail!("{USAGE}"),
         }
@@ -88,6 +91,13 @@ fn main() -> Result<()> {
     println!("| a peer that | p50 quiet | p50 | p99 quiet | p99 | p99, times quiet | counted |");
     println!("|---|---|---|---|---|---|---|");
     for behaviour in Behaviour::ALL {
+        if only.as_ref().is_some_and(|only| !behaviour.name().contains(only)) {
+            continue;
+        }
+        let mut options = options.clone();
+        if behaviour.posts() {
+            options.push("--mounted".to_owned());
+        }
         let mut server = processors.start(false, "server_ours", &options)?;
         let address = server.address()?;
         let lanes = (0..BYSTANDERS).map(|_| wire::connect(address)).collect::<Result<Vec<_>>>()?;

@@ -15,6 +15,7 @@ trait Bench {
     #[method(name = "math.sum")]
     async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
     async fn echo(&self, ctx: &Context, s: &str) -> Result<String>;
+    async fn large(&self, ctx: &Context, size: usize) -> Result<String>;
     async fn wait(&self, ctx: &Context, x: i64) -> Result<i64>;
     async fn note(&self, ctx: &Context, x: i64) -> Result<()>;
     /// Nobody is told of the end, as jsonrpsee's client isn't.
@@ -39,6 +40,9 @@ impl Bench for Service {
     }
     async fn echo(&self, _: &Context, s: &str) -> Result<String> {
         Ok(s.to_owned())
+    }
+    async fn large(&self, _: &Context, size: usize) -> Result<String> {
+        Ok("x".repeat(size))
     }
     async fn wait(&self, _: &Context, x: i64) -> Result<i64> {
         tokio::time::sleep(Duration::from_millis(1)).await;

@@ -204,21 +204,26 @@ pub(crate) struct BatchAnswer {
     /// Subscriptions that begin when the array is queued, and whether their ids are in it.
     flows: Mutex<Vec<(Arc<Flow>, bool)>>,
     responder: Arc<Responder>,
-    message: usize,
+    message: AtomicUsize,
 }
 
 impl BatchAnswer {
-    /// `message`: its size.
-    pub(crate) fn new(gathered: Gathered, message: usize, responder: &Arc<Responder>) -> Self {
+    pub(crate) fn new(gathered: Gathered, responder: &Arc<Responder>) -> Self {
         let responder = Arc::clone(responder);
-        responder.weights.requests.fetch_add(message, Ordering::Relaxed);
         responder.weights.gathered.fetch_add(gathered.size(), Ordering::Relaxed);
-        let gathered = Mutex::new(Some(gathered));
+        let (gathered, message) = (Mutex::new(Some(gathered)), AtomicUsize::new(0));
         BatchAnswer { gathered, flows: Mutex::default(), responder, message }
     }
 
+    /// All of its handlers have begun. From now on its message of this size counts: before that, the
+    /// first of them would be a reason to refuse the others.
+    pub(crate) fn weigh(&self, message: usize) {
+        self.message.store(message, Ordering::Relaxed);
+        self.responder.weights.requests.fetch_add(message, Ordering::Relaxed);
+    }
+
     /// Sends the array when it is complete.
-    fn put(&self, index: usize, id: &Id, response: Kind, flow: Option<Arc<Flow>>) {
+    pub(crate) fn put(&self, index: usize, id: &Id, response: Kind, flow: Option<Arc<Flow>>) {
         let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(all) = gathered.as_mut() else { return };
         let before = all.size();
@@ -248,6 +253,6 @@ impl Drop for BatchAnswer {
         let gathered = self.gathered.get_mut().unwrap_or_else(PoisonError::into_inner);
         let left = gathered.as_ref().map_or(0, Gathered::size);
         self.responder.weights.gathered.fetch_sub(left, Ordering::Relaxed);
-        self.responder.weights.requests.fetch_sub(self.message, Ordering::Relaxed);
+        self.responder.weights.requests.fetch_sub(*self.message.get_mut(), Ordering::Relaxed);
     }
 }

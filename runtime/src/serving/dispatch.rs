@@ -23,11 +23,10 @@ use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::flaw::Flaw;
 use crate::protocol::id::Id;
 use crate::serving::admit::{Admission, admit};
-use crate::serving::answer::{BatchAnswer, ReplyTo, Responder};
+use crate::serving::answer::{ReplyTo, Responder};
 use crate::serving::blocked::Polls;
 use crate::serving::context::Context;
 use crate::serving::dropped::Dropped;
-use crate::serving::gather::Gathered;
 use crate::serving::handler::{Handler, Running};
 use crate::serving::notices::Notice;
 use crate::serving::router::RouteId;
@@ -35,6 +34,16 @@ use crate::serving::service::{Kind, Method, Progress, Request, Response};
 use crate::serving::stray::Stray;
 use crate::span::CallSpan;
 use crate::subscriptions::items::Latest;
+
+/// How much is done in a turn before others get theirs: so many messages, or entries of batches, that are
+/// answered at once.
+const BUDGET: usize = 128;
+/// A handler that is not ready at once counts for as many. Those that wait have set timers, as a rule,
+/// and the runtime's driver knows of none of them before it had its turn: until then, tokio wakes it for
+/// each timer, by a system call. Nor should the first of many handlers wait until all have begun.
+const WAITING: usize = 8;
+/// And so does each of so many bytes of a result: as long as a small call takes, they take to be written.
+const LARGE: usize = 1024;
 
 /// Handles what comes in on one connection.
 pub(crate) struct Dispatcher {
@@ -45,8 +54,11 @@ pub(crate) struct Dispatcher {
     /// When this turn's calls came in, once one of them asks: the clock is not free.
     now: Cell<Option<u64>>,
     polls: Polls,
-    /// Handlers that were not ready at once, and that nobody has asked about yet.
-    waiting: Cell<usize>,
+    /// How much may still be done in this turn, before others get theirs.
+    budget: Cell<usize>,
+    /// A batch that was begun in this turn or an earlier one. Nothing else is to be received before its
+    /// rest.
+    unfinished: Cell<Option<Box<entries::Unfinished>>>,
     dropped: Dropped,
     /// Errors of the peer that belong to no call.
     stray: Stray,
@@ -56,9 +68,37 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     pub(crate) fn new(responder: Arc<Responder>, context: Context) -> Self {
         let polls = Polls::new(responder.link.config.blocking_threshold);
-        let (calls, now, waiting, latest) = Default::default();
+        let (calls, now, unfinished, latest) = Default::default();
         let (dropped, stray) = (Dropped::notifications(), Stray::default());
-        Dispatcher { responder, context, calls, now, polls, waiting, dropped, stray, latest }
+        let budget = Cell::new(BUDGET);
+        Dispatcher {
+            responder,
+            context,
+            calls,
+            now,
+            polls,
+            budget,
+            unfinished,
+            dropped,
+            stray,
+            latest,
+        }
+    }
+
+    /// A turn begins.
+    pub(crate) fn refill(&self) {
+        self.budget.set(BUDGET);
+    }
+
+    /// How much is left for this turn. `0`: others get theirs.
+    #[inline]
+    pub(crate) fn budget(&self) -> usize {
+        self.budget.get()
+    }
+
+    #[inline]
+    pub(crate) fn spend(&self, amount: usize) {
+        self.budget.set(self.budget.get().saturating_sub(amount));
     }
 
     /// What comes in from now on came later than what came before.
@@ -70,11 +110,6 @@ impl Dispatcher {
     /// Nothing more comes in for now.
     pub(crate) fn end_turn(&self) {
         self.polls.end_turn(&self.responder.router);
-    }
-
-    /// How many handlers have begun since this was last asked and were not ready at once.
-    pub(crate) fn take_waiting(&self) -> usize {
-        self.waiting.take()
     }
 
     /// The age of the connection.
@@ -171,62 +206,6 @@ impl Dispatcher {
     #[cold]
     fn refuse(&self, id: &Id, why: &dyn fmt::Display) {
         self.responder.fail(&ErrorObject::invalid_request(why), id);
-    }
-
-    fn batch(&self, message: &Utf8Bytes, mut entries: Vec<Entry<'_>>, admission: Admission) {
-        self.responses(message, &mut entries);
-        let limit = self.responder.limit();
-        let answered = entries.iter().filter_map(Entry::answered);
-        let (mut gathered, mut at_work) = (Gathered::new(answered), Vec::new());
-        let (mut index, mut cancelled) = (0, Vec::new());
-        for entry in entries {
-            let (id, begun) = match entry {
-                Entry::Call(call) => {
-                    if let Some(notice) = Notice::read(&call, &self.responder) {
-                        cancelled.push(notice);
-                        continue;
-                    }
-                    let (id, call) = self.plan(message, call);
-                    let begun = self.begin(message.clone(), call, admission, id.is_none());
-                    (id, begun)
-                }
-                Entry::Invalid(id, flaw) => {
-                    let error = ErrorObject::invalid_request(&flaw);
-                    (Some(id), Begun::Done(Kind::Error(error)))
-                }
-                // None is left.
-                Entry::Response(_) => continue,
-            };
-            match (begun, &id) {
-                (Begun::Done(_), None) => {}
-                (Begun::Done(response), Some(id)) => {
-                    gathered.put(index, id, response, limit);
-                }
-                (Begun::AtWork(running), _) => at_work.push((running, index, id.clone())),
-            }
-            index += usize::from(id.is_some());
-        }
-        if gathered.is_complete() {
-            // Whoever is still at work handles a notification.
-            self.responder.send_array(gathered);
-            gathered = Gathered::new(std::iter::empty());
-        }
-        if !at_work.is_empty() {
-            let ids = at_work.iter().filter_map(|(_, _, id)| id.as_ref());
-            let size = message.len() + ids.map(Id::weight).sum::<usize>();
-            let batch = Arc::new(BatchAnswer::new(gathered, size, &self.responder));
-            for (mut running, index, id) in at_work {
-                running.belongs_to(&batch);
-                if let Some(id) = id {
-                    running.reply_to(id, ReplyTo::Batch(Arc::clone(&batch), index));
-                }
-                running.spawn();
-            }
-        }
-        // Only now those of the same batch can be found.
-        for notice in cancelled {
-            notice.heed(message, &self.responder);
-        }
     }
 
     /// Hands responses to their calls, and what is told of a call before its response. What claimed
@@ -345,7 +324,7 @@ impl Dispatcher {
         };
         let mut running = Running::new(handler, &self.responder, number, route);
         running.serve(asked);
-        self.waiting.set(self.waiting.get() + 1);
+        self.spend(WAITING - 1);
         Begun::AtWork(running)
     }
 
@@ -355,8 +334,10 @@ impl Dispatcher {
             self.polls.begin_turn(&self.responder.router);
         }
         let response = self.responder.outward(outcome, Some(route));
-        if let Kind::Error(error) = &response {
-            span.failed(Some(error.code().0));
+        match &response {
+            Kind::Result(text) => self.spend(text.len() / LARGE),
+            Kind::Error(error) => span.failed(Some(error.code().0)),
+            _ => {}
         }
         Begun::Done(response)
     }
@@ -376,3 +357,5 @@ struct Planned {
     params: Option<Range<usize>>,
     span: CallSpan,
 }
+
+mod entries;

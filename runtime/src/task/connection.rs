@@ -36,7 +36,7 @@ use crate::socket::turns::wake_after_others;
 use crate::socket::writer::{Writer, Written};
 use crate::task::alarm::Alarm;
 use crate::task::phase::{Goodbye, Phase};
-use crate::task::reader::{Budget, Destination, Reader, Stopped};
+use crate::task::reader::{Destination, Reader, Stopped};
 use crate::task::watch::Watch;
 
 /// How often reading and writing may take turns before others get theirs.
@@ -130,12 +130,12 @@ impl Connection {
             return Ok(());
         }
         self.waited = false;
-        let mut budget = Budget::new();
+        self.dispatcher.refill();
         for round in 0..ROUNDS {
             if let Some(command) = self.link.outbox.take_command() {
                 self.obey(command);
             }
-            let more_to_read = self.read(cx, &mut budget)?;
+            let more_to_read = self.read(cx)?;
             // Responses first. Its timer wakes this task, so one look a turn is enough, unless
             // somebody wants it set to an earlier time, or has waited for the peer to say something.
             let heard = self.alarm.listens() && self.transport.lives();
@@ -159,7 +159,7 @@ impl Connection {
     }
 
     /// Reads what is there. `true`: the budget is used up, there may be more.
-    fn read(&mut self, cx: &mut TaskContext<'_>, budget: &mut Budget) -> Result<bool, Over> {
+    fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Over> {
         loop {
             let admission = match self.phase {
                 Phase::Open | Phase::Answering { .. } => Admission::Open,
@@ -174,7 +174,7 @@ impl Connection {
                 return Ok(self.reader.release(budget, &to));
             }
             let (transport, writer) = (&mut self.transport, &mut self.writer);
-            match self.reader.turn(cx, transport, writer, budget, &to) {
+            match self.reader.turn(cx, transport, writer, &to) {
                 Stopped::Dry => return Ok(false),
                 Stopped::Spent => return Ok(true),
                 Stopped::At(received) => self.react(cx, received)?,

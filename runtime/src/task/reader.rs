@@ -14,14 +14,8 @@ use crate::socket::transport::Transport;
 use crate::socket::writer::Writer;
 use crate::task::held::Held;
 
-/// How many messages are read before others get their turn.
-const READ_BUDGET: usize = 128;
-/// A control frame counts for as many: each answer to a ping is a system call of its own.
+/// A control frame counts for as many messages: each answer to a ping is a system call of its own.
 const CONTROL: usize = 4;
-/// And so does a handler that is not ready at once. Those that wait have set timers, as a rule, and the
-/// runtime's driver knows of none of them before it had its turn: until then, tokio wakes it for each
-/// timer, by a system call. Nor should the first of many handlers wait until all have begun.
-const WAITING: usize = 8;
 
 #[derive(Default)]
 pub(crate) struct Reader {
@@ -46,15 +40,6 @@ pub(crate) enum Stopped {
     At(Received),
 }
 
-/// How much may still be read in a turn.
-pub(crate) struct Budget(usize);
-
-impl Budget {
-    pub(crate) fn new() -> Self {
-        Budget(READ_BUDGET)
-    }
-}
-
 /// Where what is read goes, and what decides whether it may.
 pub(crate) struct Destination<'a> {
     pub(crate) dispatcher: &'a Dispatcher,
@@ -74,11 +59,10 @@ impl Reader {
         cx: &mut TaskContext<'_>,
         transport: &mut Transport,
         writer: &mut Writer,
-        budget: &mut Budget,
         to: &Destination<'_>,
     ) -> Stopped {
         to.dispatcher.begin_turn();
-        let stopped = self.read(cx, transport, writer, budget, to);
+        let stopped = self.read(cx, transport, writer, to);
         to.dispatcher.end_turn();
         stopped
     }
@@ -88,15 +72,21 @@ impl Reader {
         cx: &mut TaskContext<'_>,
         transport: &mut Transport,
         writer: &mut Writer,
-        budget: &mut Budget,
         to: &Destination<'_>,
     ) -> Stopped {
         let Destination { dispatcher, link, admission } = to;
         let limit = link.config.max_outbox.max(1);
         self.pauses = false;
-        while budget.0 > 0 {
-            let weight = 1 + (WAITING - 1) * dispatcher.take_waiting();
-            budget.0 = budget.0.saturating_sub(weight);
+        if dispatcher.is_midway() {
+            let before = link.outbox.answer_bytes();
+            let done = dispatcher.resume();
+            self.refused += link.outbox.answer_bytes().saturating_sub(before);
+            if !done {
+                return Stopped::Spent;
+            }
+        }
+        while dispatcher.budget() > 0 {
+            dispatcher.spend(1);
             let clogged = link.outbox.answer_bytes() >= limit;
             if !clogged {
                 self.refused = 0;
@@ -140,7 +130,7 @@ impl Reader {
                 Received::Text(message) => dispatcher.receive(message, *admission),
                 Received::Binary(_) => dispatcher.malformed(),
                 Received::Control => {
-                    budget.0 = budget.0.saturating_sub(CONTROL - 1);
+                    dispatcher.spend(CONTROL - 1);
                     writer.saw_control();
                 }
                 other => return Stopped::At(other),
@@ -173,6 +163,7 @@ impl Reader {
 
     /// The connection is over: what was held back is handled as far as it can be.
     pub(crate) fn finish(&mut self, dispatcher: &Dispatcher) {
+        dispatcher.finish();
         while let Some(message) = self.held.release() {
             dispatcher.receive(message, Admission::Unanswerable);
         }

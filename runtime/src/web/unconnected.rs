@@ -73,7 +73,7 @@ impl Caller {
         let (sender, mut answer) = oneshot::channel();
         let outlet = Outlet::Once(Box::new(Once::new(Arc::clone(&link), sender, kept)));
         let responder = Responder::new(router, Arc::clone(&link), outlet, Some(tracker), None);
-        begin(&responder, context, message);
+        begin(&responder, context, message).await;
         // What is ready was answered by now. If no request is at work, nobody will answer any more,
         // though handlers of notifications may go on for long.
         let unanswered = responder.started.was_used();
@@ -101,8 +101,8 @@ async fn wait(
     }
 }
 
-/// Starts the handlers.
-fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
+/// Starts the handlers. Those of a large batch, or with large results, let others have their turn.
+async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
     let dispatcher = Dispatcher::new(Arc::clone(responder), context);
     dispatcher.begin_turn();
     match Utf8Bytes::try_from(message) {
@@ -110,6 +110,13 @@ fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
         Err(_) => dispatcher.malformed(),
     }
     dispatcher.end_turn();
+    while dispatcher.is_midway() {
+        tokio::task::yield_now().await;
+        dispatcher.refill();
+        dispatcher.begin_turn();
+        dispatcher.resume();
+        dispatcher.end_turn();
+    }
 }
 
 /// Somebody waits for the answer. Dropped, it tells the handlers that nobody does any more.

@@ -84,9 +84,9 @@ impl Connection {
         Ok(true)
     }
 
-    /// Whether nothing waits to be sent.
+    /// Whether nothing waits to be sent, and no rest of a batch to be begun.
     pub(super) fn is_flushed(&self) -> bool {
-        self.writer.is_done() && self.link.outbox.is_empty()
+        self.writer.is_done() && self.link.outbox.is_empty() && !self.dispatcher.is_midway()
     }
 
     pub(super) fn close(
