@@ -137,8 +137,18 @@ const FAILED: &str = "the server failed to decide whether to let this connection
 
 #[tokio::test]
 async fn its_errors_and_panics_are_a_500_that_tells_nothing_and_hurts_nobody_else() {
-    let broken = answer(Says(|| Err(io::Error::other("password of the database: s3cr3t"))?));
-    assert_eq!(broken.await, refusal("500 Internal Server Error", "", FAILED));
+    const WORDS: &str = "password of the database: s3cr3t";
+    // What `?` accepts in a handler, it accepts here.
+    let hooks: [fn() -> Result<Grant, Refusal>; 4] = [
+        || Err(io::Error::other(WORDS))?,
+        || Err(anyhow::anyhow!(WORDS))?,
+        || Err(Box::<dyn std::error::Error + Send + Sync>::from(WORDS))?,
+        || Err(WORDS)?,
+    ];
+    for hook in hooks {
+        let broken = answer(Says(hook)).await;
+        assert_eq!(broken, refusal("500 Internal Server Error", "", FAILED));
+    }
 
     let hook = |handshake: Handshake| async move {
         if handshake.path() == "/panic" {

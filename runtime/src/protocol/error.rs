@@ -300,8 +300,8 @@ impl fmt::Display for ErrorObject {
 /// An error of any kind: what converts into `Box<dyn Error + Send + Sync>`.
 // Of all this, rustc shows only the label where `?` needs it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't become a `wsjsonrpc::ErrorObject`",
-    label = "to answer -32603, implement `std::error::Error + Send + Sync` for `{Self}` or convert it with `.map_err(|e| ...)`; to send a code, derive `wsjsonrpc::RpcError` for it and return `Result<T, {Self}>`"
+    message = "`{Self}` does not convert into `Box<dyn Error + Send + Sync>`",
+    label = "implement `std::error::Error + Send + Sync` for `{Self}` (for a boxed error: `Box<dyn Error + Send + Sync>`), or convert it with `.map_err(|e| ...)`; to send a code from a handler, derive `wsjsonrpc::RpcError` for it and return `Result<T, {Self}>`"
 )]
 pub trait AnyError {
     #[doc(hidden)]
