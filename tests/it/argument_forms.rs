@@ -22,6 +22,13 @@ fn invalid(detail: &str) -> String {
 #[derive(serde::Deserialize)]
 struct Meters(f64);
 
+#[derive(serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Shape {
+    Point,
+    Circle { radius: u32 },
+}
+
 #[tokio::test]
 async fn a_closure_of_one_plain_value_takes_a_list_of_one() {
     let methods = Methods::new()
@@ -29,6 +36,7 @@ async fn a_closure_of_one_plain_value_takes_a_list_of_one() {
         .method("upper", |_, text: String| async move { Ok(text.to_uppercase()) })
         .method("metres", |_, Meters(x): Meters| async move { Ok(x) })
         .method("maybe", |_, x: Option<bool>| async move { Ok(x) })
+        .method("shape", |_, shape: Shape| async move { Ok(shape) })
         .method("list", |_, list: Vec<i64>| async move { Ok(list) })
         .method("lists", |_, lists: Vec<Vec<i64>>| async move { Ok(lists) })
         .method("any", |_, any: serde_json::Value| async move { Ok(any) });
@@ -39,6 +47,9 @@ async fn a_closure_of_one_plain_value_takes_a_list_of_one() {
         ("metres", "[1.5]", "1.5"),
         ("maybe", "[true]", "true"),
         ("maybe", "[]", "null"),
+        ("shape", r#"["point"]"#, r#""point""#),
+        ("shape", r#"[{"circle":{"radius":2}}]"#, r#"{"circle":{"radius":2}}"#),
+        ("shape", r#"{"circle":{"radius":2}}"#, r#"{"circle":{"radius":2}}"#),
         ("list", "[5]", "[5]"),
         ("lists", "[[1,2]]", "[[1,2]]"),
         ("any", "[5]", "[5]"),
@@ -50,6 +61,7 @@ async fn a_closure_of_one_plain_value_takes_a_list_of_one() {
         ("double", "[[5]]", "`value`: invalid type: sequence, expected i64"),
         ("double", "[5,6]", "2 parameters given, expected at most 1 (`value`)"),
         ("double", "{\"x\":5}", "expected a list, found an object"),
+        ("shape", "[]", "missing parameter `value` (position 1)"),
     ] {
         answers(&mut raw, method, params, &invalid(why)).await;
     }

@@ -16,13 +16,24 @@ use super::error::ErrorObject;
 use super::params::{Args, Detail, invalid};
 use super::value::Missing;
 
-/// The entire `params` as one value for a closure. A type that is always a number, a string or a
-/// boolean is neither a list nor an object; for such a type, `params` is a list of one.
+/// What `params` are for a closure of one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Whole,
+    /// The type is always a number, a string or a boolean, which is neither a list nor an object. Its
+    /// value is the only element of a list.
+    ListOfOne,
+    /// An enum: a string or an object. Its value is the only element of a list, or an object.
+    Either,
+}
+
+/// The entire `params` as one value for a closure.
 pub(crate) fn of_closure<'a, T: Deserialize<'a>>(
     params: Option<&'a str>,
-    is_scalar: bool,
+    form: Form,
 ) -> Result<T, ErrorObject> {
-    if !is_scalar {
+    let is_object = params.is_some_and(|json| json.starts_with('{'));
+    if form == Form::Whole || form == Form::Either && is_object {
         return whole(params);
     }
     let mut args = Args::list(params, &["value"])?;
@@ -230,21 +241,20 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Taking<'_, T> {
     }
 }
 
-/// Whether values of this type are numbers, strings or booleans, or nothing, and never a list or an
-/// object. Asks the type what it would deserialize from; a type that takes anything is none.
-pub(crate) fn is_scalar<T: DeserializeOwned>() -> bool {
-    let asked = Cell::new(false);
+/// Asks the type what it would deserialize from; for a type that takes anything, all of `params`.
+pub(crate) fn form_of<T: DeserializeOwned>() -> Form {
+    let asked = Cell::new(Form::Whole);
     let _ = T::deserialize(Probe(&asked));
     asked.get()
 }
 
-/// Notes whether it was asked for a scalar, and never gives a value.
-struct Probe<'a>(&'a Cell<bool>);
+/// Notes what it was asked for, and never gives a value.
+struct Probe<'a>(&'a Cell<Form>);
 
 macro_rules! scalars {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, _: V) -> Result<V::Value, MissingError> {
-            self.0.set(true);
+            self.0.set(Form::ListOfOne);
             Err(MissingError::custom("a probe has no value"))
         }
     )*};
@@ -276,9 +286,18 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         visitor.visit_newtype_struct(self)
     }
 
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, MissingError> {
+        self.0.set(Form::Either);
+        Err(MissingError::custom("a probe has no value"))
+    }
+
     serde::forward_to_deserialize_any! {
-        bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum identifier
-        ignored_any
+        bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }
 
@@ -294,6 +313,17 @@ mod tests {
     #[derive(serde::Deserialize)]
     struct Id(#[allow(dead_code, reason = "only its type counts")] Option<u64>);
 
+    #[derive(serde::Deserialize)]
+    #[allow(dead_code, reason = "only its type counts")]
+    enum Color {
+        Red,
+        Mixed(u8, u8),
+    }
+
+    fn is_scalar<T: DeserializeOwned>() -> bool {
+        form_of::<T>() == Form::ListOfOne
+    }
+
     #[test]
     fn a_scalar_is_known_by_what_it_asks_for() {
         assert!(is_scalar::<i64>() && is_scalar::<bool>() && is_scalar::<f32>());
@@ -303,6 +333,7 @@ mod tests {
         assert!(!is_scalar::<serde_json::Value>() && !is_scalar::<Box<RawValue>>());
         assert!(!is_scalar::<std::collections::BTreeMap<String, i64>>());
         assert!(!is_scalar::<std::time::Duration>() && !is_scalar::<Option<Vec<i64>>>());
+        assert_eq!((form_of::<Color>(), form_of::<Option<Color>>()), (Form::Either, Form::Either));
     }
 
     #[test]
@@ -345,7 +376,8 @@ mod tests {
 
     #[test]
     fn a_list_of_one_is_for_a_value_that_is_no_list() {
-        let one = |params| of_closure::<i64>(params, true).map_err(|error| error.to_string());
+        let one =
+            |params| of_closure::<i64>(params, Form::ListOfOne).map_err(|error| error.to_string());
         assert_eq!(one(Some(" [ 5 ] ".trim())), Ok(5));
         for (params, why) in [
             (None, "missing parameter `value` (position 1)"),
@@ -356,8 +388,8 @@ mod tests {
         ] {
             assert_eq!(one(params), Err(format!("Invalid params: {why} (-32602)")), "{params:?}");
         }
-        assert_eq!(of_closure::<Option<u8>>(None, true), Ok(None));
-        assert_eq!(of_closure::<Vec<Vec<u8>>>(Some("[[1,2]]"), false), Ok(vec![vec![1, 2]]));
+        assert_eq!(of_closure::<Option<u8>>(None, Form::ListOfOne), Ok(None));
+        assert_eq!(of_closure::<Vec<Vec<u8>>>(Some("[[1,2]]"), Form::Whole), Ok(vec![vec![1, 2]]));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::protocol::error::Result;
-use crate::protocol::whole::is_scalar;
+use crate::protocol::whole::form_of;
 use crate::serving::context::Context;
 use crate::serving::service::{Outcome, Params, Request, Service};
 use crate::subscriptions::topic::Topic;
@@ -60,6 +60,7 @@ impl Methods {
     /// | a tuple, as `(String, Option<u32>)` | a list; `Option`s at its end may be left out |
     /// | `Vec<T>` | a list of any length |
     /// | a struct, or a map | an object; a struct also takes a list of its fields |
+    /// | an enum | a list of one, `["red"]`; a variant with data may also be the object itself |
     /// | a number, `bool`, `String`, and what serializes as one of them | a list of one, `[5]` |
     ///
     /// In the last row, `P` is never a list or an object itself, so there is no other reading of
@@ -77,10 +78,9 @@ impl Methods {
         T: Serialize,
     {
         self.names.push(name.into());
-        let is_scalar = is_scalar::<P>();
+        let form = form_of::<P>();
         self.handlers.push(Arc::new(move |request| {
-            let params =
-                request.refuse_subscribing().and_then(|()| request.of_closure::<P>(is_scalar));
+            let params = request.refuse_subscribing().and_then(|()| request.of_closure::<P>(form));
             match params {
                 Ok(params) => {
                     let answer = handler(request.context().clone(), params);
@@ -124,9 +124,9 @@ impl Methods {
     {
         self.names.push(topic.name.clone());
         self.unsubscribe.push(topic.unsubscribe.clone());
-        let is_scalar = is_scalar::<P>();
+        let form = form_of::<P>();
         self.handlers.push(Arc::new(move |request| {
-            let params = match request.of_closure::<P>(is_scalar) {
+            let params = match request.of_closure::<P>(form) {
                 Ok(params) => params,
                 Err(error) => return Outcome::ready(|| request.fail(error)),
             };

@@ -20,7 +20,7 @@ use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 use crate::protocol::params::Args;
 use crate::protocol::travel::{ReceivedArg, SentResult};
 use crate::protocol::typed::RpcError;
-use crate::protocol::whole;
+use crate::protocol::whole::{self, Form};
 use crate::race::{Either, race};
 use crate::serving::context::Context;
 use crate::serving::signature::Returns;
@@ -202,8 +202,8 @@ impl Request {
     }
 
     /// All params as the one value of a closure; see [`whole::of_closure`].
-    pub(crate) fn of_closure<'a, T: Deserialize<'a>>(&'a self, is_scalar: bool) -> Result<T> {
-        whole::of_closure(self.params().json, is_scalar)
+    pub(crate) fn of_closure<'a, T: Deserialize<'a>>(&'a self, form: Form) -> Result<T> {
+        whole::of_closure(self.params().json, form)
     }
 
     /// All params as one value.
