@@ -276,13 +276,15 @@ async fn time_is_limited_and_a_dropped_call_is_aborted() {
 #[tokio::test]
 async fn a_network_that_fails_is_an_error_with_its_cause_and_without_secrets() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/?token=s3cr3t", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
+    let url = format!("http://{address}/?token=s3cr3t");
     drop(listener);
     let peer = HttpPeer::new(&url).unwrap().peer();
     let error = http(peer.call::<i64>("m", ()).await.unwrap_err());
     assert!(error.status().is_none() && error.cause().is_some());
     let words = Error::<ErrorObject>::Http(error).to_string();
     assert!(words.contains("refused") && !words.contains("s3cr3t"), "{words}");
+    assert!(words.contains(&format!("failed: {address}: ")), "{words}");
 
     // Hangs up in the middle of an answer, or before it.
     for cut in

@@ -256,6 +256,12 @@ impl Post {
                      [\"rustls\"] }` for one"
                 .to_owned();
         }
+        // Without an answer, the address is the first thing to look at.
+        if let (None, Some(host), Some(port)) =
+            (status, self.url.host_str(), self.url.port_or_known_default())
+        {
+            words = format!("{host}:{port}: {words}");
+        }
         Failure::Http(HttpError::broken(status, words, error))
     }
 }
