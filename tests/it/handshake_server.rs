@@ -186,6 +186,10 @@ async fn a_health_check_is_answered_only_where_it_is_asked_for() {
             assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{answer}");
         }
     }
+    // What curl offers.
+    let h2c = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n\
+               Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n";
+    assert_eq!(http(checked, h2c).await, healthy("GET"));
     for (request, status) in [
         ("GET /rpc HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), "426"),
         ("GET /healthz/x HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), "404"),

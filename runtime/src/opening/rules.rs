@@ -157,11 +157,13 @@ impl Rules {
         Ok(response)
     }
 
-    /// Whether the request asks whether the server lives, and not for a WebSocket.
+    /// Whether the request is a health check, and not one for a WebSocket. An offer of another protocol
+    /// may be ignored: curl offers HTTP/2.
     pub(crate) fn is_health_check(&self, request: &Request<()>) -> bool {
         let asks = [Method::GET, Method::HEAD].contains(request.method());
         let path = self.health_path.as_deref();
-        asks && path == Some(request.uri().path()) && !request.headers().contains_key(UPGRADE)
+        asks && path == Some(request.uri().path())
+            && !names(request.headers(), UPGRADE, "websocket")
     }
 
     /// Whether anything is served there.
