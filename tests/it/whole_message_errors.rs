@@ -2,6 +2,7 @@
 //! read. They have the id null, or that of the batch's first call.
 
 use std::future::IntoFuture;
+use std::time::Duration;
 
 use wsjsonrpc::{Call, Client, Config, Error, Peer, Server, memory};
 use wsjsonrpc_tests::log::Log;
@@ -95,6 +96,28 @@ async fn so_it_does_for_a_server_and_for_a_client_that_reconnects() {
     for (frames, expected) in table() {
         let outcomes = batch(&mut raw, &client.peer(), &frames).await;
         assert_eq!(outcomes, expected, "{frames:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_refused_though_its_first_call_was_given_up() {
+    let (mut raw, client) = Raw::server(Client::builder()).await;
+    let peer = client.peer();
+    for times_out in [false, true] {
+        let mut batch = peer.new_batch();
+        let first = batch.add(peer.call::<i64>("m", ()).timeout(Duration::from_secs(1)));
+        let second = batch.add(peer.call::<i64>("m", ()));
+        batch.send().await.unwrap();
+        if times_out {
+            assert_eq!(outcome(first.await), "timeout");
+        } else {
+            drop(first);
+        }
+        let sent: serde_json::Value = serde_json::from_str(&raw.receive().await).unwrap();
+        raw.check(&error(-32600, "too many", &sent[0]["id"].to_string()), &[]).await;
+        assert_eq!(outcome(second.await), "too many (-32600)");
+        // The calls of a batch that was answered are those of no other.
+        raw.check(&error(-32600, "too many", &sent[0]["id"].to_string()), &[]).await;
     }
 }
 

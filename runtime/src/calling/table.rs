@@ -127,14 +127,19 @@ impl Table {
         only.filter(|message| !surely || *message > self.notified).map(|_| ids)
     }
 
-    /// The calls that wait and belong to the batch whose first call is this one, if that waits.
+    /// The calls that wait and belong to the batch whose first call is this one. That one may have been
+    /// given up; if it has its reply, the batch is answered call by call.
     pub(crate) fn batch(&self, first: u64) -> Option<Vec<u64>> {
         let belongs = |slot: &Slot| match slot {
             Slot::Waiting { batch, .. } => batch.first() == Some(first) && batch.has(Part::QUEUED),
             Slot::Done(_) => false,
         };
-        self.slots.get(first).filter(|slot| belongs(slot))?;
-        Some(self.slots.entries().filter(|(_, slot)| belongs(slot)).map(|(id, _)| id).collect())
+        if first >= self.slots.next_id() || self.slots.get(first).is_some_and(|slot| !belongs(slot)) {
+            return None;
+        }
+        let calls = self.slots.entries().filter(|(_, slot)| belongs(slot));
+        let ids: Vec<u64> = calls.map(|(id, _)| id).collect();
+        (!ids.is_empty()).then_some(ids)
     }
 
     /// A call that waits was sent, and may have got a deadline. `true`: the timer has to be set to an
