@@ -66,6 +66,10 @@ impl Methods {
     /// In the last row, `P` is never a list or an object itself, so there is no other reading of
     /// the params. [`method`](Self::method) finds it out when the method is added, by
     /// deserializing a `P` from nothing.
+    ///
+    /// Neither the closure nor its future may block the thread, as both begin in the task of the
+    /// connection. Above all, `Handle::block_on`, also within `block_in_place`, waits forever there for a
+    /// call back to the caller. Await `tokio::task::spawn_blocking(…)` for what blocks.
     #[must_use]
     pub fn method<P, F, T>(
         mut self,
