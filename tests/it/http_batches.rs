@@ -109,6 +109,24 @@ async fn what_befalls_the_whole_is_told_to_each() {
     }
 }
 
+#[tokio::test]
+async fn an_error_without_an_id_in_an_array_is_that_of_the_call_without_an_answer() {
+    for (error, expected) in [
+        (error(-32600, "what", "null"), "what (-32600)"),
+        // It answers the notification.
+        (error(-32601, "what", "null"), "no response with the call's id"),
+    ] {
+        let body = format!("[{error},{}]", result("7", "1"));
+        let server = Scripted::saying(answer("200 OK", &body)).await;
+        let peer = peer(&server);
+        let all = (peer.call::<i64>("a", ()), peer.call::<i64>("b", ()), peer.notify("c", ()));
+        let (one, two, _) = peer.batch(all).await.unwrap();
+        assert_eq!(one.unwrap(), 7);
+        let words = two.unwrap_err().to_string();
+        assert!(words.contains(expected), "{words}");
+    }
+}
+
 /// Only the first call's id, and only a code about a message, speak for the whole batch.
 #[tokio::test]
 async fn an_error_of_one_call_is_not_that_of_its_batch() {

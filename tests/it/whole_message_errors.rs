@@ -73,7 +73,20 @@ fn table() -> Vec<(Vec<String>, [&'static str; 3])> {
             ["ok 1", "too many (-32600)", "ok 3"],
         ),
         (vec![array(&[too_many("$1"), two, three])], ["too many (-32600)", "ok 2", "ok 3"]),
-        (vec![array(&[too_many("null"), result("1", "$1")])], ["ok 1", "timeout", "timeout"]),
+        // The array is all that the peer says about the batch.
+        (
+            vec![array(&[too_many("null"), result("1", "$1")])],
+            ["ok 1", "too many (-32600)", "too many (-32600)"],
+        ),
+        (
+            vec![array(&[result("2", "$2"), too_many("null"), error(7, "no", "$1")])],
+            ["no (7)", "ok 2", "too many (-32600)"],
+        ),
+        // About a notification, as a server has read the id that knows the method.
+        (
+            vec![array(&[error(-32601, "no", "null"), result("1", "$1")])],
+            ["ok 1", "timeout", "timeout"],
+        ),
     ]
 }
 

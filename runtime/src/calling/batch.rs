@@ -50,7 +50,8 @@ pub trait IntoBatch {
 ///
 /// A peer that refuses the batch as a whole answers with one error: with the id null, or, as
 /// go-ethereum does, with the id of the first call and the code -32600 or -32700. Every call of the
-/// batch then fails with that error at once.
+/// batch then fails with that error at once. In an array, an error with the id null fails the calls of
+/// the batch that the array does not answer.
 ///
 /// # Cancel safety
 /// As that of a [`Call`].

@@ -99,6 +99,16 @@ impl Pending {
         self.parse(id).and_then(|first| self.refuse(|table| table.batch(first), error))
     }
 
+    /// The first call of the batch of the call that waits under this id, given as JSON.
+    pub(crate) fn batch_of(&self, id: &str) -> Option<u64> {
+        self.parse(id).and_then(|id| self.lock().batch_of(id))
+    }
+
+    /// Ends what waits of the batch with this first call; gives the ids, `None` if there are none.
+    pub(crate) fn refuse_rest(&self, first: u64, error: &ErrorObject) -> Option<Vec<u64>> {
+        self.refuse(|table| table.rest(first), error)
+    }
+
     fn refuse(
         &self,
         find: impl FnOnce(&Table) -> Option<Vec<u64>>,

@@ -130,16 +130,26 @@ impl Table {
     /// The calls that wait and belong to the batch whose first call is this one. That one may have been
     /// given up; if it has its reply, the batch is answered call by call.
     pub(crate) fn batch(&self, first: u64) -> Option<Vec<u64>> {
-        let belongs = |slot: &Slot| match slot {
-            Slot::Waiting { batch, .. } => batch.first() == Some(first) && batch.has(Part::QUEUED),
-            Slot::Done(_) => false,
-        };
-        if first >= self.slots.next_id() || self.slots.get(first).is_some_and(|slot| !belongs(slot)) {
+        let is_answered = |slot: &Slot| !waits_in_batch(slot, first);
+        if first >= self.slots.next_id() || self.slots.get(first).is_some_and(is_answered) {
             return None;
         }
-        let calls = self.slots.entries().filter(|(_, slot)| belongs(slot));
+        self.rest(first)
+    }
+
+    /// The calls that wait and belong to the batch whose first call was this one.
+    pub(crate) fn rest(&self, first: u64) -> Option<Vec<u64>> {
+        let calls = self.slots.entries().filter(|(_, slot)| waits_in_batch(slot, first));
         let ids: Vec<u64> = calls.map(|(id, _)| id).collect();
         (!ids.is_empty()).then_some(ids)
+    }
+
+    /// The first call of the batch that this call waits in.
+    pub(crate) fn batch_of(&self, id: u64) -> Option<u64> {
+        match self.slots.get(id)? {
+            Slot::Waiting { batch, .. } => batch.first(),
+            Slot::Done(_) => None,
+        }
     }
 
     /// A call that waits was sent, and may have got a deadline. `true`: the timer has to be set to an
@@ -262,6 +272,14 @@ impl Table {
     fn next_expired(&mut self, now: Instant) -> Option<u64> {
         let slots = &self.slots;
         self.deadlines.expired(now, |id| waits(slots, id))
+    }
+}
+
+/// Whether the call waits in the batch with this first call, and that may have been answered.
+fn waits_in_batch(slot: &Slot, first: u64) -> bool {
+    match slot {
+        Slot::Waiting { batch, .. } => batch.first() == Some(first) && batch.has(Part::QUEUED),
+        Slot::Done(_) => false,
     }
 }
 

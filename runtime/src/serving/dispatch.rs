@@ -212,6 +212,7 @@ impl Dispatcher {
     /// to be one, but is none, may want an answer.
     fn responses<'a>(&self, message: &Utf8Bytes, entries: &mut Vec<Entry<'a>>) {
         let is_only = entries.len() == 1;
+        let of_batch = if is_only { None } else { self.stray.of_batch(self.link(), entries) };
         entries.retain_mut(|entry| match entry {
             Entry::Response(response) => {
                 let Some(id) = self.response(message, *response, is_only) else { return false };
@@ -227,6 +228,9 @@ impl Dispatcher {
             },
             Entry::Invalid(..) => true,
         });
+        if let Some(error) = of_batch {
+            self.stray.end_rest(self.link(), error);
+        }
     }
 
     #[inline]

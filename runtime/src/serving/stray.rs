@@ -3,7 +3,8 @@
 //! Must not know how messages come in.
 
 use crate::calling::link::Link;
-use crate::protocol::error::ErrorCode;
+use crate::protocol::decode::{Entry, ResponseOutcome};
+use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::peer_error::of_peer;
 use crate::protocol::shown::clip;
 use crate::serving::dropped::Dropped;
@@ -30,19 +31,14 @@ impl Stray {
     pub(crate) fn take(&self, link: &Link, id: Option<&str>, json: &str, is_only: bool) -> bool {
         let pending = &link.pending;
         let error = of_peer(json);
-        let ended = match id.filter(|id| *id != "null") {
+        let ended = match id.filter(|_| !is_null(id)) {
             None => {
                 // A server that looks for a method has read the id: it answers a notification.
                 let answers_notification = error.code() == ErrorCode::METHOD_NOT_FOUND;
                 let is_whole = is_only && !answers_notification;
                 let ended = if is_whole { pending.refuse_only(&error) } else { None };
-                if ended.is_none() && self.0.is_first() {
-                    let error = error.to_string();
-                    let (start, more) = clip(&error, 200);
-                    tracing::warn!(
-                        error = %format_args!("{start}{more}"),
-                        "the peer has sent an error that belongs to no call"
-                    );
+                if ended.is_none() {
+                    self.log(&error);
                 }
                 ended.unwrap_or_default()
             }
@@ -57,4 +53,78 @@ impl Stray {
         ended.into_iter().for_each(|call| link.feeds.forget(call));
         true
     }
+
+    /// Logs an error that belongs to no call, if it is the first.
+    fn log(&self, error: &ErrorObject) {
+        if !self.0.is_first() {
+            return;
+        }
+        let error = error.to_string();
+        let (start, more) = clip(&error, 200);
+        tracing::warn!(
+            error = %format_args!("{start}{more}"),
+            "the peer has sent an error that belongs to no call"
+        );
+    }
+
+    /// Takes an error without an id out of an array that answers a batch. The error is about a call that
+    /// the peer could not read, and nothing but the array answers the batch. So the error ends the calls
+    /// of the batch that the array does not answer, once the others have their replies.
+    #[inline]
+    pub(crate) fn of_batch(&self, link: &Link, entries: &mut Vec<Entry<'_>>) -> Option<OfBatch> {
+        let place = entries.iter().position(|entry| nameless(entry).is_some())?;
+        self.of_batch_at(link, entries, place)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn of_batch_at(
+        &self,
+        link: &Link,
+        entries: &mut Vec<Entry<'_>>,
+        place: usize,
+    ) -> Option<OfBatch> {
+        let error = of_peer(entries.get(place).and_then(nameless)?);
+        // It answers a notification, as in `take`.
+        if error.code() == ErrorCode::METHOD_NOT_FOUND {
+            return None;
+        }
+        let first = entries.iter().find_map(|entry| match entry {
+            Entry::Response(response) => link.pending.batch_of(response.id?),
+            _ => None,
+        })?;
+        entries.remove(place);
+        Some(OfBatch { first, error })
+    }
+
+    /// Ends the calls of the batch that have no reply.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn end_rest(&self, link: &Link, OfBatch { first, error }: OfBatch) {
+        match link.pending.refuse_rest(first, &error) {
+            Some(ended) => ended.into_iter().for_each(|call| link.feeds.forget(call)),
+            None => self.log(&error),
+        }
+    }
+}
+
+/// An error about a call of the batch with this first call.
+pub(crate) struct OfBatch {
+    first: u64,
+    error: ErrorObject,
+}
+
+/// The error of a response without an id.
+fn nameless<'a>(entry: &Entry<'a>) -> Option<&'a str> {
+    match entry {
+        Entry::Response(response) => match response.outcome {
+            ResponseOutcome::Error(json) if is_null(response.id) => Some(json),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn is_null(id: Option<&str>) -> bool {
+    id.is_none_or(|id| id == "null")
 }

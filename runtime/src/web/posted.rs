@@ -15,7 +15,7 @@ use crate::calling::reply::Reply;
 use crate::error::Error;
 use crate::protocol::decode::{Entry, IncomingResponse, Limits, Payload, ResponseOutcome, payload};
 use crate::protocol::encode::{EncodeError, Outgoing};
-use crate::protocol::error::ErrorObject;
+use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::extra::Told;
 use crate::protocol::id::counted;
 use crate::protocol::peer_error::of_peer;
@@ -183,14 +183,19 @@ fn sort(
                 }
                 give(place, Reply::of(&text, outcome).into_result(|| Error::NotSent));
             }
-            // So a server answers that did not get as far as the id.
-            None if is_one && id.is_none_or(|id| id == "null") => {
+            // So a server answers that did not get as far as the id. In an array, that is the id of a
+            // call that has no other answer.
+            None if id.is_none_or(|id| id == "null") && about_all.is_none() => {
                 if let ResponseOutcome::Error(json) = outcome {
                     // Beside another status, an object with a member of this name is just a text.
                     about_all = match serde_json::from_str(json) {
                         Err(_) if is_success => Some(of_peer(json)),
                         read => read.ok(),
                     };
+                    // Beside other responses, it answers a notification.
+                    about_all = about_all.filter(|error: &ErrorObject| {
+                        is_one || error.code() != ErrorCode::METHOD_NOT_FOUND
+                    });
                 }
             }
             None => {}
