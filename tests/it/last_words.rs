@@ -198,7 +198,8 @@ async fn requests_that_wait_for_room_are_answered_before_the_close_frame() {
         }
     });
     let endpoint = server.build().unwrap();
-    let large = |number: usize| text(&request("large", &format!("[{number}]"), &number.to_string()));
+    let large =
+        |number: usize| text(&request("large", &format!("[{number}]"), &number.to_string()));
     let requests: Vec<u8> = (1..=10).flat_map(large).collect();
     for (half_close, reads) in [(false, true), (true, true), (false, false), (true, false)] {
         let (stream, ended) = serve(&endpoint, 1000);

@@ -287,6 +287,9 @@ pub(crate) fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Re
         Some((known, _)) if RESERVED.contains(&known) => {
             Err(format!("the header `{name}` is set by the handshake itself"))
         }
+        Some((HOST, _)) if headers.contains_key(HOST) => {
+            Err("the header `Host` is given twice; a request has one".to_owned())
+        }
         Some((name, value)) => {
             headers.append(name, value);
             Ok(())
@@ -295,9 +298,6 @@ pub(crate) fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Re
     }
 }
 
-        Some((HOST, _)) if headers.contains_key(HOST) => {
-            Err("the header `Host` is given twice; a request has one".to_owned())
-        }
 impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hooks")

@@ -37,9 +37,9 @@ pub(crate) struct Rules {
     pub(crate) authorize: Option<Arc<dyn Authorize>>,
     /// Where a plain GET is told that the server lives.
     pub(crate) health_path: Option<String>,
-}
     /// Clients come through TLS that ends in front of this side.
     pub(crate) behind_tls: bool,
+}
 
 /// What is known of a client before it has said anything.
 pub(crate) struct Arrival {

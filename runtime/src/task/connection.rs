@@ -171,7 +171,7 @@ impl Connection {
             };
             let to = Destination { dispatcher: &self.dispatcher, link: &self.link, admission };
             if matches!(self.phase, Phase::Answering { .. }) {
-                return Ok(self.reader.release(budget, &to));
+                return Ok(self.reader.release(&to));
             }
             let (transport, writer) = (&mut self.transport, &mut self.writer);
             match self.reader.turn(cx, transport, writer, &to) {

@@ -142,18 +142,20 @@ impl Reader {
     /// Handles what was held back as far as there is room for the answers, when nothing more is read:
     /// of handlers that are ready at once, they are sent. `true`: others get their turn, there may be
     /// more.
-    pub(crate) fn release(&mut self, budget: &mut Budget, to: &Destination<'_>) -> bool {
+    pub(crate) fn release(&mut self, to: &Destination<'_>) -> bool {
         let Destination { dispatcher, link, admission } = to;
         let limit = link.config.max_outbox.max(1);
         dispatcher.begin_turn();
-        while budget.0 > 0 && link.outbox.answer_bytes() < limit {
+        let mut done = true;
+        link.outbox.let_speak(|| done = dispatcher.resume());
+        while done && dispatcher.budget() > 0 && link.outbox.answer_bytes() < limit {
             let Some(message) = self.held.release() else { break };
+            dispatcher.spend(1);
             link.outbox.let_speak(|| dispatcher.receive(message, *admission));
-            let weight = 1 + (WAITING - 1) * dispatcher.take_waiting();
-            budget.0 = budget.0.saturating_sub(weight);
+            done = !dispatcher.is_midway();
         }
         dispatcher.end_turn();
-        budget.0 == 0
+        dispatcher.budget() == 0
     }
 
     /// Whether something that was read waits for room.

@@ -71,7 +71,9 @@ impl Connection {
             Phase::Draining if flushed && at_work == 0 && self.link.flows.is_empty() => {
                 (CloseCode::Away.into(), "shutting down".to_owned())
             }
-            &mut Phase::Answering { half_closed } if flushed && !self.reader.holds_any() => {
+            &mut Phase::Answering { half_closed }
+                if flushed && !self.reader.holds_any() && !self.dispatcher.is_midway() =>
+            {
                 self.transport.end_last_words();
                 self.writer.must_flush();
                 let last = if half_closed { Phase::Lingering } else { Phase::Closing };
