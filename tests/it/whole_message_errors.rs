@@ -168,11 +168,18 @@ async fn an_error_that_may_answer_a_notification_ends_no_call() {
         }
         raw.receive().await;
     };
-    let (raw, client) = Raw::server(Client::builder()).await;
-    let (reconnecting, raw_of_reconnecting, _attempts) =
-        reconnect::connected(reconnect::client()).await;
-    let sides = [(raw, client.peer()), (raw_of_reconnecting, reconnecting.peer())];
-    for (mut raw, peer) in sides {
+    for reconnects in [false, true] {
+        let (client, mut raw, _attempts) = match reconnects {
+            true => {
+                let (client, raw, attempts) = reconnect::connected(reconnect::client()).await;
+                (client, raw, Some(attempts))
+            }
+            false => {
+                let (raw, client) = Raw::server(Client::builder()).await;
+                (client, raw, None)
+            }
+        };
+        let peer = client.peer();
         for batch in [false, true] {
             // Before the call, and behind it.
             for before in [true, false] {

@@ -268,6 +268,8 @@ impl ClientBuilder {
     ///
     /// Redirects are not followed: a [`ConnectError::Refused`] has the headers of the response.
     ///
+    /// Dropping the last handle closes the connection: keep the [`Client`], a [`Peer`] or a stub of it.
+    ///
     /// # Errors
     /// [`ConnectError`] says whether the URL, the network, the server or this client's own
     /// services are to blame.
