@@ -3,6 +3,7 @@
 //! Must not know what the code is for.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,6 +23,56 @@ pub(crate) fn guard<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
         }
         Panicked
     })
+}
+
+/// Drops a user's value. `what` names it in the log, should it panic.
+pub(crate) fn let_go<T>(value: T, what: &str) {
+    if guard(|| drop(value)).is_err() {
+        tracing::error!("{what} panicked when it was dropped");
+    }
+}
+
+/// Values of the user's that are dropped one by one. A panic in one of them is no matter of the others,
+/// and two at once would end the process.
+pub(crate) struct Each<T>(Vec<T>);
+
+impl<T> Each<T> {
+    pub(crate) fn push(&mut self, value: T) {
+        self.0.push(value);
+    }
+
+    /// Takes over what another has.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+}
+
+impl<T> Default for Each<T> {
+    fn default() -> Self {
+        Each(Vec::new())
+    }
+}
+
+impl<T> From<Vec<T>> for Each<T> {
+    fn from(values: Vec<T>) -> Self {
+        Each(values)
+    }
+}
+
+impl<T> Deref for Each<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.0
+    }
+}
+
+impl<T> Drop for Each<T> {
+    fn drop(&mut self) {
+        for value in std::mem::take(&mut self.0) {
+            let_go(value, "a service, a closure or a middleware");
+        }
+    }
 }
 
 /// A user's future. A panic in it is its outcome; so is one in what it leaves behind.

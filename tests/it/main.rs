@@ -63,6 +63,7 @@ mod order;
 mod ordered;
 mod origin;
 mod overdue;
+mod panics_in_drop;
 mod post;
 mod post_handlers;
 mod progress;

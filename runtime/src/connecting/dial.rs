@@ -25,7 +25,7 @@ use crate::calling::session::ConnectionState;
 use crate::config::Config;
 use crate::connecting::addresses;
 use crate::error::Error;
-use crate::guard::{guard, guarded};
+use crate::guard::{guard, guarded, let_go};
 use crate::opening::handshake::Handshake;
 use crate::opening::open::{RESERVED, open};
 #[cfg(feature = "tls")]
@@ -54,6 +54,14 @@ pub(crate) struct Hooks {
     pub(crate) headers: Option<Hook<(), RpcResult<HeaderMap>>>,
     pub(crate) on_connect: Option<Hook<Peer, RpcResult<()>>>,
     pub(crate) on_state: Option<StateHook>,
+}
+
+impl Drop for Hooks {
+    fn drop(&mut self) {
+        let_go(self.headers.take(), "the closure of `headers_with`");
+        let_go(self.on_connect.take(), "the closure of `on_connect`");
+        let_go(self.on_state.take(), "the closure of `on_state`");
+    }
 }
 
 impl Hooks {

@@ -13,7 +13,7 @@ use std::task::Poll;
 use async_trait::async_trait;
 
 use crate::error::CloseReason;
-use crate::guard::{Guarded, Panicked, guard};
+use crate::guard::{Each, Guarded, Panicked, guard};
 use crate::middleware::scope::Scope;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::race::{Either, race};
@@ -120,7 +120,7 @@ impl<M: Middleware + ?Sized> Middleware for Arc<M> {
 }
 
 /// Middleware in the order in which calls come through it.
-pub(crate) type Stack = Arc<[Arc<dyn Middleware>]>;
+pub(crate) type Stack = Arc<Each<Arc<dyn Middleware>>>;
 
 /// All names of one method.
 pub(crate) type Names = Arc<[Cow<'static, str>]>;

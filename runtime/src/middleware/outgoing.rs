@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::error::Error;
+use crate::guard::Each;
 use crate::protocol::encode::Outgoing;
 
 /// Code around every call that this side makes: requests, notifications and subscription calls, by stubs
@@ -243,7 +244,7 @@ impl fmt::Debug for BatchNext<'_> {
 }
 
 /// Middleware in the order in which calls come through it; never none.
-pub(crate) struct Chain(Box<Stack>);
+pub(crate) struct Chain(Each<Arc<dyn OutgoingMiddleware>>);
 
 impl Chain {
     pub(crate) fn of(stack: Vec<Arc<dyn OutgoingMiddleware>>) -> Option<Arc<Self>> {

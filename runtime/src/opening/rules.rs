@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, V
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::guard::let_go;
 use crate::opening::authorize::{Authorize, Grant, ask};
 use crate::opening::handshake::{Handshake, names};
 use crate::opening::origin::Origins;
@@ -58,6 +59,12 @@ pub(crate) struct Welcome {
     pub(crate) response: Response<()>,
     pub(crate) handshake: Handshake,
     pub(crate) grant: Grant,
+}
+
+impl Drop for Rules {
+    fn drop(&mut self) {
+        let_go(self.authorize.take(), "the `Authorize` hook");
+    }
 }
 
 impl Rules {

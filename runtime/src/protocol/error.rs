@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
@@ -137,6 +138,18 @@ struct Members {
     message: Cow<'static, str>,
     data: Option<Box<RawValue>>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// A panic in the application's error must not reach whoever lets go of it.
+impl Drop for Members {
+    fn drop(&mut self) {
+        let Some(source) = self.source.take() else { return };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(source))) {
+            // It may panic as well.
+            std::mem::forget(payload);
+            tracing::error!("an error panicked when it was dropped");
+        }
+    }
 }
 
 impl ErrorObject {

@@ -19,6 +19,7 @@ use crate::calling::link::Link;
 use crate::calling::peer::Peer;
 use crate::config::deadline;
 use crate::error::{CloseReason, Error};
+use crate::guard::let_go;
 use crate::opening::handshake::Handshake;
 use crate::protocol::extra::{self, Extra};
 use crate::race::race;
@@ -89,6 +90,15 @@ struct Shared {
     state: State,
     /// Whose turn it is, of the calls that go one after another. Made when there is the first.
     turns: OnceLock<Box<Turns>>,
+}
+
+/// A panic in what the application has left on the request is no matter of the connection.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(handshake) = Arc::get_mut(&mut self.handshake) {
+            let_go(std::mem::take(&mut handshake.extensions), "an extension of a request");
+        }
+    }
 }
 
 impl Outer for Handshake {

@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::guard::Each;
 use crate::protocol::error::Result;
 use crate::protocol::whole::form_of;
 use crate::serving::context::Context;
@@ -40,7 +41,7 @@ pub struct Methods {
     names: Vec<Cow<'static, str>>,
     /// Names of methods that end subscriptions.
     unsubscribe: Vec<Cow<'static, str>>,
-    handlers: Vec<Arc<Handler>>,
+    handlers: Each<Arc<Handler>>,
 }
 
 type Handler = dyn Fn(Request) -> Outcome + Send + Sync;
@@ -150,7 +151,7 @@ impl Methods {
     pub(crate) fn append(&mut self, other: Self) {
         self.names.extend(other.names);
         self.unsubscribe.extend(other.unsubscribe);
-        self.handlers.extend(other.handlers);
+        self.handlers.append(other.handlers);
     }
 }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::guard::Each;
 use crate::hasher::QuickHash;
 use crate::middleware::incoming::{Middleware, Names, Nothing, Stack, around};
 use crate::middleware::outgoing::{Chain, OutgoingMiddleware};
@@ -41,7 +42,7 @@ pub(crate) struct RouterBuilder {
 #[derive(Default)]
 pub(crate) struct Router {
     by_name: HashMap<Cow<'static, str>, RouteId, QuickHash>,
-    routes: Vec<Route>,
+    routes: Each<Route>,
     fallback: Option<RouteId>,
     pub(crate) recognized: Arc<Recognized>,
     /// Handlers took too long together. From then on each poll is measured.
@@ -122,7 +123,7 @@ impl RouterBuilder {
         self.services.push(Arc::new(self.methods));
         let mut router = Router {
             recognized: Arc::new(self.recognized),
-            middleware: (!self.middleware.is_empty()).then(|| self.middleware.into()),
+            middleware: (!self.middleware.is_empty()).then(|| Arc::new(self.middleware.into())),
             outgoing: Chain::of(self.outgoing),
             ..Router::default()
         };

@@ -6,7 +6,7 @@ use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::guard::guard;
+use crate::guard::let_go;
 
 type Value = Arc<dyn Any + Send + Sync>;
 
@@ -108,7 +108,7 @@ impl State {
                 }
             };
             drop(entries);
-            drop(old);
+            let_go(old, "a value that was left on a connection");
         }
     }
 
@@ -124,11 +124,7 @@ impl Drop for State {
     fn drop(&mut self) {
         let entries = std::mem::take(&mut *self.lock());
         for (_, value) in entries {
-            if guard(|| drop(value)).is_err() {
-                tracing::error!(
-                    "a value that was left on a connection panicked when it was dropped"
-                );
-            }
+            let_go(value, "a value that was left on a connection");
         }
     }
 }

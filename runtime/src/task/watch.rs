@@ -48,7 +48,7 @@ impl Watch {
     }
 
     fn tell(&self, event: impl Fn(&dyn Middleware)) {
-        for middleware in &*self.stack {
+        for middleware in self.stack.iter() {
             if guard(|| event(&**middleware)).is_err() {
                 tracing::error!("middleware panicked when it was told of a connection");
             }
