@@ -259,6 +259,11 @@ where
                 })
             }
             1usize => {
+                if let ::core::option::Option::Some(refused) = request
+                    .refuse_params_over(65536usize)
+                {
+                    return refused;
+                }
                 let service = ::core::clone::Clone::clone(&self.0);
                 crate::wire::__private::Outcome::blocking(move || {
                     let prices: Vec<f64> = match request.whole() {

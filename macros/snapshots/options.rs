@@ -5,7 +5,7 @@ trait Shop {
     #[method(params = "named")]
     fn place_order(&self, ctx: &Context, article_id: u64, #[param(rename = "n", default)] how_many: u32) -> Result<u64>;
 
-    #[method(params = "whole", blocking, idempotent)]
+    #[method(params = "whole", blocking, idempotent, max_params = "64 KiB")]
     fn sum_up(&self, ctx: &Context, prices: Vec<f64>) -> Result<f64>;
 
     #[method(cancel = "drop", ordered)]

@@ -22,6 +22,7 @@ const METHOD: &Known = &[
     ("name", r#"name = "…""#),
     ("aliases", r#"aliases = ["…", "…"]"#),
     ("params", r#"params = "positional""#),
+    ("max_params", r#"max_params = "64 KiB""#),
     ("blocking", "blocking"),
     ("idempotent", "idempotent"),
     ("cancel", r#"cancel = "drop""#),
@@ -44,6 +45,10 @@ pub(crate) enum Form {
     /// The one argument is the whole of `params`.
     Whole,
 }
+
+/// A number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bytes(pub(crate) usize);
 
 /// What becomes of a handler whose call is taken back.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -102,6 +107,7 @@ pub(crate) struct MethodOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) aliases: Vec<LitStr>,
     pub(crate) form: Option<(Form, Span)>,
+    pub(crate) max_params: Option<Bytes>,
     pub(crate) blocking: Option<Span>,
     pub(crate) idempotent: Option<Span>,
     pub(crate) cancel: Option<(Cancel, Span)>,
@@ -118,6 +124,7 @@ impl MethodOptions {
             name: arguments.string("name", report),
             aliases: arguments.strings("aliases", report),
             form: arguments.spanned_one_of("params", report),
+            max_params: arguments.one_of("max_params", report),
             blocking: arguments.flag("blocking", report),
             idempotent: arguments.flag("idempotent", report),
             cancel: arguments.spanned_one_of("cancel", report),
@@ -161,6 +168,32 @@ impl std::str::FromStr for Form {
                  `\"whole\"` (the one argument is all of `params`)"
             )),
         }
+    }
+}
+
+impl std::str::FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = text.split_once(' ').and_then(|(number, unit)| {
+            let factor = match unit {
+                "B" => 1,
+                "KiB" => 1 << 10,
+                "MiB" => 1 << 20,
+                _ => return None,
+            };
+            // `+1` is a number for Rust.
+            let number = number.parse::<u32>().ok().filter(|_| !number.starts_with('+'))?;
+            // It must fit on machines of 32 bits, too.
+            number.checked_mul(factor).filter(|bytes| *bytes > 0)
+        });
+        let bytes = parsed.and_then(|bytes| usize::try_from(bytes).ok());
+        bytes.map(Bytes).ok_or_else(|| {
+            format!(
+                "`\"{text}\"` is no size, expected a whole number above 0, a space and a unit: \
+                 `\"512 B\"`, `\"64 KiB\"` or `\"1 MiB\"`"
+            )
+        })
     }
 }
 

@@ -18,6 +18,7 @@ const SUBSCRIPTION: &Known = &[
     ("notification", r#"notification = "…""#),
     ("item", "item = Type"),
     ("params", r#"params = "positional""#),
+    ("max_params", r#"max_params = "64 KiB""#),
     ("omit_none", "omit_none"),
     ("overflow", r#"overflow = "drop_oldest""#),
     ("buffer", "buffer = 16"),
@@ -84,6 +85,7 @@ impl Options {
         let common = crate::attr::MethodOptions {
             name: arguments.string("name", report),
             form: arguments.spanned_one_of("params", report),
+            max_params: arguments.one_of("max_params", report),
             omit_none: arguments.flag("omit_none", report),
             ..Default::default()
         };

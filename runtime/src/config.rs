@@ -91,6 +91,10 @@ pub struct Config {
     /// that are not complete; a result beyond that is replaced by
     /// [`ErrorCode::RESULT_TOO_LARGE`](crate::ErrorCode::RESULT_TOO_LARGE).
     ///
+    /// What counts is the text of a message. Params that are decoded into a `serde_json::Value` take up
+    /// to 100 times as much: limit them with `#[method(max_params = "64 KiB")]` or
+    /// [`Methods::max_params`](crate::Methods::max_params).
+    ///
     /// Default 32 MiB. Too low: bursts of large requests are refused, and large batches lose results;
     /// stay above `max_incoming_message` and `max_outgoing_message`. Too high: a peer can make this
     /// side hold that much memory (and one message more) for each connection.

@@ -2,9 +2,9 @@
 //! by position and by name, without sending a long input back.
 
 use serde::{Deserialize, Serialize};
-use wsjsonrpc::{Context, Result, Server, rpc};
+use wsjsonrpc::{Context, Methods, Result, Server, Stream, rpc};
 use wsjsonrpc_tests::{
-    Raw, error, invalid_request, method_not_found, notification, request, result,
+    Raw, assert_same_json, error, invalid_request, method_not_found, notification, request, result,
 };
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -261,4 +261,86 @@ async fn a_long_input_is_not_sent_back() {
     }
     let answer = raw.ask(request(&long, "[]", "1")).await;
     assert_eq!(answer, method_not_found(&format!("{}…", "ä".repeat(64)), "1"));
+}
+
+#[rpc]
+trait Limited {
+    #[method(max_params = "10 B")]
+    async fn later(&self, ctx: &Context, text: &str) -> Result<usize>;
+    #[method(max_params = "10 B")]
+    fn at_once(&self, ctx: &Context, text: &str) -> Result<usize>;
+    #[method(max_params = "10 B", blocking)]
+    fn blocking(&self, ctx: &Context, text: &str) -> Result<usize>;
+    #[method(max_params = "10 B", ordered, cancel = "drop")]
+    async fn ordered(&self, ctx: &Context, text: &str) -> Result<usize>;
+    #[method(max_params = "10 B", params = "whole")]
+    async fn whole(&self, ctx: &Context, all: Vec<String>) -> Result<usize>;
+    #[subscription(max_params = "10 B")]
+    fn items(&self, ctx: &Context, text: &str) -> impl Stream<Item = u64>;
+    #[method(max_params = "1 KiB")]
+    async fn larger(&self, ctx: &Context, text: &str) -> Result<usize>;
+}
+
+struct Lengths;
+
+impl Limited for Lengths {
+    async fn later(&self, _: &Context, text: &str) -> Result<usize> {
+        Ok(text.len())
+    }
+    fn at_once(&self, _: &Context, text: &str) -> Result<usize> {
+        Ok(text.len())
+    }
+    fn blocking(&self, _: &Context, text: &str) -> Result<usize> {
+        Ok(text.len())
+    }
+    async fn ordered(&self, _: &Context, text: &str) -> Result<usize> {
+        Ok(text.len())
+    }
+    async fn whole(&self, _: &Context, all: Vec<String>) -> Result<usize> {
+        Ok(all.iter().map(String::len).sum())
+    }
+    fn items(&self, _: &Context, _text: &str) -> impl Stream<Item = u64> {
+        futures_util::stream::pending()
+    }
+    async fn larger(&self, _: &Context, text: &str) -> Result<usize> {
+        Ok(text.len())
+    }
+}
+
+/// White space counts, as it is text that was sent. The method's own name is not part of it.
+#[tokio::test]
+async fn params_over_a_methods_limit_are_refused() {
+    let closures = Methods::new()
+        .method("closure", |_, (text,): (String,)| async move { Ok(text.len()) })
+        .max_params(10)
+        .method("unlimited", |_, (text,): (String,)| async move { Ok(text.len()) });
+    let server = Server::builder().service(Lengths.into_service()).service(closures);
+    let mut raw = Raw::client(server).await;
+    let (fits, large) = (r#"["123456"]"#, r#"["1234567"]"#);
+    let refusal = |method: &str, size: usize, limit: usize| {
+        let words =
+            format!("Invalid params: {size} bytes, and method `{method}` takes at most {limit}");
+        error(-32602, &words, "1")
+    };
+    for method in ["later", "at_once", "blocking", "ordered", "whole", "closure"] {
+        for (params, answer) in [
+            (fits, result("6", "1")),
+            (large, refusal(method, 11, 10)),
+            (r#"["12345" ]"#, result("5", "1")),
+            (r#"["123456" ]"#, refusal(method, 11, 10)),
+        ] {
+            assert_same_json(&raw.ask(request(method, params, "1")).await, &answer, method);
+        }
+        raw.check(&notification(method, large), &[]).await;
+    }
+    let named = r#"{"text":"1"}"#;
+    raw.check(&request("later", named, "1"), &[&refusal("later", 12, 10)]).await;
+    assert_eq!(raw.ask(request("items", fits, "1")).await, result(r#""0x1""#, "1"));
+    raw.check(&request("items", large, "1"), &[&refusal("items", 11, 10)]).await;
+    raw.check(&request("unlimited", large, "1"), &[&result("7", "1")]).await;
+    let long = format!(r#"["{}"]"#, "x".repeat(1021));
+    raw.check(&request("larger", &long, "1"), &[&refusal("larger", 1025, 1024)]).await;
+    let batch = format!("[{},{}]", request("later", large, "1"), request("later", fits, "2"));
+    let answers = format!("[{},{}]", refusal("later", 11, 10), result("6", "2"));
+    raw.check(&batch, &[&answers]).await;
 }

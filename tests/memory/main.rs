@@ -7,6 +7,7 @@
 #![allow(missing_docs)] // a test binary
 
 mod kept;
+mod requests;
 mod served;
 mod subscriptions;
 

@@ -32,9 +32,12 @@ pub(crate) struct Tested {
 
 impl Tested {
     pub(crate) fn new() -> Self {
+        Self::on(Builder::new_multi_thread().worker_threads(THREADS))
+    }
+
+    pub(crate) fn on(runtime: &mut Builder) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let runtime = Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
-        Tested { runtime: runtime.unwrap(), _alone: alone }
+        Tested { runtime: runtime.enable_all().build().unwrap(), _alone: alone }
     }
 
     pub(crate) fn serve(&self, server: ServerBuilder) -> SocketAddr {

@@ -7,7 +7,7 @@ use syn::{Ident, Type};
 
 use super::generics::{Generics, angled, unused_name, where_clause};
 use super::{attributes, docs, param_names, site, subscription};
-use crate::attr::{Cancel, Form};
+use crate::attr::{Bytes, Cancel, Form};
 use crate::model::{Contract, Method, Param};
 use crate::text::words;
 
@@ -180,6 +180,12 @@ fn entries(private: &TokenStream, index: usize, method: &Method) -> Vec<TokenStr
 //             let service = Clone::clone(&self.0);
 //             Outcome::future(async move { … }).ordered(&caller).droppable(&caller)
 //         }
+//
+// Input:  #[method(max_params = "64 KiB")]
+// Output: 0 => {
+//             if let Some(refused) = request.refuse_params_over(65536) { return refused; }
+//             …
+//         }
 fn arm(
     contract: &Contract,
     implementation: &TokenStream,
@@ -188,9 +194,16 @@ fn arm(
 ) -> TokenStream {
     let private = contract.private();
     let conditions = attributes::conditions(&method.attrs);
+    let limit = method.options.max_params.map(|Bytes(limit)| {
+        quote_spanned! {site()=>
+            if let ::core::option::Option::Some(refused) = request.refuse_params_over(#limit) {
+                return refused;
+            }
+        }
+    });
     if let Some(subscription) = &method.subscription {
         let run = subscription::subscribe(contract, implementation, method, subscription);
-        return quote_spanned!(site()=> #(#conditions)* #index => { #run });
+        return quote_spanned!(site()=> #(#conditions)* #index => { #limit #run });
     }
     let body = body(contract, implementation, method);
     let shared = quote_spanned!(site()=> let service = ::core::clone::Clone::clone(&self.0););
@@ -213,7 +226,7 @@ fn arm(
             quote_spanned!(site()=> #borrowed #private::Outcome::ready(move || { #body }))
         }
     };
-    quote_spanned!(site()=> #(#conditions)* #index => { #caller #run #ordered #droppable })
+    quote_spanned!(site()=> #(#conditions)* #index => { #limit #caller #run #ordered #droppable })
 }
 
 // Input:  async fn greet(&self, ctx: &Context, name: &str, times: u8) -> Result<String>;

@@ -148,6 +148,33 @@ impl Methods {
 }
 
 impl Methods {
+    /// Lets the methods and subscriptions that were added so far take params of at most so many bytes of
+    /// JSON. Larger ones are refused with -32602 before they are decoded.
+    ///
+    /// Decoded params can be much larger than their text: a `serde_json::Value` has up to 100 times as
+    /// many bytes. For a trait, there is `#[method(max_params = "64 KiB")]`.
+    ///
+    /// ```
+    /// use wsjsonrpc::Methods;
+    ///
+    /// let methods = Methods::new()
+    ///     .method("echo", |_ctx, (value,): (serde_json::Value,)| async move { Ok(value) })
+    ///     .max_params(64 * 1024)
+    ///     .method("upload", |_ctx, (text,): (String,)| async move { Ok(text.len()) });
+    /// # drop(methods);
+    /// ```
+    #[must_use]
+    pub fn max_params(mut self, bytes: usize) -> Self {
+        for handler in &mut self.handlers {
+            let limited = Arc::clone(handler);
+            *handler = Arc::new(move |request| match request.refuse_params_over(bytes) {
+                Some(refused) => refused,
+                None => limited(request),
+            });
+        }
+        self
+    }
+
     pub(crate) fn append(&mut self, other: Self) {
         self.names.extend(other.names);
         self.unsubscribe.extend(other.unsubscribe);

@@ -236,6 +236,23 @@ impl Request {
         ErrorObject::new(ErrorCode::INVALID_REQUEST, words)
     }
 
+    /// For a method that takes params of at most so many bytes of JSON: the outcome if there are more.
+    #[doc(hidden)]
+    #[inline]
+    pub fn refuse_params_over(&self, limit: usize) -> Option<Outcome> {
+        let size = self.params.as_ref().map_or(0, Range::len);
+        if size > limit { Some(self.large_params(size, limit)) } else { None }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn large_params(&self, size: usize, limit: usize) -> Outcome {
+        let method = self.method();
+        let words =
+            format!("Invalid params: {size} bytes, and method `{method}` takes at most {limit}");
+        Outcome(Progress::Ready(self.fail(ErrorObject::invalid_params(words))))
+    }
+
     /// The outcome of the method as a response. A notification's result is not even serialized.
     pub fn reply<R: Returns>(&self, outcome: R) -> Response
     where
