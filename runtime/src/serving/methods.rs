@@ -165,7 +165,7 @@ impl Methods {
     /// ```
     #[must_use]
     pub fn max_params(mut self, bytes: usize) -> Self {
-        for handler in &mut self.handlers {
+        for handler in self.handlers.iter_mut() {
             let limited = Arc::clone(handler);
             *handler = Arc::new(move |request| match request.refuse_params_over(bytes) {
                 Some(refused) => refused,

@@ -138,11 +138,12 @@ impl Dispatcher {
         is_midway
     }
 
-    /// Nobody gets an answer any more: what is left of a batch is handled as far as it can be.
+    /// Nobody gets an answer any more: what is left of a batch is handled as far as it can be, and there
+    /// are no more turns for what is still received.
     pub(crate) fn finish(&self) {
+        self.budget.set(usize::MAX);
         if let Some(mut unfinished) = self.unfinished.take() {
             unfinished.admission = Admission::Unanswerable;
-            self.budget.set(usize::MAX);
             self.go_on(unfinished);
         }
     }
