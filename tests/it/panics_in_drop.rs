@@ -5,8 +5,9 @@
 use std::future::IntoFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 
-use futures_util::{StreamExt, stream};
+use futures_util::stream;
 use serde::{Serialize, Serializer};
 use tokio::sync::mpsc;
 use wsjsonrpc::middleware::{
@@ -266,18 +267,20 @@ async fn items() {
         Methods::new().subscription(topic, move |_, ()| {
             let (armed, pulled) = (Arc::clone(&armed), Arc::clone(&pulled));
             let bomb = Bomb;
-            let six = stream::repeat_with(move || {
+            let six = stream::poll_fn(move |_| {
                 let _ = &bomb;
-                pulled.fetch_add(1, Ordering::Relaxed);
-                Ok(Item(Arc::clone(&armed)))
+                match pulled.fetch_add(1, Ordering::Relaxed) {
+                    0..6 => Poll::Ready(Some(Ok(Item(Arc::clone(&armed))))),
+                    _ => Poll::Pending,
+                }
             });
-            async move { Ok(six.take(6).chain(stream::pending())) }
+            async move { Ok(six) }
         })
     };
     let endpoint = Server::builder().service(service);
     let (client, server) = memory::pair(Client::builder(), endpoint).unwrap();
     let items = client.peer().subscribe::<u8>("items", ()).window(1).await.unwrap();
-    while pulled.load(Ordering::Relaxed) < 6 {
+    while pulled.load(Ordering::Relaxed) <= 6 {
         tokio::task::yield_now().await;
     }
     armed.store(true, Ordering::Relaxed);
