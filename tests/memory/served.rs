@@ -18,6 +18,9 @@ pub(crate) const MIB: usize = 1024 * KIB;
 /// Worker threads of the runtime under test.
 pub(crate) const THREADS: usize = 4;
 
+/// What they read into, all together.
+pub(crate) const SCRATCH: usize = THREADS * 64 * KIB;
+
 /// The first byte of a whole text message.
 pub(crate) const TEXT: u8 = 0x81;
 
@@ -113,7 +116,7 @@ impl Hostile {
 
     /// Sends until the network has taken nothing for a while, or so many times.
     pub(crate) fn flood(&mut self, bytes: &[u8], most: usize) -> usize {
-        self.stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+        self.stream.set_write_timeout(Some(Duration::from_millis(1000))).unwrap();
         let mut sent = 0;
         while sent < most {
             match self.stream.write_all(bytes) {

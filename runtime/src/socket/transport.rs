@@ -21,8 +21,8 @@ use crate::socket::received::{Received, lost};
 use crate::socket::stream::Stream;
 use crate::socket::turns::wake_after_others;
 
-/// Allocated for each connection as long as it lives, so small: most messages go past it, and larger
-/// ones get a buffer of their own for as long as they need it.
+/// Small, as most messages go past it, and larger ones get a buffer of their own for as long as they
+/// need it.
 const READ_BUFFER: usize = 512;
 
 /// No message is larger, whatever the limit: tungstenite reserves what a frame's header announces,
@@ -36,7 +36,8 @@ const LARGEST: usize = i32::MAX as usize;
 /// messages that were read at once go past it, and so do frames of ours; it has what is in pieces,
 /// the pings, and the closing handshake.
 pub(crate) struct Transport {
-    socket: WebSocketContext,
+    /// Only while it has something to do: most connections are idle, and most messages go past it.
+    socket: Option<Box<WebSocketContext>>,
     stream: Stream,
     inbox: Inbox,
     gate: Gate,
@@ -141,9 +142,8 @@ impl Transport {
     pub(crate) fn new(mut stream: Stream, part: Vec<u8>, role: Role, config: &Config) -> Self {
         // Not for tungstenite's buffer, which would forget how large it is meant to be.
         stream.unread(part);
-        let socket = WebSocketContext::new(role, Some(limits(config)));
         Transport {
-            socket,
+            socket: None,
             stream,
             inbox: Inbox::default(),
             gate: Gate::default(),
@@ -218,7 +218,7 @@ impl Transport {
             if !self.gate.is_closed() {
                 return Poll::Ready(None);
             }
-            if !self.socket.can_read() {
+            if self.socket.as_ref().is_some_and(|socket| !socket.can_read()) {
                 self.gate.open_for_good();
                 return Poll::Ready(None);
             }
@@ -246,20 +246,24 @@ impl Transport {
     /// itself. tungstenite cuts messages from a buffer that grows with them and never shrinks.
     fn shares(&mut self, size: usize) -> bool {
         self.grown = self.grown.max(size);
-        self.shrink();
+        self.dismiss();
         size < self.grown / 2
     }
 
-    /// Starts tungstenite anew if its buffer has grown: between two messages, and with nothing to be
-    /// written, it has no other state.
-    fn shrink(&mut self) {
+    /// Drops tungstenite's state, with its buffer: between two messages, with nothing to be written, and
+    /// before the closing handshake, it is as good as new.
+    fn dismiss(&mut self) {
         let between = self.gate.is_closed() && !self.gate.is_in_message() && !self.control;
-        let open = self.socket.can_read() && self.socket.can_write();
-        if self.grown > READ_BUFFER && between && open {
-            let role = if self.masked { Role::Server } else { Role::Client };
-            self.socket = WebSocketContext::new(role, Some(*self.socket.get_config()));
+        if between
+            && self.socket.as_ref().is_some_and(|socket| socket.can_read() && socket.can_write())
+        {
+            self.socket = None;
             self.grown = 0;
         }
+    }
+
+    fn can_write(&self) -> bool {
+        self.socket.as_ref().is_none_or(|socket| socket.can_write())
     }
 
     /// tungstenite, and the stream as it wants it.
@@ -267,8 +271,13 @@ impl Transport {
         &'a mut self,
         cx: &'b mut Context<'c>,
     ) -> (&'a mut WebSocketContext, Polled<'a, 'b, 'c>) {
-        let Transport { socket, stream, gate, midway, control_left, last_words, .. } = self;
+        let Transport {
+            socket, stream, gate, midway, control_left, last_words, masked, limit, ..
+        } = self;
         let (midway, last_words) = (*midway, *last_words);
+        let role = if *masked { Role::Server } else { Role::Client };
+        let new = || Box::new(WebSocketContext::new(role, Some(limits(*limit))));
+        let socket = socket.get_or_insert_with(new);
         (socket, Polled { stream, cx, gate, midway, control_left, last_words })
     }
 
@@ -309,7 +318,7 @@ impl Transport {
             if self.control {
                 ready!(self.poll_flush(cx))?;
             }
-            if !self.socket.can_write() {
+            if !self.can_write() {
                 return Poll::Ready(Err(lost(ProtocolError::SendAfterClosing.into())));
             }
         }
@@ -341,14 +350,14 @@ impl Transport {
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        if self.last_words {
+        if self.last_words || self.socket.is_none() {
             let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
             return Poll::Ready(flushed.map_err(|error| lost(error.into())));
         }
         let (socket, mut stream) = self.parts(cx);
         let flushed = ready!(polled(socket.flush(&mut stream)));
         self.control = false;
-        self.shrink();
+        self.dismiss();
         Poll::Ready(match flushed {
             // The closing handshake is complete.
             Err(WsError::ConnectionClosed) => Ok(()),
@@ -383,7 +392,7 @@ impl Transport {
     /// messages, when the network takes it.
     pub(crate) fn start_ping(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
         self.stream.forget_room();
-        if !self.socket.can_write() {
+        if !self.can_write() {
             return Ok(());
         }
         self.write_control(cx, Message::Ping(Bytes::new()))
@@ -461,7 +470,7 @@ fn largest(config: &Config) -> usize {
 
 /// The buffers and limits of a WebSocket. tungstenite's defaults are 128 KiB for reading and no
 /// bound at all for writing.
-fn limits(config: &Config) -> WebSocketConfig {
+fn limits(limit: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         // For control frames only.
@@ -469,8 +478,8 @@ fn limits(config: &Config) -> WebSocketConfig {
         // No bound of its own: reading pauses before many answers to pings wait, and a full buffer
         // would be an error.
         .max_write_buffer_size(usize::MAX)
-        .max_message_size(Some(largest(config)))
-        .max_frame_size(Some(largest(config)))
+        .max_message_size(Some(limit))
+        .max_frame_size(Some(limit))
 }
 
 #[cfg(test)]

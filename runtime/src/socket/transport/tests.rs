@@ -25,7 +25,7 @@ fn config() -> Config {
 /// What tungstenite makes of it, up to the end or the first error.
 fn alone(bytes: &[u8], role: Role) -> Vec<String> {
     let mut stream = Cursor::new(bytes.to_vec());
-    let mut socket = WebSocketContext::new(role, Some(limits(&config())));
+    let mut socket = WebSocketContext::new(role, Some(limits(largest(&config()))));
     let mut seen = Vec::new();
     loop {
         // What it writes would go where it reads.
