@@ -8,12 +8,14 @@ use std::pin::Pin;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{self, WebSocket};
 use wsjsonrpc::{Client, ClientBuilder, Config, Context, Server, Subscription};
 use wsjsonrpc_tests::frames::frame_of;
-use wsjsonrpc_tests::{notification, poll_once, request, result};
+use wsjsonrpc_tests::{EXTENSIONS, notification, poll_once, request, result};
 
-use crate::served::{Hostile, KIB, TEXT, Tested, check, settled};
+use crate::served::{Hostile, KIB, SCRATCH, TEXT, Tested, check, settled};
 
 /// The first byte of a ping.
 const PING: u8 = 0x89;
@@ -107,7 +109,11 @@ fn a_large_message_leaves_nothing_behind() {
         hostile.send("[]");
         hostile.read(10);
     }
-    check("after large messages", settled().saturating_sub(before), CONNECTIONS * 4 * KIB);
+    check(
+        "after large messages",
+        settled().saturating_sub(before),
+        CONNECTIONS * 4 * KIB + SCRATCH,
+    );
 }
 
 /// A client, and a server that says what this does.
@@ -120,7 +126,14 @@ fn client_of(
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let serving = std::thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
-        server(tungstenite::accept(stream).unwrap());
+        // It knows this crate's extensions.
+        #[allow(clippy::result_large_err, reason = "tungstenite asks for it")]
+        let agree = |_: &Request, mut response: Response| {
+            let (name, version) = EXTENSIONS;
+            response.headers_mut().insert(name, HeaderValue::from_static(version));
+            Ok(response)
+        };
+        server(tungstenite::accept_hdr(stream, agree).unwrap());
     });
     let client = tested.runtime.block_on(client.connect(&url)).unwrap();
     (client, serving)
@@ -211,5 +224,82 @@ fn results_that_nobody_takes_keep_little_else() {
         }
     });
     drop(go);
+    serving.join().unwrap();
+}
+
+/// A server sends items of a subscription that it has not answered: the smallest ones, and large ones.
+#[test]
+fn items_before_their_response_have_one_bound() {
+    const WINDOW: usize = 256 * KIB;
+    for (what, item, count) in [
+        ("the smallest items", "1".to_owned(), 5000),
+        ("large items", format!("\"{}\"", "x".repeat(100 * KIB)), 50),
+    ] {
+        let tested = Tested::new();
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        let (done, finished) = std::sync::mpsc::channel();
+        let size = item.len();
+        let (client, serving) = client_of(&tested, Client::builder(), move |mut socket| {
+            next_id(&mut socket);
+            gone.recv().unwrap();
+            for number in 0..count {
+                let params = format!(r#"{{"subscription":"s{number}","result":{item}}}"#);
+                say(&mut socket, &notification("ticks", &params));
+            }
+            done.send(()).unwrap();
+            let _ = gone.recv();
+        });
+        let mut asking =
+            Box::pin(client.peer().subscribe::<u64>("ticks", ()).window(WINDOW).into_future());
+        tested.runtime.block_on(async { assert!(poll_once(&mut asking).await.is_pending()) });
+        let before = settled();
+        go.send(()).unwrap();
+        finished.recv().unwrap();
+        let grown = settled().saturating_sub(before);
+        // 1024 items may have 1024 ids.
+        check(what, grown, WINDOW + size + 1024 * 512);
+        drop((asking, go));
+        serving.join().unwrap();
+    }
+}
+
+/// A peer tells how far calls are, and nobody looks.
+#[test]
+fn progress_that_nobody_looks_at_has_a_bound() {
+    const CALLS: usize = 4;
+    const STEP: usize = 64 * KIB;
+    let tested = Tested::new();
+    let (go, gone) = std::sync::mpsc::channel::<()>();
+    let (done, finished) = std::sync::mpsc::channel();
+    let client = Client::builder();
+    let (client, serving) = client_of(&tested, client, move |mut socket| {
+        let ids: Vec<_> = (0..CALLS).map(|_| next_id(&mut socket)).collect();
+        gone.recv().unwrap();
+        let step = "x".repeat(STEP);
+        for _ in 0..40 {
+            for id in &ids {
+                let params = format!(r#"{{"token":{id},"value":"{step}"}}"#);
+                say(&mut socket, &notification("$/progress", &params));
+            }
+        }
+        done.send(()).unwrap();
+        let _ = gone.recv();
+    });
+    let mut calls: Vec<Pin<Box<_>>> = (0..CALLS)
+        .map(|_| {
+            let call = client.peer().call::<u64>("slow", ()).on_progress(|_: String| {});
+            Box::pin(call.into_future())
+        })
+        .collect();
+    tested.runtime.block_on(async {
+        for call in &mut calls {
+            assert!(poll_once(call).await.is_pending());
+        }
+    });
+    let before = settled();
+    go.send(()).unwrap();
+    finished.recv().unwrap();
+    check("progress", settled().saturating_sub(before), CALLS * 1024 * KIB + 4 * STEP);
+    drop((calls, go));
     serving.join().unwrap();
 }

@@ -123,3 +123,101 @@ fn decoded_params_have_their_multiplier_unless_a_method_limits_them() {
         }
     }
 }
+
+/// Requests whose answers the peer does not read: the smallest ones, and large ones.
+#[test]
+fn answers_that_wait_have_a_bound() {
+    const OUTBOX: usize = MIB;
+    for (method, size) in [("small", 40), ("large", 64 * KIB)] {
+        let tested = Tested::new();
+        let config = Config { max_outbox: OUTBOX, ..Config::default() };
+        let server = Server::builder().config(config).service(methods());
+        let mut hostile = Hostile::connect(tested.serve(server));
+        let frames = frame_of(TEXT, request(method, "[]", "1").as_bytes(), true);
+        // The network takes some megabytes of them.
+        let flood = frames.repeat(16 * MIB / size / 100);
+        let before = settled();
+        let peak = peak(|| {
+            hostile.flood(&flood, 100);
+            settled();
+        });
+        check(method, peak - before, 4 * OUTBOX + 2 * size + 64 * KIB);
+    }
+}
+
+/// Handlers that are in flight when the peer stops reading: their results have a bound of their own.
+#[test]
+fn results_of_handlers_in_flight_have_a_bound() {
+    const IN_FLIGHT: usize = 64;
+    const RESULT: usize = 128 * KIB;
+    let tested = Tested::new();
+    let gate = wsjsonrpc_tests::Gate::default();
+    let at_gate = gate.clone();
+    let config = Config { max_in_flight: IN_FLIGHT, ..Config::default() };
+    let server = Server::builder().config(config).service(methods()).method(
+        "gated",
+        move |_: Context, ()| {
+            let gate = at_gate.clone();
+            async move {
+                gate.pass().await;
+                Ok("x".repeat(RESULT))
+            }
+        },
+    );
+    let mut hostile = Hostile::connect(tested.serve(server));
+    let before = settled();
+    // One more may begin.
+    const GATED: usize = IN_FLIGHT - 1;
+    for id in 0..GATED {
+        hostile.send(&request("gated", "[]", &id.to_string()));
+    }
+    tested.runtime.block_on(gate.arrived(GATED as u32));
+    // What the network takes is taken.
+    hostile.flood(&frame_of(TEXT, request("large", "[]", "1").as_bytes(), true), 400);
+    settled();
+    gate.open(GATED);
+    let grown = settled().saturating_sub(before);
+    check("results", grown, MIB + IN_FLIGHT * (RESULT + HANDLER) + 400 * 256);
+    assert!(grown > GATED * RESULT, "{grown} bytes: were they made?");
+}
+
+/// Batches that are never complete.
+#[test]
+fn responses_that_wait_for_others_of_their_batch_have_a_bound() {
+    const BYTES: usize = 4 * MIB;
+    let tested = Tested::new();
+    let config = Config { max_in_flight_bytes: BYTES, ..Config::default() };
+    let server = Server::builder().config(config).service(methods()).service(Keeper.into_service());
+    let mut hostile = Hostile::connect(tested.serve(server));
+    let entries = vec![request("large", "[]", "1"); 9].join(",");
+    let batch = format!("[{entries},{}]", request("hold", "[\"\"]", "2"));
+    let frame = frame_of(TEXT, batch.as_bytes(), true);
+    let before = settled();
+    hostile.flood(&frame, 60);
+    let grown = settled().saturating_sub(before);
+    check("batches", grown, 2 * BYTES + 60 * (frame.len() + 9 * 256 + HANDLER));
+    assert!(grown > BYTES / 2, "{grown} bytes: were they gathered?");
+}
+
+/// The head of an opening handshake that does not end.
+#[test]
+fn half_a_head_is_held_twice_at_most() {
+    const CONNECTIONS: usize = 50;
+    const HEAD: usize = 16 * KIB;
+    let tested = Tested::new();
+    let address = tested.serve(Server::builder());
+    let head = wsjsonrpc_tests::http::upgrade("/", &format!("X: {}\r\n", "x".repeat(HEAD)));
+    let part = &head.as_bytes()[..HEAD - 1];
+    let warm = Hostile::connect(address);
+    let before = settled();
+    let many: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(address).unwrap();
+            stream.write_all(part).unwrap();
+            stream
+        })
+        .collect();
+    let each = settled().saturating_sub(before) / CONNECTIONS;
+    check("half a head", each, 2 * HEAD + 4 * KIB);
+    drop((warm, many));
+}

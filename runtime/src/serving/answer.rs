@@ -131,7 +131,7 @@ impl Responder {
     }
 
     /// How much more may wait for others of its batch.
-    fn room_to_gather(&self) -> usize {
+    pub(crate) fn room_to_gather(&self) -> usize {
         let gathered = self.weights.gathered.load(Ordering::Relaxed);
         self.link.config.max_in_flight_bytes.saturating_sub(gathered)
     }

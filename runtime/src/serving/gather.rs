@@ -62,6 +62,8 @@ fn write(out: &mut Vec<u8>, response: Kind, id: &Id, limit: usize) -> Option<boo
     if out.len() - start > limit {
         out.truncate(start);
         out.extend_from_slice(&in_place(id, limit));
+        // It has grown for what was left out, and may wait for long.
+        out.shrink_to_fit();
         return Some(false);
     }
     Some(true)

@@ -18,7 +18,8 @@ impl Dispatcher {
         admission: Admission,
     ) {
         self.responses(message, &mut entries);
-        let limit = self.responder.limit();
+        // It may turn out that one of its handlers has to wait, and then all others wait for that.
+        let limit = self.responder.limit().min(self.responder.room_to_gather());
         let answered = entries.iter().filter_map(Entry::answered);
         let (mut gathered, mut at_work) = (Gathered::new(answered), Vec::new());
         let (mut index, mut cancelled) = (0, Vec::new());
