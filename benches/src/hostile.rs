@@ -28,10 +28,12 @@ pub enum Behaviour {
     LargeResults,
     Subscriptions,
     Posts,
+    Blocks,
+    BlocksElsewhere,
 }
 
 impl Behaviour {
-    pub const ALL: [Behaviour; 11] = [
+    pub const ALL: [Behaviour; 13] = [
         Behaviour::NeverReads,
         Behaviour::ByteByByte,
         Behaviour::Notifies,
@@ -43,11 +45,17 @@ impl Behaviour {
         Behaviour::LargeResults,
         Behaviour::Subscriptions,
         Behaviour::Posts,
+        Behaviour::Blocks,
+        Behaviour::BlocksElsewhere,
     ];
 
-    /// Whether it takes a server that is a route of a web application.
-    pub fn posts(self) -> bool {
-        self == Behaviour::Posts
+    /// What its server is started with.
+    pub fn option(self) -> Option<&'static str> {
+        match self {
+            Behaviour::Posts => Some("--mounted"),
+            Behaviour::BlocksElsewhere => Some("--handler-runtime"),
+            _ => None,
+        }
     }
 
     pub fn name(self) -> &'static str {
@@ -63,6 +71,8 @@ impl Behaviour {
             Behaviour::LargeResults => "floods with calls that have results of 64 KiB",
             Behaviour::Subscriptions => "takes the items of 100 subscriptions as fast as it can",
             Behaviour::Posts => "floods with batches of 1000 small calls by HTTP POST",
+            Behaviour::Blocks => "calls a handler that blocks for 5 ms, 100 times a second",
+            Behaviour::BlocksElsewhere => "the same, and handlers have a runtime of their own",
         }
     }
 }
@@ -163,6 +173,9 @@ impl Hostile {
                 frames.extend(head.as_bytes());
                 frames.extend(body.as_bytes());
             }
+            Behaviour::Blocks | Behaviour::BlocksElsewhere => {
+                masked(&mut frames, call("block", "5", r#","id":1"#).as_bytes());
+            }
             Behaviour::ByteByByte => masked(&mut frames, text.as_bytes()),
             Behaviour::Slowloris => {
                 frames.extend(b"GET / HTTP/1.1\r\nHost: x\r\nX-Filling: ");
@@ -225,8 +238,12 @@ impl Hostile {
             self.lanes.push(Lane::new(stream)?);
             return Ok(());
         };
+        let now_and_then = matches!(self.behaviour, Behaviour::Blocks | Behaviour::BlocksElsewhere);
         for _ in 0..4 {
             if lane.out.is_empty() {
+                if now_and_then && lane.moved.elapsed() < Duration::from_millis(10) {
+                    break;
+                }
                 // Once is enough: the items come by themselves.
                 if self.behaviour == Behaviour::Subscriptions && self.begun {
                     break;
@@ -245,7 +262,9 @@ impl Hostile {
             | Behaviour::LargeBatches
             | Behaviour::LargeResults
             | Behaviour::Subscriptions
-            | Behaviour::Posts => {
+            | Behaviour::Posts
+            | Behaviour::Blocks
+            | Behaviour::BlocksElsewhere => {
                 // Not for ever: there is somebody to be measured.
                 for _ in 0..64 {
                     if !matches!(lane.stream.read(&mut self.waste), Ok(1..)) {

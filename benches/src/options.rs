@@ -15,6 +15,8 @@ pub struct Options {
     pub default_limits: bool,
     /// Servers: be a route of a web application.
     pub mounted: bool,
+    /// A server: handlers have a runtime of their own.
+    pub handler_runtime: bool,
     /// Servers: how many methods to register besides the usual ones.
     pub methods: usize,
     /// Clients: where to connect.
@@ -41,6 +43,10 @@ impl Options {
             }
             if name == "--default-limits" {
                 options.default_limits = true;
+                continue;
+            }
+            if name == "--handler-runtime" {
+                options.handler_runtime = true;
                 continue;
             }
             if name == "--mounted" {

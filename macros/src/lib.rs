@@ -140,7 +140,7 @@ use crate::report::Report;
 ///
 /// A handler must not block its thread unless its method is `blocking`. Its future is first polled in the
 /// task of its connection: that makes a call cheap, but while a handler blocks, its connection reads,
-/// writes and times out nothing. `Handle::block_on`, also within `block_in_place`, waits forever there if
+/// writes and times out nothing (`ServerBuilder::handler_runtime` changes that). `Handle::block_on`, also within `block_in_place`, waits forever there if
 /// it waits for a call back to the caller, because only that task could read the answer. In a `blocking`
 /// method, which has a thread of its own, `Handle::current().block_on(…)` works, and so does every other
 /// call that blocks. There is no guard against it: tokio has no hook that tells a future that its own

@@ -137,6 +137,43 @@ macro_rules! common_builder_methods {
             self
         }
 
+        /// Runs handlers on another runtime than the connections: a handler that blocks its thread then
+        /// delays other handlers, and no connection. Reading, writing, keep-alive, timeouts and the
+        /// calls of this side go on.
+        ///
+        /// By default a handler is polled where its call was read, which is quicker. While one blocks a
+        /// thread there, its connection stands still. So may all others, with several threads too:
+        /// the thread that blocks may be the one that watches the sockets for all of them.
+        ///
+        /// On the other runtime run the handlers of methods, of notifications and of subscriptions with
+        /// their streams, the fallback, and the middleware around them. Calls of one connection begin in
+        /// the order in which they were read, one after another, so one that blocks before its first
+        /// await holds up those behind it; `#[method(blocking)]` does not. What is told of connections
+        /// and not of calls stays where connections are: `authorize`, hooks, and the methods of
+        /// middleware about connections. Each call counts in
+        /// [`Config::max_in_flight`](crate::Config::max_in_flight) from when it was read, and costs two
+        /// switches between threads. When the other runtime is shut down, calls are answered with
+        /// -32603.
+        ///
+        /// ```
+        /// use tokio::runtime::Runtime;
+        /// use wsjsonrpc::{Context, Server};
+        ///
+        /// // Has to live as long as the server: dropping it cancels the handlers.
+        /// let handlers = Runtime::new().unwrap();
+        /// let server = Server::builder()
+        ///     .handler_runtime(handlers.handle().clone())
+        ///     .method("digest", |_: Context, (text,): (String,)| async move {
+        ///         // A library that nobody has looked into may block here.
+        ///         Ok(text.len())
+        ///     });
+        /// # drop(server);
+        /// ```
+        pub fn handler_runtime(mut self, runtime: tokio::runtime::Handle) -> Self {
+            self.router.handler_runtime(runtime);
+            self
+        }
+
         /// Sets all limits and timeouts.
         pub fn config(mut self, config: crate::config::Config) -> Self {
             self.config = config;

@@ -206,7 +206,9 @@ pub struct Config {
     /// How long a handler may run without an await that yields, in one poll, before a warning names
     /// its method, once for each method. Until a handler yields, nobody else gets the thread, and while
     /// it is polled for the first time, its connection neither reads nor writes. Mark such a method
-    /// `#[method(blocking)]`, or move the slow part to `tokio::task::spawn_blocking`.
+    /// `#[method(blocking)]`, or move the slow part to `tokio::task::spawn_blocking`. Where that can't be done
+    /// for all methods, [`ServerBuilder::handler_runtime`](crate::ServerBuilder::handler_runtime) keeps
+    /// handlers away from connections.
     ///
     /// `tokio::task::block_in_place` counts, too. So does a thread that the operating system lets wait,
     /// on a machine that is overloaded. The first time that several handlers of one message or of

@@ -24,6 +24,7 @@ mod errors;
 mod extensions;
 mod fairness;
 mod floors;
+mod handler_runtime;
 mod handlers;
 mod handshake_request;
 mod handshake_response;

@@ -95,9 +95,7 @@ fn main() -> Result<()> {
             continue;
         }
         let mut options = options.clone();
-        if behaviour.posts() {
-            options.push("--mounted".to_owned());
-        }
+        options.extend(behaviour.option().map(str::to_owned));
         let mut server = processors.start(false, "server_ours", &options)?;
         let address = server.address()?;
         let lanes = (0..BYSTANDERS).map(|_| wire::connect(address)).collect::<Result<Vec<_>>>()?;

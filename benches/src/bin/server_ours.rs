@@ -16,6 +16,8 @@ trait Bench {
     async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
     async fn echo(&self, ctx: &Context, s: &str) -> Result<String>;
     async fn large(&self, ctx: &Context, size: usize) -> Result<String>;
+    /// Blocks its thread for so many milliseconds, and does not say so.
+    async fn block(&self, ctx: &Context, milliseconds: u64) -> Result<()>;
     async fn wait(&self, ctx: &Context, x: i64) -> Result<i64>;
     async fn note(&self, ctx: &Context, x: i64) -> Result<()>;
     /// Nobody is told of the end, as jsonrpsee's client isn't.
@@ -43,6 +45,10 @@ impl Bench for Service {
     }
     async fn large(&self, _: &Context, size: usize) -> Result<String> {
         Ok("x".repeat(size))
+    }
+    async fn block(&self, _: &Context, milliseconds: u64) -> Result<()> {
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        Ok(())
     }
     async fn wait(&self, _: &Context, x: i64) -> Result<i64> {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -77,7 +83,11 @@ fn main() -> anyhow::Result<()> {
         let builder = Server::builder().service(Service.into_service()).service(more);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);
-        let builder = builder.config(config);
+        let mut builder = builder.config(config);
+        let handlers = options.handler_runtime.then(tokio::runtime::Runtime::new).transpose()?;
+        if let Some(handlers) = &handlers {
+            builder = builder.handler_runtime(handlers.handle().clone());
+        }
         if options.mounted {
             let app = Router::new().route_service("/", builder.build()?.http_service());
             // As the stand-alone server does, and jsonrpsee's.

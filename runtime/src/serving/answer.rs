@@ -4,10 +4,13 @@
 //! Must not know how the outcome came about.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Waker};
 
-use tokio::sync::watch;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
 
+use crate::calling::call::BoxFuture;
 use crate::calling::link::Link;
 use crate::guard::{Panicked, guard};
 use crate::opening::admission::Place;
@@ -33,6 +36,9 @@ pub(crate) struct Responder {
     /// Requests whose handlers are at work.
     pub(crate) started: Started<ReplyTo>,
     outlet: Outlet,
+    /// The way to the runtime of handlers, if they have their own. No more wait there than may be in
+    /// flight.
+    starter: OnceLock<mpsc::UnboundedSender<BoxFuture<()>>>,
     _tracker: Option<Tracker>,
     /// That of the connection. It is given back when its handlers have ended, too: else a peer would
     /// have ever more of them at work by hanging up and coming again.
@@ -66,7 +72,23 @@ impl Responder {
     ) -> Arc<Self> {
         let (weights, started) = (Weights::default(), Started::default());
         let (_tracker, _place) = (tracker, place);
-        Arc::new(Responder { router, link, weights, started, outlet, _tracker, _place })
+        let starter = OnceLock::new();
+        Arc::new(Responder { router, link, weights, started, outlet, starter, _tracker, _place })
+    }
+
+    /// Runs a handler on the runtime of handlers, behind those that it was given before. Gives it back
+    /// if that runtime is shut down.
+    pub(crate) fn start_on(
+        &self,
+        runtime: &Handle,
+        handler: BoxFuture<()>,
+    ) -> Result<(), BoxFuture<()>> {
+        let starter = self.starter.get_or_init(|| {
+            let (starter, handlers) = mpsc::unbounded_channel();
+            runtime.spawn(start_in_order(handlers));
+            starter
+        });
+        starter.send(handler).map_err(|refused| refused.0)
     }
 
     /// Writes the response and queues it, once it is complete.
@@ -186,6 +208,16 @@ impl Responder {
 
     fn name(&self, route: Option<RouteId>) -> &str {
         route.map_or("unknown", |route| self.router.name(route))
+    }
+}
+
+/// Polls each handler once, in the order in which calls were read. Whoever is not ready goes on in a task of
+/// its own.
+async fn start_in_order(mut handlers: mpsc::UnboundedReceiver<BoxFuture<()>>) {
+    while let Some(mut handler) = handlers.recv().await {
+        if handler.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            tokio::spawn(handler);
+        }
     }
 }
 

@@ -30,7 +30,7 @@ use crate::serving::dropped::Dropped;
 use crate::serving::handler::{Handler, Running};
 use crate::serving::notices::Notice;
 use crate::serving::router::RouteId;
-use crate::serving::service::{Kind, Method, Progress, Request, Response};
+use crate::serving::service::{Kind, Method, Progress, Request, Response, Rest};
 use crate::serving::stray::Stray;
 use crate::span::CallSpan;
 use crate::subscriptions::items::Latest;
@@ -306,6 +306,9 @@ impl Dispatcher {
             Ok(route) => route,
             Err(refused) => return Begun::Done(refused),
         };
+        if self.responder.router.handler_runtime.is_some() {
+            return Begun::AtWork(self.entrust(message, call, route, notification));
+        }
         self.polls.begin(route, &self.responder.router);
         let Planned { context, method, params, span, .. } = call;
         let number = context.number();
@@ -330,6 +333,38 @@ impl Dispatcher {
         running.serve(asked);
         self.spend(WAITING - 1);
         Begun::AtWork(running)
+    }
+
+    /// The same where handlers have a runtime of their own: nothing of the handler runs here. It counts
+    /// as in flight from now on.
+    #[cold]
+    #[inline(never)]
+    fn entrust(
+        &self,
+        message: Utf8Bytes,
+        call: Planned,
+        route: RouteId,
+        notification: bool,
+    ) -> Running {
+        let Planned { context, method, params, span, .. } = call;
+        let (number, link) = (context.number(), Arc::clone(context.link()));
+        let router = Arc::clone(&self.responder.router);
+        let request = Request::new(context, message, method, params, notification);
+        let handling = async move {
+            if link.signals.is_raised(number) {
+                // It was cancelled before it has begun.
+                return Response(Kind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)));
+            }
+            match router.call(route, request).0 {
+                Progress::Ready(response) => response,
+                Progress::Pending(future) => future.await,
+                Progress::Subscription(future, asked) => {
+                    Response(Kind::Begun(Box::new(Rest { handler: Guarded::new(future), asked })))
+                }
+            }
+        };
+        let handler = Handler::new(Guarded::new(Box::pin(handling)), span);
+        Running::new(handler, &self.responder, number, route)
     }
 
     fn done(&self, outcome: Result<Response, Panicked>, route: RouteId, span: &CallSpan) -> Begun {

@@ -9,8 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
+use tokio::runtime::Handle;
+
 use crate::calling::call::BoxFuture;
 use crate::guard::{Guarded, Panicked};
+use crate::protocol::error::ErrorObject;
 use crate::protocol::id::Id;
 use crate::serving::answer::{BatchAnswer, ReplyTo, Responder};
 use crate::serving::blocked;
@@ -142,7 +145,17 @@ impl Running {
         if self.responder.link.config.cancel_on_close || self.asked.is_some() {
             self.end_with_connection();
         }
-        tokio::spawn(self);
+        match self.responder.router.handler_runtime.clone() {
+            None => drop(tokio::spawn(self)),
+            Some(runtime) => self.spawn_on(&runtime),
+        }
+    }
+
+    #[cold]
+    fn spawn_on(self, runtime: &Handle) {
+        let responder = Arc::clone(&self.responder);
+        // If it is refused, it is answered when it is dropped.
+        drop(responder.start_on(runtime, Box::pin(self)));
     }
 
     fn end_with_connection(&mut self) {
@@ -186,6 +199,13 @@ impl Running {
             }
             _ => {}
         }
+    }
+
+    #[cold]
+    fn abandon(&self, call: Call<ReplyTo>) {
+        let method = self.responder.router.name(self.route);
+        tracing::error!(method, "handler dropped: its runtime is shut down, or its connection is");
+        self.responder.deliver(call, Kind::Error(ErrorObject::internal()));
     }
 
     /// It no longer counts as in flight.
@@ -243,8 +263,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may be dropped unanswered, by the end of the connection or of the runtime.
-        drop(self.take_call());
+        // It may be dropped unanswered, by the end of the connection or of the runtime. If that was only
+        // the runtime of handlers, its caller is still there.
+        if let Some(call) = self.take_call() {
+            if self.responder.router.handler_runtime.is_some() {
+                self.abandon(call);
+            }
+        }
         // Before its signal is forgotten: handles look at that as long as the handler is there.
         self.handler.clear();
         self.responder.link.signals.forget(self.number);

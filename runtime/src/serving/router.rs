@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
 
 use crate::guard::Each;
 use crate::hasher::QuickHash;
@@ -36,6 +37,7 @@ pub(crate) struct RouterBuilder {
     recognized: Recognized,
     middleware: Vec<Arc<dyn Middleware>>,
     outgoing: Vec<Arc<dyn OutgoingMiddleware>>,
+    handler_runtime: Option<Handle>,
 }
 
 /// The methods of one side, by name.
@@ -50,6 +52,8 @@ pub(crate) struct Router {
     /// What stands around calls, if anything does: those of the peer, and those of this side.
     pub(crate) middleware: Option<Stack>,
     pub(crate) outgoing: Option<Arc<Chain>>,
+    /// Where handlers run, if not where their connections do.
+    pub(crate) handler_runtime: Option<Handle>,
 }
 
 /// A service, and the number of the method in it.
@@ -109,6 +113,10 @@ impl RouterBuilder {
         self.outgoing.push(Arc::new(middleware));
     }
 
+    pub(crate) fn handler_runtime(&mut self, runtime: Handle) {
+        self.handler_runtime = Some(runtime);
+    }
+
     /// Adds what another one has collected.
     pub(crate) fn append(&mut self, other: Self) {
         self.services.extend(other.services);
@@ -125,6 +133,7 @@ impl RouterBuilder {
             recognized: Arc::new(self.recognized),
             middleware: (!self.middleware.is_empty()).then(|| Arc::new(self.middleware.into())),
             outgoing: Chain::of(self.outgoing),
+            handler_runtime: self.handler_runtime,
             ..Router::default()
         };
         for service in self.services {
