@@ -86,6 +86,9 @@ pub(crate) struct Limits<'a> {
     pub(crate) max_responses: &'a dyn Fn() -> usize,
 }
 
+/// How long a small call is.
+const SMALL: usize = 64;
+
 /// Where a part of a message is in it.
 pub(crate) fn range(message: &str, part: &str) -> Range<usize> {
     let start = (part.as_ptr() as usize).saturating_sub(message.as_ptr() as usize);
@@ -116,7 +119,9 @@ fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>>
     if cursor.take(b']').is_some() {
         return Some(Payload::EmptyBatch);
     }
-    let (mut entries, mut calls, mut responses) = (Vec::new(), 0_usize, 0_usize);
+    // Growing it step by step would take as long as reading it.
+    let mut entries = Vec::with_capacity((cursor.left() / SMALL).min(limits.max_calls));
+    let (mut calls, mut responses) = (0_usize, 0_usize);
     let max_responses = (limits.max_responses)();
     loop {
         let entry = entry(cursor)?;

@@ -127,6 +127,11 @@ impl<'a> Cursor<'a> {
         self.peek().is_none()
     }
 
+    /// How many bytes are left.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Takes a whole value and gives its text. `None`: it is not JSON.
     #[inline(always)]
     pub(crate) fn value(&mut self) -> Option<&'a str> {

@@ -42,8 +42,10 @@ const BUDGET: usize = 128;
 /// and the runtime's driver knows of none of them before it had its turn: until then, tokio wakes it for
 /// each timer, by a system call. Nor should the first of many handlers wait until all have begun.
 const WAITING: usize = 8;
-/// And so does each of so many bytes of a result: as long as a small call takes, they take to be written.
-const LARGE: usize = 1024;
+/// So many bytes of a result count for one: as long as a small call takes, they take to be made and written.
+const LARGE: usize = 512;
+/// So many entries of a batch that is read count for one, beside what each takes when it begins.
+const READ: usize = 4;
 
 /// Handles what comes in on one connection.
 pub(crate) struct Dispatcher {

@@ -79,11 +79,10 @@ impl Reader {
         self.pauses = false;
         if dispatcher.is_midway() {
             let before = link.outbox.answer_bytes();
-            let done = dispatcher.resume();
+            dispatcher.resume();
             self.refused += link.outbox.answer_bytes().saturating_sub(before);
-            if !done {
-                return Stopped::Spent;
-            }
+            // Reading the next batch takes as long again.
+            return Stopped::Spent;
         }
         while dispatcher.budget() > 0 {
             dispatcher.spend(1);

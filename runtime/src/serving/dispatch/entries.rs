@@ -17,6 +17,7 @@ impl Dispatcher {
         mut entries: Vec<Entry<'_>>,
         admission: Admission,
     ) {
+        self.spend(entries.len() / READ);
         self.responses(message, &mut entries);
         // It may turn out that one of its handlers has to wait, and then all others wait for that.
         let limit = self.responder.limit().min(self.responder.room_to_gather());
