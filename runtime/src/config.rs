@@ -23,10 +23,10 @@ pub struct Config {
     /// with code 1013. A connection that has ended counts until its handlers have, too, and so does a
     /// message that is posted to an endpoint in a web application. Clients do not look at it.
     ///
-    /// Default 10,000. Too low: clients are turned away that could be served. Too high: memory (some
-    /// 6 KB for an idle connection, twice that with TLS, and all the other limits times this one) or
-    /// file descriptors run out, for everybody: keep it below the process's limit of open files
-    /// (`ulimit -n`).
+    /// Default 10,000. Too low: clients are turned away that could be served. Too high: memory (4
+    /// to 5 KiB for an idle connection with glibc's allocator, twice that with TLS, and all the other
+    /// limits times this one) or file descriptors run out, for everybody: keep it below the process's
+    /// limit of open files (`ulimit -n`).
     pub max_connections: usize,
 
     /// How many of them one client address may have; an IPv6 address stands for its network of 64

@@ -46,6 +46,22 @@ fn every_hostile_behaviour_names_tests_that_exist() {
     );
 }
 
+#[test]
+fn every_row_of_the_memory_sum_names_tests_that_exist() {
+    let (document, binary) = (read("SECURITY.md"), read("tests/memory/main.rs"));
+    let rows = rows(&document, "| Held |");
+    for row in &rows {
+        assert!(names(row[2]).next().is_some(), "no test for: {}", row[0]);
+        for test in names(row[2]) {
+            let (file, name) = test.split_once("::").expect("`file::test`");
+            assert!(binary.contains(&format!("mod {file};\n")), "`{file}` is in no binary");
+            let source = read(format!("tests/memory/{file}.rs"));
+            assert!(is_test(&source, name), "there is no test `{test}` for: {}", row[0]);
+        }
+    }
+    assert!(rows.len() > 10, "only {} rows were found", rows.len());
+}
+
 /// `10 MiB`, `30 s` or `10,000`, as they would be written in code's own way.
 fn plain(cell: &str) -> String {
     let (number, unit) = cell.split_once(' ').unwrap_or((cell, ""));
