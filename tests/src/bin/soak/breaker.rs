@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::tally::Tally;
+use crate::tally::{Tally, add};
 
 /// The same numbers in each run (xorshift), if the same is asked for.
 pub(crate) struct Dice(u64);
@@ -92,6 +92,9 @@ impl Breaker {
     }
 }
 
+/// Bytes that a slow connection passes on in a second.
+const SLOW: u64 = 10_000;
+
 /// One direction at a time, byte for byte, until the budget is used up: within a frame, mostly.
 async fn carry(
     mut down: TcpStream,
@@ -108,6 +111,11 @@ async fn carry(
         _ => dice.below(20_000) as usize,
     };
     let mut buffers = (vec![0; 8192], vec![0; 8192]);
+    // Some pass on what comes at a snail's pace, so that queues fill up and time runs out.
+    let slow = dice.below(8) == 0;
+    if slow {
+        add(&tally.slow);
+    }
     while budget > 0 {
         let (to, bytes) = tokio::select! {
             count = down.read(&mut buffers.0) => match count {
@@ -123,6 +131,9 @@ async fn carry(
         budget -= part.len();
         if !matches!(timeout(Duration::from_secs(5), to.write_all(part)).await, Ok(Ok(()))) {
             return;
+        }
+        if slow {
+            sleep(Duration::from_micros(part.len() as u64 * 1_000_000 / SLOW)).await;
         }
     }
     let kind = dice.below(BREAKS.len() as u64) as usize;

@@ -3,15 +3,17 @@
 //! Must not know how connections break.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::IntoFuture;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::stream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use wsjsonrpc::{
-    Call, Client, ClientBuilder, Context, Error, ErrorCode, Methods, Peer, Reconnect, Result,
+    Call, Client, ClientBuilder, Context, Error, ErrorCode, Methods, Peer, Reconnect, Result, Topic,
 };
 
 use crate::breaker::Dice;
@@ -106,6 +108,10 @@ impl World {
                 add(&heard.tally().heard);
                 async { Ok(()) }
             })
+            .subscription(Topic::new("count"), |_, (to, size): (u64, u64)| async move {
+                let text = "x".repeat(size as usize);
+                Ok(stream::iter((0..to).map(move |number| Ok((number, text.clone())))))
+            })
             .method("leave", |ctx: Context, (id, text, _): (u64, String, u64)| async move {
                 ctx.peer().close(4000, "as you wish");
                 Ok((id, text))
@@ -167,24 +173,15 @@ impl World {
 
     fn check(&self, op: &Op, outcome: Result<Answer, Error>) {
         let tally = self.tally();
-        add(match outcome {
+        match outcome {
             Ok((id, text)) => {
                 let times = self.carried_out(op.id).load(Ordering::Relaxed);
                 let once = times == 1 || (times > 1 && op.idempotent) || op.method == "leave";
-                if id == op.id && text == op.text && once { &tally.answered } else { &tally.wrong }
+                let right = id == op.id && text == op.text && once;
+                add(if right { &tally.answered } else { &tally.wrong });
             }
-            Err(Error::Closed(_)) => &tally.closed,
-            Err(Error::Timeout(_)) => &tally.timed_out,
-            Err(Error::Call(error) | Error::Other(error))
-                if [ErrorCode::SERVER_BUSY, ErrorCode::SHUTTING_DOWN].contains(&error.code()) =>
-            {
-                &tally.refused
-            }
-            Err(error) => {
-                println!("{} {}: {error}", op.method, op.id);
-                &tally.odd
-            }
-        });
+            Err(error) => self.end(error, &format_args!("{} {}", op.method, op.id)),
+        }
     }
 
     async fn batch(&self, dice: &mut Dice, peer: &Peer) {
@@ -212,6 +209,52 @@ impl World {
         }
     }
 
+    /// Takes the items of a subscription, or some of them. There must be each one, in order, and behind the
+    /// last one the end.
+    async fn subscribe(&self, dice: &mut Dice, peer: &Peer) {
+        let tally = self.tally();
+        let (items, size) = (dice.below(200), dice.below(2_000));
+        let wanted = if dice.below(4) == 0 { dice.below(items + 1) } else { u64::MAX };
+        add(&tally.begun);
+        let mut subscription = match peer.subscribe::<Answer>("count", (items, size)).await {
+            Ok(subscription) => subscription,
+            Err(error) => return self.end(error, &"count"),
+        };
+        add(&tally.subscribed);
+        for number in 0..wanted {
+            match subscription.next().await {
+                Some(Ok((got, text))) if got == number && text.len() as u64 == size => {
+                    add(&tally.items);
+                }
+                None if number == items => break,
+                Some(Err(error)) => return self.end(error, &"count"),
+                Some(Ok(_)) | None => return add(&tally.wrong),
+            }
+            if dice.below(64) == 0 {
+                sleep(Duration::from_millis(dice.below(20))).await;
+            }
+        }
+        add(&tally.answered);
+    }
+
+    /// Counts what ended a call without its answer.
+    fn end(&self, error: Error, what: &dyn fmt::Display) {
+        let tally = self.tally();
+        add(match error {
+            Error::Closed(_) => &tally.closed,
+            Error::Timeout(_) => &tally.timed_out,
+            Error::Call(error) | Error::Other(error)
+                if [ErrorCode::SERVER_BUSY, ErrorCode::SHUTTING_DOWN].contains(&error.code()) =>
+            {
+                &tally.refused
+            }
+            error => {
+                println!("{what}: {error}");
+                &tally.odd
+            }
+        });
+    }
+
     /// Calls in all ways that there are, as long as there is somebody to call.
     async fn calls(self, peer: Peer, mut dice: Dice, enough: Arc<AtomicBool>) {
         while !enough.load(Ordering::Relaxed) && !peer.is_closed() {
@@ -228,7 +271,8 @@ impl World {
                     self.check(&op, op.call(&peer).timeout(time).await);
                 }
                 9..11 => self.batch(&mut dice, &peer).await,
-                11..14 => {
+                11 => self.subscribe(&mut dice, &peer).await,
+                12..14 => {
                     for number in 0..dice.below(20) {
                         if peer.notify("note", [number]).await.is_ok() {
                             add(&self.tally().notified);

@@ -18,9 +18,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use wsjsonrpc::{Config, Endpoint, Server};
 
-use crate::breaker::Breaker;
+use crate::breaker::{Breaker, Dice};
 use crate::callers::{PLAIN, RECONNECTING, World};
-use crate::tally::{Memory, Tally};
+use crate::tally::{Memory, Tally, add};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// When all is told to end, all ends sooner than that: longer than any timeout of a connection.
@@ -88,6 +88,7 @@ fn main() -> ExitCode {
             let (world, url, enough) = (world.clone(), breaker.url(), Arc::clone(&enough));
             callers.spawn(world.caller(index, seed, url, enough));
         }
+        let pausing = tokio::spawn(pause(Dice::new(seed), duration, Arc::clone(&tally)));
         let mut memory = Memory::default();
         let begin = Instant::now();
         let mut shown = 0;
@@ -99,6 +100,7 @@ fn main() -> ExitCode {
                 println!("{:5} s: {}, {memory}", begin.elapsed().as_secs(), tally.line());
             }
         }
+        pausing.abort();
         enough.store(true, Ordering::Relaxed);
         let mut failures = Vec::new();
         if tokio::time::timeout(PATIENCE, callers.join_all()).await.is_err() {
@@ -125,6 +127,23 @@ fn main() -> ExitCode {
         println!("FAILED: {failure}");
     }
     if failures.is_empty() && left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Stops the whole process now and then, as a virtual machine that is paused: all timers are overdue
+/// afterwards, while answers lie in the sockets.
+async fn pause(mut dice: Dice, duration: Duration, tally: Arc<Tally>) {
+    let process = std::process::id();
+    loop {
+        tokio::time::sleep(duration / 20 + Duration::from_millis(dice.below(1000))).await;
+        let milliseconds = 200 + dice.below(3000);
+        let seconds = milliseconds as f64 / 1000.0;
+        let script = format!("kill -STOP {process}; sleep {seconds}; kill -CONT {process}");
+        let shell = std::process::Command::new("sh").args(["-c", &script]).spawn();
+        let waited = shell.and_then(|mut shell| shell.wait());
+        if waited.is_ok_and(|status| status.success()) {
+            add(&tally.pauses);
+        }
+    }
 }
 
 /// What is left when all callers have ended.

@@ -27,6 +27,12 @@ pub(crate) struct Tally {
     pub(crate) not_opened: AtomicU64,
     /// By their own side, as opposed to the network.
     pub(crate) left: AtomicU64,
+    pub(crate) subscribed: AtomicU64,
+    pub(crate) items: AtomicU64,
+    /// Connections that pass on what comes slowly.
+    pub(crate) slow: AtomicU64,
+    /// How often the whole process was stopped for a while.
+    pub(crate) pauses: AtomicU64,
     breaks: [AtomicU64; NAMES.len()],
 }
 
@@ -74,8 +80,9 @@ impl Tally {
             "calls: {} begun, {} answered, {} refused, {} timed out, {} closed, {} dropped; \
              {} batches\n\
              notifications: {} sent, {} heard\n\
-             connections: {} opened, {} not; {} left by their own side\n\
-             broken: {} ({})",
+             subscriptions: {}, with {} items\n\
+             connections: {} opened, {} not; {} left by their own side; {} slow\n\
+             broken: {} ({}); the process stopped {} times",
             get(&self.begun),
             get(&self.answered),
             get(&self.refused),
@@ -85,11 +92,15 @@ impl Tally {
             get(&self.batches),
             get(&self.notified),
             get(&self.heard),
+            get(&self.subscribed),
+            get(&self.items),
             get(&self.opened),
             get(&self.not_opened),
             get(&self.left),
+            get(&self.slow),
             self.breaks(),
             breaks.join(", "),
+            get(&self.pauses),
         )
     }
 
@@ -116,7 +127,15 @@ impl Tally {
             failures.push("more notifications were heard than sent".to_owned());
         }
         // A run in which nothing happens finds nothing.
-        let ways = [&self.answered, &self.timed_out, &self.closed, &self.dropped, &self.heard];
+        let ways = [
+            &self.answered,
+            &self.timed_out,
+            &self.closed,
+            &self.dropped,
+            &self.heard,
+            &self.items,
+            &self.slow,
+        ];
         if ways.into_iter().chain(&self.breaks).any(|way| get(way) == 0) {
             failures.push("something has never happened: is the run too short?".to_owned());
         }
