@@ -242,7 +242,7 @@ impl World {
         let tally = self.tally();
         add(match error {
             Error::Closed(_) => &tally.closed,
-            Error::Timeout(_) => &tally.timed_out,
+            Error::Timeout(_) | Error::DeadlinePassed => &tally.timed_out,
             Error::Call(error) | Error::Other(error)
                 if [ErrorCode::SERVER_BUSY, ErrorCode::SHUTTING_DOWN].contains(&error.code()) =>
             {

@@ -101,6 +101,7 @@ fn main() -> ExitCode {
             }
         }
         pausing.abort();
+        drop(pausing.await);
         enough.store(true, Ordering::Relaxed);
         let mut failures = Vec::new();
         if tokio::time::timeout(PATIENCE, callers.join_all()).await.is_err() {
@@ -117,7 +118,10 @@ fn main() -> ExitCode {
     });
     drop(stop);
     let serving = thread.join().expect("the server does not panic");
-    let left = calling.metrics().num_alive_tasks();
+    // Those of connections that were slow to the end take a moment longer.
+    let alive = calling.metrics();
+    calling.block_on(soon(|| alive.num_alive_tasks() == 0));
+    let left = alive.num_alive_tasks();
     println!("{}", tally.report());
     println!(
         "tasks left: {left} of the clients, {} of the server",
@@ -138,9 +142,8 @@ async fn pause(mut dice: Dice, duration: Duration, tally: Arc<Tally>) {
         let milliseconds = 200 + dice.below(3000);
         let seconds = milliseconds as f64 / 1000.0;
         let script = format!("kill -STOP {process}; sleep {seconds}; kill -CONT {process}");
-        let shell = std::process::Command::new("sh").args(["-c", &script]).spawn();
-        let waited = shell.and_then(|mut shell| shell.wait());
-        if waited.is_ok_and(|status| status.success()) {
+        let shell = || std::process::Command::new("sh").args(["-c", &script]).status();
+        if tokio::task::block_in_place(shell).is_ok_and(|status| status.success()) {
             add(&tally.pauses);
         }
     }
