@@ -71,7 +71,7 @@ impl Behaviour {
             Behaviour::LargeResults => "floods with calls that have results of 64 KiB",
             Behaviour::Subscriptions => "takes the items of 100 subscriptions as fast as it can",
             Behaviour::Posts => "floods with batches of 1000 small calls by HTTP POST",
-            Behaviour::Blocks => "calls a handler that blocks for 5 ms, 100 times a second",
+            Behaviour::Blocks => "calls a handler that blocks for 5 ms, every 6 ms",
             Behaviour::BlocksElsewhere => "the same, and handlers have a runtime of their own",
         }
     }
@@ -241,7 +241,7 @@ impl Hostile {
         let now_and_then = matches!(self.behaviour, Behaviour::Blocks | Behaviour::BlocksElsewhere);
         for _ in 0..4 {
             if lane.out.is_empty() {
-                if now_and_then && lane.moved.elapsed() < Duration::from_millis(10) {
+                if now_and_then && lane.moved.elapsed() < Duration::from_millis(6) {
                     break;
                 }
                 // Once is enough: the items come by themselves.

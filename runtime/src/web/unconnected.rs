@@ -24,6 +24,9 @@ use crate::serving::outlet::{Once, Outlet};
 use crate::serving::router::Router;
 use crate::serving::state::State;
 
+/// Reading a message of so many bytes takes as long as a turn.
+const LARGE: usize = 16 << 10;
+
 /// One who has one message to give, and takes one answer.
 pub(crate) struct Caller {
     link: Arc<Link>,
@@ -101,15 +104,38 @@ async fn wait(
     }
 }
 
-/// Starts the handlers. Those of a large batch, or with large results, let others have their turn.
+/// Starts the handlers. What takes more than a turn is a task of its own: an HTTP server may poll this
+/// again without having let others have theirs.
 async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
     let dispatcher = Dispatcher::new(Arc::clone(responder), context);
+    if message.len() < LARGE {
+        receive(&dispatcher, message);
+        if dispatcher.is_midway() {
+            drop(tokio::spawn(go_on(dispatcher)).await);
+        }
+        return;
+    }
+    let beginning = tokio::spawn(async move {
+        // The HTTP server has just read it.
+        tokio::task::yield_now().await;
+        receive(&dispatcher, message);
+        go_on(dispatcher).await;
+    });
+    // Only the end of the runtime ends it before.
+    drop(beginning.await);
+}
+
+fn receive(dispatcher: &Dispatcher, message: Bytes) {
     dispatcher.begin_turn();
     match Utf8Bytes::try_from(message) {
         Ok(message) => dispatcher.receive(message, Admission::Open),
         Err(_) => dispatcher.malformed(),
     }
     dispatcher.end_turn();
+}
+
+/// Begins the rest of a batch, and lets others have their turn before each part of it.
+async fn go_on(dispatcher: Dispatcher) {
     while dispatcher.is_midway() {
         tokio::task::yield_now().await;
         dispatcher.refill();
@@ -117,6 +143,8 @@ async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
         dispatcher.resume();
         dispatcher.end_turn();
     }
+    // The HTTP server writes the answer, and reads the next message.
+    tokio::task::yield_now().await;
 }
 
 /// Somebody waits for the answer. Dropped, it tells the handlers that nobody does any more.
