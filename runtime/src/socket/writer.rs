@@ -14,6 +14,8 @@ use crate::socket::transport::Transport;
 const PUT_OFF: usize = 8;
 /// With so many bytes of answers, nothing is put off.
 const ENOUGH: usize = 64 * 1024;
+/// How much is written in a turn, and at once: the kernel copies it meanwhile.
+const MOST: usize = 128 * 1024;
 /// How many answers to pings may wait in the socket's buffer before reading pauses.
 const MAX_PONGS: usize = 64;
 
@@ -37,6 +39,8 @@ pub(crate) struct Written {
     pub(crate) progress: bool,
     /// Something waits that the socket does not take.
     pub(crate) blocked: bool,
+    /// Something waits that the socket may take: others get their turn first.
+    pub(crate) rest: bool,
 }
 
 impl Writer {
@@ -60,7 +64,10 @@ impl Writer {
             outbox.sent(&sent);
             written.progress = true;
         }
-        written.blocked = fed?.is_pending();
+        match fed? {
+            Poll::Pending => written.blocked = true,
+            Poll::Ready(rest) => written.rest = rest,
+        }
         if self.unflushed && !written.blocked {
             match transport.poll_flush(cx) {
                 Poll::Pending => written.blocked = true,
@@ -75,27 +82,35 @@ impl Writer {
         Ok(written)
     }
 
+    /// `true`: there may be more to write, and others get their turn first.
     fn feed(
         &mut self,
         cx: &mut Context<'_>,
         transport: &mut Transport,
         outbox: &Outbox,
         sent: &mut Sent,
-    ) -> Result<Poll<()>, CloseReason> {
-        loop {
+    ) -> Result<Poll<bool>, CloseReason> {
+        let mut left = MOST;
+        while left > 0 {
             if self.sending.is_empty() {
                 outbox.take(&mut self.sending);
                 if self.sending.is_empty() {
-                    return Ok(Poll::Ready(()));
+                    return Ok(Poll::Ready(false));
                 }
             }
             self.unflushed = true;
-            match transport.poll_write(cx, self.sending.chunk()) {
+            let chunk = self.sending.chunk();
+            match transport.poll_write(cx, chunk.get(..left).unwrap_or(chunk)) {
                 Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(count) => self.sending.advance(count?, sent),
+                Poll::Ready(count) => {
+                    let count = count?;
+                    left = left.saturating_sub(count);
+                    self.sending.advance(count, sent);
+                }
             }
             transport.set_midway(self.sending.is_midway());
         }
+        Ok(Poll::Ready(!self.sending.is_empty() || !outbox.is_empty()))
     }
 
     /// Something was put into the socket's buffer past this.

@@ -145,7 +145,7 @@ impl Connection {
             let written = self.write(cx, more_to_read)?;
             self.linger(cx)?;
             let closing = self.advance(cx)? || self.watch(cx, written.blocked)?;
-            if more_to_read {
+            if more_to_read || written.rest {
                 break;
             }
             // What was sent may have made room for reading.
@@ -206,7 +206,12 @@ impl Connection {
                 let over = CloseReason::Protocol(reason.clone());
                 // Answers to what came before it, as many as the network takes at once. An error
                 // comes back with the next thing that is written.
-                let _ = self.writer.turn(cx, &mut self.transport, &self.link.outbox, false);
+                let outbox = &self.link.outbox;
+                while self
+                    .writer
+                    .turn(cx, &mut self.transport, outbox, false)
+                    .is_ok_and(|written| written.rest)
+                {}
                 if self.transport.start_close(cx, code, &reason).is_err() {
                     return Err(Over(over));
                 }
@@ -256,7 +261,7 @@ impl Connection {
                 self.writer.give_up();
                 self.enter_last(Phase::Closing, lost);
                 // As if something was sent: there is reading to be done.
-                Ok(Written { progress: true, blocked: false })
+                Ok(Written { progress: true, ..Written::default() })
             }
         }
     }
