@@ -378,7 +378,9 @@ async fn the_protocol_that_is_agreed_on_is_http_1_1() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_behind_tls_is_no_stuck_one() {
     let authority = Authority::new();
-    let config = Config { write_timeout: Duration::from_secs(20), ..Config::default() };
+    // Nobody answers a ping that is an hour behind.
+    let write_timeout = Duration::from_secs(20);
+    let config = Config { write_timeout, ping_interval: None, ..Config::default() };
     let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();
     let (near, middle) = tokio::io::duplex(64);
     let (theirs, far) = tokio::io::duplex(64);
