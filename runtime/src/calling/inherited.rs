@@ -103,7 +103,7 @@ impl Inherited {
     #[inline]
     pub(crate) fn limit(&self, timeout: Option<Duration>) -> Limit {
         match self {
-            Inherited::Nothing => Limit { timeout, whole: timeout, inherited: false },
+            Inherited::Nothing => Limit::new(timeout, false),
             _ => self.shorten(timeout),
         }
     }
@@ -112,12 +112,12 @@ impl Inherited {
     fn shorten(&self, timeout: Option<Duration>) -> Limit {
         let scopes = self.scopes().iter().filter(|scope| !scope.is_over());
         let Some(deadline) = scopes.filter_map(|scope| scope.deadline).min() else {
-            return Limit { timeout, whole: timeout, inherited: false };
+            return Limit::new(timeout, false);
         };
         let left = deadline.saturating_duration_since(Instant::now());
         match timeout {
-            Some(short) if short < left => Limit { timeout, whole: timeout, inherited: false },
-            _ => Limit { timeout: Some(left), whole: Some(left), inherited: true },
+            Some(short) if short < left => Limit::new(timeout, false),
+            _ => Limit::new(Some(left), true),
         }
     }
 }
@@ -127,13 +127,29 @@ impl Inherited {
 pub(crate) struct Limit {
     /// What is left of `whole`.
     pub(crate) timeout: Option<Duration>,
-    whole: Option<Duration>,
+    /// In milliseconds, for messages: each call is moved with it, and a `Duration` has four times the size.
+    whole: u32,
     /// It is what is left of the call being handled.
     pub(crate) inherited: bool,
 }
 
 impl Limit {
-    pub(crate) const NONE: Limit = Limit { timeout: None, whole: None, inherited: false };
+    pub(crate) const NONE: Limit = Limit { timeout: None, whole: 0, inherited: false };
+
+    #[inline]
+    fn new(timeout: Option<Duration>, inherited: bool) -> Self {
+        let milliseconds = |time: Duration| {
+            let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+            // Rounded up: a time is not over before it has begun.
+            let rest = time.subsec_nanos().div_ceil(1_000_000);
+            seconds.saturating_mul(1000).saturating_add(rest)
+        };
+        Limit { timeout, whole: timeout.map_or(0, milliseconds), inherited }
+    }
+
+    fn whole(self) -> Duration {
+        Duration::from_millis(self.whole.into())
+    }
 
     #[inline]
     pub(crate) fn is_over(self) -> bool {
@@ -153,12 +169,12 @@ impl Limit {
 
     /// The error of a call that was not answered in time.
     pub(crate) fn unanswered(self, method: &str) -> Error {
-        Error::Timeout(Timeout::new(method, self.whole.unwrap_or_default()))
+        Error::Timeout(Timeout::new(method, self.whole()))
     }
 
     /// The error of a batch that was not sent in time.
     pub(crate) fn batch_passed(self, first: &str, calls: usize) -> Error {
-        let after = self.whole.unwrap_or_default();
+        let after = self.whole();
         if self.inherited {
             Error::DeadlinePassed
         } else {

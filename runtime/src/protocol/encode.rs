@@ -81,23 +81,25 @@ pub(crate) fn array<'a>(messages: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     out
 }
 
+/// With so many arguments and more, a call can't be sent by name.
+const MOST: u8 = u8::MAX;
+
 /// A request before it is known whether, and under which id, it will be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     pub(crate) method: Cow<'static, str>,
     /// The message up to the closing brace.
     text: Vec<u8>,
-    /// Where in `text` the params member begins, with its comma; the end if there is none.
-    params: usize,
     /// The wire names of the parameters, for sending them by name.
     names: &'static [&'static str],
+    /// Where in `text` the params member begins, with its comma; the end if there is none.
+    params: u32,
     form: Form,
-    /// How many arguments were written.
-    count: usize,
-    /// How many nulls were left out: those of an object, and those behind the last one of a list.
-    omitted: usize,
-    /// Whether nulls are left out.
-    omits_null: bool,
+    /// How many arguments were written; at most [`MOST`].
+    count: u8,
+    /// If nulls are left out, one more than how many were: those of an object, and those behind the last
+    /// one of a list.
+    omitted: u8,
     /// Whether it may be sent a second time when nobody knows what became of the first.
     pub(crate) idempotent: bool,
     /// Where the caller looks for how far it is, if it wants to know.
@@ -134,19 +136,26 @@ impl Outgoing {
         let mut text = buffer::take();
         text.extend_from_slice(BEGIN);
         text::write(&mut text, &method);
-        let params = text.len();
-        Outgoing {
-            method,
-            params,
-            text,
-            names,
-            form,
-            count: 0,
-            omitted: 0,
-            omits_null: false,
-            idempotent: false,
-            steps: None,
-        }
+        // A longer text is over every limit.
+        let params = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let (count, omitted, idempotent, steps) = Default::default();
+        Outgoing { method, text, names, params, form, count, omitted, idempotent, steps }
+    }
+
+    /// Where in `text` the params begin.
+    fn start(&self) -> usize {
+        self.params as usize
+    }
+
+    /// How many nulls were left out.
+    fn nulls(&self) -> u8 {
+        self.omitted.saturating_sub(1)
+    }
+
+    /// The number of the next argument, if there are not too many.
+    fn place(&self) -> Option<usize> {
+        let place = usize::from(self.count) + usize::from(self.nulls());
+        (place < usize::from(MOST)).then_some(place)
     }
 
     /// The call that ends a subscription, whose id is JSON.
@@ -171,18 +180,18 @@ impl Outgoing {
         &mut self,
         value: &T,
     ) -> Result<(), EncodeError> {
-        self.omits_null = true;
+        self.omitted = self.omitted.max(1);
         let json = serde_json::value::to_raw_value(value).map_err(EncodeError::Json)?;
         self.raw_unless_null(json.get())
     }
 
     fn raw_unless_null(&mut self, json: &str) -> Result<(), EncodeError> {
         if json == "null" {
-            self.omitted += 1;
+            self.omitted = self.omitted.saturating_add(1);
             return Ok(());
         }
         if self.form == Form::Positional {
-            for _ in 0..std::mem::take(&mut self.omitted) {
+            for _ in 1..std::mem::replace(&mut self.omitted, 1) {
                 self.separate()?;
                 self.text.extend_from_slice(b"null");
             }
@@ -201,11 +210,12 @@ impl Outgoing {
         };
         self.text.extend_from_slice(open);
         if self.form == Form::Named {
-            let name = self.names.get(self.count + self.omitted).ok_or(EncodeError::Nameless)?;
+            let place = self.place().ok_or(EncodeError::Nameless)?;
+            let name = self.names.get(place).ok_or(EncodeError::Nameless)?;
             text::write(&mut self.text, name);
             self.text.push(b':');
         }
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
         Ok(())
     }
 
@@ -217,7 +227,7 @@ impl Outgoing {
         match self.text.get(start) {
             Some(b'[' | b'{') => Ok(()),
             Some(b'n') => {
-                self.text.truncate(self.params);
+                self.text.truncate(self.start());
                 Ok(())
             }
             _ => Err(EncodeError::Scalar),
@@ -235,22 +245,22 @@ impl Outgoing {
 
     /// Turns params by position into params by name.
     pub(crate) fn name_args(&mut self) -> Result<(), EncodeError> {
-        let params = self.text.get(self.params + PARAMS.len()..).unwrap_or_default();
+        let params = self.text.get(self.start() + PARAMS.len()..).unwrap_or_default();
         if self.form == Form::Named || params.first() != Some(&b'[') {
             return Ok(());
         }
         // An untyped call has no names.
-        if self.names.len() != self.count + self.omitted {
+        if Some(self.names.len()) != self.place() {
             return Err(EncodeError::Nameless);
         }
-        let list = self.text.split_off(self.params);
+        let list = self.text.split_off(self.start());
         let list = list.get(PARAMS.len()..).unwrap_or_default();
         let values: Vec<&serde_json::value::RawValue> =
             serde_json::from_slice(list).map_err(EncodeError::Json)?;
         self.form = Form::Named;
-        (self.count, self.omitted) = (0, 0);
+        (self.count, self.omitted) = (0, self.omitted.min(1));
         for value in values {
-            if self.omits_null {
+            if self.omitted > 0 {
                 self.raw_unless_null(value.get())?;
             } else {
                 self.separate()?;
@@ -269,7 +279,7 @@ impl Outgoing {
 
     /// The params as JSON, when all arguments were written.
     pub(crate) fn params(&self) -> Option<&str> {
-        let params = self.text.get(self.params + PARAMS.len()..)?;
+        let params = self.text.get(self.start() + PARAMS.len()..)?;
         std::str::from_utf8(params).ok()
     }
 
@@ -278,11 +288,11 @@ impl Outgoing {
         &mut self,
         params: &T,
     ) -> Result<(), EncodeError> {
-        self.text.truncate(self.params);
+        self.text.truncate(self.start());
         (self.form, self.count, self.omitted) = (Form::Whole, 0, 0);
         let written = self.arg(params);
         if written.is_err() {
-            self.text.truncate(self.params);
+            self.text.truncate(self.start());
         }
         written
     }
