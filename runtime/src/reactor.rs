@@ -5,7 +5,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -156,12 +156,13 @@ pub(crate) struct Elapsed;
 ///
 /// # Panics
 /// As [`Timer::new`].
+// The future is borrowed (`pin!`), as an `async fn` has room for each argument twice.
 pub(crate) async fn timeout_at<T>(
     at: Instant,
-    future: impl Future<Output = T>,
+    mut future: impl Future<Output = T> + Unpin,
 ) -> Result<T, Elapsed> {
-    let (mut future, mut timer) = (pin!(future), Timer::new(at));
-    poll_fn(|cx| match future.as_mut().poll(cx) {
+    let mut timer = Timer::new(at);
+    poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
         Poll::Ready(output) => Poll::Ready(Ok(output)),
         Poll::Pending => timer.poll_fired(cx).map(|_| Err(Elapsed)),
     })
@@ -171,7 +172,7 @@ pub(crate) async fn timeout_at<T>(
 /// The same for so long.
 pub(crate) async fn timeout<T>(
     limit: Duration,
-    future: impl Future<Output = T>,
+    future: impl Future<Output = T> + Unpin,
 ) -> Result<T, Elapsed> {
     timeout_at(deadline(Instant::now(), limit), future).await
 }

@@ -110,7 +110,7 @@ impl Ready {
         reactor::check().map_err(ConnectError::Io)?;
         let mut waiting_for = String::new();
         let opening = self.open(target, stream, None, &mut waiting_for);
-        let opened = reactor::timeout(self.config.handshake_timeout, opening).await;
+        let opened = reactor::timeout(self.config.handshake_timeout, pin!(opening)).await;
         opened.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for }))
     }
 
@@ -207,7 +207,7 @@ impl Dialer {
             let (stream, remote_addr) = stream.map_err(ConnectError::Io)?;
             self.ready.open(&self.target, stream, remote_addr, &mut waiting_for).await
         };
-        let dialed = reactor::timeout(limit, dialing).await;
+        let dialed = reactor::timeout(limit, pin!(dialing)).await;
         dialed.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for }))
     }
 

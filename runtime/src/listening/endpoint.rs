@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -142,7 +142,7 @@ impl Endpoint {
             Admission::Refused(_place, refusal) => {
                 let transport = Transport::new(stream, Vec::new(), Role::Server, self.config());
                 let telling = Box::pin(turn_away(transport, refusal.words()));
-                let _ = reactor::timeout(self.config().close_timeout, telling).await;
+                let _ = reactor::timeout(self.config().close_timeout, pin!(telling)).await;
                 CloseReason::Local
             }
             Admission::Dropped => CloseReason::Local,

@@ -3,6 +3,7 @@
 //! Must not know JSON-RPC. Every refusal is an HTTP response that says what is wrong.
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
@@ -66,12 +67,12 @@ pub(crate) async fn accept(
                 stream.write_all(&response).await?;
                 stream.flush().await
             };
-            timeout_at(deadline, writing).await.unwrap_or_else(|_| Err(too_late()))?;
+            timeout_at(deadline, pin!(writing)).await.unwrap_or_else(|_| Err(too_late()))?;
             Ok(accepted)
         }
         Err(AcceptError::Refused(refusal)) => Err(refuse(stream, refusal).await),
         Err(AcceptError::Health { body }) => {
-            let told = timeout(LINGER, tell_health(stream, body)).await;
+            let told = timeout(LINGER, pin!(tell_health(stream, body))).await;
             told.unwrap_or(Ok(()))?;
             Err(AcceptError::Health { body })
         }
@@ -81,7 +82,7 @@ pub(crate) async fn accept(
 
 /// Tells a client that it is refused. It gets a little time for that, whatever it has used up.
 pub(crate) async fn refuse(stream: &mut Stream, refusal: Refusal) -> AcceptError {
-    let told = timeout(LINGER, tell(stream, &refusal)).await;
+    let told = timeout(LINGER, pin!(tell(stream, &refusal))).await;
     told.unwrap_or(Ok(())).map_or_else(AcceptError::Io, |()| AcceptError::Refused(refusal))
 }
 
@@ -134,8 +135,11 @@ async fn receive(
 ) -> Result<(Vec<u8>, Accepted), AcceptError> {
     // Grows with what comes: one who says nothing costs nothing.
     let mut head = Vec::new();
-    let reading = read_head(stream, &mut head, b"", max_head);
-    let part = match timeout_at(arrival.deadline, reading).await {
+    let read = {
+        let reading = pin!(read_head(stream, &mut head, b"", max_head));
+        timeout_at(arrival.deadline, reading).await
+    };
+    let part = match read {
         Ok(read) => read.map_err(no_request)?,
         Err(_) if head.is_empty() => return Err(too_late().into()),
         Err(_) => {

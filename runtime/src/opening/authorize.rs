@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -188,7 +189,7 @@ pub(crate) async fn ask(
             Err(Refusal::internal())
         })
     };
-    timeout_at(deadline, asking).await.unwrap_or_else(|_| {
+    timeout_at(deadline, pin!(asking)).await.unwrap_or_else(|_| {
         tracing::error!(%remote, "the authorization hook did not decide in time");
         let words = "the server did not decide in time whether to let this connection in";
         Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words))

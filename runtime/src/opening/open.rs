@@ -3,6 +3,7 @@
 //! Must not know where the stream leads, or JSON-RPC.
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use http::header::{
@@ -127,7 +128,7 @@ async fn words(
             body.take(&part);
         }
     };
-    let _ = timeout(WORDS_TIMEOUT, reading).await;
+    let _ = timeout(WORDS_TIMEOUT, pin!(reading)).await;
     String::from_utf8_lossy(&body.content).trim().to_owned()
 }
 

@@ -5,6 +5,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -75,7 +76,7 @@ pub(crate) async fn accept(
     config: &Arc<ServerConfig>,
     deadline: Instant,
 ) -> Result<Stream, AcceptError> {
-    let first = timeout_at(deadline, stream.read_u8()).await.map_err(|_| too_late())??;
+    let first = timeout_at(deadline, pin!(stream.read_u8())).await.map_err(|_| too_late())??;
     if first != HANDSHAKE {
         let words = "this server speaks TLS; connect with wss://";
         let refusal = Refusal::new(StatusCode::BAD_REQUEST, words);
@@ -87,7 +88,7 @@ pub(crate) async fn accept(
         let start = LazyConfigAcceptor::new(acceptor, stream).await?;
         start.into_stream(Arc::clone(config)).await
     };
-    let stream = timeout_at(deadline, shaking).await.map_err(|_| too_late())??;
+    let stream = timeout_at(deadline, pin!(shaking)).await.map_err(|_| too_late())??;
     Ok(Stream::tls(stream))
 }
 

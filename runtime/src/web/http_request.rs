@@ -67,7 +67,7 @@ pub(crate) async fn read<B: http_body::Body>(
     limit: usize,
     deadline: Instant,
 ) -> Result<Bytes, Refusal> {
-    timeout_at(deadline, read_all(body, limit)).await.unwrap_or_else(|_| {
+    timeout_at(deadline, pin!(read_all(body, limit))).await.unwrap_or_else(|_| {
         let words = "the request was not whole in time";
         Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, words))
     })

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -269,7 +269,7 @@ impl HttpService {
         let remote = Remote(handshake.remote_addr);
         // On the heap, and dropped when it is over: the task has no room for it.
         let opening = Box::pin(async move {
-            let Ok(Ok(upgraded)) = timeout_at(deadline, upgrade).await else { return None };
+            let Ok(Ok(upgraded)) = timeout_at(deadline, pin!(upgrade)).await else { return None };
             let (stream, part) = stream_of(upgraded);
             let (_, serving) = self.endpoint.run(stream, part, handshake, place);
             serving.adopt(grant);

@@ -192,7 +192,7 @@ impl Post {
         };
         let in_time = async {
             match limit {
-                Some(limit) => timeout_at(deadline(Instant::now(), limit), working)
+                Some(limit) => timeout_at(deadline(Instant::now(), limit), pin!(working))
                     .await
                     .unwrap_or(Err(Failure::Timeout(limit))),
                 None => working.await,
