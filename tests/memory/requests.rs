@@ -7,7 +7,7 @@ use wsjsonrpc::{Config, Context, Methods, Result, Server};
 use wsjsonrpc_tests::frames::{announcing, frame_of};
 use wsjsonrpc_tests::request;
 
-use crate::served::{Hostile, KIB, MIB, TEXT, Tested, check, peak, settled};
+use crate::served::{Hostile, KIB, MIB, SCRATCH, TEXT, Tested, check, peak, settled};
 
 /// The first bytes of a message in several frames.
 const BEGIN: u8 = 0x01;
@@ -56,7 +56,7 @@ fn a_message_that_is_being_read_is_held_three_times_at_most() {
             hostile.stream.write_all(&bytes).unwrap();
             settled();
         });
-        check(what, peak.saturating_sub(before), 3 * LARGEST + 128 * KIB);
+        check(what, peak.saturating_sub(before), 3 * LARGEST + SCRATCH + 16 * KIB);
     }
 }
 
@@ -79,7 +79,7 @@ fn requests_in_flight_have_a_bound() {
         let bound =
             BYTES.min(IN_FLIGHT * text.len()) + text.len() + IN_FLIGHT * (2 * KIB + HANDLER);
         // What is refused is answered.
-        check(&format!("requests of {size} bytes"), grown, bound + 64 * KIB);
+        check(&format!("requests of {size} bytes"), grown, bound + SCRATCH);
     }
 }
 
@@ -141,7 +141,7 @@ fn answers_that_wait_have_a_bound() {
             hostile.flood(&flood, 100);
             settled();
         });
-        check(method, peak - before, 4 * OUTBOX + 2 * size + 64 * KIB);
+        check(method, peak - before, 4 * OUTBOX + 2 * size + SCRATCH);
     }
 }
 
