@@ -182,12 +182,15 @@ async fn a_burst_of_clients_finds_room_in_the_backlog() {
     let server = Server::builder().config(config).bind("127.0.0.1:0").await.unwrap();
     assert_eq!(connect(&server, 100).await, 100);
     // The port can be had again at once, although connections to it linger.
-    let (url, endpoint) = listen(Server::builder()).await;
+    let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
+    let (url, address) = (server.url(), server.local_addr());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.run_until(async { drop(stopped.await) }));
     let client = Client::connect(&url).await.unwrap();
-    let address = url.strip_prefix("ws://").unwrap().trim_end_matches('/').to_owned();
-    endpoint.shutdown().await;
+    drop(stop);
+    serving.await.unwrap();
     client.closed().await;
-    drop(Server::builder().bind(&address).await.map_err(|error| error.to_string()));
+    Server::builder().bind(address).await.unwrap();
 }
 
 #[tokio::test]

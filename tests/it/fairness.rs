@@ -236,3 +236,19 @@ async fn notifications_of_a_batch_are_handled_to_the_last_one() {
     assert!(serving.await.is_err());
     assert_eq!(turns.handled.load(Ordering::Relaxed), 2000);
 }
+
+/// The rest of the batch has nobody to answer.
+#[tokio::test]
+async fn a_batch_with_many_notifications_behind_its_calls_is_answered() {
+    let turns = Turns::default();
+    let calls = ["1", "2"].map(|id| request("small", &format!("[{id}]"), id));
+    let notifications = (0..500).map(|_| notification("small", "[0]"));
+    let text = batch(calls.into_iter().chain(notifications));
+    let answer = format!("[{},{}]", result("1", "1"), result("2", "2"));
+    let mut raw = Raw::client(turns.server()).await;
+    raw.check(&text, &[&answer]).await;
+    assert_eq!(turns.handled.load(Ordering::Relaxed), 502);
+    let turns = Turns::default();
+    let body = post::ask(post::address(turns.server()).await, &text).await;
+    assert_eq!(results(&body).len(), 2, "{body}");
+}

@@ -58,11 +58,7 @@ impl Dispatcher {
             }
             index += usize::from(id.is_some());
         }
-        if gathered.is_complete() {
-            // Whoever is still at work handles a notification.
-            self.responder.send_array(gathered);
-            gathered = Gathered::new(std::iter::empty());
-        }
+        self.send_if_complete(&mut gathered);
         if !at_work.is_empty() {
             let ids = at_work.iter().filter_map(|(_, _, id)| id.as_ref());
             let size = message.len() + ids.map(Id::weight).sum::<usize>();
@@ -74,6 +70,14 @@ impl Dispatcher {
         }
         // Only now those of the same batch can be found.
         cancelled.iter().for_each(|id| self.responder.cancel(id));
+    }
+
+    /// Answers a batch if only notifications are left of it.
+    fn send_if_complete(&self, gathered: &mut Gathered) {
+        if gathered.is_complete() {
+            let nothing = Gathered::new(std::iter::empty());
+            self.responder.send_array(std::mem::replace(gathered, nothing));
+        }
     }
 
     /// The id of the call that this one of a batch cancels. What else is a notification of this crate's
@@ -95,7 +99,8 @@ impl Dispatcher {
         begun: Part,
         admission: Admission,
     ) {
-        let Part { gathered, at_work, index, mut cancelled } = begun;
+        let Part { mut gathered, at_work, index, mut cancelled } = begun;
+        self.send_if_complete(&mut gathered);
         let batch = Arc::new(BatchAnswer::new(gathered, &self.responder));
         let mut size = message.len();
         for (running, index, id) in at_work {

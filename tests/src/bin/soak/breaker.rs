@@ -116,19 +116,22 @@ async fn carry(
     if slow {
         add(&tally.slow);
     }
+    // What was read last and not passed on, and whether it is for the server.
+    let mut rest = (Vec::new(), false);
     while budget > 0 {
-        let (to, bytes) = tokio::select! {
+        let (to, bytes, up_stream) = tokio::select! {
             count = down.read(&mut buffers.0) => match count {
-                Ok(count @ 1..) => (&mut up, &buffers.0[..count]),
+                Ok(count @ 1..) => (&mut up, &buffers.0[..count], true),
                 _ => return,
             },
             count = up.read(&mut buffers.1) => match count {
-                Ok(count @ 1..) => (&mut down, &buffers.1[..count]),
+                Ok(count @ 1..) => (&mut down, &buffers.1[..count], false),
                 _ => return,
             },
         };
-        let part = &bytes[..bytes.len().min(budget)];
+        let (part, left) = bytes.split_at(bytes.len().min(budget));
         budget -= part.len();
+        rest = (left.to_vec(), up_stream);
         if !matches!(timeout(Duration::from_secs(5), to.write_all(part)).await, Ok(Ok(()))) {
             return;
         }
@@ -151,9 +154,14 @@ async fn carry(
             let to_server = dice.below(2) == 0;
             let (mut from, mut to) = if to_server { (up, down) } else { (down, up) };
             drop(from.shutdown().await);
-            // The other direction ends by itself, or in the end.
-            let rest = tokio::io::copy(&mut from, &mut to);
-            drop(timeout(Duration::from_secs(3), rest).await);
+            // The other direction ends by itself, or in the end. Nothing is missing in it.
+            let passing_on = async {
+                if rest.1 != to_server {
+                    to.write_all(&rest.0).await?;
+                }
+                tokio::io::copy(&mut from, &mut to).await
+            };
+            drop(timeout(Duration::from_secs(3), passing_on).await);
         }
         Break::Silence => {
             let swallow = async {

@@ -178,6 +178,13 @@ impl World {
                 let times = self.carried_out(op.id).load(Ordering::Relaxed);
                 let once = times == 1 || (times > 1 && op.idempotent) || op.method == "leave";
                 let right = id == op.id && text == op.text && once;
+                if !right {
+                    let same = text == op.text;
+                    println!(
+                        "wrong: {} {} {}: {id}, {same}, {times} times",
+                        op.method, op.id, op.extra
+                    );
+                }
                 add(if right { &tally.answered } else { &tally.wrong });
             }
             Err(error) => self.end(error, &format_args!("{} {}", op.method, op.id)),
@@ -228,7 +235,14 @@ impl World {
                 }
                 None if number == items => break,
                 Some(Err(error)) => return self.end(error, &"count"),
-                Some(Ok(_)) | None => return add(&tally.wrong),
+                other => {
+                    println!(
+                        "wrong: item {number} of {items}, of {size} bytes: {:?}; {} dropped",
+                        other.map(|item| item.map(|(got, text)| (got, text.len()))),
+                        subscription.dropped()
+                    );
+                    return add(&tally.wrong);
+                }
             }
             if dice.below(64) == 0 {
                 sleep(Duration::from_millis(dice.below(20))).await;
