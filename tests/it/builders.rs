@@ -190,7 +190,7 @@ async fn a_burst_of_clients_finds_room_in_the_backlog() {
     drop(stop);
     serving.await.unwrap();
     client.closed().await;
-    Server::builder().bind(address).await.unwrap();
+    drop(Server::builder().bind(address).await.unwrap());
 }
 
 #[tokio::test]
