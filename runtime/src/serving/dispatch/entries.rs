@@ -32,23 +32,8 @@ impl Dispatcher {
                 return self.suspend(message, rest, begun, admission);
             }
             self.spend(1);
-            let (id, begun) = match entry {
-                Entry::Call(call) => {
-                    if let Some(id) = self.cancels(&call) {
-                        cancelled.push(id);
-                        continue;
-                    }
-                    let (id, call) = self.plan(message, call);
-                    let begun = self.begin(message.clone(), call, admission, id.is_none());
-                    (id, begun)
-                }
-                Entry::Invalid(id, flaw) => {
-                    let error = ErrorObject::invalid_request(&flaw);
-                    (Some(id), Begun::Done(Kind::Error(error)))
-                }
-                // None is left.
-                Entry::Response(_) => continue,
-            };
+            let Some(step) = self.step(message, entry, &mut cancelled) else { continue };
+            let (id, begun) = self.take(message, step, admission);
             match (begun, &id) {
                 (Begun::Done(_), None) => {}
                 (Begun::Done(response), Some(id)) => {
@@ -80,12 +65,38 @@ impl Dispatcher {
         }
     }
 
-    /// The id of the call that this one of a batch cancels. What else is a notification of this crate's
-    /// was heeded before the calls.
-    fn cancels(&self, call: &IncomingCall<'_>) -> Option<Id> {
-        match Notice::read(call, &self.responder) {
-            Some(Notice::Cancel(id)) => Some(id),
-            _ => None,
+    /// What is to be done for an entry; a cancellation is put aside until all calls have begun.
+    #[inline]
+    fn step(&self, message: &Utf8Bytes, entry: Entry<'_>, cancelled: &mut Vec<Id>) -> Option<Step> {
+        match entry {
+            Entry::Call(call) => match Notice::read(&call, &self.responder) {
+                // All other notifications of this crate were handled before the calls.
+                Some(Notice::Cancel(id)) => {
+                    cancelled.push(id);
+                    None
+                }
+                _ => {
+                    let (id, call) = self.plan(message, call);
+                    Some(Step::Call(id, call))
+                }
+            },
+            Entry::Invalid(id, flaw) => Some(Step::Invalid(id, flaw)),
+            // None is left.
+            Entry::Response(_) => None,
+        }
+    }
+
+    #[inline]
+    fn take(&self, message: &Utf8Bytes, step: Step, admission: Admission) -> (Option<Id>, Begun) {
+        match step {
+            Step::Call(id, call) => {
+                let begun = self.begin(message.clone(), call, admission, id.is_none());
+                (id, begun)
+            }
+            Step::Invalid(id, flaw) => {
+                let error = ErrorObject::invalid_request(&flaw);
+                (Some(id), Begun::Done(Kind::Error(error)))
+            }
         }
     }
 
@@ -108,19 +119,7 @@ impl Dispatcher {
             go_on(running, &batch, index, id);
         }
         let mut steps = Vec::with_capacity(rest.size_hint().0);
-        for entry in rest {
-            match entry {
-                Entry::Call(call) => match self.cancels(&call) {
-                    Some(id) => cancelled.push(id),
-                    None => {
-                        let (id, call) = self.plan(message, call);
-                        steps.push(Step::Call(id, call));
-                    }
-                },
-                Entry::Invalid(id, flaw) => steps.push(Step::Invalid(id, flaw)),
-                Entry::Response(_) => {}
-            }
-        }
+        steps.extend(rest.filter_map(|entry| self.step(message, entry, &mut cancelled)));
         let steps = steps.into_iter();
         let message = message.clone();
         let unfinished = Unfinished { message, steps, batch, index, size, cancelled, admission };
@@ -167,16 +166,7 @@ impl Dispatcher {
                 return true;
             };
             self.spend(1);
-            let (id, begun) = match step {
-                Step::Call(id, call) => {
-                    let begun = self.begin(message.clone(), call, *admission, id.is_none());
-                    (id, begun)
-                }
-                Step::Invalid(id, flaw) => {
-                    let error = ErrorObject::invalid_request(&flaw);
-                    (Some(id), Begun::Done(Kind::Error(error)))
-                }
-            };
+            let (id, begun) = self.take(message, step, *admission);
             let at = *index;
             *index += usize::from(id.is_some());
             match (begun, id) {
