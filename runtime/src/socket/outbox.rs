@@ -187,6 +187,11 @@ impl Outbox {
         queue.open && queue.bytes < self.limit
     }
 
+    /// How many bytes of messages of our own may wait.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Whether a producer is waiting for its turn.
     pub(crate) fn has_line(&self) -> bool {
         self.line.get().is_some_and(|line| line.available_permits() == 0)

@@ -212,11 +212,13 @@ struct Room<'a> {
     /// Its turn is to come.
     waiting: Option<Pin<Box<dyn Future<Output = Turn<'a>> + Send + 'a>>>,
     turn: Option<Turn<'a>>,
+    /// Bytes that were queued in this turn.
+    queued: usize,
 }
 
 impl<'a> Room<'a> {
     fn new(outbox: &'a Outbox) -> Self {
-        Room { outbox, left: false, waiting: None, turn: None }
+        Room { outbox, left: false, waiting: None, turn: None, queued: 0 }
     }
 
     /// Ready when an item may be queued.
@@ -232,7 +234,7 @@ impl<'a> Room<'a> {
                 return Poll::Ready(Err(Closed));
             }
             // To the end of the line.
-            self.turn = None;
+            (self.turn, self.queued) = (None, 0);
         }
         let outbox = self.outbox;
         let waiting = self.waiting.get_or_insert_with(|| Box::pin(outbox.turn()));
@@ -243,8 +245,11 @@ impl<'a> Room<'a> {
 
     /// Queues an item.
     fn fill(&mut self, text: Vec<u8>) -> Result<(), Closed> {
+        self.queued += text.len();
         self.left = self.outbox.send_item(text)?;
-        if !self.left {
+        // The network may take it as fast as it comes, on another thread, while others wait in line.
+        let had_turn = self.turn.is_some() && self.queued >= self.outbox.limit();
+        if !self.left || had_turn {
             self.leave();
         }
         Ok(())
@@ -252,7 +257,7 @@ impl<'a> Room<'a> {
 
     /// Lets others have their turn.
     fn leave(&mut self) {
-        (self.left, self.waiting, self.turn) = (false, None, None);
+        (self.left, self.waiting, self.turn, self.queued) = (false, None, None, 0);
     }
 }
 
