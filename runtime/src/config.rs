@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 /// Limits and timeouts of a connection. The defaults are safe for a server on the open internet.
 ///
 /// ```
@@ -304,11 +302,4 @@ impl Default for Config {
             send_trace: SendTo::Known,
         }
     }
-}
-
-/// When a time that begins at `begin` is over. People write `Duration::MAX` for "never", which no
-/// clock can add: that is some decades then.
-pub(crate) fn deadline(begin: Instant, duration: Duration) -> Instant {
-    const DECADES: Duration = Duration::from_secs(86_400 * 365 * 30);
-    begin.checked_add(duration).unwrap_or_else(|| begin + DECADES)
 }

@@ -100,30 +100,26 @@
 //! ARCHITECTURE.md has the map and the rules.
 #![forbid(unsafe_code)]
 
-mod builder;
-mod calling;
+mod client;
 mod config;
-mod connecting;
+mod connection;
 mod error;
-mod guard;
-mod hasher;
-mod listening;
+mod handshake;
+mod http;
+mod incoming;
+mod link;
 pub mod memory;
 pub mod middleware;
 mod missing_features;
-mod opening;
+mod outgoing;
 mod protocol;
-mod race;
-mod reactor;
-mod serving;
-mod socket;
+mod server;
+mod services;
 mod span;
-mod subscriptions;
-mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
-mod unopened;
-mod web;
+mod util;
+mod websocket;
 
 pub use async_trait::async_trait;
 pub use futures_core::Stream;
@@ -133,38 +129,38 @@ pub use reqwest;
 pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::{RpcError, rpc};
 
-pub use crate::builder::Services;
-pub use crate::calling::batch::{Batch, BatchCall, BatchReply, IntoBatch};
-pub use crate::calling::call::{Call, CallFuture, Notification};
-pub use crate::calling::peer::Peer;
-pub use crate::calling::session::{ConnectionState, ConnectionStates};
+pub use crate::client::Client;
+pub use crate::client::backoff::{Reconnect, WhileDown};
+pub use crate::client::builder::ClientBuilder;
+pub use crate::client::session::{ConnectionState, ConnectionStates};
 pub use crate::config::{Config, SendTo};
-pub use crate::connecting::backoff::{Reconnect, WhileDown};
-pub use crate::connecting::client::Client;
-pub use crate::connecting::client_builder::ClientBuilder;
+pub use crate::error::connect_error::{BindError, ConnectError, DuplicateMethod};
+pub use crate::error::http_error::HttpError;
 pub use crate::error::{CloseReason, Error, Timeout};
-pub use crate::listening::endpoint::Endpoint;
-pub use crate::listening::server::{Server, ServerBuilder};
-pub use crate::opening::authorize::{Authorize, Grant};
-pub use crate::opening::handshake::Handshake;
-pub use crate::opening::refusal::Refusal;
+pub use crate::handshake::Handshake;
+pub use crate::handshake::authorize::{Authorize, Grant};
+pub use crate::handshake::refusal::Refusal;
+#[cfg(feature = "http-client")]
+pub use crate::http::peer::HttpPeer;
+#[cfg(feature = "tower")]
+pub use crate::http::response::HttpBody;
+#[cfg(feature = "tower")]
+pub use crate::http::service::HttpService;
+pub use crate::incoming::context::Context;
+pub use crate::incoming::extension::Attached;
+pub use crate::incoming::methods::{Fallback, Methods};
+pub use crate::incoming::producer::Producer;
+pub use crate::incoming::service::{Outcome, Params, Request, Response, Service};
+pub use crate::incoming::topic::{Overflow, Topic, Yields};
+pub use crate::outgoing::batch::{Batch, BatchCall, BatchReply, IntoBatch};
+pub use crate::outgoing::call::{Call, CallFuture, Notification};
+pub use crate::outgoing::peer::Peer;
+pub use crate::outgoing::subscription::{Subscribe, SubscribeFuture, Subscription};
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 pub use crate::protocol::typed::RpcError;
-pub use crate::serving::attached::Attached;
-pub use crate::serving::context::Context;
-pub use crate::serving::methods::{Fallback, Methods};
-pub use crate::serving::service::{Outcome, Params, Request, Response, Service};
-pub use crate::subscriptions::producer::Producer;
-pub use crate::subscriptions::subscription::{Subscribe, SubscribeFuture, Subscription};
-pub use crate::subscriptions::topic::{Overflow, Topic, Yields};
-pub use crate::unopened::{BindError, ConnectError, DuplicateMethod};
-pub use crate::web::http_error::HttpError;
-#[cfg(feature = "http-client")]
-pub use crate::web::http_peer::HttpPeer;
-#[cfg(feature = "tower")]
-pub use crate::web::http_response::HttpBody;
-#[cfg(feature = "tower")]
-pub use crate::web::mount::HttpService;
+pub use crate::server::endpoint::Endpoint;
+pub use crate::server::{Server, ServerBuilder};
+pub use crate::services::Services;
 
 /// The README's examples are tests, too.
 #[cfg(doctest)]
@@ -189,8 +185,8 @@ pub mod __private {
 
     pub use serde;
 
-    pub use crate::calling::call::Encoder;
     pub use crate::error::Error as CallError;
+    pub use crate::incoming::signature::{Arg, Returns};
     #[cfg(not(feature = "testing"))]
     pub use crate::missing_features::NeedsTesting;
     #[cfg(not(feature = "tls"))]
@@ -199,11 +195,11 @@ pub mod __private {
     pub use crate::missing_features::NeedsTower;
     #[cfg(not(feature = "webpki-roots"))]
     pub use crate::missing_features::NeedsWebpkiRoots;
+    pub use crate::outgoing::call::Encoder;
     pub use crate::protocol::encode::Form;
     pub use crate::protocol::typed::{
         Fields, Received, check_code, message, source_field, source_value, value, value_or_default,
     };
-    pub use crate::serving::signature::{Arg, Returns};
     #[cfg(feature = "testing")]
     pub use crate::testing::mock::{BoxStream, Slot, client_of, no_such_method};
     /// The call of a method that returns `R`.

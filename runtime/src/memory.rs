@@ -4,17 +4,17 @@
 
 use std::io;
 
-use crate::calling::peer::Peer;
-use crate::config::deadline;
-use crate::connecting::client::Client;
-use crate::connecting::client_builder::ClientBuilder;
-use crate::listening::server::ServerBuilder;
-use crate::opening::handshake::{Handshake, offered_subprotocols};
-use crate::protocol::extra::{HEADER, VERSION};
-use crate::reactor;
-use crate::socket::stream::Stream;
-use crate::socket::transport::Transport;
-use crate::unopened::{BindError, ConnectError};
+use crate::client::Client;
+use crate::client::builder::ClientBuilder;
+use crate::error::connect_error::{BindError, ConnectError};
+use crate::handshake::{Handshake, offered_subprotocols};
+use crate::outgoing::peer::Peer;
+use crate::protocol::request_extensions::{HEADER, VERSION};
+use crate::server::ServerBuilder;
+use crate::util::runtime;
+use crate::util::runtime::deadline;
+use crate::websocket::stream::Stream;
+use crate::websocket::transport::Transport;
 
 use http::HeaderValue;
 use tokio::time::Instant;
@@ -81,7 +81,7 @@ pub(crate) fn join(
         Err(error) => return Err(ConnectError::Io(io::Error::other(error))),
     };
     let client = client.prepare()?;
-    reactor::check().map_err(ConnectError::Io)?;
+    runtime::check().map_err(ConnectError::Io)?;
     let headers = client.headers.clone();
     let subprotocol = endpoint.rules().agree(offered_subprotocols(&headers)).map(str::to_owned);
     if subprotocol.is_none() && offered_subprotocols(&headers).next().is_some() {

@@ -5,8 +5,8 @@
 //! [W3C Trace Context](https://www.w3.org/TR/trace-context/), as StreamJsonRpc sends them. Must not
 //! know connections, nor what a call has in its params.
 
-use crate::protocol::extra::Trace;
 use crate::protocol::id::Id;
+use crate::protocol::request_extensions::Trace;
 
 /// The span of one call, unless nobody wants it.
 #[derive(Clone, Debug, Default)]

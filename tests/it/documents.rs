@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wsjsonrpc::Config;
 
-use crate::floors::{names, read};
+use crate::layers::{names, read};
 
 /// The cells of all tables whose heads begin with this, row by row.
 fn rows<'a>(document: &'a str, head: &str) -> Vec<Vec<&'a str>> {

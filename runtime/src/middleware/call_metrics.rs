@@ -13,13 +13,13 @@ use metrics::{
 use tokio::time::Instant;
 
 use crate::error::{CloseReason, Error};
-use crate::middleware::incoming::{Middleware, Next};
-use crate::middleware::outgoing::{
+use crate::incoming::context::Context;
+use crate::incoming::service::{Request, Response};
+use crate::link::outgoing_middleware::{
     BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
 };
+use crate::middleware::incoming::{Middleware, Next};
 use crate::protocol::error::ErrorCode;
-use crate::serving::context::Context;
-use crate::serving::service::{Request, Response};
 
 /// How many codes of errors have a value of their own in the label `outcome`.
 const MAX_CODES: usize = 64;

@@ -9,13 +9,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::incoming::context::Context;
+use crate::incoming::service::{Request, Response};
 use crate::middleware::incoming::{Middleware, Next};
 use crate::middleware::over_limit::count_dropped;
 use crate::middleware::scope::Scope;
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::race::{Either, race};
-use crate::serving::context::Context;
-use crate::serving::service::{Request, Response};
+use crate::util::race::{Either, race};
 
 /// Middleware that lets only so many calls of some methods be at work at a time, over all connections
 /// together: for reports, exports and whatever else takes much of something. Others are refused with

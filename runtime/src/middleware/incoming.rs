@@ -13,14 +13,15 @@ use std::task::Poll;
 use async_trait::async_trait;
 
 use crate::error::CloseReason;
-use crate::guard::{Each, Guarded, Panicked, guard};
+use crate::incoming::context::Context;
+use crate::incoming::error_map::{Caller, Recognized};
+use crate::incoming::router::ConnectionObserver;
+use crate::incoming::service::{Kind, Outcome, Progress, Request, Response, Rest, Service};
+use crate::link::credit::{Flow, Stage};
 use crate::middleware::scope::Scope;
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::race::{Either, race};
-use crate::serving::context::Context;
-use crate::serving::recognize::{Caller, Recognized};
-use crate::serving::service::{Kind, Outcome, Progress, Request, Response, Rest, Service};
-use crate::subscriptions::flows::{Flow, Stage};
+use crate::util::catch_unwind::{Each, Guarded, Panicked, guard};
+use crate::util::race::{Either, race};
 
 /// Code around every incoming call: for logs, figures, limits, checks that belong to no single method.
 /// Installed by `middleware` on either builder; the first one installed is the outermost.
@@ -121,6 +122,29 @@ impl<M: Middleware + ?Sized> Middleware for Arc<M> {
 
 /// Middleware in the order in which calls come through it.
 pub(crate) type Stack = Arc<Each<Arc<dyn Middleware>>>;
+
+impl ConnectionObserver for Each<Arc<dyn Middleware>> {
+    fn connected(&self, ctx: &Context) {
+        notify_all(self, |middleware| middleware.connected(ctx));
+    }
+
+    fn transferred(&self, ctx: &Context, received: u64, sent: u64) {
+        notify_all(self, |middleware| middleware.transferred(ctx, received, sent));
+    }
+
+    fn disconnected(&self, ctx: &Context, reason: &CloseReason) {
+        notify_all(self, |middleware| middleware.disconnected(ctx, reason));
+    }
+}
+
+/// Middleware is user code: a panic in it ends here.
+fn notify_all(stack: &[Arc<dyn Middleware>], event: impl Fn(&dyn Middleware)) {
+    for middleware in stack {
+        if guard(|| event(&**middleware)).is_err() {
+            tracing::error!("middleware panicked when it was told of a connection");
+        }
+    }
+}
 
 /// All names of one method.
 pub(crate) type Names = Arc<[Cow<'static, str>]>;

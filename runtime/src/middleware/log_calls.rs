@@ -7,13 +7,13 @@ use tokio::time::Instant;
 use tracing::Level;
 
 use crate::error::{Error, Remote};
-use crate::middleware::incoming::{Middleware, Next};
-use crate::middleware::outgoing::{
+use crate::incoming::context::Context;
+use crate::incoming::service::{Request, Response};
+use crate::link::outgoing_middleware::{
     BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
 };
-use crate::protocol::shown::Shown;
-use crate::serving::context::Context;
-use crate::serving::service::{Request, Response};
+use crate::middleware::incoming::{Middleware, Next};
+use crate::protocol::escape::Shown;
 
 /// Middleware that logs each call by `tracing`, under the target `wsjsonrpc::calls`: its method, how long it
 /// took in seconds, the error's code and, of calls that come in, the remote address. Never params, results

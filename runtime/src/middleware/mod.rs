@@ -15,7 +15,6 @@ mod call_metrics;
 mod concurrency_limit;
 pub(crate) mod incoming;
 mod log_calls;
-pub(crate) mod outgoing;
 mod over_limit;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;
@@ -27,9 +26,9 @@ pub use self::call_metrics::Metrics;
 pub use self::concurrency_limit::ConcurrencyLimit;
 pub use self::incoming::{Middleware, Next};
 pub use self::log_calls::LogCalls;
-pub use self::outgoing::{
-    BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
-};
 #[cfg(feature = "rate-limit")]
 pub use self::rate_limit::RateLimit;
 pub use self::require_identity::RequireIdentity;
+pub use crate::link::outgoing_middleware::{
+    BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
+};

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::serving::context::Context;
+use crate::incoming::context::Context;
 
 /// How many there were on one connection.
 #[derive(Default)]

@@ -10,12 +10,12 @@ use async_trait::async_trait;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
+use crate::incoming::context::Context;
+use crate::incoming::service::{Request, Response};
 use crate::middleware::incoming::{Middleware, Next};
 use crate::middleware::over_limit::count_dropped;
 use crate::middleware::scope::Scope;
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::serving::context::Context;
-use crate::serving::service::{Request, Response};
 
 /// Middleware that lets each connection make only so many calls in a time; a batch counts as its calls.
 /// Others are refused with -32005: the text says when to try again, and the error's `data` has the seconds

@@ -7,11 +7,11 @@ use std::marker::PhantomData;
 
 use async_trait::async_trait;
 
+use crate::incoming::context::Context;
+use crate::incoming::service::{Request, Response};
 use crate::middleware::incoming::{Middleware, Next};
 use crate::middleware::scope::Scope;
 use crate::protocol::error::ErrorObject;
-use crate::serving::context::Context;
-use crate::serving::service::{Request, Response};
 
 /// Middleware that refuses calls with -32001 "Unauthorized" as long as there is no `T` on the connection:
 /// left there by its authorization ([`Grant::set`](crate::Grant::set)), by a call ([`Context::set`]), or by

@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::extra::{self, Trace};
 use super::flaw::{Flaw, kind_of, repeated};
 use super::id::Id;
+use super::request_extensions::{self, Trace};
 use super::scan::{Cursor, Quoted};
+use super::skip_value;
 use super::text;
-use super::word;
 
 /// One message, or several in an array.
 #[derive(Debug)]
@@ -220,12 +220,12 @@ impl<'a> Envelope<'a> {
     /// another way, and nothing was taken.
     #[inline(always)]
     fn plain_member(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
-        const JSONRPC: u64 = word::of(b"\"jsonrpc");
-        const METHOD: u64 = word::of(b"\"method\"");
-        const PARAMS: u64 = word::of(b"\"params\"");
-        const RESULT: u64 = word::of(b"\"result\"");
-        const ERROR: u64 = word::of(b"\"error\":");
-        const EXTRA: u64 = word::of(b"\"wsjsonr");
+        const JSONRPC: u64 = skip_value::word_of(b"\"jsonrpc");
+        const METHOD: u64 = skip_value::word_of(b"\"method\"");
+        const PARAMS: u64 = skip_value::word_of(b"\"params\"");
+        const RESULT: u64 = skip_value::word_of(b"\"result\"");
+        const ERROR: u64 = skip_value::word_of(b"\"error\":");
+        const EXTRA: u64 = skip_value::word_of(b"\"wsjsonr");
         let mut at = *cursor;
         let repeated = match at.eight() {
             Some(JSONRPC) => {
@@ -260,7 +260,7 @@ impl<'a> Envelope<'a> {
                 at.take_all(b"pc\"")?;
                 at.colon()?;
                 let start = at;
-                let json = match extra::take_plain_timeout(&mut at) {
+                let json = match request_extensions::take_plain_timeout(&mut at) {
                     Some(_) => start.until(&at)?,
                     None => {
                         at = start;

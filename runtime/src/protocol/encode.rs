@@ -10,9 +10,9 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::error::ErrorObject;
-use super::extra::Told;
 use super::id::Id;
-use super::steps::Steps;
+use super::progress_queue::Steps;
+use super::request_extensions::Told;
 use super::{buffer, text};
 
 /// How every successful response begins; the result and [`end_response`] follow.

@@ -13,7 +13,7 @@ use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::shown::{Shown, clip};
+use super::escape::{Shown, clip};
 use super::text;
 
 /// What a handler returns: a value, or an error that is sent to the caller.

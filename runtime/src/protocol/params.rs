@@ -9,8 +9,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Visitor};
 
 use super::error::ErrorObject;
+use super::escape::clip;
 use super::scan::{Cursor, Quoted};
-use super::shown::clip;
 use super::travel::ReceivedArg;
 use super::value::{Missing, Value};
 

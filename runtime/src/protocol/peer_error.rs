@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::error::{ErrorCode, ErrorObject};
+use super::escape::clip;
 use super::scan::{Cursor, Quoted};
-use super::shown::clip;
 use super::text;
 
 /// The error of a peer's response. What is no error object is kept whole as the `data` of a -32603.

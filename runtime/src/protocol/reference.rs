@@ -15,10 +15,10 @@ use super::decode::{
     self, Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome,
 };
 use super::error::ErrorObject;
-use super::extra;
 use super::flaw::Flaw;
 use super::id::Id;
 use super::params::{Args, Detail, Str};
+use super::request_extensions;
 use super::value;
 
 const MAX_CALLS: usize = 3;
@@ -162,12 +162,12 @@ fn entry(json: &RawValue) -> Entry<'_> {
             };
             let params = params.filter(|json| *json != "null");
             #[cfg(feature = "opentelemetry")]
-            let trace = extra::Trace {
+            let trace = request_extensions::Trace {
                 parent: all("traceparent").first().copied(),
                 state: all("tracestate").first().copied(),
             };
             #[cfg(not(feature = "opentelemetry"))]
-            let trace = extra::Trace::default();
+            let trace = request_extensions::Trace::default();
             Entry::Call(IncomingCall { id, method, params, extra, trace })
         }
         (version, name) => {

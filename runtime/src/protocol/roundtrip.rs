@@ -17,10 +17,10 @@ use super::decode::{
 };
 use super::encode::{Form, Outgoing, array, begin_result, end_response, error_response};
 use super::error::ErrorObject;
-use super::extra::{Extra, Told, Trace};
 use super::id::Id;
 use super::properties::{number, run, string};
 use super::reference::check_message;
+use super::request_extensions::{Extra, Told, Trace};
 
 /// The parameters' names of a method, some of which have to be escaped.
 const NAMES: &[&str] = &["a", "", "b\"c", "d\\", "é\n", "id", "method"];

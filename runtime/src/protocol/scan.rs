@@ -2,8 +2,7 @@
 //!
 //! Accepts what serde_json accepts (tests compare the two). Must not know messages.
 
-use super::skip;
-use super::word;
+use super::skip_value;
 
 /// A place in a JSON text.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +54,7 @@ impl<'a> Cursor<'a> {
     /// The next eight bytes, if there are as many.
     #[inline(always)]
     pub(crate) fn eight(&self) -> Option<u64> {
-        word::first(self.rest)
+        skip_value::first_word(self.rest)
     }
 
     /// Takes these bytes, if they are next.
@@ -86,7 +85,7 @@ impl<'a> Cursor<'a> {
     /// The next byte that is no white space; it is not taken.
     #[inline(always)]
     pub(crate) fn peek(&mut self) -> Option<u8> {
-        skip::peek(&mut self.rest)
+        skip_value::peek(&mut self.rest)
     }
 
     /// Takes the next byte that is no white space.
@@ -138,8 +137,8 @@ impl<'a> Cursor<'a> {
         let byte = self.peek()?;
         let start = *self;
         self.rest = match byte {
-            b'[' | b'{' => skip::container(self.rest)?,
-            _ => skip::scalar(self.rest)?,
+            b'[' | b'{' => skip_value::container(self.rest)?,
+            _ => skip_value::scalar(self.rest)?,
         };
         start.until(self)
     }
@@ -152,7 +151,7 @@ impl<'a> Cursor<'a> {
         if let Some(plain) = self.plain_string() {
             return Some(Quoted::Plain(plain));
         }
-        self.rest = skip::string(start.rest.strip_prefix(b"\"")?)?;
+        self.rest = skip_value::string(start.rest.strip_prefix(b"\"")?)?;
         start.until(self).map(Quoted::Escaped)
     }
 
@@ -163,7 +162,7 @@ impl<'a> Cursor<'a> {
         let mut start = *self;
         start.rest = start.rest.strip_prefix(b"\"")?;
         let mut end = start;
-        end.rest = skip::special(start.rest);
+        end.rest = skip_value::special(start.rest);
         let behind = end.rest.strip_prefix(b"\"")?;
         self.rest = behind;
         start.until(&end)
@@ -192,7 +191,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn skip_space(&mut self) -> bool {
         let before = self.rest.len();
-        self.rest = skip::behind_space(self.rest);
+        self.rest = skip_value::behind_space(self.rest);
         self.rest.len() < before
     }
 }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::word;
+use super::skip_value;
 
 /// Appends a JSON string. Cannot fail: a `str` always serializes, and a `Vec` takes every write.
 pub(crate) fn write(out: &mut Vec<u8>, text: &str) {
@@ -19,8 +19,8 @@ pub(crate) fn write(out: &mut Vec<u8>, text: &str) {
 
 /// Whether nothing in it must be escaped.
 fn is_plain(mut text: &[u8]) -> bool {
-    while let Some(word) = word::first(text) {
-        if word::plain(word) < 8 {
+    while let Some(word) = skip_value::first_word(text) {
+        if skip_value::plain_bytes(word) < 8 {
             return false;
         }
         text = text.get(8..).unwrap_or_default();

@@ -14,7 +14,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use super::faults::{Cut, Dice};
-use crate::config::deadline;
+use crate::util::runtime::deadline;
 
 /// What the test has asked for since the connection began.
 #[derive(Clone, Copy, Debug, Default)]

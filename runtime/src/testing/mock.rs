@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_core::Stream;
 
-use crate::calling::peer::Peer;
-use crate::connecting::client::Client;
-use crate::listening::server::Server;
+use crate::client::Client;
+use crate::incoming::service::Service;
 use crate::memory;
+use crate::outgoing::peer::Peer;
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::serving::service::Service;
+use crate::server::Server;
 
 /// What a mock's closure for a subscription returns: `Box::pin(stream)`.
 pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send>>;

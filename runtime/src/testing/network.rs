@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::faults::{Cut, Direction, Faults};
 use super::line::{Line, Orders};
-use crate::config::deadline;
+use crate::util::runtime::deadline;
 
 const BOTH: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
 

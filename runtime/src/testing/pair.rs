@@ -7,14 +7,14 @@ use std::io;
 
 use super::faults::Faults;
 use super::network::{End, Network};
-use crate::calling::peer::Peer;
-use crate::connecting::client::Client;
-use crate::connecting::client_builder::ClientBuilder;
-use crate::listening::endpoint::Endpoint;
-use crate::listening::server::ServerBuilder;
+use crate::client::Client;
+use crate::client::builder::ClientBuilder;
+use crate::error::connect_error::ConnectError;
 use crate::memory;
-use crate::socket::stream::Stream;
-use crate::unopened::ConnectError;
+use crate::outgoing::peer::Peer;
+use crate::server::ServerBuilder;
+use crate::server::endpoint::Endpoint;
+use crate::websocket::stream::Stream;
 
 /// As [`memory::pair`](crate::memory::pair), on a [`Network`] with these faults. Also gives the network,
 /// for what the test wants to go wrong at a moment of its own choice.

@@ -5,8 +5,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::incoming::service::{Params, Request};
 use crate::protocol::error::Result;
-use crate::serving::service::{Params, Request};
 
 /// A call or a notification that a [`Recorder`](crate::testing::Recorder) has received.
 #[derive(Clone, Debug)]

@@ -13,14 +13,14 @@ use tokio::sync::watch;
 
 use super::recorded::Recorded;
 use super::script::{Answer, Script};
-use crate::calling::peer::Peer;
-use crate::connecting::client::Client;
-use crate::connecting::client_builder::ClientBuilder;
-use crate::listening::server::{Server, ServerBuilder};
+use crate::client::Client;
+use crate::client::builder::ClientBuilder;
+use crate::error::connect_error::ConnectError;
+use crate::incoming::service::{Outcome, Request, Service};
 use crate::memory;
+use crate::outgoing::peer::Peer;
 use crate::protocol::error::{ErrorObject, Result};
-use crate::serving::service::{Outcome, Request, Service};
-use crate::unopened::ConnectError;
+use crate::server::{Server, ServerBuilder};
 
 /// The other side, for a test of code that calls: records each call and notification, and answers as it
 /// was told. Clones are the same recorder.

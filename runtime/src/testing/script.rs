@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use crate::incoming::service::{Outcome, Params, Request};
 use crate::protocol::error::{ErrorCode, ErrorObject, Result};
-use crate::serving::service::{Outcome, Params, Request};
 
 type Handler = dyn Fn(Params<'_>) -> Result<Box<RawValue>> + Send + Sync;
 

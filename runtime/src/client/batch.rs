@@ -1,0 +1,167 @@
+//! A batch of a reconnecting client: its calls get their ids and their places in a table only when
+//! it is known which connection it goes out on.
+//!
+//! Must not know how a batch is put together, or the types of results.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::client::calls::attempts;
+use crate::client::session::KeepSession;
+use crate::error::Error;
+use crate::link::{Hold, Link, Message};
+use crate::outgoing::deadline::{Limit, Until};
+use crate::outgoing::exchange::{Exchange, RawResult, Ticket};
+use crate::outgoing::peer::RouteBatch;
+use crate::protocol::encode::{Outgoing, array};
+use crate::util::BoxFuture;
+
+pub(crate) struct SessionBatch {
+    session: Arc<KeepSession>,
+    entries: Vec<Entry>,
+}
+
+enum Entry {
+    Notification(Outgoing),
+    Call { message: Message, limit: Limit, place: oneshot::Sender<Place> },
+}
+
+/// A call's place on a connection, and until when it may take.
+type Place = (Ticket, Until);
+
+/// The places of the calls that are in a message, beside what else is known of them.
+type Tickets = Vec<Option<Ticket>>;
+
+impl SessionBatch {
+    pub(crate) fn new(session: Arc<KeepSession>) -> Self {
+        SessionBatch { session, entries: Vec::new() }
+    }
+
+    /// Sends it on the connection of now, or when there is one.
+    async fn send_now(self) -> Result<(), Error> {
+        let session = &self.session.0;
+        let runtime = session.runtime.as_ref();
+        let now = Instant::now();
+        let until = self.longest().since(now);
+        let late =
+            |limit: Limit| session.late(limit.batch_passed(self.first(), self.entries.len()));
+        let (link, tickets) = loop {
+            let link = until.wait(runtime, session.link(), late).await?;
+            let Ok((text, tickets)) = self.write(&link, now) else { continue };
+            let notifications_only = tickets.iter().all(Option::is_none);
+            link.pending.queue(tickets.iter().flatten().map(Ticket::id));
+            let queued = match text {
+                Some(text) => {
+                    until.wait(runtime, link.send_batch(text, notifications_only), late).await
+                }
+                None => Ok(()),
+            };
+            match queued {
+                Ok(()) => break (link, tickets),
+                // It was not queued: the next connection will do as well.
+                Err(Error::Closed(_)) => {}
+                Err(error) => return Err(error),
+            }
+        };
+        let mut sent = Vec::new();
+        for (entry, ticket) in self.entries.into_iter().zip(tickets) {
+            if let (Entry::Call { limit, place, .. }, Some(ticket)) = (entry, ticket) {
+                let until = limit.since(now).sent();
+                sent.push((ticket.id(), until.at));
+                // Nobody may wait for it any more: then its place is given up here.
+                let _ = place.send((ticket, until));
+            }
+        }
+        if link.pending.start(sent.into_iter()) {
+            link.outbox.nudge();
+        }
+        Ok(())
+    }
+
+    /// How long the one that may wait longest waits for a connection.
+    fn longest(&self) -> Limit {
+        let limits = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Notification(_) => None,
+            Entry::Call { limit, .. } => Some(*limit),
+        });
+        let longest = limits.max_by_key(|limit| limit.timeout.unwrap_or(Duration::MAX));
+        longest.unwrap_or(Limit::NONE)
+    }
+
+    /// The method of the first entry.
+    fn first(&self) -> &str {
+        match self.entries.first() {
+            Some(Entry::Notification(outgoing)) => &outgoing.method,
+            Some(Entry::Call { message, .. }) => &message.outgoing.method,
+            None => "",
+        }
+    }
+
+    /// The message for this connection, if there is anything in it, and the calls' places. Their
+    /// time has begun when it was `begun`.
+    fn write(&self, link: &Arc<Link>, begun: Instant) -> Result<(Option<Vec<u8>>, Tickets), Error> {
+        let waited = begun.elapsed();
+        let mut messages = Vec::with_capacity(self.entries.len());
+        let mut tickets: Tickets = Vec::with_capacity(self.entries.len());
+        let mut first = None;
+        for entry in &self.entries {
+            match entry {
+                Entry::Notification(message) => {
+                    messages.push(message.clone().into_notification());
+                    tickets.push(None);
+                }
+                Entry::Call { message, limit, .. } => {
+                    let id = link.pending.insert_in_batch(first).map_err(Error::Closed)?;
+                    first.get_or_insert(id);
+                    let span = link.span(message, id);
+                    let left = limit.after(waited).timeout;
+                    messages.push(link.write(message.clone(), id, left, &span));
+                    let (hold, method) =
+                        (Hold::Link(Arc::clone(link)), message.outgoing.method.clone());
+                    tickets.push(Some(Ticket::in_batch(hold, id, *limit, method, span)));
+                }
+            }
+        }
+        // Every call in it may have failed to encode: they say so themselves.
+        let text = (!messages.is_empty()).then(|| array(messages.iter().map(Vec::as_slice)));
+        Ok((text, tickets))
+    }
+}
+
+impl RouteBatch for SessionBatch {
+    fn notify(&mut self, notification: Outgoing) {
+        self.entries.push(Entry::Notification(notification));
+    }
+
+    fn call(&mut self, message: Message, limit: Limit) -> Result<Exchange, Error> {
+        let (place, placed) = oneshot::channel();
+        let kept = message.outgoing.idempotent.then(|| message.clone());
+        self.entries.push(Entry::Call { message, limit, place });
+        Ok(Exchange::Boxed(Box::pin(reply(Arc::clone(&self.session), kept, placed))))
+    }
+
+    fn send(self: Box<Self>) -> BoxFuture<Result<(), Error>> {
+        Box::pin(self.send_now())
+    }
+}
+
+/// What one of the calls brings. An idempotent one whose connection breaks goes on by itself. It
+/// keeps the client going.
+async fn reply(
+    session: Arc<KeepSession>,
+    kept: Option<Message>,
+    placed: oneshot::Receiver<Place>,
+) -> Result<RawResult, Error> {
+    let Ok((mut ticket, until)) = placed.await else { return Err(Error::NotSent) };
+    let kept = kept.filter(|_| session.0.max_sends > 1);
+    match (poll_fn(|cx| ticket.poll(cx)).await, kept) {
+        (Err(Error::Closed(reason)), Some(message)) => {
+            attempts(session, message, until, Some(reason)).await
+        }
+        (outcome, _) => outcome,
+    }
+}

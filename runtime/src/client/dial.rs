@@ -1,0 +1,317 @@
+//! A client's connections: how each is made, as often as one is needed, and the application's hooks
+//! around that.
+//!
+//! Must not know when a connection is made, or what becomes of it.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::header::{HOST, HeaderName};
+use http::{HeaderMap, HeaderValue, StatusCode};
+#[cfg(unix)]
+use tokio::net::UnixStream;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::client::addresses;
+use crate::client::session::ConnectionState;
+use crate::config::Config;
+use crate::connection::{Connection, Setup};
+use crate::error::Error;
+use crate::error::connect_error::ConnectError;
+use crate::handshake::Handshake;
+use crate::handshake::open::{RESERVED, open};
+#[cfg(feature = "tls")]
+use crate::handshake::tls::{self, Trust};
+use crate::handshake::url::Target;
+#[cfg(feature = "tls")]
+use crate::handshake::url::{host, is_secure};
+use crate::incoming::router::Router;
+use crate::link::Link;
+use crate::link::pending_calls::Side;
+use crate::outgoing::peer::Peer;
+use crate::protocol::error::{ErrorCode, ErrorObject, Result as RpcResult};
+use crate::util::BoxFuture;
+use crate::util::catch_unwind::{guard, guarded, let_go};
+use crate::util::race::{Either, race};
+use crate::util::runtime::{self, with_io};
+use crate::websocket::stream::Stream;
+use crate::websocket::transport::Transport;
+
+/// A server that is bound and not run takes connections, and then says nothing.
+const IS_IT_RUN: &str = "is the server running (`Server::run` does nothing until it is polled)?";
+
+type StateHook = Box<dyn Fn(&ConnectionState) + Send + Sync>;
+type Hook<A, T> = Box<dyn Fn(A) -> BoxFuture<T> + Send + Sync>;
+
+/// What the application wants to do for each connection.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) headers: Option<Hook<(), RpcResult<HeaderMap>>>,
+    pub(crate) on_connect: Option<Hook<Peer, RpcResult<()>>>,
+    pub(crate) on_state: Option<StateHook>,
+}
+
+impl Drop for Hooks {
+    fn drop(&mut self) {
+        let_go(self.headers.take(), "the closure of `headers_with`");
+        let_go(self.on_connect.take(), "the closure of `on_connect`");
+        let_go(self.on_state.take(), "the closure of `on_state`");
+    }
+}
+
+impl Hooks {
+    /// Tells the application of a state of a reconnecting client.
+    pub(crate) fn tell(&self, state: &ConnectionState) {
+        if let Some(hook) = &self.on_state {
+            if guard(|| hook(state)).is_err() {
+                tracing::error!("the closure of `on_state` panicked");
+            }
+        }
+    }
+}
+
+/// Where the streams come from.
+pub(crate) enum Source {
+    Tcp,
+    #[cfg(unix)]
+    Unix(PathBuf),
+    Other(Hook<(), io::Result<Stream>>),
+}
+
+/// A client that only lacks a stream.
+pub(crate) struct Ready {
+    pub(crate) router: Arc<Router>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) hooks: Hooks,
+    #[cfg(feature = "tls")]
+    pub(crate) trust: Trust,
+}
+
+/// A client's connection. It closes when this is dropped.
+pub(crate) struct Opened {
+    pub(crate) peer: Peer,
+    pub(crate) link: Arc<Link>,
+    pub(crate) handshake: Arc<Handshake>,
+}
+
+impl Ready {
+    /// Does the opening handshake over a stream, within [`Config::handshake_timeout`].
+    pub(crate) async fn open_in_time(
+        &self,
+        target: &Target,
+        stream: Stream,
+    ) -> Result<Opened, ConnectError> {
+        runtime::check().map_err(ConnectError::Io)?;
+        let mut waiting_for = String::new();
+        let opening = self.open(target, stream, None, &mut waiting_for);
+        let opened = runtime::timeout(self.config.handshake_timeout, pin!(opening)).await;
+        opened.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for }))
+    }
+
+    /// Does the opening handshake over a stream. `waiting_for` always says what is under way.
+    #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
+    async fn open(
+        &self,
+        target: &Target,
+        mut stream: Stream,
+        remote_addr: Option<SocketAddr>,
+        waiting_for: &mut String,
+    ) -> Result<Opened, ConnectError> {
+        "the closure of `headers_with`".clone_into(waiting_for);
+        let fresh = self.fresh_headers().await?;
+        let request = fresh.as_ref().unwrap_or(&self.headers);
+        let uri = &target.uri;
+        #[cfg(feature = "tls")]
+        if is_secure(uri) {
+            *waiting_for = format!("the server's side of the TLS handshake; {IS_IT_RUN}");
+            stream = tls::connect(stream, host(uri), self.trust.clone()).await?;
+        }
+        *waiting_for = format!("the server's response to the opening handshake; {IS_IT_RUN}");
+        let max_head = self.config.max_handshake_size;
+        let (headers, subprotocol, part) = open(&mut stream, target, request, max_head).await?;
+        let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let extensions = stream.extensions();
+        let handshake = Handshake { target, subprotocol, headers, remote_addr, extensions };
+        let transport = Transport::new(stream, part, Role::Client, &self.config);
+        Ok(self.start(transport, handshake))
+    }
+
+    /// Puts the connection into a task of its own.
+    pub(crate) fn start(&self, transport: Transport, handshake: Handshake) -> Opened {
+        let setup = Setup {
+            side: Side::Client,
+            config: Arc::clone(&self.config),
+            router: Arc::clone(&self.router),
+            handshake: handshake.clone(),
+            tracker: None,
+            place: None,
+        };
+        let connection = Connection::new(transport, setup);
+        let link = Arc::clone(connection.link());
+        tokio::spawn(connection);
+        let peer = Peer::keeping(Arc::clone(&link));
+        Opened { peer, link, handshake: Arc::new(handshake) }
+    }
+
+    /// Runs the application's hook on a new connection, as long as that lives.
+    pub(crate) async fn greet(&self, opened: &Opened) -> Result<(), ConnectError> {
+        let Some(hook) = &self.hooks.on_connect else { return Ok(()) };
+        // It does not keep the connection open: a hook may leave it somewhere.
+        let peer = Peer::new(Arc::clone(&opened.link));
+        match race(pin!(guarded(|| hook(peer))), pin!(opened.link.ended())).await {
+            Either::Left(outcome) => settle(outcome),
+            Either::Right(reason) => {
+                Err(ConnectError::Hook(ErrorObject::from(Error::<ErrorObject>::Closed(reason))))
+            }
+        }
+    }
+
+    /// The headers with those that the application makes anew for each connection.
+    async fn fresh_headers(&self) -> Result<Option<HeaderMap>, ConnectError> {
+        let Some(hook) = &self.hooks.headers else { return Ok(None) };
+        let fresh = settle(guarded(|| hook(())).await)?;
+        let mut headers = self.headers.clone();
+        headers.extend(fresh);
+        Ok(Some(headers))
+    }
+}
+
+/// What a hook has come to.
+fn settle<T, P>(outcome: Result<RpcResult<T>, P>) -> Result<T, ConnectError> {
+    outcome
+        .unwrap_or_else(|_| Err(ErrorObject::new(ErrorCode::INTERNAL_ERROR, "it panicked")))
+        .map_err(ConnectError::Hook)
+}
+
+/// All it takes to connect, again and again.
+pub(crate) struct Dialer {
+    pub(crate) ready: Ready,
+    pub(crate) target: Target,
+    pub(crate) source: Source,
+}
+
+impl Dialer {
+    /// One attempt, without the hook.
+    pub(crate) async fn dial(&self) -> Result<Opened, ConnectError> {
+        runtime::check().map_err(ConnectError::Io)?;
+        let limit = self.ready.config.handshake_timeout;
+        let mut waiting_for = String::new();
+        let dialing = async {
+            let stream = self.stream(&mut waiting_for).await;
+            let (stream, remote_addr) = stream.map_err(ConnectError::Io)?;
+            self.ready.open(&self.target, stream, remote_addr, &mut waiting_for).await
+        };
+        let dialed = runtime::timeout(limit, pin!(dialing)).await;
+        dialed.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for }))
+    }
+
+    async fn stream(&self, waiting_for: &mut String) -> io::Result<(Stream, Option<SocketAddr>)> {
+        match &self.source {
+            Source::Tcp => {
+                let (host, port) = (self.target.lookup_name(), self.target.port());
+                *waiting_for = format!("a TCP connection to {host} on port {port}");
+                let stream = with_io(addresses::connect(&host, port)).await?;
+                stream.set_nodelay(true)?;
+                let remote_addr = stream.peer_addr().ok();
+                Ok((Stream::tcp(stream), remote_addr))
+            }
+            #[cfg(unix)]
+            Source::Unix(path) => {
+                let name = format!("the Unix socket {}", path.display());
+                waiting_for.clone_from(&name);
+                match with_io(UnixStream::connect(path)).await {
+                    Ok(stream) => Ok((Stream::unix(stream), None)),
+                    Err(error) => Err(io::Error::new(error.kind(), format!("{name}: {error}"))),
+                }
+            }
+            Source::Other(connector) => {
+                "the closure of `connect_with`".clone_into(waiting_for);
+                let panicked = |_| Err(io::Error::other("the closure of `connect_with` panicked"));
+                Ok((guarded(|| connector(())).await.unwrap_or_else(panicked)?, None))
+            }
+        }
+    }
+
+    /// Whether trying again is of no use though there was a connection: the server knows who this is, and
+    /// does not want it. Fresh headers may change that. Other refusals come from proxies, too, while a
+    /// server restarts.
+    pub(crate) fn is_unwanted(&self, error: &ConnectError) -> bool {
+        matches!(error, ConnectError::Refused { status, .. } if is_unauthorized(*status))
+            && self.ready.hooks.headers.is_none()
+    }
+
+    /// Whether trying again is of no use for a first connection: what is wrong is a setting of this side or
+    /// of the server, and does not go away by itself.
+    pub(crate) fn is_permanent(&self, error: &ConnectError) -> bool {
+        match error {
+            ConnectError::Url(_)
+            | ConnectError::Header(_)
+            | ConnectError::DuplicateMethod(_)
+            | ConnectError::Handshake(_) => true,
+            ConnectError::Refused { status, .. } if is_unauthorized(*status) => {
+                self.is_unwanted(error)
+            }
+            ConnectError::Refused { status, .. } => !may_change(*status),
+            // A session that breaks off may be a server that restarts.
+            ConnectError::Tls(error) => {
+                use io::ErrorKind::{InvalidData, InvalidInput, Other};
+                matches!(error.kind(), InvalidData | InvalidInput | Other)
+            }
+            // The file of a Unix socket, and what a closure opens, appear with their server.
+            ConnectError::Io(error) => {
+                let no_host = matches!(self.source, Source::Tcp);
+                let kind = error.kind();
+                kind == io::ErrorKind::Unsupported || no_host && kind == io::ErrorKind::NotFound
+            }
+            ConnectError::Timeout { .. } | ConnectError::Hook(_) => false,
+        }
+    }
+}
+
+fn is_unauthorized(status: StatusCode) -> bool {
+    [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status)
+}
+
+/// Whether a server may answer with another status the next time.
+fn may_change(status: StatusCode) -> bool {
+    let permanent = [StatusCode::NOT_IMPLEMENTED, StatusCode::HTTP_VERSION_NOT_SUPPORTED];
+    let temporary =
+        [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
+    temporary.contains(&status) || status.is_server_error() && !permanent.contains(&status)
+}
+
+/// Adds a header of the application.
+///
+/// # Errors
+/// It can't be sent. The value stays out of the words: it may be a secret.
+pub(crate) fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {
+    match HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok()) {
+        Some((known, _)) if RESERVED.contains(&known) => {
+            Err(format!("the header `{name}` is set by the handshake itself"))
+        }
+        Some((HOST, _)) if headers.contains_key(HOST) => {
+            Err("the header `Host` is given twice; a request has one".to_owned())
+        }
+        Some((name, value)) => {
+            headers.append(name, value);
+            Ok(())
+        }
+        None => Err(format!("the header `{name}` has a name or a value that HTTP does not allow")),
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("headers", &self.headers.is_some())
+            .field("on_connect", &self.on_connect.is_some())
+            .field("on_state", &self.on_state.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,196 @@
+//! The task of a reconnecting client: holds a connection, waits, makes the next one.
+//!
+//! It ends when the application closes the client or drops its last handle, when attempts are used
+//! up, or when the server knows the client and does not want it. Must not know what is sent.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::client::backoff::{Backoff, Reconnect};
+use crate::client::dial::{Dialer, Opened};
+use crate::client::session::{ConnectionState, Session};
+use crate::error::CloseReason;
+use crate::error::connect_error::ConnectError;
+use crate::protocol::escape::clip;
+use crate::util::catch_unwind::{Panicked, guard};
+use crate::util::race::{Either, race};
+
+/// Makes the first connection, and a task that sees to the others.
+pub(crate) async fn start(
+    dialer: Dialer,
+    settings: Reconnect,
+) -> Result<Arc<Session>, ConnectError> {
+    let mut backoff = Backoff::new(settings);
+    let opened = loop {
+        let (error, is_final) = match dialer.dial().await {
+            Ok(opened) => match dialer.ready.greet(&opened).await {
+                Ok(()) => break opened,
+                Err(error) => (error, backoff.settings().is_final(&opened.link.reason())),
+            },
+            Err(error) => (error, false),
+        };
+        if !backoff.settings().retry_first || is_final || dialer.is_permanent(&error) {
+            return Err(error);
+        }
+        let next = backoff.next(rand::random(), error.retry_after());
+        let Some((attempt, delay)) = next else { return Err(error) };
+        tracing::warn!(%error, attempt, ?delay, "connecting failed; retrying");
+        let reason = bounded(error);
+        dialer.ready.hooks.tell(&ConnectionState::Down { reason, attempt, retry_in: delay });
+        sleep(delay).await;
+    };
+    backoff.connected();
+    let session = Arc::new(Session::new(
+        Arc::clone(&dialer.ready.config),
+        backoff.settings(),
+        Arc::clone(&opened.link),
+        Arc::clone(&opened.handshake),
+    ));
+    dialer.ready.hooks.tell(&session.state());
+    let driver = Driver { session: Arc::clone(&session), dialer, backoff };
+    tokio::spawn(driver.run(opened));
+    Ok(session)
+}
+
+struct Driver {
+    session: Arc<Session>,
+    dialer: Dialer,
+    backoff: Backoff,
+}
+
+/// Whoever waits for this client must not wait for ever when its task is dropped.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.close(CloseReason::Aborted);
+    }
+}
+
+impl Driver {
+    async fn run(mut self, mut opened: Opened) {
+        loop {
+            let reason = self.hold(opened).await;
+            let next = match self.session.is_stopped() || self.is_final(&reason) {
+                true => Err(reason),
+                false => self.next(reason).await,
+            };
+            opened = match next {
+                Ok(opened) => opened,
+                Err(reason) => return self.close(reason),
+            };
+        }
+    }
+
+    /// The first reason counts.
+    fn close(&self, reason: CloseReason) {
+        if self.session.over().is_none() {
+            self.session.set_closed(reason);
+            self.tell();
+        }
+    }
+
+    /// Tells the application of the state.
+    fn tell(&self) {
+        self.dialer.ready.hooks.tell(&self.session.state());
+    }
+
+    fn is_final(&self, reason: &CloseReason) -> bool {
+        let is_final = self.backoff.settings().is_final(reason);
+        if is_final {
+            tracing::warn!(%reason, "the server does not want this client back; not reconnecting");
+        }
+        is_final
+    }
+
+    /// Until the connection has ended, for whatever reason.
+    async fn hold(&mut self, opened: Opened) -> CloseReason {
+        let since = Instant::now();
+        let stopped = race(pin!(opened.link.ended()), pin!(self.session.stopped())).await;
+        let reason = match stopped {
+            Either::Left(reason) => reason,
+            Either::Right(stop) => end(opened, stop).await,
+        };
+        self.backoff.held(since.elapsed());
+        reason
+    }
+
+    /// The next connection, with the hook behind it; or why there is none.
+    async fn next(&mut self, mut reason: CloseReason) -> Result<Opened, CloseReason> {
+        let mut told = Duration::ZERO;
+        loop {
+            let Some((attempt, delay)) = self.backoff.next(rand::random(), told) else {
+                return Err(reason);
+            };
+            tracing::warn!(%reason, attempt, ?delay, "no connection; reconnecting");
+            self.session.set_down(reason, attempt, delay);
+            self.tell();
+            let error = match self.attempt(delay).await? {
+                Ok(opened) => {
+                    self.backoff.connected();
+                    let (link, handshake) = (Arc::clone(&opened.link), &opened.handshake);
+                    self.session.set_connected(link, Arc::clone(handshake));
+                    self.tell();
+                    return Ok(opened);
+                }
+                Err(error) => error,
+            };
+            let last = self.dialer.is_unwanted(&error);
+            told = error.retry_after();
+            reason = bounded(error);
+            if last {
+                return Err(reason);
+            }
+        }
+    }
+
+    /// # Errors
+    /// Outside: there must be no other attempt. Inside: this one has failed.
+    async fn attempt(&self, delay: Duration) -> Result<Result<Opened, ConnectError>, CloseReason> {
+        let dialing = pin!(async {
+            sleep(delay).await;
+            self.dialer.dial().await
+        });
+        let opened = match race(dialing, pin!(self.session.stopped())).await {
+            Either::Left(Ok(opened)) => opened,
+            Either::Left(Err(error)) => return Ok(Err(error)),
+            Either::Right(_) => return Err(CloseReason::Local),
+        };
+        let ready = &self.dialer.ready;
+        let greeted = race(pin!(ready.greet(&opened)), pin!(self.session.stopped())).await;
+        match greeted {
+            Either::Left(Ok(())) => Ok(Ok(opened)),
+            Either::Left(Err(error)) => {
+                let reason = opened.link.reason();
+                if self.is_final(&reason) { Err(reason) } else { Ok(Err(error)) }
+            }
+            Either::Right(stop) => Err(end(opened, stop).await),
+        }
+    }
+}
+
+/// Why an attempt failed. A hook that calls by its own client, which is down, fails with why that is
+/// down, which is such a failure again: each attempt would keep one more. So of a failure with a long
+/// text, only the beginning of the text is kept.
+fn bounded(error: ConnectError) -> CloseReason {
+    const MAX_WORDS: usize = 1000;
+    let ConnectError::Hook(_) = &error else { return CloseReason::Reconnect(Arc::new(error)) };
+    // It may be the application's own error, whose code may panic.
+    let words = guard(|| Some(error.to_string()).filter(|words| words.len() > MAX_WORDS));
+    let error = match words {
+        Ok(None) => error,
+        Ok(Some(words)) => {
+            let (start, more) = clip(&words, MAX_WORDS / 2);
+            ConnectError::Hook(format!("{start}{more}").into())
+        }
+        Err(Panicked) => ConnectError::Hook("its error panicked".into()),
+    };
+    CloseReason::Reconnect(Arc::new(error))
+}
+
+/// Closes a connection and waits until it has ended.
+async fn end(opened: Opened, (code, reason): (u16, String)) -> CloseReason {
+    opened.link.close(code, &reason);
+    opened.link.ended().await
+}

@@ -1,0 +1,409 @@
+//! What all handles of a reconnecting client share: the connection of now, waiting for the next one,
+//! and what became of the client.
+//!
+//! Every connection has a link of its own, so nothing of an old one reaches a new one. Must not know
+//! how connections are made, or what a call is.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::client::backoff::{Reconnect, WhileDown};
+use crate::client::batch::SessionBatch;
+use crate::client::calls::first_attempt;
+use crate::config::Config;
+use crate::error::{CloseReason, Error};
+use crate::handshake::Handshake;
+use crate::link::outgoing_middleware::Chain;
+use crate::link::{Link, Message};
+use crate::outgoing::deadline::{Inherited, Limit};
+use crate::outgoing::exchange::BoxedReply;
+use crate::outgoing::peer::{Route, RouteBatch};
+use crate::protocol::encode::Outgoing;
+use crate::util::BoxFuture;
+
+/// Whether a client has a connection.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// It has.
+    #[non_exhaustive]
+    Connected {
+        /// Which one it is, counted from 1. One that is missing was lost before anybody looked.
+        number: u64,
+    },
+    /// It has none, and connects again. Only with
+    /// [`ClientBuilder::reconnect`](crate::ClientBuilder::reconnect).
+    #[non_exhaustive]
+    Down {
+        /// Why: what ended the connection, or what the last attempt failed with
+        /// ([`CloseReason::Reconnect`]).
+        reason: CloseReason,
+        /// Which attempt in a row the next one is, counted from 1.
+        attempt: u32,
+        /// How long after this became the state it is made.
+        retry_in: Duration,
+    },
+    /// It has none, for good.
+    #[non_exhaustive]
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+impl ConnectionState {
+    /// Why it has ended for good, if it has.
+    fn closed(&self) -> Option<&CloseReason> {
+        if let ConnectionState::Closed { reason } = self { Some(reason) } else { None }
+    }
+}
+
+/// The handles' side and the driver's side of a reconnecting client.
+pub(crate) struct Session {
+    pub(crate) config: Arc<Config>,
+    /// That of all its connections.
+    pub(crate) outgoing: Option<Arc<Chain>>,
+    while_down: WhileDown,
+    /// How many times an idempotent call is sent at most.
+    pub(crate) max_sends: u32,
+    /// That of its task, whose timers bound waiting for a connection, wherever that is awaited.
+    pub(crate) runtime: Option<Handle>,
+    status: watch::Sender<Status>,
+    /// The application has had enough: the close code and the words.
+    stop: watch::Sender<Option<(u16, String)>>,
+}
+
+/// What changes.
+#[derive(Clone)]
+struct Status {
+    state: ConnectionState,
+    /// There is one as long as the client is connected.
+    link: Option<Arc<Link>>,
+    /// That of the latest connection.
+    handshake: Arc<Handshake>,
+    connections: u64,
+}
+
+impl Session {
+    /// With its first connection.
+    pub(crate) fn new(
+        config: Arc<Config>,
+        settings: &Reconnect,
+        link: Arc<Link>,
+        handshake: Arc<Handshake>,
+    ) -> Self {
+        let state = ConnectionState::Connected { number: 1 };
+        let outgoing = link.outgoing.clone();
+        let status = Status { state, link: Some(link), handshake, connections: 1 };
+        Session {
+            config,
+            outgoing,
+            while_down: settings.while_down,
+            max_sends: settings.max_sends.unwrap_or(u32::MAX),
+            runtime: Handle::try_current().ok(),
+            status: watch::Sender::new(status),
+            stop: watch::Sender::new(None),
+        }
+    }
+
+    /// The connection of now; without one, waits or fails, as the client was told to.
+    pub(crate) async fn link(&self) -> Result<Arc<Link>, Error> {
+        match self.open_link() {
+            Some(link) => Ok(link),
+            None if self.while_down == WhileDown::Fail => Err(Error::Closed(self.reason())),
+            None => self.next_link().await,
+        }
+    }
+
+    /// The connection of now; without one, waits.
+    ///
+    /// # Errors
+    /// There will be none.
+    pub(crate) async fn next_link(&self) -> Result<Arc<Link>, Error> {
+        let mut status = self.status.subscribe();
+        loop {
+            // A look before the wait, and marked as seen: no change falls in between.
+            status.mark_unchanged();
+            if let Some(link) = self.open_link() {
+                return Ok(link);
+            }
+            if self.is_stopped() || self.over().is_some() {
+                return Err(Error::Closed(self.reason()));
+            }
+            if status.changed().await.is_err() {
+                return Err(Error::Closed(CloseReason::Aborted));
+            }
+        }
+    }
+
+    /// A link that has begun to end is of no use, though nobody may have said yet that it is gone.
+    fn open_link(&self) -> Option<Arc<Link>> {
+        if self.is_stopped() {
+            return None;
+        }
+        let link = self.status.borrow().link.clone()?;
+        link.outbox.is_open().then_some(link)
+    }
+
+    /// The connection of now, whatever its condition.
+    pub(crate) fn current(&self) -> Option<Arc<Link>> {
+        self.status.borrow().link.clone()
+    }
+
+    /// Sends a notification; waits for room.
+    pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
+        loop {
+            let link = self.link().await?;
+            match link.notify(text.clone()).await {
+                // It was not queued: the next connection will do as well.
+                Err(Error::Closed(_)) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Ends it for good, from whatever it is doing. The first to ask counts.
+    pub(crate) fn close(&self, code: u16, reason: &str) {
+        self.stop.send_if_modified(|stop| {
+            let first = stop.is_none();
+            stop.get_or_insert_with(|| (code, reason.to_owned()));
+            first
+        });
+        // So that calls made from now on fail, before the driver gets to know.
+        if let Some(link) = self.current() {
+            link.close(code, reason);
+        }
+    }
+
+    pub(crate) fn state(&self) -> ConnectionState {
+        self.status.borrow().state.clone()
+    }
+
+    pub(crate) fn states(&self) -> ConnectionStates {
+        let mut status = self.status.subscribe();
+        status.mark_changed();
+        ConnectionStates(States::Session(status))
+    }
+
+    pub(crate) fn handshake(&self) -> Arc<Handshake> {
+        Arc::clone(&self.status.borrow().handshake)
+    }
+
+    /// Waits until it has ended for good.
+    pub(crate) async fn ended(&self) -> CloseReason {
+        let mut status = self.status.subscribe();
+        loop {
+            status.mark_unchanged();
+            if let Some(reason) = self.over() {
+                return reason;
+            }
+            if status.changed().await.is_err() {
+                return CloseReason::Aborted;
+            }
+        }
+    }
+
+    /// Why it has ended for good, if it has.
+    pub(crate) fn over(&self) -> Option<CloseReason> {
+        self.status.borrow().state.closed().cloned()
+    }
+
+    /// Adds to a timeout why the client has no connection.
+    pub(crate) fn late(&self, error: Error) -> Error {
+        match (error, &self.status.borrow().state) {
+            (Error::Timeout(timeout), ConnectionState::Down { reason, .. }) => {
+                Error::Timeout(timeout.without_connection(reason))
+            }
+            (error, _) => error,
+        }
+    }
+
+    /// Why there is no connection.
+    fn reason(&self) -> CloseReason {
+        let status = self.status.borrow();
+        match (&status.state, &status.link) {
+            (ConnectionState::Closed { reason }, _) => reason.clone(),
+            _ if self.is_stopped() => CloseReason::Local,
+            (ConnectionState::Down { reason, .. }, _) => reason.clone(),
+            (ConnectionState::Connected { .. }, Some(link)) => link.reason(),
+            (ConnectionState::Connected { .. }, None) => CloseReason::Aborted,
+        }
+    }
+
+    // The driver's side.
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.borrow().is_some()
+    }
+
+    /// Waits until the application has had enough.
+    pub(crate) async fn stopped(&self) -> (u16, String) {
+        let mut stop = self.stop.subscribe();
+        loop {
+            if let Some(stop) = stop.borrow_and_update().clone() {
+                return stop;
+            }
+            if stop.changed().await.is_err() {
+                return (1000, String::new());
+            }
+        }
+    }
+
+    pub(crate) fn set_connected(&self, link: Arc<Link>, handshake: Arc<Handshake>) {
+        self.change(|status| {
+            status.connections += 1;
+            status.state = ConnectionState::Connected { number: status.connections };
+            status.link = Some(link);
+            status.handshake = handshake;
+        });
+    }
+
+    pub(crate) fn set_down(&self, reason: CloseReason, attempt: u32, retry_in: Duration) {
+        self.change(|status| {
+            status.state = ConnectionState::Down { reason, attempt, retry_in };
+            status.link = None;
+        });
+    }
+
+    /// The first reason counts.
+    pub(crate) fn set_closed(&self, reason: CloseReason) {
+        if self.over().is_none() {
+            self.change(|status| {
+                status.state = ConnectionState::Closed { reason };
+                status.link = None;
+            });
+        }
+    }
+
+    /// Only the driver changes it, so nothing gets lost between the look and the change. What was
+    /// there is dropped outside the lock: a link may be the last one, with foreign wakers in it.
+    fn change(&self, change: impl FnOnce(&mut Status)) {
+        let mut status = self.status.borrow().clone();
+        change(&mut status);
+        drop(self.status.send_replace(status));
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+/// The application's hold on a session, which ends when the last one is gone.
+pub(crate) struct KeepSession(pub(crate) Arc<Session>);
+
+impl Route for KeepSession {
+    fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    fn middleware(&self) -> Option<&Arc<Chain>> {
+        self.0.outgoing.as_ref()
+    }
+
+    fn link(&self) -> Option<Arc<Link>> {
+        self.0.current()
+    }
+
+    fn pending_calls(&self) -> usize {
+        self.0.current().map_or(0, |link| link.pending.len())
+    }
+
+    fn call(self: Arc<Self>, message: Message, limit: Limit) -> BoxedReply {
+        Box::pin(first_attempt(self, message, limit))
+    }
+
+    fn notify(
+        self: Arc<Self>,
+        notification: Outgoing,
+        _: &Inherited,
+    ) -> BoxFuture<Result<(), Error>> {
+        Box::pin(async move { self.0.send(notification.into_notification()).await })
+    }
+
+    fn batch(self: Arc<Self>, _: Inherited) -> Box<dyn RouteBatch> {
+        Box::new(SessionBatch::new(self))
+    }
+
+    fn close(&self, code: u16, reason: &str) {
+        self.0.close(code, reason);
+    }
+
+    fn over(&self) -> Option<CloseReason> {
+        self.0.over()
+    }
+
+    fn ended(self: Arc<Self>) -> BoxFuture<CloseReason> {
+        Box::pin(async move { self.0.ended().await })
+    }
+}
+
+impl Drop for KeepSession {
+    fn drop(&mut self) {
+        self.0.close(1000, "");
+    }
+}
+
+/// The states of a client, one after another; made by [`Client::states`](crate::Client::states).
+///
+/// Whoever is slow sees the latest state and not those in between; the number in
+/// [`Connected`](ConnectionState::Connected) tells how many connections there were. It does not keep
+/// the connection open.
+#[derive(Debug)]
+pub struct ConnectionStates(States);
+
+enum States {
+    Session(watch::Receiver<Status>),
+    Connected(Arc<Link>),
+    Closing(Arc<Link>),
+    Over,
+}
+
+impl ConnectionStates {
+    /// Of a client that does not reconnect.
+    pub(crate) fn of(link: Arc<Link>) -> Self {
+        ConnectionStates(States::Connected(link))
+    }
+
+    /// Waits for the next state. The first one is that of now, the last one
+    /// [`Closed`](ConnectionState::Closed); then comes `None`.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<ConnectionState> {
+        let state = match &mut self.0 {
+            States::Session(status) => match status.changed().await {
+                Ok(()) => Some(status.borrow_and_update().state.clone()),
+                Err(_) => None,
+            },
+            States::Connected(link) if link.over().is_none() => {
+                self.0 = States::Closing(Arc::clone(link));
+                return Some(ConnectionState::Connected { number: 1 });
+            }
+            States::Connected(link) | States::Closing(link) => {
+                Some(ConnectionState::Closed { reason: link.ended().await })
+            }
+            States::Over => None,
+        };
+        if state.as_ref().is_none_or(|state| state.closed().is_some()) {
+            self.0 = States::Over;
+        }
+        state
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            States::Session(_) => "Session",
+            States::Connected(_) => "Connected",
+            States::Closing(_) => "Closing",
+            States::Over => "Over",
+        })
+    }
+}

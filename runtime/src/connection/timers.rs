@@ -1,0 +1,78 @@
+//! The one timer of a connection, for all its calls and its keep-alive; polled by its task.
+//!
+//! Must not know what else that task does.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::link::pending_calls::Pending;
+use crate::util::runtime::Timer;
+use crate::websocket::keep_alive::{Pulse, Seen, Verdict};
+
+/// No timer at all where no call has a deadline and there is no keep-alive.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    timer: Option<Timer>,
+    /// When the first call is to be given up.
+    calls: Option<Instant>,
+    pulse: Pulse,
+}
+
+impl Alarm {
+    pub(crate) fn new(ping_interval: Option<Duration>) -> Self {
+        Alarm { timer: None, calls: None, pulse: Pulse::new(ping_interval, Instant::now()) }
+    }
+
+    /// The peer is asked no more whether it is there.
+    pub(crate) fn stop_pulse(&mut self) {
+        self.pulse.stop();
+    }
+
+    /// Whether it is to be polled as soon as there is a sign of life.
+    pub(crate) fn listens(&self) -> bool {
+        self.pulse.listens()
+    }
+
+    /// Ends the calls whose time is over, says what to do about a peer that is silent, and sees to
+    /// it that the task is woken for the next of both.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, pending: &Pending, seen: Seen) -> Verdict {
+        let Seen { signs, .. } = seen;
+        let mut verdict = Verdict::Wait;
+        if signs && self.pulse.listens() {
+            self.pulse.sign(Instant::now());
+            verdict = Verdict::Counted;
+        }
+        loop {
+            if let Some(alarm) = pending.take_alarm() {
+                self.calls = alarm;
+            }
+            self.set();
+            let Some(timer) = &mut self.timer else { return verdict };
+            let Poll::Ready(now) = timer.poll_fired(cx) else { return verdict };
+            let overslept = timer.take_overslept();
+            if self.calls.is_some_and(|at| at <= now) {
+                pending.expire(now);
+            }
+            if self.pulse.next().is_some_and(|at| at <= now) {
+                let signs = signs && verdict == Verdict::Wait;
+                verdict = match self.pulse.look(now, Seen { signs, overslept, ..seen }) {
+                    Verdict::Wait => verdict,
+                    Verdict::GiveUp => return Verdict::GiveUp,
+                    news => news,
+                };
+            }
+        }
+    }
+
+    /// Sets the timer to whatever comes first.
+    fn set(&mut self) {
+        let both = [self.calls, self.pulse.next()];
+        match (&mut self.timer, both.into_iter().flatten().min()) {
+            (Some(timer), Some(at)) => timer.set(at),
+            (timer, Some(at)) => *timer = Some(Timer::new(at)),
+            (timer, None) => *timer = None,
+        }
+    }
+}

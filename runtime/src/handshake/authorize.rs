@@ -1,0 +1,197 @@
+//! The application's own say in who is let in, and what it gives those it lets in.
+//!
+//! Must not know how a handshake is done, or what a connection is.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_PROTOCOL, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::time::Instant;
+
+use crate::error::{Causes, Remote};
+use crate::handshake::Handshake;
+use crate::handshake::refusal::Refusal;
+use crate::protocol::request_extensions::HEADER;
+use crate::util::catch_unwind::{Guarded, Panicked};
+use crate::util::runtime::timeout_at;
+use crate::util::type_map::State;
+
+/// Decides, before a connection opens, whether a client is let in, and who it is.
+///
+/// Given to [`ServerBuilder::authorize`](crate::ServerBuilder::authorize);
+/// [`authorize_fn`](crate::ServerBuilder::authorize_fn) takes a closure instead. It runs after
+/// everything else about the handshake was found to be in order, the `Origin` included, and within
+/// [`Config::handshake_timeout`](crate::Config::handshake_timeout). The client waits for it, and
+/// nobody else does.
+///
+/// ```
+/// use wsjsonrpc::{Authorize, Client, ConnectError, Context, Grant, Handshake, Refusal, Server};
+/// use wsjsonrpc::async_trait;
+///
+/// struct User(String);
+/// struct Sessions; // a database, say
+///
+/// #[async_trait]
+/// impl Authorize for Sessions {
+///     async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal> {
+///         match handshake.cookie("session") {
+///             Some("s3cr3t") => Ok(Grant::new().set(User("Ada".to_owned()))),
+///             Some(_) => Err(Refusal::forbidden("this session is over")),
+///             None => Err(Refusal::unauthorized("log in first")),
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder()
+///     .authorize(Sessions)
+///     .method("whoami", |ctx: Context, ()| async move { Ok(ctx.require::<User>()?.0.clone()) })
+///     .bind("127.0.0.1:0")
+///     .await?;
+/// let url = server.url();
+/// tokio::spawn(server.run());
+///
+/// let ada = Client::builder().header("cookie", "session=s3cr3t").connect(&url).await?;
+/// assert_eq!(ada.peer().call::<String>("whoami", ()).await?, "Ada");
+///
+/// let Err(ConnectError::Refused { status, .. }) = Client::connect(&url).await else { panic!() };
+/// assert_eq!(status, 401);
+/// # Ok(())
+/// # }
+/// ```
+#[async_trait]
+pub trait Authorize: Send + Sync + 'static {
+    /// Decides about one client. A panic is logged, and refuses it with status 500.
+    ///
+    /// # Errors
+    /// The client is refused, with this status and these words.
+    ///
+    /// # Cancel safety
+    /// The future is dropped when the time for the handshake is up. A client that hangs up does not
+    /// end it; what it grants is then dropped. In a web application (`Endpoint::http_service`), the
+    /// server around it may drop the future when the client hangs up.
+    async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal>;
+}
+
+#[async_trait]
+impl<A: Authorize + ?Sized> Authorize for Arc<A> {
+    async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal> {
+        (**self).authorize(handshake).await
+    }
+}
+
+/// What a client gets that is let in.
+///
+/// ```
+/// use http::{HeaderValue, header::SET_COOKIE};
+/// use wsjsonrpc::Grant;
+///
+/// struct User(String);
+///
+/// let grant = Grant::new()
+///     .set(User("Ada".to_owned())) // handlers: ctx.get::<User>()
+///     .header(SET_COOKIE, HeaderValue::from_static("session=n3w; HttpOnly"));
+/// # drop(grant);
+/// ```
+#[derive(Default)]
+#[must_use = "it is what lets the client in, once it is returned"]
+pub struct Grant {
+    pub(crate) state: State,
+    pub(crate) headers: HeaderMap,
+}
+
+impl Grant {
+    /// Lets the client in, and gives it nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a value on the connection, one for each type: handlers find it with
+    /// [`Context::get`](crate::Context::get) and [`require`](crate::Context::require).
+    pub fn set<T: Send + Sync + 'static>(self, value: T) -> Self {
+        drop(self.state.set(value));
+        self
+    }
+
+    /// Adds a header to the response, such as `Set-Cookie`. Those of the opening handshake itself
+    /// are set already and stay as they are.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        if !RESERVED.contains(&name) {
+            self.headers.append(name, value);
+        }
+        self
+    }
+}
+
+/// Headers of the response that are the handshake's own business.
+const RESERVED: [HeaderName; 8] = [
+    CONNECTION,
+    UPGRADE,
+    SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_PROTOCOL,
+    HeaderName::from_static(HEADER),
+    // RFC 9110, sections 8.6 and 6.1 of RFC 9112: not in a response of 1xx.
+    CONTENT_LENGTH,
+    TRANSFER_ENCODING,
+];
+
+/// Without the values of headers, which may be secret.
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grant")
+            .field("state", &self.state)
+            .field("headers", &self.headers.keys())
+            .finish()
+    }
+}
+
+/// A closure that decides.
+pub(crate) struct AuthorizeFn<H>(pub(crate) H);
+
+#[async_trait]
+impl<H, F> Authorize for AuthorizeFn<H>
+where
+    H: Fn(Handshake) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<Grant, Refusal>> + Send + 'static,
+{
+    async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal> {
+        (self.0)(handshake.clone()).await
+    }
+}
+
+/// Asks the hook. What goes wrong inside it is told to the log, and not to the client.
+pub(crate) async fn ask(
+    hook: &dyn Authorize,
+    handshake: &Handshake,
+    deadline: Instant,
+) -> Result<Grant, Refusal> {
+    let remote = &Remote(handshake.remote_addr);
+    let asking = Guarded::new(Box::pin(async {
+        let answer = hook.authorize(handshake).await;
+        if let Some(error) = answer.as_ref().err().and_then(Refusal::source) {
+            let error = Causes(error);
+            tracing::error!(%remote, %error, "the authorization hook failed");
+        }
+        answer
+    }));
+    let asking = async {
+        asking.await.unwrap_or_else(|Panicked| {
+            tracing::error!(%remote, "the authorization hook panicked");
+            Err(Refusal::internal())
+        })
+    };
+    timeout_at(deadline, pin!(asking)).await.unwrap_or_else(|_| {
+        tracing::error!(%remote, "the authorization hook did not decide in time");
+        let words = "the server did not decide in time whether to let this connection in";
+        Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words))
+    })
+}

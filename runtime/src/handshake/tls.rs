@@ -1,0 +1,234 @@
+//! TLS on either side, by rustls with the ring provider: settings, and the session's handshake.
+//!
+//! Must not know WebSocket, but for telling a client in HTTP that it should have spoken TLS.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::StatusCode;
+use tokio::io::AsyncReadExt;
+use tokio::time::Instant;
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::server::Acceptor;
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, RootCertStore, ServerConfig};
+use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
+
+use crate::error::connect_error::ConnectError;
+use crate::handshake::accept::{AcceptError, refuse, too_late};
+use crate::handshake::refusal::Refusal;
+use crate::util::runtime::timeout_at;
+use crate::websocket::stream::Stream;
+
+/// The first byte of a TLS session: a handshake record.
+const HANDSHAKE: u8 = 22;
+
+/// WebSocket is opened with HTTP/1.1, and a session that says so can't be taken for another
+/// protocol's.
+fn alpn() -> Vec<Vec<u8>> {
+    vec![b"http/1.1".to_vec()]
+}
+
+/// Named here, so that the process needs no default provider, and gets none.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match certificates {
+        Ok(certificates) if certificates.is_empty() => {
+            Err("there is no certificate in it".to_owned())
+        }
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// # Errors
+/// What is wrong with them, in words for the server's developer.
+pub(crate) fn server_config(chain: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, String> {
+    let chain = certificates(chain)
+        .map_err(|error| format!("the certificate chain in PEM can't be used: {error}"))?;
+    let key = PrivateKeyDer::from_pem_slice(key)
+        .map_err(|error| format!("the private key in PEM can't be used: {error}"))?;
+    let config =
+        ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let config = config.map(|config| config.with_no_client_auth().with_single_cert(chain, key));
+    match config {
+        Ok(Ok(mut config)) => {
+            config.alpn_protocols = alpn();
+            Ok(Arc::new(config))
+        }
+        Ok(Err(error)) | Err(error) => {
+            Err(format!("the certificate and its private key can't be used: {error}"))
+        }
+    }
+}
+
+/// Does the server's half of the TLS handshake.
+pub(crate) async fn accept(
+    mut stream: Stream,
+    config: &Arc<ServerConfig>,
+    deadline: Instant,
+) -> Result<Stream, AcceptError> {
+    let first = timeout_at(deadline, pin!(stream.read_u8())).await.map_err(|_| too_late())??;
+    if first != HANDSHAKE {
+        let words = "this server speaks TLS; connect with wss://";
+        let refusal = Refusal::new(StatusCode::BAD_REQUEST, words);
+        return Err(refuse(&mut stream, refusal).await);
+    }
+    let shaking = async {
+        let mut acceptor = Acceptor::default();
+        acceptor.read_tls(&mut &[first][..])?;
+        let start = LazyConfigAcceptor::new(acceptor, stream).await?;
+        start.into_stream(Arc::clone(config)).await
+    };
+    let stream = timeout_at(deadline, pin!(shaking)).await.map_err(|_| too_late())??;
+    Ok(Stream::tls(stream))
+}
+
+/// Whom a client trusts.
+#[derive(Clone, Default)]
+pub(crate) enum Trust {
+    /// The authorities that the operating system trusts.
+    #[default]
+    System,
+    /// Those in this PEM text.
+    Pem(Vec<u8>),
+    /// Those that Mozilla trusts.
+    #[cfg(feature = "webpki-roots")]
+    Mozilla,
+    Config(Arc<ClientConfig>),
+}
+
+impl Trust {
+    async fn config(self) -> io::Result<Arc<ClientConfig>> {
+        let mut roots = RootCertStore::empty();
+        match self {
+            Trust::Config(config) => return Ok(config),
+            Trust::System => {
+                let load = rustls_native_certs::load_native_certs;
+                let loaded = tokio::task::spawn_blocking(load).await.map_err(io::Error::other)?;
+                let (added, _) = roots.add_parsable_certificates(loaded.certs);
+                if added == 0 {
+                    let why = loaded.errors.first().map(|error| format!(": {error}"));
+                    let words = "this system has no list of trusted certificates";
+                    return Err(io::Error::other(format!("{words}{}", why.unwrap_or_default())));
+                }
+            }
+            Trust::Pem(pem) => {
+                let unusable = |error: String| {
+                    let words = format!("the trusted certificates in PEM can't be used: {error}");
+                    io::Error::new(io::ErrorKind::InvalidInput, words)
+                };
+                for certificate in certificates(&pem).map_err(unusable)? {
+                    roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+                }
+            }
+            #[cfg(feature = "webpki-roots")]
+            Trust::Mozilla => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        }
+        let config = ClientConfig::builder_with_provider(provider());
+        let config = config.with_safe_default_protocol_versions().map_err(io::Error::other)?;
+        let mut config = config.with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = alpn();
+        Ok(Arc::new(config))
+    }
+}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Trust::System => "System",
+            Trust::Pem(_) => "Pem",
+            #[cfg(feature = "webpki-roots")]
+            Trust::Mozilla => "Mozilla",
+            Trust::Config(_) => "Config",
+        })
+    }
+}
+
+/// Does the client's half of the TLS handshake. `host` is whom the certificate must be for.
+pub(crate) async fn connect(
+    stream: Stream,
+    host: &str,
+    trust: Trust,
+) -> Result<Stream, ConnectError> {
+    let connecting = async {
+        let config = trust.config().await?;
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        TlsConnector::from(config).connect(name, stream).await
+    };
+    connecting.await.map(Stream::tls).map_err(|error| ConnectError::Tls(explain(error)))
+}
+
+/// An error of rustls, and how to mend what it is about.
+#[derive(Debug)]
+struct Explained {
+    error: Error,
+    mend: &'static str,
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.error, self.mend)
+    }
+}
+
+impl StdError for Explained {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.error.source()
+    }
+}
+
+/// How to mend a certificate that is refused, where its own text does not say it.
+fn mend(error: &CertificateError) -> Option<&'static str> {
+    match error {
+        CertificateError::UnknownIssuer => Some(
+            "the client does not trust who issued it; add the issuer's certificate, or a self-signed one \
+             itself, with tls_roots_pem",
+        ),
+        // A certificate of the same name was made anew, for example.
+        CertificateError::BadSignature => Some(
+            "a trusted certificate has the name of its issuer and another key; give tls_roots_pem the one \
+             that the server has now",
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Some(
+                "connect with a host that is among its subject alternative names (SAN), or add the host",
+            )
+        }
+        // An error of webpki, which has no public type here.
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Some(
+            "it is the certificate of an authority (CA:TRUE); make a server's own with CA:FALSE",
+        ),
+        _ => None,
+    }
+}
+
+/// What rustls has no words of its own for.
+fn explain(error: io::Error) -> io::Error {
+    let tls = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
+    match tls {
+        Some(Error::InvalidMessage(_)) => {
+            let words = "what answers does not speak TLS; if it should not, connect with ws://";
+            return io::Error::new(error.kind(), words);
+        }
+        Some(Error::InvalidCertificate(certificate)) => {
+            if let Some(mend) = mend(certificate) {
+                let error_of_rustls = Error::InvalidCertificate(certificate.clone());
+                return io::Error::new(error.kind(), Explained { error: error_of_rustls, mend });
+            }
+        }
+        _ => {}
+    }
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return io::Error::new(error.kind(), "the server hung up during the TLS handshake");
+    }
+    error
+}

@@ -1,0 +1,332 @@
+//! Where calls go that travel by HTTP, and one POST: a text there, and its answer back, both within
+//! their bounds.
+//!
+//! Must not know what is in the texts. Only with the feature `http-client`.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Response, Url};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::error::http_error::HttpError;
+use crate::error::{Causes, CloseReason, Error, Timeout};
+use crate::http::post_batch::PostBatch;
+use crate::http::post_calls;
+use crate::link::outgoing_middleware::Chain;
+use crate::link::outgoing_middleware::Exclusive;
+use crate::link::{Link, Message};
+use crate::outgoing::deadline::{Inherited, Limit};
+use crate::outgoing::exchange::BoxedReply;
+use crate::outgoing::peer::{Route, RouteBatch};
+use crate::protocol::encode::Outgoing;
+use crate::util::BoxFuture;
+use crate::util::race::{Either, race};
+use crate::util::runtime::deadline;
+use crate::util::runtime::{self, timeout_at};
+
+/// How much of an answer is kept that is no JSON-RPC response, in bytes.
+const MAX_WORDS: usize = 4096;
+
+/// What all handles of an HTTP server share.
+pub(crate) struct Post {
+    client: Client,
+    url: Url,
+    pub(crate) config: Config,
+    /// What stands around calls, if anything does.
+    pub(crate) outgoing: Option<Arc<Chain>>,
+    ids: AtomicU64,
+    under_way: AtomicUsize,
+    closed: watch::Sender<bool>,
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why nothing came back, for each of the calls that were sent.
+#[derive(Clone)]
+pub(crate) enum Failure {
+    /// How long it has taken.
+    Timeout(Duration),
+    /// This side has had enough.
+    Closed,
+    TooLarge,
+    Http(HttpError),
+}
+
+impl Failure {
+    /// The error of so many calls, the first of which is one of this method.
+    pub(crate) fn into_error(self, method: &str, calls: usize) -> Error {
+        match self {
+            Failure::Timeout(after) => Error::Timeout(Timeout::of_batch(method, calls, after)),
+            Failure::Closed => Error::Closed(CloseReason::Local),
+            Failure::TooLarge => {
+                Error::InvalidResponse("it is larger than `Config::max_incoming_message`")
+            }
+            Failure::Http(error) => Error::Http(error),
+        }
+    }
+}
+
+/// Calls that count as pending.
+pub(crate) struct UnderWay {
+    post: Arc<Post>,
+    calls: usize,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.post.under_way.fetch_sub(self.calls, Ordering::Relaxed);
+    }
+}
+
+impl Post {
+    pub(crate) fn new(
+        client: Client,
+        url: Url,
+        config: Config,
+        outgoing: Option<Arc<Chain>>,
+    ) -> Self {
+        Post {
+            client,
+            url,
+            config,
+            outgoing,
+            ids: AtomicU64::new(1),
+            under_way: AtomicUsize::new(0),
+            closed: watch::Sender::new(false),
+        }
+    }
+
+    /// Counts up.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.ids.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn count(self: &Arc<Self>, calls: usize) -> UnderWay {
+        self.under_way.fetch_add(calls, Ordering::Relaxed);
+        UnderWay { post: Arc::clone(self), calls }
+    }
+
+    fn is_closed(&self) -> bool {
+        *self.closed.borrow()
+    }
+
+    /// Becomes `true` when it is closed; ends when the last handle is gone.
+    fn closing(&self) -> watch::Receiver<bool> {
+        self.closed.subscribe()
+    }
+
+    /// # Errors
+    /// The message can't be sent.
+    pub(crate) fn check(&self, text: &[u8]) -> Result<(), Error> {
+        let (size, limit) = (text.len(), self.config.max_outgoing_message);
+        if self.is_closed() {
+            return Err(Error::Closed(CloseReason::Local));
+        }
+        runtime::check().map_err(|error| Error::Http(no_runtime(error)))?;
+        if size > limit { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
+    }
+
+    /// Sends a text that was checked, and reads the answer.
+    ///
+    /// Dropping the future aborts the request.
+    pub(crate) async fn exchange(
+        &self,
+        text: Vec<u8>,
+        limit: Option<Duration>,
+    ) -> Result<Answer, Failure> {
+        self.within(limit, async {
+            let begun = Instant::now();
+            let mut response = self.send(text, begun).await?;
+            let status = response.status();
+            let read = self.read(&mut response, self.config.max_incoming_message, begun).await;
+            match read {
+                Ok(body) => Ok(Answer { status, body }),
+                // The beginning of it says what is wrong, whatever its end is.
+                Err((_, body)) if !status.is_success() => Err(refused(status, body)),
+                Err((failure, _)) => Err(failure),
+            }
+        })
+        .await
+    }
+
+    /// Sends a text that was checked and that nobody answers: a success is all that counts.
+    pub(crate) async fn tell(&self, text: Vec<u8>, limit: Option<Duration>) -> Result<(), Failure> {
+        self.within(limit, async {
+            let begun = Instant::now();
+            let mut response = self.send(text, begun).await?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(());
+            }
+            let body = self.read(&mut response, MAX_WORDS, begun).await;
+            Err(refused(status, body.unwrap_or_else(|(_, body)| body)))
+        })
+        .await
+    }
+
+    async fn within<T>(
+        &self,
+        limit: Option<Duration>,
+        working: impl Future<Output = Result<T, Failure>> + Send,
+    ) -> Result<T, Failure> {
+        let mut closing = self.closing();
+        let closed = async {
+            // An error: nobody can close it any more, and nobody has.
+            if closing.wait_for(|closed| *closed).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let working = async {
+            let worked = runtime::contained("the HTTP client", working).await;
+            worked.unwrap_or_else(|error| Err(Failure::Http(no_runtime(error))))
+        };
+        let in_time = async {
+            match limit {
+                Some(limit) => timeout_at(deadline(Instant::now(), limit), pin!(working))
+                    .await
+                    .unwrap_or(Err(Failure::Timeout(limit))),
+                None => working.await,
+            }
+        };
+        match race(pin!(closed), pin!(in_time)).await {
+            Either::Left(()) => Err(Failure::Closed),
+            Either::Right(outcome) => outcome,
+        }
+    }
+
+    async fn send(&self, text: Vec<u8>, begun: Instant) -> Result<Response, Failure> {
+        let json = HeaderValue::from_static("application/json");
+        let request = self.client.post(self.url.clone());
+        let request = request.header(CONTENT_TYPE, json.clone()).header(ACCEPT, json);
+        request.body(text).send().await.map_err(|error| self.broken(None, error, begun))
+    }
+
+    /// The body. If there is more than allowed, or it breaks off, also what of it has come; what is
+    /// over the limit is not waited for.
+    async fn read(
+        &self,
+        response: &mut Response,
+        limit: usize,
+        begun: Instant,
+    ) -> Result<Vec<u8>, (Failure, Vec<u8>)> {
+        let mut body = Vec::new();
+        if response.content_length().is_some_and(|length| length > limit as u64)
+            && response.status().is_success()
+        {
+            return Err((Failure::TooLarge, body));
+        }
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    let room = limit.saturating_sub(body.len());
+                    body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+                    if chunk.len() > room {
+                        return Err((Failure::TooLarge, body));
+                    }
+                }
+                Ok(None) => return Ok(body),
+                Err(error) => {
+                    return Err((self.broken(Some(response.status()), error, begun), body));
+                }
+            }
+        }
+    }
+
+    fn broken(&self, status: Option<StatusCode>, error: reqwest::Error, begun: Instant) -> Failure {
+        // The application has set one on its own HTTP client.
+        if error.is_timeout() {
+            return Failure::Timeout(begun.elapsed());
+        }
+        // The URL may have secrets in it.
+        let error = error.without_url();
+        let mut words = Causes(&error).to_string();
+        if self.url.scheme() == "https" && words.contains("scheme is not http") {
+            words = "the URL asks for TLS, and reqwest was built without: enable one of its \
+                     features in your own Cargo.toml, `reqwest = { version = \"0.13\", features = \
+                     [\"rustls\"] }` for one"
+                .to_owned();
+        }
+        // Without an answer, the address is the first thing to look at.
+        if let (None, Some(host), Some(port)) =
+            (status, self.url.host_str(), self.url.port_or_known_default())
+        {
+            words = format!("{host}:{port}: {words}");
+        }
+        Failure::Http(HttpError::broken(status, words, error))
+    }
+}
+
+impl Route for Post {
+    fn config(&self) -> &Config {
+        &self.config
+    }
+
+    fn middleware(&self) -> Option<&Arc<Chain>> {
+        self.outgoing.as_ref()
+    }
+
+    fn link(&self) -> Option<Arc<Link>> {
+        None
+    }
+
+    fn pending_calls(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    fn call(self: Arc<Self>, message: Message, limit: Limit) -> BoxedReply {
+        Box::pin(Exclusive::new(post_calls::call(self, message, limit)))
+    }
+
+    fn notify(
+        self: Arc<Self>,
+        notification: Outgoing,
+        inherited: &Inherited,
+    ) -> BoxFuture<Result<(), Error>> {
+        let limit = inherited.limit(self.config.call_timeout);
+        Box::pin(async move { post_calls::tell(&self, notification, limit).await })
+    }
+
+    fn batch(self: Arc<Self>, inherited: Inherited) -> Box<dyn RouteBatch> {
+        Box::new(PostBatch::new(self, inherited))
+    }
+
+    fn close(&self, _: u16, _: &str) {
+        self.closed.send_replace(true);
+    }
+
+    fn over(&self) -> Option<CloseReason> {
+        self.is_closed().then_some(CloseReason::Local)
+    }
+
+    fn ended(self: Arc<Self>) -> BoxFuture<CloseReason> {
+        Box::pin(async move {
+            // The handle keeps it: it ends in no other way.
+            let _ = self.closing().wait_for(|closed| *closed).await;
+            CloseReason::Local
+        })
+    }
+}
+
+/// reqwest panics without one, or without its I/O.
+fn no_runtime(error: io::Error) -> HttpError {
+    HttpError::broken(None, error.to_string(), error)
+}
+
+/// An answer that is no JSON-RPC response.
+pub(crate) fn refused(status: StatusCode, mut body: Vec<u8>) -> Failure {
+    body.truncate(MAX_WORDS);
+    let words = String::from_utf8_lossy(&body).trim().to_owned();
+    Failure::Http(HttpError::status_of(status, words))
+}

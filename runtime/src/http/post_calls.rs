@@ -1,0 +1,206 @@
+//! A call that travels by HTTP: from its message to what the server answered, and which of the
+//! answers is whose.
+//!
+//! Must not know the types of results. Only with the feature `http-client`.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::error::Error;
+use crate::error::http_error::HttpError;
+use crate::http::post::{Answer, Failure, Post, refused};
+use crate::link::Message;
+use crate::link::pending_calls::CallOutcome;
+use crate::outgoing::deadline::Limit;
+use crate::protocol::decode::{Entry, IncomingResponse, Limits, Payload, ResponseOutcome, payload};
+use crate::protocol::encode::Outgoing;
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::id::counted;
+use crate::protocol::peer_error::of_peer;
+use crate::protocol::request_extensions::Told;
+use crate::span::CallSpan;
+
+/// What a call brings: this part of the message.
+pub(crate) type Outcome = Result<(Utf8Bytes, Range<usize>), Error>;
+
+/// Makes a call. The first poll begins the timeout.
+pub(crate) async fn call(post: Arc<Post>, mut message: Message, limit: Limit) -> Outcome {
+    let method = std::mem::take(&mut message.outgoing.method);
+    let (id, text, span) = write(&post, message, limit.timeout)?;
+    post.check(&text)?;
+    let under_way = post.count(1);
+    let answer = post.exchange(text, limit.timeout).await;
+    drop(under_way);
+    let mut outcome = Err(Error::NotSent);
+    deliver(answer, &[(id, &method)], |_, brought| outcome = brought);
+    note(&span, &outcome);
+    outcome
+}
+
+/// Sends a message that nobody answers.
+pub(crate) async fn tell(post: &Post, notification: Outgoing, limit: Limit) -> Result<(), Error> {
+    let method = notification.method.clone();
+    tell_all(post, notification.into_notification(), &method, 1, limit).await
+}
+
+/// The same for a batch of this many, the first of which has this method.
+pub(crate) async fn tell_all(
+    post: &Post,
+    text: Vec<u8>,
+    method: &str,
+    count: usize,
+    limit: Limit,
+) -> Result<(), Error> {
+    post.check(&text)?;
+    limit.check(method)?;
+    let told = post.tell(text, limit.timeout).await;
+    told.map_err(|failure| failure.into_error(method, count))
+}
+
+/// The request as text, under an id of its own.
+pub(crate) fn write(
+    post: &Post,
+    message: Message,
+    timeout: Option<Duration>,
+) -> Result<(u64, Vec<u8>, CallSpan), Error> {
+    if message.feed.is_some() {
+        return Err(Error::Http(HttpError::subscription()));
+    }
+    let (outgoing, id) = (message.outgoing, post.next_id());
+    let span = CallSpan::client(|| outgoing.method.to_string(), || id.to_string());
+    // There was no handshake in which the server could have said what it knows.
+    let config = &post.config;
+    let timeout = timeout.filter(|_| config.send_timeout.includes(false));
+    let told = Told { timeout, ..Told::default() };
+    let write_trace = |out: &mut Vec<u8>| {
+        if config.send_trace.includes(false) {
+            span.write(out);
+        }
+    };
+    let write_id = |out: &mut Vec<u8>| {
+        out.extend_from_slice(itoa::Buffer::new().format(id).as_bytes());
+    };
+    let text = outgoing.into_request(&told, write_trace, write_id);
+    Ok((id, text, span))
+}
+
+/// For the span of a call.
+pub(crate) fn note(span: &CallSpan, outcome: &Outcome) {
+    match outcome {
+        Ok(_) => {}
+        Err(Error::Call(object)) => span.failed(Some(object.code().0)),
+        Err(_) => span.failed(None),
+    }
+}
+
+/// Gives each of the calls, of which these are the ids and the methods, what it has brought, once.
+/// The ids count up; `give` gets the place of the call among them.
+pub(crate) fn deliver(
+    answer: Result<Answer, Failure>,
+    calls: &[(u64, &str)],
+    mut give: impl FnMut(usize, Outcome),
+) {
+    let mut left = vec![true; calls.len()];
+    let mut take = |place: usize| left.get_mut(place).is_some_and(std::mem::take);
+    let rest = match answer.and_then(|answer| {
+        sort(answer, calls, |place, outcome| {
+            if take(place) {
+                give(place, outcome);
+            }
+        })
+    }) {
+        Ok(rest) => rest,
+        Err(failure) => Rest::Failed(failure),
+    };
+    for (place, (_, method)) in calls.iter().enumerate() {
+        if left.get(place) == Some(&true) {
+            give(place, Err(rest.error(method)));
+        }
+    }
+}
+
+/// Why a call has no response of its own.
+enum Rest {
+    Failed(Failure),
+    Invalid(&'static str),
+    /// The server's error is about the message as a whole.
+    Object(ErrorObject),
+}
+
+impl Rest {
+    fn error(&self, method: &str) -> Error {
+        match self {
+            Rest::Failed(failure) => failure.clone().into_error(method, 1),
+            Rest::Invalid(what) => Error::InvalidResponse(what),
+            Rest::Object(object) => Error::Call(object.clone()),
+        }
+    }
+}
+
+/// Finds the responses in an answer, and what is to be said of the calls that have none.
+fn sort(
+    answer: Answer,
+    calls: &[(u64, &str)],
+    mut give: impl FnMut(usize, Outcome),
+) -> Result<Rest, Failure> {
+    let Answer { status, body } = answer;
+    let text = match String::from_utf8(body) {
+        Ok(text) => Utf8Bytes::from(text),
+        Err(error) if !status.is_success() => return Err(refused(status, error.into_bytes())),
+        Err(_) => return Ok(Rest::Invalid("it is no UTF-8")),
+    };
+    let limits = Limits { max_calls: calls.len(), max_responses: &|| calls.len() };
+    let (entries, nothing) = match payload(&text, limits) {
+        Payload::One(entry) => (vec![entry], "it has another id"),
+        Payload::Batch(entries) => (entries, "the array has no response with the call's id"),
+        Payload::EmptyBatch => (Vec::new(), "the array has no response with the call's id"),
+        Payload::LargeBatch => (Vec::new(), "it is an array of something else"),
+        Payload::NotJson if text.is_empty() => (Vec::new(), "it is empty"),
+        Payload::NotJson => (Vec::new(), "it is not JSON"),
+    };
+    let is_one = entries.len() == 1;
+    let is_success = status.is_success();
+    let (mut found, mut about_all) = (false, None);
+    for entry in entries {
+        let Entry::Response(response) = entry else { continue };
+        let IncomingResponse { id, outcome } = response;
+        let place = |id: u64| calls.binary_search_by_key(&id, |(id, _)| *id).ok();
+        match id.and_then(|id| place(counted(id, || {})?)) {
+            Some(place) => {
+                found = true;
+                // So go-ethereum answers a batch that is too large.
+                if let (true, 0, ResponseOutcome::Error(json)) = (is_one, place, outcome) {
+                    about_all =
+                        Some(of_peer(json)).filter(|error| error.code().is_about_a_message());
+                }
+                give(place, CallOutcome::of(&text, outcome).into_result(|| Error::NotSent));
+            }
+            // So a server answers that did not get as far as the id. In an array, that is the id of a
+            // call that has no other answer.
+            None if id.is_none_or(|id| id == "null") && about_all.is_none() => {
+                if let ResponseOutcome::Error(json) = outcome {
+                    // Beside another status, an object with a member of this name is just a text.
+                    about_all = match serde_json::from_str(json) {
+                        Err(_) if is_success => Some(of_peer(json)),
+                        read => read.ok(),
+                    };
+                    // Beside other responses, it answers a notification.
+                    about_all = about_all.filter(|error: &ErrorObject| {
+                        is_one || error.code() != ErrorCode::METHOD_NOT_FOUND
+                    });
+                }
+            }
+            None => {}
+        }
+    }
+    if let Some(object) = about_all {
+        return Ok(Rest::Object(object));
+    }
+    if !found && !is_success {
+        return Err(refused(status, text.as_bytes().to_vec()));
+    }
+    Ok(Rest::Invalid(nothing))
+}

@@ -1,0 +1,139 @@
+//! A JSON-RPC message that comes by HTTP POST: what is asked of its request, and its body.
+//!
+//! Must not know how it is handled, or how the request came.
+
+use std::pin::pin;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
+use http_body_util::BodyExt;
+use tokio::time::Instant;
+
+use crate::handshake::refusal::Refusal;
+use crate::util::runtime::timeout_at;
+
+/// How much room is made at once for a body that comes in parts, whatever it says of its size.
+const FIRST_ROOM: usize = 64 * 1024;
+
+/// What a message may call itself. All three are in use; none of them can be sent by a page of
+/// another origin without asking first (a preflight), as plain text and forms can.
+const TYPES: [&str; 3] = ["application/json", "application/json-rpc", "application/jsonrequest"];
+
+/// HTTP/2 has the host elsewhere (RFC 9113, section 8.3.1).
+pub(crate) fn name_host(request: &mut Parts) {
+    if request.version < Version::HTTP_2 || request.headers.contains_key(HOST) {
+        return;
+    }
+    let host = request.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()));
+    if let Some(Ok(host)) = host {
+        request.headers.insert(HOST, host);
+    }
+}
+
+/// What can be refused before the body is read.
+pub(crate) fn check(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
+    let mut types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
+    let is_json = |value: &[u8]| {
+        let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        TYPES.iter().any(|known| essence.eq_ignore_ascii_case(known.as_bytes()))
+    };
+    match (types.next(), types.next()) {
+        (Some(value), None) if is_json(value) => {}
+        _ => {
+            let words = "a JSON-RPC message is posted with `Content-Type: application/json`";
+            return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
+        }
+    }
+    // Compressed, say. A layer that decompresses takes the header away.
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        let words = "a message is taken as it is, without a `Content-Encoding`";
+        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
+    }
+    let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
+    let length = length.and_then(|length| std::str::from_utf8(length).ok()?.parse::<u64>().ok());
+    // One that is no number is the HTTP server's business.
+    match length {
+        Some(length) if length > limit as u64 => Err(too_large()),
+        _ => Ok(()),
+    }
+}
+
+/// Reads all of it, within a limit and until a time.
+pub(crate) async fn read<B: http_body::Body>(
+    body: B,
+    limit: usize,
+    deadline: Instant,
+) -> Result<Bytes, Refusal> {
+    timeout_at(deadline, pin!(read_all(body, limit))).await.unwrap_or_else(|_| {
+        let words = "the request was not whole in time";
+        Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, words))
+    })
+}
+
+async fn read_all<B: http_body::Body>(body: B, limit: usize) -> Result<Bytes, Refusal> {
+    let mut body = pin!(body);
+    // Most come in one part, which is not copied.
+    let (mut first, mut all) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            let words = "the body of the request could not be read to its end";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
+        };
+        // Trailers say nothing here.
+        let Ok(mut part) = frame.into_data() else { continue };
+        let size = part.remaining();
+        if size > limit.saturating_sub(first.len() + all.len()) {
+            return Err(too_large());
+        }
+        if first.is_empty() && all.is_empty() {
+            first = part.copy_to_bytes(size);
+            continue;
+        }
+        if all.is_empty() {
+            all.reserve(FIRST_ROOM.min(limit).max(first.len() + size));
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        // A part of its own may lie in pieces.
+        while part.has_remaining() {
+            let piece = part.chunk().len();
+            all.extend_from_slice(part.chunk());
+            part.advance(piece);
+        }
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+fn too_large() -> Refusal {
+    let words = "the message is larger than this server takes";
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn a_request_has_one_host_wherever_it_is_told() {
+        let table = [
+            (Version::HTTP_2, "https://a:1/x", None, Some("a:1")),
+            (Version::HTTP_2, "https://a/x", Some("b"), Some("b")),
+            (Version::HTTP_2, "/x", None, None),
+            (Version::HTTP_11, "https://a/x", None, None),
+        ];
+        for (version, uri, host, expected) in table {
+            let mut request = Request::builder().version(version).uri(uri);
+            if let Some(host) = host {
+                request = request.header(HOST, host);
+            }
+            let (mut parts, ()) = request.body(()).unwrap().into_parts();
+            name_host(&mut parts);
+            let named = parts.headers.get(HOST).map(|host| host.to_str().unwrap());
+            assert_eq!(named, expected, "{version:?} {uri} {host:?}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! HTTP responses of an endpoint that is part of somebody's HTTP server.
+//!
+//! Must not know what leads to them.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http_body::{Frame, SizeHint};
+
+use crate::handshake::refusal::Refusal;
+
+/// The body of a response of [`HttpService`](crate::HttpService): all of it at once. Needs the
+/// feature `tower`.
+#[derive(Default)]
+pub struct HttpBody(Bytes);
+
+impl HttpBody {
+    pub(crate) fn new(text: impl Into<Bytes>) -> Self {
+        HttpBody(text.into())
+    }
+}
+
+impl fmt::Debug for HttpBody {
+    /// Without what it says, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpBody({} bytes)", self.0.len())
+    }
+}
+
+impl http_body::Body for HttpBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = std::mem::take(&mut self.0);
+        Poll::Ready(if bytes.is_empty() { None } else { Some(Ok(Frame::data(bytes))) })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
+}
+
+/// Tells a client that it is refused.
+pub(crate) fn refuse(refusal: &Refusal) -> Response<HttpBody> {
+    let mut response = Response::new(HttpBody::new(format!("{}\n", refusal.words())));
+    *response.status_mut() = refusal.status();
+    response.headers_mut().extend(refusal.headers().clone());
+    if refusal.names_upgrade() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
+    response
+}
+
+/// The answer to a message, with more headers.
+pub(crate) fn json(text: Vec<u8>, headers: HeaderMap) -> Response<HttpBody> {
+    let mut response = Response::new(HttpBody::new(text));
+    *response.headers_mut() = headers;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
+}
+
+/// The answer to a message that asks for nothing: RFC 9110, section 15.3.5.
+pub(crate) fn nothing(headers: HeaderMap) -> Response<HttpBody> {
+    let mut response = Response::new(HttpBody::default());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.headers_mut() = headers;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_does_not_show_what_it_says() {
+        let response = json(b"secret".to_vec(), HeaderMap::new());
+        assert_eq!(format!("{:?}", response.body()), "HttpBody(6 bytes)");
+    }
+}

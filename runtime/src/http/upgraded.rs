@@ -1,0 +1,106 @@
+//! From a connection that hyper has upgraded to the stream that it was made on.
+//!
+//! Whatever hyper has wrapped around a socket is taken off, so that reading and writing cost what they
+//! cost without it. Must not know WebSocket.
+
+use hyper::rt::{Read, Write};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use tokio::net::TcpStream;
+
+use crate::websocket::stream::Stream;
+
+/// The stream, and what hyper has read of it beyond the request.
+pub(crate) fn stream_of(upgraded: Upgraded) -> (Stream, Vec<u8>) {
+    let upgraded = match socket::<TcpStream>(upgraded) {
+        Ok((socket, part)) => {
+            // Answers are collected before they are written, so waiting for more gains nothing.
+            if let Err(error) = socket.set_nodelay(true) {
+                tracing::debug!(%error, "can't set TCP_NODELAY");
+            }
+            return (Stream::tcp(socket), part);
+        }
+        Err(upgraded) => upgraded,
+    };
+    #[cfg(unix)]
+    let upgraded = match socket::<tokio::net::UnixStream>(upgraded) {
+        Ok((socket, part)) => return (Stream::unix(socket), part),
+        Err(upgraded) => upgraded,
+    };
+    // TLS, or whatever else: it gives by itself what was read before.
+    (Stream::other(TokioIo::new(upgraded)), Vec::new())
+}
+
+/// Takes the socket out if it is one of this type. The automatic server of `hyper_util`, which axum's
+/// is made of, has a wrapper of its own around it.
+fn socket<T>(upgraded: Upgraded) -> Result<(T, Vec<u8>), Upgraded>
+where
+    T: Send + 'static,
+    TokioIo<T>: Read + Write + Unpin,
+{
+    let upgraded = match auto::upgrade::downcast::<TokioIo<T>>(upgraded) {
+        Ok(parts) => return Ok((parts.io.into_inner(), parts.read_buf.into())),
+        Err(upgraded) => upgraded,
+    };
+    let parts = upgraded.downcast::<TokioIo<T>>()?;
+    Ok((parts.io.into_inner(), parts.read_buf.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::header::{CONNECTION, UPGRADE};
+    use http::{HeaderValue, Request, Response, StatusCode};
+    use http_body_util::Empty;
+    use hyper::body::Incoming;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioExecutor;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Of both servers of hyper, the socket itself comes back, and what they have read too much.
+    #[tokio::test]
+    async fn the_socket_is_taken_out_of_what_is_around_it() {
+        for automatic in [false, true] {
+            let (give, mut take) = mpsc::unbounded_channel();
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                let (give, upgrade) = (give.clone(), hyper::upgrade::on(&mut request));
+                tokio::spawn(async move { give.send(stream_of(upgrade.await.unwrap())) });
+                let mut response = Response::new(Empty::<bytes::Bytes>::new());
+                *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+                response.headers_mut().insert(UPGRADE, HeaderValue::from_static("x"));
+                async { Ok::<_, Infallible>(response) }
+            });
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            let server = TokioIo::new(listener.accept().await.unwrap().0);
+            let head =
+                "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nfirst";
+            client.write_all(head.as_bytes()).await.unwrap();
+            tokio::spawn(async move {
+                if automatic {
+                    let server = auto::Builder::new(TokioExecutor::new())
+                        .serve_connection_with_upgrades(server, service)
+                        .await;
+                    assert!(server.is_ok());
+                } else {
+                    let serving = http1::Builder::new().serve_connection(server, service);
+                    assert!(serving.with_upgrades().await.is_ok());
+                }
+            });
+            let (mut stream, part) = take.recv().await.unwrap();
+            assert_eq!((stream.is_tcp(), part.as_slice()), (true, &b"first"[..]), "{automatic}");
+            client.write_all(b"second").await.unwrap();
+            let mut second = [0; 6];
+            stream.read_exact(&mut second).await.unwrap();
+            assert_eq!(&second, b"second");
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Which calls are handled at all.
+//!
+//! Must not know how a call is handled.
+
+use crate::incoming::responder::Responder;
+use crate::incoming::router::RouteId;
+use crate::incoming::service::Kind;
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::util::drop_counter::Dropped;
+
+/// Whether new requests are welcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Open,
+    /// Refused with an error: the connection is about to close.
+    Refused,
+    /// Requests are refused in the same way; notifications are as good as ever.
+    NoRequests,
+    /// Refused with an error: the peer asks and asks and does not take its answers.
+    Busy,
+    /// Nothing can be answered any more; notifications are as good as ever.
+    Unanswerable,
+}
+
+/// Where a call goes, unless it is refused.
+#[inline]
+pub(crate) fn admit<'a>(
+    responder: &Responder,
+    dropped: &Dropped,
+    route: Option<RouteId>,
+    name: impl FnOnce() -> &'a str,
+    admission: Admission,
+    notification: bool,
+) -> Result<RouteId, Kind> {
+    match route {
+        Some(route) if admission == Admission::Open && !responder.is_busy() => Ok(route),
+        _ => admit_or_refuse(responder, dropped, route, name, admission, notification),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn admit_or_refuse<'a>(
+    responder: &Responder,
+    dropped: &Dropped,
+    route: Option<RouteId>,
+    name: impl FnOnce() -> &'a str,
+    admission: Admission,
+    notification: bool,
+) -> Result<RouteId, Kind> {
+    let refused = match admission {
+        Admission::Open => None,
+        Admission::NoRequests | Admission::Unanswerable if notification => None,
+        Admission::Unanswerable => return Err(Kind::Silent),
+        Admission::Refused | Admission::NoRequests => Some(ErrorCode::SHUTTING_DOWN),
+        Admission::Busy => Some(ErrorCode::SERVER_BUSY),
+    };
+    if let Some(code) = refused {
+        if notification && dropped.is_first() {
+            tracing::warn!("dropped a notification: the connection is closing or clogged");
+        }
+        return Err(refusal(code));
+    }
+    let Some(route) = route else {
+        return Err(Kind::Error(ErrorObject::no_method(name())));
+    };
+    if responder.is_busy() {
+        if notification && dropped.is_first() {
+            let method = responder.router.name(route);
+            tracing::warn!(method, "dropped a notification: too many calls are in flight");
+        }
+        return Err(refusal(ErrorCode::SERVER_BUSY));
+    }
+    Ok(route)
+}
+
+fn refusal(code: ErrorCode) -> Kind {
+    Kind::Error(ErrorObject::of(code))
+}

@@ -1,0 +1,490 @@
+//! The first argument of every handler: the connection that a call came in on.
+//!
+//! Must not know how calls are dispatched.
+//!
+//! The values that belong to a connection, as handlers see them.
+//!
+//! Must not know who leaves them there.
+
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroU64;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::Extensions;
+use serde::Serialize;
+use tokio::sync::MutexGuard;
+use tokio::time::Instant;
+
+use crate::error::{CloseReason, Error};
+use crate::handshake::Handshake;
+use crate::incoming::extension::{Attached, Outer};
+use crate::incoming::order::Turns;
+use crate::link::Link;
+use crate::outgoing::deadline::Scope;
+use crate::outgoing::peer::Peer;
+use crate::protocol::error::{ErrorObject, Result};
+use crate::protocol::request_extensions::{self, Extra};
+use crate::util::catch_unwind::let_go;
+use crate::util::race::race;
+use crate::util::runtime::deadline;
+use crate::util::type_map::{Found, State};
+
+/// The connection that a call came in on: the caller, its handshake, and what earlier calls left.
+///
+/// Cheap to clone; a clone may be kept beyond the call.
+///
+/// ```
+/// # use wsjsonrpc::{memory, rpc, Client, Context, ErrorObject, Result, Server};
+/// #[derive(Clone)]
+/// struct User(String);
+///
+/// #[rpc]
+/// trait Account {
+///     async fn login(&self, ctx: &Context, name: String) -> Result<()>;
+///     async fn whoami(&self, ctx: &Context) -> Result<String>;
+/// }
+///
+/// struct Accounts;
+///
+/// impl Account for Accounts {
+///     async fn login(&self, ctx: &Context, name: String) -> Result<()> {
+///         ctx.set(User(name));
+///         Ok(())
+///     }
+///     async fn whoami(&self, ctx: &Context) -> Result<String> {
+///         Ok(ctx.require::<User>()?.0.clone())
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (client, _) = memory::pair(Client::builder(), Server::builder().service(Accounts.into_service()))?;
+/// let account = AccountClient::new(client.peer());
+/// assert!(account.whoami().await.is_err()); // -32001
+/// account.login("Ada".to_owned()).await?;
+/// assert_eq!(account.whoami().await?, "Ada");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Context {
+    shared: Arc<Shared>,
+    call: Call,
+}
+
+/// What is known of the call beside its params.
+#[derive(Clone, Default)]
+struct Call {
+    /// Under which its connection knows it.
+    number: u64,
+    /// In nanoseconds after its connection began: half as large as an `Instant`, and every request is
+    /// moved with it.
+    deadline: Option<NonZeroU64>,
+    /// What more there is to know, and what its handles and the clones of its context share. Most calls
+    /// have none: it is made when somebody needs it.
+    scope: OnceLock<Arc<Scope>>,
+}
+
+struct Shared {
+    link: Arc<Link>,
+    begun: Instant,
+    /// Shared by itself: values of it are lent out, perhaps to be left in the state.
+    handshake: Arc<Handshake>,
+    state: State,
+    /// Whose turn it is, of the calls that go one after another. Made when there is the first.
+    turns: OnceLock<Box<Turns>>,
+}
+
+/// A panic in what the application has left on the request is no matter of the connection.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(handshake) = Arc::get_mut(&mut self.handshake) {
+            let_go(std::mem::take(&mut handshake.extensions), "an extension of a request");
+        }
+    }
+}
+
+impl Outer for Handshake {
+    fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+}
+
+/// For five centuries.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Context {
+    /// That of a connection, and of no call on it.
+    pub(crate) fn new(link: Arc<Link>, handshake: Handshake) -> Self {
+        let (begun, state, turns) = (Instant::now(), State::default(), OnceLock::new());
+        let handshake = Arc::new(handshake);
+        let shared = Arc::new(Shared { link, begun, handshake, state, turns });
+        Context { shared, call: Call::default() }
+    }
+
+    /// That of a call, with what came beside it; `now` is the [`age`](Self::age) of its connection.
+    #[inline]
+    pub(crate) fn of_call(
+        &self,
+        number: u64,
+        extra: Option<&str>,
+        now: impl FnOnce() -> u64,
+    ) -> Self {
+        let mut call = Call { number, ..Call::default() };
+        if let Some(extra) = extra {
+            let extra = Extra::read(extra);
+            if let Some(timeout) = extra.timeout {
+                let over = now().saturating_add(nanoseconds(timeout));
+                call.deadline = Some(NonZeroU64::new(over).unwrap_or(NonZeroU64::MIN));
+            }
+            if extra.progress.is_some() || extra.window.is_some() {
+                let scope = self.make_scope(&call, extra);
+                call.scope = OnceLock::from(scope);
+            }
+        }
+        Context { shared: Arc::clone(&self.shared), call }
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.shared.link
+    }
+
+    /// Whether the caller asks for a subscription, and both sides use this crate. The caller's
+    /// request has a window then.
+    #[inline]
+    pub(crate) fn is_asked_to_subscribe(&self) -> bool {
+        self.call.scope.get().is_some_and(|scope| scope.is_asked_to_subscribe())
+            && self.shared.link.extended
+    }
+
+    /// A subscription begins with this call. Gives its window.
+    pub(crate) fn begin_subscription(&self) -> Option<u64> {
+        self.call.scope.get()?.begin_subscription()
+    }
+
+    /// How long its connection has been there, in nanoseconds.
+    pub(crate) fn age(&self) -> u64 {
+        nanoseconds(self.shared.begun.elapsed())
+    }
+
+    /// The number of its call.
+    pub(crate) fn number(&self) -> u64 {
+        self.call.number
+    }
+
+    /// Leaves on the connection what its authorization brought.
+    pub(crate) fn adopt(&self, state: State) {
+        self.shared.state.adopt(state);
+    }
+
+    /// The caller, to be called back. It does not keep the connection open.
+    ///
+    /// While this call is being handled, calls by this handle inherit its [`deadline`](Self::deadline): they
+    /// wait no longer than that, whatever their own timeout. That ends when the handler returns, when the
+    /// call is answered (a subscription's, when it is accepted), and when
+    /// [`is_cancelled`](Self::is_cancelled) is true. From then on a handle that was kept is an ordinary one.
+    /// Calls that it has begun before keep the time that they were given.
+    ///
+    /// ```
+    /// # use std::sync::Mutex;
+    /// # use wsjsonrpc::{Context, Peer, Result, rpc};
+    /// # #[rpc]
+    /// # trait Room { async fn join(&self, ctx: &Context) -> Result<()>; }
+    /// struct Lobby {
+    ///     members: Mutex<Vec<Peer>>,
+    /// }
+    ///
+    /// impl Room for Lobby {
+    ///     async fn join(&self, ctx: &Context) -> Result<()> {
+    ///         // Good for as long as the connection is open.
+    ///         self.members.lock().unwrap().push(ctx.peer());
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    pub fn peer(&self) -> Peer {
+        Peer::new(Arc::clone(&self.shared.link)).inheriting(self.scope().cloned())
+    }
+
+    /// What handles of this call inherit; `None` if it has no deadline.
+    pub(crate) fn scope(&self) -> Option<&Arc<Scope>> {
+        self.call.deadline?;
+        Some(self.call.scope.get_or_init(|| self.make_scope(&self.call, Extra::default())))
+    }
+
+    #[cold]
+    fn make_scope(&self, call: &Call, extra: Extra) -> Arc<Scope> {
+        let deadline = call.deadline.map(|at| self.instant(at));
+        Arc::new(Scope::new(deadline, call.number, &self.shared.link, extra))
+    }
+
+    fn instant(&self, nanoseconds: NonZeroU64) -> Instant {
+        deadline(self.shared.begun, Duration::from_nanos(nanoseconds.get()))
+    }
+
+    /// The context of the same call for what has no use for handles: it costs less than a clone.
+    pub(crate) fn bare(&self) -> Self {
+        let call = Call { number: self.call.number, ..Call::default() };
+        Context { shared: Arc::clone(&self.shared), call }
+    }
+
+    /// The context of the same call, whose handles inherit the same until [`end`](Self::end).
+    pub(crate) fn again(&self) -> Self {
+        let mut call = Call { scope: OnceLock::new(), ..self.call };
+        if let Some(scope) = self.call.scope.get() {
+            call.scope = OnceLock::from(self.make_scope(&call, scope.extra.clone()));
+        }
+        Context { shared: Arc::clone(&self.shared), call }
+    }
+
+    /// The call is over: its handles inherit nothing any more.
+    #[inline]
+    pub(crate) fn end(&self) {
+        if let Some(scope) = self.call.scope.get() {
+            scope.end();
+        }
+    }
+
+    /// A typed stub for calling the caller back: `ctx.client::<TickerClient>().tick(1.5).await?`.
+    ///
+    /// The answer is taken in while the handler waits, so calls back and forth may nest as deep as
+    /// they like.
+    pub fn client<C: From<Peer>>(&self) -> C {
+        C::from(self.peer())
+    }
+
+    /// What the opening handshake told: target, headers, cookies, address, subprotocol.
+    pub fn handshake(&self) -> &Handshake {
+        &self.shared.handshake
+    }
+
+    /// What was left on the connection, and what the layers around it know.
+    pub(crate) fn values(&self) -> (&State, &Arc<Handshake>) {
+        (&self.shared.state, &self.shared.handshake)
+    }
+
+    /// Waits until the connection has ended: for handlers that work long, to give up when nobody
+    /// waits for the result.
+    ///
+    /// # Cancel safety
+    /// It changes nothing, so it may be dropped and called again.
+    pub async fn closed(&self) -> CloseReason {
+        self.shared.link.ended().await
+    }
+
+    /// Waits until the result is of no use any more: the caller has taken the call back, because its
+    /// time was over or because nobody waits for it, or the connection has ended. A call that was
+    /// taken back has been answered by then, with -32800; what the handler returns is dropped. A
+    /// clone that is kept beyond its call waits for the end of the connection.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use wsjsonrpc::{Context, Result};
+    /// # async fn step() {}
+    /// async fn work(ctx: &Context) -> Result<u32> {
+    ///     for _ in 0..1000 {
+    ///         tokio::select! {
+    ///             () = step() => {}
+    ///             () = ctx.cancelled() => break, // tidy up, and stop
+    ///         }
+    ///     }
+    ///     Ok(1000)
+    /// }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// It changes nothing, so it may be dropped and called again.
+    pub async fn cancelled(&self) {
+        let link = &self.shared.link;
+        race(pin!(link.signals.raised(self.call.number)), pin!(link.ended())).await;
+    }
+
+    /// Whether the result is of no use any more; see [`cancelled`](Self::cancelled).
+    pub fn is_cancelled(&self) -> bool {
+        let link = &self.shared.link;
+        self.is_taken_back() || link.over().is_some()
+    }
+
+    /// Waits until no call before this one is at work that takes turns with it. The caller drops
+    /// what comes when its own is over. `None`: this call was taken back before its turn came.
+    pub(crate) async fn turn(&self, method: Box<str>) -> Option<MutexGuard<'_, ()>> {
+        let turns = self.shared.turns.get_or_init(Box::default);
+        turns.take(self.call.number, method, &self.shared.link).await
+    }
+
+    /// Tells the caller how far the call is, if it wants to know
+    /// ([`Call::on_progress`](crate::Call::on_progress)): with the notification `$/progress` of the
+    /// Language Server Protocol. Waits for room in the outbox, so a handler can't outrun its caller's
+    /// network; what is told before the handler returns arrives before its result.
+    ///
+    /// Does nothing if the caller has not asked for it, has taken the call back, or came by HTTP POST.
+    /// When the call was answered, nobody looks at it any more.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Context, Result};
+    /// # async fn copy(file: &str) {}
+    /// async fn copy_all(ctx: &Context, files: &[String]) -> Result<()> {
+    ///     for (done, file) in files.iter().enumerate() {
+    ///         ctx.progress((done, files.len())).await?;
+    ///         copy(file).await;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Encode`], [`Error::TooLarge`]: the value. [`Error::Closed`]: the connection has
+    /// ended, or is being closed.
+    ///
+    /// # Cancel safety
+    /// A future that is dropped before it is ready has told nothing.
+    pub fn progress<T: Serialize>(
+        &self,
+        value: T,
+    ) -> impl Future<Output = std::result::Result<(), Error>> + Send {
+        let token = self.call.scope.get().and_then(|scope| scope.extra.progress.as_deref());
+        let deaf = || self.is_taken_back() || self.shared.link.has_no_socket();
+        let token = token.filter(|_| !deaf());
+        // Written here and now: the value need not be sent to another thread.
+        let text = token.map(|token| request_extensions::progress(token, &value));
+        let link = &self.shared.link;
+        async move {
+            match text {
+                Some(text) => link.send(text.map_err(|error| Error::Encode(error.into()))?).await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    fn is_taken_back(&self) -> bool {
+        self.shared.link.signals.is_raised(self.call.number)
+    }
+
+    /// When the caller gives up waiting, if it has said so: callers that use this crate do, others
+    /// don't know how to. It is a [`tokio::time::Instant`], which follows tokio's clock where a test has
+    /// paused that; [`into_std`](tokio::time::Instant::into_std) makes a [`std::time::Instant`] of it.
+    ///
+    /// Nothing happens to a handler at that time: the handler looks whether it is too late to begin
+    /// something. Calls by [`peer`](Self::peer) and [`client`](Self::client), and those by
+    /// [`Peer::within`], wait no longer than that while the handler runs. A call that begins after the
+    /// deadline fails with [`Error::DeadlinePassed`], and nothing is sent.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Context, Result};
+    /// use tokio::time::Instant;
+    ///
+    /// async fn work(ctx: &Context) -> Result<u32> {
+    ///     let left = ctx.deadline().map(|deadline| deadline - Instant::now());
+    ///     println!("the caller waits for {left:?}");
+    ///     Ok(1)
+    /// }
+    /// ```
+    pub fn deadline(&self) -> Option<Instant> {
+        self.call.deadline.map(|at| self.instant(at))
+    }
+}
+
+/// A clone that outlives the call has to learn that it is over.
+impl Clone for Context {
+    fn clone(&self) -> Self {
+        self.scope();
+        Context { shared: Arc::clone(&self.shared), call: self.call.clone() }
+    }
+}
+
+impl Peer {
+    /// A handle whose calls inherit the [deadline](Context::deadline) of the call that is being
+    /// handled: for calls to a third side, on whose result that call's own depends. When that call is
+    /// over, it is an ordinary handle; see [`Context::peer`].
+    pub fn within(&self, ctx: &Context) -> Peer {
+        self.clone().inheriting(ctx.scope().cloned())
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("peer", &Peer::new(Arc::clone(&self.shared.link)))
+            .field("remote_addr", &self.shared.handshake.remote_addr)
+            .field("state", &self.shared.state)
+            .finish()
+    }
+}
+
+impl Context {
+    /// Leaves a value on the connection for its later calls, one for each type. Gives back the one
+    /// that was there.
+    pub fn set<T: Send + Sync + 'static>(&self, value: T) -> Option<Attached<T>> {
+        let (state, handshake) = self.values();
+        seen(state.set(value), handshake)
+    }
+
+    /// The value of this type that an earlier call of this connection has left, or its
+    /// authorization ([`Grant::set`](crate::Grant::set)), or else a layer around the endpoint
+    /// ([`Handshake::extensions`](field@Handshake::extensions)).
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Attached<T>> {
+        let (state, handshake) = self.values();
+        seen(state.get(), handshake)
+    }
+
+    /// The value of this type; if there is none, this one is left on the connection. Of several
+    /// calls at the same time, one leaves its own, and all get that.
+    ///
+    /// ```
+    /// # use std::sync::atomic::{AtomicU64, Ordering};
+    /// # use wsjsonrpc::{Context, Result};
+    /// #[derive(Default)]
+    /// struct Visits(AtomicU64);
+    ///
+    /// fn visit(ctx: &Context) -> u64 {
+    ///     ctx.get_or_set(Visits::default()).0.fetch_add(1, Ordering::Relaxed)
+    /// }
+    /// ```
+    pub fn get_or_set<T: Send + Sync + 'static>(&self, value: T) -> Attached<T> {
+        // Nobody takes away what hides an extension, so this can't change in between.
+        let (state, handshake) = self.values();
+        let outer = Attached::outer(handshake);
+        match outer.filter(|_| matches!(state.get::<T>(), Found::Nothing)) {
+            Some(outer) => outer,
+            None => Attached::own(state.get_or_set(Arc::new(value))),
+        }
+    }
+
+    /// Takes the value of this type off the connection, as a logout does. One that a layer around
+    /// the endpoint has put there is not seen any more.
+    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Attached<T>> {
+        let (state, handshake) = self.values();
+        let is_outer = handshake.extensions.get::<T>().is_some();
+        seen(if is_outer { state.hide() } else { state.remove() }, handshake)
+    }
+
+    /// The value of this type, for handlers that can't do without.
+    ///
+    /// # Errors
+    /// -32001 "Unauthorized" if [`get`](Self::get) finds none. The log names the type, at debug level.
+    pub fn require<T: Send + Sync + 'static>(&self) -> Result<Attached<T>> {
+        self.get().ok_or_else(|| {
+            tracing::debug!(
+                type_name = std::any::type_name::<T>(),
+                "the connection has no value of the type that a handler requires; the caller gets -32001"
+            );
+            ErrorObject::unauthorized("Unauthorized")
+        })
+    }
+}
+
+/// The connection's own value counts, then that of the layers around it.
+fn seen<T: Send + Sync + 'static>(
+    found: Found<T>,
+    handshake: &Arc<Handshake>,
+) -> Option<Attached<T>> {
+    match found {
+        Found::Here(value) => Some(Attached::own(value)),
+        Found::Hidden => None,
+        Found::Nothing => Attached::outer(handshake),
+    }
+}

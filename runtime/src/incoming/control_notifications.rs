@@ -1,0 +1,94 @@
+//! Notifications that are this crate's own business: about calls, and about subscriptions. What each
+//! says, and what is done about it.
+//!
+//! Must not know how messages come in, or when.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::incoming::responder::Responder;
+use crate::link::Link;
+use crate::link::subscription_buffer::Feed;
+use crate::protocol::decode::{IncomingCall, range};
+use crate::protocol::id::Id;
+use crate::protocol::item::{self, CREDIT, Content, Item};
+use crate::protocol::request_extensions::{self, CANCEL, PROGRESS};
+
+/// What a notification says.
+pub(crate) enum Notice<'a> {
+    /// The peer takes back the call with this id.
+    Cancel(Id),
+    /// A call of this side, by its token, is so far.
+    Progress((&'a str, &'a str)),
+    /// Of this subscription of this side: an item, or the end.
+    Item(Arc<Feed<Link>>, Item<'a>),
+    /// The same, with this name, of a subscription whose id is not known yet.
+    Early(Cow<'a, str>, Item<'a>),
+    /// A subscription of the peer, by its id, may send so much more.
+    Credit((&'a str, u64)),
+    /// Nothing that could be understood.
+    Malformed,
+}
+
+impl<'a> Notice<'a> {
+    /// `None`: it is an ordinary call. So is one whose name the application has given to a method.
+    #[inline]
+    pub(crate) fn read(call: &IncomingCall<'a>, to: &Responder) -> Option<Self> {
+        if call.id.is_some() || !(call.method.starts_with("$/") || to.link.feeds.any()) {
+            return None;
+        }
+        Self::read_slowly(call, to)
+    }
+
+    #[inline(never)]
+    fn read_slowly(call: &IncomingCall<'a>, to: &Responder) -> Option<Self> {
+        if to.link.feeds.has(&call.method) {
+            if let Some(item) = call.params.and_then(Item::read) {
+                if let Some(feed) = to.link.feeds.find(&call.method, item.subscription) {
+                    return Some(Notice::Item(feed, item));
+                }
+                // What is of no known subscription is a registered method's, if there is one.
+                if to.link.feeds.awaits(&call.method) && !to.router.has(&call.method) {
+                    return Some(Notice::Early(call.method.clone(), item));
+                }
+            }
+        }
+        let own = match &*call.method {
+            CANCEL => call.params.and_then(request_extensions::cancelled).map(Notice::Cancel),
+            PROGRESS => call.params.and_then(request_extensions::progressed).map(Notice::Progress),
+            CREDIT => call.params.and_then(item::credit).map(Notice::Credit),
+            _ => return None,
+        };
+        (!to.router.has(&call.method)).then(|| own.unwrap_or(Notice::Malformed))
+    }
+
+    /// Whether it has its place in the order of responses, and asks for nothing.
+    pub(crate) fn is_news(&self) -> bool {
+        !matches!(self, Notice::Cancel(_))
+    }
+
+    /// Does what is to be done. It was part of this message.
+    pub(crate) fn heed(&self, message: &Utf8Bytes, to: &Responder) {
+        match self {
+            Notice::Cancel(id) => to.cancel(id),
+            Notice::Progress((token, value)) => {
+                if !to.link.pending.tell(token, value) {
+                    tracing::debug!("dropped progress of a call that nobody wants to know of");
+                }
+            }
+            Notice::Item(feed, item) => match item.content {
+                Content::Result(json) => {
+                    to.link.item(feed, message.clone(), range(message, json), item.dropped);
+                }
+                Content::Error(json) => to.link.feeds.finish(feed, json),
+            },
+            Notice::Early(name, item) => to.link.feeds.keep(name, item),
+            Notice::Credit((id, bytes)) => to.link.flows.grant(id, *bytes),
+            Notice::Malformed => {
+                tracing::debug!("dropped a notification about a call: no such params");
+            }
+        }
+    }
+}

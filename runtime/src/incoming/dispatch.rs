@@ -1,0 +1,402 @@
+//! From an incoming message to the answers in the outbox: finds the service, starts the handler,
+//! and sees to it that each request gets its one answer.
+//!
+//! Never waits: a handler that is not ready at once goes on in a task of its own. Must not know
+//! sockets.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::incoming::admission::{Admission, admit};
+use crate::incoming::blocking::Polls;
+use crate::incoming::context::Context;
+use crate::incoming::control_notifications::Notice;
+use crate::incoming::in_flight::{Handler, Running};
+use crate::incoming::item_router::Latest;
+use crate::incoming::message_errors::Stray;
+use crate::incoming::responder::{ReplyTo, Responder};
+use crate::incoming::router::RouteId;
+use crate::incoming::service::{Kind, Method, Progress, Request, Response, Rest};
+use crate::link::Link;
+use crate::link::pending_calls::CallOutcome;
+use crate::protocol::decode::{
+    Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload, range,
+};
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::flaw::Flaw;
+use crate::protocol::id::Id;
+use crate::span::CallSpan;
+use crate::util::catch_unwind::{Guarded, Panicked, guard};
+use crate::util::drop_counter::Dropped;
+
+/// How much is done in a turn before others get theirs: so many messages, or entries of batches, that are
+/// answered at once.
+const BUDGET: usize = 128;
+/// A handler that is not ready at once counts for as many. Those that wait have set timers, as a rule,
+/// and the runtime's driver knows of none of them before it had its turn: until then, tokio wakes it for
+/// each timer, by a system call. Nor should the first of many handlers wait until all have begun.
+const WAITING: usize = 8;
+/// So many bytes of a result count for one: as long as a small call takes, they take to be made and written.
+const LARGE: usize = 512;
+/// So many entries of a batch that is read count for one, beside what each takes when it begins.
+const READ: usize = 4;
+
+/// Handles what comes in on one connection.
+pub(crate) struct Dispatcher {
+    responder: Arc<Responder>,
+    context: Context,
+    /// Each call has a number of this side's own, as peers may give ids as they like.
+    calls: Cell<u64>,
+    /// When this turn's calls came in, once one of them asks: the clock is not free.
+    now: Cell<Option<u64>>,
+    polls: Polls,
+    /// How much may still be done in this turn, before others get theirs.
+    budget: Cell<usize>,
+    /// A batch that was begun in this turn or an earlier one. Nothing else is to be received before its
+    /// rest.
+    unfinished: Cell<Option<Box<batch::Unfinished>>>,
+    dropped: Dropped,
+    /// Errors of the peer that belong to no call.
+    stray: Stray,
+    latest: Latest,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(responder: Arc<Responder>, context: Context) -> Self {
+        let polls = Polls::new(responder.link.config.blocking_threshold);
+        let (calls, now, unfinished, latest) = Default::default();
+        let (dropped, stray) = (Dropped::notifications(), Stray::default());
+        let budget = Cell::new(BUDGET);
+        Dispatcher {
+            responder,
+            context,
+            calls,
+            now,
+            polls,
+            budget,
+            unfinished,
+            dropped,
+            stray,
+            latest,
+        }
+    }
+
+    /// A turn begins.
+    pub(crate) fn refill(&self) {
+        self.budget.set(BUDGET);
+    }
+
+    /// How much is left for this turn. `0`: others get theirs.
+    #[inline]
+    pub(crate) fn budget(&self) -> usize {
+        self.budget.get()
+    }
+
+    #[inline]
+    pub(crate) fn spend(&self, amount: usize) {
+        self.budget.set(self.budget.get().saturating_sub(amount));
+    }
+
+    /// What comes in from now on came later than what came before.
+    pub(crate) fn begin_turn(&self) {
+        self.now.set(None);
+        self.polls.begin_turn(&self.responder.router);
+    }
+
+    /// Nothing more comes in for now.
+    pub(crate) fn end_turn(&self) {
+        self.polls.end_turn(&self.responder.router);
+    }
+
+    /// The age of the connection.
+    fn now(&self) -> u64 {
+        let now = self.now.get().unwrap_or_else(|| self.context.age());
+        self.now.set(Some(now));
+        now
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn link(&self) -> &Link {
+        &self.responder.link
+    }
+
+    /// Takes in one message. Handlers start here, in the order in which messages arrive.
+    pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
+        let Some(message) = self.latest.unless_item(self.link(), message) else { return };
+        let (id, call) = match self.decode(&message) {
+            Payload::One(Entry::Call(call)) => match Notice::read(&call, &self.responder) {
+                None => self.plan(&message, call),
+                Some(notice) => return notice.heed(&message, &self.responder),
+            },
+            Payload::One(Entry::Invalid(id, flaw)) => return self.refuse(&id, &flaw),
+            Payload::One(Entry::Response(response)) => {
+                if let Some(id) = self.response(&message, response, true) {
+                    self.refuse(&id, &Flaw::NoMethod);
+                }
+                return;
+            }
+            Payload::Batch(entries) => return self.batch(&message, entries, admission),
+            // Some servers answer a batch of notifications with an empty array.
+            Payload::EmptyBatch if self.link().take_empty_reply() => return,
+            Payload::EmptyBatch => return self.refuse(&Id::NULL, &Flaw::EmptyBatch),
+            Payload::LargeBatch => {
+                let limit = self.link().config.max_batch;
+                let why = format_args!("a batch may have at most {limit} entries");
+                return self.refuse(&Id::NULL, &why);
+            }
+            Payload::NotJson => return self.malformed(),
+        };
+        let size = message.len() + id.as_ref().map_or(0, Id::weight);
+        match (self.begin(message, call, admission, id.is_none()), id) {
+            (Begun::Done(_), None) => {}
+            (Begun::Done(response), Some(id)) => drop(self.responder.send(response, &id)),
+            (Begun::AtWork(mut running), id) => {
+                running.weigh(size);
+                if let Some(id) = id {
+                    running.reply_to(id, ReplyTo::One);
+                }
+                running.spawn();
+            }
+        }
+    }
+
+    /// Takes in a message that wants nothing of this side: responses, what calls are told before
+    /// them, and what comes of subscriptions. `false`: it is something else, and nothing was done
+    /// with it.
+    pub(crate) fn receive_news(&self, message: &Utf8Bytes) -> bool {
+        let mut entries = match self.decode(message) {
+            Payload::One(entry) => vec![entry],
+            Payload::Batch(entries) => entries,
+            _ => return false,
+        };
+        let is_response = |entry: &Entry<'_>| match entry {
+            Entry::Response(response) => response.outcome != ResponseOutcome::Neither,
+            Entry::Call(call) => {
+                Notice::read(call, &self.responder).is_some_and(|notice| notice.is_news())
+            }
+            Entry::Invalid(..) => false,
+        };
+        let responses = entries.iter().all(is_response);
+        if responses {
+            self.responses(message, &mut entries);
+        }
+        responses
+    }
+
+    fn decode<'a>(&self, message: &'a Utf8Bytes) -> Payload<'a> {
+        let max_calls = self.link().config.max_batch;
+        // A batch of ours may be larger than what we let others send; its responses come as one.
+        let max_responses = || max_calls.max(self.link().pending.len());
+        payload(message, Limits { max_calls, max_responses: &max_responses })
+    }
+
+    /// The answer to what is not JSON.
+    pub(crate) fn malformed(&self) {
+        self.responder.fail(&ErrorObject::of(ErrorCode::PARSE_ERROR), &Id::NULL);
+    }
+
+    /// The answer to what is no request.
+    #[cold]
+    fn refuse(&self, id: &Id, why: &dyn fmt::Display) {
+        self.responder.fail(&ErrorObject::invalid_request(why), id);
+    }
+
+    /// Hands responses to their calls, and what is told of a call before its response. What claimed
+    /// to be one, but is none, may want an answer.
+    fn responses<'a>(&self, message: &Utf8Bytes, entries: &mut Vec<Entry<'a>>) {
+        let is_only = entries.len() == 1;
+        let of_batch = if is_only { None } else { self.stray.of_batch(self.link(), entries) };
+        entries.retain_mut(|entry| match entry {
+            Entry::Response(response) => {
+                let Some(id) = self.response(message, *response, is_only) else { return false };
+                *entry = Entry::Invalid(id, Flaw::NoMethod);
+                true
+            }
+            Entry::Call(call) => match Notice::read(call, &self.responder) {
+                Some(notice) if notice.is_news() => {
+                    notice.heed(message, &self.responder);
+                    false
+                }
+                _ => true,
+            },
+            Entry::Invalid(..) => true,
+        });
+        if let Some(error) = of_batch {
+            self.stray.end_rest(self.link(), error);
+        }
+    }
+
+    #[inline]
+    fn plan(&self, message: &Utf8Bytes, call: IncomingCall<'_>) -> (Option<Id>, Planned) {
+        let route = self.responder.router.find(&call.method);
+        let method = match call.method {
+            Cow::Borrowed(name) => Method::InMessage(range(message, name)),
+            Cow::Owned(name) => Method::Decoded(name.into()),
+        };
+        let params = call.params.map(|json| range(message, json));
+        let number = self.calls.get() + 1;
+        self.calls.set(number);
+        let context = self.context.of_call(number, call.extra, || self.now());
+        let span = route.map_or_else(CallSpan::default, |route| {
+            CallSpan::server(self.responder.router.name(route), call.id.as_ref(), &call.trace)
+        });
+        (call.id, Planned { context, route, method, params, span })
+    }
+
+    /// Gives the id for an answer if it is no response. `is_only`: there is no other one in the
+    /// message.
+    fn response(
+        &self,
+        message: &Utf8Bytes,
+        response: IncomingResponse<'_>,
+        is_only: bool,
+    ) -> Option<Id> {
+        if let ResponseOutcome::Error(json) = response.outcome {
+            if self.stray.take(self.link(), response.id, json, is_only) {
+                return None;
+            }
+        }
+        let reply = CallOutcome::of(message, response.outcome);
+        let subscribed = match response.outcome {
+            ResponseOutcome::Result(json) => Some(json),
+            _ => None,
+        };
+        if let Some(id) = response.id.filter(|_| self.link().feeds.any()) {
+            // Before anything that may come behind it.
+            self.link().subscribed(id, subscribed);
+        }
+        if response.id.is_some_and(|id| self.link().pending.resolve(id, reply)) {
+            return None;
+        }
+        if response.outcome == ResponseOutcome::Neither {
+            // Nothing tells it from a request that lacks its method.
+            return Some(response.id.and_then(Id::from_json).unwrap_or(Id::NULL));
+        }
+        tracing::debug!("dropped a response that nobody waits for");
+        None
+    }
+
+    /// Starts the handler of a call, unless it is refused.
+    fn begin(
+        &self,
+        message: Utf8Bytes,
+        call: Planned,
+        admission: Admission,
+        notification: bool,
+    ) -> Begun {
+        let name = || match &call.method {
+            Method::InMessage(range) => message.get(range.clone()).unwrap_or_default(),
+            Method::Decoded(name) => name,
+        };
+        let route = match admit(
+            &self.responder,
+            &self.dropped,
+            call.route,
+            name,
+            admission,
+            notification,
+        ) {
+            Ok(route) => route,
+            Err(refused) => return Begun::Done(refused),
+        };
+        if self.responder.router.handler_runtime.is_some() {
+            return Begun::AtWork(self.entrust(message, call, route, notification));
+        }
+        self.polls.begin(route, &self.responder.router);
+        let Planned { context, method, params, span, .. } = call;
+        let number = context.number();
+        let request = Request::new(context, message, method, params, notification);
+        let begun = || span.within(|| self.responder.router.call(route, request).0);
+        let (future, asked) = match guard(begun) {
+            Ok(Progress::Ready(response)) => return self.done(Ok(response), route, &span),
+            Ok(Progress::Pending(future)) => (future, None),
+            Ok(Progress::Subscription(future, asked)) => (future, Some(asked)),
+            Err(panicked) => return self.done(Err(panicked), route, &span),
+        };
+        let mut handler = Handler::new(Guarded::new(future), span.clone());
+        let asked = match handler.begin() {
+            Poll::Pending => asked,
+            Poll::Ready(Ok(Response(Kind::Begun(rest)))) => {
+                handler.resume(rest.handler);
+                Some(rest.asked)
+            }
+            Poll::Ready(outcome) => return self.done(outcome, route, &span),
+        };
+        let mut running = Running::new(handler, &self.responder, number, route);
+        running.serve(asked);
+        self.spend(WAITING - 1);
+        Begun::AtWork(running)
+    }
+
+    /// The same where handlers have a runtime of their own: nothing of the handler runs here. It counts
+    /// as in flight from now on.
+    #[cold]
+    #[inline(never)]
+    fn entrust(
+        &self,
+        message: Utf8Bytes,
+        call: Planned,
+        route: RouteId,
+        notification: bool,
+    ) -> Running {
+        let Planned { context, method, params, span, .. } = call;
+        let (number, link) = (context.number(), Arc::clone(context.link()));
+        let router = Arc::clone(&self.responder.router);
+        let request = Request::new(context, message, method, params, notification);
+        let handling = async move {
+            if link.signals.is_raised(number) {
+                // It was cancelled before it has begun.
+                return Response(Kind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)));
+            }
+            match router.call(route, request).0 {
+                Progress::Ready(response) => response,
+                Progress::Pending(future) => future.await,
+                Progress::Subscription(future, asked) => {
+                    Response(Kind::Begun(Box::new(Rest { handler: Guarded::new(future), asked })))
+                }
+            }
+        };
+        let handler = Handler::new(Guarded::new(Box::pin(handling)), span);
+        Running::new(handler, &self.responder, number, route)
+    }
+
+    fn done(&self, outcome: Result<Response, Panicked>, route: RouteId, span: &CallSpan) -> Begun {
+        if outcome.is_err() {
+            // Printing a panic's backtrace takes long.
+            self.polls.begin_turn(&self.responder.router);
+        }
+        let response = self.responder.outward(outcome, Some(route));
+        match &response {
+            Kind::Result(text) => self.spend(text.len() / LARGE),
+            Kind::Error(error) => span.failed(Some(error.code().0)),
+            _ => {}
+        }
+        Begun::Done(response)
+    }
+}
+
+/// How far a call has got where it was read.
+enum Begun {
+    Done(Kind),
+    AtWork(Running),
+}
+
+/// A request or notification, by its places in the message.
+struct Planned {
+    context: Context,
+    route: Option<RouteId>,
+    method: Method,
+    params: Option<Range<usize>>,
+    span: CallSpan,
+}
+
+mod batch;

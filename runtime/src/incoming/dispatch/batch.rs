@@ -1,0 +1,231 @@
+//! The entries of a batch: each is begun as a message of its own is, and what does not fit into a turn is
+//! left to the next one.
+//!
+//! Must not know what comes of them.
+
+use super::*;
+
+use tokio::runtime::Handle;
+
+use crate::incoming::responder::BatchAnswer;
+use crate::incoming::responder::Gathered;
+
+impl Dispatcher {
+    pub(super) fn batch(
+        &self,
+        message: &Utf8Bytes,
+        mut entries: Vec<Entry<'_>>,
+        admission: Admission,
+    ) {
+        self.spend(entries.len() / READ);
+        self.responses(message, &mut entries);
+        // It may turn out that one of its handlers has to wait, and then all others wait for that.
+        let limit = self.responder.limit().min(self.responder.room_to_gather());
+        let answered = entries.iter().filter_map(Entry::answered);
+        let (mut gathered, mut at_work) = (Gathered::new(answered), Vec::new());
+        let (mut index, mut cancelled) = (0, Vec::new());
+        let mut entries = entries.into_iter();
+        while let Some(entry) = entries.next() {
+            if self.budget() == 0 {
+                let rest = std::iter::once(entry).chain(entries);
+                let begun = Part { gathered, at_work, index, cancelled };
+                return self.suspend(message, rest, begun, admission);
+            }
+            self.spend(1);
+            let Some(step) = self.step(message, entry, &mut cancelled) else { continue };
+            let (id, begun) = self.take(message, step, admission);
+            match (begun, &id) {
+                (Begun::Done(_), None) => {}
+                (Begun::Done(response), Some(id)) => {
+                    gathered.put(index, id, response, limit);
+                }
+                (Begun::AtWork(running), _) => at_work.push((running, index, id.clone())),
+            }
+            index += usize::from(id.is_some());
+        }
+        self.send_if_complete(&mut gathered);
+        if !at_work.is_empty() {
+            let ids = at_work.iter().filter_map(|(_, _, id)| id.as_ref());
+            let size = message.len() + ids.map(Id::weight).sum::<usize>();
+            let batch = Arc::new(BatchAnswer::new(gathered, &self.responder));
+            batch.weigh(size);
+            for (running, index, id) in at_work {
+                go_on(running, &batch, index, id);
+            }
+        }
+        // Only now those of the same batch can be found.
+        cancelled.iter().for_each(|id| self.responder.cancel(id));
+    }
+
+    /// Answers a batch if only notifications are left of it.
+    fn send_if_complete(&self, gathered: &mut Gathered) {
+        if gathered.is_complete() {
+            let nothing = Gathered::new(std::iter::empty());
+            self.responder.send_array(std::mem::replace(gathered, nothing));
+        }
+    }
+
+    /// What is to be done for an entry; a cancellation is put aside until all calls have begun.
+    #[inline]
+    fn step(&self, message: &Utf8Bytes, entry: Entry<'_>, cancelled: &mut Vec<Id>) -> Option<Step> {
+        match entry {
+            Entry::Call(call) => match Notice::read(&call, &self.responder) {
+                // All other notifications of this crate were handled before the calls.
+                Some(Notice::Cancel(id)) => {
+                    cancelled.push(id);
+                    None
+                }
+                _ => {
+                    let (id, call) = self.plan(message, call);
+                    Some(Step::Call(id, call))
+                }
+            },
+            Entry::Invalid(id, flaw) => Some(Step::Invalid(id, flaw)),
+            // None is left.
+            Entry::Response(_) => None,
+        }
+    }
+
+    #[inline]
+    fn take(&self, message: &Utf8Bytes, step: Step, admission: Admission) -> (Option<Id>, Begun) {
+        match step {
+            Step::Call(id, call) => {
+                let begun = self.begin(message.clone(), call, admission, id.is_none());
+                (id, begun)
+            }
+            Step::Invalid(id, flaw) => {
+                let error = ErrorObject::invalid_request(&flaw);
+                (Some(id), Begun::Done(Kind::Error(error)))
+            }
+        }
+    }
+
+    /// Leaves the rest of a batch to the next turn.
+    #[cold]
+    #[inline(never)]
+    fn suspend<'a>(
+        &self,
+        message: &Utf8Bytes,
+        rest: impl Iterator<Item = Entry<'a>>,
+        begun: Part,
+        admission: Admission,
+    ) {
+        let Part { mut gathered, at_work, index, mut cancelled } = begun;
+        self.send_if_complete(&mut gathered);
+        let batch = Arc::new(BatchAnswer::new(gathered, &self.responder));
+        let mut size = message.len();
+        for (running, index, id) in at_work {
+            size += id.as_ref().map_or(0, Id::weight);
+            go_on(running, &batch, index, id);
+        }
+        let mut steps = Vec::with_capacity(rest.size_hint().0);
+        steps.extend(rest.filter_map(|entry| self.step(message, entry, &mut cancelled)));
+        let steps = steps.into_iter();
+        let message = message.clone();
+        let unfinished = Unfinished { message, steps, batch, index, size, cancelled, admission };
+        self.unfinished.set(Some(Box::new(unfinished)));
+    }
+
+    /// Goes on with a batch that an earlier turn has begun. `false`: there is still a rest of it, and
+    /// nothing else is to be received before that.
+    #[inline]
+    pub(crate) fn resume(&self) -> bool {
+        match self.unfinished.take() {
+            None => true,
+            Some(unfinished) => self.go_on(unfinished),
+        }
+    }
+
+    /// Whether there is a rest of a batch.
+    pub(crate) fn is_midway(&self) -> bool {
+        let unfinished = self.unfinished.take();
+        let is_midway = unfinished.is_some();
+        self.unfinished.set(unfinished);
+        is_midway
+    }
+
+    /// Nobody gets an answer any more: what is left of a batch is handled as far as it can be, and there
+    /// are no more turns for what is still received.
+    pub(crate) fn finish(&self) {
+        self.budget.set(usize::MAX);
+        if let Some(mut unfinished) = self.unfinished.take() {
+            unfinished.admission = Admission::Unanswerable;
+            self.go_on(unfinished);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn go_on(&self, mut unfinished: Box<Unfinished>) -> bool {
+        let Unfinished { message, steps, batch, index, size, cancelled, admission } =
+            &mut *unfinished;
+        while self.budget() > 0 {
+            let Some(step) = steps.next() else {
+                batch.weigh(*size);
+                cancelled.iter().for_each(|id| self.responder.cancel(id));
+                return true;
+            };
+            self.spend(1);
+            let (id, begun) = self.take(message, step, *admission);
+            let at = *index;
+            *index += usize::from(id.is_some());
+            match (begun, id) {
+                (Begun::Done(_), None) => {}
+                (Begun::Done(response), Some(id)) => batch.put(at, &id, response, None),
+                (Begun::AtWork(running), id) => {
+                    *size += id.as_ref().map_or(0, Id::weight);
+                    go_on(running, batch, at, id);
+                }
+            }
+        }
+        self.unfinished.set(Some(unfinished));
+        false
+    }
+}
+
+/// A handler of a batch that was not ready goes on in a task of its own.
+fn go_on(mut running: Running, batch: &Arc<BatchAnswer>, index: usize, id: Option<Id>) {
+    running.belongs_to(batch);
+    if let Some(id) = id {
+        running.reply_to(id, ReplyTo::Batch(Arc::clone(batch), index));
+    }
+    running.spawn();
+}
+
+/// What a turn has done of a batch.
+struct Part {
+    gathered: Gathered,
+    /// Handlers that were not ready, with their places in the array.
+    at_work: Vec<(Running, usize, Option<Id>)>,
+    /// The place of the next response.
+    index: usize,
+    /// Calls that the batch cancels.
+    cancelled: Vec<Id>,
+}
+
+/// A batch that was begun, and goes on in the next turn.
+pub(super) struct Unfinished {
+    message: Utf8Bytes,
+    steps: std::vec::IntoIter<Step>,
+    batch: Arc<BatchAnswer>,
+    index: usize,
+    /// What it weighs.
+    size: usize,
+    cancelled: Vec<Id>,
+    admission: Admission,
+}
+
+/// An entry of it that was not begun.
+enum Step {
+    Call(Option<Id>, Planned),
+    Invalid(Id, Flaw),
+}
+
+/// Handlers that were begun go on by themselves, and notifications are handled.
+impl Drop for Dispatcher {
+    fn drop(&mut self) {
+        if Handle::try_current().is_ok() {
+            self.finish();
+        }
+    }
+}

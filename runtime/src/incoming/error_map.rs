@@ -1,0 +1,146 @@
+//! The application's error types that keep their own code, and what becomes of other errors.
+//!
+//! Runs the application's own code: its conversions, what its errors say of themselves in the log, and
+//! what they do when they are dropped. Must not know calls.
+
+use std::error::Error as StdError;
+
+use crate::error::{Causes, CloseReason};
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::escape::Shown;
+use crate::protocol::typed::RpcError;
+use crate::util::catch_unwind::{Panicked, guard};
+
+type Recognize = fn(&(dyn StdError + Send + Sync + 'static)) -> Option<ErrorObject>;
+
+/// How many errors of a chain a peer gets, and how many bytes of the text of each.
+const EXPOSED_ERRORS: usize = 8;
+const EXPOSED_BYTES: usize = 500;
+
+/// The types that are known.
+#[derive(Default)]
+pub(crate) struct Recognized {
+    known: Vec<Recognize>,
+    /// Whether the peer gets the texts of other errors. `None`: as the build and the peer decide.
+    exposes: Option<bool>,
+}
+
+/// What decides how much of an error a caller is told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller {
+    pub(crate) no_socket: bool,
+    /// It announced this crate's extensions.
+    pub(crate) extended: bool,
+}
+
+impl Recognized {
+    pub(crate) fn add<E: RpcError + StdError + Send + Sync>(&mut self) {
+        self.known.push(|source| source.downcast_ref::<E>().map(E::to_object));
+    }
+
+    pub(crate) fn expose(&mut self, exposes: bool) {
+        self.exposes = Some(exposes);
+    }
+
+    /// By default only to peers that announced the extensions: the Python package wsjsonrpc drops its
+    /// connection when an error object has a third member.
+    fn exposes(&self, caller: Caller) -> bool {
+        self.exposes.unwrap_or(cfg!(debug_assertions) && caller.extended)
+    }
+
+    /// What the peer gets when this has panicked. Never what the panic said.
+    pub(crate) fn panicked(&self, what: &str, caller: Caller) -> ErrorObject {
+        let error = ErrorObject::internal();
+        if self.exposes(caller) { error.with_data([format!("{what} panicked")]) } else { error }
+    }
+
+    pub(crate) fn append(&mut self, other: Self) {
+        self.known.extend(other.known);
+        self.exposes = other.exposes.or(self.exposes);
+    }
+
+    /// An error of a type that is known as its own object; others as they are, their inside included.
+    /// A caller without a socket is told so if that is what the handler failed for.
+    pub(crate) fn known(&self, error: ErrorObject, method: &str, caller: Caller) -> ErrorObject {
+        self.translated(error, method, caller, |error| error)
+    }
+
+    /// What the peer may see. The inside of an error that no type is known for stays here.
+    pub(crate) fn outward(&self, error: ErrorObject, method: &str, caller: Caller) -> ErrorObject {
+        self.translated(error, method, caller, |mut error| {
+            if let Some(source) = error.source() {
+                tracing::error!(
+                    method,
+                    error = %Causes(source),
+                    "handler failed; the caller gets {}",
+                    error.code()
+                );
+                if self.exposes(caller) && error.data().is_none() {
+                    let chain = chain(source);
+                    error = error.with_data(chain);
+                }
+            }
+            error.forget_source();
+            error
+        })
+    }
+
+    fn translated(
+        &self,
+        error: ErrorObject,
+        method: &str,
+        caller: Caller,
+        unknown: impl FnOnce(ErrorObject) -> ErrorObject,
+    ) -> ErrorObject {
+        let translated = guard(|| {
+            let Some(source) = error.source() else { return error };
+            match self.known.iter().find_map(|recognize| recognize(source)) {
+                Some(mut known) => {
+                    known.forget_source();
+                    known
+                }
+                None if caller.no_socket && is_for_want_of_socket(source) => {
+                    ErrorObject::of(ErrorCode::NEEDS_WEBSOCKET)
+                }
+                None => unknown(error),
+            }
+        });
+        translated.unwrap_or_else(|Panicked| {
+            tracing::error!(method, "an error's own code panicked; the caller gets -32603");
+            self.panicked("the code of an error", caller)
+        })
+    }
+}
+
+/// What an error says, and then what each error says that it comes from, as far as that is something
+/// else. Control characters are escaped, as the texts may quote what a peer has sent.
+fn chain(error: &(dyn StdError + 'static)) -> Vec<String> {
+    let mut texts: Vec<String> = Vec::new();
+    for error in std::iter::successors(Some(error), |error| (*error).source()).take(EXPOSED_ERRORS)
+    {
+        let mut text = Shown(&error.to_string()).to_string();
+        if text.len() > EXPOSED_BYTES {
+            let end = (0..=EXPOSED_BYTES).rev().find(|at| text.is_char_boundary(*at));
+            text.truncate(end.unwrap_or_default());
+            text.push('…');
+        }
+        if !texts.iter().any(|said| said.contains(&text)) {
+            texts.push(text);
+        }
+    }
+    texts
+}
+
+/// Whether this is, or comes from, a call to a caller that has no socket.
+fn is_for_want_of_socket(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
+    // Nobody says that there is an end to them.
+    for _ in 0..32 {
+        let Some(error) = next else { return false };
+        if let Some(CloseReason::NoSocket) = error.downcast_ref() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}

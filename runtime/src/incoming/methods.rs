@@ -1,0 +1,254 @@
+//! Handlers for methods whose names are not known when the program is compiled: closures, and a
+//! fallback for all names that nothing else answers to.
+//!
+//! Must not know connections or how names are looked up.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_core::Stream;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::incoming::context::Context;
+use crate::incoming::service::{Outcome, Params, Request, Service};
+use crate::incoming::topic::Topic;
+use crate::protocol::error::Result;
+use crate::protocol::whole::form_of;
+use crate::util::catch_unwind::Each;
+
+/// A service made of closures.
+///
+/// ```
+/// use wsjsonrpc::{ErrorObject, Methods};
+///
+/// let methods = Methods::new()
+///     .method("math.sum", |_ctx, (x, y): (i64, i64)| async move { Ok(x + y) })
+///     .method("math.mean", |_ctx, numbers: Vec<f64>| async move {
+///         if numbers.is_empty() {
+///             return Err(ErrorObject::invalid_params("no numbers"));
+///         }
+///         Ok(numbers.iter().sum::<f64>() / numbers.len() as f64)
+///     });
+/// # drop(methods);
+/// ```
+#[derive(Default)]
+pub struct Methods {
+    names: Vec<Cow<'static, str>>,
+    /// Names of methods that end subscriptions.
+    unsubscribe: Vec<Cow<'static, str>>,
+    handlers: Each<Arc<Handler>>,
+}
+
+type Handler = dyn Fn(Request) -> Outcome + Send + Sync;
+
+impl Methods {
+    /// One without methods.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a method. The closure gets the connection's context and all params as one value, and
+    /// returns a future of a [`Result`]. The type `P` of that value decides which params are valid:
+    ///
+    /// | `P` | params |
+    /// |---|---|
+    /// | `()` | none |
+    /// | a tuple, as `(String, Option<u32>)` | a list; `Option`s at its end may be left out |
+    /// | `Vec<T>` | a list of any length |
+    /// | a struct, or a map | an object; a struct also takes a list of its fields |
+    /// | an enum | a list of one, `["red"]`; a variant with data may also be the object itself |
+    /// | a number, `bool`, `String`, and what serializes as one of them | a list of one, `[5]` |
+    ///
+    /// In the last row, `P` is never a list or an object itself, so there is no other reading of
+    /// the params. [`method`](Self::method) finds it out when the method is added, by
+    /// deserializing a `P` from nothing.
+    ///
+    /// Neither the closure nor its future may block the thread, as both begin in the task of the
+    /// connection. Above all, `Handle::block_on`, also within `block_in_place`, waits forever there for a
+    /// call back to the caller. Await `tokio::task::spawn_blocking(…)` for what blocks.
+    #[must_use]
+    pub fn method<P, F, T>(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        handler: impl Fn(Context, P) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: DeserializeOwned,
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Serialize,
+    {
+        self.names.push(name.into());
+        let form = form_of::<P>();
+        self.handlers.push(Arc::new(move |request| {
+            let params = request.refuse_subscribing().and_then(|()| request.of_closure::<P>(form));
+            match params {
+                Ok(params) => {
+                    let answer = handler(request.context().clone(), params);
+                    Outcome::future(async move { request.reply(answer.await) })
+                }
+                Err(error) => Outcome::ready(|| request.fail(error)),
+            }
+        }));
+        self
+    }
+}
+
+impl Methods {
+    /// Adds a subscription. The closure gets the connection's context and all params as one value,
+    /// as that of a [`method`](Self::method) does, and returns a future of a stream, or of an error
+    /// to refuse it. An error that the stream brings ends it.
+    ///
+    /// ```
+    /// use futures_util::stream;
+    /// use wsjsonrpc::{ErrorObject, Methods, Topic};
+    ///
+    /// let methods = Methods::new().subscription(Topic::new("count"), |_ctx, (upto,): (u32,)| async move {
+    ///     if upto > 1000 {
+    ///         return Err(ErrorObject::invalid_params("at most to 1000"));
+    ///     }
+    ///     Ok(stream::iter((1..=upto).map(Ok)))
+    /// });
+    /// # drop(methods);
+    /// ```
+    #[must_use]
+    pub fn subscription<P, F, S, T>(
+        mut self,
+        topic: Topic,
+        handler: impl Fn(Context, P) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: DeserializeOwned,
+        F: Future<Output = Result<S>> + Send + 'static,
+        S: Stream<Item = Result<T>> + Send + 'static,
+        T: Serialize + Send + 'static,
+    {
+        self.names.push(topic.name.clone());
+        self.unsubscribe.push(topic.unsubscribe.clone());
+        let form = form_of::<P>();
+        self.handlers.push(Arc::new(move |request| {
+            let params = match request.of_closure::<P>(form) {
+                Ok(params) => params,
+                Err(error) => return Outcome::ready(|| request.fail(error)),
+            };
+            let stream = handler(request.context().clone(), params);
+            Outcome::subscription(request, topic.clone(), |request, producer| async move {
+                match stream.await {
+                    Ok(stream) => producer.run::<T, S>(stream).await,
+                    Err(error) => request.fail(error),
+                }
+            })
+        }));
+        self
+    }
+}
+
+impl Methods {
+    /// Lets the methods and subscriptions that were added so far take params of at most so many bytes of
+    /// JSON. Larger ones are refused with -32602 before they are decoded.
+    ///
+    /// Decoded params can be much larger than their text: a `serde_json::Value` has up to 100 times as
+    /// many bytes. For a trait, there is `#[method(max_params = "64 KiB")]`.
+    ///
+    /// ```
+    /// use wsjsonrpc::Methods;
+    ///
+    /// let methods = Methods::new()
+    ///     .method("echo", |_ctx, (value,): (serde_json::Value,)| async move { Ok(value) })
+    ///     .max_params(64 * 1024)
+    ///     .method("upload", |_ctx, (text,): (String,)| async move { Ok(text.len()) });
+    /// # drop(methods);
+    /// ```
+    #[must_use]
+    pub fn max_params(mut self, bytes: usize) -> Self {
+        for handler in self.handlers.iter_mut() {
+            let limited = Arc::clone(handler);
+            *handler = Arc::new(move |request| match request.refuse_params_over(bytes) {
+                Some(refused) => refused,
+                None => limited(request),
+            });
+        }
+        self
+    }
+
+    pub(crate) fn append(&mut self, other: Self) {
+        self.names.extend(other.names);
+        self.unsubscribe.extend(other.unsubscribe);
+        self.handlers.append(other.handlers);
+    }
+}
+
+impl Service for Methods {
+    fn methods(&self) -> Vec<(Cow<'static, str>, usize)> {
+        let methods = self.names.iter().cloned().enumerate().map(|(index, name)| (name, index));
+        let unsubscribe = self.unsubscribe.iter().cloned();
+        methods.chain(unsubscribe.map(|name| (name, Topic::UNSUBSCRIBE))).collect()
+    }
+
+    fn call(&self, method: usize, request: Request) -> Outcome {
+        match self.handlers.get(method) {
+            Some(handler) => handler(request),
+            None => Outcome::unknown(request),
+        }
+    }
+}
+
+impl fmt::Debug for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Methods").field(&self.names).finish()
+    }
+}
+
+/// Handles the calls of all methods that no service answers to: for proxies, scripts, logs.
+///
+/// ```
+/// use serde_json::value::{RawValue, to_raw_value};
+/// use wsjsonrpc::{async_trait, Context, Fallback, Params, Result, Server};
+///
+/// struct Echo;
+///
+/// #[async_trait]
+/// impl Fallback for Echo {
+///     async fn call(&self, _: &Context, method: &str, params: Params<'_>) -> Result<Box<RawValue>> {
+///         Ok(to_raw_value(&(method, params.json().map(str::len)))?)
+///     }
+/// }
+///
+/// let server = Server::builder().fallback(Echo);
+/// # drop(server);
+/// ```
+#[async_trait]
+pub trait Fallback: Send + Sync + 'static {
+    /// Handles one call; for a notification the result is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorObject::method_not_found`](crate::ErrorObject::method_not_found) for names that it
+    /// does not know either. The caller's message then names the method.
+    async fn call(
+        &self,
+        context: &Context,
+        method: &str,
+        params: Params<'_>,
+    ) -> Result<Box<RawValue>>;
+}
+
+/// A fallback as a service with no names of its own.
+pub(crate) struct FallbackService(pub(crate) Arc<dyn Fallback>);
+
+impl Service for FallbackService {
+    fn methods(&self) -> Vec<(Cow<'static, str>, usize)> {
+        Vec::new()
+    }
+
+    fn call(&self, _: usize, request: Request) -> Outcome {
+        let fallback = Arc::clone(&self.0);
+        Outcome::future(async move {
+            let answer = fallback.call(request.context(), request.method(), request.params()).await;
+            request.reply(answer.map_err(|error| error.naming(request.method())))
+        })
+    }
+}

@@ -1,0 +1,418 @@
+//! Serving a subscription: from the stream that a handler returns to the notifications with its
+//! items.
+//!
+//! The stream is polled only while there is room for what it brings, so a slow consumer slows it
+//! and nothing else. Must not know how a call is answered, or who listens.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use futures_core::Stream;
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::incoming::service::{Kind, Outcome, Progress, Request, Response};
+use crate::incoming::topic::{Overflow, Topic, Yields};
+use crate::link::Link;
+use crate::link::credit::Asked;
+use crate::link::credit::{Flow, Stage, Stop};
+use crate::outgoing::deadline::Scope;
+use crate::protocol::buffer;
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::item::{cost, head, write, write_json};
+use crate::protocol::params::Str;
+use crate::protocol::typed::RpcError;
+use crate::websocket::send_queue::{Closed, Outbox, Turn};
+
+/// The name of the parameter of a method that ends subscriptions, as in their notifications.
+const ID: &str = "subscription";
+
+/// How many items are sent before others get their turn.
+const BUDGET: usize = 256;
+
+/// A subscription that was asked for: for its handler, which begins it with a stream or refuses it.
+pub struct Producer {
+    topic: Topic,
+    link: Arc<Link>,
+    flow: Arc<Flow>,
+    /// What handles of its call inherit, until that is answered.
+    scope: Option<Arc<Scope>>,
+}
+
+impl Outcome {
+    /// The handler of a subscription: it gets the request back, with a [`Producer`] to
+    /// [`run`](Producer::run) its stream with.
+    #[doc(hidden)]
+    pub fn subscription<F>(
+        request: Request,
+        topic: Topic,
+        handler: impl FnOnce(Request, Producer) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        if request.is_notification() {
+            tracing::debug!("dropped a subscription without an id: nobody would know its own");
+            return Outcome(Progress::Ready(Response(Kind::Silent)));
+        }
+        let link = Arc::clone(request.context().link());
+        if link.has_no_socket() {
+            let error = ErrorObject::of(ErrorCode::NEEDS_WEBSOCKET);
+            return Outcome(Progress::Ready(request.fail(error)));
+        }
+        let window = request.begin_subscription();
+        let limit = link.config.max_subscriptions;
+        let Some(flow) = link.flows.ask(topic.unsubscribe.clone(), window, limit) else {
+            let busy = ErrorObject::of(ErrorCode::SERVER_BUSY);
+            return Outcome(Progress::Ready(request.fail(busy)));
+        };
+        let asked = Asked {
+            link: Arc::clone(&link),
+            flow: Arc::clone(&flow),
+            notification: topic.notification.clone(),
+            tell_end: topic.tell_end || link.extended,
+        };
+        let scope = request.context().scope().cloned();
+        let producer = Producer { topic, link, flow, scope };
+        Outcome(Progress::Subscription(Box::pin(handler(request, producer)), Box::new(asked)))
+    }
+
+    /// A call of a method that ends subscriptions. Its one parameter is the id.
+    pub(crate) fn unsubscribe(request: &Request) -> Self {
+        let id = || {
+            let mut args = request.args(&[ID])?;
+            let id: Str<'_> = args.next()?;
+            args.finish()?;
+            Ok(id)
+        };
+        let flows = &request.context().link().flows;
+        let ended = id().map(|id| flows.unsubscribe(request.method(), &id.0));
+        Outcome(Progress::Ready(request.reply::<Result<bool, ErrorObject>>(ended)))
+    }
+}
+
+impl Producer {
+    /// Consents, and sends what the stream brings until it ends or nobody wants it any more.
+    pub async fn run<T, S>(self, stream: S) -> Response
+    where
+        T: Serialize,
+        S: Stream,
+        S::Item: Yields<T>,
+    {
+        self.opened().await;
+        if let Some(scope) = &self.scope {
+            scope.end();
+        }
+        let head = head(&self.topic.notification, &self.flow.id());
+        let stream = pin!(stream);
+        let mut source = Source::<S, T>::of(stream, &self.link);
+        let (mut room, mut sent) = (Room::new(&self.link.outbox), 0_usize);
+        let end = loop {
+            let (item, dropped) = match self.next(&mut source, &mut room).await {
+                Next::Item(item, dropped) => (item, dropped),
+                Next::End(end) => break end,
+                Next::Stopped(Stop::Peer) => return Response(Kind::Silent),
+                Next::Stopped(Stop::Shutdown) => {
+                    break Some(ErrorObject::of(ErrorCode::SHUTTING_DOWN));
+                }
+            };
+            let dropped = if self.link.extended { dropped } else { 0 };
+            let (text, bytes) = match item {
+                Pulled::Fresh(item) => match write(&head, &item, dropped) {
+                    Ok(written) => written,
+                    Err(error) => break Some(ErrorObject::from(error)),
+                },
+                Pulled::Kept(json) => write_json(&head, &json, dropped),
+            };
+            if text.len() > self.link.config.max_outgoing_message {
+                break Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE));
+            }
+            self.flow.spend(cost(bytes));
+            // Encoded only now that there is room: no producer waits with an item in its hands.
+            if room.fill(text).is_err() {
+                // What is queued goes out, and then the connection closes.
+                return Response(Kind::Silent);
+            }
+            sent += 1;
+            if sent % BUDGET == 0 {
+                room.leave();
+                tokio::task::yield_now().await;
+            }
+        };
+        Response(Kind::Ended(end))
+    }
+
+    /// Waits until the response with its id is queued.
+    async fn opened(&self) {
+        self.flow.enter(Stage::Accepted);
+        poll_fn(|cx| {
+            self.flow.register(cx.waker());
+            if self.flow.stage() == Stage::Open { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Waits for what comes next.
+    async fn next<T, S>(&self, source: &mut Source<'_, S, T>, room: &mut Room<'_>) -> Next<T>
+    where
+        T: Serialize,
+        S: Stream,
+        S::Item: Yields<T>,
+    {
+        poll_fn(|cx| {
+            let mut registered = false;
+            loop {
+                if let Some(stop) = self.flow.stopped() {
+                    return Poll::Ready(Next::Stopped(stop));
+                }
+                let credit = self.flow.has_credit();
+                let may_send = if credit {
+                    match room.poll(cx) {
+                        Poll::Ready(Ok(())) => true,
+                        Poll::Pending => false,
+                        // What is queued goes out, and then the connection closes.
+                        Poll::Ready(Err(Closed)) => return Poll::Ready(Next::Stopped(Stop::Peer)),
+                    }
+                } else {
+                    room.leave();
+                    false
+                };
+                let next = source.poll(cx, &self.topic, may_send);
+                if next.is_pending() && may_send {
+                    // It has nothing to send.
+                    room.leave();
+                }
+                if next.is_ready() || registered {
+                    return next;
+                }
+                // Only now, as most items are there at once; and then all is looked at again, so that
+                // no change falls in between.
+                self.flow.register(cx.waker());
+                registered = true;
+                if self.flow.stopped().is_none() && self.flow.has_credit() == credit {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// A producer's claim to room in the send queue. It has one before it polls its stream, and so before an
+/// item is there.
+struct Room<'a> {
+    outbox: &'a Outbox,
+    /// There was room when the last item was queued.
+    left: bool,
+    /// Its turn is to come.
+    waiting: Option<Pin<Box<dyn Future<Output = Turn<'a>> + Send + 'a>>>,
+    turn: Option<Turn<'a>>,
+    /// Bytes that were queued in this turn.
+    queued: usize,
+}
+
+impl<'a> Room<'a> {
+    fn new(outbox: &'a Outbox) -> Self {
+        Room { outbox, left: false, waiting: None, turn: None, queued: 0 }
+    }
+
+    /// Ready when an item may be queued.
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Closed>> {
+        if self.waiting.is_none() {
+            // Whoever comes back has to ask again.
+            let left = std::mem::take(&mut self.left);
+            let first = self.turn.is_some() || !self.outbox.has_line();
+            if first && (left || self.outbox.has_room()) {
+                return Poll::Ready(Ok(()));
+            }
+            if !self.outbox.is_open() {
+                return Poll::Ready(Err(Closed));
+            }
+            // To the end of the line.
+            (self.turn, self.queued) = (None, 0);
+        }
+        let outbox = self.outbox;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(outbox.turn()));
+        self.turn = Some(ready!(waiting.as_mut().poll(cx)));
+        self.waiting = None;
+        Poll::Ready(if outbox.is_open() { Ok(()) } else { Err(Closed) })
+    }
+
+    /// Queues an item.
+    fn fill(&mut self, text: Vec<u8>) -> Result<(), Closed> {
+        self.queued += text.len();
+        self.left = self.outbox.send_item(text)?;
+        // The network may take it as fast as it comes, on another thread, while others wait in line.
+        let had_turn = self.turn.is_some() && self.queued >= self.outbox.limit();
+        if !self.left || had_turn {
+            self.leave();
+        }
+        Ok(())
+    }
+
+    /// Lets others have their turn.
+    fn leave(&mut self) {
+        (self.left, self.waiting, self.turn, self.queued) = (false, None, None, 0);
+    }
+}
+
+/// What comes next of a subscription.
+enum Next<T> {
+    /// With the number of those that were left out before it.
+    Item(Pulled<T>, u64),
+    End(Option<ErrorObject>),
+    Stopped(Stop),
+}
+
+enum Pulled<T> {
+    /// There was room when the stream brought it.
+    Fresh(T),
+    /// It has waited, as JSON.
+    Kept(Box<[u8]>),
+}
+
+/// A stream, with what it has brought that found no room.
+struct Source<'a, S, T> {
+    stream: Pin<&'a mut S>,
+    link: &'a Link,
+    /// As JSON, so that their size is known.
+    items: VecDeque<Box<[u8]>>,
+    dropped: u64,
+    /// It brings nothing more, for this reason. That comes behind the items.
+    end: Option<Option<ErrorObject>>,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<'a, S, T> Source<'a, S, T>
+where
+    T: Serialize,
+    S: Stream,
+    S::Item: Yields<T>,
+{
+    fn of(stream: Pin<&'a mut S>, link: &'a Link) -> Self {
+        let (items, item) = (VecDeque::new(), PhantomData);
+        Source { stream, link, items, dropped: 0, end: None, item }
+    }
+
+    fn poll(&mut self, cx: &mut TaskContext<'_>, topic: &Topic, room: bool) -> Poll<Next<T>> {
+        if topic.overflow == Overflow::Block {
+            if !room {
+                return Poll::Pending;
+            }
+            return self.pull(cx).map(|pulled| match pulled {
+                Ok(item) => Next::Item(Pulled::Fresh(item), 0),
+                Err(end) => Next::End(end),
+            });
+        }
+        if room {
+            if let Some(json) = self.pop() {
+                return Poll::Ready(Next::Item(
+                    Pulled::Kept(json),
+                    std::mem::take(&mut self.dropped),
+                ));
+            }
+        }
+        let mut pulled = 0;
+        while self.end.is_none() && pulled < BUDGET {
+            match self.pull(cx) {
+                Poll::Ready(Ok(item)) if room => {
+                    let dropped = std::mem::take(&mut self.dropped);
+                    return Poll::Ready(Next::Item(Pulled::Fresh(item), dropped));
+                }
+                Poll::Ready(Ok(item)) => self.keep(&item, topic),
+                Poll::Ready(Err(end)) => self.end = Some(end),
+                Poll::Pending => break,
+            }
+            pulled += 1;
+        }
+        if pulled == BUDGET {
+            // It may have more at once, and others get their turn first.
+            cx.waker().wake_by_ref();
+        }
+        match self.end.take_if(|_| self.items.is_empty()) {
+            Some(end) => Poll::Ready(Next::End(end)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// The next item, or why there is none.
+    fn pull(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<T, Option<ErrorObject>>> {
+        self.stream.as_mut().poll_next(cx).map(|item| match item.map(Yields::into_item) {
+            Some(Ok(item)) => Ok(item),
+            Some(Err(error)) => Err(Some(error.to_object())),
+            None => Err(None),
+        })
+    }
+
+    /// Keeps an item for which there is no room in the send queue. All subscriptions of a connection
+    /// share the bytes for that.
+    fn keep(&mut self, item: &T, topic: &Topic) {
+        let makes_room = matches!(topic.overflow, Overflow::DropOldest | Overflow::Latest);
+        if self.items.len() >= topic.room() && !(makes_room && self.drop_oldest()) {
+            return self.refuse(topic);
+        }
+        let mut text = buffer::take();
+        if let Err(error) = serde_json::to_writer(&mut text, item) {
+            return self.end = Some(Some(ErrorObject::from(error)));
+        }
+        let Config { max_outgoing_message, max_subscription_buffer, .. } = *self.link.config;
+        if text.len() > max_outgoing_message {
+            return self.end = Some(Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE)));
+        }
+        let json: Box<[u8]> = text.as_slice().into();
+        buffer::give_back(text);
+        while !self.link.flows.take_room(kept_size(&json), max_subscription_buffer) {
+            // The newest one is the one to keep, if any is.
+            if !(makes_room && self.drop_oldest()) {
+                return self.refuse(topic);
+            }
+        }
+        self.items.push_back(json);
+    }
+
+    /// There is no room for a new item.
+    fn refuse(&mut self, topic: &Topic) {
+        if topic.overflow == Overflow::DropNewest {
+            self.dropped += 1;
+            return;
+        }
+        while self.pop().is_some() {}
+        self.end = Some(Some(ErrorObject::of(ErrorCode::SUBSCRIPTION_LAGGED)));
+    }
+
+    fn drop_oldest(&mut self) -> bool {
+        let dropped = self.pop().is_some();
+        self.dropped += u64::from(dropped);
+        dropped
+    }
+}
+
+impl<S, T> Source<'_, S, T> {
+    fn pop(&mut self) -> Option<Box<[u8]>> {
+        let json = self.items.pop_front()?;
+        self.link.flows.give_room(kept_size(&json));
+        Some(json)
+    }
+}
+
+impl<S, T> Drop for Source<'_, S, T> {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
+    }
+}
+
+/// What an item that is kept counts.
+fn kept_size(json: &[u8]) -> usize {
+    usize::try_from(cost(json.len())).unwrap_or(usize::MAX)
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("topic", &self.topic).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,560 @@
+//! Where the outcome of a call goes: into a message of its own, into its place in a batch's array,
+//! or nowhere; and what the peer may see of it.
+//!
+//! Must not know how the outcome came about.
+//!
+//! Where the answers to incoming messages go: into the outbox of their connection, or to the one
+//! who waits for the only answer that there will be.
+//!
+//! Must not know what they say.
+//!
+//! Responses as text: a single one, and those of a batch, one behind the other.
+//!
+//! Must not know who gets them, nor when.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Waker};
+
+use tokio::runtime::Handle;
+#[cfg(feature = "tower")]
+use tokio::sync::oneshot;
+use tokio::sync::{mpsc, watch};
+
+#[cfg(feature = "tower")]
+use crate::error::CloseReason;
+use crate::handshake::connection_limit::Place;
+use crate::incoming::error_map::Caller;
+use crate::incoming::in_flight::{Call, Started};
+use crate::incoming::router::{RouteId, Router};
+use crate::incoming::service::{Kind, Response};
+use crate::link::Link;
+use crate::link::credit::{Flow, Stage, Stop};
+use crate::protocol::encode::begin_result;
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::id::Id;
+use crate::protocol::{buffer, encode};
+use crate::util::BoxFuture;
+use crate::util::catch_unwind::{Panicked, guard};
+
+/// Lives as long as something a server's shutdown should wait for.
+pub(crate) type Tracker = watch::Receiver<()>;
+
+/// What it takes to answer the calls of one connection. All its handlers share it.
+pub(crate) struct Responder {
+    pub(crate) router: Arc<Router>,
+    pub(crate) link: Arc<Link>,
+    pub(crate) weights: Weights,
+    /// Requests whose handlers are at work.
+    pub(crate) started: Started<ReplyTo>,
+    outlet: Outlet,
+    /// The way to the runtime of handlers, if they have their own. No more wait there than may be in
+    /// flight.
+    starter: OnceLock<mpsc::UnboundedSender<BoxFuture<()>>>,
+    _tracker: Option<Tracker>,
+    /// That of the connection. It is given back when its handlers have ended, too: else a peer would
+    /// have ever more of them at work by hanging up and coming again.
+    _place: Option<Place>,
+}
+
+/// Bytes that calls in flight hold on to.
+#[derive(Debug, Default)]
+pub(crate) struct Weights {
+    /// Messages that handlers at work were begun with.
+    pub(crate) requests: AtomicUsize,
+    /// Responses that wait for others of their batch.
+    gathered: AtomicUsize,
+}
+
+/// Where the response to a request goes.
+pub(crate) enum ReplyTo {
+    /// Into a message of its own.
+    One,
+    /// Into this place of a batch's array.
+    Batch(Arc<BatchAnswer>, usize),
+}
+
+impl Responder {
+    pub(crate) fn new(
+        router: Arc<Router>,
+        link: Arc<Link>,
+        outlet: Outlet,
+        tracker: Option<Tracker>,
+        place: Option<Place>,
+    ) -> Arc<Self> {
+        let (weights, started) = (Weights::default(), Started::default());
+        let (_tracker, _place) = (tracker, place);
+        let starter = OnceLock::new();
+        Arc::new(Responder { router, link, weights, started, outlet, starter, _tracker, _place })
+    }
+
+    /// Runs a handler on the runtime of handlers, behind those that it was given before. Gives it back
+    /// if that runtime is shut down.
+    pub(crate) fn start_on(
+        &self,
+        runtime: &Handle,
+        handler: BoxFuture<()>,
+    ) -> Result<(), BoxFuture<()>> {
+        let starter = self.starter.get_or_init(|| {
+            let (starter, handlers) = mpsc::unbounded_channel();
+            runtime.spawn(start_in_order(handlers));
+            starter
+        });
+        starter.send(handler).map_err(|refused| refused.0)
+    }
+
+    /// Writes the response and queues it, once it is complete.
+    pub(crate) fn deliver(&self, call: Call<ReplyTo>, response: Kind) {
+        match call.reply_to {
+            ReplyTo::One => drop(self.send(response, &call.id)),
+            ReplyTo::Batch(batch, index) => batch.put(index, &call.id, response, None),
+        }
+    }
+
+    /// Answers a call with the id of a subscription, which begins when that is queued.
+    pub(crate) fn consent(&self, call: Call<ReplyTo>, flow: &Arc<Flow>) {
+        let response = match begin_result(&flow.name()) {
+            Ok(text) => Kind::Result(text),
+            Err(_) => Kind::Error(ErrorObject::internal()),
+        };
+        match call.reply_to {
+            ReplyTo::One => {
+                let told = self.send(response, &call.id);
+                open(flow, told);
+            }
+            ReplyTo::Batch(batch, index) => {
+                batch.put(index, &call.id, response, Some(Arc::clone(flow)));
+            }
+        }
+    }
+
+    /// The caller takes a request back. Its handler learns it, and goes on as it likes; what it
+    /// brings comes too late. A request that is unknown, or answered by now, is none of its calls.
+    pub(crate) fn cancel(&self, id: &Id) {
+        let mark = |number| self.link.signals.raise(number);
+        let Some((call, raised)) = self.started.find(id, mark) else { return };
+        raised.tell();
+        self.deliver(call, Kind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)));
+    }
+
+    /// Queues the response to a single call. `false`: an error in its place, as it is too large.
+    pub(crate) fn send(&self, response: Kind, id: &Id) -> bool {
+        let Some((text, whole)) = single(response, id, self.limit()) else { return true };
+        self.outlet.put(&self.link, text);
+        whole
+    }
+
+    /// Queues an error response to what is no call. An id that is too large to come back is left out.
+    pub(crate) fn fail(&self, error: &ErrorObject, id: &Id) {
+        let id = if id.weight() <= self.limit() { id } else { &Id::NULL };
+        self.outlet.put(&self.link, error_response(error, id));
+    }
+
+    /// Queues the responses to a batch, if any were asked for.
+    pub(crate) fn send_array(&self, gathered: Gathered) {
+        if let Some(text) = gathered.finish() {
+            self.outlet.put(&self.link, text);
+        }
+    }
+
+    /// Whether so much is at work that nothing more may be begun.
+    pub(crate) fn is_busy(&self) -> bool {
+        let Link { config, in_flight, .. } = &*self.link;
+        in_flight.load(Ordering::Relaxed) >= config.max_in_flight
+            || self.weights.requests.load(Ordering::Relaxed) >= config.max_in_flight_bytes
+    }
+
+    /// How much more may wait for others of its batch.
+    pub(crate) fn room_to_gather(&self) -> usize {
+        let gathered = self.weights.gathered.load(Ordering::Relaxed);
+        self.link.config.max_in_flight_bytes.saturating_sub(gathered)
+    }
+
+    /// How large a message may be.
+    pub(crate) fn limit(&self) -> usize {
+        self.link.config.max_outgoing_message
+    }
+
+    /// What the peer may see. The inside of an error that no type is known for stays here.
+    pub(crate) fn outward(
+        &self,
+        outcome: Result<Response, Panicked>,
+        route: Option<RouteId>,
+    ) -> Kind {
+        match outcome {
+            Ok(Response(Kind::Error(error))) if error.source().is_some() => {
+                Kind::Error(self.translate(error, route))
+            }
+            Ok(Response(Kind::Ended(Some(error)))) if error.source().is_some() => {
+                Kind::Ended(Some(self.translate(error, route)))
+            }
+            Ok(Response(kind)) => kind,
+            Err(Panicked) => {
+                let method = self.name(route);
+                tracing::error!(method, "handler panicked; the caller gets -32603");
+                Kind::Error(self.router.recognized.panicked("the handler", self.caller()))
+            }
+        }
+    }
+
+    /// What a handler brings whose call was taken back. To give up is no failure, to panic is.
+    pub(crate) fn discard(&self, outcome: Result<Response, Panicked>, route: RouteId) {
+        let method = self.router.name(route);
+        // An error's own code may panic when it is dropped.
+        let dropped = outcome.and_then(|response| guard(|| drop(response)));
+        match dropped {
+            Ok(()) => tracing::debug!(method, "a handler ended after its call was taken back"),
+            Err(Panicked) => {
+                tracing::error!(method, "handler panicked after its call was taken back");
+            }
+        }
+    }
+
+    fn translate(&self, error: ErrorObject, route: Option<RouteId>) -> ErrorObject {
+        self.router.recognized.outward(error, self.name(route), self.caller())
+    }
+
+    fn caller(&self) -> Caller {
+        Caller { no_socket: self.link.has_no_socket(), extended: self.link.extended }
+    }
+
+    fn name(&self, route: Option<RouteId>) -> &str {
+        route.map_or("unknown", |route| self.router.name(route))
+    }
+}
+
+/// Polls each handler once, in the order in which calls were read. Whoever is not ready goes on in a task of
+/// its own.
+async fn start_in_order(mut handlers: mpsc::UnboundedReceiver<BoxFuture<()>>) {
+    while let Some(mut handler) = handlers.recv().await {
+        if handler.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            tokio::spawn(handler);
+        }
+    }
+}
+
+/// The response with a subscription's id is queued; or in its place an error, and nobody knows of it.
+fn open(flow: &Flow, told: bool) {
+    if !told {
+        flow.stop(Stop::Peer);
+    }
+    flow.enter(Stage::Open);
+}
+
+/// A batch that some of its handlers still work at; the last one answers it. Its handlers share its
+/// message, so it weighs as long as the last of them is there.
+pub(crate) struct BatchAnswer {
+    gathered: Mutex<Option<Gathered>>,
+    /// Subscriptions that begin when the array is queued, and whether their ids are in it.
+    flows: Mutex<Vec<(Arc<Flow>, bool)>>,
+    responder: Arc<Responder>,
+    message: AtomicUsize,
+}
+
+impl BatchAnswer {
+    pub(crate) fn new(gathered: Gathered, responder: &Arc<Responder>) -> Self {
+        let responder = Arc::clone(responder);
+        responder.weights.gathered.fetch_add(gathered.size(), Ordering::Relaxed);
+        let (gathered, message) = (Mutex::new(Some(gathered)), AtomicUsize::new(0));
+        BatchAnswer { gathered, flows: Mutex::default(), responder, message }
+    }
+
+    /// All of its handlers have begun. From now on its message of this size counts: before that, the
+    /// first of them would be a reason to refuse the others.
+    pub(crate) fn weigh(&self, message: usize) {
+        self.message.store(message, Ordering::Relaxed);
+        self.responder.weights.requests.fetch_add(message, Ordering::Relaxed);
+    }
+
+    /// Sends the array when it is complete.
+    pub(crate) fn put(&self, index: usize, id: &Id, response: Kind, flow: Option<Arc<Flow>>) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(all) = gathered.as_mut() else { return };
+        let before = all.size();
+        let room = self.responder.room_to_gather();
+        let limit = self.responder.limit().min(before.saturating_add(room));
+        let told = all.put(index, id, response, limit);
+        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        flows.extend(flow.map(|flow| (flow, told)));
+        let flows = if all.is_complete() { std::mem::take(&mut *flows) } else { Vec::new() };
+        let grown = all.size().saturating_sub(before);
+        self.responder.weights.gathered.fetch_add(grown, Ordering::Relaxed);
+        if !all.is_complete() {
+            return;
+        }
+        let all = gathered.take();
+        drop(gathered);
+        if let Some(all) = all {
+            self.responder.weights.gathered.fetch_sub(all.size(), Ordering::Relaxed);
+            self.responder.send_array(all);
+        }
+        flows.iter().for_each(|(flow, told)| open(flow, *told));
+    }
+}
+
+impl Drop for BatchAnswer {
+    fn drop(&mut self) {
+        let gathered = self.gathered.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let left = gathered.as_ref().map_or(0, Gathered::size);
+        self.responder.weights.gathered.fetch_sub(left, Ordering::Relaxed);
+        self.responder.weights.requests.fetch_sub(*self.message.get_mut(), Ordering::Relaxed);
+    }
+}
+
+/// Where the answers go.
+pub(crate) enum Outlet {
+    /// Into the outbox of the link.
+    Outbox,
+    /// The caller has no connection, and gets one answer.
+    #[cfg(feature = "tower")]
+    Once(Box<Once>),
+}
+
+impl Outlet {
+    #[inline]
+    pub(crate) fn put(&self, link: &Link, text: Vec<u8>) {
+        match self {
+            Outlet::Outbox => link.outbox.answer(text),
+            #[cfg(feature = "tower")]
+            Outlet::Once(once) => once.put(text),
+        }
+    }
+}
+
+/// The way to a caller without a connection, as long as it or one of its handlers is there.
+#[cfg(feature = "tower")]
+pub(crate) struct Once {
+    link: Arc<Link>,
+    answer: Mutex<Option<oneshot::Sender<Vec<u8>>>>,
+    /// What such a caller takes up, until the last of its handlers has ended.
+    _kept: Box<dyn Send + Sync>,
+}
+
+#[cfg(feature = "tower")]
+impl Once {
+    pub(crate) fn new(
+        link: Arc<Link>,
+        answer: oneshot::Sender<Vec<u8>>,
+        kept: Box<dyn Send + Sync>,
+    ) -> Self {
+        Once { link, answer: Mutex::new(Some(answer)), _kept: kept }
+    }
+
+    fn put(&self, text: Vec<u8>) {
+        // Who waits is woken outside the lock.
+        let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(answer) = answer {
+            // He may have gone.
+            let _ = answer.send(text);
+        }
+    }
+}
+
+/// Contexts that were kept learn that there is nobody any more.
+#[cfg(feature = "tower")]
+impl Drop for Once {
+    fn drop(&mut self) {
+        self.link.end(CloseReason::NoSocket);
+    }
+}
+
+/// What an error response in place of a result takes at most, beside its id.
+const ERROR_SIZE: usize = 96;
+
+/// A response as a message of its own; an error in its place if it is over the limit, and `false`.
+pub(crate) fn single(response: Kind, id: &Id, limit: usize) -> Option<(Vec<u8>, bool)> {
+    let text = match response {
+        Kind::Silent | Kind::Ended(_) | Kind::Begun(_) => return None,
+        Kind::Result(mut text) => {
+            encode::end_response(&mut text, id);
+            text
+        }
+        Kind::Error(error) => error_response(&error, id),
+    };
+    if text.len() <= limit {
+        return Some((text, true));
+    }
+    Some((in_place(id, limit), false))
+}
+
+/// The error in place of a response that is over the limit. An id that is itself too large to come
+/// back is left out.
+#[cold]
+#[inline(never)]
+fn in_place(id: &Id, limit: usize) -> Vec<u8> {
+    let error = ErrorObject::of(ErrorCode::RESULT_TOO_LARGE);
+    let weight = id.weight();
+    let fits = weight <= MAX_RESERVED || weight.saturating_add(ERROR_SIZE) <= limit;
+    error_response(&error, if fits { id } else { &Id::NULL })
+}
+
+/// An error response as a message of its own.
+pub(crate) fn error_response(error: &ErrorObject, id: &Id) -> Vec<u8> {
+    let mut text = buffer::take();
+    encode::error_response(&mut text, error, id);
+    text
+}
+
+/// Appends the response, or an error in its place if it is over the limit, and `false`. `None`: there
+/// is none.
+fn write(out: &mut Vec<u8>, response: Kind, id: &Id, limit: usize) -> Option<bool> {
+    let start = out.len();
+    match response {
+        Kind::Silent | Kind::Ended(_) | Kind::Begun(_) => return None,
+        Kind::Result(text) => {
+            out.extend_from_slice(&text);
+            buffer::give_back(text);
+            encode::end_response(out, id);
+        }
+        Kind::Error(error) => encode::error_response(out, &error, id),
+    }
+    if out.len() - start > limit {
+        out.truncate(start);
+        out.extend_from_slice(&in_place(id, limit));
+        // It has grown for what was left out, and may wait for long.
+        out.shrink_to_fit();
+        return Some(false);
+    }
+    Some(true)
+}
+
+/// How long an id may be that comes back in any case, so that room is reserved for it. A longer one comes
+/// back as null where there is no room.
+const MAX_RESERVED: usize = 64;
+
+/// What an error takes in place of the response with this id.
+fn reserve(id: &Id) -> usize {
+    let weight = id.weight();
+    if weight <= MAX_RESERVED { weight + ERROR_SIZE } else { ERROR_SIZE }
+}
+
+/// The responses of one batch, one behind the other as they come. Most come in the order in which
+/// they were asked for, so that this is the array already.
+pub(crate) struct Gathered {
+    text: Vec<u8>,
+    /// Where in the text the response to each request is.
+    places: Vec<Range<usize>>,
+    count: usize,
+    /// What errors in place of the missing responses would take.
+    reserved: usize,
+    in_order: bool,
+}
+
+impl Gathered {
+    /// For the responses to requests with these ids.
+    pub(crate) fn new<'a>(ids: impl Iterator<Item = &'a Id>) -> Self {
+        let (mut answers, mut reserved) = (0_usize, 0_usize);
+        for id in ids {
+            answers += 1;
+            reserved = reserved.saturating_add(reserve(id));
+        }
+        let mut text = Vec::with_capacity(1 + answers.saturating_mul(48));
+        text.push(b'[');
+        Gathered { text, places: vec![0..0; answers], count: 0, reserved, in_order: true }
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn size(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether there is a response to each request.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.count >= self.places.len()
+    }
+
+    /// Puts in the response to the request with this index. `false`: an error in its place, as it is
+    /// too large.
+    pub(crate) fn put(&mut self, index: usize, id: &Id, response: Kind, limit: usize) -> bool {
+        // Together they must fit the limit, too, and so must an error for each that is missing.
+        self.reserved = self.reserved.saturating_sub(reserve(id));
+        let taken = self.text.len().saturating_add(",]".len()).saturating_add(self.reserved);
+        let end = self.text.len();
+        if self.count > 0 {
+            self.text.push(b',');
+        }
+        let start = self.text.len();
+        let Some(whole) = write(&mut self.text, response, id, limit.saturating_sub(taken)) else {
+            self.text.truncate(end);
+            return true;
+        };
+        if let Some(place) = self.places.get_mut(index) {
+            *place = start..self.text.len();
+        }
+        self.in_order &= index == self.count;
+        self.count += 1;
+        whole
+    }
+
+    /// The array, if nothing is missing, and not even then if nothing was asked for.
+    pub(crate) fn finish(mut self) -> Option<Vec<u8>> {
+        if !self.is_complete() || self.count == 0 {
+            return None;
+        }
+        if self.in_order {
+            self.text.push(b']');
+            return Some(self.text);
+        }
+        let parts = self.places.into_iter().filter_map(|place| self.text.get(place));
+        Some(encode::array(parts))
+    }
+}
+
+#[cfg(test)]
+mod gather_tests {
+    use super::*;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use crate::protocol::properties::run;
+
+    /// What a handler came to: a result of this size, or an error.
+    fn outcome() -> impl Strategy<Value = Result<usize, i64>> {
+        prop_oneof![3 => (0..200_usize).prop_map(Ok), 1 => any::<i64>().prop_map(Err)]
+    }
+
+    fn response(outcome: Result<usize, i64>) -> Kind {
+        match outcome {
+            Ok(size) => Kind::Result(encode::begin_result(&"x".repeat(size)).unwrap()),
+            Err(code) => Kind::Error(ErrorObject::new(code, "failed")),
+        }
+    }
+
+    /// In whichever order its handlers end: one array, in the order of the requests, each with its
+    /// own response, or with -32003 where that finds no room.
+    #[test]
+    fn a_batch_is_answered_in_order_and_within_its_limit() {
+        let ends = vec((outcome(), any::<u16>()), 1..8);
+        // An error for each fits.
+        run(1_000, (ends, 8 * ERROR_SIZE..2_500), |(ends, limit)| {
+            let mut order: Vec<usize> = (0..ends.len()).collect();
+            order.sort_by_key(|index| ends.get(*index).map(|(_, late)| *late));
+            let ids: Vec<Id> = (0..ends.len() as u64).map(Id::from_number).collect();
+            let mut gathered = Gathered::new(ids.iter());
+            for index in order {
+                assert!(!gathered.is_complete());
+                let id = Id::from_number(index as u64);
+                gathered.put(index, &id, response(ends[index].0), limit);
+            }
+            assert!(gathered.is_complete());
+            let text = gathered.finish().unwrap();
+            assert!(text.len() <= limit, "{} of {limit} bytes", text.len());
+            let sizes = ends.iter().map(|(outcome, _)| outcome.unwrap_or(0) + ERROR_SIZE);
+            let all_fit = sizes.sum::<usize>() < limit;
+            let responses: Vec<Value> = serde_json::from_slice(&text).unwrap();
+            assert_eq!(responses.len(), ends.len());
+            for (index, (response, (outcome, _))) in responses.iter().zip(&ends).enumerate() {
+                assert_eq!((&response["jsonrpc"], &response["id"]), (&"2.0".into(), &index.into()));
+                let (result, code) = (&response["result"], response["error"]["code"].as_i64());
+                match outcome {
+                    _ if code == Some(-32003) => assert!(!all_fit, "there is room for it"),
+                    Ok(size) => assert_eq!(result.as_str().map(str::len), Some(*size)),
+                    Err(sent) => assert_eq!(code, Some(*sent)),
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,166 @@
+//! Finds the service for a method's name. Built once, then shared by all connections.
+//!
+//! Must not know connections or messages.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::error::CloseReason;
+use crate::error::connect_error::DuplicateMethod;
+use crate::incoming::context::Context;
+use crate::incoming::error_map::Recognized;
+use crate::incoming::service::{Outcome, Request, Service};
+use crate::incoming::topic::Topic;
+use crate::link::outgoing_middleware::Chain;
+use crate::util::catch_unwind::Each;
+use crate::util::hasher::QuickHash;
+
+/// The methods of one side, by name.
+#[derive(Default)]
+pub(crate) struct Router {
+    by_name: HashMap<Cow<'static, str>, RouteId, QuickHash>,
+    routes: Each<Route>,
+    fallback: Option<RouteId>,
+    pub(crate) recognized: Arc<Recognized>,
+    /// Handlers took too long together. From then on each poll is measured.
+    measures_polls: AtomicBool,
+    /// Middleware around the calls of this side.
+    pub(crate) outgoing: Option<Arc<Chain>>,
+    /// Learns when connections open and close.
+    pub(crate) observer: Option<Arc<dyn ConnectionObserver>>,
+    /// Where handlers run, if not where their connections do.
+    pub(crate) handler_runtime: Option<Handle>,
+}
+
+/// A service, and the number of the method in it.
+struct Route {
+    service: Arc<dyn Service>,
+    method: usize,
+    /// For the log.
+    name: Cow<'static, str>,
+    /// It was logged that it blocks its thread.
+    blocks: AtomicBool,
+}
+
+/// Learns about connections. Its methods run in the connection's task, and don't panic.
+pub(crate) trait ConnectionObserver: Send + Sync {
+    /// The handshake is done, and nothing was read.
+    fn connected(&self, ctx: &Context);
+
+    /// So many bytes more came in and went out.
+    fn transferred(&self, ctx: &Context, received: u64, sent: u64);
+
+    fn disconnected(&self, ctx: &Context, reason: &CloseReason);
+}
+
+/// Where a call goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RouteId(usize);
+
+fn is_unsubscribe(routes: &[Route], id: RouteId) -> bool {
+    routes.get(id.0).is_some_and(|route| route.method == Topic::UNSUBSCRIBE)
+}
+
+impl Router {
+    /// Adds a method of a service under a name.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub(crate) fn add(
+        &mut self,
+        name: Cow<'static, str>,
+        service: Arc<dyn Service>,
+        method: usize,
+    ) -> std::result::Result<(), DuplicateMethod> {
+        let id = self.route(service, method, name.clone());
+        match self.by_name.entry(name) {
+            Entry::Vacant(entry) => {
+                entry.insert(id);
+                Ok(())
+            }
+            // It ends the subscriptions of all services that name it.
+            Entry::Occupied(entry)
+                if method == Topic::UNSUBSCRIBE && is_unsubscribe(&self.routes, *entry.get()) =>
+            {
+                Ok(())
+            }
+            Entry::Occupied(entry) => {
+                Err(DuplicateMethod { name: entry.key().clone().into_owned() })
+            }
+        }
+    }
+
+    /// Handles the calls of methods that were not added. `name` is for the log.
+    pub(crate) fn set_fallback(&mut self, service: Arc<dyn Service>, name: &'static str) {
+        self.fallback = Some(self.route(service, 0, name.into()));
+    }
+
+    fn route(
+        &mut self,
+        service: Arc<dyn Service>,
+        method: usize,
+        name: Cow<'static, str>,
+    ) -> RouteId {
+        self.routes.push(Route { service, method, name, blocks: AtomicBool::new(false) });
+        RouteId(self.routes.len() - 1)
+    }
+
+    pub(crate) fn find(&self, method: &str) -> Option<RouteId> {
+        self.by_name.get(method).copied().or(self.fallback)
+    }
+
+    /// Whether a method was registered under this name.
+    pub(crate) fn has(&self, method: &str) -> bool {
+        self.by_name.contains_key(method)
+    }
+
+    #[inline]
+    pub(crate) fn call(&self, route: RouteId, request: Request) -> Outcome {
+        match self.routes.get(route.0) {
+            Some(Route { method: Topic::UNSUBSCRIBE, .. }) => Outcome::unsubscribe(&request),
+            Some(route) => route.service.call(route.method, request),
+            None => Outcome::unknown(request),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn measures_polls(&self) -> bool {
+        self.measures_polls.load(Ordering::Relaxed)
+    }
+
+    /// From now on each poll is measured. `false` if that is so already.
+    pub(crate) fn measure_polls(&self) -> bool {
+        !self.measures_polls.swap(true, Ordering::Relaxed)
+    }
+
+    /// A poll of its handler took too long. Logged once for each method.
+    #[cold]
+    pub(crate) fn log_blocked(&self, route: RouteId, took: Duration) {
+        let Some(route) = self.routes.get(route.0) else { return };
+        if !route.blocks.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                method = &*route.name,
+                ?took,
+                "handler blocked its thread; mark the method #[method(blocking)], or move the slow part to tokio::task::spawn_blocking"
+            );
+        }
+    }
+
+    /// The method's name as it was registered: fit for a log, unlike what a peer sends.
+    pub(crate) fn name(&self, route: RouteId) -> &str {
+        self.routes.get(route.0).map_or("unknown", |route| &route.name)
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router").field("methods", &self.routes.len()).finish_non_exhaustive()
+    }
+}

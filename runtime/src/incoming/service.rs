@@ -1,0 +1,478 @@
+//! What handles incoming calls: the service, a request as it sees it, and its outcome.
+//!
+//! Generated code is written against this file. Must not know connections, ids or batches: a
+//! request carries neither, so that a handler can't answer twice or to somebody else.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::ops::{Deref, Range};
+use std::pin::pin;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::incoming::context::Context;
+use crate::incoming::signature::Returns;
+use crate::link::credit::Asked;
+use crate::protocol::encode::{begin_result, result_in};
+use crate::protocol::error::{ErrorCode, ErrorObject, Result};
+use crate::protocol::params::Args;
+use crate::protocol::travel::{ReceivedArg, SentResult};
+use crate::protocol::typed::RpcError;
+use crate::protocol::whole::{self, Form};
+use crate::util::BoxFuture;
+use crate::util::catch_unwind::Guarded;
+use crate::util::race::{Either, race};
+
+/// Handles incoming calls of some methods. `#[rpc]` generates one for a trait, and
+/// [`Methods`](crate::Methods) makes one of closures; few need to implement it.
+///
+/// A `Box<dyn Service>` and an `Arc<dyn Service>` are services too, so a program can choose between
+/// implementations at run time:
+///
+/// ```
+/// use wsjsonrpc::{Context, Result, Server, Service, rpc};
+///
+/// #[rpc]
+/// trait Clock {
+///     async fn now(&self, ctx: &Context) -> Result<u64>;
+/// }
+///
+/// struct System;
+///
+/// impl Clock for System {
+///     async fn now(&self, _ctx: &Context) -> Result<u64> {
+///         Ok(std::time::UNIX_EPOCH.elapsed()?.as_secs())
+///     }
+/// }
+///
+/// struct Frozen(u64);
+///
+/// impl Clock for Frozen {
+///     async fn now(&self, _ctx: &Context) -> Result<u64> {
+///         Ok(self.0)
+///     }
+/// }
+///
+/// let frozen = std::env::var_os("FROZEN").is_some();
+/// let clock: Box<dyn Service> =
+///     if frozen { Box::new(Frozen(0).into_service()) } else { Box::new(System.into_service()) };
+/// let server = Server::builder().service(clock);
+/// # drop(server);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a service",
+    label = "expected a service",
+    note = "if it implements an `#[rpc]` trait, add `.into_service()`",
+    note = "for a closure, call `.method(name, closure)` of the builder or of `wsjsonrpc::Methods`"
+)]
+pub trait Service: Send + Sync + 'static {
+    /// The wire names of its methods, each with the number that [`call`](Self::call) gets. Asked
+    /// once, when the server or client is built. Several names may have the same number.
+    /// [`Topic::UNSUBSCRIBE`](crate::Topic::UNSUBSCRIBE) is that of methods which end subscriptions;
+    /// they are not called here, and several services may have them under the same name.
+    fn methods(&self) -> Vec<(Cow<'static, str>, usize)>;
+
+    /// Begins to handle a request of the method with this number. Must not block.
+    fn call(&self, method: usize, request: Request) -> Outcome;
+}
+
+impl<S: Service + ?Sized> Service for Box<S> {
+    fn methods(&self) -> Vec<(Cow<'static, str>, usize)> {
+        (**self).methods()
+    }
+
+    fn call(&self, method: usize, request: Request) -> Outcome {
+        (**self).call(method, request)
+    }
+}
+
+impl<S: Service + ?Sized> Service for Arc<S> {
+    fn methods(&self) -> Vec<(Cow<'static, str>, usize)> {
+        (**self).methods()
+    }
+
+    fn call(&self, method: usize, request: Request) -> Outcome {
+        (**self).call(method, request)
+    }
+}
+
+/// An incoming call: its connection, its method and its params. It owns its message, so what is
+/// decoded from it may borrow.
+pub struct Request {
+    /// Dropped with the request, which a handler has until it is done.
+    context: Handled,
+    message: Utf8Bytes,
+    method: Method,
+    params: Option<Range<usize>>,
+    notification: bool,
+}
+
+/// The context of a call for as long as the call is being handled.
+pub(crate) struct Handled(Context);
+
+impl Deref for Handled {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        &self.0
+    }
+}
+
+impl Drop for Handled {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Where the method's name is.
+pub(crate) enum Method {
+    InMessage(Range<usize>),
+    /// It was written with escapes.
+    Decoded(Box<str>),
+}
+
+impl Request {
+    pub(crate) fn new(
+        context: Context,
+        message: Utf8Bytes,
+        method: Method,
+        params: Option<Range<usize>>,
+        notification: bool,
+    ) -> Self {
+        Request { context: Handled(context), message, method, params, notification }
+    }
+
+    /// For what is around its handler.
+    pub(crate) fn handled(&self) -> Handled {
+        Handled(self.context.again())
+    }
+
+    /// The connection it came in on. Handles made of it inherit the call's
+    /// [deadline](Context::deadline) until the request is dropped.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The method's wire name, as the caller wrote it.
+    pub fn method(&self) -> &str {
+        match &self.method {
+            Method::InMessage(range) => self.message.get(range.clone()).unwrap_or_default(),
+            Method::Decoded(name) => name,
+        }
+    }
+
+    /// The params.
+    pub fn params(&self) -> Params<'_> {
+        Params { json: self.params.clone().and_then(|range| self.message.get(range)) }
+    }
+
+    /// Whether it is a notification, whose outcome nobody gets.
+    pub fn is_notification(&self) -> bool {
+        self.notification
+    }
+
+    /// Whether it came in a batch.
+    #[cfg(feature = "testing")]
+    pub(crate) fn in_batch(&self) -> bool {
+        self.message.trim_start().starts_with('[')
+    }
+
+    #[doc(hidden)]
+    pub fn caller(&self) -> Caller {
+        let (context, method) = (self.context.bare(), self.method().into());
+        Caller { context, method, notification: self.notification }
+    }
+
+    /// The arguments by position or by name, for a method with these parameters.
+    #[doc(hidden)]
+    pub fn args(&self, names: &'static [&'static str]) -> Result<Args<'_>> {
+        self.refuse_subscribing()?;
+        Args::new(self.params().json, names)
+    }
+
+    /// The arguments by position only.
+    #[doc(hidden)]
+    pub fn list(&self, names: &'static [&'static str]) -> Result<Args<'_>> {
+        self.refuse_subscribing()?;
+        Args::list(self.params().json, names)
+    }
+
+    /// All params as the one value of a closure; see [`whole::of_closure`].
+    pub(crate) fn of_closure<'a, T: Deserialize<'a>>(&'a self, form: Form) -> Result<T> {
+        whole::of_closure(self.params().json, form)
+    }
+
+    /// All params as one value.
+    #[doc(hidden)]
+    pub fn whole<'a, T: ReceivedArg<'a>>(&'a self) -> Result<T> {
+        self.refuse_subscribing()?;
+        self.params().decode()
+    }
+
+    /// How much of a subscription's items its consumer takes unasked, if it counts. From now on it is
+    /// the request of a subscription.
+    pub(crate) fn begin_subscription(&self) -> Option<u64> {
+        self.context.begin_subscription()
+    }
+
+    /// Fails if the caller asks for a subscription and the method is none: no subscription has begun, and
+    /// the method asks for its arguments.
+    #[inline]
+    pub(crate) fn refuse_subscribing(&self) -> Result<()> {
+        if self.context.is_asked_to_subscribe() { Err(self.no_subscription()) } else { Ok(()) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn no_subscription(&self) -> ErrorObject {
+        let method = self.method();
+        let words = format!(
+            "Invalid Request: method `{method}` is not a subscription; call it instead of subscribing"
+        );
+        ErrorObject::new(ErrorCode::INVALID_REQUEST, words)
+    }
+
+    /// For a method that takes params of at most so many bytes of JSON: the outcome if there are more.
+    #[doc(hidden)]
+    #[inline]
+    pub fn refuse_params_over(&self, limit: usize) -> Option<Outcome> {
+        let size = self.params.as_ref().map_or(0, Range::len);
+        if size > limit { Some(self.large_params(size, limit)) } else { None }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn large_params(&self, size: usize, limit: usize) -> Outcome {
+        let method = self.method();
+        let words =
+            format!("Invalid params: {size} bytes, and method `{method}` takes at most {limit}");
+        Outcome(Progress::Ready(self.fail(ErrorObject::invalid_params(words))))
+    }
+
+    /// The outcome of the method as a response. A notification's result is not even serialized.
+    pub fn reply<R: Returns>(&self, outcome: R) -> Response
+    where
+        R::Ok: SentResult,
+    {
+        match outcome.into_result() {
+            Ok(_) if self.notification => Response(Kind::Silent),
+            Ok(result) => match begin_result(&result) {
+                Ok(text) => Response(Kind::Result(text)),
+                Err(error) => self.fail(ErrorObject::from(error)),
+            },
+            Err(error) => self.fail(error.to_object()),
+        }
+    }
+
+    /// An error as a response.
+    pub fn fail(&self, error: ErrorObject) -> Response {
+        Response(Kind::Error(error))
+    }
+}
+
+impl fmt::Debug for Request {
+    /// Without the params, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method())
+            .field("notification", &self.notification)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The params of a call, not yet decoded.
+#[derive(Clone, Copy)]
+pub struct Params<'a> {
+    json: Option<&'a str>,
+}
+
+impl<'a> Params<'a> {
+    #[cfg(feature = "testing")]
+    pub(crate) fn of(json: Option<&'a str>) -> Self {
+        Params { json }
+    }
+
+    /// The JSON list or object; `None` if there are no params.
+    pub fn json(&self) -> Option<&'a str> {
+        self.json
+    }
+
+    /// Decodes all of them into one value: a list into a tuple or `Vec`, an object into a struct
+    /// or map. No params, an empty list and an empty object are the same. The list may be shorter
+    /// than the tuple if the rest of the tuple are `Option`s.
+    ///
+    /// # Errors
+    /// -32602 that says what does not fit.
+    pub fn decode<T: Deserialize<'a>>(&self) -> Result<T> {
+        whole::whole(self.json)
+    }
+}
+
+impl fmt::Debug for Params<'_> {
+    /// Without the values, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Params").field("bytes", &self.json.map_or(0, str::len)).finish()
+    }
+}
+
+/// Who made a call, beside its request, which its handler owns. For generated code.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Caller {
+    context: Context,
+    method: Box<str>,
+    notification: bool,
+}
+
+/// What comes of a request; made by [`Request::reply`] and [`Request::fail`].
+pub struct Response(pub(crate) Kind);
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// The response's text up to its id.
+    Result(Vec<u8>),
+    Error(ErrorObject),
+    /// A subscription that was answered long ago has ended, perhaps with an error.
+    Ended(Option<ErrorObject>),
+    /// Nobody gets it.
+    Silent,
+    /// A subscription that was agreed to, as middleware sees it: what is left runs outside of that.
+    Begun(Box<Rest>),
+}
+
+/// A subscription that has its stream and waits for its call to be answered.
+pub(crate) struct Rest {
+    pub(crate) handler: Guarded<'static, Response>,
+    pub(crate) asked: Box<Asked>,
+}
+
+impl fmt::Debug for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rest").finish_non_exhaustive()
+    }
+}
+
+impl Response {
+    /// The error, if it is one. What [`source`](ErrorObject::source) says of it is for this side
+    /// only.
+    pub fn error(&self) -> Option<&ErrorObject> {
+        if let Kind::Error(error) = &self.0 { Some(error) } else { None }
+    }
+
+    /// The result as JSON, if there is one: neither a notification nor a subscription has.
+    pub fn result(&self) -> Option<&str> {
+        if let Kind::Result(text) = &self.0 { result_in(text) } else { None }
+    }
+}
+
+impl fmt::Debug for Response {
+    /// Without the result, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Response");
+        if let Some(error) = self.error() {
+            shown.field("error", error);
+        } else if let Some(result) = self.result() {
+            shown.field("result", &format_args!("{} bytes", result.len()));
+        }
+        shown.finish()
+    }
+}
+
+/// An error, whatever the request.
+impl From<ErrorObject> for Response {
+    fn from(error: ErrorObject) -> Self {
+        Response(Kind::Error(error))
+    }
+}
+
+/// How far a service has got with a request.
+pub struct Outcome(pub(crate) Progress);
+
+pub(crate) enum Progress {
+    Ready(Response),
+    Pending(BoxFuture<Response>),
+    /// As long as it is not ready, there may be something to answer it with.
+    Subscription(BoxFuture<Response>, Box<Asked>),
+}
+
+impl Outcome {
+    /// The handler is async. It is polled once where the request was read; if it is not ready
+    /// then, it goes on in a task of its own.
+    pub fn future(handler: impl Future<Output = Response> + Send + 'static) -> Self {
+        Outcome(Progress::Pending(Box::pin(handler)))
+    }
+
+    /// The handler is a plain function that does not block; it runs at once.
+    pub fn ready(handler: impl FnOnce() -> Response) -> Self {
+        Outcome(Progress::Ready(handler()))
+    }
+
+    /// The handler blocks; it runs on tokio's pool of threads for that.
+    pub fn blocking(handler: impl FnOnce() -> Response + Send + 'static) -> Self {
+        Self::future(async move {
+            match tokio::task::spawn_blocking(handler).await {
+                Ok(response) => response,
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    // Only the runtime's shutdown cancels it.
+                    Err(_) => Response(Kind::Error(ErrorObject::internal())),
+                },
+            }
+        })
+    }
+
+    /// It begins when the handlers of this kind that came before it on its connection are done, or
+    /// never, if its call is taken back before.
+    #[doc(hidden)]
+    pub fn ordered(self, caller: &Caller) -> Self {
+        let Progress::Pending(handler) = self.0 else { return self };
+        let (context, method) = (caller.context.bare(), caller.method.clone());
+        Self::future(async move {
+            let Some(_turn) = context.turn(method).await else { return cancelled() };
+            handler.await
+        })
+    }
+
+    /// It is dropped where it stands when its result is of no use any more. A notification's never
+    /// was, so that is handled to its end.
+    #[doc(hidden)]
+    pub fn droppable(self, caller: &Caller) -> Self {
+        let Progress::Pending(handler) = self.0 else { return self };
+        if caller.notification {
+            return Outcome(Progress::Pending(handler));
+        }
+        let context = caller.context.bare();
+        Self::future(async move {
+            match race(handler, pin!(context.cancelled())).await {
+                Either::Left(response) => response,
+                Either::Right(()) => cancelled(),
+            }
+        })
+    }
+
+    /// A number that [`Service::methods`] never gave.
+    #[doc(hidden)]
+    pub fn unknown(request: Request) -> Self {
+        let error = ErrorObject::no_method(request.method());
+        Outcome(Progress::Ready(request.fail(error)))
+    }
+}
+
+/// What the peer has got already, by whoever took the call back; or would, if it were there still.
+fn cancelled() -> Response {
+    Response(Kind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)))
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Progress::Ready(_) => "Outcome::Ready",
+            Progress::Pending(_) => "Outcome::Pending",
+            Progress::Subscription(..) => "Outcome::Subscription",
+        })
+    }
+}

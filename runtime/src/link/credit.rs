@@ -1,0 +1,293 @@
+//! Subscriptions of the peer: for each, how far it is, and how much it may send.
+//!
+//! Must not know where the items come from, or how they travel.
+//!
+//! A subscription that a peer has asked for, as long as it is there.
+//!
+//! Must not know where its items come from.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+
+use crate::link::Link;
+use crate::protocol::error::ErrorObject;
+use crate::protocol::item::{head, write_end};
+use crate::protocol::text;
+
+/// The subscriptions of one connection. Most have none, so the rest is made when the first one comes.
+#[derive(Debug, Default)]
+pub(crate) struct Flows(OnceLock<Box<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    table: Mutex<Table>,
+    /// How many there are, those that are not accepted yet included.
+    count: AtomicUsize,
+    /// How many bytes of items they keep together, where their streams do not wait.
+    kept: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    last: u64,
+    flows: BTreeMap<u64, Arc<Flow>>,
+    /// New ones end at once.
+    draining: bool,
+}
+
+/// One subscription, shared by the handler that feeds it and the connection.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    number: u64,
+    /// The only method that ends it.
+    unsubscribe: Cow<'static, str>,
+    /// What may be sent; meaningless where the peer does not count.
+    credit: AtomicI64,
+    counts: bool,
+    /// A [`Stop`], or 0. Looked at for each item, so without the lock.
+    stop: AtomicU8,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    /// Of the handler's task, which feeds it.
+    waker: Option<Waker>,
+}
+
+/// How far a subscription is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Its handler may still refuse it.
+    Asked,
+    /// It is to be answered with its id.
+    Accepted,
+    /// The response is queued; items may follow.
+    Open,
+}
+
+/// Who wants it to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Stop {
+    /// The peer, which wants to hear no more of it.
+    Peer = 1,
+    /// This side, which shuts down.
+    Shutdown = 2,
+}
+
+impl Flows {
+    /// A new one, unless there are as many as there may be. `unsubscribe`: the method that ends it.
+    /// `window`: what may be sent unasked, if the peer counts.
+    pub(crate) fn ask(
+        &self,
+        unsubscribe: Cow<'static, str>,
+        window: Option<u64>,
+        limit: usize,
+    ) -> Option<Arc<Flow>> {
+        let mut table = self.lock();
+        if table.flows.len() >= limit {
+            return None;
+        }
+        table.last += 1;
+        let stop = if table.draining { Stop::Shutdown as u8 } else { 0 };
+        let flow = Arc::new(Flow {
+            number: table.last,
+            unsubscribe,
+            credit: AtomicI64::new(to_signed(window.unwrap_or(0))),
+            counts: window.is_some(),
+            stop: AtomicU8::new(stop),
+            state: Mutex::new(State { stage: Stage::Asked, waker: None }),
+        });
+        table.flows.insert(flow.number, Arc::clone(&flow));
+        self.inner().count.store(table.flows.len(), Ordering::Release);
+        Some(flow)
+    }
+
+    /// It is over. `true`: it was the last one.
+    pub(crate) fn remove(&self, flow: &Flow) -> bool {
+        let mut table = self.lock();
+        let removed = table.flows.remove(&flow.number);
+        let last = removed.is_some() && table.flows.is_empty();
+        self.inner().count.store(table.flows.len(), Ordering::Release);
+        drop(table);
+        last
+    }
+
+    /// The peer ends the subscription with this id by calling this method. `false`: the method ends
+    /// no such subscription.
+    pub(crate) fn unsubscribe(&self, method: &str, id: &str) -> bool {
+        let Some(flow) = self.find(id).filter(|flow| flow.unsubscribe == method) else {
+            return false;
+        };
+        // Before its id is sent, a peer can only guess it.
+        flow.stage() == Stage::Open && flow.stop(Stop::Peer)
+    }
+
+    /// The peer takes so much more of the subscription with this id, given as JSON.
+    pub(crate) fn grant(&self, id: &str, bytes: u64) {
+        if let Some(flow) = text::content(id).and_then(|id| self.find(&id)) {
+            flow.grant(bytes);
+        }
+    }
+
+    /// Ends all; and new ones at once.
+    pub(crate) fn drain(&self) {
+        let mut table = self.lock();
+        table.draining = true;
+        let flows: Vec<Arc<Flow>> = table.flows.values().cloned().collect();
+        drop(table);
+        for flow in flows {
+            flow.stop(Stop::Shutdown);
+        }
+    }
+
+    /// Takes so many bytes for an item that is to be kept, while no more than `limit` are taken.
+    pub(crate) fn take_room(&self, bytes: usize, limit: usize) -> bool {
+        let more = |kept: usize| kept.checked_add(bytes).filter(|sum| *sum <= limit);
+        self.inner().kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    pub(crate) fn give_room(&self, bytes: usize) {
+        self.inner().kept.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.get().is_none_or(|inner| inner.count.load(Ordering::Acquire) == 0)
+    }
+
+    fn find(&self, id: &str) -> Option<Arc<Flow>> {
+        let number = u64::from_str_radix(id.strip_prefix("0x")?, 16).ok()?;
+        // Nothing is made because of what a peer says.
+        self.0.get()?;
+        self.lock().flows.get(&number).filter(|flow| flow.name() == id).cloned()
+    }
+
+    /// Nothing is woken under the lock, so a poisoned one is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.inner().table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inner(&self) -> &Inner {
+        self.0.get_or_init(Box::default)
+    }
+}
+
+impl Flow {
+    /// Its id, as JSON: as Ethereum's nodes write theirs, and unique on its connection.
+    pub(crate) fn id(&self) -> String {
+        format!("\"{}\"", self.name())
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("{:#x}", self.number)
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.lock().stage
+    }
+
+    pub(crate) fn stopped(&self) -> Option<Stop> {
+        match self.stop.load(Ordering::Acquire) {
+            0 => None,
+            stop if stop == Stop::Peer as u8 => Some(Stop::Peer),
+            _ => Some(Stop::Shutdown),
+        }
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.lock().stage = stage;
+        self.wake();
+    }
+
+    /// `false`: somebody has before.
+    pub(crate) fn stop(&self, stop: Stop) -> bool {
+        let first =
+            self.stop.compare_exchange(0, stop as u8, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if first {
+            self.wake();
+        }
+        first
+    }
+
+    /// Whether an item may be sent. One may go over the window.
+    pub(crate) fn has_credit(&self) -> bool {
+        !self.counts || self.credit.load(Ordering::Acquire) > 0
+    }
+
+    /// An item of so much was sent.
+    pub(crate) fn spend(&self, bytes: u64) {
+        if self.counts {
+            self.credit.fetch_sub(to_signed(bytes), Ordering::AcqRel);
+        }
+    }
+
+    fn grant(&self, bytes: u64) {
+        let add = |credit: i64| Some(credit.saturating_add(to_signed(bytes)));
+        // A peer may give as it likes; the sum must not wrap.
+        let before = self.credit.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
+        if before.is_ok_and(|before| before <= 0) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        let waker = self.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Wakes the task when something changes from now on. Whoever calls it looks at everything again
+    /// before it sleeps.
+    pub(crate) fn register(&self, waker: &Waker) {
+        if self.lock().waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            return;
+        }
+        // Cloned and dropped outside the lock: that is foreign code.
+        let mut fresh = Some(waker.clone());
+        std::mem::swap(&mut self.lock().waker, &mut fresh);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn to_signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// From when it was asked for to the end of its stream.
+pub(crate) struct Asked {
+    pub(crate) link: Arc<Link>,
+    pub(crate) flow: Arc<Flow>,
+    pub(crate) notification: Cow<'static, str>,
+    /// Whether its peer is told of an end without an error.
+    pub(crate) tell_end: bool,
+}
+
+impl Asked {
+    /// Tells the peer that it has ended, and why, unless it knows.
+    pub(crate) fn end(&self, error: Option<&ErrorObject>) {
+        let unwanted = self.flow.stopped() == Some(Stop::Peer);
+        if !unwanted && (error.is_some() || self.tell_end) {
+            let head = head(&self.notification, &self.flow.id());
+            // There is one for each subscription, and not another one before it is gone.
+            self.link.outbox.send_anyway(write_end(&head, error));
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if self.link.flows.remove(&self.flow) {
+            // A connection that drains may wait for this one.
+            self.link.outbox.nudge();
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Items that come before the response that names their subscription.
+//!
+//! Some servers send the first items of a subscription before its id. The items are kept while a
+//! subscribe call is pending to which they may belong. Must not know which calls are pending, or how
+//! messages travel.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::protocol::item::{Content, Item, cost};
+use crate::util::drop_counter::Dropped;
+
+/// How many items of one connection are kept.
+const MAX_ITEMS: usize = 1024;
+
+/// The items of one connection, by the name of their notification and the id of their subscription.
+#[derive(Debug, Default)]
+pub(crate) struct Early {
+    kept: HashMap<Arc<str>, HashMap<Box<str>, Kept>>,
+    count: usize,
+    bytes: u64,
+    dropped: Dropped,
+}
+
+/// What came for one id.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Each with the number of items that its producer left out before it.
+    pub(crate) items: Vec<(Utf8Bytes, u64)>,
+    /// The end came as well, with this error as JSON.
+    pub(crate) end: Option<Box<str>>,
+    /// Items behind these were dropped.
+    pub(crate) overflowed: bool,
+    bytes: u64,
+}
+
+impl Kept {
+    fn count(&self) -> usize {
+        self.items.len() + usize::from(self.end.is_some())
+    }
+}
+
+impl Early {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Keeps a copy of an item while less than `window` bytes of items are kept, else drops it.
+    /// `true`: it is the first of its connection that was dropped, which belongs into the log.
+    pub(crate) fn keep(&mut self, notification: &Arc<str>, item: &Item<'_>, window: u64) -> bool {
+        let json = match item.content {
+            Content::Result(json) | Content::Error(json) => json,
+        };
+        let full = self.count >= MAX_ITEMS || self.bytes >= window;
+        let by_id = match self.kept.get_mut(notification) {
+            Some(by_id) => by_id,
+            None if full => return self.dropped.is_first(),
+            None => self.kept.entry(Arc::clone(notification)).or_default(),
+        };
+        let kept = match by_id.get_mut(item.subscription) {
+            Some(kept) => kept,
+            None if full => return self.dropped.is_first(),
+            None => by_id.entry(item.subscription.into()).or_default(),
+        };
+        // Nothing follows an end, or a gap.
+        if kept.end.is_some() {
+            return false;
+        }
+        if full || kept.overflowed {
+            kept.overflowed = true;
+            return self.dropped.is_first();
+        }
+        match item.content {
+            Content::Result(json) => kept.items.push((json.into(), item.dropped)),
+            Content::Error(json) => kept.end = Some(json.into()),
+        }
+        let bytes = cost(item.subscription.len().saturating_add(json.len()));
+        kept.bytes = kept.bytes.saturating_add(bytes);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.count += 1;
+        false
+    }
+
+    /// Takes what was kept for the subscription that has this id.
+    pub(crate) fn take(&mut self, notification: &str, id: &str) -> Option<Kept> {
+        let by_id = self.kept.get_mut(notification)?;
+        let kept = by_id.remove(id)?;
+        if by_id.is_empty() {
+            self.kept.remove(notification);
+        }
+        self.count -= kept.count();
+        self.bytes -= kept.bytes;
+        Some(kept)
+    }
+
+    /// Drops what was kept under this name: no pending call can name its subscriptions any more.
+    /// Gives the number of items.
+    pub(crate) fn clear(&mut self, notification: &str) -> usize {
+        let Some(by_id) = self.kept.remove(notification) else { return 0 };
+        let (mut count, mut bytes) = (0, 0);
+        for kept in by_id.values() {
+            count += kept.count();
+            bytes += kept.bytes;
+        }
+        self.count -= count;
+        self.bytes -= bytes;
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item<'a>(subscription: &'a str, json: &'a str) -> Item<'a> {
+        Item { subscription, content: Content::Result(json), dropped: 0 }
+    }
+
+    #[test]
+    fn both_bounds_hold_and_taking_makes_room() {
+        let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
+        let mut early = Early::default();
+        let json = "x".repeat(99);
+        // 100 bytes with the id, and 64 for each item.
+        let dropped: Vec<bool> =
+            (0..4).map(|_| early.keep(&a, &item("1", &json), 2 * 164)).collect();
+        assert_eq!(dropped, [false, false, true, false], "one line in the log is enough");
+        early.keep(&b, &item("1", "0"), 2 * 164);
+        assert_eq!((early.count, early.bytes), (2, 2 * 164));
+        assert!(early.take("b", "1").is_none() && early.take("a", "2").is_none());
+        let kept = early.take("a", "1").unwrap();
+        assert!(kept.items.len() == 2 && kept.overflowed);
+        assert_eq!((early.count, early.bytes, early.is_empty()), (0, 0, true));
+
+        for number in 0..2 * MAX_ITEMS {
+            early.keep(&a, &item(&number.to_string(), "0"), u64::MAX);
+        }
+        assert_eq!(early.count, MAX_ITEMS);
+        assert!(!early.take("a", "0").unwrap().overflowed);
+        early.keep(&b, &item("1", "0"), u64::MAX);
+        assert_eq!(early.clear("a"), MAX_ITEMS - 1);
+        assert_eq!((early.clear("a"), early.clear("b")), (0, 1));
+        assert_eq!((early.count, early.bytes, early.is_empty()), (0, 0, true));
+    }
+
+    #[test]
+    fn nothing_follows_an_end() {
+        let name: Arc<str> = "a".into();
+        let mut early = Early::default();
+        early.keep(&name, &item("1", "5"), 1000);
+        let end = Item { subscription: "1", content: Content::Error("null"), dropped: 0 };
+        early.keep(&name, &end, 1000);
+        early.keep(&name, &end, 1000);
+        early.keep(&name, &item("1", "6"), 1000);
+        assert_eq!(early.count, 2);
+        let kept = early.take("a", "1").unwrap();
+        assert_eq!((kept.items.len(), kept.end.as_deref()), (1, Some("null")));
+        assert!(early.is_empty() && early.bytes == 0);
+    }
+}

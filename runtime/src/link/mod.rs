@@ -1,0 +1,361 @@
+//! One connection: what its task shares with all who hold it, and holding it.
+//!
+//! Must not know what is sent on it, nor that another connection may follow.
+
+pub(crate) mod cancellations;
+pub(crate) mod credit;
+mod early_items;
+pub(crate) mod outgoing_middleware;
+pub(crate) mod pending_calls;
+mod pending_table;
+pub(crate) mod subscription_buffer;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::config::Config;
+use crate::error::{CloseReason, Error};
+use crate::link::cancellations::Signals;
+use crate::link::credit::Flows;
+use crate::link::outgoing_middleware::Chain;
+use crate::link::pending_calls::{Pending, Side};
+use crate::link::subscription_buffer::Feed;
+use crate::link::subscription_buffer::Feeds;
+use crate::protocol::encode::{Outgoing, notification};
+use crate::protocol::request_extensions::{CANCEL, Told};
+use crate::span::CallSpan;
+use crate::websocket::send_queue::{Command, Outbox, Refused};
+
+/// One reference count for each handle, of whichever kind: every call has one.
+#[derive(Clone, Debug)]
+pub(crate) enum Hold {
+    Link(Arc<Link>),
+    /// A client's connection closes when the last handle of this kind is gone.
+    Keep(Arc<Keep>),
+}
+
+impl Hold {
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        match self {
+            Hold::Link(link) => link,
+            Hold::Keep(keep) => &keep.0,
+        }
+    }
+}
+
+/// What all handles of a connection share with its task.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) outbox: Outbox,
+    pub(crate) pending: Pending,
+    pub(crate) config: Arc<Config>,
+    /// What stands around calls of this side, if anything does.
+    pub(crate) outgoing: Option<Arc<Chain>>,
+    /// Whether the peer knows what this crate sends beside JSON-RPC.
+    pub(crate) extended: bool,
+    /// Subscriptions of this side.
+    pub(crate) feeds: Feeds<Link>,
+    /// Subscriptions of the peer.
+    pub(crate) flows: Flows,
+    /// Calls of the peer that it has taken back.
+    pub(crate) signals: Signals,
+    /// Handlers that were begun and are not ready.
+    pub(crate) in_flight: AtomicUsize,
+    /// Batches of nothing but notifications that were sent and may be answered with `[]`, against
+    /// the specification.
+    empty_replies: AtomicUsize,
+    /// Known as soon as the end begins.
+    reason: OnceLock<CloseReason>,
+    /// Whether the end is complete.
+    over: AtomicBool,
+    ended: Notify,
+}
+
+/// A call before it is known whether, and on which connection, it will be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) outgoing: Outgoing,
+    /// It asks for this subscription.
+    pub(crate) feed: Option<Arc<Feed<Link>>>,
+}
+
+impl From<Outgoing> for Message {
+    fn from(outgoing: Outgoing) -> Self {
+        Message { outgoing, feed: None }
+    }
+}
+
+/// A batch of notifications that is not queued yet.
+struct Unsent<'a>(Option<&'a Link>);
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        if let Some(link) = self.0 {
+            link.take_empty_reply();
+        }
+    }
+}
+
+impl Link {
+    pub(crate) fn new(
+        side: Side,
+        config: Arc<Config>,
+        outgoing: Option<Arc<Chain>>,
+        extended: bool,
+    ) -> Self {
+        Link {
+            outbox: Outbox::new(config.max_outbox, side == Side::Client),
+            pending: Pending::new(side),
+            config,
+            outgoing,
+            extended,
+            feeds: Feeds::default(),
+            flows: Flows::default(),
+            signals: Signals::default(),
+            in_flight: AtomicUsize::new(0),
+            empty_replies: AtomicUsize::new(0),
+            reason: OnceLock::new(),
+            over: AtomicBool::new(false),
+            ended: Notify::new(),
+        }
+    }
+
+    /// Nothing more can be sent, so nothing more is queued. The first reason counts; gives it.
+    pub(crate) fn begin_end(&self, reason: CloseReason) -> CloseReason {
+        let known = self.reason.get_or_init(|| reason).clone();
+        self.outbox.end();
+        known
+    }
+
+    /// The peer sends nothing more: what is queued still goes out, and nothing else is. (A handler that
+    /// sees the end may stop half-way, and what it returns then must not look like its result.) The first
+    /// reason counts.
+    pub(crate) fn stop_queueing(&self, reason: CloseReason) {
+        self.reason.get_or_init(|| reason);
+        self.outbox.shut();
+    }
+
+    /// No response can come any more: all who wait for one, or for the end, learn the reason.
+    pub(crate) fn end_calls(&self) {
+        let reason = self.reason();
+        self.pending.close(&reason);
+        self.feeds.close(&reason);
+        self.over.store(true, Ordering::Release);
+        self.ended.notify_waiters();
+    }
+
+    /// The connection is over: all who wait learn it now. Gives the reason.
+    pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
+        let known = self.begin_end(reason);
+        self.end_calls();
+        known
+    }
+
+    /// Whether more messages are likely to be queued soon: handlers are at work, or several calls
+    /// wait for their response.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0 || self.pending.len() > 1
+    }
+
+    pub(crate) async fn ended(&self) -> CloseReason {
+        loop {
+            let ended = self.ended.notified();
+            if let Some(reason) = self.over() {
+                return reason;
+            }
+            ended.await;
+        }
+    }
+
+    /// Queues a notification; waits for room.
+    pub(crate) async fn notify(&self, text: Vec<u8>) -> Result<(), Error> {
+        // Before it can be answered, against the specification.
+        self.pending.notify();
+        self.send(text).await
+    }
+
+    /// Queues a batch; waits for room. Some peers answer one of nothing but notifications with `[]`.
+    pub(crate) async fn send_batch(
+        &self,
+        text: Vec<u8>,
+        notifications_only: bool,
+    ) -> Result<(), Error> {
+        if !notifications_only {
+            return self.send(text).await;
+        }
+        // Before it can be answered; taken back if it is never queued, for whatever reason.
+        self.empty_replies.fetch_add(1, Ordering::Relaxed);
+        let mut unsent = Unsent(Some(self));
+        self.notify(text).await?;
+        unsent.0 = None;
+        Ok(())
+    }
+
+    /// Takes one expected `[]` off the account; `false` if none was expected.
+    pub(crate) fn take_empty_reply(&self) -> bool {
+        let less = |count: usize| count.checked_sub(1);
+        self.empty_replies.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
+    /// Asks the connection's task to send what is queued, and to close then.
+    pub(crate) fn close(&self, code: u16, reason: &str) {
+        self.outbox.command(Command::Close { code, reason: reason.to_owned() });
+    }
+
+    /// Why the connection has ended, if it has.
+    pub(crate) fn over(&self) -> Option<CloseReason> {
+        if self.over.load(Ordering::Acquire) { self.reason.get().cloned() } else { None }
+    }
+
+    /// Whether nobody waits for the result of this call of the peer any more: it was cancelled, or the
+    /// connection has ended.
+    pub(crate) fn is_unwanted(&self, call: u64) -> bool {
+        self.over.load(Ordering::Acquire) || self.signals.is_raised(call)
+    }
+
+    /// Whether its peer has never had a socket to be called over.
+    pub(crate) fn has_no_socket(&self) -> bool {
+        matches!(self.reason.get(), Some(CloseReason::NoSocket))
+    }
+
+    /// # Errors
+    /// The connection takes no calls any more.
+    pub(crate) fn check_open(&self) -> Result<(), Error> {
+        if self.outbox.is_open() { Ok(()) } else { Err(self.closed()) }
+    }
+
+    fn closed(&self) -> Error {
+        Error::Closed(self.reason())
+    }
+
+    /// Why it takes nothing more.
+    pub(crate) fn reason(&self) -> CloseReason {
+        self.reason.get().cloned().unwrap_or(CloseReason::Local)
+    }
+
+    /// The message of a call under this id, with what the peer may know of it.
+    #[inline]
+    pub(crate) fn write(
+        self: &Arc<Self>,
+        message: Message,
+        id: u64,
+        timeout: Option<Duration>,
+        span: &CallSpan,
+    ) -> Vec<u8> {
+        let Message { outgoing, feed } = message;
+        let steps = outgoing.steps.as_ref().filter(|_| self.extended);
+        let told = Told {
+            timeout: timeout.filter(|_| self.config.send_timeout.includes(self.extended)),
+            window: feed.as_ref().map(|feed| feed.window).filter(|_| self.extended),
+            progress: steps.is_some(),
+        };
+        if let Some(steps) = steps {
+            self.pending.listen(id, Arc::clone(steps));
+        }
+        if let Some(feed) = feed {
+            self.feeds.expect(id, &feed, Arc::downgrade(self), self.extended);
+        }
+        let write_trace = |out: &mut Vec<u8>| {
+            if self.config.send_trace.includes(self.extended) {
+                span.write(out);
+            }
+        };
+        outgoing.into_request(&told, write_trace, |out| self.pending.write_id(id, out))
+    }
+
+    /// The span of a call under this id.
+    pub(crate) fn span(&self, message: &Message, id: u64) -> CallSpan {
+        let write_id = || {
+            let mut json = Vec::new();
+            self.pending.write_id(id, &mut json);
+            String::from_utf8(json).unwrap_or_default()
+        };
+        CallSpan::client(|| message.outgoing.method.to_string(), write_id)
+    }
+
+    /// A call, whose id is given as JSON, was answered: if it has asked for a subscription, perhaps
+    /// with the id of that.
+    pub(crate) fn subscribed(&self, call: &str, id: Option<&str>) {
+        let Some(call) = self.pending.parse(call) else { return };
+        if let Some((feed, id)) = self.feeds.answered(call, id).zip(id) {
+            self.unsubscribe(&feed.names.unsubscribe, id);
+        }
+    }
+
+    /// An item of a subscription, in this part of a message.
+    #[inline]
+    pub(crate) fn item(
+        &self,
+        feed: &Arc<Feed<Link>>,
+        message: Utf8Bytes,
+        range: Range<usize>,
+        dropped: u64,
+    ) {
+        if !self.feeds.push(feed, message, range, dropped) {
+            if let Some(id) = feed.id() {
+                self.unsubscribe(&feed.names.unsubscribe, id);
+            }
+        }
+    }
+
+    /// Tells the peer that nobody wants this subscription any more. What it answers is dropped.
+    pub(crate) fn unsubscribe(&self, unsubscribe: &str, id: &str) {
+        let Ok(entry) = self.pending.insert(None, None) else { return };
+        self.pending.remove(entry.id);
+        let outgoing = Outgoing::unsubscribe(unsubscribe.to_owned().into(), id);
+        let write_id = |out: &mut Vec<u8>| self.pending.write_id(entry.id, out);
+        self.outbox.send_anyway(outgoing.into_request(&Told::default(), |_| {}, write_id));
+    }
+
+    /// Tells the peer that nobody waits for its response to this call any more, if it may know.
+    /// Never waits: there is at most one for each call that has found room.
+    pub(crate) fn cancel(&self, id: u64) {
+        if self.config.send_cancel.includes(self.extended) {
+            self.pending.notify();
+            self.outbox
+                .send_anyway(notification(CANCEL, b"id", |out| self.pending.write_id(id, out)));
+        }
+    }
+
+    fn check_size(&self, text: &[u8]) -> Result<(), Error> {
+        let limit = self.config.max_outgoing_message;
+        if text.len() > limit { Err(Error::TooLarge { size: text.len(), limit }) } else { Ok(()) }
+    }
+
+    /// Queues a message; waits for room.
+    pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
+        self.check_size(&text)?;
+        self.outbox.send(text).await.map_err(|_| self.closed())
+    }
+
+    /// Queues a message; gives it back if there is no room.
+    pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
+        self.check_size(&text)?;
+        match self.outbox.try_send(text) {
+            Ok(_) => Ok(None),
+            Err(Refused::Full(text)) => Ok(Some(text)),
+            Err(Refused::Closed) => Err(self.closed()),
+        }
+    }
+}
+
+/// Closes a client's connection when its last handle goes.
+#[derive(Debug)]
+pub(crate) struct Keep(Arc<Link>);
+
+impl Keep {
+    pub(crate) fn new(link: Arc<Link>) -> Self {
+        Keep(link)
+    }
+}
+
+impl Drop for Keep {
+    fn drop(&mut self) {
+        self.0.close(1000, "");
+    }
+}

@@ -1,0 +1,523 @@
+//! Calls that wait for a response, shared by those who wait and the task that takes responses in.
+//!
+//! An entry is made before its message is sent, so no response can come too early. All under one
+//! lock; wakers are cloned, woken and dropped outside it, as they are foreign code. Must not know
+//! how messages travel.
+//!
+//! What comes back for a call, or does not.
+//!
+//! Must not know who waits for it, or how it came.
+//!
+//! Which batch a call that waits is a part of, and how far it had got when it was given up.
+//!
+//! Must not know what else is known of the call.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::error::{CloseReason, Error};
+use crate::link::pending_table::Table;
+use crate::protocol::decode::{ResponseOutcome, range};
+use crate::protocol::error::ErrorObject;
+use crate::protocol::id::counted;
+use crate::protocol::peer_error::of_peer;
+use crate::protocol::progress_queue::Steps;
+use crate::protocol::text;
+
+/// Who opened the connection. It decides how this side's ids look: a client counts in numbers, a
+/// server in strings, as some clients (npm's rpc-websockets) take a request for a response when
+/// its id is one of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Server,
+}
+
+/// The table of one connection.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    table: Mutex<Table>,
+    side: Side,
+    /// The peer has sent an id back as a string, and the log has it.
+    quoted: AtomicBool,
+    /// The timer has to be set anew. Changed only under the table's lock; looked at in every turn
+    /// of the connection's task, so without it.
+    alarmed: AtomicBool,
+}
+
+/// A new entry.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: u64,
+    /// The connection's task has to be nudged: its timer is set to a later time than this call's.
+    pub(crate) early: bool,
+}
+
+impl Pending {
+    pub(crate) fn new(side: Side) -> Self {
+        Pending {
+            table: Mutex::new(Table::new()),
+            side,
+            quoted: AtomicBool::new(false),
+            alarmed: AtomicBool::new(false),
+        }
+    }
+
+    /// Makes an entry for a new call. Whoever gets it takes it out again with
+    /// [`poll`](Self::poll) or [`remove`](Self::remove).
+    pub(crate) fn insert(
+        &self,
+        mut waker: Option<Waker>,
+        deadline: Option<Instant>,
+    ) -> Result<Entry, CloseReason> {
+        let mut table = self.lock();
+        let (id, early) = table.insert(&mut waker, deadline)?;
+        Ok(Entry { id, early: self.alarm_if(early) })
+    }
+
+    /// Makes an entry for a call of the batch with this first call, if there is one; gives its id.
+    pub(crate) fn insert_in_batch(&self, first: Option<u64>) -> Result<u64, CloseReason> {
+        self.lock().insert_in_batch(first)
+    }
+
+    /// The batch of these calls is about to be sent, so it may be answered.
+    pub(crate) fn queue(&self, ids: impl Iterator<Item = u64>) {
+        let mut table = self.lock();
+        ids.for_each(|id| table.queue(id));
+    }
+
+    /// A notification is about to be sent.
+    pub(crate) fn notify(&self) {
+        self.lock().notify();
+    }
+
+    /// An error that has no id. If only one request or batch waits, ends all of it; gives the ids. An
+    /// error that is not about a message as a whole may answer a notification.
+    pub(crate) fn refuse_only(&self, error: &ErrorObject) -> Option<Vec<u64>> {
+        let surely = !error.code().is_about_a_message();
+        self.refuse(|table| table.only(surely), error)
+    }
+
+    /// An error about a batch. If the id, given as JSON, is that of its first call, ends all of it.
+    pub(crate) fn refuse_batch(&self, id: &str, error: &ErrorObject) -> Option<Vec<u64>> {
+        self.parse(id).and_then(|first| self.refuse(|table| table.batch(first), error))
+    }
+
+    /// The first call of the batch of the call that waits under this id, given as JSON.
+    pub(crate) fn batch_of(&self, id: &str) -> Option<u64> {
+        self.parse(id).and_then(|id| self.lock().batch_of(id))
+    }
+
+    /// Ends what waits of the batch with this first call; gives the ids, `None` if there are none.
+    pub(crate) fn refuse_rest(&self, first: u64, error: &ErrorObject) -> Option<Vec<u64>> {
+        self.refuse(|table| table.rest(first), error)
+    }
+
+    fn refuse(
+        &self,
+        find: impl FnOnce(&Table) -> Option<Vec<u64>>,
+        error: &ErrorObject,
+    ) -> Option<Vec<u64>> {
+        let mut table = self.lock();
+        let ids = find(&table)?;
+        let end = |id: &u64| table.end(*id, CallOutcome::Error(error.clone())).flatten();
+        let wakers: Vec<Waker> = ids.iter().filter_map(end).collect();
+        drop(table);
+        wakers.into_iter().for_each(Waker::wake);
+        Some(ids)
+    }
+
+    /// Appends an id as JSON.
+    pub(crate) fn write_id(&self, id: u64, out: &mut Vec<u8>) {
+        let mut buffer = itoa::Buffer::new();
+        let digits = buffer.format(id).as_bytes();
+        match self.side {
+            Side::Client => out.extend_from_slice(digits),
+            Side::Server => {
+                out.extend_from_slice(b"\"s");
+                out.extend_from_slice(digits);
+                out.push(b'"');
+            }
+        }
+    }
+
+    /// Takes the entry out if the call has ended; else the task is woken when it has. The caller
+    /// asks for no more after that.
+    pub(crate) fn poll(
+        &self,
+        id: u64,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<CallOutcome, CloseReason>> {
+        let mut fresh = None;
+        loop {
+            let mut table = self.lock();
+            let Some(waker) = table.waker(id) else {
+                let outcome = table.take(id);
+                drop(table);
+                return Poll::Ready(outcome);
+            };
+            if waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
+            // Wakers are cloned and dropped outside the lock: that is foreign code.
+            if fresh.is_some() {
+                std::mem::swap(waker, &mut fresh);
+                return Poll::Pending;
+            }
+            drop(table);
+            fresh = Some(cx.waker().clone());
+        }
+    }
+
+    /// The caller has given up.
+    pub(crate) fn remove(&self, id: u64) -> GivenUp {
+        let removed = self.lock().remove(id);
+        // Dropped outside the lock: it may hold a waker, whose drop is foreign code.
+        removed.map_or(GivenUp::Over, |removed| removed.given_up())
+    }
+
+    /// Hands a reply to the call that waits under this id, given as JSON. `false`: nobody waits.
+    pub(crate) fn resolve(&self, id: &str, reply: CallOutcome) -> bool {
+        let Some(id) = self.parse(id) else { return false };
+        let mut table = self.lock();
+        let Some(waker) = table.end(id, reply) else { return false };
+        drop(table);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// The call wants to know how far it is.
+    pub(crate) fn listen(&self, id: u64, to: Arc<Steps>) {
+        self.lock().listen(id, to);
+    }
+
+    /// The call that waits under this id, given as JSON, is so far: a value as JSON. `false`: nobody
+    /// wants to know.
+    pub(crate) fn tell(&self, id: &str, value: &str) -> bool {
+        let Some(id) = self.parse(id) else { return false };
+        let Some(steps) = self.lock().listener(id) else { return false };
+        if !steps.push(value) {
+            tracing::debug!("dropped what a call was told of its progress: nobody looks at it");
+        }
+        // Taken only now: who has left a waker before has not seen the value. A response right behind
+        // it finds none, and needs none: the caller is on its way.
+        let waker = self.lock().waker(id).and_then(Option::take);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
+    }
+
+    /// These calls of a batch were sent, and each waits so long. `true`: see [`Entry::early`].
+    pub(crate) fn start(&self, calls: impl Iterator<Item = (u64, Option<Instant>)>) -> bool {
+        let mut table = self.lock();
+        let mut early = false;
+        for (id, at) in calls {
+            early |= table.start(id, at);
+        }
+        self.alarm_if(early)
+    }
+
+    /// These calls are never sent.
+    pub(crate) fn fail_unsent(&self, ids: impl Iterator<Item = u64>) {
+        let mut table = self.lock();
+        let end = |id| table.end(id, CallOutcome::NotSent).flatten();
+        let wakers: Vec<Waker> = ids.filter_map(end).collect();
+        drop(table);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// What the timer has to be set to, if that has changed; inside: `None` for no timer.
+    pub(crate) fn take_alarm(&self) -> Option<Option<Instant>> {
+        if !self.alarmed.load(Ordering::Acquire) {
+            return None;
+        }
+        let table = self.lock();
+        self.alarmed.store(false, Ordering::Release);
+        Some(table.alarm())
+    }
+
+    /// Whether [`take_alarm`](Self::take_alarm) has something to say.
+    pub(crate) fn is_alarmed(&self) -> bool {
+        self.alarmed.load(Ordering::Acquire)
+    }
+
+    /// Ends all calls whose deadline is not after `now`.
+    pub(crate) fn expire(&self, now: Instant) {
+        let mut table = self.lock();
+        let wakers = table.expire(now);
+        self.alarmed.store(true, Ordering::Release);
+        drop(table);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ends every call that has no reply yet, and refuses new ones.
+    pub(crate) fn close(&self, reason: &CloseReason) {
+        let mut table = self.lock();
+        let wakers = table.close(reason);
+        drop(table);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// How many calls wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// To be called under the table's lock.
+    fn alarm_if(&self, early: bool) -> bool {
+        if early {
+            self.alarmed.store(true, Ordering::Release);
+        }
+        early
+    }
+
+    /// The number in an id of ours, given as JSON.
+    pub(crate) fn parse(&self, json: &str) -> Option<u64> {
+        match self.side {
+            Side::Client => counted(json, || {
+                if !self.quoted.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        "the peer sends ids of numbers back as strings; they are taken for the numbers"
+                    );
+                }
+            }),
+            Side::Server => text::content(json)?.strip_prefix('s')?.parse().ok(),
+        }
+    }
+
+    /// Only small moves happen under the lock, no user code, so a poisoned one is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn insert(pending: &Pending) -> u64 {
+        pending.insert(None, None).unwrap().id
+    }
+
+    fn poll(pending: &Pending, id: u64) -> Poll<Result<CallOutcome, CloseReason>> {
+        pending.poll(id, &mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn ids_by_side_and_what_peers_make_of_them() {
+        for (side, written, accepted, refused) in [
+            (
+                Side::Client,
+                "1",
+                &["1", "1.0", "1e0", "\"1\""][..],
+                &["\"s1\"", "\"01\"", "0", "2", "null", "-1", "1.5", "[1]"][..],
+            ),
+            (
+                Side::Server,
+                "\"s1\"",
+                &["\"s1\"", "\"\\u00731\""],
+                &["1", "\"1\"", "\"s2\"", "null", "\"s\""],
+            ),
+        ] {
+            let pending = Pending::new(side);
+            let mut id = Vec::new();
+            pending.write_id(insert(&pending), &mut id);
+            assert_eq!(String::from_utf8(id).unwrap(), written);
+            for id in refused {
+                assert!(!pending.resolve(id, CallOutcome::NotSent), "{side:?} {id}");
+            }
+            for id in accepted {
+                assert_eq!(pending.parse(id), Some(1), "{side:?} {id}");
+            }
+            assert!(pending.resolve(written, CallOutcome::NotSent), "{side:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_ends_once() {
+        let pending = Pending::new(Side::Client);
+        let id = insert(&pending);
+        assert!(poll(&pending, id).is_pending());
+        assert!(pending.resolve("1", CallOutcome::Invalid("a")));
+        assert!(!pending.resolve("1", CallOutcome::Invalid("b")), "a second response is nobody's");
+        pending.expire(Instant::now());
+        pending.fail_unsent([id].into_iter());
+        assert!(matches!(poll(&pending, id), Poll::Ready(Ok(CallOutcome::Invalid("a")))));
+        assert_eq!(pending.len(), 0);
+    }
+
+    #[test]
+    fn a_call_out_of_time_takes_no_response() {
+        let pending = Pending::new(Side::Client);
+        let now = Instant::now();
+        let entry = pending.insert(None, Some(now)).unwrap();
+        assert!(entry.early);
+        pending.expire(now);
+        assert!(!pending.resolve("1", CallOutcome::Invalid("late")));
+        assert!(matches!(poll(&pending, entry.id), Poll::Ready(Ok(CallOutcome::Timeout))));
+        assert_eq!(pending.len(), 0);
+    }
+
+    #[test]
+    fn removing_leaves_nothing_and_no_id_is_used_again() {
+        let pending = Pending::new(Side::Client);
+        pending.remove(insert(&pending));
+        assert_eq!(pending.len(), 0);
+        assert!(!pending.resolve("1", CallOutcome::NotSent), "a late response");
+        assert_eq!(insert(&pending), 2);
+    }
+
+    #[test]
+    fn closing_ends_what_has_no_reply() {
+        let pending = Pending::new(Side::Client);
+        let (answered, waiting) = (insert(&pending), insert(&pending));
+        pending.resolve("1", CallOutcome::Invalid("a"));
+        pending.close(&CloseReason::Local);
+        pending.close(&CloseReason::Stalled);
+        assert!(matches!(poll(&pending, answered), Poll::Ready(Ok(_))));
+        assert!(matches!(poll(&pending, waiting), Poll::Ready(Err(CloseReason::Local))));
+        assert!(matches!(pending.insert(None, None), Err(CloseReason::Local)));
+        assert_eq!(pending.len(), 0);
+    }
+
+    /// What the timer has to be set to.
+    fn alarm(pending: &Pending) -> Option<Option<Instant>> {
+        let alarm = pending.take_alarm();
+        assert!(!pending.is_alarmed());
+        alarm
+    }
+
+    #[test]
+    fn only_an_earlier_deadline_sets_the_timer_anew() {
+        let pending = Pending::new(Side::Client);
+        let second = |seconds| Instant::now() + Duration::from_secs(seconds);
+        let (one, two, three) = (second(1), second(2), second(3));
+        assert_eq!(alarm(&pending), None);
+        assert!(!pending.insert(None, None).unwrap().early);
+        assert!(pending.insert(None, Some(two)).unwrap().early);
+        assert!(!pending.insert(None, Some(two)).unwrap().early);
+        assert!(!pending.insert(None, Some(three)).unwrap().early);
+        assert_eq!(alarm(&pending), Some(Some(two)));
+        assert!(pending.insert(None, Some(one)).unwrap().early);
+        assert_eq!((alarm(&pending), alarm(&pending)), (Some(Some(one)), None));
+
+        pending.expire(one);
+        assert_eq!(alarm(&pending), Some(Some(two)));
+        // A call of a batch is older than its deadline.
+        assert!(pending.start([(1, Some(one)), (99, Some(one))].into_iter()));
+        assert_eq!(alarm(&pending), Some(Some(one)));
+        pending.remove(2);
+        pending.remove(3);
+        pending.expire(one);
+        assert_eq!(alarm(&pending), Some(Some(three)));
+        pending.expire(three);
+        assert_eq!(alarm(&pending), Some(None), "nobody is left");
+        for id in [1, 4, 5] {
+            assert!(matches!(poll(&pending, id), Poll::Ready(Ok(CallOutcome::Timeout))), "{id}");
+        }
+        assert_eq!(pending.len(), 0);
+    }
+}
+
+/// How much of a message may be kept beside a result in it, until its caller takes that.
+const MAX_BESIDE: usize = 16 * 1024;
+
+/// What came back for a call.
+#[derive(Debug)]
+pub(crate) enum CallOutcome {
+    /// The result is this part of the message.
+    Result(Utf8Bytes, Range<usize>),
+    Error(ErrorObject),
+    /// An answer that is no response; it says what is wrong.
+    Invalid(&'static str),
+    /// Nothing, for too long.
+    Timeout,
+    /// The batch of the call was dropped before it was sent.
+    NotSent,
+}
+
+impl CallOutcome {
+    /// What a response in this message says.
+    #[inline]
+    pub(crate) fn of(message: &Utf8Bytes, outcome: ResponseOutcome<'_>) -> Self {
+        match outcome {
+            ResponseOutcome::Result(json) if message.len() - json.len() > MAX_BESIDE => {
+                CallOutcome::Result(json.into(), 0..json.len())
+            }
+            ResponseOutcome::Result(json) => {
+                CallOutcome::Result(message.clone(), range(message, json))
+            }
+            ResponseOutcome::Error(json) => CallOutcome::Error(of_peer(json)),
+            ResponseOutcome::Both => CallOutcome::Invalid("it has both a result and an error"),
+            ResponseOutcome::Empty | ResponseOutcome::Neither => {
+                CallOutcome::Invalid("it has neither a result nor an error")
+            }
+        }
+    }
+
+    /// As its caller sees it: the result is a part of a message. `late` makes the error of one that
+    /// has not come in time.
+    #[inline]
+    pub(crate) fn into_result(
+        self,
+        late: impl FnOnce() -> Error,
+    ) -> Result<(Utf8Bytes, Range<usize>), Error> {
+        match self {
+            CallOutcome::Result(message, range) => Ok((message, range)),
+            CallOutcome::Error(object) => Err(Error::Call(object)),
+            CallOutcome::Invalid(what) => Err(Error::InvalidResponse(what)),
+            CallOutcome::Timeout => Err(late()),
+            CallOutcome::NotSent => Err(Error::NotSent),
+        }
+    }
+}
+
+/// Which batch a call is a part of, and how far that is: in one number, as there are many calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part(u64);
+
+impl Part {
+    /// Of none.
+    pub(crate) const ALONE: Part = Part(0);
+    /// The batch is about to be sent: it may be answered.
+    pub(crate) const QUEUED: u64 = 1;
+    /// The batch was sent. Who makes a call of its own knows that by itself.
+    pub(crate) const SENT: u64 = 2;
+
+    /// That of the batch whose first call has this id.
+    pub(crate) fn of(first: u64) -> Self {
+        Part(first << 2)
+    }
+
+    pub(crate) fn with(self, state: u64) -> Self {
+        Part(self.0 | state)
+    }
+
+    pub(crate) fn has(self, state: u64) -> bool {
+        self.0 & state != 0
+    }
+
+    pub(crate) fn first(self) -> Option<u64> {
+        Some(self.0 >> 2).filter(|first| *first > 0)
+    }
+}
+
+/// How far a call had got that was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GivenUp {
+    /// Its batch was sent, and no response came.
+    Sent,
+    /// No response came; whether it was sent is for the caller to know.
+    Waiting,
+    Over,
+}

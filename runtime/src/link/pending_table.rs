@@ -1,0 +1,838 @@
+//! The table of calls that wait for a response: an entry for each, from before its message is sent
+//! until its caller has what came of it.
+//!
+//! An entry ends in exactly one of response, timeout, closed or dropped. Must not know locks, tasks
+//! or how ids look on the wire; it gives wakers to whoever may wake them.
+//!
+//! Entries under numbers that count up and are never used again, found without hashing.
+//!
+//! The recent ones stand in a window, one slot for each number, so an entry is found by its
+//! distance from the first. One that stays while the numbers go on would keep the window open
+//! behind it: it moves to a map then. What each costs:
+//!
+//! - Every number is pushed into the window once and leaves it once at the front, alone or to the
+//!   map. So all operations are O(1), averaged over the numbers given out.
+//! - The window has at most four slots for each entry in it, and [`SPARE`] more: memory is
+//!   proportional to the entries that are there, whatever order they go in.
+//!
+//! Must not know what the entries are.
+//!
+//! When calls are to be given up: what the one timer of a connection has to be set to.
+//!
+//! Most calls are answered long before, so a new one only has its deadline compared with the time
+//! that the timer is set to. When the timer fires, those that still wait are put in order, each
+//! once in its life; so one timer and O(log n) for a call that waits long are enough. Must not
+//! know timers, nor what waits.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::task::Waker;
+
+use tokio::time::Instant;
+
+use crate::error::CloseReason;
+use crate::link::pending_calls::{CallOutcome, GivenUp, Part};
+use crate::protocol::progress_queue::Steps;
+
+#[derive(Debug)]
+enum Slot {
+    Waiting {
+        waker: Option<Waker>,
+        deadline: Option<Instant>,
+        batch: Part,
+        /// Who made the call wants to know how far it is.
+        steps: Option<Arc<Steps>>,
+    },
+    Done(CallOutcome),
+}
+
+/// What was taken out of the table. Holds what may not be dropped under a lock.
+#[derive(Debug)]
+pub(crate) struct Removed(Slot);
+
+impl Removed {
+    pub(crate) fn given_up(&self) -> GivenUp {
+        match self.0 {
+            Slot::Waiting { batch, .. } if batch.has(Part::SENT) => GivenUp::Sent,
+            Slot::Waiting { .. } => GivenUp::Waiting,
+            Slot::Done(_) => GivenUp::Over,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Table {
+    /// Ids count up and are never used again: a late response must not meet a new call.
+    slots: Slots<Slot>,
+    deadlines: Deadlines,
+    /// The id of the first call behind the last notification; 0 if there was none.
+    notified: u64,
+    closed: Option<CloseReason>,
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Table { slots: Slots::new(), deadlines: Deadlines::default(), notified: 0, closed: None }
+    }
+
+    /// How many calls have not been told how they ended.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// What the timer has to be set to.
+    pub(crate) fn alarm(&self) -> Option<Instant> {
+        self.deadlines.alarm()
+    }
+
+    /// A new call; gives its id, and whether the timer has to be set to an earlier time. The waker
+    /// is left where it is if there is no such call.
+    pub(crate) fn insert(
+        &mut self,
+        waker: &mut Option<Waker>,
+        deadline: Option<Instant>,
+    ) -> Result<(u64, bool), CloseReason> {
+        if let Some(reason) = &self.closed {
+            return Err(reason.clone());
+        }
+        let id = self.slots.push(Slot::Waiting {
+            waker: waker.take(),
+            deadline,
+            batch: Part::ALONE,
+            steps: None,
+        });
+        self.tidy();
+        Ok((id, deadline.is_some_and(|at| self.deadlines.watch(id, at))))
+    }
+
+    /// A call of a batch, whose first call is this one if there is any; gives its id.
+    pub(crate) fn insert_in_batch(&mut self, first: Option<u64>) -> Result<u64, CloseReason> {
+        let (id, _) = self.insert(&mut None, None)?;
+        if let Some(Slot::Waiting { batch, .. }) = self.slots.get_mut(id) {
+            *batch = Part::of(first.unwrap_or(id));
+        }
+        Ok(id)
+    }
+
+    /// The batch of this call may be answered from now on.
+    pub(crate) fn queue(&mut self, id: u64) {
+        if let Some(Slot::Waiting { batch, .. }) = self.slots.get_mut(id) {
+            *batch = batch.with(Part::QUEUED);
+        }
+    }
+
+    /// A notification is about to be sent.
+    pub(crate) fn notify(&mut self) {
+        self.notified = self.slots.next_id();
+    }
+
+    /// The calls that wait, if all of them are one call, or belong to one batch. `surely`: not if an
+    /// answer without an id may be one to a notification, because no other call was made between the
+    /// last notification and the one that waits.
+    pub(crate) fn only(&self, surely: bool) -> Option<Vec<u64>> {
+        let (mut ids, mut only) = (vec![], None);
+        for (id, slot) in self.slots.entries() {
+            let Slot::Waiting { batch, .. } = slot else { continue };
+            if *batch != Part::ALONE && !batch.has(Part::QUEUED) {
+                continue;
+            }
+            let message = batch.first().unwrap_or(id);
+            if *only.get_or_insert(message) != message {
+                return None;
+            }
+            ids.push(id);
+        }
+        only.filter(|message| !surely || *message > self.notified).map(|_| ids)
+    }
+
+    /// The calls that wait and belong to the batch whose first call is this one. That one may have been
+    /// given up; if it has its reply, the batch is answered call by call.
+    pub(crate) fn batch(&self, first: u64) -> Option<Vec<u64>> {
+        let is_answered = |slot: &Slot| !waits_in_batch(slot, first);
+        if first >= self.slots.next_id() || self.slots.get(first).is_some_and(is_answered) {
+            return None;
+        }
+        self.rest(first)
+    }
+
+    /// The calls that wait and belong to the batch whose first call was this one.
+    pub(crate) fn rest(&self, first: u64) -> Option<Vec<u64>> {
+        let calls = self.slots.entries().filter(|(_, slot)| waits_in_batch(slot, first));
+        let ids: Vec<u64> = calls.map(|(id, _)| id).collect();
+        (!ids.is_empty()).then_some(ids)
+    }
+
+    /// The first call of the batch that this call waits in.
+    pub(crate) fn batch_of(&self, id: u64) -> Option<u64> {
+        match self.slots.get(id)? {
+            Slot::Waiting { batch, .. } => batch.first(),
+            Slot::Done(_) => None,
+        }
+    }
+
+    /// A call that waits was sent, and may have got a deadline. `true`: the timer has to be set to an
+    /// earlier time.
+    pub(crate) fn start(&mut self, id: u64, at: Option<Instant>) -> bool {
+        let Some(Slot::Waiting { deadline, batch, .. }) = self.slots.get_mut(id) else {
+            return false;
+        };
+        (*deadline, *batch) = (at, batch.with(Part::SENT));
+        at.is_some_and(|at| self.deadlines.watch(id, at))
+    }
+
+    /// A call that waits wants to know how far it is.
+    pub(crate) fn listen(&mut self, id: u64, to: Arc<Steps>) {
+        if let Some(Slot::Waiting { steps, .. }) = self.slots.get_mut(id) {
+            *steps = Some(to);
+        }
+    }
+
+    /// Where a call that waits wants to be told how far it is.
+    pub(crate) fn listener(&self, id: u64) -> Option<Arc<Steps>> {
+        match self.slots.get(id)? {
+            Slot::Waiting { steps, .. } => steps.clone(),
+            Slot::Done(_) => None,
+        }
+    }
+
+    /// Where the waker of a call is; `None` if the call has ended.
+    pub(crate) fn waker(&mut self, id: u64) -> Option<&mut Option<Waker>> {
+        match self.slots.get_mut(id) {
+            Some(Slot::Waiting { waker, .. }) if self.closed.is_none() => Some(waker),
+            _ => None,
+        }
+    }
+
+    /// Takes out a call that has ended.
+    pub(crate) fn take(&mut self, id: u64) -> Result<CallOutcome, CloseReason> {
+        match self.remove(id) {
+            Some(Removed(Slot::Done(reply))) => Ok(reply),
+            _ => Err(self.closed.clone().unwrap_or(CloseReason::Aborted)),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn remove(&mut self, id: u64) -> Option<Removed> {
+        let slot = self.slots.remove(id)?;
+        if let Slot::Waiting { deadline, .. } = slot {
+            self.forget(id, deadline);
+        }
+        self.tidy();
+        Some(Removed(slot))
+    }
+
+    /// Ends a call that waits; gives its waker. `None`: it does not wait.
+    pub(crate) fn end(&mut self, id: u64, reply: CallOutcome) -> Option<Option<Waker>> {
+        let slot = self.slots.get_mut(id)?;
+        let Slot::Waiting { waker, deadline, .. } = slot else { return None };
+        let (waker, deadline) = (waker.take(), *deadline);
+        *slot = Slot::Done(reply);
+        self.forget(id, deadline);
+        Some(waker)
+    }
+
+    /// Ends all calls whose deadline is not after `now`.
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Waker> {
+        self.grow_up();
+        let mut wakers = Vec::new();
+        while let Some(id) = self.next_expired(now) {
+            // Not by `end`: its deadline is out of the heap already.
+            let slot = self.slots.get_mut(id);
+            let ended = slot.map(|slot| std::mem::replace(slot, Slot::Done(CallOutcome::Timeout)));
+            if let Some(Slot::Waiting { waker, .. }) = ended {
+                wakers.extend(waker);
+            }
+        }
+        self.slots.release();
+        wakers
+    }
+
+    /// Ends all calls that have no reply yet, and takes no new ones.
+    pub(crate) fn close(&mut self, reason: &CloseReason) -> Vec<Waker> {
+        self.closed.get_or_insert_with(|| reason.clone());
+        let waker = |slot: &mut Slot| match slot {
+            Slot::Waiting { waker, .. } => waker.take(),
+            Slot::Done(_) => None,
+        };
+        self.slots.values_mut().filter_map(waker).collect()
+    }
+
+    fn forget(&mut self, id: u64, deadline: Option<Instant>) {
+        if deadline.is_some() {
+            let slots = &self.slots;
+            self.deadlines.forget(id, |id| waits(slots, id));
+        }
+    }
+
+    /// Moves old calls out of the way of the new ones.
+    fn tidy(&mut self) {
+        while let Some((id, slot)) = self.slots.retire() {
+            // Only those in the window are looked at when the timer fires.
+            if id >= self.deadlines.young() {
+                if let Slot::Waiting { deadline: Some(at), .. } = slot {
+                    self.deadlines.order(id, *at);
+                }
+                self.deadlines.grow_up(id + 1);
+            }
+        }
+    }
+
+    /// Puts the deadlines of all calls in order.
+    fn grow_up(&mut self) {
+        for (id, slot) in self.slots.since(self.deadlines.young()) {
+            if let Slot::Waiting { deadline: Some(at), .. } = slot {
+                self.deadlines.order(id, *at);
+            }
+        }
+        self.deadlines.grow_up(self.slots.next_id());
+    }
+
+    fn next_expired(&mut self, now: Instant) -> Option<u64> {
+        let slots = &self.slots;
+        self.deadlines.expired(now, |id| waits(slots, id))
+    }
+}
+
+/// Whether the call waits in the batch with this first call, and that may have been answered.
+fn waits_in_batch(slot: &Slot, first: u64) -> bool {
+    match slot {
+        Slot::Waiting { batch, .. } => batch.first() == Some(first) && batch.has(Part::QUEUED),
+        Slot::Done(_) => false,
+    }
+}
+
+fn waits(slots: &Slots<Slot>, id: u64) -> bool {
+    matches!(slots.get(id), Some(Slot::Waiting { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_call_that_waits_takes_no_more_room_than_its_reply_will() {
+        assert_eq!(size_of::<Slot>(), size_of::<CallOutcome>());
+    }
+
+    fn take(table: &mut Table, id: u64) -> &'static str {
+        match table.take(id) {
+            Ok(CallOutcome::Timeout) => "timeout",
+            Ok(CallOutcome::Invalid(words)) => words,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How many deadlines in order belong to calls that wait.
+    fn check_deadlines(table: &Table) {
+        let (ordered, dead) = table.deadlines.tally();
+        assert!(dead <= ordered / 2 + 64, "{dead} of {ordered} are dead");
+        let waiting = table.slots.len();
+        assert!(ordered - dead <= waiting, "{ordered} - {dead} for {waiting} calls");
+        let room = table.deadlines.room();
+        assert!(room <= 16 * ordered + 256, "room for {room} deadlines, {ordered} are there");
+    }
+
+    /// Random calls with and without deadlines, against a plain list of those that wait: what
+    /// times out is what the list says, at the time that the table asks to be looked at.
+    #[test]
+    fn calls_time_out_when_they_should() {
+        let begin = Instant::now();
+        for seed in 1..=12_u64 {
+            let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let mut random = |limit: u64| {
+                random ^= random << 13;
+                random ^= random >> 7;
+                random ^= random << 17;
+                random % limit
+            };
+            let mut table = Table::new();
+            let mut waiting: BTreeMap<u64, Option<Instant>> = BTreeMap::new();
+            let mut now = begin;
+            let (rush, spread) = (1 + random(8), 1 << random(16));
+            for _ in 0..5_000 {
+                now += Duration::from_micros(random(1000));
+                let at = now + Duration::from_millis(random(spread));
+                let some = waiting.keys().copied().nth(random(1 + waiting.len() as u64) as usize);
+                match (random(10 + rush), some) {
+                    (0..4, Some(id)) => {
+                        assert!(table.end(id, CallOutcome::Invalid("answered")).is_some());
+                        assert_eq!(take(&mut table, id), "answered");
+                        waiting.remove(&id);
+                    }
+                    (4, Some(id)) => {
+                        assert!(table.remove(id).is_some());
+                        assert!(table.end(id, CallOutcome::Invalid("late")).is_none());
+                        waiting.remove(&id);
+                    }
+                    // A batch is sent.
+                    (5, Some(id)) if waiting[&id].is_none() => {
+                        let earlier = table.alarm().is_none_or(|alarm| at < alarm);
+                        assert_eq!(table.start(id, Some(at)), earlier);
+                        waiting.insert(id, Some(at));
+                    }
+                    (6, _) => {
+                        let (id, early) = table.insert(&mut None, None).unwrap();
+                        assert!(!early);
+                        waiting.insert(id, None);
+                    }
+                    _ => {
+                        let earlier = table.alarm().is_none_or(|alarm| at < alarm);
+                        let (id, early) = table.insert(&mut None, Some(at)).unwrap();
+                        assert_eq!(early, earlier);
+                        waiting.insert(id, Some(at));
+                    }
+                }
+                let next = waiting.values().flatten().min().copied();
+                assert!(table.alarm() <= next || next.is_none(), "the timer is set too late");
+                assert!(next.is_none() || table.alarm().is_some());
+                if table.alarm().is_some_and(|alarm| alarm <= now) {
+                    table.expire(now);
+                    let over = |at: &Option<Instant>| at.is_some_and(|at| at <= now);
+                    let ids: Vec<u64> =
+                        waiting.iter().filter(|(_, at)| over(at)).map(|(id, _)| *id).collect();
+                    for id in ids {
+                        assert_eq!(take(&mut table, id), "timeout");
+                        waiting.remove(&id);
+                    }
+                    assert_eq!(table.alarm(), waiting.values().flatten().min().copied());
+                }
+                assert_eq!(table.len(), waiting.len());
+                check_deadlines(&table);
+            }
+        }
+    }
+
+    /// One call that is never answered, a million others, and a timer that fires now and then.
+    #[test]
+    fn a_million_calls_leave_nothing_behind() {
+        let begin = Instant::now();
+        let mut table = Table::new();
+        let hour = begin + Duration::from_secs(3600);
+        let (stuck, _) = table.insert(&mut None, Some(hour)).unwrap();
+        for number in 0..1_000_000_u64 {
+            let now = begin + Duration::from_millis(number);
+            let (id, _) = table.insert(&mut None, Some(now + Duration::from_secs(1))).unwrap();
+            if table.alarm().is_some_and(|alarm| alarm <= now) {
+                table.expire(now);
+            }
+            assert!(table.end(id, CallOutcome::Invalid("answered")).is_some());
+            assert_eq!(take(&mut table, id), "answered");
+            assert!(table.deadlines.room() <= 256, "{}", table.deadlines.room());
+        }
+        assert_eq!(table.len(), 1);
+        table.expire(hour);
+        assert_eq!(take(&mut table, stuck), "timeout");
+        table.expire(hour);
+        assert_eq!((table.len(), table.alarm(), table.deadlines.room()), (0, None, 0));
+    }
+
+    /// All wait long enough to be put in order, and are answered after that.
+    #[test]
+    fn deadlines_of_answered_calls_are_thrown_out() {
+        let begin = Instant::now();
+        let mut table = Table::new();
+        table.insert(&mut None, Some(begin)).unwrap();
+        for number in 0..100_000 {
+            let at = begin + Duration::from_millis(1 + number % 1000);
+            table.insert(&mut None, Some(at)).unwrap();
+        }
+        table.expire(begin);
+        assert_eq!(table.deadlines.tally(), (100_000, 0));
+        for id in 2..=100_001 {
+            assert!(table.remove(id).is_some());
+            check_deadlines(&table);
+        }
+        assert_eq!(table.len(), 1);
+    }
+}
+
+/// How long a window is never called sparse.
+const SPARE: usize = 64;
+/// How much room is not worth giving back.
+const KEPT: usize = 128;
+
+#[derive(Debug)]
+pub(crate) struct Slots<T> {
+    /// The entry of `first + i` at place `i`. The first is there, or the window is empty.
+    window: VecDeque<Option<T>>,
+    first: u64,
+    /// How many entries are in the window.
+    recent: usize,
+    /// All that is older than the window.
+    stragglers: HashMap<u64, T, BuildHasherDefault<IdHasher>>,
+}
+
+impl<T> Slots<T> {
+    /// The first number is 1.
+    pub(crate) fn new() -> Self {
+        Slots { window: VecDeque::new(), first: 1, recent: 0, stragglers: HashMap::default() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.recent + self.stragglers.len()
+    }
+
+    /// The number of the next entry.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.first + self.window.len() as u64
+    }
+
+    /// Adds an entry and gives its number. [`retire`](Self::retire) is to be called after it.
+    pub(crate) fn push(&mut self, entry: T) -> u64 {
+        let id = self.next_id();
+        self.window.push_back(Some(entry));
+        self.recent += 1;
+        id
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<&T> {
+        match self.place(id) {
+            Some(place) => self.window.get(place)?.as_ref(),
+            None => self.stragglers.get(&id),
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut T> {
+        match self.place(id) {
+            Some(place) => self.window.get_mut(place)?.as_mut(),
+            None => self.stragglers.get_mut(&id),
+        }
+    }
+
+    /// Takes an entry out. [`retire`](Self::retire) is to be called after it.
+    pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
+        let Some(place) = self.place(id) else {
+            let entry = self.stragglers.remove(&id)?;
+            let (len, capacity) = (self.stragglers.len(), self.stragglers.capacity());
+            if capacity > KEPT && len < capacity / 8 {
+                self.stragglers.shrink_to(2 * len);
+            }
+            return Some(entry);
+        };
+        let entry = self.window.get_mut(place)?.take()?;
+        self.recent -= 1;
+        self.trim();
+        Some(entry)
+    }
+
+    /// While the window is sparse, moves its oldest entry to the stragglers; gives that one.
+    pub(crate) fn retire(&mut self) -> Option<(u64, &T)> {
+        if self.window.len() <= 4 * self.recent + SPARE {
+            return None;
+        }
+        let id = self.first;
+        let entry = self.window.pop_front()??;
+        self.first += 1;
+        self.recent -= 1;
+        self.trim();
+        Some((id, self.stragglers.entry(id).insert_entry(entry).into_mut()))
+    }
+
+    /// All entries whose numbers are at least this, if they are in the window still.
+    pub(crate) fn since(&self, id: u64) -> impl Iterator<Item = (u64, &T)> {
+        let skipped = self.place(id).unwrap_or(0).min(self.window.len());
+        let first = self.first + skipped as u64;
+        let slots = self.window.range(skipped..);
+        (first..).zip(slots).filter_map(|(id, slot)| slot.as_ref().map(|entry| (id, entry)))
+    }
+
+    /// All entries, in no order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, &T)> {
+        let stragglers = self.stragglers.iter().map(|(id, entry)| (*id, entry));
+        self.since(self.first).chain(stragglers)
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.window.iter_mut().flatten().chain(self.stragglers.values_mut())
+    }
+
+    /// Gives back all memory, if nothing is there. The numbers go on.
+    pub(crate) fn release(&mut self) {
+        if self.len() == 0 {
+            (self.window, self.stragglers) = Default::default();
+        }
+    }
+
+    /// Where in the window the entry would be; `None` if it is older.
+    fn place(&self, id: u64) -> Option<usize> {
+        usize::try_from(id.checked_sub(self.first)?).ok()
+    }
+
+    /// The window begins with an entry, and has not much more room than it needs.
+    fn trim(&mut self) {
+        while let Some(None) = self.window.front() {
+            self.window.pop_front();
+            self.first += 1;
+        }
+        let (len, capacity) = (self.window.len(), self.window.capacity());
+        if capacity > KEPT && len < capacity / 8 {
+            self.window.shrink_to(2 * len);
+        }
+    }
+}
+
+/// Our own counter needs no protection against chosen keys: one multiplication spreads it.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+#[cfg(test)]
+mod slots_tests {
+    use super::*;
+
+    /// Numbers without a pattern, the same each time.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0 % limit
+        }
+    }
+
+    fn tidy<T>(slots: &mut Slots<T>) {
+        while slots.retire().is_some() {}
+    }
+
+    fn capacity<T>(slots: &Slots<T>) -> usize {
+        slots.window.capacity() + slots.stragglers.capacity()
+    }
+
+    /// Ten thousand random steps for each way of using it, against a map.
+    #[test]
+    fn they_hold_what_a_map_holds() {
+        for seed in 1..=40 {
+            let mut random = Random(seed * 0x9E37_79B9);
+            let mut slots = Slots::new();
+            let mut model: HashMap<u64, u64> = HashMap::new();
+            // How many are there at most, whether the old ones stay, and how often one comes.
+            let (limit, stay, rush) = (1 << random.below(11), random.below(2), random.below(4) + 1);
+            for step in 0..10_000 {
+                let next = slots.next_id();
+                if model.len() < limit && random.below(5) < rush {
+                    assert_eq!(slots.push(step), next);
+                    model.insert(next, step);
+                } else {
+                    let reach = if stay == 1 { limit as u64 } else { next };
+                    let id = next - random.below(reach.min(next));
+                    assert_eq!(slots.remove(id), model.remove(&id), "seed {seed}, step {step}");
+                }
+                let mut retired = None;
+                while let Some((id, entry)) = slots.retire() {
+                    assert_eq!(model.get(&id), Some(entry));
+                    assert!(retired.replace(id) < Some(id), "the oldest first");
+                }
+                assert_eq!(slots.len(), model.len());
+                let id = random.below(next + 2);
+                assert_eq!(slots.get(id), model.get(&id));
+                assert_eq!(slots.get_mut(id), model.get_mut(&id));
+                let span = slots.window.len();
+                assert!(span <= 4 * slots.recent + SPARE, "{span} slots for {}", slots.recent);
+                assert!(!matches!(slots.window.front(), Some(None)));
+            }
+            let mut all: Vec<_> = slots.values_mut().map(|entry| *entry).collect();
+            let mut expected: Vec<_> = model.values().copied().collect();
+            all.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(all, expected);
+        }
+    }
+
+    #[test]
+    fn those_since_a_number_come_in_order() {
+        let mut slots = Slots::new();
+        assert_eq!(slots.since(0).count(), 0);
+        (1..=10).for_each(|number| assert_eq!(slots.push(number), number));
+        assert_eq!([1, 2, 5, 10].map(|id| slots.remove(id)), [1, 2, 5, 10].map(Some));
+        let valid = |(id, entry): (u64, &u64)| (id == *entry).then_some(id);
+        let since = |id| slots.since(id).map(valid).collect::<Vec<_>>();
+        let all: Vec<_> = [3, 4, 6, 7, 8, 9].map(Some).into();
+        assert_eq!([0, 1, 3].map(since), [all.clone(), all.clone(), all]);
+        assert_eq!([6, 9].map(since), [vec![Some(6), Some(7), Some(8), Some(9)], vec![Some(9)]]);
+        assert_eq!([10, 11, 12, u64::MAX].map(since), [vec![], vec![], vec![], vec![]]);
+    }
+
+    #[test]
+    fn one_that_stays_costs_the_others_nothing() {
+        let mut slots = Slots::new();
+        let stuck = slots.push(0);
+        for number in 1..1_000_000 {
+            let id = slots.push(number);
+            tidy(&mut slots);
+            assert_eq!(slots.remove(id), Some(number));
+            tidy(&mut slots);
+            assert!(capacity(&slots) <= 2 * KEPT, "{}", capacity(&slots));
+        }
+        assert_eq!(slots.stragglers.len(), 1);
+        assert_eq!((slots.remove(stuck), slots.len()), (Some(0), 0));
+    }
+
+    #[test]
+    fn memory_follows_what_is_there() {
+        const MANY: u64 = 100_000;
+        // In the order in which they came, the other way round, and all but every hundredth.
+        type Ids = Vec<u64>;
+        let straight: Ids = (1..=MANY).collect();
+        let reverse: Ids = (1..=MANY).rev().collect();
+        let (rare, usual): (Ids, Ids) = straight.iter().partition(|id| **id % 100 == 0);
+        for order in [straight, reverse, [usual, rare].concat()] {
+            let mut slots = Slots::new();
+            for id in 1..=MANY {
+                slots.push(id);
+                tidy(&mut slots);
+            }
+            for id in order {
+                assert_eq!(slots.remove(id), Some(id));
+                tidy(&mut slots);
+                let (len, room) = (slots.len(), capacity(&slots));
+                assert!(room <= 40 * len + 4 * KEPT, "room for {room} with {len} entries");
+            }
+            assert_eq!(slots.len(), 0);
+            slots.release();
+            assert_eq!(capacity(&slots), 0);
+        }
+    }
+
+    /// Many that stay, and ever more that do not.
+    #[test]
+    fn those_that_stay_move_once() {
+        let mut slots = Slots::new();
+        (0..1000).for_each(|number| assert_eq!(slots.push(number), number + 1));
+        let mut moved = 0;
+        for number in 1000..20_000 {
+            let id = slots.push(number);
+            slots.remove(id);
+            while slots.retire().is_some() {
+                moved += 1;
+            }
+        }
+        assert_eq!((moved, slots.stragglers.len(), slots.len()), (1000, 1000, 1000));
+        assert!(slots.window.len() <= SPARE);
+        (1..=1000).for_each(|id| assert_eq!(slots.remove(id), Some(id - 1)));
+    }
+}
+
+/// How much room is not worth giving back, and how many dead entries are not worth a look.
+const KEPT_DEADLINES: usize = 64;
+
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    /// Those of calls below `young`, the soonest on top.
+    heap: BinaryHeap<Reverse<(Instant, u64)>>,
+    /// How many of them belong to calls that wait no more.
+    dead: usize,
+    /// From this id on, deadlines are in no order.
+    young: u64,
+    /// No call that waits has an earlier deadline.
+    alarm: Option<Instant>,
+}
+
+impl Deadlines {
+    /// The first id whose deadline is in no order.
+    pub(crate) fn young(&self) -> u64 {
+        self.young
+    }
+
+    pub(crate) fn alarm(&self) -> Option<Instant> {
+        self.alarm
+    }
+
+    /// A call begins to wait. `true`: the timer is set to a later time, or to none.
+    pub(crate) fn watch(&mut self, id: u64, at: Instant) -> bool {
+        if id < self.young {
+            self.heap.push(Reverse((at, id)));
+        }
+        let earlier = self.alarm.is_none_or(|alarm| at < alarm);
+        if earlier {
+            self.alarm = Some(at);
+        }
+        earlier
+    }
+
+    /// All calls below this id are in order now, or not there.
+    pub(crate) fn grow_up(&mut self, young: u64) {
+        self.young = self.young.max(young);
+    }
+
+    /// Puts a call in order.
+    pub(crate) fn order(&mut self, id: u64, at: Instant) {
+        self.heap.push(Reverse((at, id)));
+    }
+
+    /// A call with a deadline waits no more. Once those are the greater part, they are thrown out.
+    pub(crate) fn forget(&mut self, id: u64, waits: impl Fn(u64) -> bool) {
+        if id < self.young {
+            self.dead += 1;
+            if self.dead > self.heap.len() / 2 + KEPT_DEADLINES {
+                self.heap.retain(|Reverse((_, id))| waits(*id));
+                self.dead = 0;
+                self.trim();
+            }
+        }
+    }
+
+    /// The next call whose time is over. When there is none, the alarm is that of the first which
+    /// waits.
+    pub(crate) fn expired(&mut self, now: Instant, waits: impl Fn(u64) -> bool) -> Option<u64> {
+        self.alarm = None;
+        while let Some(Reverse((at, id))) = self.heap.peek() {
+            let (at, id) = (*at, *id);
+            let waits = waits(id);
+            if waits && at > now {
+                self.alarm = Some(at);
+                break;
+            }
+            self.heap.pop();
+            if waits {
+                return Some(id);
+            }
+            self.dead = self.dead.saturating_sub(1);
+        }
+        self.trim();
+        None
+    }
+
+    fn trim(&mut self) {
+        if self.heap.is_empty() {
+            self.heap = BinaryHeap::new();
+        }
+        let (len, capacity) = (self.heap.len(), self.heap.capacity());
+        if capacity > KEPT_DEADLINES && len < capacity / 8 {
+            self.heap.shrink_to(2 * len);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Deadlines {
+    pub(crate) fn room(&self) -> usize {
+        self.heap.capacity()
+    }
+
+    /// How many deadlines are in order, and how many of them are nobody's.
+    pub(crate) fn tally(&self) -> (usize, usize) {
+        (self.heap.len(), self.dead)
+    }
+}

@@ -1,0 +1,576 @@
+//! One subscription of this side: what has come and is not consumed yet.
+//!
+//! It has two ends. The connection's task puts items in; the consumer takes over all that is there at
+//! once, and goes through it without a lock. Must not know how messages travel, or the types of items.
+//!
+//! Subscriptions of this side: which of them a message is about.
+//!
+//! A feed is expected from before its call is sent, and begins where the response is read. Items that
+//! come before the response are kept until then. What comes is bounded: a peer that knows how is told
+//! how much more it may send, and a feed that overflows all the same ends. Must not know how messages
+//! travel.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::error::CloseReason;
+use crate::link::early_items::{Early, Kept};
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::item::{Item, cost};
+use crate::protocol::text;
+use crate::util::hasher::QuickHash;
+use crate::websocket::chunk::detach;
+
+/// How much of a message may be kept beside an item in it; of a longer one the item is copied.
+const MAX_BESIDE: usize = 256;
+
+/// More room than this is not kept while nothing waits.
+const KEPT: usize = 64;
+
+/// So many items may keep what they were read with. When more wait, the consumer is slow, and they get
+/// memory of their own.
+const SHARED: usize = 64;
+
+/// An item is this part of a message.
+pub(crate) type RawItem = (Utf8Bytes, Range<usize>);
+
+/// One subscription, which comes from an `L`.
+#[derive(Debug)]
+pub(crate) struct Feed<L> {
+    pub(crate) names: Names,
+    /// How many bytes may wait to be consumed.
+    pub(crate) window: u64,
+    /// As JSON, once it is known.
+    id: OnceLock<Arc<str>>,
+    /// It has begun and nothing has ended it. Changed with the table that it is in, looked at for each
+    /// item.
+    live: AtomicBool,
+    state: Mutex<State<L>>,
+}
+
+/// What its messages are called.
+#[derive(Clone, Debug)]
+pub(crate) struct Names {
+    pub(crate) notification: Arc<str>,
+    pub(crate) unsubscribe: Arc<str>,
+}
+
+#[derive(Debug)]
+struct State<L> {
+    home: Weak<L>,
+    items: VecDeque<RawItem>,
+    /// What those that wait count together, with those that the consumer has taken over.
+    bytes: u64,
+    /// The peer is to be told what was consumed.
+    counts: bool,
+    dropped: u64,
+    end: Option<End>,
+    waker: Option<Waker>,
+    /// Nobody wants it any more.
+    abandoned: bool,
+}
+
+/// What the consumer has taken over.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    items: VecDeque<RawItem>,
+    /// Consumed since the feed was told.
+    consumed: u64,
+    /// Consumed since the peer was told.
+    owed: u64,
+}
+
+impl Taken {
+    /// The next item, which stays where it is until it was consumed.
+    pub(crate) fn first(&self) -> Option<&RawItem> {
+        self.items.front()
+    }
+}
+
+/// Why nothing more comes.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    Finished,
+    Error(ErrorObject),
+    /// More has come than there was room for.
+    Lagged,
+    Closed(CloseReason),
+}
+
+impl<L> Feed<L> {
+    pub(crate) fn new(names: Names, window: u64) -> Self {
+        let state = State {
+            home: Weak::new(),
+            items: VecDeque::new(),
+            bytes: 0,
+            counts: false,
+            dropped: 0,
+            end: None,
+            waker: None,
+            abandoned: false,
+        };
+        let (id, live, state) = (OnceLock::new(), AtomicBool::new(false), Mutex::new(state));
+        Feed { names, window: window.max(1), id, live, state }
+    }
+
+    /// It is about to be asked for on this connection, whose peer counts or does not.
+    pub(crate) fn prepare(&self, home: Weak<L>, counts: bool) {
+        let mut state = self.lock();
+        (state.home, state.counts) = (home, counts);
+    }
+
+    /// Where it comes from.
+    pub(crate) fn home(&self) -> Option<Arc<L>> {
+        self.lock().home.upgrade()
+    }
+
+    /// As JSON; `None` until it has begun.
+    pub(crate) fn id(&self) -> Option<&Arc<str>> {
+        self.id.get()
+    }
+
+    /// It has this id now. `false`: nobody wants it any more.
+    pub(crate) fn begin(&self, id: &Arc<str>) -> bool {
+        let _ = self.id.set(Arc::clone(id));
+        !self.lock().abandoned
+    }
+
+    /// Whether it is in the table of those that have begun.
+    pub(crate) fn set_live(&self, live: bool) {
+        self.live.store(live, Ordering::Release);
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.live.load(Ordering::Acquire)
+    }
+
+    /// Whether notifications of this name with this id are its own.
+    pub(crate) fn is(&self, notification: &str, id: &str) -> bool {
+        *self.names.notification == *notification
+            && self.id.get().is_some_and(|known| **known == *id)
+    }
+
+    /// Nobody wants it any more, nor what waits in it.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.lock();
+        state.abandoned = true;
+        let unwanted = (std::mem::take(&mut state.items), state.waker.take());
+        drop(state);
+        drop(unwanted);
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
+    }
+
+    /// How many items the producer has left out so far.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    /// Takes over what has come, when nothing is left of what was taken before; or says why nothing
+    /// more comes.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>, taken: &mut Taken) -> Poll<Result<(), End>> {
+        let mut fresh = None;
+        loop {
+            let mut state = self.lock();
+            state.settle(taken);
+            if !state.items.is_empty() {
+                std::mem::swap(&mut state.items, &mut taken.items);
+                if state.items.capacity() > KEPT {
+                    state.items = VecDeque::new();
+                }
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(end) = &state.end {
+                return Poll::Ready(Err(end.clone()));
+            }
+            if state.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+                break;
+            }
+            // Wakers are cloned and dropped outside the lock: that is foreign code.
+            if fresh.is_some() {
+                std::mem::swap(&mut state.waker, &mut fresh);
+                break;
+            }
+            drop(state);
+            fresh = Some(cx.waker().clone());
+        }
+        if taken.items.capacity() > KEPT {
+            taken.items = VecDeque::new();
+        }
+        Poll::Pending
+    }
+
+    /// The first item was consumed. `Some`: the peer may send so much more. It is told now and then, not
+    /// for each item; and so is the feed.
+    pub(crate) fn consumed(&self, taken: &mut Taken) -> Option<u64> {
+        let bytes = cost(taken.items.pop_front()?.1.len());
+        taken.consumed = taken.consumed.saturating_add(bytes);
+        taken.owed = taken.owed.saturating_add(bytes);
+        let is_much = taken.owed >= self.window.div_ceil(2);
+        if !is_much && taken.consumed < self.window / 8 {
+            return None;
+        }
+        let mut state = self.lock();
+        state.settle(taken);
+        let credit = is_much && state.counts && state.end.is_none();
+        credit.then(|| std::mem::take(&mut taken.owed))
+    }
+
+    /// Gives the waker of whoever waits for it. `true`: there was no room, and this is the end.
+    pub(crate) fn push(
+        &self,
+        message: Utf8Bytes,
+        range: Range<usize>,
+        dropped: u64,
+    ) -> (Option<Waker>, bool) {
+        let item = if message.len() - range.len().min(message.len()) > MAX_BESIDE {
+            (message.get(range.clone()).unwrap_or_default().into(), 0..range.len())
+        } else {
+            (message, range)
+        };
+        let mut state = self.lock();
+        if state.end.is_some() || state.abandoned {
+            return (None, false);
+        }
+        state.dropped = state.dropped.saturating_add(dropped);
+        // One item may go over the window, whoever counts.
+        let lagged = state.bytes >= self.window;
+        if lagged {
+            state.end = Some(End::Lagged);
+        } else {
+            state.bytes = state.bytes.saturating_add(cost(item.1.len()));
+            let (message, range) = item;
+            let is_slow = state.items.len() >= SHARED;
+            state.items.push_back((if is_slow { detach(message) } else { message }, range));
+        }
+        (state.waker.take(), lagged)
+    }
+
+    /// What has come may still be consumed.
+    pub(crate) fn end(&self, end: End) -> Option<Waker> {
+        let mut state = self.lock();
+        state.end.get_or_insert(end);
+        state.waker.take()
+    }
+
+    /// No user code runs under the lock, so a poisoned one is as good as any.
+    fn lock(&self) -> MutexGuard<'_, State<L>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<L> State<L> {
+    /// What was consumed makes room.
+    fn settle(&mut self, taken: &mut Taken) {
+        self.bytes = self.bytes.saturating_sub(std::mem::take(&mut taken.consumed));
+    }
+}
+
+/// How many calls may be unanswered that nobody waits for any more. What comes late of older ones is
+/// not taken back: their peer does not answer.
+const MAX_GIVEN_UP: usize = 1024;
+
+/// The subscriptions of one connection, whose handle is an `L`. Most connections have none, so the rest
+/// is made when the first one comes.
+#[derive(Debug)]
+pub(crate) struct Feeds<L>(OnceLock<Box<Inner<L>>>);
+
+#[derive(Debug)]
+struct Inner<L> {
+    table: Mutex<Table<L>>,
+    /// How many there are, expected ones included. Looked at for each message that is read, so
+    /// without the lock.
+    count: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Table<L> {
+    /// By the ids of the calls that ask for them.
+    expected: BTreeMap<u64, Arc<Feed<L>>>,
+    /// By the names of their notifications, and their ids as JSON. There are few names.
+    begun: Vec<(Arc<str>, ById<L>)>,
+    /// Items of expected feeds whose ids are not known yet.
+    early: Early,
+}
+
+/// A peer may give ids as it likes, but how many there are is this side's decision.
+type ById<L> = HashMap<Box<str>, Arc<Feed<L>>, QuickHash>;
+
+impl<L> Default for Feeds<L> {
+    fn default() -> Self {
+        Feeds(OnceLock::new())
+    }
+}
+
+impl<L> Feeds<L> {
+    /// Whether there is any; if not, no message can be about one.
+    pub(crate) fn any(&self) -> bool {
+        self.0.get().is_some_and(|inner| inner.count.load(Ordering::Acquire) > 0)
+    }
+
+    /// The call with this id, which is about to be sent by `home`, asks for it.
+    pub(crate) fn expect(&self, call: u64, feed: &Arc<Feed<L>>, home: Weak<L>, credit: bool) {
+        feed.prepare(home, credit);
+        let mut table = self.lock();
+        table.expected.insert(call, Arc::clone(feed));
+        while table.expected.len() > MAX_GIVEN_UP {
+            let Some(oldest) = table.expected.first_entry() else { break };
+            if !oldest.get().is_abandoned() {
+                break;
+            }
+            oldest.remove();
+        }
+        self.tally(&table);
+    }
+
+    /// The call is never sent.
+    pub(crate) fn forget(&self, call: u64) {
+        if self.any() {
+            self.answered(call, None);
+        }
+    }
+
+    /// The call was answered: with a subscription's id, or with something else. Gives the feed if
+    /// the peer has to be told that nobody wants it any more.
+    pub(crate) fn answered(&self, call: u64, id: Option<&str>) -> Option<Arc<Feed<L>>> {
+        let mut table = self.lock();
+        let feed = table.expected.remove(&call)?;
+        let id = id.filter(|id| text::is_string_or_number(id));
+        let kept = id.and_then(|id| table.early.take(&feed.names.notification, id));
+        let stray = table.tidy(&feed.names.notification);
+        let (mut replaced, mut wanted) = (None, false);
+        if let Some(id) = id {
+            let id: Arc<str> = id.into();
+            wanted = feed.begin(&id);
+            if wanted {
+                feed.set_live(true);
+                replaced = table.begin(&id, &feed);
+            }
+        }
+        self.tally(&table);
+        drop(table);
+        log_stray(stray, &feed);
+        let error =
+            || ErrorObject::new(ErrorCode::INTERNAL_ERROR, "its id was given to another one");
+        if let Some(replaced) = replaced {
+            replaced.set_live(false);
+            if let Some(waker) = replaced.end(End::Error(error())) {
+                waker.wake();
+            }
+        }
+        let goes_on = match kept {
+            Some(kept) if wanted => self.catch_up(&feed, kept),
+            _ => wanted,
+        };
+        (id.is_some() && !goes_on).then_some(feed)
+    }
+
+    /// Hands a feed what came before its response. `false`: it was too much, and it is over.
+    #[cold]
+    fn catch_up(&self, feed: &Arc<Feed<L>>, kept: Kept) -> bool {
+        for (json, dropped) in kept.items {
+            let range = 0..json.len();
+            if !self.push(feed, json, range, dropped) {
+                return false;
+            }
+        }
+        if kept.overflowed {
+            self.remove(feed);
+            if let Some(waker) = feed.end(End::Lagged) {
+                waker.wake();
+            }
+            return false;
+        }
+        if let Some(error) = kept.end {
+            self.finish(feed, &error);
+        }
+        true
+    }
+
+    /// Whether notifications of this name are, or may be, a subscription's.
+    pub(crate) fn has(&self, notification: &str) -> bool {
+        let is_known = |table: &Table<L>| {
+            table.begun.iter().any(|(name, _)| **name == *notification)
+                || table.awaited(notification).next().is_some()
+        };
+        self.any() && is_known(&self.lock())
+    }
+
+    /// Whether the response to a pending call may name a subscription with notifications of this
+    /// name.
+    pub(crate) fn awaits(&self, notification: &str) -> bool {
+        self.lock().awaited(notification).next().is_some()
+    }
+
+    /// Keeps an item until such a response comes.
+    pub(crate) fn keep(&self, notification: &str, item: &Item<'_>) {
+        let mut table = self.lock();
+        let widest = table.awaited(notification).max_by_key(|feed| feed.window);
+        let Some(feed) = widest.filter(|_| text::is_string_or_number(item.subscription)) else {
+            return;
+        };
+        let (name, window) = (Arc::clone(&feed.names.notification), feed.window);
+        let first_dropped = table.early.keep(&name, item, window);
+        drop(table);
+        if first_dropped {
+            // This side has chosen the name.
+            tracing::warn!(
+                notification = &*name,
+                "dropped an item: too many came before the response that names their subscription"
+            );
+        }
+    }
+
+    /// The one whose notifications have this name, and this id, as JSON.
+    pub(crate) fn find(&self, notification: &str, id: &str) -> Option<Arc<Feed<L>>> {
+        let table = self.lock();
+        let (_, feeds) = table.begun.iter().find(|(name, _)| **name == *notification)?;
+        feeds.get(id).cloned()
+    }
+
+    /// Takes in an item, which is this part of the message. `false`: there was no room, and it is over.
+    pub(crate) fn push(
+        &self,
+        feed: &Arc<Feed<L>>,
+        message: Utf8Bytes,
+        range: Range<usize>,
+        dropped: u64,
+    ) -> bool {
+        let (waker, lagged) = feed.push(message, range, dropped);
+        if lagged {
+            self.remove(feed);
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        !lagged
+    }
+
+    /// The peer says that it has ended, and with which error, as JSON.
+    pub(crate) fn finish(&self, feed: &Arc<Feed<L>>, error: &str) {
+        let end = if error == "null" { End::Finished } else { End::Error(last_word(error)) };
+        self.remove(feed);
+        if let Some(waker) = feed.end(end) {
+            waker.wake();
+        }
+    }
+
+    /// Nobody wants it any more. Gives its id if the peer has to be told.
+    pub(crate) fn abandon(&self, feed: &Arc<Feed<L>>) -> Option<Arc<str>> {
+        feed.abandon();
+        if feed.id().is_none() && self.any() {
+            let stray = self.lock().tidy(&feed.names.notification);
+            log_stray(stray, feed);
+        }
+        if self.remove(feed) { feed.id().cloned() } else { None }
+    }
+
+    /// `false`: it was not there, or not there any more.
+    fn remove(&self, feed: &Arc<Feed<L>>) -> bool {
+        let Some(id) = feed.id() else { return false };
+        let mut table = self.lock();
+        let name = &feed.names.notification;
+        let Some(place) = table.begun.iter().position(|(known, _)| known == name) else {
+            return false;
+        };
+        let Some((_, feeds)) = table.begun.get_mut(place) else { return false };
+        let found = feeds.get(&**id).is_some_and(|known| Arc::ptr_eq(known, feed));
+        let removed = if found { feeds.remove(&**id) } else { None };
+        feed.set_live(false);
+        if feeds.is_empty() {
+            table.begun.swap_remove(place);
+        }
+        self.tally(&table);
+        removed.is_some()
+    }
+
+    /// Ends all. Those that are expected end with their calls.
+    pub(crate) fn close(&self, reason: &CloseReason) {
+        if !self.any() {
+            return;
+        }
+        let mut table = self.lock();
+        let expected = std::mem::take(&mut table.expected);
+        let begun = std::mem::take(&mut table.begun);
+        let early = std::mem::take(&mut table.early);
+        self.tally(&table);
+        drop(table);
+        drop((expected, early));
+        let feeds = begun.into_iter().flat_map(|(_, feeds)| feeds.into_values());
+        let feeds = feeds.inspect(|feed| feed.set_live(false));
+        let wakers: Vec<Waker> =
+            feeds.filter_map(|feed| feed.end(End::Closed(reason.clone()))).collect();
+        wakers.into_iter().for_each(Waker::wake);
+    }
+
+    fn tally(&self, table: &Table<L>) {
+        let begun: usize = table.begun.iter().map(|(_, feeds)| feeds.len()).sum();
+        self.inner().count.store(table.expected.len() + begun, Ordering::Release);
+    }
+
+    /// No user code runs under the lock, so a poisoned one is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Table<L>> {
+        self.inner().table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn inner(&self) -> &Inner<L> {
+        self.0.get_or_init(|| {
+            let (expected, begun, early) = (BTreeMap::new(), Vec::new(), Early::default());
+            let table = Table { expected, begun, early };
+            Box::new(Inner { table: Mutex::new(table), count: AtomicUsize::new(0) })
+        })
+    }
+}
+
+impl<L> Table<L> {
+    /// Those that are expected, still wanted, and have notifications of this name.
+    fn awaited(&self, notification: &str) -> impl Iterator<Item = &Arc<Feed<L>>> {
+        let feeds = self.expected.values();
+        feeds.filter(move |feed| *feed.names.notification == *notification && !feed.is_abandoned())
+    }
+
+    /// Drops early items of this name if no pending call can name their subscription any more.
+    /// Gives their number.
+    fn tidy(&mut self, notification: &str) -> usize {
+        if self.early.is_empty() || self.awaited(notification).next().is_some() {
+            return 0;
+        }
+        self.early.clear(notification)
+    }
+
+    /// Puts in a feed that has this id now. Gives the one that had it before.
+    fn begin(&mut self, id: &Arc<str>, feed: &Arc<Feed<L>>) -> Option<Arc<Feed<L>>> {
+        let name = &feed.names.notification;
+        let place = self.begun.iter().position(|(known, _)| known == name);
+        let place = place.unwrap_or_else(|| {
+            self.begun.push((Arc::clone(name), HashMap::default()));
+            self.begun.len() - 1
+        });
+        let (_, feeds) = self.begun.get_mut(place)?;
+        feeds.insert(id.as_ref().into(), Arc::clone(feed))
+    }
+}
+
+/// Not to be called under the lock: what takes log lines in is foreign code.
+fn log_stray<L>(count: usize, feed: &Feed<L>) {
+    if count > 0 {
+        let notification = &*feed.names.notification;
+        tracing::debug!(count, notification, "dropped items of unknown subscriptions");
+    }
+}
+
+/// The error that ends a subscription. Some servers say it in words, or in a way of their own.
+fn last_word(json: &str) -> ErrorObject {
+    serde_json::from_str(json).unwrap_or_else(|_| {
+        let words = text::content(json).map_or_else(|| json.to_owned(), Cow::into_owned);
+        ErrorObject::new(ErrorCode::INTERNAL_ERROR, words)
+    })
+}

@@ -1,0 +1,338 @@
+//! Outgoing batches: several calls in one message, each with its own type and its own result.
+//!
+//! Must not know how incoming batches are answered (that is `dispatch`).
+
+use std::future::{Future, IntoFuture, Ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::link::outgoing_middleware::{Chain, OutgoingBatch, OutgoingRequest};
+use crate::link::{Hold, Message};
+use crate::outgoing::call::{Call, CallFuture, Notification};
+use crate::outgoing::deadline::Limit;
+use crate::outgoing::exchange::{Exchange, Ticket};
+use crate::outgoing::peer::{Peer, RouteBatch, Target};
+use crate::protocol::encode::{EncodeError, Outgoing, array};
+use crate::protocol::typed::RpcError;
+use crate::util::BoxFuture;
+use crate::util::runtime::deadline;
+
+/// What can be sent as a batch: [`Call`]s and [`Notification`]s, and tuples (up to 12), `Vec`s and
+/// arrays of them.
+///
+/// The output has the same shape, with a `Result` for each of them: its value and its error have the
+/// types of that call.
+pub trait IntoBatch {
+    /// What it brings.
+    type Output;
+
+    /// Waits for it.
+    type Replies: Future<Output = Self::Output> + Send + Unpin + 'static;
+
+    /// Puts the calls into a batch.
+    fn add_to(self, batch: &mut Batch) -> Self::Replies;
+}
+
+/// A batch to be sent; made by [`Peer::batch`]. Nothing happens until it is awaited.
+///
+/// # Errors
+/// Awaiting it gives the results of its elements. An error of the batch itself ([`Error::Closed`],
+/// [`Error::TooLarge`], [`Error::LargeBatch`], [`Error::EmptyBatch`]) means that nothing of it was sent.
+/// A reply that is missing, late or wrong fails only its own element.
+///
+/// A peer that refuses the batch as a whole answers with one error: with the id null, or, as
+/// go-ethereum does, with the id of the first call and the code -32600 or -32700. Every call of the
+/// batch then fails with that error at once. In an array, an error with the id null fails the calls of
+/// the batch that the array does not answer.
+///
+/// # Cancel safety
+/// As that of a [`Call`].
+#[must_use = "a batch sends nothing until it is awaited: `peer.batch(calls).await`"]
+#[derive(Debug)]
+pub struct BatchCall<B> {
+    peer: Peer,
+    calls: B,
+}
+
+impl<B> BatchCall<B> {
+    pub(crate) fn new(peer: Peer, calls: B) -> Self {
+        BatchCall { peer, calls }
+    }
+}
+
+impl<B> IntoFuture for BatchCall<B>
+where
+    B: IntoBatch + Send + 'static,
+    B::Output: Send,
+{
+    type Output = Result<B::Output, Error>;
+    type IntoFuture = BoxFuture<Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let mut batch = Batch::new(self.peer);
+            let replies = self.calls.add_to(&mut batch);
+            batch.send().await?;
+            Ok(replies.await)
+        })
+    }
+}
+
+/// A batch that is filled step by step; made by [`Peer::new_batch`].
+///
+/// ```
+/// # use wsjsonrpc::{memory, Client, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::builder().method("math.sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) });
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// let peer = client.peer();
+/// let mut batch = peer.new_batch();
+/// let sums: Vec<_> = (0..3).map(|x| batch.add(peer.call::<i64>("math.sum", (x, x)))).collect();
+/// batch.send().await?;
+/// for (x, sum) in sums.into_iter().enumerate() {
+///     assert_eq!(sum.await?, 2 * x as i64);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[must_use = "a batch sends nothing until it is told to: `batch.send().await`"]
+pub struct Batch {
+    parts: Parts,
+    added: usize,
+    /// How many may be added.
+    limit: usize,
+    /// What stands around its sending, if anything does, and what that is shown.
+    around: Option<(Arc<Chain>, OutgoingBatch)>,
+}
+
+impl Batch {
+    pub(crate) fn new(peer: Peer) -> Self {
+        let limit = peer.config().max_outgoing_batch;
+        let around = peer.outgoing().map(|chain| (Arc::clone(chain), OutgoingBatch(Vec::new())));
+        let inherited = peer.inherited().clone();
+        let parts = match peer.into_target() {
+            Target::Link(hold) => {
+                Parts::Link(LinkBatch { hold, messages: Vec::new(), calls: Vec::new() })
+            }
+            Target::Route(route) => Parts::Route(route.batch(inherited)),
+        };
+        Batch { parts, added: 0, limit, around }
+    }
+
+    /// Adds a call, a notification, or several. The future brings what they bring; it is ready
+    /// after [`send`](Self::send), or with [`Error::NotSent`] when the batch is dropped.
+    #[must_use = "without it, what the peer answers is lost"]
+    pub fn add<B: IntoBatch>(&mut self, calls: B) -> B::Replies {
+        calls.add_to(self)
+    }
+
+    /// How many calls and notifications were added.
+    pub fn len(&self) -> usize {
+        self.added
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.added == 0
+    }
+
+    /// Sends all that was added, in one message; waits for room in the outbox.
+    ///
+    /// The batch of a [reconnecting client](crate::ClientBuilder::reconnect) waits for a connection,
+    /// if calls do. The time of its calls counts meanwhile, and when that of all is over, it fails
+    /// with [`Error::Timeout`].
+    ///
+    /// By HTTP it waits for the answer, too.
+    ///
+    /// # Errors
+    /// [`Error::EmptyBatch`], [`Error::LargeBatch`], [`Error::TooLarge`], [`Error::Closed`],
+    /// [`Error::Timeout`]: nothing was sent. By HTTP, a batch of nothing but notifications has no other place for its errors.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped before it is ready, nothing was sent. By HTTP, it may have been; its
+    /// calls fail with [`Error::Closed`].
+    pub async fn send(self) -> Result<(), Error> {
+        if self.added == 0 {
+            return Err(Error::EmptyBatch);
+        }
+        if self.added > self.limit {
+            return Err(Error::LargeBatch { entries: self.added, limit: self.limit });
+        }
+        match self.around {
+            None => self.parts.send().await,
+            Some((chain, batch)) => {
+                let parts = self.parts;
+                let send = move || -> BoxFuture<_> { Box::pin(parts.send()) };
+                Box::pin(async move { chain.batch(&batch, send).await }).await
+            }
+        }
+    }
+
+    /// For what stands around it.
+    fn show(&mut self, message: &Outgoing, notification: bool) {
+        if let Some((_, batch)) = &mut self.around {
+            batch.0.push(OutgoingRequest::new(message.clone(), notification));
+        }
+    }
+
+    fn call<T, E>(&mut self, call: Call<T, E>) -> BatchReply<T, E> {
+        let message = call.message.map(Message::from);
+        let exchange = self.exchange(&call.peer, message, call.timeout);
+        BatchReply(CallFuture::new(exchange, call.listener))
+    }
+
+    /// A place in the batch for a call.
+    pub(crate) fn exchange(
+        &mut self,
+        peer: &Peer,
+        message: Result<Message, EncodeError>,
+        timeout: Option<Duration>,
+    ) -> Exchange {
+        self.added += 1;
+        let message = message.map_err(|error| Error::Encode(error.into()));
+        let limit = peer.limit(timeout);
+        let message =
+            message.and_then(|message| limit.check(&message.outgoing.method).map(|()| message));
+        if let Ok(message) = &message {
+            self.show(&message.outgoing, false);
+        }
+        let exchange = message.and_then(|message| match &mut self.parts {
+            Parts::Link(batch) => batch.call(message, limit).map(Exchange::Waiting),
+            Parts::Route(batch) => batch.call(message, limit),
+        });
+        exchange.unwrap_or_else(Exchange::Failed)
+    }
+
+    fn notification(&mut self, notification: Notification) -> Result<(), Error> {
+        self.added += 1;
+        let message = notification.message.map_err(|error| Error::Encode(error.into()))?;
+        self.show(&message, true);
+        match &mut self.parts {
+            Parts::Link(batch) => batch.messages.push(message.into_notification()),
+            Parts::Route(batch) => batch.notify(message),
+        }
+        Ok(())
+    }
+}
+
+enum Parts {
+    Link(LinkBatch),
+    Route(Box<dyn RouteBatch>),
+}
+
+impl Parts {
+    async fn send(self) -> Result<(), Error> {
+        match self {
+            Parts::Link(batch) => batch.send().await,
+            Parts::Route(batch) => batch.send().await,
+        }
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Parts::Link(_) => "Link",
+            Parts::Route(_) => "Route",
+        })
+    }
+}
+
+/// A batch for this connection: its calls have their places already.
+struct LinkBatch {
+    hold: Hold,
+    messages: Vec<Vec<u8>>,
+    /// Calls that have a place in it, and how long each may take.
+    calls: Vec<(u64, Option<Duration>)>,
+}
+
+impl LinkBatch {
+    async fn send(mut self) -> Result<(), Error> {
+        let link = self.hold.link();
+        link.check_open()?;
+        // Every call in it may have failed to encode: they say so themselves.
+        if !self.messages.is_empty() {
+            let text = array(self.messages.iter().map(Vec::as_slice));
+            link.pending.queue(self.calls.iter().map(|(id, _)| *id));
+            link.send_batch(text, self.calls.is_empty()).await?;
+        }
+        // From now on the timeouts count.
+        let now = Instant::now();
+        let calls = std::mem::take(&mut self.calls).into_iter();
+        let until = |timeout: Option<Duration>| timeout.map(|timeout| deadline(now, timeout));
+        if link.pending.start(calls.map(|(id, timeout)| (id, until(timeout)))) {
+            link.outbox.nudge();
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, mut message: Message, limit: Limit) -> Result<Ticket, Error> {
+        let link = self.hold.link();
+        let first = self.calls.first().map(|(id, _)| *id);
+        let id = link.pending.insert_in_batch(first).map_err(Error::Closed)?;
+        let span = link.span(&message, id);
+        let method = std::mem::take(&mut message.outgoing.method);
+        self.messages.push(link.write(message, id, limit.timeout, &span));
+        let ticket = Ticket::in_batch(self.hold.clone(), id, limit, method, span);
+        self.calls.push((id, limit.timeout));
+        Ok(ticket)
+    }
+}
+
+/// Calls of a batch that was never sent must not wait for ever.
+impl Drop for LinkBatch {
+    fn drop(&mut self) {
+        let link = self.hold.link();
+        self.calls.iter().for_each(|(id, _)| link.feeds.forget(*id));
+        link.pending.fail_unsent(self.calls.drain(..).map(|(id, _)| id));
+    }
+}
+
+/// What one call of a batch brings: the future of [`Batch::add`].
+#[must_use = "without it, what the peer answers is lost"]
+pub struct BatchReply<T, E>(CallFuture<T, E>);
+
+impl<T, E> std::fmt::Debug for BatchReply<T, E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BatchReply").finish_non_exhaustive()
+    }
+}
+
+impl<T: DeserializeOwned, E: RpcError> Future for BatchReply<T, E> {
+    type Output = Result<T, Error<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+impl<T, E> IntoBatch for Call<T, E>
+where
+    T: DeserializeOwned + 'static,
+    E: RpcError,
+{
+    type Output = Result<T, Error<E>>;
+    type Replies = BatchReply<T, E>;
+
+    fn add_to(self, batch: &mut Batch) -> Self::Replies {
+        batch.call(self)
+    }
+}
+
+/// `Ok` means that it is in the batch.
+impl IntoBatch for Notification {
+    type Output = Result<(), Error>;
+    type Replies = Ready<Self::Output>;
+
+    fn add_to(self, batch: &mut Batch) -> Self::Replies {
+        std::future::ready(batch.notification(self))
+    }
+}

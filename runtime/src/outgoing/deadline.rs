@@ -1,0 +1,236 @@
+//! The deadline that a handle inherits from a call that is being handled, and when that ends.
+//!
+//! Must not know how calls are handled: whoever handles one says when it is over.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use crate::error::{Error, Timeout};
+use crate::link::Link;
+use crate::protocol::request_extensions::Extra;
+use crate::util::race::{Either, race};
+use crate::util::runtime::deadline;
+use crate::util::runtime::timer;
+
+/// A call that is being handled, as it is shared by the clones of its context and by the handles that
+/// were made for it.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    deadline: Option<Instant>,
+    /// What the caller wants beside the result.
+    pub(crate) extra: Extra,
+    /// A subscription has begun with the call.
+    subscribed: AtomicBool,
+    /// The handler has returned, or its call was answered.
+    over: AtomicBool,
+    /// The call's number on its connection, which may be another one than that of the handle.
+    number: u64,
+    link: Weak<Link>,
+}
+
+impl Scope {
+    pub(crate) fn new(
+        deadline: Option<Instant>,
+        number: u64,
+        link: &Arc<Link>,
+        extra: Extra,
+    ) -> Self {
+        let (over, link) = (AtomicBool::new(false), Arc::downgrade(link));
+        let subscribed = AtomicBool::new(false);
+        Scope { deadline, extra, subscribed, over, number, link }
+    }
+
+    /// Whether the call asks for a subscription, and none has begun with it.
+    pub(crate) fn is_asked_to_subscribe(&self) -> bool {
+        self.extra.window.is_some() && !self.subscribed.load(Ordering::Relaxed)
+    }
+
+    /// A subscription begins with the call. Gives its window.
+    pub(crate) fn begin_subscription(&self) -> Option<u64> {
+        self.subscribed.store(true, Ordering::Relaxed);
+        self.extra.window
+    }
+
+    /// Handles that were made for the call are ordinary ones from now on.
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody still waits for what the handler brings.
+    fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+            || self.link.upgrade().is_none_or(|link| link.is_unwanted(self.number))
+    }
+}
+
+/// What a handle inherits: as a rule nothing, or the deadline of the one call that it was made for.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Inherited {
+    #[default]
+    Nothing,
+    One(Arc<Scope>),
+    /// The handle of one handler was used within another.
+    Several(Arc<Vec<Arc<Scope>>>),
+}
+
+impl Inherited {
+    fn scopes(&self) -> &[Arc<Scope>] {
+        match self {
+            Inherited::Nothing => &[],
+            Inherited::One(scope) => std::slice::from_ref(scope),
+            Inherited::Several(scopes) => scopes,
+        }
+    }
+
+    /// With the deadline of one more call. Calls that are over are left out.
+    pub(crate) fn and(&self, scope: Arc<Scope>) -> Self {
+        let others = self.scopes().iter().filter(|known| !Arc::ptr_eq(known, &scope));
+        let all = others.chain([&scope]).filter(|scope| !scope.is_over());
+        let mut all: Vec<_> = all.map(Arc::clone).collect();
+        match all.len() {
+            0 | 1 => all.pop().map_or(Inherited::Nothing, Inherited::One),
+            _ => Inherited::Several(Arc::new(all)),
+        }
+    }
+
+    /// How long a call may take that was given so long.
+    #[inline]
+    pub(crate) fn limit(&self, timeout: Option<Duration>) -> Limit {
+        match self {
+            Inherited::Nothing => Limit::new(timeout, false),
+            _ => self.shorten(timeout),
+        }
+    }
+
+    #[inline(never)]
+    fn shorten(&self, timeout: Option<Duration>) -> Limit {
+        let scopes = self.scopes().iter().filter(|scope| !scope.is_over());
+        let Some(deadline) = scopes.filter_map(|scope| scope.deadline).min() else {
+            return Limit::new(timeout, false);
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        match timeout {
+            Some(short) if short < left => Limit::new(timeout, false),
+            _ => Limit::new(Some(left), true),
+        }
+    }
+}
+
+/// How long a call may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    /// What is left of `whole`.
+    pub(crate) timeout: Option<Duration>,
+    /// In milliseconds, for messages: each call is moved with it, and a `Duration` has four times the size.
+    whole: u32,
+    /// It is what is left of the call being handled.
+    pub(crate) inherited: bool,
+}
+
+impl Limit {
+    pub(crate) const NONE: Limit = Limit { timeout: None, whole: 0, inherited: false };
+
+    #[inline]
+    fn new(timeout: Option<Duration>, inherited: bool) -> Self {
+        let milliseconds = |time: Duration| {
+            let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+            // Rounded up: a time is not over before it has begun.
+            let rest = time.subsec_nanos().div_ceil(1_000_000);
+            seconds.saturating_mul(1000).saturating_add(rest)
+        };
+        Limit { timeout, whole: timeout.map_or(0, milliseconds), inherited }
+    }
+
+    fn whole(self) -> Duration {
+        Duration::from_millis(self.whole.into())
+    }
+
+    #[inline]
+    pub(crate) fn is_over(self) -> bool {
+        self.timeout.is_some_and(|timeout| timeout.is_zero())
+    }
+
+    /// # Errors
+    /// The time is over.
+    pub(crate) fn check(self, method: &str) -> Result<(), Error> {
+        if self.is_over() { Err(self.passed(method)) } else { Ok(()) }
+    }
+
+    /// The error of a call that was not sent in time.
+    pub(crate) fn passed(self, method: &str) -> Error {
+        if self.inherited { Error::DeadlinePassed } else { self.unanswered(method) }
+    }
+
+    /// The error of a call that was not answered in time.
+    pub(crate) fn unanswered(self, method: &str) -> Error {
+        Error::Timeout(Timeout::new(method, self.whole()))
+    }
+
+    /// The error of a batch that was not sent in time.
+    pub(crate) fn batch_passed(self, first: &str, calls: usize) -> Error {
+        let after = self.whole();
+        if self.inherited {
+            Error::DeadlinePassed
+        } else {
+            Error::Timeout(Timeout::of_batch(first, calls, after))
+        }
+    }
+
+    /// Until when it may take, if its time has begun then.
+    pub(crate) fn since(self, begun: Instant) -> Until {
+        let at = self.timeout.map(|timeout| deadline(begun, timeout));
+        Until { at, limit: self }
+    }
+
+    pub(crate) fn beginning_now(self) -> Until {
+        self.since(Instant::now())
+    }
+
+    /// What is left of it, so much later.
+    pub(crate) fn after(self, elapsed: Duration) -> Self {
+        Limit { timeout: self.timeout.map(|timeout| timeout.saturating_sub(elapsed)), ..self }
+    }
+}
+
+/// Until when a call may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Until {
+    pub(crate) at: Option<Instant>,
+    limit: Limit,
+}
+
+impl Until {
+    /// What is left of it.
+    pub(crate) fn left(self) -> Limit {
+        let timeout = self.at.map(|at| at.saturating_duration_since(Instant::now()));
+        Limit { timeout, ..self.limit }
+    }
+
+    /// For a call that was sent: when its time is over, the peer has not answered.
+    pub(crate) fn sent(self) -> Self {
+        Until { limit: Limit { inherited: false, ..self.limit }, ..self }
+    }
+
+    /// Waits no longer than that, for what comes before a call is sent; `late` makes the error. The
+    /// timer is one of this `runtime` where there is none.
+    pub(crate) async fn wait<T>(
+        self,
+        runtime: Option<&Handle>,
+        waiting: impl Future<Output = Result<T, Error>>,
+        late: impl FnOnce(Limit) -> Error,
+    ) -> Result<T, Error> {
+        match self.at.and_then(|at| timer(at, runtime)) {
+            Some(timer) => match race(pin!(waiting), pin!(timer)).await {
+                Either::Left(outcome) => outcome,
+                Either::Right(()) => Err(late(self.limit)),
+            },
+            None => waiting.await,
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! A request under way: from its encoded message to what the peer answered.
+//!
+//! A state machine written by hand, and not generic: compiled once for all methods, and without an
+//! allocation where there is room in the outbox; a call of a reconnecting client has one, as it may
+//! have to wait for a connection, and so has one by HTTP, or with middleware around it. Must not know
+//! the types of results.
+
+use std::borrow::Cow;
+use std::future::{Future, poll_fn};
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::error::Error;
+use crate::link::outgoing_middleware::{Chain, Exclusive, OutgoingRequest, Reply};
+use crate::link::pending_calls::{CallOutcome, GivenUp};
+use crate::link::{Hold, Message};
+use crate::outgoing::deadline::Limit;
+use crate::outgoing::peer::{Peer, Target};
+use crate::protocol::encode::EncodeError;
+use crate::span::CallSpan;
+use crate::util::runtime::deadline;
+
+/// A result that is not decoded yet: this part of the message.
+pub(crate) type RawResult = (Utf8Bytes, Range<usize>);
+
+/// A call's place in its connection's table. It keeps the connection open; dropping it takes the
+/// entry out at once, whatever made the caller give up.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    hold: Hold,
+    id: u64,
+    /// Until the outcome was taken.
+    entered: bool,
+    travels: Travels,
+    limit: Limit,
+    method: Cow<'static, str>,
+    span: CallSpan,
+}
+
+/// Who knows whether a call was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Travels {
+    /// Its entry: it is part of a batch.
+    InBatch,
+    NotYet,
+    Sent,
+}
+
+impl Ticket {
+    /// The place of a call in a batch.
+    pub(crate) fn in_batch(
+        hold: Hold,
+        id: u64,
+        limit: Limit,
+        method: Cow<'static, str>,
+        span: CallSpan,
+    ) -> Self {
+        Ticket { hold, id, entered: true, travels: Travels::InBatch, limit, method, span }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
+        let reply = ready!(self.hold.link().pending.poll(self.id, cx));
+        self.entered = false;
+        // The time of a batch counts from when it was sent.
+        let late = matches!(reply, Ok(CallOutcome::Timeout));
+        let sent = self.travels != Travels::NotYet;
+        if late {
+            self.take_back(sent);
+        }
+        match &reply {
+            Ok(CallOutcome::Result(..)) => {}
+            Ok(CallOutcome::Error(object)) => self.span.failed(Some(object.code().0)),
+            _ => self.span.failed(None),
+        }
+        Poll::Ready(match reply {
+            Ok(reply) => reply.into_result(|| match sent {
+                true => self.limit.unanswered(&self.method),
+                false => self.limit.passed(&self.method),
+            }),
+            Err(reason) => Err(Error::Closed(reason)),
+        })
+    }
+}
+
+impl Ticket {
+    /// Nobody waits for it any more.
+    fn take_back(&self, sent: bool) {
+        let link = self.hold.link();
+        if sent {
+            link.cancel(self.id);
+        } else {
+            link.feeds.forget(self.id);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.entered {
+            return;
+        }
+        let link = self.hold.link();
+        match link.pending.remove(self.id) {
+            GivenUp::Sent => self.take_back(true),
+            GivenUp::Waiting if self.travels != Travels::InBatch => {
+                self.take_back(self.travels == Travels::Sent);
+            }
+            GivenUp::Waiting | GivenUp::Over => {}
+        }
+    }
+}
+
+/// What a call brings in the end that is no mere exchange on one connection.
+pub(crate) type BoxedReply = Pin<Box<dyn Future<Output = Result<RawResult, Error>> + Send + Sync>>;
+
+/// A request on its way out and back.
+pub(crate) enum Exchange {
+    Unsent {
+        hold: Hold,
+        message: Result<Message, EncodeError>,
+        limit: Limit,
+    },
+    /// There was no room in the outbox.
+    Queueing(Ticket, Pin<Box<dyn Future<Output = Result<(), Error>> + Send + Sync>>),
+    Waiting(Ticket),
+    /// A call of a reconnecting client, by HTTP, or with middleware around it.
+    Boxed(BoxedReply),
+    Failed(Error),
+    /// Its outcome was taken.
+    Over,
+}
+
+impl Exchange {
+    pub(crate) fn new(
+        peer: Peer,
+        message: Result<Message, EncodeError>,
+        timeout: Option<Duration>,
+    ) -> Self {
+        let limit = peer.limit(timeout);
+        if limit.is_over() {
+            if let Ok(message) = &message {
+                return Exchange::Failed(limit.passed(&message.outgoing.method));
+            }
+        }
+        match peer.outgoing().cloned() {
+            None => Exchange::on(peer.into_target(), message, limit),
+            Some(chain) => match message {
+                Ok(message) => {
+                    let around = around(chain, peer.into_target(), message, limit);
+                    Exchange::Boxed(Box::pin(Exclusive::new(around)))
+                }
+                Err(error) => Exchange::Failed(Error::Encode(error.into())),
+            },
+        }
+    }
+
+    fn on(target: Target, message: Result<Message, EncodeError>, limit: Limit) -> Self {
+        match (target, message) {
+            (Target::Link(hold), message) => Exchange::Unsent { hold, message, limit },
+            (Target::Route(route), Ok(message)) => Exchange::Boxed(route.call(message, limit)),
+            (Target::Route(_), Err(error)) => Exchange::Failed(Error::Encode(error.into())),
+        }
+    }
+
+    /// Nothing is left of it once it is ready.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
+        let outcome = match self {
+            Exchange::Waiting(ticket) => ready!(ticket.poll(cx)),
+            Exchange::Boxed(reply) => ready!(reply.as_mut().poll(cx)),
+            Exchange::Queueing(ticket, sending) => match ticket.poll(cx) {
+                // Waiting for room counts, too: the time may be over, and so the connection.
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => match ready!(sending.as_mut().poll(cx)) {
+                    Ok(()) => {
+                        self.queued();
+                        return Poll::Pending;
+                    }
+                    Err(error) => Err(error),
+                },
+            },
+            _ => match self.begin(cx) {
+                Ok(()) if matches!(self, Exchange::Waiting(_)) => return Poll::Pending,
+                Ok(()) => return self.poll(cx),
+                Err(error) => Err(error),
+            },
+        };
+        *self = Exchange::Over;
+        Poll::Ready(outcome)
+    }
+
+    fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        match std::mem::replace(self, Exchange::Over) {
+            Exchange::Unsent { hold, message, limit } => {
+                *self = begin(hold, message, limit, cx)?;
+                Ok(())
+            }
+            Exchange::Failed(error) => Err(error),
+            _ => Err(Error::NotSent),
+        }
+    }
+
+    /// The connection has taken it, so the peer may have.
+    pub(crate) fn is_sent(&self) -> bool {
+        matches!(self, Exchange::Waiting(_))
+    }
+
+    fn queued(&mut self) {
+        if let Exchange::Queueing(mut ticket, sending) = std::mem::replace(self, Exchange::Over) {
+            drop(sending);
+            ticket.travels = Travels::Sent;
+            *self = Exchange::Waiting(ticket);
+        }
+    }
+}
+
+/// The entry is there before the message can be answered, and knows whom to wake.
+fn begin(
+    hold: Hold,
+    message: Result<Message, EncodeError>,
+    limit: Limit,
+    cx: &mut Context<'_>,
+) -> Result<Exchange, Error> {
+    let mut message = message.map_err(|error| Error::Encode(error.into()))?;
+    let timeout = limit.timeout;
+    let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
+    let entry = hold.link().pending.insert(Some(cx.waker().clone()), deadline);
+    let entry = entry.map_err(Error::Closed)?;
+    let travels = Travels::NotYet;
+    let span = hold.link().span(&message, entry.id);
+    let method = std::mem::take(&mut message.outgoing.method);
+    let mut ticket = Ticket { hold, id: entry.id, entered: true, travels, limit, method, span };
+    let link = ticket.hold.link();
+    if entry.early {
+        link.outbox.nudge();
+    }
+    let text = link.write(message, entry.id, timeout, &ticket.span);
+    let Some(text) = link.try_send(text)? else {
+        ticket.travels = Travels::Sent;
+        return Ok(Exchange::Waiting(ticket));
+    };
+    let link = Arc::clone(link);
+    let sending = Box::pin(async move { link.send(text).await });
+    Ok(Exchange::Queueing(ticket, sending))
+}
+
+/// A call with middleware around it. The first poll begins the timeout.
+async fn around(
+    chain: Arc<Chain>,
+    target: Target,
+    message: Message,
+    limit: Limit,
+) -> Result<RawResult, Error> {
+    let begun = Instant::now();
+    let Message { outgoing, feed } = message;
+    let send = move |request: OutgoingRequest| -> Pin<Box<dyn Future<Output = _> + Send>> {
+        Box::pin(async move {
+            let limit = limit.after(begun.elapsed());
+            limit.check(request.method())?;
+            let message = Message { outgoing: request.message, feed };
+            let mut exchange = Exchange::on(target, Ok(message), limit);
+            let (message, range) = poll_fn(|cx| exchange.poll(cx)).await?;
+            Ok(Reply(message, range))
+        })
+    };
+    let Reply(message, range) = chain.call(OutgoingRequest::new(outgoing, false), send).await?;
+    Ok((message, range))
+}

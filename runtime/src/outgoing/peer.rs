@@ -1,0 +1,344 @@
+//! The handle to the peer, and what its messages go to: one connection, or a [`Route`].
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::error::{CloseReason, Error};
+use crate::link::outgoing_middleware::Chain;
+use crate::link::subscription_buffer::Names;
+use crate::link::{Hold, Keep, Link, Message};
+use crate::outgoing::batch::{Batch, BatchCall, IntoBatch};
+use crate::outgoing::call::{Call, Encoder, Notification};
+use crate::outgoing::deadline::{Inherited, Limit, Scope};
+use crate::outgoing::exchange::{BoxedReply, Exchange};
+use crate::outgoing::subscription::Subscribe;
+use crate::protocol::encode::{Form, Outgoing};
+use crate::util::BoxFuture;
+
+/// A handle to the other side of a connection. Cheap to clone, usable from any task.
+///
+/// Either side has one: a client from [`Client::peer`](crate::Client::peer), a handler from
+/// [`Context::peer`](crate::Context::peer). Typed stubs are made of it (`MathClient::new(peer)`);
+/// it makes untyped calls itself:
+///
+/// ```
+/// # use wsjsonrpc::{memory, Client, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::builder().method("math.sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) });
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// let peer = client.peer();
+/// let sum: i64 = peer.call("math.sum", (1, 2)).await?;
+/// peer.notify("log", ["ready"]).await?;
+/// # assert_eq!(sum, 3);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The handles of a [reconnecting client](crate::ClientBuilder::reconnect) go on with each new
+/// connection; those that its handlers and its hook get stay with theirs, and end with it.
+#[derive(Clone)]
+pub struct Peer {
+    target: Target,
+    /// Until when its calls may take, while the call that it was made for is being handled.
+    inherited: Inherited,
+}
+
+/// Where the messages of a [`Peer`] go.
+#[derive(Clone)]
+pub(crate) enum Target {
+    /// To one connection.
+    Link(Hold),
+    Route(Arc<dyn Route>),
+}
+
+/// Another way to a peer than one connection: a reconnecting client, or HTTP POST.
+pub(crate) trait Route: Send + Sync {
+    fn config(&self) -> &Config;
+
+    /// What stands around its calls, if anything does.
+    fn middleware(&self) -> Option<&Arc<Chain>>;
+
+    /// The connection that it uses at the moment, if there is one.
+    fn link(&self) -> Option<Arc<Link>>;
+
+    fn pending_calls(&self) -> usize;
+
+    /// Nothing is sent before the future is polled.
+    fn call(self: Arc<Self>, message: Message, limit: Limit) -> BoxedReply;
+
+    /// As [`call`](Self::call).
+    fn notify(
+        self: Arc<Self>,
+        notification: Outgoing,
+        inherited: &Inherited,
+    ) -> BoxFuture<Result<(), Error>>;
+
+    fn batch(self: Arc<Self>, inherited: Inherited) -> Box<dyn RouteBatch>;
+
+    fn close(&self, code: u16, reason: &str);
+
+    /// Why it has ended for good, if it has.
+    fn over(&self) -> Option<CloseReason>;
+
+    fn ended(self: Arc<Self>) -> BoxFuture<CloseReason>;
+}
+
+/// A batch on a [`Route`].
+pub(crate) trait RouteBatch: Send + Sync {
+    fn notify(&mut self, notification: Outgoing);
+
+    fn call(&mut self, message: Message, limit: Limit) -> Result<Exchange, Error>;
+
+    fn send(self: Box<Self>) -> BoxFuture<Result<(), Error>>;
+}
+
+impl Peer {
+    pub(crate) fn new(link: Arc<Link>) -> Self {
+        Peer::of(Target::Link(Hold::Link(link)))
+    }
+
+    /// A handle that keeps the connection open as long as it or a clone of it lives.
+    pub(crate) fn keeping(link: Arc<Link>) -> Self {
+        Peer::of(Target::Link(Hold::Keep(Arc::new(Keep::new(link)))))
+    }
+
+    pub(crate) fn on(route: Arc<dyn Route>) -> Self {
+        Peer::of(Target::Route(route))
+    }
+
+    fn of(target: Target) -> Self {
+        Peer { target, inherited: Inherited::Nothing }
+    }
+
+    pub(crate) fn into_target(self) -> Target {
+        self.target
+    }
+
+    /// A handle whose calls inherit the deadline of this one, as long as it is being handled.
+    pub(crate) fn inheriting(mut self, scope: Option<Arc<Scope>>) -> Self {
+        if let Some(scope) = scope {
+            self.inherited = self.inherited.and(scope);
+        }
+        self
+    }
+
+    pub(crate) fn inherited(&self) -> &Inherited {
+        &self.inherited
+    }
+
+    /// How long a call may take that was given so long.
+    pub(crate) fn limit(&self, timeout: Option<Duration>) -> Limit {
+        self.inherited.limit(timeout)
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        match &self.target {
+            Target::Link(hold) => &hold.link().config,
+            Target::Route(route) => route.config(),
+        }
+    }
+
+    /// What stands around its calls, if anything does.
+    pub(crate) fn outgoing(&self) -> Option<&Arc<Chain>> {
+        match &self.target {
+            Target::Link(hold) => hold.link().outgoing.as_ref(),
+            Target::Route(route) => route.middleware(),
+        }
+    }
+
+    /// Sends a message that nobody waits for; waits for room.
+    pub(crate) async fn send(&self, notification: Outgoing) -> Result<(), Error> {
+        match &self.target {
+            Target::Link(hold) => hold.link().notify(notification.into_notification()).await,
+            Target::Route(route) => Arc::clone(route).notify(notification, &self.inherited).await,
+        }
+    }
+
+    /// Why it has ended for good, if it has.
+    pub(crate) fn over(&self) -> Option<CloseReason> {
+        match &self.target {
+            Target::Link(hold) => hold.link().over(),
+            Target::Route(route) => route.over(),
+        }
+    }
+
+    /// A call of a method by name. Await it, or turn it into a notification first; see [`Call`].
+    ///
+    /// `params` must serialize to a list (a tuple, an array, a `Vec`) or an object (a struct, a
+    /// map). `()` sends none. An error that the peer answers with is always an
+    /// [`Error::Call`]; there is no type that it might not fit. To make it one of an error type:
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Error, Peer, RpcError};
+    /// # #[derive(RpcError)]
+    /// # enum BankError { #[rpc_error(code = 1001)] Insufficient { missing: u64 } }
+    /// # async fn show(peer: Peer) {
+    /// if let Err(Error::Call(object)) = peer.call::<u64>("bank.withdraw", [50]).await {
+    ///     match BankError::from_object(object) {
+    ///         Ok(BankError::Insufficient { missing }) => println!("{missing} are missing"),
+    ///         Err(object) => println!("not the bank's: {object}"),
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn call<T>(&self, method: &str, params: impl Serialize) -> Call<T> {
+        let mut encoder = Encoder::of(self, Cow::Owned(method.to_owned()), Form::Whole, &[]);
+        encoder.arg(&params);
+        encoder.into_call()
+    }
+
+    /// A notification: a call that is never answered. Await it to send it; see [`Notification`].
+    pub fn notify(&self, method: &str, params: impl Serialize) -> Notification {
+        self.call::<()>(method, params).notify()
+    }
+
+    /// Several calls in one message; see [`IntoBatch`] for what may be in it.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{memory, Client, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Server::builder().method("math.sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) });
+    /// # let (client, _) = memory::pair(Client::builder(), server)?;
+    /// let peer = client.peer();
+    /// let (sum, missing, logged) = peer
+    ///     .batch((
+    ///         peer.call::<i64>("math.sum", (1, 2)),
+    ///         peer.call::<String>("no.such.method", ()),
+    ///         peer.notify("log", ["ready"]),
+    ///     ))
+    ///     .await?;
+    /// assert_eq!(sum?, 3);
+    /// assert!(missing.is_err());
+    /// assert!(logged.is_ok());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn batch<B: IntoBatch>(&self, calls: B) -> BatchCall<B> {
+        BatchCall::new(self.clone(), calls)
+    }
+
+    /// An empty batch, to be filled step by step.
+    pub fn new_batch(&self) -> Batch {
+        Batch::new(self.clone())
+    }
+
+    /// Asks for a subscription by the name of its method; see [`Subscribe`].
+    ///
+    /// Subscribing to an ordinary method fails with -32600 if the peer uses this crate and the method
+    /// was made with [`#[rpc]`](macro@crate::rpc) or a closure. Every other peer, a
+    /// [`Fallback`](crate::Fallback) and a [`Service`](crate::Service) of your own just handle the
+    /// call: if its result is a string or a number, that is taken for the subscription's id.
+    ///
+    /// Some servers send items before the response that names their subscription. They are kept while
+    /// the call is pending, up to its [`window`](Subscribe::window) in bytes and 1024 items, and come
+    /// first. If more of them came, the subscription ends behind those with [`Error::Lagged`]. A
+    /// method of this side that is registered under the name of the notifications gets them instead.
+    ///
+    /// The names of its notifications and of the method that ends it are those that
+    /// [`Topic::new`](crate::Topic::new) has for it; other servers have others:
+    ///
+    /// ```no_run
+    /// # use wsjsonrpc::{Client, Error};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let node = Client::connect("ws://localhost:8546/").await?;
+    /// let mut heads = node
+    ///     .peer()
+    ///     .subscribe::<serde_json::Value>("eth_subscribe", ["newHeads"])
+    ///     .notification("eth_subscription")
+    ///     .unsubscribe("eth_unsubscribe")
+    ///     .await?;
+    /// let head = heads.next().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn subscribe<T>(&self, method: &str, params: impl Serialize) -> Subscribe<T> {
+        let names = Names {
+            notification: method.into(),
+            unsubscribe: format!("unsubscribe_{method}").into(),
+        };
+        Subscribe::new(self.call(method, params), names)
+    }
+
+    /// Sends what is queued, then closes the connection with a close code
+    /// ([RFC 6455, section 7.4](https://www.rfc-editor.org/rfc/rfc6455#section-7.4); 1000 is the
+    /// normal one, and stands in for codes that may not be sent) and a few words (at most 123
+    /// bytes; longer ones are cut).
+    ///
+    /// Returns at once; [`closed`](Self::closed) waits. Calls made from now on fail, and so do
+    /// those whose response has not come when the connection ends. A reconnecting client ends for
+    /// good; only with the handle that a handler or the hook has got, it connects again.
+    pub fn close(&self, code: u16, reason: &str) {
+        match &self.target {
+            Target::Link(hold) => hold.link().close(code, reason),
+            Target::Route(route) => route.close(code, reason),
+        }
+    }
+
+    /// Waits until the connection has ended, and says why. Ready at once if it has already. A
+    /// reconnecting client's has ended when there will be no other.
+    ///
+    /// # Cancel safety
+    /// It changes nothing, so it may be dropped and called again.
+    pub async fn closed(&self) -> CloseReason {
+        match &self.target {
+            Target::Link(hold) => hold.link().ended().await,
+            Target::Route(route) => Arc::clone(route).ended().await,
+        }
+    }
+
+    /// Whether the connection has ended; a reconnecting client's: for good.
+    pub fn is_closed(&self) -> bool {
+        self.over().is_some()
+    }
+
+    /// How many calls made from this side wait for their response. Those that wait for a connection
+    /// are not among them.
+    pub fn pending_calls(&self) -> usize {
+        match &self.target {
+            Target::Link(hold) => hold.link().pending.len(),
+            Target::Route(route) => route.pending_calls(),
+        }
+    }
+
+    /// Whether both are handles of the same connection, or of the same reconnecting client.
+    pub fn is_same(&self, other: &Peer) -> bool {
+        match (&self.target, &other.target) {
+            (Target::Link(own), Target::Link(other)) => Arc::ptr_eq(own.link(), other.link()),
+            (Target::Route(own), Target::Route(other)) => {
+                std::ptr::addr_eq(Arc::as_ptr(own), Arc::as_ptr(other))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl From<&Peer> for Peer {
+    fn from(peer: &Peer) -> Self {
+        peer.clone()
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let in_flight = match &self.target {
+            Target::Link(hold) => hold.link().in_flight.load(Ordering::Relaxed),
+            Target::Route(route) => {
+                route.link().map_or(0, |link| link.in_flight.load(Ordering::Relaxed))
+            }
+        };
+        f.debug_struct("Peer")
+            .field("closed", &self.over())
+            .field("pending_calls", &self.pending_calls())
+            .field("in_flight", &in_flight)
+            .finish_non_exhaustive()
+    }
+}

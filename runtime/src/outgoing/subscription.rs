@@ -1,0 +1,344 @@
+//! Subscribing: the call that asks for a stream of items, and the stream.
+//!
+//! Must not know how the peer makes the items, or how messages travel.
+
+use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_core::Stream;
+use serde::de::DeserializeOwned;
+
+use crate::error::{CloseReason, Error};
+use crate::link::subscription_buffer::{End, Feed, Names, Taken};
+use crate::link::{Link, Message};
+use crate::outgoing::batch::{Batch, IntoBatch};
+use crate::outgoing::call::{Call, Encoder, typed};
+use crate::outgoing::exchange::Exchange;
+use crate::outgoing::peer::Peer;
+use crate::protocol::encode::EncodeError;
+use crate::protocol::error::{ErrorCode, ErrorObject};
+use crate::protocol::item::write_credit;
+use crate::protocol::travel::ReceivedResult;
+use crate::protocol::typed::RpcError;
+use crate::protocol::value::read;
+
+/// A subscription that is not asked for yet. Nothing happens until it is awaited; then it brings a
+/// [`Subscription`], or what the peer says against it.
+///
+/// It is a call like any other: it has a [`timeout`](Self::timeout), may be sent
+/// [`by_name`](Self::by_name), and may be part of a [batch](Peer::batch).
+///
+/// ```
+/// # use wsjsonrpc::{memory, Client, Server, Methods, Topic, Context, Result};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let count = |_: Context, (upto,): (u64,)| async move {
+/// #     Ok(futures_util::stream::iter((1..=upto).map(Ok::<_, wsjsonrpc::ErrorObject>)))
+/// # };
+/// # let server = Server::builder().service(Methods::new().subscription(Topic::new("count"), count));
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// let mut numbers = client.peer().subscribe::<u64>("count", (3,)).await?;
+/// while let Some(number) = numbers.next().await {
+///     println!("{}", number?);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Those of a [`Call`].
+///
+/// # Cancel safety
+/// The future may be dropped at any time: if the peer has begun by then, or does, it is told to
+/// stop.
+#[must_use = "a subscription does not begin until it is awaited: `client.ticks().await`"]
+pub struct Subscribe<T, E = ErrorObject> {
+    call: Call<(), E>,
+    names: Names,
+    window: u64,
+    item: PhantomData<fn() -> T>,
+}
+
+impl<T, E> Subscribe<T, E> {
+    pub(crate) fn new(call: Call<(), E>, names: Names) -> Self {
+        let window = call.peer.config().subscription_window as u64;
+        Subscribe { call, names, window, item: PhantomData }
+    }
+
+    /// The name of the notifications that items come with, if it is not that of the method.
+    pub fn notification(mut self, name: &str) -> Self {
+        self.names.notification = name.into();
+        self
+    }
+
+    /// The name of the method that ends it, if it is not `unsubscribe_` and that of the method.
+    pub fn unsubscribe(mut self, name: &str) -> Self {
+        self.names.unsubscribe = name.into();
+        self
+    }
+
+    /// How many bytes of items may wait to be consumed, in place of
+    /// [`Config::subscription_window`](crate::Config::subscription_window).
+    pub fn window(mut self, bytes: usize) -> Self {
+        self.window = bytes as u64;
+        self
+    }
+
+    /// How long to wait for the peer's consent; see [`Call::timeout`].
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.call = self.call.timeout(timeout);
+        self
+    }
+
+    /// Waits for the peer's consent as long as the connection lives.
+    pub fn without_timeout(mut self) -> Self {
+        self.call = self.call.without_timeout();
+        self
+    }
+
+    /// Sends the params as an object with the parameters' names instead of a list.
+    pub fn by_name(mut self) -> Self {
+        self.call = self.call.by_name();
+        self
+    }
+
+    /// The parts of an exchange, and what it brings.
+    #[allow(clippy::type_complexity)]
+    fn split(self) -> (Peer, Result<Message, EncodeError>, Option<Duration>, Subscribing) {
+        let feed = Arc::new(Feed::new(self.names, self.window));
+        let Call { peer, message, timeout, .. } = self.call;
+        let subscribing = Subscribing(Some(Half { feed: Arc::clone(&feed), peer: peer.clone() }));
+        let message = message.map(|outgoing| Message { outgoing, feed: Some(feed) });
+        (peer, message, timeout, subscribing)
+    }
+}
+
+/// The half of a subscription that its consumer holds. Dropping it ends the subscription, also one
+/// that has not begun.
+struct Half {
+    feed: Arc<Feed<Link>>,
+    /// Keeps the connection, as every handle does.
+    peer: Peer,
+}
+
+impl Drop for Half {
+    fn drop(&mut self) {
+        let Some(link) = self.feed.home() else { return };
+        if let Some(id) = link.feeds.abandon(&self.feed) {
+            link.unsubscribe(&self.feed.names.unsubscribe, &id);
+        }
+    }
+}
+
+/// One that is asked for.
+struct Subscribing(Option<Half>);
+
+impl Subscribing {
+    /// The call has brought an id, or an error.
+    fn finish<T, E: RpcError>(
+        &mut self,
+        outcome: Result<(), Error>,
+    ) -> Result<Subscription<T, E>, Error<E>> {
+        // If the call has failed, what it waits for is given up here and now.
+        let half = self.0.take();
+        outcome.map_err(typed)?;
+        let half = half.filter(|half| half.feed.id().is_some());
+        let half =
+            half.ok_or(Error::InvalidResponse("a subscription's id must be a string or a number"))?;
+        Ok(Subscription { half, taken: Taken::default(), over: false, result: PhantomData })
+    }
+}
+
+impl<T, E: RpcError> IntoFuture for Subscribe<T, E> {
+    type Output = Result<Subscription<T, E>, Error<E>>;
+    type IntoFuture = SubscribeFuture<T, E>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let (peer, message, timeout, subscribing) = self.split();
+        let exchange = Exchange::new(peer, message, timeout);
+        SubscribeFuture { exchange, subscribing, result: PhantomData }
+    }
+}
+
+impl<T, E> IntoBatch for Subscribe<T, E>
+where
+    T: Send + 'static,
+    E: RpcError,
+{
+    type Output = Result<Subscription<T, E>, Error<E>>;
+    type Replies = SubscribeFuture<T, E>;
+
+    fn add_to(self, batch: &mut Batch) -> Self::Replies {
+        let (peer, message, timeout, subscribing) = self.split();
+        let exchange = batch.exchange(&peer, message, timeout);
+        SubscribeFuture { exchange, subscribing, result: PhantomData }
+    }
+}
+
+impl<T, E> fmt::Debug for Subscribe<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscribe")
+            .field("names", &self.names)
+            .field("window", &self.window)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A subscription that is asked for; the future of [`Subscribe`].
+#[must_use = "a subscription does not begin until it is awaited: `client.ticks().await`"]
+pub struct SubscribeFuture<T, E = ErrorObject> {
+    exchange: Exchange,
+    subscribing: Subscribing,
+    result: PhantomData<fn() -> (T, E)>,
+}
+
+impl<T, E: RpcError> Future for SubscribeFuture<T, E> {
+    type Output = Result<Subscription<T, E>, Error<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = ready!(self.exchange.poll(cx)).map(drop);
+        Poll::Ready(self.subscribing.finish(outcome))
+    }
+}
+
+impl<T, E> fmt::Debug for SubscribeFuture<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SubscribeFuture").finish_non_exhaustive()
+    }
+}
+
+/// Items that the peer sends, one after another, in their order: a [`Stream`].
+///
+/// It ends when the producer has no more, with the error that the producer has ended with, with
+/// [`Error::Closed`] when the connection ends (that of a
+/// [reconnecting client](crate::ClientBuilder::reconnect) too: subscribe again in its
+/// [hook](crate::ClientBuilder::on_connect)), or with [`Error::Lagged`]. An error that is not the end
+/// is [`Error::Decode`]: that one item is not of type `T`.
+///
+/// Dropping it tells the peer to stop. It keeps a client's connection open, as a [`Peer`] does.
+///
+/// A consumer that is slow slows its producer, if that is this crate's
+/// ([`Config::subscription_window`](crate::Config::subscription_window)), and nothing else on the
+/// connection.
+pub struct Subscription<T, E = ErrorObject> {
+    half: Half,
+    taken: Taken,
+    over: bool,
+    result: PhantomData<fn() -> (T, E)>,
+}
+
+impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
+    /// The next item; `None` when there are no more.
+    ///
+    /// # Errors
+    /// See [`Subscription`]; after all but [`Error::Decode`] there is nothing more.
+    ///
+    /// # Cancel safety
+    /// No item is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<T, Error<E>>> {
+        poll_fn(|cx| self.poll_item(cx)).await
+    }
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Error<E>>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let feed = &self.half.feed;
+        let (message, range) = loop {
+            if let Some(item) = self.taken.first() {
+                break item;
+            }
+            if let Err(end) = ready!(feed.poll(cx, &mut self.taken)) {
+                self.over = true;
+                return Poll::Ready(last(end).map(|error| Err(typed(error))));
+            }
+        };
+        let json = message.get(range.clone()).unwrap_or_default();
+        let item = read(json).map_err(Error::Decode);
+        if let Some(bytes) = feed.consumed(&mut self.taken) {
+            if let Some((link, id)) = feed.home().zip(feed.id()) {
+                // Small, and bounded by what was consumed.
+                link.outbox.send_anyway(write_credit(id, bytes));
+            }
+        }
+        Poll::Ready(Some(item))
+    }
+}
+
+/// What a consumer sees of the end.
+fn last(end: End) -> Option<Error> {
+    match end {
+        End::Finished => None,
+        End::Error(object) if object.code() == ErrorCode::SUBSCRIPTION_LAGGED => {
+            Some(Error::Lagged)
+        }
+        End::Error(object) => Some(Error::Call(object)),
+        End::Lagged => Some(Error::Lagged),
+        End::Closed(reason) => Some(Error::Closed(reason)),
+    }
+}
+
+impl<T, E> Subscription<T, E> {
+    /// The id that the producer has given it, as JSON.
+    pub fn id(&self) -> String {
+        self.half.feed.id().map(|id| id.to_string()).unwrap_or_default()
+    }
+
+    /// How many items the producer has left out so far, because its source could not wait and the
+    /// consumer was slow; see [`Overflow`](crate::Overflow). Only producers that use this crate say
+    /// so.
+    pub fn dropped(&self) -> u64 {
+        self.half.feed.dropped()
+    }
+
+    /// The handle to the side that sends the items.
+    pub fn peer(&self) -> &Peer {
+        &self.half.peer
+    }
+
+    /// Waits for the connection's end; see [`Peer::closed`].
+    ///
+    /// # Cancel safety
+    /// It changes nothing.
+    pub async fn closed(&self) -> CloseReason {
+        match self.half.feed.home() {
+            Some(link) => link.ended().await,
+            None => CloseReason::Aborted,
+        }
+    }
+}
+
+impl<T: DeserializeOwned, E: RpcError> Stream for Subscription<T, E> {
+    type Item = Result<T, Error<E>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_item(cx)
+    }
+}
+
+impl<T, E> fmt::Debug for Subscription<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("id", &self.id())
+            .field("names", &self.half.feed.names)
+            .field("over", &self.over)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Encoder {
+    /// All arguments were written; it is the call of a subscription with these other names.
+    pub fn subscribe<T: ReceivedResult, E>(
+        self,
+        unsubscribe: &str,
+        notification: &str,
+    ) -> Subscribe<T, E> {
+        let names = Names { notification: notification.into(), unsubscribe: unsubscribe.into() };
+        Subscribe::new(self.finish(), names)
+    }
+}

@@ -1,0 +1,349 @@
+//! What a server is apart from its listener: it serves streams, knows its live connections, and
+//! shuts them down.
+//!
+//! Must not know where streams come from.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::config::Config;
+use crate::connection::{Connection, Setup};
+use crate::error::{CloseReason, Remote, Wordless};
+use crate::handshake::Handshake;
+use crate::handshake::accept::{AcceptError, Accepted, accept};
+use crate::handshake::authorize::Grant;
+use crate::handshake::connection_limit::{Admission, Place, Places};
+use crate::handshake::rules::{Arrival, Rules};
+#[cfg(feature = "tls")]
+use crate::handshake::tls;
+#[cfg(feature = "tower")]
+use crate::incoming::one_shot::Caller;
+use crate::incoming::router::Router;
+use crate::link::pending_calls::Side;
+use crate::outgoing::peer::Peer;
+use crate::server::connections::{Entry, Living};
+use crate::util::runtime;
+use crate::util::runtime::deadline;
+use crate::websocket::stream::Stream;
+use crate::websocket::transport::Transport;
+
+/// Services ready to be served over any stream: a server without a listener. Made by
+/// [`ServerBuilder::build`](crate::ServerBuilder::build). Cheap to clone.
+///
+/// ```
+/// # use wsjsonrpc::{Client, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let endpoint = Server::builder()
+///     .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
+///     .build()?;
+/// let (ours, theirs) = tokio::io::duplex(4096); // whatever carries bytes in both directions
+/// tokio::spawn(async move { endpoint.serve(ours, None).await });
+///
+/// let client = Client::builder().connect_over("ws://localhost/", theirs).await?;
+/// assert_eq!(client.peer().call::<i64>("double", (21,)).await?, 42);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Endpoint {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    router: Arc<Router>,
+    config: Arc<Config>,
+    rules: Rules,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<crate::rustls::ServerConfig>>,
+    places: Arc<Places>,
+    living: Arc<Living>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(router: Router, config: Config, rules: Rules) -> Self {
+        Endpoint {
+            shared: Arc::new(Shared {
+                router: Arc::new(router),
+                places: Places::new(&config),
+                config: Arc::new(config),
+                rules,
+                #[cfg(feature = "tls")]
+                tls: None,
+                living: Living::new(),
+            }),
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(mut self, config: Option<Arc<crate::rustls::ServerConfig>>) -> Self {
+        // It has just been made, so nobody else has it.
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.tls = config;
+        }
+        self
+    }
+
+    /// Does the opening handshake on a stream, then serves it until the connection ends. If the
+    /// builder was given a certificate, the stream is taken for one that a TLS session begins on.
+    ///
+    /// The connection lives in the returned future: spawn it, or the stream is not served.
+    ///
+    /// # Errors
+    /// The client was refused, and has been told why; or its network connection, its TLS session or
+    /// its time ([`Config::handshake_timeout`](crate::Config::handshake_timeout)) came to an end.
+    ///
+    /// # Cancel safety
+    /// Dropping it drops the connection without a close frame; its pending calls fail.
+    pub async fn serve(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        remote_addr: Option<SocketAddr>,
+    ) -> io::Result<CloseReason> {
+        runtime::check()?;
+        self.serve_stream(Stream::other(stream), remote_addr).await
+    }
+
+    /// Serves a stream that has been upgraded to a WebSocket already, by a web framework for
+    /// instance, until the connection ends.
+    ///
+    /// Whoever has upgraded it has decided that the client may come in: neither the `Origin` nor
+    /// the path is looked at here, and the [`Authorize`](crate::Authorize) hook is not run. Only
+    /// [`Config::max_connections`](crate::Config::max_connections) and the limit for each address
+    /// hold here, too: over them, the WebSocket is closed with code 1013.
+    ///
+    /// # Cancel safety
+    /// As that of [`serve`](Self::serve).
+    pub async fn serve_upgraded(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        handshake: Handshake,
+    ) -> CloseReason {
+        let stream = Stream::other(stream);
+        if let Err(error) = runtime::check() {
+            tracing::error!(%error, "a connection can't be served");
+            return CloseReason::Lost(Arc::new(error));
+        }
+        match self.admit(handshake.remote_addr) {
+            Admission::Served(place) => {
+                let (_, serving) = self.run(stream, Vec::new(), handshake, Some(place));
+                serving.await
+            }
+            Admission::Refused(_place, refusal) => {
+                let transport = Transport::new(stream, Vec::new(), Role::Server, self.config());
+                let telling = Box::pin(turn_away(transport, refusal.words()));
+                let _ = runtime::timeout(self.config().close_timeout, pin!(telling)).await;
+                CloseReason::Local
+            }
+            Admission::Dropped => CloseReason::Local,
+        }
+    }
+
+    /// The clients that are connected now, to push something to all of them. Those that post messages
+    /// are not.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.shared.living.peers()
+    }
+
+    /// Shuts down all connections: new requests are refused, handlers at work may finish within
+    /// [`Config::shutdown_timeout`](crate::Config::shutdown_timeout), what they answer is sent,
+    /// then each connection is closed with code 1001. Streams given to it later are closed, too; in a
+    /// web application, its route answers with HTTP status 503 from then on. Posted messages whose
+    /// handlers are at work are answered as calls on a connection are.
+    ///
+    /// Returns how many handlers were still at work when the time was up. They go on by
+    /// themselves, but nobody gets their answers. A handler that awaits this waits for itself, and
+    /// so for the whole time.
+    ///
+    /// # Cancel safety
+    /// The connections go on shutting down when the future is dropped; it may be called again.
+    pub async fn shutdown(&self) -> usize {
+        let config = &self.shared.config;
+        let deadline = deadline(Instant::now(), config.shutdown_timeout);
+        // The connections' own timers end them; this one is for a task that does not get to run.
+        let closing = config.close_timeout.saturating_add(Duration::from_secs(1));
+        self.shared.living.shut_down(deadline, closing).await
+    }
+
+    /// Not an async function, whose future would have room for the arguments as long as the
+    /// connection lives. For the same reason the handshake is on the heap.
+    pub(crate) fn serve_stream(
+        &self,
+        stream: Stream,
+        remote_addr: Option<SocketAddr>,
+    ) -> impl Future<Output = io::Result<CloseReason>> + Send + use<> {
+        let admission = self.admit(remote_addr);
+        let opening = Box::pin(self.clone().open(stream, remote_addr, admission));
+        async move {
+            match opening.await {
+                Ok(serving) => Ok(serving.await),
+                Err(AcceptError::Io(error)) => Err(error),
+                Err(AcceptError::Health { .. }) => {
+                    Err(io::Error::other("it was a health check, and is answered"))
+                }
+                // Only the status: the words may be about what the client sent, and this is logged.
+                Err(AcceptError::Refused(refusal)) => {
+                    let words = "the client was refused with HTTP status";
+                    Err(io::Error::other(format!("{words} {}", refusal.status())))
+                }
+            }
+        }
+    }
+
+    /// As [`serve_stream`](Self::serve_stream), with a line in the log at its end.
+    pub(crate) fn serve_logged(
+        &self,
+        stream: Stream,
+        remote_addr: Option<SocketAddr>,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let served = self.serve_stream(stream, remote_addr);
+        async move {
+            let served = served.await;
+            let remote = Remote(remote_addr);
+            match served {
+                Ok(reason) => {
+                    let reason = Wordless(&reason);
+                    tracing::debug!(%remote, %reason, "connection ended");
+                }
+                Err(error) => tracing::debug!(%remote, %error, "no connection"),
+            }
+        }
+    }
+
+    /// From an accepted stream to a connection that is ready to be served.
+    async fn open(
+        self,
+        mut stream: Stream,
+        remote_addr: Option<SocketAddr>,
+        admission: Admission,
+    ) -> Result<Pin<Box<Serving>>, AcceptError> {
+        let (place, refusal) = match admission {
+            Admission::Served(place) => (place, None),
+            Admission::Refused(place, refusal) => (place, Some(refusal)),
+            Admission::Dropped => {
+                let words = "the server is full, and busy with refusing others";
+                return Err(io::Error::other(words).into());
+            }
+        };
+        let deadline = deadline(Instant::now(), self.config().handshake_timeout);
+        #[cfg(feature = "tls")]
+        if let Some(config) = &self.shared.tls {
+            stream = tls::accept(stream, config, deadline).await?;
+        }
+        let secure = self.is_secure() || self.shared.rules.behind_tls;
+        let arrival = Arrival { remote_addr, secure, deadline, refusal };
+        let max_head = self.config().max_handshake_size;
+        let accepted = accept(&mut stream, arrival, &self.shared.rules, max_head).await?;
+        let Accepted { handshake, grant, part } = accepted;
+        let (_, serving) = self.run(stream, part, handshake, Some(place));
+        serving.adopt(grant);
+        Ok(serving)
+    }
+
+    /// Gives the client's handle, and the connection: registered by now, and served as long as
+    /// the future is polled. Boxed, or a task that awaits it would have room for it several times
+    /// over.
+    pub(crate) fn run(
+        &self,
+        stream: Stream,
+        part: Vec<u8>,
+        handshake: Handshake,
+        place: Option<Place>,
+    ) -> (Peer, Pin<Box<Serving>>) {
+        let transport = Transport::new(stream, part, Role::Server, &self.shared.config);
+        let setup = Setup {
+            side: Side::Server,
+            config: Arc::clone(&self.shared.config),
+            router: Arc::clone(&self.shared.router),
+            handshake,
+            tracker: self.shared.living.tracker(),
+            place,
+        };
+        let connection = Connection::new(transport, setup);
+        let peer = Peer::new(Arc::clone(connection.link()));
+        let entry = self.shared.living.enter(connection.link());
+        (peer, Box::pin(Serving { connection, _entry: entry }))
+    }
+
+    /// What becomes of a client with this address.
+    pub(crate) fn admit(&self, remote_addr: Option<SocketAddr>) -> Admission {
+        self.shared.places.admit(remote_addr.map(|address| address.ip()))
+    }
+
+    /// One who has a message, and no connection.
+    #[cfg(feature = "tower")]
+    pub(crate) fn caller(&self, handshake: Handshake, grant: Grant) -> Caller {
+        let (config, router) = (Arc::clone(&self.shared.config), Arc::clone(&self.shared.router));
+        Caller::new(config, router, handshake, grant.state)
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) fn living(&self) -> &Arc<Living> {
+        &self.shared.living
+    }
+
+    /// Whether it speaks TLS itself.
+    pub(crate) fn is_secure(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.shared.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.shared.rules
+    }
+}
+
+/// A connection that is among the living as long as it is served.
+pub(crate) struct Serving {
+    connection: Connection,
+    _entry: Entry,
+}
+
+impl Serving {
+    /// Puts on the connection what its authorization brought.
+    pub(crate) fn adopt(&self, grant: Grant) {
+        self.connection.context().adopt(grant.state);
+    }
+}
+
+impl Future for Serving {
+    type Output = CloseReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        Pin::new(&mut self.connection).poll(cx)
+    }
+}
+
+/// Closes a WebSocket on which nothing has been said yet.
+async fn turn_away(mut transport: Transport, words: &str) -> Result<(), CloseReason> {
+    poll_fn(|cx| Poll::Ready(transport.start_close(cx, CloseCode::Again.into(), words))).await?;
+    poll_fn(|cx| transport.poll_flush(cx)).await?;
+    poll_fn(|cx| transport.poll_linger(cx)).await;
+    Ok(())
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("router", &self.shared.router)
+            .field("connections", &self.shared.living.len())
+            .finish_non_exhaustive()
+    }
+}

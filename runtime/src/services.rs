@@ -1,0 +1,374 @@
+//! What both builders have in common: services, closures, middleware, limits. [`RouterBuilder`] wraps the
+//! services in their middleware and makes the router.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Handle;
+
+use crate::error::connect_error::DuplicateMethod;
+use crate::incoming::context::Context;
+use crate::incoming::error_map::Recognized;
+use crate::incoming::methods::{Fallback, FallbackService, Methods};
+use crate::incoming::router::{ConnectionObserver, Router};
+use crate::incoming::service::Service;
+use crate::incoming::topic::Topic;
+use crate::link::outgoing_middleware::{Chain, OutgoingMiddleware};
+use crate::middleware::incoming::{Middleware, Names, Nothing, Stack, around};
+use crate::protocol::error::Result;
+use crate::protocol::typed::RpcError;
+
+/// The methods of whatever has a field `router: RouterBuilder`.
+macro_rules! service_methods {
+    () => {
+        /// Adds a service: what `into_service()` makes of an implemented `#[rpc]` trait, or
+        /// [`Methods`](crate::Methods). Names are looked up when the builder is done, so one that
+        /// is there twice is an error then.
+        pub fn service(mut self, service: impl crate::incoming::service::Service) -> Self {
+            self.router.service(service);
+            self
+        }
+
+        /// Adds a method by a closure, for names that are not known when the program is compiled.
+        /// See [`Methods::method`](crate::Methods::method) for what it gets and returns.
+        pub fn method<P, F, T>(
+            mut self,
+            name: impl Into<std::borrow::Cow<'static, str>>,
+            handler: impl Fn(crate::incoming::context::Context, P) -> F + Send + Sync + 'static,
+        ) -> Self
+        where
+            P: serde::de::DeserializeOwned,
+            F: Future<Output = crate::protocol::error::Result<T>> + Send + 'static,
+            T: serde::Serialize,
+        {
+            self.router.method(name, handler);
+            self
+        }
+
+        /// Handles the calls of all methods that nothing else answers to. The last one counts.
+        pub fn fallback(mut self, fallback: impl crate::incoming::methods::Fallback) -> Self {
+            self.router.fallback(fallback);
+            self
+        }
+
+        /// Puts middleware around all calls that come in; the first one is the outermost. See
+        /// [`Middleware`](crate::middleware::Middleware).
+        pub fn middleware(
+            mut self,
+            middleware: impl crate::middleware::incoming::Middleware,
+        ) -> Self {
+            self.router.middleware(middleware);
+            self
+        }
+
+        /// Puts middleware around all calls that this side makes; the first one is the outermost. See
+        /// [`OutgoingMiddleware`](crate::middleware::OutgoingMiddleware).
+        pub fn outgoing_middleware(
+            mut self,
+            middleware: impl crate::link::outgoing_middleware::OutgoingMiddleware,
+        ) -> Self {
+            self.router.outgoing_middleware(middleware);
+            self
+        }
+
+        /// Makes errors of type `E` keep their own code when they pass through `?` in a handler
+        /// that returns [`Result<T>`](crate::Result). Others become -32603.
+        ///
+        /// An `E` in a `Box<dyn Error + Send + Sync>` is recognized too. An `E` that another error
+        /// wraps is not, and neither is one in an `anyhow::Error`, which hides its type; take it
+        /// out first: `error.downcast::<E>().map_or_else(ErrorObject::from, |e| e.to_object())`.
+        ///
+        /// ```
+        /// use wsjsonrpc::{RpcError, Server};
+        ///
+        /// #[derive(Debug, RpcError)]
+        /// #[rpc_error(code = 1001)]
+        /// struct OutOfStock;
+        ///
+        /// impl std::fmt::Display for OutOfStock {
+        ///     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        ///         f.write_str("out of stock")
+        ///     }
+        /// }
+        ///
+        /// impl std::error::Error for OutOfStock {}
+        ///
+        /// let server = Server::builder().recognize::<OutOfStock>();
+        /// # drop(server);
+        /// ```
+        pub fn recognize<E>(mut self) -> Self
+        where
+            E: crate::protocol::typed::RpcError + std::error::Error + Send + Sync,
+        {
+            self.router.recognize::<E>();
+            self
+        }
+    };
+}
+
+/// The methods of a builder with the fields `router: RouterBuilder` and `config: Config`.
+macro_rules! common_builder_methods {
+    () => {
+        service_methods!();
+
+        /// Adds all that a [`Services`](crate::Services) has: a program whose server and clients
+        /// handle the same calls writes them once. Middleware stands inside of what this builder
+        /// has already; a fallback replaces that of this builder.
+        pub fn services(mut self, services: crate::Services) -> Self {
+            self.router.append(services.router);
+            self
+        }
+
+        /// Whether the peer learns why a handler failed. An error that has passed through `?` and has
+        /// no code of its own is -32603 "Internal error" for the peer. With `true`, the `data` of that
+        /// error is a list of texts: what the error says, then what each error says that it comes
+        /// from; at most 8 texts of 500 bytes each, with control characters escaped. After a panic,
+        /// the list says only that the handler panicked.
+        ///
+        /// `true` applies to every peer, `false` to none. Default: in builds with debug assertions
+        /// (`cargo run`, `cargo test`), peers that announced this crate's extensions in the opening
+        /// handshake get the texts, so that a failing handler can be seen without any set-up. Other
+        /// peers don't, HTTP POST included: some clients, the Python package wsjsonrpc for one, drop
+        /// the connection when an error object has a third member. In release builds nobody gets them,
+        /// as errors of a file system or a database are not for strangers. The error is logged in any
+        /// case. A test that compares whole error objects should set it.
+        ///
+        /// ```
+        /// # use wsjsonrpc::{memory, Client, Context, Server};
+        /// # #[tokio::main(flavor = "current_thread")]
+        /// # async fn main() {
+        /// let server = Server::builder()
+        ///     .expose_errors(true)
+        ///     .method("parse", |_: Context, (text,): (String,)| async move { Ok(text.parse::<u16>()?) });
+        /// let (client, _) = memory::pair(Client::builder(), server).unwrap();
+        /// let failed = client.peer().call::<u16>("parse", ["x"]).await.unwrap_err().into_object();
+        /// assert_eq!(failed.to_string(), "Internal error (-32603): invalid digit found in string");
+        /// assert_eq!(failed.data_as(), Some(["invalid digit found in string".to_owned()]));
+        /// # }
+        /// ```
+        pub fn expose_errors(mut self, expose: bool) -> Self {
+            self.router.expose_errors(expose);
+            self
+        }
+
+        /// Runs handlers on another runtime than the connections: a handler that blocks its thread then
+        /// delays other handlers, and no connection. Reading, writing, keep-alive, timeouts and the
+        /// calls of this side go on.
+        ///
+        /// By default a handler is polled where its call was read, which is quicker. While one blocks a
+        /// thread there, its connection stands still. So may all others, with several threads too:
+        /// the thread that blocks may be the one that watches the sockets for all of them.
+        ///
+        /// On the other runtime run the handlers of methods, of notifications and of subscriptions with
+        /// their streams, the fallback, and the middleware around them. Calls of one connection begin in
+        /// the order in which they were read, one after another, so one that blocks before its first
+        /// await holds up those behind it; `#[method(blocking)]` does not. What is told of connections
+        /// and not of calls stays where connections are: `authorize`, hooks, and the methods of
+        /// middleware about connections. Each call counts in
+        /// [`Config::max_in_flight`](crate::Config::max_in_flight) from when it was read, and costs two
+        /// switches between threads. When the other runtime is shut down, calls are answered with
+        /// -32603.
+        ///
+        /// ```
+        /// use tokio::runtime::Runtime;
+        /// use wsjsonrpc::{Context, Server};
+        ///
+        /// // Has to live as long as the server: dropping it cancels the handlers.
+        /// let handlers = Runtime::new().unwrap();
+        /// let server = Server::builder()
+        ///     .handler_runtime(handlers.handle().clone())
+        ///     .method("digest", |_: Context, (text,): (String,)| async move {
+        ///         // A library that nobody has looked into may block here.
+        ///         Ok(text.len())
+        ///     });
+        /// # drop(server);
+        /// ```
+        pub fn handler_runtime(mut self, runtime: tokio::runtime::Handle) -> Self {
+            self.router.handler_runtime(runtime);
+            self
+        }
+
+        /// Sets all limits and timeouts.
+        pub fn config(mut self, config: crate::config::Config) -> Self {
+            self.config = config;
+            self
+        }
+
+        /// How long calls made from this side wait for a response; `None` for as long as the
+        /// connection lives. Default 30 s.
+        pub fn call_timeout(mut self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
+            self.config.call_timeout = timeout.into();
+            self
+        }
+    };
+}
+
+pub(crate) use {common_builder_methods, service_methods};
+
+/// Services, methods and middleware for a [`ServerBuilder`](crate::ServerBuilder), a
+/// [`ClientBuilder`](crate::ClientBuilder), or both.
+///
+/// ```
+/// use wsjsonrpc::{Client, Server, Services};
+///
+/// /// What this program answers, whichever side has opened the connection.
+/// fn services() -> Services {
+///     Services::new()
+///         .method("version", |_ctx, (): ()| async { Ok(env!("CARGO_PKG_VERSION")) })
+///         .method("double", |_ctx, x: i64| async move { Ok(2 * x) })
+/// }
+///
+/// let server = Server::builder().services(services());
+/// let client = Client::builder().services(services());
+/// # drop((server, client));
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "it does nothing until a builder has it: `.services(..)`"]
+pub struct Services {
+    pub(crate) router: RouterBuilder,
+}
+
+impl Services {
+    /// One that has nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    service_methods!();
+}
+
+/// What a builder has collected so far.
+#[derive(Default)]
+pub(crate) struct RouterBuilder {
+    services: Vec<Arc<dyn Service>>,
+    methods: Methods,
+    fallback: Option<Arc<dyn Service>>,
+    recognized: Recognized,
+    middleware: Vec<Arc<dyn Middleware>>,
+    outgoing: Vec<Arc<dyn OutgoingMiddleware>>,
+    handler_runtime: Option<Handle>,
+}
+
+impl RouterBuilder {
+    pub(crate) fn service(&mut self, service: impl Service) {
+        self.services.push(Arc::new(service));
+    }
+
+    pub(crate) fn method<P, F, T>(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        handler: impl Fn(Context, P) -> F + Send + Sync + 'static,
+    ) where
+        P: DeserializeOwned,
+        F: Future<Output = Result<T>> + Send + 'static,
+        T: Serialize,
+    {
+        self.methods = std::mem::take(&mut self.methods).method(name, handler);
+    }
+
+    pub(crate) fn fallback(&mut self, fallback: impl Fallback) {
+        self.fallback = Some(Arc::new(FallbackService(Arc::new(fallback))));
+    }
+
+    /// As a fallback, that sees the request itself.
+    #[cfg(feature = "testing")]
+    pub(crate) fn catch_all(&mut self, service: impl Service) {
+        self.fallback = Some(Arc::new(service));
+    }
+
+    pub(crate) fn recognize<E: RpcError + StdError + Send + Sync>(&mut self) {
+        self.recognized.add::<E>();
+    }
+
+    pub(crate) fn expose_errors(&mut self, expose: bool) {
+        self.recognized.expose(expose);
+    }
+
+    pub(crate) fn middleware(&mut self, middleware: impl Middleware) {
+        self.middleware.push(Arc::new(middleware));
+    }
+
+    pub(crate) fn outgoing_middleware(&mut self, middleware: impl OutgoingMiddleware) {
+        self.outgoing.push(Arc::new(middleware));
+    }
+
+    pub(crate) fn handler_runtime(&mut self, runtime: Handle) {
+        self.handler_runtime = Some(runtime);
+    }
+
+    /// Adds what another one has collected.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.services.extend(other.services);
+        self.methods.append(other.methods);
+        self.fallback = other.fallback.or(self.fallback.take());
+        self.recognized.append(other.recognized);
+        self.middleware.extend(other.middleware);
+        self.outgoing.extend(other.outgoing);
+    }
+
+    pub(crate) fn build(mut self) -> std::result::Result<Router, DuplicateMethod> {
+        self.services.push(Arc::new(self.methods));
+        let stack: Option<Stack> =
+            (!self.middleware.is_empty()).then(|| Arc::new(self.middleware.into()));
+        let recognized = Arc::new(self.recognized);
+        let mut router = Router::default();
+        router.recognized = Arc::clone(&recognized);
+        router.outgoing = Chain::of(self.outgoing);
+        router.observer = stack.clone().map(|stack| stack as Arc<dyn ConnectionObserver>);
+        router.handler_runtime = self.handler_runtime;
+        for service in self.services {
+            let methods = service.methods();
+            let names = names_of(&methods);
+            for (name, method) in methods {
+                match &stack {
+                    Some(stack) if method != Topic::UNSUBSCRIBE => {
+                        let names = names.get(&method).cloned();
+                        let wrapped = (Arc::clone(&service), method);
+                        let wrapped = around(stack, &recognized, wrapped, name.clone(), names);
+                        router.add(name, wrapped, method)?;
+                    }
+                    _ => router.add(name, Arc::clone(&service), method)?,
+                }
+            }
+        }
+        match (self.fallback, &stack) {
+            (Some(service), Some(stack)) => {
+                let wrapped = around(stack, &recognized, (service, 0), "fallback".into(), None);
+                router.set_fallback(wrapped, "fallback");
+            }
+            (Some(service), None) => router.set_fallback(service, "fallback"),
+            // Middleware sees calls of methods that nobody has, too.
+            (None, Some(stack)) => {
+                let nothing = (Arc::new(Nothing) as Arc<dyn Service>, 0);
+                let wrapped = around(stack, &recognized, nothing, "unknown".into(), None);
+                router.set_fallback(wrapped, "unknown");
+            }
+            (None, None) => {}
+        }
+        Ok(router)
+    }
+}
+
+/// A method's names: those of the same number.
+fn names_of(methods: &[(Cow<'static, str>, usize)]) -> HashMap<usize, Names> {
+    let mut names: HashMap<usize, Vec<Cow<'static, str>>> = HashMap::new();
+    for (name, method) in methods {
+        names.entry(*method).or_default().push(name.clone());
+    }
+    names.into_iter().map(|(method, names)| (method, names.into())).collect()
+}
+
+impl fmt::Debug for RouterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouterBuilder")
+            .field("services", &self.services.len())
+            .field("methods", &self.methods)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,14 @@
+//! Small tools that know nothing of JSON-RPC: running user code, timers, races of two futures.
+
+use std::future::Future;
+use std::pin::Pin;
+
+pub(crate) mod catch_unwind;
+pub(crate) mod drop_counter;
+pub(crate) mod hasher;
+pub(crate) mod race;
+pub(crate) mod runtime;
+pub(crate) mod type_map;
+pub(crate) mod yield_now;
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

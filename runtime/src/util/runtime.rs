@@ -1,0 +1,199 @@
+//! The tokio runtime: whether there is one here, with its timers and its I/O (what needs one and finds
+//! none fails with an error, where tokio panics), and timers that are fair to sockets.
+//!
+//! Must not know what needs it.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::util::catch_unwind::{Panicked, guard, guarded};
+
+/// # Errors
+/// [`io::ErrorKind::Unsupported`]: no runtime, or one without timers.
+pub(crate) fn check() -> io::Result<()> {
+    if Handle::try_current().is_err() {
+        return Err(missing(
+            "there is no tokio runtime here; run this in one, as `#[tokio::main]` does",
+        ));
+    }
+    // tokio has no question for it but this one, whose panic is also shown on standard error.
+    guard(|| drop(sleep_until(Instant::now())))
+        .map_err(|Panicked| missing("this tokio runtime has no timers; build it with `enable_all`"))
+}
+
+/// Runs what opens sockets.
+///
+/// # Errors
+/// Those of the future; [`io::ErrorKind::Unsupported`]: the runtime has no I/O.
+pub(crate) async fn with_io<T>(
+    opening: impl Future<Output = io::Result<T>> + Send,
+) -> io::Result<T> {
+    guarded(|| Box::pin(opening)).await.unwrap_or_else(|Panicked| Err(no_io()))
+}
+
+/// Runs code of a library that opens sockets when it likes, and panics where the runtime has no I/O.
+///
+/// # Errors
+/// [`io::ErrorKind::Unsupported`]: the runtime has no I/O; [`io::ErrorKind::Other`]: it panicked for
+/// another reason.
+#[cfg(feature = "http-client")]
+pub(crate) async fn contained<T>(
+    library: &str,
+    working: impl Future<Output = T> + Send,
+) -> io::Result<T> {
+    guarded(|| Box::pin(working)).await.map_err(|Panicked| match guard(register_socket) {
+        Err(Panicked) => no_io(),
+        Ok(_) => io::Error::other(format!("{library} panicked")),
+    })
+}
+
+/// Panics without I/O.
+#[cfg(feature = "http-client")]
+fn register_socket() -> io::Result<()> {
+    let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_nonblocking(true)?;
+    tokio::net::UdpSocket::from_std(socket).map(drop)
+}
+
+fn no_io() -> io::Error {
+    missing("this tokio runtime has no I/O; build it with `enable_all`")
+}
+
+/// A timer of the runtime that is here, or else of another one. `None`: neither has any.
+pub(crate) fn timer(at: Instant, other: Option<&Handle>) -> Option<Timer> {
+    if Handle::try_current().is_ok() {
+        if let Ok(timer) = guard(|| Timer::new(at)) {
+            return Some(timer);
+        }
+    }
+    let _here = other?.enter();
+    guard(|| Timer::new(at)).ok()
+}
+
+/// A timer that fires later than this fires late.
+const LATE: Duration = Duration::from_millis(20);
+/// The longest extra time after a timer that fires late.
+const EXTRA: Duration = Duration::from_secs(1);
+
+/// A timer for what comes from a socket.
+///
+/// After a pause of the process (`SIGSTOP`, a paused virtual machine, a thread that was blocked), all
+/// overdue timers fire at once, and tokio may not yet know which sockets have become readable
+/// meanwhile: `epoll_wait` is interrupted and reports nothing. So a timer that fires late waits as
+/// long again, one second at most, and what lies in the socket is read before anybody is given up.
+#[derive(Debug)]
+pub(crate) struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    /// It has fired late, and waits once more.
+    extended: bool,
+    /// So late that all of the extra time was granted.
+    overslept: bool,
+}
+
+impl Timer {
+    /// # Panics
+    /// There is no runtime here, or one without timers.
+    pub(crate) fn new(at: Instant) -> Self {
+        Timer { sleep: Box::pin(sleep_until(at)), extended: false, overslept: false }
+    }
+
+    pub(crate) fn reset(&mut self, at: Instant) {
+        self.sleep.as_mut().reset(at);
+        (self.extended, self.overslept) = (false, false);
+    }
+
+    /// Sets it to another time. The extra time of a timer that was late is not cut off.
+    pub(crate) fn set(&mut self, at: Instant) {
+        if !self.extended && self.sleep.deadline() != at {
+            self.reset(at);
+        }
+    }
+
+    /// The next time to which it is set is a new one. Gives whether the process has paused for a second
+    /// or more while the timer ran out.
+    pub(crate) fn take_overslept(&mut self) -> bool {
+        self.extended = false;
+        std::mem::take(&mut self.overslept)
+    }
+
+    /// Ready with the time at which it has fired.
+    pub(crate) fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
+        loop {
+            ready!(self.sleep.as_mut().poll(cx));
+            // A timer that is ready is over, whatever the clock says: it must not fire for ever.
+            let due = self.sleep.deadline();
+            let now = Instant::now().max(due);
+            let late = now - due;
+            if self.extended || late < LATE {
+                return Poll::Ready(now);
+            }
+            self.reset(now + late.min(EXTRA));
+            (self.extended, self.overslept) = (true, late >= EXTRA);
+        }
+    }
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_fired(cx).map(drop)
+    }
+}
+
+/// The time is over.
+#[derive(Debug)]
+pub(crate) struct Elapsed;
+
+/// Awaits a future until a time, by a [`Timer`].
+///
+/// # Panics
+/// As [`Timer::new`].
+// The future is borrowed (`pin!`), as an `async fn` has room for each argument twice.
+pub(crate) async fn timeout_at<T>(
+    at: Instant,
+    mut future: impl Future<Output = T> + Unpin,
+) -> Result<T, Elapsed> {
+    let mut timer = Timer::new(at);
+    poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => timer.poll_fired(cx).map(|_| Err(Elapsed)),
+    })
+    .await
+}
+
+/// The same for so long.
+pub(crate) async fn timeout<T>(
+    limit: Duration,
+    future: impl Future<Output = T> + Unpin,
+) -> Result<T, Elapsed> {
+    timeout_at(deadline(Instant::now(), limit), future).await
+}
+
+/// Polls a future within this runtime, wherever it is awaited.
+pub(crate) fn within<F: Future + Unpin>(
+    runtime: &Handle,
+    mut future: F,
+) -> impl Future<Output = F::Output> + Unpin {
+    poll_fn(move |cx| {
+        let _here = runtime.enter();
+        Pin::new(&mut future).poll(cx)
+    })
+}
+
+fn missing(words: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, words)
+}
+
+/// When a time that begins at `begin` is over. People write `Duration::MAX` for "never", which no
+/// clock can add: that is some decades then.
+pub(crate) fn deadline(begin: Instant, duration: Duration) -> Instant {
+    const DECADES: Duration = Duration::from_secs(86_400 * 365 * 30);
+    begin.checked_add(duration).unwrap_or_else(|| begin + DECADES)
+}

@@ -1,0 +1,136 @@
+//! Values that handlers leave on a connection for its later calls, one for each type.
+//!
+//! Must not know connections: it is a map with a lock.
+
+use std::any::{Any, TypeId};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::util::catch_unwind::let_go;
+
+type Value = Arc<dyn Any + Send + Sync>;
+
+/// A connection rarely has more than two or three, so a list beats a hash map, above all in the
+/// memory of a connection that has none.
+#[derive(Default)]
+pub(crate) struct State(Mutex<Vec<Entry>>);
+
+/// Without a value: one that others would lend for this type does not count any more.
+type Entry = (TypeId, Option<Value>);
+
+/// What is here of a type.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found<T> {
+    Here(Arc<T>),
+    /// Nothing, whatever others have.
+    Hidden,
+    /// Nothing.
+    Nothing,
+}
+
+impl<T: Send + Sync + 'static> Found<T> {
+    fn of(value: Option<Value>) -> Self {
+        match value.map(Arc::downcast) {
+            Some(Ok(value)) => Found::Here(value),
+            _ => Found::Hidden,
+        }
+    }
+}
+
+impl State {
+    /// Gives what was there before.
+    pub(crate) fn set<T: Send + Sync + 'static>(&self, value: T) -> Found<T> {
+        self.put(TypeId::of::<T>(), Some(Arc::new(value)))
+    }
+
+    /// Nothing is here of this type from now on, whatever others have. Gives what was there before.
+    pub(crate) fn hide<T: Send + Sync + 'static>(&self) -> Found<T> {
+        self.put(TypeId::of::<T>(), None)
+    }
+
+    fn put<T: Send + Sync + 'static>(&self, id: TypeId, value: Option<Value>) -> Found<T> {
+        let mut entries = self.lock();
+        match entries.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, old)) => Found::of(std::mem::replace(old, value)),
+            None => {
+                entries.push((id, value));
+                Found::Nothing
+            }
+        }
+    }
+
+    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Found<T> {
+        let entries = self.lock();
+        match entries.iter().find(|(id, _)| *id == TypeId::of::<T>()) {
+            Some((_, value)) => Found::of(value.clone()),
+            None => Found::Nothing,
+        }
+    }
+
+    /// What is there; this value, if nothing was.
+    pub(crate) fn get_or_set<T: Send + Sync + 'static>(&self, value: Arc<T>) -> Arc<T> {
+        let (id, new) = (TypeId::of::<T>(), Arc::clone(&value) as Value);
+        let mut entries = self.lock();
+        match entries.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, Some(known))) => match Arc::clone(known).downcast() {
+                Ok(known) => known,
+                Err(_) => value,
+            },
+            Some((_, none)) => {
+                *none = Some(new);
+                value
+            }
+            None => {
+                entries.push((id, Some(new)));
+                value
+            }
+        }
+    }
+
+    pub(crate) fn remove<T: Send + Sync + 'static>(&self) -> Found<T> {
+        let mut entries = self.lock();
+        match entries.iter().position(|(id, _)| *id == TypeId::of::<T>()) {
+            Some(at) => Found::of(entries.swap_remove(at).1),
+            None => Found::Nothing,
+        }
+    }
+
+    /// Takes over what another has, in place of what is here of the same types.
+    pub(crate) fn adopt(&self, other: State) {
+        let theirs = std::mem::take(&mut *other.lock());
+        for (id, value) in theirs {
+            let mut entries = self.lock();
+            let old = match entries.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, old)) => Some(std::mem::replace(old, value)),
+                None => {
+                    entries.push((id, value));
+                    None
+                }
+            };
+            drop(entries);
+            let_go(old, "a value that was left on a connection");
+        }
+    }
+
+    /// No user code runs under the lock, so a poisoned one is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Each value by itself: that one panics is no matter of the connection or of the others, and two panics
+/// at once would end the process.
+impl Drop for State {
+    fn drop(&mut self) {
+        let entries = std::mem::take(&mut *self.lock());
+        for (_, value) in entries {
+            let_go(value, "a value that was left on a connection");
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("entries", &self.lock().len()).finish()
+    }
+}

@@ -1,0 +1,12 @@
+//! One WebSocket: from the bytes of a stream to whole messages and back, the send queue, keep-alive.
+
+pub(crate) mod chunk;
+mod frame;
+mod inbox;
+pub(crate) mod keep_alive;
+mod queue;
+pub(crate) mod received;
+pub(crate) mod send_queue;
+pub(crate) mod stream;
+pub(crate) mod transport;
+pub(crate) mod writer;

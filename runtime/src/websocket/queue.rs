@@ -1,0 +1,282 @@
+//! Messages in the order in which they go out, as the bytes that the network gets.
+//!
+//! Must not know locks, wakers or sockets.
+
+use std::collections::VecDeque;
+
+use crate::protocol::buffer;
+use crate::websocket::frame::{self, Mask};
+
+/// Messages up to this size are kept one behind the other in one buffer, which is written as a
+/// whole; a larger one keeps its own, as copying it would cost more than another write.
+pub(crate) const SMALL: usize = 4 * 1024;
+
+/// More room than this is not kept while nothing waits: a connection may be idle for long.
+const KEPT_ITEMS: usize = 16;
+const KEPT_BYTES: usize = 256;
+
+/// Messages that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    items: VecDeque<Item>,
+    /// Frames of small messages, and headers of large ones.
+    small: Vec<u8>,
+    /// Where in `small` a large payload goes between, and the payload.
+    large: VecDeque<(usize, Vec<u8>)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    /// The bytes of its frame.
+    frame: usize,
+    /// The bytes of the message.
+    size: usize,
+    /// It answers the peer. Too many of these stop the reading; calls of our own never do, or two
+    /// sides that call each other could both wait to be read.
+    answer: bool,
+}
+
+impl Waiting {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, mut text: Vec<u8>, answer: bool, mask: Mask) {
+        let size = text.len();
+        let start = self.small.len();
+        frame::begin(&mut self.small, size, mask);
+        let header = self.small.len();
+        self.items.push_back(Item { frame: header - start + size, size, answer });
+        if size > SMALL {
+            if text.capacity() - size > size / 4 {
+                // It grew by doubling, and only its length is counted.
+                text.shrink_to_fit();
+            }
+            frame::apply(mask, &mut text);
+            self.large.push_back((header, text));
+            return;
+        }
+        self.small.extend_from_slice(&text);
+        if mask.is_some() {
+            frame::apply(mask, self.small.get_mut(header..).unwrap_or_default());
+        }
+        buffer::give_back(text);
+    }
+}
+
+#[cfg(test)]
+impl Waiting {
+    /// A message whose frame is of another kind.
+    pub(crate) fn push_as(&mut self, first: u8, text: Vec<u8>, answer: bool, mask: Mask) {
+        let start = self.small.len();
+        self.push(text, answer, mask);
+        self.small[start] = first;
+    }
+}
+
+/// Messages that are on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Sending {
+    queue: Waiting,
+    /// How much of `small`, and of the first large payload, has gone out.
+    small_at: usize,
+    large_at: usize,
+    /// How much of the first item's frame has.
+    of_first: usize,
+}
+
+/// A tally of what the network has taken.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    pub(crate) bytes: usize,
+    pub(crate) answer_bytes: usize,
+    pub(crate) messages: usize,
+}
+
+impl Sending {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.items.is_empty()
+    }
+
+    /// Whether the network has a part of a frame, and must get the rest before anything else.
+    pub(crate) fn is_midway(&self) -> bool {
+        self.of_first > 0
+    }
+
+    /// Takes all that waits; nothing may be on its way.
+    pub(crate) fn take(&mut self, waiting: &mut Waiting) {
+        std::mem::swap(&mut self.queue, waiting);
+        (self.small_at, self.large_at) = (0, 0);
+    }
+
+    /// What is to be written next. Empty only if all is.
+    pub(crate) fn chunk(&self) -> &[u8] {
+        let Waiting { small, large, .. } = &self.queue;
+        let chunk = match large.front() {
+            Some((at, payload)) if *at <= self.small_at => payload.get(self.large_at..),
+            Some((at, _)) => small.get(self.small_at..*at),
+            None => small.get(self.small_at..),
+        };
+        chunk.unwrap_or_default()
+    }
+
+    /// So many bytes of the chunk were taken.
+    pub(crate) fn advance(&mut self, count: usize, sent: &mut Sent) {
+        match self.queue.large.front() {
+            Some((at, payload)) if *at <= self.small_at => {
+                self.large_at += count;
+                if self.large_at >= payload.len() {
+                    self.queue.large.pop_front();
+                    self.large_at = 0;
+                }
+            }
+            _ => self.small_at += count,
+        }
+        self.of_first += count;
+        while let Some(item) = self.queue.items.front() {
+            if self.of_first < item.frame {
+                return;
+            }
+            self.of_first -= item.frame;
+            sent.bytes += item.size;
+            sent.answer_bytes += if item.answer { item.size } else { 0 };
+            sent.messages += 1;
+            self.queue.items.pop_front();
+        }
+        self.reset();
+    }
+
+    /// All has gone out: what is kept for the next is no more than a connection usually needs.
+    fn reset(&mut self) {
+        let Waiting { items, small, large } = &mut self.queue;
+        items.clear();
+        if items.capacity() > KEPT_ITEMS {
+            *items = VecDeque::new();
+        }
+        small.clear();
+        if small.capacity() > KEPT_BYTES {
+            *small = Vec::new();
+        }
+        *large = VecDeque::new();
+        (self.small_at, self.large_at, self.of_first) = (0, 0, 0);
+    }
+
+    /// Drops all but the rest of a frame of which the network has a part.
+    pub(crate) fn clear(&mut self) {
+        let Some(first) = self.queue.items.front().copied().filter(|_| self.is_midway()) else {
+            return self.reset();
+        };
+        let mut left = first.frame - self.of_first;
+        let mut rest = Vec::new();
+        while left > 0 {
+            let chunk = self.chunk();
+            let part = chunk.get(..left.min(chunk.len())).unwrap_or_default();
+            if part.is_empty() {
+                break;
+            }
+            left -= part.len();
+            rest.extend_from_slice(part);
+            let count = part.len();
+            match self.queue.large.front() {
+                Some((at, _)) if *at <= self.small_at => drop(self.queue.large.pop_front()),
+                _ => self.small_at += count,
+            }
+            self.large_at = 0;
+        }
+        let of_first = self.of_first;
+        self.reset();
+        self.queue.small = rest;
+        self.queue.items.push_back(first);
+        self.of_first = of_first;
+    }
+
+    /// Drops everything: nobody takes it any more.
+    pub(crate) fn give_up(&mut self) {
+        *self = Sending::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the network gets, `step` bytes at a time, and the tally of it.
+    fn drain(sending: &mut Sending, step: usize) -> (Vec<u8>, Sent) {
+        let (mut out, mut sent) = (Vec::new(), Sent::default());
+        while !sending.is_empty() {
+            let part = sending.chunk().len().min(step);
+            assert!(part > 0);
+            out.extend_from_slice(&sending.chunk()[..part]);
+            sending.advance(part, &mut sent);
+        }
+        (out, sent)
+    }
+
+    fn queued(sizes: &[usize], mask: Mask) -> (Sending, Vec<Vec<u8>>) {
+        let (mut waiting, mut sending) = (Waiting::default(), Sending::default());
+        let mut frames = Vec::new();
+        for (index, size) in sizes.iter().enumerate() {
+            let text = vec![b'a' + index as u8; *size];
+            let mut frame = Vec::new();
+            frame::begin(&mut frame, *size, mask);
+            let header = frame.len();
+            frame.extend_from_slice(&text);
+            frame::apply(mask, &mut frame[header..]);
+            frames.push(frame);
+            waiting.push(text, index % 2 == 0, mask);
+        }
+        sending.take(&mut waiting);
+        assert!(waiting.is_empty());
+        (sending, frames)
+    }
+
+    const SIZES: [usize; 9] = [3, SMALL, SMALL + 1, 0, 1, 10 * SMALL, 2 * SMALL, SMALL + 1, 7];
+
+    #[test]
+    fn small_and_large_messages_go_out_in_the_order_in_which_they_came() {
+        for mask in [None, Some([7, 8, 9, 10])] {
+            for step in [1, 2, 1000, SMALL, usize::MAX] {
+                let (mut sending, frames) = queued(&SIZES, mask);
+                let (out, sent) = drain(&mut sending, step);
+                assert!(out == frames.concat(), "{step}");
+                let answers = SIZES.iter().step_by(2).sum::<usize>();
+                assert_eq!(sent.bytes, SIZES.iter().sum::<usize>());
+                assert_eq!((sent.answer_bytes, sent.messages), (answers, SIZES.len()));
+                assert!(!sending.is_midway());
+                assert!(sending.queue.items.capacity() <= KEPT_ITEMS);
+                assert!(sending.queue.small.capacity() <= KEPT_BYTES);
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_that_has_begun_is_completed_and_nothing_else() {
+        let whole: usize = queued(&SIZES, None).1.iter().map(Vec::len).sum();
+        let near_ends = (0..whole).filter(|at| at % 97 == 0 || whole - at < 20 || *at < 20);
+        for cut in near_ends {
+            let (mut sending, frames) = queued(&SIZES, None);
+            let (mut out, mut sent) = (Vec::new(), Sent::default());
+            while out.len() < cut {
+                let part = sending.chunk().len().min(cut - out.len());
+                out.extend_from_slice(&sending.chunk()[..part]);
+                sending.advance(part, &mut sent);
+            }
+            let midway = sending.is_midway();
+            sending.clear();
+            assert_eq!(sending.is_empty(), !midway, "{cut}");
+            out.extend(drain(&mut sending, 1000).0);
+            let frames = frames.concat();
+            assert!(frames.starts_with(&out), "{cut}");
+            let mut end = 0;
+            let ends: Vec<usize> = queued(&SIZES, None)
+                .1
+                .iter()
+                .map(|frame| {
+                    end += frame.len();
+                    end
+                })
+                .collect();
+            assert!(out.is_empty() || ends.contains(&out.len()), "{cut}: {}", out.len());
+        }
+    }
+}

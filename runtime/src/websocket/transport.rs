@@ -1,0 +1,486 @@
+//! One WebSocket: messages in, text messages out, control frames, the close handshake.
+//!
+//! The only file that speaks tungstenite's language. Must not know JSON-RPC.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
+
+use crate::config::Config;
+use crate::error::CloseReason;
+use crate::util::yield_now::wake_after_others;
+use crate::websocket::frame::{BAD_GATEWAY, swap_bad_gateway};
+use crate::websocket::inbox::{Gate, Inbox};
+use crate::websocket::received::{Received, lost};
+use crate::websocket::stream::Stream;
+
+/// Small, as most messages go past it, and larger ones get a buffer of their own for as long as they
+/// need it.
+const READ_BUFFER: usize = 512;
+
+/// No message is larger, whatever the limit: tungstenite reserves what a frame's header announces,
+/// and a process that asks for more than there is ends. 2 GiB.
+const LARGEST: usize = i32::MAX as usize;
+
+/// A WebSocket after its opening handshake.
+///
+/// tungstenite's own state machine over a stream that is lent to it together with the task's
+/// context. (tokio-tungstenite's stream owns both, and stores two wakers for each message.) Whole
+/// messages that were read at once go past it, and so do frames of ours; it has what is in pieces,
+/// the pings, and the closing handshake.
+pub(crate) struct Transport {
+    /// Only while it has something to do: most connections are idle, and most messages go past it.
+    socket: Option<Box<WebSocketContext>>,
+    stream: Stream,
+    inbox: Inbox,
+    gate: Gate,
+    /// What comes in is masked.
+    masked: bool,
+    /// How large a message may be that comes in.
+    limit: usize,
+    /// The largest message that tungstenite's buffer has grown for.
+    grown: usize,
+    /// There is nothing more to be read.
+    ended: bool,
+    /// The network has a part of a frame of ours: tungstenite must not write before the rest.
+    midway: bool,
+    /// tungstenite may have something to write, and may have begun.
+    control: bool,
+    /// The network has a part of what tungstenite is writing, and these bytes are the rest: ours must not be
+    /// written before it.
+    control_left: usize,
+    /// The peer sends nothing more. Messages of ours still go out, before tungstenite replies to the
+    /// peer's close frame.
+    last_words: bool,
+}
+
+/// A stream as tungstenite wants it: one that would block says so.
+struct Polled<'a, 'b, 'c> {
+    stream: &'a mut Stream,
+    cx: &'b mut Context<'c>,
+    gate: &'a mut Gate,
+    midway: bool,
+    control_left: &'a mut usize,
+    last_words: bool,
+}
+
+impl Polled<'_, '_, '_> {
+    fn now<T>(polled: Poll<io::Result<T>>) -> io::Result<T> {
+        match polled {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl io::Read for Polled<'_, '_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.gate.is_closed() || self.last_words {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let ahead = Self::now(self.stream.poll_ahead(self.cx))?;
+        let most = ahead.len().min(buffer.len());
+        let (Some(to), Some(from)) = (buffer.get_mut(..most), ahead.get(..most)) else {
+            return Ok(0);
+        };
+        to.copy_from_slice(from);
+        let taken = self.gate.pass(to);
+        self.stream.consume(taken);
+        Ok(taken)
+    }
+}
+
+impl io::Write for Polled<'_, '_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.midway {
+            // Whoever writes the rest of the frame waits for the network.
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if self.last_words {
+            // The reply to the close frame, which comes behind it, has to wait.
+            let rest = bytes.get(..*self.control_left).filter(|rest| !rest.is_empty());
+            let rest = rest.ok_or(io::ErrorKind::WouldBlock)?;
+            let written = Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, rest))?;
+            *self.control_left -= written;
+            return Ok(written);
+        }
+        let replaced = self.gate.replaced_code().and_then(|back| bytes.len().checked_sub(back));
+        let changed = replaced.map(|at| {
+            let mut changed = bytes.to_vec();
+            changed.get_mut(at).into_iter().for_each(swap_bad_gateway);
+            changed
+        });
+        let bytes = changed.as_deref().unwrap_or(bytes);
+        let written = Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, bytes))?;
+        // It writes all that it has, each time.
+        *self.control_left = bytes.len() - written;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Self::now(Pin::new(&mut *self.stream).poll_flush(self.cx))
+    }
+}
+
+/// `Pending` if it would block.
+fn polled<T>(result: Result<T, WsError>) -> Poll<Result<T, WsError>> {
+    match result {
+        Err(WsError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
+        other => Poll::Ready(other),
+    }
+}
+
+impl Transport {
+    /// `part` is what was read behind the opening handshake.
+    pub(crate) fn new(mut stream: Stream, part: Vec<u8>, role: Role, config: &Config) -> Self {
+        // Not for tungstenite's buffer, which would forget how large it is meant to be.
+        stream.unread(part);
+        Transport {
+            socket: None,
+            stream,
+            inbox: Inbox::default(),
+            gate: Gate::default(),
+            masked: role == Role::Server,
+            limit: largest(config),
+            grown: 0,
+            ended: false,
+            midway: false,
+            control: false,
+            control_left: 0,
+            last_words: false,
+        }
+    }
+
+    /// The next message, control frame, or end.
+    // Most messages were taken before, together with others; the rest is a call of its own.
+    #[inline]
+    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        match self.inbox.next() {
+            Some(message) if !self.ended => Poll::Ready(self.text(message)),
+            _ => self.poll_more(cx),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        if self.ended {
+            return Poll::Ready(Received::End(CloseReason::Local));
+        }
+        let read = loop {
+            if let Some(message) = ready!(self.poll_whole(cx)) {
+                return Poll::Ready(message);
+            }
+            let (socket, mut stream) = self.parts(cx);
+            match polled(socket.read(&mut stream)) {
+                Poll::Ready(read) => break read,
+                // It has got a whole frame, and that was not all of a message.
+                Poll::Pending if self.gate.is_closed() => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        };
+        let message = match read {
+            Ok(message) => message,
+            Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => {
+                self.ended = true;
+                return Poll::Ready(Received::End(CloseReason::Local));
+            }
+            Err(error) => return Poll::Ready(self.fail(error)),
+        };
+        if !matches!(message, Message::Text(_) | Message::Binary(_)) {
+            self.control = true;
+        }
+        Poll::Ready(match message {
+            Message::Text(text) if self.shares(text.len()) => Received::Text(text.as_str().into()),
+            Message::Text(text) => Received::Text(text),
+            Message::Binary(bytes) if self.shares(bytes.len()) => {
+                Received::Binary(Bytes::copy_from_slice(&bytes))
+            }
+            Message::Binary(bytes) => Received::Binary(bytes),
+            Message::Close(frame) => Received::close(frame, self.gate.close_code()),
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Received::Control,
+        })
+    }
+
+    /// A message that lies complete in what was read. `None`: what is next is for tungstenite.
+    #[inline]
+    fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Option<Received>> {
+        loop {
+            if let Some(message) = self.inbox.next() {
+                return Poll::Ready(Some(self.text(message)));
+            }
+            if !self.gate.is_closed() {
+                return Poll::Ready(None);
+            }
+            if self.socket.as_ref().is_some_and(|socket| !socket.can_read()) {
+                self.gate.open_for_good();
+                return Poll::Ready(None);
+            }
+            let ahead = match ready!(self.stream.poll_ahead(cx)) {
+                Ok([]) => {
+                    // The end. tungstenite knows whether it may come now.
+                    self.gate.open_for_good();
+                    return Poll::Ready(None);
+                }
+                Ok(ahead) => ahead,
+                Err(error) => return Poll::Ready(Some(self.fail(error.into()))),
+            };
+            let in_message = self.gate.is_in_message();
+            let taken =
+                if in_message { 0 } else { self.inbox.take(ahead, self.masked, self.limit) };
+            if taken == 0 {
+                self.gate.open();
+                return Poll::Ready(None);
+            }
+            self.stream.consume(taken);
+        }
+    }
+
+    /// Whether a message of this size, which tungstenite has just given, holds on to much more than
+    /// itself. tungstenite cuts messages from a buffer that grows with them and never shrinks.
+    fn shares(&mut self, size: usize) -> bool {
+        self.grown = self.grown.max(size);
+        self.dismiss();
+        size < self.grown / 2
+    }
+
+    /// Drops tungstenite's state, with its buffer: between two messages, with nothing to be written, and
+    /// before the closing handshake, it is as good as new.
+    fn dismiss(&mut self) {
+        let between = self.gate.is_closed() && !self.gate.is_in_message() && !self.control;
+        if between
+            && self.socket.as_ref().is_some_and(|socket| socket.can_read() && socket.can_write())
+        {
+            self.socket = None;
+            self.grown = 0;
+        }
+    }
+
+    fn can_write(&self) -> bool {
+        self.socket.as_ref().is_none_or(|socket| socket.can_write())
+    }
+
+    /// tungstenite, and the stream as it wants it.
+    fn parts<'a, 'b, 'c>(
+        &'a mut self,
+        cx: &'b mut Context<'c>,
+    ) -> (&'a mut WebSocketContext, Polled<'a, 'b, 'c>) {
+        let Transport {
+            socket, stream, gate, midway, control_left, last_words, masked, limit, ..
+        } = self;
+        let (midway, last_words) = (*midway, *last_words);
+        let role = if *masked { Role::Server } else { Role::Client };
+        let new = || Box::new(WebSocketContext::new(role, Some(limits(*limit))));
+        let socket = socket.get_or_insert_with(new);
+        (socket, Polled { stream, cx, gate, midway, control_left, last_words })
+    }
+
+    /// The peer sends nothing more, and no close frame of ours is out: messages are written and flushed
+    /// as before, until [`end_last_words`](Self::end_last_words). Nothing is to be received meanwhile.
+    pub(crate) fn begin_last_words(&mut self) {
+        self.last_words = true;
+    }
+
+    /// No more messages: tungstenite replies to the peer's close frame with the next flush.
+    pub(crate) fn end_last_words(&mut self) {
+        self.last_words = false;
+    }
+
+    #[inline]
+    fn text(&mut self, message: Bytes) -> Received {
+        match Utf8Bytes::try_from(message) {
+            Ok(text) => Received::Text(text),
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    #[cold]
+    fn fail(&mut self, error: WsError) -> Received {
+        self.ended = true;
+        Received::of(error)
+    }
+
+    /// Writes a part of a frame with a message, or of several, and says how much of it.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize, CloseReason>> {
+        if self.last_words {
+            ready!(self.finish_control(cx))?;
+        } else if !self.midway {
+            if self.control {
+                ready!(self.poll_flush(cx))?;
+            }
+            if !self.can_write() {
+                return Poll::Ready(Err(lost(ProtocolError::SendAfterClosing.into())));
+            }
+        }
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        Poll::Ready(match written {
+            Ok(0) => Err(lost(io::Error::from(io::ErrorKind::WriteZero).into())),
+            written => written.map_err(|error| lost(error.into())),
+        })
+    }
+
+    /// Writes the rest of a control frame that the network has a part of.
+    fn finish_control(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        if self.control_left == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let (socket, mut stream) = self.parts(cx);
+        // It reads nothing now, but only so it remembers that its reply to the close frame is not out yet.
+        let _ = socket.read(&mut stream);
+        match polled(socket.flush(&mut stream)) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(lost(error))),
+            _ if self.control_left > 0 => Poll::Pending,
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Whether what was written last ended within a frame.
+    pub(crate) fn set_midway(&mut self, midway: bool) {
+        self.midway = midway;
+    }
+
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        if self.last_words || self.socket.is_none() {
+            let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+            return Poll::Ready(flushed.map_err(|error| lost(error.into())));
+        }
+        let (socket, mut stream) = self.parts(cx);
+        let flushed = ready!(polled(socket.flush(&mut stream)));
+        self.control = false;
+        self.dismiss();
+        Poll::Ready(match flushed {
+            // The closing handshake is complete.
+            Err(WsError::ConnectionClosed) => Ok(()),
+            flushed => flushed.map_err(lost),
+        })
+    }
+
+    /// Begins the closing handshake. It goes on with the next reads.
+    pub(crate) fn start_close(
+        &mut self,
+        cx: &mut Context<'_>,
+        code: u16,
+        reason: &str,
+    ) -> Result<(), CloseReason> {
+        let mut end = reason.len().min(123); // a control frame has 125 bytes at most
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        let reason = reason.get(..end).unwrap_or_default().into();
+        let code = match code {
+            // tungstenite sends it, as long as it does not look at the number.
+            BAD_GATEWAY => CloseCode::Iana(BAD_GATEWAY),
+            code => Some(CloseCode::from(code))
+                .filter(|code| code.is_allowed())
+                .unwrap_or(CloseCode::Normal),
+        };
+        self.gate.close();
+        self.write_control(cx, Message::Close(Some(CloseFrame { code, reason })))
+    }
+
+    /// Asks the peer whether it is there. Whatever it says is an answer. The ping goes out between two
+    /// messages, when the network takes it.
+    pub(crate) fn start_ping(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
+        self.stream.forget_room();
+        if !self.can_write() {
+            return Ok(());
+        }
+        self.write_control(cx, Message::Ping(Bytes::new()))
+    }
+
+    fn write_control(&mut self, cx: &mut Context<'_>, frame: Message) -> Result<(), CloseReason> {
+        self.control = true;
+        let (socket, mut stream) = self.parts(cx);
+        // If it would block, tungstenite keeps it for the next flush.
+        match polled(socket.write(&mut stream, frame)) {
+            Poll::Ready(written) => written.map_err(lost),
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Ends the writing side, then reads and drops what still comes. Closing a TCP socket with
+    /// unread bytes resets it, and the peer might never see our close frame.
+    pub(crate) fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let stream = &mut self.stream;
+        if ready!(Pin::new(&mut *stream).poll_shutdown(cx)).is_err() {
+            return Poll::Ready(());
+        }
+        let mut waste = [0; 1024];
+        // A bound for one turn, so that a flood can't keep the task here.
+        for _ in 0..64 {
+            let mut buffer = ReadBuf::new(&mut waste);
+            match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+        wake_after_others(cx);
+        Poll::Pending
+    }
+
+    /// How many bytes the network has brought so far.
+    pub(crate) fn brought(&self) -> u64 {
+        self.stream.brought()
+    }
+
+    /// How many bytes the network has taken so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.stream.written()
+    }
+
+    /// Whether the peer has given a sign of life since [`forget_signs`](Self::forget_signs): bytes
+    /// of whatever kind.
+    pub(crate) fn lives(&self) -> bool {
+        self.stream.lives()
+    }
+
+    pub(crate) fn forget_signs(&mut self) {
+        self.stream.forget_signs();
+    }
+
+    /// See [`Stream::makes_room`].
+    pub(crate) fn makes_room(&self) -> bool {
+        self.stream.makes_room()
+    }
+
+    pub(crate) fn forget_room(&mut self) {
+        self.stream.forget_room();
+    }
+
+    /// Whether reading has stopped since this was asked last, so that others get their turn. The
+    /// task is woken for the rest.
+    pub(crate) fn take_rest(&mut self) -> bool {
+        self.stream.take_rest()
+    }
+}
+
+fn largest(config: &Config) -> usize {
+    config.max_incoming_message.min(LARGEST)
+}
+
+/// The buffers and limits of a WebSocket. tungstenite's defaults are 128 KiB for reading and no
+/// bound at all for writing.
+fn limits(limit: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        // For control frames only.
+        .write_buffer_size(0)
+        // No bound of its own: reading pauses before many answers to pings wait, and a full buffer
+        // would be an error.
+        .max_write_buffer_size(usize::MAX)
+        .max_message_size(Some(limit))
+        .max_frame_size(Some(limit))
+}
+
+#[cfg(test)]
+mod tests;

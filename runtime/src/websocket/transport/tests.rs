@@ -1,0 +1,182 @@
+//! Whatever comes in, and however it is cut, is received as tungstenite alone would receive it.
+
+use super::*;
+use std::io::Cursor;
+use std::task::Waker;
+
+use crate::websocket::frame;
+use tokio::io::AsyncWriteExt;
+
+/// A frame as any peer may write it.
+fn frame(first: u8, payload: &[u8], mask: frame::Mask) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    frame::begin(&mut bytes, payload.len(), mask);
+    bytes[0] = first;
+    let header = bytes.len();
+    bytes.extend_from_slice(payload);
+    frame::apply(mask, &mut bytes[header..]);
+    bytes
+}
+
+fn config() -> Config {
+    Config { max_incoming_message: 70_000, ..Config::default() }
+}
+
+/// What tungstenite makes of it, up to the end or the first error.
+fn alone(bytes: &[u8], role: Role) -> Vec<String> {
+    let mut stream = Cursor::new(bytes.to_vec());
+    let mut socket = WebSocketContext::new(role, Some(limits(largest(&config()))));
+    let mut seen = Vec::new();
+    loop {
+        // What it writes would go where it reads.
+        let mut both = Duplex { input: &mut stream };
+        match socket.read(&mut both) {
+            Ok(message) => seen.push(match message {
+                Message::Text(text) => format!("text {}", text.as_str()),
+                Message::Binary(bytes) => match Utf8Bytes::try_from(bytes) {
+                    Ok(text) => format!("text {}", text.as_str()),
+                    Err(_) => "no text".to_owned(),
+                },
+                Message::Close(frame) => format!("close {:?}", frame.map(|f| u16::from(f.code))),
+                _ => "control".to_owned(),
+            }),
+            Err(WsError::ConnectionClosed | WsError::AlreadyClosed) => break,
+            Err(error) => {
+                seen.push(ending(Received::of(error)));
+                break;
+            }
+        }
+    }
+    seen
+}
+
+struct Duplex<'a> {
+    input: &'a mut Cursor<Vec<u8>>,
+}
+
+impl io::Read for Duplex<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.input.read(buffer)
+    }
+}
+
+impl io::Write for Duplex<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn ending(received: Received) -> String {
+    match received {
+        Received::Broken { code, .. } => format!("broken {code}"),
+        _ => "end".to_owned(),
+    }
+}
+
+/// What the transport makes of it, given in pieces of these sizes in turn.
+async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
+    let (mut theirs, stream) = tokio::io::duplex(1 << 20);
+    let mut transport = Transport::new(Stream::memory(stream), Vec::new(), role, &config());
+    let mut seen = Vec::new();
+    let (mut rest, mut cuts) = (bytes, cuts.iter().cycle());
+    loop {
+        let received = {
+            let mut cx = Context::from_waker(Waker::noop());
+            transport.poll_receive(&mut cx).map(Received::into_text)
+        };
+        match received {
+            Poll::Pending if rest.is_empty() => {
+                drop(theirs.shutdown().await);
+                // Else tokio's budget for a task is used up, and everything is pending for ever.
+                tokio::task::yield_now().await;
+            }
+            Poll::Pending => {
+                tokio::task::yield_now().await;
+                let (now, later) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
+                theirs.write_all(now).await.unwrap();
+                rest = later;
+            }
+            Poll::Ready(Received::Text(text)) => seen.push(format!("text {}", text.as_str())),
+            Poll::Ready(Received::Binary(_)) => seen.push("no text".to_owned()),
+            Poll::Ready(Received::Control) => seen.push("control".to_owned()),
+            Poll::Ready(Received::Close(reason)) => {
+                let code = match reason {
+                    CloseReason::Remote { code: 1005, .. } => None,
+                    CloseReason::Remote { code, .. } => Some(code),
+                    // A code that is not allowed: tungstenite has another in its place.
+                    _ => Some(1002),
+                };
+                seen.push(format!("close {code:?}"));
+            }
+            Poll::Ready(Received::End(CloseReason::Local)) => return seen,
+            Poll::Ready(other) => {
+                seen.push(ending(other));
+                return seen;
+            }
+        }
+    }
+}
+
+/// A number below `below`, from a fixed seed on.
+fn random(state: &mut u64, below: usize) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state % below as u64) as usize
+}
+
+#[tokio::test]
+async fn everything_is_received_as_tungstenite_receives_it() {
+    let mut seed = 0x9E37_79B9_7F4A_7C15;
+    for round in 0..3000 {
+        let state = &mut seed;
+        let role = if round % 2 == 0 { Role::Server } else { Role::Client };
+        let mut bytes = Vec::new();
+        for _ in 0..1 + random(state, 8) {
+            let length = [0, 1, 5, 60, 125, 126, 700, 3000, 65_535, 65_536, 70_001]
+                [random(state, if round % 50 == 0 { 11 } else { 8 })];
+            // Mostly whole messages; fragments, control frames, reserved bits, binary and worse.
+            let first = match random(state, 24) {
+                0 => 0x01,
+                1 | 2 => 0x80,
+                3 => 0x00,
+                4 | 5 => 0x89,
+                6 => 0x8A,
+                7 if random(state, 4) == 0 => 0x88,
+                8 => 0x82,
+                9 if random(state, 4) == 0 => 0xC1,
+                10 if random(state, 4) == 0 => 0x83,
+                11 if random(state, 4) == 0 => 0x09,
+                _ => 0x81,
+            };
+            let length = if first & 0x08 != 0 { length.min(126) } else { length };
+            let mut payload: Vec<u8> = (0..length).map(|at| b'a' + (at % 26) as u8).collect();
+            if random(state, 40) == 0 {
+                if let Some(byte) = payload.first_mut() {
+                    *byte = 0xFF;
+                }
+            }
+            if first == 0x88 {
+                payload = [&1000_u16.to_be_bytes()[..], b"bye"].concat();
+            }
+            let right = (role == Role::Server) == (random(state, 60) > 0);
+            let mask = right.then(|| [3, 141, 59, random(state, 256) as u8]);
+            bytes.extend(frame(first, &payload, mask));
+        }
+        if random(state, 8) == 0 {
+            bytes.truncate(random(state, bytes.len()));
+        }
+        let expected = alone(&bytes, role);
+        for cuts in [&[usize::MAX][..], &[1], &[1 + random(state, 90), 2, 7, 4000]] {
+            if cuts == [1] && bytes.len() > 5000 {
+                continue;
+            }
+            let seen = ours(&bytes, role, cuts).await;
+            assert!(seen == expected, "round {round} {cuts:?}\n{seen:.200?}\n{expected:.200?}");
+        }
+    }
+}
