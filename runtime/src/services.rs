@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 
 use crate::error::connect_error::DuplicateMethod;
 use crate::incoming::context::Context;
-use crate::incoming::error_map::Recognized;
+use crate::incoming::error_map::ErrorMap;
 use crate::incoming::methods::{Fallback, FallbackService, Methods};
 use crate::incoming::router::{ConnectionObserver, Router};
 use crate::incoming::service::Service;
@@ -249,7 +249,7 @@ pub(crate) struct RouterBuilder {
     services: Vec<Arc<dyn Service>>,
     methods: Methods,
     fallback: Option<Arc<dyn Service>>,
-    recognized: Recognized,
+    error_map: ErrorMap,
     middleware: Vec<Arc<dyn Middleware>>,
     outgoing: Vec<Arc<dyn OutgoingMiddleware>>,
     handler_runtime: Option<Handle>,
@@ -283,11 +283,11 @@ impl RouterBuilder {
     }
 
     pub(crate) fn recognize<E: RpcError + StdError + Send + Sync>(&mut self) {
-        self.recognized.add::<E>();
+        self.error_map.add::<E>();
     }
 
     pub(crate) fn expose_errors(&mut self, expose: bool) {
-        self.recognized.expose(expose);
+        self.error_map.expose(expose);
     }
 
     pub(crate) fn middleware(&mut self, middleware: impl Middleware) {
@@ -307,7 +307,7 @@ impl RouterBuilder {
         self.services.extend(other.services);
         self.methods.append(other.methods);
         self.fallback = other.fallback.or(self.fallback.take());
-        self.recognized.append(other.recognized);
+        self.error_map.append(other.error_map);
         self.middleware.extend(other.middleware);
         self.outgoing.extend(other.outgoing);
     }
@@ -316,9 +316,9 @@ impl RouterBuilder {
         self.services.push(Arc::new(self.methods));
         let stack: Option<Stack> =
             (!self.middleware.is_empty()).then(|| Arc::new(self.middleware.into()));
-        let recognized = Arc::new(self.recognized);
+        let error_map = Arc::new(self.error_map);
         let mut router = Router::default();
-        router.recognized = Arc::clone(&recognized);
+        router.error_map = Arc::clone(&error_map);
         router.outgoing = Chain::of(self.outgoing);
         router.observer = stack.clone().map(|stack| stack as Arc<dyn ConnectionObserver>);
         router.handler_runtime = self.handler_runtime;
@@ -330,7 +330,7 @@ impl RouterBuilder {
                     Some(stack) if method != Topic::UNSUBSCRIBE => {
                         let names = names.get(&method).cloned();
                         let wrapped = (Arc::clone(&service), method);
-                        let wrapped = around(stack, &recognized, wrapped, name.clone(), names);
+                        let wrapped = around(stack, &error_map, wrapped, name.clone(), names);
                         router.add(name, wrapped, method)?;
                     }
                     _ => router.add(name, Arc::clone(&service), method)?,
@@ -339,14 +339,14 @@ impl RouterBuilder {
         }
         match (self.fallback, &stack) {
             (Some(service), Some(stack)) => {
-                let wrapped = around(stack, &recognized, (service, 0), "fallback".into(), None);
+                let wrapped = around(stack, &error_map, (service, 0), "fallback".into(), None);
                 router.set_fallback(wrapped, "fallback");
             }
             (Some(service), None) => router.set_fallback(service, "fallback"),
             // Middleware sees calls of methods that nobody has, too.
             (None, Some(stack)) => {
                 let nothing = (Arc::new(Nothing) as Arc<dyn Service>, 0);
-                let wrapped = around(stack, &recognized, nothing, "unknown".into(), None);
+                let wrapped = around(stack, &error_map, nothing, "unknown".into(), None);
                 router.set_fallback(wrapped, "unknown");
             }
             (None, None) => {}

@@ -11,33 +11,33 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::client::calls::attempts;
-use crate::client::session::KeepSession;
+use crate::client::session::SessionHandle;
 use crate::error::Error;
-use crate::link::{Hold, Link, Message};
-use crate::outgoing::deadline::{Limit, Until};
+use crate::link::{Link, LinkRef, OutgoingCall};
+use crate::outgoing::deadline::{CallDeadline, CallTimeout};
 use crate::outgoing::exchange::{Exchange, RawResult, Ticket};
 use crate::outgoing::peer::RouteBatch;
-use crate::protocol::encode::{Outgoing, array};
+use crate::protocol::encode::{OutgoingMessage, array};
 use crate::util::BoxFuture;
 
 pub(crate) struct SessionBatch {
-    session: Arc<KeepSession>,
+    session: Arc<SessionHandle>,
     entries: Vec<Entry>,
 }
 
 enum Entry {
-    Notification(Outgoing),
-    Call { message: Message, limit: Limit, place: oneshot::Sender<Place> },
+    Notification(OutgoingMessage),
+    Call { message: OutgoingCall, limit: CallTimeout, place: oneshot::Sender<Place> },
 }
 
 /// A call's place on a connection, and until when it may take.
-type Place = (Ticket, Until);
+type Place = (Ticket, CallDeadline);
 
 /// The places of the calls that are in a message, beside what else is known of them.
 type Tickets = Vec<Option<Ticket>>;
 
 impl SessionBatch {
-    pub(crate) fn new(session: Arc<KeepSession>) -> Self {
+    pub(crate) fn new(session: Arc<SessionHandle>) -> Self {
         SessionBatch { session, entries: Vec::new() }
     }
 
@@ -48,7 +48,7 @@ impl SessionBatch {
         let now = Instant::now();
         let until = self.longest().since(now);
         let late =
-            |limit: Limit| session.late(limit.batch_passed(self.first(), self.entries.len()));
+            |limit: CallTimeout| session.late(limit.batch_passed(self.first(), self.entries.len()));
         let (link, tickets) = loop {
             let link = until.wait(runtime, session.link(), late).await?;
             let Ok((text, tickets)) = self.write(&link, now) else { continue };
@@ -77,19 +77,19 @@ impl SessionBatch {
             }
         }
         if link.pending.start(sent.into_iter()) {
-            link.outbox.nudge();
+            link.send_queue.wake();
         }
         Ok(())
     }
 
     /// How long the one that may wait longest waits for a connection.
-    fn longest(&self) -> Limit {
+    fn longest(&self) -> CallTimeout {
         let limits = self.entries.iter().filter_map(|entry| match entry {
             Entry::Notification(_) => None,
             Entry::Call { limit, .. } => Some(*limit),
         });
         let longest = limits.max_by_key(|limit| limit.timeout.unwrap_or(Duration::MAX));
-        longest.unwrap_or(Limit::NONE)
+        longest.unwrap_or(CallTimeout::NONE)
     }
 
     /// The method of the first entry.
@@ -120,9 +120,9 @@ impl SessionBatch {
                     let span = link.span(message, id);
                     let left = limit.after(waited).timeout;
                     messages.push(link.write(message.clone(), id, left, &span));
-                    let (hold, method) =
-                        (Hold::Link(Arc::clone(link)), message.outgoing.method.clone());
-                    tickets.push(Some(Ticket::in_batch(hold, id, *limit, method, span)));
+                    let (link_ref, method) =
+                        (LinkRef::Shared(Arc::clone(link)), message.outgoing.method.clone());
+                    tickets.push(Some(Ticket::in_batch(link_ref, id, *limit, method, span)));
                 }
             }
         }
@@ -133,11 +133,11 @@ impl SessionBatch {
 }
 
 impl RouteBatch for SessionBatch {
-    fn notify(&mut self, notification: Outgoing) {
+    fn notify(&mut self, notification: OutgoingMessage) {
         self.entries.push(Entry::Notification(notification));
     }
 
-    fn call(&mut self, message: Message, limit: Limit) -> Result<Exchange, Error> {
+    fn call(&mut self, message: OutgoingCall, limit: CallTimeout) -> Result<Exchange, Error> {
         let (place, placed) = oneshot::channel();
         let kept = message.outgoing.idempotent.then(|| message.clone());
         self.entries.push(Entry::Call { message, limit, place });
@@ -152,8 +152,8 @@ impl RouteBatch for SessionBatch {
 /// What one of the calls brings. An idempotent one whose connection breaks goes on by itself. It
 /// keeps the client going.
 async fn reply(
-    session: Arc<KeepSession>,
-    kept: Option<Message>,
+    session: Arc<SessionHandle>,
+    kept: Option<OutgoingCall>,
     placed: oneshot::Receiver<Place>,
 ) -> Result<RawResult, Error> {
     let Ok((mut ticket, until)) = placed.await else { return Err(Error::NotSent) };

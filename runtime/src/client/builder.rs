@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client::Client;
 use crate::client::backoff::Reconnect;
-use crate::client::dial::{Dialer, Hooks, Ready, Source, add_header};
+use crate::client::dial::{Connector, Dialer, Hooks, Source, add_header};
 use crate::client::reconnect;
 use crate::client::session::ConnectionState;
 use crate::config::Config;
@@ -330,7 +330,7 @@ impl ClientBuilder {
             return Ok(Client::reconnecting(reconnect::start(dialer, settings).await?));
         }
         let opened = dialer.dial().await?;
-        dialer.ready.greet(&opened).await?;
+        dialer.ready.run_on_connect(&opened).await?;
         Ok(Client::of(opened))
     }
 
@@ -352,12 +352,12 @@ impl ClientBuilder {
         let target = parse(url)?;
         let ready = self.prepare()?;
         let opened = ready.open_in_time(&target, Stream::other(stream)).await?;
-        ready.greet(&opened).await?;
+        ready.run_on_connect(&opened).await?;
         Ok(Client::of(opened))
     }
 
     /// Finds all that is wrong with it before anybody is bothered.
-    pub(crate) fn prepare(self) -> StdResult<Ready, ConnectError> {
+    pub(crate) fn prepare(self) -> StdResult<Connector, ConnectError> {
         let router = self.router.build()?;
         if let Some(words) = self.bad_header {
             return Err(ConnectError::Header(words));
@@ -372,7 +372,7 @@ impl ClientBuilder {
                 .map_err(|error| ConnectError::Header(error.to_string()))?;
             headers.insert(SEC_WEBSOCKET_PROTOCOL, offer);
         }
-        Ok(Ready {
+        Ok(Connector {
             router: Arc::new(router),
             config: Arc::new(self.config),
             headers,

@@ -3,17 +3,17 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
-use crate::client::session::KeepSession;
+use crate::client::session::SessionHandle;
 use crate::error::{CloseReason, Error};
-use crate::link::{Hold, Message};
-use crate::outgoing::deadline::{Limit, Until};
+use crate::link::{LinkRef, OutgoingCall};
+use crate::outgoing::deadline::{CallDeadline, CallTimeout};
 use crate::outgoing::exchange::{Exchange, RawResult};
 
 /// The first poll begins the timeout.
 pub(super) async fn first_attempt(
-    session: Arc<KeepSession>,
-    message: Message,
-    limit: Limit,
+    session: Arc<SessionHandle>,
+    message: OutgoingCall,
+    limit: CallTimeout,
 ) -> Result<RawResult, Error> {
     attempts(session, message, limit.beginning_now(), None).await
 }
@@ -27,16 +27,16 @@ pub(super) async fn first_attempt(
 /// answer to it, and the next one would end so, too, with all other calls on it. So it is not sent
 /// again after the second of them, nor after as many times as the client was told.
 pub(super) async fn attempts(
-    session: Arc<KeepSession>,
-    message: Message,
-    mut until: Until,
+    session: Arc<SessionHandle>,
+    message: OutgoingCall,
+    mut until: CallDeadline,
     broke: Option<CloseReason>,
 ) -> Result<RawResult, Error> {
     let session = &session.0;
     let runtime = session.runtime.as_ref();
     let idempotent = message.outgoing.idempotent;
     let method = message.outgoing.method.clone();
-    let late = |limit: Limit| session.late(limit.passed(&method));
+    let late = |limit: CallTimeout| session.late(limit.passed(&method));
     let mut again = broke.is_some();
     let mut sends = u32::from(again);
     let mut blamed = broke.is_some_and(|reason| reason.blames_a_message());
@@ -51,8 +51,11 @@ pub(super) async fn attempts(
             false => until.wait(runtime, session.link(), late).await?,
         };
         let Some(message) = kept.clone() else { return Err(Error::NotSent) };
-        let mut exchange =
-            Exchange::Unsent { hold: Hold::Link(link), message: Ok(message), limit: until.left() };
+        let mut exchange = Exchange::Unsent {
+            link_ref: LinkRef::Shared(link),
+            message: Ok(message),
+            limit: until.left(),
+        };
         let mut sent = false;
         let attempt = poll_fn(|cx| {
             sent = exchange.is_sent();

@@ -36,7 +36,7 @@ use crate::link::pending_calls::Side;
 use crate::outgoing::peer::Peer;
 use crate::protocol::error::{ErrorCode, ErrorObject, Result as RpcResult};
 use crate::util::BoxFuture;
-use crate::util::catch_unwind::{guard, guarded, let_go};
+use crate::util::catch_unwind::{catch_unwind, catch_unwind_async, drop_contained};
 use crate::util::race::{Either, race};
 use crate::util::runtime::{self, with_io};
 use crate::websocket::stream::Stream;
@@ -58,9 +58,9 @@ pub(crate) struct Hooks {
 
 impl Drop for Hooks {
     fn drop(&mut self) {
-        let_go(self.headers.take(), "the closure of `headers_with`");
-        let_go(self.on_connect.take(), "the closure of `on_connect`");
-        let_go(self.on_state.take(), "the closure of `on_state`");
+        drop_contained(self.headers.take(), "the closure of `headers_with`");
+        drop_contained(self.on_connect.take(), "the closure of `on_connect`");
+        drop_contained(self.on_state.take(), "the closure of `on_state`");
     }
 }
 
@@ -68,7 +68,7 @@ impl Hooks {
     /// Tells the application of a state of a reconnecting client.
     pub(crate) fn tell(&self, state: &ConnectionState) {
         if let Some(hook) = &self.on_state {
-            if guard(|| hook(state)).is_err() {
+            if catch_unwind(|| hook(state)).is_err() {
                 tracing::error!("the closure of `on_state` panicked");
             }
         }
@@ -84,7 +84,7 @@ pub(crate) enum Source {
 }
 
 /// A client that only lacks a stream.
-pub(crate) struct Ready {
+pub(crate) struct Connector {
     pub(crate) router: Arc<Router>,
     pub(crate) config: Arc<Config>,
     pub(crate) headers: HeaderMap,
@@ -100,7 +100,7 @@ pub(crate) struct Opened {
     pub(crate) handshake: Arc<Handshake>,
 }
 
-impl Ready {
+impl Connector {
     /// Does the opening handshake over a stream, within [`Config::handshake_timeout`].
     pub(crate) async fn open_in_time(
         &self,
@@ -150,7 +150,7 @@ impl Ready {
             router: Arc::clone(&self.router),
             handshake: handshake.clone(),
             tracker: None,
-            place: None,
+            permit: None,
         };
         let connection = Connection::new(transport, setup);
         let link = Arc::clone(connection.link());
@@ -160,11 +160,11 @@ impl Ready {
     }
 
     /// Runs the application's hook on a new connection, as long as that lives.
-    pub(crate) async fn greet(&self, opened: &Opened) -> Result<(), ConnectError> {
+    pub(crate) async fn run_on_connect(&self, opened: &Opened) -> Result<(), ConnectError> {
         let Some(hook) = &self.hooks.on_connect else { return Ok(()) };
         // It does not keep the connection open: a hook may leave it somewhere.
         let peer = Peer::new(Arc::clone(&opened.link));
-        match race(pin!(guarded(|| hook(peer))), pin!(opened.link.ended())).await {
+        match race(pin!(catch_unwind_async(|| hook(peer))), pin!(opened.link.ended())).await {
             Either::Left(outcome) => settle(outcome),
             Either::Right(reason) => {
                 Err(ConnectError::Hook(ErrorObject::from(Error::<ErrorObject>::Closed(reason))))
@@ -175,7 +175,7 @@ impl Ready {
     /// The headers with those that the application makes anew for each connection.
     async fn fresh_headers(&self) -> Result<Option<HeaderMap>, ConnectError> {
         let Some(hook) = &self.hooks.headers else { return Ok(None) };
-        let fresh = settle(guarded(|| hook(())).await)?;
+        let fresh = settle(catch_unwind_async(|| hook(())).await)?;
         let mut headers = self.headers.clone();
         headers.extend(fresh);
         Ok(Some(headers))
@@ -191,7 +191,7 @@ fn settle<T, P>(outcome: Result<RpcResult<T>, P>) -> Result<T, ConnectError> {
 
 /// All it takes to connect, again and again.
 pub(crate) struct Dialer {
-    pub(crate) ready: Ready,
+    pub(crate) ready: Connector,
     pub(crate) target: Target,
     pub(crate) source: Source,
 }
@@ -233,7 +233,7 @@ impl Dialer {
             Source::Other(connector) => {
                 "the closure of `connect_with`".clone_into(waiting_for);
                 let panicked = |_| Err(io::Error::other("the closure of `connect_with` panicked"));
-                Ok((guarded(|| connector(())).await.unwrap_or_else(panicked)?, None))
+                Ok((catch_unwind_async(|| connector(())).await.unwrap_or_else(panicked)?, None))
             }
         }
     }

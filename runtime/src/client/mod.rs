@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::client::dial::Opened;
-use crate::client::session::{ConnectionState, ConnectionStates, KeepSession, Session};
+use crate::client::session::{ConnectionState, ConnectionStates, Session, SessionHandle};
 use crate::error::CloseReason;
 use crate::handshake::Handshake;
 use crate::link::Link;
@@ -73,7 +73,7 @@ impl Client {
 
     /// It ends when the last handle is gone.
     pub(crate) fn reconnecting(session: Arc<Session>) -> Self {
-        let peer = Peer::on(Arc::new(KeepSession(Arc::clone(&session))));
+        let peer = Peer::on(Arc::new(SessionHandle(Arc::clone(&session))));
         Client { peer, connections: Connections::Session(session) }
     }
 

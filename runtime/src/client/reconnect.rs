@@ -15,7 +15,7 @@ use crate::client::session::{ConnectionState, Session};
 use crate::error::CloseReason;
 use crate::error::connect_error::ConnectError;
 use crate::protocol::escape::clip;
-use crate::util::catch_unwind::{Panicked, guard};
+use crate::util::catch_unwind::{Panicked, catch_unwind};
 use crate::util::race::{Either, race};
 
 /// Makes the first connection, and a task that sees to the others.
@@ -26,7 +26,7 @@ pub(crate) async fn start(
     let mut backoff = Backoff::new(settings);
     let opened = loop {
         let (error, is_final) = match dialer.dial().await {
-            Ok(opened) => match dialer.ready.greet(&opened).await {
+            Ok(opened) => match dialer.ready.run_on_connect(&opened).await {
                 Ok(()) => break opened,
                 Err(error) => (error, backoff.settings().is_final(&opened.link.reason())),
             },
@@ -158,7 +158,7 @@ impl Driver {
             Either::Right(_) => return Err(CloseReason::Local),
         };
         let ready = &self.dialer.ready;
-        let greeted = race(pin!(ready.greet(&opened)), pin!(self.session.stopped())).await;
+        let greeted = race(pin!(ready.run_on_connect(&opened)), pin!(self.session.stopped())).await;
         match greeted {
             Either::Left(Ok(())) => Ok(Ok(opened)),
             Either::Left(Err(error)) => {
@@ -177,7 +177,7 @@ fn bounded(error: ConnectError) -> CloseReason {
     const MAX_WORDS: usize = 1000;
     let ConnectError::Hook(_) = &error else { return CloseReason::Reconnect(Arc::new(error)) };
     // It may be the application's own error, whose code may panic.
-    let words = guard(|| Some(error.to_string()).filter(|words| words.len() > MAX_WORDS));
+    let words = catch_unwind(|| Some(error.to_string()).filter(|words| words.len() > MAX_WORDS));
     let error = match words {
         Ok(None) => error,
         Ok(Some(words)) => {

@@ -18,11 +18,11 @@ use crate::config::Config;
 use crate::error::{CloseReason, Error};
 use crate::handshake::Handshake;
 use crate::link::outgoing_middleware::Chain;
-use crate::link::{Link, Message};
-use crate::outgoing::deadline::{Inherited, Limit};
+use crate::link::{Link, OutgoingCall};
+use crate::outgoing::deadline::{CallTimeout, InheritedDeadline};
 use crate::outgoing::exchange::BoxedReply;
 use crate::outgoing::peer::{Route, RouteBatch};
-use crate::protocol::encode::Outgoing;
+use crate::protocol::encode::OutgoingMessage;
 use crate::util::BoxFuture;
 
 /// Whether a client has a connection.
@@ -146,7 +146,7 @@ impl Session {
             return None;
         }
         let link = self.status.borrow().link.clone()?;
-        link.outbox.is_open().then_some(link)
+        link.send_queue.is_open().then_some(link)
     }
 
     /// The connection of now, whatever its condition.
@@ -295,9 +295,9 @@ impl fmt::Debug for Session {
 }
 
 /// The application's hold on a session, which ends when the last one is gone.
-pub(crate) struct KeepSession(pub(crate) Arc<Session>);
+pub(crate) struct SessionHandle(pub(crate) Arc<Session>);
 
-impl Route for KeepSession {
+impl Route for SessionHandle {
     fn config(&self) -> &Config {
         &self.0.config
     }
@@ -314,19 +314,19 @@ impl Route for KeepSession {
         self.0.current().map_or(0, |link| link.pending.len())
     }
 
-    fn call(self: Arc<Self>, message: Message, limit: Limit) -> BoxedReply {
+    fn call(self: Arc<Self>, message: OutgoingCall, limit: CallTimeout) -> BoxedReply {
         Box::pin(first_attempt(self, message, limit))
     }
 
     fn notify(
         self: Arc<Self>,
-        notification: Outgoing,
-        _: &Inherited,
+        notification: OutgoingMessage,
+        _: &InheritedDeadline,
     ) -> BoxFuture<Result<(), Error>> {
         Box::pin(async move { self.0.send(notification.into_notification()).await })
     }
 
-    fn batch(self: Arc<Self>, _: Inherited) -> Box<dyn RouteBatch> {
+    fn batch(self: Arc<Self>, _: InheritedDeadline) -> Box<dyn RouteBatch> {
         Box::new(SessionBatch::new(self))
     }
 
@@ -343,7 +343,7 @@ impl Route for KeepSession {
     }
 }
 
-impl Drop for KeepSession {
+impl Drop for SessionHandle {
     fn drop(&mut self) {
         self.0.close(1000, "");
     }

@@ -18,7 +18,7 @@ pub(crate) enum Phase {
     /// timer bounds it.
     Draining,
     /// Sends what is queued, then closes. The timer is that of `Open`, and bounds it as a whole.
-    Flushing(Box<Goodbye>),
+    Flushing(Box<PendingClose>),
     /// The peer sends nothing more, but may still read: requests that wait for room are handled, answers
     /// that are queued go out, then the connection closes. The timer bounds it.
     Answering {
@@ -35,21 +35,21 @@ pub(crate) enum Phase {
 
 /// What the close frame says, and when it has to go out whatever still waits.
 #[derive(Debug)]
-pub(crate) struct Goodbye {
+pub(crate) struct PendingClose {
     pub(crate) code: u16,
     pub(crate) reason: String,
     pub(crate) deadline: Instant,
 }
 
 impl Connection {
-    pub(super) fn obey(&mut self, command: Command) {
+    pub(super) fn apply(&mut self, command: Command) {
         match (&self.phase, command) {
             (Phase::Open | Phase::Draining, Command::Close { code, reason }) => {
                 let deadline = deadline(Instant::now(), self.link.config.shutdown_timeout);
-                self.enter(Phase::Flushing(Box::new(Goodbye { code, reason, deadline })));
+                self.enter(Phase::Flushing(Box::new(PendingClose { code, reason, deadline })));
             }
             (Phase::Open, Command::Drain { deadline }) => {
-                self.link.flows.drain();
+                self.link.produced.drain();
                 self.enter(Phase::Draining);
                 self.timer = Some(Timer::new(deadline));
             }
@@ -66,7 +66,7 @@ impl Connection {
     pub(super) fn enter_last(&mut self, phase: Phase, reason: CloseReason) {
         self.link.begin_end(reason);
         self.writer.clear();
-        self.alarm.stop_pulse();
+        self.timers.stop_keep_alive();
         self.enter(phase);
         self.set_timer(deadline(Instant::now(), self.link.config.close_timeout));
     }
@@ -75,7 +75,7 @@ impl Connection {
     pub(super) fn enter_answering(&mut self, half_closed: bool, reason: CloseReason) {
         self.transport.begin_last_words();
         self.link.stop_queueing(reason);
-        self.alarm.stop_pulse();
+        self.timers.stop_keep_alive();
         self.enter(Phase::Answering { half_closed });
         self.set_timer(deadline(Instant::now(), self.link.config.close_timeout));
     }
@@ -88,24 +88,24 @@ impl Connection {
     }
 
     /// Once the close frame is out, waits for the peer to hang up.
-    pub(super) fn linger(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
+    pub(super) fn linger(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Ended> {
         let told = matches!(self.phase, Phase::Lingering) && self.writer.is_done();
         if told && self.transport.poll_linger(cx).is_ready() {
-            return Err(Over(CloseReason::Local));
+            return Err(Ended(CloseReason::Local));
         }
         Ok(())
     }
 
     /// Goes from one phase to the next. `true` if it did.
-    pub(super) fn advance(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Over> {
+    pub(super) fn advance(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Ended> {
         // Looked at before the outbox: a handler answers first and ends then.
         let at_work = self.link.in_flight.load(Ordering::Acquire);
         let flushed = self.is_flushed();
         let (code, reason) = match &mut self.phase {
-            Phase::Flushing(goodbye) if flushed => {
-                (goodbye.code, std::mem::take(&mut goodbye.reason))
+            Phase::Flushing(pending_close) if flushed => {
+                (pending_close.code, std::mem::take(&mut pending_close.reason))
             }
-            Phase::Draining if flushed && at_work == 0 && self.link.flows.is_empty() => {
+            Phase::Draining if flushed && at_work == 0 && self.link.produced.is_empty() => {
                 (CloseCode::Away.into(), "shutting down".to_owned())
             }
             &mut Phase::Answering { half_closed }
@@ -125,7 +125,7 @@ impl Connection {
 
     /// Whether nothing waits to be sent, and no rest of a batch to be begun.
     pub(super) fn is_flushed(&self) -> bool {
-        self.writer.is_done() && self.link.outbox.is_empty() && !self.dispatcher.is_midway()
+        self.writer.is_done() && self.link.send_queue.is_empty() && !self.dispatcher.is_midway()
     }
 
     pub(super) fn close(
@@ -133,15 +133,15 @@ impl Connection {
         cx: &mut TaskContext<'_>,
         code: u16,
         reason: &str,
-    ) -> Result<(), Over> {
-        self.transport.start_close(cx, code, reason).map_err(Over)?;
+    ) -> Result<(), Ended> {
+        self.transport.start_close(cx, code, reason).map_err(Ended)?;
         self.writer.must_flush();
         self.enter_last(Phase::Closing, CloseReason::Local);
         Ok(())
     }
 
     /// Looks at the clock, where something is slow. `true` if that led to another phase.
-    pub(super) fn watch(&mut self, cx: &mut TaskContext<'_>, blocked: bool) -> Result<bool, Over> {
+    pub(super) fn watch(&mut self, cx: &mut TaskContext<'_>, blocked: bool) -> Result<bool, Ended> {
         let stallable = matches!(self.phase, Phase::Open | Phase::Flushing(_));
         if stallable && !blocked {
             self.timer = None;
@@ -156,9 +156,9 @@ impl Connection {
             match &mut self.phase {
                 Phase::Answering { .. } => {
                     tracing::warn!("closing with answers left: the peer takes them too slowly");
-                    return Err(Over(CloseReason::Local));
+                    return Err(Ended(CloseReason::Local));
                 }
-                Phase::Closing | Phase::Lingering => return Err(Over(CloseReason::Local)),
+                Phase::Closing | Phase::Lingering => return Err(Ended(CloseReason::Local)),
                 Phase::Draining => {
                     self.close(cx, CloseCode::Away.into(), "shutting down")?;
                     return Ok(true);
@@ -168,10 +168,11 @@ impl Connection {
                 Phase::Open | Phase::Flushing(_)
                     if self.transport.written() == self.written && !overslept =>
                 {
-                    return Err(Over(CloseReason::Stalled));
+                    return Err(Ended(CloseReason::Stalled));
                 }
-                Phase::Flushing(goodbye) if goodbye.deadline <= now => {
-                    let (code, reason) = (goodbye.code, std::mem::take(&mut goodbye.reason));
+                Phase::Flushing(pending_close) if pending_close.deadline <= now => {
+                    let (code, reason) =
+                        (pending_close.code, std::mem::take(&mut pending_close.reason));
                     tracing::warn!("closing with messages left: the peer takes them too slowly");
                     self.close(cx, code, &reason)?;
                     return Ok(true);
@@ -187,7 +188,7 @@ impl Connection {
         self.written = self.transport.written();
         let stalled = deadline(Instant::now(), self.link.config.write_timeout);
         self.set_timer(match &self.phase {
-            Phase::Flushing(goodbye) => stalled.min(goodbye.deadline),
+            Phase::Flushing(pending_close) => stalled.min(pending_close.deadline),
             _ => stalled,
         });
     }

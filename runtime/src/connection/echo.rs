@@ -25,8 +25,8 @@ const FIN_BINARY: u8 = 0x82;
 /// Text comes back as text and binary as binary, whole.
 fn echo(received: &Received, link: &Link) -> bool {
     match received {
-        Received::Text(text) => link.outbox.answer(text.as_bytes().to_vec()),
-        Received::Binary(bytes) => link.outbox.answer_as(FIN_BINARY, bytes.to_vec()),
+        Received::Text(text) => link.send_queue.answer(text.as_bytes().to_vec()),
+        Received::Binary(bytes) => link.send_queue.answer_as(FIN_BINARY, bytes.to_vec()),
         _ => return false,
     }
     true
@@ -39,7 +39,7 @@ fn echoing(transport: Transport, side: Side, config: &Arc<Config>) -> Connection
         router: Arc::default(),
         handshake: Handshake::new("/"),
         tracker: None,
-        place: None,
+        permit: None,
     };
     let mut connection = Connection::new(transport, setup);
     connection.reader.takes = Some(echo);

@@ -25,15 +25,14 @@ use crate::config::Config;
 use crate::connection::closing::Phase;
 use crate::connection::observer::Observed;
 use crate::connection::reader::{Destination, Reader, Stopped};
-use crate::connection::timers::Alarm;
+use crate::connection::timers::Timers;
 use crate::error::CloseReason;
 use crate::handshake::Handshake;
-use crate::handshake::connection_limit::Place;
+use crate::handshake::connection_limit::ConnectionPermit;
 use crate::incoming::admission::Admission;
 use crate::incoming::context::Context;
 use crate::incoming::dispatch::Dispatcher;
-use crate::incoming::responder::Outlet;
-use crate::incoming::responder::{Responder, Tracker};
+use crate::incoming::responder::{Responder, ResponseSink, Tracker};
 use crate::incoming::router::Router;
 use crate::link::Link;
 use crate::link::pending_calls::Side;
@@ -70,12 +69,12 @@ pub(crate) struct Connection {
     /// tried to be written.
     calls_end: bool,
     /// The deadlines of calls, and the keep-alive.
-    alarm: Alarm,
+    timers: Timers,
     observed: Option<Box<Observed>>,
 }
 
 /// The connection ends here, with this reason unless one is known already.
-struct Over(CloseReason);
+struct Ended(CloseReason);
 
 /// All that a connection needs to begin.
 pub(crate) struct Setup {
@@ -85,19 +84,24 @@ pub(crate) struct Setup {
     pub(crate) handshake: Handshake,
     pub(crate) tracker: Option<Tracker>,
     /// On its server.
-    pub(crate) place: Option<Place>,
+    pub(crate) permit: Option<ConnectionPermit>,
 }
 
 impl Connection {
     pub(crate) fn new(transport: Transport, setup: Setup) -> Self {
-        let alarm = Alarm::new(setup.config.ping_interval);
+        let timers = Timers::new(setup.config.ping_interval);
         let (outgoing, extended) = (setup.router.outgoing.clone(), setup.handshake.is_extended());
         let link = Arc::new(Link::new(setup.side, setup.config, outgoing, extended));
         let observed = setup.router.observer.as_ref().map(Observed::new);
         let context = Context::new(Arc::clone(&link), setup.handshake);
-        let (tracker, place) = (setup.tracker, setup.place);
-        let responder =
-            Responder::new(setup.router, Arc::clone(&link), Outlet::Outbox, tracker, place);
+        let (tracker, permit) = (setup.tracker, setup.permit);
+        let responder = Responder::new(
+            setup.router,
+            Arc::clone(&link),
+            ResponseSink::SendQueue,
+            tracker,
+            permit,
+        );
         let dispatcher = Dispatcher::new(responder, context);
         Connection {
             transport,
@@ -112,7 +116,7 @@ impl Connection {
                 .is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread),
             waited: false,
             calls_end: false,
-            alarm,
+            timers,
             observed,
         }
     }
@@ -126,8 +130,8 @@ impl Connection {
     }
 
     /// One turn after another until there is nothing to do.
-    fn turn(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
-        let queued = self.link.outbox.unpark();
+    fn turn(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Ended> {
+        let queued = self.link.send_queue.unpark();
         if queued && self.jumps_queue && !self.waited && self.link.is_busy() {
             // A multi-threaded runtime runs this task right behind the one that has queued
             // something, with a system call for each message; the others are let go first.
@@ -138,14 +142,14 @@ impl Connection {
         self.waited = false;
         self.dispatcher.refill();
         for round in 0..ROUNDS {
-            if let Some(command) = self.link.outbox.take_command() {
-                self.obey(command);
+            if let Some(command) = self.link.send_queue.take_command() {
+                self.apply(command);
             }
             let more_to_read = self.read(cx)?;
             // Responses first. Its timer wakes this task, so one look a turn is enough, unless
             // somebody wants it set to an earlier time, or has waited for the peer to say something.
-            let heard = self.alarm.listens() && self.transport.lives();
-            if round == 0 || heard || self.link.pending.is_alarmed() {
+            let heard = self.timers.listens() && self.transport.lives();
+            if round == 0 || heard || self.link.pending.has_new_deadline() {
                 self.look_at_clock(cx)?;
             }
             let written = self.write(cx, more_to_read)?;
@@ -155,7 +159,10 @@ impl Connection {
                 break;
             }
             // What was sent may have made room for reading.
-            if !written.progress && !closing && self.link.outbox.park(cx.waker(), written.blocked) {
+            if !written.progress
+                && !closing
+                && self.link.send_queue.park(cx.waker(), written.blocked)
+            {
                 return Ok(());
             }
         }
@@ -165,7 +172,7 @@ impl Connection {
     }
 
     /// Reads what is there. `true`: the budget is used up, there may be more.
-    fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Over> {
+    fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Ended> {
         loop {
             let admission = match self.phase {
                 Phase::Open | Phase::Answering { .. } => Admission::Open,
@@ -189,7 +196,7 @@ impl Connection {
     }
 
     /// To what is no message.
-    fn react(&mut self, cx: &mut TaskContext<'_>, received: Received) -> Result<(), Over> {
+    fn react(&mut self, cx: &mut TaskContext<'_>, received: Received) -> Result<(), Ended> {
         match received {
             // If the close began here, this is only the answer to it.
             Received::Close(_) if matches!(self.phase, Phase::Closing) => self.calls_end = true,
@@ -203,7 +210,7 @@ impl Connection {
                     matches!(&reason, CloseReason::Lost(error) if error.kind() == UnexpectedEof);
                 let closing = matches!(self.phase, Phase::Closing);
                 if !ended || closing || self.is_flushed() {
-                    return Err(Over(reason));
+                    return Err(Ended(reason));
                 }
                 self.calls_end = true;
                 self.enter_answering(true, reason);
@@ -212,14 +219,14 @@ impl Connection {
                 let over = CloseReason::Protocol(reason.clone());
                 // Answers to what came before it, as many as the network takes at once. An error
                 // comes back with the next thing that is written.
-                let outbox = &self.link.outbox;
+                let send_queue = &self.link.send_queue;
                 while self
                     .writer
-                    .turn(cx, &mut self.transport, outbox, false)
+                    .turn(cx, &mut self.transport, send_queue, false)
                     .is_ok_and(|written| written.rest)
                 {}
                 if self.transport.start_close(cx, code, &reason).is_err() {
-                    return Err(Over(over));
+                    return Err(Ended(over));
                 }
                 self.writer.must_flush();
                 self.calls_end = true;
@@ -231,11 +238,11 @@ impl Connection {
     }
 
     /// Ends calls whose time is over, and sees to it that a silent peer is noticed.
-    fn look_at_clock(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Over> {
+    fn look_at_clock(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Ended> {
         // While nothing is read on purpose, its silence means nothing; the write timeout counts.
         let signs = self.transport.lives() || self.reader.pauses();
         let seen = Seen { signs, room: self.transport.makes_room(), overslept: false };
-        match self.alarm.poll(cx, &self.link.pending, seen) {
+        match self.timers.poll(cx, &self.link.pending, seen) {
             Verdict::Wait => {}
             Verdict::Counted => self.transport.forget_signs(),
             Verdict::Extended => self.transport.forget_room(),
@@ -247,18 +254,18 @@ impl Connection {
             Verdict::GiveUp => {
                 // It may be able to hear, and whoever runs it wants to know.
                 let _ = self.transport.start_close(cx, CloseCode::Error.into(), "no sign of life");
-                return Err(Over(CloseReason::Unresponsive));
+                return Err(Ended(CloseReason::Unresponsive));
             }
         }
         Ok(())
     }
 
     /// Writes what waits. A stream that takes nothing any more may still have something to read.
-    fn write(&mut self, cx: &mut TaskContext<'_>, more_to_read: bool) -> Result<Written, Over> {
-        let outbox = &self.link.outbox;
-        match (self.writer.turn(cx, &mut self.transport, outbox, more_to_read), &self.phase) {
+    fn write(&mut self, cx: &mut TaskContext<'_>, more_to_read: bool) -> Result<Written, Ended> {
+        let send_queue = &self.link.send_queue;
+        match (self.writer.turn(cx, &mut self.transport, send_queue, more_to_read), &self.phase) {
             (Ok(written), _) => Ok(written),
-            (Err(lost), Phase::Answering { .. } | Phase::Lingering) => Err(Over(lost)),
+            (Err(lost), Phase::Answering { .. } | Phase::Lingering) => Err(Ended(lost)),
             (Err(_), Phase::Closing) => {
                 self.writer.give_up();
                 Ok(Written::default())
@@ -291,7 +298,7 @@ impl Future for Connection {
         if let Some(observed) = &mut this.observed {
             observed.count(this.dispatcher.context(), &this.transport);
         }
-        let Err(Over(reason)) = turned else {
+        let Err(Ended(reason)) = turned else {
             if std::mem::take(&mut this.calls_end) {
                 this.link.end_calls();
             }

@@ -26,7 +26,7 @@ const CONTROL: usize = 4;
 #[derive(Default)]
 pub(crate) struct Reader {
     /// Read while the peer was not taking its answers.
-    held: Held,
+    held: HeldMessages,
     /// Bytes of refusals that were queued since then.
     refused: usize,
     /// Nothing is read, whatever there may be.
@@ -84,15 +84,15 @@ impl Reader {
         let limit = link.config.max_outbox.max(1);
         self.pauses = false;
         if dispatcher.is_midway() {
-            let before = link.outbox.answer_bytes();
+            let before = link.send_queue.answer_bytes();
             dispatcher.resume();
-            self.refused += link.outbox.answer_bytes().saturating_sub(before);
+            self.refused += link.send_queue.answer_bytes().saturating_sub(before);
             // Reading the next batch takes as long again.
             return Stopped::Spent;
         }
         while dispatcher.budget() > 0 {
             dispatcher.spend(1);
-            let clogged = link.outbox.answer_bytes() >= limit;
+            let clogged = link.send_queue.answer_bytes() >= limit;
             if !clogged {
                 self.refused = 0;
                 if let Some(message) = self.held.release() {
@@ -123,9 +123,9 @@ impl Reader {
                         continue;
                     }
                     if full {
-                        let before = link.outbox.answer_bytes();
+                        let before = link.send_queue.answer_bytes();
                         dispatcher.receive(message, Admission::Busy);
-                        self.refused += link.outbox.answer_bytes().saturating_sub(before);
+                        self.refused += link.send_queue.answer_bytes().saturating_sub(before);
                     } else {
                         self.held.hold(message);
                     }
@@ -152,11 +152,11 @@ impl Reader {
         let limit = link.config.max_outbox.max(1);
         dispatcher.begin_turn();
         let mut done = true;
-        link.outbox.let_speak(|| done = dispatcher.resume());
-        while done && dispatcher.budget() > 0 && link.outbox.answer_bytes() < limit {
+        link.send_queue.let_speak(|| done = dispatcher.resume());
+        while done && dispatcher.budget() > 0 && link.send_queue.answer_bytes() < limit {
             let Some(message) = self.held.release() else { break };
             dispatcher.spend(1);
-            link.outbox.let_speak(|| dispatcher.receive(message, *admission));
+            link.send_queue.let_speak(|| dispatcher.receive(message, *admission));
             done = !dispatcher.is_midway();
         }
         dispatcher.end_turn();
@@ -185,12 +185,12 @@ const OVERHEAD: usize = 128;
 /// does; but its responses are taken in all the while, or two sides that wait for each other to
 /// read would wait for ever.
 #[derive(Default)]
-pub(crate) struct Held {
+pub(crate) struct HeldMessages {
     messages: VecDeque<Utf8Bytes>,
     bytes: usize,
 }
 
-impl Held {
+impl HeldMessages {
     /// Whether there is as much as may wait: what may wait to be sent, and the overhead of as many
     /// small ones as may be in flight.
     pub(crate) fn is_full(&self, config: &Config) -> bool {

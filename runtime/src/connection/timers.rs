@@ -7,46 +7,55 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::link::pending_calls::Pending;
+use crate::link::pending_calls::PendingCalls;
 use crate::util::runtime::Timer;
-use crate::websocket::keep_alive::{Pulse, Seen, Verdict};
+use crate::websocket::keep_alive::{KeepAlive, Seen, Verdict};
 
 /// No timer at all where no call has a deadline and there is no keep-alive.
 #[derive(Debug)]
-pub(crate) struct Alarm {
+pub(crate) struct Timers {
     timer: Option<Timer>,
     /// When the first call is to be given up.
     calls: Option<Instant>,
-    pulse: Pulse,
+    keep_alive: KeepAlive,
 }
 
-impl Alarm {
+impl Timers {
     pub(crate) fn new(ping_interval: Option<Duration>) -> Self {
-        Alarm { timer: None, calls: None, pulse: Pulse::new(ping_interval, Instant::now()) }
+        Timers {
+            timer: None,
+            calls: None,
+            keep_alive: KeepAlive::new(ping_interval, Instant::now()),
+        }
     }
 
     /// The peer is asked no more whether it is there.
-    pub(crate) fn stop_pulse(&mut self) {
-        self.pulse.stop();
+    pub(crate) fn stop_keep_alive(&mut self) {
+        self.keep_alive.stop();
     }
 
     /// Whether it is to be polled as soon as there is a sign of life.
     pub(crate) fn listens(&self) -> bool {
-        self.pulse.listens()
+        self.keep_alive.listens()
     }
 
     /// Ends the calls whose time is over, says what to do about a peer that is silent, and sees to
     /// it that the task is woken for the next of both.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, pending: &Pending, seen: Seen) -> Verdict {
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        pending: &PendingCalls,
+        seen: Seen,
+    ) -> Verdict {
         let Seen { signs, .. } = seen;
         let mut verdict = Verdict::Wait;
-        if signs && self.pulse.listens() {
-            self.pulse.sign(Instant::now());
+        if signs && self.keep_alive.listens() {
+            self.keep_alive.sign(Instant::now());
             verdict = Verdict::Counted;
         }
         loop {
-            if let Some(alarm) = pending.take_alarm() {
-                self.calls = alarm;
+            if let Some(at) = pending.take_deadline() {
+                self.calls = at;
             }
             self.set();
             let Some(timer) = &mut self.timer else { return verdict };
@@ -55,9 +64,9 @@ impl Alarm {
             if self.calls.is_some_and(|at| at <= now) {
                 pending.expire(now);
             }
-            if self.pulse.next().is_some_and(|at| at <= now) {
+            if self.keep_alive.next().is_some_and(|at| at <= now) {
                 let signs = signs && verdict == Verdict::Wait;
-                verdict = match self.pulse.look(now, Seen { signs, overslept, ..seen }) {
+                verdict = match self.keep_alive.look(now, Seen { signs, overslept, ..seen }) {
                     Verdict::Wait => verdict,
                     Verdict::GiveUp => return Verdict::GiveUp,
                     news => news,
@@ -68,7 +77,7 @@ impl Alarm {
 
     /// Sets the timer to whatever comes first.
     fn set(&mut self) {
-        let both = [self.calls, self.pulse.next()];
+        let both = [self.calls, self.keep_alive.next()];
         match (&mut self.timer, both.into_iter().flatten().min()) {
             (Some(timer), Some(at)) => timer.set(at),
             (timer, Some(at)) => *timer = Some(Timer::new(at)),

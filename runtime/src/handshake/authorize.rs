@@ -19,9 +19,9 @@ use crate::error::{Causes, Remote};
 use crate::handshake::Handshake;
 use crate::handshake::refusal::Refusal;
 use crate::protocol::request_extensions::HEADER;
-use crate::util::catch_unwind::{Guarded, Panicked};
+use crate::util::catch_unwind::{CatchUnwind, Panicked};
 use crate::util::runtime::timeout_at;
-use crate::util::type_map::State;
+use crate::util::type_map::TypeMap;
 
 /// Decides, before a connection opens, whether a client is let in, and who it is.
 ///
@@ -104,7 +104,7 @@ impl<A: Authorize + ?Sized> Authorize for Arc<A> {
 #[derive(Default)]
 #[must_use = "it is what lets the client in, once it is returned"]
 pub struct Grant {
-    pub(crate) state: State,
+    pub(crate) state: TypeMap,
     pub(crate) headers: HeaderMap,
 }
 
@@ -175,7 +175,7 @@ pub(crate) async fn ask(
     deadline: Instant,
 ) -> Result<Grant, Refusal> {
     let remote = &Remote(handshake.remote_addr);
-    let asking = Guarded::new(Box::pin(async {
+    let asking = CatchUnwind::new(Box::pin(async {
         let answer = hook.authorize(handshake).await;
         if let Some(error) = answer.as_ref().err().and_then(Refusal::source) {
             let error = Causes(error);

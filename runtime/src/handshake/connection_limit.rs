@@ -17,15 +17,15 @@ const MAX_REFUSED: usize = 128;
 
 /// All places of a server.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct ConnectionLimit {
     limit: usize,
     limit_per_address: Option<usize>,
-    taken: Mutex<Taken>,
+    counts: Mutex<Counts>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
-    served: usize,
+struct Counts {
+    granted: usize,
     refused: usize,
     /// Whether the log has been told that there is no room. It is told again only after a tenth of
     /// the places was free: clients must not fill it by coming and going.
@@ -36,46 +36,46 @@ struct Taken {
 
 /// A place that is taken. Given back when it is dropped, so that no way to end can forget it.
 #[derive(Debug)]
-pub(crate) struct Place {
-    places: Arc<Places>,
+pub(crate) struct ConnectionPermit {
+    connection_limit: Arc<ConnectionLimit>,
     kind: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
-    Served(Option<IpAddr>),
+    Granted(Option<IpAddr>),
     Refused,
 }
 
 /// What becomes of a client that has just come.
 #[derive(Debug)]
-pub(crate) enum Admission {
-    Served(Place),
+pub(crate) enum Acquired {
+    Granted(ConnectionPermit),
     /// It is to be told so; the place is that of one who is told.
-    Refused(Place, Refusal),
+    Refused(ConnectionPermit, Refusal),
     /// There is no room even for telling it.
-    Dropped,
+    DropCounter,
 }
 
-impl Places {
+impl ConnectionLimit {
     pub(crate) fn new(config: &Config) -> Arc<Self> {
-        Arc::new(Places {
+        Arc::new(ConnectionLimit {
             limit: config.max_connections,
             limit_per_address: config.max_connections_per_address,
-            taken: Mutex::default(),
+            counts: Mutex::default(),
         })
     }
 
-    pub(crate) fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Admission {
+    pub(crate) fn acquire(self: &Arc<Self>, address: Option<IpAddr>) -> Acquired {
         // Only as long as it is needed.
         let address = address.filter(|_| self.limit_per_address.is_some()).map(network);
-        let mut taken = self.taken();
+        let mut counts = self.counts();
         let mut warn = false;
-        let refusal = if taken.served >= self.limit {
-            warn = !std::mem::replace(&mut taken.warned, true);
+        let refusal = if counts.granted >= self.limit {
+            warn = !std::mem::replace(&mut counts.warned, true);
             let words = "the server has as many connections as it takes; try again later";
             Some((StatusCode::SERVICE_UNAVAILABLE, words))
-        } else if self.is_too_many(&taken, address) {
+        } else if self.is_too_many(&counts, address) {
             let words = "there are too many connections from this address; close some first";
             Some((StatusCode::TOO_MANY_REQUESTS, words))
         } else {
@@ -83,19 +83,19 @@ impl Places {
         };
         let admission = match refusal {
             None => {
-                taken.served += 1;
+                counts.granted += 1;
                 if let Some(address) = address {
-                    *taken.by_address.entry(address).or_default() += 1;
+                    *counts.by_address.entry(address).or_default() += 1;
                 }
-                Admission::Served(self.place(Kind::Served(address)))
+                Acquired::Granted(self.permit(Kind::Granted(address)))
             }
-            Some((status, words)) if taken.refused < MAX_REFUSED => {
-                taken.refused += 1;
-                Admission::Refused(self.place(Kind::Refused), Refusal::full(status, words))
+            Some((status, words)) if counts.refused < MAX_REFUSED => {
+                counts.refused += 1;
+                Acquired::Refused(self.permit(Kind::Refused), Refusal::full(status, words))
             }
-            Some(_) => Admission::Dropped,
+            Some(_) => Acquired::DropCounter,
         };
-        drop(taken);
+        drop(counts);
         if warn {
             let limit = self.limit;
             tracing::warn!(limit, "all connections are taken (`Config::max_connections`)");
@@ -103,34 +103,35 @@ impl Places {
         admission
     }
 
-    fn is_too_many(&self, taken: &Taken, address: Option<IpAddr>) -> bool {
-        let count = address.and_then(|address| taken.by_address.get(&address)).copied();
+    fn is_too_many(&self, counts: &Counts, address: Option<IpAddr>) -> bool {
+        let count = address.and_then(|address| counts.by_address.get(&address)).copied();
         self.limit_per_address.is_some_and(|limit| address.is_some() && count.unwrap_or(0) >= limit)
     }
 
-    fn place(self: &Arc<Self>, kind: Kind) -> Place {
-        Place { places: Arc::clone(self), kind }
+    fn permit(self: &Arc<Self>, kind: Kind) -> ConnectionPermit {
+        ConnectionPermit { connection_limit: Arc::clone(self), kind }
     }
 
     /// Only counting happens under the lock, so a poisoned one is as good as any.
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
+        let mut counts = self.connection_limit.counts();
         match self.kind {
-            Kind::Refused => taken.refused = taken.refused.saturating_sub(1),
-            Kind::Served(address) => {
-                taken.served = taken.served.saturating_sub(1);
-                taken.warned &= taken.served > self.places.limit - self.places.limit / 10;
+            Kind::Refused => counts.refused = counts.refused.saturating_sub(1),
+            Kind::Granted(address) => {
+                counts.granted = counts.granted.saturating_sub(1);
+                counts.warned &=
+                    counts.granted > self.connection_limit.limit - self.connection_limit.limit / 10;
                 let Some(address) = address else { return };
-                let Some(count) = taken.by_address.get_mut(&address) else { return };
+                let Some(count) = counts.by_address.get_mut(&address) else { return };
                 *count = count.saturating_sub(1);
                 if *count == 0 {
-                    taken.by_address.remove(&address);
+                    counts.by_address.remove(&address);
                 }
             }
         }
@@ -151,59 +152,68 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn places(limit: usize, limit_per_address: Option<usize>) -> Arc<Places> {
+    fn connection_limit(limit: usize, limit_per_address: Option<usize>) -> Arc<ConnectionLimit> {
         let config = Config {
             max_connections: limit,
             max_connections_per_address: limit_per_address,
             ..Config::default()
         };
-        Places::new(&config)
+        ConnectionLimit::new(&config)
     }
 
-    fn served(places: &Arc<Places>, address: &str) -> Result<Place, StatusCode> {
-        match places.admit(Some(address.parse().unwrap())) {
-            Admission::Served(place) => Ok(place),
-            Admission::Refused(_, refusal) => Err(refusal.status()),
-            Admission::Dropped => panic!("nobody is being refused"),
+    fn granted(
+        connection_limit: &Arc<ConnectionLimit>,
+        address: &str,
+    ) -> Result<ConnectionPermit, StatusCode> {
+        match connection_limit.acquire(Some(address.parse().unwrap())) {
+            Acquired::Granted(permit) => Ok(permit),
+            Acquired::Refused(_, refusal) => Err(refusal.status()),
+            Acquired::DropCounter => panic!("nobody is being refused"),
         }
     }
 
     #[test]
     fn addresses_of_one_client_are_one() {
-        let places = places(100, Some(1));
-        let one = served(&places, "192.0.2.1").unwrap();
-        let two = served(&places, "2001:db8::1").unwrap();
+        let connection_limit = connection_limit(100, Some(1));
+        let one = granted(&connection_limit, "192.0.2.1").unwrap();
+        let two = granted(&connection_limit, "2001:db8::1").unwrap();
         for same in ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8::2", "2001:db8::ffff:0:0:1"] {
-            assert_eq!(served(&places, same).unwrap_err(), StatusCode::TOO_MANY_REQUESTS, "{same}");
+            assert_eq!(
+                granted(&connection_limit, same).unwrap_err(),
+                StatusCode::TOO_MANY_REQUESTS,
+                "{same}"
+            );
         }
-        let others = ["192.0.2.2", "2001:db8:0:1::1"].map(|other| served(&places, other).unwrap());
+        let others = ["192.0.2.2", "2001:db8:0:1::1"]
+            .map(|other| granted(&connection_limit, other).unwrap());
         drop((one, two, others));
-        assert!(places.taken().by_address.is_empty());
-        assert_eq!(places.taken().served, 0);
-        served(&places, "192.0.2.1").unwrap();
+        assert!(connection_limit.counts().by_address.is_empty());
+        assert_eq!(connection_limit.counts().granted, 0);
+        granted(&connection_limit, "192.0.2.1").unwrap();
     }
 
     #[test]
     fn the_log_is_told_once_and_again_after_a_tenth_was_free() {
-        let places = places(20, None);
-        let mut taken: Vec<Admission> = (0..20).map(|_| places.admit(None)).collect();
-        assert!(!places.taken().warned);
+        let connection_limit = connection_limit(20, None);
+        let mut counts: Vec<Acquired> = (0..20).map(|_| connection_limit.acquire(None)).collect();
+        assert!(!connection_limit.counts().warned);
         for (free, again) in [(0, true), (1, false), (2, true), (1, false)] {
-            taken.truncate(20 - free);
-            taken.extend((0..free).map(|_| places.admit(None)));
-            assert_eq!(places.taken().warned, !again, "{free} were free");
-            drop(places.admit(None));
-            assert!(places.taken().warned);
+            counts.truncate(20 - free);
+            counts.extend((0..free).map(|_| connection_limit.acquire(None)));
+            assert_eq!(connection_limit.counts().warned, !again, "{free} were free");
+            drop(connection_limit.acquire(None));
+            assert!(connection_limit.counts().warned);
         }
     }
 
     #[test]
     fn those_who_are_refused_are_bounded_too() {
-        let places = places(0, None);
-        let refused: Vec<Admission> = (0..MAX_REFUSED).map(|_| places.admit(None)).collect();
-        assert!(refused.iter().all(|admission| matches!(admission, Admission::Refused(..))));
-        assert!(matches!(places.admit(None), Admission::Dropped));
+        let connection_limit = connection_limit(0, None);
+        let refused: Vec<Acquired> =
+            (0..MAX_REFUSED).map(|_| connection_limit.acquire(None)).collect();
+        assert!(refused.iter().all(|admission| matches!(admission, Acquired::Refused(..))));
+        assert!(matches!(connection_limit.acquire(None), Acquired::DropCounter));
         drop(refused);
-        assert!(matches!(places.admit(None), Admission::Refused(..)));
+        assert!(matches!(connection_limit.acquire(None), Acquired::Refused(..)));
     }
 }

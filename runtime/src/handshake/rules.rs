@@ -22,7 +22,7 @@ use crate::handshake::refusal::Refusal;
 use crate::handshake::{Handshake, names};
 use crate::protocol::escape::Shown;
 use crate::protocol::request_extensions::{HEADER, VERSION};
-use crate::util::catch_unwind::let_go;
+use crate::util::catch_unwind::drop_contained;
 
 /// How many characters of a path a client is told that asks for one that is not served.
 const MAX_SHOWN_PATH: usize = 100;
@@ -63,7 +63,7 @@ pub(crate) struct Welcome {
 
 impl Drop for Rules {
     fn drop(&mut self) {
-        let_go(self.authorize.take(), "the `Authorize` hook");
+        drop_contained(self.authorize.take(), "the `Authorize` hook");
     }
 }
 

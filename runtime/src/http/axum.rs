@@ -16,7 +16,7 @@ pub(crate) fn remote_addr(request: &Parts) -> Option<SocketAddr> {
 
 /// The URI that axum keeps is a part of the buffer that the request was read into, all of which would
 /// stay as long as a connection does. A copy takes its place.
-pub(crate) fn let_go(request: &mut Parts) {
+pub(crate) fn drop_contained(request: &mut Parts) {
     let Some(OriginalUri(uri)) = request.extensions.get_mut() else { return };
     if let Ok(copy) = uri.to_string().parse::<Uri>() {
         *uri = copy;
@@ -35,7 +35,7 @@ mod tests {
             let uri: Uri = uri.parse().unwrap();
             let request = Request::builder().uri("/").extension(OriginalUri(uri.clone()));
             let (mut parts, ()) = request.body(()).unwrap().into_parts();
-            let_go(&mut parts);
+            drop_contained(&mut parts);
             assert_eq!(parts.extensions.get::<OriginalUri>().unwrap().0, uri);
         }
     }

@@ -22,11 +22,11 @@ use crate::http::post_batch::PostBatch;
 use crate::http::post_calls;
 use crate::link::outgoing_middleware::Chain;
 use crate::link::outgoing_middleware::Exclusive;
-use crate::link::{Link, Message};
-use crate::outgoing::deadline::{Inherited, Limit};
+use crate::link::{Link, OutgoingCall};
+use crate::outgoing::deadline::{CallTimeout, InheritedDeadline};
 use crate::outgoing::exchange::BoxedReply;
 use crate::outgoing::peer::{Route, RouteBatch};
-use crate::protocol::encode::Outgoing;
+use crate::protocol::encode::OutgoingMessage;
 use crate::util::BoxFuture;
 use crate::util::race::{Either, race};
 use crate::util::runtime::deadline;
@@ -285,20 +285,20 @@ impl Route for Post {
         self.under_way.load(Ordering::Relaxed)
     }
 
-    fn call(self: Arc<Self>, message: Message, limit: Limit) -> BoxedReply {
+    fn call(self: Arc<Self>, message: OutgoingCall, limit: CallTimeout) -> BoxedReply {
         Box::pin(Exclusive::new(post_calls::call(self, message, limit)))
     }
 
     fn notify(
         self: Arc<Self>,
-        notification: Outgoing,
-        inherited: &Inherited,
+        notification: OutgoingMessage,
+        inherited: &InheritedDeadline,
     ) -> BoxFuture<Result<(), Error>> {
         let limit = inherited.limit(self.config.call_timeout);
         Box::pin(async move { post_calls::tell(&self, notification, limit).await })
     }
 
-    fn batch(self: Arc<Self>, inherited: Inherited) -> Box<dyn RouteBatch> {
+    fn batch(self: Arc<Self>, inherited: InheritedDeadline) -> Box<dyn RouteBatch> {
         Box::new(PostBatch::new(self, inherited))
     }
 

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use crate::error::{CloseReason, Error};
 use crate::http::post::Post;
 use crate::http::post_calls::{Outcome, deliver, note, tell_all, write};
-use crate::link::Message;
-use crate::outgoing::deadline::{Inherited, Limit};
+use crate::link::OutgoingCall;
+use crate::outgoing::deadline::{CallTimeout, InheritedDeadline};
 use crate::outgoing::exchange::Exchange;
 use crate::outgoing::peer::RouteBatch;
-use crate::protocol::encode::{Outgoing, array};
+use crate::protocol::encode::{OutgoingMessage, array};
 use crate::span::CallSpan;
 use crate::util::BoxFuture;
 use crate::util::race::{Either, race};
@@ -27,7 +27,7 @@ use crate::util::runtime::deadline;
 pub(crate) struct PostBatch {
     post: Arc<Post>,
     /// What bounds it if it has no calls, whose times do that otherwise.
-    inherited: Inherited,
+    inherited: InheritedDeadline,
     messages: Vec<Vec<u8>>,
     /// The method of the first entry.
     first: Cow<'static, str>,
@@ -39,13 +39,13 @@ pub(crate) struct PostBatch {
 struct Waiting {
     id: u64,
     method: Cow<'static, str>,
-    limit: Limit,
+    limit: CallTimeout,
     span: CallSpan,
     caller: oneshot::Sender<Outcome>,
 }
 
 impl PostBatch {
-    pub(crate) fn new(post: Arc<Post>, inherited: Inherited) -> Self {
+    pub(crate) fn new(post: Arc<Post>, inherited: InheritedDeadline) -> Self {
         let first = Cow::Borrowed("");
         PostBatch { post, inherited, messages: Vec::new(), first, calls: Vec::new() }
     }
@@ -100,14 +100,14 @@ impl PostBatch {
 }
 
 impl RouteBatch for PostBatch {
-    fn notify(&mut self, notification: Outgoing) {
+    fn notify(&mut self, notification: OutgoingMessage) {
         if self.messages.is_empty() {
             self.first = notification.method.clone();
         }
         self.messages.push(notification.into_notification());
     }
 
-    fn call(&mut self, mut message: Message, limit: Limit) -> Result<Exchange, Error> {
+    fn call(&mut self, mut message: OutgoingCall, limit: CallTimeout) -> Result<Exchange, Error> {
         let method = std::mem::take(&mut message.outgoing.method);
         let (id, text, span) = write(&self.post, message, limit.timeout)?;
         self.messages.push(text);

@@ -12,22 +12,26 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::error::Error;
 use crate::error::http_error::HttpError;
 use crate::http::post::{Answer, Failure, Post, refused};
-use crate::link::Message;
+use crate::link::OutgoingCall;
 use crate::link::pending_calls::CallOutcome;
-use crate::outgoing::deadline::Limit;
+use crate::outgoing::deadline::CallTimeout;
 use crate::protocol::decode::{Entry, IncomingResponse, Limits, Payload, ResponseOutcome, payload};
-use crate::protocol::encode::Outgoing;
+use crate::protocol::encode::OutgoingMessage;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::counted;
 use crate::protocol::peer_error::of_peer;
-use crate::protocol::request_extensions::Told;
+use crate::protocol::request_extensions::SentExtensions;
 use crate::span::CallSpan;
 
 /// What a call brings: this part of the message.
 pub(crate) type Outcome = Result<(Utf8Bytes, Range<usize>), Error>;
 
 /// Makes a call. The first poll begins the timeout.
-pub(crate) async fn call(post: Arc<Post>, mut message: Message, limit: Limit) -> Outcome {
+pub(crate) async fn call(
+    post: Arc<Post>,
+    mut message: OutgoingCall,
+    limit: CallTimeout,
+) -> Outcome {
     let method = std::mem::take(&mut message.outgoing.method);
     let (id, text, span) = write(&post, message, limit.timeout)?;
     post.check(&text)?;
@@ -41,7 +45,11 @@ pub(crate) async fn call(post: Arc<Post>, mut message: Message, limit: Limit) ->
 }
 
 /// Sends a message that nobody answers.
-pub(crate) async fn tell(post: &Post, notification: Outgoing, limit: Limit) -> Result<(), Error> {
+pub(crate) async fn tell(
+    post: &Post,
+    notification: OutgoingMessage,
+    limit: CallTimeout,
+) -> Result<(), Error> {
     let method = notification.method.clone();
     tell_all(post, notification.into_notification(), &method, 1, limit).await
 }
@@ -52,7 +60,7 @@ pub(crate) async fn tell_all(
     text: Vec<u8>,
     method: &str,
     count: usize,
-    limit: Limit,
+    limit: CallTimeout,
 ) -> Result<(), Error> {
     post.check(&text)?;
     limit.check(method)?;
@@ -63,10 +71,10 @@ pub(crate) async fn tell_all(
 /// The request as text, under an id of its own.
 pub(crate) fn write(
     post: &Post,
-    message: Message,
+    message: OutgoingCall,
     timeout: Option<Duration>,
 ) -> Result<(u64, Vec<u8>, CallSpan), Error> {
-    if message.feed.is_some() {
+    if message.buffer.is_some() {
         return Err(Error::Http(HttpError::subscription()));
     }
     let (outgoing, id) = (message.outgoing, post.next_id());
@@ -74,7 +82,7 @@ pub(crate) fn write(
     // There was no handshake in which the server could have said what it knows.
     let config = &post.config;
     let timeout = timeout.filter(|_| config.send_timeout.includes(false));
-    let told = Told { timeout, ..Told::default() };
+    let told = SentExtensions { timeout, ..SentExtensions::default() };
     let write_trace = |out: &mut Vec<u8>| {
         if config.send_trace.includes(false) {
             span.write(out);

@@ -18,7 +18,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
 use crate::error::{Remote, Wordless};
-use crate::handshake::connection_limit::{Admission, Place};
+use crate::handshake::connection_limit::{Acquired, ConnectionPermit};
 use crate::handshake::refusal::Refusal;
 use crate::handshake::rules::{Arrival, Welcome};
 #[cfg(feature = "axum")]
@@ -28,7 +28,7 @@ use crate::http::response::{HttpBody, json, nothing, refuse};
 use crate::http::upgraded::stream_of;
 use crate::incoming::one_shot::Answer;
 use crate::server::endpoint::{Endpoint, Serving};
-use crate::util::catch_unwind::{Panicked, guard};
+use crate::util::catch_unwind::{Panicked, catch_unwind};
 use crate::util::runtime::deadline;
 use crate::util::runtime::{self, timeout_at};
 
@@ -224,12 +224,12 @@ impl HttpService {
     }
 
     /// What is known of a client before it is asked who it is, and its place.
-    fn arrival(&self, parts: &mut Parts) -> Result<(Arrival, Option<Place>), Refusal> {
-        if self.endpoint.living().is_draining() {
+    fn arrival(&self, parts: &mut Parts) -> Result<(Arrival, Option<ConnectionPermit>), Refusal> {
+        if self.endpoint.connections().is_draining() {
             return Err(shutting_down());
         }
         let remote_addr = match &self.options.remote_addr {
-            Some(find) => guard(|| find(parts)).map_err(|Panicked| {
+            Some(find) => catch_unwind(|| find(parts)).map_err(|Panicked| {
                 tracing::error!("the closure of `HttpService::remote_addr` panicked");
                 Refusal::internal()
             })?,
@@ -239,23 +239,23 @@ impl HttpService {
             None => None,
         };
         #[cfg(feature = "axum")]
-        axum::let_go(parts);
+        axum::drop_contained(parts);
         for forget in &self.options.forget {
             forget(&mut parts.extensions);
         }
-        let (place, refusal) = match self.endpoint.admit(remote_addr) {
-            Admission::Served(place) => (Some(place), None),
-            Admission::Refused(_, refusal) => (None, Some(refusal)),
-            Admission::Dropped => (None, Some(full())),
+        let (permit, refusal) = match self.endpoint.acquire(remote_addr) {
+            Acquired::Granted(permit) => (Some(permit), None),
+            Acquired::Refused(_, refusal) => (None, Some(refusal)),
+            Acquired::DropCounter => (None, Some(full())),
         };
         let deadline = deadline(Instant::now(), self.endpoint.config().handshake_timeout);
-        Ok((Arrival { remote_addr, secure: self.options.secure, deadline, refusal }, place))
+        Ok((Arrival { remote_addr, secure: self.options.secure, deadline, refusal }, permit))
     }
 
     /// Opens a WebSocket. From then on it is a task of its own.
     async fn open(self, mut parts: Parts) -> Result<Response<HttpBody>, Refusal> {
         let upgrade = parts.extensions.remove::<OnUpgrade>();
-        let (arrival, place) = self.arrival(&mut parts)?;
+        let (arrival, permit) = self.arrival(&mut parts)?;
         let deadline = arrival.deadline;
         parts.headers = copied(&parts.headers);
         let rules = self.endpoint.rules();
@@ -271,7 +271,7 @@ impl HttpService {
         let opening = Box::pin(async move {
             let Ok(Ok(upgraded)) = timeout_at(deadline, pin!(upgrade)).await else { return None };
             let (stream, part) = stream_of(upgraded);
-            let (_, serving) = self.endpoint.run(stream, part, handshake, place);
+            let (_, serving) = self.endpoint.run(stream, part, handshake, permit);
             serving.adopt(grant);
             Some(serving)
         });
@@ -285,7 +285,7 @@ impl HttpService {
         B: http_body::Body + Send + 'static,
         B::Data: Send,
     {
-        let (arrival, place) = self.arrival(&mut parts)?;
+        let (arrival, permit) = self.arrival(&mut parts)?;
         let deadline = arrival.deadline;
         let limit = self.endpoint.config().max_incoming_message;
         name_host(&mut parts);
@@ -294,10 +294,10 @@ impl HttpService {
             self.endpoint.rules().decide_message(parts, arrival, check).await?;
         let message = read(body, limit, deadline).await?;
         let headers = std::mem::take(&mut grant.headers);
-        let caller = self.endpoint.caller(handshake, grant);
-        let (tracker, guest) =
-            self.endpoint.living().receive(caller.link()).ok_or_else(shutting_down)?;
-        match caller.ask(message, tracker, Box::new((guest, place))).await {
+        let caller = self.endpoint.one_shot(handshake, grant);
+        let (tracker, http_caller) =
+            self.endpoint.connections().receive(caller.link()).ok_or_else(shutting_down)?;
+        match caller.handle(message, tracker, Box::new((http_caller, permit))).await {
             Answer::Text(text) => Ok(json(text, headers)),
             Answer::Nothing => Ok(nothing(headers)),
             Answer::CutOff => Err(cut_off()),

@@ -4,9 +4,9 @@
 
 use crate::incoming::responder::Responder;
 use crate::incoming::router::RouteId;
-use crate::incoming::service::Kind;
+use crate::incoming::service::ResponseKind;
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::util::drop_counter::Dropped;
+use crate::util::drop_counter::DropCounter;
 
 /// Whether new requests are welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,12 @@ pub(crate) enum Admission {
 #[inline]
 pub(crate) fn admit<'a>(
     responder: &Responder,
-    dropped: &Dropped,
+    dropped: &DropCounter,
     route: Option<RouteId>,
     name: impl FnOnce() -> &'a str,
     admission: Admission,
     notification: bool,
-) -> Result<RouteId, Kind> {
+) -> Result<RouteId, ResponseKind> {
     match route {
         Some(route) if admission == Admission::Open && !responder.is_busy() => Ok(route),
         _ => admit_or_refuse(responder, dropped, route, name, admission, notification),
@@ -42,16 +42,16 @@ pub(crate) fn admit<'a>(
 #[inline(never)]
 fn admit_or_refuse<'a>(
     responder: &Responder,
-    dropped: &Dropped,
+    dropped: &DropCounter,
     route: Option<RouteId>,
     name: impl FnOnce() -> &'a str,
     admission: Admission,
     notification: bool,
-) -> Result<RouteId, Kind> {
+) -> Result<RouteId, ResponseKind> {
     let refused = match admission {
         Admission::Open => None,
         Admission::NoRequests | Admission::Unanswerable if notification => None,
-        Admission::Unanswerable => return Err(Kind::Silent),
+        Admission::Unanswerable => return Err(ResponseKind::Silent),
         Admission::Refused | Admission::NoRequests => Some(ErrorCode::SHUTTING_DOWN),
         Admission::Busy => Some(ErrorCode::SERVER_BUSY),
     };
@@ -62,7 +62,7 @@ fn admit_or_refuse<'a>(
         return Err(refusal(code));
     }
     let Some(route) = route else {
-        return Err(Kind::Error(ErrorObject::no_method(name())));
+        return Err(ResponseKind::Error(ErrorObject::no_method(name())));
     };
     if responder.is_busy() {
         if notification && dropped.is_first() {
@@ -74,6 +74,6 @@ fn admit_or_refuse<'a>(
     Ok(route)
 }
 
-fn refusal(code: ErrorCode) -> Kind {
-    Kind::Error(ErrorObject::of(code))
+fn refusal(code: ErrorCode) -> ResponseKind {
+    ResponseKind::Error(ErrorObject::of(code))
 }

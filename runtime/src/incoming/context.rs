@@ -23,14 +23,14 @@ use crate::handshake::Handshake;
 use crate::incoming::extension::{Attached, Outer};
 use crate::incoming::order::Turns;
 use crate::link::Link;
-use crate::outgoing::deadline::Scope;
+use crate::outgoing::deadline::HandledCall;
 use crate::outgoing::peer::Peer;
 use crate::protocol::error::{ErrorObject, Result};
-use crate::protocol::request_extensions::{self, Extra};
-use crate::util::catch_unwind::let_go;
+use crate::protocol::request_extensions::{self, ReceivedExtensions};
+use crate::util::catch_unwind::drop_contained;
 use crate::util::race::race;
 use crate::util::runtime::deadline;
-use crate::util::type_map::{Found, State};
+use crate::util::type_map::{Found, TypeMap};
 
 /// The connection that a call came in on: the caller, its handshake, and what earlier calls left.
 ///
@@ -84,7 +84,7 @@ struct Call {
     deadline: Option<NonZeroU64>,
     /// What more there is to know, and what its handles and the clones of its context share. Most calls
     /// have none: it is made when somebody needs it.
-    scope: OnceLock<Arc<Scope>>,
+    handled: OnceLock<Arc<HandledCall>>,
 }
 
 struct Shared {
@@ -92,7 +92,7 @@ struct Shared {
     begun: Instant,
     /// Shared by itself: values of it are lent out, perhaps to be left in the state.
     handshake: Arc<Handshake>,
-    state: State,
+    state: TypeMap,
     /// Whose turn it is, of the calls that go one after another. Made when there is the first.
     turns: OnceLock<Box<Turns>>,
 }
@@ -101,7 +101,7 @@ struct Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(handshake) = Arc::get_mut(&mut self.handshake) {
-            let_go(std::mem::take(&mut handshake.extensions), "an extension of a request");
+            drop_contained(std::mem::take(&mut handshake.extensions), "an extension of a request");
         }
     }
 }
@@ -120,7 +120,7 @@ fn nanoseconds(duration: Duration) -> u64 {
 impl Context {
     /// That of a connection, and of no call on it.
     pub(crate) fn new(link: Arc<Link>, handshake: Handshake) -> Self {
-        let (begun, state, turns) = (Instant::now(), State::default(), OnceLock::new());
+        let (begun, state, turns) = (Instant::now(), TypeMap::default(), OnceLock::new());
         let handshake = Arc::new(handshake);
         let shared = Arc::new(Shared { link, begun, handshake, state, turns });
         Context { shared, call: Call::default() }
@@ -136,14 +136,14 @@ impl Context {
     ) -> Self {
         let mut call = Call { number, ..Call::default() };
         if let Some(extra) = extra {
-            let extra = Extra::read(extra);
+            let extra = ReceivedExtensions::read(extra);
             if let Some(timeout) = extra.timeout {
                 let over = now().saturating_add(nanoseconds(timeout));
                 call.deadline = Some(NonZeroU64::new(over).unwrap_or(NonZeroU64::MIN));
             }
             if extra.progress.is_some() || extra.window.is_some() {
-                let scope = self.make_scope(&call, extra);
-                call.scope = OnceLock::from(scope);
+                let handled = self.make_handled(&call, extra);
+                call.handled = OnceLock::from(handled);
             }
         }
         Context { shared: Arc::clone(&self.shared), call }
@@ -157,13 +157,13 @@ impl Context {
     /// request has a window then.
     #[inline]
     pub(crate) fn is_asked_to_subscribe(&self) -> bool {
-        self.call.scope.get().is_some_and(|scope| scope.is_asked_to_subscribe())
+        self.call.handled.get().is_some_and(|handled| handled.is_asked_to_subscribe())
             && self.shared.link.extended
     }
 
     /// A subscription begins with this call. Gives its window.
     pub(crate) fn begin_subscription(&self) -> Option<u64> {
-        self.call.scope.get()?.begin_subscription()
+        self.call.handled.get()?.begin_subscription()
     }
 
     /// How long its connection has been there, in nanoseconds.
@@ -177,7 +177,7 @@ impl Context {
     }
 
     /// Leaves on the connection what its authorization brought.
-    pub(crate) fn adopt(&self, state: State) {
+    pub(crate) fn adopt(&self, state: TypeMap) {
         self.shared.state.adopt(state);
     }
 
@@ -207,19 +207,23 @@ impl Context {
     /// }
     /// ```
     pub fn peer(&self) -> Peer {
-        Peer::new(Arc::clone(&self.shared.link)).inheriting(self.scope().cloned())
+        Peer::new(Arc::clone(&self.shared.link)).inheriting(self.handled().cloned())
     }
 
     /// What handles of this call inherit; `None` if it has no deadline.
-    pub(crate) fn scope(&self) -> Option<&Arc<Scope>> {
+    pub(crate) fn handled(&self) -> Option<&Arc<HandledCall>> {
         self.call.deadline?;
-        Some(self.call.scope.get_or_init(|| self.make_scope(&self.call, Extra::default())))
+        Some(
+            self.call
+                .handled
+                .get_or_init(|| self.make_handled(&self.call, ReceivedExtensions::default())),
+        )
     }
 
     #[cold]
-    fn make_scope(&self, call: &Call, extra: Extra) -> Arc<Scope> {
+    fn make_handled(&self, call: &Call, extra: ReceivedExtensions) -> Arc<HandledCall> {
         let deadline = call.deadline.map(|at| self.instant(at));
-        Arc::new(Scope::new(deadline, call.number, &self.shared.link, extra))
+        Arc::new(HandledCall::new(deadline, call.number, &self.shared.link, extra))
     }
 
     fn instant(&self, nanoseconds: NonZeroU64) -> Instant {
@@ -234,9 +238,9 @@ impl Context {
 
     /// The context of the same call, whose handles inherit the same until [`end`](Self::end).
     pub(crate) fn again(&self) -> Self {
-        let mut call = Call { scope: OnceLock::new(), ..self.call };
-        if let Some(scope) = self.call.scope.get() {
-            call.scope = OnceLock::from(self.make_scope(&call, scope.extra.clone()));
+        let mut call = Call { handled: OnceLock::new(), ..self.call };
+        if let Some(handled) = self.call.handled.get() {
+            call.handled = OnceLock::from(self.make_handled(&call, handled.extra.clone()));
         }
         Context { shared: Arc::clone(&self.shared), call }
     }
@@ -244,8 +248,8 @@ impl Context {
     /// The call is over: its handles inherit nothing any more.
     #[inline]
     pub(crate) fn end(&self) {
-        if let Some(scope) = self.call.scope.get() {
-            scope.end();
+        if let Some(handled) = self.call.handled.get() {
+            handled.end();
         }
     }
 
@@ -263,7 +267,7 @@ impl Context {
     }
 
     /// What was left on the connection, and what the layers around it know.
-    pub(crate) fn values(&self) -> (&State, &Arc<Handshake>) {
+    pub(crate) fn values(&self) -> (&TypeMap, &Arc<Handshake>) {
         (&self.shared.state, &self.shared.handshake)
     }
 
@@ -300,7 +304,7 @@ impl Context {
     /// It changes nothing, so it may be dropped and called again.
     pub async fn cancelled(&self) {
         let link = &self.shared.link;
-        race(pin!(link.signals.raised(self.call.number)), pin!(link.ended())).await;
+        race(pin!(link.cancellations.cancelled(self.call.number)), pin!(link.ended())).await;
     }
 
     /// Whether the result is of no use any more; see [`cancelled`](Self::cancelled).
@@ -346,7 +350,7 @@ impl Context {
         &self,
         value: T,
     ) -> impl Future<Output = std::result::Result<(), Error>> + Send {
-        let token = self.call.scope.get().and_then(|scope| scope.extra.progress.as_deref());
+        let token = self.call.handled.get().and_then(|handled| handled.extra.progress.as_deref());
         let deaf = || self.is_taken_back() || self.shared.link.has_no_socket();
         let token = token.filter(|_| !deaf());
         // Written here and now: the value need not be sent to another thread.
@@ -361,7 +365,7 @@ impl Context {
     }
 
     fn is_taken_back(&self) -> bool {
-        self.shared.link.signals.is_raised(self.call.number)
+        self.shared.link.cancellations.is_cancelled(self.call.number)
     }
 
     /// When the caller gives up waiting, if it has said so: callers that use this crate do, others
@@ -391,7 +395,7 @@ impl Context {
 /// A clone that outlives the call has to learn that it is over.
 impl Clone for Context {
     fn clone(&self) -> Self {
-        self.scope();
+        self.handled();
         Context { shared: Arc::clone(&self.shared), call: self.call.clone() }
     }
 }
@@ -401,7 +405,7 @@ impl Peer {
     /// handled: for calls to a third side, on whose result that call's own depends. When that call is
     /// over, it is an ordinary handle; see [`Context::peer`].
     pub fn within(&self, ctx: &Context) -> Peer {
-        self.clone().inheriting(ctx.scope().cloned())
+        self.clone().inheriting(ctx.handled().cloned())
     }
 }
 

@@ -10,20 +10,20 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::incoming::responder::Responder;
 use crate::link::Link;
-use crate::link::subscription_buffer::Feed;
+use crate::link::subscription_buffer::SubscriptionBuffer;
 use crate::protocol::decode::{IncomingCall, range};
 use crate::protocol::id::Id;
 use crate::protocol::item::{self, CREDIT, Content, Item};
 use crate::protocol::request_extensions::{self, CANCEL, PROGRESS};
 
 /// What a notification says.
-pub(crate) enum Notice<'a> {
+pub(crate) enum ControlNotification<'a> {
     /// The peer takes back the call with this id.
     Cancel(Id),
     /// A call of this side, by its token, is so far.
-    Progress((&'a str, &'a str)),
+    OutcomeKind((&'a str, &'a str)),
     /// Of this subscription of this side: an item, or the end.
-    Item(Arc<Feed<Link>>, Item<'a>),
+    Item(Arc<SubscriptionBuffer<Link>>, Item<'a>),
     /// The same, with this name, of a subscription whose id is not known yet.
     Early(Cow<'a, str>, Item<'a>),
     /// A subscription of the peer, by its id, may send so much more.
@@ -32,11 +32,11 @@ pub(crate) enum Notice<'a> {
     Malformed,
 }
 
-impl<'a> Notice<'a> {
+impl<'a> ControlNotification<'a> {
     /// `None`: it is an ordinary call. So is one whose name the application has given to a method.
     #[inline]
     pub(crate) fn read(call: &IncomingCall<'a>, to: &Responder) -> Option<Self> {
-        if call.id.is_some() || !(call.method.starts_with("$/") || to.link.feeds.any()) {
+        if call.id.is_some() || !(call.method.starts_with("$/") || to.link.consumed.any()) {
             return None;
         }
         Self::read_slowly(call, to)
@@ -44,49 +44,54 @@ impl<'a> Notice<'a> {
 
     #[inline(never)]
     fn read_slowly(call: &IncomingCall<'a>, to: &Responder) -> Option<Self> {
-        if to.link.feeds.has(&call.method) {
+        if to.link.consumed.has(&call.method) {
             if let Some(item) = call.params.and_then(Item::read) {
-                if let Some(feed) = to.link.feeds.find(&call.method, item.subscription) {
-                    return Some(Notice::Item(feed, item));
+                if let Some(buffer) = to.link.consumed.find(&call.method, item.subscription) {
+                    return Some(ControlNotification::Item(buffer, item));
                 }
                 // What is of no known subscription is a registered method's, if there is one.
-                if to.link.feeds.awaits(&call.method) && !to.router.has(&call.method) {
-                    return Some(Notice::Early(call.method.clone(), item));
+                if to.link.consumed.awaits(&call.method) && !to.router.has(&call.method) {
+                    return Some(ControlNotification::Early(call.method.clone(), item));
                 }
             }
         }
         let own = match &*call.method {
-            CANCEL => call.params.and_then(request_extensions::cancelled).map(Notice::Cancel),
-            PROGRESS => call.params.and_then(request_extensions::progressed).map(Notice::Progress),
-            CREDIT => call.params.and_then(item::credit).map(Notice::Credit),
+            CANCEL => {
+                call.params.and_then(request_extensions::cancelled).map(ControlNotification::Cancel)
+            }
+            PROGRESS => call
+                .params
+                .and_then(request_extensions::progressed)
+                .map(ControlNotification::OutcomeKind),
+            CREDIT => call.params.and_then(item::credit).map(ControlNotification::Credit),
             _ => return None,
         };
-        (!to.router.has(&call.method)).then(|| own.unwrap_or(Notice::Malformed))
+        (!to.router.has(&call.method)).then(|| own.unwrap_or(ControlNotification::Malformed))
     }
 
     /// Whether it has its place in the order of responses, and asks for nothing.
     pub(crate) fn is_news(&self) -> bool {
-        !matches!(self, Notice::Cancel(_))
+        !matches!(self, ControlNotification::Cancel(_))
     }
 
     /// Does what is to be done. It was part of this message.
-    pub(crate) fn heed(&self, message: &Utf8Bytes, to: &Responder) {
+    pub(crate) fn handle(&self, message: &Utf8Bytes, to: &Responder) {
         match self {
-            Notice::Cancel(id) => to.cancel(id),
-            Notice::Progress((token, value)) => {
+            ControlNotification::Cancel(id) => to.cancel(id),
+            ControlNotification::OutcomeKind((token, value)) => {
                 if !to.link.pending.tell(token, value) {
                     tracing::debug!("dropped progress of a call that nobody wants to know of");
                 }
             }
-            Notice::Item(feed, item) => match item.content {
+            ControlNotification::Item(buffer, item) => match item.content {
                 Content::Result(json) => {
-                    to.link.item(feed, message.clone(), range(message, json), item.dropped);
+                    to.link.item(buffer, message.clone(), range(message, json), item.dropped);
                 }
-                Content::Error(json) => to.link.feeds.finish(feed, json),
+                Content::Error(json) => to.link.consumed.finish(buffer, json),
             },
-            Notice::Early(name, item) => to.link.feeds.keep(name, item),
-            Notice::Credit((id, bytes)) => to.link.flows.grant(id, *bytes),
-            Notice::Malformed => {
+            ControlNotification::Early(name, item) => to.link.consumed.keep(name, item),
+            ControlNotification::Credit((id, bytes)) => to.link.produced.add_credit(id, *bytes),
+            ControlNotification::Malformed => {
                 tracing::debug!("dropped a notification about a call: no such params");
             }
         }

@@ -16,13 +16,15 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::incoming::admission::{Admission, admit};
 use crate::incoming::blocking::Polls;
 use crate::incoming::context::Context;
-use crate::incoming::control_notifications::Notice;
-use crate::incoming::in_flight::{Handler, Running};
-use crate::incoming::item_router::Latest;
-use crate::incoming::message_errors::Stray;
+use crate::incoming::control_notifications::ControlNotification;
+use crate::incoming::in_flight::{HandlerFuture, InFlightCall};
+use crate::incoming::item_router::ItemRouter;
+use crate::incoming::message_errors::MessageErrors;
 use crate::incoming::responder::{ReplyTo, Responder};
 use crate::incoming::router::RouteId;
-use crate::incoming::service::{Kind, Method, Progress, Request, Response, Rest};
+use crate::incoming::service::{
+    AcceptedHandler, Method, OutcomeKind, Request, Response, ResponseKind,
+};
 use crate::link::Link;
 use crate::link::pending_calls::CallOutcome;
 use crate::protocol::decode::{
@@ -32,8 +34,8 @@ use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::flaw::Flaw;
 use crate::protocol::id::Id;
 use crate::span::CallSpan;
-use crate::util::catch_unwind::{Guarded, Panicked, guard};
-use crate::util::drop_counter::Dropped;
+use crate::util::catch_unwind::{CatchUnwind, Panicked, catch_unwind};
+use crate::util::drop_counter::DropCounter;
 
 /// How much is done in a turn before others get theirs: so many messages, or entries of batches, that are
 /// answered at once.
@@ -61,17 +63,17 @@ pub(crate) struct Dispatcher {
     /// A batch that was begun in this turn or an earlier one. Nothing else is to be received before its
     /// rest.
     unfinished: Cell<Option<Box<batch::Unfinished>>>,
-    dropped: Dropped,
+    dropped: DropCounter,
     /// Errors of the peer that belong to no call.
-    stray: Stray,
-    latest: Latest,
+    message_errors: MessageErrors,
+    latest: ItemRouter,
 }
 
 impl Dispatcher {
     pub(crate) fn new(responder: Arc<Responder>, context: Context) -> Self {
         let polls = Polls::new(responder.link.config.blocking_threshold);
         let (calls, now, unfinished, latest) = Default::default();
-        let (dropped, stray) = (Dropped::notifications(), Stray::default());
+        let (dropped, message_errors) = (DropCounter::notifications(), MessageErrors::default());
         let budget = Cell::new(BUDGET);
         Dispatcher {
             responder,
@@ -82,7 +84,7 @@ impl Dispatcher {
             budget,
             unfinished,
             dropped,
-            stray,
+            message_errors,
             latest,
         }
     }
@@ -133,10 +135,12 @@ impl Dispatcher {
     pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
         let Some(message) = self.latest.unless_item(self.link(), message) else { return };
         let (id, call) = match self.decode(&message) {
-            Payload::One(Entry::Call(call)) => match Notice::read(&call, &self.responder) {
-                None => self.plan(&message, call),
-                Some(notice) => return notice.heed(&message, &self.responder),
-            },
+            Payload::One(Entry::Call(call)) => {
+                match ControlNotification::read(&call, &self.responder) {
+                    None => self.resolve(&message, call),
+                    Some(notice) => return notice.handle(&message, &self.responder),
+                }
+            }
             Payload::One(Entry::Invalid(id, flaw)) => return self.refuse(&id, &flaw),
             Payload::One(Entry::Response(response)) => {
                 if let Some(id) = self.response(&message, response, true) {
@@ -157,14 +161,14 @@ impl Dispatcher {
         };
         let size = message.len() + id.as_ref().map_or(0, Id::weight);
         match (self.begin(message, call, admission, id.is_none()), id) {
-            (Begun::Done(_), None) => {}
-            (Begun::Done(response), Some(id)) => drop(self.responder.send(response, &id)),
-            (Begun::AtWork(mut running), id) => {
-                running.weigh(size);
+            (Started::Done(_), None) => {}
+            (Started::Done(response), Some(id)) => drop(self.responder.send(response, &id)),
+            (Started::Pending(mut in_flight_call), id) => {
+                in_flight_call.weigh(size);
                 if let Some(id) = id {
-                    running.reply_to(id, ReplyTo::One);
+                    in_flight_call.reply_to(id, ReplyTo::One);
                 }
-                running.spawn();
+                in_flight_call.spawn();
             }
         }
     }
@@ -180,9 +184,8 @@ impl Dispatcher {
         };
         let is_response = |entry: &Entry<'_>| match entry {
             Entry::Response(response) => response.outcome != ResponseOutcome::Neither,
-            Entry::Call(call) => {
-                Notice::read(call, &self.responder).is_some_and(|notice| notice.is_news())
-            }
+            Entry::Call(call) => ControlNotification::read(call, &self.responder)
+                .is_some_and(|notice| notice.is_news()),
             Entry::Invalid(..) => false,
         };
         let responses = entries.iter().all(is_response);
@@ -214,16 +217,17 @@ impl Dispatcher {
     /// to be one, but is none, may want an answer.
     fn responses<'a>(&self, message: &Utf8Bytes, entries: &mut Vec<Entry<'a>>) {
         let is_only = entries.len() == 1;
-        let of_batch = if is_only { None } else { self.stray.of_batch(self.link(), entries) };
+        let of_batch =
+            if is_only { None } else { self.message_errors.of_batch(self.link(), entries) };
         entries.retain_mut(|entry| match entry {
             Entry::Response(response) => {
                 let Some(id) = self.response(message, *response, is_only) else { return false };
                 *entry = Entry::Invalid(id, Flaw::NoMethod);
                 true
             }
-            Entry::Call(call) => match Notice::read(call, &self.responder) {
+            Entry::Call(call) => match ControlNotification::read(call, &self.responder) {
                 Some(notice) if notice.is_news() => {
-                    notice.heed(message, &self.responder);
+                    notice.handle(message, &self.responder);
                     false
                 }
                 _ => true,
@@ -231,12 +235,12 @@ impl Dispatcher {
             Entry::Invalid(..) => true,
         });
         if let Some(error) = of_batch {
-            self.stray.end_rest(self.link(), error);
+            self.message_errors.end_rest(self.link(), error);
         }
     }
 
     #[inline]
-    fn plan(&self, message: &Utf8Bytes, call: IncomingCall<'_>) -> (Option<Id>, Planned) {
+    fn resolve(&self, message: &Utf8Bytes, call: IncomingCall<'_>) -> (Option<Id>, ResolvedCall) {
         let route = self.responder.router.find(&call.method);
         let method = match call.method {
             Cow::Borrowed(name) => Method::InMessage(range(message, name)),
@@ -249,7 +253,7 @@ impl Dispatcher {
         let span = route.map_or_else(CallSpan::default, |route| {
             CallSpan::server(self.responder.router.name(route), call.id.as_ref(), &call.trace)
         });
-        (call.id, Planned { context, route, method, params, span })
+        (call.id, ResolvedCall { context, route, method, params, span })
     }
 
     /// Gives the id for an answer if it is no response. `is_only`: there is no other one in the
@@ -261,7 +265,7 @@ impl Dispatcher {
         is_only: bool,
     ) -> Option<Id> {
         if let ResponseOutcome::Error(json) = response.outcome {
-            if self.stray.take(self.link(), response.id, json, is_only) {
+            if self.message_errors.take(self.link(), response.id, json, is_only) {
                 return None;
             }
         }
@@ -270,7 +274,7 @@ impl Dispatcher {
             ResponseOutcome::Result(json) => Some(json),
             _ => None,
         };
-        if let Some(id) = response.id.filter(|_| self.link().feeds.any()) {
+        if let Some(id) = response.id.filter(|_| self.link().consumed.any()) {
             // Before anything that may come behind it.
             self.link().subscribed(id, subscribed);
         }
@@ -289,10 +293,10 @@ impl Dispatcher {
     fn begin(
         &self,
         message: Utf8Bytes,
-        call: Planned,
+        call: ResolvedCall,
         admission: Admission,
         notification: bool,
-    ) -> Begun {
+    ) -> Started {
         let name = || match &call.method {
             Method::InMessage(range) => message.get(range.clone()).unwrap_or_default(),
             Method::Decoded(name) => name,
@@ -306,92 +310,107 @@ impl Dispatcher {
             notification,
         ) {
             Ok(route) => route,
-            Err(refused) => return Begun::Done(refused),
+            Err(refused) => return Started::Done(refused),
         };
         if self.responder.router.handler_runtime.is_some() {
-            return Begun::AtWork(self.entrust(message, call, route, notification));
+            return Started::Pending(self.start_on_handler_runtime(
+                message,
+                call,
+                route,
+                notification,
+            ));
         }
         self.polls.begin(route, &self.responder.router);
-        let Planned { context, method, params, span, .. } = call;
+        let ResolvedCall { context, method, params, span, .. } = call;
         let number = context.number();
         let request = Request::new(context, message, method, params, notification);
         let begun = || span.within(|| self.responder.router.call(route, request).0);
-        let (future, asked) = match guard(begun) {
-            Ok(Progress::Ready(response)) => return self.done(Ok(response), route, &span),
-            Ok(Progress::Pending(future)) => (future, None),
-            Ok(Progress::Subscription(future, asked)) => (future, Some(asked)),
+        let (future, accepted) = match catch_unwind(begun) {
+            Ok(OutcomeKind::Ready(response)) => return self.done(Ok(response), route, &span),
+            Ok(OutcomeKind::Pending(future)) => (future, None),
+            Ok(OutcomeKind::Subscription(future, accepted)) => (future, Some(accepted)),
             Err(panicked) => return self.done(Err(panicked), route, &span),
         };
-        let mut handler = Handler::new(Guarded::new(future), span.clone());
-        let asked = match handler.begin() {
-            Poll::Pending => asked,
-            Poll::Ready(Ok(Response(Kind::Begun(rest)))) => {
+        let mut handler = HandlerFuture::new(CatchUnwind::new(future), span.clone());
+        let accepted = match handler.begin() {
+            Poll::Pending => accepted,
+            Poll::Ready(Ok(Response(ResponseKind::Accepted(rest)))) => {
                 handler.resume(rest.handler);
-                Some(rest.asked)
+                Some(rest.accepted)
             }
             Poll::Ready(outcome) => return self.done(outcome, route, &span),
         };
-        let mut running = Running::new(handler, &self.responder, number, route);
-        running.serve(asked);
+        let mut in_flight_call = InFlightCall::new(handler, &self.responder, number, route);
+        in_flight_call.serve(accepted);
         self.spend(WAITING - 1);
-        Begun::AtWork(running)
+        Started::Pending(in_flight_call)
     }
 
     /// The same where handlers have a runtime of their own: nothing of the handler runs here. It counts
     /// as in flight from now on.
     #[cold]
     #[inline(never)]
-    fn entrust(
+    fn start_on_handler_runtime(
         &self,
         message: Utf8Bytes,
-        call: Planned,
+        call: ResolvedCall,
         route: RouteId,
         notification: bool,
-    ) -> Running {
-        let Planned { context, method, params, span, .. } = call;
+    ) -> InFlightCall {
+        let ResolvedCall { context, method, params, span, .. } = call;
         let (number, link) = (context.number(), Arc::clone(context.link()));
         let router = Arc::clone(&self.responder.router);
         let request = Request::new(context, message, method, params, notification);
         let handling = async move {
-            if link.signals.is_raised(number) {
+            if link.cancellations.is_cancelled(number) {
                 // It was cancelled before it has begun.
-                return Response(Kind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)));
+                return Response(ResponseKind::Error(ErrorObject::of(
+                    ErrorCode::REQUEST_CANCELLED,
+                )));
             }
             match router.call(route, request).0 {
-                Progress::Ready(response) => response,
-                Progress::Pending(future) => future.await,
-                Progress::Subscription(future, asked) => {
-                    Response(Kind::Begun(Box::new(Rest { handler: Guarded::new(future), asked })))
+                OutcomeKind::Ready(response) => response,
+                OutcomeKind::Pending(future) => future.await,
+                OutcomeKind::Subscription(future, accepted) => {
+                    Response(ResponseKind::Accepted(Box::new(AcceptedHandler {
+                        handler: CatchUnwind::new(future),
+                        accepted,
+                    })))
                 }
             }
         };
-        let handler = Handler::new(Guarded::new(Box::pin(handling)), span);
-        Running::new(handler, &self.responder, number, route)
+        let handler = HandlerFuture::new(CatchUnwind::new(Box::pin(handling)), span);
+        InFlightCall::new(handler, &self.responder, number, route)
     }
 
-    fn done(&self, outcome: Result<Response, Panicked>, route: RouteId, span: &CallSpan) -> Begun {
+    fn done(
+        &self,
+        outcome: Result<Response, Panicked>,
+        route: RouteId,
+        span: &CallSpan,
+    ) -> Started {
         if outcome.is_err() {
             // Printing a panic's backtrace takes long.
             self.polls.begin_turn(&self.responder.router);
         }
-        let response = self.responder.outward(outcome, Some(route));
+        let response = self.responder.visible_to_peer(outcome, Some(route));
         match &response {
-            Kind::Result(text) => self.spend(text.len() / LARGE),
-            Kind::Error(error) => span.failed(Some(error.code().0)),
+            ResponseKind::Result(text) => self.spend(text.len() / LARGE),
+            ResponseKind::Error(error) => span.failed(Some(error.code().0)),
             _ => {}
         }
-        Begun::Done(response)
+        Started::Done(response)
     }
 }
 
 /// How far a call has got where it was read.
-enum Begun {
-    Done(Kind),
-    AtWork(Running),
+enum Started {
+    Done(ResponseKind),
+    Pending(InFlightCall),
 }
 
 /// A request or notification, by its places in the message.
-struct Planned {
+struct ResolvedCall {
     context: Context,
     route: Option<RouteId>,
     method: Method,

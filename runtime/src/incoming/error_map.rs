@@ -9,9 +9,9 @@ use crate::error::{Causes, CloseReason};
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::escape::Shown;
 use crate::protocol::typed::RpcError;
-use crate::util::catch_unwind::{Panicked, guard};
+use crate::util::catch_unwind::{Panicked, catch_unwind};
 
-type Recognize = fn(&(dyn StdError + Send + Sync + 'static)) -> Option<ErrorObject>;
+type ErrorConversion = fn(&(dyn StdError + Send + Sync + 'static)) -> Option<ErrorObject>;
 
 /// How many errors of a chain a peer gets, and how many bytes of the text of each.
 const EXPOSED_ERRORS: usize = 8;
@@ -19,21 +19,21 @@ const EXPOSED_BYTES: usize = 500;
 
 /// The types that are known.
 #[derive(Default)]
-pub(crate) struct Recognized {
-    known: Vec<Recognize>,
+pub(crate) struct ErrorMap {
+    known: Vec<ErrorConversion>,
     /// Whether the peer gets the texts of other errors. `None`: as the build and the peer decide.
     exposes: Option<bool>,
 }
 
 /// What decides how much of an error a caller is told.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Caller {
+pub(crate) struct Audience {
     pub(crate) no_socket: bool,
     /// It announced this crate's extensions.
     pub(crate) extended: bool,
 }
 
-impl Recognized {
+impl ErrorMap {
     pub(crate) fn add<E: RpcError + StdError + Send + Sync>(&mut self) {
         self.known.push(|source| source.downcast_ref::<E>().map(E::to_object));
     }
@@ -44,14 +44,14 @@ impl Recognized {
 
     /// By default only to peers that announced the extensions: the Python package wsjsonrpc drops its
     /// connection when an error object has a third member.
-    fn exposes(&self, caller: Caller) -> bool {
-        self.exposes.unwrap_or(cfg!(debug_assertions) && caller.extended)
+    fn exposes(&self, audience: Audience) -> bool {
+        self.exposes.unwrap_or(cfg!(debug_assertions) && audience.extended)
     }
 
     /// What the peer gets when this has panicked. Never what the panic said.
-    pub(crate) fn panicked(&self, what: &str, caller: Caller) -> ErrorObject {
+    pub(crate) fn panicked(&self, what: &str, audience: Audience) -> ErrorObject {
         let error = ErrorObject::internal();
-        if self.exposes(caller) { error.with_data([format!("{what} panicked")]) } else { error }
+        if self.exposes(audience) { error.with_data([format!("{what} panicked")]) } else { error }
     }
 
     pub(crate) fn append(&mut self, other: Self) {
@@ -61,13 +61,23 @@ impl Recognized {
 
     /// An error of a type that is known as its own object; others as they are, their inside included.
     /// A caller without a socket is told so if that is what the handler failed for.
-    pub(crate) fn known(&self, error: ErrorObject, method: &str, caller: Caller) -> ErrorObject {
-        self.translated(error, method, caller, |error| error)
+    pub(crate) fn known(
+        &self,
+        error: ErrorObject,
+        method: &str,
+        audience: Audience,
+    ) -> ErrorObject {
+        self.translated(error, method, audience, |error| error)
     }
 
     /// What the peer may see. The inside of an error that no type is known for stays here.
-    pub(crate) fn outward(&self, error: ErrorObject, method: &str, caller: Caller) -> ErrorObject {
-        self.translated(error, method, caller, |mut error| {
+    pub(crate) fn visible_to_peer(
+        &self,
+        error: ErrorObject,
+        method: &str,
+        audience: Audience,
+    ) -> ErrorObject {
+        self.translated(error, method, audience, |mut error| {
             if let Some(source) = error.source() {
                 tracing::error!(
                     method,
@@ -75,7 +85,7 @@ impl Recognized {
                     "handler failed; the caller gets {}",
                     error.code()
                 );
-                if self.exposes(caller) && error.data().is_none() {
+                if self.exposes(audience) && error.data().is_none() {
                     let chain = chain(source);
                     error = error.with_data(chain);
                 }
@@ -89,17 +99,17 @@ impl Recognized {
         &self,
         error: ErrorObject,
         method: &str,
-        caller: Caller,
+        audience: Audience,
         unknown: impl FnOnce(ErrorObject) -> ErrorObject,
     ) -> ErrorObject {
-        let translated = guard(|| {
+        let translated = catch_unwind(|| {
             let Some(source) = error.source() else { return error };
             match self.known.iter().find_map(|recognize| recognize(source)) {
                 Some(mut known) => {
                     known.forget_source();
                     known
                 }
-                None if caller.no_socket && is_for_want_of_socket(source) => {
+                None if audience.no_socket && is_for_want_of_socket(source) => {
                     ErrorObject::of(ErrorCode::NEEDS_WEBSOCKET)
                 }
                 None => unknown(error),
@@ -107,7 +117,7 @@ impl Recognized {
         });
         translated.unwrap_or_else(|Panicked| {
             tracing::error!(method, "an error's own code panicked; the caller gets -32603");
-            self.panicked("the code of an error", caller)
+            self.panicked("the code of an error", audience)
         })
     }
 }

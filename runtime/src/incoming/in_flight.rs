@@ -17,25 +17,25 @@ use std::task::{Context, Poll, Waker};
 use tokio::runtime::Handle;
 
 use crate::incoming::blocking;
-use crate::incoming::responder::{BatchAnswer, ReplyTo, Responder};
+use crate::incoming::responder::{PendingBatch, ReplyTo, Responder};
 use crate::incoming::router::RouteId;
-use crate::incoming::service::{Kind, Response, Rest};
-use crate::link::credit::{Asked, Stage};
+use crate::incoming::service::{AcceptedHandler, Response, ResponseKind};
+use crate::link::credit::{AcceptedSubscription, Stage};
 use crate::protocol::error::ErrorObject;
 use crate::protocol::id::Id;
 use crate::span::CallSpan;
 use crate::util::BoxFuture;
-use crate::util::catch_unwind::{Guarded, Panicked};
+use crate::util::catch_unwind::{CatchUnwind, Panicked};
 
 /// A handler that is not ready yet, within the span of its call.
-pub(crate) struct Handler {
-    future: Guarded<'static, Response>,
+pub(crate) struct HandlerFuture {
+    future: CatchUnwind<'static, Response>,
     span: CallSpan,
 }
 
-impl Handler {
-    pub(crate) fn new(future: Guarded<'static, Response>, span: CallSpan) -> Self {
-        Handler { future, span }
+impl HandlerFuture {
+    pub(crate) fn new(future: CatchUnwind<'static, Response>, span: CallSpan) -> Self {
+        HandlerFuture { future, span }
     }
 
     /// Polls it once, right here. Most are ready, and cost no task; a waker would only wake the
@@ -46,69 +46,69 @@ impl Handler {
 
     /// Drops it where it stands.
     fn clear(&mut self) {
-        let Handler { future, span } = self;
+        let HandlerFuture { future, span } = self;
         span.within(|| future.clear());
     }
 
     /// What is left of a subscription's handler goes on in its place.
-    pub(crate) fn resume(&mut self, rest: Guarded<'static, Response>) {
+    pub(crate) fn resume(&mut self, rest: CatchUnwind<'static, Response>) {
         self.span.within(|| self.future = rest);
     }
 }
 
-impl Future for Handler {
+impl Future for HandlerFuture {
     type Output = Result<Response, Panicked>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Handler { future, span } = &mut *self;
+        let HandlerFuture { future, span } = &mut *self;
         span.within(|| Pin::new(future).poll(cx))
     }
 }
 
-impl Drop for Handler {
+impl Drop for HandlerFuture {
     fn drop(&mut self) {
         self.clear();
     }
 }
 
 /// A handler with all it takes to answer its call. It counts as in flight as long as it lives.
-pub(crate) struct Running {
-    handler: Handler,
+pub(crate) struct InFlightCall {
+    handler: HandlerFuture,
     responder: Arc<Responder>,
     /// For the log.
     route: RouteId,
     /// The number of its call.
     number: u64,
     /// Where a request stands among those that were started, until somebody answers it.
-    place: Option<usize>,
+    slot: Option<usize>,
     /// A subscription, which answers its call while it goes on.
-    asked: Option<Box<Asked>>,
+    accepted: Option<Box<AcceptedSubscription>>,
     /// The end of its connection, if that is its own.
     closing: Option<BoxFuture<()>>,
     /// Whether it counts as in flight.
     counts: bool,
     /// Keeps the message's weight where it belongs.
-    batch: Option<Arc<BatchAnswer>>,
+    batch: Option<Arc<PendingBatch>>,
     /// What its message weighs, unless its batch does that.
     weight: usize,
 }
 
-impl Running {
+impl InFlightCall {
     pub(crate) fn new(
-        handler: Handler,
+        handler: HandlerFuture,
         responder: &Arc<Responder>,
         number: u64,
         route: RouteId,
     ) -> Self {
         responder.link.in_flight.fetch_add(1, Ordering::Relaxed);
         let responder = Arc::clone(responder);
-        Running {
+        InFlightCall {
             handler,
             responder,
             route,
             number,
-            place: None,
-            asked: None,
+            slot: None,
+            accepted: None,
             closing: None,
             counts: true,
             batch: None,
@@ -117,8 +117,8 @@ impl Running {
     }
 
     /// It serves this subscription.
-    pub(crate) fn serve(&mut self, asked: Option<Box<Asked>>) {
-        self.asked = asked;
+    pub(crate) fn serve(&mut self, accepted: Option<Box<AcceptedSubscription>>) {
+        self.accepted = accepted;
     }
 
     /// It holds on to a message of this size by itself.
@@ -128,24 +128,24 @@ impl Running {
     }
 
     /// It is part of this batch.
-    pub(crate) fn belongs_to(&mut self, batch: &Arc<BatchAnswer>) {
+    pub(crate) fn belongs_to(&mut self, batch: &Arc<PendingBatch>) {
         self.batch = Some(Arc::clone(batch));
     }
 
     /// It is to be answered.
     pub(crate) fn reply_to(&mut self, id: Id, reply_to: ReplyTo) {
-        let call = Call { id, number: self.number, reply_to };
-        self.place = Some(self.responder.started.put(call));
+        let call = InFlightRequest { id, number: self.number, reply_to };
+        self.slot = Some(self.responder.requests.put(call));
     }
 
     /// Nobody else answers it from now on. `None`: somebody has, or nobody needs to.
-    fn take_call(&mut self) -> Option<Call<ReplyTo>> {
-        self.responder.started.take(self.place.take()?, self.number)
+    fn take_call(&mut self) -> Option<InFlightRequest<ReplyTo>> {
+        self.responder.requests.take(self.slot.take()?, self.number)
     }
 
     /// Goes on in a task of its own.
     pub(crate) fn spawn(mut self) {
-        if self.responder.link.config.cancel_on_close || self.asked.is_some() {
+        if self.responder.link.config.cancel_on_close || self.accepted.is_some() {
             self.end_with_connection();
         }
         match self.responder.router.handler_runtime.clone() {
@@ -171,59 +171,62 @@ impl Running {
     }
 
     /// Middleware has let a subscription pass, whose handler goes on outside of it.
-    fn go_on(&mut self, rest: Rest) {
+    fn go_on(&mut self, rest: AcceptedHandler) {
         self.handler.resume(rest.handler);
-        self.asked = Some(rest.asked);
+        self.accepted = Some(rest.accepted);
         self.end_with_connection();
     }
 
     /// Whether it is a subscription that has a stream now, and its call is to be answered.
-    fn consents(&self) -> bool {
-        let accepted = |asked: &Asked| asked.flow.stage() == Stage::Accepted;
-        self.place.is_some() && self.asked.as_deref().is_some_and(accepted)
+    fn is_to_be_accepted(&self) -> bool {
+        let accepted =
+            |accepted: &AcceptedSubscription| accepted.subscription.stage() == Stage::Accepted;
+        self.slot.is_some() && self.accepted.as_deref().is_some_and(accepted)
     }
 
     fn finish(&mut self, outcome: Result<Response, Panicked>) {
-        let requested = self.place.is_some();
+        let requested = self.slot.is_some();
         let call = self.take_call();
         if call.is_none() && requested {
             // It was taken back, and answered.
             return self.responder.discard(outcome, self.route);
         }
-        let response = self.responder.outward(outcome, Some(self.route));
-        if let Kind::Error(error) | Kind::Ended(Some(error)) = &response {
+        let response = self.responder.visible_to_peer(outcome, Some(self.route));
+        if let ResponseKind::Error(error) | ResponseKind::Ended(Some(error)) = &response {
             self.handler.span.failed(Some(error.code().0));
         }
-        match (call, &self.asked, response) {
+        match (call, &self.accepted, response) {
             (Some(call), _, response) => self.responder.deliver(call, response),
-            (None, Some(asked), Kind::Ended(error)) => asked.end(error.as_ref()),
-            (None, Some(asked), Kind::Error(error)) if asked.flow.stage() == Stage::Open => {
-                asked.end(Some(&error));
+            (None, Some(accepted), ResponseKind::Ended(error)) => accepted.end(error.as_ref()),
+            (None, Some(accepted), ResponseKind::Error(error))
+                if accepted.subscription.stage() == Stage::Open =>
+            {
+                accepted.end(Some(&error));
             }
             _ => {}
         }
     }
 
     #[cold]
-    fn abandon(&self, call: Call<ReplyTo>) {
+    fn abandon(&self, call: InFlightRequest<ReplyTo>) {
         let method = self.responder.router.name(self.route);
         tracing::error!(method, "handler dropped: its runtime is shut down, or its connection is");
-        self.responder.deliver(call, Kind::Error(ErrorObject::internal()));
+        self.responder.deliver(call, ResponseKind::Error(ErrorObject::internal()));
     }
 
     /// It no longer counts as in flight.
-    fn rest(&mut self) {
+    fn stop_counting(&mut self) {
         if !std::mem::take(&mut self.counts) {
             return;
         }
         if self.responder.link.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
             // A connection that drains may wait for this one.
-            self.responder.link.outbox.nudge();
+            self.responder.link.send_queue.wake();
         }
     }
 }
 
-impl Future for Running {
+impl Future for InFlightCall {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -238,11 +241,11 @@ impl Future for Running {
     }
 }
 
-impl Running {
+impl InFlightCall {
     fn go(&mut self, cx: &mut Context<'_>, panicked: &mut bool) -> Poll<()> {
         loop {
             match Pin::new(&mut self.handler).poll(cx) {
-                Poll::Ready(Ok(Response(Kind::Begun(rest)))) => {
+                Poll::Ready(Ok(Response(ResponseKind::Accepted(rest)))) => {
                     self.go_on(*rest);
                     continue;
                 }
@@ -251,20 +254,20 @@ impl Running {
                     self.finish(outcome);
                     return Poll::Ready(());
                 }
-                Poll::Pending if !self.consents() => return self.poll_closing(cx),
+                Poll::Pending if !self.is_to_be_accepted() => return self.poll_closing(cx),
                 Poll::Pending => {}
             }
             // It goes on, unless its caller has taken the call back.
             let Some(call) = self.take_call() else { return Poll::Ready(()) };
-            self.rest();
-            if let Some(asked) = &self.asked {
-                self.responder.consent(call, &asked.flow);
+            self.stop_counting();
+            if let Some(accepted) = &self.accepted {
+                self.responder.accept(call, &accepted.subscription);
             }
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for InFlightCall {
     fn drop(&mut self) {
         // It may be dropped unanswered, by the end of the connection or of the runtime. If that was only
         // the runtime of handlers, its caller is still there.
@@ -275,19 +278,19 @@ impl Drop for Running {
         }
         // Before its signal is forgotten: handles look at that as long as the handler is there.
         self.handler.clear();
-        self.responder.link.signals.forget(self.number);
+        self.responder.link.cancellations.remove(self.number);
         self.responder.weights.requests.fetch_sub(self.weight, Ordering::Relaxed);
-        self.rest();
+        self.stop_counting();
     }
 }
 
 /// The calls of one connection. Where no call has had to wait, nothing is held for them.
 #[derive(Debug)]
-pub(crate) struct Started<T>(Mutex<Option<Box<Calls<T>>>>);
+pub(crate) struct InFlightRequests<T>(Mutex<Option<Box<Slots<T>>>>);
 
 /// A call that was begun and is not answered.
 #[derive(Debug)]
-pub(crate) struct Call<T> {
+pub(crate) struct InFlightRequest<T> {
     pub(crate) id: Id,
     /// The number that its connection has given it.
     pub(crate) number: u64,
@@ -296,31 +299,31 @@ pub(crate) struct Call<T> {
 
 /// Each at a place of its own, which another one gets after it.
 #[derive(Debug)]
-struct Calls<T> {
-    places: Vec<Place<T>>,
+struct Slots<T> {
+    slots: Vec<Slot<T>>,
     /// The first free place; behind the last one, if there is none.
     free: usize,
     count: usize,
 }
 
 #[derive(Debug)]
-enum Place<T> {
-    Taken(Call<T>),
+enum Slot<T> {
+    Taken(InFlightRequest<T>),
     Free { next: usize },
 }
 
 /// More places than these are given back when nobody has one.
 const KEPT: usize = 64;
 
-impl<T> Default for Started<T> {
+impl<T> Default for InFlightRequests<T> {
     fn default() -> Self {
-        Started(Mutex::new(None))
+        InFlightRequests(Mutex::new(None))
     }
 }
 
-impl<T> Started<T> {
+impl<T> InFlightRequests<T> {
     /// Puts a call in; gives its place.
-    pub(crate) fn put(&self, call: Call<T>) -> usize {
+    pub(crate) fn put(&self, call: InFlightRequest<T>) -> usize {
         self.lock().get_or_insert_with(Box::default).put(call)
     }
 
@@ -331,11 +334,11 @@ impl<T> Started<T> {
     }
 
     /// Takes out the call with this number, which has this place, or had it.
-    pub(crate) fn take(&self, place: usize, number: u64) -> Option<Call<T>> {
+    pub(crate) fn take(&self, slot: usize, number: u64) -> Option<InFlightRequest<T>> {
         let mut calls = self.lock();
         let calls = calls.as_mut()?;
-        match calls.places.get(place) {
-            Some(Place::Taken(call)) if call.number == number => calls.take(place),
+        match calls.slots.get(slot) {
+            Some(Slot::Taken(call)) if call.number == number => calls.take(slot),
             _ => None,
         }
     }
@@ -344,7 +347,11 @@ impl<T> Started<T> {
     /// written in the same way before one whose id only means the same. There are so few cancellations
     /// that they may look for it. `mark` is told its number before anybody else can find out that it is
     /// gone.
-    pub(crate) fn find<M>(&self, id: &Id, mark: impl FnOnce(u64) -> M) -> Option<(Call<T>, M)> {
+    pub(crate) fn find<M>(
+        &self,
+        id: &Id,
+        mark: impl FnOnce(u64) -> M,
+    ) -> Option<(InFlightRequest<T>, M)> {
         let mut calls = self.lock();
         let calls = calls.as_mut()?;
         let at =
@@ -355,53 +362,53 @@ impl<T> Started<T> {
     }
 
     /// Nothing is dropped under the lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Option<Box<Calls<T>>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Box<Slots<T>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> Default for Calls<T> {
+impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Calls { places: Vec::new(), free: 0, count: 0 }
+        Slots { slots: Vec::new(), free: 0, count: 0 }
     }
 }
 
-impl<T> Calls<T> {
+impl<T> Slots<T> {
     /// The place of the first call whose id is one of these.
     fn first(&self, is: impl Fn(&Id) -> bool) -> Option<usize> {
-        let known = self.places.iter().enumerate().filter_map(|(at, place)| match place {
-            Place::Taken(call) if is(&call.id) => Some((call.number, at)),
+        let known = self.slots.iter().enumerate().filter_map(|(at, place)| match place {
+            Slot::Taken(call) if is(&call.id) => Some((call.number, at)),
             _ => None,
         });
         known.min().map(|(_, at)| at)
     }
 
-    fn put(&mut self, call: Call<T>) -> usize {
+    fn put(&mut self, call: InFlightRequest<T>) -> usize {
         let at = self.free;
         self.count += 1;
-        match self.places.get_mut(at) {
+        match self.slots.get_mut(at) {
             Some(place) => {
-                if let Place::Free { next } = std::mem::replace(place, Place::Taken(call)) {
+                if let Slot::Free { next } = std::mem::replace(place, Slot::Taken(call)) {
                     self.free = next;
                 }
             }
             None => {
-                self.places.push(Place::Taken(call));
-                self.free = self.places.len();
+                self.slots.push(Slot::Taken(call));
+                self.free = self.slots.len();
             }
         }
         at
     }
 
-    fn take(&mut self, at: usize) -> Option<Call<T>> {
-        let place = self.places.get_mut(at)?;
-        let Place::Taken(call) = std::mem::replace(place, Place::Free { next: self.free }) else {
+    fn take(&mut self, at: usize) -> Option<InFlightRequest<T>> {
+        let place = self.slots.get_mut(at)?;
+        let Slot::Taken(call) = std::mem::replace(place, Slot::Free { next: self.free }) else {
             return None;
         };
         self.free = at;
         self.count -= 1;
-        if self.count == 0 && self.places.len() > KEPT {
-            *self = Calls::default();
+        if self.count == 0 && self.slots.len() > KEPT {
+            *self = Slots::default();
         }
         Some(call)
     }
@@ -412,13 +419,13 @@ mod started_tests {
     use super::*;
     use std::collections::HashMap;
 
-    fn call(id: u64, number: u64) -> Call<()> {
-        Call { id: Id::from_number(id), number, reply_to: () }
+    fn call(id: u64, number: u64) -> InFlightRequest<()> {
+        InFlightRequest { id: Id::from_number(id), number, reply_to: () }
     }
 
     #[test]
     fn each_call_is_taken_once() {
-        let started = Started::default();
+        let started = InFlightRequests::default();
         let (first, second) = (started.put(call(1, 10)), started.put(call(2, 11)));
         let twin = started.put(call(2, 12));
         let find =
@@ -436,7 +443,7 @@ mod started_tests {
     /// Calls that come and go at random, against a map.
     #[test]
     fn calls_are_where_they_were_put() {
-        let started = Started::default();
+        let started = InFlightRequests::default();
         let mut model = HashMap::new();
         let mut random = 0x9E37_79B9_u64;
         for number in 0..20_000_u64 {
@@ -456,6 +463,6 @@ mod started_tests {
         }
         let calls = started.lock();
         let calls = calls.as_ref().unwrap();
-        assert!(calls.count == 0 && calls.places.len() <= KEPT, "a burst leaves no memory behind");
+        assert!(calls.count == 0 && calls.slots.len() <= KEPT, "a burst leaves no memory behind");
     }
 }

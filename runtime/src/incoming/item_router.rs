@@ -9,37 +9,37 @@ use std::sync::Arc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::link::Link;
-use crate::link::subscription_buffer::Feed;
+use crate::link::subscription_buffer::SubscriptionBuffer;
 use crate::protocol::decode::range;
 use crate::protocol::item::{Content, Item, behind_head, head};
 
 /// The subscription that the last item was of: the next one often is, too.
 #[derive(Default)]
-pub(crate) struct Latest(Cell<Option<Box<Known>>>);
+pub(crate) struct ItemRouter(Cell<Option<Box<Known>>>);
 
 struct Known {
-    feed: Arc<Feed<Link>>,
+    buffer: Arc<SubscriptionBuffer<Link>>,
     /// How its messages begin; empty until a second one has come.
     head: Vec<u8>,
 }
 
-impl Latest {
+impl ItemRouter {
     /// Takes in an item, if the message is written as nearly all with items are; else gives it back.
     #[inline]
     pub(crate) fn unless_item(&self, link: &Link, message: Utf8Bytes) -> Option<Utf8Bytes> {
-        if !link.feeds.any() {
+        if !link.consumed.any() {
             return Some(message);
         }
         let Some((known, place, dropped)) = self.find(link, &message) else {
             return Some(message);
         };
-        link.item(&known.feed, message, place, dropped);
+        link.item(&known.buffer, message, place, dropped);
         self.0.set(Some(known));
         None
     }
 
     fn find(&self, link: &Link, message: &str) -> Option<(Box<Known>, Range<usize>, u64)> {
-        let latest = self.0.take().filter(|known| known.feed.is_live());
+        let latest = self.0.take().filter(|known| known.buffer.is_live());
         let (mut latest, begins) = match latest {
             Some(known) => {
                 let begins = !known.head.is_empty() && message.as_bytes().starts_with(&known.head);
@@ -53,14 +53,14 @@ impl Latest {
         }
         let (name, item) = Item::of_message(message)?;
         let Content::Result(json) = item.content else { return None };
-        let known = match latest.filter(|known| known.feed.is(name, item.subscription)) {
+        let known = match latest.filter(|known| known.buffer.is(name, item.subscription)) {
             Some(mut known) => {
                 known.head = head(name, item.subscription);
                 known
             }
             None => {
-                let feed = link.feeds.find(name, item.subscription)?;
-                Box::new(Known { feed, head: Vec::new() })
+                let buffer = link.consumed.find(name, item.subscription)?;
+                Box::new(Known { buffer, head: Vec::new() })
             }
         };
         Some((known, range(message, json), item.dropped))

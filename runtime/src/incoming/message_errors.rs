@@ -7,18 +7,18 @@ use crate::protocol::decode::{Entry, ResponseOutcome};
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::escape::clip;
 use crate::protocol::peer_error::of_peer;
-use crate::util::drop_counter::Dropped;
+use crate::util::drop_counter::DropCounter;
 
 /// Counts those that belong to no call.
-pub(crate) struct Stray(Dropped);
+pub(crate) struct MessageErrors(DropCounter);
 
-impl Default for Stray {
+impl Default for MessageErrors {
     fn default() -> Self {
-        Stray(Dropped::errors())
+        MessageErrors(DropCounter::errors())
     }
 }
 
-impl Stray {
+impl MessageErrors {
     /// Takes in an error that is about a message of this side as a whole. `false`: it is about a call.
     ///
     /// An error without an id is about the one request or batch that waits for a response; if several
@@ -50,7 +50,7 @@ impl Stray {
             }
             Some(_) => return false,
         };
-        ended.into_iter().for_each(|call| link.feeds.forget(call));
+        ended.into_iter().for_each(|call| link.consumed.forget(call));
         true
     }
 
@@ -71,7 +71,7 @@ impl Stray {
     /// the peer could not read, and nothing but the array answers the batch. So the error ends the calls
     /// of the batch that the array does not answer, once the others have their replies.
     #[inline]
-    pub(crate) fn of_batch(&self, link: &Link, entries: &mut Vec<Entry<'_>>) -> Option<OfBatch> {
+    pub(crate) fn of_batch(&self, link: &Link, entries: &mut Vec<Entry<'_>>) -> Option<BatchError> {
         let place = entries.iter().position(|entry| nameless(entry).is_some())?;
         self.of_batch_at(link, entries, place)
     }
@@ -83,7 +83,7 @@ impl Stray {
         link: &Link,
         entries: &mut Vec<Entry<'_>>,
         place: usize,
-    ) -> Option<OfBatch> {
+    ) -> Option<BatchError> {
         let error = of_peer(entries.get(place).and_then(nameless)?);
         // It answers a notification, as in `take`.
         if error.code() == ErrorCode::METHOD_NOT_FOUND {
@@ -94,22 +94,22 @@ impl Stray {
             _ => None,
         })?;
         entries.remove(place);
-        Some(OfBatch { first, error })
+        Some(BatchError { first, error })
     }
 
     /// Ends the calls of the batch that have no reply.
     #[cold]
     #[inline(never)]
-    pub(crate) fn end_rest(&self, link: &Link, OfBatch { first, error }: OfBatch) {
+    pub(crate) fn end_rest(&self, link: &Link, BatchError { first, error }: BatchError) {
         match link.pending.refuse_rest(first, &error) {
-            Some(ended) => ended.into_iter().for_each(|call| link.feeds.forget(call)),
+            Some(ended) => ended.into_iter().for_each(|call| link.consumed.forget(call)),
             None => self.log(&error),
         }
     }
 }
 
 /// An error about a call of the batch with this first call.
-pub(crate) struct OfBatch {
+pub(crate) struct BatchError {
     first: u64,
     error: ErrorObject,
 }

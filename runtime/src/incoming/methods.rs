@@ -19,7 +19,7 @@ use crate::incoming::service::{Outcome, Params, Request, Service};
 use crate::incoming::topic::Topic;
 use crate::protocol::error::Result;
 use crate::protocol::whole::form_of;
-use crate::util::catch_unwind::Each;
+use crate::util::catch_unwind::UserValues;
 
 /// A service made of closures.
 ///
@@ -41,7 +41,7 @@ pub struct Methods {
     names: Vec<Cow<'static, str>>,
     /// Names of methods that end subscriptions.
     unsubscribe: Vec<Cow<'static, str>>,
-    handlers: Each<Arc<Handler>>,
+    handlers: UserValues<Arc<Handler>>,
 }
 
 type Handler = dyn Fn(Request) -> Outcome + Send + Sync;

@@ -16,19 +16,19 @@ use crate::handshake::Handshake;
 use crate::incoming::admission::Admission;
 use crate::incoming::context::Context;
 use crate::incoming::dispatch::Dispatcher;
-use crate::incoming::responder::{Once, Outlet};
+use crate::incoming::responder::{OneResponse, ResponseSink};
 use crate::incoming::responder::{Responder, Tracker};
 use crate::incoming::router::Router;
 use crate::link::Link;
 use crate::link::pending_calls::Side;
 use crate::util::race::{Either, race};
-use crate::util::type_map::State;
+use crate::util::type_map::TypeMap;
 
 /// Reading a message of so many bytes takes as long as a turn.
 const LARGE: usize = 16 << 10;
 
 /// One who has one message to give, and takes one answer.
-pub(crate) struct Caller {
+pub(crate) struct OneShotCall {
     link: Arc<Link>,
     router: Arc<Router>,
     context: Context,
@@ -44,19 +44,19 @@ pub(crate) enum Answer {
     CutOff,
 }
 
-impl Caller {
+impl OneShotCall {
     pub(crate) fn new(
         config: Arc<Config>,
         router: Arc<Router>,
         handshake: Handshake,
-        state: State,
+        state: TypeMap,
     ) -> Self {
         let link = Arc::new(Link::new(Side::Server, config, router.outgoing.clone(), false));
         // It can't be called back.
         link.begin_end(CloseReason::NoSocket);
         let context = Context::new(Arc::clone(&link), handshake);
         context.adopt(state);
-        Caller { link, router, context }
+        OneShotCall { link, router, context }
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -65,21 +65,22 @@ impl Caller {
 
     /// Has its message handled. Dropped before the answer is there, it tells the handlers so, which
     /// go on by themselves. `kept` is dropped with the last of them.
-    pub(crate) async fn ask(
+    pub(crate) async fn handle(
         self,
         message: Bytes,
         tracker: Tracker,
         kept: Box<dyn Send + Sync>,
     ) -> Answer {
-        let Caller { link, router, context } = self;
+        let OneShotCall { link, router, context } = self;
         let waiting = Waiting(Some(Arc::clone(&link)));
         let (sender, mut answer) = oneshot::channel();
-        let outlet = Outlet::Once(Box::new(Once::new(Arc::clone(&link), sender, kept)));
-        let responder = Responder::new(router, Arc::clone(&link), outlet, Some(tracker), None);
+        let sink =
+            ResponseSink::OneResponse(Box::new(OneResponse::new(Arc::clone(&link), sender, kept)));
+        let responder = Responder::new(router, Arc::clone(&link), sink, Some(tracker), None);
         begin(&responder, context, message).await;
         // What is ready was answered by now. If no request is at work, nobody will answer any more,
         // though handlers of notifications may go on for long.
-        let unanswered = responder.started.was_used();
+        let unanswered = responder.requests.was_used();
         drop(responder);
         let answer = if unanswered {
             wait(&mut answer, pin!(link.ended())).await

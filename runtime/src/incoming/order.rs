@@ -40,7 +40,7 @@ impl Turns {
             Ok(turn) => turn,
             Err(_) => self.wait(number, &method, link).await?,
         };
-        if link.signals.is_raised(number) {
+        if link.cancellations.is_cancelled(number) {
             return None;
         }
         *self.latest() = (number, method);
@@ -50,7 +50,7 @@ impl Turns {
     async fn wait(&self, number: u64, method: &str, link: &Link) -> Option<MutexGuard<'_, ()>> {
         // A call is in the queue from its first poll on, which is where it was read.
         let turn = pin!(self.turn.lock());
-        let raised = pin!(link.signals.raised(number));
+        let cancelled = pin!(link.cancellations.cancelled(number));
         let watching = pin!(async {
             // On the heap, as most calls need no timer.
             if link.pending.len() > 0 && !self.warned.load(Ordering::Relaxed) {
@@ -58,7 +58,7 @@ impl Turns {
             }
             pending::<()>().await
         });
-        match race(turn, pin!(race(raised, watching))).await {
+        match race(turn, pin!(race(cancelled, watching))).await {
             Either::Left(turn) => Some(turn),
             Either::Right(_) => None,
         }

@@ -16,18 +16,18 @@ use futures_core::Stream;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::incoming::service::{Kind, Outcome, Progress, Request, Response};
+use crate::incoming::service::{Outcome, OutcomeKind, Request, Response, ResponseKind};
 use crate::incoming::topic::{Overflow, Topic, Yields};
 use crate::link::Link;
-use crate::link::credit::Asked;
-use crate::link::credit::{Flow, Stage, Stop};
-use crate::outgoing::deadline::Scope;
+use crate::link::credit::AcceptedSubscription;
+use crate::link::credit::{ProducedSubscription, Stage, StopReason};
+use crate::outgoing::deadline::HandledCall;
 use crate::protocol::buffer;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::{cost, head, write, write_json};
 use crate::protocol::params::Str;
 use crate::protocol::typed::RpcError;
-use crate::websocket::send_queue::{Closed, Outbox, Turn};
+use crate::websocket::send_queue::{Closed, SendQueue, Turn};
 
 /// The name of the parameter of a method that ends subscriptions, as in their notifications.
 const ID: &str = "subscription";
@@ -39,9 +39,9 @@ const BUDGET: usize = 256;
 pub struct Producer {
     topic: Topic,
     link: Arc<Link>,
-    flow: Arc<Flow>,
+    subscription: Arc<ProducedSubscription>,
     /// What handles of its call inherit, until that is answered.
-    scope: Option<Arc<Scope>>,
+    handled: Option<Arc<HandledCall>>,
 }
 
 impl Outcome {
@@ -58,28 +58,29 @@ impl Outcome {
     {
         if request.is_notification() {
             tracing::debug!("dropped a subscription without an id: nobody would know its own");
-            return Outcome(Progress::Ready(Response(Kind::Silent)));
+            return Outcome(OutcomeKind::Ready(Response(ResponseKind::Silent)));
         }
         let link = Arc::clone(request.context().link());
         if link.has_no_socket() {
             let error = ErrorObject::of(ErrorCode::NEEDS_WEBSOCKET);
-            return Outcome(Progress::Ready(request.fail(error)));
+            return Outcome(OutcomeKind::Ready(request.fail(error)));
         }
         let window = request.begin_subscription();
         let limit = link.config.max_subscriptions;
-        let Some(flow) = link.flows.ask(topic.unsubscribe.clone(), window, limit) else {
+        let Some(subscription) = link.produced.insert(topic.unsubscribe.clone(), window, limit)
+        else {
             let busy = ErrorObject::of(ErrorCode::SERVER_BUSY);
-            return Outcome(Progress::Ready(request.fail(busy)));
+            return Outcome(OutcomeKind::Ready(request.fail(busy)));
         };
-        let asked = Asked {
+        let accepted = AcceptedSubscription {
             link: Arc::clone(&link),
-            flow: Arc::clone(&flow),
+            subscription: Arc::clone(&subscription),
             notification: topic.notification.clone(),
             tell_end: topic.tell_end || link.extended,
         };
-        let scope = request.context().scope().cloned();
-        let producer = Producer { topic, link, flow, scope };
-        Outcome(Progress::Subscription(Box::pin(handler(request, producer)), Box::new(asked)))
+        let handled = request.context().handled().cloned();
+        let producer = Producer { topic, link, subscription, handled };
+        Outcome(OutcomeKind::Subscription(Box::pin(handler(request, producer)), Box::new(accepted)))
     }
 
     /// A call of a method that ends subscriptions. Its one parameter is the id.
@@ -90,9 +91,9 @@ impl Outcome {
             args.finish()?;
             Ok(id)
         };
-        let flows = &request.context().link().flows;
-        let ended = id().map(|id| flows.unsubscribe(request.method(), &id.0));
-        Outcome(Progress::Ready(request.reply::<Result<bool, ErrorObject>>(ended)))
+        let produced = &request.context().link().produced;
+        let ended = id().map(|id| produced.unsubscribe(request.method(), &id.0));
+        Outcome(OutcomeKind::Ready(request.reply::<Result<bool, ErrorObject>>(ended)))
     }
 }
 
@@ -105,19 +106,19 @@ impl Producer {
         S::Item: Yields<T>,
     {
         self.opened().await;
-        if let Some(scope) = &self.scope {
-            scope.end();
+        if let Some(handled) = &self.handled {
+            handled.end();
         }
-        let head = head(&self.topic.notification, &self.flow.id());
+        let head = head(&self.topic.notification, &self.subscription.id());
         let stream = pin!(stream);
         let mut source = Source::<S, T>::of(stream, &self.link);
-        let (mut room, mut sent) = (Room::new(&self.link.outbox), 0_usize);
+        let (mut room, mut sent) = (Room::new(&self.link.send_queue), 0_usize);
         let end = loop {
             let (item, dropped) = match self.next(&mut source, &mut room).await {
                 Next::Item(item, dropped) => (item, dropped),
                 Next::End(end) => break end,
-                Next::Stopped(Stop::Peer) => return Response(Kind::Silent),
-                Next::Stopped(Stop::Shutdown) => {
+                Next::Stopped(StopReason::Peer) => return Response(ResponseKind::Silent),
+                Next::Stopped(StopReason::Shutdown) => {
                     break Some(ErrorObject::of(ErrorCode::SHUTTING_DOWN));
                 }
             };
@@ -132,11 +133,11 @@ impl Producer {
             if text.len() > self.link.config.max_outgoing_message {
                 break Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE));
             }
-            self.flow.spend(cost(bytes));
+            self.subscription.spend(cost(bytes));
             // Encoded only now that there is room: no producer waits with an item in its hands.
             if room.fill(text).is_err() {
                 // What is queued goes out, and then the connection closes.
-                return Response(Kind::Silent);
+                return Response(ResponseKind::Silent);
             }
             sent += 1;
             if sent % BUDGET == 0 {
@@ -144,15 +145,15 @@ impl Producer {
                 tokio::task::yield_now().await;
             }
         };
-        Response(Kind::Ended(end))
+        Response(ResponseKind::Ended(end))
     }
 
     /// Waits until the response with its id is queued.
     async fn opened(&self) {
-        self.flow.enter(Stage::Accepted);
+        self.subscription.enter(Stage::Accepted);
         poll_fn(|cx| {
-            self.flow.register(cx.waker());
-            if self.flow.stage() == Stage::Open { Poll::Ready(()) } else { Poll::Pending }
+            self.subscription.register(cx.waker());
+            if self.subscription.stage() == Stage::Open { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
@@ -167,16 +168,18 @@ impl Producer {
         poll_fn(|cx| {
             let mut registered = false;
             loop {
-                if let Some(stop) = self.flow.stopped() {
+                if let Some(stop) = self.subscription.stopped() {
                     return Poll::Ready(Next::Stopped(stop));
                 }
-                let credit = self.flow.has_credit();
+                let credit = self.subscription.has_credit();
                 let may_send = if credit {
                     match room.poll(cx) {
                         Poll::Ready(Ok(())) => true,
                         Poll::Pending => false,
                         // What is queued goes out, and then the connection closes.
-                        Poll::Ready(Err(Closed)) => return Poll::Ready(Next::Stopped(Stop::Peer)),
+                        Poll::Ready(Err(Closed)) => {
+                            return Poll::Ready(Next::Stopped(StopReason::Peer));
+                        }
                     }
                 } else {
                     room.leave();
@@ -192,9 +195,10 @@ impl Producer {
                 }
                 // Only now, as most items are there at once; and then all is looked at again, so that
                 // no change falls in between.
-                self.flow.register(cx.waker());
+                self.subscription.register(cx.waker());
                 registered = true;
-                if self.flow.stopped().is_none() && self.flow.has_credit() == credit {
+                if self.subscription.stopped().is_none() && self.subscription.has_credit() == credit
+                {
                     return Poll::Pending;
                 }
             }
@@ -206,7 +210,7 @@ impl Producer {
 /// A producer's claim to room in the send queue. It has one before it polls its stream, and so before an
 /// item is there.
 struct Room<'a> {
-    outbox: &'a Outbox,
+    send_queue: &'a SendQueue,
     /// There was room when the last item was queued.
     left: bool,
     /// Its turn is to come.
@@ -217,8 +221,8 @@ struct Room<'a> {
 }
 
 impl<'a> Room<'a> {
-    fn new(outbox: &'a Outbox) -> Self {
-        Room { outbox, left: false, waiting: None, turn: None, queued: 0 }
+    fn new(send_queue: &'a SendQueue) -> Self {
+        Room { send_queue, left: false, waiting: None, turn: None, queued: 0 }
     }
 
     /// Ready when an item may be queued.
@@ -226,29 +230,29 @@ impl<'a> Room<'a> {
         if self.waiting.is_none() {
             // Whoever comes back has to ask again.
             let left = std::mem::take(&mut self.left);
-            let first = self.turn.is_some() || !self.outbox.has_line();
-            if first && (left || self.outbox.has_room()) {
+            let first = self.turn.is_some() || !self.send_queue.has_line();
+            if first && (left || self.send_queue.has_room()) {
                 return Poll::Ready(Ok(()));
             }
-            if !self.outbox.is_open() {
+            if !self.send_queue.is_open() {
                 return Poll::Ready(Err(Closed));
             }
             // To the end of the line.
             (self.turn, self.queued) = (None, 0);
         }
-        let outbox = self.outbox;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(outbox.turn()));
+        let send_queue = self.send_queue;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(send_queue.turn()));
         self.turn = Some(ready!(waiting.as_mut().poll(cx)));
         self.waiting = None;
-        Poll::Ready(if outbox.is_open() { Ok(()) } else { Err(Closed) })
+        Poll::Ready(if send_queue.is_open() { Ok(()) } else { Err(Closed) })
     }
 
     /// Queues an item.
     fn fill(&mut self, text: Vec<u8>) -> Result<(), Closed> {
         self.queued += text.len();
-        self.left = self.outbox.send_item(text)?;
+        self.left = self.send_queue.send_item(text)?;
         // The network may take it as fast as it comes, on another thread, while others wait in line.
-        let had_turn = self.turn.is_some() && self.queued >= self.outbox.limit();
+        let had_turn = self.turn.is_some() && self.queued >= self.send_queue.limit();
         if !self.left || had_turn {
             self.leave();
         }
@@ -266,7 +270,7 @@ enum Next<T> {
     /// With the number of those that were left out before it.
     Item(Pulled<T>, u64),
     End(Option<ErrorObject>),
-    Stopped(Stop),
+    Stopped(StopReason),
 }
 
 enum Pulled<T> {
@@ -352,7 +356,7 @@ where
     /// Keeps an item for which there is no room in the send queue. All subscriptions of a connection
     /// share the bytes for that.
     fn keep(&mut self, item: &T, topic: &Topic) {
-        let makes_room = matches!(topic.overflow, Overflow::DropOldest | Overflow::Latest);
+        let makes_room = matches!(topic.overflow, Overflow::DropOldest | Overflow::ItemRouter);
         if self.items.len() >= topic.room() && !(makes_room && self.drop_oldest()) {
             return self.refuse(topic);
         }
@@ -366,7 +370,7 @@ where
         }
         let json: Box<[u8]> = text.as_slice().into();
         buffer::give_back(text);
-        while !self.link.flows.take_room(kept_size(&json), max_subscription_buffer) {
+        while !self.link.produced.reserve_buffer(kept_size(&json), max_subscription_buffer) {
             // The newest one is the one to keep, if any is.
             if !(makes_room && self.drop_oldest()) {
                 return self.refuse(topic);
@@ -395,7 +399,7 @@ where
 impl<S, T> Source<'_, S, T> {
     fn pop(&mut self) -> Option<Box<[u8]>> {
         let json = self.items.pop_front()?;
-        self.link.flows.give_room(kept_size(&json));
+        self.link.produced.release_buffer(kept_size(&json));
         Some(json)
     }
 }

@@ -24,19 +24,19 @@ use tokio::sync::{mpsc, watch};
 
 #[cfg(feature = "tower")]
 use crate::error::CloseReason;
-use crate::handshake::connection_limit::Place;
-use crate::incoming::error_map::Caller;
-use crate::incoming::in_flight::{Call, Started};
+use crate::handshake::connection_limit::ConnectionPermit;
+use crate::incoming::error_map::Audience;
+use crate::incoming::in_flight::{InFlightRequest, InFlightRequests};
 use crate::incoming::router::{RouteId, Router};
-use crate::incoming::service::{Kind, Response};
+use crate::incoming::service::{Response, ResponseKind};
 use crate::link::Link;
-use crate::link::credit::{Flow, Stage, Stop};
+use crate::link::credit::{ProducedSubscription, Stage, StopReason};
 use crate::protocol::encode::begin_result;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::Id;
 use crate::protocol::{buffer, encode};
 use crate::util::BoxFuture;
-use crate::util::catch_unwind::{Panicked, guard};
+use crate::util::catch_unwind::{Panicked, catch_unwind};
 
 /// Lives as long as something a server's shutdown should wait for.
 pub(crate) type Tracker = watch::Receiver<()>;
@@ -47,15 +47,15 @@ pub(crate) struct Responder {
     pub(crate) link: Arc<Link>,
     pub(crate) weights: Weights,
     /// Requests whose handlers are at work.
-    pub(crate) started: Started<ReplyTo>,
-    outlet: Outlet,
+    pub(crate) requests: InFlightRequests<ReplyTo>,
+    sink: ResponseSink,
     /// The way to the runtime of handlers, if they have their own. No more wait there than may be in
     /// flight.
     starter: OnceLock<mpsc::UnboundedSender<BoxFuture<()>>>,
     _tracker: Option<Tracker>,
     /// That of the connection. It is given back when its handlers have ended, too: else a peer would
     /// have ever more of them at work by hanging up and coming again.
-    _place: Option<Place>,
+    _permit: Option<ConnectionPermit>,
 }
 
 /// Bytes that calls in flight hold on to.
@@ -64,7 +64,7 @@ pub(crate) struct Weights {
     /// Messages that handlers at work were begun with.
     pub(crate) requests: AtomicUsize,
     /// Responses that wait for others of their batch.
-    gathered: AtomicUsize,
+    batch_response: AtomicUsize,
 }
 
 /// Where the response to a request goes.
@@ -72,21 +72,21 @@ pub(crate) enum ReplyTo {
     /// Into a message of its own.
     One,
     /// Into this place of a batch's array.
-    Batch(Arc<BatchAnswer>, usize),
+    Batch(Arc<PendingBatch>, usize),
 }
 
 impl Responder {
     pub(crate) fn new(
         router: Arc<Router>,
         link: Arc<Link>,
-        outlet: Outlet,
+        sink: ResponseSink,
         tracker: Option<Tracker>,
-        place: Option<Place>,
+        place: Option<ConnectionPermit>,
     ) -> Arc<Self> {
-        let (weights, started) = (Weights::default(), Started::default());
-        let (_tracker, _place) = (tracker, place);
+        let (weights, requests) = (Weights::default(), InFlightRequests::default());
+        let (_tracker, _permit) = (tracker, place);
         let starter = OnceLock::new();
-        Arc::new(Responder { router, link, weights, started, outlet, starter, _tracker, _place })
+        Arc::new(Responder { router, link, weights, requests, sink, starter, _tracker, _permit })
     }
 
     /// Runs a handler on the runtime of handlers, behind those that it was given before. Gives it back
@@ -105,7 +105,7 @@ impl Responder {
     }
 
     /// Writes the response and queues it, once it is complete.
-    pub(crate) fn deliver(&self, call: Call<ReplyTo>, response: Kind) {
+    pub(crate) fn deliver(&self, call: InFlightRequest<ReplyTo>, response: ResponseKind) {
         match call.reply_to {
             ReplyTo::One => drop(self.send(response, &call.id)),
             ReplyTo::Batch(batch, index) => batch.put(index, &call.id, response, None),
@@ -113,18 +113,22 @@ impl Responder {
     }
 
     /// Answers a call with the id of a subscription, which begins when that is queued.
-    pub(crate) fn consent(&self, call: Call<ReplyTo>, flow: &Arc<Flow>) {
-        let response = match begin_result(&flow.name()) {
-            Ok(text) => Kind::Result(text),
-            Err(_) => Kind::Error(ErrorObject::internal()),
+    pub(crate) fn accept(
+        &self,
+        call: InFlightRequest<ReplyTo>,
+        subscription: &Arc<ProducedSubscription>,
+    ) {
+        let response = match begin_result(&subscription.name()) {
+            Ok(text) => ResponseKind::Result(text),
+            Err(_) => ResponseKind::Error(ErrorObject::internal()),
         };
         match call.reply_to {
             ReplyTo::One => {
                 let told = self.send(response, &call.id);
-                open(flow, told);
+                open(subscription, told);
             }
             ReplyTo::Batch(batch, index) => {
-                batch.put(index, &call.id, response, Some(Arc::clone(flow)));
+                batch.put(index, &call.id, response, Some(Arc::clone(subscription)));
             }
         }
     }
@@ -132,29 +136,29 @@ impl Responder {
     /// The caller takes a request back. Its handler learns it, and goes on as it likes; what it
     /// brings comes too late. A request that is unknown, or answered by now, is none of its calls.
     pub(crate) fn cancel(&self, id: &Id) {
-        let mark = |number| self.link.signals.raise(number);
-        let Some((call, raised)) = self.started.find(id, mark) else { return };
-        raised.tell();
-        self.deliver(call, Kind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)));
+        let mark = |number| self.link.cancellations.cancel(number);
+        let Some((call, cancelled)) = self.requests.find(id, mark) else { return };
+        cancelled.notify();
+        self.deliver(call, ResponseKind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)));
     }
 
     /// Queues the response to a single call. `false`: an error in its place, as it is too large.
-    pub(crate) fn send(&self, response: Kind, id: &Id) -> bool {
+    pub(crate) fn send(&self, response: ResponseKind, id: &Id) -> bool {
         let Some((text, whole)) = single(response, id, self.limit()) else { return true };
-        self.outlet.put(&self.link, text);
+        self.sink.put(&self.link, text);
         whole
     }
 
     /// Queues an error response to what is no call. An id that is too large to come back is left out.
     pub(crate) fn fail(&self, error: &ErrorObject, id: &Id) {
         let id = if id.weight() <= self.limit() { id } else { &Id::NULL };
-        self.outlet.put(&self.link, error_response(error, id));
+        self.sink.put(&self.link, error_response(error, id));
     }
 
     /// Queues the responses to a batch, if any were asked for.
-    pub(crate) fn send_array(&self, gathered: Gathered) {
-        if let Some(text) = gathered.finish() {
-            self.outlet.put(&self.link, text);
+    pub(crate) fn send_array(&self, batch_response: BatchResponse) {
+        if let Some(text) = batch_response.finish() {
+            self.sink.put(&self.link, text);
         }
     }
 
@@ -167,8 +171,8 @@ impl Responder {
 
     /// How much more may wait for others of its batch.
     pub(crate) fn room_to_gather(&self) -> usize {
-        let gathered = self.weights.gathered.load(Ordering::Relaxed);
-        self.link.config.max_in_flight_bytes.saturating_sub(gathered)
+        let batch_response = self.weights.batch_response.load(Ordering::Relaxed);
+        self.link.config.max_in_flight_bytes.saturating_sub(batch_response)
     }
 
     /// How large a message may be.
@@ -177,23 +181,23 @@ impl Responder {
     }
 
     /// What the peer may see. The inside of an error that no type is known for stays here.
-    pub(crate) fn outward(
+    pub(crate) fn visible_to_peer(
         &self,
         outcome: Result<Response, Panicked>,
         route: Option<RouteId>,
-    ) -> Kind {
+    ) -> ResponseKind {
         match outcome {
-            Ok(Response(Kind::Error(error))) if error.source().is_some() => {
-                Kind::Error(self.translate(error, route))
+            Ok(Response(ResponseKind::Error(error))) if error.source().is_some() => {
+                ResponseKind::Error(self.translate(error, route))
             }
-            Ok(Response(Kind::Ended(Some(error)))) if error.source().is_some() => {
-                Kind::Ended(Some(self.translate(error, route)))
+            Ok(Response(ResponseKind::Ended(Some(error)))) if error.source().is_some() => {
+                ResponseKind::Ended(Some(self.translate(error, route)))
             }
             Ok(Response(kind)) => kind,
             Err(Panicked) => {
                 let method = self.name(route);
                 tracing::error!(method, "handler panicked; the caller gets -32603");
-                Kind::Error(self.router.recognized.panicked("the handler", self.caller()))
+                ResponseKind::Error(self.router.error_map.panicked("the handler", self.audience()))
             }
         }
     }
@@ -202,7 +206,7 @@ impl Responder {
     pub(crate) fn discard(&self, outcome: Result<Response, Panicked>, route: RouteId) {
         let method = self.router.name(route);
         // An error's own code may panic when it is dropped.
-        let dropped = outcome.and_then(|response| guard(|| drop(response)));
+        let dropped = outcome.and_then(|response| catch_unwind(|| drop(response)));
         match dropped {
             Ok(()) => tracing::debug!(method, "a handler ended after its call was taken back"),
             Err(Panicked) => {
@@ -212,11 +216,11 @@ impl Responder {
     }
 
     fn translate(&self, error: ErrorObject, route: Option<RouteId>) -> ErrorObject {
-        self.router.recognized.outward(error, self.name(route), self.caller())
+        self.router.error_map.visible_to_peer(error, self.name(route), self.audience())
     }
 
-    fn caller(&self) -> Caller {
-        Caller { no_socket: self.link.has_no_socket(), extended: self.link.extended }
+    fn audience(&self) -> Audience {
+        Audience { no_socket: self.link.has_no_socket(), extended: self.link.extended }
     }
 
     fn name(&self, route: Option<RouteId>) -> &str {
@@ -235,29 +239,29 @@ async fn start_in_order(mut handlers: mpsc::UnboundedReceiver<BoxFuture<()>>) {
 }
 
 /// The response with a subscription's id is queued; or in its place an error, and nobody knows of it.
-fn open(flow: &Flow, told: bool) {
+fn open(subscription: &ProducedSubscription, told: bool) {
     if !told {
-        flow.stop(Stop::Peer);
+        subscription.stop(StopReason::Peer);
     }
-    flow.enter(Stage::Open);
+    subscription.enter(Stage::Open);
 }
 
 /// A batch that some of its handlers still work at; the last one answers it. Its handlers share its
 /// message, so it weighs as long as the last of them is there.
-pub(crate) struct BatchAnswer {
-    gathered: Mutex<Option<Gathered>>,
+pub(crate) struct PendingBatch {
+    batch_response: Mutex<Option<BatchResponse>>,
     /// Subscriptions that begin when the array is queued, and whether their ids are in it.
-    flows: Mutex<Vec<(Arc<Flow>, bool)>>,
+    produced: Mutex<Vec<(Arc<ProducedSubscription>, bool)>>,
     responder: Arc<Responder>,
     message: AtomicUsize,
 }
 
-impl BatchAnswer {
-    pub(crate) fn new(gathered: Gathered, responder: &Arc<Responder>) -> Self {
+impl PendingBatch {
+    pub(crate) fn new(batch_response: BatchResponse, responder: &Arc<Responder>) -> Self {
         let responder = Arc::clone(responder);
-        responder.weights.gathered.fetch_add(gathered.size(), Ordering::Relaxed);
-        let (gathered, message) = (Mutex::new(Some(gathered)), AtomicUsize::new(0));
-        BatchAnswer { gathered, flows: Mutex::default(), responder, message }
+        responder.weights.batch_response.fetch_add(batch_response.size(), Ordering::Relaxed);
+        let (batch_response, message) = (Mutex::new(Some(batch_response)), AtomicUsize::new(0));
+        PendingBatch { batch_response, produced: Mutex::default(), responder, message }
     }
 
     /// All of its handlers have begun. From now on its message of this size counts: before that, the
@@ -268,63 +272,69 @@ impl BatchAnswer {
     }
 
     /// Sends the array when it is complete.
-    pub(crate) fn put(&self, index: usize, id: &Id, response: Kind, flow: Option<Arc<Flow>>) {
-        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(all) = gathered.as_mut() else { return };
+    pub(crate) fn put(
+        &self,
+        index: usize,
+        id: &Id,
+        response: ResponseKind,
+        subscription: Option<Arc<ProducedSubscription>>,
+    ) {
+        let mut batch_response = self.batch_response.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(all) = batch_response.as_mut() else { return };
         let before = all.size();
         let room = self.responder.room_to_gather();
         let limit = self.responder.limit().min(before.saturating_add(room));
         let told = all.put(index, id, response, limit);
-        let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
-        flows.extend(flow.map(|flow| (flow, told)));
-        let flows = if all.is_complete() { std::mem::take(&mut *flows) } else { Vec::new() };
+        let mut produced = self.produced.lock().unwrap_or_else(PoisonError::into_inner);
+        produced.extend(subscription.map(|subscription| (subscription, told)));
+        let produced = if all.is_complete() { std::mem::take(&mut *produced) } else { Vec::new() };
         let grown = all.size().saturating_sub(before);
-        self.responder.weights.gathered.fetch_add(grown, Ordering::Relaxed);
+        self.responder.weights.batch_response.fetch_add(grown, Ordering::Relaxed);
         if !all.is_complete() {
             return;
         }
-        let all = gathered.take();
-        drop(gathered);
+        let all = batch_response.take();
+        drop(batch_response);
         if let Some(all) = all {
-            self.responder.weights.gathered.fetch_sub(all.size(), Ordering::Relaxed);
+            self.responder.weights.batch_response.fetch_sub(all.size(), Ordering::Relaxed);
             self.responder.send_array(all);
         }
-        flows.iter().for_each(|(flow, told)| open(flow, *told));
+        produced.iter().for_each(|(subscription, told)| open(subscription, *told));
     }
 }
 
-impl Drop for BatchAnswer {
+impl Drop for PendingBatch {
     fn drop(&mut self) {
-        let gathered = self.gathered.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let left = gathered.as_ref().map_or(0, Gathered::size);
-        self.responder.weights.gathered.fetch_sub(left, Ordering::Relaxed);
+        let batch_response = self.batch_response.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let left = batch_response.as_ref().map_or(0, BatchResponse::size);
+        self.responder.weights.batch_response.fetch_sub(left, Ordering::Relaxed);
         self.responder.weights.requests.fetch_sub(*self.message.get_mut(), Ordering::Relaxed);
     }
 }
 
 /// Where the answers go.
-pub(crate) enum Outlet {
+pub(crate) enum ResponseSink {
     /// Into the outbox of the link.
-    Outbox,
+    SendQueue,
     /// The caller has no connection, and gets one answer.
     #[cfg(feature = "tower")]
-    Once(Box<Once>),
+    OneResponse(Box<OneResponse>),
 }
 
-impl Outlet {
+impl ResponseSink {
     #[inline]
     pub(crate) fn put(&self, link: &Link, text: Vec<u8>) {
         match self {
-            Outlet::Outbox => link.outbox.answer(text),
+            ResponseSink::SendQueue => link.send_queue.answer(text),
             #[cfg(feature = "tower")]
-            Outlet::Once(once) => once.put(text),
+            ResponseSink::OneResponse(once) => once.put(text),
         }
     }
 }
 
 /// The way to a caller without a connection, as long as it or one of its handlers is there.
 #[cfg(feature = "tower")]
-pub(crate) struct Once {
+pub(crate) struct OneResponse {
     link: Arc<Link>,
     answer: Mutex<Option<oneshot::Sender<Vec<u8>>>>,
     /// What such a caller takes up, until the last of its handlers has ended.
@@ -332,13 +342,13 @@ pub(crate) struct Once {
 }
 
 #[cfg(feature = "tower")]
-impl Once {
+impl OneResponse {
     pub(crate) fn new(
         link: Arc<Link>,
         answer: oneshot::Sender<Vec<u8>>,
         kept: Box<dyn Send + Sync>,
     ) -> Self {
-        Once { link, answer: Mutex::new(Some(answer)), _kept: kept }
+        OneResponse { link, answer: Mutex::new(Some(answer)), _kept: kept }
     }
 
     fn put(&self, text: Vec<u8>) {
@@ -353,7 +363,7 @@ impl Once {
 
 /// Contexts that were kept learn that there is nobody any more.
 #[cfg(feature = "tower")]
-impl Drop for Once {
+impl Drop for OneResponse {
     fn drop(&mut self) {
         self.link.end(CloseReason::NoSocket);
     }
@@ -363,14 +373,14 @@ impl Drop for Once {
 const ERROR_SIZE: usize = 96;
 
 /// A response as a message of its own; an error in its place if it is over the limit, and `false`.
-pub(crate) fn single(response: Kind, id: &Id, limit: usize) -> Option<(Vec<u8>, bool)> {
+pub(crate) fn single(response: ResponseKind, id: &Id, limit: usize) -> Option<(Vec<u8>, bool)> {
     let text = match response {
-        Kind::Silent | Kind::Ended(_) | Kind::Begun(_) => return None,
-        Kind::Result(mut text) => {
+        ResponseKind::Silent | ResponseKind::Ended(_) | ResponseKind::Accepted(_) => return None,
+        ResponseKind::Result(mut text) => {
             encode::end_response(&mut text, id);
             text
         }
-        Kind::Error(error) => error_response(&error, id),
+        ResponseKind::Error(error) => error_response(&error, id),
     };
     if text.len() <= limit {
         return Some((text, true));
@@ -398,16 +408,16 @@ pub(crate) fn error_response(error: &ErrorObject, id: &Id) -> Vec<u8> {
 
 /// Appends the response, or an error in its place if it is over the limit, and `false`. `None`: there
 /// is none.
-fn write(out: &mut Vec<u8>, response: Kind, id: &Id, limit: usize) -> Option<bool> {
+fn write(out: &mut Vec<u8>, response: ResponseKind, id: &Id, limit: usize) -> Option<bool> {
     let start = out.len();
     match response {
-        Kind::Silent | Kind::Ended(_) | Kind::Begun(_) => return None,
-        Kind::Result(text) => {
+        ResponseKind::Silent | ResponseKind::Ended(_) | ResponseKind::Accepted(_) => return None,
+        ResponseKind::Result(text) => {
             out.extend_from_slice(&text);
             buffer::give_back(text);
             encode::end_response(out, id);
         }
-        Kind::Error(error) => encode::error_response(out, &error, id),
+        ResponseKind::Error(error) => encode::error_response(out, &error, id),
     }
     if out.len() - start > limit {
         out.truncate(start);
@@ -431,7 +441,7 @@ fn reserve(id: &Id) -> usize {
 
 /// The responses of one batch, one behind the other as they come. Most come in the order in which
 /// they were asked for, so that this is the array already.
-pub(crate) struct Gathered {
+pub(crate) struct BatchResponse {
     text: Vec<u8>,
     /// Where in the text the response to each request is.
     places: Vec<Range<usize>>,
@@ -441,7 +451,7 @@ pub(crate) struct Gathered {
     in_order: bool,
 }
 
-impl Gathered {
+impl BatchResponse {
     /// For the responses to requests with these ids.
     pub(crate) fn new<'a>(ids: impl Iterator<Item = &'a Id>) -> Self {
         let (mut answers, mut reserved) = (0_usize, 0_usize);
@@ -451,7 +461,7 @@ impl Gathered {
         }
         let mut text = Vec::with_capacity(1 + answers.saturating_mul(48));
         text.push(b'[');
-        Gathered { text, places: vec![0..0; answers], count: 0, reserved, in_order: true }
+        BatchResponse { text, places: vec![0..0; answers], count: 0, reserved, in_order: true }
     }
 
     /// How many bytes it has.
@@ -466,7 +476,13 @@ impl Gathered {
 
     /// Puts in the response to the request with this index. `false`: an error in its place, as it is
     /// too large.
-    pub(crate) fn put(&mut self, index: usize, id: &Id, response: Kind, limit: usize) -> bool {
+    pub(crate) fn put(
+        &mut self,
+        index: usize,
+        id: &Id,
+        response: ResponseKind,
+        limit: usize,
+    ) -> bool {
         // Together they must fit the limit, too, and so must an error for each that is missing.
         self.reserved = self.reserved.saturating_sub(reserve(id));
         let taken = self.text.len().saturating_add(",]".len()).saturating_add(self.reserved);
@@ -516,10 +532,10 @@ mod gather_tests {
         prop_oneof![3 => (0..200_usize).prop_map(Ok), 1 => any::<i64>().prop_map(Err)]
     }
 
-    fn response(outcome: Result<usize, i64>) -> Kind {
+    fn response(outcome: Result<usize, i64>) -> ResponseKind {
         match outcome {
-            Ok(size) => Kind::Result(encode::begin_result(&"x".repeat(size)).unwrap()),
-            Err(code) => Kind::Error(ErrorObject::new(code, "failed")),
+            Ok(size) => ResponseKind::Result(encode::begin_result(&"x".repeat(size)).unwrap()),
+            Err(code) => ResponseKind::Error(ErrorObject::new(code, "failed")),
         }
     }
 
@@ -533,14 +549,14 @@ mod gather_tests {
             let mut order: Vec<usize> = (0..ends.len()).collect();
             order.sort_by_key(|index| ends.get(*index).map(|(_, late)| *late));
             let ids: Vec<Id> = (0..ends.len() as u64).map(Id::from_number).collect();
-            let mut gathered = Gathered::new(ids.iter());
+            let mut batch_response = BatchResponse::new(ids.iter());
             for index in order {
-                assert!(!gathered.is_complete());
+                assert!(!batch_response.is_complete());
                 let id = Id::from_number(index as u64);
-                gathered.put(index, &id, response(ends[index].0), limit);
+                batch_response.put(index, &id, response(ends[index].0), limit);
             }
-            assert!(gathered.is_complete());
-            let text = gathered.finish().unwrap();
+            assert!(batch_response.is_complete());
+            let text = batch_response.finish().unwrap();
             assert!(text.len() <= limit, "{} of {limit} bytes", text.len());
             let sizes = ends.iter().map(|(outcome, _)| outcome.unwrap_or(0) + ERROR_SIZE);
             let all_fit = sizes.sum::<usize>() < limit;

@@ -15,20 +15,20 @@ use tokio::runtime::Handle;
 use crate::error::CloseReason;
 use crate::error::connect_error::DuplicateMethod;
 use crate::incoming::context::Context;
-use crate::incoming::error_map::Recognized;
+use crate::incoming::error_map::ErrorMap;
 use crate::incoming::service::{Outcome, Request, Service};
 use crate::incoming::topic::Topic;
 use crate::link::outgoing_middleware::Chain;
-use crate::util::catch_unwind::Each;
+use crate::util::catch_unwind::UserValues;
 use crate::util::hasher::QuickHash;
 
 /// The methods of one side, by name.
 #[derive(Default)]
 pub(crate) struct Router {
     by_name: HashMap<Cow<'static, str>, RouteId, QuickHash>,
-    routes: Each<Route>,
+    routes: UserValues<Route>,
     fallback: Option<RouteId>,
-    pub(crate) recognized: Arc<Recognized>,
+    pub(crate) error_map: Arc<ErrorMap>,
     /// Handlers took too long together. From then on each poll is measured.
     measures_polls: AtomicBool,
     /// Middleware around the calls of this side.

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::incoming::context::Context;
 use crate::incoming::signature::Returns;
-use crate::link::credit::Asked;
+use crate::link::credit::AcceptedSubscription;
 use crate::protocol::encode::{begin_result, result_in};
 use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 use crate::protocol::params::Args;
@@ -23,7 +23,7 @@ use crate::protocol::travel::{ReceivedArg, SentResult};
 use crate::protocol::typed::RpcError;
 use crate::protocol::whole::{self, Form};
 use crate::util::BoxFuture;
-use crate::util::catch_unwind::Guarded;
+use crate::util::catch_unwind::CatchUnwind;
 use crate::util::race::{Either, race};
 
 /// Handles incoming calls of some methods. `#[rpc]` generates one for a trait, and
@@ -250,7 +250,7 @@ impl Request {
         let method = self.method();
         let words =
             format!("Invalid params: {size} bytes, and method `{method}` takes at most {limit}");
-        Outcome(Progress::Ready(self.fail(ErrorObject::invalid_params(words))))
+        Outcome(OutcomeKind::Ready(self.fail(ErrorObject::invalid_params(words))))
     }
 
     /// The outcome of the method as a response. A notification's result is not even serialized.
@@ -259,9 +259,9 @@ impl Request {
         R::Ok: SentResult,
     {
         match outcome.into_result() {
-            Ok(_) if self.notification => Response(Kind::Silent),
+            Ok(_) if self.notification => Response(ResponseKind::Silent),
             Ok(result) => match begin_result(&result) {
-                Ok(text) => Response(Kind::Result(text)),
+                Ok(text) => Response(ResponseKind::Result(text)),
                 Err(error) => self.fail(ErrorObject::from(error)),
             },
             Err(error) => self.fail(error.to_object()),
@@ -270,7 +270,7 @@ impl Request {
 
     /// An error as a response.
     pub fn fail(&self, error: ErrorObject) -> Response {
-        Response(Kind::Error(error))
+        Response(ResponseKind::Error(error))
     }
 }
 
@@ -329,10 +329,10 @@ pub struct Caller {
 }
 
 /// What comes of a request; made by [`Request::reply`] and [`Request::fail`].
-pub struct Response(pub(crate) Kind);
+pub struct Response(pub(crate) ResponseKind);
 
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum ResponseKind {
     /// The response's text up to its id.
     Result(Vec<u8>),
     Error(ErrorObject),
@@ -341,16 +341,16 @@ pub(crate) enum Kind {
     /// Nobody gets it.
     Silent,
     /// A subscription that was agreed to, as middleware sees it: what is left runs outside of that.
-    Begun(Box<Rest>),
+    Accepted(Box<AcceptedHandler>),
 }
 
 /// A subscription that has its stream and waits for its call to be answered.
-pub(crate) struct Rest {
-    pub(crate) handler: Guarded<'static, Response>,
-    pub(crate) asked: Box<Asked>,
+pub(crate) struct AcceptedHandler {
+    pub(crate) handler: CatchUnwind<'static, Response>,
+    pub(crate) accepted: Box<AcceptedSubscription>,
 }
 
-impl fmt::Debug for Rest {
+impl fmt::Debug for AcceptedHandler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Rest").finish_non_exhaustive()
     }
@@ -360,12 +360,12 @@ impl Response {
     /// The error, if it is one. What [`source`](ErrorObject::source) says of it is for this side
     /// only.
     pub fn error(&self) -> Option<&ErrorObject> {
-        if let Kind::Error(error) = &self.0 { Some(error) } else { None }
+        if let ResponseKind::Error(error) = &self.0 { Some(error) } else { None }
     }
 
     /// The result as JSON, if there is one: neither a notification nor a subscription has.
     pub fn result(&self) -> Option<&str> {
-        if let Kind::Result(text) = &self.0 { result_in(text) } else { None }
+        if let ResponseKind::Result(text) = &self.0 { result_in(text) } else { None }
     }
 }
 
@@ -385,30 +385,30 @@ impl fmt::Debug for Response {
 /// An error, whatever the request.
 impl From<ErrorObject> for Response {
     fn from(error: ErrorObject) -> Self {
-        Response(Kind::Error(error))
+        Response(ResponseKind::Error(error))
     }
 }
 
 /// How far a service has got with a request.
-pub struct Outcome(pub(crate) Progress);
+pub struct Outcome(pub(crate) OutcomeKind);
 
-pub(crate) enum Progress {
+pub(crate) enum OutcomeKind {
     Ready(Response),
     Pending(BoxFuture<Response>),
     /// As long as it is not ready, there may be something to answer it with.
-    Subscription(BoxFuture<Response>, Box<Asked>),
+    Subscription(BoxFuture<Response>, Box<AcceptedSubscription>),
 }
 
 impl Outcome {
     /// The handler is async. It is polled once where the request was read; if it is not ready
     /// then, it goes on in a task of its own.
     pub fn future(handler: impl Future<Output = Response> + Send + 'static) -> Self {
-        Outcome(Progress::Pending(Box::pin(handler)))
+        Outcome(OutcomeKind::Pending(Box::pin(handler)))
     }
 
     /// The handler is a plain function that does not block; it runs at once.
     pub fn ready(handler: impl FnOnce() -> Response) -> Self {
-        Outcome(Progress::Ready(handler()))
+        Outcome(OutcomeKind::Ready(handler()))
     }
 
     /// The handler blocks; it runs on tokio's pool of threads for that.
@@ -419,7 +419,7 @@ impl Outcome {
                 Err(error) => match error.try_into_panic() {
                     Ok(panic) => std::panic::resume_unwind(panic),
                     // Only the runtime's shutdown cancels it.
-                    Err(_) => Response(Kind::Error(ErrorObject::internal())),
+                    Err(_) => Response(ResponseKind::Error(ErrorObject::internal())),
                 },
             }
         })
@@ -429,7 +429,7 @@ impl Outcome {
     /// never, if its call is taken back before.
     #[doc(hidden)]
     pub fn ordered(self, caller: &Caller) -> Self {
-        let Progress::Pending(handler) = self.0 else { return self };
+        let OutcomeKind::Pending(handler) = self.0 else { return self };
         let (context, method) = (caller.context.bare(), caller.method.clone());
         Self::future(async move {
             let Some(_turn) = context.turn(method).await else { return cancelled() };
@@ -441,9 +441,9 @@ impl Outcome {
     /// was, so that is handled to its end.
     #[doc(hidden)]
     pub fn droppable(self, caller: &Caller) -> Self {
-        let Progress::Pending(handler) = self.0 else { return self };
+        let OutcomeKind::Pending(handler) = self.0 else { return self };
         if caller.notification {
-            return Outcome(Progress::Pending(handler));
+            return Outcome(OutcomeKind::Pending(handler));
         }
         let context = caller.context.bare();
         Self::future(async move {
@@ -458,21 +458,21 @@ impl Outcome {
     #[doc(hidden)]
     pub fn unknown(request: Request) -> Self {
         let error = ErrorObject::no_method(request.method());
-        Outcome(Progress::Ready(request.fail(error)))
+        Outcome(OutcomeKind::Ready(request.fail(error)))
     }
 }
 
 /// What the peer has got already, by whoever took the call back; or would, if it were there still.
 fn cancelled() -> Response {
-    Response(Kind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)))
+    Response(ResponseKind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)))
 }
 
 impl fmt::Debug for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Progress::Ready(_) => "Outcome::Ready",
-            Progress::Pending(_) => "Outcome::Pending",
-            Progress::Subscription(..) => "Outcome::Subscription",
+            OutcomeKind::Ready(_) => "Outcome::Ready",
+            OutcomeKind::Pending(_) => "Outcome::Pending",
+            OutcomeKind::Subscription(..) => "Outcome::Subscription",
         })
     }
 }

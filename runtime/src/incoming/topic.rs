@@ -27,7 +27,7 @@ pub enum Overflow {
     /// The stream goes on, and new items are left out.
     DropNewest,
     /// The stream goes on, and only its latest item waits.
-    Latest,
+    ItemRouter,
     /// The subscription ends with an error ([`Error::Lagged`](crate::Error::Lagged) for its
     /// consumer).
     Close,
@@ -124,7 +124,7 @@ impl Topic {
     pub(crate) fn room(&self) -> usize {
         match self.overflow {
             Overflow::Block => 0,
-            Overflow::Latest => 1,
+            Overflow::ItemRouter => 1,
             _ => self.buffer.max(1),
         }
     }

@@ -19,7 +19,7 @@ use crate::protocol::text;
 
 /// The subscriptions of one connection. Most have none, so the rest is made when the first one comes.
 #[derive(Debug, Default)]
-pub(crate) struct Flows(OnceLock<Box<Inner>>);
+pub(crate) struct ProducedSubscriptions(OnceLock<Box<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -33,27 +33,27 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Table {
     last: u64,
-    flows: BTreeMap<u64, Arc<Flow>>,
+    produced: BTreeMap<u64, Arc<ProducedSubscription>>,
     /// New ones end at once.
     draining: bool,
 }
 
 /// One subscription, shared by the handler that feeds it and the connection.
 #[derive(Debug)]
-pub(crate) struct Flow {
+pub(crate) struct ProducedSubscription {
     number: u64,
     /// The only method that ends it.
     unsubscribe: Cow<'static, str>,
     /// What may be sent; meaningless where the peer does not count.
     credit: AtomicI64,
     counts: bool,
-    /// A [`Stop`], or 0. Looked at for each item, so without the lock.
+    /// A [`StopReason`], or 0. Looked at for each item, so without the lock.
     stop: AtomicU8,
-    state: Mutex<State>,
+    state: Mutex<ProducedState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ProducedState {
     stage: Stage,
     /// Of the handler's task, which feeds it.
     waker: Option<Waker>,
@@ -63,7 +63,7 @@ struct State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Its handler may still refuse it.
-    Asked,
+    Requested,
     /// It is to be answered with its id.
     Accepted,
     /// The response is queued; items may follow.
@@ -73,47 +73,47 @@ pub(crate) enum Stage {
 /// Who wants it to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Stop {
+pub(crate) enum StopReason {
     /// The peer, which wants to hear no more of it.
     Peer = 1,
     /// This side, which shuts down.
     Shutdown = 2,
 }
 
-impl Flows {
+impl ProducedSubscriptions {
     /// A new one, unless there are as many as there may be. `unsubscribe`: the method that ends it.
     /// `window`: what may be sent unasked, if the peer counts.
-    pub(crate) fn ask(
+    pub(crate) fn insert(
         &self,
         unsubscribe: Cow<'static, str>,
         window: Option<u64>,
         limit: usize,
-    ) -> Option<Arc<Flow>> {
+    ) -> Option<Arc<ProducedSubscription>> {
         let mut table = self.lock();
-        if table.flows.len() >= limit {
+        if table.produced.len() >= limit {
             return None;
         }
         table.last += 1;
-        let stop = if table.draining { Stop::Shutdown as u8 } else { 0 };
-        let flow = Arc::new(Flow {
+        let stop = if table.draining { StopReason::Shutdown as u8 } else { 0 };
+        let subscription = Arc::new(ProducedSubscription {
             number: table.last,
             unsubscribe,
             credit: AtomicI64::new(to_signed(window.unwrap_or(0))),
             counts: window.is_some(),
             stop: AtomicU8::new(stop),
-            state: Mutex::new(State { stage: Stage::Asked, waker: None }),
+            state: Mutex::new(ProducedState { stage: Stage::Requested, waker: None }),
         });
-        table.flows.insert(flow.number, Arc::clone(&flow));
-        self.inner().count.store(table.flows.len(), Ordering::Release);
-        Some(flow)
+        table.produced.insert(subscription.number, Arc::clone(&subscription));
+        self.inner().count.store(table.produced.len(), Ordering::Release);
+        Some(subscription)
     }
 
     /// It is over. `true`: it was the last one.
-    pub(crate) fn remove(&self, flow: &Flow) -> bool {
+    pub(crate) fn remove(&self, subscription: &ProducedSubscription) -> bool {
         let mut table = self.lock();
-        let removed = table.flows.remove(&flow.number);
-        let last = removed.is_some() && table.flows.is_empty();
-        self.inner().count.store(table.flows.len(), Ordering::Release);
+        let removed = table.produced.remove(&subscription.number);
+        let last = removed.is_some() && table.produced.is_empty();
+        self.inner().count.store(table.produced.len(), Ordering::Release);
         drop(table);
         last
     }
@@ -121,17 +121,19 @@ impl Flows {
     /// The peer ends the subscription with this id by calling this method. `false`: the method ends
     /// no such subscription.
     pub(crate) fn unsubscribe(&self, method: &str, id: &str) -> bool {
-        let Some(flow) = self.find(id).filter(|flow| flow.unsubscribe == method) else {
+        let Some(subscription) =
+            self.find(id).filter(|subscription| subscription.unsubscribe == method)
+        else {
             return false;
         };
         // Before its id is sent, a peer can only guess it.
-        flow.stage() == Stage::Open && flow.stop(Stop::Peer)
+        subscription.stage() == Stage::Open && subscription.stop(StopReason::Peer)
     }
 
     /// The peer takes so much more of the subscription with this id, given as JSON.
-    pub(crate) fn grant(&self, id: &str, bytes: u64) {
-        if let Some(flow) = text::content(id).and_then(|id| self.find(&id)) {
-            flow.grant(bytes);
+    pub(crate) fn add_credit(&self, id: &str, bytes: u64) {
+        if let Some(subscription) = text::content(id).and_then(|id| self.find(&id)) {
+            subscription.add_credit(bytes);
         }
     }
 
@@ -139,20 +141,20 @@ impl Flows {
     pub(crate) fn drain(&self) {
         let mut table = self.lock();
         table.draining = true;
-        let flows: Vec<Arc<Flow>> = table.flows.values().cloned().collect();
+        let produced: Vec<Arc<ProducedSubscription>> = table.produced.values().cloned().collect();
         drop(table);
-        for flow in flows {
-            flow.stop(Stop::Shutdown);
+        for subscription in produced {
+            subscription.stop(StopReason::Shutdown);
         }
     }
 
     /// Takes so many bytes for an item that is to be kept, while no more than `limit` are taken.
-    pub(crate) fn take_room(&self, bytes: usize, limit: usize) -> bool {
+    pub(crate) fn reserve_buffer(&self, bytes: usize, limit: usize) -> bool {
         let more = |kept: usize| kept.checked_add(bytes).filter(|sum| *sum <= limit);
         self.inner().kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
-    pub(crate) fn give_room(&self, bytes: usize) {
+    pub(crate) fn release_buffer(&self, bytes: usize) {
         self.inner().kept.fetch_sub(bytes, Ordering::Relaxed);
     }
 
@@ -160,11 +162,11 @@ impl Flows {
         self.0.get().is_none_or(|inner| inner.count.load(Ordering::Acquire) == 0)
     }
 
-    fn find(&self, id: &str) -> Option<Arc<Flow>> {
+    fn find(&self, id: &str) -> Option<Arc<ProducedSubscription>> {
         let number = u64::from_str_radix(id.strip_prefix("0x")?, 16).ok()?;
         // Nothing is made because of what a peer says.
         self.0.get()?;
-        self.lock().flows.get(&number).filter(|flow| flow.name() == id).cloned()
+        self.lock().produced.get(&number).filter(|subscription| subscription.name() == id).cloned()
     }
 
     /// Nothing is woken under the lock, so a poisoned one is as good as any.
@@ -177,7 +179,7 @@ impl Flows {
     }
 }
 
-impl Flow {
+impl ProducedSubscription {
     /// Its id, as JSON: as Ethereum's nodes write theirs, and unique on its connection.
     pub(crate) fn id(&self) -> String {
         format!("\"{}\"", self.name())
@@ -191,11 +193,11 @@ impl Flow {
         self.lock().stage
     }
 
-    pub(crate) fn stopped(&self) -> Option<Stop> {
+    pub(crate) fn stopped(&self) -> Option<StopReason> {
         match self.stop.load(Ordering::Acquire) {
             0 => None,
-            stop if stop == Stop::Peer as u8 => Some(Stop::Peer),
-            _ => Some(Stop::Shutdown),
+            stop if stop == StopReason::Peer as u8 => Some(StopReason::Peer),
+            _ => Some(StopReason::Shutdown),
         }
     }
 
@@ -205,7 +207,7 @@ impl Flow {
     }
 
     /// `false`: somebody has before.
-    pub(crate) fn stop(&self, stop: Stop) -> bool {
+    pub(crate) fn stop(&self, stop: StopReason) -> bool {
         let first =
             self.stop.compare_exchange(0, stop as u8, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if first {
@@ -226,7 +228,7 @@ impl Flow {
         }
     }
 
-    fn grant(&self, bytes: u64) {
+    fn add_credit(&self, bytes: u64) {
         let add = |credit: i64| Some(credit.saturating_add(to_signed(bytes)));
         // A peer may give as it likes; the sum must not wrap.
         let before = self.credit.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
@@ -253,7 +255,7 @@ impl Flow {
         std::mem::swap(&mut self.lock().waker, &mut fresh);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ProducedState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -263,31 +265,31 @@ fn to_signed(bytes: u64) -> i64 {
 }
 
 /// From when it was asked for to the end of its stream.
-pub(crate) struct Asked {
+pub(crate) struct AcceptedSubscription {
     pub(crate) link: Arc<Link>,
-    pub(crate) flow: Arc<Flow>,
+    pub(crate) subscription: Arc<ProducedSubscription>,
     pub(crate) notification: Cow<'static, str>,
     /// Whether its peer is told of an end without an error.
     pub(crate) tell_end: bool,
 }
 
-impl Asked {
+impl AcceptedSubscription {
     /// Tells the peer that it has ended, and why, unless it knows.
     pub(crate) fn end(&self, error: Option<&ErrorObject>) {
-        let unwanted = self.flow.stopped() == Some(Stop::Peer);
+        let unwanted = self.subscription.stopped() == Some(StopReason::Peer);
         if !unwanted && (error.is_some() || self.tell_end) {
-            let head = head(&self.notification, &self.flow.id());
+            let head = head(&self.notification, &self.subscription.id());
             // There is one for each subscription, and not another one before it is gone.
-            self.link.outbox.send_anyway(write_end(&head, error));
+            self.link.send_queue.send_anyway(write_end(&head, error));
         }
     }
 }
 
-impl Drop for Asked {
+impl Drop for AcceptedSubscription {
     fn drop(&mut self) {
-        if self.link.flows.remove(&self.flow) {
+        if self.link.produced.remove(&self.subscription) {
             // A connection that drains may wait for this one.
-            self.link.outbox.nudge();
+            self.link.send_queue.wake();
         }
     }
 }

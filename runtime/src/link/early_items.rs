@@ -10,18 +10,18 @@ use std::sync::Arc;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::protocol::item::{Content, Item, cost};
-use crate::util::drop_counter::Dropped;
+use crate::util::drop_counter::DropCounter;
 
 /// How many items of one connection are kept.
 const MAX_ITEMS: usize = 1024;
 
 /// The items of one connection, by the name of their notification and the id of their subscription.
 #[derive(Debug, Default)]
-pub(crate) struct Early {
+pub(crate) struct EarlyItems {
     kept: HashMap<Arc<str>, HashMap<Box<str>, Kept>>,
     count: usize,
     bytes: u64,
-    dropped: Dropped,
+    dropped: DropCounter,
 }
 
 /// What came for one id.
@@ -42,7 +42,7 @@ impl Kept {
     }
 }
 
-impl Early {
+impl EarlyItems {
     pub(crate) fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn both_bounds_hold_and_taking_makes_room() {
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
-        let mut early = Early::default();
+        let mut early = EarlyItems::default();
         let json = "x".repeat(99);
         // 100 bytes with the id, and 64 for each item.
         let dropped: Vec<bool> =
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn nothing_follows_an_end() {
         let name: Arc<str> = "a".into();
-        let mut early = Early::default();
+        let mut early = EarlyItems::default();
         early.keep(&name, &item("1", "5"), 1000);
         let end = Item { subscription: "1", content: Content::Error("null"), dropped: 0 };
         early.keep(&name, &end, 1000);

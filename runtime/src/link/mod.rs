@@ -20,30 +20,30 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config::Config;
 use crate::error::{CloseReason, Error};
-use crate::link::cancellations::Signals;
-use crate::link::credit::Flows;
+use crate::link::cancellations::Cancellations;
+use crate::link::credit::ProducedSubscriptions;
 use crate::link::outgoing_middleware::Chain;
-use crate::link::pending_calls::{Pending, Side};
-use crate::link::subscription_buffer::Feed;
-use crate::link::subscription_buffer::Feeds;
-use crate::protocol::encode::{Outgoing, notification};
-use crate::protocol::request_extensions::{CANCEL, Told};
+use crate::link::pending_calls::{PendingCalls, Side};
+use crate::link::subscription_buffer::SubscriptionBuffer;
+use crate::link::subscription_buffer::SubscriptionBuffers;
+use crate::protocol::encode::{OutgoingMessage, notification};
+use crate::protocol::request_extensions::{CANCEL, SentExtensions};
 use crate::span::CallSpan;
-use crate::websocket::send_queue::{Command, Outbox, Refused};
+use crate::websocket::send_queue::{Command, Refused, SendQueue};
 
 /// One reference count for each handle, of whichever kind: every call has one.
 #[derive(Clone, Debug)]
-pub(crate) enum Hold {
-    Link(Arc<Link>),
+pub(crate) enum LinkRef {
+    Shared(Arc<Link>),
     /// A client's connection closes when the last handle of this kind is gone.
-    Keep(Arc<Keep>),
+    Owner(Arc<CloseOnDrop>),
 }
 
-impl Hold {
+impl LinkRef {
     pub(crate) fn link(&self) -> &Arc<Link> {
         match self {
-            Hold::Link(link) => link,
-            Hold::Keep(keep) => &keep.0,
+            LinkRef::Shared(link) => link,
+            LinkRef::Owner(keep) => &keep.0,
         }
     }
 }
@@ -51,19 +51,19 @@ impl Hold {
 /// What all handles of a connection share with its task.
 #[derive(Debug)]
 pub(crate) struct Link {
-    pub(crate) outbox: Outbox,
-    pub(crate) pending: Pending,
+    pub(crate) send_queue: SendQueue,
+    pub(crate) pending: PendingCalls,
     pub(crate) config: Arc<Config>,
     /// What stands around calls of this side, if anything does.
     pub(crate) outgoing: Option<Arc<Chain>>,
     /// Whether the peer knows what this crate sends beside JSON-RPC.
     pub(crate) extended: bool,
     /// Subscriptions of this side.
-    pub(crate) feeds: Feeds<Link>,
+    pub(crate) consumed: SubscriptionBuffers<Link>,
     /// Subscriptions of the peer.
-    pub(crate) flows: Flows,
+    pub(crate) produced: ProducedSubscriptions,
     /// Calls of the peer that it has taken back.
-    pub(crate) signals: Signals,
+    pub(crate) cancellations: Cancellations,
     /// Handlers that were begun and are not ready.
     pub(crate) in_flight: AtomicUsize,
     /// Batches of nothing but notifications that were sent and may be answered with `[]`, against
@@ -78,15 +78,15 @@ pub(crate) struct Link {
 
 /// A call before it is known whether, and on which connection, it will be sent.
 #[derive(Clone, Debug)]
-pub(crate) struct Message {
-    pub(crate) outgoing: Outgoing,
+pub(crate) struct OutgoingCall {
+    pub(crate) outgoing: OutgoingMessage,
     /// It asks for this subscription.
-    pub(crate) feed: Option<Arc<Feed<Link>>>,
+    pub(crate) buffer: Option<Arc<SubscriptionBuffer<Link>>>,
 }
 
-impl From<Outgoing> for Message {
-    fn from(outgoing: Outgoing) -> Self {
-        Message { outgoing, feed: None }
+impl From<OutgoingMessage> for OutgoingCall {
+    fn from(outgoing: OutgoingMessage) -> Self {
+        OutgoingCall { outgoing, buffer: None }
     }
 }
 
@@ -109,14 +109,14 @@ impl Link {
         extended: bool,
     ) -> Self {
         Link {
-            outbox: Outbox::new(config.max_outbox, side == Side::Client),
-            pending: Pending::new(side),
+            send_queue: SendQueue::new(config.max_outbox, side == Side::Client),
+            pending: PendingCalls::new(side),
             config,
             outgoing,
             extended,
-            feeds: Feeds::default(),
-            flows: Flows::default(),
-            signals: Signals::default(),
+            consumed: SubscriptionBuffers::default(),
+            produced: ProducedSubscriptions::default(),
+            cancellations: Cancellations::default(),
             in_flight: AtomicUsize::new(0),
             empty_replies: AtomicUsize::new(0),
             reason: OnceLock::new(),
@@ -128,7 +128,7 @@ impl Link {
     /// Nothing more can be sent, so nothing more is queued. The first reason counts; gives it.
     pub(crate) fn begin_end(&self, reason: CloseReason) -> CloseReason {
         let known = self.reason.get_or_init(|| reason).clone();
-        self.outbox.end();
+        self.send_queue.end();
         known
     }
 
@@ -137,14 +137,14 @@ impl Link {
     /// reason counts.
     pub(crate) fn stop_queueing(&self, reason: CloseReason) {
         self.reason.get_or_init(|| reason);
-        self.outbox.shut();
+        self.send_queue.shut();
     }
 
     /// No response can come any more: all who wait for one, or for the end, learn the reason.
     pub(crate) fn end_calls(&self) {
         let reason = self.reason();
         self.pending.close(&reason);
-        self.feeds.close(&reason);
+        self.consumed.close(&reason);
         self.over.store(true, Ordering::Release);
         self.ended.notify_waiters();
     }
@@ -204,7 +204,7 @@ impl Link {
 
     /// Asks the connection's task to send what is queued, and to close then.
     pub(crate) fn close(&self, code: u16, reason: &str) {
-        self.outbox.command(Command::Close { code, reason: reason.to_owned() });
+        self.send_queue.command(Command::Close { code, reason: reason.to_owned() });
     }
 
     /// Why the connection has ended, if it has.
@@ -215,7 +215,7 @@ impl Link {
     /// Whether nobody waits for the result of this call of the peer any more: it was cancelled, or the
     /// connection has ended.
     pub(crate) fn is_unwanted(&self, call: u64) -> bool {
-        self.over.load(Ordering::Acquire) || self.signals.is_raised(call)
+        self.over.load(Ordering::Acquire) || self.cancellations.is_cancelled(call)
     }
 
     /// Whether its peer has never had a socket to be called over.
@@ -226,7 +226,7 @@ impl Link {
     /// # Errors
     /// The connection takes no calls any more.
     pub(crate) fn check_open(&self) -> Result<(), Error> {
-        if self.outbox.is_open() { Ok(()) } else { Err(self.closed()) }
+        if self.send_queue.is_open() { Ok(()) } else { Err(self.closed()) }
     }
 
     fn closed(&self) -> Error {
@@ -242,23 +242,23 @@ impl Link {
     #[inline]
     pub(crate) fn write(
         self: &Arc<Self>,
-        message: Message,
+        message: OutgoingCall,
         id: u64,
         timeout: Option<Duration>,
         span: &CallSpan,
     ) -> Vec<u8> {
-        let Message { outgoing, feed } = message;
+        let OutgoingCall { outgoing, buffer } = message;
         let steps = outgoing.steps.as_ref().filter(|_| self.extended);
-        let told = Told {
+        let told = SentExtensions {
             timeout: timeout.filter(|_| self.config.send_timeout.includes(self.extended)),
-            window: feed.as_ref().map(|feed| feed.window).filter(|_| self.extended),
+            window: buffer.as_ref().map(|buffer| buffer.window).filter(|_| self.extended),
             progress: steps.is_some(),
         };
         if let Some(steps) = steps {
             self.pending.listen(id, Arc::clone(steps));
         }
-        if let Some(feed) = feed {
-            self.feeds.expect(id, &feed, Arc::downgrade(self), self.extended);
+        if let Some(buffer) = buffer {
+            self.consumed.expect(id, &buffer, Arc::downgrade(self), self.extended);
         }
         let write_trace = |out: &mut Vec<u8>| {
             if self.config.send_trace.includes(self.extended) {
@@ -269,7 +269,7 @@ impl Link {
     }
 
     /// The span of a call under this id.
-    pub(crate) fn span(&self, message: &Message, id: u64) -> CallSpan {
+    pub(crate) fn span(&self, message: &OutgoingCall, id: u64) -> CallSpan {
         let write_id = || {
             let mut json = Vec::new();
             self.pending.write_id(id, &mut json);
@@ -282,8 +282,8 @@ impl Link {
     /// with the id of that.
     pub(crate) fn subscribed(&self, call: &str, id: Option<&str>) {
         let Some(call) = self.pending.parse(call) else { return };
-        if let Some((feed, id)) = self.feeds.answered(call, id).zip(id) {
-            self.unsubscribe(&feed.names.unsubscribe, id);
+        if let Some((buffer, id)) = self.consumed.answered(call, id).zip(id) {
+            self.unsubscribe(&buffer.names.unsubscribe, id);
         }
     }
 
@@ -291,14 +291,14 @@ impl Link {
     #[inline]
     pub(crate) fn item(
         &self,
-        feed: &Arc<Feed<Link>>,
+        buffer: &Arc<SubscriptionBuffer<Link>>,
         message: Utf8Bytes,
         range: Range<usize>,
         dropped: u64,
     ) {
-        if !self.feeds.push(feed, message, range, dropped) {
-            if let Some(id) = feed.id() {
-                self.unsubscribe(&feed.names.unsubscribe, id);
+        if !self.consumed.push(buffer, message, range, dropped) {
+            if let Some(id) = buffer.id() {
+                self.unsubscribe(&buffer.names.unsubscribe, id);
             }
         }
     }
@@ -307,9 +307,13 @@ impl Link {
     pub(crate) fn unsubscribe(&self, unsubscribe: &str, id: &str) {
         let Ok(entry) = self.pending.insert(None, None) else { return };
         self.pending.remove(entry.id);
-        let outgoing = Outgoing::unsubscribe(unsubscribe.to_owned().into(), id);
+        let outgoing = OutgoingMessage::unsubscribe(unsubscribe.to_owned().into(), id);
         let write_id = |out: &mut Vec<u8>| self.pending.write_id(entry.id, out);
-        self.outbox.send_anyway(outgoing.into_request(&Told::default(), |_| {}, write_id));
+        self.send_queue.send_anyway(outgoing.into_request(
+            &SentExtensions::default(),
+            |_| {},
+            write_id,
+        ));
     }
 
     /// Tells the peer that nobody waits for its response to this call any more, if it may know.
@@ -317,7 +321,7 @@ impl Link {
     pub(crate) fn cancel(&self, id: u64) {
         if self.config.send_cancel.includes(self.extended) {
             self.pending.notify();
-            self.outbox
+            self.send_queue
                 .send_anyway(notification(CANCEL, b"id", |out| self.pending.write_id(id, out)));
         }
     }
@@ -330,13 +334,13 @@ impl Link {
     /// Queues a message; waits for room.
     pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
         self.check_size(&text)?;
-        self.outbox.send(text).await.map_err(|_| self.closed())
+        self.send_queue.send(text).await.map_err(|_| self.closed())
     }
 
     /// Queues a message; gives it back if there is no room.
     pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
         self.check_size(&text)?;
-        match self.outbox.try_send(text) {
+        match self.send_queue.try_send(text) {
             Ok(_) => Ok(None),
             Err(Refused::Full(text)) => Ok(Some(text)),
             Err(Refused::Closed) => Err(self.closed()),
@@ -346,15 +350,15 @@ impl Link {
 
 /// Closes a client's connection when its last handle goes.
 #[derive(Debug)]
-pub(crate) struct Keep(Arc<Link>);
+pub(crate) struct CloseOnDrop(Arc<Link>);
 
-impl Keep {
+impl CloseOnDrop {
     pub(crate) fn new(link: Arc<Link>) -> Self {
-        Keep(link)
+        CloseOnDrop(link)
     }
 }
 
-impl Drop for Keep {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.close(1000, "");
     }

@@ -15,8 +15,8 @@ use serde::Serialize;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::error::Error;
-use crate::protocol::encode::Outgoing;
-use crate::util::catch_unwind::Each;
+use crate::protocol::encode::OutgoingMessage;
+use crate::util::catch_unwind::UserValues;
 
 /// Code around every call that this side makes: requests, notifications and subscription calls, by stubs
 /// or untyped, from handlers back to their caller, too. Installed by `outgoing_middleware` on either
@@ -95,12 +95,12 @@ impl<M: OutgoingMiddleware + ?Sized> OutgoingMiddleware for Arc<M> {
 
 /// A call before it is sent.
 pub struct OutgoingRequest {
-    pub(crate) message: Outgoing,
+    pub(crate) message: OutgoingMessage,
     notification: bool,
 }
 
 impl OutgoingRequest {
-    pub(crate) fn new(message: Outgoing, notification: bool) -> Self {
+    pub(crate) fn new(message: OutgoingMessage, notification: bool) -> Self {
         OutgoingRequest { message, notification }
     }
 
@@ -244,7 +244,7 @@ impl fmt::Debug for BatchNext<'_> {
 }
 
 /// Middleware in the order in which calls come through it; never none.
-pub(crate) struct Chain(Each<Arc<dyn OutgoingMiddleware>>);
+pub(crate) struct Chain(UserValues<Arc<dyn OutgoingMiddleware>>);
 
 impl Chain {
     pub(crate) fn of(stack: Vec<Arc<dyn OutgoingMiddleware>>) -> Option<Arc<Self>> {

@@ -26,7 +26,7 @@ use crate::protocol::decode::{ResponseOutcome, range};
 use crate::protocol::error::ErrorObject;
 use crate::protocol::id::counted;
 use crate::protocol::peer_error::of_peer;
-use crate::protocol::progress_queue::Steps;
+use crate::protocol::progress_queue::ProgressQueue;
 use crate::protocol::text;
 
 /// Who opened the connection. It decides how this side's ids look: a client counts in numbers, a
@@ -40,14 +40,14 @@ pub(crate) enum Side {
 
 /// The table of one connection.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub(crate) struct PendingCalls {
     table: Mutex<Table>,
     side: Side,
     /// The peer has sent an id back as a string, and the log has it.
     quoted: AtomicBool,
     /// The timer has to be set anew. Changed only under the table's lock; looked at in every turn
     /// of the connection's task, so without it.
-    alarmed: AtomicBool,
+    deadline_changed: AtomicBool,
 }
 
 /// A new entry.
@@ -58,13 +58,13 @@ pub(crate) struct Entry {
     pub(crate) early: bool,
 }
 
-impl Pending {
+impl PendingCalls {
     pub(crate) fn new(side: Side) -> Self {
-        Pending {
+        PendingCalls {
             table: Mutex::new(Table::new()),
             side,
             quoted: AtomicBool::new(false),
-            alarmed: AtomicBool::new(false),
+            deadline_changed: AtomicBool::new(false),
         }
     }
 
@@ -77,7 +77,7 @@ impl Pending {
     ) -> Result<Entry, CloseReason> {
         let mut table = self.lock();
         let (id, early) = table.insert(&mut waker, deadline)?;
-        Ok(Entry { id, early: self.alarm_if(early) })
+        Ok(Entry { id, early: self.change_deadline_if(early) })
     }
 
     /// Makes an entry for a call of the batch with this first call, if there is one; gives its id.
@@ -175,10 +175,10 @@ impl Pending {
     }
 
     /// The caller has given up.
-    pub(crate) fn remove(&self, id: u64) -> GivenUp {
+    pub(crate) fn remove(&self, id: u64) -> Abandoned {
         let removed = self.lock().remove(id);
         // Dropped outside the lock: it may hold a waker, whose drop is foreign code.
-        removed.map_or(GivenUp::Over, |removed| removed.given_up())
+        removed.map_or(Abandoned::Over, |removed| removed.abandoned())
     }
 
     /// Hands a reply to the call that waits under this id, given as JSON. `false`: nobody waits.
@@ -194,7 +194,7 @@ impl Pending {
     }
 
     /// The call wants to know how far it is.
-    pub(crate) fn listen(&self, id: u64, to: Arc<Steps>) {
+    pub(crate) fn listen(&self, id: u64, to: Arc<ProgressQueue>) {
         self.lock().listen(id, to);
     }
 
@@ -222,7 +222,7 @@ impl Pending {
         for (id, at) in calls {
             early |= table.start(id, at);
         }
-        self.alarm_if(early)
+        self.change_deadline_if(early)
     }
 
     /// These calls are never sent.
@@ -235,25 +235,25 @@ impl Pending {
     }
 
     /// What the timer has to be set to, if that has changed; inside: `None` for no timer.
-    pub(crate) fn take_alarm(&self) -> Option<Option<Instant>> {
-        if !self.alarmed.load(Ordering::Acquire) {
+    pub(crate) fn take_deadline(&self) -> Option<Option<Instant>> {
+        if !self.deadline_changed.load(Ordering::Acquire) {
             return None;
         }
         let table = self.lock();
-        self.alarmed.store(false, Ordering::Release);
-        Some(table.alarm())
+        self.deadline_changed.store(false, Ordering::Release);
+        Some(table.next_deadline())
     }
 
-    /// Whether [`take_alarm`](Self::take_alarm) has something to say.
-    pub(crate) fn is_alarmed(&self) -> bool {
-        self.alarmed.load(Ordering::Acquire)
+    /// Whether [`take_deadline`](Self::take_deadline) has something to say.
+    pub(crate) fn has_new_deadline(&self) -> bool {
+        self.deadline_changed.load(Ordering::Acquire)
     }
 
     /// Ends all calls whose deadline is not after `now`.
     pub(crate) fn expire(&self, now: Instant) {
         let mut table = self.lock();
         let wakers = table.expire(now);
-        self.alarmed.store(true, Ordering::Release);
+        self.deadline_changed.store(true, Ordering::Release);
         drop(table);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -272,9 +272,9 @@ impl Pending {
     }
 
     /// To be called under the table's lock.
-    fn alarm_if(&self, early: bool) -> bool {
+    fn change_deadline_if(&self, early: bool) -> bool {
         if early {
-            self.alarmed.store(true, Ordering::Release);
+            self.deadline_changed.store(true, Ordering::Release);
         }
         early
     }
@@ -305,11 +305,11 @@ mod tests {
 
     use super::*;
 
-    fn insert(pending: &Pending) -> u64 {
+    fn insert(pending: &PendingCalls) -> u64 {
         pending.insert(None, None).unwrap().id
     }
 
-    fn poll(pending: &Pending, id: u64) -> Poll<Result<CallOutcome, CloseReason>> {
+    fn poll(pending: &PendingCalls, id: u64) -> Poll<Result<CallOutcome, CloseReason>> {
         pending.poll(id, &mut Context::from_waker(Waker::noop()))
     }
 
@@ -329,7 +329,7 @@ mod tests {
                 &["1", "\"1\"", "\"s2\"", "null", "\"s\""],
             ),
         ] {
-            let pending = Pending::new(side);
+            let pending = PendingCalls::new(side);
             let mut id = Vec::new();
             pending.write_id(insert(&pending), &mut id);
             assert_eq!(String::from_utf8(id).unwrap(), written);
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn an_entry_ends_once() {
-        let pending = Pending::new(Side::Client);
+        let pending = PendingCalls::new(Side::Client);
         let id = insert(&pending);
         assert!(poll(&pending, id).is_pending());
         assert!(pending.resolve("1", CallOutcome::Invalid("a")));
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_call_out_of_time_takes_no_response() {
-        let pending = Pending::new(Side::Client);
+        let pending = PendingCalls::new(Side::Client);
         let now = Instant::now();
         let entry = pending.insert(None, Some(now)).unwrap();
         assert!(entry.early);
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn removing_leaves_nothing_and_no_id_is_used_again() {
-        let pending = Pending::new(Side::Client);
+        let pending = PendingCalls::new(Side::Client);
         pending.remove(insert(&pending));
         assert_eq!(pending.len(), 0);
         assert!(!pending.resolve("1", CallOutcome::NotSent), "a late response");
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn closing_ends_what_has_no_reply() {
-        let pending = Pending::new(Side::Client);
+        let pending = PendingCalls::new(Side::Client);
         let (answered, waiting) = (insert(&pending), insert(&pending));
         pending.resolve("1", CallOutcome::Invalid("a"));
         pending.close(&CloseReason::Local);
@@ -391,37 +391,37 @@ mod tests {
     }
 
     /// What the timer has to be set to.
-    fn alarm(pending: &Pending) -> Option<Option<Instant>> {
-        let alarm = pending.take_alarm();
-        assert!(!pending.is_alarmed());
-        alarm
+    fn next_deadline(pending: &PendingCalls) -> Option<Option<Instant>> {
+        let next_deadline = pending.take_deadline();
+        assert!(!pending.has_new_deadline());
+        next_deadline
     }
 
     #[test]
     fn only_an_earlier_deadline_sets_the_timer_anew() {
-        let pending = Pending::new(Side::Client);
+        let pending = PendingCalls::new(Side::Client);
         let second = |seconds| Instant::now() + Duration::from_secs(seconds);
         let (one, two, three) = (second(1), second(2), second(3));
-        assert_eq!(alarm(&pending), None);
+        assert_eq!(next_deadline(&pending), None);
         assert!(!pending.insert(None, None).unwrap().early);
         assert!(pending.insert(None, Some(two)).unwrap().early);
         assert!(!pending.insert(None, Some(two)).unwrap().early);
         assert!(!pending.insert(None, Some(three)).unwrap().early);
-        assert_eq!(alarm(&pending), Some(Some(two)));
+        assert_eq!(next_deadline(&pending), Some(Some(two)));
         assert!(pending.insert(None, Some(one)).unwrap().early);
-        assert_eq!((alarm(&pending), alarm(&pending)), (Some(Some(one)), None));
+        assert_eq!((next_deadline(&pending), next_deadline(&pending)), (Some(Some(one)), None));
 
         pending.expire(one);
-        assert_eq!(alarm(&pending), Some(Some(two)));
+        assert_eq!(next_deadline(&pending), Some(Some(two)));
         // A call of a batch is older than its deadline.
         assert!(pending.start([(1, Some(one)), (99, Some(one))].into_iter()));
-        assert_eq!(alarm(&pending), Some(Some(one)));
+        assert_eq!(next_deadline(&pending), Some(Some(one)));
         pending.remove(2);
         pending.remove(3);
         pending.expire(one);
-        assert_eq!(alarm(&pending), Some(Some(three)));
+        assert_eq!(next_deadline(&pending), Some(Some(three)));
         pending.expire(three);
-        assert_eq!(alarm(&pending), Some(None), "nobody is left");
+        assert_eq!(next_deadline(&pending), Some(None), "nobody is left");
         for id in [1, 4, 5] {
             assert!(matches!(poll(&pending, id), Poll::Ready(Ok(CallOutcome::Timeout))), "{id}");
         }
@@ -514,7 +514,7 @@ impl Part {
 
 /// How far a call had got that was given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GivenUp {
+pub(crate) enum Abandoned {
     /// Its batch was sent, and no response came.
     Sent,
     /// No response came; whether it was sent is for the caller to know.

@@ -33,8 +33,8 @@ use std::task::Waker;
 use tokio::time::Instant;
 
 use crate::error::CloseReason;
-use crate::link::pending_calls::{CallOutcome, GivenUp, Part};
-use crate::protocol::progress_queue::Steps;
+use crate::link::pending_calls::{Abandoned, CallOutcome, Part};
+use crate::protocol::progress_queue::ProgressQueue;
 
 #[derive(Debug)]
 enum Slot {
@@ -43,7 +43,7 @@ enum Slot {
         deadline: Option<Instant>,
         batch: Part,
         /// Who made the call wants to know how far it is.
-        steps: Option<Arc<Steps>>,
+        steps: Option<Arc<ProgressQueue>>,
     },
     Done(CallOutcome),
 }
@@ -53,11 +53,11 @@ enum Slot {
 pub(crate) struct Removed(Slot);
 
 impl Removed {
-    pub(crate) fn given_up(&self) -> GivenUp {
+    pub(crate) fn abandoned(&self) -> Abandoned {
         match self.0 {
-            Slot::Waiting { batch, .. } if batch.has(Part::SENT) => GivenUp::Sent,
-            Slot::Waiting { .. } => GivenUp::Waiting,
-            Slot::Done(_) => GivenUp::Over,
+            Slot::Waiting { batch, .. } if batch.has(Part::SENT) => Abandoned::Sent,
+            Slot::Waiting { .. } => Abandoned::Waiting,
+            Slot::Done(_) => Abandoned::Over,
         }
     }
 }
@@ -83,8 +83,8 @@ impl Table {
     }
 
     /// What the timer has to be set to.
-    pub(crate) fn alarm(&self) -> Option<Instant> {
-        self.deadlines.alarm()
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next_deadline()
     }
 
     /// A new call; gives its id, and whether the timer has to be set to an earlier time. The waker
@@ -183,14 +183,14 @@ impl Table {
     }
 
     /// A call that waits wants to know how far it is.
-    pub(crate) fn listen(&mut self, id: u64, to: Arc<Steps>) {
+    pub(crate) fn listen(&mut self, id: u64, to: Arc<ProgressQueue>) {
         if let Some(Slot::Waiting { steps, .. }) = self.slots.get_mut(id) {
             *steps = Some(to);
         }
     }
 
     /// Where a call that waits wants to be told how far it is.
-    pub(crate) fn listener(&self, id: u64) -> Option<Arc<Steps>> {
+    pub(crate) fn listener(&self, id: u64) -> Option<Arc<ProgressQueue>> {
         match self.slots.get(id)? {
             Slot::Waiting { steps, .. } => steps.clone(),
             Slot::Done(_) => None,
@@ -371,7 +371,8 @@ mod tests {
                     }
                     // A batch is sent.
                     (5, Some(id)) if waiting[&id].is_none() => {
-                        let earlier = table.alarm().is_none_or(|alarm| at < alarm);
+                        let earlier =
+                            table.next_deadline().is_none_or(|next_deadline| at < next_deadline);
                         assert_eq!(table.start(id, Some(at)), earlier);
                         waiting.insert(id, Some(at));
                     }
@@ -381,16 +382,20 @@ mod tests {
                         waiting.insert(id, None);
                     }
                     _ => {
-                        let earlier = table.alarm().is_none_or(|alarm| at < alarm);
+                        let earlier =
+                            table.next_deadline().is_none_or(|next_deadline| at < next_deadline);
                         let (id, early) = table.insert(&mut None, Some(at)).unwrap();
                         assert_eq!(early, earlier);
                         waiting.insert(id, Some(at));
                     }
                 }
                 let next = waiting.values().flatten().min().copied();
-                assert!(table.alarm() <= next || next.is_none(), "the timer is set too late");
-                assert!(next.is_none() || table.alarm().is_some());
-                if table.alarm().is_some_and(|alarm| alarm <= now) {
+                assert!(
+                    table.next_deadline() <= next || next.is_none(),
+                    "the timer is set too late"
+                );
+                assert!(next.is_none() || table.next_deadline().is_some());
+                if table.next_deadline().is_some_and(|next_deadline| next_deadline <= now) {
                     table.expire(now);
                     let over = |at: &Option<Instant>| at.is_some_and(|at| at <= now);
                     let ids: Vec<u64> =
@@ -399,7 +404,7 @@ mod tests {
                         assert_eq!(take(&mut table, id), "timeout");
                         waiting.remove(&id);
                     }
-                    assert_eq!(table.alarm(), waiting.values().flatten().min().copied());
+                    assert_eq!(table.next_deadline(), waiting.values().flatten().min().copied());
                 }
                 assert_eq!(table.len(), waiting.len());
                 check_deadlines(&table);
@@ -417,7 +422,7 @@ mod tests {
         for number in 0..1_000_000_u64 {
             let now = begin + Duration::from_millis(number);
             let (id, _) = table.insert(&mut None, Some(now + Duration::from_secs(1))).unwrap();
-            if table.alarm().is_some_and(|alarm| alarm <= now) {
+            if table.next_deadline().is_some_and(|next_deadline| next_deadline <= now) {
                 table.expire(now);
             }
             assert!(table.end(id, CallOutcome::Invalid("answered")).is_some());
@@ -428,7 +433,7 @@ mod tests {
         table.expire(hour);
         assert_eq!(take(&mut table, stuck), "timeout");
         table.expire(hour);
-        assert_eq!((table.len(), table.alarm(), table.deadlines.room()), (0, None, 0));
+        assert_eq!((table.len(), table.next_deadline(), table.deadlines.room()), (0, None, 0));
     }
 
     /// All wait long enough to be put in order, and are answered after that.
@@ -746,7 +751,7 @@ pub(crate) struct Deadlines {
     /// From this id on, deadlines are in no order.
     young: u64,
     /// No call that waits has an earlier deadline.
-    alarm: Option<Instant>,
+    next_deadline: Option<Instant>,
 }
 
 impl Deadlines {
@@ -755,8 +760,8 @@ impl Deadlines {
         self.young
     }
 
-    pub(crate) fn alarm(&self) -> Option<Instant> {
-        self.alarm
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.next_deadline
     }
 
     /// A call begins to wait. `true`: the timer is set to a later time, or to none.
@@ -764,9 +769,9 @@ impl Deadlines {
         if id < self.young {
             self.heap.push(Reverse((at, id)));
         }
-        let earlier = self.alarm.is_none_or(|alarm| at < alarm);
+        let earlier = self.next_deadline.is_none_or(|next_deadline| at < next_deadline);
         if earlier {
-            self.alarm = Some(at);
+            self.next_deadline = Some(at);
         }
         earlier
     }
@@ -796,12 +801,12 @@ impl Deadlines {
     /// The next call whose time is over. When there is none, the alarm is that of the first which
     /// waits.
     pub(crate) fn expired(&mut self, now: Instant, waits: impl Fn(u64) -> bool) -> Option<u64> {
-        self.alarm = None;
+        self.next_deadline = None;
         while let Some(Reverse((at, id))) = self.heap.peek() {
             let (at, id) = (*at, *id);
             let waits = waits(id);
             if waits && at > now {
-                self.alarm = Some(at);
+                self.next_deadline = Some(at);
                 break;
             }
             self.heap.pop();

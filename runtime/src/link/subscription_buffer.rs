@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::error::CloseReason;
-use crate::link::early_items::{Early, Kept};
+use crate::link::early_items::{EarlyItems, Kept};
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::{Item, cost};
 use crate::protocol::text;
@@ -42,8 +42,8 @@ pub(crate) type RawItem = (Utf8Bytes, Range<usize>);
 
 /// One subscription, which comes from an `L`.
 #[derive(Debug)]
-pub(crate) struct Feed<L> {
-    pub(crate) names: Names,
+pub(crate) struct SubscriptionBuffer<L> {
+    pub(crate) names: SubscriptionNames,
     /// How many bytes may wait to be consumed.
     pub(crate) window: u64,
     /// As JSON, once it is known.
@@ -51,18 +51,18 @@ pub(crate) struct Feed<L> {
     /// It has begun and nothing has ended it. Changed with the table that it is in, looked at for each
     /// item.
     live: AtomicBool,
-    state: Mutex<State<L>>,
+    state: Mutex<BufferState<L>>,
 }
 
 /// What its messages are called.
 #[derive(Clone, Debug)]
-pub(crate) struct Names {
+pub(crate) struct SubscriptionNames {
     pub(crate) notification: Arc<str>,
     pub(crate) unsubscribe: Arc<str>,
 }
 
 #[derive(Debug)]
-struct State<L> {
+struct BufferState<L> {
     home: Weak<L>,
     items: VecDeque<RawItem>,
     /// What those that wait count together, with those that the consumer has taken over.
@@ -78,7 +78,7 @@ struct State<L> {
 
 /// What the consumer has taken over.
 #[derive(Debug, Default)]
-pub(crate) struct Taken {
+pub(crate) struct TakenItems {
     items: VecDeque<RawItem>,
     /// Consumed since the feed was told.
     consumed: u64,
@@ -86,7 +86,7 @@ pub(crate) struct Taken {
     owed: u64,
 }
 
-impl Taken {
+impl TakenItems {
     /// The next item, which stays where it is until it was consumed.
     pub(crate) fn first(&self) -> Option<&RawItem> {
         self.items.front()
@@ -103,9 +103,9 @@ pub(crate) enum End {
     Closed(CloseReason),
 }
 
-impl<L> Feed<L> {
-    pub(crate) fn new(names: Names, window: u64) -> Self {
-        let state = State {
+impl<L> SubscriptionBuffer<L> {
+    pub(crate) fn new(names: SubscriptionNames, window: u64) -> Self {
+        let state = BufferState {
             home: Weak::new(),
             items: VecDeque::new(),
             bytes: 0,
@@ -116,7 +116,7 @@ impl<L> Feed<L> {
             abandoned: false,
         };
         let (id, live, state) = (OnceLock::new(), AtomicBool::new(false), Mutex::new(state));
-        Feed { names, window: window.max(1), id, live, state }
+        SubscriptionBuffer { names, window: window.max(1), id, live, state }
     }
 
     /// It is about to be asked for on this connection, whose peer counts or does not.
@@ -176,7 +176,11 @@ impl<L> Feed<L> {
 
     /// Takes over what has come, when nothing is left of what was taken before; or says why nothing
     /// more comes.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>, taken: &mut Taken) -> Poll<Result<(), End>> {
+    pub(crate) fn poll(
+        &self,
+        cx: &mut Context<'_>,
+        taken: &mut TakenItems,
+    ) -> Poll<Result<(), End>> {
         let mut fresh = None;
         loop {
             let mut state = self.lock();
@@ -210,7 +214,7 @@ impl<L> Feed<L> {
 
     /// The first item was consumed. `Some`: the peer may send so much more. It is told now and then, not
     /// for each item; and so is the feed.
-    pub(crate) fn consumed(&self, taken: &mut Taken) -> Option<u64> {
+    pub(crate) fn consumed(&self, taken: &mut TakenItems) -> Option<u64> {
         let bytes = cost(taken.items.pop_front()?.1.len());
         taken.consumed = taken.consumed.saturating_add(bytes);
         taken.owed = taken.owed.saturating_add(bytes);
@@ -262,14 +266,14 @@ impl<L> Feed<L> {
     }
 
     /// No user code runs under the lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, State<L>> {
+    fn lock(&self) -> MutexGuard<'_, BufferState<L>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<L> State<L> {
+impl<L> BufferState<L> {
     /// What was consumed makes room.
-    fn settle(&mut self, taken: &mut Taken) {
+    fn settle(&mut self, taken: &mut TakenItems) {
         self.bytes = self.bytes.saturating_sub(std::mem::take(&mut taken.consumed));
     }
 }
@@ -281,7 +285,7 @@ const MAX_GIVEN_UP: usize = 1024;
 /// The subscriptions of one connection, whose handle is an `L`. Most connections have none, so the rest
 /// is made when the first one comes.
 #[derive(Debug)]
-pub(crate) struct Feeds<L>(OnceLock<Box<Inner<L>>>);
+pub(crate) struct SubscriptionBuffers<L>(OnceLock<Box<Inner<L>>>);
 
 #[derive(Debug)]
 struct Inner<L> {
@@ -294,33 +298,39 @@ struct Inner<L> {
 #[derive(Debug)]
 struct Table<L> {
     /// By the ids of the calls that ask for them.
-    expected: BTreeMap<u64, Arc<Feed<L>>>,
+    expected: BTreeMap<u64, Arc<SubscriptionBuffer<L>>>,
     /// By the names of their notifications, and their ids as JSON. There are few names.
     begun: Vec<(Arc<str>, ById<L>)>,
     /// Items of expected feeds whose ids are not known yet.
-    early: Early,
+    early: EarlyItems,
 }
 
 /// A peer may give ids as it likes, but how many there are is this side's decision.
-type ById<L> = HashMap<Box<str>, Arc<Feed<L>>, QuickHash>;
+type ById<L> = HashMap<Box<str>, Arc<SubscriptionBuffer<L>>, QuickHash>;
 
-impl<L> Default for Feeds<L> {
+impl<L> Default for SubscriptionBuffers<L> {
     fn default() -> Self {
-        Feeds(OnceLock::new())
+        SubscriptionBuffers(OnceLock::new())
     }
 }
 
-impl<L> Feeds<L> {
+impl<L> SubscriptionBuffers<L> {
     /// Whether there is any; if not, no message can be about one.
     pub(crate) fn any(&self) -> bool {
         self.0.get().is_some_and(|inner| inner.count.load(Ordering::Acquire) > 0)
     }
 
     /// The call with this id, which is about to be sent by `home`, asks for it.
-    pub(crate) fn expect(&self, call: u64, feed: &Arc<Feed<L>>, home: Weak<L>, credit: bool) {
-        feed.prepare(home, credit);
+    pub(crate) fn expect(
+        &self,
+        call: u64,
+        buffer: &Arc<SubscriptionBuffer<L>>,
+        home: Weak<L>,
+        credit: bool,
+    ) {
+        buffer.prepare(home, credit);
         let mut table = self.lock();
-        table.expected.insert(call, Arc::clone(feed));
+        table.expected.insert(call, Arc::clone(buffer));
         while table.expected.len() > MAX_GIVEN_UP {
             let Some(oldest) = table.expected.first_entry() else { break };
             if !oldest.get().is_abandoned() {
@@ -340,24 +350,28 @@ impl<L> Feeds<L> {
 
     /// The call was answered: with a subscription's id, or with something else. Gives the feed if
     /// the peer has to be told that nobody wants it any more.
-    pub(crate) fn answered(&self, call: u64, id: Option<&str>) -> Option<Arc<Feed<L>>> {
+    pub(crate) fn answered(
+        &self,
+        call: u64,
+        id: Option<&str>,
+    ) -> Option<Arc<SubscriptionBuffer<L>>> {
         let mut table = self.lock();
-        let feed = table.expected.remove(&call)?;
+        let buffer = table.expected.remove(&call)?;
         let id = id.filter(|id| text::is_string_or_number(id));
-        let kept = id.and_then(|id| table.early.take(&feed.names.notification, id));
-        let stray = table.tidy(&feed.names.notification);
+        let kept = id.and_then(|id| table.early.take(&buffer.names.notification, id));
+        let stray = table.tidy(&buffer.names.notification);
         let (mut replaced, mut wanted) = (None, false);
         if let Some(id) = id {
             let id: Arc<str> = id.into();
-            wanted = feed.begin(&id);
+            wanted = buffer.begin(&id);
             if wanted {
-                feed.set_live(true);
-                replaced = table.begin(&id, &feed);
+                buffer.set_live(true);
+                replaced = table.begin(&id, &buffer);
             }
         }
         self.tally(&table);
         drop(table);
-        log_stray(stray, &feed);
+        log_stray(stray, &buffer);
         let error =
             || ErrorObject::new(ErrorCode::INTERNAL_ERROR, "its id was given to another one");
         if let Some(replaced) = replaced {
@@ -367,30 +381,30 @@ impl<L> Feeds<L> {
             }
         }
         let goes_on = match kept {
-            Some(kept) if wanted => self.catch_up(&feed, kept),
+            Some(kept) if wanted => self.catch_up(&buffer, kept),
             _ => wanted,
         };
-        (id.is_some() && !goes_on).then_some(feed)
+        (id.is_some() && !goes_on).then_some(buffer)
     }
 
     /// Hands a feed what came before its response. `false`: it was too much, and it is over.
     #[cold]
-    fn catch_up(&self, feed: &Arc<Feed<L>>, kept: Kept) -> bool {
+    fn catch_up(&self, buffer: &Arc<SubscriptionBuffer<L>>, kept: Kept) -> bool {
         for (json, dropped) in kept.items {
             let range = 0..json.len();
-            if !self.push(feed, json, range, dropped) {
+            if !self.push(buffer, json, range, dropped) {
                 return false;
             }
         }
         if kept.overflowed {
-            self.remove(feed);
-            if let Some(waker) = feed.end(End::Lagged) {
+            self.remove(buffer);
+            if let Some(waker) = buffer.end(End::Lagged) {
                 waker.wake();
             }
             return false;
         }
         if let Some(error) = kept.end {
-            self.finish(feed, &error);
+            self.finish(buffer, &error);
         }
         true
     }
@@ -413,11 +427,11 @@ impl<L> Feeds<L> {
     /// Keeps an item until such a response comes.
     pub(crate) fn keep(&self, notification: &str, item: &Item<'_>) {
         let mut table = self.lock();
-        let widest = table.awaited(notification).max_by_key(|feed| feed.window);
-        let Some(feed) = widest.filter(|_| text::is_string_or_number(item.subscription)) else {
+        let widest = table.awaited(notification).max_by_key(|buffer| buffer.window);
+        let Some(buffer) = widest.filter(|_| text::is_string_or_number(item.subscription)) else {
             return;
         };
-        let (name, window) = (Arc::clone(&feed.names.notification), feed.window);
+        let (name, window) = (Arc::clone(&buffer.names.notification), buffer.window);
         let first_dropped = table.early.keep(&name, item, window);
         drop(table);
         if first_dropped {
@@ -430,23 +444,23 @@ impl<L> Feeds<L> {
     }
 
     /// The one whose notifications have this name, and this id, as JSON.
-    pub(crate) fn find(&self, notification: &str, id: &str) -> Option<Arc<Feed<L>>> {
+    pub(crate) fn find(&self, notification: &str, id: &str) -> Option<Arc<SubscriptionBuffer<L>>> {
         let table = self.lock();
-        let (_, feeds) = table.begun.iter().find(|(name, _)| **name == *notification)?;
-        feeds.get(id).cloned()
+        let (_, consumed) = table.begun.iter().find(|(name, _)| **name == *notification)?;
+        consumed.get(id).cloned()
     }
 
     /// Takes in an item, which is this part of the message. `false`: there was no room, and it is over.
     pub(crate) fn push(
         &self,
-        feed: &Arc<Feed<L>>,
+        buffer: &Arc<SubscriptionBuffer<L>>,
         message: Utf8Bytes,
         range: Range<usize>,
         dropped: u64,
     ) -> bool {
-        let (waker, lagged) = feed.push(message, range, dropped);
+        let (waker, lagged) = buffer.push(message, range, dropped);
         if lagged {
-            self.remove(feed);
+            self.remove(buffer);
         }
         if let Some(waker) = waker {
             waker.wake();
@@ -455,37 +469,37 @@ impl<L> Feeds<L> {
     }
 
     /// The peer says that it has ended, and with which error, as JSON.
-    pub(crate) fn finish(&self, feed: &Arc<Feed<L>>, error: &str) {
+    pub(crate) fn finish(&self, buffer: &Arc<SubscriptionBuffer<L>>, error: &str) {
         let end = if error == "null" { End::Finished } else { End::Error(last_word(error)) };
-        self.remove(feed);
-        if let Some(waker) = feed.end(end) {
+        self.remove(buffer);
+        if let Some(waker) = buffer.end(end) {
             waker.wake();
         }
     }
 
     /// Nobody wants it any more. Gives its id if the peer has to be told.
-    pub(crate) fn abandon(&self, feed: &Arc<Feed<L>>) -> Option<Arc<str>> {
-        feed.abandon();
-        if feed.id().is_none() && self.any() {
-            let stray = self.lock().tidy(&feed.names.notification);
-            log_stray(stray, feed);
+    pub(crate) fn abandon(&self, buffer: &Arc<SubscriptionBuffer<L>>) -> Option<Arc<str>> {
+        buffer.abandon();
+        if buffer.id().is_none() && self.any() {
+            let stray = self.lock().tidy(&buffer.names.notification);
+            log_stray(stray, buffer);
         }
-        if self.remove(feed) { feed.id().cloned() } else { None }
+        if self.remove(buffer) { buffer.id().cloned() } else { None }
     }
 
     /// `false`: it was not there, or not there any more.
-    fn remove(&self, feed: &Arc<Feed<L>>) -> bool {
-        let Some(id) = feed.id() else { return false };
+    fn remove(&self, buffer: &Arc<SubscriptionBuffer<L>>) -> bool {
+        let Some(id) = buffer.id() else { return false };
         let mut table = self.lock();
-        let name = &feed.names.notification;
+        let name = &buffer.names.notification;
         let Some(place) = table.begun.iter().position(|(known, _)| known == name) else {
             return false;
         };
-        let Some((_, feeds)) = table.begun.get_mut(place) else { return false };
-        let found = feeds.get(&**id).is_some_and(|known| Arc::ptr_eq(known, feed));
-        let removed = if found { feeds.remove(&**id) } else { None };
-        feed.set_live(false);
-        if feeds.is_empty() {
+        let Some((_, consumed)) = table.begun.get_mut(place) else { return false };
+        let found = consumed.get(&**id).is_some_and(|known| Arc::ptr_eq(known, buffer));
+        let removed = if found { consumed.remove(&**id) } else { None };
+        buffer.set_live(false);
+        if consumed.is_empty() {
             table.begun.swap_remove(place);
         }
         self.tally(&table);
@@ -504,15 +518,15 @@ impl<L> Feeds<L> {
         self.tally(&table);
         drop(table);
         drop((expected, early));
-        let feeds = begun.into_iter().flat_map(|(_, feeds)| feeds.into_values());
-        let feeds = feeds.inspect(|feed| feed.set_live(false));
+        let consumed = begun.into_iter().flat_map(|(_, consumed)| consumed.into_values());
+        let consumed = consumed.inspect(|buffer| buffer.set_live(false));
         let wakers: Vec<Waker> =
-            feeds.filter_map(|feed| feed.end(End::Closed(reason.clone()))).collect();
+            consumed.filter_map(|buffer| buffer.end(End::Closed(reason.clone()))).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 
     fn tally(&self, table: &Table<L>) {
-        let begun: usize = table.begun.iter().map(|(_, feeds)| feeds.len()).sum();
+        let begun: usize = table.begun.iter().map(|(_, consumed)| consumed.len()).sum();
         self.inner().count.store(table.expected.len() + begun, Ordering::Release);
     }
 
@@ -523,7 +537,7 @@ impl<L> Feeds<L> {
 
     fn inner(&self) -> &Inner<L> {
         self.0.get_or_init(|| {
-            let (expected, begun, early) = (BTreeMap::new(), Vec::new(), Early::default());
+            let (expected, begun, early) = (BTreeMap::new(), Vec::new(), EarlyItems::default());
             let table = Table { expected, begun, early };
             Box::new(Inner { table: Mutex::new(table), count: AtomicUsize::new(0) })
         })
@@ -532,9 +546,11 @@ impl<L> Feeds<L> {
 
 impl<L> Table<L> {
     /// Those that are expected, still wanted, and have notifications of this name.
-    fn awaited(&self, notification: &str) -> impl Iterator<Item = &Arc<Feed<L>>> {
-        let feeds = self.expected.values();
-        feeds.filter(move |feed| *feed.names.notification == *notification && !feed.is_abandoned())
+    fn awaited(&self, notification: &str) -> impl Iterator<Item = &Arc<SubscriptionBuffer<L>>> {
+        let consumed = self.expected.values();
+        consumed.filter(move |buffer| {
+            *buffer.names.notification == *notification && !buffer.is_abandoned()
+        })
     }
 
     /// Drops early items of this name if no pending call can name their subscription any more.
@@ -547,22 +563,26 @@ impl<L> Table<L> {
     }
 
     /// Puts in a feed that has this id now. Gives the one that had it before.
-    fn begin(&mut self, id: &Arc<str>, feed: &Arc<Feed<L>>) -> Option<Arc<Feed<L>>> {
-        let name = &feed.names.notification;
+    fn begin(
+        &mut self,
+        id: &Arc<str>,
+        buffer: &Arc<SubscriptionBuffer<L>>,
+    ) -> Option<Arc<SubscriptionBuffer<L>>> {
+        let name = &buffer.names.notification;
         let place = self.begun.iter().position(|(known, _)| known == name);
         let place = place.unwrap_or_else(|| {
             self.begun.push((Arc::clone(name), HashMap::default()));
             self.begun.len() - 1
         });
-        let (_, feeds) = self.begun.get_mut(place)?;
-        feeds.insert(id.as_ref().into(), Arc::clone(feed))
+        let (_, consumed) = self.begun.get_mut(place)?;
+        consumed.insert(id.as_ref().into(), Arc::clone(buffer))
     }
 }
 
 /// Not to be called under the lock: what takes log lines in is foreign code.
-fn log_stray<L>(count: usize, feed: &Feed<L>) {
+fn log_stray<L>(count: usize, buffer: &SubscriptionBuffer<L>) {
     if count > 0 {
-        let notification = &*feed.names.notification;
+        let notification = &*buffer.names.notification;
         tracing::debug!(count, notification, "dropped items of unknown subscriptions");
     }
 }

@@ -14,13 +14,15 @@ use async_trait::async_trait;
 
 use crate::error::CloseReason;
 use crate::incoming::context::Context;
-use crate::incoming::error_map::{Caller, Recognized};
+use crate::incoming::error_map::{Audience, ErrorMap};
 use crate::incoming::router::ConnectionObserver;
-use crate::incoming::service::{Kind, Outcome, Progress, Request, Response, Rest, Service};
-use crate::link::credit::{Flow, Stage};
+use crate::incoming::service::{
+    AcceptedHandler, Outcome, OutcomeKind, Request, Response, ResponseKind, Service,
+};
+use crate::link::credit::{ProducedSubscription, Stage};
 use crate::middleware::scope::Scope;
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::util::catch_unwind::{Each, Guarded, Panicked, guard};
+use crate::util::catch_unwind::{CatchUnwind, Panicked, UserValues, catch_unwind};
 use crate::util::race::{Either, race};
 
 /// Code around every incoming call: for logs, figures, limits, checks that belong to no single method.
@@ -121,9 +123,9 @@ impl<M: Middleware + ?Sized> Middleware for Arc<M> {
 }
 
 /// Middleware in the order in which calls come through it.
-pub(crate) type Stack = Arc<Each<Arc<dyn Middleware>>>;
+pub(crate) type Stack = Arc<UserValues<Arc<dyn Middleware>>>;
 
-impl ConnectionObserver for Each<Arc<dyn Middleware>> {
+impl ConnectionObserver for UserValues<Arc<dyn Middleware>> {
     fn connected(&self, ctx: &Context) {
         notify_all(self, |middleware| middleware.connected(ctx));
     }
@@ -140,7 +142,7 @@ impl ConnectionObserver for Each<Arc<dyn Middleware>> {
 /// Middleware is user code: a panic in it ends here.
 fn notify_all(stack: &[Arc<dyn Middleware>], event: impl Fn(&dyn Middleware)) {
     for middleware in stack {
-        if guard(|| event(&**middleware)).is_err() {
+        if catch_unwind(|| event(&**middleware)).is_err() {
             tracing::error!("middleware panicked when it was told of a connection");
         }
     }
@@ -165,27 +167,27 @@ impl Next<'_> {
         let outcome = match stack.split_first() {
             Some((first, stack)) => {
                 let next = Next { context, stack, layered };
-                match guard(|| first.call(context, request, next)) {
-                    Ok(future) => Guarded::new(future).await,
+                match catch_unwind(|| first.call(context, request, next)) {
+                    Ok(future) => CatchUnwind::new(future).await,
                     Err(panicked) => Err(panicked),
                 }
             }
             None => layered.handle(request).await,
         };
-        let caller = || {
+        let audience = || {
             let link = context.link();
-            Caller { no_socket: link.has_no_socket(), extended: link.extended }
+            Audience { no_socket: link.has_no_socket(), extended: link.extended }
         };
         match outcome {
-            Ok(Response(Kind::Error(error))) if error.source().is_some() => {
-                layered.recognized.known(error, &layered.name, caller()).into()
+            Ok(Response(ResponseKind::Error(error))) if error.source().is_some() => {
+                layered.error_map.known(error, &layered.name, audience()).into()
             }
             Ok(response) => response,
             Err(Panicked) => {
                 let method = &*layered.name;
                 let who = if stack.is_empty() { "handler" } else { "middleware" };
                 tracing::error!(method, "{who} panicked; the caller gets -32603");
-                layered.recognized.panicked(&format!("the {who}"), caller()).into()
+                layered.error_map.panicked(&format!("the {who}"), audience()).into()
             }
         }
     }
@@ -225,24 +227,27 @@ struct Layered {
     name: Cow<'static, str>,
     /// All that it was registered under; `None`: it is a fallback.
     names: Option<Names>,
-    recognized: Arc<Recognized>,
+    error_map: Arc<ErrorMap>,
 }
 
 impl Layered {
     async fn handle(&self, request: Request) -> Result<Response, Panicked> {
-        match guard(|| self.service.call(self.method, request).0)? {
-            Progress::Ready(response) => Ok(response),
-            Progress::Pending(handler) => Guarded::new(handler).await,
-            Progress::Subscription(handler, asked) => {
-                let mut handler = Guarded::new(handler);
+        match catch_unwind(|| self.service.call(self.method, request).0)? {
+            OutcomeKind::Ready(response) => Ok(response),
+            OutcomeKind::Pending(handler) => CatchUnwind::new(handler).await,
+            OutcomeKind::Subscription(handler, accepted) => {
+                let mut handler = CatchUnwind::new(handler);
                 let first = {
-                    let ended = pin!(asked.link.ended());
-                    race(ended_or_accepted(&mut handler, &asked.flow), ended).await
+                    let ended = pin!(accepted.link.ended());
+                    race(ended_or_accepted(&mut handler, &accepted.subscription), ended).await
                 };
                 match first {
                     Either::Left(Some(outcome)) => outcome,
                     Either::Left(None) => {
-                        Ok(Response(Kind::Begun(Box::new(Rest { handler, asked }))))
+                        Ok(Response(ResponseKind::Accepted(Box::new(AcceptedHandler {
+                            handler,
+                            accepted,
+                        }))))
                     }
                     // As without middleware: nobody is left to get its items.
                     Either::Right(_) => Ok(ErrorObject::of(ErrorCode::REQUEST_CANCELLED).into()),
@@ -254,12 +259,12 @@ impl Layered {
 
 /// Waits until the handler of a subscription is done, or has a stream and waits for its response.
 fn ended_or_accepted(
-    handler: &mut Guarded<'static, Response>,
-    flow: &Flow,
+    handler: &mut CatchUnwind<'static, Response>,
+    subscription: &ProducedSubscription,
 ) -> impl Future<Output = Option<Result<Response, Panicked>>> + Unpin {
     poll_fn(move |cx| match Pin::new(&mut *handler).poll(cx) {
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-        Poll::Pending if flow.stage() == Stage::Accepted => Poll::Ready(None),
+        Poll::Pending if subscription.stage() == Stage::Accepted => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     })
 }
@@ -285,13 +290,13 @@ impl Service for LayeredService {
 /// Puts middleware around a method of a service, or around a fallback, which has no `names`.
 pub(crate) fn around(
     stack: &Stack,
-    recognized: &Arc<Recognized>,
+    error_map: &Arc<ErrorMap>,
     (service, method): (Arc<dyn Service>, usize),
     name: Cow<'static, str>,
     names: Option<Names>,
 ) -> Arc<dyn Service> {
-    let (stack, recognized) = (Arc::clone(stack), Arc::clone(recognized));
-    let layered = Layered { stack, service, method, name, names, recognized };
+    let (stack, error_map) = (Arc::clone(stack), Arc::clone(error_map));
+    let layered = Layered { stack, service, method, name, names, error_map };
     Arc::new(LayeredService(Arc::new(layered)))
 }
 

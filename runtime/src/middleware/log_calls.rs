@@ -91,7 +91,7 @@ struct Line<'a> {
 }
 
 enum Outcome {
-    Dropped,
+    DropCounter,
     Success,
     /// With the peer's or the handler's code, if there is one.
     Failure(Option<i64>),
@@ -99,7 +99,14 @@ enum Outcome {
 
 impl<'a> Line<'a> {
     fn begin(log: &'a LogCalls, words: &'static str, method: String) -> Self {
-        Line { log, words, method, remote: None, begun: Instant::now(), outcome: Outcome::Dropped }
+        Line {
+            log,
+            words,
+            method,
+            remote: None,
+            begun: Instant::now(),
+            outcome: Outcome::DropCounter,
+        }
     }
 }
 
@@ -113,7 +120,7 @@ impl Drop for Line<'_> {
             Outcome::Failure(code) => {
                 event!(log.failure, method, duration, code, remote, "{words}, with an error");
             }
-            Outcome::Dropped => {
+            Outcome::DropCounter => {
                 event!(log.failure, method, duration, remote, "{words}, not to its end")
             }
         }

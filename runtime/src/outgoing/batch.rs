@@ -13,12 +13,12 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::link::outgoing_middleware::{Chain, OutgoingBatch, OutgoingRequest};
-use crate::link::{Hold, Message};
+use crate::link::{LinkRef, OutgoingCall};
 use crate::outgoing::call::{Call, CallFuture, Notification};
-use crate::outgoing::deadline::Limit;
+use crate::outgoing::deadline::CallTimeout;
 use crate::outgoing::exchange::{Exchange, Ticket};
 use crate::outgoing::peer::{Peer, RouteBatch, Target};
-use crate::protocol::encode::{EncodeError, Outgoing, array};
+use crate::protocol::encode::{EncodeError, OutgoingMessage, array};
 use crate::protocol::typed::RpcError;
 use crate::util::BoxFuture;
 use crate::util::runtime::deadline;
@@ -119,8 +119,8 @@ impl Batch {
         let around = peer.outgoing().map(|chain| (Arc::clone(chain), OutgoingBatch(Vec::new())));
         let inherited = peer.inherited().clone();
         let parts = match peer.into_target() {
-            Target::Link(hold) => {
-                Parts::Link(LinkBatch { hold, messages: Vec::new(), calls: Vec::new() })
+            Target::Link(link_ref) => {
+                Parts::Link(LinkBatch { link_ref, messages: Vec::new(), calls: Vec::new() })
             }
             Target::Route(route) => Parts::Route(route.batch(inherited)),
         };
@@ -177,14 +177,14 @@ impl Batch {
     }
 
     /// For what stands around it.
-    fn show(&mut self, message: &Outgoing, notification: bool) {
+    fn show(&mut self, message: &OutgoingMessage, notification: bool) {
         if let Some((_, batch)) = &mut self.around {
             batch.0.push(OutgoingRequest::new(message.clone(), notification));
         }
     }
 
     fn call<T, E>(&mut self, call: Call<T, E>) -> BatchReply<T, E> {
-        let message = call.message.map(Message::from);
+        let message = call.message.map(OutgoingCall::from);
         let exchange = self.exchange(&call.peer, message, call.timeout);
         BatchReply(CallFuture::new(exchange, call.listener))
     }
@@ -193,7 +193,7 @@ impl Batch {
     pub(crate) fn exchange(
         &mut self,
         peer: &Peer,
-        message: Result<Message, EncodeError>,
+        message: Result<OutgoingCall, EncodeError>,
         timeout: Option<Duration>,
     ) -> Exchange {
         self.added += 1;
@@ -248,7 +248,7 @@ impl std::fmt::Debug for Parts {
 
 /// A batch for this connection: its calls have their places already.
 struct LinkBatch {
-    hold: Hold,
+    link_ref: LinkRef,
     messages: Vec<Vec<u8>>,
     /// Calls that have a place in it, and how long each may take.
     calls: Vec<(u64, Option<Duration>)>,
@@ -256,7 +256,7 @@ struct LinkBatch {
 
 impl LinkBatch {
     async fn send(mut self) -> Result<(), Error> {
-        let link = self.hold.link();
+        let link = self.link_ref.link();
         link.check_open()?;
         // Every call in it may have failed to encode: they say so themselves.
         if !self.messages.is_empty() {
@@ -269,19 +269,19 @@ impl LinkBatch {
         let calls = std::mem::take(&mut self.calls).into_iter();
         let until = |timeout: Option<Duration>| timeout.map(|timeout| deadline(now, timeout));
         if link.pending.start(calls.map(|(id, timeout)| (id, until(timeout)))) {
-            link.outbox.nudge();
+            link.send_queue.wake();
         }
         Ok(())
     }
 
-    fn call(&mut self, mut message: Message, limit: Limit) -> Result<Ticket, Error> {
-        let link = self.hold.link();
+    fn call(&mut self, mut message: OutgoingCall, limit: CallTimeout) -> Result<Ticket, Error> {
+        let link = self.link_ref.link();
         let first = self.calls.first().map(|(id, _)| *id);
         let id = link.pending.insert_in_batch(first).map_err(Error::Closed)?;
         let span = link.span(&message, id);
         let method = std::mem::take(&mut message.outgoing.method);
         self.messages.push(link.write(message, id, limit.timeout, &span));
-        let ticket = Ticket::in_batch(self.hold.clone(), id, limit, method, span);
+        let ticket = Ticket::in_batch(self.link_ref.clone(), id, limit, method, span);
         self.calls.push((id, limit.timeout));
         Ok(ticket)
     }
@@ -290,8 +290,8 @@ impl LinkBatch {
 /// Calls of a batch that was never sent must not wait for ever.
 impl Drop for LinkBatch {
     fn drop(&mut self) {
-        let link = self.hold.link();
-        self.calls.iter().for_each(|(id, _)| link.feeds.forget(*id));
+        let link = self.link_ref.link();
+        self.calls.iter().for_each(|(id, _)| link.consumed.forget(*id));
         link.pending.fail_unsent(self.calls.drain(..).map(|(id, _)| id));
     }
 }

@@ -13,12 +13,12 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
-use crate::link::Message;
+use crate::link::OutgoingCall;
 use crate::link::outgoing_middleware::{Chain, OutgoingRequest, Reply};
 use crate::outgoing::exchange::{Exchange, RawResult};
 use crate::outgoing::peer::Peer;
 use crate::outgoing::progress::Listener;
-use crate::protocol::encode::{EncodeError, Form, Outgoing};
+use crate::protocol::encode::{EncodeError, Form, OutgoingMessage};
 use crate::protocol::error::ErrorObject;
 use crate::protocol::travel::{ReceivedResult, SentArg};
 use crate::protocol::typed::RpcError;
@@ -66,7 +66,7 @@ use crate::util::BoxFuture;
 #[must_use = "a call sends nothing until it is awaited: `client.sum(1, 2).await`"]
 pub struct Call<T, E = ErrorObject> {
     pub(crate) peer: Peer,
-    pub(crate) message: Result<Outgoing, EncodeError>,
+    pub(crate) message: Result<OutgoingMessage, EncodeError>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) listener: Option<Box<Listener>>,
     result: PhantomData<fn() -> (T, E)>,
@@ -178,7 +178,7 @@ impl<T: DeserializeOwned, E: RpcError> IntoFuture for Call<T, E> {
 
     fn into_future(self) -> CallFuture<T, E> {
         let Call { peer, message, timeout, listener, .. } = self;
-        let exchange = Exchange::new(peer, message.map(Message::from), timeout);
+        let exchange = Exchange::new(peer, message.map(OutgoingCall::from), timeout);
         CallFuture::new(exchange, listener)
     }
 }
@@ -250,7 +250,7 @@ pub(crate) fn typed<E: RpcError>(error: Error) -> Error<E> {
 #[must_use = "a notification is not sent until it is awaited: `client.log(\"ready\").notify().await`"]
 pub struct Notification {
     pub(crate) peer: Peer,
-    pub(crate) message: Result<Outgoing, EncodeError>,
+    pub(crate) message: Result<OutgoingMessage, EncodeError>,
 }
 
 impl std::fmt::Debug for Notification {
@@ -276,7 +276,7 @@ impl IntoFuture for Notification {
 }
 
 /// A notification with middleware around it.
-async fn around(chain: Arc<Chain>, peer: Peer, message: Outgoing) -> Result<(), Error> {
+async fn around(chain: Arc<Chain>, peer: Peer, message: OutgoingMessage) -> Result<(), Error> {
     let send = move |request: OutgoingRequest| -> BoxFuture<_> {
         Box::pin(async move {
             peer.send(request.message).await?;
@@ -290,7 +290,7 @@ async fn around(chain: Arc<Chain>, peer: Peer, message: Outgoing) -> Result<(), 
 #[derive(Debug)]
 pub struct Encoder {
     peer: Peer,
-    message: Result<Outgoing, EncodeError>,
+    message: Result<OutgoingMessage, EncodeError>,
 }
 
 impl Encoder {
@@ -310,7 +310,7 @@ impl Encoder {
         form: Form,
         names: &'static [&'static str],
     ) -> Self {
-        Encoder { peer: peer.clone(), message: Ok(Outgoing::new(method, form, names)) }
+        Encoder { peer: peer.clone(), message: Ok(OutgoingMessage::new(method, form, names)) }
     }
 
     /// Writes the next argument, in the order of the names.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Timeout};
 use crate::link::Link;
-use crate::protocol::request_extensions::Extra;
+use crate::protocol::request_extensions::ReceivedExtensions;
 use crate::util::race::{Either, race};
 use crate::util::runtime::deadline;
 use crate::util::runtime::timer;
@@ -21,10 +21,10 @@ use crate::util::runtime::timer;
 /// A call that is being handled, as it is shared by the clones of its context and by the handles that
 /// were made for it.
 #[derive(Debug)]
-pub(crate) struct Scope {
+pub(crate) struct HandledCall {
     deadline: Option<Instant>,
     /// What the caller wants beside the result.
-    pub(crate) extra: Extra,
+    pub(crate) extra: ReceivedExtensions,
     /// A subscription has begun with the call.
     subscribed: AtomicBool,
     /// The handler has returned, or its call was answered.
@@ -34,16 +34,16 @@ pub(crate) struct Scope {
     link: Weak<Link>,
 }
 
-impl Scope {
+impl HandledCall {
     pub(crate) fn new(
         deadline: Option<Instant>,
         number: u64,
         link: &Arc<Link>,
-        extra: Extra,
+        extra: ReceivedExtensions,
     ) -> Self {
         let (over, link) = (AtomicBool::new(false), Arc::downgrade(link));
         let subscribed = AtomicBool::new(false);
-        Scope { deadline, extra, subscribed, over, number, link }
+        HandledCall { deadline, extra, subscribed, over, number, link }
     }
 
     /// Whether the call asks for a subscription, and none has begun with it.
@@ -71,60 +71,60 @@ impl Scope {
 
 /// What a handle inherits: as a rule nothing, or the deadline of the one call that it was made for.
 #[derive(Clone, Debug, Default)]
-pub(crate) enum Inherited {
+pub(crate) enum InheritedDeadline {
     #[default]
     Nothing,
-    One(Arc<Scope>),
+    One(Arc<HandledCall>),
     /// The handle of one handler was used within another.
-    Several(Arc<Vec<Arc<Scope>>>),
+    Several(Arc<Vec<Arc<HandledCall>>>),
 }
 
-impl Inherited {
-    fn scopes(&self) -> &[Arc<Scope>] {
+impl InheritedDeadline {
+    fn handled_calls(&self) -> &[Arc<HandledCall>] {
         match self {
-            Inherited::Nothing => &[],
-            Inherited::One(scope) => std::slice::from_ref(scope),
-            Inherited::Several(scopes) => scopes,
+            InheritedDeadline::Nothing => &[],
+            InheritedDeadline::One(handled) => std::slice::from_ref(handled),
+            InheritedDeadline::Several(handled_calls) => handled_calls,
         }
     }
 
     /// With the deadline of one more call. Calls that are over are left out.
-    pub(crate) fn and(&self, scope: Arc<Scope>) -> Self {
-        let others = self.scopes().iter().filter(|known| !Arc::ptr_eq(known, &scope));
-        let all = others.chain([&scope]).filter(|scope| !scope.is_over());
+    pub(crate) fn and(&self, handled: Arc<HandledCall>) -> Self {
+        let others = self.handled_calls().iter().filter(|known| !Arc::ptr_eq(known, &handled));
+        let all = others.chain([&handled]).filter(|handled| !handled.is_over());
         let mut all: Vec<_> = all.map(Arc::clone).collect();
         match all.len() {
-            0 | 1 => all.pop().map_or(Inherited::Nothing, Inherited::One),
-            _ => Inherited::Several(Arc::new(all)),
+            0 | 1 => all.pop().map_or(InheritedDeadline::Nothing, InheritedDeadline::One),
+            _ => InheritedDeadline::Several(Arc::new(all)),
         }
     }
 
     /// How long a call may take that was given so long.
     #[inline]
-    pub(crate) fn limit(&self, timeout: Option<Duration>) -> Limit {
+    pub(crate) fn limit(&self, timeout: Option<Duration>) -> CallTimeout {
         match self {
-            Inherited::Nothing => Limit::new(timeout, false),
+            InheritedDeadline::Nothing => CallTimeout::new(timeout, false),
             _ => self.shorten(timeout),
         }
     }
 
     #[inline(never)]
-    fn shorten(&self, timeout: Option<Duration>) -> Limit {
-        let scopes = self.scopes().iter().filter(|scope| !scope.is_over());
-        let Some(deadline) = scopes.filter_map(|scope| scope.deadline).min() else {
-            return Limit::new(timeout, false);
+    fn shorten(&self, timeout: Option<Duration>) -> CallTimeout {
+        let handled_calls = self.handled_calls().iter().filter(|handled| !handled.is_over());
+        let Some(deadline) = handled_calls.filter_map(|handled| handled.deadline).min() else {
+            return CallTimeout::new(timeout, false);
         };
         let left = deadline.saturating_duration_since(Instant::now());
         match timeout {
-            Some(short) if short < left => Limit::new(timeout, false),
-            _ => Limit::new(Some(left), true),
+            Some(short) if short < left => CallTimeout::new(timeout, false),
+            _ => CallTimeout::new(Some(left), true),
         }
     }
 }
 
 /// How long a call may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limit {
+pub(crate) struct CallTimeout {
     /// What is left of `whole`.
     pub(crate) timeout: Option<Duration>,
     /// In milliseconds, for messages: each call is moved with it, and a `Duration` has four times the size.
@@ -133,8 +133,8 @@ pub(crate) struct Limit {
     pub(crate) inherited: bool,
 }
 
-impl Limit {
-    pub(crate) const NONE: Limit = Limit { timeout: None, whole: 0, inherited: false };
+impl CallTimeout {
+    pub(crate) const NONE: CallTimeout = CallTimeout { timeout: None, whole: 0, inherited: false };
 
     #[inline]
     fn new(timeout: Option<Duration>, inherited: bool) -> Self {
@@ -144,7 +144,7 @@ impl Limit {
             let rest = time.subsec_nanos().div_ceil(1_000_000);
             seconds.saturating_mul(1000).saturating_add(rest)
         };
-        Limit { timeout, whole: timeout.map_or(0, milliseconds), inherited }
+        CallTimeout { timeout, whole: timeout.map_or(0, milliseconds), inherited }
     }
 
     fn whole(self) -> Duration {
@@ -183,38 +183,38 @@ impl Limit {
     }
 
     /// Until when it may take, if its time has begun then.
-    pub(crate) fn since(self, begun: Instant) -> Until {
+    pub(crate) fn since(self, begun: Instant) -> CallDeadline {
         let at = self.timeout.map(|timeout| deadline(begun, timeout));
-        Until { at, limit: self }
+        CallDeadline { at, limit: self }
     }
 
-    pub(crate) fn beginning_now(self) -> Until {
+    pub(crate) fn beginning_now(self) -> CallDeadline {
         self.since(Instant::now())
     }
 
     /// What is left of it, so much later.
     pub(crate) fn after(self, elapsed: Duration) -> Self {
-        Limit { timeout: self.timeout.map(|timeout| timeout.saturating_sub(elapsed)), ..self }
+        CallTimeout { timeout: self.timeout.map(|timeout| timeout.saturating_sub(elapsed)), ..self }
     }
 }
 
 /// Until when a call may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Until {
+pub(crate) struct CallDeadline {
     pub(crate) at: Option<Instant>,
-    limit: Limit,
+    limit: CallTimeout,
 }
 
-impl Until {
+impl CallDeadline {
     /// What is left of it.
-    pub(crate) fn left(self) -> Limit {
+    pub(crate) fn left(self) -> CallTimeout {
         let timeout = self.at.map(|at| at.saturating_duration_since(Instant::now()));
-        Limit { timeout, ..self.limit }
+        CallTimeout { timeout, ..self.limit }
     }
 
     /// For a call that was sent: when its time is over, the peer has not answered.
     pub(crate) fn sent(self) -> Self {
-        Until { limit: Limit { inherited: false, ..self.limit }, ..self }
+        CallDeadline { limit: CallTimeout { inherited: false, ..self.limit }, ..self }
     }
 
     /// Waits no longer than that, for what comes before a call is sent; `late` makes the error. The
@@ -223,7 +223,7 @@ impl Until {
         self,
         runtime: Option<&Handle>,
         waiting: impl Future<Output = Result<T, Error>>,
-        late: impl FnOnce(Limit) -> Error,
+        late: impl FnOnce(CallTimeout) -> Error,
     ) -> Result<T, Error> {
         match self.at.and_then(|at| timer(at, runtime)) {
             Some(timer) => match race(pin!(waiting), pin!(timer)).await {

@@ -18,9 +18,9 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::error::Error;
 use crate::link::outgoing_middleware::{Chain, Exclusive, OutgoingRequest, Reply};
-use crate::link::pending_calls::{CallOutcome, GivenUp};
-use crate::link::{Hold, Message};
-use crate::outgoing::deadline::Limit;
+use crate::link::pending_calls::{Abandoned, CallOutcome};
+use crate::link::{LinkRef, OutgoingCall};
+use crate::outgoing::deadline::CallTimeout;
 use crate::outgoing::peer::{Peer, Target};
 use crate::protocol::encode::EncodeError;
 use crate::span::CallSpan;
@@ -33,12 +33,12 @@ pub(crate) type RawResult = (Utf8Bytes, Range<usize>);
 /// entry out at once, whatever made the caller give up.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    hold: Hold,
+    link_ref: LinkRef,
     id: u64,
     /// Until the outcome was taken.
     entered: bool,
     travels: Travels,
-    limit: Limit,
+    limit: CallTimeout,
     method: Cow<'static, str>,
     span: CallSpan,
 }
@@ -55,13 +55,13 @@ enum Travels {
 impl Ticket {
     /// The place of a call in a batch.
     pub(crate) fn in_batch(
-        hold: Hold,
+        link_ref: LinkRef,
         id: u64,
-        limit: Limit,
+        limit: CallTimeout,
         method: Cow<'static, str>,
         span: CallSpan,
     ) -> Self {
-        Ticket { hold, id, entered: true, travels: Travels::InBatch, limit, method, span }
+        Ticket { link_ref, id, entered: true, travels: Travels::InBatch, limit, method, span }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -69,13 +69,13 @@ impl Ticket {
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
-        let reply = ready!(self.hold.link().pending.poll(self.id, cx));
+        let reply = ready!(self.link_ref.link().pending.poll(self.id, cx));
         self.entered = false;
         // The time of a batch counts from when it was sent.
         let late = matches!(reply, Ok(CallOutcome::Timeout));
         let sent = self.travels != Travels::NotYet;
         if late {
-            self.take_back(sent);
+            self.give_up(sent);
         }
         match &reply {
             Ok(CallOutcome::Result(..)) => {}
@@ -94,12 +94,12 @@ impl Ticket {
 
 impl Ticket {
     /// Nobody waits for it any more.
-    fn take_back(&self, sent: bool) {
-        let link = self.hold.link();
+    fn give_up(&self, sent: bool) {
+        let link = self.link_ref.link();
         if sent {
             link.cancel(self.id);
         } else {
-            link.feeds.forget(self.id);
+            link.consumed.forget(self.id);
         }
     }
 }
@@ -109,13 +109,13 @@ impl Drop for Ticket {
         if !self.entered {
             return;
         }
-        let link = self.hold.link();
+        let link = self.link_ref.link();
         match link.pending.remove(self.id) {
-            GivenUp::Sent => self.take_back(true),
-            GivenUp::Waiting if self.travels != Travels::InBatch => {
-                self.take_back(self.travels == Travels::Sent);
+            Abandoned::Sent => self.give_up(true),
+            Abandoned::Waiting if self.travels != Travels::InBatch => {
+                self.give_up(self.travels == Travels::Sent);
             }
-            GivenUp::Waiting | GivenUp::Over => {}
+            Abandoned::Waiting | Abandoned::Over => {}
         }
     }
 }
@@ -126,9 +126,9 @@ pub(crate) type BoxedReply = Pin<Box<dyn Future<Output = Result<RawResult, Error
 /// A request on its way out and back.
 pub(crate) enum Exchange {
     Unsent {
-        hold: Hold,
-        message: Result<Message, EncodeError>,
-        limit: Limit,
+        link_ref: LinkRef,
+        message: Result<OutgoingCall, EncodeError>,
+        limit: CallTimeout,
     },
     /// There was no room in the outbox.
     Queueing(Ticket, Pin<Box<dyn Future<Output = Result<(), Error>> + Send + Sync>>),
@@ -143,7 +143,7 @@ pub(crate) enum Exchange {
 impl Exchange {
     pub(crate) fn new(
         peer: Peer,
-        message: Result<Message, EncodeError>,
+        message: Result<OutgoingCall, EncodeError>,
         timeout: Option<Duration>,
     ) -> Self {
         let limit = peer.limit(timeout);
@@ -164,9 +164,9 @@ impl Exchange {
         }
     }
 
-    fn on(target: Target, message: Result<Message, EncodeError>, limit: Limit) -> Self {
+    fn on(target: Target, message: Result<OutgoingCall, EncodeError>, limit: CallTimeout) -> Self {
         match (target, message) {
-            (Target::Link(hold), message) => Exchange::Unsent { hold, message, limit },
+            (Target::Link(link_ref), message) => Exchange::Unsent { link_ref, message, limit },
             (Target::Route(route), Ok(message)) => Exchange::Boxed(route.call(message, limit)),
             (Target::Route(_), Err(error)) => Exchange::Failed(Error::Encode(error.into())),
         }
@@ -200,8 +200,8 @@ impl Exchange {
 
     fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         match std::mem::replace(self, Exchange::Over) {
-            Exchange::Unsent { hold, message, limit } => {
-                *self = begin(hold, message, limit, cx)?;
+            Exchange::Unsent { link_ref, message, limit } => {
+                *self = begin(link_ref, message, limit, cx)?;
                 Ok(())
             }
             Exchange::Failed(error) => Err(error),
@@ -225,23 +225,23 @@ impl Exchange {
 
 /// The entry is there before the message can be answered, and knows whom to wake.
 fn begin(
-    hold: Hold,
-    message: Result<Message, EncodeError>,
-    limit: Limit,
+    link_ref: LinkRef,
+    message: Result<OutgoingCall, EncodeError>,
+    limit: CallTimeout,
     cx: &mut Context<'_>,
 ) -> Result<Exchange, Error> {
     let mut message = message.map_err(|error| Error::Encode(error.into()))?;
     let timeout = limit.timeout;
     let deadline = timeout.map(|timeout| deadline(Instant::now(), timeout));
-    let entry = hold.link().pending.insert(Some(cx.waker().clone()), deadline);
+    let entry = link_ref.link().pending.insert(Some(cx.waker().clone()), deadline);
     let entry = entry.map_err(Error::Closed)?;
     let travels = Travels::NotYet;
-    let span = hold.link().span(&message, entry.id);
+    let span = link_ref.link().span(&message, entry.id);
     let method = std::mem::take(&mut message.outgoing.method);
-    let mut ticket = Ticket { hold, id: entry.id, entered: true, travels, limit, method, span };
-    let link = ticket.hold.link();
+    let mut ticket = Ticket { link_ref, id: entry.id, entered: true, travels, limit, method, span };
+    let link = ticket.link_ref.link();
     if entry.early {
-        link.outbox.nudge();
+        link.send_queue.wake();
     }
     let text = link.write(message, entry.id, timeout, &ticket.span);
     let Some(text) = link.try_send(text)? else {
@@ -257,16 +257,16 @@ fn begin(
 async fn around(
     chain: Arc<Chain>,
     target: Target,
-    message: Message,
-    limit: Limit,
+    message: OutgoingCall,
+    limit: CallTimeout,
 ) -> Result<RawResult, Error> {
     let begun = Instant::now();
-    let Message { outgoing, feed } = message;
+    let OutgoingCall { outgoing, buffer } = message;
     let send = move |request: OutgoingRequest| -> Pin<Box<dyn Future<Output = _> + Send>> {
         Box::pin(async move {
             let limit = limit.after(begun.elapsed());
             limit.check(request.method())?;
-            let message = Message { outgoing: request.message, feed };
+            let message = OutgoingCall { outgoing: request.message, buffer };
             let mut exchange = Exchange::on(target, Ok(message), limit);
             let (message, range) = poll_fn(|cx| exchange.poll(cx)).await?;
             Ok(Reply(message, range))

@@ -11,14 +11,14 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::error::{CloseReason, Error};
 use crate::link::outgoing_middleware::Chain;
-use crate::link::subscription_buffer::Names;
-use crate::link::{Hold, Keep, Link, Message};
+use crate::link::subscription_buffer::SubscriptionNames;
+use crate::link::{CloseOnDrop, Link, LinkRef, OutgoingCall};
 use crate::outgoing::batch::{Batch, BatchCall, IntoBatch};
 use crate::outgoing::call::{Call, Encoder, Notification};
-use crate::outgoing::deadline::{Inherited, Limit, Scope};
+use crate::outgoing::deadline::{CallTimeout, HandledCall, InheritedDeadline};
 use crate::outgoing::exchange::{BoxedReply, Exchange};
 use crate::outgoing::subscription::Subscribe;
-use crate::protocol::encode::{Form, Outgoing};
+use crate::protocol::encode::{Form, OutgoingMessage};
 use crate::util::BoxFuture;
 
 /// A handle to the other side of a connection. Cheap to clone, usable from any task.
@@ -47,14 +47,14 @@ use crate::util::BoxFuture;
 pub struct Peer {
     target: Target,
     /// Until when its calls may take, while the call that it was made for is being handled.
-    inherited: Inherited,
+    inherited: InheritedDeadline,
 }
 
 /// Where the messages of a [`Peer`] go.
 #[derive(Clone)]
 pub(crate) enum Target {
     /// To one connection.
-    Link(Hold),
+    Link(LinkRef),
     Route(Arc<dyn Route>),
 }
 
@@ -71,16 +71,16 @@ pub(crate) trait Route: Send + Sync {
     fn pending_calls(&self) -> usize;
 
     /// Nothing is sent before the future is polled.
-    fn call(self: Arc<Self>, message: Message, limit: Limit) -> BoxedReply;
+    fn call(self: Arc<Self>, message: OutgoingCall, limit: CallTimeout) -> BoxedReply;
 
     /// As [`call`](Self::call).
     fn notify(
         self: Arc<Self>,
-        notification: Outgoing,
-        inherited: &Inherited,
+        notification: OutgoingMessage,
+        inherited: &InheritedDeadline,
     ) -> BoxFuture<Result<(), Error>>;
 
-    fn batch(self: Arc<Self>, inherited: Inherited) -> Box<dyn RouteBatch>;
+    fn batch(self: Arc<Self>, inherited: InheritedDeadline) -> Box<dyn RouteBatch>;
 
     fn close(&self, code: u16, reason: &str);
 
@@ -92,21 +92,21 @@ pub(crate) trait Route: Send + Sync {
 
 /// A batch on a [`Route`].
 pub(crate) trait RouteBatch: Send + Sync {
-    fn notify(&mut self, notification: Outgoing);
+    fn notify(&mut self, notification: OutgoingMessage);
 
-    fn call(&mut self, message: Message, limit: Limit) -> Result<Exchange, Error>;
+    fn call(&mut self, message: OutgoingCall, limit: CallTimeout) -> Result<Exchange, Error>;
 
     fn send(self: Box<Self>) -> BoxFuture<Result<(), Error>>;
 }
 
 impl Peer {
     pub(crate) fn new(link: Arc<Link>) -> Self {
-        Peer::of(Target::Link(Hold::Link(link)))
+        Peer::of(Target::Link(LinkRef::Shared(link)))
     }
 
     /// A handle that keeps the connection open as long as it or a clone of it lives.
     pub(crate) fn keeping(link: Arc<Link>) -> Self {
-        Peer::of(Target::Link(Hold::Keep(Arc::new(Keep::new(link)))))
+        Peer::of(Target::Link(LinkRef::Owner(Arc::new(CloseOnDrop::new(link)))))
     }
 
     pub(crate) fn on(route: Arc<dyn Route>) -> Self {
@@ -114,7 +114,7 @@ impl Peer {
     }
 
     fn of(target: Target) -> Self {
-        Peer { target, inherited: Inherited::Nothing }
+        Peer { target, inherited: InheritedDeadline::Nothing }
     }
 
     pub(crate) fn into_target(self) -> Target {
@@ -122,25 +122,25 @@ impl Peer {
     }
 
     /// A handle whose calls inherit the deadline of this one, as long as it is being handled.
-    pub(crate) fn inheriting(mut self, scope: Option<Arc<Scope>>) -> Self {
-        if let Some(scope) = scope {
-            self.inherited = self.inherited.and(scope);
+    pub(crate) fn inheriting(mut self, handled: Option<Arc<HandledCall>>) -> Self {
+        if let Some(handled) = handled {
+            self.inherited = self.inherited.and(handled);
         }
         self
     }
 
-    pub(crate) fn inherited(&self) -> &Inherited {
+    pub(crate) fn inherited(&self) -> &InheritedDeadline {
         &self.inherited
     }
 
     /// How long a call may take that was given so long.
-    pub(crate) fn limit(&self, timeout: Option<Duration>) -> Limit {
+    pub(crate) fn limit(&self, timeout: Option<Duration>) -> CallTimeout {
         self.inherited.limit(timeout)
     }
 
     pub(crate) fn config(&self) -> &Config {
         match &self.target {
-            Target::Link(hold) => &hold.link().config,
+            Target::Link(link_ref) => &link_ref.link().config,
             Target::Route(route) => route.config(),
         }
     }
@@ -148,15 +148,17 @@ impl Peer {
     /// What stands around its calls, if anything does.
     pub(crate) fn outgoing(&self) -> Option<&Arc<Chain>> {
         match &self.target {
-            Target::Link(hold) => hold.link().outgoing.as_ref(),
+            Target::Link(link_ref) => link_ref.link().outgoing.as_ref(),
             Target::Route(route) => route.middleware(),
         }
     }
 
     /// Sends a message that nobody waits for; waits for room.
-    pub(crate) async fn send(&self, notification: Outgoing) -> Result<(), Error> {
+    pub(crate) async fn send(&self, notification: OutgoingMessage) -> Result<(), Error> {
         match &self.target {
-            Target::Link(hold) => hold.link().notify(notification.into_notification()).await,
+            Target::Link(link_ref) => {
+                link_ref.link().notify(notification.into_notification()).await
+            }
             Target::Route(route) => Arc::clone(route).notify(notification, &self.inherited).await,
         }
     }
@@ -164,7 +166,7 @@ impl Peer {
     /// Why it has ended for good, if it has.
     pub(crate) fn over(&self) -> Option<CloseReason> {
         match &self.target {
-            Target::Link(hold) => hold.link().over(),
+            Target::Link(link_ref) => link_ref.link().over(),
             Target::Route(route) => route.over(),
         }
     }
@@ -261,7 +263,7 @@ impl Peer {
     /// # }
     /// ```
     pub fn subscribe<T>(&self, method: &str, params: impl Serialize) -> Subscribe<T> {
-        let names = Names {
+        let names = SubscriptionNames {
             notification: method.into(),
             unsubscribe: format!("unsubscribe_{method}").into(),
         };
@@ -278,7 +280,7 @@ impl Peer {
     /// good; only with the handle that a handler or the hook has got, it connects again.
     pub fn close(&self, code: u16, reason: &str) {
         match &self.target {
-            Target::Link(hold) => hold.link().close(code, reason),
+            Target::Link(link_ref) => link_ref.link().close(code, reason),
             Target::Route(route) => route.close(code, reason),
         }
     }
@@ -290,7 +292,7 @@ impl Peer {
     /// It changes nothing, so it may be dropped and called again.
     pub async fn closed(&self) -> CloseReason {
         match &self.target {
-            Target::Link(hold) => hold.link().ended().await,
+            Target::Link(link_ref) => link_ref.link().ended().await,
             Target::Route(route) => Arc::clone(route).ended().await,
         }
     }
@@ -304,7 +306,7 @@ impl Peer {
     /// are not among them.
     pub fn pending_calls(&self) -> usize {
         match &self.target {
-            Target::Link(hold) => hold.link().pending.len(),
+            Target::Link(link_ref) => link_ref.link().pending.len(),
             Target::Route(route) => route.pending_calls(),
         }
     }
@@ -330,7 +332,7 @@ impl From<&Peer> for Peer {
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let in_flight = match &self.target {
-            Target::Link(hold) => hold.link().in_flight.load(Ordering::Relaxed),
+            Target::Link(link_ref) => link_ref.link().in_flight.load(Ordering::Relaxed),
             Target::Route(route) => {
                 route.link().map_or(0, |link| link.in_flight.load(Ordering::Relaxed))
             }

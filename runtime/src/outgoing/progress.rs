@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
 
-use crate::protocol::progress_queue::Steps;
+use crate::protocol::progress_queue::ProgressQueue;
 
 /// Decodes a value, and gives it to the caller's closure.
 type Run = Box<dyn FnMut(&str) + Send>;
 
 /// A caller that wants to know.
 pub(crate) struct Listener {
-    steps: Arc<Steps>,
+    steps: Arc<ProgressQueue>,
     /// Never locked: it is what makes a call under way `Sync` whatever the closure is.
     run: Mutex<Run>,
 }
@@ -43,7 +43,7 @@ impl Listener {
     }
 
     /// Where the values come in.
-    pub(crate) fn steps(&self) -> Arc<Steps> {
+    pub(crate) fn steps(&self) -> Arc<ProgressQueue> {
         Arc::clone(&self.steps)
     }
 

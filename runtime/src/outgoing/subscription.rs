@@ -14,8 +14,8 @@ use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
 use crate::error::{CloseReason, Error};
-use crate::link::subscription_buffer::{End, Feed, Names, Taken};
-use crate::link::{Link, Message};
+use crate::link::subscription_buffer::{End, SubscriptionBuffer, SubscriptionNames, TakenItems};
+use crate::link::{Link, OutgoingCall};
 use crate::outgoing::batch::{Batch, IntoBatch};
 use crate::outgoing::call::{Call, Encoder, typed};
 use crate::outgoing::exchange::Exchange;
@@ -59,13 +59,13 @@ use crate::protocol::value::read;
 #[must_use = "a subscription does not begin until it is awaited: `client.ticks().await`"]
 pub struct Subscribe<T, E = ErrorObject> {
     call: Call<(), E>,
-    names: Names,
+    names: SubscriptionNames,
     window: u64,
     item: PhantomData<fn() -> T>,
 }
 
 impl<T, E> Subscribe<T, E> {
-    pub(crate) fn new(call: Call<(), E>, names: Names) -> Self {
+    pub(crate) fn new(call: Call<(), E>, names: SubscriptionNames) -> Self {
         let window = call.peer.config().subscription_window as u64;
         Subscribe { call, names, window, item: PhantomData }
     }
@@ -109,11 +109,12 @@ impl<T, E> Subscribe<T, E> {
 
     /// The parts of an exchange, and what it brings.
     #[allow(clippy::type_complexity)]
-    fn split(self) -> (Peer, Result<Message, EncodeError>, Option<Duration>, Subscribing) {
-        let feed = Arc::new(Feed::new(self.names, self.window));
+    fn split(self) -> (Peer, Result<OutgoingCall, EncodeError>, Option<Duration>, Subscribing) {
+        let buffer = Arc::new(SubscriptionBuffer::new(self.names, self.window));
         let Call { peer, message, timeout, .. } = self.call;
-        let subscribing = Subscribing(Some(Half { feed: Arc::clone(&feed), peer: peer.clone() }));
-        let message = message.map(|outgoing| Message { outgoing, feed: Some(feed) });
+        let subscribing =
+            Subscribing(Some(Half { buffer: Arc::clone(&buffer), peer: peer.clone() }));
+        let message = message.map(|outgoing| OutgoingCall { outgoing, buffer: Some(buffer) });
         (peer, message, timeout, subscribing)
     }
 }
@@ -121,16 +122,16 @@ impl<T, E> Subscribe<T, E> {
 /// The half of a subscription that its consumer holds. Dropping it ends the subscription, also one
 /// that has not begun.
 struct Half {
-    feed: Arc<Feed<Link>>,
+    buffer: Arc<SubscriptionBuffer<Link>>,
     /// Keeps the connection, as every handle does.
     peer: Peer,
 }
 
 impl Drop for Half {
     fn drop(&mut self) {
-        let Some(link) = self.feed.home() else { return };
-        if let Some(id) = link.feeds.abandon(&self.feed) {
-            link.unsubscribe(&self.feed.names.unsubscribe, &id);
+        let Some(link) = self.buffer.home() else { return };
+        if let Some(id) = link.consumed.abandon(&self.buffer) {
+            link.unsubscribe(&self.buffer.names.unsubscribe, &id);
         }
     }
 }
@@ -147,10 +148,10 @@ impl Subscribing {
         // If the call has failed, what it waits for is given up here and now.
         let half = self.0.take();
         outcome.map_err(typed)?;
-        let half = half.filter(|half| half.feed.id().is_some());
+        let half = half.filter(|half| half.buffer.id().is_some());
         let half =
             half.ok_or(Error::InvalidResponse("a subscription's id must be a string or a number"))?;
-        Ok(Subscription { half, taken: Taken::default(), over: false, result: PhantomData })
+        Ok(Subscription { half, taken: TakenItems::default(), over: false, result: PhantomData })
     }
 }
 
@@ -227,7 +228,7 @@ impl<T, E> fmt::Debug for SubscribeFuture<T, E> {
 /// connection.
 pub struct Subscription<T, E = ErrorObject> {
     half: Half,
-    taken: Taken,
+    taken: TakenItems,
     over: bool,
     result: PhantomData<fn() -> (T, E)>,
 }
@@ -248,22 +249,22 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
         if self.over {
             return Poll::Ready(None);
         }
-        let feed = &self.half.feed;
+        let buffer = &self.half.buffer;
         let (message, range) = loop {
             if let Some(item) = self.taken.first() {
                 break item;
             }
-            if let Err(end) = ready!(feed.poll(cx, &mut self.taken)) {
+            if let Err(end) = ready!(buffer.poll(cx, &mut self.taken)) {
                 self.over = true;
                 return Poll::Ready(last(end).map(|error| Err(typed(error))));
             }
         };
         let json = message.get(range.clone()).unwrap_or_default();
         let item = read(json).map_err(Error::Decode);
-        if let Some(bytes) = feed.consumed(&mut self.taken) {
-            if let Some((link, id)) = feed.home().zip(feed.id()) {
+        if let Some(bytes) = buffer.consumed(&mut self.taken) {
+            if let Some((link, id)) = buffer.home().zip(buffer.id()) {
                 // Small, and bounded by what was consumed.
-                link.outbox.send_anyway(write_credit(id, bytes));
+                link.send_queue.send_anyway(write_credit(id, bytes));
             }
         }
         Poll::Ready(Some(item))
@@ -286,14 +287,14 @@ fn last(end: End) -> Option<Error> {
 impl<T, E> Subscription<T, E> {
     /// The id that the producer has given it, as JSON.
     pub fn id(&self) -> String {
-        self.half.feed.id().map(|id| id.to_string()).unwrap_or_default()
+        self.half.buffer.id().map(|id| id.to_string()).unwrap_or_default()
     }
 
     /// How many items the producer has left out so far, because its source could not wait and the
     /// consumer was slow; see [`Overflow`](crate::Overflow). Only producers that use this crate say
     /// so.
     pub fn dropped(&self) -> u64 {
-        self.half.feed.dropped()
+        self.half.buffer.dropped()
     }
 
     /// The handle to the side that sends the items.
@@ -306,7 +307,7 @@ impl<T, E> Subscription<T, E> {
     /// # Cancel safety
     /// It changes nothing.
     pub async fn closed(&self) -> CloseReason {
-        match self.half.feed.home() {
+        match self.half.buffer.home() {
             Some(link) => link.ended().await,
             None => CloseReason::Aborted,
         }
@@ -325,7 +326,7 @@ impl<T, E> fmt::Debug for Subscription<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
             .field("id", &self.id())
-            .field("names", &self.half.feed.names)
+            .field("names", &self.half.buffer.names)
             .field("over", &self.over)
             .finish_non_exhaustive()
     }
@@ -338,7 +339,10 @@ impl Encoder {
         unsubscribe: &str,
         notification: &str,
     ) -> Subscribe<T, E> {
-        let names = Names { notification: notification.into(), unsubscribe: unsubscribe.into() };
+        let names = SubscriptionNames {
+            notification: notification.into(),
+            unsubscribe: unsubscribe.into(),
+        };
         Subscribe::new(self.finish(), names)
     }
 }

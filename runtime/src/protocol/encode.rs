@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::error::ErrorObject;
 use super::id::Id;
-use super::progress_queue::Steps;
-use super::request_extensions::Told;
+use super::progress_queue::ProgressQueue;
+use super::request_extensions::SentExtensions;
 use super::{buffer, text};
 
 /// How every successful response begins; the result and [`end_response`] follow.
@@ -86,7 +86,7 @@ const MOST: u8 = u8::MAX;
 
 /// A request before it is known whether, and under which id, it will be sent.
 #[derive(Clone, Debug)]
-pub(crate) struct Outgoing {
+pub(crate) struct OutgoingMessage {
     pub(crate) method: Cow<'static, str>,
     /// The message up to the closing brace.
     text: Vec<u8>,
@@ -103,7 +103,7 @@ pub(crate) struct Outgoing {
     /// Whether it may be sent a second time when nobody knows what became of the first.
     pub(crate) idempotent: bool,
     /// Where the caller looks for how far it is, if it wants to know.
-    pub(crate) steps: Option<Arc<Steps>>,
+    pub(crate) steps: Option<Arc<ProgressQueue>>,
 }
 
 /// How arguments are laid out in `params`.
@@ -127,7 +127,7 @@ pub(crate) enum EncodeError {
     Nameless,
 }
 
-impl Outgoing {
+impl OutgoingMessage {
     pub(crate) fn new(
         method: Cow<'static, str>,
         form: Form,
@@ -139,7 +139,7 @@ impl Outgoing {
         // A longer text is over every limit.
         let params = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let (count, omitted, idempotent, steps) = Default::default();
-        Outgoing { method, text, names, params, form, count, omitted, idempotent, steps }
+        OutgoingMessage { method, text, names, params, form, count, omitted, idempotent, steps }
     }
 
     /// Where in `text` the params begin.
@@ -301,7 +301,7 @@ impl Outgoing {
     /// each with its comma.
     pub(crate) fn into_request(
         mut self,
-        told: &Told,
+        told: &SentExtensions,
         write_more: impl FnOnce(&mut Vec<u8>),
         write_id: impl Fn(&mut Vec<u8>),
     ) -> Vec<u8> {
@@ -334,8 +334,8 @@ impl From<EncodeError> for io::Error {
 mod tests {
     use super::*;
 
-    fn request(form: Form, args: &[i32]) -> Outgoing {
-        let mut outgoing = Outgoing::new("m\"".into(), form, &["a", "b"]);
+    fn request(form: Form, args: &[i32]) -> OutgoingMessage {
+        let mut outgoing = OutgoingMessage::new("m\"".into(), form, &["a", "b"]);
         for arg in args {
             outgoing.arg(arg).unwrap();
         }
@@ -343,7 +343,7 @@ mod tests {
         outgoing
     }
 
-    fn notification(outgoing: Outgoing) -> String {
+    fn notification(outgoing: OutgoingMessage) -> String {
         String::from_utf8(outgoing.into_notification()).unwrap()
     }
 
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn nulls_are_left_out_where_nothing_depends_on_their_place() {
         let request = |form, by_name, args: [Option<u8>; 3]| {
-            let mut outgoing = Outgoing::new("m".into(), form, &["a", "b", "c"]);
+            let mut outgoing = OutgoingMessage::new("m".into(), form, &["a", "b", "c"]);
             for arg in args {
                 outgoing.arg_unless_null(&arg).unwrap();
             }
@@ -390,8 +390,11 @@ mod tests {
         let mut outgoing = request(Form::Positional, &[1, 2]);
         outgoing.name_args().unwrap();
         outgoing.name_args().unwrap();
-        let text =
-            outgoing.into_request(&Told::default(), |_| {}, |out| out.extend_from_slice(b"7"));
+        let text = outgoing.into_request(
+            &SentExtensions::default(),
+            |_| {},
+            |out| out.extend_from_slice(b"7"),
+        );
         assert_eq!(
             String::from_utf8(text).unwrap(),
             r#"{"jsonrpc":"2.0","method":"m\"","params":{"a":1,"b":2},"id":7}"#
@@ -400,13 +403,13 @@ mod tests {
 
     #[test]
     fn whole_params_are_a_list_an_object_or_nothing() {
-        let mut outgoing = Outgoing::new("m".into(), Form::Whole, &[]);
+        let mut outgoing = OutgoingMessage::new("m".into(), Form::Whole, &[]);
         outgoing.arg(&()).unwrap();
         assert_eq!(notification(outgoing), r#"{"jsonrpc":"2.0","method":"m"}"#);
-        let mut outgoing = Outgoing::new("m".into(), Form::Whole, &[]);
+        let mut outgoing = OutgoingMessage::new("m".into(), Form::Whole, &[]);
         outgoing.arg(&("x",)).unwrap();
         assert_eq!(notification(outgoing), r#"{"jsonrpc":"2.0","method":"m","params":["x"]}"#);
-        let mut outgoing = Outgoing::new("m".into(), Form::Whole, &[]);
+        let mut outgoing = OutgoingMessage::new("m".into(), Form::Whole, &[]);
         assert!(matches!(outgoing.arg("x"), Err(EncodeError::Scalar)));
     }
 }

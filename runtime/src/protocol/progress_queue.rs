@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// Values as JSON, in the order in which they came.
 #[derive(Debug, Default)]
-pub(crate) struct Steps(Mutex<Queue>);
+pub(crate) struct ProgressQueue(Mutex<Queue>);
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -22,7 +22,7 @@ struct Queue {
     bytes: usize,
 }
 
-impl Steps {
+impl ProgressQueue {
     /// Adds a value. Where there is no room for it, the oldest ones go. It is copied, as its message
     /// may be much larger. `false`: something was dropped.
     pub(crate) fn push(&self, value: &str) -> bool {
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_latest_are_kept() {
-        let steps = Steps::default();
+        let steps = ProgressQueue::default();
         for number in 0..64 {
             assert!(steps.push(&number.to_string()), "{number}");
         }

@@ -33,7 +33,7 @@ const MAX_TOKEN: usize = 1024;
 
 /// What a request of the peer came with.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Extra {
+pub(crate) struct ReceivedExtensions {
     /// How long the caller waits for the response, from now on.
     pub(crate) timeout: Option<Duration>,
     /// The caller wants to be told how far it is, under this name, given as JSON.
@@ -63,21 +63,21 @@ struct Members<'a> {
     window: Option<&'a RawValue>,
 }
 
-impl Extra {
+impl ReceivedExtensions {
     /// Reads the member's value.
     pub(crate) fn read(json: &str) -> Self {
         let mut at = Cursor::new(json);
         if let Some(milliseconds) = take_plain_timeout(&mut at) {
             let timeout = Some(Duration::from_millis(milliseconds));
-            return Extra { timeout, ..Extra::default() };
+            return ReceivedExtensions { timeout, ..ReceivedExtensions::default() };
         }
         let Ok(members) = serde_json::from_str::<Members<'_>>(json) else {
-            return Extra::default();
+            return ReceivedExtensions::default();
         };
         let is_token = |json: &&RawValue| {
             text::is_string_or_number(json.get()) && json.get().len() <= MAX_TOKEN
         };
-        Extra {
+        ReceivedExtensions {
             timeout: members.timeout.and_then(|json| milliseconds(json.get())),
             progress: members.progress.filter(is_token).map(|json| json.get().into()),
             window: members.window.and_then(|json| json.get().parse().ok()),
@@ -139,7 +139,7 @@ fn milliseconds(json: &str) -> Option<Duration> {
 
 /// What is said beside a request of our own.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct SentExtensions {
     /// How long this side waits for the response.
     pub(crate) timeout: Option<Duration>,
     /// Whether it wants to be told how far it is; the request's own id is the token.
@@ -147,7 +147,7 @@ pub(crate) struct Told {
     pub(crate) window: Option<u64>,
 }
 
-impl Told {
+impl SentExtensions {
     /// Appends the member, with the comma before it, if there is anything to say.
     #[inline]
     pub(crate) fn write(&self, out: &mut Vec<u8>, write_id: impl Fn(&mut Vec<u8>)) {
@@ -183,11 +183,14 @@ mod tests {
     fn what_is_told_is_read() {
         let timeout = Some(Duration::from_millis(1500));
         for (told, expected) in [
-            (Told::default(), ""),
-            (Told { timeout, ..Told::default() }, r#"{"timeout":1500}"#),
-            (Told { progress: true, ..Told::default() }, r#"{"progress":"s7"}"#),
+            (SentExtensions::default(), ""),
+            (SentExtensions { timeout, ..SentExtensions::default() }, r#"{"timeout":1500}"#),
             (
-                Told { timeout, progress: true, window: Some(9) },
+                SentExtensions { progress: true, ..SentExtensions::default() },
+                r#"{"progress":"s7"}"#,
+            ),
+            (
+                SentExtensions { timeout, progress: true, window: Some(9) },
                 r#"{"timeout":1500,"progress":"s7","window":9}"#,
             ),
         ] {
@@ -196,12 +199,12 @@ mod tests {
             let out = String::from_utf8(out).unwrap();
             let json = out.strip_prefix(",\"wsjsonrpc\":").unwrap_or_default();
             assert_eq!(json, expected);
-            let extra = Extra {
+            let extra = ReceivedExtensions {
                 timeout: told.timeout,
                 progress: told.progress.then(|| "\"s7\"".into()),
                 window: told.window,
             };
-            assert_eq!(Extra::read(json), extra);
+            assert_eq!(ReceivedExtensions::read(json), extra);
         }
     }
 
@@ -229,11 +232,11 @@ mod tests {
             r#"{"timeout":"1","progress":{},"window":"x"}"#,
             r#"{"timeout":99999999999999999999}"#,
         ] {
-            assert_eq!(Extra::read(json), Extra::default(), "{json}");
+            assert_eq!(ReceivedExtensions::read(json), ReceivedExtensions::default(), "{json}");
         }
         let long = format!("{{\"progress\":\"{}\"}}", "x".repeat(MAX_TOKEN));
-        assert_eq!(Extra::read(&long), Extra::default());
-        let extra = Extra::read(r#"{ "window" : 5, "timeout" : 7 }"#);
+        assert_eq!(ReceivedExtensions::read(&long), ReceivedExtensions::default());
+        let extra = ReceivedExtensions::read(r#"{ "window" : 5, "timeout" : 7 }"#);
         assert_eq!((extra.window, extra.timeout), (Some(5), Some(Duration::from_millis(7))));
     }
 }

@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 use super::decode::{
     Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload,
 };
-use super::encode::{Form, Outgoing, array, begin_result, end_response, error_response};
+use super::encode::{Form, OutgoingMessage, array, begin_result, end_response, error_response};
 use super::error::ErrorObject;
 use super::id::Id;
 use super::properties::{number, run, string};
 use super::reference::check_message;
-use super::request_extensions::{Extra, Told, Trace};
+use super::request_extensions::{ReceivedExtensions, SentExtensions, Trace};
 
 /// The parameters' names of a method, some of which have to be escaped.
 const NAMES: &[&str] = &["a", "", "b\"c", "d\\", "é\n", "id", "method"];
@@ -78,7 +78,7 @@ struct Written {
 
 #[derive(Clone, Debug)]
 enum Says {
-    Call { method: String, params: Option<String>, told: Told },
+    Call { method: String, params: Option<String>, told: SentExtensions },
     Result(String),
     Error(ErrorObject),
 }
@@ -93,9 +93,9 @@ enum Passed {
     Whole,
 }
 
-fn told() -> impl Strategy<Value = Told> {
+fn told() -> impl Strategy<Value = SentExtensions> {
     let some = || proptest::option::of(any::<u64>());
-    (some(), any::<bool>(), some()).prop_map(|(timeout, progress, window)| Told {
+    (some(), any::<bool>(), some()).prop_map(|(timeout, progress, window)| SentExtensions {
         timeout: timeout.map(Duration::from_millis),
         progress,
         window,
@@ -114,7 +114,7 @@ fn call() -> impl Strategy<Value = Written> {
             Passed::NamedAfterwards => (Form::Positional, &NAMES[..args.len()]),
             Passed::Whole => (Form::Whole, &[][..]),
         };
-        let mut outgoing = Outgoing::new(method.clone().into(), form, names);
+        let mut outgoing = OutgoingMessage::new(method.clone().into(), form, names);
         let params = match passed {
             _ if args.is_empty() => None,
             Passed::Whole => {
@@ -185,14 +185,14 @@ fn check_entry(entry: &Entry<'_>, written: &Written) {
             // A notification has nobody to be told of.
             let progress = written.id.as_ref().filter(|id| told.progress && **id != Id::NULL);
             let expected = match written.id {
-                Some(_) => Extra {
+                Some(_) => ReceivedExtensions {
                     timeout: told.timeout,
                     progress: progress.map(|id| id.to_string().into()),
                     window: told.window,
                 },
-                None => Extra::default(),
+                None => ReceivedExtensions::default(),
             };
-            assert_eq!(extra.map(Extra::read).unwrap_or_default(), expected);
+            assert_eq!(extra.map(ReceivedExtensions::read).unwrap_or_default(), expected);
         }
         (Says::Result(json), Entry::Response(response)) => {
             let outcome = ResponseOutcome::Result(json);

@@ -21,8 +21,8 @@ use crate::util::runtime::{self, timer};
 use crate::websocket::send_queue::Command;
 
 /// All of one server.
-pub(crate) struct Living {
-    live: Mutex<Live>,
+pub(crate) struct Connections {
+    table: Mutex<ConnectionTable>,
     /// A connection has ended.
     left: Notify,
     /// Sees the last of the trackers go.
@@ -31,10 +31,10 @@ pub(crate) struct Living {
     runtime: OnceLock<Handle>,
 }
 
-struct Live {
+struct ConnectionTable {
     links: HashMap<u64, Arc<Link>>,
     /// Callers without a connection, as long as one of their handlers is there.
-    guests: HashMap<u64, Arc<Link>>,
+    http_callers: HashMap<u64, Arc<Link>>,
     /// Connections that have ended before their handlers.
     left_behind: Vec<Arc<Link>>,
     next: u64,
@@ -45,68 +45,68 @@ struct Live {
     drain: Option<Instant>,
 }
 
-impl Living {
+impl Connections {
     pub(crate) fn new() -> Arc<Self> {
         let (trackers, tracker) = watch::channel(());
-        let live = Live {
+        let table = ConnectionTable {
             links: HashMap::new(),
-            guests: HashMap::new(),
+            http_callers: HashMap::new(),
             left_behind: Vec::new(),
             next: 0,
             tracker: Some(tracker),
             drain: None,
         };
         let (left, runtime) = (Notify::new(), OnceLock::new());
-        Arc::new(Living { live: Mutex::new(live), left, trackers, runtime })
+        Arc::new(Connections { table: Mutex::new(table), left, trackers, runtime })
     }
 
     pub(crate) fn tracker(&self) -> Option<Tracker> {
-        self.live().tracker.clone()
+        self.table().tracker.clone()
     }
 
     pub(crate) fn peers(&self) -> Vec<Peer> {
-        self.live().links.values().map(|link| Peer::new(Arc::clone(link))).collect()
+        self.table().links.values().map(|link| Peer::new(Arc::clone(link))).collect()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.live().links.len()
+        self.table().links.len()
     }
 
     /// A connection is among the living as long as it has this.
-    pub(crate) fn enter(self: &Arc<Self>, link: &Arc<Link>) -> Entry {
+    pub(crate) fn insert(self: &Arc<Self>, link: &Arc<Link>) -> ConnectionEntry {
         if let Ok(runtime) = Handle::try_current() {
             let _ = self.runtime.set(runtime);
         }
-        let mut live = self.live();
-        live.next += 1;
-        let key = live.next;
-        live.links.insert(key, Arc::clone(link));
+        let mut table = self.table();
+        table.next += 1;
+        let key = table.next;
+        table.links.insert(key, Arc::clone(link));
         // Seen under the lock under which shutting down looks for connections: it finds this one,
         // or this one finds it.
-        let drain = live.drain;
-        drop(live);
+        let drain = table.drain;
+        drop(table);
         if let Some(deadline) = drain {
-            link.outbox.command(Command::Drain { deadline });
+            link.send_queue.command(Command::Drain { deadline });
         }
-        Entry { living: Arc::clone(self), key }
+        ConnectionEntry { connections: Arc::clone(self), key }
     }
 
     /// Whether shutting down has begun.
     #[cfg(feature = "tower")]
     pub(crate) fn is_draining(&self) -> bool {
-        self.live().drain.is_some()
+        self.table().drain.is_some()
     }
 
     /// Takes in a caller without a connection. `None`: shutting down has begun.
     #[cfg(feature = "tower")]
-    pub(crate) fn receive(self: &Arc<Self>, link: &Arc<Link>) -> Option<(Tracker, Guest)> {
-        let mut live = self.live();
-        let tracker = live.tracker.clone()?;
-        live.next += 1;
-        let key = live.next;
-        live.guests.insert(key, Arc::clone(link));
-        drop(live);
-        Some((tracker, Guest { living: Arc::clone(self), key }))
+    pub(crate) fn receive(self: &Arc<Self>, link: &Arc<Link>) -> Option<(Tracker, HttpCaller)> {
+        let mut table = self.table();
+        let tracker = table.tracker.clone()?;
+        table.next += 1;
+        let key = table.next;
+        table.http_callers.insert(key, Arc::clone(link));
+        drop(table);
+        Some((tracker, HttpCaller { connections: Arc::clone(self), key }))
     }
 
     /// Has all connections finish by the deadline, those to come as well, and waits for it; then
@@ -114,12 +114,12 @@ impl Living {
     /// were still at work at the deadline.
     pub(crate) async fn shut_down(&self, deadline: Instant, closing: Duration) -> usize {
         let tracker = {
-            let mut live = self.live();
-            live.drain = Some(deadline);
-            for link in live.links.values() {
-                link.outbox.command(Command::Drain { deadline });
+            let mut table = self.table();
+            table.drain = Some(deadline);
+            for link in table.links.values() {
+                link.send_queue.command(Command::Drain { deadline });
             }
-            live.tracker.take()
+            table.tracker.take()
         };
         drop(tracker);
         let handle = self.runtime.get();
@@ -134,11 +134,11 @@ impl Living {
                 return 0;
             }
         }
-        let (cut_off, guests) = {
-            let live = self.live();
-            (live.at_work(), live.guests.values().cloned().collect::<Vec<_>>())
+        let (cut_off, http_callers) = {
+            let table = self.table();
+            (table.at_work(), table.http_callers.values().cloned().collect::<Vec<_>>())
         };
-        for link in guests {
+        for link in http_callers {
             link.end(CloseReason::Local);
         }
         if let Some(timer) = timer(runtime::deadline(Instant::now(), closing), handle) {
@@ -158,8 +158,8 @@ impl Living {
     }
 
     /// Only small moves happen under the lock, no user code, so a poisoned one is as good as any.
-    fn live(&self) -> MutexGuard<'_, Live> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, ConnectionTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -167,10 +167,10 @@ fn is_at_work(link: &Arc<Link>) -> bool {
     link.in_flight.load(Ordering::Acquire) > 0
 }
 
-impl Live {
+impl ConnectionTable {
     /// How many handlers are.
     fn at_work(&self) -> usize {
-        let links = self.links.values().chain(self.guests.values()).chain(&self.left_behind);
+        let links = self.links.values().chain(self.http_callers.values()).chain(&self.left_behind);
         links.map(|link| link.in_flight.load(Ordering::Acquire)).sum()
     }
 
@@ -193,30 +193,30 @@ impl Live {
 }
 
 /// A connection's place among the living.
-pub(crate) struct Entry {
-    living: Arc<Living>,
+pub(crate) struct ConnectionEntry {
+    connections: Arc<Connections>,
     key: u64,
 }
 
 /// A place among those without a connection.
 #[cfg(feature = "tower")]
-pub(crate) struct Guest {
-    living: Arc<Living>,
+pub(crate) struct HttpCaller {
+    connections: Arc<Connections>,
     key: u64,
 }
 
 #[cfg(feature = "tower")]
-impl Drop for Guest {
+impl Drop for HttpCaller {
     fn drop(&mut self) {
-        let left = self.living.live().guests.remove(&self.key);
+        let left = self.connections.table().http_callers.remove(&self.key);
         drop(left);
     }
 }
 
-impl Drop for Entry {
+impl Drop for ConnectionEntry {
     fn drop(&mut self) {
-        let ended = self.living.live().leave(self.key);
+        let ended = self.connections.table().leave(self.key);
         drop(ended);
-        self.living.left.notify_waiters();
+        self.connections.left.notify_waiters();
     }
 }

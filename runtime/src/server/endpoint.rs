@@ -23,16 +23,16 @@ use crate::error::{CloseReason, Remote, Wordless};
 use crate::handshake::Handshake;
 use crate::handshake::accept::{AcceptError, Accepted, accept};
 use crate::handshake::authorize::Grant;
-use crate::handshake::connection_limit::{Admission, Place, Places};
+use crate::handshake::connection_limit::{Acquired, ConnectionLimit, ConnectionPermit};
 use crate::handshake::rules::{Arrival, Rules};
 #[cfg(feature = "tls")]
 use crate::handshake::tls;
 #[cfg(feature = "tower")]
-use crate::incoming::one_shot::Caller;
+use crate::incoming::one_shot::OneShotCall;
 use crate::incoming::router::Router;
 use crate::link::pending_calls::Side;
 use crate::outgoing::peer::Peer;
-use crate::server::connections::{Entry, Living};
+use crate::server::connections::{ConnectionEntry, Connections};
 use crate::util::runtime;
 use crate::util::runtime::deadline;
 use crate::websocket::stream::Stream;
@@ -67,8 +67,8 @@ struct Shared {
     rules: Rules,
     #[cfg(feature = "tls")]
     tls: Option<Arc<crate::rustls::ServerConfig>>,
-    places: Arc<Places>,
-    living: Arc<Living>,
+    connection_limit: Arc<ConnectionLimit>,
+    connections: Arc<Connections>,
 }
 
 impl Endpoint {
@@ -76,12 +76,12 @@ impl Endpoint {
         Endpoint {
             shared: Arc::new(Shared {
                 router: Arc::new(router),
-                places: Places::new(&config),
+                connection_limit: ConnectionLimit::new(&config),
                 config: Arc::new(config),
                 rules,
                 #[cfg(feature = "tls")]
                 tls: None,
-                living: Living::new(),
+                connections: Connections::new(),
             }),
         }
     }
@@ -135,25 +135,25 @@ impl Endpoint {
             tracing::error!(%error, "a connection can't be served");
             return CloseReason::Lost(Arc::new(error));
         }
-        match self.admit(handshake.remote_addr) {
-            Admission::Served(place) => {
-                let (_, serving) = self.run(stream, Vec::new(), handshake, Some(place));
+        match self.acquire(handshake.remote_addr) {
+            Acquired::Granted(permit) => {
+                let (_, serving) = self.run(stream, Vec::new(), handshake, Some(permit));
                 serving.await
             }
-            Admission::Refused(_place, refusal) => {
+            Acquired::Refused(_place, refusal) => {
                 let transport = Transport::new(stream, Vec::new(), Role::Server, self.config());
                 let telling = Box::pin(turn_away(transport, refusal.words()));
                 let _ = runtime::timeout(self.config().close_timeout, pin!(telling)).await;
                 CloseReason::Local
             }
-            Admission::Dropped => CloseReason::Local,
+            Acquired::DropCounter => CloseReason::Local,
         }
     }
 
     /// The clients that are connected now, to push something to all of them. Those that post messages
     /// are not.
     pub fn peers(&self) -> Vec<Peer> {
-        self.shared.living.peers()
+        self.shared.connections.peers()
     }
 
     /// Shuts down all connections: new requests are refused, handlers at work may finish within
@@ -173,7 +173,7 @@ impl Endpoint {
         let deadline = deadline(Instant::now(), config.shutdown_timeout);
         // The connections' own timers end them; this one is for a task that does not get to run.
         let closing = config.close_timeout.saturating_add(Duration::from_secs(1));
-        self.shared.living.shut_down(deadline, closing).await
+        self.shared.connections.shut_down(deadline, closing).await
     }
 
     /// Not an async function, whose future would have room for the arguments as long as the
@@ -183,7 +183,7 @@ impl Endpoint {
         stream: Stream,
         remote_addr: Option<SocketAddr>,
     ) -> impl Future<Output = io::Result<CloseReason>> + Send + use<> {
-        let admission = self.admit(remote_addr);
+        let admission = self.acquire(remote_addr);
         let opening = Box::pin(self.clone().open(stream, remote_addr, admission));
         async move {
             match opening.await {
@@ -226,12 +226,12 @@ impl Endpoint {
         self,
         mut stream: Stream,
         remote_addr: Option<SocketAddr>,
-        admission: Admission,
+        admission: Acquired,
     ) -> Result<Pin<Box<Serving>>, AcceptError> {
-        let (place, refusal) = match admission {
-            Admission::Served(place) => (place, None),
-            Admission::Refused(place, refusal) => (place, Some(refusal)),
-            Admission::Dropped => {
+        let (permit, refusal) = match admission {
+            Acquired::Granted(permit) => (permit, None),
+            Acquired::Refused(permit, refusal) => (permit, Some(refusal)),
+            Acquired::DropCounter => {
                 let words = "the server is full, and busy with refusing others";
                 return Err(io::Error::other(words).into());
             }
@@ -246,7 +246,7 @@ impl Endpoint {
         let max_head = self.config().max_handshake_size;
         let accepted = accept(&mut stream, arrival, &self.shared.rules, max_head).await?;
         let Accepted { handshake, grant, part } = accepted;
-        let (_, serving) = self.run(stream, part, handshake, Some(place));
+        let (_, serving) = self.run(stream, part, handshake, Some(permit));
         serving.adopt(grant);
         Ok(serving)
     }
@@ -259,7 +259,7 @@ impl Endpoint {
         stream: Stream,
         part: Vec<u8>,
         handshake: Handshake,
-        place: Option<Place>,
+        permit: Option<ConnectionPermit>,
     ) -> (Peer, Pin<Box<Serving>>) {
         let transport = Transport::new(stream, part, Role::Server, &self.shared.config);
         let setup = Setup {
@@ -267,30 +267,30 @@ impl Endpoint {
             config: Arc::clone(&self.shared.config),
             router: Arc::clone(&self.shared.router),
             handshake,
-            tracker: self.shared.living.tracker(),
-            place,
+            tracker: self.shared.connections.tracker(),
+            permit,
         };
         let connection = Connection::new(transport, setup);
         let peer = Peer::new(Arc::clone(connection.link()));
-        let entry = self.shared.living.enter(connection.link());
+        let entry = self.shared.connections.insert(connection.link());
         (peer, Box::pin(Serving { connection, _entry: entry }))
     }
 
     /// What becomes of a client with this address.
-    pub(crate) fn admit(&self, remote_addr: Option<SocketAddr>) -> Admission {
-        self.shared.places.admit(remote_addr.map(|address| address.ip()))
+    pub(crate) fn acquire(&self, remote_addr: Option<SocketAddr>) -> Acquired {
+        self.shared.connection_limit.acquire(remote_addr.map(|address| address.ip()))
     }
 
     /// One who has a message, and no connection.
     #[cfg(feature = "tower")]
-    pub(crate) fn caller(&self, handshake: Handshake, grant: Grant) -> Caller {
+    pub(crate) fn one_shot(&self, handshake: Handshake, grant: Grant) -> OneShotCall {
         let (config, router) = (Arc::clone(&self.shared.config), Arc::clone(&self.shared.router));
-        Caller::new(config, router, handshake, grant.state)
+        OneShotCall::new(config, router, handshake, grant.state)
     }
 
     #[cfg(feature = "tower")]
-    pub(crate) fn living(&self) -> &Arc<Living> {
-        &self.shared.living
+    pub(crate) fn connections(&self) -> &Arc<Connections> {
+        &self.shared.connections
     }
 
     /// Whether it speaks TLS itself.
@@ -313,7 +313,7 @@ impl Endpoint {
 /// A connection that is among the living as long as it is served.
 pub(crate) struct Serving {
     connection: Connection,
-    _entry: Entry,
+    _entry: ConnectionEntry,
 }
 
 impl Serving {
@@ -343,7 +343,7 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
             .field("router", &self.shared.router)
-            .field("connections", &self.shared.living.len())
+            .field("connections", &self.shared.connections.len())
             .finish_non_exhaustive()
     }
 }

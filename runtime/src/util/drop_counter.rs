@@ -8,20 +8,20 @@ use std::cell::Cell;
 
 /// How many there were on one connection.
 #[derive(Debug)]
-pub(crate) struct Dropped {
+pub(crate) struct DropCounter {
     count: Cell<u64>,
     what: &'static str,
 }
 
-impl Dropped {
+impl DropCounter {
     pub(crate) fn notifications() -> Self {
         let what = "so many notifications of a connection were dropped in all";
-        Dropped { count: Cell::new(0), what }
+        DropCounter { count: Cell::new(0), what }
     }
 
     pub(crate) fn errors() -> Self {
         let what = "the peer has sent so many errors in all that belong to no call";
-        Dropped { count: Cell::new(0), what }
+        DropCounter { count: Cell::new(0), what }
     }
 
     /// One more. `true`: it is the first, so whoever runs this side should be told why.
@@ -32,13 +32,13 @@ impl Dropped {
     }
 }
 
-impl Default for Dropped {
+impl Default for DropCounter {
     fn default() -> Self {
         Self::notifications()
     }
 }
 
-impl Drop for Dropped {
+impl Drop for DropCounter {
     fn drop(&mut self) {
         let (count, what) = (self.count.get(), self.what);
         if count > 1 {

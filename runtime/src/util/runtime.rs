@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::util::catch_unwind::{Panicked, guard, guarded};
+use crate::util::catch_unwind::{Panicked, catch_unwind, catch_unwind_async};
 
 /// # Errors
 /// [`io::ErrorKind::Unsupported`]: no runtime, or one without timers.
@@ -23,7 +23,7 @@ pub(crate) fn check() -> io::Result<()> {
         ));
     }
     // tokio has no question for it but this one, whose panic is also shown on standard error.
-    guard(|| drop(sleep_until(Instant::now())))
+    catch_unwind(|| drop(sleep_until(Instant::now())))
         .map_err(|Panicked| missing("this tokio runtime has no timers; build it with `enable_all`"))
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn check() -> io::Result<()> {
 pub(crate) async fn with_io<T>(
     opening: impl Future<Output = io::Result<T>> + Send,
 ) -> io::Result<T> {
-    guarded(|| Box::pin(opening)).await.unwrap_or_else(|Panicked| Err(no_io()))
+    catch_unwind_async(|| Box::pin(opening)).await.unwrap_or_else(|Panicked| Err(no_io()))
 }
 
 /// Runs code of a library that opens sockets when it likes, and panics where the runtime has no I/O.
@@ -47,9 +47,11 @@ pub(crate) async fn contained<T>(
     library: &str,
     working: impl Future<Output = T> + Send,
 ) -> io::Result<T> {
-    guarded(|| Box::pin(working)).await.map_err(|Panicked| match guard(register_socket) {
-        Err(Panicked) => no_io(),
-        Ok(_) => io::Error::other(format!("{library} panicked")),
+    catch_unwind_async(|| Box::pin(working)).await.map_err(|Panicked| {
+        match catch_unwind(register_socket) {
+            Err(Panicked) => no_io(),
+            Ok(_) => io::Error::other(format!("{library} panicked")),
+        }
     })
 }
 
@@ -68,12 +70,12 @@ fn no_io() -> io::Error {
 /// A timer of the runtime that is here, or else of another one. `None`: neither has any.
 pub(crate) fn timer(at: Instant, other: Option<&Handle>) -> Option<Timer> {
     if Handle::try_current().is_ok() {
-        if let Ok(timer) = guard(|| Timer::new(at)) {
+        if let Ok(timer) = catch_unwind(|| Timer::new(at)) {
             return Some(timer);
         }
     }
     let _here = other?.enter();
-    guard(|| Timer::new(at)).ok()
+    catch_unwind(|| Timer::new(at)).ok()
 }
 
 /// A timer that fires later than this fires late.

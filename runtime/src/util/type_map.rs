@@ -6,14 +6,14 @@ use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::util::catch_unwind::let_go;
+use crate::util::catch_unwind::drop_contained;
 
 type Value = Arc<dyn Any + Send + Sync>;
 
 /// A connection rarely has more than two or three, so a list beats a hash map, above all in the
 /// memory of a connection that has none.
 #[derive(Default)]
-pub(crate) struct State(Mutex<Vec<Entry>>);
+pub(crate) struct TypeMap(Mutex<Vec<Entry>>);
 
 /// Without a value: one that others would lend for this type does not count any more.
 type Entry = (TypeId, Option<Value>);
@@ -37,7 +37,7 @@ impl<T: Send + Sync + 'static> Found<T> {
     }
 }
 
-impl State {
+impl TypeMap {
     /// Gives what was there before.
     pub(crate) fn set<T: Send + Sync + 'static>(&self, value: T) -> Found<T> {
         self.put(TypeId::of::<T>(), Some(Arc::new(value)))
@@ -96,7 +96,7 @@ impl State {
     }
 
     /// Takes over what another has, in place of what is here of the same types.
-    pub(crate) fn adopt(&self, other: State) {
+    pub(crate) fn adopt(&self, other: TypeMap) {
         let theirs = std::mem::take(&mut *other.lock());
         for (id, value) in theirs {
             let mut entries = self.lock();
@@ -108,7 +108,7 @@ impl State {
                 }
             };
             drop(entries);
-            let_go(old, "a value that was left on a connection");
+            drop_contained(old, "a value that was left on a connection");
         }
     }
 
@@ -120,16 +120,16 @@ impl State {
 
 /// Each value by itself: that one panics is no matter of the connection or of the others, and two panics
 /// at once would end the process.
-impl Drop for State {
+impl Drop for TypeMap {
     fn drop(&mut self) {
         let entries = std::mem::take(&mut *self.lock());
         for (_, value) in entries {
-            let_go(value, "a value that was left on a connection");
+            drop_contained(value, "a value that was left on a connection");
         }
     }
 }
 
-impl fmt::Debug for State {
+impl fmt::Debug for TypeMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("State").field("entries", &self.lock().len()).finish()
     }

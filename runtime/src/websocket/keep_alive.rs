@@ -21,22 +21,22 @@ const EXTENSIONS: u32 = 3;
 
 /// The keep-alive of one connection.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct KeepAlive {
     interval: Duration,
-    state: State,
+    state: Silence,
     /// When to look; never if there is no keep-alive.
     next: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Silence {
     /// It has said something lately. Its next signs are counted at the next look.
     Lively,
     /// It says nothing. Its next sign is to be told at once; else it is asked at the next look.
     Quiet,
     /// It was asked. Its next sign is to be told at once; else it is given up at the next look, or at
     /// one of the next, if the network takes what is sent to it. So often it has got more time.
-    Asked { extended: u32 },
+    Pinged { extended: u32 },
 }
 
 /// What has been noticed of the peer since it was last looked at.
@@ -62,13 +62,13 @@ pub(crate) enum Verdict {
     GiveUp,
 }
 
-impl Pulse {
+impl KeepAlive {
     pub(crate) fn new(interval: Option<Duration>, now: Instant) -> Self {
         let interval = interval.map(|interval| interval.max(SHORTEST));
-        Pulse {
+        KeepAlive {
             next: interval.map(|interval| deadline(now, interval)),
             interval: interval.unwrap_or_default(),
-            state: State::Quiet,
+            state: Silence::Quiet,
         }
     }
 
@@ -84,15 +84,15 @@ impl Pulse {
 
     /// Whether a sign of life is to be told at once.
     pub(crate) fn listens(&self) -> bool {
-        self.state != State::Lively && self.next.is_some()
+        self.state != Silence::Lively && self.next.is_some()
     }
 
     /// A sign of life, where it is to be told at once.
     pub(crate) fn sign(&mut self, now: Instant) {
         // After an answer there is mostly nothing more to come. If there is, it is told, too.
         let (state, wait) = match self.state {
-            State::Asked { .. } => (State::Quiet, self.interval),
-            State::Quiet | State::Lively => (State::Lively, self.interval / LOOKS),
+            Silence::Pinged { .. } => (Silence::Quiet, self.interval),
+            Silence::Quiet | Silence::Lively => (Silence::Lively, self.interval / LOOKS),
         };
         self.state = state;
         self.next = self.next.map(|_| deadline(now, wait));
@@ -103,19 +103,23 @@ impl Pulse {
         let Some(at) = self.next else { return Verdict::Wait };
         let look = self.interval / LOOKS;
         let (state, next, verdict) = match self.state {
-            State::Lively if seen.signs => (State::Lively, deadline(now, look), Verdict::Counted),
+            Silence::Lively if seen.signs => {
+                (Silence::Lively, deadline(now, look), Verdict::Counted)
+            }
             // Its last sign was counted a look ago, and came between then and the look before that.
             // It is asked as if it had come first thing.
-            State::Lively => (State::Quiet, deadline(at, self.interval - 2 * look), Verdict::Wait),
-            State::Asked { extended } if !seen.overslept => {
+            Silence::Lively => {
+                (Silence::Quiet, deadline(at, self.interval - 2 * look), Verdict::Wait)
+            }
+            Silence::Pinged { extended } if !seen.overslept => {
                 if !seen.room || extended >= EXTENSIONS {
                     return Verdict::GiveUp;
                 }
-                let state = State::Asked { extended: extended + 1 };
+                let state = Silence::Pinged { extended: extended + 1 };
                 (state, deadline(now, self.interval / 2), Verdict::Extended)
             }
-            State::Quiet | State::Asked { .. } => {
-                let state = State::Asked { extended: 0 };
+            Silence::Quiet | Silence::Pinged { .. } => {
+                let state = Silence::Pinged { extended: 0 };
                 (state, deadline(now, self.interval / 2), Verdict::Ask)
             }
         };
@@ -136,7 +140,7 @@ mod tests {
     /// Signs come at these seconds; gives when it was asked, and when it was given up.
     fn run(signs: &[u64]) -> (Vec<u64>, u64) {
         let begin = Instant::now();
-        let mut pulse = Pulse::new(Some(INTERVAL), begin);
+        let mut pulse = KeepAlive::new(Some(INTERVAL), begin);
         let (mut asked, mut marked) = (Vec::new(), false);
         for second in 0.. {
             let now = begin + second as u32 * SECOND;
@@ -190,7 +194,7 @@ mod tests {
     fn a_peer_for_whom_the_network_takes_bytes_gets_more_time_and_not_for_ever() {
         let begin = Instant::now();
         let room = Seen { room: true, ..SILENCE };
-        let mut pulse = Pulse::new(Some(INTERVAL), begin);
+        let mut pulse = KeepAlive::new(Some(INTERVAL), begin);
         let mut verdicts = Vec::new();
         while verdicts.last() != Some(&Verdict::GiveUp) {
             verdicts.push(pulse.look(pulse.next().unwrap(), room));
@@ -199,7 +203,7 @@ mod tests {
         assert_eq!(verdicts, [Verdict::Ask, extended, extended, extended, Verdict::GiveUp]);
         assert_eq!(pulse.next(), Some(begin + 3 * INTERVAL));
         // An answer begins it anew.
-        let mut pulse = Pulse::new(Some(INTERVAL), begin);
+        let mut pulse = KeepAlive::new(Some(INTERVAL), begin);
         assert_eq!(pulse.look(begin, room), Verdict::Ask);
         assert_eq!(pulse.look(begin, room), Verdict::Extended);
         pulse.sign(begin);
@@ -211,7 +215,7 @@ mod tests {
     #[test]
     fn a_peer_is_asked_again_after_a_pause_of_this_process() {
         let now = Instant::now();
-        let mut pulse = Pulse::new(Some(INTERVAL), now);
+        let mut pulse = KeepAlive::new(Some(INTERVAL), now);
         assert_eq!(pulse.look(now, SILENCE), Verdict::Ask);
         assert_eq!(pulse.look(now, Seen { overslept: true, ..SILENCE }), Verdict::Ask);
         assert_eq!(pulse.next(), Some(now + INTERVAL / 2));
@@ -220,7 +224,7 @@ mod tests {
 
     #[test]
     fn without_an_interval_nobody_is_asked() {
-        let mut pulse = Pulse::new(None, Instant::now());
+        let mut pulse = KeepAlive::new(None, Instant::now());
         assert!(!pulse.listens());
         assert_eq!((pulse.next(), pulse.look(Instant::now(), SILENCE)), (None, Verdict::Wait));
     }
@@ -229,7 +233,7 @@ mod tests {
     fn no_interval_is_too_short_or_too_long() {
         for interval in [Duration::ZERO, Duration::MAX] {
             let now = Instant::now();
-            let mut pulse = Pulse::new(Some(interval), now);
+            let mut pulse = KeepAlive::new(Some(interval), now);
             pulse.sign(now);
             assert!(pulse.next().is_some_and(|next| next > now));
             assert_eq!(pulse.look(now, Seen { signs: true, ..SILENCE }), Verdict::Counted);

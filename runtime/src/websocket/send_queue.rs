@@ -25,7 +25,7 @@ pub(crate) enum Command {
 
 /// The queue of one connection.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub(crate) struct SendQueue {
     queue: Mutex<Queue>,
     /// The part of the queue's bytes that are answers. Changed only under the queue's lock; looked
     /// at for each message that is read, so without it.
@@ -68,7 +68,7 @@ pub(crate) enum Refused {
     Closed,
 }
 
-impl Outbox {
+impl SendQueue {
     pub(crate) fn new(limit: usize, masks: bool) -> Self {
         let queue = Queue {
             waiting: Waiting::default(),
@@ -83,7 +83,7 @@ impl Outbox {
             speaker: None,
         };
         // With a limit of 0 nothing would ever go out.
-        Outbox {
+        SendQueue {
             queue: Mutex::new(queue),
             answer_bytes: AtomicUsize::new(0),
             room: Notify::new(),
@@ -245,7 +245,7 @@ impl Outbox {
     }
 
     /// Wakes the connection's task to look around.
-    pub(crate) fn nudge(&self) {
+    pub(crate) fn wake(&self) {
         let mut queue = self.lock();
         queue.nudged = true;
         wake(queue);
@@ -379,31 +379,31 @@ mod tests {
 
     #[test]
     fn what_is_sent_no_longer_counts() {
-        let outbox = Outbox::new(1 << 20, false);
-        outbox.answer(vec![b'x'; 10]);
-        outbox.try_send(vec![b'x'; 5]).unwrap();
-        assert!(!outbox.is_empty());
+        let send_queue = SendQueue::new(1 << 20, false);
+        send_queue.answer(vec![b'x'; 10]);
+        send_queue.try_send(vec![b'x'; 5]).unwrap();
+        assert!(!send_queue.is_empty());
         let (mut sending, mut sent) = (Sending::default(), Sent::default());
-        outbox.take(&mut sending);
-        assert!(outbox.is_empty());
-        assert_eq!((outbox.answer_bytes(), outbox.lock().bytes), (10, 15));
+        send_queue.take(&mut sending);
+        assert!(send_queue.is_empty());
+        assert_eq!((send_queue.answer_bytes(), send_queue.lock().bytes), (10, 15));
         while !sending.is_empty() {
             sending.advance(sending.chunk().len(), &mut sent);
         }
-        outbox.sent(&sent);
-        assert_eq!((outbox.answer_bytes(), outbox.lock().bytes), (0, 0));
+        send_queue.sent(&sent);
+        assert_eq!((send_queue.answer_bytes(), send_queue.lock().bytes), (0, 0));
     }
 
     #[test]
     fn a_nudge_is_not_lost_however_it_comes() {
-        let outbox = Outbox::new(1, false);
-        assert!(outbox.park(Waker::noop(), false));
-        outbox.nudge();
-        outbox.unpark();
-        outbox.nudge();
-        assert!(!outbox.park(Waker::noop(), true), "nudged while awake");
-        assert!(outbox.park(Waker::noop(), true));
-        outbox.command(Command::Close { code: 1000, reason: String::new() });
-        assert!(!outbox.park(Waker::noop(), true), "a command is to be obeyed");
+        let send_queue = SendQueue::new(1, false);
+        assert!(send_queue.park(Waker::noop(), false));
+        send_queue.wake();
+        send_queue.unpark();
+        send_queue.wake();
+        assert!(!send_queue.park(Waker::noop(), true), "nudged while awake");
+        assert!(send_queue.park(Waker::noop(), true));
+        send_queue.command(Command::Close { code: 1000, reason: String::new() });
+        assert!(!send_queue.park(Waker::noop(), true), "a command is to be obeyed");
     }
 }

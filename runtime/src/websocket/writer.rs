@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use crate::error::CloseReason;
 use crate::websocket::queue::{Sending, Sent};
-use crate::websocket::send_queue::Outbox;
+use crate::websocket::send_queue::SendQueue;
 use crate::websocket::transport::Transport;
 
 /// How many turns in a row may leave the writing to the next, while there is always more to read.
@@ -49,19 +49,19 @@ impl Writer {
         &mut self,
         cx: &mut Context<'_>,
         transport: &mut Transport,
-        outbox: &Outbox,
+        send_queue: &SendQueue,
         more_to_read: bool,
     ) -> Result<Written, CloseReason> {
         let mut written = Written::default();
-        if more_to_read && self.put_off < PUT_OFF && outbox.answer_bytes() < ENOUGH {
+        if more_to_read && self.put_off < PUT_OFF && send_queue.answer_bytes() < ENOUGH {
             self.put_off += 1;
             return Ok(written);
         }
         self.put_off = 0;
         let mut sent = Sent::default();
-        let fed = self.feed(cx, transport, outbox, &mut sent);
+        let fed = self.feed(cx, transport, send_queue, &mut sent);
         if sent.messages > 0 {
-            outbox.sent(&sent);
+            send_queue.sent(&sent);
             written.progress = true;
         }
         match fed? {
@@ -87,13 +87,13 @@ impl Writer {
         &mut self,
         cx: &mut Context<'_>,
         transport: &mut Transport,
-        outbox: &Outbox,
+        send_queue: &SendQueue,
         sent: &mut Sent,
     ) -> Result<Poll<bool>, CloseReason> {
         let mut left = MOST;
         while left > 0 {
             if self.sending.is_empty() {
-                outbox.take(&mut self.sending);
+                send_queue.take(&mut self.sending);
                 if self.sending.is_empty() {
                     return Ok(Poll::Ready(false));
                 }
@@ -110,7 +110,7 @@ impl Writer {
             }
             transport.set_midway(self.sending.is_midway());
         }
-        Ok(Poll::Ready(!self.sending.is_empty() || !outbox.is_empty()))
+        Ok(Poll::Ready(!self.sending.is_empty() || !send_queue.is_empty()))
     }
 
     /// Something was put into the socket's buffer past this.

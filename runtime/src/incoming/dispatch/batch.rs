@@ -7,8 +7,8 @@ use super::*;
 
 use tokio::runtime::Handle;
 
-use crate::incoming::responder::BatchAnswer;
-use crate::incoming::responder::Gathered;
+use crate::incoming::responder::BatchResponse;
+use crate::incoming::responder::PendingBatch;
 
 impl Dispatcher {
     pub(super) fn batch(
@@ -22,35 +22,37 @@ impl Dispatcher {
         // It may turn out that one of its handlers has to wait, and then all others wait for that.
         let limit = self.responder.limit().min(self.responder.room_to_gather());
         let answered = entries.iter().filter_map(Entry::answered);
-        let (mut gathered, mut at_work) = (Gathered::new(answered), Vec::new());
+        let (mut batch_response, mut pending) = (BatchResponse::new(answered), Vec::new());
         let (mut index, mut cancelled) = (0, Vec::new());
         let mut entries = entries.into_iter();
         while let Some(entry) = entries.next() {
             if self.budget() == 0 {
                 let rest = std::iter::once(entry).chain(entries);
-                let begun = Part { gathered, at_work, index, cancelled };
+                let begun = StartedPart { batch_response, pending, index, cancelled };
                 return self.suspend(message, rest, begun, admission);
             }
             self.spend(1);
             let Some(step) = self.step(message, entry, &mut cancelled) else { continue };
             let (id, begun) = self.take(message, step, admission);
             match (begun, &id) {
-                (Begun::Done(_), None) => {}
-                (Begun::Done(response), Some(id)) => {
-                    gathered.put(index, id, response, limit);
+                (Started::Done(_), None) => {}
+                (Started::Done(response), Some(id)) => {
+                    batch_response.put(index, id, response, limit);
                 }
-                (Begun::AtWork(running), _) => at_work.push((running, index, id.clone())),
+                (Started::Pending(in_flight_call), _) => {
+                    pending.push((in_flight_call, index, id.clone()))
+                }
             }
             index += usize::from(id.is_some());
         }
-        self.send_if_complete(&mut gathered);
-        if !at_work.is_empty() {
-            let ids = at_work.iter().filter_map(|(_, _, id)| id.as_ref());
+        self.send_if_complete(&mut batch_response);
+        if !pending.is_empty() {
+            let ids = pending.iter().filter_map(|(_, _, id)| id.as_ref());
             let size = message.len() + ids.map(Id::weight).sum::<usize>();
-            let batch = Arc::new(BatchAnswer::new(gathered, &self.responder));
+            let batch = Arc::new(PendingBatch::new(batch_response, &self.responder));
             batch.weigh(size);
-            for (running, index, id) in at_work {
-                go_on(running, &batch, index, id);
+            for (in_flight_call, index, id) in pending {
+                go_on(in_flight_call, &batch, index, id);
             }
         }
         // Only now those of the same batch can be found.
@@ -58,44 +60,54 @@ impl Dispatcher {
     }
 
     /// Answers a batch if only notifications are left of it.
-    fn send_if_complete(&self, gathered: &mut Gathered) {
-        if gathered.is_complete() {
-            let nothing = Gathered::new(std::iter::empty());
-            self.responder.send_array(std::mem::replace(gathered, nothing));
+    fn send_if_complete(&self, batch_response: &mut BatchResponse) {
+        if batch_response.is_complete() {
+            let nothing = BatchResponse::new(std::iter::empty());
+            self.responder.send_array(std::mem::replace(batch_response, nothing));
         }
     }
 
     /// What is to be done for an entry; a cancellation is put aside until all calls have begun.
     #[inline]
-    fn step(&self, message: &Utf8Bytes, entry: Entry<'_>, cancelled: &mut Vec<Id>) -> Option<Step> {
+    fn step(
+        &self,
+        message: &Utf8Bytes,
+        entry: Entry<'_>,
+        cancelled: &mut Vec<Id>,
+    ) -> Option<BatchStep> {
         match entry {
-            Entry::Call(call) => match Notice::read(&call, &self.responder) {
+            Entry::Call(call) => match ControlNotification::read(&call, &self.responder) {
                 // All other notifications of this crate were handled before the calls.
-                Some(Notice::Cancel(id)) => {
+                Some(ControlNotification::Cancel(id)) => {
                     cancelled.push(id);
                     None
                 }
                 _ => {
-                    let (id, call) = self.plan(message, call);
-                    Some(Step::Call(id, call))
+                    let (id, call) = self.resolve(message, call);
+                    Some(BatchStep::Call(id, call))
                 }
             },
-            Entry::Invalid(id, flaw) => Some(Step::Invalid(id, flaw)),
+            Entry::Invalid(id, flaw) => Some(BatchStep::Invalid(id, flaw)),
             // None is left.
             Entry::Response(_) => None,
         }
     }
 
     #[inline]
-    fn take(&self, message: &Utf8Bytes, step: Step, admission: Admission) -> (Option<Id>, Begun) {
+    fn take(
+        &self,
+        message: &Utf8Bytes,
+        step: BatchStep,
+        admission: Admission,
+    ) -> (Option<Id>, Started) {
         match step {
-            Step::Call(id, call) => {
+            BatchStep::Call(id, call) => {
                 let begun = self.begin(message.clone(), call, admission, id.is_none());
                 (id, begun)
             }
-            Step::Invalid(id, flaw) => {
+            BatchStep::Invalid(id, flaw) => {
                 let error = ErrorObject::invalid_request(&flaw);
-                (Some(id), Begun::Done(Kind::Error(error)))
+                (Some(id), Started::Done(ResponseKind::Error(error)))
             }
         }
     }
@@ -107,16 +119,16 @@ impl Dispatcher {
         &self,
         message: &Utf8Bytes,
         rest: impl Iterator<Item = Entry<'a>>,
-        begun: Part,
+        begun: StartedPart,
         admission: Admission,
     ) {
-        let Part { mut gathered, at_work, index, mut cancelled } = begun;
-        self.send_if_complete(&mut gathered);
-        let batch = Arc::new(BatchAnswer::new(gathered, &self.responder));
+        let StartedPart { mut batch_response, pending, index, mut cancelled } = begun;
+        self.send_if_complete(&mut batch_response);
+        let batch = Arc::new(PendingBatch::new(batch_response, &self.responder));
         let mut size = message.len();
-        for (running, index, id) in at_work {
+        for (in_flight_call, index, id) in pending {
             size += id.as_ref().map_or(0, Id::weight);
-            go_on(running, &batch, index, id);
+            go_on(in_flight_call, &batch, index, id);
         }
         let mut steps = Vec::with_capacity(rest.size_hint().0);
         steps.extend(rest.filter_map(|entry| self.step(message, entry, &mut cancelled)));
@@ -170,11 +182,11 @@ impl Dispatcher {
             let at = *index;
             *index += usize::from(id.is_some());
             match (begun, id) {
-                (Begun::Done(_), None) => {}
-                (Begun::Done(response), Some(id)) => batch.put(at, &id, response, None),
-                (Begun::AtWork(running), id) => {
+                (Started::Done(_), None) => {}
+                (Started::Done(response), Some(id)) => batch.put(at, &id, response, None),
+                (Started::Pending(in_flight_call), id) => {
                     *size += id.as_ref().map_or(0, Id::weight);
-                    go_on(running, batch, at, id);
+                    go_on(in_flight_call, batch, at, id);
                 }
             }
         }
@@ -184,19 +196,24 @@ impl Dispatcher {
 }
 
 /// A handler of a batch that was not ready goes on in a task of its own.
-fn go_on(mut running: Running, batch: &Arc<BatchAnswer>, index: usize, id: Option<Id>) {
-    running.belongs_to(batch);
+fn go_on(
+    mut in_flight_call: InFlightCall,
+    batch: &Arc<PendingBatch>,
+    index: usize,
+    id: Option<Id>,
+) {
+    in_flight_call.belongs_to(batch);
     if let Some(id) = id {
-        running.reply_to(id, ReplyTo::Batch(Arc::clone(batch), index));
+        in_flight_call.reply_to(id, ReplyTo::Batch(Arc::clone(batch), index));
     }
-    running.spawn();
+    in_flight_call.spawn();
 }
 
 /// What a turn has done of a batch.
-struct Part {
-    gathered: Gathered,
+struct StartedPart {
+    batch_response: BatchResponse,
     /// Handlers that were not ready, with their places in the array.
-    at_work: Vec<(Running, usize, Option<Id>)>,
+    pending: Vec<(InFlightCall, usize, Option<Id>)>,
     /// The place of the next response.
     index: usize,
     /// Calls that the batch cancels.
@@ -206,8 +223,8 @@ struct Part {
 /// A batch that was begun, and goes on in the next turn.
 pub(super) struct Unfinished {
     message: Utf8Bytes,
-    steps: std::vec::IntoIter<Step>,
-    batch: Arc<BatchAnswer>,
+    steps: std::vec::IntoIter<BatchStep>,
+    batch: Arc<PendingBatch>,
     index: usize,
     /// What it weighs.
     size: usize,
@@ -216,8 +233,8 @@ pub(super) struct Unfinished {
 }
 
 /// An entry of it that was not begun.
-enum Step {
-    Call(Option<Id>, Planned),
+enum BatchStep {
+    Call(Option<Id>, ResolvedCall),
     Invalid(Id, Flaw),
 }
 
