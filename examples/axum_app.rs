@@ -30,8 +30,10 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
+use wsjsonrpc::error::BindError;
 use wsjsonrpc::middleware::Metrics;
-use wsjsonrpc::{BindError, Config, Context, Endpoint, Grant, Peer, Refusal, Result, Server, rpc};
+use wsjsonrpc::server::{Grant, Refusal};
+use wsjsonrpc::{Config, Context, Endpoint, Peer, Result, Server, rpc};
 
 /// What a page calls.
 #[rpc(namespace = "room")]

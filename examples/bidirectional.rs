@@ -10,7 +10,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use wsjsonrpc::{Client, Context, ErrorObject, Peer, Result, Server, ServerBuilder, rpc};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Context, ErrorObject, Peer, Result, Server, rpc};
 
 /// What the server does for its clients.
 #[rpc(namespace = "room")]
@@ -27,7 +28,7 @@ trait Guest {
     async fn heard(&self, ctx: &Context, who: &str, text: &str) -> Result<()>;
 }
 
-/// How long a line waits for room in a guest's send queue (`Config::max_outbox`). Only a guest that
+/// How long a line waits for room in a guest's send queue (`Config::max_send_queue`). Only a guest that
 /// does not read has none for so long.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -70,7 +70,7 @@ impl Bank for Vault {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt::init();
-    let server = Server::builder().service(Vault.into_service()).recognize::<BankError>();
+    let server = Server::builder().service(Vault.into_service()).map_error::<BankError>();
     let server = server.bind("127.0.0.1:0").await?;
     let url = server.url();
     tokio::spawn(server.run());

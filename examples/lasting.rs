@@ -11,7 +11,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
-use wsjsonrpc::{Client, ClientBuilder, Endpoint, ErrorObject};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::{Client, Endpoint, ErrorObject};
 
 #[path = "axum_app.rs"]
 #[allow(dead_code, reason = "its main function is not run here")]

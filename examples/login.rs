@@ -3,9 +3,8 @@
 //!
 //! Run it with `cargo run --example login`. It ends by itself.
 
-use wsjsonrpc::{
-    Client, Context, ErrorCode, ErrorObject, Grant, Handshake, Refusal, Result, Server, rpc,
-};
+use wsjsonrpc::server::{Grant, Handshake, Refusal};
+use wsjsonrpc::{Client, Context, ErrorCode, ErrorObject, Result, Server, rpc};
 
 #[rpc(namespace = "account")]
 trait Account {

@@ -9,7 +9,8 @@ use wsjsonrpc::middleware::{
     ConcurrencyLimit, LogCalls, Metrics, Middleware, Next, OutgoingMiddleware, OutgoingNext,
     OutgoingRequest, RateLimit, Reply, RequireIdentity,
 };
-use wsjsonrpc::{Client, Context, Error, Request, Response, Result, Server, async_trait, rpc};
+use wsjsonrpc::service::{Request, Response};
+use wsjsonrpc::{Client, Context, Error, Result, Server, async_trait, rpc};
 
 #[rpc(namespace = "shop")]
 trait Shop {

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use wsjsonrpc::{Client, ConnectionState, Context, Reconnect, Result, Server, rpc};
+use wsjsonrpc::client::{ConnectionState, Reconnect};
+use wsjsonrpc::{Client, Context, Result, Server, rpc};
 
 #[rpc]
 trait Shop {

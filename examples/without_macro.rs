@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use wsjsonrpc::{Client, Context, ErrorObject, Fallback, Params, Result, Server, async_trait};
+use wsjsonrpc::server::Fallback;
+use wsjsonrpc::service::Params;
+use wsjsonrpc::{Client, Context, ErrorObject, Result, Server, async_trait};
 
 /// Answers to `get.*`, whatever comes after the dot.
 struct Settings(BTreeMap<String, u32>);

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{sleep, timeout};
-use wsjsonrpc::{Config, Context, ErrorObject, Methods, Overflow, Stream, Topic};
+use wsjsonrpc::subscription::{Overflow, Topic};
+use wsjsonrpc::{Config, Context, ErrorObject, Methods, Stream};
 
 /// Longer than all timeouts of a connection together.
 const BOUND: Duration = Duration::from_secs(3600);
@@ -51,7 +52,7 @@ pub fn config(flags: u8) -> Config {
                 max_batch: 5,
                 max_in_flight: 4,
                 max_in_flight_bytes: 1000,
-                max_outbox: 300,
+                max_send_queue: 300,
                 ..Config::default()
             };
         }
@@ -61,7 +62,7 @@ pub fn config(flags: u8) -> Config {
         max_batch: others,
         max_in_flight: others,
         max_in_flight_bytes: others,
-        max_outbox: others,
+        max_send_queue: others,
         ..Config::default()
     }
 }

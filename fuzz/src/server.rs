@@ -3,7 +3,8 @@
 //! Must not know where the bytes come from.
 
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use wsjsonrpc::{Client, Handshake, Server};
+use wsjsonrpc::server::Handshake;
+use wsjsonrpc::{Client, Server};
 
 use super::{config, ends, feed, is_extended, methods, pour, simulate};
 

@@ -223,7 +223,7 @@ impl<K: Key> StoreClient<K> {
         &self,
     ) -> ::wsjsonrpc::__private::Subscribe<
         K,
-        <Result<K> as ::wsjsonrpc::__private::Yields<K>>::Err,
+        <Result<K> as ::wsjsonrpc::__private::IntoItem<K>>::Err,
     > {
         let encoder = ::wsjsonrpc::__private::Encoder::new(
             &self.peer,

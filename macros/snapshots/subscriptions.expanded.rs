@@ -158,7 +158,7 @@ impl FeedsClient {
         &self,
     ) -> ::wsjsonrpc::__private::Subscribe<
         Piece,
-        <Result<Piece, Broken> as ::wsjsonrpc::__private::Yields<Piece>>::Err,
+        <Result<Piece, Broken> as ::wsjsonrpc::__private::IntoItem<Piece>>::Err,
     > {
         let encoder = ::wsjsonrpc::__private::Encoder::new(
             &self.peer,

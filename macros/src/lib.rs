@@ -162,7 +162,7 @@ use crate::report::Report;
 /// A function that returns a stream, `-> impl Stream<Item = T>`, or a `Result` of one to refuse. It
 /// is plain or `async`. What the stream brings is `T`, or a `Result<T, E>` whose first error ends
 /// it. The stream may borrow from `self`, the context and the arguments. The client's method returns
-/// a `wsjsonrpc::Subscribe`, which brings a `wsjsonrpc::Subscription<T>` when it is awaited. If the
+/// a `wsjsonrpc::subscription::Subscribe`, which brings a `wsjsonrpc::Subscription<T>` when it is awaited. If the
 /// other side also uses this crate and has an ordinary method of that name, it fails with -32600.
 ///
 /// | argument | meaning | default |
@@ -173,7 +173,7 @@ use crate::report::Report;
 /// | `item = Type` | the type of an item | `T` of `Item = T` and of `Item = Result<T, E>` |
 /// | `params = "positional"` | as for a method | this |
 /// | `omit_none` | as for a method | `None` is sent as `null` |
-/// | `overflow = "block"` | the stream waits for a slow consumer; or `"drop_oldest"`, `"drop_newest"`, `"latest"`, `"close"`: see `wsjsonrpc::Overflow` | this |
+/// | `overflow = "block"` | the stream waits for a slow consumer; or `"drop_oldest"`, `"drop_newest"`, `"latest"`, `"close"`: see `wsjsonrpc::subscription::Overflow` | this |
 /// | `max_params = "64 KiB"` | as for a method | |
 /// | `buffer = 16` | how many items may wait where the stream does not | 16 |
 /// | `tell_end = false` | only peers that use this crate are told that the stream has ended without an error | all are |
@@ -265,7 +265,7 @@ use crate::report::Report;
 ///
 /// A trait with an `async fn` or a subscription has no `dyn` form. To choose an implementation at run
 /// time, choose the service: `Box<dyn Service>` and `Arc<dyn Service>` are services. See
-/// `wsjsonrpc::Service`. A function that takes any implementation takes an `impl Math`.
+/// `wsjsonrpc::service::Service`. A function that takes any implementation takes an `impl Math`.
 ///
 /// The client is always named `MathClient`: `ctx.client::<MathClient>()`, `MathClient::new(peer)`.
 ///

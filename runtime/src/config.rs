@@ -107,9 +107,9 @@ pub struct Config {
 
     /// How many bytes of items a connection's subscriptions keep together, as JSON with 64 bytes for
     /// each, while the peer is slow. It is about streams that do not wait for the peer
-    /// ([`Overflow`](crate::Overflow)), whose [`buffer`](crate::Topic::buffer) is a number of items. A
+    /// ([`Overflow`](crate::subscription::Overflow)), whose [`buffer`](crate::subscription::Topic::buffer) is a number of items. A
     /// subscription that finds no room drops its own oldest items, or the new one with
-    /// [`Overflow::DropNewest`](crate::Overflow::DropNewest). If that is not enough, it ends with
+    /// [`Overflow::DropNewest`](crate::subscription::Overflow::DropNewest). If that is not enough, it ends with
     /// [`Error::Lagged`](crate::Error::Lagged) at its consumer.
     ///
     /// Default 4 MiB. Too low: subscriptions of a peer that is slow for a moment lose items or end. Too
@@ -120,7 +120,7 @@ pub struct Config {
     /// their way included; each item counts 64 bytes more than its JSON has, and one may go over it.
     /// A peer that uses this crate sends no more until some are consumed. That of any other can't be
     /// told: the subscription ends with [`Error::Lagged`](crate::Error::Lagged). A single one is
-    /// changed with [`Subscribe::window`](crate::Subscribe::window).
+    /// changed with [`Subscribe::window`](crate::subscription::Subscribe::window).
     ///
     /// Default 256 KiB. Too low: over slow networks less arrives than could, and subscriptions of
     /// other peers end when a consumer is slow for a moment. Too high: each that nobody consumes
@@ -140,7 +140,7 @@ pub struct Config {
     /// Default 1 MiB. Too low: more switching between reading and writing, and two sides that flood
     /// each other with calls come to a stop. Too high: a peer that does not read costs that much
     /// memory.
-    pub max_outbox: usize,
+    pub max_send_queue: usize,
 
     /// How long a call waits for its response; `None` waits for as long as the connection lives.
     /// A single call is changed with [`Call::timeout`](crate::Call::timeout). When the process was paused
@@ -153,7 +153,7 @@ pub struct Config {
     pub call_timeout: Option<Duration>,
 
     /// How long it may take until a connection is open, on either side: connecting, the TLS
-    /// session, the HTTP request and response, and a server's [`Authorize`](crate::Authorize) hook,
+    /// session, the HTTP request and response, and a server's [`Authorize`](crate::server::Authorize) hook,
     /// all together. A client whose request is not whole by then gets HTTP status 408, one about
     /// whom the hook has not decided 503, and one that has said nothing is hung up on. A message that
     /// is posted has to be whole within it, or gets 408.
@@ -170,7 +170,7 @@ pub struct Config {
 
     /// How long the peer may say nothing before it is sent a WebSocket ping. When nothing comes from
     /// it for half as long again, the connection ends with
-    /// [`CloseReason::Unresponsive`](crate::CloseReason::Unresponsive): a peer that hangs, or that
+    /// [`CloseReason::Unresponsive`](crate::error::CloseReason::Unresponsive): a peer that hangs, or that
     /// the network has lost without a word, is noticed within one and a half intervals. Whatever
     /// comes counts, a part of a message too. A peer that reads a large message slowly can't answer
     /// before it has got to the ping behind it. As long as the network goes on taking what waits for
@@ -205,7 +205,7 @@ pub struct Config {
     /// its method, once for each method. Until a handler yields, nobody else gets the thread, and while
     /// it is polled for the first time, its connection neither reads nor writes. Mark such a method
     /// `#[method(blocking)]`, or move the slow part to `tokio::task::spawn_blocking`. Where that can't be done
-    /// for all methods, [`ServerBuilder::handler_runtime`](crate::ServerBuilder::handler_runtime) keeps
+    /// for all methods, [`ServerBuilder::handler_runtime`](crate::server::ServerBuilder::handler_runtime) keeps
     /// handlers away from connections.
     ///
     /// `tokio::task::block_in_place` counts, too. So does a thread that the operating system lets wait,
@@ -285,7 +285,7 @@ impl Default for Config {
             max_outgoing_batch: 1000,
             max_in_flight: 1024,
             max_in_flight_bytes: 32 << 20,
-            max_outbox: 1 << 20,
+            max_send_queue: 1 << 20,
             max_subscriptions: 1024,
             max_subscription_buffer: 4 << 20,
             subscription_window: 256 << 10,

@@ -1,9 +1,9 @@
 //! JSON-RPC 2.0 over WebSocket in both directions, from one annotated trait.
 //!
-//! A trait with [`#[rpc]`](macro@rpc) is the contract. It generates a client stub whose methods make
-//! typed [`Call`]s, and a [`Service`] that unpacks incoming params into the methods' arguments.
-//! [`Server`] accepts connections, [`Client`] opens them, and from then on both ends are equal: each
-//! may serve, and each has a [`Peer`] to call the other.
+//! A trait with [`#[rpc]`](macro@rpc) is the contract. The attribute generates a client stub whose methods
+//! make typed [`Call`]s, and a [`Service`](service::Service) that unpacks incoming params into the methods'
+//! arguments. A [`Server`] accepts connections and a [`Client`] opens them. Once connected, both ends can
+//! serve, and both have a [`Peer`] to call the other.
 //!
 //! ```
 //! use wsjsonrpc::{Client, Context, Result, Server, rpc};
@@ -57,19 +57,22 @@
 //!
 //! - Contracts: [`rpc`](macro@rpc), [`Context`], [`Result`], [`ErrorObject`],
 //!   [`RpcError`](trait@RpcError) and [its derive](derive@RpcError).
-//! - Serving: [`Server`], [`Endpoint`], [`Methods`], [`Services`], [`Fallback`].
-//! - Letting in: [`Authorize`], [`Grant`], [`Refusal`]; what belongs to a connection: [`Attached`].
-//! - Around all calls: [`middleware`], with logs, figures, limits and guards ready-made.
-//! - Calling: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
-//! - Calls that take long: [`Context::cancelled`], [`Context::deadline`], [`Context::progress`] and
-//!   [`Call::on_progress`].
-//! - Streams of items: `#[subscription]` in a [contract](macro@rpc), [`Subscription`], [`Overflow`];
-//!   without the macro [`Peer::subscribe`] and [`Methods::subscription`].
-//! - On one machine: [`ServerBuilder::bind_unix`] and URLs as `ws+unix:///run/app.sock:/path`.
-//! - Connecting again: [`ClientBuilder::reconnect`], [`Reconnect`], [`ConnectionState`].
+//! - Servers: [`Server`], [`Endpoint`], [`Methods`], [`Services`], and the module [`server`].
+//! - Authentication: [`Authorize`](server::Authorize), [`Grant`](server::Grant),
+//!   [`Refusal`](server::Refusal), and [`Context::get`] for what belongs to a connection.
+//! - Calls: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
+//! - Cancellation, deadlines and progress: [`Context::cancelled`], [`Context::deadline`],
+//!   [`Context::progress`] and [`Call::on_progress`].
+//! - Subscriptions: `#[subscription]` in a [contract](macro@rpc), [`Subscription`], and the module
+//!   [`subscription`]; without the macro [`Peer::subscribe`] and [`Methods::subscription`].
+//! - Reconnecting: [`ClientBuilder::reconnect`](client::ClientBuilder::reconnect),
+//!   [`Reconnect`](client::Reconnect), [`ConnectionState`](client::ConnectionState).
+//! - Middleware: [`middleware`], with logs, metrics, limits and guards ready-made.
+//! - Unix sockets: [`ServerBuilder::bind_unix`](server::ServerBuilder::bind_unix), and URLs such as
+//!   `ws+unix:///run/app.sock:/path`.
+//! - HTTP: the module [`http`], for axum, hyper and calls by HTTP POST.
 //! - Limits and timeouts: [`Config`].
-//! - Tests: [`memory::pair`]; with the feature `testing` networks with faults, a counterpart that
-//!   records calls, and mocks of contracts.
+//! - Tests: [`memory::pair`]; with the feature `testing` the module `testing`.
 //!
 //! # Features
 //!
@@ -93,19 +96,29 @@
 //!
 //! # The source, in reading order
 //!
-//! A folder is a room, whose `mod.rs` says what it is about: `protocol` is the text format; `opening` the
-//! opening handshake; `socket` one WebSocket; `calling` calls to the other side, `serving` those that come
-//! in, with `middleware` around both; `subscriptions` streams of items; `task` the task that owns a
-//! connection; `connecting` clients, `listening` servers, and `web` all that is HTTP beside them.
-//! ARCHITECTURE.md has the map and the rules.
+//! A module imports only from those below it in this list; ARCHITECTURE.md says more.
+//!
+//! - `memory`, `testing`: connections in memory, and what tests of applications need.
+//! - `http`: an endpoint as a tower service, and HTTP POST in both directions.
+//! - `server` and `client`: listening and connecting, shutting down and reconnecting. Neither knows the other.
+//! - `services`: what both builders have in common.
+//! - `connection`: the task that drives one socket.
+//! - `middleware`: what wraps calls.
+//! - `incoming`: from a request to its response.
+//! - `outgoing`: from a call to its reply.
+//! - `link`: what both directions of a connection share.
+//! - `handshake`: the opening handshake, origin, authorization, TLS.
+//! - `websocket`: frames, messages, the send queue, keep-alive.
+//! - `span`, `error`, `config`, `util`.
+//! - `protocol`: the JSON-RPC text format; no tokio, no WebSocket.
 #![forbid(unsafe_code)]
 
-mod client;
+pub mod client;
 mod config;
 mod connection;
-mod error;
+pub mod error;
 mod handshake;
-mod http;
+pub mod http;
 mod incoming;
 mod link;
 pub mod memory;
@@ -113,7 +126,7 @@ pub mod middleware;
 mod missing_features;
 mod outgoing;
 mod protocol;
-mod server;
+pub mod server;
 mod services;
 mod span;
 #[cfg(feature = "testing")]
@@ -130,37 +143,38 @@ pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::{RpcError, rpc};
 
 pub use crate::client::Client;
-pub use crate::client::backoff::{Reconnect, WhileDown};
-pub use crate::client::builder::ClientBuilder;
-pub use crate::client::session::{ConnectionState, ConnectionStates};
 pub use crate::config::{Config, SendTo};
-pub use crate::error::connect_error::{BindError, ConnectError, DuplicateMethod};
-pub use crate::error::http_error::HttpError;
-pub use crate::error::{CloseReason, Error, Timeout};
-pub use crate::handshake::Handshake;
-pub use crate::handshake::authorize::{Authorize, Grant};
-pub use crate::handshake::refusal::Refusal;
-#[cfg(feature = "http-client")]
-pub use crate::http::peer::HttpPeer;
-#[cfg(feature = "tower")]
-pub use crate::http::response::HttpBody;
-#[cfg(feature = "tower")]
-pub use crate::http::service::HttpService;
+pub use crate::error::Error;
 pub use crate::incoming::context::Context;
-pub use crate::incoming::extension::Attached;
-pub use crate::incoming::methods::{Fallback, Methods};
-pub use crate::incoming::producer::Producer;
-pub use crate::incoming::service::{Outcome, Params, Request, Response, Service};
-pub use crate::incoming::topic::{Overflow, Topic, Yields};
-pub use crate::outgoing::batch::{Batch, BatchCall, BatchReply, IntoBatch};
-pub use crate::outgoing::call::{Call, CallFuture, Notification};
+pub use crate::incoming::methods::Methods;
+pub use crate::outgoing::batch::Batch;
+pub use crate::outgoing::call::Call;
 pub use crate::outgoing::peer::Peer;
-pub use crate::outgoing::subscription::{Subscribe, SubscribeFuture, Subscription};
+pub use crate::outgoing::subscription::Subscription;
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 pub use crate::protocol::typed::RpcError;
-pub use crate::server::endpoint::Endpoint;
-pub use crate::server::{Server, ServerBuilder};
+pub use crate::server::{Endpoint, Server};
 pub use crate::services::Services;
+
+/// Calls and batches on their way: what [`Call`] and [`Batch`] become.
+pub mod call {
+    pub use crate::outgoing::batch::{BatchCall, BatchReply, IntoBatch};
+    pub use crate::outgoing::call::{CallFuture, Notification};
+}
+
+/// Services written by hand, and what every service gets and gives. Most programs need none of it: the
+/// attribute [`rpc`](macro@rpc) and [`Methods`] make services.
+pub mod service {
+    pub use crate::incoming::extension::Extension;
+    pub use crate::incoming::service::{Outcome, Params, Request, Response, Service};
+}
+
+/// Subscriptions: streams of items from one side to the other.
+pub mod subscription {
+    pub use crate::incoming::producer::Producer;
+    pub use crate::incoming::topic::{IntoItem, Overflow, Topic};
+    pub use crate::outgoing::subscription::{Subscribe, SubscribeFuture};
+}
 
 /// The README's examples are tests, too.
 #[cfg(doctest)]
@@ -205,8 +219,10 @@ pub mod __private {
     /// The call of a method that returns `R`.
     pub type CallOf<R> = crate::Call<<R as Returns>::Ok, <R as Returns>::Err>;
 
-    pub use crate::{
-        BatchCall, Call, Client, ConnectError, Context, ErrorObject, IntoBatch, Outcome, Overflow,
-        Peer, Request, Response, RpcError, Service, Subscribe, Topic, Yields,
-    };
+    pub use crate::call::{BatchCall, IntoBatch};
+    pub use crate::client::Client;
+    pub use crate::error::ConnectError;
+    pub use crate::service::{Outcome, Request, Response, Service};
+    pub use crate::subscription::{IntoItem, Overflow, Subscribe, Topic};
+    pub use crate::{Call, Context, ErrorObject, Peer, RpcError};
 }

@@ -28,7 +28,7 @@ const BUFFER: usize = 64 * 1024;
 /// Both sides run in tasks of the current tokio runtime; with its clock paused
 /// (`tokio::time::pause`) timeouts take no time. There is no HTTP handshake: the server sees the
 /// client's headers and the target `/`, and lets it in whatever its rules for paths and origins are.
-/// Its [`Authorize`](crate::Authorize) hook is run before anything the client sends is looked at;
+/// Its [`Authorize`](crate::server::Authorize) hook is run before anything the client sends is looked at;
 /// a client that it refuses is hung up on. The connection ends when the client is dropped or closed;
 /// there is no way to connect again, and the client's hooks for connecting are not run.
 ///

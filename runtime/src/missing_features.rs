@@ -14,7 +14,7 @@
 pub trait NeedsTls {}
 
 #[cfg(not(feature = "tls"))]
-impl crate::ServerBuilder {
+impl crate::server::ServerBuilder {
     #[doc(hidden)]
     pub fn tls_pem(self, _chain: impl AsRef<[u8]>, _key: impl AsRef<[u8]>) -> Self
     where
@@ -33,7 +33,7 @@ impl crate::ServerBuilder {
 }
 
 #[cfg(not(feature = "tls"))]
-impl crate::ClientBuilder {
+impl crate::client::ClientBuilder {
     #[doc(hidden)]
     pub fn tls_roots_pem(self, _pem: impl Into<Vec<u8>>) -> Self
     where
@@ -61,7 +61,7 @@ impl crate::ClientBuilder {
 pub trait NeedsWebpkiRoots {}
 
 #[cfg(not(feature = "webpki-roots"))]
-impl crate::ClientBuilder {
+impl crate::client::ClientBuilder {
     #[doc(hidden)]
     pub fn tls_webpki_roots(self) -> Self
     where

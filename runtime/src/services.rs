@@ -80,7 +80,7 @@ macro_rules! service_methods {
         /// Makes errors of type `E` keep their own code when they pass through `?` in a handler
         /// that returns [`Result<T>`](crate::Result). Others become -32603.
         ///
-        /// An `E` in a `Box<dyn Error + Send + Sync>` is recognized too. An `E` that another error
+        /// An `E` in a `Box<dyn Error + Send + Sync>` is mapped too. An `E` that another error
         /// wraps is not, and neither is one in an `anyhow::Error`, which hides its type; take it
         /// out first: `error.downcast::<E>().map_or_else(ErrorObject::from, |e| e.to_object())`.
         ///
@@ -99,14 +99,14 @@ macro_rules! service_methods {
         ///
         /// impl std::error::Error for OutOfStock {}
         ///
-        /// let server = Server::builder().recognize::<OutOfStock>();
+        /// let server = Server::builder().map_error::<OutOfStock>();
         /// # drop(server);
         /// ```
-        pub fn recognize<E>(mut self) -> Self
+        pub fn map_error<E>(mut self) -> Self
         where
             E: crate::protocol::typed::RpcError + std::error::Error + Send + Sync,
         {
-            self.router.recognize::<E>();
+            self.router.map_error::<E>();
             self
         }
     };
@@ -211,8 +211,8 @@ macro_rules! common_builder_methods {
 
 pub(crate) use {common_builder_methods, service_methods};
 
-/// Services, methods and middleware for a [`ServerBuilder`](crate::ServerBuilder), a
-/// [`ClientBuilder`](crate::ClientBuilder), or both.
+/// Services, methods and middleware for a [`ServerBuilder`](crate::server::ServerBuilder), a
+/// [`ClientBuilder`](crate::client::ClientBuilder), or both.
 ///
 /// ```
 /// use wsjsonrpc::{Client, Server, Services};
@@ -282,7 +282,7 @@ impl RouterBuilder {
         self.fallback = Some(Arc::new(service));
     }
 
-    pub(crate) fn recognize<E: RpcError + StdError + Send + Sync>(&mut self) {
+    pub(crate) fn map_error<E: RpcError + StdError + Send + Sync>(&mut self) {
         self.error_map.add::<E>();
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
-use wsjsonrpc::{
-    Client, CloseReason, Config, ConnectError, Endpoint, Grant, Handshake, Server, ServerBuilder,
-};
+use wsjsonrpc::error::{CloseReason, ConnectError};
+use wsjsonrpc::server::{Grant, Handshake, ServerBuilder};
+use wsjsonrpc::{Client, Config, Endpoint, Server};
 use wsjsonrpc_tests::http::{UPGRADE, http, opened, refusal, upgrade};
 use wsjsonrpc_tests::{Gate, Raw, begin, listen, request, result};
 

@@ -5,9 +5,10 @@
 use std::future::IntoFuture;
 
 use serde::de::DeserializeOwned;
+use wsjsonrpc::subscription::Topic;
 use wsjsonrpc::{
     Call, Client, Context, Error, ErrorObject, Methods, Result, Server, Services, Stream,
-    Subscription, Topic, memory, rpc,
+    Subscription, memory, rpc,
 };
 use wsjsonrpc_tests::{Raw, begin, both_ways, error, request, result};
 
@@ -247,12 +248,12 @@ struct Known;
 struct Anything;
 
 #[wsjsonrpc::async_trait]
-impl wsjsonrpc::Fallback for Anything {
+impl wsjsonrpc::server::Fallback for Anything {
     async fn call(
         &self,
         _: &Context,
         method: &str,
-        _: wsjsonrpc::Params<'_>,
+        _: wsjsonrpc::service::Params<'_>,
     ) -> Result<Box<serde_json::value::RawValue>> {
         Ok(serde_json::value::to_raw_value(method)?)
     }
@@ -263,7 +264,7 @@ fn services() -> Services {
     Services::new()
         .service(Shown.into_service())
         .method("fail", |_, (): ()| async { Err::<(), _>(Known.into()) })
-        .recognize::<Known>()
+        .map_error::<Known>()
         .fallback(Anything)
 }
 

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Barrier, mpsc};
 use tokio::task::JoinSet;
-use wsjsonrpc::{Attached, Context, Handshake, Server};
+use wsjsonrpc::server::Handshake;
+use wsjsonrpc::service::Extension;
+use wsjsonrpc::{Context, Server};
 use wsjsonrpc_tests::{Raw, request};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +79,7 @@ async fn get_or_set_sets_where_nothing_is_seen() {
     assert_eq!((*ctx.get_or_set(4_u8), *ctx.get_or_set(5_u8)), (4, 4));
     ctx.remove::<u16>();
     assert_eq!(*ctx.get_or_set(6_u16), 6);
-    let held: Attached<u16> = ctx.get_or_set(7);
+    let held: Extension<u16> = ctx.get_or_set(7);
     // It outlives the connection and its context.
     raw.hang_up();
     ctx.closed().await;
@@ -87,7 +89,7 @@ async fn get_or_set_sets_where_nothing_is_seen() {
 
 /// A login's state, say, with the user that a layer has found.
 struct Session {
-    _user: Attached<User>,
+    _user: Extension<User>,
     _alive: Arc<()>,
 }
 

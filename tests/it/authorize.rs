@@ -9,10 +9,9 @@ use http::header::{HeaderName, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wsjsonrpc::{
-    Authorize, Client, CloseReason, Config, ConnectError, Context, Error, Grant, Handshake,
-    Refusal, Server, ServerBuilder, async_trait, memory,
-};
+use wsjsonrpc::error::{CloseReason, ConnectError};
+use wsjsonrpc::server::{Authorize, Grant, Handshake, Refusal, ServerBuilder};
+use wsjsonrpc::{Client, Config, Context, Error, Server, async_trait, memory};
 use wsjsonrpc_tests::http::{UPGRADE, address, http, opened, refusal, upgrade};
 use wsjsonrpc_tests::{Raw, both_ways, listen, notification, request, result};
 
@@ -24,7 +23,7 @@ struct Sessions {
 
 #[async_trait]
 impl Authorize for Sessions {
-    async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal> {
+    async fn authorize(&self, handshake: Handshake) -> Result<Grant, Refusal> {
         tokio::task::yield_now().await; // a database
         self.asked.lock().unwrap().push(json!({
             "target": handshake.target,
@@ -101,7 +100,7 @@ struct Says<F>(F);
 
 #[async_trait]
 impl<F: Fn() -> Result<Grant, Refusal> + Send + Sync + 'static> Authorize for Says<F> {
-    async fn authorize(&self, _: &Handshake) -> Result<Grant, Refusal> {
+    async fn authorize(&self, _: Handshake) -> Result<Grant, Refusal> {
         (self.0)()
     }
 }

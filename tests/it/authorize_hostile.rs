@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use wsjsonrpc::{Config, Context, Grant, Refusal, Server, ServerBuilder};
+use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
+use wsjsonrpc::{Config, Context, Server};
 use wsjsonrpc_tests::frames::{frame_of, frames};
 use wsjsonrpc_tests::http::{address, http, refusal, upgrade};
 use wsjsonrpc_tests::{Gate, notification, request, result};

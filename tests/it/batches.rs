@@ -7,10 +7,9 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use wsjsonrpc::{
-    Client, ClientBuilder, Config, Context, Error, ErrorCode, Peer, Result, Server, ServerBuilder,
-    memory, rpc,
-};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Context, Error, ErrorCode, Peer, Result, Server, memory, rpc};
 use wsjsonrpc_tests::{Raw, both_ways, poll_once};
 
 #[rpc]

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use wsjsonrpc::{
-    Client, ClientBuilder, Config, Context, Error, ErrorCode, Peer, Result, Server, ServerBuilder,
-    memory, rpc,
-};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Context, Error, ErrorCode, Peer, Result, Server, memory, rpc};
 use wsjsonrpc_tests::{Raw, both_ways, listen};
 
 #[rpc]
@@ -132,7 +131,7 @@ async fn both_sides_call_each_other_ten_thousand_times_at_once_in_one_thread() {
 /// clock a standstill is over at once, with an error.
 #[tokio::test(start_paused = true)]
 async fn both_sides_answer_much_more_than_may_wait_to_be_sent() {
-    let config = Config { max_outbox: 256 * 1024, ..Config::default() };
+    let config = Config { max_send_queue: 256 * 1024, ..Config::default() };
     let (client, caller) = memory::pair(client(&config), server(&config)).unwrap();
     let mut calls = JoinSet::new();
     for number in 0..1000 {

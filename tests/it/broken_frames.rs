@@ -3,7 +3,9 @@
 
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
-use wsjsonrpc::{CloseReason, Config, Server, ServerBuilder};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Config, Server};
 use wsjsonrpc_tests::{Raw, error, frame, request, result};
 
 const LIMIT: usize = 200;

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wsjsonrpc::{Config, Endpoint, Grant, Server};
+use wsjsonrpc::server::Grant;
+use wsjsonrpc::{Config, Endpoint, Server};
 use wsjsonrpc_tests::http::upgrade;
 
 async fn endpoint() -> Endpoint {

@@ -7,10 +7,9 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
-use wsjsonrpc::{
-    BindError, Client, CloseReason, Config, ConnectError, Context, Error, Handshake, Methods,
-    Result, Server, ServerBuilder, memory, rpc,
-};
+use wsjsonrpc::error::{BindError, CloseReason, ConnectError};
+use wsjsonrpc::server::{Handshake, ServerBuilder};
+use wsjsonrpc::{Client, Config, Context, Error, Methods, Result, Server, memory, rpc};
 use wsjsonrpc_tests::listen;
 
 #[rpc(namespace = "math")]

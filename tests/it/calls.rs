@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use wsjsonrpc::{Call, Client, Context, Error, Result, Server, ServerBuilder, memory, rpc};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Call, Client, Context, Error, Result, Server, memory, rpc};
 use wsjsonrpc_tests::{Raw, assert_same_json, both_ways, over_socket, poll_once};
 
 #[rpc]

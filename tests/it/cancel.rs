@@ -6,9 +6,9 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use wsjsonrpc::{
-    Client, ClientBuilder, Config, Context, Error, Peer, SendTo, Server, ServerBuilder,
-};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Context, Error, Peer, SendTo, Server};
 use wsjsonrpc_tests::{
     Gate, Raw, begin, empty_batch, error, method_not_found, notification, poll_once, request,
     result,
@@ -398,7 +398,7 @@ async fn each_request_is_answered_once_whoever_is_first() {
 #[tokio::test(start_paused = true)]
 async fn cancellations_find_room_where_there_is_none() {
     let config = Config {
-        max_outbox: 1000,
+        max_send_queue: 1000,
         ping_interval: None,
         write_timeout: Duration::from_secs(3600),
         ..Config::default()

@@ -5,9 +5,9 @@ use std::future::{IntoFuture, pending};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use wsjsonrpc::{
-    Client, ClientBuilder, Context, Error, Peer, Result, Server, ServerBuilder, memory, rpc,
-};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Context, Error, Peer, Result, Server, memory, rpc};
 use wsjsonrpc_tests::{Raw, begin, both_ways, error, listen, notification, request};
 
 #[rpc]

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
-use wsjsonrpc::{Client, CloseReason, Config, Endpoint, Error, Handshake, Server};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::server::Handshake;
+use wsjsonrpc::{Client, Config, Endpoint, Error, Server};
 use wsjsonrpc_tests::frames::{announcing, frame_of, frames, rest_of};
 use wsjsonrpc_tests::{Raw, not_an_object, request, result};
 
@@ -261,7 +263,7 @@ async fn a_header_is_not_believed_even_if_there_is_no_limit() {
 /// It would wait behind what the peer does not take.
 #[tokio::test(start_paused = true)]
 async fn who_takes_nothing_any_more_is_hung_up_on_without_a_close_frame() {
-    let server = Server::builder().config(Config { max_outbox: 1000, ..Config::default() });
+    let server = Server::builder().config(Config { max_send_queue: 1000, ..Config::default() });
     let server = server.method("large", |_, ()| async { Ok("x".repeat(100_000)) });
     let endpoint = server.build().unwrap();
     let (mut stream, serving) = serve(&endpoint);

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Barrier, mpsc};
 use tokio::task::JoinSet;
+use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::{
-    Client, CloseReason, Config, Context, Error, ErrorCode, ErrorObject, Methods, Peer, Result,
-    Server, memory, rpc,
+    Client, Config, Context, Error, ErrorCode, ErrorObject, Methods, Peer, Result, Server, memory,
+    rpc,
 };
 use wsjsonrpc_tests::{both_ways, listen};
 

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use wsjsonrpc::{
-    CallFuture, Client, ClientBuilder, Config, Context, Error, ErrorCode, Peer, Result, Server,
-    memory,
-};
+use wsjsonrpc::call::CallFuture;
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::{Client, Config, Context, Error, ErrorCode, Peer, Result, Server, memory};
 use wsjsonrpc_tests::{Gate, Raw, begin, poll_once, result};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -112,7 +111,7 @@ async fn a_short_timeout_comes_before_long_ones_that_were_there_first() {
 /// A raw server that does not read, a client whose outbox is full, and how many notifications that
 /// took.
 async fn clogged() -> (Raw, Client, usize) {
-    let config = Config { max_outbox: 1000, write_timeout: 3600 * SECOND, ..Config::default() };
+    let config = Config { max_send_queue: 1000, write_timeout: 3600 * SECOND, ..Config::default() };
     let (raw, client) = Raw::server(Client::builder().config(config)).await;
     let text = "x".repeat(10_000);
     let mut sent = 0;

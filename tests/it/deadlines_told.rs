@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
-use wsjsonrpc::{
-    Client, ClientBuilder, Config, Context, Error, Peer, Result, SendTo, Server, ServerBuilder,
-    Timeout, memory, rpc,
-};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::error::Timeout;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Context, Error, Peer, Result, SendTo, Server, memory, rpc};
 use wsjsonrpc_tests::{Raw, begin, listen, notification, over_socket, request, result};
 
 use crate::reconnect::{client as reconnecting, connected};
@@ -161,7 +161,7 @@ impl Relay for Link {
         let mut times = vec![ctx.deadline().map(|deadline| deadline - Instant::now())];
         sleep(SECOND).await;
         let next = match &self.next {
-            Some(next) => RelayClient::new(next.within(ctx)),
+            Some(next) => RelayClient::new(next.with_deadline_of(ctx)),
             None => ctx.client::<RelayClient>(),
         };
         if hops > 0 {

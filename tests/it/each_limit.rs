@@ -9,7 +9,8 @@ use futures_util::SinkExt;
 use tokio::io::AsyncReadExt;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
-use wsjsonrpc::{CloseReason, Config, Endpoint, Server};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::{Config, Endpoint, Server};
 use wsjsonrpc_tests::{Gate, Raw, error, frame, not_an_object, request, result};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -125,7 +126,7 @@ async fn limits_that_end_a_connection_with_a_code() {
 
 #[tokio::test(start_paused = true)]
 async fn over_max_outbox_nothing_is_read_and_after_write_timeout_it_is_hung_up_on() {
-    let config = Config { max_outbox: 1000, write_timeout: 3 * SECOND, ..Config::default() };
+    let config = Config { max_send_queue: 1000, write_timeout: 3 * SECOND, ..Config::default() };
     let (_endpoint, mut raw, serving, bystander) = beside(config).await;
     let asks = Message::text(request("large", "[10000]", "1"));
     let mut sent = 0;

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
+use wsjsonrpc::error::{BindError, CloseReason, ConnectError, Timeout};
+use wsjsonrpc::http::HttpPeer;
+use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{
-    BindError, Client, CloseReason, ConnectError, Context, Error, ErrorCode, ErrorObject, HttpPeer,
-    Result, RpcError, Server, ServerBuilder, Timeout, memory, rpc,
+    Client, Context, Error, ErrorCode, ErrorObject, Result, RpcError, Server, memory, rpc,
 };
 use wsjsonrpc_tests::{Raw, both_ways, error, request};
 
@@ -180,7 +182,7 @@ async fn an_error_that_is_not_recognized_is_an_internal_one_and_tells_nothing() 
 
 #[tokio::test]
 async fn a_recognized_error_keeps_its_code_and_data_through_the_question_mark() {
-    let bank = bank(server().recognize::<Taken>().recognize::<BankError>());
+    let bank = bank(server().map_error::<Taken>().map_error::<BankError>());
     let Err(Error::Call(error)) = bank.transfer("bank").await else { panic!() };
     assert_eq!(BankError::from_object(error).unwrap(), BankError::Insufficient { missing: 1 });
     let Err(Error::Call(error)) = bank.transfer("taken").await else { panic!() };
@@ -191,7 +193,7 @@ async fn a_recognized_error_keeps_its_code_and_data_through_the_question_mark() 
 
 #[tokio::test]
 async fn recognizing_one_type_leaves_the_others_internal() {
-    let bank = bank(server().recognize::<Taken>());
+    let bank = bank(server().map_error::<Taken>());
     let Err(Error::Call(error)) = bank.transfer("bank").await else { panic!() };
     assert_eq!(error.code(), ErrorCode::INTERNAL_ERROR);
     let Err(Error::Call(error)) = bank.transfer("taken").await else { panic!() };
@@ -200,7 +202,7 @@ async fn recognizing_one_type_leaves_the_others_internal() {
 
 #[tokio::test]
 async fn a_client_recognizes_errors_of_its_own_services() {
-    let client = || Client::builder().service(Vault.into_service()).recognize::<Taken>();
+    let client = || Client::builder().service(Vault.into_service()).map_error::<Taken>();
     for (_client, caller) in both_ways(client, Server::builder).await {
         let bank = BankClient::new(caller);
         assert!(matches!(bank.open("ada").await, Err(Error::Call(Taken))));
@@ -479,7 +481,7 @@ async fn errors_are_exposed_by_default_to_peers_of_this_crate_where_debug_assert
 /// A recognized error is nobody's secret, and has its own data or none.
 #[tokio::test]
 async fn a_recognized_error_is_not_changed_by_exposing() {
-    let bank = bank(server().recognize::<Taken>().recognize::<BankError>().expose_errors(true));
+    let bank = bank(server().map_error::<Taken>().map_error::<BankError>().expose_errors(true));
     let Err(Error::Call(error)) = bank.transfer("taken").await else { panic!() };
     assert_eq!(error, ErrorObject::new(1003, "taken"));
     let Err(Error::Call(error)) = bank.transfer("foreign").await else { panic!() };

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use futures_util::stream;
 use tokio::time::Instant;
-use wsjsonrpc::{Client, Config, Context, Methods, Overflow, Server, ServerBuilder, Topic};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::subscription::{Overflow, Topic};
+use wsjsonrpc::{Client, Config, Context, Methods, Server};
 use wsjsonrpc_tests::{
     Gate, Raw, begin, empty_batch, error, method_not_found, notification, request, result,
 };

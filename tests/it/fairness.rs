@@ -9,7 +9,8 @@ use futures_util::SinkExt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
-use wsjsonrpc::{Endpoint, Server, ServerBuilder};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Endpoint, Server};
 use wsjsonrpc_tests::{Gate, Raw, notification, request, result};
 
 use crate::post;

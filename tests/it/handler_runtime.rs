@@ -9,10 +9,9 @@ use futures_util::{Stream, StreamExt, stream};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::runtime::{Builder, Runtime};
 use wsjsonrpc::middleware::{Middleware, Next};
-use wsjsonrpc::{
-    Client, Context, Error, ErrorCode, Fallback, Params, Request, Response, Result, Server,
-    ServerBuilder, async_trait, memory, rpc,
-};
+use wsjsonrpc::server::{Fallback, ServerBuilder};
+use wsjsonrpc::service::{Params, Request, Response};
+use wsjsonrpc::{Client, Context, Error, ErrorCode, Result, Server, async_trait, memory, rpc};
 use wsjsonrpc_tests::{Gate, Raw, begin, error, notification, request, result};
 
 use crate::post;

@@ -110,7 +110,7 @@ const METHODS: [&str; 6] =
 #[tokio::test]
 async fn a_panic_anywhere_is_one_error_response() {
     let server =
-        Server::builder().expose_errors(false).service(Service.into_service()).recognize::<Known>();
+        Server::builder().expose_errors(false).service(Service.into_service()).map_error::<Known>();
     let mut raw = Raw::client(server).await;
     for method in METHODS {
         for params in ["[false]", "[true]"] {

@@ -4,7 +4,10 @@ use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use wsjsonrpc::{Client, ClientBuilder, ConnectError, HttpPeer, Server};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::error::ConnectError;
+use wsjsonrpc::http::HttpPeer;
+use wsjsonrpc::{Client, Server};
 use wsjsonrpc_tests::http::answering;
 use wsjsonrpc_tests::listen;
 

@@ -2,7 +2,9 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use wsjsonrpc::{Client, ClientBuilder, Config, ConnectError};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::error::ConnectError;
+use wsjsonrpc::{Client, Config};
 
 /// What a client makes of this response, in which `{accept}` becomes what the client expects. The
 /// server hangs up only after the client has; with paused time, nothing has to be waited for.

@@ -4,7 +4,9 @@
 use axum::Router;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use wsjsonrpc::{Client, Config, ConnectError, Context, Grant, Refusal, Server, ServerBuilder};
+use wsjsonrpc::error::ConnectError;
+use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
+use wsjsonrpc::{Client, Config, Context, Server};
 use wsjsonrpc_tests::http::{address, http, opened, parts, upgrade};
 use wsjsonrpc_tests::listen;
 

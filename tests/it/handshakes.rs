@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use wsjsonrpc::{Client, ConnectError, Context, Server, ServerBuilder, memory};
+use wsjsonrpc::error::ConnectError;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Context, Server, memory};
 use wsjsonrpc_tests::http::{UPGRADE, address, http, parts};
 use wsjsonrpc_tests::{assert_same_json, both_ways, listen, over_socket};
 

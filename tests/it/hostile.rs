@@ -9,7 +9,9 @@ use std::time::Duration;
 use futures_util::SinkExt;
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
-use wsjsonrpc::{Client, CloseReason, Config, Context, Server, ServerBuilder};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Context, Server};
 use wsjsonrpc_tests::{Gate, Raw, begin, both_ways, frame, notification, request, result};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -20,7 +22,7 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn a_peer_that_reads_a_byte_a_second_is_served_at_its_own_pace() {
     let handled = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&handled);
-    let config = Config { max_outbox: 10_000, ..Config::default() };
+    let config = Config { max_send_queue: 10_000, ..Config::default() };
     let server = Server::builder().config(config).method("large", move |_, ()| {
         counter.fetch_add(1, Ordering::Relaxed);
         async { Ok("x".repeat(1000)) }
@@ -130,8 +132,12 @@ async fn a_flood_of_one_lets_others_have_their_turn() {
 #[tokio::test]
 async fn two_that_flood_each_other_both_get_their_answers() {
     const CALLS: usize = 100;
-    let config =
-        Config { max_outbox: 50_000, call_timeout: None, max_in_flight: 10, ..Config::default() };
+    let config = Config {
+        max_send_queue: 50_000,
+        call_timeout: None,
+        max_in_flight: 10,
+        ..Config::default()
+    };
     let large = |_: Context, (id, _): (usize, String)| async move {
         tokio::task::yield_now().await;
         Ok((id, "x".repeat(50_000)))
@@ -201,7 +207,7 @@ pub(crate) const MAX_MESSAGE: usize = 16 * 1024;
 
 fn serving() -> ServerBuilder {
     let config = Config {
-        max_outbox: MAX_OUTBOX,
+        max_send_queue: MAX_OUTBOX,
         max_in_flight: MAX_IN_FLIGHT,
         max_in_flight_bytes: MAX_IN_FLIGHT * MAX_MESSAGE,
         max_incoming_message: MAX_MESSAGE,

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::mpsc;
-use wsjsonrpc::{Client, CloseReason, Context, Error, HttpPeer, Peer, Server, memory};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::http::HttpPeer;
+use wsjsonrpc::{Client, Context, Error, Peer, Server, memory};
 use wsjsonrpc_tests::scripted::{Scripted, answer};
 use wsjsonrpc_tests::{assert_same_json, begin, error, result};
 
@@ -171,7 +173,7 @@ async fn notifications_alone_inherit_the_time_of_a_call() {
     let backend = HttpPeer::new(&silent.url).unwrap().call_timeout(None).peer();
     let (tell, mut told) = mpsc::unbounded_channel();
     let server = Server::builder().method("relay", move |ctx: Context, ()| {
-        let (backend, tell) = (backend.within(&ctx), tell.clone());
+        let (backend, tell) = (backend.with_deadline_of(&ctx), tell.clone());
         async move {
             let news = (backend.notify("a", ()), backend.notify("b", ()));
             let _ = tell.send(backend.batch(news).await);

@@ -10,12 +10,15 @@ use futures_util::stream;
 use http::StatusCode;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use wsjsonrpc::error::{CloseReason, HttpError};
+use wsjsonrpc::http::HttpPeer;
 use wsjsonrpc::middleware::{
     BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
 };
+use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
 use wsjsonrpc::{
-    CloseReason, Config, Context, Endpoint, Error, ErrorCode, Grant, HttpError, HttpPeer, Peer,
-    Refusal, Result, RpcError, Server, ServerBuilder, async_trait, reqwest, rpc,
+    Config, Context, Endpoint, Error, ErrorCode, Peer, Result, RpcError, Server, async_trait,
+    reqwest, rpc,
 };
 use wsjsonrpc_tests::{Gate, begin};
 

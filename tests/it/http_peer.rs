@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
+use wsjsonrpc::error::{CloseReason, ConnectError};
+use wsjsonrpc::http::HttpPeer;
 use wsjsonrpc::{
-    CloseReason, Config, ConnectError, Context, Error, ErrorCode, ErrorObject, HttpPeer, Peer,
-    Result, RpcError, reqwest, rpc,
+    Config, Context, Error, ErrorCode, ErrorObject, Peer, Result, RpcError, reqwest, rpc,
 };
 use wsjsonrpc_tests::scripted::{Asked, Scripted, answer};
 use wsjsonrpc_tests::{assert_same_json, begin, error, result};
@@ -43,7 +44,7 @@ fn ids(asked: &Asked) -> Vec<u64> {
     entries.iter().filter_map(|entry| entry["id"].as_u64()).collect()
 }
 
-fn http(error: Error) -> wsjsonrpc::HttpError {
+fn http(error: Error) -> wsjsonrpc::error::HttpError {
     match error {
         Error::Http(error) => error,
         other => panic!("expected an error of HTTP, got {other:?}"),

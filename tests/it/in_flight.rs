@@ -4,7 +4,8 @@
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;
-use wsjsonrpc::{Config, Server, ServerBuilder};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Config, Server};
 use wsjsonrpc_tests::{Gate, Raw, error, notification, request, result};
 
 /// `gated` waits at the gate, then gives a string of a size; `quick` gives one at once.

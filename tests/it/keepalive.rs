@@ -12,9 +12,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::Message;
-use wsjsonrpc::{
-    Client, ClientBuilder, CloseReason, Config, Error, Peer, Server, ServerBuilder, memory,
-};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Error, Peer, Server, memory};
 use wsjsonrpc_tests::{Gate, Raw, begin, frame, listen, notification, request, result};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -188,7 +189,7 @@ async fn bytes_that_the_network_takes_are_no_sign_of_life() {
 /// for.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_is_not_listened_to_is_not_taken_for_gone() {
-    let config = Config { max_outbox: 1000, write_timeout: 600 * SECOND, ..every(SECOND) };
+    let config = Config { max_send_queue: 1000, write_timeout: 600 * SECOND, ..every(SECOND) };
     let server = server(config).method("large", |_, ()| async { Ok("x".repeat(100_000)) });
     let (mut raw, peer) = Raw::client_and_peer(server).await;
     let begun = Instant::now();

@@ -8,10 +8,14 @@ use futures_util::{Stream, StreamExt, stream};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
+use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::middleware::{Middleware, Next};
+use wsjsonrpc::server::{Fallback, ServerBuilder};
+use wsjsonrpc::service::{Params, Request, Response};
+use wsjsonrpc::subscription::Topic;
 use wsjsonrpc::{
-    Client, ClientBuilder, Config, Context, Error, ErrorObject, Fallback, Methods, Params, Peer,
-    Request, Response, Result, SendTo, Server, ServerBuilder, Topic, async_trait, memory, rpc,
+    Client, Config, Context, Error, ErrorObject, Methods, Peer, Result, SendTo, Server,
+    async_trait, memory, rpc,
 };
 use wsjsonrpc_tests::{Gate, Raw, begin, listen, request, result};
 
@@ -106,7 +110,7 @@ impl Room for Lobby {
     }
 
     async fn within(&self, ctx: &Context) -> Result<()> {
-        self.keep(self.other.within(ctx));
+        self.keep(self.other.with_deadline_of(ctx));
         Ok(())
     }
 
@@ -114,7 +118,7 @@ impl Room for Lobby {
         let (keep, peer) = (self.keep.clone(), ctx.peer());
         // Twice the same, and that of another call.
         let within = move |ctx: Context, ()| {
-            keep.send(Kept::Peer(peer.within(&ctx).within(&ctx))).unwrap();
+            keep.send(Kept::Peer(peer.with_deadline_of(&ctx).with_deadline_of(&ctx))).unwrap();
             async { Ok(()) }
         };
         let server = Server::builder().method("m", within);
@@ -325,12 +329,12 @@ async fn a_deadline_that_has_passed_is_told_from_a_peer_that_does_not_answer() {
     let (other, _) = memory::pair(Client::builder(), third).unwrap();
     let (keep, mut kept) = mpsc::unbounded_channel();
     let server = Server::builder().method("m", move |ctx: Context, ()| {
-        let (keep, within) = (keep.clone(), other.peer().within(&ctx));
+        let (keep, within) = (keep.clone(), other.peer().with_deadline_of(&ctx));
         async move {
             bounded(ctx.peer()).await?;
             bounded(ctx.clone().peer()).await?;
             bounded(within.clone()).await?;
-            bounded(within.within(&ctx)).await?;
+            bounded(within.with_deadline_of(&ctx)).await?;
             // What nobody answers is not waited for.
             within.notify("m", ()).await?;
             keep.send(within)?;
@@ -352,7 +356,7 @@ async fn so_it_is_over_http_post() {
     let (other, _) = memory::pair(Client::builder(), third).unwrap();
     let (keep, mut kept) = mpsc::unbounded_channel();
     let address = address(Server::builder().method("m", move |ctx: Context, ()| {
-        let (keep, within) = (keep.clone(), other.peer().within(&ctx));
+        let (keep, within) = (keep.clone(), other.peer().with_deadline_of(&ctx));
         async move {
             bounded(within.clone()).await?;
             keep.send(within)?;
@@ -402,7 +406,7 @@ async fn what_was_sent_before_the_deadline_times_out() {
     raw.hang_up();
     let _attempt = attempts.next().await;
     let server = Server::builder().method("m", move |ctx: Context, ()| {
-        let (told, third) = (told.clone(), third.peer().within(&ctx));
+        let (told, third) = (told.clone(), third.peer().with_deadline_of(&ctx));
         async move {
             let begun = Instant::now();
             let page = ctx.client::<PageClient>();

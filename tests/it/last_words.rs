@@ -8,7 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use wsjsonrpc::{Client, CloseReason, Config, ConnectionState, Endpoint, Error, Handshake, Server};
+use wsjsonrpc::client::ConnectionState;
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::server::Handshake;
+use wsjsonrpc::{Client, Config, Endpoint, Error, Server};
 use wsjsonrpc_tests::frames::{Came, frame_of, frames, rest_of};
 use wsjsonrpc_tests::http::{address, opened, upgrade};
 use wsjsonrpc_tests::{Gate, Raw, error, request, result};
@@ -183,7 +186,7 @@ async fn a_peer_that_closes_and_does_not_read_is_given_up() {
 /// there is room, each is polled once, and none of it lasts longer than the closing may.
 #[tokio::test(start_paused = true)]
 async fn requests_that_wait_for_room_are_answered_before_the_close_frame() {
-    let config = Config { max_outbox: 1, close_timeout: Duration::from_secs(5), ..config() };
+    let config = Config { max_send_queue: 1, close_timeout: Duration::from_secs(5), ..config() };
     let (begun, mut begins) = mpsc::unbounded_channel();
     let server = Server::builder().config(config).method("large", {
         move |_, (number,): (usize,)| {

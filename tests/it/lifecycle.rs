@@ -9,7 +9,8 @@ use futures_util::SinkExt;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use wsjsonrpc::{Client, CloseReason, Config, Context, Error, Server, memory};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::{Client, Config, Context, Error, Server, memory};
 use wsjsonrpc_tests::{Gate, Raw, begin, frame, notification, request, result};
 
 fn close_frame(code: u16, reason: &str) -> Message {
@@ -163,7 +164,7 @@ async fn what_is_queued_is_sent_before_the_close_frame() {
     sending.await.unwrap();
 }
 
-fn counting(count: &Arc<AtomicUsize>) -> wsjsonrpc::ServerBuilder {
+fn counting(count: &Arc<AtomicUsize>) -> wsjsonrpc::server::ServerBuilder {
     let count = Arc::clone(count);
     Server::builder().method("count", move |_, _: (usize,)| {
         count.fetch_add(1, Ordering::Relaxed);

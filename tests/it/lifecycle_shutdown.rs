@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use wsjsonrpc::{Client, CloseReason, Config, Context, Error, Server, ServerBuilder};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Context, Error, Server};
 use wsjsonrpc_tests::{Gate, Raw, begin, error, notification, request, result};
 
 /// `gated` waits at the gate, `quick` does not.

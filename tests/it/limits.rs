@@ -9,9 +9,10 @@ use std::time::Duration;
 use futures_util::SinkExt;
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
-use wsjsonrpc::{
-    Client, ClientBuilder, CloseReason, Config, Context, Error, Server, ServerBuilder, memory,
-};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Context, Error, Server, memory};
 use wsjsonrpc_tests::{Gate, Raw, begin, error, notification, request, result};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -85,7 +86,7 @@ async fn handlers_that_are_ready_at_once_do_not_count_as_in_flight() {
 }
 
 fn small_outbox() -> ClientBuilder {
-    Client::builder().config(Config { max_outbox: 1000, ..Config::default() })
+    Client::builder().config(Config { max_send_queue: 1000, ..Config::default() })
 }
 
 /// A raw server that does not read, a client that has filled everything up to it, and how many
@@ -156,7 +157,7 @@ async fn reading_pauses_while_answers_pile_up_and_goes_on_when_they_are_read() {
     const REQUESTS: usize = 500;
     let handled = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&handled);
-    let config = Config { max_outbox: 1000, ..Config::default() };
+    let config = Config { max_send_queue: 1000, ..Config::default() };
     let server = Server::builder().config(config).method("large", move |_, ()| {
         counter.fetch_add(1, Ordering::Relaxed);
         async { Ok("x".repeat(10_000)) }
@@ -186,7 +187,7 @@ async fn send_until_it_blocks(raw: &mut Raw, message: &Message) -> usize {
 }
 
 fn answering_at_length() -> ServerBuilder {
-    let config = Config { max_outbox: 10_000, ..Config::default() };
+    let config = Config { max_send_queue: 10_000, ..Config::default() };
     Server::builder().config(config).method("large", |_, ()| async { Ok("x".repeat(10_000)) })
 }
 
@@ -226,7 +227,7 @@ async fn responses_are_taken_in_even_while_answers_pile_up() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outbox_without_room_still_lets_one_message_through_at_a_time() {
-    let config = Config { max_outbox: 0, ..Config::default() };
+    let config = Config { max_send_queue: 0, ..Config::default() };
     let echo = |_: Context, (text,): (String,)| async move { Ok(text) };
     let (client, caller) = memory::pair(
         Client::builder().config(config.clone()).method("echo", echo),
@@ -246,7 +247,7 @@ async fn an_outbox_without_room_still_lets_one_message_through_at_a_time() {
 #[tokio::test(start_paused = true)]
 async fn both_sides_can_flood_each_other_with_calls_that_have_large_results() {
     const CALLS: usize = 300;
-    let config = Config { max_outbox: 100_000, call_timeout: None, ..Config::default() };
+    let config = Config { max_send_queue: 100_000, call_timeout: None, ..Config::default() };
     let large = |_: Context, (id,): (usize,)| async move { Ok((id, "x".repeat(20_000))) };
     let (client, caller) = memory::pair(
         Client::builder().config(config.clone()).method("large", large),

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use wsjsonrpc::{
-    Client, CloseReason, Config, ConnectError, Context, Error, ErrorObject, Server, memory,
-};
+use wsjsonrpc::error::{CloseReason, ConnectError};
+use wsjsonrpc::{Client, Config, Context, Error, ErrorObject, Server, memory};
 use wsjsonrpc_tests::http::{opened, upgrade};
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Gate, Raw, error, not_an_object, notification, request, result};

@@ -1,7 +1,8 @@
 //! The log never has what a client sent: cookies, tokens, parameters.
 
 use serde_json::Value;
-use wsjsonrpc::{Client, Grant, Handshake, Refusal, Server, memory};
+use wsjsonrpc::server::{Grant, Handshake, Refusal};
+use wsjsonrpc::{Client, Server, memory};
 use wsjsonrpc_tests::http::{address, http, upgrade};
 use wsjsonrpc_tests::listen;
 use wsjsonrpc_tests::log::Log;

@@ -11,7 +11,8 @@ use std::thread::{self, ThreadId};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wsjsonrpc::{Client, Context, ErrorObject, Peer, Result, Server, Service, memory, rpc};
+use wsjsonrpc::service::Service;
+use wsjsonrpc::{Client, Context, ErrorObject, Peer, Result, Server, memory, rpc};
 use wsjsonrpc_tests::{Raw, error, request, result};
 
 /// A client of a server with one service.

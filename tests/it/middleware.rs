@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use wsjsonrpc::middleware::{Middleware, Next};
-use wsjsonrpc::{
-    Context, ErrorObject, Request, Response, RpcError, Server, ServerBuilder, async_trait,
-};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::service::{Request, Response};
+use wsjsonrpc::{Context, ErrorObject, RpcError, Server, async_trait};
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Raw, error, method_not_found, notification, request, result};
 
@@ -298,7 +298,7 @@ async fn the_code_of_a_recognized_error_is_seen_and_the_inside_of_others() {
     let (record, sources) = (Record::default(), Sources::default());
     let server = Server::builder()
         .expose_errors(false)
-        .recognize::<OutOfStock>()
+        .map_error::<OutOfStock>()
         .middleware(record.clone())
         .middleware(sources.clone())
         .method("known", |_, ()| async { Err::<(), _>(OutOfStock.into()) })

@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::mpsc;
+use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::middleware::{Middleware, Next};
-use wsjsonrpc::{
-    Client, CloseReason, Context, Grant, Handshake, Refusal, Request, Response, Server,
-    ServerBuilder, async_trait, memory,
-};
+use wsjsonrpc::server::{Grant, Handshake, Refusal, ServerBuilder};
+use wsjsonrpc::service::{Request, Response};
+use wsjsonrpc::{Client, Context, Server, async_trait, memory};
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Raw, listen, request, result};
 

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::mpsc;
-use wsjsonrpc::{
-    Client, Config, Context, Fallback, Params, Result, Server, ServerBuilder, async_trait, memory,
-    rpc,
-};
+use wsjsonrpc::server::{Fallback, ServerBuilder};
+use wsjsonrpc::service::Params;
+use wsjsonrpc::{Client, Config, Context, Result, Server, async_trait, memory, rpc};
 use wsjsonrpc_tests::{Gate, Raw, begin, error, notification, request, result};
 
 use crate::middleware::Record;

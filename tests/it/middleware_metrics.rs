@@ -7,9 +7,9 @@ use std::time::Duration;
 use futures_util::stream;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use wsjsonrpc::middleware::Metrics;
-use wsjsonrpc::{
-    Client, Config, Context, ErrorObject, Methods, Result, Server, ServerBuilder, Topic, memory,
-};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::{Client, Config, Context, ErrorObject, Methods, Result, Server, memory};
 use wsjsonrpc_tests::{Raw, notification, request};
 
 /// Runs it on one thread, which has a recorder of its own. Gives the name and labels of each metric with

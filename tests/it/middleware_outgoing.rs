@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use wsjsonrpc::client::{ClientBuilder, Reconnect};
 use wsjsonrpc::middleware::{
     BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
 };
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::subscription::Topic;
 use wsjsonrpc::{
-    Client, ClientBuilder, Context, Error, ErrorCode, ErrorObject, Methods, Reconnect, Result,
-    RpcError, Server, ServerBuilder, Topic, async_trait, memory, rpc,
+    Client, Context, Error, ErrorCode, ErrorObject, Methods, Result, RpcError, Server, async_trait,
+    memory, rpc,
 };
 use wsjsonrpc_tests::{Raw, listen, request, result};
 

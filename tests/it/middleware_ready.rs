@@ -8,9 +8,9 @@ use tracing::Level;
 use wsjsonrpc::middleware::{
     ConcurrencyLimit, LogCalls, Middleware, Next, RateLimit, RequireIdentity,
 };
-use wsjsonrpc::{
-    Client, Context, Request, Response, Server, ServerBuilder, async_trait, memory, rpc,
-};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::service::{Request, Response};
+use wsjsonrpc::{Client, Context, Server, async_trait, memory, rpc};
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Gate, Raw, begin, error, method_not_found, notification, request, result};
 

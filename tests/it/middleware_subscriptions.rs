@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 use wsjsonrpc::middleware::{Middleware, Next};
-use wsjsonrpc::{
-    Client, Context, ErrorObject, Methods, Request, Response, Result, Server, ServerBuilder, Topic,
-    async_trait, memory,
-};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::service::{Request, Response};
+use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::{Client, Context, ErrorObject, Methods, Result, Server, async_trait, memory};
 use wsjsonrpc_tests::{Gate, Raw, error, notification, request, result};
 
 use crate::middleware::Record;

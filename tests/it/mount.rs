@@ -11,10 +11,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use wsjsonrpc::{
-    Client, Config, ConnectError, Context, Endpoint, Grant, HttpService, Refusal, Server,
-    ServerBuilder,
-};
+use wsjsonrpc::error::ConnectError;
+use wsjsonrpc::http::HttpService;
+use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
+use wsjsonrpc::{Client, Config, Context, Endpoint, Server};
 use wsjsonrpc_tests::http::{opened, parts, upgrade};
 use wsjsonrpc_tests::{frame, frames, request, result};
 

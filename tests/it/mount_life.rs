@@ -9,9 +9,10 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tower::ServiceExt;
-use wsjsonrpc::{
-    Client, CloseReason, Config, ConnectError, Endpoint, HttpService, Server, ServerBuilder,
-};
+use wsjsonrpc::error::{CloseReason, ConnectError};
+use wsjsonrpc::http::HttpService;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Endpoint, Server};
 use wsjsonrpc_tests::http::{UPGRADE, opened, parts, upgrade};
 use wsjsonrpc_tests::{Gate, begin, request, result};
 

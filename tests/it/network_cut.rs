@@ -7,7 +7,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use wsjsonrpc::{Client, CloseReason, Config, Error, Server};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::{Client, Config, Error, Server};
 
 /// Set in the process at the other end: the address that it listens on.
 const CHILD: &str = "WSJSONRPC_TEST_BEHIND_A_CABLE";

@@ -9,9 +9,11 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use wsjsonrpc::{
-    Client, Config, Error, Handshake, HttpPeer, Methods, Peer, Reconnect, Server, Topic, memory,
-};
+use wsjsonrpc::client::Reconnect;
+use wsjsonrpc::http::HttpPeer;
+use wsjsonrpc::server::Handshake;
+use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::{Client, Config, Error, Methods, Peer, Server, memory};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -39,7 +41,7 @@ fn full() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-fn server() -> wsjsonrpc::ServerBuilder {
+fn server() -> wsjsonrpc::server::ServerBuilder {
     let ticks = Methods::new().subscription(Topic::new("ticks"), |_, ()| async {
         Ok(futures_util::stream::iter([Ok(1), Ok(2)]))
     });
@@ -72,7 +74,7 @@ async fn everything(peer: &Peer) {
 fn calls_can_be_awaited_anywhere() {
     let runtime = full();
     let without_timers = Builder::new_current_thread().build().unwrap();
-    let connect = async |client: wsjsonrpc::ClientBuilder| {
+    let connect = async |client: wsjsonrpc::client::ClientBuilder| {
         let server = server().bind("127.0.0.1:0").await.unwrap();
         let url = server.url();
         tokio::spawn(server.run());
@@ -105,7 +107,7 @@ fn so_can_calls_that_wait_for_a_connection() {
         // From anywhere, too.
         std::thread::spawn(move || block_on(endpoint.shutdown())).join().unwrap();
         let down = states.next().await;
-        assert!(matches!(down, Some(wsjsonrpc::ConnectionState::Down { .. })), "{down:?}");
+        assert!(matches!(down, Some(wsjsonrpc::client::ConnectionState::Down { .. })), "{down:?}");
         (client, url)
     });
     let waits = async || {

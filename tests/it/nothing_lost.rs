@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use wsjsonrpc::{Client, CloseReason, Config, Server};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::{Client, Config, Server};
 use wsjsonrpc_tests::{Raw, notification, over_socket, request};
 
 const COUNT: usize = 10_000;
@@ -12,7 +13,7 @@ const COUNT: usize = 10_000;
 macro_rules! counting {
     ($side:ident, $count:expr) => {{
         let count = Arc::clone(&$count);
-        $side::builder().config(Config { max_outbox: 10 << 20, ..Config::default() }).method(
+        $side::builder().config(Config { max_send_queue: 10 << 20, ..Config::default() }).method(
             "count",
             move |_, _: (usize,)| {
                 count.fetch_add(1, Ordering::Relaxed);

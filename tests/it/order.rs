@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use futures_util::SinkExt;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
-use wsjsonrpc::{Client, Context, Server, ServerBuilder, memory, rpc};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Context, Server, memory, rpc};
 use wsjsonrpc_tests::{Gate, Raw, frame, notification, request, result};
 
 fn server(gate: &Gate) -> ServerBuilder {

@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use wsjsonrpc::{
-    Client, ClientBuilder, Config, Context, Error, ErrorCode, Peer, Result, Server, ServerBuilder,
-    memory, rpc,
-};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Context, Error, ErrorCode, Peer, Result, Server, memory, rpc};
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{
     Gate, Raw, begin, both_ways, error, notification, poll_once, request, result,

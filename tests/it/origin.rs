@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::AsyncReadExt;
-use wsjsonrpc::{BindError, Client, ConnectError, Context, Grant, Refusal, Server, ServerBuilder};
+use wsjsonrpc::error::{BindError, ConnectError};
+use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
+use wsjsonrpc::{Client, Context, Server};
 use wsjsonrpc_tests::http::{UPGRADE, address, http, opened, parts, refusal};
 use wsjsonrpc_tests::{assert_same_json, frame, listen, notification, request, result};
 

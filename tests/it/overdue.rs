@@ -13,7 +13,8 @@ use tokio::time::sleep;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use wsjsonrpc::{Client, CloseReason, Config, Error, Server};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::{Client, Config, Error, Server};
 use wsjsonrpc_tests::{Raw, begin, frame, notification, result};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -10,13 +10,15 @@ use std::task::Poll;
 use futures_util::stream;
 use serde::{Serialize, Serializer};
 use tokio::sync::mpsc;
+use wsjsonrpc::client::ConnectionState;
 use wsjsonrpc::middleware::{
     Middleware, Next, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
 };
+use wsjsonrpc::server::{Authorize, Fallback, Grant, Handshake, Refusal, ServerBuilder};
+use wsjsonrpc::service::{Params, Request, Response};
+use wsjsonrpc::subscription::{Overflow, Topic};
 use wsjsonrpc::{
-    Authorize, Client, ConnectionState, Context, Error, ErrorObject, Fallback, Grant, Handshake,
-    Methods, Overflow, Params, Refusal, Request, Response, Result, Server, ServerBuilder, Topic,
-    async_trait, memory,
+    Client, Context, Error, ErrorObject, Methods, Result, Server, async_trait, memory,
 };
 use wsjsonrpc_tests::{Raw, begin, error, request, result};
 
@@ -80,7 +82,7 @@ impl Fallback for Kept {
 
 #[async_trait]
 impl Authorize for Kept {
-    async fn authorize(&self, _: &Handshake) -> std::result::Result<Grant, Refusal> {
+    async fn authorize(&self, _: Handshake) -> std::result::Result<Grant, Refusal> {
         Ok(Grant::new())
     }
 }

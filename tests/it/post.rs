@@ -8,9 +8,9 @@ use http::HeaderValue;
 use http::header::{CONTENT_TYPE, HeaderName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use wsjsonrpc::{
-    Config, Context, ErrorObject, Grant, Methods, Refusal, Server, ServerBuilder, Topic,
-};
+use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
+use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::{Config, Context, ErrorObject, Methods, Server};
 use wsjsonrpc_tests::http::parts;
 use wsjsonrpc_tests::{
     empty_batch, error, invalid_request, method_not_found, not_an_object, notification, request,

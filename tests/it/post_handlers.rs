@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use wsjsonrpc::{
-    CloseReason, Config, Context, Error, ErrorObject, Result, Server, ServerBuilder, Timeout, rpc,
-};
+use wsjsonrpc::error::{CloseReason, Timeout};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Config, Context, Error, ErrorObject, Result, Server, rpc};
 use wsjsonrpc_tests::http::parts;
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Gate, begin, error, notification, request, result};

@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
-use wsjsonrpc::{
-    Client, ClientBuilder, Config, Context, Error, ErrorObject, Result, SendTo, Server,
-    ServerBuilder, memory, rpc,
-};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Context, Error, ErrorObject, Result, SendTo, Server, memory, rpc};
 use wsjsonrpc_tests::{Gate, Raw, begin, both_ways, notification, poll_once, request, result};
 
 use crate::reconnect::{client as reconnecting, connect};

@@ -38,7 +38,7 @@ async fn who_tells_waits_for_room() {
     const STEPS: u32 = 2000;
     let count = Arc::new(Mutex::new(0));
     let counting = Arc::clone(&count);
-    let config = Config { max_outbox: 10_000, ..Config::default() };
+    let config = Config { max_send_queue: 10_000, ..Config::default() };
     let server = Server::builder().config(config).method("m", move |ctx: Context, ()| {
         let count = Arc::clone(&counting);
         async move {
@@ -67,7 +67,7 @@ async fn who_tells_waits_for_room() {
 /// is what was told before them.
 #[tokio::test]
 async fn it_goes_past_requests_that_have_to_wait() {
-    let config = Config { max_outbox: 1000, ..Config::default() };
+    let config = Config { max_send_queue: 1000, ..Config::default() };
     let big = |_: Context, ()| async { Ok("x".repeat(10_000)) };
     let server = Server::builder().config(config).method("big", big);
     let (mut raw, peer) = Raw::knowing_client(server).await;

@@ -3,9 +3,10 @@
 use std::error::Error as StdError;
 use std::{fmt, io};
 
+use wsjsonrpc::error::ConnectError;
+use wsjsonrpc::server::Grant;
 use wsjsonrpc::{
-    Client, ConnectError, Context, Error, ErrorCode, ErrorObject, Grant, Result, RpcError, Server,
-    memory, rpc,
+    Client, Context, Error, ErrorCode, ErrorObject, Result, RpcError, Server, memory, rpc,
 };
 use wsjsonrpc_tests::{Raw, listen};
 
@@ -46,7 +47,7 @@ fn fail(kind: &str) -> Result<()> {
 async fn whatever_is_an_error_is_internal_and_a_recognized_type_keeps_its_code() {
     let server = Server::builder()
         .expose_errors(false)
-        .recognize::<SoldOut>()
+        .map_error::<SoldOut>()
         .method("fail", |_, (kind,): (String,)| async move { fail(&kind) });
     let mut raw = Raw::client(server).await;
     let internal = r#"{"code":-32603,"message":"Internal error"}"#;

@@ -8,10 +8,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use wsjsonrpc::{
-    Client, ClientBuilder, CloseReason, ConnectError, ConnectionState, ErrorObject, Reconnect,
-    memory,
-};
+use wsjsonrpc::client::{ClientBuilder, ConnectionState, Reconnect};
+use wsjsonrpc::error::{CloseReason, ConnectError};
+use wsjsonrpc::{Client, ErrorObject, memory};
 use wsjsonrpc_tests::{Raw, begin, notification, result};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);

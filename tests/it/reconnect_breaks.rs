@@ -9,7 +9,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use wsjsonrpc::{Client, CloseReason, Context, Error, Peer, Reconnect, Result, Server, rpc};
+use wsjsonrpc::client::Reconnect;
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::{Client, Context, Error, Peer, Result, Server, rpc};
 use wsjsonrpc_tests::listen;
 
 const BREAKS: usize = 100;

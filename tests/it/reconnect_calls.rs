@@ -6,7 +6,9 @@ use std::future::IntoFuture;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use wsjsonrpc::{Client, CloseReason, Config, Error, Reconnect, WhileDown};
+use wsjsonrpc::client::{Reconnect, WhileDown};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::{Client, Config, Error};
 use wsjsonrpc_tests::{begin, request, result};
 
 use crate::reconnect::{MILLISECOND, SECOND, client, connected, is_connected, is_down, settings};

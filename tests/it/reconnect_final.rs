@@ -8,10 +8,9 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use wsjsonrpc::{
-    Client, ClientBuilder, CloseReason, ConnectError, ConnectionState, Context, Error, Reconnect,
-    Server,
-};
+use wsjsonrpc::client::{ClientBuilder, ConnectionState, Reconnect};
+use wsjsonrpc::error::{CloseReason, ConnectError};
+use wsjsonrpc::{Client, Context, Error, Server};
 use wsjsonrpc_tests::listen;
 use wsjsonrpc_tests::log::Log;
 

@@ -7,10 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use wsjsonrpc::{
-    Client, CloseReason, Config, ConnectError, ConnectionState, Context, Error, ErrorObject, Peer,
-    Reconnect, WhileDown,
-};
+use wsjsonrpc::client::{ConnectionState, Reconnect, WhileDown};
+use wsjsonrpc::error::{CloseReason, ConnectError};
+use wsjsonrpc::{Client, Config, Context, Error, ErrorObject, Peer};
 use wsjsonrpc_tests::{Gate, Raw, begin, request, result};
 
 use crate::reconnect::{
@@ -302,7 +301,7 @@ async fn a_call_under_way_keeps_it_going() {
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_for_room_was_not_sent_and_goes_on() {
-    let config = Config { max_outbox: 1, ..Config::default() };
+    let config = Config { max_send_queue: 1, ..Config::default() };
     let (client, raw, mut attempts) = connected(client().config(config)).await;
     let peer = client.peer();
     // More than the stream takes while nobody reads.

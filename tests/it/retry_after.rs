@@ -5,7 +5,9 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wsjsonrpc::{Client, ConnectError, Reconnect, Server};
+use wsjsonrpc::client::Reconnect;
+use wsjsonrpc::error::ConnectError;
+use wsjsonrpc::{Client, Server};
 use wsjsonrpc_tests::listen;
 
 use crate::reconnect::{

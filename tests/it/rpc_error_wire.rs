@@ -3,9 +3,10 @@
 
 use std::future::IntoFuture;
 
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{
-    Batch, Client, ClientBuilder, Context, Error, ErrorCode, ErrorObject, Result, RpcError, Server,
-    ServerBuilder, memory, rpc,
+    Batch, Client, Context, Error, ErrorCode, ErrorObject, Result, RpcError, Server, memory, rpc,
 };
 use wsjsonrpc_tests::{Raw, begin, both_ways, notification, request};
 
@@ -236,7 +237,7 @@ async fn a_type_with_a_place_for_the_rest_has_all_of_it() {
 
 #[tokio::test]
 async fn a_recognized_type_keeps_code_and_data_through_the_question_mark() {
-    let server = || server().recognize::<BankError>();
+    let server = || server().map_error::<BankError>();
     let error = r#"{"code":1001,"message":"1 are missing","data":{"missing":1}}"#;
     let mut raw = Raw::client(server()).await;
     raw.check_verbatim(&[(&request("transfer", "[]", "1"), &answer(error))]).await;

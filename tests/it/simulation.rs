@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
-use wsjsonrpc::{Client, CloseReason, Config, Endpoint, Peer, Server};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::{Client, Config, Endpoint, Peer, Server};
 
 use dice::{Dice, network};
 use load::{Load, Plan};
@@ -125,7 +126,7 @@ fn config(dice: &mut Dice, plan: Plan) -> Config {
     }
     Config {
         max_in_flight: dice.pick(&[1, 3, 1000]),
-        max_outbox: if plan.stalls { 1 } else { dice.pick(&[10_000, 1 << 20]) },
+        max_send_queue: if plan.stalls { 1 } else { dice.pick(&[10_000, 1 << 20]) },
         cancel_on_close: dice.one_in(2),
         ..roomy
     }

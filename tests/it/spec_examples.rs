@@ -3,7 +3,9 @@
 //! may say more behind a colon. Once with us as the server, and once with us as a client that serves.
 
 use serde_json::Value;
-use wsjsonrpc::{Client, ClientBuilder, Context, Result, Server, ServerBuilder, rpc};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Context, Result, Server, rpc};
 use wsjsonrpc_tests::{Raw, empty_batch};
 
 /// What the examples call.

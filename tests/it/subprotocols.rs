@@ -4,7 +4,9 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use wsjsonrpc::{Client, ClientBuilder, ConnectError, Server, memory};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::error::ConnectError;
+use wsjsonrpc::{Client, Server, memory};
 use wsjsonrpc_tests::http::{address, http, parts, upgrade};
 
 /// What a client makes of a server that accepts it with these headers.

@@ -1,9 +1,9 @@
 //! Subscriptions: what goes over the wire, and what a consumer sees of it.
 
 use futures_util::{Stream, StreamExt, stream};
-use wsjsonrpc::{
-    Client, Error, ErrorObject, Methods, Result, Server, ServerBuilder, Topic, memory,
-};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::{Client, Error, ErrorObject, Methods, Result, Server, memory};
 use wsjsonrpc_tests::{Raw, request, result};
 
 /// Counts up to a number, or for ever.

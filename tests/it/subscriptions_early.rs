@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use wsjsonrpc::{
-    Client, Config, Context, Error, Fallback, Params, Peer, Result, Server, Subscription,
-    async_trait,
-};
+use wsjsonrpc::server::Fallback;
+use wsjsonrpc::service::Params;
+use wsjsonrpc::{Client, Config, Context, Error, Peer, Result, Server, Subscription, async_trait};
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Raw, begin, empty_batch, error, notification, request, result};
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use serde::{Serialize, Serializer};
-use wsjsonrpc::{
-    Client, CloseReason, Config, Context, Error, ErrorObject, Methods, Reconnect, Result, Server,
-    ServerBuilder, Topic, memory,
-};
+use wsjsonrpc::client::Reconnect;
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::{Client, Config, Context, Error, ErrorObject, Methods, Result, Server, memory};
 use wsjsonrpc_tests::{
     Gate, Raw, begin, both_ways, error, listen, notification, over_socket, request, result,
 };

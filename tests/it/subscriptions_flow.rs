@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use futures_util::{Stream, StreamExt, stream};
+use wsjsonrpc::subscription::{Overflow, Topic};
 use wsjsonrpc::{
-    Client, Config, Context, Error, ErrorObject, Methods, Overflow, Peer, Result, Server,
-    Subscription, Topic, memory,
+    Client, Config, Context, Error, ErrorObject, Methods, Peer, Result, Server, Subscription,
+    memory,
 };
 use wsjsonrpc_tests::{Raw, both_ways, notification, request, result};
 
@@ -261,7 +262,7 @@ async fn absurd_credit_does_no_harm() {
 #[tokio::test]
 async fn a_peer_that_does_not_count_slows_a_stream_by_not_reading() {
     let brought = Brought::default();
-    let config = Config { max_outbox: 1000, ..Config::default() };
+    let config = Config { max_send_queue: 1000, ..Config::default() };
     let server = Server::builder().service(methods(numbers(), &brought)).config(config);
     let (mut raw, peer) = Raw::client_and_peer(server).await;
     let first = 1_000_000;
@@ -293,7 +294,7 @@ async fn streams_that_wait_for_room_get_it_in_the_order_in_which_they_came() {
     const STREAMS: usize = 20;
     const ITEMS: usize = 100;
     let endless = |_: Context, ()| async { Ok(stream::repeat("x".repeat(2000)).map(Ok)) };
-    let config = Config { max_outbox: 5000, ..Config::default() };
+    let config = Config { max_send_queue: 5000, ..Config::default() };
     let methods = Methods::new().subscription(Topic::new("endless"), endless);
     let mut raw = Raw::client(Server::builder().config(config).service(methods)).await;
     for id in 0..STREAMS {

@@ -2,9 +2,10 @@
 //! batches, limits.
 
 use futures_util::{StreamExt, stream};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::subscription::Topic;
 use wsjsonrpc::{
-    Client, Config, Context, Error, ErrorObject, Methods, Result, Server, ServerBuilder,
-    Subscription, Topic,
+    Client, Config, Context, Error, ErrorObject, Methods, Result, Server, Subscription,
 };
 use wsjsonrpc_tests::{
     Gate, Raw, assert_same_json, empty_batch, error, notification, request, result,

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{Stream, stream};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::http::HttpPeer;
 use wsjsonrpc::middleware::{Middleware, Next};
+use wsjsonrpc::server::{Fallback, ServerBuilder};
+use wsjsonrpc::service::{Outcome, Params, Request, Response, Service};
+use wsjsonrpc::subscription::Topic;
 use wsjsonrpc::{
-    Client, ClientBuilder, Context, Error, ErrorObject, Fallback, HttpPeer, Methods, Outcome,
-    Params, Peer, Request, Response, Result, Server, ServerBuilder, Service, Topic, async_trait,
-    rpc,
+    Client, Context, Error, ErrorObject, Methods, Peer, Result, Server, async_trait, rpc,
 };
 use wsjsonrpc_tests::{Raw, both_ways, error, request, result};
 

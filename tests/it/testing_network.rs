@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
+use wsjsonrpc::client::{ClientBuilder, ConnectionState, Reconnect};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::testing::{self, Cut, Direction, Faults, Network};
-use wsjsonrpc::{
-    Client, ClientBuilder, CloseReason, Config, ConnectionState, Error, Reconnect, Server,
-    ServerBuilder,
-};
+use wsjsonrpc::{Client, Config, Error, Server};
 use wsjsonrpc_tests::begin;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -14,13 +14,14 @@ use rcgen::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::error::{BindError, ConnectError};
 use wsjsonrpc::rustls::pki_types::pem::PemObject;
 use wsjsonrpc::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use wsjsonrpc::rustls::server::WebPkiClientVerifier;
 use wsjsonrpc::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring};
-use wsjsonrpc::{
-    BindError, Client, ClientBuilder, Config, ConnectError, Context, Peer, Server, ServerBuilder,
-};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Context, Peer, Server};
 use wsjsonrpc_tests::http::{http, refusal, upgrade};
 use wsjsonrpc_tests::listen;
 

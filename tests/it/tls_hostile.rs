@@ -11,10 +11,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream
 use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use wsjsonrpc::error::{CloseReason, ConnectError};
 use wsjsonrpc::rustls::pki_types::pem::PemObject;
 use wsjsonrpc::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use wsjsonrpc::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring};
-use wsjsonrpc::{CloseReason, Config, ConnectError, Endpoint, Error, Server};
+use wsjsonrpc::{Config, Endpoint, Error, Server};
 use wsjsonrpc_tests::frames::{frame_of, frames};
 use wsjsonrpc_tests::http::upgrade;
 use wsjsonrpc_tests::{listen, poll_once, request, result};
@@ -315,7 +316,7 @@ async fn one_that_says_nothing_is_told_why_it_is_hung_up_on_within_tls() {
 #[tokio::test(start_paused = true)]
 async fn one_that_takes_nothing_any_more_is_given_up_within_tls() {
     let authority = Authority::new();
-    let config = Config { max_outbox: 1000, ..Config::default() };
+    let config = Config { max_send_queue: 1000, ..Config::default() };
     let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();
     let (mut stream, serving) = raw_client(&authority, &endpoint).await;
     let text = request("echo", &format!("[\"{}\"]", "x".repeat(60_000)), "1");

@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use tokio::net::unix::UCred;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use wsjsonrpc::{
-    BindError, Client, Config, ConnectError, ConnectionState, Context, Grant, Reconnect, Refusal,
-    Server, ServerBuilder,
-};
+use wsjsonrpc::client::{ConnectionState, Reconnect};
+use wsjsonrpc::error::{BindError, ConnectError};
+use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
+use wsjsonrpc::{Client, Config, Context, Server};
 
 /// A directory of the test's own, and a path in it.
 fn place() -> (TempDir, PathBuf) {

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use wsjsonrpc::server::Fallback;
+use wsjsonrpc::service::Params;
 use wsjsonrpc::{
-    Client, Context, Error, ErrorCode, ErrorObject, Fallback, Methods, Params, Peer, Result,
-    Server, async_trait, memory,
+    Client, Context, Error, ErrorCode, ErrorObject, Methods, Peer, Result, Server, async_trait,
+    memory,
 };
 use wsjsonrpc_tests::{Raw, assert_same_json, both_ways, poll_once};
 

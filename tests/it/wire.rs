@@ -5,7 +5,8 @@
 use futures_util::SinkExt;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
-use wsjsonrpc::{Config, Server, ServerBuilder};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Config, Server};
 use wsjsonrpc_tests::{
     Gate, Raw, error, invalid_request, method_not_found, notification, request, result,
 };

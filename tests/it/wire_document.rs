@@ -3,7 +3,9 @@
 use std::future::pending;
 
 use futures_util::{StreamExt, stream};
-use wsjsonrpc::{Context, Methods, Result, Server, ServerBuilder, Topic, rpc};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::{Context, Methods, Result, Server, rpc};
 use wsjsonrpc_tests::{Raw, assert_same_json, method_not_found};
 
 const DOCUMENT: &str = include_str!("../../docs/wire.md");

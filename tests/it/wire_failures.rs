@@ -7,7 +7,8 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{Error as _, Serializer};
 use tokio::sync::mpsc;
-use wsjsonrpc::{Config, Context, ErrorObject, Result, RpcError, Server, ServerBuilder, rpc};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Config, Context, ErrorObject, Result, RpcError, Server, rpc};
 use wsjsonrpc_tests::{Raw, error, notification, request, result};
 
 /// A result that can't be written.
@@ -178,7 +179,7 @@ async fn a_type_that_the_server_recognises_keeps_its_code_through_the_question_m
         )
     };
     let internal = error(-32603, "Internal error", "1");
-    let mut raw = Raw::client(server().recognize::<Stock>()).await;
+    let mut raw = Raw::client(server().map_error::<Stock>()).await;
     raw.check_verbatim(&[
         (&request("typed", "[true]", "1"), &stock(3)),
         (&request("typed", "[false]", "1"), &internal),
@@ -253,7 +254,7 @@ async fn an_error_whose_conversion_panics_is_an_internal_error() {
         }
     }
     let server = server()
-        .recognize::<Trap>()
+        .map_error::<Trap>()
         .method("trap", |_, ()| async { Err::<(), ErrorObject>(Trap.into()) })
         .method("trap_later", |_, ()| async {
             later().await;

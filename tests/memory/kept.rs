@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{self, WebSocket};
-use wsjsonrpc::{Client, ClientBuilder, Config, Context, Server, Subscription};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::{Client, Config, Context, Server, Subscription};
 use wsjsonrpc_tests::frames::frame_of;
 use wsjsonrpc_tests::{EXTENSIONS, notification, poll_once, request, result};
 
@@ -38,7 +39,7 @@ const IN_FLIGHT: usize = 64;
 /// A connection whose peer does not read its answers, while a call of this side waits for its response:
 /// more requests are held back.
 fn clogged(tested: &Tested) -> Hostile {
-    let config = Config { max_outbox: OUTBOX, max_in_flight: IN_FLIGHT, ..Config::default() };
+    let config = Config { max_send_queue: OUTBOX, max_in_flight: IN_FLIGHT, ..Config::default() };
     let server = Server::builder()
         .config(config)
         .method("call_back", |ctx: Context, ()| async move {

@@ -130,7 +130,7 @@ fn answers_that_wait_have_a_bound() {
     const OUTBOX: usize = MIB;
     for (method, size) in [("small", 40), ("large", 64 * KIB)] {
         let tested = Tested::new();
-        let config = Config { max_outbox: OUTBOX, ..Config::default() };
+        let config = Config { max_send_queue: OUTBOX, ..Config::default() };
         let server = Server::builder().config(config).service(methods());
         let mut hostile = Hostile::connect(tested.serve(server));
         let frames = frame_of(TEXT, request(method, "[]", "1").as_bytes(), true);

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use wsjsonrpc::ServerBuilder;
+use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc_tests::frames::frame_of;
 use wsjsonrpc_tests::http::{address, upgrade};
 

@@ -1,7 +1,8 @@
 //! What subscriptions hold.
 
 use futures_util::{StreamExt, stream};
-use wsjsonrpc::{Config, Context, ErrorObject, Methods, Overflow, Server, Topic};
+use wsjsonrpc::subscription::{Overflow, Topic};
+use wsjsonrpc::{Config, Context, ErrorObject, Methods, Server};
 use wsjsonrpc_tests::request;
 
 use crate::served::{Hostile, KIB, MIB, THREADS, Tested, check, peak, settled};
@@ -17,7 +18,7 @@ fn producers_wait_without_their_items() {
     const ITEM: usize = 256 * KIB;
     let item: &'static str = "x".repeat(ITEM).leak();
     let tested = Tested::new();
-    let config = Config { max_outbox: MIB, max_subscriptions: COUNT, ..Config::default() };
+    let config = Config { max_send_queue: MIB, max_subscriptions: COUNT, ..Config::default() };
     let items = move |_: Context, ()| async move {
         Ok::<_, ErrorObject>(stream::repeat(Ok::<_, ErrorObject>(item)))
     };
@@ -46,7 +47,7 @@ fn items_that_wait_beside_their_streams_have_one_bound() {
     for overflow in [Overflow::DropOldest, Overflow::DropNewest, Overflow::Latest] {
         let tested = Tested::new();
         let config = Config {
-            max_outbox: MIB,
+            max_send_queue: MIB,
             max_subscriptions: COUNT,
             max_subscription_buffer: BUFFER,
             ..Config::default()

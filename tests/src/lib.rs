@@ -24,9 +24,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
-use wsjsonrpc::{
-    Client, ClientBuilder, CloseReason, Endpoint, Handshake, Peer, ServerBuilder, memory,
-};
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::server::{Handshake, ServerBuilder};
+use wsjsonrpc::{Client, Endpoint, Peer, memory};
 
 /// A peer that says what the test writes.
 pub struct Raw {

@@ -73,7 +73,7 @@ pub(super) fn subscribe(
 
 // Input:  -> impl Stream<Item = u64>                 Output: Subscribe<u64, ErrorObject>
 // Input:  -> Result<impl Stream<Item = u64>, E>       Output: Subscribe<u64, <Result<(), E> as Returns>::Err>
-// Input:  -> impl Stream<Item = Result<u64, E>>       Output: Subscribe<u64, <Result<u64, E> as Yields<u64>>::Err>
+// Input:  -> impl Stream<Item = Result<u64, E>>       Output: Subscribe<u64, <Result<u64, E> as IntoItem<u64>>::Err>
 pub(super) fn client_type(
     contract: &Contract,
     subscription: &Subscription,
@@ -84,7 +84,7 @@ pub(super) fn client_type(
     let error = match refusal {
         _ if item.to_string() != brought.to_string() => {
             let private = contract.private_at(brought.span());
-            quote_spanned!(brought.span()=> <#brought as #private::Yields<#item>>::Err)
+            quote_spanned!(brought.span()=> <#brought as #private::IntoItem<#item>>::Err)
         }
         Some(refusal) => {
             let private = contract.private_at(output);

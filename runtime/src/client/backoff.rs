@@ -8,11 +8,12 @@ use std::time::Duration;
 use crate::error::CloseReason;
 
 /// How a client connects again when its connection is lost; given to
-/// [`ClientBuilder::reconnect`](crate::ClientBuilder::reconnect).
+/// [`ClientBuilder::reconnect`](crate::client::ClientBuilder::reconnect).
 ///
 /// ```
 /// use std::time::Duration;
-/// use wsjsonrpc::{Client, Reconnect, WhileDown};
+/// use wsjsonrpc::Client;
+/// use wsjsonrpc::client::{Reconnect, WhileDown};
 ///
 /// let client = Client::builder().reconnect(Reconnect {
 ///     max: Duration::from_secs(5),
@@ -60,14 +61,14 @@ pub struct Reconnect {
     /// [`Client::close`](crate::Client::close).
     pub max_attempts: Option<u32>,
 
-    /// Whether the first connection is retried, too: then [`connect`](crate::ClientBuilder::connect)
-    /// waits for a server that is not up yet. [`on_state`](crate::ClientBuilder::on_state) tells of each
+    /// Whether the first connection is retried, too: then [`connect`](crate::client::ClientBuilder::connect)
+    /// waits for a server that is not up yet. [`on_state`](crate::client::ClientBuilder::on_state) tells of each
     /// failed attempt, and so does a line of the log at level WARN.
     ///
     /// A failure that does not go away by itself ends `connect` with its error: the URL, a host that does
     /// not exist, a certificate that is not trusted, `ws://` to a port that speaks TLS and the reverse, a
     /// server that does not speak WebSocket, and an HTTP status other than 408, 425, 429 and those of
-    /// 500 to 599 (but 501 and 505). With [`headers_with`](crate::ClientBuilder::headers_with), 401 and 403
+    /// 500 to 599 (but 501 and 505). With [`headers_with`](crate::client::ClientBuilder::headers_with), 401 and 403
     /// are retried. Where the name of a server only appears together with the server, call `connect` again
     /// yourself.
     ///
@@ -80,15 +81,15 @@ pub struct Reconnect {
 
     /// Close codes by which the server says "do not come back": after a connection that it closed with one
     /// of them, the client does not connect again. Calls fail with [`Error::Closed`](crate::Error::Closed)
-    /// and [`CloseReason::Remote`](crate::CloseReason::Remote), which has the code and the server's words;
-    /// the client's last state is [`Closed`](crate::ConnectionState::Closed).
+    /// and [`CloseReason::Remote`](crate::error::CloseReason::Remote), which has the code and the server's words;
+    /// the client's last state is [`Closed`](crate::client::ConnectionState::Closed).
     ///
     /// Default 1008 (policy violation) and 4000 to 4999, which applications define: a client that a server
     /// has thrown out stays out. Too few: such a client is back in an instant. Too many: a server that
     /// restarts with one of these codes loses its clients. An empty list always connects again.
     ///
     /// ```
-    /// # use wsjsonrpc::Reconnect;
+    /// # use wsjsonrpc::client::Reconnect;
     /// // 4100 asks for a new connection, all others of the application's own do not.
     /// let final_codes = vec![1008..=1008, 4000..=4099, 4101..=4999];
     /// let settings = Reconnect { final_codes, ..Reconnect::default() };

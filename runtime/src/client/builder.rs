@@ -63,7 +63,7 @@ impl ClientBuilder {
     /// token. They take the place of those of the same name. Its time is part of
     /// [`Config::handshake_timeout`](crate::Config::handshake_timeout); if it fails or panics, or a
     /// header is not valid, that attempt fails with
-    /// [`ConnectError::Hook`](crate::ConnectError::Hook).
+    /// [`ConnectError::Hook`](crate::error::ConnectError::Hook).
     ///
     /// ```
     /// # async fn token() -> std::io::Result<String> { Ok(String::new()) }
@@ -99,7 +99,7 @@ impl ClientBuilder {
     /// on it: to log in, or to subscribe. It gets a handle to that very connection, which ends with
     /// it; calls by the client's own handles go out when the closure is done. If it fails or panics,
     /// the connection is closed, and the attempt has failed with
-    /// [`ConnectError::Hook`](crate::ConnectError::Hook). The server may call this side meanwhile.
+    /// [`ConnectError::Hook`](crate::error::ConnectError::Hook). The server may call this side meanwhile.
     ///
     /// It has no time limit but that of its calls.
     ///
@@ -127,8 +127,9 @@ impl ClientBuilder {
     /// The client waits for it, so it must not block.
     ///
     /// ```no_run
-    /// # use wsjsonrpc::{Client, ConnectionState, Reconnect};
-    /// # async fn show() -> Result<(), wsjsonrpc::ConnectError> {
+    /// # use wsjsonrpc::Client;
+    /// # use wsjsonrpc::client::{ConnectionState, Reconnect};
+    /// # async fn show() -> Result<(), wsjsonrpc::error::ConnectError> {
     /// let client = Client::builder()
     ///     .reconnect(Reconnect { retry_first: true, ..Reconnect::default() })
     ///     .on_state(|state| {
@@ -164,7 +165,8 @@ impl ClientBuilder {
     /// - [`Client::states`] tells what happens.
     ///
     /// ```
-    /// # use wsjsonrpc::{rpc, Client, Context, Reconnect, Result, Server};
+    /// # use wsjsonrpc::{rpc, Client, Context, Result, Server};
+    /// # use wsjsonrpc::client::Reconnect;
     /// #[rpc]
     /// trait Prices {
     ///     #[method(idempotent)]
@@ -290,7 +292,8 @@ impl ClientBuilder {
     /// line. The URL is used as by [`connect_over`](Self::connect_over).
     ///
     /// ```no_run
-    /// # use wsjsonrpc::{Client, Reconnect};
+    /// # use wsjsonrpc::Client;
+    /// # use wsjsonrpc::client::Reconnect;
     /// # use tokio::net::TcpStream;
     /// # async fn show() -> Result<(), Box<dyn std::error::Error>> {
     /// let client = Client::builder()

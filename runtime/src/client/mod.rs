@@ -11,11 +11,15 @@ pub(crate) mod dial;
 mod reconnect;
 pub(crate) mod session;
 
+pub use self::backoff::{Reconnect, WhileDown};
+pub use self::builder::ClientBuilder;
+pub use self::session::{ConnectionState, ConnectionStates};
+
 use std::fmt;
 use std::sync::Arc;
 
 use crate::client::dial::Opened;
-use crate::client::session::{ConnectionState, ConnectionStates, Session, SessionHandle};
+use crate::client::session::{Session, SessionHandle};
 use crate::error::CloseReason;
 use crate::handshake::Handshake;
 use crate::link::Link;
@@ -25,7 +29,7 @@ use crate::outgoing::peer::Peer;
 ///
 /// It closes when this and all handles from [`peer`](Self::peer) are gone: what is queued is sent,
 /// then a close frame. Handles that its own services get ([`Context::peer`](crate::Context::peer))
-/// do not keep it open. One that [reconnects](crate::ClientBuilder::reconnect) is a chain of
+/// do not keep it open. One that [reconnects](crate::client::ClientBuilder::reconnect) is a chain of
 /// connections.
 ///
 /// ```
@@ -105,7 +109,8 @@ impl Client {
     /// Its states, one after another, from that of now to the last one.
     ///
     /// ```
-    /// # use wsjsonrpc::{memory, Client, ConnectionState, Server};
+    /// # use wsjsonrpc::{memory, Client, Server};
+    /// # use wsjsonrpc::client::ConnectionState;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let (client, server) = memory::pair(Client::builder(), Server::builder())?;

@@ -36,7 +36,7 @@ pub enum ConnectionState {
         number: u64,
     },
     /// It has none, and connects again. Only with
-    /// [`ClientBuilder::reconnect`](crate::ClientBuilder::reconnect).
+    /// [`ClientBuilder::reconnect`](crate::client::ClientBuilder::reconnect).
     #[non_exhaustive]
     Down {
         /// Why: what ended the connection, or what the last attempt failed with

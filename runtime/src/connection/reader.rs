@@ -81,7 +81,7 @@ impl Reader {
         to: &Destination<'_>,
     ) -> Stopped {
         let Destination { dispatcher, link, admission } = to;
-        let limit = link.config.max_outbox.max(1);
+        let limit = link.config.max_send_queue.max(1);
         self.pauses = false;
         if dispatcher.is_midway() {
             let before = link.send_queue.answer_bytes();
@@ -149,7 +149,7 @@ impl Reader {
     /// more.
     pub(crate) fn release(&mut self, to: &Destination<'_>) -> bool {
         let Destination { dispatcher, link, admission } = to;
-        let limit = link.config.max_outbox.max(1);
+        let limit = link.config.max_send_queue.max(1);
         dispatcher.begin_turn();
         let mut done = true;
         link.send_queue.let_speak(|| done = dispatcher.resume());
@@ -195,7 +195,7 @@ impl HeldMessages {
     /// small ones as may be in flight.
     pub(crate) fn is_full(&self, config: &Config) -> bool {
         let overhead = config.max_in_flight.saturating_mul(OVERHEAD);
-        self.bytes >= config.max_outbox.saturating_add(overhead)
+        self.bytes >= config.max_send_queue.saturating_add(overhead)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -37,7 +37,7 @@ impl fmt::Display for DuplicateMethod {
 
 impl std::error::Error for DuplicateMethod {}
 
-/// Why [`ClientBuilder::connect`](crate::ClientBuilder::connect) brought no connection.
+/// Why [`ClientBuilder::connect`](crate::client::ClientBuilder::connect) brought no connection.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -55,7 +55,8 @@ pub enum ConnectError {
     /// The server answered the handshake with an HTTP status other than 101.
     ///
     /// ```no_run
-    /// # use wsjsonrpc::{Client, ConnectError};
+    /// # use wsjsonrpc::Client;
+    /// # use wsjsonrpc::error::ConnectError;
     /// # async fn show() {
     /// // Redirects are not followed; the application may do so, if it trusts where they lead.
     /// if let Err(ConnectError::Refused { headers, .. }) = Client::connect("ws://old.example").await {
@@ -86,8 +87,8 @@ pub enum ConnectError {
         /// What the client waited for when the time was up, for a person to read.
         waiting_for: String,
     },
-    /// The hook of [`on_connect`](crate::ClientBuilder::on_connect) or of
-    /// [`headers_with`](crate::ClientBuilder::headers_with) has failed or panicked.
+    /// The hook of [`on_connect`](crate::client::ClientBuilder::on_connect) or of
+    /// [`headers_with`](crate::client::ClientBuilder::headers_with) has failed or panicked.
     Hook(ErrorObject),
 }
 

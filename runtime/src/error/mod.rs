@@ -6,6 +6,9 @@
 pub(crate) mod connect_error;
 pub(crate) mod http_error;
 
+pub use self::connect_error::{BindError, ConnectError, DuplicateMethod};
+pub use self::http_error::HttpError;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -14,8 +17,6 @@ use std::time::Duration;
 
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::error::connect_error::ConnectError;
-use crate::error::http_error::HttpError;
 use crate::protocol::error::ErrorObject;
 use crate::protocol::escape::Shown;
 use crate::protocol::typed::RpcError;
@@ -227,7 +228,8 @@ impl<E: RpcError + fmt::Debug> std::error::Error for Error<E> {
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use wsjsonrpc::{Error, Timeout};
+/// # use wsjsonrpc::Error;
+/// # use wsjsonrpc::error::Timeout;
 /// let error: Error = Error::Timeout(Timeout::new("math.sum", Duration::from_secs(30)));
 /// assert_eq!(error.to_string(), "no response to \"math.sum\" within 30 s");
 /// ```
@@ -273,7 +275,7 @@ impl Timeout {
         self.0.after
     }
 
-    /// Whether a [reconnecting client](crate::ClientBuilder::reconnect) had no connection when the time was
+    /// Whether a [reconnecting client](crate::client::ClientBuilder::reconnect) had no connection when the time was
     /// over. Then the message says why the latest attempt to connect failed.
     pub fn had_no_connection(&self) -> bool {
         self.0.no_connection.is_some()
@@ -332,7 +334,7 @@ pub enum CloseReason {
     Unresponsive,
     /// The task of the connection was dropped, as happens when its runtime shuts down.
     Aborted,
-    /// A [reconnecting client](crate::ClientBuilder::reconnect) has lost its connection, and this is
+    /// A [reconnecting client](crate::client::ClientBuilder::reconnect) has lost its connection, and this is
     /// what its last attempt to connect again failed with.
     Reconnect(Arc<ConnectError>),
     /// There never was one: the caller came by HTTP POST, and can't be called back. A handler that

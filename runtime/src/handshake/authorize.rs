@@ -25,14 +25,16 @@ use crate::util::type_map::TypeMap;
 
 /// Decides, before a connection opens, whether a client is let in, and who it is.
 ///
-/// Given to [`ServerBuilder::authorize`](crate::ServerBuilder::authorize);
-/// [`authorize_fn`](crate::ServerBuilder::authorize_fn) takes a closure instead. It runs after
+/// Given to [`ServerBuilder::authorize`](crate::server::ServerBuilder::authorize);
+/// [`authorize_fn`](crate::server::ServerBuilder::authorize_fn) takes a closure instead. It runs after
 /// everything else about the handshake was found to be in order, the `Origin` included, and within
 /// [`Config::handshake_timeout`](crate::Config::handshake_timeout). The client waits for it, and
 /// nobody else does.
 ///
 /// ```
-/// use wsjsonrpc::{Authorize, Client, ConnectError, Context, Grant, Handshake, Refusal, Server};
+/// use wsjsonrpc::{Client, Context, Server};
+/// use wsjsonrpc::error::ConnectError;
+/// use wsjsonrpc::server::{Authorize, Grant, Handshake, Refusal};
 /// use wsjsonrpc::async_trait;
 ///
 /// struct User(String);
@@ -40,7 +42,7 @@ use crate::util::type_map::TypeMap;
 ///
 /// #[async_trait]
 /// impl Authorize for Sessions {
-///     async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal> {
+///     async fn authorize(&self, handshake: Handshake) -> Result<Grant, Refusal> {
 ///         match handshake.cookie("session") {
 ///             Some("s3cr3t") => Ok(Grant::new().set(User("Ada".to_owned()))),
 ///             Some(_) => Err(Refusal::forbidden("this session is over")),
@@ -78,12 +80,12 @@ pub trait Authorize: Send + Sync + 'static {
     /// The future is dropped when the time for the handshake is up. A client that hangs up does not
     /// end it; what it grants is then dropped. In a web application (`Endpoint::http_service`), the
     /// server around it may drop the future when the client hangs up.
-    async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal>;
+    async fn authorize(&self, handshake: Handshake) -> Result<Grant, Refusal>;
 }
 
 #[async_trait]
 impl<A: Authorize + ?Sized> Authorize for Arc<A> {
-    async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal> {
+    async fn authorize(&self, handshake: Handshake) -> Result<Grant, Refusal> {
         (**self).authorize(handshake).await
     }
 }
@@ -92,7 +94,7 @@ impl<A: Authorize + ?Sized> Authorize for Arc<A> {
 ///
 /// ```
 /// use http::{HeaderValue, header::SET_COOKIE};
-/// use wsjsonrpc::Grant;
+/// use wsjsonrpc::server::Grant;
 ///
 /// struct User(String);
 ///
@@ -163,8 +165,8 @@ where
     H: Fn(Handshake) -> F + Send + Sync + 'static,
     F: Future<Output = Result<Grant, Refusal>> + Send + 'static,
 {
-    async fn authorize(&self, handshake: &Handshake) -> Result<Grant, Refusal> {
-        (self.0)(handshake.clone()).await
+    async fn authorize(&self, handshake: Handshake) -> Result<Grant, Refusal> {
+        (self.0)(handshake).await
     }
 }
 
@@ -176,7 +178,7 @@ pub(crate) async fn ask(
 ) -> Result<Grant, Refusal> {
     let remote = &Remote(handshake.remote_addr);
     let asking = CatchUnwind::new(Box::pin(async {
-        let answer = hook.authorize(handshake).await;
+        let answer = hook.authorize(handshake.clone()).await;
         if let Some(error) = answer.as_ref().err().and_then(Refusal::source) {
             let error = Causes(error);
             tracing::error!(%remote, %error, "the authorization hook failed");

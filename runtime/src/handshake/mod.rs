@@ -30,7 +30,7 @@ use crate::protocol::request_extensions;
 ///
 /// ```
 /// use http::HeaderValue;
-/// use wsjsonrpc::Handshake;
+/// use wsjsonrpc::server::Handshake;
 ///
 /// let mut handshake = Handshake::new("/chat?room=7");
 /// handshake.headers.insert("cookie", HeaderValue::from_static("a=1; session=xyz"));
@@ -106,7 +106,7 @@ impl Handshake {
     /// that was chosen.
     ///
     /// ```
-    /// # let mut handshake = wsjsonrpc::Handshake::new("/");
+    /// # let mut handshake = wsjsonrpc::server::Handshake::new("/");
     /// # let value = http::HeaderValue::from_static("chat.v2, token.s3cr3t");
     /// # handshake.headers.insert("sec-websocket-protocol", value);
     /// // A page can't send headers of its own with a WebSocket, so some send a token this way.

@@ -19,13 +19,13 @@ const RETRY_SECONDS: &str = "5";
 
 /// Why a client is not let in: an HTTP status, and words for whoever reads the response.
 ///
-/// An [`Authorize`](crate::Authorize) hook returns it. `?` takes any [`std::error::Error`],
+/// An [`Authorize`](crate::server::Authorize) hook returns it. `?` takes any [`std::error::Error`],
 /// `anyhow::Error` and `Box<dyn Error + Send + Sync>`: the client gets status 500 without a reason, and
 /// the server logs the error.
 ///
 /// ```
 /// use http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
-/// use wsjsonrpc::Refusal;
+/// use wsjsonrpc::server::Refusal;
 ///
 /// let refusal = Refusal::unauthorized("log in first")
 ///     .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -18,3 +18,10 @@ pub(crate) mod response;
 pub(crate) mod service;
 #[cfg(feature = "tower")]
 mod upgraded;
+
+#[cfg(feature = "http-client")]
+pub use self::peer::HttpPeer;
+#[cfg(feature = "tower")]
+pub use self::response::HttpBody;
+#[cfg(feature = "tower")]
+pub use self::service::HttpService;

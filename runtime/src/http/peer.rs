@@ -56,7 +56,8 @@ use crate::outgoing::peer::Peer;
 /// [`Error::InvalidResponse`]: crate::Error::InvalidResponse
 ///
 /// ```no_run
-/// # use wsjsonrpc::{rpc, Context, HttpPeer, Result};
+/// # use wsjsonrpc::{rpc, Context, Result};
+/// # use wsjsonrpc::http::HttpPeer;
 /// #[rpc]
 /// trait Math {
 ///     async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
@@ -93,7 +94,8 @@ impl HttpPeer {
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// use wsjsonrpc::{HttpPeer, reqwest};
+    /// use wsjsonrpc::reqwest;
+    /// use wsjsonrpc::http::HttpPeer;
     ///
     /// let client = reqwest::Client::builder()
     ///     .user_agent("shop/1.0")

@@ -14,7 +14,7 @@ use http_body::{Frame, SizeHint};
 
 use crate::handshake::refusal::Refusal;
 
-/// The body of a response of [`HttpService`](crate::HttpService): all of it at once. Needs the
+/// The body of a response of [`HttpService`](crate::http::HttpService): all of it at once. Needs the
 /// feature `tower`.
 #[derive(Default)]
 pub struct HttpBody(Bytes);

@@ -36,24 +36,24 @@ use crate::util::runtime::{self, timeout_at};
 /// [`Endpoint::http_service`]. Cheap to clone. Needs the feature `tower`.
 ///
 /// - A WebSocket request is upgraded. The handshake, the `Origin` check, the
-///   [`Authorize`](crate::Authorize) hook and the limits are those of a [`Server`](crate::Server);
+///   [`Authorize`](crate::server::Authorize) hook and the limits are those of a [`Server`](crate::Server);
 ///   after the upgrade the connection has the raw socket, in a task of its own, if the server around
 ///   it runs on TCP.
 /// - A POST with `Content-Type: application/json` (or `application/json-rpc`,
 ///   `application/jsonrequest`) is one JSON-RPC message, single or batch, and its answer the body of
 ///   the response, with status 200 whatever it says; a message of notifications only has no answer,
 ///   and gets status 204. The path, the `Origin` and the hook are looked at for each. Such a caller has no socket: calling it
-///   back fails with [`CloseReason::NoSocket`](crate::CloseReason::NoSocket), which it sees as
+///   back fails with [`CloseReason::NoSocket`](crate::error::CloseReason::NoSocket), which it sees as
 ///   -32006, as it does for subscriptions. It may hang up, which handlers see as the end of a
 ///   connection.
 /// - Other methods get status 405.
 ///
 /// Below axum's `nest_service`, the path is what is left of it without the prefix, for
-/// [`ServerBuilder::path`](crate::ServerBuilder::path) and in
-/// [`Handshake::target`](field@crate::Handshake::target).
+/// [`ServerBuilder::path`](crate::server::ServerBuilder::path) and in
+/// [`Handshake::target`](field@crate::server::Handshake::target).
 ///
 /// What outer layers leave in the request's extensions is found by
-/// [`Context::get`](crate::Context::get) and in [`Handshake::extensions`](crate::Handshake).
+/// [`Context::get`](crate::Context::get) and in [`Handshake::extensions`](crate::server::Handshake).
 ///
 /// [`Config::max_connections`](crate::Config::max_connections) counts POSTs, too, until the last of
 /// their handlers has ended. [`Config::handshake_timeout`](crate::Config::handshake_timeout) bounds
@@ -146,7 +146,7 @@ impl Endpoint {
 
 impl HttpService {
     /// How to tell the client's address from a request: for
-    /// [`Handshake::remote_addr`](crate::Handshake::remote_addr), the log, and
+    /// [`Handshake::remote_addr`](crate::server::Handshake::remote_addr), the log, and
     /// [`Config::max_connections_per_address`](crate::Config::max_connections_per_address), which
     /// limits nobody without it. Behind a proxy it may come from a header, if the proxy sets it. A
     /// panic in it is logged, and refuses the request with status 500.
@@ -173,7 +173,7 @@ impl HttpService {
 
     /// Whether clients speak TLS, with the server around it or with a proxy in front of it: then a page
     /// that came without TLS is not one of the own host. Default:
-    /// [`ServerBuilder::secure`](crate::ServerBuilder::secure), and that is `false`.
+    /// [`ServerBuilder::secure`](crate::server::ServerBuilder::secure), and that is `false`.
     #[must_use]
     pub fn secure(mut self, secure: bool) -> Self {
         self.options_mut().secure = secure;

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::error::{CloseReason, Error};
 use crate::handshake::Handshake;
-use crate::incoming::extension::{Attached, Outer};
+use crate::incoming::extension::{Extension, Outer};
 use crate::incoming::order::Turns;
 use crate::link::Link;
 use crate::outgoing::deadline::HandledCall;
@@ -374,7 +374,7 @@ impl Context {
     ///
     /// Nothing happens to a handler at that time: the handler looks whether it is too late to begin
     /// something. Calls by [`peer`](Self::peer) and [`client`](Self::client), and those by
-    /// [`Peer::within`], wait no longer than that while the handler runs. A call that begins after the
+    /// [`Peer::with_deadline_of`], wait no longer than that while the handler runs. A call that begins after the
     /// deadline fails with [`Error::DeadlinePassed`], and nothing is sent.
     ///
     /// ```
@@ -404,7 +404,7 @@ impl Peer {
     /// A handle whose calls inherit the [deadline](Context::deadline) of the call that is being
     /// handled: for calls to a third side, on whose result that call's own depends. When that call is
     /// over, it is an ordinary handle; see [`Context::peer`].
-    pub fn within(&self, ctx: &Context) -> Peer {
+    pub fn with_deadline_of(&self, ctx: &Context) -> Peer {
         self.clone().inheriting(ctx.handled().cloned())
     }
 }
@@ -422,15 +422,15 @@ impl fmt::Debug for Context {
 impl Context {
     /// Leaves a value on the connection for its later calls, one for each type. Gives back the one
     /// that was there.
-    pub fn set<T: Send + Sync + 'static>(&self, value: T) -> Option<Attached<T>> {
+    pub fn set<T: Send + Sync + 'static>(&self, value: T) -> Option<Extension<T>> {
         let (state, handshake) = self.values();
         seen(state.set(value), handshake)
     }
 
     /// The value of this type that an earlier call of this connection has left, or its
-    /// authorization ([`Grant::set`](crate::Grant::set)), or else a layer around the endpoint
+    /// authorization ([`Grant::set`](crate::server::Grant::set)), or else a layer around the endpoint
     /// ([`Handshake::extensions`](field@Handshake::extensions)).
-    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Attached<T>> {
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
         let (state, handshake) = self.values();
         seen(state.get(), handshake)
     }
@@ -448,19 +448,19 @@ impl Context {
     ///     ctx.get_or_set(Visits::default()).0.fetch_add(1, Ordering::Relaxed)
     /// }
     /// ```
-    pub fn get_or_set<T: Send + Sync + 'static>(&self, value: T) -> Attached<T> {
+    pub fn get_or_set<T: Send + Sync + 'static>(&self, value: T) -> Extension<T> {
         // Nobody takes away what hides an extension, so this can't change in between.
         let (state, handshake) = self.values();
-        let outer = Attached::outer(handshake);
+        let outer = Extension::outer(handshake);
         match outer.filter(|_| matches!(state.get::<T>(), Found::Nothing)) {
             Some(outer) => outer,
-            None => Attached::own(state.get_or_set(Arc::new(value))),
+            None => Extension::own(state.get_or_set(Arc::new(value))),
         }
     }
 
     /// Takes the value of this type off the connection, as a logout does. One that a layer around
     /// the endpoint has put there is not seen any more.
-    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Attached<T>> {
+    pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
         let (state, handshake) = self.values();
         let is_outer = handshake.extensions.get::<T>().is_some();
         seen(if is_outer { state.hide() } else { state.remove() }, handshake)
@@ -470,7 +470,7 @@ impl Context {
     ///
     /// # Errors
     /// -32001 "Unauthorized" if [`get`](Self::get) finds none. The log names the type, at debug level.
-    pub fn require<T: Send + Sync + 'static>(&self) -> Result<Attached<T>> {
+    pub fn require<T: Send + Sync + 'static>(&self) -> Result<Extension<T>> {
         self.get().ok_or_else(|| {
             tracing::debug!(
                 type_name = std::any::type_name::<T>(),
@@ -485,10 +485,10 @@ impl Context {
 fn seen<T: Send + Sync + 'static>(
     found: Found<T>,
     handshake: &Arc<Handshake>,
-) -> Option<Attached<T>> {
+) -> Option<Extension<T>> {
     match found {
-        Found::Here(value) => Some(Attached::own(value)),
+        Found::Here(value) => Some(Extension::own(value)),
         Found::Hidden => None,
-        Found::Nothing => Attached::outer(handshake),
+        Found::Nothing => Extension::outer(handshake),
     }
 }

@@ -104,7 +104,7 @@ impl ErrorMap {
     ) -> ErrorObject {
         let translated = catch_unwind(|| {
             let Some(source) = error.source() else { return error };
-            match self.known.iter().find_map(|recognize| recognize(source)) {
+            match self.known.iter().find_map(|convert| convert(source)) {
                 Some(mut known) => {
                     known.forget_source();
                     known

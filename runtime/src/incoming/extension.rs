@@ -12,17 +12,18 @@ use http::Extensions;
 /// the authorization, or by a layer around the endpoint. Cheap to clone; may be kept beyond the call.
 ///
 /// ```
-/// # use wsjsonrpc::{Attached, Context, Result};
+/// # use wsjsonrpc::{Context, Result};
+/// # use wsjsonrpc::service::Extension;
 /// struct User {
 ///     name: String,
 /// }
 ///
 /// fn whoami(ctx: &Context) -> Result<String> {
-///     let user: Attached<User> = ctx.require()?;
+///     let user: Extension<User> = ctx.require()?;
 ///     Ok(user.name.clone())
 /// }
 /// ```
-pub struct Attached<T>(Held<T>);
+pub struct Extension<T>(Held<T>);
 
 enum Held<T> {
     Own(Arc<T>),
@@ -36,20 +37,20 @@ pub(crate) trait Outer: Send + Sync {
     fn extensions(&self) -> &Extensions;
 }
 
-impl<T: Send + Sync + 'static> Attached<T> {
+impl<T: Send + Sync + 'static> Extension<T> {
     pub(crate) fn own(value: Arc<T>) -> Self {
-        Attached(Held::Own(value))
+        Extension(Held::Own(value))
     }
 
     /// The value of the extensions, if they have one.
     pub(crate) fn outer(outer: &Arc<impl Outer + 'static>) -> Option<Self> {
         outer.extensions().get::<T>()?;
         let outer = Arc::clone(outer);
-        Some(Attached(Held::Outer(outer)))
+        Some(Extension(Held::Outer(outer)))
     }
 }
 
-impl<T: Send + Sync + 'static> Deref for Attached<T> {
+impl<T: Send + Sync + 'static> Deref for Extension<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -64,30 +65,30 @@ impl<T: Send + Sync + 'static> Deref for Attached<T> {
     }
 }
 
-impl<T: Send + Sync + 'static> AsRef<T> for Attached<T> {
+impl<T: Send + Sync + 'static> AsRef<T> for Extension<T> {
     fn as_ref(&self) -> &T {
         self
     }
 }
 
-impl<T> Clone for Attached<T> {
+impl<T> Clone for Extension<T> {
     fn clone(&self) -> Self {
-        Attached(match &self.0 {
+        Extension(match &self.0 {
             Held::Own(value) => Held::Own(Arc::clone(value)),
             Held::Outer(outer) => Held::Outer(Arc::clone(outer)),
         })
     }
 }
 
-impl<T: PartialEq + Send + Sync + 'static> PartialEq for Attached<T> {
+impl<T: PartialEq + Send + Sync + 'static> PartialEq for Extension<T> {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
 }
 
-impl<T: Eq + Send + Sync + 'static> Eq for Attached<T> {}
+impl<T: Eq + Send + Sync + 'static> Eq for Extension<T> {}
 
-impl<T: fmt::Debug + Send + Sync + 'static> fmt::Debug for Attached<T> {
+impl<T: fmt::Debug + Send + Sync + 'static> fmt::Debug for Extension<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }

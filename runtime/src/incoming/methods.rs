@@ -105,7 +105,8 @@ impl Methods {
     ///
     /// ```
     /// use futures_util::stream;
-    /// use wsjsonrpc::{ErrorObject, Methods, Topic};
+    /// use wsjsonrpc::{ErrorObject, Methods};
+    /// use wsjsonrpc::subscription::Topic;
     ///
     /// let methods = Methods::new().subscription(Topic::new("count"), |_ctx, (upto,): (u32,)| async move {
     ///     if upto > 1000 {
@@ -207,7 +208,9 @@ impl fmt::Debug for Methods {
 ///
 /// ```
 /// use serde_json::value::{RawValue, to_raw_value};
-/// use wsjsonrpc::{async_trait, Context, Fallback, Params, Result, Server};
+/// use wsjsonrpc::{async_trait, Context, Result, Server};
+/// use wsjsonrpc::server::Fallback;
+/// use wsjsonrpc::service::Params;
 ///
 /// struct Echo;
 ///

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::incoming::service::{Outcome, OutcomeKind, Request, Response, ResponseKind};
-use crate::incoming::topic::{Overflow, Topic, Yields};
+use crate::incoming::topic::{IntoItem, Overflow, Topic};
 use crate::link::Link;
 use crate::link::credit::AcceptedSubscription;
 use crate::link::credit::{ProducedSubscription, Stage, StopReason};
@@ -103,7 +103,7 @@ impl Producer {
     where
         T: Serialize,
         S: Stream,
-        S::Item: Yields<T>,
+        S::Item: IntoItem<T>,
     {
         self.opened().await;
         if let Some(handled) = &self.handled {
@@ -163,7 +163,7 @@ impl Producer {
     where
         T: Serialize,
         S: Stream,
-        S::Item: Yields<T>,
+        S::Item: IntoItem<T>,
     {
         poll_fn(|cx| {
             let mut registered = false;
@@ -296,7 +296,7 @@ impl<'a, S, T> Source<'a, S, T>
 where
     T: Serialize,
     S: Stream,
-    S::Item: Yields<T>,
+    S::Item: IntoItem<T>,
 {
     fn of(stream: Pin<&'a mut S>, link: &'a Link) -> Self {
         let (items, item) = (VecDeque::new(), PhantomData);
@@ -346,7 +346,7 @@ where
 
     /// The next item, or why there is none.
     fn pull(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<T, Option<ErrorObject>>> {
-        self.stream.as_mut().poll_next(cx).map(|item| match item.map(Yields::into_item) {
+        self.stream.as_mut().poll_next(cx).map(|item| match item.map(IntoItem::into_item) {
             Some(Ok(item)) => Ok(item),
             Some(Err(error)) => Err(Some(error.to_object())),
             None => Err(None),
@@ -356,7 +356,7 @@ where
     /// Keeps an item for which there is no room in the send queue. All subscriptions of a connection
     /// share the bytes for that.
     fn keep(&mut self, item: &T, topic: &Topic) {
-        let makes_room = matches!(topic.overflow, Overflow::DropOldest | Overflow::ItemRouter);
+        let makes_room = matches!(topic.overflow, Overflow::DropOldest | Overflow::Latest);
         if self.items.len() >= topic.room() && !(makes_room && self.drop_oldest()) {
             return self.refuse(topic);
         }

@@ -33,7 +33,8 @@ use crate::util::race::{Either, race};
 /// implementations at run time:
 ///
 /// ```
-/// use wsjsonrpc::{Context, Result, Server, Service, rpc};
+/// use wsjsonrpc::{Context, Result, Server, rpc};
+/// use wsjsonrpc::service::Service;
 ///
 /// #[rpc]
 /// trait Clock {
@@ -71,7 +72,7 @@ use crate::util::race::{Either, race};
 pub trait Service: Send + Sync + 'static {
     /// The wire names of its methods, each with the number that [`call`](Self::call) gets. Asked
     /// once, when the server or client is built. Several names may have the same number.
-    /// [`Topic::UNSUBSCRIBE`](crate::Topic::UNSUBSCRIBE) is that of methods which end subscriptions;
+    /// [`Topic::UNSUBSCRIBE`](crate::subscription::Topic::UNSUBSCRIBE) is that of methods which end subscriptions;
     /// they are not called here, and several services may have them under the same name.
     fn methods(&self) -> Vec<(Cow<'static, str>, usize)>;
 

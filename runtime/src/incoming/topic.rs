@@ -27,7 +27,7 @@ pub enum Overflow {
     /// The stream goes on, and new items are left out.
     DropNewest,
     /// The stream goes on, and only its latest item waits.
-    ItemRouter,
+    Latest,
     /// The subscription ends with an error ([`Error::Lagged`](crate::Error::Lagged) for its
     /// consumer).
     Close,
@@ -45,7 +45,7 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// The number of a [`Service`](crate::Service)'s methods which end subscriptions.
+    /// The number of a [`Service`](crate::service::Service)'s methods which end subscriptions.
     pub const UNSUBSCRIBE: usize = usize::MAX;
 
     /// How many items wait where the stream does not.
@@ -124,7 +124,7 @@ impl Topic {
     pub(crate) fn room(&self) -> usize {
         match self.overflow {
             Overflow::Block => 0,
-            Overflow::ItemRouter => 1,
+            Overflow::Latest => 1,
             _ => self.buffer.max(1),
         }
     }
@@ -136,7 +136,7 @@ impl Topic {
     message = "the stream of a subscription to `{T}` can't bring `{Self}`",
     note = "its items are `{T}` or `Result<{T}, E>`, with an `E` that implements `wsjsonrpc::RpcError`"
 )]
-pub trait Yields<T> {
+pub trait IntoItem<T> {
     /// The error that may end the stream.
     type Err: RpcError;
 
@@ -144,7 +144,7 @@ pub trait Yields<T> {
     fn into_item(self) -> std::result::Result<T, Self::Err>;
 }
 
-impl<T> Yields<T> for T {
+impl<T> IntoItem<T> for T {
     type Err = Infallible;
 
     fn into_item(self) -> std::result::Result<T, Infallible> {
@@ -152,7 +152,7 @@ impl<T> Yields<T> for T {
     }
 }
 
-impl<T, E: RpcError> Yields<T> for std::result::Result<T, E> {
+impl<T, E: RpcError> IntoItem<T> for std::result::Result<T, E> {
     type Err = E;
 
     fn into_item(self) -> Self {

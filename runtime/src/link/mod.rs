@@ -109,7 +109,7 @@ impl Link {
         extended: bool,
     ) -> Self {
         Link {
-            send_queue: SendQueue::new(config.max_outbox, side == Side::Client),
+            send_queue: SendQueue::new(config.max_send_queue, side == Side::Client),
             pending: PendingCalls::new(side),
             config,
             outgoing,

@@ -31,7 +31,8 @@ use crate::util::race::{Either, race};
 /// ```
 /// # use wsjsonrpc::{Client, memory};
 /// use wsjsonrpc::middleware::{Middleware, Next};
-/// use wsjsonrpc::{Context, Request, Response, Server, async_trait};
+/// use wsjsonrpc::{Context, Server, async_trait};
+/// use wsjsonrpc::service::{Request, Response};
 ///
 /// struct Announce;
 ///
@@ -160,7 +161,7 @@ pub struct Next<'a> {
 
 impl Next<'_> {
     /// Handles the call. A handler that panics brings -32603; an error of a type that the builder was told
-    /// to [`recognize`](crate::ServerBuilder::recognize) has its own code already, others are -32603 with
+    /// to [`map_error`](crate::server::ServerBuilder::map_error) has its own code already, others are -32603 with
     /// their [`source`](ErrorObject::source), which stays on this side.
     pub async fn run(self, request: Request) -> Response {
         let Next { context, stack, layered } = self;

@@ -14,7 +14,7 @@ use crate::middleware::scope::Scope;
 use crate::protocol::error::ErrorObject;
 
 /// Middleware that refuses calls with -32001 "Unauthorized" as long as there is no `T` on the connection:
-/// left there by its authorization ([`Grant::set`](crate::Grant::set)), by a call ([`Context::set`]), or by
+/// left there by its authorization ([`Grant::set`](crate::server::Grant::set)), by a call ([`Context::set`]), or by
 /// a layer of the web application around it; see [`Context::get`].
 ///
 /// It holds for all methods, those that are unknown included, so that strangers do not learn which there

@@ -146,7 +146,7 @@ impl Batch {
 
     /// Sends all that was added, in one message; waits for room in the outbox.
     ///
-    /// The batch of a [reconnecting client](crate::ClientBuilder::reconnect) waits for a connection,
+    /// The batch of a [reconnecting client](crate::client::ClientBuilder::reconnect) waits for a connection,
     /// if calls do. The time of its calls counts meanwhile, and when that of all is over, it fails
     /// with [`Error::Timeout`].
     ///

@@ -98,10 +98,10 @@ impl<T, E> Call<T, E> {
     }
 
     /// Says that doing it several times is as good as doing it once: if the connection of a
-    /// [reconnecting client](crate::ClientBuilder::reconnect) breaks while the call is under way, it
+    /// [reconnecting client](crate::client::ClientBuilder::reconnect) breaks while the call is under way, it
     /// is sent again on the next one in place of failing with [`Error::Closed`]. The handler may run any
     /// number of times, once for each connection that breaks, and at the same time;
-    /// [`Reconnect::max_sends`](crate::Reconnect::max_sends) limits it. The call's timeout goes on
+    /// [`Reconnect::max_sends`](crate::client::Reconnect::max_sends) limits it. The call's timeout goes on
     /// meanwhile. If a second connection ends because of what a message on it was, as with a response over
     /// [`Config::max_incoming_message`](crate::Config::max_incoming_message), the call fails with that:
     /// it may be the reason. For calls by stub: `#[method(idempotent)]`.
@@ -239,7 +239,7 @@ pub(crate) fn typed<E: RpcError>(error: Error) -> Error<E> {
 /// A message that is never answered, not even with an error. Nothing happens until it is awaited.
 ///
 /// Awaiting it gives `Ok` as soon as the message is queued; it waits while
-/// [`Config::max_outbox`](crate::Config::max_outbox) is exceeded, so a sender can't outrun the
+/// [`Config::max_send_queue`](crate::Config::max_send_queue) is exceeded, so a sender can't outrun the
 /// network.
 ///
 /// # Errors

@@ -41,7 +41,7 @@ use crate::util::BoxFuture;
 /// # }
 /// ```
 ///
-/// The handles of a [reconnecting client](crate::ClientBuilder::reconnect) go on with each new
+/// The handles of a [reconnecting client](crate::client::ClientBuilder::reconnect) go on with each new
 /// connection; those that its handlers and its hook get stay with theirs, and end with it.
 #[derive(Clone)]
 pub struct Peer {
@@ -236,7 +236,7 @@ impl Peer {
     ///
     /// Subscribing to an ordinary method fails with -32600 if the peer uses this crate and the method
     /// was made with [`#[rpc]`](macro@crate::rpc) or a closure. Every other peer, a
-    /// [`Fallback`](crate::Fallback) and a [`Service`](crate::Service) of your own just handle the
+    /// [`Fallback`](crate::server::Fallback) and a [`Service`](crate::service::Service) of your own just handle the
     /// call: if its result is a string or a number, that is taken for the subscription's id.
     ///
     /// Some servers send items before the response that names their subscription. They are kept while
@@ -245,7 +245,7 @@ impl Peer {
     /// method of this side that is registered under the name of the notifications gets them instead.
     ///
     /// The names of its notifications and of the method that ends it are those that
-    /// [`Topic::new`](crate::Topic::new) has for it; other servers have others:
+    /// [`Topic::new`](crate::subscription::Topic::new) has for it; other servers have others:
     ///
     /// ```no_run
     /// # use wsjsonrpc::{Client, Error};

@@ -34,7 +34,8 @@ use crate::protocol::value::read;
 /// [`by_name`](Self::by_name), and may be part of a [batch](Peer::batch).
 ///
 /// ```
-/// # use wsjsonrpc::{memory, Client, Server, Methods, Topic, Context, Result};
+/// # use wsjsonrpc::{memory, Client, Server, Methods, Context, Result};
+/// # use wsjsonrpc::subscription::Topic;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let count = |_: Context, (upto,): (u64,)| async move {
@@ -217,8 +218,8 @@ impl<T, E> fmt::Debug for SubscribeFuture<T, E> {
 ///
 /// It ends when the producer has no more, with the error that the producer has ended with, with
 /// [`Error::Closed`] when the connection ends (that of a
-/// [reconnecting client](crate::ClientBuilder::reconnect) too: subscribe again in its
-/// [hook](crate::ClientBuilder::on_connect)), or with [`Error::Lagged`]. An error that is not the end
+/// [reconnecting client](crate::client::ClientBuilder::reconnect) too: subscribe again in its
+/// [hook](crate::client::ClientBuilder::on_connect)), or with [`Error::Lagged`]. An error that is not the end
 /// is [`Error::Decode`]: that one item is not of type `T`.
 ///
 /// Dropping it tells the peer to stop. It keeps a client's connection open, as a [`Peer`] does.
@@ -291,7 +292,7 @@ impl<T, E> Subscription<T, E> {
     }
 
     /// How many items the producer has left out so far, because its source could not wait and the
-    /// consumer was slow; see [`Overflow`](crate::Overflow). Only producers that use this crate say
+    /// consumer was slow; see [`Overflow`](crate::subscription::Overflow). Only producers that use this crate say
     /// so.
     pub fn dropped(&self) -> u64 {
         self.half.buffer.dropped()

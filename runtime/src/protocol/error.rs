@@ -53,7 +53,7 @@ impl ErrorCode {
     /// The result is larger than this side may send.
     pub const RESULT_TOO_LARGE: ErrorCode = ErrorCode(-32003);
     /// A subscription has ended because its consumer was too slow
-    /// ([`Overflow::Close`](crate::Overflow::Close)).
+    /// ([`Overflow::Close`](crate::subscription::Overflow::Close)).
     pub const SUBSCRIPTION_LAGGED: ErrorCode = ErrorCode(-32004);
     /// The caller makes more calls than it may, or more at the same time. The number is that of
     /// Ethereum's [EIP-1474](https://eips.ethereum.org/EIPS/eip-1474).
@@ -111,7 +111,7 @@ impl fmt::Display for ErrorCode {
 /// [`std::error::Error`], `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `String` and `&str` into
 /// one: the peer gets -32603 "Internal error" and no details. The error itself is kept as
 /// [`source`](Self::source) and logged. An error type that the server recognizes
-/// ([`ServerBuilder::recognize`](crate::ServerBuilder::recognize)) keeps its own code.
+/// ([`ServerBuilder::map_error`](crate::server::ServerBuilder::map_error)) keeps its own code.
 ///
 /// For that reason `ErrorObject` does not implement `std::error::Error`.
 ///

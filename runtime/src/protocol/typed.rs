@@ -69,7 +69,7 @@ use super::value::Missing;
 ///
 /// A handler that returns [`Result<T>`](crate::Result) answers -32603 for whatever `?` brings,
 /// unless the builder was told to
-/// [`recognize::<E>()`](crate::ServerBuilder::recognize) the type, which must be a
+/// [`map_error::<E>()`](crate::server::ServerBuilder::map_error) the type, which must be a
 /// [`std::error::Error`] for that. There is no `From<E> for ErrorObject` beside it: every
 /// `std::error::Error` has one already, so a second one would be in its way. An `E` that is none
 /// passes with `.map_err(|error| error.to_object())?`.

@@ -39,7 +39,7 @@ use crate::websocket::stream::Stream;
 use crate::websocket::transport::Transport;
 
 /// Services ready to be served over any stream: a server without a listener. Made by
-/// [`ServerBuilder::build`](crate::ServerBuilder::build). Cheap to clone.
+/// [`ServerBuilder::build`](crate::server::ServerBuilder::build). Cheap to clone.
 ///
 /// ```
 /// # use wsjsonrpc::{Client, Server};
@@ -119,7 +119,7 @@ impl Endpoint {
     /// instance, until the connection ends.
     ///
     /// Whoever has upgraded it has decided that the client may come in: neither the `Origin` nor
-    /// the path is looked at here, and the [`Authorize`](crate::Authorize) hook is not run. Only
+    /// the path is looked at here, and the [`Authorize`](crate::server::Authorize) hook is not run. Only
     /// [`Config::max_connections`](crate::Config::max_connections) and the limit for each address
     /// hold here, too: over them, the WebSocket is closed with code 1013.
     ///

@@ -8,6 +8,12 @@ mod listener;
 #[cfg(unix)]
 mod unix;
 
+pub use self::endpoint::Endpoint;
+pub use crate::handshake::Handshake;
+pub use crate::handshake::authorize::{Authorize, Grant};
+pub use crate::handshake::refusal::Refusal;
+pub use crate::incoming::methods::Fallback;
+
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -23,15 +29,13 @@ use tokio::time::Instant;
 use self::listener::Listener;
 use crate::config::Config;
 use crate::error::connect_error::BindError;
-use crate::handshake::authorize::{Authorize, AuthorizeFn, Grant};
+use crate::handshake::authorize::AuthorizeFn;
+use crate::handshake::is_subprotocol;
 use crate::handshake::origin::Origin;
 use crate::handshake::percent::encoded_path;
-use crate::handshake::refusal::Refusal;
 use crate::handshake::rules::Rules;
 #[cfg(feature = "tls")]
 use crate::handshake::tls;
-use crate::handshake::{Handshake, is_subprotocol};
-use crate::server::endpoint::Endpoint;
 use crate::services::RouterBuilder;
 use crate::services::{common_builder_methods, service_methods};
 use crate::util::race::{Either, race};
@@ -85,7 +89,7 @@ impl ServerBuilder {
     /// balancers and Kubernetes make them. Default: none, and such a request gets 426 or 404.
     ///
     /// The path may be one where WebSockets are served, too. The check is answered by whatever
-    /// accepts connections: neither the `Origin` nor the [`Authorize`](crate::Authorize) hook is
+    /// accepts connections: neither the `Origin` nor the [`Authorize`] hook is
     /// asked, and a server that has no room for more connections answers it all the same, as
     /// restarting it would not help. HTTP/1.0 will do. In a web application
     /// ([`Endpoint::http_service`](crate::Endpoint::http_service)) a route of its own is the place
@@ -141,7 +145,8 @@ impl ServerBuilder {
     ///
     /// ```
     /// use http::StatusCode;
-    /// use wsjsonrpc::{Grant, Refusal, Server};
+    /// use wsjsonrpc::Server;
+    /// use wsjsonrpc::server::{Grant, Refusal};
     ///
     /// let server = Server::builder().authorize_fn(|handshake| async move {
     ///     match handshake.header("host") {
@@ -209,7 +214,8 @@ impl ServerBuilder {
     /// Asks a closure before a client is let in; see [`Authorize`].
     ///
     /// ```
-    /// use wsjsonrpc::{Grant, Refusal, Server};
+    /// use wsjsonrpc::Server;
+    /// use wsjsonrpc::server::{Grant, Refusal};
     ///
     /// struct User(String);
     ///

@@ -33,8 +33,8 @@ impl ServerBuilder {
     /// Who may connect is what the file's permissions say, and they come from the process's umask.
     /// To let in nobody but your own user or group, put it into a directory that only they can
     /// enter. Who the client is, handlers find out by `ctx.get::<UCred>()`
-    /// ([`tokio::net::unix::UCred`]), and the [`Authorize`](crate::Authorize) hook by
-    /// [`Handshake::extensions`](field@crate::Handshake::extensions).
+    /// ([`tokio::net::unix::UCred`]), and the [`Authorize`](crate::server::Authorize) hook by
+    /// [`Handshake::extensions`](field@crate::server::Handshake::extensions).
     /// [`Config::max_connections_per_address`](crate::Config::max_connections_per_address) does not
     /// apply, as there are no addresses.
     ///

@@ -57,7 +57,8 @@ impl Network {
     /// ```
     /// use std::time::Duration;
     /// use wsjsonrpc::testing::{Cut, Direction, Faults, Network};
-    /// use wsjsonrpc::{Client, Reconnect, Server};
+    /// use wsjsonrpc::{Client, Server};
+    /// use wsjsonrpc::client::Reconnect;
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

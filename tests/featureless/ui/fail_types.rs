@@ -1,7 +1,7 @@
 //! Types behind features. The messages are rustc's.
 
 fn main() {
-    let _: wsjsonrpc::HttpPeer;
+    let _: wsjsonrpc::http::HttpPeer;
     let _ = wsjsonrpc::middleware::Metrics::new();
     let _ = wsjsonrpc::middleware::RateLimit::new(1);
     let _ = wsjsonrpc::rustls::ServerConfig::builder();

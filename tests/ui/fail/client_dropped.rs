@@ -1,7 +1,8 @@
 //! A client that nobody keeps: its connection closes at once.
 #![deny(unused_must_use)]
 
-use wsjsonrpc::{Client, ConnectError};
+use wsjsonrpc::Client;
+use wsjsonrpc::error::ConnectError;
 
 async fn connect() -> Result<(), ConnectError> {
     Client::connect("ws://localhost/").await?;

@@ -7,7 +7,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
-use wsjsonrpc::{Context, Result, Service, Stream, rpc};
+use wsjsonrpc::{Context, Result, Stream, rpc};
+use wsjsonrpc::service::Service;
 
 #[rpc(mock)]
 pub trait Store<K: Serialize + DeserializeOwned + Send + Sync + 'static, const N: usize = 4>:

@@ -4,7 +4,8 @@ use std::fmt::{Debug, Display};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wsjsonrpc::{Context, Result, Service, rpc};
+use wsjsonrpc::{Context, Result, rpc};
+use wsjsonrpc::service::Service;
 
 pub trait Key: Serialize + DeserializeOwned + Display + Send + Sync + 'static {}
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use interop_jsonrpsee::JsonrpseeServer;
 use serde_json::{Value, json};
-use wsjsonrpc::{Context, Error, ErrorCode, HttpPeer, Peer, Result, rpc};
+use wsjsonrpc::{Context, Error, ErrorCode, Peer, Result, rpc};
+use wsjsonrpc::http::HttpPeer;
 
 /// What the jsonrpsee server serves; only the stub is used.
 #[rpc]

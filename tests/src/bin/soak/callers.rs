@@ -12,9 +12,9 @@ use std::time::Duration;
 use futures_util::stream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use wsjsonrpc::{
-    Call, Client, ClientBuilder, Context, Error, ErrorCode, Methods, Peer, Reconnect, Result, Topic,
-};
+use wsjsonrpc::client::{ClientBuilder, Reconnect};
+use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::{Call, Client, Context, Error, ErrorCode, Methods, Peer, Result};
 
 use crate::breaker::Dice;
 use crate::config;
