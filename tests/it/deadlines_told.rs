@@ -161,7 +161,7 @@ impl Relay for Link {
         let mut times = vec![ctx.deadline().map(|deadline| deadline - Instant::now())];
         sleep(SECOND).await;
         let next = match &self.next {
-            Some(next) => RelayClient::new(next.with_deadline_of(ctx)),
+            Some(next) => RelayClient::new(ctx.with_deadline(&next)),
             None => ctx.client::<RelayClient>(),
         };
         if hops > 0 {

@@ -173,7 +173,7 @@ async fn notifications_alone_inherit_the_time_of_a_call() {
     let backend = HttpPeer::new(&silent.url).unwrap().call_timeout(None).peer();
     let (tell, mut told) = mpsc::unbounded_channel();
     let server = Server::builder().method("relay", move |ctx: Context, ()| {
-        let (backend, tell) = (backend.with_deadline_of(&ctx), tell.clone());
+        let (backend, tell) = (ctx.with_deadline(&backend), tell.clone());
         async move {
             let news = (backend.notify("a", ()), backend.notify("b", ()));
             let _ = tell.send(backend.batch(news).await);

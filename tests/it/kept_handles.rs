@@ -110,7 +110,7 @@ impl Room for Lobby {
     }
 
     async fn within(&self, ctx: &Context) -> Result<()> {
-        self.keep(self.other.with_deadline_of(ctx));
+        self.keep(ctx.with_deadline(&self.other));
         Ok(())
     }
 
@@ -118,7 +118,7 @@ impl Room for Lobby {
         let (keep, peer) = (self.keep.clone(), ctx.peer());
         // Twice the same, and that of another call.
         let within = move |ctx: Context, ()| {
-            keep.send(Kept::Peer(peer.with_deadline_of(&ctx).with_deadline_of(&ctx))).unwrap();
+            keep.send(Kept::Peer(ctx.with_deadline(&ctx.with_deadline(&peer)))).unwrap();
             async { Ok(()) }
         };
         let server = Server::builder().method("m", within);
@@ -329,12 +329,12 @@ async fn a_deadline_that_has_passed_is_told_from_a_peer_that_does_not_answer() {
     let (other, _) = memory::pair(Client::builder(), third).unwrap();
     let (keep, mut kept) = mpsc::unbounded_channel();
     let server = Server::builder().method("m", move |ctx: Context, ()| {
-        let (keep, within) = (keep.clone(), other.peer().with_deadline_of(&ctx));
+        let (keep, within) = (keep.clone(), ctx.with_deadline(&other.peer()));
         async move {
             bounded(ctx.peer()).await?;
             bounded(ctx.clone().peer()).await?;
             bounded(within.clone()).await?;
-            bounded(within.with_deadline_of(&ctx)).await?;
+            bounded(ctx.with_deadline(&within)).await?;
             // What nobody answers is not waited for.
             within.notify("m", ()).await?;
             keep.send(within)?;
@@ -356,7 +356,7 @@ async fn so_it_is_over_http_post() {
     let (other, _) = memory::pair(Client::builder(), third).unwrap();
     let (keep, mut kept) = mpsc::unbounded_channel();
     let address = address(Server::builder().method("m", move |ctx: Context, ()| {
-        let (keep, within) = (keep.clone(), other.peer().with_deadline_of(&ctx));
+        let (keep, within) = (keep.clone(), ctx.with_deadline(&other.peer()));
         async move {
             bounded(within.clone()).await?;
             keep.send(within)?;
@@ -406,7 +406,7 @@ async fn what_was_sent_before_the_deadline_times_out() {
     raw.hang_up();
     let _attempt = attempts.next().await;
     let server = Server::builder().method("m", move |ctx: Context, ()| {
-        let (told, third) = (told.clone(), third.peer().with_deadline_of(&ctx));
+        let (told, third) = (told.clone(), ctx.with_deadline(&third.peer()));
         async move {
             let begun = Instant::now();
             let page = ctx.client::<PageClient>();

@@ -386,22 +386,6 @@ impl ClientBuilder {
     }
 }
 
-impl Client {
-    /// Connects to a `ws://` URL with default settings, or with the feature `tls` to a `wss://` URL;
-    /// on Unix also to a Unix socket: `ws+unix:///run/app.sock:/path`.
-    ///
-    /// # Errors
-    /// As [`ClientBuilder::connect`].
-    pub async fn connect(url: &str) -> StdResult<Client, ConnectError> {
-        Self::builder().connect(url).await
-    }
-
-    /// Connects with headers, services or limits of one's own.
-    pub fn builder() -> ClientBuilder {
-        ClientBuilder::default()
-    }
-}
-
 /// Without the values of headers, which may be secret.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::client::dial::Opened;
 use crate::client::session::{Session, SessionHandle};
-use crate::error::CloseReason;
+use crate::error::{CloseReason, ConnectError};
 use crate::handshake::Handshake;
 use crate::link::Link;
 use crate::outgoing::peer::Peer;
@@ -70,6 +70,20 @@ enum Connections {
 }
 
 impl Client {
+    /// Connects to a `ws://` URL with default settings, or with the feature `tls` to a `wss://` URL;
+    /// on Unix also to a Unix socket: `ws+unix:///run/app.sock:/path`.
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::connect`].
+    pub async fn connect(url: &str) -> Result<Client, ConnectError> {
+        Self::builder().connect(url).await
+    }
+
+    /// Connects with headers, services or limits of one's own.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
     pub(crate) fn of(opened: Opened) -> Self {
         let Opened { peer, link, handshake } = opened;
         Client { peer, connections: Connections::One { link, handshake } }

@@ -54,7 +54,7 @@ pub(crate) enum Acquired {
     /// It is to be told so; the place is that of one who is told.
     Refused(ConnectionPermit, Refusal),
     /// There is no room even for telling it.
-    DropCounter,
+    Dropped,
 }
 
 impl ConnectionLimit {
@@ -93,7 +93,7 @@ impl ConnectionLimit {
                 counts.refused += 1;
                 Acquired::Refused(self.permit(Kind::Refused), Refusal::full(status, words))
             }
-            Some(_) => Acquired::DropCounter,
+            Some(_) => Acquired::Dropped,
         };
         drop(counts);
         if warn {
@@ -168,7 +168,7 @@ mod tests {
         match connection_limit.acquire(Some(address.parse().unwrap())) {
             Acquired::Granted(permit) => Ok(permit),
             Acquired::Refused(_, refusal) => Err(refusal.status()),
-            Acquired::DropCounter => panic!("nobody is being refused"),
+            Acquired::Dropped => panic!("nobody is being refused"),
         }
     }
 
@@ -212,7 +212,7 @@ mod tests {
         let refused: Vec<Acquired> =
             (0..MAX_REFUSED).map(|_| connection_limit.acquire(None)).collect();
         assert!(refused.iter().all(|admission| matches!(admission, Acquired::Refused(..))));
-        assert!(matches!(connection_limit.acquire(None), Acquired::DropCounter));
+        assert!(matches!(connection_limit.acquire(None), Acquired::Dropped));
         drop(refused);
         assert!(matches!(connection_limit.acquire(None), Acquired::Refused(..)));
     }

@@ -246,7 +246,7 @@ impl HttpService {
         let (permit, refusal) = match self.endpoint.acquire(remote_addr) {
             Acquired::Granted(permit) => (Some(permit), None),
             Acquired::Refused(_, refusal) => (None, Some(refusal)),
-            Acquired::DropCounter => (None, Some(full())),
+            Acquired::Dropped => (None, Some(full())),
         };
         let deadline = deadline(Instant::now(), self.endpoint.config().handshake_timeout);
         Ok((Arrival { remote_addr, secure: self.options.secure, deadline, refusal }, permit))

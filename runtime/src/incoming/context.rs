@@ -374,7 +374,7 @@ impl Context {
     ///
     /// Nothing happens to a handler at that time: the handler looks whether it is too late to begin
     /// something. Calls by [`peer`](Self::peer) and [`client`](Self::client), and those by
-    /// [`Peer::with_deadline_of`], wait no longer than that while the handler runs. A call that begins after the
+    /// [`Context::with_deadline`], wait no longer than that while the handler runs. A call that begins after the
     /// deadline fails with [`Error::DeadlinePassed`], and nothing is sent.
     ///
     /// ```
@@ -390,36 +390,7 @@ impl Context {
     pub fn deadline(&self) -> Option<Instant> {
         self.call.deadline.map(|at| self.instant(at))
     }
-}
 
-/// A clone that outlives the call has to learn that it is over.
-impl Clone for Context {
-    fn clone(&self) -> Self {
-        self.handled();
-        Context { shared: Arc::clone(&self.shared), call: self.call.clone() }
-    }
-}
-
-impl Peer {
-    /// A handle whose calls inherit the [deadline](Context::deadline) of the call that is being
-    /// handled: for calls to a third side, on whose result that call's own depends. When that call is
-    /// over, it is an ordinary handle; see [`Context::peer`].
-    pub fn with_deadline_of(&self, ctx: &Context) -> Peer {
-        self.clone().inheriting(ctx.handled().cloned())
-    }
-}
-
-impl fmt::Debug for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Context")
-            .field("peer", &Peer::new(Arc::clone(&self.shared.link)))
-            .field("remote_addr", &self.shared.handshake.remote_addr)
-            .field("state", &self.shared.state)
-            .finish()
-    }
-}
-
-impl Context {
     /// Leaves a value on the connection for its later calls, one for each type. Gives back the one
     /// that was there.
     pub fn set<T: Send + Sync + 'static>(&self, value: T) -> Option<Extension<T>> {
@@ -478,6 +449,31 @@ impl Context {
             );
             ErrorObject::unauthorized("Unauthorized")
         })
+    }
+
+    /// A handle like `peer` whose calls inherit the [deadline](Self::deadline) of this call: for calls to
+    /// a third side that this call depends on. When this call is over, it is an ordinary handle; see
+    /// [`peer`](Self::peer).
+    pub fn with_deadline(&self, peer: &Peer) -> Peer {
+        peer.clone().inheriting(self.handled().cloned())
+    }
+}
+
+/// A clone that outlives the call has to learn that it is over.
+impl Clone for Context {
+    fn clone(&self) -> Self {
+        self.handled();
+        Context { shared: Arc::clone(&self.shared), call: self.call.clone() }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("peer", &Peer::new(Arc::clone(&self.shared.link)))
+            .field("remote_addr", &self.shared.handshake.remote_addr)
+            .field("state", &self.shared.state)
+            .finish()
     }
 }
 

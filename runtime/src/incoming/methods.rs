@@ -96,9 +96,7 @@ impl Methods {
         }));
         self
     }
-}
 
-impl Methods {
     /// Adds a subscription. The closure gets the connection's context and all params as one value,
     /// as that of a [`method`](Self::method) does, and returns a future of a stream, or of an error
     /// to refuse it. An error that the stream brings ends it.
@@ -146,9 +144,7 @@ impl Methods {
         }));
         self
     }
-}
 
-impl Methods {
     /// Lets the methods and subscriptions that were added so far take params of at most so many bytes of
     /// JSON. Larger ones are refused with -32602 before they are decoded.
     ///

@@ -16,21 +16,16 @@ use futures_core::Stream;
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::incoming::service::{Outcome, OutcomeKind, Request, Response, ResponseKind};
+use crate::incoming::service::{Response, ResponseKind};
 use crate::incoming::topic::{IntoItem, Overflow, Topic};
 use crate::link::Link;
-use crate::link::credit::AcceptedSubscription;
 use crate::link::credit::{ProducedSubscription, Stage, StopReason};
 use crate::outgoing::deadline::HandledCall;
 use crate::protocol::buffer;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::{cost, head, write, write_json};
-use crate::protocol::params::Str;
 use crate::protocol::typed::RpcError;
 use crate::websocket::send_queue::{Closed, SendQueue, Turn};
-
-/// The name of the parameter of a method that ends subscriptions, as in their notifications.
-const ID: &str = "subscription";
 
 /// How many items are sent before others get their turn.
 const BUDGET: usize = 256;
@@ -44,60 +39,16 @@ pub struct Producer {
     handled: Option<Arc<HandledCall>>,
 }
 
-impl Outcome {
-    /// The handler of a subscription: it gets the request back, with a [`Producer`] to
-    /// [`run`](Producer::run) its stream with.
-    #[doc(hidden)]
-    pub fn subscription<F>(
-        request: Request,
-        topic: Topic,
-        handler: impl FnOnce(Request, Producer) -> F,
-    ) -> Self
-    where
-        F: Future<Output = Response> + Send + 'static,
-    {
-        if request.is_notification() {
-            tracing::debug!("dropped a subscription without an id: nobody would know its own");
-            return Outcome(OutcomeKind::Ready(Response(ResponseKind::Silent)));
-        }
-        let link = Arc::clone(request.context().link());
-        if link.has_no_socket() {
-            let error = ErrorObject::of(ErrorCode::NEEDS_WEBSOCKET);
-            return Outcome(OutcomeKind::Ready(request.fail(error)));
-        }
-        let window = request.begin_subscription();
-        let limit = link.config.max_subscriptions;
-        let Some(subscription) = link.produced.insert(topic.unsubscribe.clone(), window, limit)
-        else {
-            let busy = ErrorObject::of(ErrorCode::SERVER_BUSY);
-            return Outcome(OutcomeKind::Ready(request.fail(busy)));
-        };
-        let accepted = AcceptedSubscription {
-            link: Arc::clone(&link),
-            subscription: Arc::clone(&subscription),
-            notification: topic.notification.clone(),
-            tell_end: topic.tell_end || link.extended,
-        };
-        let handled = request.context().handled().cloned();
-        let producer = Producer { topic, link, subscription, handled };
-        Outcome(OutcomeKind::Subscription(Box::pin(handler(request, producer)), Box::new(accepted)))
-    }
-
-    /// A call of a method that ends subscriptions. Its one parameter is the id.
-    pub(crate) fn unsubscribe(request: &Request) -> Self {
-        let id = || {
-            let mut args = request.args(&[ID])?;
-            let id: Str<'_> = args.next()?;
-            args.finish()?;
-            Ok(id)
-        };
-        let produced = &request.context().link().produced;
-        let ended = id().map(|id| produced.unsubscribe(request.method(), &id.0));
-        Outcome(OutcomeKind::Ready(request.reply::<Result<bool, ErrorObject>>(ended)))
-    }
-}
-
 impl Producer {
+    pub(crate) fn new(
+        topic: Topic,
+        link: Arc<Link>,
+        subscription: Arc<ProducedSubscription>,
+        handled: Option<Arc<HandledCall>>,
+    ) -> Self {
+        Producer { topic, link, subscription, handled }
+    }
+
     /// Consents, and sends what the stream brings until it ends or nobody wants it any more.
     pub async fn run<T, S>(self, stream: S) -> Response
     where

@@ -14,11 +14,14 @@ use serde::Deserialize;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::incoming::context::Context;
+use crate::incoming::producer::Producer;
 use crate::incoming::signature::Returns;
+use crate::incoming::topic::Topic;
 use crate::link::credit::AcceptedSubscription;
 use crate::protocol::encode::{begin_result, result_in};
 use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 use crate::protocol::params::Args;
+use crate::protocol::params::Str;
 use crate::protocol::travel::{ReceivedArg, SentResult};
 use crate::protocol::typed::RpcError;
 use crate::protocol::whole::{self, Form};
@@ -390,6 +393,9 @@ impl From<ErrorObject> for Response {
     }
 }
 
+/// The name of the parameter of a method that ends subscriptions, as in their notifications.
+const ID: &str = "subscription";
+
 /// How far a service has got with a request.
 pub struct Outcome(pub(crate) OutcomeKind);
 
@@ -453,6 +459,57 @@ impl Outcome {
                 Either::Right(()) => cancelled(),
             }
         })
+    }
+
+    /// The handler of a subscription: it gets the request back, with a [`Producer`] to
+    /// [`run`](Producer::run) its stream with.
+    #[doc(hidden)]
+    pub fn subscription<F>(
+        request: Request,
+        topic: Topic,
+        handler: impl FnOnce(Request, Producer) -> F,
+    ) -> Self
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        if request.is_notification() {
+            tracing::debug!("dropped a subscription without an id: nobody would know its own");
+            return Outcome(OutcomeKind::Ready(Response(ResponseKind::Silent)));
+        }
+        let link = Arc::clone(request.context().link());
+        if link.has_no_socket() {
+            let error = ErrorObject::of(ErrorCode::NEEDS_WEBSOCKET);
+            return Outcome(OutcomeKind::Ready(request.fail(error)));
+        }
+        let window = request.begin_subscription();
+        let limit = link.config.max_subscriptions;
+        let Some(subscription) = link.produced.insert(topic.unsubscribe.clone(), window, limit)
+        else {
+            let busy = ErrorObject::of(ErrorCode::SERVER_BUSY);
+            return Outcome(OutcomeKind::Ready(request.fail(busy)));
+        };
+        let accepted = AcceptedSubscription {
+            link: Arc::clone(&link),
+            subscription: Arc::clone(&subscription),
+            notification: topic.notification.clone(),
+            tell_end: topic.tell_end || link.extended,
+        };
+        let handled = request.context().handled().cloned();
+        let producer = Producer::new(topic, link, subscription, handled);
+        Outcome(OutcomeKind::Subscription(Box::pin(handler(request, producer)), Box::new(accepted)))
+    }
+
+    /// A call of a method that ends subscriptions. Its one parameter is the id.
+    pub(crate) fn unsubscribe(request: &Request) -> Self {
+        let id = || {
+            let mut args = request.args(&[ID])?;
+            let id: Str<'_> = args.next()?;
+            args.finish()?;
+            Ok(id)
+        };
+        let produced = &request.context().link().produced;
+        let ended = id().map(|id| produced.unsubscribe(request.method(), &id.0));
+        Outcome(OutcomeKind::Ready(request.reply::<Result<bool, ErrorObject>>(ended)))
     }
 
     /// A number that [`Service::methods`] never gave.

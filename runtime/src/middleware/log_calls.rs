@@ -91,7 +91,7 @@ struct Line<'a> {
 }
 
 enum Outcome {
-    DropCounter,
+    Dropped,
     Success,
     /// With the peer's or the handler's code, if there is one.
     Failure(Option<i64>),
@@ -105,7 +105,7 @@ impl<'a> Line<'a> {
             method,
             remote: None,
             begun: Instant::now(),
-            outcome: Outcome::DropCounter,
+            outcome: Outcome::Dropped,
         }
     }
 }
@@ -120,7 +120,7 @@ impl Drop for Line<'_> {
             Outcome::Failure(code) => {
                 event!(log.failure, method, duration, code, remote, "{words}, with an error");
             }
-            Outcome::DropCounter => {
+            Outcome::Dropped => {
                 event!(log.failure, method, duration, remote, "{words}, not to its end")
             }
         }

@@ -15,9 +15,11 @@ use serde::de::DeserializeOwned;
 use crate::error::Error;
 use crate::link::OutgoingCall;
 use crate::link::outgoing_middleware::{Chain, OutgoingRequest, Reply};
+use crate::link::subscription_buffer::SubscriptionNames;
 use crate::outgoing::exchange::{Exchange, RawResult};
 use crate::outgoing::peer::Peer;
 use crate::outgoing::progress::Listener;
+use crate::outgoing::subscription::Subscribe;
 use crate::protocol::encode::{EncodeError, Form, OutgoingMessage};
 use crate::protocol::error::ErrorObject;
 use crate::protocol::travel::{ReceivedResult, SentArg};
@@ -345,5 +347,18 @@ impl Encoder {
         });
         let timeout = self.peer.config().call_timeout;
         Call { peer: self.peer, message, timeout, listener: None, result: PhantomData }
+    }
+
+    /// All arguments were written; it is the call of a subscription with these other names.
+    pub fn subscribe<T: ReceivedResult, E>(
+        self,
+        unsubscribe: &str,
+        notification: &str,
+    ) -> Subscribe<T, E> {
+        let names = SubscriptionNames {
+            notification: notification.into(),
+            unsubscribe: unsubscribe.into(),
+        };
+        Subscribe::new(self.finish(), names)
     }
 }

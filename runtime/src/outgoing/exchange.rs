@@ -90,9 +90,7 @@ impl Ticket {
             Err(reason) => Err(Error::Closed(reason)),
         })
     }
-}
 
-impl Ticket {
     /// Nobody waits for it any more.
     fn give_up(&self, sent: bool) {
         let link = self.link_ref.link();

@@ -17,13 +17,12 @@ use crate::error::{CloseReason, Error};
 use crate::link::subscription_buffer::{End, SubscriptionBuffer, SubscriptionNames, TakenItems};
 use crate::link::{Link, OutgoingCall};
 use crate::outgoing::batch::{Batch, IntoBatch};
-use crate::outgoing::call::{Call, Encoder, typed};
+use crate::outgoing::call::{Call, typed};
 use crate::outgoing::exchange::Exchange;
 use crate::outgoing::peer::Peer;
 use crate::protocol::encode::EncodeError;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::write_credit;
-use crate::protocol::travel::ReceivedResult;
 use crate::protocol::typed::RpcError;
 use crate::protocol::value::read;
 
@@ -330,20 +329,5 @@ impl<T, E> fmt::Debug for Subscription<T, E> {
             .field("names", &self.half.buffer.names)
             .field("over", &self.over)
             .finish_non_exhaustive()
-    }
-}
-
-impl Encoder {
-    /// All arguments were written; it is the call of a subscription with these other names.
-    pub fn subscribe<T: ReceivedResult, E>(
-        self,
-        unsubscribe: &str,
-        notification: &str,
-    ) -> Subscribe<T, E> {
-        let names = SubscriptionNames {
-            notification: notification.into(),
-            unsubscribe: unsubscribe.into(),
-        };
-        Subscribe::new(self.finish(), names)
     }
 }

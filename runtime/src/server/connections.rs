@@ -2,7 +2,7 @@
 //!
 //! Must not know how connections come about.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -32,7 +32,8 @@ pub(crate) struct Connections {
 }
 
 struct ConnectionTable {
-    links: HashMap<u64, Arc<Link>>,
+    /// In the order in which they were opened.
+    links: BTreeMap<u64, Arc<Link>>,
     /// Callers without a connection, as long as one of their handlers is there.
     http_callers: HashMap<u64, Arc<Link>>,
     /// Connections that have ended before their handlers.
@@ -49,7 +50,7 @@ impl Connections {
     pub(crate) fn new() -> Arc<Self> {
         let (trackers, tracker) = watch::channel(());
         let table = ConnectionTable {
-            links: HashMap::new(),
+            links: BTreeMap::new(),
             http_callers: HashMap::new(),
             left_behind: Vec::new(),
             next: 0,

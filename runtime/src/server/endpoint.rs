@@ -146,12 +146,12 @@ impl Endpoint {
                 let _ = runtime::timeout(self.config().close_timeout, pin!(telling)).await;
                 CloseReason::Local
             }
-            Acquired::DropCounter => CloseReason::Local,
+            Acquired::Dropped => CloseReason::Local,
         }
     }
 
-    /// The clients that are connected now, to push something to all of them. Those that post messages
-    /// are not.
+    /// The clients that are connected now, in the order in which they connected. Clients that call by HTTP
+    /// POST are not among them.
     pub fn peers(&self) -> Vec<Peer> {
         self.shared.connections.peers()
     }
@@ -231,7 +231,7 @@ impl Endpoint {
         let (permit, refusal) = match admission {
             Acquired::Granted(permit) => (permit, None),
             Acquired::Refused(permit, refusal) => (permit, Some(refusal)),
-            Acquired::DropCounter => {
+            Acquired::Dropped => {
                 let words = "the server is full, and busy with refusing others";
                 return Err(io::Error::other(words).into());
             }

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs};
 use crate::error::Remote;
 use crate::error::connect_error::BindError;
 #[cfg(unix)]
-use crate::server::unix::SocketFile;
+use crate::server::socket_file::SocketFile;
 use crate::util::runtime::{self, with_io};
 use crate::websocket::stream::Stream;
 

@@ -1,0 +1,81 @@
+//! The file of a Unix socket that a server listens on: replacing one that nobody listens on any more, and
+//! removing it at the end.
+
+use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::{UnixListener, UnixStream};
+
+/// A socket's file, which goes when this is dropped. The listener must outlive it: as long as it
+/// lives, no other file can have its number.
+#[derive(Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+/// Which file it is, under whatever name.
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+/// Listens on a file of its own. The path is taken as from the root, so that a working directory that
+/// changes later changes nothing.
+pub(crate) async fn listen(path: &Path) -> io::Result<(SocketFile, UnixListener)> {
+    let path = std::path::absolute(path)?;
+    make_room(&path).await?;
+    let listener = UnixListener::bind(&path)?;
+    let identity = identity(&fs::symlink_metadata(&path)?);
+    Ok((SocketFile { path, identity }, listener))
+}
+
+/// Takes away the file of a server that is gone.
+async fn make_room(path: &Path) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let in_use = |words| Err(io::Error::new(ErrorKind::AddrInUse, words));
+    if !found.file_type().is_socket() {
+        return in_use("something is there that is no socket; it was left alone");
+    }
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        // One whose queue is full has somebody who listens.
+        Ok(_) => return in_use("somebody listens on it already"),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            return in_use("somebody listens on it already");
+        }
+        Err(error) => {
+            let words = format!("it is not known whether somebody listens on it already: {error}");
+            return Err(io::Error::new(error.kind(), words));
+        }
+    }
+    // Another server may have been quicker.
+    match fs::symlink_metadata(path) {
+        Ok(now) if identity(&now) == identity(&found) => fs::remove_file(path),
+        _ => Ok(()),
+    }
+}
+
+impl SocketFile {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let own = fs::symlink_metadata(&self.path);
+        if own.is_ok_and(|file| identity(&file) == self.identity) {
+            if let Err(error) = fs::remove_file(&self.path) {
+                let path = self.path.display();
+                tracing::warn!(%path, %error, "can't remove the file of a Unix socket");
+            }
+        }
+    }
+}
