@@ -252,6 +252,7 @@ pub struct Config {
 
 /// To which peers something is sent that JSON-RPC itself does not know. It is understood from all peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SendTo {
     /// To those that have said in the opening handshake that they know it, as this crate does: with
     /// the HTTP header `Wsjsonrpc-Extensions: 1`.

@@ -115,6 +115,7 @@ pub struct Reconnect {
 /// What becomes of calls, batches and notifications that are made while a reconnecting client has no
 /// connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WhileDown {
     /// They wait for the next connection; a call for as long as its timeout allows, a notification
     /// without a limit. Which of those that wait goes out first is not certain.

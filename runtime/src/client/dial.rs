@@ -164,7 +164,7 @@ impl Connector {
         let Some(hook) = &self.hooks.on_connect else { return Ok(()) };
         // It does not keep the connection open: a hook may leave it somewhere.
         let peer = Peer::new(Arc::clone(&opened.link));
-        match race(pin!(catch_unwind_async(|| hook(peer))), pin!(opened.link.ended())).await {
+        match race(pin!(catch_unwind_async(|| hook(peer))), pin!(opened.link.closed())).await {
             Either::Left(outcome) => settle(outcome),
             Either::Right(reason) => {
                 Err(ConnectError::Hook(ErrorObject::from(Error::<ErrorObject>::Closed(reason))))

@@ -112,7 +112,7 @@ impl Client {
     /// Whether it has a connection.
     pub fn state(&self) -> ConnectionState {
         match &self.connections {
-            Connections::One { link, .. } => match link.over() {
+            Connections::One { link, .. } => match link.close_reason() {
                 None => ConnectionState::Connected { number: 1 },
                 Some(reason) => ConnectionState::Closed { reason },
             },

@@ -85,7 +85,7 @@ impl Driver {
 
     /// The first reason counts.
     fn close(&self, reason: CloseReason) {
-        if self.session.over().is_none() {
+        if self.session.close_reason().is_none() {
             self.session.set_closed(reason);
             self.tell();
         }
@@ -107,7 +107,7 @@ impl Driver {
     /// Until the connection has ended, for whatever reason.
     async fn hold(&mut self, opened: Opened) -> CloseReason {
         let since = Instant::now();
-        let stopped = race(pin!(opened.link.ended()), pin!(self.session.stopped())).await;
+        let stopped = race(pin!(opened.link.closed()), pin!(self.session.stopped())).await;
         let reason = match stopped {
             Either::Left(reason) => reason,
             Either::Right(stop) => end(opened, stop).await,
@@ -192,5 +192,5 @@ fn bounded(error: ConnectError) -> CloseReason {
 /// Closes a connection and waits until it has ended.
 async fn end(opened: Opened, (code, reason): (u16, String)) -> CloseReason {
     opened.link.close(code, &reason);
-    opened.link.ended().await
+    opened.link.closed().await
 }

@@ -5,9 +5,14 @@
 //! how connections are made, or what a call is.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_core::Stream;
+use futures_core::stream::FusedStream;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -131,7 +136,7 @@ impl Session {
             if let Some(link) = self.open_link() {
                 return Ok(link);
             }
-            if self.is_stopped() || self.over().is_some() {
+            if self.is_stopped() || self.close_reason().is_some() {
                 return Err(Error::Closed(self.reason()));
             }
             if status.changed().await.is_err() {
@@ -186,7 +191,7 @@ impl Session {
     pub(crate) fn states(&self) -> ConnectionStates {
         let mut status = self.status.subscribe();
         status.mark_changed();
-        ConnectionStates(States::Session(status))
+        ConnectionStates::of_session(status)
     }
 
     pub(crate) fn handshake(&self) -> Arc<Handshake> {
@@ -194,11 +199,11 @@ impl Session {
     }
 
     /// Waits until it has ended for good.
-    pub(crate) async fn ended(&self) -> CloseReason {
+    pub(crate) async fn closed(&self) -> CloseReason {
         let mut status = self.status.subscribe();
         loop {
             status.mark_unchanged();
-            if let Some(reason) = self.over() {
+            if let Some(reason) = self.close_reason() {
                 return reason;
             }
             if status.changed().await.is_err() {
@@ -208,7 +213,7 @@ impl Session {
     }
 
     /// Why it has ended for good, if it has.
-    pub(crate) fn over(&self) -> Option<CloseReason> {
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         self.status.borrow().state.closed().cloned()
     }
 
@@ -271,7 +276,7 @@ impl Session {
 
     /// The first reason counts.
     pub(crate) fn set_closed(&self, reason: CloseReason) {
-        if self.over().is_none() {
+        if self.close_reason().is_none() {
             self.change(|status| {
                 status.state = ConnectionState::Closed { reason };
                 status.link = None;
@@ -334,12 +339,12 @@ impl Route for SessionHandle {
         self.0.close(code, reason);
     }
 
-    fn over(&self) -> Option<CloseReason> {
-        self.0.over()
+    fn close_reason(&self) -> Option<CloseReason> {
+        self.0.close_reason()
     }
 
-    fn ended(self: Arc<Self>) -> BoxFuture<CloseReason> {
-        Box::pin(async move { self.0.ended().await })
+    fn closed(self: Arc<Self>) -> BoxFuture<CloseReason> {
+        Box::pin(async move { self.0.closed().await })
     }
 }
 
@@ -349,61 +354,100 @@ impl Drop for SessionHandle {
     }
 }
 
-/// The states of a client, one after another; made by [`Client::states`](crate::Client::states).
+/// The states of a client, one after another: a [`Stream`]. Made by
+/// [`Client::states`](crate::Client::states).
 ///
-/// Whoever is slow sees the latest state and not those in between; the number in
-/// [`Connected`](ConnectionState::Connected) tells how many connections there were. It does not keep
-/// the connection open.
-#[derive(Debug)]
+/// A consumer that is slow sees the latest state and not those in between. The number in
+/// [`Connected`](ConnectionState::Connected) tells how many connections there were. It does not keep the
+/// connection open.
 pub struct ConnectionStates(States);
 
+/// Where the states come from.
 enum States {
-    Session(watch::Receiver<Status>),
-    Connected(Arc<Link>),
-    Closing(Arc<Link>),
+    /// Ready with the next state and what comes after it.
+    Next(NextState),
     Over,
+}
+
+type NextState = Pin<Box<dyn Future<Output = Option<(ConnectionState, NextStates)>> + Send + Sync>>;
+
+/// What comes after a state.
+enum NextStates {
+    Session(watch::Receiver<Status>),
+    /// The end of a connection that no other follows.
+    End(Arc<Link>),
+}
+
+impl NextStates {
+    fn next(self) -> NextState {
+        Box::pin(async move {
+            match self {
+                NextStates::Session(mut status) => {
+                    status.changed().await.ok()?;
+                    let state = status.borrow_and_update().state.clone();
+                    Some((state, NextStates::Session(status)))
+                }
+                NextStates::End(link) => {
+                    let reason = link.closed().await;
+                    Some((ConnectionState::Closed { reason }, NextStates::End(link)))
+                }
+            }
+        })
+    }
 }
 
 impl ConnectionStates {
     /// Of a client that does not reconnect.
     pub(crate) fn of(link: Arc<Link>) -> Self {
-        ConnectionStates(States::Connected(link))
+        ConnectionStates(States::Next(Box::pin(async move {
+            let state = match link.close_reason() {
+                None => ConnectionState::Connected { number: 1 },
+                Some(reason) => ConnectionState::Closed { reason },
+            };
+            Some((state, NextStates::End(link)))
+        })))
     }
 
-    /// Waits for the next state. The first one is that of now, the last one
+    fn of_session(status: watch::Receiver<Status>) -> Self {
+        ConnectionStates(States::Next(NextStates::Session(status).next()))
+    }
+
+    /// Waits for the next state. The first one is the current state, the last one is
     /// [`Closed`](ConnectionState::Closed); then comes `None`.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<ConnectionState> {
-        let state = match &mut self.0 {
-            States::Session(status) => match status.changed().await {
-                Ok(()) => Some(status.borrow_and_update().state.clone()),
-                Err(_) => None,
-            },
-            States::Connected(link) if link.over().is_none() => {
-                self.0 = States::Closing(Arc::clone(link));
-                return Some(ConnectionState::Connected { number: 1 });
-            }
-            States::Connected(link) | States::Closing(link) => {
-                Some(ConnectionState::Closed { reason: link.ended().await })
-            }
-            States::Over => None,
-        };
-        if state.as_ref().is_none_or(|state| state.closed().is_some()) {
-            self.0 = States::Over;
-        }
-        state
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
 
-impl fmt::Debug for States {
+impl Stream for ConnectionStates {
+    type Item = ConnectionState;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ConnectionState>> {
+        let States::Next(next) = &mut self.0 else { return Poll::Ready(None) };
+        let outcome = ready!(next.as_mut().poll(cx));
+        self.0 = States::Over;
+        Poll::Ready(outcome.map(|(state, rest)| {
+            if state.closed().is_none() {
+                self.0 = States::Next(rest.next());
+            }
+            state
+        }))
+    }
+}
+
+impl FusedStream for ConnectionStates {
+    fn is_terminated(&self) -> bool {
+        matches!(self.0, States::Over)
+    }
+}
+
+impl fmt::Debug for ConnectionStates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            States::Session(_) => "Session",
-            States::Connected(_) => "Connected",
-            States::Closing(_) => "Closing",
-            States::Over => "Over",
-        })
+        f.debug_struct("ConnectionStates")
+            .field("over", &self.is_terminated())
+            .finish_non_exhaustive()
     }
 }

@@ -64,7 +64,7 @@ impl Connection {
 
     /// Nothing can be sent any more. It ends in any case after a while.
     pub(super) fn enter_last(&mut self, phase: Phase, reason: CloseReason) {
-        self.link.begin_end(reason);
+        self.link.begin_close(reason);
         self.writer.clear();
         self.timers.stop_keep_alive();
         self.enter(phase);
@@ -74,7 +74,7 @@ impl Connection {
     /// What was answered by now still goes out, and what was read by now is still handled.
     pub(super) fn enter_answering(&mut self, half_closed: bool, reason: CloseReason) {
         self.transport.begin_last_words();
-        self.link.stop_queueing(reason);
+        self.link.stop_sending(reason);
         self.timers.stop_keep_alive();
         self.enter(Phase::Answering { half_closed });
         self.set_timer(deadline(Instant::now(), self.link.config.close_timeout));
@@ -141,14 +141,18 @@ impl Connection {
     }
 
     /// Looks at the clock, where something is slow. `true` if that led to another phase.
-    pub(super) fn watch(&mut self, cx: &mut TaskContext<'_>, blocked: bool) -> Result<bool, Ended> {
+    pub(super) fn check_stall(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        blocked: bool,
+    ) -> Result<bool, Ended> {
         let stallable = matches!(self.phase, Phase::Open | Phase::Flushing(_));
         if stallable && !blocked {
             self.timer = None;
             return Ok(false);
         }
         if stallable && self.timer.is_none() {
-            self.expect_progress();
+            self.start_stall_timer();
         }
         while let Some(timer) = &mut self.timer {
             let Poll::Ready(now) = timer.poll_fired(cx) else { break };
@@ -177,14 +181,14 @@ impl Connection {
                     self.close(cx, code, &reason)?;
                     return Ok(true);
                 }
-                Phase::Open | Phase::Flushing(_) => self.expect_progress(),
+                Phase::Open | Phase::Flushing(_) => self.start_stall_timer(),
             }
         }
         Ok(false)
     }
 
     /// By the time that the timer fires, the network must have taken something.
-    pub(super) fn expect_progress(&mut self) {
+    pub(super) fn start_stall_timer(&mut self) {
         self.written = self.transport.written();
         let stalled = deadline(Instant::now(), self.link.config.write_timeout);
         self.set_timer(match &self.phase {

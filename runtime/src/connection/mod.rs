@@ -150,11 +150,11 @@ impl Connection {
             // somebody wants it set to an earlier time, or has waited for the peer to say something.
             let heard = self.timers.listens() && self.transport.lives();
             if round == 0 || heard || self.link.pending.has_new_deadline() {
-                self.look_at_clock(cx)?;
+                self.check_timers(cx)?;
             }
             let written = self.write(cx, more_to_read)?;
             self.linger(cx)?;
-            let closing = self.advance(cx)? || self.watch(cx, written.blocked)?;
+            let closing = self.advance(cx)? || self.check_stall(cx, written.blocked)?;
             if more_to_read || written.rest {
                 break;
             }
@@ -187,7 +187,7 @@ impl Connection {
                 return Ok(self.reader.release(&to));
             }
             let (transport, writer) = (&mut self.transport, &mut self.writer);
-            match self.reader.turn(cx, transport, writer, &to) {
+            match self.reader.read_available(cx, transport, writer, &to) {
                 Stopped::Dry => return Ok(false),
                 Stopped::Spent => return Ok(true),
                 Stopped::At(received) => self.react(cx, received)?,
@@ -222,7 +222,7 @@ impl Connection {
                 let send_queue = &self.link.send_queue;
                 while self
                     .writer
-                    .turn(cx, &mut self.transport, send_queue, false)
+                    .write_queued(cx, &mut self.transport, send_queue, false)
                     .is_ok_and(|written| written.rest)
                 {}
                 if self.transport.start_close(cx, code, &reason).is_err() {
@@ -238,7 +238,7 @@ impl Connection {
     }
 
     /// Ends calls whose time is over, and sees to it that a silent peer is noticed.
-    fn look_at_clock(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Ended> {
+    fn check_timers(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Ended> {
         // While nothing is read on purpose, its silence means nothing; the write timeout counts.
         let signs = self.transport.lives() || self.reader.pauses();
         let seen = Seen { signs, room: self.transport.makes_room(), overslept: false };
@@ -263,7 +263,10 @@ impl Connection {
     /// Writes what waits. A stream that takes nothing any more may still have something to read.
     fn write(&mut self, cx: &mut TaskContext<'_>, more_to_read: bool) -> Result<Written, Ended> {
         let send_queue = &self.link.send_queue;
-        match (self.writer.turn(cx, &mut self.transport, send_queue, more_to_read), &self.phase) {
+        match (
+            self.writer.write_queued(cx, &mut self.transport, send_queue, more_to_read),
+            &self.phase,
+        ) {
             (Ok(written), _) => Ok(written),
             (Err(lost), Phase::Answering { .. } | Phase::Lingering) => Err(Ended(lost)),
             (Err(_), Phase::Closing) => {
@@ -300,7 +303,7 @@ impl Future for Connection {
         }
         let Err(Ended(reason)) = turned else {
             if std::mem::take(&mut this.calls_end) {
-                this.link.end_calls();
+                this.link.end_all_calls();
             }
             return Poll::Pending;
         };

@@ -60,7 +60,7 @@ impl Reader {
     }
 
     /// Reads what is there.
-    pub(crate) fn turn(
+    pub(crate) fn read_available(
         &mut self,
         cx: &mut TaskContext<'_>,
         transport: &mut Transport,

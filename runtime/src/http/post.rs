@@ -306,11 +306,11 @@ impl Route for Post {
         self.closed.send_replace(true);
     }
 
-    fn over(&self) -> Option<CloseReason> {
+    fn close_reason(&self) -> Option<CloseReason> {
         self.is_closed().then_some(CloseReason::Local)
     }
 
-    fn ended(self: Arc<Self>) -> BoxFuture<CloseReason> {
+    fn closed(self: Arc<Self>) -> BoxFuture<CloseReason> {
         Box::pin(async move {
             // The handle keeps it: it ends in no other way.
             let _ = self.closing().wait_for(|closed| *closed).await;

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::error::{CloseReason, Error};
 use crate::handshake::Handshake;
 use crate::incoming::extension::{Extension, Outer};
-use crate::incoming::order::Turns;
+use crate::incoming::order::OrderedCalls;
 use crate::link::Link;
 use crate::outgoing::deadline::HandledCall;
 use crate::outgoing::peer::Peer;
@@ -94,7 +94,7 @@ struct Shared {
     handshake: Arc<Handshake>,
     state: TypeMap,
     /// Whose turn it is, of the calls that go one after another. Made when there is the first.
-    turns: OnceLock<Box<Turns>>,
+    ordered_calls: OnceLock<Box<OrderedCalls>>,
 }
 
 /// A panic in what the application has left on the request is no matter of the connection.
@@ -120,9 +120,9 @@ fn nanoseconds(duration: Duration) -> u64 {
 impl Context {
     /// That of a connection, and of no call on it.
     pub(crate) fn new(link: Arc<Link>, handshake: Handshake) -> Self {
-        let (begun, state, turns) = (Instant::now(), TypeMap::default(), OnceLock::new());
+        let (begun, state, ordered_calls) = (Instant::now(), TypeMap::default(), OnceLock::new());
         let handshake = Arc::new(handshake);
-        let shared = Arc::new(Shared { link, begun, handshake, state, turns });
+        let shared = Arc::new(Shared { link, begun, handshake, state, ordered_calls });
         Context { shared, call: Call::default() }
     }
 
@@ -277,7 +277,7 @@ impl Context {
     /// # Cancel safety
     /// It changes nothing, so it may be dropped and called again.
     pub async fn closed(&self) -> CloseReason {
-        self.shared.link.ended().await
+        self.shared.link.closed().await
     }
 
     /// Waits until the result is of no use any more: the caller has taken the call back, because its
@@ -304,20 +304,20 @@ impl Context {
     /// It changes nothing, so it may be dropped and called again.
     pub async fn cancelled(&self) {
         let link = &self.shared.link;
-        race(pin!(link.cancellations.cancelled(self.call.number)), pin!(link.ended())).await;
+        race(pin!(link.cancellations.cancelled(self.call.number)), pin!(link.closed())).await;
     }
 
     /// Whether the result is of no use any more; see [`cancelled`](Self::cancelled).
     pub fn is_cancelled(&self) -> bool {
         let link = &self.shared.link;
-        self.is_taken_back() || link.over().is_some()
+        self.is_taken_back() || link.close_reason().is_some()
     }
 
     /// Waits until no call before this one is at work that takes turns with it. The caller drops
     /// what comes when its own is over. `None`: this call was taken back before its turn came.
-    pub(crate) async fn turn(&self, method: Box<str>) -> Option<MutexGuard<'_, ()>> {
-        let turns = self.shared.turns.get_or_init(Box::default);
-        turns.take(self.call.number, method, &self.shared.link).await
+    pub(crate) async fn ordered_permit(&self, method: Box<str>) -> Option<MutexGuard<'_, ()>> {
+        let ordered_calls = self.shared.ordered_calls.get_or_init(Box::default);
+        ordered_calls.acquire(self.call.number, method, &self.shared.link).await
     }
 
     /// Tells the caller how far the call is, if it wants to know

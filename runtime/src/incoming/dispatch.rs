@@ -164,9 +164,9 @@ impl Dispatcher {
             (Started::Done(_), None) => {}
             (Started::Done(response), Some(id)) => drop(self.responder.send(response, &id)),
             (Started::Pending(mut in_flight_call), id) => {
-                in_flight_call.weigh(size);
+                in_flight_call.count_message(size);
                 if let Some(id) = id {
-                    in_flight_call.reply_to(id, ReplyTo::One);
+                    in_flight_call.register(id, ReplyTo::One);
                 }
                 in_flight_call.spawn();
             }
@@ -341,7 +341,7 @@ impl Dispatcher {
             Poll::Ready(outcome) => return self.done(outcome, route, &span),
         };
         let mut in_flight_call = InFlightCall::new(handler, &self.responder, number, route);
-        in_flight_call.serve(accepted);
+        in_flight_call.set_accepted(accepted);
         self.spend(WAITING - 1);
         Started::Pending(in_flight_call)
     }

@@ -117,23 +117,23 @@ impl InFlightCall {
     }
 
     /// It serves this subscription.
-    pub(crate) fn serve(&mut self, accepted: Option<Box<AcceptedSubscription>>) {
+    pub(crate) fn set_accepted(&mut self, accepted: Option<Box<AcceptedSubscription>>) {
         self.accepted = accepted;
     }
 
     /// It holds on to a message of this size by itself.
-    pub(crate) fn weigh(&mut self, size: usize) {
+    pub(crate) fn count_message(&mut self, size: usize) {
         self.weight = size;
         self.responder.weights.requests.fetch_add(size, Ordering::Relaxed);
     }
 
     /// It is part of this batch.
-    pub(crate) fn belongs_to(&mut self, batch: &Arc<PendingBatch>) {
+    pub(crate) fn join_batch(&mut self, batch: &Arc<PendingBatch>) {
         self.batch = Some(Arc::clone(batch));
     }
 
     /// It is to be answered.
-    pub(crate) fn reply_to(&mut self, id: Id, reply_to: ReplyTo) {
+    pub(crate) fn register(&mut self, id: Id, reply_to: ReplyTo) {
         let call = InFlightRequest { id, number: self.number, reply_to };
         self.slot = Some(self.responder.requests.put(call));
     }
@@ -163,7 +163,7 @@ impl InFlightCall {
 
     fn end_with_connection(&mut self) {
         let link = Arc::clone(&self.responder.link);
-        self.closing.get_or_insert_with(|| Box::pin(async move { drop(link.ended().await) }));
+        self.closing.get_or_insert_with(|| Box::pin(async move { drop(link.closed().await) }));
     }
 
     fn poll_closing(&mut self, cx: &mut Context<'_>) -> Poll<()> {
@@ -171,7 +171,7 @@ impl InFlightCall {
     }
 
     /// Middleware has let a subscription pass, whose handler goes on outside of it.
-    fn go_on(&mut self, rest: AcceptedHandler) {
+    fn continue_accepted(&mut self, rest: AcceptedHandler) {
         self.handler.resume(rest.handler);
         self.accepted = Some(rest.accepted);
         self.end_with_connection();
@@ -232,7 +232,7 @@ impl Future for InFlightCall {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let measured = blocking::Poll::begin(self.responder.link.config.blocking_threshold);
         let mut panicked = false;
-        let polled = self.go(cx, &mut panicked);
+        let polled = self.poll_handler(cx, &mut panicked);
         // Printing a panic's backtrace takes long.
         if !panicked {
             measured.end(self.route, &self.responder.router);
@@ -242,11 +242,11 @@ impl Future for InFlightCall {
 }
 
 impl InFlightCall {
-    fn go(&mut self, cx: &mut Context<'_>, panicked: &mut bool) -> Poll<()> {
+    fn poll_handler(&mut self, cx: &mut Context<'_>, panicked: &mut bool) -> Poll<()> {
         loop {
             match Pin::new(&mut self.handler).poll(cx) {
                 Poll::Ready(Ok(Response(ResponseKind::Accepted(rest)))) => {
-                    self.go_on(*rest);
+                    self.continue_accepted(*rest);
                     continue;
                 }
                 Poll::Ready(outcome) => {

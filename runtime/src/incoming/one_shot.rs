@@ -53,7 +53,7 @@ impl OneShotCall {
     ) -> Self {
         let link = Arc::new(Link::new(Side::Server, config, router.outgoing.clone(), false));
         // It can't be called back.
-        link.begin_end(CloseReason::NoSocket);
+        link.begin_close(CloseReason::NoSocket);
         let context = Context::new(Arc::clone(&link), handshake);
         context.adopt(state);
         OneShotCall { link, router, context }
@@ -83,7 +83,7 @@ impl OneShotCall {
         let unanswered = responder.requests.was_used();
         drop(responder);
         let answer = if unanswered {
-            wait(&mut answer, pin!(link.ended())).await
+            wait(&mut answer, pin!(link.closed())).await
         } else {
             answer.try_recv().map_or(Answer::Nothing, Answer::Text)
         };

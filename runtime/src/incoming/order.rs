@@ -15,41 +15,41 @@ use crate::link::Link;
 use crate::util::race::{Either, race};
 
 /// How long a call waits behind one that may wait for it before that is logged.
-const LONG_TURN: Duration = Duration::from_secs(5);
+const LONG_WAIT: Duration = Duration::from_secs(5);
 
 /// The ordered calls of one connection.
 #[derive(Default)]
-pub(crate) struct Turns {
+pub(crate) struct OrderedCalls {
     /// Locked by the call that is handled.
-    turn: Mutex<()>,
+    lock: Mutex<()>,
     /// The number and the method of the call that had the last turn, and has it still perhaps.
     latest: StdMutex<(u64, Box<str>)>,
     /// It was logged that one call may wait for another that waits for it.
     warned: AtomicBool,
 }
 
-impl Turns {
+impl OrderedCalls {
     /// Waits until no call before this one has its turn. `None`: this call was cancelled before.
-    pub(crate) async fn take(
+    pub(crate) async fn acquire(
         &self,
         number: u64,
         method: Box<str>,
         link: &Link,
     ) -> Option<MutexGuard<'_, ()>> {
-        let turn = match self.turn.try_lock() {
-            Ok(turn) => turn,
+        let permit = match self.lock.try_lock() {
+            Ok(permit) => permit,
             Err(_) => self.wait(number, &method, link).await?,
         };
         if link.cancellations.is_cancelled(number) {
             return None;
         }
         *self.latest() = (number, method);
-        Some(turn)
+        Some(permit)
     }
 
     async fn wait(&self, number: u64, method: &str, link: &Link) -> Option<MutexGuard<'_, ()>> {
         // A call is in the queue from its first poll on, which is where it was read.
-        let turn = pin!(self.turn.lock());
+        let permit = pin!(self.lock.lock());
         let cancelled = pin!(link.cancellations.cancelled(number));
         let watching = pin!(async {
             // On the heap, as most calls need no timer.
@@ -58,8 +58,8 @@ impl Turns {
             }
             pending::<()>().await
         });
-        match race(turn, pin!(race(cancelled, watching))).await {
-            Either::Left(turn) => Some(turn),
+        match race(permit, pin!(race(cancelled, watching))).await {
+            Either::Left(permit) => Some(permit),
             Either::Right(_) => None,
         }
     }
@@ -68,7 +68,7 @@ impl Turns {
     /// Whether one of them has led to this call is not known; nothing on the wire says so.
     async fn suspect(&self, method: &str, link: &Link) {
         let before = self.latest().0;
-        sleep(LONG_TURN).await;
+        sleep(LONG_WAIT).await;
         let (number, behind) = &*self.latest();
         let still = *number == before && link.pending.len() > 0;
         if still && !self.warned.swap(true, Ordering::Relaxed) {

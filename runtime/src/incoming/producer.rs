@@ -25,7 +25,7 @@ use crate::protocol::buffer;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::{cost, head, write, write_json};
 use crate::protocol::typed::RpcError;
-use crate::websocket::send_queue::{Closed, SendQueue, Turn};
+use crate::websocket::send_queue::{Closed, LinePermit, SendQueue};
 
 /// How many items are sent before others get their turn.
 const BUDGET: usize = 256;
@@ -165,15 +165,15 @@ struct Room<'a> {
     /// There was room when the last item was queued.
     left: bool,
     /// Its turn is to come.
-    waiting: Option<Pin<Box<dyn Future<Output = Turn<'a>> + Send + 'a>>>,
-    turn: Option<Turn<'a>>,
+    waiting: Option<Pin<Box<dyn Future<Output = LinePermit<'a>> + Send + 'a>>>,
+    permit: Option<LinePermit<'a>>,
     /// Bytes that were queued in this turn.
     queued: usize,
 }
 
 impl<'a> Room<'a> {
     fn new(send_queue: &'a SendQueue) -> Self {
-        Room { send_queue, left: false, waiting: None, turn: None, queued: 0 }
+        Room { send_queue, left: false, waiting: None, permit: None, queued: 0 }
     }
 
     /// Ready when an item may be queued.
@@ -181,7 +181,7 @@ impl<'a> Room<'a> {
         if self.waiting.is_none() {
             // Whoever comes back has to ask again.
             let left = std::mem::take(&mut self.left);
-            let first = self.turn.is_some() || !self.send_queue.has_line();
+            let first = self.permit.is_some() || !self.send_queue.has_line();
             if first && (left || self.send_queue.has_room()) {
                 return Poll::Ready(Ok(()));
             }
@@ -189,11 +189,11 @@ impl<'a> Room<'a> {
                 return Poll::Ready(Err(Closed));
             }
             // To the end of the line.
-            (self.turn, self.queued) = (None, 0);
+            (self.permit, self.queued) = (None, 0);
         }
         let send_queue = self.send_queue;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(send_queue.turn()));
-        self.turn = Some(ready!(waiting.as_mut().poll(cx)));
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(send_queue.wait_in_line()));
+        self.permit = Some(ready!(waiting.as_mut().poll(cx)));
         self.waiting = None;
         Poll::Ready(if send_queue.is_open() { Ok(()) } else { Err(Closed) })
     }
@@ -203,8 +203,8 @@ impl<'a> Room<'a> {
         self.queued += text.len();
         self.left = self.send_queue.send_item(text)?;
         // The network may take it as fast as it comes, on another thread, while others wait in line.
-        let had_turn = self.turn.is_some() && self.queued >= self.send_queue.limit();
-        if !self.left || had_turn {
+        let had_permit = self.permit.is_some() && self.queued >= self.send_queue.limit();
+        if !self.left || had_permit {
             self.leave();
         }
         Ok(())
@@ -212,7 +212,7 @@ impl<'a> Room<'a> {
 
     /// Lets others have their turn.
     fn leave(&mut self) {
-        (self.left, self.waiting, self.turn, self.queued) = (false, None, None, 0);
+        (self.left, self.waiting, self.permit, self.queued) = (false, None, None, 0);
     }
 }
 

@@ -266,7 +266,7 @@ impl PendingBatch {
 
     /// All of its handlers have begun. From now on its message of this size counts: before that, the
     /// first of them would be a reason to refuse the others.
-    pub(crate) fn weigh(&self, message: usize) {
+    pub(crate) fn count_message(&self, message: usize) {
         self.message.store(message, Ordering::Relaxed);
         self.responder.weights.requests.fetch_add(message, Ordering::Relaxed);
     }

@@ -439,7 +439,7 @@ impl Outcome {
         let OutcomeKind::Pending(handler) = self.0 else { return self };
         let (context, method) = (caller.context.bare(), caller.method.clone());
         Self::future(async move {
-            let Some(_turn) = context.turn(method).await else { return cancelled() };
+            let Some(_permit) = context.ordered_permit(method).await else { return cancelled() };
             handler.await
         })
     }

@@ -126,7 +126,7 @@ impl Link {
     }
 
     /// Nothing more can be sent, so nothing more is queued. The first reason counts; gives it.
-    pub(crate) fn begin_end(&self, reason: CloseReason) -> CloseReason {
+    pub(crate) fn begin_close(&self, reason: CloseReason) -> CloseReason {
         let known = self.reason.get_or_init(|| reason).clone();
         self.send_queue.end();
         known
@@ -135,13 +135,13 @@ impl Link {
     /// The peer sends nothing more: what is queued still goes out, and nothing else is. (A handler that
     /// sees the end may stop half-way, and what it returns then must not look like its result.) The first
     /// reason counts.
-    pub(crate) fn stop_queueing(&self, reason: CloseReason) {
+    pub(crate) fn stop_sending(&self, reason: CloseReason) {
         self.reason.get_or_init(|| reason);
         self.send_queue.shut();
     }
 
     /// No response can come any more: all who wait for one, or for the end, learn the reason.
-    pub(crate) fn end_calls(&self) {
+    pub(crate) fn end_all_calls(&self) {
         let reason = self.reason();
         self.pending.close(&reason);
         self.consumed.close(&reason);
@@ -151,8 +151,8 @@ impl Link {
 
     /// The connection is over: all who wait learn it now. Gives the reason.
     pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
-        let known = self.begin_end(reason);
-        self.end_calls();
+        let known = self.begin_close(reason);
+        self.end_all_calls();
         known
     }
 
@@ -162,10 +162,10 @@ impl Link {
         self.in_flight.load(Ordering::Relaxed) > 0 || self.pending.len() > 1
     }
 
-    pub(crate) async fn ended(&self) -> CloseReason {
+    pub(crate) async fn closed(&self) -> CloseReason {
         loop {
             let ended = self.ended.notified();
-            if let Some(reason) = self.over() {
+            if let Some(reason) = self.close_reason() {
                 return reason;
             }
             ended.await;
@@ -208,7 +208,7 @@ impl Link {
     }
 
     /// Why the connection has ended, if it has.
-    pub(crate) fn over(&self) -> Option<CloseReason> {
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         if self.over.load(Ordering::Acquire) { self.reason.get().cloned() } else { None }
     }
 
@@ -226,10 +226,10 @@ impl Link {
     /// # Errors
     /// The connection takes no calls any more.
     pub(crate) fn check_open(&self) -> Result<(), Error> {
-        if self.send_queue.is_open() { Ok(()) } else { Err(self.closed()) }
+        if self.send_queue.is_open() { Ok(()) } else { Err(self.closed_error()) }
     }
 
-    fn closed(&self) -> Error {
+    fn closed_error(&self) -> Error {
         Error::Closed(self.reason())
     }
 
@@ -334,7 +334,7 @@ impl Link {
     /// Queues a message; waits for room.
     pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
         self.check_size(&text)?;
-        self.send_queue.send(text).await.map_err(|_| self.closed())
+        self.send_queue.send(text).await.map_err(|_| self.closed_error())
     }
 
     /// Queues a message; gives it back if there is no room.
@@ -343,7 +343,7 @@ impl Link {
         match self.send_queue.try_send(text) {
             Ok(_) => Ok(None),
             Err(Refused::Full(text)) => Ok(Some(text)),
-            Err(Refused::Closed) => Err(self.closed()),
+            Err(Refused::Closed) => Err(self.closed_error()),
         }
     }
 }

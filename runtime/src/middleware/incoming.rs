@@ -239,7 +239,7 @@ impl Layered {
             OutcomeKind::Subscription(handler, accepted) => {
                 let mut handler = CatchUnwind::new(handler);
                 let first = {
-                    let ended = pin!(accepted.link.ended());
+                    let ended = pin!(accepted.link.closed());
                     race(ended_or_accepted(&mut handler, &accepted.subscription), ended).await
                 };
                 match first {

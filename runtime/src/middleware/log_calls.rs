@@ -99,14 +99,7 @@ enum Outcome {
 
 impl<'a> Line<'a> {
     fn begin(log: &'a LogCalls, words: &'static str, method: String) -> Self {
-        Line {
-            log,
-            words,
-            method,
-            remote: None,
-            begun: Instant::now(),
-            outcome: Outcome::Dropped,
-        }
+        Line { log, words, method, remote: None, begun: Instant::now(), outcome: Outcome::Dropped }
     }
 }
 

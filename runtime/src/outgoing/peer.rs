@@ -85,9 +85,9 @@ pub(crate) trait Route: Send + Sync {
     fn close(&self, code: u16, reason: &str);
 
     /// Why it has ended for good, if it has.
-    fn over(&self) -> Option<CloseReason>;
+    fn close_reason(&self) -> Option<CloseReason>;
 
-    fn ended(self: Arc<Self>) -> BoxFuture<CloseReason>;
+    fn closed(self: Arc<Self>) -> BoxFuture<CloseReason>;
 }
 
 /// A batch on a [`Route`].
@@ -164,10 +164,10 @@ impl Peer {
     }
 
     /// Why it has ended for good, if it has.
-    pub(crate) fn over(&self) -> Option<CloseReason> {
+    pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         match &self.target {
-            Target::Link(link_ref) => link_ref.link().over(),
-            Target::Route(route) => route.over(),
+            Target::Link(link_ref) => link_ref.link().close_reason(),
+            Target::Route(route) => route.close_reason(),
         }
     }
 
@@ -292,14 +292,14 @@ impl Peer {
     /// It changes nothing, so it may be dropped and called again.
     pub async fn closed(&self) -> CloseReason {
         match &self.target {
-            Target::Link(link_ref) => link_ref.link().ended().await,
-            Target::Route(route) => Arc::clone(route).ended().await,
+            Target::Link(link_ref) => link_ref.link().closed().await,
+            Target::Route(route) => Arc::clone(route).closed().await,
         }
     }
 
     /// Whether the connection has ended; a reconnecting client's: for good.
     pub fn is_closed(&self) -> bool {
-        self.over().is_some()
+        self.close_reason().is_some()
     }
 
     /// How many calls made from this side wait for their response. Those that wait for a connection
@@ -338,7 +338,7 @@ impl fmt::Debug for Peer {
             }
         };
         f.debug_struct("Peer")
-            .field("closed", &self.over())
+            .field("closed", &self.close_reason())
             .field("pending_calls", &self.pending_calls())
             .field("in_flight", &in_flight)
             .finish_non_exhaustive()

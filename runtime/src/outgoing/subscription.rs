@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_core::Stream;
+use futures_core::stream::FusedStream;
 use serde::de::DeserializeOwned;
 
 use crate::error::{CloseReason, Error};
@@ -308,7 +309,7 @@ impl<T, E> Subscription<T, E> {
     /// It changes nothing.
     pub async fn closed(&self) -> CloseReason {
         match self.half.buffer.home() {
-            Some(link) => link.ended().await,
+            Some(link) => link.closed().await,
             None => CloseReason::Aborted,
         }
     }
@@ -319,6 +320,12 @@ impl<T: DeserializeOwned, E: RpcError> Stream for Subscription<T, E> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_item(cx)
+    }
+}
+
+impl<T: DeserializeOwned, E: RpcError> FusedStream for Subscription<T, E> {
+    fn is_terminated(&self) -> bool {
+        self.over
     }
 }
 

@@ -52,7 +52,7 @@ struct Queue {
     /// The task sleeps until the socket takes more: new answers are no reason to wake it.
     blocked: bool,
     /// Something other than items or a command is to be looked at.
-    nudged: bool,
+    woken: bool,
     /// Takes calls of our own.
     open: bool,
     /// Nothing is taken at all, but the answers of this thread.
@@ -77,7 +77,7 @@ impl SendQueue {
             waker: None,
             awake: true,
             blocked: false,
-            nudged: false,
+            woken: false,
             open: true,
             ended: false,
             speaker: None,
@@ -166,7 +166,7 @@ impl SendQueue {
     }
 
     /// Queues a message of our own; waits for room. Dropping the future before it is ready leaves
-    /// nothing behind. It takes no place in the line of [`turn`](Self::turn): the application may stop
+    /// nothing behind. It takes no place in the line of [`turn`](Self::wait_in_line): the application may stop
     /// polling it, and would hold up everybody behind it.
     pub(crate) async fn send(&self, mut text: Vec<u8>) -> Result<(), Closed> {
         loop {
@@ -199,15 +199,15 @@ impl SendQueue {
 
     /// Waits behind all producers that wait already, then for room; or until nothing is taken any more.
     /// The next one waits until the turn is dropped, so only a task that is always polled may have one.
-    pub(crate) async fn turn(&self) -> Turn<'_> {
+    pub(crate) async fn wait_in_line(&self) -> LinePermit<'_> {
         let line = self.line.get_or_init(|| Box::new(Semaphore::new(1)));
         // The semaphore is never closed.
-        let turn = Turn(line.acquire().await.ok());
+        let permit = LinePermit(line.acquire().await.ok());
         loop {
             // Registered before the look at the queue, so that no wake-up falls in between.
             let room = self.room.notified();
             if self.has_room() || !self.is_open() {
-                return turn;
+                return permit;
             }
             room.await;
         }
@@ -247,7 +247,7 @@ impl SendQueue {
     /// Wakes the connection's task to look around.
     pub(crate) fn wake(&self) {
         let mut queue = self.lock();
-        queue.nudged = true;
+        queue.woken = true;
         wake(queue);
     }
 
@@ -296,8 +296,8 @@ impl SendQueue {
     /// While the socket is blocked, items that wait behind it are nothing new.
     pub(crate) fn park(&self, waker: &Waker, blocked: bool) -> bool {
         let mut queue = self.lock();
-        let nudged = std::mem::take(&mut queue.nudged);
-        if nudged || queue.command.is_some() || (!blocked && !queue.waiting.is_empty()) {
+        let woken = std::mem::take(&mut queue.woken);
+        if woken || queue.command.is_some() || (!blocked && !queue.waiting.is_empty()) {
             return false;
         }
         queue.blocked = blocked;
@@ -346,7 +346,7 @@ pub(crate) struct Closed;
 
 /// The first place in the line of producers that wait for room.
 #[derive(Debug)]
-pub(crate) struct Turn<'a>(#[allow(dead_code)] Option<SemaphorePermit<'a>>);
+pub(crate) struct LinePermit<'a>(#[allow(dead_code)] Option<SemaphorePermit<'a>>);
 
 impl Queue {
     #[cold]

@@ -45,7 +45,7 @@ pub(crate) struct Written {
 
 impl Writer {
     /// Writes all that waits, and flushes once; that can wait while there is more to read.
-    pub(crate) fn turn(
+    pub(crate) fn write_queued(
         &mut self,
         cx: &mut Context<'_>,
         transport: &mut Transport,

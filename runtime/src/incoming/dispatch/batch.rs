@@ -50,9 +50,9 @@ impl Dispatcher {
             let ids = pending.iter().filter_map(|(_, _, id)| id.as_ref());
             let size = message.len() + ids.map(Id::weight).sum::<usize>();
             let batch = Arc::new(PendingBatch::new(batch_response, &self.responder));
-            batch.weigh(size);
+            batch.count_message(size);
             for (in_flight_call, index, id) in pending {
-                go_on(in_flight_call, &batch, index, id);
+                spawn_pending(in_flight_call, &batch, index, id);
             }
         }
         // Only now those of the same batch can be found.
@@ -128,7 +128,7 @@ impl Dispatcher {
         let mut size = message.len();
         for (in_flight_call, index, id) in pending {
             size += id.as_ref().map_or(0, Id::weight);
-            go_on(in_flight_call, &batch, index, id);
+            spawn_pending(in_flight_call, &batch, index, id);
         }
         let mut steps = Vec::with_capacity(rest.size_hint().0);
         steps.extend(rest.filter_map(|entry| self.step(message, entry, &mut cancelled)));
@@ -144,7 +144,7 @@ impl Dispatcher {
     pub(crate) fn resume(&self) -> bool {
         match self.unfinished.take() {
             None => true,
-            Some(unfinished) => self.go_on(unfinished),
+            Some(unfinished) => self.continue_batch(unfinished),
         }
     }
 
@@ -162,18 +162,18 @@ impl Dispatcher {
         self.budget.set(usize::MAX);
         if let Some(mut unfinished) = self.unfinished.take() {
             unfinished.admission = Admission::Unanswerable;
-            self.go_on(unfinished);
+            self.continue_batch(unfinished);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn go_on(&self, mut unfinished: Box<Unfinished>) -> bool {
+    fn continue_batch(&self, mut unfinished: Box<Unfinished>) -> bool {
         let Unfinished { message, steps, batch, index, size, cancelled, admission } =
             &mut *unfinished;
         while self.budget() > 0 {
             let Some(step) = steps.next() else {
-                batch.weigh(*size);
+                batch.count_message(*size);
                 cancelled.iter().for_each(|id| self.responder.cancel(id));
                 return true;
             };
@@ -186,7 +186,7 @@ impl Dispatcher {
                 (Started::Done(response), Some(id)) => batch.put(at, &id, response, None),
                 (Started::Pending(in_flight_call), id) => {
                     *size += id.as_ref().map_or(0, Id::weight);
-                    go_on(in_flight_call, batch, at, id);
+                    spawn_pending(in_flight_call, batch, at, id);
                 }
             }
         }
@@ -196,15 +196,15 @@ impl Dispatcher {
 }
 
 /// A handler of a batch that was not ready goes on in a task of its own.
-fn go_on(
+fn spawn_pending(
     mut in_flight_call: InFlightCall,
     batch: &Arc<PendingBatch>,
     index: usize,
     id: Option<Id>,
 ) {
-    in_flight_call.belongs_to(batch);
+    in_flight_call.join_batch(batch);
     if let Some(id) = id {
-        in_flight_call.reply_to(id, ReplyTo::Batch(Arc::clone(batch), index));
+        in_flight_call.register(id, ReplyTo::Batch(Arc::clone(batch), index));
     }
     in_flight_call.spawn();
 }
