@@ -12,8 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::incoming::context::Context;
 use crate::incoming::service::{Request, Response};
 use crate::middleware::incoming::{Middleware, Next};
-use crate::middleware::over_limit::count_dropped;
-use crate::middleware::scope::Scope;
+use crate::middleware::scope::{Scope, count_dropped, scope_methods};
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::util::race::{Either, race};
 
@@ -38,30 +37,18 @@ use crate::util::race::{Either, race};
 #[derive(Clone, Debug)]
 pub struct ConcurrencyLimit {
     scope: Scope,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     wait: Option<Duration>,
 }
 
 impl ConcurrencyLimit {
     /// For all methods together, until [`methods`](Self::methods) names some. A clone shares the limit.
     pub fn new(limit: usize) -> Self {
-        let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
-        ConcurrencyLimit { scope: Scope::default(), places, wait: None }
+        let permits = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        ConcurrencyLimit { scope: Scope::default(), permits, wait: None }
     }
 
-    /// For methods of these names, together. `*` stands for any characters: `report.*`.
-    #[must_use]
-    pub fn methods(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.scope.include(patterns);
-        self
-    }
-
-    /// Not for methods of these names. `*` stands for any characters. An alias does not stand for the others.
-    #[must_use]
-    pub fn except(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.scope.exclude(patterns);
-        self
-    }
+    scope_methods!();
 
     /// Lets a call wait so long for its turn, in the order of their arrival, before it is refused. Calls
     /// that wait count as in flight. One that is taken back meanwhile, or whose connection ends, never
@@ -75,14 +62,14 @@ impl ConcurrencyLimit {
         self
     }
 
-    async fn place(&self, request: &Request) -> Result<SemaphorePermit<'_>, ErrorObject> {
-        if let Ok(place) = self.places.try_acquire() {
-            return Ok(place);
+    async fn permit(&self, request: &Request) -> Result<SemaphorePermit<'_>, ErrorObject> {
+        if let Ok(permit) = self.permits.try_acquire() {
+            return Ok(permit);
         }
         let words = "Limit exceeded: too many calls of this kind are at work";
         let refused = ErrorObject::new(ErrorCode::LIMIT_EXCEEDED, words);
         let Some(wait) = self.wait else { return Err(refused) };
-        let waiting = pin!(tokio::time::timeout(wait, self.places.acquire()));
+        let waiting = pin!(tokio::time::timeout(wait, self.permits.acquire()));
         let waited = if request.is_notification() {
             waiting.await
         } else {
@@ -93,7 +80,7 @@ impl ConcurrencyLimit {
             }
         };
         match waited {
-            Ok(Ok(place)) => Ok(place),
+            Ok(Ok(permit)) => Ok(permit),
             _ => Err(refused),
         }
     }
@@ -105,7 +92,7 @@ impl Middleware for ConcurrencyLimit {
         if !next.is_in(&self.scope, &request) {
             return next.run(request).await;
         }
-        match self.place(&request).await {
+        match self.permit(&request).await {
             Ok(_place) => next.run(request).await,
             Err(refused) => {
                 if request.is_notification() {

@@ -15,7 +15,6 @@ mod call_metrics;
 mod concurrency_limit;
 pub(crate) mod incoming;
 mod log_calls;
-mod over_limit;
 #[cfg(feature = "rate-limit")]
 mod rate_limit;
 mod require_identity;

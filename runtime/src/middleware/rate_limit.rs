@@ -13,8 +13,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use crate::incoming::context::Context;
 use crate::incoming::service::{Request, Response};
 use crate::middleware::incoming::{Middleware, Next};
-use crate::middleware::over_limit::count_dropped;
-use crate::middleware::scope::Scope;
+use crate::middleware::scope::{Scope, count_dropped, scope_methods};
 use crate::protocol::error::{ErrorCode, ErrorObject};
 
 /// Middleware that lets each connection make only so many calls in a time; a batch counts as its calls.
@@ -82,19 +81,7 @@ impl RateLimit {
         self
     }
 
-    /// Only for methods of these names, together. `*` stands for any characters: `report.*`.
-    #[must_use]
-    pub fn methods(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.scope.include(patterns);
-        self
-    }
-
-    /// Not for methods of these names. `*` stands for any characters. An alias does not stand for the others.
-    #[must_use]
-    pub fn except(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.scope.exclude(patterns);
-        self
-    }
+    scope_methods!();
 
     /// The connection's own, which its first call makes.
     fn limiter(&self, ctx: &Context) -> Arc<Limiter> {

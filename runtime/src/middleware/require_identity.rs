@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use crate::incoming::context::Context;
 use crate::incoming::service::{Request, Response};
 use crate::middleware::incoming::{Middleware, Next};
-use crate::middleware::scope::Scope;
+use crate::middleware::scope::{Scope, scope_methods};
 use crate::protocol::error::ErrorObject;
 
 /// Middleware that refuses calls with -32001 "Unauthorized" as long as there is no `T` on the connection:
@@ -56,21 +56,7 @@ impl<T> RequireIdentity<T> {
         RequireIdentity { scope: Scope::default(), identity: PhantomData }
     }
 
-    /// Only for methods of these names. `*` stands for any characters: `admin.*`. Of a method
-    /// with aliases, one name is enough: the others are no way around.
-    #[must_use]
-    pub fn methods(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.scope.include(patterns);
-        self
-    }
-
-    /// Not for methods of these names, such as a login. `*` stands for any characters. Here an
-    /// alias does not stand for the others.
-    #[must_use]
-    pub fn except(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.scope.exclude(patterns);
-        self
-    }
+    scope_methods!();
 }
 
 impl<T> Default for RequireIdentity<T> {

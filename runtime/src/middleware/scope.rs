@@ -2,6 +2,44 @@
 //!
 //! Must not know what it is that is about them.
 
+use crate::incoming::context::Context;
+use crate::util::drop_counter::DropCounter;
+
+/// The builder methods of middleware with a field `scope: Scope`.
+macro_rules! scope_methods {
+    () => {
+        /// Only for methods of these names, together. `*` stands for any characters: `report.*`. Of a method
+        /// with aliases, one name is enough: the others are no way around.
+        #[must_use]
+        pub fn methods(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+            self.scope.include(patterns);
+            self
+        }
+
+        /// Not for methods of these names. `*` stands for any characters. An alias does not stand for the
+        /// others.
+        #[must_use]
+        pub fn except(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+            self.scope.exclude(patterns);
+            self
+        }
+    };
+}
+
+pub(crate) use scope_methods;
+
+/// Logs a notification that was over a limit: the first one of a connection, and their number at its end.
+/// `method`: as it was registered; `limit`: what kind it is.
+pub(crate) fn count_dropped(ctx: &Context, method: Option<&str>, limit: &str) {
+    if ctx.get_or_set(OverLimit(DropCounter::over_limit())).0.is_first() {
+        let method = method.unwrap_or("unknown");
+        tracing::warn!(method, "dropped a notification: over the {limit} limit");
+    }
+}
+
+/// The notifications of a connection that were over a limit.
+struct OverLimit(DropCounter);
+
 /// All methods, unless some are named; and of these, not the exceptions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
