@@ -21,7 +21,7 @@ pub(crate) enum ControlNotification<'a> {
     /// The peer takes back the call with this id.
     Cancel(Id),
     /// A call of this side, by its token, is so far.
-    OutcomeKind((&'a str, &'a str)),
+    Progress((&'a str, &'a str)),
     /// Of this subscription of this side: an item, or the end.
     Item(Arc<SubscriptionBuffer<Link>>, Item<'a>),
     /// The same, with this name, of a subscription whose id is not known yet.
@@ -62,7 +62,7 @@ impl<'a> ControlNotification<'a> {
             PROGRESS => call
                 .params
                 .and_then(request_extensions::progressed)
-                .map(ControlNotification::OutcomeKind),
+                .map(ControlNotification::Progress),
             CREDIT => call.params.and_then(item::credit).map(ControlNotification::Credit),
             _ => return None,
         };
@@ -78,7 +78,7 @@ impl<'a> ControlNotification<'a> {
     pub(crate) fn handle(&self, message: &Utf8Bytes, to: &Responder) {
         match self {
             ControlNotification::Cancel(id) => to.cancel(id),
-            ControlNotification::OutcomeKind((token, value)) => {
+            ControlNotification::Progress((token, value)) => {
                 if !to.link.pending.tell(token, value) {
                     tracing::debug!("dropped progress of a call that nobody wants to know of");
                 }

@@ -136,7 +136,7 @@ impl<L> SubscriptionBuffer<L> {
     }
 
     /// It has this id now. `false`: nobody wants it any more.
-    pub(crate) fn begin(&self, id: &Arc<str>) -> bool {
+    pub(crate) fn set_id(&self, id: &Arc<str>) -> bool {
         let _ = self.id.set(Arc::clone(id));
         !self.lock().abandoned
     }
@@ -363,10 +363,10 @@ impl<L> SubscriptionBuffers<L> {
         let (mut replaced, mut wanted) = (None, false);
         if let Some(id) = id {
             let id: Arc<str> = id.into();
-            wanted = buffer.begin(&id);
+            wanted = buffer.set_id(&id);
             if wanted {
                 buffer.set_live(true);
-                replaced = table.begin(&id, &buffer);
+                replaced = table.insert(&id, &buffer);
             }
         }
         self.tally(&table);
@@ -563,7 +563,7 @@ impl<L> Table<L> {
     }
 
     /// Puts in a feed that has this id now. Gives the one that had it before.
-    fn begin(
+    fn insert(
         &mut self,
         id: &Arc<str>,
         buffer: &Arc<SubscriptionBuffer<L>>,

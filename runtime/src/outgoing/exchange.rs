@@ -186,7 +186,7 @@ impl Exchange {
                     Err(error) => Err(error),
                 },
             },
-            _ => match self.begin(cx) {
+            _ => match self.start(cx) {
                 Ok(()) if matches!(self, Exchange::Waiting(_)) => return Poll::Pending,
                 Ok(()) => return self.poll(cx),
                 Err(error) => Err(error),
@@ -196,10 +196,10 @@ impl Exchange {
         Poll::Ready(outcome)
     }
 
-    fn begin(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+    fn start(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         match std::mem::replace(self, Exchange::Over) {
             Exchange::Unsent { link_ref, message, limit } => {
-                *self = begin(link_ref, message, limit, cx)?;
+                *self = send_call(link_ref, message, limit, cx)?;
                 Ok(())
             }
             Exchange::Failed(error) => Err(error),
@@ -222,7 +222,7 @@ impl Exchange {
 }
 
 /// The entry is there before the message can be answered, and knows whom to wake.
-fn begin(
+fn send_call(
     link_ref: LinkRef,
     message: Result<OutgoingCall, EncodeError>,
     limit: CallTimeout,
