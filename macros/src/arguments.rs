@@ -1,5 +1,5 @@
-//! The arguments of one attribute, `#[name(word, word = value)]`: each one known, none given twice,
-//! every value of the right kind. It knows no attribute.
+//! Parses the arguments of one attribute, `#[name(word, word = value)]`: each one known, none given
+//! twice, every value of the right kind. `attr` and `rpc_error::attr` pass in the known names.
 
 use std::fmt::Display;
 
@@ -11,14 +11,14 @@ use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitBool, LitInt, LitStr, Meta, P
 
 use crate::report::Report;
 
-/// The arguments that an attribute takes: each one's name and its right form.
+/// The arguments that an attribute accepts: each one's name and its correct form.
 pub(crate) type Known = [(&'static str, &'static str)];
 
 /// One `name` or `name = value`.
 struct Argument {
     name: Ident,
     value: Option<Expr>,
-    /// In place of a value, where a type belongs.
+    /// Instead of a value, where a type is expected.
     ty: Option<Type>,
 }
 
@@ -28,7 +28,7 @@ impl Parse for Argument {
         let name = input.call(Ident::parse_any)?;
         let (mut value, mut ty) = (None, None);
         if input.parse::<Option<Token![=]>>()?.is_some() {
-            // `Vec<u8>` is no expression.
+            // `Vec<u8>` does not parse as an expression.
             if name == "item" {
                 ty = Some(input.parse()?);
             } else {
@@ -109,7 +109,7 @@ impl Arguments {
         Arguments { known, list, wrong: report.count() > before }
     }
 
-    /// Whether something was written that is no argument.
+    /// Whether there was something that is not an argument.
     pub(crate) fn wrong(&self) -> bool {
         self.wrong
     }
@@ -123,7 +123,7 @@ impl Arguments {
         Some(self.list.swap_remove(at))
     }
 
-    /// The value of `name = …`, which must be there if the name is.
+    /// The value of `name = …`, which is required if the name is given.
     pub(crate) fn value(&mut self, name: &str, report: &mut Report) -> Option<Expr> {
         let argument = self.remove(name)?;
         if argument.value.is_none() {
@@ -221,7 +221,7 @@ impl Arguments {
         Some(argument.name.span())
     }
 
-    /// The word alone, or a name for a type in quotes.
+    /// The flag alone, or with a type's name in quotes.
     pub(crate) fn flag_or_name(
         &mut self,
         name: &str,
@@ -249,7 +249,7 @@ impl Arguments {
         }
     }
 
-    /// A path, as it is or in a string.
+    /// A path, plain or in a string.
     pub(crate) fn path(&mut self, name: &str, report: &mut Report) -> Option<Path> {
         let value = self.value(name, report)?;
         let path = match &value {
@@ -271,7 +271,7 @@ impl Arguments {
     }
 }
 
-/// Without the invisible brackets that `macro_rules` puts around a `$value:expr`.
+/// Removes the invisible brackets that `macro_rules` puts around a `$value:expr`.
 fn ungrouped(mut value: Expr) -> Expr {
     while let Expr::Group(group) = value {
         value = *group.expr;

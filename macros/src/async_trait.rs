@@ -1,5 +1,5 @@
-//! `#[async_trait]` on a trait with `#[rpc]`: it is not needed, and what it makes of a signature can't be
-//! implemented by an `async fn`. Finds it, and reads the signatures as they were.
+//! `#[async_trait]` on a trait with `#[rpc]`: it is not needed, and the signatures that it
+//! generates can't be implemented by an `async fn`. Finds it, and restores the original signatures.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -11,8 +11,8 @@ use syn::{
 /// The lifetime that it adds to each method.
 const LIFETIME: &str = "async_trait";
 
-/// Takes the attribute away, if it is below `#[rpc]`, and undoes its work, if it was above. Says where
-/// it was.
+/// Removes the attribute, if it is below `#[rpc]`, and reverts its changes, if it was above.
+/// Returns where it was.
 pub(crate) fn undo(item: &mut ItemTrait) -> Option<Span> {
     let is_its = |attribute: &syn::Attribute| {
         attribute.path().segments.last().is_some_and(|segment| segment.ident == LIFETIME)

@@ -1,5 +1,5 @@
-//! Reads the arguments of `#[rpc(…)]`, `#[method(…)]` and `#[param(…)]`.
-//! It knows what may be written there, and not what it means for the trait.
+//! Parses the arguments of `#[rpc(…)]`, `#[method(…)]` and `#[param(…)]`. What they mean for the
+//! trait is decided in `model` and `check`.
 
 use proc_macro2::{Span, TokenStream};
 use syn::{Attribute, Ident, LitStr, Path};
@@ -31,14 +31,14 @@ const METHOD: &Known = &[
 ];
 const PARAM: &Known = &[("rename", r#"rename = "…""#), ("default", "default")];
 
-/// How a client sends the arguments of a method. A server takes lists and objects, unless the form
-/// says otherwise.
+/// How a client sends the arguments of a method. A server accepts lists and objects, unless the
+/// form says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum Form {
     /// `[1, 2]`
     #[default]
     Positional,
-    /// `[1, 2]`, and the server takes nothing else.
+    /// `[1, 2]`, and the server accepts nothing else.
     List,
     /// `{"x": 1, "y": 2}`
     Named,
@@ -50,17 +50,17 @@ pub(crate) enum Form {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Bytes(pub(crate) usize);
 
-/// What becomes of a handler whose call is taken back.
+/// What happens to a handler whose call is cancelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum Cancel {
-    /// It learns it from its context.
+    /// The handler learns it from its context.
     #[default]
     Signal,
     /// Its future is dropped.
     Drop,
 }
 
-/// What `#[rpc(…)]` says.
+/// The arguments of `#[rpc(…)]`.
 #[derive(Default)]
 pub(crate) struct RpcOptions {
     pub(crate) namespace: Option<LitStr>,
@@ -68,7 +68,7 @@ pub(crate) struct RpcOptions {
     pub(crate) rename_all: Option<Case>,
     pub(crate) krate: Option<Path>,
     pub(crate) mock: Option<Mock>,
-    /// As for each method.
+    /// The default for all methods.
     pub(crate) omit_none: Option<Span>,
     /// Only the service is generated.
     pub(crate) server: Option<Span>,
@@ -76,7 +76,7 @@ pub(crate) struct RpcOptions {
     pub(crate) client: Option<Span>,
 }
 
-/// That a mock is wanted.
+/// A mock is requested.
 pub(crate) enum Mock {
     /// `FooMock`
     Default,
@@ -101,7 +101,7 @@ impl RpcOptions {
     }
 }
 
-/// What `#[method(…)]` says. Spans are of the token which asked for it.
+/// The arguments of `#[method(…)]`. Each span is that of the token which set the option.
 #[derive(Default)]
 pub(crate) struct MethodOptions {
     pub(crate) name: Option<LitStr>,
@@ -134,7 +134,7 @@ impl MethodOptions {
     }
 }
 
-/// What `#[param(…)]` says. The span is that of the word `default`.
+/// The arguments of `#[param(…)]`. The span is that of the word `default`.
 #[derive(Default)]
 pub(crate) struct ParamOptions {
     pub(crate) rename: Option<LitStr>,
@@ -182,9 +182,9 @@ impl std::str::FromStr for Bytes {
                 "MiB" => 1 << 20,
                 _ => return None,
             };
-            // `+1` is a number for Rust.
+            // Rust parses `+1` as a number.
             let number = number.parse::<u32>().ok().filter(|_| !number.starts_with('+'))?;
-            // It must fit on machines of 32 bits, too.
+            // It must fit on 32-bit machines, too.
             number.checked_mul(factor).filter(|bytes| *bytes > 0)
         });
         let bytes = parsed.and_then(|bytes| usize::try_from(bytes).ok());

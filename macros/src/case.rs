@@ -1,9 +1,8 @@
-//! The values of `rename_all`: serde's set, with serde's meaning for a name that is written in
-//! snake_case.
+//! The values of `rename_all`: those of serde, with serde's meaning for a name in snake_case.
 
 use std::str::FromStr;
 
-/// How names of Rust become names on the wire.
+/// How Rust names become names on the wire.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Case {
     Lower,
@@ -28,7 +27,7 @@ const CASES: [(&str, Case); 8] = [
 ];
 
 impl FromStr for Case {
-    /// What was expected.
+    /// The text of the expected values.
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

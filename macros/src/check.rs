@@ -1,5 +1,5 @@
-//! Rules about names and options that need the whole method or the whole trait. What is wrong with
-//! a signature alone is found earlier, while reading it.
+//! Rules about names and options that need the whole method or the whole trait. Errors in a single
+//! signature are found earlier, by `signature`.
 
 use syn::ext::IdentExt;
 use syn::{Ident, Type};
@@ -10,7 +10,7 @@ use crate::report::Report;
 
 /// The client's own methods.
 const CLIENT_METHODS: [&str; 4] = ["new", "connect", "peer", "batch"];
-/// The mock's own ones, beside those that the client has, too.
+/// The mock's own methods, besides those that the client has, too.
 const MOCK_METHODS: [&str; 2] = ["calls", "into_client"];
 /// The trait's own method.
 pub(crate) const TRAIT_METHOD: &str = "into_service";
@@ -79,7 +79,7 @@ fn is_reserved(name: &str) -> bool {
     name.starts_with("rpc.")
 }
 
-/// Two methods may share a name only if both have a `cfg`, for then they may exclude each other.
+/// Two methods may share a name only if both have a `cfg`, as these may exclude each other.
 fn check_duplicate_names(contract: &Contract, report: &mut Report) {
     let mut seen: Vec<(String, &Method)> = Vec::new();
     for method in &contract.methods {
@@ -100,7 +100,7 @@ fn check_duplicate_names(contract: &Contract, report: &mut Report) {
     }
 }
 
-/// Whether generated code has a method of this name already.
+/// Whether generated code already has a method with this name.
 pub(crate) fn is_rust_name_taken(contract: &Contract, ident: &Ident) -> bool {
     *ident == TRAIT_METHOD
         || CLIENT_METHODS.iter().any(|name| ident == name)
@@ -203,7 +203,7 @@ fn check_omit_none(method: &Method, report: &mut Report) {
     }
 }
 
-/// The name of a type that is a number, a string or a boolean, as far as its name tells.
+/// The name of a type that is a number, a string or a boolean, judged by its name.
 fn scalar(ty: &Type) -> Option<String> {
     const SCALARS: [&str; 18] = [
         "bool", "char", "str", "String", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
@@ -247,8 +247,8 @@ fn check_subscription(contract: &Contract, method: &Method, report: &mut Report)
             ),
         );
     }
-    // Any of them ends any subscription, so two of these may have one name; a method may not, unless
-    // only one of the two is there.
+    // Any unsubscribe method ends any subscription, so two of them may share a name; a method may
+    // share it only if both have a `cfg`.
     let owner = contract.methods.iter().find(|other| {
         let either = !std::ptr::eq::<Method>(*other, method) && other.has_cfg() && method.has_cfg();
         !either && other.names().iter().any(|name| name.text == unsubscribe.text)

@@ -1,5 +1,5 @@
-//! What is left of a trait with errors: enough for the rest of the user's program to compile, so
-//! that one mistake gives one message and not a message for every place where the trait is used.
+//! The output for a trait with errors: enough for the rest of the user's program to compile, so
+//! that one mistake gives one message and not one for every use of the trait.
 
 use std::collections::HashSet;
 
@@ -44,7 +44,7 @@ fn repeats_an_argument(method: &Method) -> bool {
     idents.len() < method.params.len()
 }
 
-/// Rustc has no need to say again what we have said.
+/// Removes what rustc would report again.
 fn remove_what_rustc_refuses(function: &mut TraitItemFn) {
     function.sig.constness = None;
     function.sig.variadic = None;

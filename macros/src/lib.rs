@@ -1,18 +1,20 @@
 //! The `#[rpc]` attribute and `#[derive(RpcError)]` of `wsjsonrpc`. Use them through that crate.
 //!
-//! Must not know more of the runtime than what its hidden `__private` module offers.
+//! Generated code uses nothing of the runtime but its hidden `__private` module.
 //!
-//! The attribute is a pipeline. In the order in which they work:
+//! The attribute is a pipeline. In order of execution:
 //!
-//! - `attr` reads the arguments of our attributes, by `arguments`; `case` is what `rename_all` means;
-//! - `async_trait` undoes what the attribute of that name has done to the trait;
-//! - `signature` and `types` read one method, `model` the whole trait;
+//! - `attr` parses the arguments of the attributes, with `arguments`; `case` has the values of
+//!   `rename_all`;
+//! - `async_trait` reverts the changes of an `#[async_trait]` on the trait;
+//! - `signature` and `types` read one method, `subscription` what makes it a subscription, `model`
+//!   the whole trait;
 //! - `check` has the rules that need the whole trait;
 //! - `expand` writes the trait, the client, the service and the mock.
 //!
-//! Every step adds what it finds to one `report`, with the right form as `text`. If anything is
-//! in it at the end, `fallback` takes the place of `expand`. The derive is a shorter pipeline,
-//! `rpc_error`, on the same ground.
+//! Every step adds its errors to one `report`, with the correct form written by `text`. If there are
+//! errors at the end, `fallback` runs instead of `expand`. The derive is a shorter pipeline,
+//! `rpc_error`.
 
 mod arguments;
 mod async_trait;
@@ -458,13 +460,13 @@ pub fn rpc(
 /// Type parameters need bounds, which the type must have itself, as a rule
 /// `T: Serialize + DeserializeOwned + Send + 'static`. There are no lifetime parameters: what was
 /// received borrows from nothing.
-// `from` is thiserror's. It is named here so that the message about one without thiserror is ours.
+// `from` is thiserror's. It is declared here so that this derive can report one without thiserror.
 #[proc_macro_derive(RpcError, attributes(rpc_error, from))]
 pub fn derive_rpc_error(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     rpc_error::derive(item.into()).into()
 }
 
-/// The whole attribute, on tokens that tests can make too.
+/// The whole attribute, on tokens that tests can create, too.
 fn expand_rpc(arguments: TokenStream, item: TokenStream, makes_mocks: bool) -> TokenStream {
     let mut report = Report::default();
     let options = RpcOptions::parse(arguments, &mut report);

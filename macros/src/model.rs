@@ -1,5 +1,5 @@
-//! The trait as the rest of the pipeline sees it: what each method is called on the wire, how it
-//! runs and what it takes. Errors found while reading are reported.
+//! The trait as the rest of the pipeline sees it ([`Contract`], [`Method`]): each method's name on
+//! the wire, how it runs and what it takes. Errors found while reading are reported.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote_spanned};
@@ -19,17 +19,17 @@ use crate::text::words;
 /// A trait with `#[rpc]` on it.
 pub(crate) struct Contract {
     pub(crate) options: RpcOptions,
-    /// Whether mocks are made where they are wanted.
+    /// Whether requested mocks are generated.
     pub(crate) makes_mocks: bool,
-    /// What the user wrote, without our own attributes.
+    /// What the user wrote, without this crate's attributes.
     pub(crate) item: ItemTrait,
     pub(crate) methods: Vec<Method>,
 }
 
 /// One method that can be called from the other side.
 pub(crate) struct Method {
-    /// Whether code can be generated for it: its signature was understood. If not, that is
-    /// reported, and what else is known of it is here to be checked.
+    /// Whether code can be generated for it: its signature was understood. If not, the error is
+    /// reported, and the other fields are still checked.
     pub(crate) usable: bool,
     pub(crate) options: MethodOptions,
     /// Docs, `cfg`s and the like; not `#[method(…)]`.
@@ -37,12 +37,12 @@ pub(crate) struct Method {
     pub(crate) ident: Ident,
     pub(crate) name: WireName,
     pub(crate) is_async: bool,
-    /// The type of the context. It is `None` after the error that it is missing.
+    /// The type of the context; `None` if it is missing, which is reported.
     pub(crate) context: Option<Type>,
     pub(crate) params: Vec<Param>,
-    /// What is written after `->`, or `()`.
+    /// The type after `->`, or `()`.
     pub(crate) output: TokenStream,
-    /// What makes it a subscription.
+    /// Present if it is a subscription.
     pub(crate) subscription: Option<Subscription>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Subscription {
     pub(crate) notification: WireName,
 }
 
-/// An argument that travels.
+/// An argument that is sent.
 pub(crate) struct Param {
     pub(crate) options: ParamOptions,
     pub(crate) ident: Ident,
@@ -62,7 +62,7 @@ pub(crate) struct Param {
     pub(crate) name: WireName,
 }
 
-/// A name on the wire, with the place it comes from.
+/// A name on the wire, with its source location.
 pub(crate) struct WireName {
     pub(crate) text: String,
     pub(crate) span: Span,
@@ -76,7 +76,7 @@ impl From<&LitStr> for WireName {
 }
 
 impl Contract {
-    /// `Err` gives the tokens back if they are no trait.
+    /// `Err` returns the tokens if they are no trait.
     pub(crate) fn read(
         options: RpcOptions,
         item: TokenStream,
@@ -102,18 +102,18 @@ impl Contract {
             }
         };
         if !usable {
-            // The header's errors would come up again in each generated method.
+            // The header's errors would be repeated in each generated method.
             methods.iter_mut().for_each(|method| method.usable = false);
         }
         Ok(Contract { options, makes_mocks: false, item, methods })
     }
 
-    /// The path to what generated code may use.
+    /// The path to the runtime's module for generated code.
     pub(crate) fn private(&self) -> TokenStream {
         self.private_at(Span::mixed_site())
     }
 
-    /// The same, for code whose type errors are to be shown at `span`.
+    /// The same, for code whose type errors must be shown at `span`.
     pub(crate) fn private_at(&self, span: Span) -> TokenStream {
         match &self.options.krate {
             Some(path) => quote_spanned!(span=> #path::__private),
@@ -137,7 +137,7 @@ impl Contract {
         self.options.client.is_none()
     }
 
-    /// The mock's name, if one is wanted.
+    /// The mock's name, if one is requested.
     pub(crate) fn mock(&self) -> Option<Ident> {
         self.options.mock.as_ref().map(|mock| match mock {
             Mock::Default => format_ident!("{}Mock", self.item.ident),
@@ -145,26 +145,26 @@ impl Contract {
         })
     }
 
-    /// The mock's name, if one is to be made: not where something else has the name.
+    /// The mock's name, if one is generated: not if something else has the name.
     pub(crate) fn made_mock(&self) -> Option<Ident> {
         self.mock().filter(|name| self.makes_mocks && !self.has_type(name))
     }
 
-    /// Whether a type of this name is made in any case, or the trait is called so.
+    /// Whether the trait or a type that is always generated has this name.
     pub(crate) fn has_type(&self, name: &Ident) -> bool {
         [&self.item.ident, &self.client(), &self.service()].contains(&name)
     }
 }
 
 impl RpcOptions {
-    /// What `namespace` and `separator` put before a method's name.
+    /// The prefix of method names from `namespace` and `separator`.
     pub(crate) fn prefix(&self) -> String {
         let Some(namespace) = &self.namespace else { return String::new() };
         let separator = self.separator.as_ref().map_or(".".to_owned(), LitStr::value);
         namespace.value() + &separator
     }
 
-    /// The name on the wire of something called `ident` in Rust.
+    /// The name on the wire of a Rust identifier.
     pub(crate) fn renamed(&self, ident: &Ident) -> WireName {
         let name = ident.unraw().to_string();
         let text = self.rename_all.map_or(name.clone(), |case| case.apply(&name));
@@ -212,8 +212,8 @@ impl Method {
 const ASYNC_TRAIT: &str = "remove `#[async_trait]`, here and above each `impl` of this trait: with \
     `#[rpc]` a plain `async fn` is all that is needed";
 
-/// Takes our attributes out of the items, and those away that rustc would have something to say
-/// about too.
+/// Removes this crate's attributes from the items, and the attributes about which rustc would
+/// report a second error.
 fn read_items(item: &mut ItemTrait, options: &RpcOptions, report: &mut Report) -> Vec<Method> {
     let mut methods = Vec::<Method>::new();
     item.items.retain_mut(|item| {
@@ -246,8 +246,7 @@ fn read_items(item: &mut ItemTrait, options: &RpcOptions, report: &mut Report) -
     methods
 }
 
-/// Reports what is wrong around the methods, and says whether code can be generated for such a
-/// trait.
+/// Reports errors outside the methods, and returns whether code can be generated for the trait.
 fn read_header(item: &ItemTrait, report: &mut Report) -> bool {
     if let Some(unsafety) = &item.unsafety {
         report.error(unsafety, "an `#[rpc]` trait cannot be `unsafe`: remove the word");
@@ -288,8 +287,8 @@ fn read_header(item: &ItemTrait, report: &mut Report) -> bool {
     report.count() == before
 }
 
-/// No type parameter can do without bounds, and rustc would say so in each place where values are
-/// sent.
+/// Requires bounds on type parameters: without them, rustc would report an error in each place
+/// where values are sent.
 pub(crate) fn check_has_bounds(
     param: &TypeParam,
     generics: &Generics,
@@ -334,7 +333,7 @@ fn kind_of(item: &TraitItem) -> &'static str {
     }
 }
 
-/// Something else than a trait is shown at the word that says what it is.
+/// The error for an item that is not a trait is shown at its keyword.
 fn no_trait(item: &TokenStream, error: syn::Error) -> syn::Error {
     const KEYWORDS: [&str; 10] =
         ["struct", "enum", "union", "impl", "fn", "mod", "type", "const", "static", "use"];

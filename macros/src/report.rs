@@ -1,5 +1,5 @@
-//! The bag in which errors are collected, so that a trait with three mistakes gives three messages
-//! in one compilation. It knows nothing of what is wrong.
+//! [`Report`] collects errors, so that a trait with three mistakes gives three messages in one
+//! compilation.
 
 use std::fmt::Display;
 
@@ -7,7 +7,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::Error;
 
-/// All the errors found so far.
+/// All errors found so far.
 #[derive(Default)]
 pub(crate) struct Report {
     errors: Option<Error>,
@@ -25,7 +25,7 @@ impl Report {
         self.add(Error::new(span, message));
     }
 
-    /// Adds an error that somebody else has made.
+    /// Adds an error made elsewhere.
     pub(crate) fn add(&mut self, error: Error) {
         self.count += 1;
         match &mut self.errors {
@@ -34,12 +34,12 @@ impl Report {
         }
     }
 
-    /// How many errors there are: the same number before and after a step means it went well.
+    /// The number of errors: if it is the same before and after a step, the step succeeded.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    /// Nothing if all is well, else one `compile_error!` for each error.
+    /// `None` without errors, else one `compile_error!` for each error.
     pub(crate) fn compile_errors(self) -> Option<TokenStream> {
         self.errors.map(Error::into_compile_error)
     }

@@ -1,5 +1,5 @@
-//! Reads one method: which argument is the context, which ones travel, and whether the signature is
-//! one that can be called from the other side. It looks at one method at a time.
+//! Reads one method: which argument is the context, which arguments are sent, and whether the
+//! signature can be called from the other side.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -16,7 +16,7 @@ use crate::subscription;
 use crate::text::readable;
 use crate::types;
 
-/// Takes our attributes out of `function`.
+/// Removes this crate's attributes from `function`.
 pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Report) -> Method {
     let subscription = subscription::Options::take(&mut function.attrs, report);
     let is_method = |attribute: &&Attribute| attribute.path().is_ident("method");
@@ -54,7 +54,7 @@ pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Re
     let mut misplaced = false;
     for (argument, options) in arguments {
         match context_shape(&argument.ty) {
-            // A type of the user's own may be called Context too, as long as it is not borrowed.
+            // A type of the user's own may be called Context, too, as long as it is not borrowed.
             Some(shape) if context.is_none() || shape != ContextShape::Owned => {
                 misplaced = true;
                 report.error(&argument.ty, misplaced_context(context.is_some(), &function.sig));
@@ -115,7 +115,7 @@ fn typed(sig: &Signature) -> impl Iterator<Item = &PatType> {
     })
 }
 
-/// One for each argument that is not the receiver.
+/// The options of each argument except the receiver.
 fn take_param_options(sig: &mut Signature, report: &mut Report) -> Vec<ParamOptions> {
     let mut options = Vec::new();
     for input in &mut sig.inputs {
@@ -199,7 +199,8 @@ enum ContextShape {
     Owned,
 }
 
-/// A context is known by the last word of its type, so that it can be imported from anywhere.
+/// A context is recognized by the last segment of its type, so that it can be imported from
+/// anywhere.
 fn context_shape(ty: &Type) -> Option<ContextShape> {
     match ty {
         Type::Path(path) if path.path.segments.last()?.ident == "Context" => {

@@ -1,5 +1,5 @@
-//! Every `snapshots/NAME.rs` against `snapshots/NAME.expanded.rs`: what the macros make of it, for
-//! people to read. `UPDATE_SNAPSHOTS=1 cargo test -p wsjsonrpc-macros` writes them anew.
+//! Compares the expansion of every `snapshots/NAME.rs` with `snapshots/NAME.expanded.rs`, which is
+//! also for people to read. `UPDATE_SNAPSHOTS=1 cargo test -p wsjsonrpc-macros` writes them anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ const HEADER: &str = "\
 
 ";
 
-/// Expands the `#[rpc]` traits of a file, and shows what is derived in place of error types. The
+/// Expands the `#[rpc]` traits of a file, and shows the derived code instead of error types. The
 /// rest stays as it is.
 fn expand_file(source: &str) -> String {
     let mut tokens = TokenStream::new();

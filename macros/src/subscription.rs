@@ -1,5 +1,4 @@
-//! Reads what makes a method a subscription: the arguments of `#[subscription(…)]`, and the stream
-//! that the signature promises.
+//! Reads a subscription: the arguments of `#[subscription(…)]`, and the stream in the signature.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -25,11 +24,11 @@ const SUBSCRIPTION: &Known = &[
     ("tell_end", "tell_end = false"),
 ];
 
-/// What a subscription's function returns, as it should be written.
+/// The correct form of what a subscription's function returns.
 const RIGHT_FORM: &str = "`-> impl Stream<Item = T>`, \
      or `-> Result<impl Stream<Item = T>>` if it may be refused";
 
-/// What `#[subscription(…)]` says, beside what it has in common with `#[method(…)]`.
+/// The arguments of `#[subscription(…)]`, except those that it shares with `#[method(…)]`.
 pub(crate) struct Options {
     pub(crate) unsubscribe: Option<LitStr>,
     pub(crate) notification: Option<LitStr>,
@@ -39,7 +38,7 @@ pub(crate) struct Options {
     pub(crate) tell_end: Option<LitBool>,
 }
 
-/// What is done with items for which there is no room.
+/// What happens to items for which there is no space.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Overflow {
     Block,
@@ -49,13 +48,14 @@ pub(crate) enum Overflow {
     Close,
 }
 
-/// What goes over the wire.
+/// The types that a subscription sends.
 pub(crate) struct Items {
     /// The type of an item.
     pub(crate) item: TokenStream,
-    /// What the stream brings: the type itself, or a `Result` of it.
+    /// The stream's item: the type itself, or a `Result` of it.
     pub(crate) brought: TokenStream,
-    /// What the function returns without the stream, if it may refuse: `Result<(), E>`.
+    /// What the function returns, with `()` in place of the stream, if it may refuse: `Result<(),
+    /// E>`.
     pub(crate) refusal: Option<TokenStream>,
 }
 
@@ -72,8 +72,8 @@ impl Items {
 }
 
 impl Options {
-    /// Takes `#[subscription(…)]` out of a function's attributes, if it is there. Also gives what a
-    /// method has, too.
+    /// Takes `#[subscription(…)]` out of a function's attributes, if it is present. Also returns
+    /// the options that it shares with methods.
     pub(crate) fn take(
         attributes: &mut Vec<Attribute>,
         report: &mut Report,
@@ -165,7 +165,7 @@ impl Options {
     }
 }
 
-/// `Result<impl Stream, E>` as its stream, and as `Result<(), E>`.
+/// Splits `Result<impl Stream, E>` into its stream and `Result<(), E>`.
 fn split(ty: &Type) -> (Option<Type>, Option<TokenStream>) {
     let mut ty = ty.clone();
     let Some(first) = first_argument(&mut ty) else { return (None, None) };
@@ -198,7 +198,7 @@ fn brought(stream: &Type) -> Option<Type> {
     })
 }
 
-/// `T` of something that is written `Result<T>` or `Result<T, E>`.
+/// `T` of `Result<T>` or `Result<T, E>`.
 fn ok_type(ty: &Type) -> Option<Type> {
     let Type::Path(path) = ungrouped(ty) else { return None };
     let segment = path.path.segments.last().filter(|segment| segment.ident == "Result")?;
@@ -209,7 +209,7 @@ fn ok_type(ty: &Type) -> Option<Type> {
     }
 }
 
-/// Without the invisible brackets of a `macro_rules`.
+/// Removes the invisible brackets of a `macro_rules`.
 fn ungrouped(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => ungrouped(&group.elem),
@@ -218,7 +218,7 @@ fn ungrouped(ty: &Type) -> &Type {
     }
 }
 
-/// Makes the streams of a function's output `Send`, if they do not say so themselves.
+/// Adds `Send` to the streams of a function's output, where it is missing.
 pub(crate) fn make_send(output: &mut ReturnType) {
     let ReturnType::Type(_, ty) = output else { return };
     make_type_send(ty);

@@ -1,15 +1,15 @@
-//! Tokens as words and as text that a person would have written, for rules about types and for
-//! messages that show the right form.
+//! Tokens as words and as readable text, for rules about types and for messages that show the
+//! correct form.
 
 use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
 
-/// A token, except that `::`, `->` and a lifetime are in one piece.
+/// A token; but `::`, `->` and a lifetime are one word each.
 pub(crate) struct Word {
     pub(crate) text: String,
     pub(crate) span: Span,
 }
 
-/// `& 'a Vec < u8 >` comes out as `&'a Vec<u8>`.
+/// Turns `& 'a Vec < u8 >` into `&'a Vec<u8>`.
 pub(crate) fn readable(tokens: TokenStream) -> String {
     let mut text = String::new();
     let mut previous = String::new();
@@ -28,7 +28,7 @@ fn needs_space(left: &str, right: &str) -> bool {
         ["", "(", "[", "<", "&", "::", "#", "!", ".", "*", "?"].contains(&left);
     let glued_to_the_left =
         [")", "]", ">", "(", "<", ",", ";", ":", "::", "?", "."].contains(&right);
-    // Keeps `-> (A, B)`, `: [T; 4]` and `+ ?Sized` apart, which the rules above would glue.
+    // Keeps `-> (A, B)`, `: [T; 4]` and `+ ?Sized` apart, which the rules above would join.
     let kept_apart = ["->", ":", ",", "+", "=", ";"].contains(&left);
     (kept_apart && right != ">") || !(glued_to_the_right || glued_to_the_left)
 }

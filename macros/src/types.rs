@@ -1,5 +1,5 @@
-//! What may stand in the types of arguments and results, as far as their words tell. The rest is
-//! left to the traits that the runtime asks for, which see through aliases.
+//! Checks the types of arguments and results by the words in them. Everything else is left to the
+//! runtime's trait bounds, which also see through aliases.
 
 use quote::ToTokens;
 use syn::{Generics, ReturnType, Type};
@@ -9,17 +9,16 @@ use crate::text::{Word, words};
 
 const SELF: &str = "the other side does not know what `Self` is: name the type";
 
-/// Types that keep what they hold, so that a reference in them would have to borrow from the
-/// message.
+/// Types that own their content, so that a reference in them would have to borrow from the message.
 const OWNERS: [&str; 8] =
     ["Vec", "VecDeque", "Box", "Arc", "HashMap", "BTreeMap", "HashSet", "BTreeSet"];
 
-/// Types whose names say that they are streams.
+/// Types that are streams, judged by their names.
 const STREAMS: [&str; 2] = ["Stream", "BoxStream"];
 
 pub(crate) fn check_argument(ty: &Type, generics: &Generics, report: &mut Report) {
     let words = words(ty.to_token_stream());
-    // Where a lifetime is declared, that it is, is the mistake.
+    // The mistake is where a lifetime is declared.
     let is_declared =
         |word: &Word| generics.lifetimes().any(|param| param.lifetime.to_string() == word.text);
     let mut previous = "";
@@ -55,8 +54,8 @@ pub(crate) fn check_argument(ty: &Type, generics: &Generics, report: &mut Report
     }
 }
 
-/// A string with escapes cannot be borrowed from the message, and so `Vec<&str>` cannot be decoded
-/// from every list of strings.
+/// A string with escapes can't be borrowed from the message, so `Vec<&str>` can't be decoded from
+/// every list of strings.
 fn inner_reference(words: &[Word]) -> Option<&Word> {
     let mut around: Vec<&str> = Vec::new();
     let mut previous = "";

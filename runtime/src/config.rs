@@ -1,6 +1,4 @@
-//! Limits and timeouts: one struct for both sides.
-//!
-//! Must not know what they are applied to; each is read where it matters.
+//! Limits and timeouts for both sides: [`Config`]. Each setting is read where it applies.
 
 use std::time::Duration;
 
@@ -264,7 +262,7 @@ pub enum SendTo {
 }
 
 impl SendTo {
-    /// Whether it is sent to one that knows it, or does not.
+    /// Whether a peer gets it that understands it (`known`), or does not.
     pub(crate) fn includes(self, known: bool) -> bool {
         match self {
             SendTo::Known => known,

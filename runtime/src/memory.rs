@@ -20,7 +20,7 @@ use http::HeaderValue;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-/// How many bytes may be on their way in one direction.
+/// How many bytes may be in transit in one direction.
 const BUFFER: usize = 64 * 1024;
 
 /// Connects a client to a server in memory. Gives the client, and the server's handle to it.
@@ -68,7 +68,7 @@ pub fn pair(client: ClientBuilder, server: ServerBuilder) -> Result<(Client, Pee
     join(client, server, Stream::memory(theirs), Stream::memory(ours))
 }
 
-/// A client over its end of a stream, and a server over the other end.
+/// A client on its end of a stream, and a server on the other end.
 pub(crate) fn join(
     client: ClientBuilder,
     server: ServerBuilder,

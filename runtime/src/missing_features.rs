@@ -1,8 +1,8 @@
-//! Stand-ins for public methods behind features that are off, so that the compiler's error names the
-//! feature. For types and modules rustc does that itself.
+//! Stand-ins for public methods behind features that are off, so that the compiler's error names
+//! the feature. rustc does that itself for types and modules.
 //!
-//! Each has a bound that no type satisfies. The bound has a lifetime of its own (`for<'a>`), or rustc
-//! would report it here.
+//! Each has a bound that no type satisfies. The bound has a lifetime of its own (`for<'a>`), or
+//! rustc would report the error here.
 
 /// The bound of methods behind the feature `tls`.
 #[cfg(not(feature = "tls"))]
@@ -100,6 +100,6 @@ impl crate::Endpoint {
     note = "enable it in Cargo.toml: `cargo add --dev wsjsonrpc --features testing`"
 )]
 pub trait NeedsTesting {
-    /// In place of the mock, so that its methods are not missed.
+    /// Stands for the mock, so that rustc reports no missing methods.
     type Output;
 }

@@ -1,5 +1,5 @@
-//! What both builders have in common: services, closures, middleware, limits. [`RouterBuilder`] wraps the
-//! services in their middleware and makes the router.
+//! What both builders have in common: services, closures, middleware, limits. [`RouterBuilder`]
+//! collects them, wraps the services in their middleware, and makes the router.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ use crate::middleware::incoming::{Middleware, Names, Nothing, Stack, around};
 use crate::protocol::error::Result;
 use crate::protocol::typed::RpcError;
 
-/// The methods of whatever has a field `router: RouterBuilder`.
+/// The methods of a builder with a field `router: RouterBuilder`.
 macro_rules! service_methods {
     () => {
         /// Adds a service: what `into_service()` makes of an implemented `#[rpc]` trait, or
@@ -276,7 +276,7 @@ impl RouterBuilder {
         self.fallback = Some(Arc::new(FallbackService(Arc::new(fallback))));
     }
 
-    /// As a fallback, that sees the request itself.
+    /// Sets a fallback that gets the request itself.
     #[cfg(feature = "testing")]
     pub(crate) fn catch_all(&mut self, service: impl Service) {
         self.fallback = Some(Arc::new(service));
@@ -302,7 +302,7 @@ impl RouterBuilder {
         self.handler_runtime = Some(runtime);
     }
 
-    /// Adds what another one has collected.
+    /// Adds everything that another builder has collected.
     pub(crate) fn append(&mut self, other: Self) {
         self.services.extend(other.services);
         self.methods.append(other.methods);
@@ -343,7 +343,7 @@ impl RouterBuilder {
                 router.set_fallback(wrapped, "fallback");
             }
             (Some(service), None) => router.set_fallback(service, "fallback"),
-            // Middleware sees calls of methods that nobody has, too.
+            // Middleware also sees calls of unknown methods.
             (None, Some(stack)) => {
                 let nothing = (Arc::new(Nothing) as Arc<dyn Service>, 0);
                 let wrapped = around(stack, &error_map, nothing, "unknown".into(), None);
@@ -355,7 +355,7 @@ impl RouterBuilder {
     }
 }
 
-/// A method's names: those of the same number.
+/// The names of each method: those with the same number.
 fn names_of(methods: &[(Cow<'static, str>, usize)]) -> HashMap<usize, Names> {
     let mut names: HashMap<usize, Vec<Cow<'static, str>>> = HashMap::new();
     for (name, method) in methods {

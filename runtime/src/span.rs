@@ -1,14 +1,14 @@
-//! A span of `tracing` for each call, and the trace that calls of several programs belong to.
+//! A span of `tracing` for each call ([`CallSpan`]), and the distributed trace that it belongs to.
 //!
-//! Only with the feature `opentelemetry`; without it everything here is nothing, and costs nothing.
+//! Only with the feature `opentelemetry`; without it everything here is empty and costs nothing.
 //! The fields are those of OpenTelemetry's conventions for RPC, the members of a request those of
-//! [W3C Trace Context](https://www.w3.org/TR/trace-context/), as StreamJsonRpc sends them. Must not
-//! know connections, nor what a call has in its params.
+//! [W3C Trace Context](https://www.w3.org/TR/trace-context/), as StreamJsonRpc sends them. Params
+//! and results are never recorded.
 
 use crate::protocol::id::Id;
 use crate::protocol::request_extensions::Trace;
 
-/// The span of one call, unless nobody wants it.
+/// The span of one call, unless it is disabled.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallSpan(#[cfg(feature = "opentelemetry")] Option<tracing::Span>);
 
@@ -47,7 +47,7 @@ mod traced {
     use crate::protocol::text;
 
     impl CallSpan {
-        /// That of a call of this side, within whatever span is the current one.
+        /// The span of a call of this side, inside the current span.
         pub(crate) fn client(method: impl FnOnce() -> String, id: impl FnOnce() -> String) -> Self {
             if !tracing::enabled!(target: "wsjsonrpc::call", tracing::Level::INFO) {
                 return CallSpan(None);
@@ -67,13 +67,13 @@ mod traced {
             )))
         }
 
-        /// That of a call of the peer, whose own span is its parent. The method's name is one that
-        /// was registered here.
+        /// The span of a call of the peer, with the peer's span as its parent. The method's name is
+        /// the registered one.
         pub(crate) fn server(method: &str, id: Option<&Id>, trace: &Trace<'_>) -> Self {
             if !tracing::enabled!(target: "wsjsonrpc::call", tracing::Level::INFO) {
                 return CallSpan(None);
             }
-            // What a connection's task is about is no part of the caller's trace.
+            // The span of the connection's task is not part of the caller's trace.
             let span = tracing::info_span!(
                 target: "wsjsonrpc::call",
                 parent: None,
@@ -84,19 +84,19 @@ mod traced {
                 rpc.system = "jsonrpc",
                 rpc.jsonrpc.version = "2.0",
                 rpc.method = method,
-                // Another peer may put into it what is not for everybody's eyes.
+                // Another peer's id may contain data that is not for the log.
                 rpc.jsonrpc.request_id = id.filter(|id| id.is_counted()).map(field::display),
                 rpc.jsonrpc.error_code = field::Empty,
             );
             if let Some(parent) = parent(trace) {
                 let parent = Context::new().with_remote_span_context(parent);
-                // Without a subscriber that exports traces there is nothing to be a part of.
+                // Without a subscriber that exports traces, there is no trace to join.
                 let _ = span.set_parent(parent);
             }
             CallSpan(Some(span))
         }
 
-        /// Runs code of the call.
+        /// Runs code inside the span.
         pub(crate) fn within<T>(&self, code: impl FnOnce() -> T) -> T {
             match &self.0 {
                 Some(span) => span.in_scope(code),
@@ -104,7 +104,7 @@ mod traced {
             }
         }
 
-        /// It came to an error, with this code if it is the peer's.
+        /// Records an error, with its code if it is the peer's.
         pub(crate) fn failed(&self, code: Option<i64>) {
             if let Some(span) = &self.0 {
                 span.record("otel.status_code", "error");
@@ -114,7 +114,7 @@ mod traced {
             }
         }
 
-        /// Appends the members by which the peer makes its span a part of this one.
+        /// Appends the request members by which the peer makes this span the parent of its own.
         pub(crate) fn write(&self, out: &mut Vec<u8>) {
             let Some(context) = self.0.as_ref().map(Span::context) else { return };
             let span = context.span();
@@ -135,7 +135,7 @@ mod traced {
         }
     }
 
-    /// The caller's span. What does not follow the recommendation counts as missing.
+    /// The caller's span. A value that does not follow the recommendation counts as missing.
     fn parent(trace: &Trace<'_>) -> Option<SpanContext> {
         let parent = text::content(trace.parent?)?;
         let mut parts = parent.split('-');
@@ -149,7 +149,7 @@ mod traced {
             && is_hex(span_id, 16)
             && is_hex(flags, 2)
             && version != "ff"
-            // Later versions may have more parts; the first has not.
+            // Later versions may have more parts; version 00 has not.
             && (version != "00" || parts.next().is_none());
         if !fits {
             return None;

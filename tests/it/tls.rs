@@ -201,7 +201,7 @@ async fn a_certificate_of_openssl_works() {
     if !version.is_ok_and(|version| text(version.stdout).starts_with("OpenSSL 3")) {
         return eprintln!("left out: OpenSSL 3 is not installed");
     }
-    let documentation = include_str!("../../runtime/src/server/mod.rs");
+    let documentation = include_str!("../../runtime/src/server/builder.rs");
     let recipe = documentation.split_once("    /// openssl req").unwrap().1;
     let recipe = recipe.split_once("```").unwrap().0.replace("///", "").replace("\\\n", "");
     let directory = tempfile::tempdir().unwrap();

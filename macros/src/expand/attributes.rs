@@ -1,4 +1,4 @@
-//! Which of the user's attributes go where.
+//! Selects which of the user's attributes generated items get.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -7,7 +7,7 @@ use syn::{Attribute, Meta, Token};
 
 use crate::model::is_one_of;
 
-/// For everything that is made of one method: it must be there exactly when the method is.
+/// For everything generated for one method: it must exist exactly when the method does.
 pub(super) fn conditions(attributes: &[Attribute]) -> Vec<TokenStream> {
     select(attributes, |meta| is_one_of(meta.path(), &["cfg"]))
 }
@@ -17,8 +17,8 @@ pub(super) fn for_client_method(attributes: &[Attribute]) -> Vec<TokenStream> {
     select(attributes, |meta| is_one_of(meta.path(), &["cfg", "doc", "deprecated"]))
 }
 
-/// For the types that are made of a trait. They have docs of their own; `#[doc(hidden)]` counts for
-/// them too.
+/// For the types generated for a trait. They have docs of their own; `#[doc(hidden)]` applies to
+/// them, too.
 pub(super) fn for_type(attributes: &[Attribute]) -> Vec<TokenStream> {
     select(attributes, |meta| match meta {
         Meta::List(list) => is_one_of(&list.path, &["doc", "deprecated", "allow"]),
@@ -26,7 +26,7 @@ pub(super) fn for_type(attributes: &[Attribute]) -> Vec<TokenStream> {
     })
 }
 
-/// Keeps what is wanted, also inside of `cfg_attr`.
+/// Keeps the attributes that are wanted, also inside `cfg_attr`.
 fn select(attributes: &[Attribute], wanted: fn(&Meta) -> bool) -> Vec<TokenStream> {
     let mut selected = Vec::new();
     for attribute in attributes {

@@ -140,7 +140,7 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
     let has_docs = attrs.iter().any(|attribute| attribute.path().is_ident("doc"));
     let docs = docs(&format!("{}Calls `{}`.", if has_docs { "\n" } else { "" }, name.text));
     let name = &name.text;
-    // Without them, such a call can't be sent by name.
+    // Without names, such a call can't be sent by name.
     let names = param_names(method).filter(|_| method.form() != Form::List);
     let form = match method.form() {
         Form::Positional | Form::List => quote!(Positional),
@@ -156,8 +156,8 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
     let mutability = (!params.is_empty()).then(|| quote!(mut));
     let idents: Vec<_> = params.iter().map(|param| &param.ident).collect();
     let types: Vec<_> = params.iter().map(|param| &param.ty).collect();
-    // An error about the result's type comes up in the signature and in the body. If the place is
-    // the same too, rustc shows it once.
+    // An error about the result's type occurs in the signature and in the body. If the span is the
+    // same, too, rustc shows it once.
     let private_at_output = contract.private_at(output.span());
     let call = match &method.subscription {
         Some(subscription) => subscription::client_type(contract, subscription, output.span()),

@@ -23,7 +23,7 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
     let supertraits = supertraits.iter();
     let understood = |ident: &Ident| contract.methods.iter().any(|method| method.ident == *ident);
     let items = items.iter().map(|item| match item {
-        // After an error, what could not be understood stays as it is.
+        // After an error, methods that could not be understood stay as they are.
         TraitItem::Fn(function) if understood(&function.sig.ident) => expand_method(function),
         other => quote!(#other),
     });
@@ -52,8 +52,8 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
 
 // Output: const USE_MathClient_TO_CALL_AND_impl_Math_OR_Box_dyn_Service_TO_SERVE: () = ();
 //
-// An `async fn` makes a trait unfit for `dyn`. Rustc says so without any advice, but it names what else
-// is unfit, and a constant is. Nothing reads it.
+// An `async fn` makes a trait incompatible with `dyn`. Rustc's error has no advice, but it names the other
+// incompatible items, and a constant is one: its name is the advice. Nothing reads it.
 fn no_dyn(contract: &Contract) -> Option<TokenStream> {
     let is_unfit = |method: &Method| method.is_async || method.subscription.is_some();
     if !contract.methods.iter().any(|method| is_unfit(method) && !method.has_cfg()) {
@@ -72,7 +72,7 @@ fn no_dyn(contract: &Contract) -> Option<TokenStream> {
 
 // Output: fn __unmocked(&self, _method: usize) -> Option<ErrorObject> { None }
 //
-// Only of a trait with a mock. The service asks before it calls a method.
+// Only in a trait with a mock. The service calls this before it calls a method.
 fn unmocked(contract: &Contract) -> TokenStream {
     let private = contract.private();
     quote_spanned! {site()=>
@@ -121,7 +121,7 @@ pub(super) fn expand_signature(sig: &Signature) -> TokenStream {
         ReturnType::Type(_, ty) => quote!(#ty),
     };
     let sig = Signature { asyncness: None, output: ReturnType::Default, ..sig.clone() };
-    // Shown as what demands it, where a handler's future is not `Send`.
+    // Rustc points here if a handler's future is not `Send`.
     let send = quote_spanned!(sig.ident.span()=> ::core::marker::Send);
     quote_spanned! {site()=>
         #sig -> impl ::core::future::Future<Output = #output> + #send

@@ -1,4 +1,4 @@
-//! The trait's generic parameters, in the spellings that the generated types and impls need.
+//! The trait's generic parameters, in the forms that the generated types and impls need.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -8,20 +8,20 @@ use super::site;
 use crate::model::is_self;
 use crate::text::words;
 
-/// Lists of tokens without brackets and commas; [`angled`] puts them on.
+/// Lists of tokens without brackets and commas; [`angled`] adds them.
 pub(super) struct Generics {
     /// For the declaration of a type: `K = String`, `const N: usize`. Types have no bounds, so that
-    /// who keeps a client in a struct need not repeat them.
+    /// a struct with a client in it need not repeat them.
     pub(super) declared: Vec<TokenStream>,
-    /// For a type that can't do without: `K: Serialize = String`, `const N: usize`.
+    /// For a type that needs the bounds: `K: Serialize = String`, `const N: usize`.
     pub(super) declared_with_bounds: Vec<TokenStream>,
     /// For an impl that needs no bounds: `K`, `const N: usize`.
     pub(super) bare: Vec<TokenStream>,
-    /// For an impl that needs them: `K: Serialize`, `const N: usize`.
+    /// For an impl that needs the bounds: `K: Serialize`, `const N: usize`.
     pub(super) bounded: Vec<TokenStream>,
     /// For uses: `K`, `N`.
     pub(super) arguments: Vec<TokenStream>,
-    /// The trait's `where` clause, without what it says about `Self`.
+    /// The trait's `where` clause, without predicates about `Self`.
     pub(super) predicates: Vec<TokenStream>,
     /// The type parameters, which a type must mention: `fn() -> (K,)`.
     pub(super) marker: Option<TokenStream>,
@@ -41,12 +41,12 @@ impl Generics {
         let mut types = Vec::new();
         for param in &item.generics.params {
             match param {
-                // Refused; what is made after that error must do without.
+                // Lifetimes are refused; what is generated after that error must do without.
                 GenericParam::Lifetime(_) => {}
                 GenericParam::Type(param) => {
                     let ident = &param.ident;
                     let bounds = &param.bounds;
-                    // A default of `Self` is refused, and would be refused by rustc too.
+                    // A default of `Self` is refused, and rustc would refuse it, too.
                     let default = param.default.as_ref().filter(|(_, ty)| !is_self(ty));
                     let default = default.map(|(eq, ty)| quote!(#eq #ty));
                     generics.declared.push(quote!(#ident #default));
@@ -91,8 +91,8 @@ pub(super) fn where_clause(predicates: &[TokenStream]) -> Option<TokenStream> {
     (!predicates.is_empty()).then(|| quote!(where #(#predicates),*))
 }
 
-/// `first`, or something like it that the trait does not mention: generic parameters have no
-/// hygiene, and the user may have a type of this name.
+/// `first`, or a similar name that the trait does not mention: generic parameters have no hygiene,
+/// and the user may have a type with this name.
 pub(super) fn unused_name(item: &ItemTrait, first: &str) -> Ident {
     let words = words(item.to_token_stream());
     let mut name = first.to_owned();

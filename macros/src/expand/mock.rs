@@ -21,7 +21,7 @@ pub(crate) fn expand(contract: &Contract) -> Option<TokenStream> {
     Some(parts.into_iter().collect())
 }
 
-/// For a trait with errors: one that does not implement it, and is a service all the same.
+/// For a trait with errors: a mock that does not implement the trait, but is a service.
 pub(crate) fn stub(contract: &Contract) -> Option<TokenStream> {
     let mock = Mock::of(contract)?;
     let parts =
@@ -32,7 +32,7 @@ pub(crate) fn stub(contract: &Contract) -> Option<TokenStream> {
 // Output: pub struct MathMock;
 //         impl MathMock { fn new() -> … where the feature `testing` is on }
 //
-// Where the feature is off. It costs nothing unless it is used, and then the error names the feature.
+// Used if the feature is off. It costs nothing unless it is used, and then the error names the feature.
 pub(crate) fn missing(contract: &Contract) -> Option<TokenStream> {
     let name = contract.mock().filter(|_| !contract.makes_mocks)?;
     let private = contract.private();
@@ -74,11 +74,11 @@ struct Mock<'a> {
     predicates: Option<TokenStream>,
 }
 
-/// A method, with the spellings that several parts need.
+/// A method, in the forms that several parts need.
 struct Mocked<'a> {
     method: &'a Method,
     conditions: Vec<TokenStream>,
-    /// As it is known in messages and to `calls`.
+    /// Its name in messages and for `calls`.
     shown: String,
 }
 
@@ -133,7 +133,7 @@ impl<'a> Mock<'a> {
     //             __marker: PhantomData<fn() -> (K,)>,
     //         }
     //
-    // Its types need the bounds, as the closures' do.
+    // The struct needs the bounds, as the closures' types do.
     fn structure(&self) -> TokenStream {
         let Mock { contract, private, name, predicates, .. } = self;
         let attributes = attributes::for_type(&contract.item.attrs);
@@ -367,7 +367,7 @@ impl<'a> Mock<'a> {
         }
     }
 
-    // Output: what the trait gives to those who implement it
+    // Output: what the trait gives to its implementations
     fn conversion(&self) -> TokenStream {
         let Mock { contract, private, name, bounded, arguments, predicates, .. } = self;
         let vis = &contract.item.vis;

@@ -1,10 +1,10 @@
-//! Writes the code for a trait without errors, in parts which know nothing of each other: the trait
-//! itself, the same for a shared value, the client that calls it, the service that answers (or only one
-//! of the two), and a mock if one is wanted.
+//! Writes the code for a trait without errors, in independent parts: the trait itself, the same for
+//! a shared value, the client that calls it, the service that answers (or only one of the two), and
+//! a mock if one is requested.
 //!
 //! Rules for all of them: every path begins with `::core` or with the hidden module of the runtime,
-//! no trait method is called with a dot, and all our words are spelled with [`site`], so that
-//! nothing which the user has named can get in the way.
+//! no trait method is called with a dot, and all identifiers of generated code have the span of
+//! [`site`], so that no name of the user can conflict with them.
 
 mod attributes;
 pub(crate) mod client;
@@ -29,8 +29,8 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
     parts.into_iter().chain(mocks).flatten().collect()
 }
 
-/// Local variables of generated code live here, out of sight of the user's own: an argument may be
-/// called `request` or `peer`.
+/// The span of local variables of generated code, which hides them from the user's code: an
+/// argument may be called `request` or `peer`.
 fn site() -> Span {
     Span::mixed_site()
 }

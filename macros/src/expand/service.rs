@@ -1,4 +1,4 @@
-//! `FooService`: decodes what comes in and calls the user's implementation.
+//! `FooService`: decodes incoming calls and calls the user's implementation.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -17,8 +17,8 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
     quote!(#structure #dispatch)
 }
 
-/// How the service is spelled, with its one parameter more than the trait has: who implements the
-/// trait.
+/// The forms of the service's generics, which have one parameter more than the trait: the type that
+/// implements it.
 struct Spelling {
     generics: Generics,
     handler: Ident,
@@ -117,7 +117,8 @@ fn dispatch(contract: &Contract) -> TokenStream {
     let entries = methods.clone().flat_map(|(index, method)| entries(&private, index, method));
     let implementation = quote!(<#handler as #trait_ident #trait_arguments>);
     let arms = methods.map(|(index, method)| arm(contract, &implementation, index, method));
-    // What a mock has no closure for is not called: not every result could say so.
+    // A method without a closure in the mock is not called: not every result type could carry the
+    // error.
     let unmocked = contract.made_mock().map(|_| {
         quote_spanned! {site()=>
             if let ::core::option::Option::Some(error) =
@@ -217,7 +218,7 @@ fn arm(
         (_, Some(_)) => {
             quote_spanned!(site()=> #shared #private::Outcome::blocking(move || { #body }))
         }
-        // A plain `fn` that has to wait for its turn, too.
+        // A plain `fn` that waits for its turn also needs a future.
         (true, None) => {
             quote_spanned!(site()=> #shared #private::Outcome::future(async move { #body }))
         }
@@ -240,8 +241,8 @@ fn arm(
 fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> TokenStream {
     let output = &method.output;
     let call = call(contract, implementation, method);
-    // An error about the result's type is shown where it is written, even the same words as the
-    // client's are: rustc shows those once.
+    // An error about the result's type is shown where it is written. The tokens are the same as the
+    // client's, so rustc shows it once.
     let result = Ident::new("result", output.span());
     let request = quote_spanned!(site()=> &request);
     let private_at_output = contract.private_at(output.span());
@@ -251,7 +252,7 @@ fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> T
     quote_spanned!(site()=> #call #reply)
 }
 
-/// Decodes the arguments and calls the method; what it returns is `result`.
+/// Decodes the arguments and calls the method; `result` is what it returns.
 pub(super) fn call(
     contract: &Contract,
     implementation: &TokenStream,
@@ -263,8 +264,7 @@ pub(super) fn call(
         _ => decode_args(method),
     };
     let context = method.context.as_ref().map(|ty| {
-        // If the user's `Context` is another type than ours, the error is shown where it is
-        // written.
+        // If the user's `Context` is another type, the error is shown where it is written.
         let span = words(ty.to_token_stream())
             .last()
             .map_or_else(site, |word| word.span.resolved_at(site()));
@@ -349,7 +349,7 @@ fn or_fail(result: TokenStream) -> TokenStream {
     }
 }
 
-/// For a trait with errors: a service without methods, which does not even need the trait.
+/// For a trait with errors: a service without methods, which does not need the trait.
 pub(crate) fn stub(contract: &Contract) -> TokenStream {
     let private = contract.private();
     let service = contract.service();

@@ -1,5 +1,5 @@
-//! Reads the arguments of `#[rpc_error(…)]` on a type, a variant and a field. It knows what may be
-//! written in each of the places, and not what follows from it.
+//! Parses the arguments of `#[rpc_error(…)]` on a type, a variant and a field. What they mean is
+//! decided in `model`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -25,7 +25,7 @@ const STRUCT: &Known = &[CODE, MESSAGE, DISPLAY, TRANSPARENT, FROM, RENAME_ALL, 
 const VARIANT: &Known = &[CODE, MESSAGE, DISPLAY, TRANSPARENT, FROM];
 const FIELD: &Known = &[("rename", r#"rename = "…""#), ("default", "default")];
 
-/// What is said once for the whole type.
+/// The options of the whole type.
 #[derive(Default)]
 pub(super) struct TypeOptions {
     pub(super) display: Option<Span>,
@@ -43,7 +43,7 @@ impl TypeOptions {
         }
     }
 
-    /// A struct has what an enum has on itself and on its variants.
+    /// Reads a struct's options, which are those of an enum and of a variant together.
     pub(super) fn of_struct(
         attributes: &mut Vec<Attribute>,
         report: &mut Report,
@@ -63,16 +63,16 @@ impl TypeOptions {
     }
 }
 
-/// What is said of one kind of error.
+/// The options of one variant.
 pub(super) struct VariantOptions {
     pub(super) code: Given<Code>,
     pub(super) message: Option<LitStr>,
-    /// The word itself.
+    /// The flag itself.
     pub(super) display: Option<Span>,
-    /// The `#[error(…)]` beside it, from which thiserror derives `Display`.
+    /// The `#[error(…)]` next to it, from which thiserror derives `Display`.
     pub(super) error_attribute: Option<Span>,
     pub(super) transparent: Option<Span>,
-    /// `?` makes this variant of an `ErrorObject` and of a failed call.
+    /// `?` converts an `ErrorObject` and a failed call into this variant.
     pub(super) from: Option<Span>,
 }
 
@@ -85,7 +85,7 @@ impl VariantOptions {
 
     fn read(mut arguments: Arguments, thiserror: Option<Span>, report: &mut Report) -> Self {
         let code = match code(&mut arguments, report) {
-            // What has no form may have been meant for it.
+            // An argument of the wrong form may have been meant as the code.
             Given::Not if arguments.wrong() => Given::Wrong,
             code => code,
         };
@@ -100,11 +100,11 @@ impl VariantOptions {
     }
 }
 
-/// What is said of one field.
+/// The options of one field.
 pub(super) struct FieldOptions {
     pub(super) rename: Option<LitStr>,
     pub(super) default: Option<Span>,
-    /// thiserror's `#[from]` or `#[source]` beside it.
+    /// thiserror's `#[from]` or `#[source]` next to it.
     pub(super) source: Option<Span>,
 }
 
@@ -120,17 +120,17 @@ impl FieldOptions {
     }
 }
 
-/// An argument that must be there, with the difference between none and a wrong one: the latter is
-/// reported by now.
+/// A required argument, which distinguishes a missing one from a wrong one, which is already
+/// reported.
 pub(super) enum Given<T> {
     Right(T),
     Wrong,
     Not,
 }
 
-/// The number that stands for the error on the wire.
+/// The error's code on the wire.
 pub(super) enum Code {
-    /// Beside it, what is written there.
+    /// The value, and the tokens as written.
     Literal(i64, TokenStream),
     /// A constant; only rustc knows its value.
     Constant(Path),

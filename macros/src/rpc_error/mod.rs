@@ -1,9 +1,9 @@
-//! `#[derive(RpcError)]`: a pipeline of its own, with the report, the arguments of attributes and
-//! the words that `#[rpc]` uses, too.
+//! `#[derive(RpcError)]`: a pipeline of its own, which shares `report`, `arguments` and `text` with
+//! `#[rpc]`:
 //!
-//! - `attr` reads `#[rpc_error(…)]`, `template` the fields in a message;
-//! - `model` reads the type, with the rules for each variant and across all of them;
-//! - `expand` writes the implementation, or after errors one that only holds the place.
+//! - `attr` parses `#[rpc_error(…)]`, `template` the fields in a message;
+//! - `model` reads the type, and checks each variant and all of them together;
+//! - `expand` writes the implementation, or a placeholder after errors.
 
 mod attr;
 mod expand;
@@ -15,7 +15,7 @@ use proc_macro2::TokenStream;
 use crate::report::Report;
 use model::ErrorType;
 
-/// The whole derive, on tokens that tests can make too.
+/// The whole derive, on tokens that tests can create, too.
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let mut report = Report::default();
     let Some(item) = ErrorType::read(item, &mut report) else {

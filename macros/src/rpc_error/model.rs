@@ -1,5 +1,5 @@
-//! The type as the rest of the pipeline sees it: its kinds of errors, each with a code, a message
-//! and the fields that travel. What is wrong with any of them, or across them, is reported.
+//! The type as the rest of the pipeline sees it ([`ErrorType`]): its variants, each with a code, a
+//! message and the fields that are sent. Errors in any of them, or across them, are reported.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -22,36 +22,36 @@ pub(super) struct ErrorType {
     options: TypeOptions,
 }
 
-/// One kind of error.
+/// One variant of the error.
 pub(super) struct Variant {
     pub(super) ident: Ident,
     /// `Self::Insufficient`, or `Self` for a struct.
     pub(super) path: TokenStream,
     pub(super) kind: Kind,
     pub(super) fields: Vec<Field>,
-    /// `?` makes this variant of an `ErrorObject` and of a failed call.
+    /// `?` converts an `ErrorObject` and a failed call into this variant.
     pub(super) from: Option<Span>,
 }
 
-/// How it travels.
+/// How a variant is sent.
 pub(super) enum Kind {
     Coded {
-        /// `None` after the error that there is none.
+        /// `None` if the code is missing, which is reported.
         code: Option<Code>,
         message: Message,
     },
-    /// As its only field does.
+    /// As its only field is sent.
     Transparent,
 }
 
-/// What is in it.
+/// A field of a variant.
 pub(super) struct Field {
     pub(super) member: Member,
     pub(super) ty: Type,
     /// Its name on the wire, if it has one.
     pub(super) name: String,
     pub(super) has_default: bool,
-    /// It is the source of the error, for thiserror.
+    /// Whether it is the error's source, for thiserror.
     pub(super) is_source: bool,
 }
 
@@ -104,12 +104,12 @@ impl ErrorType {
         Some(item)
     }
 
-    /// The path to what generated code may use.
+    /// The path to the runtime's module for generated code.
     pub(super) fn private(&self) -> TokenStream {
         self.private_at(Span::mixed_site())
     }
 
-    /// The same, for code whose type errors are to be shown at `span`.
+    /// The same, for code whose type errors must be shown at `span`.
     pub(super) fn private_at(&self, span: Span) -> TokenStream {
         match &self.options.krate {
             Some(path) => quote_spanned!(span=> #path::__private),
@@ -181,7 +181,7 @@ fn code(ident: &Ident, given: Given<Code>, report: &mut Report) -> Option<Code> 
     }
 }
 
-/// What is said next to the variant goes before what is said for the whole type; and words of ours
+/// The variant's own message comes before that of the whole type; this crate's attribute comes
 /// before thiserror's.
 fn message(
     ident: &Ident,
@@ -230,7 +230,7 @@ fn check_transparent(
     }
 }
 
-/// Both conversions need a place for whatever comes.
+/// Both conversions need a field for any error object.
 fn check_from(
     ident: &Ident,
     span: Span,
@@ -256,7 +256,7 @@ fn is_error_object(ty: &Type) -> bool {
 }
 
 impl Field {
-    /// What it is called in Rust.
+    /// Its name in Rust.
     fn rust_name(&self) -> String {
         match &self.member {
             Member::Named(ident) => ident.unraw().to_string(),
@@ -311,7 +311,7 @@ fn read_fields(
     seen
 }
 
-/// Rustc would say that something is not general enough.
+/// Rustc would only report that an implementation is not general enough.
 fn check_owned(ty: &Type, report: &mut Report) {
     if let Type::Reference(reference) = ty {
         report.error(

@@ -1,7 +1,7 @@
-//! A message with fields in it, as in `format!`: `{missing}`, `{0:?}`, `{{`.
+//! Parses a message with fields in it, as in `format!`: `{missing}`, `{0:?}`, `{{`.
 //!
-//! It makes a format string whose arguments are numbered in the order of their first use, so that
-//! nothing is looked up by name where the message stands.
+//! The result is a format string whose arguments are numbered in the order of their first use, so
+//! that no name is looked up in the user's scope.
 
 use proc_macro2::Span;
 use syn::LitStr;
@@ -10,18 +10,18 @@ use syn::ext::IdentExt;
 use crate::arguments::listed;
 use crate::report::Report;
 
-/// What is sent as the message.
+/// How the message is made.
 pub(super) enum Message {
-    /// The same words for all values.
+    /// The same text for all values.
     Text(String),
-    /// A format string and its arguments: which of the fields.
+    /// A format string, and the indexes of the fields that are its arguments.
     Template(LitStr, Vec<usize>),
-    /// What the value says of itself. The span is that of the attribute which asked for it.
+    /// The value's `Display`. The span is that of the attribute which requested it.
     Display(Span),
 }
 
 impl Message {
-    /// `fields`: what they are called in braces.
+    /// `fields`: their names in braces.
     pub(super) fn parse(text: &LitStr, fields: &[String], report: &mut Report) -> Self {
         match split(&text.value(), |name| fields.iter().position(|field| field == name)) {
             Ok(Split { plain, arguments, .. }) if arguments.is_empty() => Message::Text(plain),
@@ -39,7 +39,7 @@ impl Message {
         }
     }
 
-    /// `NoSuchAccount` says "no such account".
+    /// `NoSuchAccount` becomes "no such account".
     pub(super) fn of_name(ident: &syn::Ident) -> Self {
         Message::Text(in_words(&ident.unraw().to_string()))
     }
@@ -52,12 +52,12 @@ fn unknown(name: &str, fields: &[String]) -> String {
     }
 }
 
-/// A message as both of what it may be.
+/// A message in both forms that it may have.
 #[derive(Debug, Default, PartialEq)]
 struct Split {
-    /// If it has no arguments.
+    /// Used if it has no arguments.
     plain: String,
-    /// If it has some.
+    /// Used if it has some.
     format: String,
     arguments: Vec<usize>,
 }
@@ -125,7 +125,7 @@ impl Split {
     }
 }
 
-/// A word begins at a capital letter that stands behind a small one, or before one.
+/// A word starts at a capital letter that follows a small one, or precedes one.
 fn in_words(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     let mut words = String::new();

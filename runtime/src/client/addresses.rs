@@ -1,9 +1,9 @@
-//! A TCP connection to a name that has several addresses, some of which may lead nowhere.
+//! Connects a TCP stream to a name that has several addresses, some of which may be unreachable.
 //!
-//! Each is tried while those before it still are, as a network that swallows packets says nothing: with
-//! broken IPv6, say, one after another would be as long as the first takes to be given up
-//! ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305), "Happy Eyeballs"). Must not know what the
-//! connection is for.
+//! The next address is tried while the earlier attempts are still running, as a network that drops
+//! packets reports nothing: with broken IPv6, say, trying one after another would wait for the
+//! first attempt to time out ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305), "Happy
+//! Eyeballs").
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -15,17 +15,18 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, sleep};
 
-/// How long an attempt has for itself before the next one begins: what RFC 8305, section 8, recommends.
+/// How long an attempt runs before the next one starts: the value recommended by RFC 8305, section
+/// 8.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// `host` is a name or an address, an IPv6 address perhaps with a zone behind a `%`.
+/// Connects to `host`, a name or an address; an IPv6 address may have a zone after a `%`.
 ///
 /// # Errors
-/// The name has no address, or none can be connected to: then it is the last one's. The error says
-/// which.
+/// The name has no address, or no address can be connected to: then it is the last one's error. The
+/// error names the address.
 ///
 /// # Cancel safety
-/// All attempts end when this is dropped.
+/// Dropping the future ends all attempts.
 pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let addresses: Vec<SocketAddr> = match with_numeric_zone(host, port) {
         Some(address) => vec![address],
@@ -40,14 +41,14 @@ pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     first_of(alternating(&addresses), connect).await
 }
 
-/// Not all resolvers take a number for a zone.
+/// Parses a numeric zone here, as not all resolvers accept one.
 fn with_numeric_zone(host: &str, port: u16) -> Option<SocketAddr> {
     let (address, zone) = host.split_once('%')?;
     let address: Ipv6Addr = address.parse().ok()?;
     Some(SocketAddrV6::new(address, port, 0, zone.parse().ok()?).into())
 }
 
-/// A host and one of its addresses, which may be the same.
+/// A host and one of its addresses, for an error message; they may be the same.
 fn place(host: &str, address: SocketAddr) -> String {
     if address.ip().to_string() == host {
         return address.to_string();
@@ -55,13 +56,14 @@ fn place(host: &str, address: SocketAddr) -> String {
     format!("{host}:{} ({address})", address.port())
 }
 
-/// The operating system does not say what it was about.
+/// Adds the address to an error, as the operating system does not name it.
 fn about(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// Those of the two families in turns, beginning with that of the first one, otherwise in their order
-/// (RFC 8305, section 4): a family that does not work as a whole costs only every other attempt.
+/// Addresses of the two families in alternation, starting with the first one's family, otherwise in
+/// their order (RFC 8305, section 4): a family that does not work at all costs only every other
+/// attempt.
 fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let first = addresses.first().map(SocketAddr::is_ipv6);
     let (ours, others): (Vec<SocketAddr>, Vec<SocketAddr>) =
@@ -75,8 +77,8 @@ fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     all
 }
 
-/// The first attempt that succeeds. The next one begins when the one before has failed, or has had its
-/// head start.
+/// Returns the first attempt that succeeds. The next one starts when the last one fails, or after
+/// `HEAD_START`.
 async fn first_of<A, T, F>(addresses: Vec<A>, connect: impl Fn(A) -> F) -> io::Result<T>
 where
     F: Future<Output = io::Result<T>>,
@@ -115,8 +117,9 @@ where
     .await
 }
 
-/// The system's resolver has no kind of error for a name that does not exist: `NotFound` stands for it here.
-/// A resolver that has no answer yet says so in its words, or on Windows in its code.
+/// The error of a name that can't be resolved. The system's resolver has no error kind for a name
+/// that does not exist: `NotFound` stands for it here. A resolver that has no answer yet says so in
+/// the message, or on Windows in the code.
 fn unresolved(host: &str, error: &io::Error) -> io::Error {
     /// `WSATRY_AGAIN`
     const TRY_AGAIN: i32 = 11002;
@@ -139,10 +142,10 @@ mod tests {
 
     const MILLISECOND: Duration = Duration::from_millis(1);
 
-    /// What comes of an address, and after how many milliseconds; `None`: nothing ever.
+    /// The result of an address, after so many milliseconds; `None`: never.
     type Fate = Option<(u64, Result<(), io::ErrorKind>)>;
 
-    /// Who wins, when in milliseconds, and when each attempt began.
+    /// Which attempt wins, when in milliseconds, and when each attempt started.
     async fn run(fates: &[Fate]) -> (Result<usize, io::ErrorKind>, u128, Vec<u128>) {
         let begun = Instant::now();
         let starts = RefCell::new(Vec::new());
@@ -171,7 +174,7 @@ mod tests {
             (&[None, None, Some((10, Ok(())))], Ok(2), 510, &[0, 250, 500]),
             // The first is late, but before the second.
             (&[Some((300, Ok(()))), Some((100, Ok(())))], Ok(0), 300, &[0, 250]),
-            // A failure is no reason to wait.
+            // A failure starts the next attempt at once.
             (&[Some((10, refused)), Some((10, Ok(())))], Ok(1), 20, &[0, 10]),
             (&[None, Some((5, refused)), Some((5, Ok(())))], Ok(2), 260, &[0, 250, 255]),
             (

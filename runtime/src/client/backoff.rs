@@ -1,6 +1,5 @@
-//! How a client connects again: the settings, and the delays that follow from them.
-//!
-//! Must not know what is tried, or draw its own random numbers.
+//! How a client reconnects: the settings ([`Reconnect`], [`WhileDown`]), and the delays computed
+//! from them ([`Backoff`]). Random numbers are passed in.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -142,7 +141,7 @@ impl Default for Reconnect {
 }
 
 impl Reconnect {
-    /// Whether the server has said that the client is not to come back.
+    /// Whether the close code says that the client should not reconnect.
     pub(crate) fn is_final(&self, reason: &CloseReason) -> bool {
         let CloseReason::Remote { code, .. } = reason else { return false };
         self.final_codes.iter().any(|codes| codes.contains(code))
@@ -164,10 +163,10 @@ impl Backoff {
         Backoff { settings, steps: 0, attempts: 0 }
     }
 
-    /// The delay before the next attempt, and which attempt in a row it is; `None` if there is none
-    /// left. `random` is from 0 to 1. `told` is how long the server wants to be left alone: on top, or
-    /// all clients that it has refused together would come back together.
-    pub(crate) fn next(&mut self, random: f64, told: Duration) -> Option<(u32, Duration)> {
+    /// The delay before the next attempt and the attempt's number, counted from 1; `None` if no
+    /// attempt is left. `random` is from 0 to 1. `retry_after` is the server's `Retry-After`; it is added
+    /// to the delay, or all clients that were refused together would come back together.
+    pub(crate) fn next(&mut self, random: f64, retry_after: Duration) -> Option<(u32, Duration)> {
         if self.settings.max_attempts.is_some_and(|max| self.attempts >= max) {
             return None;
         }
@@ -177,30 +176,30 @@ impl Backoff {
         self.steps = self.steps.saturating_add(1);
         self.attempts = self.attempts.saturating_add(1);
         let own = Duration::try_from_secs_f64(delay).unwrap_or(whole);
-        Some((self.attempts, told.saturating_add(own).min(self.settings.max)))
+        Some((self.attempts, retry_after.saturating_add(own).min(self.settings.max)))
     }
 
     pub(crate) fn settings(&self) -> &Reconnect {
         &self.settings
     }
 
-    /// There is a connection.
+    /// Called when a connection is made.
     pub(crate) fn connected(&mut self) {
         self.attempts = 0;
     }
 
-    /// There was one, for so long.
+    /// Called when a connection has ended that lasted so long.
     pub(crate) fn held(&mut self, lived: Duration) {
         if lived > self.whole() {
             self.steps = 0;
         }
     }
 
-    /// The next delay before chance takes its part.
+    /// The next delay before jitter.
     fn whole(&self) -> Duration {
         let Reconnect { initial, max, factor, .. } = self.settings;
         let grown = initial.as_secs_f64() * factor.max(1.0).powi(self.steps);
-        // What no `Duration` can hold is more than the most.
+        // A value that no `Duration` can hold exceeds the maximum.
         Duration::try_from_secs_f64(grown).map_or(max, |delay| delay.min(max))
     }
 }
@@ -243,12 +242,12 @@ mod tests {
     #[test]
     fn what_the_server_wants_comes_on_top_and_is_capped() {
         let settings = Reconnect { max: MILLISECOND * 500, ..Reconnect::default() };
-        for (told, random, expected) in
+        for (retry_after, random, expected) in
             [(0, 0.0, 100), (300, 0.0, 400), (300, 1.0, 300), (450, 0.0, 500), (u64::MAX, 1.0, 500)]
         {
-            let told = Duration::from_millis(told);
-            let next = Backoff::new(settings.clone()).next(random, told);
-            assert_eq!(next, Some((1, MILLISECOND * expected)), "{told:?}");
+            let retry_after = Duration::from_millis(retry_after);
+            let next = Backoff::new(settings.clone()).next(random, retry_after);
+            assert_eq!(next, Some((1, MILLISECOND * expected)), "{retry_after:?}");
         }
         let next = Backoff::new(settings).next(0.0, Duration::MAX);
         assert_eq!(next, Some((1, MILLISECOND * 500)));

@@ -1,7 +1,5 @@
-//! A batch of a reconnecting client: its calls get their ids and their places in a table only when
-//! it is known which connection it goes out on.
-//!
-//! Must not know how a batch is put together, or the types of results.
+//! A batch of a reconnecting client ([`SessionBatch`]): its calls get their ids and pending entries
+//! only when the connection that sends it is known.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -30,10 +28,10 @@ enum Entry {
     Call { message: OutgoingCall, limit: CallTimeout, place: oneshot::Sender<Place> },
 }
 
-/// A call's place on a connection, and until when it may take.
+/// A call's ticket on a connection, and its deadline.
 type Place = (Ticket, CallDeadline);
 
-/// The places of the calls that are in a message, beside what else is known of them.
+/// The tickets of the calls in a message; `None` for an entry without one.
 type Tickets = Vec<Option<Ticket>>;
 
 impl SessionBatch {
@@ -41,7 +39,7 @@ impl SessionBatch {
         SessionBatch { session, entries: Vec::new() }
     }
 
-    /// Sends it on the connection of now, or when there is one.
+    /// Sends the batch on the current connection, or on the next one if there is none.
     async fn send_now(self) -> Result<(), Error> {
         let session = &self.session.0;
         let runtime = session.runtime.as_ref();
@@ -62,7 +60,7 @@ impl SessionBatch {
             };
             match queued {
                 Ok(()) => break (link, tickets),
-                // It was not queued: the next connection will do as well.
+                // It was not queued, so it goes to the next connection.
                 Err(Error::Closed(_)) => {}
                 Err(error) => return Err(error),
             }
@@ -72,7 +70,7 @@ impl SessionBatch {
             if let (Entry::Call { limit, place, .. }, Some(ticket)) = (entry, ticket) {
                 let until = limit.since(now).sent();
                 sent.push((ticket.id(), until.at));
-                // Nobody may wait for it any more: then its place is given up here.
+                // If the call was given up, its ticket is dropped here.
                 let _ = place.send((ticket, until));
             }
         }
@@ -82,7 +80,7 @@ impl SessionBatch {
         Ok(())
     }
 
-    /// How long the one that may wait longest waits for a connection.
+    /// How long the batch waits for a connection: the longest timeout of its calls.
     fn longest(&self) -> CallTimeout {
         let limits = self.entries.iter().filter_map(|entry| match entry {
             Entry::Notification(_) => None,
@@ -101,8 +99,8 @@ impl SessionBatch {
         }
     }
 
-    /// The message for this connection, if there is anything in it, and the calls' places. Their
-    /// time has begun when it was `begun`.
+    /// The message for this connection, if it is not empty, and the calls' tickets. The timeouts
+    /// started at `begun`.
     fn write(&self, link: &Arc<Link>, begun: Instant) -> Result<(Option<Vec<u8>>, Tickets), Error> {
         let waited = begun.elapsed();
         let mut messages = Vec::with_capacity(self.entries.len());
@@ -126,7 +124,7 @@ impl SessionBatch {
                 }
             }
         }
-        // Every call in it may have failed to encode: they say so themselves.
+        // All calls may have failed to encode; then each reports that itself.
         let text = (!messages.is_empty()).then(|| array(messages.iter().map(Vec::as_slice)));
         Ok((text, tickets))
     }
@@ -149,8 +147,8 @@ impl RouteBatch for SessionBatch {
     }
 }
 
-/// What one of the calls brings. An idempotent one whose connection breaks goes on by itself. It
-/// keeps the client going.
+/// The reply of one of the calls. An idempotent call is sent again if its connection breaks. Keeps
+/// the client alive.
 async fn reply(
     session: Arc<SessionHandle>,
     kept: Option<OutgoingCall>,

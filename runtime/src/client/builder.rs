@@ -1,6 +1,5 @@
-//! What a client can be told before it connects.
-//!
-//! Must not know servers, or how a connection is made.
+//! The builder of clients: [`ClientBuilder`] checks all settings before it connects, once or with
+//! reconnecting.
 
 use std::fmt;
 use std::future::Future;
@@ -38,7 +37,7 @@ pub struct ClientBuilder {
     config: Config,
     headers: HeaderMap,
     subprotocols: Vec<String>,
-    /// The first header that can't be sent; told when connecting.
+    /// The first header that can't be sent; reported when connecting.
     bad_header: Option<String>,
     hooks: Hooks,
     reconnect: Option<Reconnect>,
@@ -359,7 +358,7 @@ impl ClientBuilder {
         Ok(Client::of(opened))
     }
 
-    /// Finds all that is wrong with it before anybody is bothered.
+    /// Checks all settings before anything is sent.
     pub(crate) fn prepare(self) -> StdResult<Connector, ConnectError> {
         let router = self.router.build()?;
         if let Some(words) = self.bad_header {
@@ -386,7 +385,7 @@ impl ClientBuilder {
     }
 }
 
-/// Without the values of headers, which may be secret.
+/// Leaves out the values of headers, which may be secret.
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")

@@ -1,4 +1,4 @@
-//! A call of a reconnecting client: sent on one connection after another until one has taken it.
+//! A call of a reconnecting client: sent on one connection after another until one has queued it.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::link::{LinkRef, OutgoingCall};
 use crate::outgoing::deadline::{CallDeadline, CallTimeout};
 use crate::outgoing::exchange::{Exchange, RawResult};
 
-/// The first poll begins the timeout.
+/// Makes the first attempt. The timeout starts with the first poll.
 pub(super) async fn first_attempt(
     session: Arc<SessionHandle>,
     message: OutgoingCall,
@@ -18,14 +18,14 @@ pub(super) async fn first_attempt(
     attempts(session, message, limit.beginning_now(), None).await
 }
 
-/// A call of a reconnecting client: on one connection after another, until it was sent; or if it is
-/// idempotent, until it is answered. Each has an id and an entry of its own, and the old ones are
-/// gone before the next one is made. It keeps the client going. `broke`: it was sent before, and its
-/// connection ended so.
+/// Makes a call of a reconnecting client on one connection after another, until it was sent; if it
+/// is idempotent, until it is answered. Each attempt has an id and a pending entry of its own, and
+/// the old ones are removed before the next attempt. Keeps the client alive. `broke`: the call was
+/// sent before, and its connection ended with this reason.
 ///
-/// A connection that ends because of what a message was may have ended because of this one, or the
-/// answer to it, and the next one would end so, too, with all other calls on it. So it is not sent
-/// again after the second of them, nor after as many times as the client was told.
+/// If a connection ended because of a message, that may have been this call or its response, and
+/// the next connection would end too, with all other calls on it. So the call is not sent again
+/// after the second such end, nor more than `max_sends` times.
 pub(super) async fn attempts(
     session: Arc<SessionHandle>,
     message: OutgoingCall,
@@ -42,7 +42,7 @@ pub(super) async fn attempts(
     let mut blamed = broke.is_some_and(|reason| reason.blames_a_message());
     let mut kept = Some(message);
     loop {
-        // What was under way when its connection broke waits for the next one in any case.
+        // A call that was in flight when its connection broke always waits for the next connection.
         let link = match again {
             true => {
                 until = until.sent();
@@ -67,7 +67,7 @@ pub(super) async fn attempts(
         });
         match attempt.await {
             Err(Error::Closed(_)) if !sent => {}
-            // Nobody else knows the old id, so no answer to it can come any more.
+            // The old id is forgotten, so no response to it can arrive any more.
             Err(Error::Closed(reason)) if idempotent => {
                 sends = sends.saturating_add(1);
                 if sends >= session.max_sends || (blamed && reason.blames_a_message()) {

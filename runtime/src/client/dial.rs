@@ -1,7 +1,6 @@
-//! A client's connections: how each is made, as often as one is needed, and the application's hooks
-//! around that.
-//!
-//! Must not know when a connection is made, or what becomes of it.
+//! Makes a client's connections: [`Dialer`] dials and does the opening handshake, [`Connector`]
+//! does the handshake over a given stream, and [`Hooks`] are the application's closures around it.
+//! `session` and `reconnect` decide when to dial.
 
 use std::fmt;
 use std::io;
@@ -42,13 +41,13 @@ use crate::util::runtime::{self, with_io};
 use crate::websocket::stream::Stream;
 use crate::websocket::transport::Transport;
 
-/// A server that is bound and not run takes connections, and then says nothing.
+/// A server that is bound and not run accepts TCP connections and then sends nothing.
 const IS_IT_RUN: &str = "is the server running (`Server::run` does nothing until it is polled)?";
 
 type StateHook = Box<dyn Fn(&ConnectionState) + Send + Sync>;
 type Hook<A, T> = Box<dyn Fn(A) -> BoxFuture<T> + Send + Sync>;
 
-/// What the application wants to do for each connection.
+/// The application's closures for each connection.
 #[derive(Default)]
 pub(crate) struct Hooks {
     pub(crate) headers: Option<Hook<(), RpcResult<HeaderMap>>>,
@@ -65,7 +64,7 @@ impl Drop for Hooks {
 }
 
 impl Hooks {
-    /// Tells the application of a state of a reconnecting client.
+    /// Reports a state of a reconnecting client to the application.
     pub(crate) fn tell(&self, state: &ConnectionState) {
         if let Some(hook) = &self.on_state {
             if catch_unwind(|| hook(state)).is_err() {
@@ -75,7 +74,7 @@ impl Hooks {
     }
 }
 
-/// Where the streams come from.
+/// How a stream is made.
 pub(crate) enum Source {
     Tcp,
     #[cfg(unix)]
@@ -83,7 +82,7 @@ pub(crate) enum Source {
     Other(Hook<(), io::Result<Stream>>),
 }
 
-/// A client that only lacks a stream.
+/// A client that is ready except for a stream.
 pub(crate) struct Connector {
     pub(crate) router: Arc<Router>,
     pub(crate) config: Arc<Config>,
@@ -93,7 +92,7 @@ pub(crate) struct Connector {
     pub(crate) trust: Trust,
 }
 
-/// A client's connection. It closes when this is dropped.
+/// An open connection of a client. It closes when this is dropped.
 pub(crate) struct Opened {
     pub(crate) peer: Peer,
     pub(crate) link: Arc<Link>,
@@ -114,7 +113,7 @@ impl Connector {
         opened.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for }))
     }
 
-    /// Does the opening handshake over a stream. `waiting_for` always says what is under way.
+    /// Does the opening handshake over a stream. `waiting_for` always names the current step.
     #[cfg_attr(not(feature = "tls"), allow(unused_mut))]
     async fn open(
         &self,
@@ -142,7 +141,7 @@ impl Connector {
         Ok(self.start(transport, handshake))
     }
 
-    /// Puts the connection into a task of its own.
+    /// Starts the connection's task.
     pub(crate) fn start(&self, transport: Transport, handshake: Handshake) -> Opened {
         let setup = Setup {
             side: Side::Client,
@@ -159,10 +158,10 @@ impl Connector {
         Opened { peer, link, handshake: Arc::new(handshake) }
     }
 
-    /// Runs the application's hook on a new connection, as long as that lives.
+    /// Runs the application's hook on a new connection, until the connection ends.
     pub(crate) async fn run_on_connect(&self, opened: &Opened) -> Result<(), ConnectError> {
         let Some(hook) = &self.hooks.on_connect else { return Ok(()) };
-        // It does not keep the connection open: a hook may leave it somewhere.
+        // A handle that does not keep the connection open, as a hook may store it.
         let peer = Peer::new(Arc::clone(&opened.link));
         match race(pin!(catch_unwind_async(|| hook(peer))), pin!(opened.link.closed())).await {
             Either::Left(outcome) => settle(outcome),
@@ -172,7 +171,7 @@ impl Connector {
         }
     }
 
-    /// The headers with those that the application makes anew for each connection.
+    /// The headers, with those that the application makes anew for each connection.
     async fn fresh_headers(&self) -> Result<Option<HeaderMap>, ConnectError> {
         let Some(hook) = &self.hooks.headers else { return Ok(None) };
         let fresh = settle(catch_unwind_async(|| hook(())).await)?;
@@ -182,14 +181,14 @@ impl Connector {
     }
 }
 
-/// What a hook has come to.
+/// Converts the outcome of a hook.
 fn settle<T, P>(outcome: Result<RpcResult<T>, P>) -> Result<T, ConnectError> {
     outcome
         .unwrap_or_else(|_| Err(ErrorObject::new(ErrorCode::INTERNAL_ERROR, "it panicked")))
         .map_err(ConnectError::Hook)
 }
 
-/// All it takes to connect, again and again.
+/// Everything needed to connect, any number of times.
 pub(crate) struct Dialer {
     pub(crate) ready: Connector,
     pub(crate) target: Target,
@@ -197,7 +196,7 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    /// One attempt, without the hook.
+    /// Makes one attempt, without the hook.
     pub(crate) async fn dial(&self) -> Result<Opened, ConnectError> {
         runtime::check().map_err(ConnectError::Io)?;
         let limit = self.ready.config.handshake_timeout;
@@ -238,16 +237,16 @@ impl Dialer {
         }
     }
 
-    /// Whether trying again is of no use though there was a connection: the server knows who this is, and
-    /// does not want it. Fresh headers may change that. Other refusals come from proxies, too, while a
-    /// server restarts.
+    /// Whether reconnecting is useless although there was a connection before: the server knows the
+    /// client and rejects it. Fresh headers may change that. Other refusals also come from proxies
+    /// while a server restarts.
     pub(crate) fn is_unwanted(&self, error: &ConnectError) -> bool {
         matches!(error, ConnectError::Refused { status, .. } if is_unauthorized(*status))
             && self.ready.hooks.headers.is_none()
     }
 
-    /// Whether trying again is of no use for a first connection: what is wrong is a setting of this side or
-    /// of the server, and does not go away by itself.
+    /// Whether retrying the first connection is useless: a setting of this side or of the server is
+    /// wrong, which does not change by itself.
     pub(crate) fn is_permanent(&self, error: &ConnectError) -> bool {
         match error {
             ConnectError::Url(_)
@@ -258,12 +257,12 @@ impl Dialer {
                 self.is_unwanted(error)
             }
             ConnectError::Refused { status, .. } => !may_change(*status),
-            // A session that breaks off may be a server that restarts.
+            // A handshake that breaks off may be a server that restarts.
             ConnectError::Tls(error) => {
                 use io::ErrorKind::{InvalidData, InvalidInput, Other};
                 matches!(error.kind(), InvalidData | InvalidInput | Other)
             }
-            // The file of a Unix socket, and what a closure opens, appear with their server.
+            // A Unix socket's file, and what a closure opens, may appear when their server starts.
             ConnectError::Io(error) => {
                 let no_host = matches!(self.source, Source::Tcp);
                 let kind = error.kind();
@@ -289,7 +288,7 @@ fn may_change(status: StatusCode) -> bool {
 /// Adds a header of the application.
 ///
 /// # Errors
-/// It can't be sent. The value stays out of the words: it may be a secret.
+/// It can't be sent. The value is left out of the message: it may be secret.
 pub(crate) fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {
     match HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok()) {
         Some((known, _)) if RESERVED.contains(&known) => {

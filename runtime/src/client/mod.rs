@@ -1,6 +1,8 @@
-//! A connection, or a chain of them, seen from the side that opens it.
-//!
-//! Must not know servers, or how a connection is made.
+//! Connecting to a server: [`Client`], its builder and its reconnecting.
+
+// In reading order: `builder`; `dial` with `addresses` makes a connection; `session` is the state
+// of a reconnecting client, `reconnect` its task with the delays of `backoff`, `calls` and `batch`
+// what it sends.
 
 mod addresses;
 pub(crate) mod backoff;
@@ -89,7 +91,7 @@ impl Client {
         Client { peer, connections: Connections::One { link, handshake } }
     }
 
-    /// It ends when the last handle is gone.
+    /// A reconnecting client, which ends when the last handle is dropped.
     pub(crate) fn reconnecting(session: Arc<Session>) -> Self {
         let peer = Peer::on(Arc::new(SessionHandle(Arc::clone(&session))));
         Client { peer, connections: Connections::Session(session) }

@@ -1,7 +1,7 @@
-//! The task of a reconnecting client: holds a connection, waits, makes the next one.
+//! The task of a reconnecting client: keeps a connection, waits, and makes the next one.
 //!
-//! It ends when the application closes the client or drops its last handle, when attempts are used
-//! up, or when the server knows the client and does not want it. Must not know what is sent.
+//! It ends when the application closes the client or drops its last handle, when no attempts are
+//! left, or when the server rejects the client.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::protocol::escape::clip;
 use crate::util::catch_unwind::{Panicked, catch_unwind};
 use crate::util::race::{Either, race};
 
-/// Makes the first connection, and a task that sees to the others.
+/// Makes the first connection, and starts the task that makes the others.
 pub(crate) async fn start(
     dialer: Dialer,
     settings: Reconnect,
@@ -61,7 +61,7 @@ struct Driver {
     backoff: Backoff,
 }
 
-/// Whoever waits for this client must not wait for ever when its task is dropped.
+/// Wakes everything that waits for this client when its task is dropped.
 impl Drop for Driver {
     fn drop(&mut self) {
         self.close(CloseReason::Aborted);
@@ -83,7 +83,7 @@ impl Driver {
         }
     }
 
-    /// The first reason counts.
+    /// Ends the client. The first reason counts.
     fn close(&self, reason: CloseReason) {
         if self.session.close_reason().is_none() {
             self.session.set_closed(reason);
@@ -91,7 +91,7 @@ impl Driver {
         }
     }
 
-    /// Tells the application of the state.
+    /// Reports the state to the application.
     fn tell(&self) {
         self.dialer.ready.hooks.tell(&self.session.state());
     }
@@ -104,7 +104,7 @@ impl Driver {
         is_final
     }
 
-    /// Until the connection has ended, for whatever reason.
+    /// Waits until the connection has ended, for whatever reason.
     async fn hold(&mut self, opened: Opened) -> CloseReason {
         let since = Instant::now();
         let stopped = race(pin!(opened.link.closed()), pin!(self.session.stopped())).await;
@@ -116,11 +116,11 @@ impl Driver {
         reason
     }
 
-    /// The next connection, with the hook behind it; or why there is none.
+    /// Makes the next connection and runs its hook; or returns why there is none.
     async fn next(&mut self, mut reason: CloseReason) -> Result<Opened, CloseReason> {
-        let mut told = Duration::ZERO;
+        let mut retry_after = Duration::ZERO;
         loop {
-            let Some((attempt, delay)) = self.backoff.next(rand::random(), told) else {
+            let Some((attempt, delay)) = self.backoff.next(rand::random(), retry_after) else {
                 return Err(reason);
             };
             tracing::warn!(%reason, attempt, ?delay, "no connection; reconnecting");
@@ -137,7 +137,7 @@ impl Driver {
                 Err(error) => error,
             };
             let last = self.dialer.is_unwanted(&error);
-            told = error.retry_after();
+            retry_after = error.retry_after();
             reason = bounded(error);
             if last {
                 return Err(reason);
@@ -146,7 +146,7 @@ impl Driver {
     }
 
     /// # Errors
-    /// Outside: there must be no other attempt. Inside: this one has failed.
+    /// Outer: there must be no other attempt. Inner: this attempt has failed.
     async fn attempt(&self, delay: Duration) -> Result<Result<Opened, ConnectError>, CloseReason> {
         let dialing = pin!(async {
             sleep(delay).await;
@@ -170,13 +170,13 @@ impl Driver {
     }
 }
 
-/// Why an attempt failed. A hook that calls by its own client, which is down, fails with why that is
-/// down, which is such a failure again: each attempt would keep one more. So of a failure with a long
-/// text, only the beginning of the text is kept.
+/// The reason of a failed attempt. A hook that calls through its own client, which is down, fails
+/// with the reason why that is down, which is such a failure again: the text would grow with each
+/// attempt. So only the beginning of a long text is kept.
 fn bounded(error: ConnectError) -> CloseReason {
     const MAX_WORDS: usize = 1000;
     let ConnectError::Hook(_) = &error else { return CloseReason::Reconnect(Arc::new(error)) };
-    // It may be the application's own error, whose code may panic.
+    // It may be the application's own error, whose `Display` may panic.
     let words = catch_unwind(|| Some(error.to_string()).filter(|words| words.len() > MAX_WORDS));
     let error = match words {
         Ok(None) => error,

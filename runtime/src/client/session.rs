@@ -1,8 +1,7 @@
-//! What all handles of a reconnecting client share: the connection of now, waiting for the next one,
-//! and what became of the client.
+//! The state that all handles of a reconnecting client share ([`Session`]): the current connection,
+//! waiting for the next one, and the end of the client.
 //!
-//! Every connection has a link of its own, so nothing of an old one reaches a new one. Must not know
-//! how connections are made, or what a call is.
+//! Every connection has a link of its own, so nothing of an old connection reaches a new one.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -61,40 +60,41 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
-    /// Why it has ended for good, if it has.
+    /// Why the client has ended for good, if it has.
     fn closed(&self) -> Option<&CloseReason> {
         if let ConnectionState::Closed { reason } = self { Some(reason) } else { None }
     }
 }
 
-/// The handles' side and the driver's side of a reconnecting client.
+/// The state shared by the handles and the driver of a reconnecting client.
 pub(crate) struct Session {
     pub(crate) config: Arc<Config>,
-    /// That of all its connections.
+    /// The outgoing middleware of all its connections.
     pub(crate) outgoing: Option<Arc<Chain>>,
     while_down: WhileDown,
-    /// How many times an idempotent call is sent at most.
+    /// The maximum number of times that an idempotent call is sent.
     pub(crate) max_sends: u32,
-    /// That of its task, whose timers bound waiting for a connection, wherever that is awaited.
+    /// The runtime of its task; its timers bound the wait for a connection, wherever that is
+    /// awaited.
     pub(crate) runtime: Option<Handle>,
     status: watch::Sender<Status>,
-    /// The application has had enough: the close code and the words.
+    /// Set when the application closes the client: the close code and reason.
     stop: watch::Sender<Option<(u16, String)>>,
 }
 
-/// What changes.
+/// The part that changes.
 #[derive(Clone)]
 struct Status {
     state: ConnectionState,
-    /// There is one as long as the client is connected.
+    /// Present as long as the client is connected.
     link: Option<Arc<Link>>,
-    /// That of the latest connection.
+    /// The handshake of the latest connection.
     handshake: Arc<Handshake>,
     connections: u64,
 }
 
 impl Session {
-    /// With its first connection.
+    /// A session with its first connection.
     pub(crate) fn new(
         config: Arc<Config>,
         settings: &Reconnect,
@@ -115,7 +115,7 @@ impl Session {
         }
     }
 
-    /// The connection of now; without one, waits or fails, as the client was told to.
+    /// The current connection; without one, waits or fails, as `while_down` says.
     pub(crate) async fn link(&self) -> Result<Arc<Link>, Error> {
         match self.open_link() {
             Some(link) => Ok(link),
@@ -124,14 +124,14 @@ impl Session {
         }
     }
 
-    /// The connection of now; without one, waits.
+    /// The current connection; without one, waits for the next.
     ///
     /// # Errors
-    /// There will be none.
+    /// There will be no other connection.
     pub(crate) async fn next_link(&self) -> Result<Arc<Link>, Error> {
         let mut status = self.status.subscribe();
         loop {
-            // A look before the wait, and marked as seen: no change falls in between.
+            // Marked as seen before it is checked, so that no change is missed.
             status.mark_unchanged();
             if let Some(link) = self.open_link() {
                 return Ok(link);
@@ -145,7 +145,7 @@ impl Session {
         }
     }
 
-    /// A link that has begun to end is of no use, though nobody may have said yet that it is gone.
+    /// The current link, unless it has begun to end, even if the state does not say so yet.
     fn open_link(&self) -> Option<Arc<Link>> {
         if self.is_stopped() {
             return None;
@@ -154,31 +154,31 @@ impl Session {
         link.send_queue.is_open().then_some(link)
     }
 
-    /// The connection of now, whatever its condition.
+    /// The current connection, whatever its condition.
     pub(crate) fn current(&self) -> Option<Arc<Link>> {
         self.status.borrow().link.clone()
     }
 
-    /// Sends a notification; waits for room.
+    /// Sends a notification; waits while the send queue is full.
     pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
         loop {
             let link = self.link().await?;
             match link.notify(text.clone()).await {
-                // It was not queued: the next connection will do as well.
+                // It was not queued, so it goes to the next connection.
                 Err(Error::Closed(_)) => {}
                 outcome => return outcome,
             }
         }
     }
 
-    /// Ends it for good, from whatever it is doing. The first to ask counts.
+    /// Ends the client for good, in whatever state. The first call counts.
     pub(crate) fn close(&self, code: u16, reason: &str) {
         self.stop.send_if_modified(|stop| {
             let first = stop.is_none();
             stop.get_or_insert_with(|| (code, reason.to_owned()));
             first
         });
-        // So that calls made from now on fail, before the driver gets to know.
+        // So that calls fail from now on, before the driver notices.
         if let Some(link) = self.current() {
             link.close(code, reason);
         }
@@ -198,7 +198,7 @@ impl Session {
         Arc::clone(&self.status.borrow().handshake)
     }
 
-    /// Waits until it has ended for good.
+    /// Waits until the client has ended for good.
     pub(crate) async fn closed(&self) -> CloseReason {
         let mut status = self.status.subscribe();
         loop {
@@ -212,12 +212,12 @@ impl Session {
         }
     }
 
-    /// Why it has ended for good, if it has.
+    /// Why the client has ended for good, if it has.
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         self.status.borrow().state.closed().cloned()
     }
 
-    /// Adds to a timeout why the client has no connection.
+    /// Adds the reason for the missing connection to a timeout.
     pub(crate) fn late(&self, error: Error) -> Error {
         match (error, &self.status.borrow().state) {
             (Error::Timeout(timeout), ConnectionState::Down { reason, .. }) => {
@@ -239,13 +239,13 @@ impl Session {
         }
     }
 
-    // The driver's side.
+    // For the driver.
 
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.borrow().is_some()
     }
 
-    /// Waits until the application has had enough.
+    /// Waits until the application closes the client.
     pub(crate) async fn stopped(&self) -> (u16, String) {
         let mut stop = self.stop.subscribe();
         loop {
@@ -274,7 +274,7 @@ impl Session {
         });
     }
 
-    /// The first reason counts.
+    /// Ends the client. The first reason counts.
     pub(crate) fn set_closed(&self, reason: CloseReason) {
         if self.close_reason().is_none() {
             self.change(|status| {
@@ -284,8 +284,9 @@ impl Session {
         }
     }
 
-    /// Only the driver changes it, so nothing gets lost between the look and the change. What was
-    /// there is dropped outside the lock: a link may be the last one, with foreign wakers in it.
+    /// Changes the status. Only the driver does, so nothing is lost between the read and the write.
+    /// The old status is dropped outside the lock: it may hold the last reference to a link, with
+    /// foreign wakers in it.
     fn change(&self, change: impl FnOnce(&mut Status)) {
         let mut status = self.status.borrow().clone();
         change(&mut status);
@@ -299,7 +300,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// The application's hold on a session, which ends when the last one is gone.
+/// The application's handle on a session; dropping the last one ends the session.
 pub(crate) struct SessionHandle(pub(crate) Arc<Session>);
 
 impl Route for SessionHandle {
@@ -397,7 +398,7 @@ impl NextStates {
 }
 
 impl ConnectionStates {
-    /// Of a client that does not reconnect.
+    /// The states of a client that does not reconnect.
     pub(crate) fn of(link: Arc<Link>) -> Self {
         ConnectionStates(States::Next(Box::pin(async move {
             let state = match link.close_reason() {

@@ -1,39 +1,35 @@
-//! What a connection is about, from open to closed.
-//!
-//! Must not know what leads from one phase to the next.
-//!
-//! How a connection gets from one phase to the next, up to its end.
-//!
-//! Must not know what is read or written.
+//! How a connection ends: its phases from open to closed ([`Phase`]), and the transitions between
+//! them.
 
 use super::*;
 use tokio::time::Instant;
 
-/// What the connection is about.
+/// What the connection is doing.
 #[derive(Debug)]
 pub(crate) enum Phase {
     /// Reads and writes. The timer watches a peer that does not read.
     Open,
-    /// The server shuts down: handlers finish, responses come in, new requests are refused. The
-    /// timer bounds it.
+    /// The server shuts down: handlers finish, responses are read, new requests are refused. The
+    /// timer bounds the phase.
     Draining,
-    /// Sends what is queued, then closes. The timer is that of `Open`, and bounds it as a whole.
+    /// Sends what is queued, then closes. The timer is that of `Open`, and bounds the phase as a
+    /// whole.
     Flushing(Box<PendingClose>),
-    /// The peer sends nothing more, but may still read: requests that wait for room are handled, answers
-    /// that are queued go out, then the connection closes. The timer bounds it.
+    /// The peer sends nothing more, but may still read: requests that were held back are handled,
+    /// queued responses are sent, then the connection closes. The timer bounds the phase.
     Answering {
-        /// Its direction of the stream has ended, without a close frame.
+        /// Whether the peer has ended its direction of the stream without a close frame.
         half_closed: bool,
     },
-    /// Nothing can be sent any more: a close frame went out or came in, or the stream does not
-    /// take anything. What still comes in is read up to the end. The timer bounds it.
+    /// Nothing can be sent any more: a close frame was sent or received, or the stream accepts no
+    /// bytes. What still arrives is read up to the end. The timer bounds the phase.
     Closing,
-    /// The peer broke the protocol and was told so; what it still sends is thrown away. The timer
-    /// bounds it.
+    /// The peer broke the protocol and got a close frame; what it still sends is dropped. The timer
+    /// bounds the phase.
     Lingering,
 }
 
-/// What the close frame says, and when it has to go out whatever still waits.
+/// The close frame, and the time by which it is sent even if messages are still queued.
 #[derive(Debug)]
 pub(crate) struct PendingClose {
     pub(crate) code: u16,
@@ -62,7 +58,8 @@ impl Connection {
         self.timer = None;
     }
 
-    /// Nothing can be sent any more. It ends in any case after a while.
+    /// Enters a phase in which nothing can be sent any more. The timer ends the connection in any
+    /// case.
     pub(super) fn enter_last(&mut self, phase: Phase, reason: CloseReason) {
         self.link.begin_close(reason);
         self.writer.clear();
@@ -71,9 +68,10 @@ impl Connection {
         self.set_timer(deadline(Instant::now(), self.link.config.close_timeout));
     }
 
-    /// What was answered by now still goes out, and what was read by now is still handled.
+    /// Enters `Answering`: responses queued by now are still sent, and messages read by now are
+    /// still handled.
     pub(super) fn enter_answering(&mut self, half_closed: bool, reason: CloseReason) {
-        self.transport.begin_last_words();
+        self.transport.begin_half_closed();
         self.link.stop_sending(reason);
         self.timers.stop_keep_alive();
         self.enter(Phase::Answering { half_closed });
@@ -87,7 +85,7 @@ impl Connection {
         }
     }
 
-    /// Once the close frame is out, waits for the peer to hang up.
+    /// Once the close frame is sent, waits for the peer to close the stream.
     pub(super) fn linger(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Ended> {
         let told = matches!(self.phase, Phase::Lingering) && self.writer.is_done();
         if told && self.transport.poll_linger(cx).is_ready() {
@@ -96,9 +94,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Goes from one phase to the next. `true` if it did.
+    /// Goes to the next phase, if it is time. `true` if it did.
     pub(super) fn advance(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Ended> {
-        // Looked at before the outbox: a handler answers first and ends then.
+        // Read before the send queue is checked: a handler first answers and then ends.
         let at_work = self.link.in_flight.load(Ordering::Acquire);
         let flushed = self.is_flushed();
         let (code, reason) = match &mut self.phase {
@@ -111,7 +109,7 @@ impl Connection {
             &mut Phase::Answering { half_closed }
                 if flushed && !self.reader.holds_any() && !self.dispatcher.is_midway() =>
             {
-                self.transport.end_last_words();
+                self.transport.end_half_closed();
                 self.writer.must_flush();
                 let last = if half_closed { Phase::Lingering } else { Phase::Closing };
                 self.enter_last(last, self.link.reason());
@@ -123,7 +121,7 @@ impl Connection {
         Ok(true)
     }
 
-    /// Whether nothing waits to be sent, and no rest of a batch to be begun.
+    /// Whether nothing is queued and no batch is partly started.
     pub(super) fn is_flushed(&self) -> bool {
         self.writer.is_done() && self.link.send_queue.is_empty() && !self.dispatcher.is_midway()
     }
@@ -140,7 +138,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Looks at the clock, where something is slow. `true` if that led to another phase.
+    /// Checks the timer, where something is slow. `true` if that led to another phase.
     pub(super) fn check_stall(
         &mut self,
         cx: &mut TaskContext<'_>,
@@ -167,8 +165,8 @@ impl Connection {
                     self.close(cx, CloseCode::Away.into(), "shutting down")?;
                     return Ok(true);
                 }
-                // A slow reader is no stuck one: as long as bytes leave, it may go on.
-                // It gets all of its time again if it was this side that paused.
+                // A slow reader is not stuck: as long as bytes leave, it may go on. It gets the
+                // whole timeout again if it was this side that paused.
                 Phase::Open | Phase::Flushing(_)
                     if self.transport.written() == self.written && !overslept =>
                 {
@@ -187,7 +185,7 @@ impl Connection {
         Ok(false)
     }
 
-    /// By the time that the timer fires, the network must have taken something.
+    /// Sets the timer by which the network must have taken some bytes.
     pub(super) fn start_stall_timer(&mut self) {
         self.written = self.transport.written();
         let stalled = deadline(Instant::now(), self.link.config.write_timeout);

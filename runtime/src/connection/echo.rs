@@ -1,7 +1,5 @@
-//! For the Autobahn test suite (`tests/autobahn`): connections that are the product's own, from the
-//! opening handshake to the end, but for one thing: messages are sent back in place of dispatched.
-//!
-//! Must not know the suite's cases.
+//! Connections for the Autobahn test suite (`tests/autobahn`): the real code from the opening
+//! handshake to the end, except that messages are sent back instead of dispatched.
 
 use super::*;
 
@@ -22,7 +20,7 @@ use crate::websocket::stream::Stream;
 
 const FIN_BINARY: u8 = 0x82;
 
-/// Text comes back as text and binary as binary, whole.
+/// Sends a message back whole, text as text and binary as binary.
 fn echo(received: &Received, link: &Link) -> bool {
     match received {
         Received::Text(text) => link.send_queue.answer(text.as_bytes().to_vec()),
@@ -65,7 +63,7 @@ async fn serve(stream: TcpStream, config: Arc<Config>) {
     }
 }
 
-/// Opens one connection, and is there until it ends.
+/// Opens one connection and serves it until it ends.
 async fn visit(address: &str, target: &str, config: &Arc<Config>) {
     let stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
@@ -77,7 +75,7 @@ async fn visit(address: &str, target: &str, config: &Arc<Config>) {
     echoing(transport, Side::Client, config).await;
 }
 
-/// What a server says first.
+/// The first message of a server.
 async fn ask(address: &str, target: &str) -> String {
     let stream = TcpStream::connect(address).await.unwrap();
     let url = format!("ws://{address}{target}");

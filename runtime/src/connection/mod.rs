@@ -1,8 +1,11 @@
-//! The task that owns one socket: reads, dispatches, writes, closes.
+//! The task that owns one socket: [`Connection`] reads, dispatches, writes and closes.
 //!
-//! The only place where reading and writing meet. In each turn it reads what is there (up to a
-//! budget), then feeds all that waits to go out, then flushes once. It never waits for a handler,
-//! a permit or another connection. Must not know who opened the connection.
+//! This is the only place where reading and writing meet. In each round it reads what is there (up
+//! to a budget), queues all that waits to be sent, and flushes once. It never waits for a handler,
+//! a permit or another connection.
+//!
+//! In reading order: `reader` takes messages in, `timers` holds deadlines and keep-alive, `closing`
+//! has the phases up to the end, `observer` reports the connection to metrics.
 
 mod closing;
 #[cfg(test)]
@@ -45,10 +48,10 @@ use crate::websocket::send_queue::Command;
 use crate::websocket::transport::Transport;
 use crate::websocket::writer::{Writer, Written};
 
-/// How often reading and writing may take turns before others get theirs.
+/// How many rounds of reading and writing are done before the task yields.
 const ROUNDS: usize = 32;
 
-/// One socket, as a future that ends with it and says why.
+/// One socket, as a future that ends with it and returns the reason.
 #[must_use = "a connection lives only while it is polled"]
 pub(crate) struct Connection {
     transport: Transport,
@@ -57,33 +60,33 @@ pub(crate) struct Connection {
     phase: Phase,
     reader: Reader,
     writer: Writer,
-    /// What it is for is the phase's business. Made only when something is slow.
+    /// The phase decides what it is for. Made only when something is slow.
     timer: Option<Timer>,
-    /// How much the network had taken when the timer was set.
+    /// How many bytes the network had taken when the timer was set.
     written: u64,
-    /// Whether the runtime runs a task that was just woken before those that wait for longer.
+    /// Whether the runtime runs a task that was just woken before those that have waited longer.
     jumps_queue: bool,
-    /// Others were let go first.
+    /// Whether the task has yielded since it was woken.
     waited: bool,
-    /// The peer sends nothing more: calls end with this turn, when the reply to its close frame was
-    /// tried to be written.
+    /// The peer sends nothing more: pending calls end after this round, which tries to write the
+    /// reply to the peer's close frame.
     calls_end: bool,
-    /// The deadlines of calls, and the keep-alive.
+    /// The timers of pending calls and of keep-alive.
     timers: Timers,
     observed: Option<Box<Observed>>,
 }
 
-/// The connection ends here, with this reason unless one is known already.
+/// Ends the connection, with this reason unless one is set already.
 struct Ended(CloseReason);
 
-/// All that a connection needs to begin.
+/// Everything that a connection needs to start.
 pub(crate) struct Setup {
     pub(crate) side: Side,
     pub(crate) config: Arc<Config>,
     pub(crate) router: Arc<Router>,
     pub(crate) handshake: Handshake,
     pub(crate) tracker: Option<Tracker>,
-    /// On its server.
+    /// The permit of the server's connection limit.
     pub(crate) permit: Option<ConnectionPermit>,
 }
 
@@ -129,12 +132,12 @@ impl Connection {
         self.dispatcher.context()
     }
 
-    /// One turn after another until there is nothing to do.
+    /// Reads and writes until there is nothing to do, or the task yields.
     fn turn(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Ended> {
         let queued = self.link.send_queue.unpark();
         if queued && self.jumps_queue && !self.waited && self.link.is_busy() {
-            // A multi-threaded runtime runs this task right behind the one that has queued
-            // something, with a system call for each message; the others are let go first.
+            // A multi-threaded runtime runs this task right after the one that has queued
+            // something, with a system call for each message; so yield first.
             self.waited = true;
             cx.waker().wake_by_ref();
             return Ok(());
@@ -146,9 +149,9 @@ impl Connection {
                 self.apply(command);
             }
             let more_to_read = self.read(cx)?;
-            // Responses first. Its timer wakes this task, so one look a turn is enough, unless
-            // somebody wants it set to an earlier time, or has waited for the peer to say something.
-            let heard = self.timers.listens() && self.transport.lives();
+            // Responses first. The timers wake this task, so one check is enough, unless a call
+            // needs an earlier time, or keep-alive waits for a sign of life.
+            let heard = self.timers.listens() && self.transport.has_activity();
             if round == 0 || heard || self.link.pending.has_new_deadline() {
                 self.check_timers(cx)?;
             }
@@ -158,7 +161,7 @@ impl Connection {
             if more_to_read || written.rest {
                 break;
             }
-            // What was sent may have made room for reading.
+            // Sending may have made space for reading.
             if !written.progress
                 && !closing
                 && self.link.send_queue.park(cx.waker(), written.blocked)
@@ -166,17 +169,17 @@ impl Connection {
                 return Ok(());
             }
         }
-        // There is more to do, but others get their turn. Nobody else needs to wake this task.
+        // There is more to do: yield. This task needs no other waker.
         wake_after_others(cx);
         Ok(())
     }
 
-    /// Reads what is there. `true`: the budget is used up, there may be more.
+    /// Reads what is there. `true`: the budget is used up, and there may be more.
     fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Ended> {
         loop {
             let admission = match self.phase {
                 Phase::Open | Phase::Answering { .. } => Admission::Open,
-                // Else it would last as long as the peer likes.
+                // Otherwise the phase would last as long as the peer likes.
                 Phase::Draining => Admission::Refused,
                 Phase::Flushing(_) => Admission::NoRequests,
                 Phase::Closing => Admission::Unanswerable,
@@ -195,17 +198,18 @@ impl Connection {
         }
     }
 
-    /// To what is no message.
+    /// Handles everything received that is not a message.
     fn react(&mut self, cx: &mut TaskContext<'_>, received: Received) -> Result<(), Ended> {
         match received {
-            // If the close began here, this is only the answer to it.
+            // If this side began to close, this is only the reply.
             Received::Close(_) if matches!(self.phase, Phase::Closing) => self.calls_end = true,
             Received::Close(reason) => {
                 self.calls_end = true;
                 self.enter_answering(false, reason);
             }
             Received::End(reason) => {
-                // After an error, nothing can be sent. An end may be that of one direction.
+                // After an error, nothing can be sent. An end of the stream may be that of one
+                // direction.
                 let ended =
                     matches!(&reason, CloseReason::Lost(error) if error.kind() == UnexpectedEof);
                 let closing = matches!(self.phase, Phase::Closing);
@@ -217,8 +221,8 @@ impl Connection {
             }
             Received::Broken { code, reason } => {
                 let over = CloseReason::Protocol(reason.clone());
-                // Answers to what came before it, as many as the network takes at once. An error
-                // comes back with the next thing that is written.
+                // Sends the responses to earlier messages, as far as the network takes them at
+                // once. An error shows again with the next write.
                 let send_queue = &self.link.send_queue;
                 while self
                     .writer
@@ -237,22 +241,22 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends calls whose time is over, and sees to it that a silent peer is noticed.
+    /// Ends pending calls whose deadline has passed, and runs keep-alive.
     fn check_timers(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Ended> {
-        // While nothing is read on purpose, its silence means nothing; the write timeout counts.
-        let signs = self.transport.lives() || self.reader.pauses();
-        let seen = Seen { signs, room: self.transport.makes_room(), overslept: false };
+        // While reading is paused on purpose, silence means nothing; the write timeout applies.
+        let signs = self.transport.has_activity() || self.reader.pauses();
+        let seen = Seen { signs, room: self.transport.has_drained(), overslept: false };
         match self.timers.poll(cx, &self.link.pending, seen) {
             Verdict::Wait => {}
-            Verdict::Counted => self.transport.forget_signs(),
-            Verdict::Extended => self.transport.forget_room(),
+            Verdict::Counted => self.transport.clear_activity(),
+            Verdict::Extended => self.transport.clear_drained(),
             Verdict::Ask => {
-                // Should it fail, so does whatever is written next, and that knows what to do.
+                // If this fails, so does the next write, which handles the error.
                 let _ = self.transport.start_ping(cx);
                 self.writer.must_flush();
             }
             Verdict::GiveUp => {
-                // It may be able to hear, and whoever runs it wants to know.
+                // The peer may still be able to read, and this helps its operator.
                 let _ = self.transport.start_close(cx, CloseCode::Error.into(), "no sign of life");
                 return Err(Ended(CloseReason::Unresponsive));
             }
@@ -260,7 +264,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes what waits. A stream that takes nothing any more may still have something to read.
+    /// Writes what is queued. A stream that takes no more bytes may still have something to read.
     fn write(&mut self, cx: &mut TaskContext<'_>, more_to_read: bool) -> Result<Written, Ended> {
         let send_queue = &self.link.send_queue;
         match (
@@ -276,7 +280,7 @@ impl Connection {
             (Err(lost), _) => {
                 self.writer.give_up();
                 self.enter_last(Phase::Closing, lost);
-                // As if something was sent: there is reading to be done.
+                // Reported as progress, so that reading goes on.
                 Ok(Written { progress: true, ..Written::default() })
             }
         }
@@ -314,7 +318,7 @@ impl Future for Connection {
     }
 }
 
-/// Whoever waits for this connection must not wait for ever when its task is dropped.
+/// Wakes everything that waits for this connection when its task is dropped.
 impl Drop for Connection {
     fn drop(&mut self) {
         let reason = self.link.end(CloseReason::Aborted);

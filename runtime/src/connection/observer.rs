@@ -1,5 +1,5 @@
-//! Reports one connection to its [`ConnectionObserver`]: that it is open, how many bytes go through it, and
-//! that it has ended.
+//! Reports one connection to its [`ConnectionObserver`]: its start, the bytes transferred, and its
+//! end.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::incoming::context::Context;
 use crate::incoming::router::ConnectionObserver;
 use crate::websocket::transport::Transport;
 
-/// What was reported so far.
+/// The observer, and what was reported so far.
 pub(crate) struct Observed {
     observer: Arc<dyn ConnectionObserver>,
     connected: bool,
@@ -22,14 +22,14 @@ impl Observed {
         Box::new(Observed { observer, connected: false, read: 0, written: 0 })
     }
 
-    /// The connection was polled for the first time; nothing was read yet.
+    /// Reports the connection when it is polled for the first time; nothing has been read yet.
     pub(crate) fn begin(&mut self, ctx: &Context) {
         if !std::mem::replace(&mut self.connected, true) {
             self.observer.connected(ctx);
         }
     }
 
-    /// Reports the bytes since the last time.
+    /// Reports the bytes since the last call.
     pub(crate) fn count(&mut self, ctx: &Context, transport: &Transport) {
         let (read, written) = (transport.brought(), transport.written());
         let (received, sent) = (read - self.read, written - self.written);

@@ -1,10 +1,6 @@
-//! The reading half of a connection: what comes in, and what has to wait.
-//!
-//! Must not know how a connection ends, nor what is written when.
-//!
-//! Messages that were read and wait to be handled.
-//!
-//! Must not know why.
+//! The reading half of a connection: [`Reader`] takes messages from the transport and passes them
+//! to the dispatcher, or holds them back ([`HeldMessages`]) while the peer does not read its
+//! responses.
 
 use std::collections::VecDeque;
 use std::task::{Context as TaskContext, Poll};
@@ -20,33 +16,33 @@ use crate::websocket::received::Received;
 use crate::websocket::transport::Transport;
 use crate::websocket::writer::Writer;
 
-/// A control frame counts for as many messages: each answer to a ping is a system call of its own.
+/// A control frame counts for as many messages: each pong is a system call of its own.
 const CONTROL: usize = 4;
 
 #[derive(Default)]
 pub(crate) struct Reader {
-    /// Read while the peer was not taking its answers.
+    /// Messages read while the peer was not reading its responses.
     held: HeldMessages,
-    /// Bytes of refusals that were queued since then.
+    /// Bytes of refusals queued since then.
     refused: usize,
-    /// Nothing is read, whatever there may be.
+    /// Whether reading is paused, whatever may have arrived.
     pauses: bool,
-    /// Takes messages before the dispatcher does.
+    /// In tests, takes messages before the dispatcher does.
     #[cfg(test)]
     pub(crate) takes: Option<fn(&Received, &Link) -> bool>,
 }
 
 /// Why reading has stopped.
 pub(crate) enum Stopped {
-    /// There is nothing more, or it has to wait.
+    /// There is nothing more to read, or reading has to wait.
     Dry,
-    /// There may be more; others get their turn.
+    /// The budget is used up; there may be more.
     Spent,
-    /// Something other than a message came.
+    /// Something other than a message arrived.
     At(Received),
 }
 
-/// Where what is read goes, and what decides whether it may.
+/// Where messages go, and whether they may.
 pub(crate) struct Destination<'a> {
     pub(crate) dispatcher: &'a Dispatcher,
     pub(crate) link: &'a Link,
@@ -54,7 +50,7 @@ pub(crate) struct Destination<'a> {
 }
 
 impl Reader {
-    /// Whether the peer may be silent only because nobody listens.
+    /// Whether the peer may seem silent only because this side does not read.
     pub(crate) fn pauses(&self) -> bool {
         self.pauses
     }
@@ -101,8 +97,8 @@ impl Reader {
                 }
             }
             let full = clogged && self.held.is_full(&link.config);
-            // Nobody here waits for a response, so the peer may wait. Otherwise its responses must
-            // come in, past requests for which there is only one answer left.
+            // If no call of this side is pending, the peer may wait. Otherwise its responses must
+            // be read, past requests that can only be refused.
             let may_pause = clogged && (link.pending.len() == 0 || (full && self.refused >= limit));
             if may_pause || writer.pauses_reading() {
                 self.pauses = true;
@@ -130,7 +126,7 @@ impl Reader {
                         self.held.hold(message);
                     }
                 }
-                // As good as any text that is not JSON.
+                // Like any text that is not JSON.
                 Received::Binary(_) if clogged => self.held.hold(Utf8Bytes::from_static("]")),
                 Received::Text(message) => dispatcher.receive(message, *admission),
                 Received::Binary(_) => dispatcher.malformed(),
@@ -144,9 +140,9 @@ impl Reader {
         Stopped::Spent
     }
 
-    /// Handles what was held back as far as there is room for the answers, when nothing more is read:
-    /// of handlers that are ready at once, they are sent. `true`: others get their turn, there may be
-    /// more.
+    /// Handles messages that were held back, as far as there is space for the responses, when
+    /// nothing more is read: responses of handlers that are ready at once are sent. `true`: time to
+    /// yield, there may be more.
     pub(crate) fn release(&mut self, to: &Destination<'_>) -> bool {
         let Destination { dispatcher, link, admission } = to;
         let limit = link.config.max_send_queue.max(1);
@@ -163,12 +159,12 @@ impl Reader {
         dispatcher.budget() == 0
     }
 
-    /// Whether something that was read waits for room.
+    /// Whether messages are held back.
     pub(crate) fn holds_any(&self) -> bool {
         !self.held.is_empty()
     }
 
-    /// The connection is over: what was held back is handled as far as it can be.
+    /// Handles the messages held back as far as possible when the connection is over.
     pub(crate) fn finish(&mut self, dispatcher: &Dispatcher) {
         dispatcher.finish();
         while let Some(message) = self.held.release() {
@@ -177,13 +173,13 @@ impl Reader {
     }
 }
 
-/// What a message costs beside its text, or a million messages of one byte would count as a
+/// What a message costs besides its text; otherwise a million messages of one byte would count as a
 /// megabyte.
 const OVERHEAD: usize = 128;
 
-/// What a peer asks while it does not take its answers. It gets nothing more to wait for until it
-/// does; but its responses are taken in all the while, or two sides that wait for each other to
-/// read would wait for ever.
+/// Requests of a peer that does not read its responses. They get no responses until it does; but
+/// its own responses are read all the while, or two sides that wait for each other to read would
+/// deadlock.
 #[derive(Default)]
 pub(crate) struct HeldMessages {
     messages: VecDeque<Utf8Bytes>,
@@ -191,8 +187,8 @@ pub(crate) struct HeldMessages {
 }
 
 impl HeldMessages {
-    /// Whether there is as much as may wait: what may wait to be sent, and the overhead of as many
-    /// small ones as may be in flight.
+    /// Whether the limit is reached: the size of the send queue, and the overhead of as many small
+    /// messages as may be in flight.
     pub(crate) fn is_full(&self, config: &Config) -> bool {
         let overhead = config.max_in_flight.saturating_mul(OVERHEAD);
         self.bytes >= config.max_send_queue.saturating_add(overhead)

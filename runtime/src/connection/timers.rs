@@ -1,6 +1,5 @@
-//! The one timer of a connection, for all its calls and its keep-alive; polled by its task.
-//!
-//! Must not know what else that task does.
+//! The one timer of a connection, for the deadlines of all its pending calls and for keep-alive.
+//! The connection's task polls it.
 
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -11,11 +10,11 @@ use crate::link::pending_calls::PendingCalls;
 use crate::util::runtime::Timer;
 use crate::websocket::keep_alive::{KeepAlive, Seen, Verdict};
 
-/// No timer at all where no call has a deadline and there is no keep-alive.
+/// Makes no timer while no call has a deadline and keep-alive is off.
 #[derive(Debug)]
 pub(crate) struct Timers {
     timer: Option<Timer>,
-    /// When the first call is to be given up.
+    /// The earliest deadline of a pending call.
     calls: Option<Instant>,
     keep_alive: KeepAlive,
 }
@@ -29,18 +28,18 @@ impl Timers {
         }
     }
 
-    /// The peer is asked no more whether it is there.
+    /// Stops keep-alive.
     pub(crate) fn stop_keep_alive(&mut self) {
         self.keep_alive.stop();
     }
 
-    /// Whether it is to be polled as soon as there is a sign of life.
+    /// Whether it must be polled as soon as there is a sign of life.
     pub(crate) fn listens(&self) -> bool {
         self.keep_alive.listens()
     }
 
-    /// Ends the calls whose time is over, says what to do about a peer that is silent, and sees to
-    /// it that the task is woken for the next of both.
+    /// Ends calls whose deadline has passed, returns what to do about a silent peer, and registers
+    /// the task for the next of both.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -75,7 +74,7 @@ impl Timers {
         }
     }
 
-    /// Sets the timer to whatever comes first.
+    /// Sets the timer to the earlier of the two times.
     fn set(&mut self) {
         let both = [self.calls, self.keep_alive.next()];
         match (&mut self.timer, both.into_iter().flatten().min()) {

@@ -1,6 +1,4 @@
-//! Why there is no connection, or no server: what goes wrong before there is one.
-//!
-//! Must not know what goes wrong later (that is `error`).
+//! Errors before a connection or a server exists: [`ConnectError`] and [`BindError`].
 
 use std::fmt;
 use std::io;
@@ -93,7 +91,7 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// How long the server wants to be left alone.
+    /// The server's `Retry-After`, or zero.
     pub(crate) fn retry_after(&self) -> Duration {
         match self {
             ConnectError::Refused { retry_after, .. } => retry_after.unwrap_or_default(),
@@ -108,12 +106,12 @@ impl fmt::Display for ConnectError {
             // It may quote the application's own URL or header.
             ConnectError::Url(what) | ConnectError::Header(what) => Shown(what).fmt(f),
             ConnectError::DuplicateMethod(error) => error.fmt(f),
-            // What failed, and where, is in the error.
+            // The error says what failed, and where.
             ConnectError::Io(error) => write!(f, "connection failed: {error}"),
             ConnectError::Tls(error) => write!(f, "TLS handshake failed: {error}"),
             ConnectError::Refused { status, body, headers, .. } => {
                 write!(f, "the server refused the connection with HTTP status {status}")?;
-                // Where it leads may contain a secret.
+                // The new location may contain a secret.
                 if status.is_redirection() && headers.contains_key(LOCATION) {
                     f.write_str("; connect to the URL in its `Location` header")?;
                 }

@@ -1,7 +1,5 @@
-//! Why a call by HTTP POST brought no JSON-RPC response.
-//!
-//! Must not know how a request is made. It is there without the feature `http-client`, too, so that
-//! an error means the same in every program.
+//! [`HttpError`]: why a call by HTTP POST has no JSON-RPC response. It exists without the feature
+//! `http-client`, too, so that errors have the same variants in every program.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -25,13 +23,12 @@ enum What {
 
 #[cfg_attr(not(feature = "http-client"), allow(dead_code))]
 impl HttpError {
-    /// An answer that is none.
+    /// A response that is not JSON-RPC.
     pub(crate) fn status_of(status: StatusCode, body: String) -> Self {
         HttpError(Arc::new(What::Status { status, body }))
     }
 
-    /// No answer, or one that ended before its end. The words say all that the error knows, in one
-    /// line.
+    /// No response, or one that broke off. `words` is everything that the error says, in one line.
     pub(crate) fn broken(
         status: Option<StatusCode>,
         words: String,
@@ -40,7 +37,7 @@ impl HttpError {
         HttpError(Arc::new(What::Broken { status, words, cause: Box::new(cause) }))
     }
 
-    /// It was asked for what HTTP does not have.
+    /// A subscription was requested, which HTTP does not support.
     pub(crate) fn subscription() -> Self {
         HttpError(Arc::new(What::Subscription))
     }
@@ -94,5 +91,5 @@ impl fmt::Display for HttpError {
     }
 }
 
-/// Without a [`source`](StdError::source): the text has that of all causes.
+/// Has no [`source`](StdError::source): the text contains the texts of all causes.
 impl StdError for HttpError {}

@@ -1,7 +1,7 @@
-//! What goes wrong on this side: of a call, of a connection.
+//! What goes wrong on this side: errors of calls ([`Error`]), and of connections ([`CloseReason`],
+//! [`ConnectError`]).
 //!
-//! Where a text of the other side is shown, its control characters are escaped; the fields have it as
-//! it came. Must not know the wire's error objects beyond carrying one (that is `protocol::error`).
+//! In texts, control characters that the other side sent are escaped; fields have them unchanged.
 
 pub(crate) mod connect_error;
 pub(crate) mod http_error;
@@ -129,7 +129,7 @@ pub enum Error<E = ErrorObject> {
 }
 
 impl<E> Error<E> {
-    /// The same error for a method with another error type. `convert` gets what is in
+    /// Converts the error for a method with another error type. `convert` gets the content of
     /// [`Error::Call`].
     pub(crate) fn map_call<F>(self, convert: impl FnOnce(E) -> Error<F>) -> Error<F> {
         match self {
@@ -173,7 +173,7 @@ impl<E: RpcError> Error<E> {
     }
 }
 
-/// An error of the peer's is shown as its error object is: message and code.
+/// An error of the peer is shown as its error object: message and code.
 impl<E: RpcError> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -213,7 +213,7 @@ impl<E: RpcError> fmt::Display for Error<E> {
 impl<E: RpcError + fmt::Debug> std::error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // Found by it, in an error of whichever type, when a handler fails with it.
+            // A handler that fails with this is recognized by it, inside an error of any type.
             Error::Closed(reason @ CloseReason::NoSocket) => Some(reason),
             Error::Closed(reason) => reason.source(),
             Error::Encode(error) => error.source(),
@@ -241,7 +241,7 @@ struct Unanswered {
     method: Box<str>,
     calls: usize,
     after: Duration,
-    /// Why the client had no connection when the time was over.
+    /// Why the client had no connection at the timeout.
     no_connection: Option<Box<str>>,
 }
 
@@ -259,7 +259,7 @@ impl Timeout {
         Timeout(Box::new(Unanswered { method, calls, after, no_connection: None }))
     }
 
-    /// The client had no connection when the time was over, for this reason.
+    /// Adds the reason why the client had no connection.
     pub(crate) fn without_connection(mut self, reason: &CloseReason) -> Self {
         self.0.no_connection = Some(reason.to_string().into());
         self
@@ -344,7 +344,8 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Whether it ended because of what one of its messages was, too large for instance.
+    /// Whether the connection ended because of one of its messages, for example one that was too
+    /// large.
     pub(crate) fn blames_a_message(&self) -> bool {
         use CloseCode::{Invalid, Protocol, Size, Unsupported};
         match self {
@@ -392,17 +393,16 @@ impl std::error::Error for CloseReason {
     }
 }
 
-/// What an error of the application's says, and what led to it, in one line of the log. It may quote
-/// what a peer has sent.
+/// An error of the application and its causes in one line for the log. The text may quote the peer.
 pub(crate) struct Causes<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
 
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut said = self.0.to_string();
-        // As many as a person reads: nobody says that there is an end to them.
+        // Limited, as a chain of causes may be endless.
         for cause in std::iter::successors(self.0.source(), |error| error.source()).take(8) {
             let words = cause.to_string();
-            // Some errors say it all themselves.
+            // Some errors include their causes.
             if !said.contains(&words) {
                 said = format!("{said}: {words}");
             }
@@ -411,7 +411,7 @@ impl fmt::Display for Causes<'_> {
     }
 }
 
-/// For a server's log, which has nothing that a client has said: without its words.
+/// The close reason without the peer's text, for a server's log.
 pub(crate) struct Wordless<'a>(pub(crate) &'a CloseReason);
 
 impl fmt::Display for Wordless<'_> {
@@ -423,7 +423,7 @@ impl fmt::Display for Wordless<'_> {
     }
 }
 
-/// For the log line of a connection.
+/// The remote address, for log lines.
 pub(crate) struct Remote(pub(crate) Option<SocketAddr>);
 
 impl fmt::Display for Remote {

@@ -1,6 +1,5 @@
-//! The server's half of the opening handshake: reads the HTTP request, has it judged, answers.
-//!
-//! Must not know JSON-RPC. Every refusal is an HTTP response that says what is wrong.
+//! The server's half of the opening handshake: reads the HTTP request, applies the rules, and
+//! writes the response. Every refusal is an HTTP response that says what is wrong.
 
 use std::io;
 use std::pin::pin;
@@ -18,23 +17,23 @@ use crate::handshake::rules::{Arrival, Rules, Welcome};
 use crate::util::runtime::{timeout, timeout_at};
 use crate::websocket::stream::Stream;
 
-/// How long a client that is refused may take to read why, and to hang up. Closing a TCP socket with
-/// unread bytes resets it, and the client might never see the answer.
+/// How long a refused client may take to read the refusal and close the connection. Closing a TCP
+/// socket with unread bytes resets it, and the client might never see the response.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// A client that was let in.
+/// A client that was accepted.
 pub(crate) struct Accepted {
     pub(crate) handshake: Handshake,
     pub(crate) grant: Grant,
-    /// What was read behind its request.
+    /// Bytes that were read after its request.
     pub(crate) part: Vec<u8>,
 }
 
-/// Why a client was not let in.
+/// Why a client was not accepted.
 #[derive(Debug)]
 pub(crate) enum AcceptError {
     Refused(Refusal),
-    /// It only wanted to know whether the server lives; `body` is `false` for a HEAD.
+    /// The request was a health check; `body` is `false` for a HEAD request.
     Health {
         body: bool,
     },
@@ -53,7 +52,7 @@ impl From<Refusal> for AcceptError {
     }
 }
 
-/// Does the handshake. A client that is refused has been told so.
+/// Does the handshake. A refused client has got its response.
 pub(crate) async fn accept(
     stream: &mut Stream,
     arrival: Arrival,
@@ -80,18 +79,18 @@ pub(crate) async fn accept(
     }
 }
 
-/// Tells a client that it is refused. It gets a little time for that, whatever it has used up.
+/// Sends a refusal. The client gets a little time for it, even after its deadline.
 pub(crate) async fn refuse(stream: &mut Stream, refusal: Refusal) -> AcceptError {
     let told = timeout(LINGER, pin!(tell(stream, &refusal))).await;
     told.unwrap_or(Ok(())).map_or_else(AcceptError::Io, |()| AcceptError::Refused(refusal))
 }
 
-/// For a client that can't be told so.
+/// The error for a client that is too late to get a response.
 pub(crate) fn too_late() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the client did not finish its handshake in time")
 }
 
-/// Until the client hangs up.
+/// Sends the refusal and waits until the client closes the connection.
 async fn tell(stream: &mut Stream, refusal: &Refusal) -> io::Result<()> {
     let (status, words) = (refusal.status(), refusal.words());
     let length = words.len() + 1;
@@ -116,24 +115,24 @@ async fn tell_health(stream: &mut Stream, body: bool) -> io::Result<()> {
     finish(stream, response.as_bytes()).await
 }
 
-/// Sends the last that a client gets, and waits until it hangs up.
+/// Sends a final response, and waits until the client closes the connection.
 async fn finish(stream: &mut Stream, response: &[u8]) -> io::Result<()> {
     stream.write_all(response).await?;
     stream.shutdown().await?;
-    // On the heap, or every handshake would have room for it.
+    // Boxed, or every handshake would reserve space for it.
     let mut waste = vec![0; 8 * 1024];
     while stream.read(&mut waste).await.is_ok_and(|count| count > 0) {}
     Ok(())
 }
 
-/// Reads the request, and decides about it.
+/// Reads the request and decides about it.
 async fn receive(
     stream: &mut Stream,
     arrival: Arrival,
     rules: &Rules,
     max_head: usize,
 ) -> Result<(Vec<u8>, Accepted), AcceptError> {
-    // Grows with what comes: one who says nothing costs nothing.
+    // Grows with what arrives: a client that sends nothing costs nothing.
     let mut head = Vec::new();
     let read = {
         let reading = pin!(read_head(stream, &mut head, b"", max_head));
@@ -152,7 +151,7 @@ async fn receive(
     if rules.is_health_check(&request) {
         return Err(AcceptError::Health { body: request.method() == Method::GET });
     }
-    // What the stream itself knows of the client is where a web application leaves what it knows.
+    // The stream's own knowledge of the client goes where web frameworks put theirs.
     *request.extensions_mut() = stream.extensions();
     let Welcome { response, handshake, grant } = rules.decide(request, arrival).await?;
     let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();

@@ -1,6 +1,4 @@
-//! The application's own say in who is let in, and what it gives those it lets in.
-//!
-//! Must not know how a handshake is done, or what a connection is.
+//! Authorization by the application: the hook [`Authorize`], and the [`Grant`] that it returns.
 
 use std::fmt;
 use std::future::Future;
@@ -133,7 +131,7 @@ impl Grant {
     }
 }
 
-/// Headers of the response that are the handshake's own business.
+/// Response headers that the handshake sets itself.
 const RESERVED: [HeaderName; 8] = [
     CONNECTION,
     UPGRADE,
@@ -141,12 +139,12 @@ const RESERVED: [HeaderName; 8] = [
     SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_PROTOCOL,
     HeaderName::from_static(HEADER),
-    // RFC 9110, sections 8.6 and 6.1 of RFC 9112: not in a response of 1xx.
+    // RFC 9110, section 8.6, and RFC 9112, section 6.1: not in a 1xx response.
     CONTENT_LENGTH,
     TRANSFER_ENCODING,
 ];
 
-/// Without the values of headers, which may be secret.
+/// Leaves out the values of headers, which may be secret.
 impl fmt::Debug for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Grant")
@@ -156,7 +154,7 @@ impl fmt::Debug for Grant {
     }
 }
 
-/// A closure that decides.
+/// A closure as an authorization hook.
 pub(crate) struct AuthorizeFn<H>(pub(crate) H);
 
 #[async_trait]
@@ -170,7 +168,7 @@ where
     }
 }
 
-/// Asks the hook. What goes wrong inside it is told to the log, and not to the client.
+/// Calls the hook. A failure inside it is logged, and not reported to the client.
 pub(crate) async fn ask(
     hook: &dyn Authorize,
     handshake: &Handshake,

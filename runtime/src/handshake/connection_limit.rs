@@ -1,6 +1,5 @@
-//! How many connections a server holds: each has a place, from before its handshake to its end.
-//!
-//! Must not know what a connection is.
+//! The limit on a server's connections: [`ConnectionLimit`] hands out a [`ConnectionPermit`] for
+//! each, from before its handshake to its end.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -11,11 +10,11 @@ use http::StatusCode;
 use crate::config::Config;
 use crate::handshake::refusal::Refusal;
 
-/// How many clients may be on their way out at the same time, being told that there is no room.
-/// Those beyond it are hung up on: refusing must not cost what serving would.
+/// How many clients may be in the process of getting a refusal. Further clients are disconnected
+/// without a response: refusing must not cost as much as serving.
 const MAX_REFUSED: usize = 128;
 
-/// All places of a server.
+/// The permits of a server.
 #[derive(Debug)]
 pub(crate) struct ConnectionLimit {
     limit: usize,
@@ -27,14 +26,14 @@ pub(crate) struct ConnectionLimit {
 struct Counts {
     granted: usize,
     refused: usize,
-    /// Whether the log has been told that there is no room. It is told again only after a tenth of
-    /// the places was free: clients must not fill it by coming and going.
+    /// Whether a warning was logged that the limit is reached. It is logged again only after a
+    /// tenth of the permits was free: clients must not fill the log by coming and going.
     warned: bool,
-    /// Only counted if there is a limit. An address without connections has no entry.
+    /// Counted only if there is a limit. An address without connections has no entry.
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// A place that is taken. Given back when it is dropped, so that no way to end can forget it.
+/// A permit. It is released when it is dropped, so that no way to end a connection can forget it.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     connection_limit: Arc<ConnectionLimit>,
@@ -47,13 +46,13 @@ enum Kind {
     Refused,
 }
 
-/// What becomes of a client that has just come.
+/// The result for a client that has just connected.
 #[derive(Debug)]
 pub(crate) enum Acquired {
     Granted(ConnectionPermit),
-    /// It is to be told so; the place is that of one who is told.
+    /// The client gets a refusal; the permit is one for refused clients.
     Refused(ConnectionPermit, Refusal),
-    /// There is no room even for telling it.
+    /// There is no permit even for a refusal.
     Dropped,
 }
 
@@ -67,7 +66,7 @@ impl ConnectionLimit {
     }
 
     pub(crate) fn acquire(self: &Arc<Self>, address: Option<IpAddr>) -> Acquired {
-        // Only as long as it is needed.
+        // Kept only if it is needed.
         let address = address.filter(|_| self.limit_per_address.is_some()).map(network);
         let mut counts = self.counts();
         let mut warn = false;
@@ -112,7 +111,7 @@ impl ConnectionLimit {
         ConnectionPermit { connection_limit: Arc::clone(self), kind }
     }
 
-    /// Only counting happens under the lock, so a poisoned one is as good as any.
+    /// Only counting happens under the lock, so a poisoned lock is safe to use.
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,7 +137,7 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// One name for all addresses of a client: a provider hands out IPv6 addresses by the 2^64.
+/// One key for all addresses of a client: a provider assigns 2^64 IPv6 addresses at a time.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {

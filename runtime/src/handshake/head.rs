@@ -1,7 +1,5 @@
-//! The head of an HTTP message: read up to its empty line, within a bound. For both halves of the
-//! opening handshake.
-//!
-//! Must not know what a head has to say.
+//! The head of an HTTP message, for both halves of the opening handshake: reads it up to its empty
+//! line, within a limit, and parses it.
 
 use std::io;
 
@@ -15,13 +13,13 @@ use crate::websocket::stream::Stream;
 /// Why there is no head.
 #[derive(Debug)]
 pub(crate) enum HeadError {
-    /// It does not end within the limit.
+    /// It exceeds the limit.
     TooLarge,
     TooManyHeaders,
-    /// It begins as a record of TLS does, and as no HTTP message can.
+    /// It starts with a TLS record, which no HTTP message does.
     Tls,
-    /// Its last lines end with a line feed alone. RFC 9112, section 2.2, allows to take that for the
-    /// end; but proxies do not agree on it, so it is refused, as soon as it is whole.
+    /// Its last lines end with a line feed alone. RFC 9112, section 2.2, allows a server to accept
+    /// that as the end; but proxies do not agree on it, so it is refused as soon as it is complete.
     BareLineFeed,
     Malformed,
     Io(io::Error),
@@ -33,9 +31,9 @@ impl From<io::Error> for HeadError {
     }
 }
 
-/// Reads a head to its end, and gives what was read behind that. The buffer may have a part of it
-/// already; it stays as it is as long as nothing comes. `beginning` is what each head begins with:
-/// what begins otherwise is not waited for.
+/// Reads a head to its end, and returns what was read after it. The buffer may already contain a
+/// part of it, and stays unchanged as long as nothing arrives. `beginning` is how each head starts:
+/// anything else fails at once.
 pub(crate) async fn read_head(
     stream: &mut Stream,
     head: &mut Vec<u8>,
@@ -44,15 +42,15 @@ pub(crate) async fn read_head(
 ) -> Result<Vec<u8>, HeadError> {
     let mut searched = 0;
     let end = loop {
-        // Its types of records are 20 to 23.
+        // The types of TLS records are 20 to 23.
         if matches!(head.first(), Some(20..=23)) {
             return Err(HeadError::Tls);
         }
         if head.iter().zip(beginning).any(|(byte, expected)| byte != expected) {
             return Err(HeadError::Malformed);
         }
-        // Parsed only once it is whole, and each byte is looked at once: a slow sender makes
-        // nothing quadratic.
+        // Parsed only once it is complete, and each byte is checked once: a slow sender causes no
+        // quadratic work.
         if let Some(end) = empty_line(head, searched) {
             break end;
         }
@@ -71,7 +69,7 @@ pub(crate) async fn read_head(
     if head.ends_with(b"\r\n\r\n") { Ok(behind) } else { Err(HeadError::BareLineFeed) }
 }
 
-/// Where the first empty line ends, whether its line ends are whole or not.
+/// The end of the first empty line, whether its line ends are CRLF or a bare line feed.
 fn empty_line(head: &[u8], from: usize) -> Option<usize> {
     let mut rest = head.get(from..)?;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\n') {
@@ -84,7 +82,7 @@ fn empty_line(head: &[u8], from: usize) -> Option<usize> {
     None
 }
 
-/// A request from its whole head.
+/// Parses the complete head of a request.
 pub(crate) fn parse_request(head: &[u8]) -> Result<Request<()>, HeadError> {
     let (line, headers) = line_and_headers(head)?;
     let line = std::str::from_utf8(line).map_err(|_| HeadError::Malformed)?;
@@ -102,10 +100,10 @@ pub(crate) fn parse_request(head: &[u8]) -> Result<Request<()>, HeadError> {
     Ok(request)
 }
 
-/// A response from its whole head.
+/// Parses the complete head of a response.
 pub(crate) fn parse_response(head: &[u8]) -> Result<Response<()>, HeadError> {
     let (line, headers) = line_and_headers(head)?;
-    // The reason may be anything.
+    // The reason phrase may contain anything.
     let line = String::from_utf8_lossy(line);
     let (version, rest) = line.split_once(' ').ok_or(HeadError::Malformed)?;
     let status = rest.split(' ').next().unwrap_or_default();
@@ -125,7 +123,7 @@ fn parse_version(version: &str) -> Result<Version, HeadError> {
     }
 }
 
-/// The first line without its end, and the headers behind it.
+/// The first line without its line end, and the headers after it.
 fn line_and_headers(head: &[u8]) -> Result<(&[u8], HeaderMap), HeadError> {
     // RFC 9112, section 2.2: an empty line before it is ignored.
     let head = head.strip_prefix(b"\r\n").unwrap_or(head);
@@ -140,7 +138,7 @@ fn line_and_headers(head: &[u8]) -> Result<(&[u8], HeaderMap), HeadError> {
     }
 }
 
-/// Writes header lines; they are bytes, and need not be text.
+/// Writes header lines. Values are bytes and need not be UTF-8.
 pub(crate) fn write_headers(bytes: &mut Vec<u8>, headers: &HeaderMap) {
     for (name, value) in headers {
         bytes.extend_from_slice(name.as_str().as_bytes());
@@ -170,7 +168,7 @@ mod tests {
             ("a\rb\r\nc", None),
         ] {
             assert_eq!(empty_line(bytes.as_bytes(), 0), end, "{bytes:?}");
-            // However it is cut.
+            // However it is split.
             for cut in 0..bytes.len() {
                 let found = empty_line(&bytes.as_bytes()[..cut], 0);
                 if let Some(found) = found {

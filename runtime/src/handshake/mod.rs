@@ -1,6 +1,9 @@
-//! What the opening handshake told about the other side: target, headers, cookies, address.
+//! The opening handshake, and what it tells about the other side: [`Handshake`], with target,
+//! headers, cookies and address.
 //!
-//! Must not know how a handshake is done (that is `accept` for servers, `client` for clients).
+//! In reading order: `head` reads an HTTP head; on the server, `accept` does the handshake by the
+//! `rules`, with `origin`, `authorize`, `refusal` and `connection_limit`; on the client, `open`
+//! does it for a `url`. `tls` is for both; `percent` encodes.
 
 pub(crate) mod accept;
 pub(crate) mod authorize;
@@ -63,7 +66,7 @@ impl Handshake {
         Handshake { target: target.into(), ..Handshake::default() }
     }
 
-    /// Whether the other side has said that it knows what this crate sends beside JSON-RPC.
+    /// Whether the other side announced that it understands this crate's extensions.
     pub(crate) fn is_extended(&self) -> bool {
         self.headers
             .get(request_extensions::HEADER)
@@ -118,32 +121,32 @@ impl Handshake {
     }
 }
 
-/// The elements of a comma-separated list. Several headers of one name are one list: RFC 9110,
-/// section 5.3. Bytes, as one element that is no text says nothing about the others.
+/// The elements of a comma-separated list. Several headers with one name are one list: RFC 9110,
+/// section 5.3. As bytes: an element that is not UTF-8 does not affect the others.
 pub(crate) fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(name).into_iter();
     let elements = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     elements.map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
-/// Whether a list has this word in it, in upper or lower case.
+/// Whether a list contains this word, ignoring case.
 pub(crate) fn names(headers: &HeaderMap, name: HeaderName, word: &str) -> bool {
     list(headers, name).any(|element| element.eq_ignore_ascii_case(word.as_bytes()))
 }
 
-/// What stands in the comma-separated lists of a client's headers.
+/// The subprotocols that a client offers in its headers.
 pub(crate) fn offered_subprotocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     list(headers, SEC_WEBSOCKET_PROTOCOL).filter_map(|name| std::str::from_utf8(name).ok())
 }
 
-/// Whether a subprotocol may be named so: RFC 6455, section 4.1, item 10 of the request.
+/// Whether this is a valid name of a subprotocol: RFC 6455, section 4.1, item 10 of the request.
 pub(crate) fn is_subprotocol(name: &str) -> bool {
     let separators = b"()<>@,;:\\\"/[]?={} \t";
     let is_allowed = |byte: u8| (0x21..=0x7e).contains(&byte) && !separators.contains(&byte);
     !name.is_empty() && name.bytes().all(is_allowed)
 }
 
-/// Without the values of headers, which may be secret.
+/// Leaves out the values of headers, which may be secret.
 impl fmt::Debug for Handshake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handshake")

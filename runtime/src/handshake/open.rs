@@ -1,6 +1,4 @@
-//! The client's half of the opening handshake: writes the HTTP request, judges the response.
-//!
-//! Must not know where the stream leads, or JSON-RPC.
+//! The client's half of the opening handshake: writes the HTTP request, and checks the response.
 
 use std::io;
 use std::pin::pin;
@@ -24,15 +22,15 @@ use crate::protocol::request_extensions::{HEADER, VERSION};
 use crate::util::runtime::timeout;
 use crate::websocket::stream::Stream;
 
-/// How much of a refusal's body is kept, in bytes.
+/// How many bytes of a refusal's body are kept.
 const MAX_WORDS: usize = 4096;
-/// How much is read for that: chunks have heads.
+/// How many bytes are read for that: chunks have headers.
 const MAX_READ: usize = 16 * MAX_WORDS;
-/// How long it may take to come, behind its head.
+/// How long the body may take to arrive after its head.
 const WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Headers that are the handshake's own business: it has no body, so what describes one would make the
-/// server wait for it.
+/// Headers that the handshake sets itself, or that describe a body: it has none, and the server
+/// would wait for it.
 pub(crate) const RESERVED: [HeaderName; 13] = [
     CONNECTION,
     CONTENT_LENGTH,
@@ -49,8 +47,8 @@ pub(crate) const RESERVED: [HeaderName; 13] = [
     HeaderName::from_static(HEADER),
 ];
 
-/// Does the handshake. Gives the headers of the response, the subprotocol that both agreed on, and
-/// what was read behind it.
+/// Does the handshake. Returns the headers of the response, the agreed subprotocol, and the bytes
+/// that were read after the response.
 pub(crate) async fn open(
     stream: &mut Stream,
     target: &Target,
@@ -70,8 +68,8 @@ pub(crate) async fn open(
     Ok((response.into_parts().0.headers, subprotocol, behind))
 }
 
-/// The final response: those before it (1xx, RFC 9110, section 15.2) only say that it will come. All
-/// of them together are read within the limit.
+/// Reads the final response: earlier ones (1xx, RFC 9110, section 15.2) only announce it. The limit
+/// applies to all of them together.
 async fn read_response(
     stream: &mut Stream,
     max_head: usize,
@@ -89,7 +87,7 @@ async fn read_response(
     }
 }
 
-/// What a client learns from a response other than 101.
+/// The error from a response other than 101.
 async fn refused(stream: &mut Stream, response: Response<()>, behind: Vec<u8>) -> ConnectError {
     let (head, ()) = response.into_parts();
     let body = words(stream, head.status, &head.headers, behind).await;
@@ -99,16 +97,17 @@ async fn refused(stream: &mut Stream, response: Response<()>, behind: Vec<u8>) -
     ConnectError::Refused { status: head.status, body, retry_after, headers }
 }
 
-/// When to come again, in whole seconds. A date would need a clock that both sides agree on.
+/// The delay of `Retry-After`, if it is in seconds. A date would need a clock that both sides agree
+/// on.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = std::str::from_utf8(headers.get(RETRY_AFTER)?.as_bytes()).ok()?.trim();
     let is_number = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
-    // What no integer can hold is longer than anybody waits.
+    // A number that no integer can hold is longer than any client waits.
     is_number.then(|| Duration::from_secs(seconds.parse().unwrap_or(u64::MAX)))
 }
 
-/// The body of a refusal, for a person: as much of it as comes soon and makes sense to show. `part`
-/// was read behind the head.
+/// The body of a refusal, to be shown: as much of it as arrives soon and is readable text. `part`
+/// was read after the head.
 async fn words(
     stream: &mut Stream,
     status: StatusCode,
@@ -132,26 +131,26 @@ async fn words(
     String::from_utf8_lossy(&body.content).trim().to_owned()
 }
 
-/// The beginning of a response's body, and where it ends: RFC 9112, section 6.3.
+/// The start of a response's body, and where the body ends: RFC 9112, section 6.3.
 struct Body {
     content: Vec<u8>,
     rest: Rest,
 }
 
-/// What comes next of a body.
+/// What comes next in a body.
 #[derive(Clone, Copy)]
 enum Rest {
-    /// So many bytes and no more.
+    /// So many bytes.
     Bytes(usize),
-    /// All until the connection ends.
+    /// Everything up to the end of the connection.
     ToEnd,
-    /// A chunk's head, whose size was this so far.
+    /// A chunk's header; its size so far.
     Size(usize),
-    /// The rest of a chunk's head, whose size is this.
+    /// The rest of a chunk's header; the chunk's size.
     Extension(usize),
     /// So many bytes of a chunk.
     Chunk(usize),
-    /// The end of the line behind a chunk.
+    /// The line end after a chunk.
     Behind,
 }
 
@@ -170,7 +169,7 @@ impl Body {
         Body { content: Vec::new(), rest }
     }
 
-    /// Whether nothing more has to be read.
+    /// Whether nothing more must be read.
     fn is_complete(&self) -> bool {
         self.content.len() >= MAX_WORDS || matches!(self.rest, Rest::Bytes(0))
     }
@@ -212,7 +211,7 @@ fn request(target: &Target, headers: &HeaderMap, key: &str) -> Vec<u8> {
     let Target { uri, credentials, .. } = target;
     let path = uri.path_and_query().map_or("/", |target| target.as_str());
     let mut bytes = format!("GET {path} HTTP/1.1\r\n").into_bytes();
-    // Headers of the application's own take the place of those that the URL makes.
+    // The application's own headers replace those derived from the URL.
     if !headers.contains_key(HOST) {
         let host = uri.authority().map_or("", |authority| authority.as_str());
         bytes.extend_from_slice(format!("Host: {host}\r\n").as_bytes());
@@ -223,7 +222,7 @@ fn request(target: &Target, headers: &HeaderMap, key: &str) -> Vec<u8> {
         bytes.extend_from_slice(credentials.as_bytes());
         bytes.extend_from_slice(b"\r\n");
     }
-    // Some servers know these only in this spelling.
+    // Some servers accept these only in this spelling.
     let own = format!(
         "Connection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\
@@ -235,7 +234,7 @@ fn request(target: &Target, headers: &HeaderMap, key: &str) -> Vec<u8> {
     bytes
 }
 
-/// RFC 6455, section 4.1: what the client must validate in the response. Gives the subprotocol.
+/// Validates the response as RFC 6455, section 4.1, requires. Returns the subprotocol.
 fn judge<'a>(
     response: &'a Response<()>,
     request: &HeaderMap,
@@ -257,7 +256,7 @@ fn judge<'a>(
     {
         return Err("the response's `Sec-WebSocket-Accept` does not fit the request");
     }
-    // None was asked for.
+    // None was offered.
     if answer.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
         return Err("the server has chosen an extension that was not offered");
     }

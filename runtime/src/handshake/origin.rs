@@ -1,6 +1,4 @@
-//! Which web pages may connect: the check of the `Origin` header that browsers send.
-//!
-//! Must not know how a handshake is done.
+//! Which web pages may connect: checks the `Origin` header that browsers send.
 
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -11,13 +9,13 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::handshake::refusal::Refusal;
 
-/// Where a web page comes from
-/// ([RFC 6454, section 6.2](https://www.rfc-editor.org/rfc/rfc6454#section-6.2)), in small letters.
+/// The origin of a web page ([RFC 6454, section
+/// 6.2](https://www.rfc-editor.org/rfc/rfc6454#section-6.2)), in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     scheme: String,
     host: String,
-    /// The default port where there is one and none is given.
+    /// The scheme's default port, if it has one and none is given.
     port: Option<u16>,
 }
 
@@ -37,8 +35,8 @@ impl Origin {
         Some(Origin { scheme, host, port })
     }
 
-    /// Whether the page comes from the host that the request was sent to. A `Host` without a port
-    /// means the default port of the scheme that the client used: ours if this side speaks TLS;
+    /// Whether the page comes from the host to which the request was sent. A `Host` without a port
+    /// means the default port of the scheme that the client used: `https` if this side speaks TLS;
     /// if it does not, a proxy in front of it may, so the page's own scheme decides.
     fn is_host(&self, host: &str, secure: bool) -> bool {
         let same_scheme = self.scheme == "https" || (self.scheme == "http" && !secure);
@@ -55,7 +53,7 @@ fn default_port(scheme: &str) -> Option<u16> {
     }
 }
 
-/// The host in one form for all ways to write it, and the port if one is given.
+/// The host in normal form, and the port if one is given.
 fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     let (host, rest) = match authority.strip_prefix('[') {
         Some(inside) => {
@@ -75,25 +73,26 @@ fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
         return Some((host, None));
     }
     let port = rest.strip_prefix(':')?;
-    // The parser takes a plus sign, too.
+    // The parser would accept a plus sign, too.
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     Some((host, Some(port.parse().ok().filter(|_| digits)?)))
 }
 
-/// Which pages are let in besides those of the server's own host.
+/// The origins that are accepted besides the server's own host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origins {
     pub(crate) any: bool,
     pub(crate) allowed: Vec<Origin>,
-    /// The log has the first origin that was refused.
+    /// Whether the first refused origin was logged.
     warned: Arc<AtomicBool>,
 }
 
 impl Origins {
-    /// What is no browser sends no `Origin`, and carries no user's cookies against his will.
+    /// Checks the origin. A client that is not a browser sends no `Origin`, and does not send a
+    /// user's cookies without the user's knowledge.
     ///
     /// # Errors
-    /// A page that may not connect, in words for the server's developer.
+    /// The page may not connect; the text is for the server's developer.
     pub(crate) fn check(&self, headers: &HeaderMap, secure: bool) -> Result<(), Refusal> {
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(value) = origins.next() else { return Ok(()) };
@@ -123,8 +122,8 @@ impl Origins {
             return Ok(());
         }
         if !self.warned.swap(true, Ordering::Relaxed) {
-            // A browser shows its developer neither the status nor the body. The origin is not logged, as
-            // the client may send anything.
+            // A browser shows its developer neither the status nor the body. The origin is not
+            // logged, as the client may send anything.
             tracing::warn!(
                 "refused a web page of another origin; to let it in, name its origin with \
                  `ServerBuilder::allow_origin` (further refusals are logged at debug level)"
@@ -196,7 +195,8 @@ mod tests {
 
     #[test]
     fn the_same_host() {
-        // Origin, Host, whether a plain server takes it for its own, whether one with TLS does.
+        // Origin, Host, whether a server without TLS accepts it as its own, whether one with TLS
+        // does.
         let cases = [
             ("http://example.com", "example.com", true, false),
             ("http://example.com", "EXAMPLE.com:80", true, false),

@@ -1,13 +1,11 @@
-//! Bytes as text where HTTP takes nothing but ASCII: percent-encoding in URLs, base64 in headers.
-//!
-//! Must not know what the bytes mean.
+//! Encodes bytes as ASCII text for HTTP: percent-encoding in URLs, base64 in headers.
 
-/// ASCII characters that are percent-encoded in a path and in a query, beside the space: as in
+/// ASCII characters that are percent-encoded in a path and in a query, besides the space: as in
 /// <https://url.spec.whatwg.org/#percent-encoded-bytes>.
 const NOT_IN_PATH: &[u8] = b"\"<>^`{}";
 pub(crate) const NOT_IN_QUERY: &[u8] = b"\"<>'";
 
-/// A path as it stands in a request: beginning with a slash, and encoded.
+/// A path as it is sent in a request: with a leading slash, and encoded.
 pub(crate) fn encoded_path(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len() + 1);
     if !path.starts_with('/') {
@@ -17,7 +15,7 @@ pub(crate) fn encoded_path(path: &str) -> String {
     encoded
 }
 
-/// Visible ASCII characters stay as they are if `stays` says so; everything else is percent-encoded.
+/// Keeps visible ASCII characters for which `stays` is true; percent-encodes everything else.
 pub(crate) fn encode(text: &mut String, bytes: &[u8], stays: impl Fn(u8) -> bool) {
     use std::fmt::Write;
 
@@ -25,13 +23,14 @@ pub(crate) fn encode(text: &mut String, bytes: &[u8], stays: impl Fn(u8) -> bool
         if byte.is_ascii_graphic() && stays(*byte) {
             text.push(char::from(*byte));
         } else {
-            // A string takes it.
+            // Writing to a string can't fail.
             let _ = write!(text, "%{byte:02X}");
         }
     }
 }
 
-/// The bytes behind percent-encoding, and whether all of it was well-formed; what is not stays.
+/// Decodes percent-encoding, and returns whether all of it was well-formed; malformed parts are
+/// kept.
 pub(crate) fn decode(text: &str) -> (Vec<u8>, bool) {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

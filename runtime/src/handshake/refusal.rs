@@ -1,6 +1,4 @@
-//! Why a client is not let in: a status and words for it.
-//!
-//! Must not know who refuses, or how the client is told.
+//! [`Refusal`]: why a client is not accepted, as an HTTP status, a text and headers.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -14,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::protocol::error::AnyError;
 
-/// How long a client that was refused for want of room should wait, in seconds.
+/// How long a client should wait that was refused because a limit was reached, in seconds.
 const RETRY_SECONDS: &str = "5";
 
 /// Why a client is not let in: an HTTP status, and words for whoever reads the response.
@@ -68,7 +66,7 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, words)
     }
 
-    /// For a server that has no room; the client may come again.
+    /// The refusal of a server that has reached a limit; the client may try again.
     pub(crate) fn full(status: StatusCode, words: &'static str) -> Self {
         Self::new(status, words).header(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
     }
@@ -89,7 +87,7 @@ impl Refusal {
         self.0.status
     }
 
-    /// The error that led to it, for the log.
+    /// The error that caused it, for the log.
     pub(crate) fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.0.source.as_deref()
     }
@@ -98,7 +96,7 @@ impl Refusal {
         &self.0.words
     }
 
-    /// Whether it names what to upgrade to: that has to be a connection option, too (RFC 9110,
+    /// Whether it has an `Upgrade` header, which must be a connection option, too (RFC 9110,
     /// section 7.8).
     pub(crate) fn names_upgrade(&self) -> bool {
         self.0.headers.contains_key(UPGRADE)
@@ -123,7 +121,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Without the values of headers, which may be secret.
+/// Leaves out the values of headers, which may be secret.
 impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refusal")

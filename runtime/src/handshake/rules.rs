@@ -1,6 +1,5 @@
-//! Which clients a server lets in, judged by the head of their request.
-//!
-//! Must not know how the request is read, or how the answer is sent.
+//! Which clients a server accepts, decided from the head of their request: [`Rules`]. `accept` uses
+//! them for sockets, `http` for requests of an HTTP server.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,38 +23,38 @@ use crate::protocol::escape::Shown;
 use crate::protocol::request_extensions::{HEADER, VERSION};
 use crate::util::catch_unwind::drop_contained;
 
-/// How many characters of a path a client is told that asks for one that is not served.
+/// How many characters of an unknown path the refusal shows.
 const MAX_SHOWN_PATH: usize = 100;
 
-/// Which clients are let in, and how.
+/// Which clients are accepted, and with which subprotocol.
 #[derive(Clone, Default)]
 pub(crate) struct Rules {
-    /// The paths that are served; empty: any.
+    /// The paths that are served; empty: any path.
     pub(crate) paths: Vec<String>,
-    /// The subprotocols that are spoken, the most wanted first.
+    /// The supported subprotocols in order of preference.
     pub(crate) subprotocols: Vec<String>,
     pub(crate) origins: Origins,
     pub(crate) authorize: Option<Arc<dyn Authorize>>,
-    /// Where a plain GET is told that the server lives.
+    /// The path at which a plain GET is a health check.
     pub(crate) health_path: Option<String>,
-    /// Clients come through TLS that ends in front of this side.
+    /// Whether clients connect through a proxy that does TLS.
     pub(crate) behind_tls: bool,
 }
 
-/// What is known of a client before it has said anything.
+/// What is known of a client before its request.
 pub(crate) struct Arrival {
     pub(crate) remote_addr: Option<SocketAddr>,
-    /// Whether it speaks TLS, with this side or with a proxy in front of it.
+    /// Whether the client speaks TLS, with this side or with a proxy in front of it.
     pub(crate) secure: bool,
-    /// When its time is up.
+    /// The deadline of the handshake.
     pub(crate) deadline: Instant,
-    /// It is refused whatever it says.
+    /// Set if the client is refused, whatever its request.
     pub(crate) refusal: Option<Refusal>,
 }
 
-/// A client that is let in once it is told so.
+/// A client that is accepted once the response is sent.
 pub(crate) struct Welcome {
-    /// What it is told: with the headers of the grant.
+    /// The response, with the headers of the grant.
     pub(crate) response: Response<()>,
     pub(crate) handshake: Handshake,
     pub(crate) grant: Grant,
@@ -68,7 +67,7 @@ impl Drop for Rules {
 }
 
 impl Rules {
-    /// Decides about a client that wants to open a WebSocket, from its request alone.
+    /// Decides about a WebSocket request.
     pub(crate) async fn decide(
         &self,
         request: Request<()>,
@@ -89,13 +88,13 @@ impl Rules {
             response.headers_mut().insert(HeaderName::from_static(HEADER), version);
         }
         let mut grant = self.authorize(&handshake, arrival.deadline).await?;
-        // None of them is there yet.
+        // None of these headers is set yet.
         response.headers_mut().extend(std::mem::take(&mut grant.headers));
         Ok(Welcome { response, handshake, grant })
     }
 
-    /// Decides about a client that has one message, from the head of its request. `check` looks at
-    /// what it says of that; last before the application is asked.
+    /// Decides about a posted message, from the head of its request. `check` validates the
+    /// message's headers, right before the application's hook is called.
     #[cfg(feature = "tower")]
     pub(crate) async fn decide_message(
         &self,
@@ -115,13 +114,13 @@ impl Rules {
         Ok((handshake, grant))
     }
 
-    /// One that is served.
+    /// One of the served paths.
     pub(crate) fn first_path(&self) -> &str {
         self.paths.first().map_or("/", String::as_str)
     }
 
-    /// Whether this is a WebSocket request (RFC 6455, section 4.2.1) that may come from where it
-    /// comes from. Gives the response that accepts it.
+    /// Checks that this is a WebSocket request (RFC 6455, section 4.2.1) of an accepted origin.
+    /// Returns the response that accepts it.
     fn check(&self, request: &Request<()>, secure: bool) -> Result<Response<()>, Refusal> {
         self.check_path(request.uri())?;
         let headers = request.headers();
@@ -158,14 +157,14 @@ impl Rules {
         let answer = response.headers_mut();
         answer.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         answer.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        // Base64 is always a header's value.
+        // Base64 is always a valid header value.
         let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()));
         answer.extend(accept.ok().map(|accept| (SEC_WEBSOCKET_ACCEPT, accept)));
         Ok(response)
     }
 
-    /// Whether the request is a health check, and not one for a WebSocket. An offer of another protocol
-    /// may be ignored: curl offers HTTP/2.
+    /// Whether the request is a health check and not a WebSocket request. An offer of another
+    /// protocol is ignored: curl offers HTTP/2.
     pub(crate) fn is_health_check(&self, request: &Request<()>) -> bool {
         let asks = [Method::GET, Method::HEAD].contains(request.method());
         let path = self.health_path.as_deref();
@@ -173,14 +172,14 @@ impl Rules {
             && !names(request.headers(), UPGRADE, "websocket")
     }
 
-    /// Whether anything is served there.
+    /// Checks that the path is served.
     fn check_path(&self, uri: &Uri) -> Result<(), Refusal> {
         let serves = |path: &str| self.paths.iter().any(|served| served == path);
-        // Some clients send letters beyond ASCII as they are.
+        // Some clients send non-ASCII characters unencoded.
         if self.paths.is_empty() || serves(uri.path()) || serves(&encoded_path(uri.path())) {
             return Ok(());
         }
-        // A client may send anything: what it reads is one line, and not long.
+        // The path may contain anything, so the text is one line and limited.
         let mut path: String = uri.path().chars().take(MAX_SHOWN_PATH).collect();
         if path.len() < uri.path().len() {
             path.push_str("...");
@@ -189,13 +188,13 @@ impl Rules {
         Err(Refusal::new(StatusCode::NOT_FOUND, words))
     }
 
-    /// The most wanted subprotocol that the client offers too.
+    /// The preferred subprotocol among those that the client offers.
     pub(crate) fn agree<'a>(&self, offers: impl Iterator<Item = &'a str>) -> Option<&str> {
         let offers: Vec<&str> = offers.collect();
         self.subprotocols.iter().map(String::as_str).find(|name| offers.contains(name))
     }
 
-    /// Asks the application's hook, if there is one.
+    /// Calls the application's hook, if there is one.
     pub(crate) async fn authorize(
         &self,
         handshake: &Handshake,
@@ -208,7 +207,7 @@ impl Rules {
     }
 }
 
-/// What a request tells of its client.
+/// The handshake data of a request.
 fn handshake(request: Parts, remote_addr: Option<SocketAddr>) -> Handshake {
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let Parts { headers, extensions, .. } = request;
@@ -219,7 +218,7 @@ fn is_single(headers: &HeaderMap, name: HeaderName) -> bool {
     headers.get_all(name).iter().count() == 1
 }
 
-/// RFC 9112, section 3.2.
+/// Requires a single `Host` header: RFC 9112, section 3.2.
 fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
     if is_single(headers, HOST) {
         return Ok(());
@@ -234,7 +233,7 @@ fn is_key(key: &[u8]) -> bool {
     letters.len() == 22 && letters.iter().all(is_letter)
 }
 
-/// RFC 9110, section 15.5.22: a 426 names what to upgrade to.
+/// RFC 9110, section 15.5.22: a 426 response names the protocol to upgrade to.
 fn no_upgrade() -> Refusal {
     let words = "this is a WebSocket endpoint; connect with ws:// or wss:// (a proxy in between has \
                  to pass on the headers `Upgrade` and `Connection`)";

@@ -1,6 +1,5 @@
-//! TLS on either side, by rustls with the ring provider: settings, and the session's handshake.
-//!
-//! Must not know WebSocket, but for telling a client in HTTP that it should have spoken TLS.
+//! TLS for both sides, with rustls and its ring provider: configurations, trusted roots, and the
+//! TLS handshake. A client that speaks plain HTTP to a TLS server gets an HTTP response.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -27,13 +26,13 @@ use crate::websocket::stream::Stream;
 /// The first byte of a TLS session: a handshake record.
 const HANDSHAKE: u8 = 22;
 
-/// WebSocket is opened with HTTP/1.1, and a session that says so can't be taken for another
-/// protocol's.
+/// WebSocket is opened with HTTP/1.1. With ALPN, the session can't be mistaken for one of another
+/// protocol.
 fn alpn() -> Vec<Vec<u8>> {
     vec![b"http/1.1".to_vec()]
 }
 
-/// Named here, so that the process needs no default provider, and gets none.
+/// Named explicitly, so that the process needs no default provider, and gets none.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
@@ -50,7 +49,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 /// # Errors
-/// What is wrong with them, in words for the server's developer.
+/// What is wrong with them; the text is for the server's developer.
 pub(crate) fn server_config(chain: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, String> {
     let chain = certificates(chain)
         .map_err(|error| format!("the certificate chain in PEM can't be used: {error}"))?;
@@ -92,15 +91,15 @@ pub(crate) async fn accept(
     Ok(Stream::tls(stream))
 }
 
-/// Whom a client trusts.
+/// The roots that a client trusts.
 #[derive(Clone, Default)]
 pub(crate) enum Trust {
-    /// The authorities that the operating system trusts.
+    /// The roots of the operating system.
     #[default]
     System,
-    /// Those in this PEM text.
+    /// The roots in this PEM text.
     Pem(Vec<u8>),
-    /// Those that Mozilla trusts.
+    /// Mozilla's roots.
     #[cfg(feature = "webpki-roots")]
     Mozilla,
     Config(Arc<ClientConfig>),
@@ -153,7 +152,7 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// Does the client's half of the TLS handshake. `host` is whom the certificate must be for.
+/// Does the client's half of the TLS handshake. The certificate must be valid for `host`.
 pub(crate) async fn connect(
     stream: Stream,
     host: &str,
@@ -167,7 +166,7 @@ pub(crate) async fn connect(
     connecting.await.map(Stream::tls).map_err(|error| ConnectError::Tls(explain(error)))
 }
 
-/// An error of rustls, and how to mend what it is about.
+/// An error of rustls, and how to mend it.
 #[derive(Debug)]
 struct Explained {
     error: Error,
@@ -186,14 +185,14 @@ impl StdError for Explained {
     }
 }
 
-/// How to mend a certificate that is refused, where its own text does not say it.
+/// How to mend a rejected certificate, where the error's own text does not say it.
 fn mend(error: &CertificateError) -> Option<&'static str> {
     match error {
         CertificateError::UnknownIssuer => Some(
             "the client does not trust who issued it; add the issuer's certificate, or a self-signed one \
              itself, with tls_roots_pem",
         ),
-        // A certificate of the same name was made anew, for example.
+        // For example, after the issuer's certificate was made anew with the same name.
         CertificateError::BadSignature => Some(
             "a trusted certificate has the name of its issuer and another key; give tls_roots_pem the one \
              that the server has now",
@@ -211,7 +210,7 @@ fn mend(error: &CertificateError) -> Option<&'static str> {
     }
 }
 
-/// What rustls has no words of its own for.
+/// Adds an explanation to errors whose text is not helpful.
 fn explain(error: io::Error) -> io::Error {
     let tls = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
     match tls {

@@ -1,7 +1,5 @@
-//! The URL that a client connects to: what can be used, and what of it may be shown. How a server
-//! writes that of its Unix socket.
-//!
-//! Must not know how to connect.
+//! The URL that a client connects to: parses it into a [`Target`], and removes secrets from URLs
+//! that are shown. Also writes the URL of a server's Unix socket.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
@@ -12,25 +10,26 @@ use crate::error::connect_error::ConnectError;
 use crate::handshake::percent::{NOT_IN_QUERY, base64, decode, encode, encoded_path};
 use crate::protocol::escape::Shown;
 
-/// What a URL should look like.
+/// The form of a URL, for errors.
 const EXPECTED: &str =
     "is no WebSocket URL; expected `ws://host:port/path` or `wss://host:port/path`";
 
 /// A URL that can be connected to.
 pub(crate) struct Target {
-    /// Scheme, host, port, path and query, all of them as HTTP allows them: the path begins with a
-    /// slash, and nothing needs encoding. Without user information, zone and fragment.
+    /// Scheme, host, port, path and query, all valid in HTTP: the path has a leading slash, and
+    /// nothing needs encoding. Without user information, zone and fragment.
     pub(crate) uri: Uri,
-    /// The zone of an IPv6 address (RFC 6874), decoded. It means something on this machine only.
+    /// The zone of an IPv6 address (RFC 6874), decoded. It has a meaning only on this machine, so
+    /// it is not sent.
     pub(crate) zone: Option<String>,
-    /// The `Authorization` header that the URL's user information makes.
+    /// The `Authorization` header from the URL's user information.
     pub(crate) credentials: Option<HeaderValue>,
-    /// The Unix socket to connect to in place of a TCP port.
+    /// The Unix socket to connect to instead of a TCP port.
     pub(crate) socket: Option<PathBuf>,
 }
 
 impl Target {
-    /// The host as a resolver takes it: an IPv6 address without brackets, with its zone.
+    /// The host in the form for a resolver: an IPv6 address without brackets, with its zone.
     pub(crate) fn lookup_name(&self) -> String {
         let host = host(&self.uri);
         self.zone.as_ref().map_or(host.to_owned(), |zone| format!("{host}%{zone}"))
@@ -41,9 +40,9 @@ impl Target {
     }
 }
 
-/// Reads a URL as a browser does, with four exceptions: control characters inside are an error, and
-/// not dropped; so are letters beyond ASCII and percent-encoding in a host; a backslash is no slash;
-/// and `/../` stays in the path.
+/// Parses a URL as a browser does, with four exceptions: control characters inside it are an error,
+/// and not dropped; so are non-ASCII characters and percent-encoding in a host; a backslash is no
+/// slash; and `/../` stays in the path.
 pub(crate) fn parse(url: &str) -> Result<Target, ConnectError> {
     let url = url.trim_matches(|character| character <= ' ');
     read(url).map_err(|what| {
@@ -52,7 +51,7 @@ pub(crate) fn parse(url: &str) -> Result<Target, ConnectError> {
     })
 }
 
-/// The error is what follows the URL in a sentence.
+/// The error is the part of a sentence after the URL.
 fn read(url: &str) -> Result<Target, String> {
     if url.is_empty() {
         return Err("is no URL: it is empty".to_owned());
@@ -89,7 +88,7 @@ fn read(url: &str) -> Result<Target, String> {
     Ok(Target { uri, zone, credentials, socket: None })
 }
 
-/// Puts a URI together; what the path and the query must not contain is encoded.
+/// Builds a URI; characters that the path and the query must not contain are encoded.
 fn uri(scheme: &str, authority: &str, target: &str) -> Result<Uri, String> {
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -104,9 +103,9 @@ fn uri(scheme: &str, authority: &str, target: &str) -> Result<Uri, String> {
     uri.build().map_err(|error| format!("is no URL: {error}"))
 }
 
-/// Where a TCP connection leads.
+/// The address of a TCP connection.
 struct Authority {
-    /// In small letters; an IPv6 address in brackets, without its zone.
+    /// In lower case; an IPv6 address in brackets, without its zone.
     host: String,
     /// With the colon before it, or empty.
     port: String,
@@ -161,7 +160,7 @@ fn check_name(host: &str) -> Result<(), String> {
                      begins with `xn--`";
         return Err(words.to_owned());
     }
-    // RFC 3986, section 3.2.2, without percent-encoding, which no resolver knows.
+    // RFC 3986, section 3.2.2, without percent-encoding, which no resolver supports.
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
     match host.bytes().find(|byte| !is_allowed(*byte)) {
         Some(byte) => Err(format!("is no URL: its host contains `{}`", char::from(byte))),
@@ -169,8 +168,8 @@ fn check_name(host: &str) -> Result<(), String> {
     }
 }
 
-/// What follows the `%` in an IPv6 address. In a URL the `%` itself is encoded as `%25` (RFC 6874);
-/// many write it plain, which is understood, too.
+/// The part after the `%` in an IPv6 address. In a URL the `%` itself is encoded as `%25` (RFC
+/// 6874); a plain `%` is common and accepted, too.
 fn zone(text: &str) -> Result<String, String> {
     let zone = match text.strip_prefix("25") {
         Some(encoded) if !encoded.is_empty() => String::from_utf8(decode(encoded).0).ok(),
@@ -181,7 +180,7 @@ fn zone(text: &str) -> Result<String, String> {
 }
 
 /// Basic authorization ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)) from the URL's user
-/// information; none if that is empty.
+/// information; `None` if that is empty.
 fn credentials(user_info: &str) -> Result<Option<HeaderValue>, String> {
     let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
     if user.is_empty() && password.is_empty() {
@@ -199,9 +198,9 @@ fn credentials(user_info: &str) -> Result<Option<HeaderValue>, String> {
     Ok(Some(value))
 }
 
-/// What is behind `ws+unix:`, in the form that the npm package `ws` has made known: a socket's
-/// absolute path, then perhaps a colon and what the handshake asks for. What means something in a
-/// URL is percent-encoded in the path.
+/// Parses the part after `ws+unix:`, in the form of the npm package `ws`: a socket's absolute path,
+/// then perhaps a colon and the request target. Characters with a meaning in a URL are
+/// percent-encoded in the path.
 fn socket(rest: &str) -> Result<Target, String> {
     let path = match rest.strip_prefix("//") {
         None => rest,
@@ -222,7 +221,7 @@ fn socket(rest: &str) -> Result<Target, String> {
     Ok(Target { uri, zone: None, credentials: None, socket: Some(path) })
 }
 
-/// A socket's path, as a URL has it.
+/// Decodes a socket's path from a URL.
 #[cfg(unix)]
 fn file(encoded: &str) -> Result<PathBuf, String> {
     use std::ffi::OsString;
@@ -244,7 +243,7 @@ fn file(_encoded: &str) -> Result<PathBuf, String> {
     Err("asks for a Unix socket, and there are none on this platform".to_owned())
 }
 
-/// The URL of a Unix socket for what a handshake asks for.
+/// The URL of a Unix socket, with this request target.
 #[cfg(unix)]
 pub(crate) fn of_socket(path: &std::path::Path, target: &str) -> String {
     use std::os::unix::ffi::OsStrExt;
@@ -257,22 +256,23 @@ pub(crate) fn of_socket(path: &std::path::Path, target: &str) -> String {
     url
 }
 
-/// The URL as it may stand in an error, and so in a log: queries and user names are where tokens
-/// and passwords are. Also of what is no URL, as a slash in a password makes it.
+/// The URL without queries and user information, which may contain tokens and passwords, so that it
+/// may be shown in an error or a log. Works for invalid URLs, too: a slash in a password makes a
+/// URL invalid.
 pub(crate) fn without_secrets(url: &str) -> String {
     let (scheme, rest) = url.split_at(behind_slashes(url));
     let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let (host, behind) = match authority.rsplit_once('@') {
         Some((_, host)) => (host, behind),
         None if has_port(authority) => (authority, behind),
-        // No port, so it may be the beginning of a password.
+        // No port, so this may be the start of a password.
         None => behind.rsplit_once('@').map_or((authority, behind), |(_, rest)| ("", rest)),
     };
     let path = behind.split(['?', '#']).next().unwrap_or_default();
     format!("{scheme}{host}{path}")
 }
 
-/// Where the authority begins, after however many slashes.
+/// The start of the authority, after any number of slashes.
 fn behind_slashes(url: &str) -> usize {
     let colon = url.find([':', '/', '?', '#', '@']).unwrap_or_default();
     match url.get(colon..).and_then(|rest| rest.strip_prefix(':')) {
@@ -281,7 +281,7 @@ fn behind_slashes(url: &str) -> usize {
     }
 }
 
-/// Whether what is behind a host's colon, if there is one, is a port.
+/// Whether the part after a host's colon, if there is one, is a port.
 fn has_port(authority: &str) -> bool {
     let port = authority.rsplit(']').next().unwrap_or_default().split_once(':');
     port.is_none_or(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
@@ -291,7 +291,7 @@ pub(crate) fn is_secure(uri: &Uri) -> bool {
     uri.scheme_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("wss"))
 }
 
-/// An IPv6 address stands in brackets in a URL, and without them everywhere else.
+/// The host of a URI without the brackets of an IPv6 address.
 pub(crate) fn host(uri: &Uri) -> &str {
     uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
 }

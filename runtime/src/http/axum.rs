@@ -1,6 +1,4 @@
-//! What axum leaves on a request for those below it.
-//!
-//! Only with the feature `axum`. Must not know what is asked for.
+//! Reads what axum leaves in a request's extensions. Only with the feature `axum`.
 
 use std::net::SocketAddr;
 
@@ -8,15 +6,15 @@ use axum::extract::{ConnectInfo, OriginalUri};
 use http::Uri;
 use http::request::Parts;
 
-/// The client's address, where the application was made with
+/// The client's address, if the application was made with
 /// `into_make_service_with_connect_info::<SocketAddr>()`.
 pub(crate) fn remote_addr(request: &Parts) -> Option<SocketAddr> {
     request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| *address)
 }
 
-/// The URI that axum keeps is a part of the buffer that the request was read into, all of which would
-/// stay as long as a connection does. A copy takes its place.
-pub(crate) fn drop_contained(request: &mut Parts) {
+/// Replaces the URI that axum keeps by a copy: the original is part of the buffer that the request
+/// was read into, all of which would stay in memory as long as the connection.
+pub(crate) fn detach_uri(request: &mut Parts) {
     let Some(OriginalUri(uri)) = request.extensions.get_mut() else { return };
     if let Ok(copy) = uri.to_string().parse::<Uri>() {
         *uri = copy;
@@ -35,7 +33,7 @@ mod tests {
             let uri: Uri = uri.parse().unwrap();
             let request = Request::builder().uri("/").extension(OriginalUri(uri.clone()));
             let (mut parts, ()) = request.body(()).unwrap().into_parts();
-            drop_contained(&mut parts);
+            detach_uri(&mut parts);
             assert_eq!(parts.extensions.get::<OriginalUri>().unwrap().0, uri);
         }
     }

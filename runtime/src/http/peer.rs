@@ -1,6 +1,5 @@
-//! A server that is called by HTTP POST, as applications name it.
-//!
-//! Must not know how its calls travel. Only with the feature `http-client`.
+//! [`HttpPeer`]: a handle to a server that is called by HTTP POST, and its builder. Only with the
+//! feature `http-client`.
 
 use std::fmt;
 use std::io;
@@ -161,7 +160,7 @@ impl From<HttpPeer> for Peer {
     }
 }
 
-/// Without what may be secret in the URL.
+/// Leaves out the parts of the URL that may be secret.
 impl fmt::Debug for HttpPeer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpPeer")

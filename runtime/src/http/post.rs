@@ -1,7 +1,6 @@
-//! Where calls go that travel by HTTP, and one POST: a text there, and its answer back, both within
-//! their bounds.
-//!
-//! Must not know what is in the texts. Only with the feature `http-client`.
+//! Calls by HTTP POST: [`Post`] is the [`Route`] that all handles of one server share, and it sends
+//! one message and reads its response, with limits on size and time. Only with the feature
+//! `http-client`.
 
 use std::io;
 use std::pin::pin;
@@ -32,40 +31,40 @@ use crate::util::race::{Either, race};
 use crate::util::runtime::deadline;
 use crate::util::runtime::{self, timeout_at};
 
-/// How much of an answer is kept that is no JSON-RPC response, in bytes.
+/// How many bytes are kept of a response that is not JSON-RPC.
 const MAX_WORDS: usize = 4096;
 
-/// What all handles of an HTTP server share.
+/// The state that all handles of an HTTP server share.
 pub(crate) struct Post {
     client: Client,
     url: Url,
     pub(crate) config: Config,
-    /// What stands around calls, if anything does.
+    /// The middleware around calls, if there is any.
     pub(crate) outgoing: Option<Arc<Chain>>,
     ids: AtomicU64,
-    under_way: AtomicUsize,
+    in_flight: AtomicUsize,
     closed: watch::Sender<bool>,
 }
 
-/// What came back.
-pub(crate) struct Answer {
+/// The response to a POST.
+pub(crate) struct PostResponse {
     pub(crate) status: StatusCode,
     pub(crate) body: Vec<u8>,
 }
 
-/// Why nothing came back, for each of the calls that were sent.
+/// Why there is no response, for each of the calls that were sent.
 #[derive(Clone)]
 pub(crate) enum Failure {
-    /// How long it has taken.
+    /// With the time that has elapsed.
     Timeout(Duration),
-    /// This side has had enough.
+    /// The application has closed the handle.
     Closed,
     TooLarge,
     Http(HttpError),
 }
 
 impl Failure {
-    /// The error of so many calls, the first of which is one of this method.
+    /// The error of so many calls; `method` is that of the first one.
     pub(crate) fn into_error(self, method: &str, calls: usize) -> Error {
         match self {
             Failure::Timeout(after) => Error::Timeout(Timeout::of_batch(method, calls, after)),
@@ -78,15 +77,15 @@ impl Failure {
     }
 }
 
-/// Calls that count as pending.
-pub(crate) struct UnderWay {
+/// Counts calls as pending.
+pub(crate) struct InFlight {
     post: Arc<Post>,
     calls: usize,
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.post.under_way.fetch_sub(self.calls, Ordering::Relaxed);
+        self.post.in_flight.fetch_sub(self.calls, Ordering::Relaxed);
     }
 }
 
@@ -103,26 +102,26 @@ impl Post {
             config,
             outgoing,
             ids: AtomicU64::new(1),
-            under_way: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
             closed: watch::Sender::new(false),
         }
     }
 
-    /// Counts up.
+    /// The id of the next call.
     pub(crate) fn next_id(&self) -> u64 {
         self.ids.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn count(self: &Arc<Self>, calls: usize) -> UnderWay {
-        self.under_way.fetch_add(calls, Ordering::Relaxed);
-        UnderWay { post: Arc::clone(self), calls }
+    pub(crate) fn count(self: &Arc<Self>, calls: usize) -> InFlight {
+        self.in_flight.fetch_add(calls, Ordering::Relaxed);
+        InFlight { post: Arc::clone(self), calls }
     }
 
     fn is_closed(&self) -> bool {
         *self.closed.borrow()
     }
 
-    /// Becomes `true` when it is closed; ends when the last handle is gone.
+    /// Becomes `true` when the handle is closed; the sender is dropped with the last handle.
     fn closing(&self) -> watch::Receiver<bool> {
         self.closed.subscribe()
     }
@@ -138,22 +137,21 @@ impl Post {
         if size > limit { Err(Error::TooLarge { size, limit }) } else { Ok(()) }
     }
 
-    /// Sends a text that was checked, and reads the answer.
-    ///
-    /// Dropping the future aborts the request.
+    /// Sends a text that was checked, and reads the response. Dropping the future aborts the
+    /// request.
     pub(crate) async fn exchange(
         &self,
         text: Vec<u8>,
         limit: Option<Duration>,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<PostResponse, Failure> {
         self.within(limit, async {
             let begun = Instant::now();
             let mut response = self.send(text, begun).await?;
             let status = response.status();
             let read = self.read(&mut response, self.config.max_incoming_message, begun).await;
             match read {
-                Ok(body) => Ok(Answer { status, body }),
-                // The beginning of it says what is wrong, whatever its end is.
+                Ok(body) => Ok(PostResponse { status, body }),
+                // The beginning of the body tells what is wrong, even if its end is missing.
                 Err((_, body)) if !status.is_success() => Err(refused(status, body)),
                 Err((failure, _)) => Err(failure),
             }
@@ -161,8 +159,12 @@ impl Post {
         .await
     }
 
-    /// Sends a text that was checked and that nobody answers: a success is all that counts.
-    pub(crate) async fn tell(&self, text: Vec<u8>, limit: Option<Duration>) -> Result<(), Failure> {
+    /// Sends a checked text that gets no response: only the status counts.
+    pub(crate) async fn notify(
+        &self,
+        text: Vec<u8>,
+        limit: Option<Duration>,
+    ) -> Result<(), Failure> {
         self.within(limit, async {
             let begun = Instant::now();
             let mut response = self.send(text, begun).await?;
@@ -183,7 +185,7 @@ impl Post {
     ) -> Result<T, Failure> {
         let mut closing = self.closing();
         let closed = async {
-            // An error: nobody can close it any more, and nobody has.
+            // An error: the last handle is gone, so it can't be closed any more.
             if closing.wait_for(|closed| *closed).await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -213,8 +215,8 @@ impl Post {
         request.body(text).send().await.map_err(|error| self.broken(None, error, begun))
     }
 
-    /// The body. If there is more than allowed, or it breaks off, also what of it has come; what is
-    /// over the limit is not waited for.
+    /// The body. If it is too large or breaks off, the error has the part that was read; the rest
+    /// is not awaited.
     async fn read(
         &self,
         response: &mut Response,
@@ -245,11 +247,11 @@ impl Post {
     }
 
     fn broken(&self, status: Option<StatusCode>, error: reqwest::Error, begun: Instant) -> Failure {
-        // The application has set one on its own HTTP client.
+        // A timeout that the application has set on its own HTTP client.
         if error.is_timeout() {
             return Failure::Timeout(begun.elapsed());
         }
-        // The URL may have secrets in it.
+        // The URL may contain secrets.
         let error = error.without_url();
         let mut words = Causes(&error).to_string();
         if self.url.scheme() == "https" && words.contains("scheme is not http") {
@@ -258,7 +260,7 @@ impl Post {
                      [\"rustls\"] }` for one"
                 .to_owned();
         }
-        // Without an answer, the address is the first thing to look at.
+        // Without a response, the address is the first thing to check.
         if let (None, Some(host), Some(port)) =
             (status, self.url.host_str(), self.url.port_or_known_default())
         {
@@ -282,7 +284,7 @@ impl Route for Post {
     }
 
     fn pending_calls(&self) -> usize {
-        self.under_way.load(Ordering::Relaxed)
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     fn call(self: Arc<Self>, message: OutgoingCall, limit: CallTimeout) -> BoxedReply {
@@ -295,7 +297,7 @@ impl Route for Post {
         inherited: &InheritedDeadline,
     ) -> BoxFuture<Result<(), Error>> {
         let limit = inherited.limit(self.config.call_timeout);
-        Box::pin(async move { post_calls::tell(&self, notification, limit).await })
+        Box::pin(async move { post_calls::notify(&self, notification, limit).await })
     }
 
     fn batch(self: Arc<Self>, inherited: InheritedDeadline) -> Box<dyn RouteBatch> {
@@ -312,19 +314,19 @@ impl Route for Post {
 
     fn closed(self: Arc<Self>) -> BoxFuture<CloseReason> {
         Box::pin(async move {
-            // The handle keeps it: it ends in no other way.
+            // The handle keeps the sender, so it does not end in another way.
             let _ = self.closing().wait_for(|closed| *closed).await;
             CloseReason::Local
         })
     }
 }
 
-/// reqwest panics without one, or without its I/O.
+/// The error outside a tokio runtime with I/O, where reqwest would panic.
 fn no_runtime(error: io::Error) -> HttpError {
     HttpError::broken(None, error.to_string(), error)
 }
 
-/// An answer that is no JSON-RPC response.
+/// A response that is not JSON-RPC.
 pub(crate) fn refused(status: StatusCode, mut body: Vec<u8>) -> Failure {
     body.truncate(MAX_WORDS);
     let words = String::from_utf8_lossy(&body).trim().to_owned();

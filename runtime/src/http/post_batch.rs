@@ -1,6 +1,4 @@
-//! A batch that travels by HTTP: one POST, whose answer brings what each of its calls waits for.
-//!
-//! Must not know how a batch is put together, or the types of results. Only with the feature
+//! A batch by HTTP: one POST, whose response has the result of each call. Only with the feature
 //! `http-client`.
 
 use std::borrow::Cow;
@@ -12,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::error::{CloseReason, Error};
 use crate::http::post::Post;
-use crate::http::post_calls::{Outcome, deliver, note, tell_all, write};
+use crate::http::post_calls::{Outcome, deliver, note, notify_all, write};
 use crate::link::OutgoingCall;
 use crate::outgoing::deadline::{CallTimeout, InheritedDeadline};
 use crate::outgoing::exchange::Exchange;
@@ -26,16 +24,16 @@ use crate::util::runtime::deadline;
 
 pub(crate) struct PostBatch {
     post: Arc<Post>,
-    /// What bounds it if it has no calls, whose times do that otherwise.
+    /// Limits the batch if it has no calls; otherwise the timeouts of its calls do.
     inherited: InheritedDeadline,
     messages: Vec<Vec<u8>>,
     /// The method of the first entry.
     first: Cow<'static, str>,
-    /// Their ids count up.
+    /// In the order of their ids.
     calls: Vec<Waiting>,
 }
 
-/// A call in it.
+/// A call of the batch.
 struct Waiting {
     id: u64,
     method: Cow<'static, str>,
@@ -50,11 +48,11 @@ impl PostBatch {
         PostBatch { post, inherited, messages: Vec::new(), first, calls: Vec::new() }
     }
 
-    /// Sends it, and waits for its answer, or until the time of all its calls is over. From the
-    /// moment in which it goes out, what goes wrong is told to each call.
+    /// Sends the batch and waits for the response, or until all its calls have timed out. Once it
+    /// is sent, errors go to each call.
     async fn send_now(self) -> Result<(), Error> {
         let PostBatch { post, inherited, messages, first, calls } = self;
-        // Every call in it may have failed to encode: they say so themselves.
+        // All calls may have failed to encode; then each reports that itself.
         if messages.is_empty() {
             return Ok(());
         }
@@ -63,10 +61,10 @@ impl PostBatch {
         drop(messages);
         if calls.is_empty() {
             let limit = inherited.limit(post.config.call_timeout);
-            return tell_all(&post, text, &first, count, limit).await;
+            return notify_all(&post, text, &first, count, limit).await;
         }
         post.check(&text)?;
-        let _under_way = post.count(calls.len());
+        let _in_flight = post.count(calls.len());
         let mut sent = Sent::new(calls);
         let mut answer = pin!(post.exchange(text, None));
         loop {
@@ -125,12 +123,12 @@ impl RouteBatch for PostBatch {
 impl Waiting {
     fn settle(self, outcome: Outcome) {
         note(&self.span, &outcome);
-        // Nobody may wait for it any more.
+        // The caller may have given the call up.
         let _ = self.caller.send(outcome);
     }
 }
 
-/// Calls that may have reached the server, and until when each waits.
+/// Calls that may have reached the server, with their deadlines.
 struct Sent {
     calls: Vec<(Waiting, Option<Instant>)>,
 }
@@ -162,7 +160,7 @@ impl Sent {
     }
 }
 
-/// The request was aborted: nobody knows what the server has made of it.
+/// Ends the calls of an aborted request; whether the server has handled them is unknown.
 impl Drop for Sent {
     fn drop(&mut self) {
         for (call, _) in self.calls.drain(..) {

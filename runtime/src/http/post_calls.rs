@@ -1,7 +1,5 @@
-//! A call that travels by HTTP: from its message to what the server answered, and which of the
-//! answers is whose.
-//!
-//! Must not know the types of results. Only with the feature `http-client`.
+//! A call by HTTP: writes its request, and finds the response of each call in the body. Only with
+//! the feature `http-client`.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,7 +9,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::error::Error;
 use crate::error::http_error::HttpError;
-use crate::http::post::{Answer, Failure, Post, refused};
+use crate::http::post::{Failure, Post, PostResponse, refused};
 use crate::link::OutgoingCall;
 use crate::link::pending_calls::CallOutcome;
 use crate::outgoing::deadline::CallTimeout;
@@ -23,10 +21,10 @@ use crate::protocol::peer_error::of_peer;
 use crate::protocol::request_extensions::SentExtensions;
 use crate::span::CallSpan;
 
-/// What a call brings: this part of the message.
+/// The outcome of a call; a result is a range of the message.
 pub(crate) type Outcome = Result<(Utf8Bytes, Range<usize>), Error>;
 
-/// Makes a call. The first poll begins the timeout.
+/// Makes a call. The timeout starts with the first poll.
 pub(crate) async fn call(
     post: Arc<Post>,
     mut message: OutgoingCall,
@@ -35,27 +33,27 @@ pub(crate) async fn call(
     let method = std::mem::take(&mut message.outgoing.method);
     let (id, text, span) = write(&post, message, limit.timeout)?;
     post.check(&text)?;
-    let under_way = post.count(1);
+    let in_flight = post.count(1);
     let answer = post.exchange(text, limit.timeout).await;
-    drop(under_way);
+    drop(in_flight);
     let mut outcome = Err(Error::NotSent);
     deliver(answer, &[(id, &method)], |_, brought| outcome = brought);
     note(&span, &outcome);
     outcome
 }
 
-/// Sends a message that nobody answers.
-pub(crate) async fn tell(
+/// Sends a notification.
+pub(crate) async fn notify(
     post: &Post,
     notification: OutgoingMessage,
     limit: CallTimeout,
 ) -> Result<(), Error> {
     let method = notification.method.clone();
-    tell_all(post, notification.into_notification(), &method, 1, limit).await
+    notify_all(post, notification.into_notification(), &method, 1, limit).await
 }
 
-/// The same for a batch of this many, the first of which has this method.
-pub(crate) async fn tell_all(
+/// Sends a batch of so many notifications; `method` is that of the first one.
+pub(crate) async fn notify_all(
     post: &Post,
     text: Vec<u8>,
     method: &str,
@@ -64,11 +62,11 @@ pub(crate) async fn tell_all(
 ) -> Result<(), Error> {
     post.check(&text)?;
     limit.check(method)?;
-    let told = post.tell(text, limit.timeout).await;
+    let told = post.notify(text, limit.timeout).await;
     told.map_err(|failure| failure.into_error(method, count))
 }
 
-/// The request as text, under an id of its own.
+/// The request as text, with an id of its own.
 pub(crate) fn write(
     post: &Post,
     message: OutgoingCall,
@@ -79,7 +77,7 @@ pub(crate) fn write(
     }
     let (outgoing, id) = (message.outgoing, post.next_id());
     let span = CallSpan::client(|| outgoing.method.to_string(), || id.to_string());
-    // There was no handshake in which the server could have said what it knows.
+    // Without a handshake, the server could not announce extensions.
     let config = &post.config;
     let timeout = timeout.filter(|_| config.send_timeout.includes(false));
     let told = SentExtensions { timeout, ..SentExtensions::default() };
@@ -95,7 +93,7 @@ pub(crate) fn write(
     Ok((id, text, span))
 }
 
-/// For the span of a call.
+/// Records the outcome in the call's span.
 pub(crate) fn note(span: &CallSpan, outcome: &Outcome) {
     match outcome {
         Ok(_) => {}
@@ -104,10 +102,10 @@ pub(crate) fn note(span: &CallSpan, outcome: &Outcome) {
     }
 }
 
-/// Gives each of the calls, of which these are the ids and the methods, what it has brought, once.
-/// The ids count up; `give` gets the place of the call among them.
+/// Delivers one outcome to each of the calls, which are given by id and method. The ids count up;
+/// `give` gets the index of the call.
 pub(crate) fn deliver(
-    answer: Result<Answer, Failure>,
+    answer: Result<PostResponse, Failure>,
     calls: &[(u64, &str)],
     mut give: impl FnMut(usize, Outcome),
 ) {
@@ -134,7 +132,7 @@ pub(crate) fn deliver(
 enum Rest {
     Failed(Failure),
     Invalid(&'static str),
-    /// The server's error is about the message as a whole.
+    /// The server's error is about the whole message.
     Object(ErrorObject),
 }
 
@@ -148,13 +146,13 @@ impl Rest {
     }
 }
 
-/// Finds the responses in an answer, and what is to be said of the calls that have none.
+/// Delivers the responses in the body, and returns the outcome of the calls that have none.
 fn sort(
-    answer: Answer,
+    answer: PostResponse,
     calls: &[(u64, &str)],
     mut give: impl FnMut(usize, Outcome),
 ) -> Result<Rest, Failure> {
-    let Answer { status, body } = answer;
+    let PostResponse { status, body } = answer;
     let text = match String::from_utf8(body) {
         Ok(text) => Utf8Bytes::from(text),
         Err(error) if !status.is_success() => return Err(refused(status, error.into_bytes())),
@@ -179,23 +177,23 @@ fn sort(
         match id.and_then(|id| place(counted(id, || {})?)) {
             Some(place) => {
                 found = true;
-                // So go-ethereum answers a batch that is too large.
+                // go-ethereum answers a batch that is too large in this way.
                 if let (true, 0, ResponseOutcome::Error(json)) = (is_one, place, outcome) {
                     about_all =
                         Some(of_peer(json)).filter(|error| error.code().is_about_a_message());
                 }
                 give(place, CallOutcome::of(&text, outcome).into_result(|| Error::NotSent));
             }
-            // So a server answers that did not get as far as the id. In an array, that is the id of a
-            // call that has no other answer.
+            // A server that did not read the id answers in this way. In an array, this is the error
+            // of a call that has no other response.
             None if id.is_none_or(|id| id == "null") && about_all.is_none() => {
                 if let ResponseOutcome::Error(json) = outcome {
-                    // Beside another status, an object with a member of this name is just a text.
+                    // With an error status, an object with a member of this name is just a text.
                     about_all = match serde_json::from_str(json) {
                         Err(_) if is_success => Some(of_peer(json)),
                         read => read.ok(),
                     };
-                    // Beside other responses, it answers a notification.
+                    // Next to other responses, it answers a notification.
                     about_all = about_all.filter(|error: &ErrorObject| {
                         is_one || error.code() != ErrorCode::METHOD_NOT_FOUND
                     });

@@ -1,6 +1,4 @@
-//! A JSON-RPC message that comes by HTTP POST: what is asked of its request, and its body.
-//!
-//! Must not know how it is handled, or how the request came.
+//! A JSON-RPC message received by HTTP POST: checks its headers and reads its body.
 
 use std::pin::pin;
 
@@ -14,14 +12,14 @@ use tokio::time::Instant;
 use crate::handshake::refusal::Refusal;
 use crate::util::runtime::timeout_at;
 
-/// How much room is made at once for a body that comes in parts, whatever it says of its size.
+/// How much is allocated at once for a body in parts, whatever size it announces.
 const FIRST_ROOM: usize = 64 * 1024;
 
-/// What a message may call itself. All three are in use; none of them can be sent by a page of
-/// another origin without asking first (a preflight), as plain text and forms can.
+/// The content types of a message. All three are in use. A page of another origin can't send any of
+/// them without a preflight request, as it can with plain text and forms.
 const TYPES: [&str; 3] = ["application/json", "application/json-rpc", "application/jsonrequest"];
 
-/// HTTP/2 has the host elsewhere (RFC 9113, section 8.3.1).
+/// Adds a `Host` header: HTTP/2 has the host elsewhere (RFC 9113, section 8.3.1).
 pub(crate) fn name_host(request: &mut Parts) {
     if request.version < Version::HTTP_2 || request.headers.contains_key(HOST) {
         return;
@@ -32,7 +30,7 @@ pub(crate) fn name_host(request: &mut Parts) {
     }
 }
 
-/// What can be refused before the body is read.
+/// Checks what can be refused before the body is read.
 pub(crate) fn check(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
     let mut types = headers.get_all(CONTENT_TYPE).iter().map(HeaderValue::as_bytes);
     let is_json = |value: &[u8]| {
@@ -46,7 +44,7 @@ pub(crate) fn check(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
             return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
         }
     }
-    // Compressed, say. A layer that decompresses takes the header away.
+    // A compressed body, for example. A layer that decompresses it removes the header.
     let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if !headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
         let words = "a message is taken as it is, without a `Content-Encoding`";
@@ -54,14 +52,14 @@ pub(crate) fn check(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
     }
     let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
     let length = length.and_then(|length| std::str::from_utf8(length).ok()?.parse::<u64>().ok());
-    // One that is no number is the HTTP server's business.
+    // A length that is no number is left to the HTTP server.
     match length {
         Some(length) if length > limit as u64 => Err(too_large()),
         _ => Ok(()),
     }
 }
 
-/// Reads all of it, within a limit and until a time.
+/// Reads the whole body, within a limit and until a deadline.
 pub(crate) async fn read<B: http_body::Body>(
     body: B,
     limit: usize,
@@ -75,14 +73,14 @@ pub(crate) async fn read<B: http_body::Body>(
 
 async fn read_all<B: http_body::Body>(body: B, limit: usize) -> Result<Bytes, Refusal> {
     let mut body = pin!(body);
-    // Most come in one part, which is not copied.
+    // Most bodies come in one part, which is not copied.
     let (mut first, mut all) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
             let words = "the body of the request could not be read to its end";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
         };
-        // Trailers say nothing here.
+        // Trailers are ignored.
         let Ok(mut part) = frame.into_data() else { continue };
         let size = part.remaining();
         if size > limit.saturating_sub(first.len() + all.len()) {
@@ -96,7 +94,7 @@ async fn read_all<B: http_body::Body>(body: B, limit: usize) -> Result<Bytes, Re
             all.reserve(FIRST_ROOM.min(limit).max(first.len() + size));
             all.extend_from_slice(&std::mem::take(&mut first));
         }
-        // A part of its own may lie in pieces.
+        // A part may itself consist of several pieces.
         while part.has_remaining() {
             let piece = part.chunk().len();
             all.extend_from_slice(part.chunk());

@@ -1,6 +1,4 @@
-//! HTTP responses of an endpoint that is part of somebody's HTTP server.
-//!
-//! Must not know what leads to them.
+//! The HTTP responses of an endpoint that is mounted in an HTTP server.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -26,7 +24,7 @@ impl HttpBody {
 }
 
 impl fmt::Debug for HttpBody {
-    /// Without what it says, which may be secret.
+    /// Leaves out the content, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HttpBody({} bytes)", self.0.len())
     }
@@ -53,7 +51,7 @@ impl http_body::Body for HttpBody {
     }
 }
 
-/// Tells a client that it is refused.
+/// The response for a refused client.
 pub(crate) fn refuse(refusal: &Refusal) -> Response<HttpBody> {
     let mut response = Response::new(HttpBody::new(format!("{}\n", refusal.words())));
     *response.status_mut() = refusal.status();
@@ -66,7 +64,7 @@ pub(crate) fn refuse(refusal: &Refusal) -> Response<HttpBody> {
     response
 }
 
-/// The answer to a message, with more headers.
+/// The response with a JSON text and these headers.
 pub(crate) fn json(text: Vec<u8>, headers: HeaderMap) -> Response<HttpBody> {
     let mut response = Response::new(HttpBody::new(text));
     *response.headers_mut() = headers;
@@ -75,7 +73,7 @@ pub(crate) fn json(text: Vec<u8>, headers: HeaderMap) -> Response<HttpBody> {
     response
 }
 
-/// The answer to a message that asks for nothing: RFC 9110, section 15.3.5.
+/// The response to a message that asks for none: RFC 9110, section 15.3.5.
 pub(crate) fn nothing(headers: HeaderMap) -> Response<HttpBody> {
     let mut response = Response::new(HttpBody::default());
     *response.status_mut() = StatusCode::NO_CONTENT;

@@ -1,7 +1,5 @@
-//! An endpoint as a part of somebody's HTTP server: a tower service, which opens WebSockets and
+//! [`HttpService`]: an endpoint as a tower service in any HTTP server. It opens WebSockets and
 //! answers messages that are posted.
-//!
-//! Must not know which server it is.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -26,7 +24,7 @@ use crate::http::axum;
 use crate::http::request::{check, name_host, read};
 use crate::http::response::{HttpBody, json, nothing, refuse};
 use crate::http::upgraded::stream_of;
-use crate::incoming::one_shot::Answer;
+use crate::incoming::one_shot::OneShotOutcome;
 use crate::server::endpoint::{Endpoint, Serving};
 use crate::util::catch_unwind::{Panicked, catch_unwind};
 use crate::util::runtime::deadline;
@@ -215,7 +213,7 @@ impl HttpService {
                 _ => Err(wrong_method()),
             };
             Ok(answered.unwrap_or_else(|refusal| {
-                // Only the status: the words may be about what the client sent.
+                // Only the status: the refusal's text may quote the client.
                 let status = refusal.status().as_u16();
                 tracing::debug!(status, "a request was refused");
                 refuse(&refusal)
@@ -223,7 +221,7 @@ impl HttpService {
         })
     }
 
-    /// What is known of a client before it is asked who it is, and its place.
+    /// What is known of a client before it is authorized, and its permit.
     fn arrival(&self, parts: &mut Parts) -> Result<(Arrival, Option<ConnectionPermit>), Refusal> {
         if self.endpoint.connections().is_draining() {
             return Err(shutting_down());
@@ -239,7 +237,7 @@ impl HttpService {
             None => None,
         };
         #[cfg(feature = "axum")]
-        axum::drop_contained(parts);
+        axum::detach_uri(parts);
         for forget in &self.options.forget {
             forget(&mut parts.extensions);
         }
@@ -252,7 +250,7 @@ impl HttpService {
         Ok((Arrival { remote_addr, secure: self.options.secure, deadline, refusal }, permit))
     }
 
-    /// Opens a WebSocket. From then on it is a task of its own.
+    /// Opens a WebSocket, which then runs in a task of its own.
     async fn open(self, mut parts: Parts) -> Result<Response<HttpBody>, Refusal> {
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let (arrival, permit) = self.arrival(&mut parts)?;
@@ -267,7 +265,7 @@ impl HttpService {
         };
         let Welcome { response, handshake, grant } = welcome;
         let remote = Remote(handshake.remote_addr);
-        // On the heap, and dropped when it is over: the task has no room for it.
+        // Boxed and dropped after the handshake, so that the task does not reserve space for it.
         let opening = Box::pin(async move {
             let Ok(Ok(upgraded)) = timeout_at(deadline, pin!(upgrade)).await else { return None };
             let (stream, part) = stream_of(upgraded);
@@ -279,7 +277,7 @@ impl HttpService {
         Ok(response.map(|()| HttpBody::default()))
     }
 
-    /// Answers a message.
+    /// Answers a posted message.
     async fn answer<B>(self, mut parts: Parts, body: B) -> Result<Response<HttpBody>, Refusal>
     where
         B: http_body::Body + Send + 'static,
@@ -298,14 +296,14 @@ impl HttpService {
         let (tracker, http_caller) =
             self.endpoint.connections().receive(caller.link()).ok_or_else(shutting_down)?;
         match caller.handle(message, tracker, Box::new((http_caller, permit))).await {
-            Answer::Text(text) => Ok(json(text, headers)),
-            Answer::Nothing => Ok(nothing(headers)),
-            Answer::CutOff => Err(cut_off()),
+            OneShotOutcome::Text(text) => Ok(json(text, headers)),
+            OneShotOutcome::Nothing => Ok(nothing(headers)),
+            OneShotOutcome::CutOff => Err(cut_off()),
         }
     }
 }
 
-/// From an upgrade that is promised to the end of the connection.
+/// From the promised upgrade to the end of the connection.
 async fn serve(opening: Pin<Box<impl Future<Output = Option<Pin<Box<Serving>>>>>>, remote: Remote) {
     let Some(serving) = opening.await else {
         return tracing::debug!(%remote, "no connection: it was not upgraded");
@@ -314,7 +312,7 @@ async fn serve(opening: Pin<Box<impl Future<Output = Option<Pin<Box<Serving>>>>>
     tracing::debug!(%remote, reason = %Wordless(&reason), "connection ended");
 }
 
-/// Those of a request may share one buffer, that of all it was read into.
+/// Copies headers, as a request's headers may share the buffer that it was read into.
 fn copied(headers: &HeaderMap) -> HeaderMap {
     let copy = |value: &HeaderValue| {
         let mut copy = HeaderValue::from_bytes(value.as_bytes()).ok()?;
@@ -345,7 +343,7 @@ fn shutting_down() -> Refusal {
     Refusal::full(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down")
 }
 
-/// Without a word on when to come again: what was asked may be done twice then.
+/// Without `Retry-After`: the request might be executed twice.
 fn cut_off() -> Refusal {
     let words = "the server shuts down, and its handlers go on without an answer";
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words)

@@ -1,7 +1,5 @@
-//! From a connection that hyper has upgraded to the stream that it was made on.
-//!
-//! Whatever hyper has wrapped around a socket is taken off, so that reading and writing cost what they
-//! cost without it. Must not know WebSocket.
+//! Takes the socket out of a connection that hyper has upgraded, so that reading and writing do not
+//! go through hyper's wrappers.
 
 use hyper::rt::{Read, Write};
 use hyper::upgrade::Upgraded;
@@ -11,11 +9,11 @@ use tokio::net::TcpStream;
 
 use crate::websocket::stream::Stream;
 
-/// The stream, and what hyper has read of it beyond the request.
+/// The stream, and the bytes that hyper has read beyond the request.
 pub(crate) fn stream_of(upgraded: Upgraded) -> (Stream, Vec<u8>) {
     let upgraded = match socket::<TcpStream>(upgraded) {
         Ok((socket, part)) => {
-            // Answers are collected before they are written, so waiting for more gains nothing.
+            // Responses are collected before they are written, so Nagle's algorithm gains nothing.
             if let Err(error) = socket.set_nodelay(true) {
                 tracing::debug!(%error, "can't set TCP_NODELAY");
             }
@@ -28,12 +26,12 @@ pub(crate) fn stream_of(upgraded: Upgraded) -> (Stream, Vec<u8>) {
         Ok((socket, part)) => return (Stream::unix(socket), part),
         Err(upgraded) => upgraded,
     };
-    // TLS, or whatever else: it gives by itself what was read before.
+    // TLS or another stream: it returns the bytes read before by itself.
     (Stream::other(TokioIo::new(upgraded)), Vec::new())
 }
 
-/// Takes the socket out if it is one of this type. The automatic server of `hyper_util`, which axum's
-/// is made of, has a wrapper of its own around it.
+/// Takes the socket out if it has this type. The automatic server of `hyper_util`, which axum uses,
+/// adds a wrapper of its own.
 fn socket<T>(upgraded: Upgraded) -> Result<(T, Vec<u8>), Upgraded>
 where
     T: Send + 'static,
@@ -64,7 +62,8 @@ mod tests {
 
     use super::*;
 
-    /// Of both servers of hyper, the socket itself comes back, and what they have read too much.
+    /// Both servers of hyper return the socket itself and the bytes that they read beyond the
+    /// request.
     #[tokio::test]
     async fn the_socket_is_taken_out_of_what_is_around_it() {
         for automatic in [false, true] {

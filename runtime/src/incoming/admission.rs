@@ -1,6 +1,4 @@
-//! Which calls are handled at all.
-//!
-//! Must not know how a call is handled.
+//! Decides whether a call is handled: [`admit`] finds its service or refuses it with an error.
 
 use crate::incoming::responder::Responder;
 use crate::incoming::router::RouteId;
@@ -8,21 +6,22 @@ use crate::incoming::service::ResponseKind;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::util::drop_counter::DropCounter;
 
-/// Whether new requests are welcome.
+/// Which calls are accepted at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     Open,
-    /// Refused with an error: the connection is about to close.
+    /// All calls are refused with an error: the connection is about to close.
     Refused,
-    /// Requests are refused in the same way; notifications are as good as ever.
+    /// Requests are refused in the same way; notifications are accepted.
     NoRequests,
-    /// Refused with an error: the peer asks and asks and does not take its answers.
+    /// All calls are refused with an error: the peer keeps sending requests and does not read the
+    /// responses.
     Busy,
-    /// Nothing can be answered any more; notifications are as good as ever.
+    /// Nothing can be answered any more; notifications are accepted.
     Unanswerable,
 }
 
-/// Where a call goes, unless it is refused.
+/// The route of a call, unless it is refused.
 #[inline]
 pub(crate) fn admit<'a>(
     responder: &Responder,

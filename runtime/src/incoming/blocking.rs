@@ -1,25 +1,25 @@
-//! Handlers that block their thread, found by how long a poll of them takes.
-//!
-//! Must not know what handlers do, nor how they are polled.
+//! Finds handlers that block their thread, by how long a poll of them takes. [`Polls`] measures
+//! those polled where their calls are read, [`Poll`] one in a task of its own.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::incoming::router::{RouteId, Router};
 
-/// How many handlers of one turn can be named in the log.
+/// How many handlers can be named in the log when they blocked together.
 const NAMED: usize = 4;
 
-/// The handlers that a connection has polled where their calls were read, in one turn. Reading the clock
-/// for each of them would cost a tenth of a quick call, so only the turn as a whole is measured.
+/// The handlers that a connection polled where their calls were read, between two yields. Reading
+/// the clock for each handler would cost a tenth of a quick call, so only all of them together are
+/// measured.
 pub(crate) struct Polls {
     limit: Option<Duration>,
     count: Cell<usize>,
-    /// The first ones.
+    /// The routes of the first handlers.
     routes: [Cell<RouteId>; NAMED],
-    /// When the first one was begun.
+    /// When the first handler started.
     begun: Cell<Option<Instant>>,
-    /// Each is measured by itself.
+    /// Whether each poll is measured separately.
     one_by_one: Cell<bool>,
 }
 
@@ -34,7 +34,7 @@ impl Polls {
         self.one_by_one.set(router.measures_polls());
     }
 
-    /// A handler is about to be polled; the one before it was polled.
+    /// Called before a handler is polled, and so after the one before it.
     #[inline]
     pub(crate) fn begin(&self, route: RouteId, router: &Router) {
         let count = self.count.get();
@@ -99,7 +99,7 @@ impl Polls {
     }
 }
 
-/// Measures one poll of a handler in a task of its own.
+/// Measures one poll of a handler that has a task of its own.
 pub(crate) struct Poll(Option<(Duration, Instant)>);
 
 impl Poll {

@@ -1,10 +1,5 @@
-//! The first argument of every handler: the connection that a call came in on.
-//!
-//! Must not know how calls are dispatched.
-//!
-//! The values that belong to a connection, as handlers see them.
-//!
-//! Must not know who leaves them there.
+//! The first argument of every handler: [`Context`]. It holds the connection that the call came in
+//! on, the call's deadline and cancellation, and the values that belong to the connection.
 
 use std::fmt;
 use std::future::Future;
@@ -74,30 +69,30 @@ pub struct Context {
     call: Call,
 }
 
-/// What is known of the call beside its params.
+/// What is known of the call besides its params.
 #[derive(Clone, Default)]
 struct Call {
-    /// Under which its connection knows it.
+    /// The call's number on its connection.
     number: u64,
-    /// In nanoseconds after its connection began: half as large as an `Instant`, and every request is
-    /// moved with it.
+    /// In nanoseconds since the connection began: half as large as an `Instant`, and every request
+    /// is moved with it.
     deadline: Option<NonZeroU64>,
-    /// What more there is to know, and what its handles and the clones of its context share. Most calls
-    /// have none: it is made when somebody needs it.
+    /// State that the call's handles and the clones of its context share. Most calls have none, so
+    /// it is made on first use.
     handled: OnceLock<Arc<HandledCall>>,
 }
 
 struct Shared {
     link: Arc<Link>,
     begun: Instant,
-    /// Shared by itself: values of it are lent out, perhaps to be left in the state.
+    /// In an `Arc` of its own: its values are lent out, perhaps to be stored in `state`.
     handshake: Arc<Handshake>,
     state: TypeMap,
-    /// Whose turn it is, of the calls that go one after another. Made when there is the first.
+    /// The queue of the calls of ordered methods, made with the first one.
     ordered_calls: OnceLock<Box<OrderedCalls>>,
 }
 
-/// A panic in what the application has left on the request is no matter of the connection.
+/// A panic in the drop of a request's extension must not reach the connection.
 impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(handshake) = Arc::get_mut(&mut self.handshake) {
@@ -112,13 +107,13 @@ impl Outer for Handshake {
     }
 }
 
-/// For five centuries.
+/// Enough for five centuries.
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Context {
-    /// That of a connection, and of no call on it.
+    /// The context of a connection, outside any call.
     pub(crate) fn new(link: Arc<Link>, handshake: Handshake) -> Self {
         let (begun, state, ordered_calls) = (Instant::now(), TypeMap::default(), OnceLock::new());
         let handshake = Arc::new(handshake);
@@ -126,7 +121,8 @@ impl Context {
         Context { shared, call: Call::default() }
     }
 
-    /// That of a call, with what came beside it; `now` is the [`age`](Self::age) of its connection.
+    /// The context of a call, with the extensions of its request; `now` is the [`age`](Self::age)
+    /// of its connection.
     #[inline]
     pub(crate) fn of_call(
         &self,
@@ -153,30 +149,29 @@ impl Context {
         &self.shared.link
     }
 
-    /// Whether the caller asks for a subscription, and both sides use this crate. The caller's
-    /// request has a window then.
+    /// Whether the caller requests a subscription with a window, and both sides use this crate.
     #[inline]
     pub(crate) fn is_asked_to_subscribe(&self) -> bool {
         self.call.handled.get().is_some_and(|handled| handled.is_asked_to_subscribe())
             && self.shared.link.extended
     }
 
-    /// A subscription begins with this call. Gives its window.
+    /// Begins a subscription with this call and returns its window.
     pub(crate) fn begin_subscription(&self) -> Option<u64> {
         self.call.handled.get()?.begin_subscription()
     }
 
-    /// How long its connection has been there, in nanoseconds.
+    /// The age of the connection in nanoseconds.
     pub(crate) fn age(&self) -> u64 {
         nanoseconds(self.shared.begun.elapsed())
     }
 
-    /// The number of its call.
+    /// The number of the call.
     pub(crate) fn number(&self) -> u64 {
         self.call.number
     }
 
-    /// Leaves on the connection what its authorization brought.
+    /// Adds the values that authorization left on the connection.
     pub(crate) fn adopt(&self, state: TypeMap) {
         self.shared.state.adopt(state);
     }
@@ -210,7 +205,7 @@ impl Context {
         Peer::new(Arc::clone(&self.shared.link)).inheriting(self.handled().cloned())
     }
 
-    /// What handles of this call inherit; `None` if it has no deadline.
+    /// What handles of this call inherit; `None` if the call has no deadline.
     pub(crate) fn handled(&self) -> Option<&Arc<HandledCall>> {
         self.call.deadline?;
         Some(
@@ -230,7 +225,7 @@ impl Context {
         deadline(self.shared.begun, Duration::from_nanos(nanoseconds.get()))
     }
 
-    /// The context of the same call for what has no use for handles: it costs less than a clone.
+    /// The context of the same call without what handles inherit: cheaper than a clone.
     pub(crate) fn bare(&self) -> Self {
         let call = Call { number: self.call.number, ..Call::default() };
         Context { shared: Arc::clone(&self.shared), call }
@@ -245,7 +240,7 @@ impl Context {
         Context { shared: Arc::clone(&self.shared), call }
     }
 
-    /// The call is over: its handles inherit nothing any more.
+    /// Ends the call: its handles inherit nothing any more.
     #[inline]
     pub(crate) fn end(&self) {
         if let Some(handled) = self.call.handled.get() {
@@ -266,7 +261,7 @@ impl Context {
         &self.shared.handshake
     }
 
-    /// What was left on the connection, and what the layers around it know.
+    /// The connection's own values, and the handshake with the extensions of outer layers.
     pub(crate) fn values(&self) -> (&TypeMap, &Arc<Handshake>) {
         (&self.shared.state, &self.shared.handshake)
     }
@@ -313,8 +308,8 @@ impl Context {
         self.is_taken_back() || link.close_reason().is_some()
     }
 
-    /// Waits until no call before this one is at work that takes turns with it. The caller drops
-    /// what comes when its own is over. `None`: this call was taken back before its turn came.
+    /// Waits until all earlier ordered calls are done. The caller drops the guard at the end of its
+    /// own call. `None`: this call was cancelled while it waited.
     pub(crate) async fn ordered_permit(&self, method: Box<str>) -> Option<MutexGuard<'_, ()>> {
         let ordered_calls = self.shared.ordered_calls.get_or_init(Box::default);
         ordered_calls.acquire(self.call.number, method, &self.shared.link).await
@@ -353,7 +348,7 @@ impl Context {
         let token = self.call.handled.get().and_then(|handled| handled.extra.progress.as_deref());
         let deaf = || self.is_taken_back() || self.shared.link.has_no_socket();
         let token = token.filter(|_| !deaf());
-        // Written here and now: the value need not be sent to another thread.
+        // Encoded right here, so the value need not be `Send`.
         let text = token.map(|token| request_extensions::progress(token, &value));
         let link = &self.shared.link;
         async move {
@@ -420,7 +415,7 @@ impl Context {
     /// }
     /// ```
     pub fn get_or_set<T: Send + Sync + 'static>(&self, value: T) -> Extension<T> {
-        // Nobody takes away what hides an extension, so this can't change in between.
+        // A value that hides an extension is never removed, so this can't change in between.
         let (state, handshake) = self.values();
         let outer = Extension::outer(handshake);
         match outer.filter(|_| matches!(state.get::<T>(), Found::Nothing)) {
@@ -459,7 +454,7 @@ impl Context {
     }
 }
 
-/// A clone that outlives the call has to learn that it is over.
+/// A clone may outlive the call, so the call's end must reach it.
 impl Clone for Context {
     fn clone(&self) -> Self {
         self.handled();
@@ -477,7 +472,7 @@ impl fmt::Debug for Context {
     }
 }
 
-/// The connection's own value counts, then that of the layers around it.
+/// The connection's own value comes before that of outer layers.
 fn seen<T: Send + Sync + 'static>(
     found: Found<T>,
     handshake: &Arc<Handshake>,

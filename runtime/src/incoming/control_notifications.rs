@@ -1,7 +1,5 @@
-//! Notifications that are this crate's own business: about calls, and about subscriptions. What each
-//! says, and what is done about it.
-//!
-//! Must not know how messages come in, or when.
+//! Control notifications (`$/…`) and the items of subscriptions: [`ControlNotification`] decodes
+//! one and applies it to its call or subscription.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,24 +14,25 @@ use crate::protocol::id::Id;
 use crate::protocol::item::{self, CREDIT, Content, Item};
 use crate::protocol::request_extensions::{self, CANCEL, PROGRESS};
 
-/// What a notification says.
+/// A decoded control notification.
 pub(crate) enum ControlNotification<'a> {
-    /// The peer takes back the call with this id.
+    /// The peer cancels the call with this id.
     Cancel(Id),
-    /// A call of this side, by its token, is so far.
+    /// Progress of a call of this side: its token and a value.
     Progress((&'a str, &'a str)),
-    /// Of this subscription of this side: an item, or the end.
+    /// An item or the end of a subscription that this side consumes.
     Item(Arc<SubscriptionBuffer<Link>>, Item<'a>),
-    /// The same, with this name, of a subscription whose id is not known yet.
+    /// The same for a subscription whose id is not known yet; with the notification's name.
     Early(Cow<'a, str>, Item<'a>),
-    /// A subscription of the peer, by its id, may send so much more.
+    /// Credit for a subscription that this side produces: its id and the bytes.
     Credit((&'a str, u64)),
-    /// Nothing that could be understood.
+    /// It could not be decoded.
     Malformed,
 }
 
 impl<'a> ControlNotification<'a> {
-    /// `None`: it is an ordinary call. So is one whose name the application has given to a method.
+    /// `None`: it is an ordinary call. That includes a name which the application has registered as
+    /// a method.
     #[inline]
     pub(crate) fn read(call: &IncomingCall<'a>, to: &Responder) -> Option<Self> {
         if call.id.is_some() || !(call.method.starts_with("$/") || to.link.consumed.any()) {
@@ -49,7 +48,7 @@ impl<'a> ControlNotification<'a> {
                 if let Some(buffer) = to.link.consumed.find(&call.method, item.subscription) {
                     return Some(ControlNotification::Item(buffer, item));
                 }
-                // What is of no known subscription is a registered method's, if there is one.
+                // A registered method gets what belongs to no known subscription.
                 if to.link.consumed.awaits(&call.method) && !to.router.has(&call.method) {
                     return Some(ControlNotification::Early(call.method.clone(), item));
                 }
@@ -69,17 +68,17 @@ impl<'a> ControlNotification<'a> {
         (!to.router.has(&call.method)).then(|| own.unwrap_or(ControlNotification::Malformed))
     }
 
-    /// Whether it has its place in the order of responses, and asks for nothing.
+    /// Whether it must be handled in order with the responses, and asks for nothing.
     pub(crate) fn is_news(&self) -> bool {
         !matches!(self, ControlNotification::Cancel(_))
     }
 
-    /// Does what is to be done. It was part of this message.
+    /// Applies the notification, which was part of this message.
     pub(crate) fn handle(&self, message: &Utf8Bytes, to: &Responder) {
         match self {
             ControlNotification::Cancel(id) => to.cancel(id),
             ControlNotification::Progress((token, value)) => {
-                if !to.link.pending.tell(token, value) {
+                if !to.link.pending.report_progress(token, value) {
                     tracing::debug!("dropped progress of a call that nobody wants to know of");
                 }
             }

@@ -1,8 +1,9 @@
-//! From an incoming message to the answers in the outbox: finds the service, starts the handler,
-//! and sees to it that each request gets its one answer.
+//! From an incoming message to the responses in the send queue: [`Dispatcher`] decodes a message,
+//! finds the service of each call, starts its handler and makes sure that each request gets exactly
+//! one response. `dispatch/batch.rs` handles batches.
 //!
-//! Never waits: a handler that is not ready at once goes on in a task of its own. Must not know
-//! sockets.
+//! Nothing here waits: a handler that is not ready at once goes on in a task of its own. Work is
+//! counted against a budget, so that other tasks get to run.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -37,34 +38,36 @@ use crate::span::CallSpan;
 use crate::util::catch_unwind::{CatchUnwind, Panicked, catch_unwind};
 use crate::util::drop_counter::DropCounter;
 
-/// How much is done in a turn before others get theirs: so many messages, or entries of batches, that are
+/// How much is done before this task yields: so many messages, or entries of batches, that are
 /// answered at once.
 const BUDGET: usize = 128;
-/// A handler that is not ready at once counts for as many. Those that wait have set timers, as a rule,
-/// and the runtime's driver knows of none of them before it had its turn: until then, tokio wakes it for
-/// each timer, by a system call. Nor should the first of many handlers wait until all have begun.
+/// A handler that is not ready at once counts for as many. Waiting handlers have usually set
+/// timers, and the runtime's driver learns about them only after a yield: until then, tokio wakes
+/// it for each timer with a system call. Nor should the first of many handlers wait until all have
+/// started.
 const WAITING: usize = 8;
-/// So many bytes of a result count for one: as long as a small call takes, they take to be made and written.
+/// So many bytes of a result count for one: making and writing them takes as long as a small call.
 const LARGE: usize = 512;
-/// So many entries of a batch that is read count for one, beside what each takes when it begins.
+/// So many entries of a batch count for one when they are read, in addition to what each counts
+/// when it starts.
 const READ: usize = 4;
 
-/// Handles what comes in on one connection.
+/// Handles the messages that one connection receives.
 pub(crate) struct Dispatcher {
     responder: Arc<Responder>,
     context: Context,
-    /// Each call has a number of this side's own, as peers may give ids as they like.
+    /// The number of the last call. This side numbers calls itself, as peers may choose any ids.
     calls: Cell<u64>,
-    /// When this turn's calls came in, once one of them asks: the clock is not free.
+    /// When the calls since the last yield came in, read once one of them needs it: reading the
+    /// clock is not free.
     now: Cell<Option<u64>>,
     polls: Polls,
-    /// How much may still be done in this turn, before others get theirs.
+    /// How much may still be done before the next yield.
     budget: Cell<usize>,
-    /// A batch that was begun in this turn or an earlier one. Nothing else is to be received before its
-    /// rest.
+    /// A batch that is partly started. Its rest comes before any other message.
     unfinished: Cell<Option<Box<batch::Unfinished>>>,
     dropped: DropCounter,
-    /// Errors of the peer that belong to no call.
+    /// Counts the peer's errors that belong to no call.
     message_errors: MessageErrors,
     latest: ItemRouter,
 }
@@ -89,12 +92,12 @@ impl Dispatcher {
         }
     }
 
-    /// A turn begins.
+    /// Renews the budget after a yield.
     pub(crate) fn refill(&self) {
         self.budget.set(BUDGET);
     }
 
-    /// How much is left for this turn. `0`: others get theirs.
+    /// What is left of the budget. `0`: time to yield.
     #[inline]
     pub(crate) fn budget(&self) -> usize {
         self.budget.get()
@@ -105,18 +108,18 @@ impl Dispatcher {
         self.budget.set(self.budget.get().saturating_sub(amount));
     }
 
-    /// What comes in from now on came later than what came before.
+    /// Begins a round of reading: what is received from now on has a new arrival time.
     pub(crate) fn begin_turn(&self) {
         self.now.set(None);
         self.polls.begin_turn(&self.responder.router);
     }
 
-    /// Nothing more comes in for now.
+    /// Ends a round of reading.
     pub(crate) fn end_turn(&self) {
         self.polls.end_turn(&self.responder.router);
     }
 
-    /// The age of the connection.
+    /// The age of the connection, read once in each round.
     fn now(&self) -> u64 {
         let now = self.now.get().unwrap_or_else(|| self.context.age());
         self.now.set(Some(now));
@@ -131,7 +134,7 @@ impl Dispatcher {
         &self.responder.link
     }
 
-    /// Takes in one message. Handlers start here, in the order in which messages arrive.
+    /// Handles one message. Handlers start here, in the order in which messages arrive.
     pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
         let Some(message) = self.latest.unless_item(self.link(), message) else { return };
         let (id, call) = match self.decode(&message) {
@@ -173,9 +176,8 @@ impl Dispatcher {
         }
     }
 
-    /// Takes in a message that wants nothing of this side: responses, what calls are told before
-    /// them, and what comes of subscriptions. `false`: it is something else, and nothing was done
-    /// with it.
+    /// Handles a message that contains only responses and control notifications about progress and
+    /// subscriptions. `false`: it contains something else, and nothing was done.
     pub(crate) fn receive_news(&self, message: &Utf8Bytes) -> bool {
         let mut entries = match self.decode(message) {
             Payload::One(entry) => vec![entry],
@@ -197,24 +199,25 @@ impl Dispatcher {
 
     fn decode<'a>(&self, message: &'a Utf8Bytes) -> Payload<'a> {
         let max_calls = self.link().config.max_batch;
-        // A batch of ours may be larger than what we let others send; its responses come as one.
+        // A batch of this side may be larger than the limit for the peer's batches; its responses
+        // come as one array.
         let max_responses = || max_calls.max(self.link().pending.len());
         payload(message, Limits { max_calls, max_responses: &max_responses })
     }
 
-    /// The answer to what is not JSON.
+    /// Answers a message that is not JSON.
     pub(crate) fn malformed(&self) {
         self.responder.fail(&ErrorObject::of(ErrorCode::PARSE_ERROR), &Id::NULL);
     }
 
-    /// The answer to what is no request.
+    /// Answers a message that is not a valid request.
     #[cold]
     fn refuse(&self, id: &Id, why: &dyn fmt::Display) {
         self.responder.fail(&ErrorObject::invalid_request(why), id);
     }
 
-    /// Hands responses to their calls, and what is told of a call before its response. What claimed
-    /// to be one, but is none, may want an answer.
+    /// Hands responses, and the control notifications before them, to their calls. Something that
+    /// looks like a response but is none may be answered with an error.
     fn responses<'a>(&self, message: &Utf8Bytes, entries: &mut Vec<Entry<'a>>) {
         let is_only = entries.len() == 1;
         let of_batch =
@@ -256,8 +259,8 @@ impl Dispatcher {
         (call.id, ResolvedCall { context, route, method, params, span })
     }
 
-    /// Gives the id for an answer if it is no response. `is_only`: there is no other one in the
-    /// message.
+    /// Handles one response. Returns the id for an error response if it is no valid response.
+    /// `is_only`: the message has no other response.
     fn response(
         &self,
         message: &Utf8Bytes,
@@ -275,14 +278,14 @@ impl Dispatcher {
             _ => None,
         };
         if let Some(id) = response.id.filter(|_| self.link().consumed.any()) {
-            // Before anything that may come behind it.
+            // Before any item that may follow.
             self.link().subscribed(id, subscribed);
         }
         if response.id.is_some_and(|id| self.link().pending.resolve(id, reply)) {
             return None;
         }
         if response.outcome == ResponseOutcome::Neither {
-            // Nothing tells it from a request that lacks its method.
+            // It can't be told from a request that lacks its method.
             return Some(response.id.and_then(Id::from_json).unwrap_or(Id::NULL));
         }
         tracing::debug!("dropped a response that nobody waits for");
@@ -346,7 +349,7 @@ impl Dispatcher {
         Started::Pending(in_flight_call)
     }
 
-    /// The same where handlers have a runtime of their own: nothing of the handler runs here. It counts
+    /// The same with a separate runtime for handlers: no part of the handler runs here. It counts
     /// as in flight from now on.
     #[cold]
     #[inline(never)]
@@ -363,7 +366,7 @@ impl Dispatcher {
         let request = Request::new(context, message, method, params, notification);
         let handling = async move {
             if link.cancellations.is_cancelled(number) {
-                // It was cancelled before it has begun.
+                // It was cancelled before it started.
                 return Response(ResponseKind::Error(ErrorObject::of(
                     ErrorCode::REQUEST_CANCELLED,
                 )));
@@ -403,13 +406,13 @@ impl Dispatcher {
     }
 }
 
-/// How far a call has got where it was read.
+/// The state of a call after its handler was polled where the call was read.
 enum Started {
     Done(ResponseKind),
     Pending(InFlightCall),
 }
 
-/// A request or notification, by its places in the message.
+/// A request or notification, as ranges of its message.
 struct ResolvedCall {
     context: Context,
     route: Option<RouteId>,

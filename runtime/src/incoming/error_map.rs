@@ -1,7 +1,6 @@
-//! The application's error types that keep their own code, and what becomes of other errors.
-//!
-//! Runs the application's own code: its conversions, what its errors say of themselves in the log, and
-//! what they do when they are dropped. Must not know calls.
+//! Converts the errors of handlers for the peer: error types that the application has registered
+//! keep their own code, others become an internal error ([`ErrorMap`]). This runs application code:
+//! conversions, the errors' `Display`, and their `Drop`.
 
 use std::error::Error as StdError;
 
@@ -13,23 +12,23 @@ use crate::util::catch_unwind::{Panicked, catch_unwind};
 
 type ErrorConversion = fn(&(dyn StdError + Send + Sync + 'static)) -> Option<ErrorObject>;
 
-/// How many errors of a chain a peer gets, and how many bytes of the text of each.
+/// How many errors of a chain the peer gets, and how many bytes of each text.
 const EXPOSED_ERRORS: usize = 8;
 const EXPOSED_BYTES: usize = 500;
 
-/// The types that are known.
+/// The registered error types.
 #[derive(Default)]
 pub(crate) struct ErrorMap {
     known: Vec<ErrorConversion>,
-    /// Whether the peer gets the texts of other errors. `None`: as the build and the peer decide.
+    /// Whether the peer gets the texts of other errors. `None`: depends on the build and the peer.
     exposes: Option<bool>,
 }
 
-/// What decides how much of an error a caller is told.
+/// The properties of a peer that decide how much of an error it gets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Audience {
     pub(crate) no_socket: bool,
-    /// It announced this crate's extensions.
+    /// Whether the peer announced this crate's extensions.
     pub(crate) extended: bool,
 }
 
@@ -42,13 +41,13 @@ impl ErrorMap {
         self.exposes = Some(exposes);
     }
 
-    /// By default only to peers that announced the extensions: the Python package wsjsonrpc drops its
-    /// connection when an error object has a third member.
+    /// By default only for peers that announced the extensions: the Python package wsjsonrpc drops
+    /// its connection when an error object has a third member.
     fn exposes(&self, audience: Audience) -> bool {
         self.exposes.unwrap_or(cfg!(debug_assertions) && audience.extended)
     }
 
-    /// What the peer gets when this has panicked. Never what the panic said.
+    /// The error for the peer after this has panicked. It never contains the panic's message.
     pub(crate) fn panicked(&self, what: &str, audience: Audience) -> ErrorObject {
         let error = ErrorObject::internal();
         if self.exposes(audience) { error.with_data([format!("{what} panicked")]) } else { error }
@@ -59,8 +58,8 @@ impl ErrorMap {
         self.exposes = other.exposes.or(self.exposes);
     }
 
-    /// An error of a type that is known as its own object; others as they are, their inside included.
-    /// A caller without a socket is told so if that is what the handler failed for.
+    /// Converts an error of a registered type into its own object; returns others unchanged, with
+    /// their source. If the handler failed because the caller has no socket, the error says so.
     pub(crate) fn known(
         &self,
         error: ErrorObject,
@@ -70,7 +69,7 @@ impl ErrorMap {
         self.translated(error, method, audience, |error| error)
     }
 
-    /// What the peer may see. The inside of an error that no type is known for stays here.
+    /// What the peer may see. The source of an error of an unknown type stays on this side.
     pub(crate) fn visible_to_peer(
         &self,
         error: ErrorObject,
@@ -122,8 +121,8 @@ impl ErrorMap {
     }
 }
 
-/// What an error says, and then what each error says that it comes from, as far as that is something
-/// else. Control characters are escaped, as the texts may quote what a peer has sent.
+/// The text of an error, and then of each of its sources, unless it repeats the one before. Control
+/// characters are escaped, as the texts may quote what a peer has sent.
 fn chain(error: &(dyn StdError + 'static)) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
     for error in std::iter::successors(Some(error), |error| (*error).source()).take(EXPOSED_ERRORS)
@@ -141,10 +140,10 @@ fn chain(error: &(dyn StdError + 'static)) -> Vec<String> {
     texts
 }
 
-/// Whether this is, or comes from, a call to a caller that has no socket.
+/// Whether this error or one of its sources is a call to a caller without a socket.
 fn is_for_want_of_socket(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
-    // Nobody says that there is an end to them.
+    // A chain of sources may be endless.
     for _ in 0..32 {
         let Some(error) = next else { return false };
         if let Some(CloseReason::NoSocket) = error.downcast_ref() {

@@ -1,6 +1,4 @@
-//! A value that belongs to a connection, lent out.
-//!
-//! Must not know who has put it there, nor connections.
+//! [`Extension`]: a borrowed handle to a value that belongs to a connection.
 
 use std::fmt;
 use std::ops::Deref;
@@ -27,12 +25,12 @@ pub struct Extension<T>(Held<T>);
 
 enum Held<T> {
     Own(Arc<T>),
-    /// Those have a value of the type, and are never changed: it is looked up again for each use, as
-    /// they lend it out and do not share it.
+    /// Extensions of the handshake, which have a value of the type and never change. The value is
+    /// looked up for each use, as the extensions lend it out without sharing ownership.
     Outer(Arc<dyn Outer>),
 }
 
-/// What has extensions that nobody changes any more.
+/// An owner of extensions that no longer change.
 pub(crate) trait Outer: Send + Sync {
     fn extensions(&self) -> &Extensions;
 }
@@ -42,7 +40,7 @@ impl<T: Send + Sync + 'static> Extension<T> {
         Extension(Held::Own(value))
     }
 
-    /// The value of the extensions, if they have one.
+    /// The value of these extensions, if they have one.
     pub(crate) fn outer(outer: &Arc<impl Outer + 'static>) -> Option<Self> {
         outer.extensions().get::<T>()?;
         let outer = Arc::clone(outer);

@@ -1,12 +1,9 @@
-//! A handler at work: polled where its call was read, and then, if it was not ready, in a task of
-//! its own.
+//! Handlers in flight: [`InFlightCall`] is one handler with what it needs to answer its call,
+//! [`InFlightRequests`] the requests of a connection that are not answered yet.
 //!
-//! Must not know how calls are read.
-//!
-//! Calls whose handlers are at work, each with where its answer goes.
-//!
-//! Whoever takes a call out of here answers it, its handler or its caller's cancellation, so it is
-//! answered once. Must not know handlers, or how an answer travels.
+//! A handler is polled once where its call was read, and then, if it is not ready, in a task of its
+//! own. Either the handler or a cancellation takes the request out of `InFlightRequests`, and
+//! whichever does so answers it: a request is answered once.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -27,7 +24,7 @@ use crate::span::CallSpan;
 use crate::util::BoxFuture;
 use crate::util::catch_unwind::{CatchUnwind, Panicked};
 
-/// A handler that is not ready yet, within the span of its call.
+/// A handler that is not ready yet, within its call's span.
 pub(crate) struct HandlerFuture {
     future: CatchUnwind<'static, Response>,
     span: CallSpan,
@@ -38,19 +35,19 @@ impl HandlerFuture {
         HandlerFuture { future, span }
     }
 
-    /// Polls it once, right here. Most are ready, and cost no task; a waker would only wake the
-    /// connection for nothing, as it is polled again anyway.
+    /// Polls the handler once, in place. Most are ready and cost no task. A waker would only wake
+    /// the connection needlessly, as the handler is polled again anyway.
     pub(crate) fn begin(&mut self) -> Poll<Result<Response, Panicked>> {
         Pin::new(self).poll(&mut Context::from_waker(Waker::noop()))
     }
 
-    /// Drops it where it stands.
+    /// Drops the handler in place.
     fn clear(&mut self) {
         let HandlerFuture { future, span } = self;
         span.within(|| future.clear());
     }
 
-    /// What is left of a subscription's handler goes on in its place.
+    /// Replaces the future with the rest of a subscription's handler.
     pub(crate) fn resume(&mut self, rest: CatchUnwind<'static, Response>) {
         self.span.within(|| self.future = rest);
     }
@@ -71,25 +68,25 @@ impl Drop for HandlerFuture {
     }
 }
 
-/// A handler with all it takes to answer its call. It counts as in flight as long as it lives.
+/// A handler with all it needs to answer its call.
 pub(crate) struct InFlightCall {
     handler: HandlerFuture,
     responder: Arc<Responder>,
-    /// For the log.
+    /// Names the method in the log.
     route: RouteId,
-    /// The number of its call.
+    /// The number of the call.
     number: u64,
-    /// Where a request stands among those that were started, until somebody answers it.
+    /// The request's slot in the responder's `requests`, until it is answered.
     slot: Option<usize>,
-    /// A subscription, which answers its call while it goes on.
+    /// The subscription, if it is one: it answers the call and goes on.
     accepted: Option<Box<AcceptedSubscription>>,
-    /// The end of its connection, if that is its own.
+    /// The end of the connection, if the handler ends with it.
     closing: Option<BoxFuture<()>>,
     /// Whether it counts as in flight.
     counts: bool,
-    /// Keeps the message's weight where it belongs.
+    /// Keeps the message's bytes counted until the handler is done.
     batch: Option<Arc<PendingBatch>>,
-    /// What its message weighs, unless its batch does that.
+    /// The size of the message, unless the batch counts it.
     weight: usize,
 }
 
@@ -116,34 +113,35 @@ impl InFlightCall {
         }
     }
 
-    /// It serves this subscription.
+    /// Makes it the handler of this subscription.
     pub(crate) fn set_accepted(&mut self, accepted: Option<Box<AcceptedSubscription>>) {
         self.accepted = accepted;
     }
 
-    /// It holds on to a message of this size by itself.
+    /// Counts a message of this size for as long as the handler lives.
     pub(crate) fn count_message(&mut self, size: usize) {
         self.weight = size;
         self.responder.weights.requests.fetch_add(size, Ordering::Relaxed);
     }
 
-    /// It is part of this batch.
+    /// Makes it part of this batch.
     pub(crate) fn join_batch(&mut self, batch: &Arc<PendingBatch>) {
         self.batch = Some(Arc::clone(batch));
     }
 
-    /// It is to be answered.
+    /// Records the request, so that it can be answered or cancelled.
     pub(crate) fn register(&mut self, id: Id, reply_to: ReplyTo) {
         let call = InFlightRequest { id, number: self.number, reply_to };
         self.slot = Some(self.responder.requests.put(call));
     }
 
-    /// Nobody else answers it from now on. `None`: somebody has, or nobody needs to.
+    /// Takes the request, so that nothing else answers it. `None`: it was answered, or is a
+    /// notification.
     fn take_call(&mut self) -> Option<InFlightRequest<ReplyTo>> {
         self.responder.requests.take(self.slot.take()?, self.number)
     }
 
-    /// Goes on in a task of its own.
+    /// Moves the handler to a task of its own.
     pub(crate) fn spawn(mut self) {
         if self.responder.link.config.cancel_on_close || self.accepted.is_some() {
             self.end_with_connection();
@@ -157,7 +155,7 @@ impl InFlightCall {
     #[cold]
     fn spawn_on(self, runtime: &Handle) {
         let responder = Arc::clone(&self.responder);
-        // If it is refused, it is answered when it is dropped.
+        // If the runtime refuses the handler, dropping it answers the call.
         drop(responder.start_on(runtime, Box::pin(self)));
     }
 
@@ -170,14 +168,15 @@ impl InFlightCall {
         self.closing.as_mut().map_or(Poll::Pending, |closing| closing.as_mut().poll(cx))
     }
 
-    /// Middleware has let a subscription pass, whose handler goes on outside of it.
+    /// Called when middleware has let a subscription pass; the handler goes on outside the
+    /// middleware.
     fn continue_accepted(&mut self, rest: AcceptedHandler) {
         self.handler.resume(rest.handler);
         self.accepted = Some(rest.accepted);
         self.end_with_connection();
     }
 
-    /// Whether it is a subscription that has a stream now, and its call is to be answered.
+    /// Whether it is a subscription that has its stream now, so that its call must be answered.
     fn is_to_be_accepted(&self) -> bool {
         let accepted =
             |accepted: &AcceptedSubscription| accepted.subscription.stage() == Stage::Accepted;
@@ -188,7 +187,7 @@ impl InFlightCall {
         let requested = self.slot.is_some();
         let call = self.take_call();
         if call.is_none() && requested {
-            // It was taken back, and answered.
+            // The call was cancelled and answered.
             return self.responder.discard(outcome, self.route);
         }
         let response = self.responder.visible_to_peer(outcome, Some(self.route));
@@ -214,13 +213,13 @@ impl InFlightCall {
         self.responder.deliver(call, ResponseKind::Error(ErrorObject::internal()));
     }
 
-    /// It no longer counts as in flight.
+    /// Stops counting it as in flight.
     fn stop_counting(&mut self) {
         if !std::mem::take(&mut self.counts) {
             return;
         }
         if self.responder.link.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // A connection that drains may wait for this one.
+            // A draining connection may wait for this one.
             self.responder.link.send_queue.wake();
         }
     }
@@ -257,7 +256,7 @@ impl InFlightCall {
                 Poll::Pending if !self.is_to_be_accepted() => return self.poll_closing(cx),
                 Poll::Pending => {}
             }
-            // It goes on, unless its caller has taken the call back.
+            // The subscription goes on, unless the caller has cancelled the call.
             let Some(call) = self.take_call() else { return Poll::Ready(()) };
             self.stop_counting();
             if let Some(accepted) = &self.accepted {
@@ -269,14 +268,14 @@ impl InFlightCall {
 
 impl Drop for InFlightCall {
     fn drop(&mut self) {
-        // It may be dropped unanswered, by the end of the connection or of the runtime. If that was only
-        // the runtime of handlers, its caller is still there.
+        // A handler may be dropped unanswered when the connection or the runtime ends. If only the
+        // runtime of handlers has ended, the caller is still there.
         if let Some(call) = self.take_call() {
             if self.responder.router.handler_runtime.is_some() {
                 self.abandon(call);
             }
         }
-        // Before its signal is forgotten: handles look at that as long as the handler is there.
+        // Before the cancellation is removed: handles read it as long as the handler exists.
         self.handler.clear();
         self.responder.link.cancellations.remove(self.number);
         self.responder.weights.requests.fetch_sub(self.weight, Ordering::Relaxed);
@@ -284,35 +283,35 @@ impl Drop for InFlightCall {
     }
 }
 
-/// The calls of one connection. Where no call has had to wait, nothing is held for them.
+/// The unanswered requests of one connection. Allocates only if a handler was not ready at once.
 #[derive(Debug)]
-pub(crate) struct InFlightRequests<T>(Mutex<Option<Box<Slots<T>>>>);
+pub(crate) struct InFlightRequests<T>(Mutex<Option<Box<RequestSlots<T>>>>);
 
-/// A call that was begun and is not answered.
+/// A request that has started and is not answered.
 #[derive(Debug)]
 pub(crate) struct InFlightRequest<T> {
     pub(crate) id: Id,
-    /// The number that its connection has given it.
+    /// The number of the call on its connection.
     pub(crate) number: u64,
     pub(crate) reply_to: T,
 }
 
-/// Each at a place of its own, which another one gets after it.
+/// Each request has a slot, which is reused afterwards.
 #[derive(Debug)]
-struct Slots<T> {
-    slots: Vec<Slot<T>>,
-    /// The first free place; behind the last one, if there is none.
+struct RequestSlots<T> {
+    slots: Vec<RequestSlot<T>>,
+    /// The first free slot; the length if there is none.
     free: usize,
     count: usize,
 }
 
 #[derive(Debug)]
-enum Slot<T> {
+enum RequestSlot<T> {
     Taken(InFlightRequest<T>),
     Free { next: usize },
 }
 
-/// More places than these are given back when nobody has one.
+/// More slots than these are freed when none is taken.
 const KEPT: usize = 64;
 
 impl<T> Default for InFlightRequests<T> {
@@ -322,31 +321,31 @@ impl<T> Default for InFlightRequests<T> {
 }
 
 impl<T> InFlightRequests<T> {
-    /// Puts a call in; gives its place.
+    /// Adds a request and returns its slot.
     pub(crate) fn put(&self, call: InFlightRequest<T>) -> usize {
         self.lock().get_or_insert_with(Box::default).put(call)
     }
 
-    /// Whether any call was ever put in.
+    /// Whether a request was ever added.
     #[cfg(feature = "tower")]
     pub(crate) fn was_used(&self) -> bool {
         self.lock().is_some()
     }
 
-    /// Takes out the call with this number, which has this place, or had it.
+    /// Removes the request with this number from this slot; `None` if it is no longer there.
     pub(crate) fn take(&self, slot: usize, number: u64) -> Option<InFlightRequest<T>> {
         let mut calls = self.lock();
         let calls = calls.as_mut()?;
         match calls.slots.get(slot) {
-            Some(Slot::Taken(call)) if call.number == number => calls.take(slot),
+            Some(RequestSlot::Taken(call)) if call.number == number => calls.take(slot),
             _ => None,
         }
     }
 
-    /// Takes out the call with this id: the first one, should a peer use it twice, and one whose id is
-    /// written in the same way before one whose id only means the same. There are so few cancellations
-    /// that they may look for it. `mark` is told its number before anybody else can find out that it is
-    /// gone.
+    /// Removes the request with this id: the first one, should a peer use an id twice, and one
+    /// whose id is written in the same way before one whose id only means the same. A linear
+    /// search, as cancellations are rare. `mark` gets the number before the request disappears for
+    /// others.
     pub(crate) fn find<M>(
         &self,
         id: &Id,
@@ -361,23 +360,23 @@ impl<T> InFlightRequests<T> {
         Some((call, mark))
     }
 
-    /// Nothing is dropped under the lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Option<Box<Slots<T>>>> {
+    /// Nothing is dropped under the lock, so a poisoned lock is safe to use.
+    fn lock(&self) -> MutexGuard<'_, Option<Box<RequestSlots<T>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> Default for Slots<T> {
+impl<T> Default for RequestSlots<T> {
     fn default() -> Self {
-        Slots { slots: Vec::new(), free: 0, count: 0 }
+        RequestSlots { slots: Vec::new(), free: 0, count: 0 }
     }
 }
 
-impl<T> Slots<T> {
-    /// The place of the first call whose id is one of these.
+impl<T> RequestSlots<T> {
+    /// The slot of the first request with such an id.
     fn first(&self, is: impl Fn(&Id) -> bool) -> Option<usize> {
         let known = self.slots.iter().enumerate().filter_map(|(at, place)| match place {
-            Slot::Taken(call) if is(&call.id) => Some((call.number, at)),
+            RequestSlot::Taken(call) if is(&call.id) => Some((call.number, at)),
             _ => None,
         });
         known.min().map(|(_, at)| at)
@@ -388,12 +387,14 @@ impl<T> Slots<T> {
         self.count += 1;
         match self.slots.get_mut(at) {
             Some(place) => {
-                if let Slot::Free { next } = std::mem::replace(place, Slot::Taken(call)) {
+                if let RequestSlot::Free { next } =
+                    std::mem::replace(place, RequestSlot::Taken(call))
+                {
                     self.free = next;
                 }
             }
             None => {
-                self.slots.push(Slot::Taken(call));
+                self.slots.push(RequestSlot::Taken(call));
                 self.free = self.slots.len();
             }
         }
@@ -402,20 +403,22 @@ impl<T> Slots<T> {
 
     fn take(&mut self, at: usize) -> Option<InFlightRequest<T>> {
         let place = self.slots.get_mut(at)?;
-        let Slot::Taken(call) = std::mem::replace(place, Slot::Free { next: self.free }) else {
+        let RequestSlot::Taken(call) =
+            std::mem::replace(place, RequestSlot::Free { next: self.free })
+        else {
             return None;
         };
         self.free = at;
         self.count -= 1;
         if self.count == 0 && self.slots.len() > KEPT {
-            *self = Slots::default();
+            *self = RequestSlots::default();
         }
         Some(call)
     }
 }
 
 #[cfg(test)]
-mod started_tests {
+mod in_flight_tests {
     use super::*;
     use std::collections::HashMap;
 
@@ -425,25 +428,25 @@ mod started_tests {
 
     #[test]
     fn each_call_is_taken_once() {
-        let started = InFlightRequests::default();
-        let (first, second) = (started.put(call(1, 10)), started.put(call(2, 11)));
-        let twin = started.put(call(2, 12));
+        let requests = InFlightRequests::default();
+        let (first, second) = (requests.put(call(1, 10)), requests.put(call(2, 11)));
+        let twin = requests.put(call(2, 12));
         let find =
-            |id| started.find(&Id::from_number(id), |number| number).map(|(_, number)| number);
+            |id| requests.find(&Id::from_number(id), |number| number).map(|(_, number)| number);
         assert_eq!((find(7), find(2)), (None, Some(11)));
-        // Its place has a new call, which is not the old one's to take.
-        let heir = started.put(call(3, 13));
-        assert_eq!(heir, second);
-        let take = |place, number| started.take(place, number).map(|call| call.number);
-        assert_eq!((take(second, 11), take(heir, 13), take(heir, 13)), (None, Some(13), None));
+        // The slot is reused; the old number must not take the new request.
+        let reused = requests.put(call(3, 13));
+        assert_eq!(reused, second);
+        let take = |place, number| requests.take(place, number).map(|call| call.number);
+        assert_eq!((take(second, 11), take(reused, 13), take(reused, 13)), (None, Some(13), None));
         assert_eq!((find(2), find(2), take(twin, 12)), (Some(12), None, None));
         assert_eq!((take(first, 10), take(first, 10), take(99, 1)), (Some(10), None, None));
     }
 
-    /// Calls that come and go at random, against a map.
+    /// Requests that come and go at random, compared with a map.
     #[test]
     fn calls_are_where_they_were_put() {
-        let started = InFlightRequests::default();
+        let requests = InFlightRequests::default();
         let mut model = HashMap::new();
         let mut random = 0x9E37_79B9_u64;
         for number in 0..20_000_u64 {
@@ -451,17 +454,17 @@ mod started_tests {
             random ^= random >> 7;
             random ^= random << 17;
             if random % 5 < 2 {
-                let place = started.put(call(number, number));
+                let place = requests.put(call(number, number));
                 assert!(model.insert(number, place).is_none());
             } else if let Some((&number, &place)) = model.iter().next() {
                 model.remove(&number);
-                assert_eq!(started.take(place, number).map(|call| call.number), Some(number));
+                assert_eq!(requests.take(place, number).map(|call| call.number), Some(number));
             }
         }
         for (number, place) in model {
-            assert!(started.take(place, number).is_some());
+            assert!(requests.take(place, number).is_some());
         }
-        let calls = started.lock();
+        let calls = requests.lock();
         let calls = calls.as_ref().unwrap();
         assert!(calls.count == 0 && calls.slots.len() <= KEPT, "a burst leaves no memory behind");
     }

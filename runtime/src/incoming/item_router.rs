@@ -1,6 +1,5 @@
-//! From messages that come in to the subscriptions of this side.
-//!
-//! Must not know what else may come in.
+//! The fast path for items of consumed subscriptions: takes an item from its message to its buffer
+//! without the full decoder.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -13,18 +12,18 @@ use crate::link::subscription_buffer::SubscriptionBuffer;
 use crate::protocol::decode::range;
 use crate::protocol::item::{Content, Item, behind_head, head};
 
-/// The subscription that the last item was of: the next one often is, too.
+/// The subscription of the last item: the next item often belongs to it, too.
 #[derive(Default)]
 pub(crate) struct ItemRouter(Cell<Option<Box<Known>>>);
 
 struct Known {
     buffer: Arc<SubscriptionBuffer<Link>>,
-    /// How its messages begin; empty until a second one has come.
+    /// The start of its messages; empty until a second message has come.
     head: Vec<u8>,
 }
 
 impl ItemRouter {
-    /// Takes in an item, if the message is written as nearly all with items are; else gives it back.
+    /// Handles the message if it is an item in the common form; otherwise returns it.
     #[inline]
     pub(crate) fn unless_item(&self, link: &Link, message: Utf8Bytes) -> Option<Utf8Bytes> {
         if !link.consumed.any() {

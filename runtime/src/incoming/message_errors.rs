@@ -1,6 +1,5 @@
-//! Errors of the peer that are about a message of this side as a whole: which calls they end.
-//!
-//! Must not know how messages come in.
+//! Errors of the peer about a whole message of this side: [`MessageErrors`] decides which calls
+//! such an error ends.
 
 use crate::link::Link;
 use crate::protocol::decode::{Entry, ResponseOutcome};
@@ -9,7 +8,7 @@ use crate::protocol::escape::clip;
 use crate::protocol::peer_error::of_peer;
 use crate::util::drop_counter::DropCounter;
 
-/// Counts those that belong to no call.
+/// Counts errors that belong to no call.
 pub(crate) struct MessageErrors(DropCounter);
 
 impl Default for MessageErrors {
@@ -19,13 +18,14 @@ impl Default for MessageErrors {
 }
 
 impl MessageErrors {
-    /// Takes in an error that is about a message of this side as a whole. `false`: it is about a call.
+    /// Handles an error that is about a whole message of this side. `false`: it is about a call.
     ///
-    /// An error without an id is about the one request or batch that waits for a response; if several
-    /// do, nobody knows. Some servers answer notifications, too, so one that may answer a notification
-    /// ends nothing, unless its code is about a message as a whole. Some servers, go-ethereum for one, put the id of its first call on the error
-    /// about a batch. A server that answers the calls of a batch one by one would do the same for an
-    /// error of the first, so only codes count that such a server has no reason to use.
+    /// An error without an id is about the one request or batch that is pending; if several are, it
+    /// ends none. Some servers answer notifications, too, so an error that may answer a
+    /// notification ends nothing, unless its code is about a whole message. Some servers,
+    /// go-ethereum for one, put the id of the batch's first call on an error about the batch. A
+    /// server that answers the calls of a batch one by one would do the same for an error of the
+    /// first call, so only codes count that such a server has no reason to use.
     #[cold]
     #[inline(never)]
     pub(crate) fn take(&self, link: &Link, id: Option<&str>, json: &str, is_only: bool) -> bool {
@@ -33,7 +33,7 @@ impl MessageErrors {
         let error = of_peer(json);
         let ended = match id.filter(|_| !is_null(id)) {
             None => {
-                // A server that looks for a method has read the id: it answers a notification.
+                // A server that looked up a method has read the id, so this answers a notification.
                 let answers_notification = error.code() == ErrorCode::METHOD_NOT_FOUND;
                 let is_whole = is_only && !answers_notification;
                 let ended = if is_whole { pending.refuse_only(&error) } else { None };
@@ -67,9 +67,9 @@ impl MessageErrors {
         );
     }
 
-    /// Takes an error without an id out of an array that answers a batch. The error is about a call that
-    /// the peer could not read, and nothing but the array answers the batch. So the error ends the calls
-    /// of the batch that the array does not answer, once the others have their replies.
+    /// Takes an error without an id out of an array that answers a batch. The error is about a call
+    /// that the peer could not read, and nothing else answers the batch. So the error ends the
+    /// calls of the batch that the array does not answer, after the others have their responses.
     #[inline]
     pub(crate) fn of_batch(&self, link: &Link, entries: &mut Vec<Entry<'_>>) -> Option<BatchError> {
         let place = entries.iter().position(|entry| nameless(entry).is_some())?;
@@ -97,7 +97,7 @@ impl MessageErrors {
         Some(BatchError { first, error })
     }
 
-    /// Ends the calls of the batch that have no reply.
+    /// Ends the calls of the batch that have no response.
     #[cold]
     #[inline(never)]
     pub(crate) fn end_rest(&self, link: &Link, BatchError { first, error }: BatchError) {

@@ -1,7 +1,5 @@
-//! Handlers for methods whose names are not known when the program is compiled: closures, and a
-//! fallback for all names that nothing else answers to.
-//!
-//! Must not know connections or how names are looked up.
+//! Handlers for methods whose names are known only at run time: closures ([`Methods`]), and a
+//! [`Fallback`] for all names that nothing else handles.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -39,7 +37,7 @@ use crate::util::catch_unwind::UserValues;
 #[derive(Default)]
 pub struct Methods {
     names: Vec<Cow<'static, str>>,
-    /// Names of methods that end subscriptions.
+    /// Names of unsubscribe methods.
     unsubscribe: Vec<Cow<'static, str>>,
     handlers: UserValues<Arc<Handler>>,
 }
@@ -235,7 +233,7 @@ pub trait Fallback: Send + Sync + 'static {
     ) -> Result<Box<RawValue>>;
 }
 
-/// A fallback as a service with no names of its own.
+/// A fallback as a service without names of its own.
 pub(crate) struct FallbackService(pub(crate) Arc<dyn Fallback>);
 
 impl Service for FallbackService {

@@ -1,6 +1,6 @@
-//! One message of a caller without a connection: from its text to the text of its answer.
-//!
-//! Must not know HTTP, or how else the message came.
+//! Handles one message of a caller without a connection, from its text to the text of its response.
+//! HTTP POST uses it. The link of such a caller is ended from the start, so handlers can't call
+//! back.
 
 use std::future::Future;
 use std::pin::pin;
@@ -24,23 +24,23 @@ use crate::link::pending_calls::Side;
 use crate::util::race::{Either, race};
 use crate::util::type_map::TypeMap;
 
-/// Reading a message of so many bytes takes as long as a turn.
+/// A message of this size takes about as long to read as a connection's share before it yields.
 const LARGE: usize = 16 << 10;
 
-/// One who has one message to give, and takes one answer.
+/// A caller with one message that takes one response.
 pub(crate) struct OneShotCall {
     link: Arc<Link>,
     router: Arc<Router>,
     context: Context,
 }
 
-/// What the caller gets.
+/// The response to the caller.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) enum OneShotOutcome {
     Text(Vec<u8>),
-    /// Nothing was asked.
+    /// The message asks for no response.
     Nothing,
-    /// The handlers did not get to it.
+    /// The handlers were dropped before they answered.
     CutOff,
 }
 
@@ -52,7 +52,7 @@ impl OneShotCall {
         state: TypeMap,
     ) -> Self {
         let link = Arc::new(Link::new(Side::Server, config, router.outgoing.clone(), false));
-        // It can't be called back.
+        // The caller can't be called back.
         link.begin_close(CloseReason::NoSocket);
         let context = Context::new(Arc::clone(&link), handshake);
         context.adopt(state);
@@ -63,14 +63,14 @@ impl OneShotCall {
         &self.link
     }
 
-    /// Has its message handled. Dropped before the answer is there, it tells the handlers so, which
-    /// go on by themselves. `kept` is dropped with the last of them.
+    /// Handles the message. Dropping the future before the response is ready cancels the calls for
+    /// their handlers, which go on by themselves. `kept` is dropped with the last handler.
     pub(crate) async fn handle(
         self,
         message: Bytes,
         tracker: Tracker,
         kept: Box<dyn Send + Sync>,
-    ) -> Answer {
+    ) -> OneShotOutcome {
         let OneShotCall { link, router, context } = self;
         let waiting = Waiting(Some(Arc::clone(&link)));
         let (sender, mut answer) = oneshot::channel();
@@ -78,35 +78,35 @@ impl OneShotCall {
             ResponseSink::OneResponse(Box::new(OneResponse::new(Arc::clone(&link), sender, kept)));
         let responder = Responder::new(router, Arc::clone(&link), sink, Some(tracker), None);
         begin(&responder, context, message).await;
-        // What is ready was answered by now. If no request is at work, nobody will answer any more,
-        // though handlers of notifications may go on for long.
+        // Calls that were ready are answered by now. If no request is in flight, no response will
+        // come, though handlers of notifications may run for long.
         let unanswered = responder.requests.was_used();
         drop(responder);
         let answer = if unanswered {
             wait(&mut answer, pin!(link.closed())).await
         } else {
-            answer.try_recv().map_or(Answer::Nothing, Answer::Text)
+            answer.try_recv().map_or(OneShotOutcome::Nothing, OneShotOutcome::Text)
         };
         waiting.no_more();
         answer
     }
 }
 
-/// Until the answer comes, or there can be none any more.
+/// Waits for the response, or until there can be none.
 async fn wait(
     answer: &mut oneshot::Receiver<Vec<u8>>,
     ended: impl Future<Output = CloseReason> + Unpin,
-) -> Answer {
+) -> OneShotOutcome {
     match race(&mut *answer, ended).await {
-        Either::Left(Ok(text)) => Answer::Text(text),
-        Either::Left(Err(_)) => Answer::CutOff,
-        // The last handler answers and then ends the link; both may fall between two looks.
-        Either::Right(_) => answer.try_recv().map_or(Answer::CutOff, Answer::Text),
+        Either::Left(Ok(text)) => OneShotOutcome::Text(text),
+        Either::Left(Err(_)) => OneShotOutcome::CutOff,
+        // The last handler answers and then ends the link; both may happen between two polls.
+        Either::Right(_) => answer.try_recv().map_or(OneShotOutcome::CutOff, OneShotOutcome::Text),
     }
 }
 
-/// Starts the handlers. What takes more than a turn is a task of its own: an HTTP server may poll this
-/// again without having let others have theirs.
+/// Starts the handlers. A large message gets a task of its own, so that it can yield: an HTTP
+/// server may poll this again at once without letting other tasks run.
 async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
     let dispatcher = Dispatcher::new(Arc::clone(responder), context);
     if message.len() < LARGE {
@@ -117,12 +117,12 @@ async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
         return;
     }
     let beginning = tokio::spawn(async move {
-        // The HTTP server has just read it.
+        // The HTTP server has just read the message, so yield first.
         tokio::task::yield_now().await;
         receive(&dispatcher, message);
         go_on(dispatcher).await;
     });
-    // Only the end of the runtime ends it before.
+    // Only the shutdown of the runtime ends the task early.
     drop(beginning.await);
 }
 
@@ -135,7 +135,7 @@ fn receive(dispatcher: &Dispatcher, message: Bytes) {
     dispatcher.end_turn();
 }
 
-/// Begins the rest of a batch, and lets others have their turn before each part of it.
+/// Starts the rest of a batch, and yields before each part of it.
 async fn go_on(dispatcher: Dispatcher) {
     while dispatcher.is_midway() {
         tokio::task::yield_now().await;
@@ -144,15 +144,15 @@ async fn go_on(dispatcher: Dispatcher) {
         dispatcher.resume();
         dispatcher.end_turn();
     }
-    // The HTTP server writes the answer, and reads the next message.
+    // The HTTP server writes the response and reads the next message, so yield once more.
     tokio::task::yield_now().await;
 }
 
-/// Somebody waits for the answer. Dropped, it tells the handlers that nobody does any more.
+/// The caller waits for the response. Dropping this cancels the calls.
 struct Waiting(Option<Arc<Link>>);
 
 impl Waiting {
-    /// There is no answer to wait for.
+    /// Called when there is no response to wait for.
     fn no_more(mut self) {
         self.0 = None;
     }
@@ -173,7 +173,8 @@ mod tests {
 
     use super::*;
 
-    /// Another thread answers, and ends the link, when the answer was looked at and the end was not.
+    /// Another thread answers and ends the link between the check of the response and the check of
+    /// the end.
     #[tokio::test]
     async fn an_answer_that_comes_with_the_end_is_not_lost() {
         let (sender, mut answer) = oneshot::channel();
@@ -182,14 +183,14 @@ mod tests {
             let _ = sender.take().map(|sender| sender.send(b"text".to_vec()));
             Poll::Ready(CloseReason::NoSocket)
         });
-        assert_eq!(wait(&mut answer, ended).await, Answer::Text(b"text".to_vec()));
+        assert_eq!(wait(&mut answer, ended).await, OneShotOutcome::Text(b"text".to_vec()));
     }
 
     #[tokio::test]
     async fn without_an_answer_it_is_cut_off() {
         let (sender, mut answer) = oneshot::channel();
-        assert_eq!(wait(&mut answer, ready(CloseReason::NoSocket)).await, Answer::CutOff);
+        assert_eq!(wait(&mut answer, ready(CloseReason::NoSocket)).await, OneShotOutcome::CutOff);
         drop(sender);
-        assert_eq!(wait(&mut answer, pending()).await, Answer::CutOff);
+        assert_eq!(wait(&mut answer, pending()).await, OneShotOutcome::CutOff);
     }
 }

@@ -1,6 +1,5 @@
-//! Ordered methods: a connection's calls of them are handled one after another.
-//!
-//! Must not know what a handler does in its turn.
+//! Ordered methods: a connection handles its calls of them one after another. [`Turns`] is the
+//! queue.
 
 use std::future::pending;
 use std::pin::pin;
@@ -14,22 +13,22 @@ use tokio::time::sleep;
 use crate::link::Link;
 use crate::util::race::{Either, race};
 
-/// How long a call waits behind one that may wait for it before that is logged.
+/// How long a call may wait behind one that may be waiting for it before this is logged.
 const LONG_WAIT: Duration = Duration::from_secs(5);
 
 /// The ordered calls of one connection.
 #[derive(Default)]
 pub(crate) struct OrderedCalls {
-    /// Locked by the call that is handled.
+    /// Held by the call that is being handled.
     lock: Mutex<()>,
-    /// The number and the method of the call that had the last turn, and has it still perhaps.
+    /// The number and the method of the last call that got the lock; it may still hold it.
     latest: StdMutex<(u64, Box<str>)>,
-    /// It was logged that one call may wait for another that waits for it.
+    /// Whether a possible deadlock was logged.
     warned: AtomicBool,
 }
 
 impl OrderedCalls {
-    /// Waits until no call before this one has its turn. `None`: this call was cancelled before.
+    /// Waits until all earlier calls are done. `None`: this call was cancelled while it waited.
     pub(crate) async fn acquire(
         &self,
         number: u64,
@@ -48,11 +47,11 @@ impl OrderedCalls {
     }
 
     async fn wait(&self, number: u64, method: &str, link: &Link) -> Option<MutexGuard<'_, ()>> {
-        // A call is in the queue from its first poll on, which is where it was read.
+        // A call enters the queue with its first poll, which happens where the call was read.
         let permit = pin!(self.lock.lock());
         let cancelled = pin!(link.cancellations.cancelled(number));
         let watching = pin!(async {
-            // On the heap, as most calls need no timer.
+            // Boxed, as most calls need no timer.
             if link.pending.len() > 0 && !self.warned.load(Ordering::Relaxed) {
                 Box::pin(self.suspect(method, link)).await;
             }
@@ -64,8 +63,9 @@ impl OrderedCalls {
         }
     }
 
-    /// Logs a call that waits for long behind one that may wait for it: calls to the peer are pending.
-    /// Whether one of them has led to this call is not known; nothing on the wire says so.
+    /// Logs a call that has waited long behind another that may be waiting for it, as this side has
+    /// calls to the peer pending. Whether one of those has caused this call is not visible on the
+    /// wire.
     async fn suspect(&self, method: &str, link: &Link) {
         let before = self.latest().0;
         sleep(LONG_WAIT).await;
@@ -80,7 +80,7 @@ impl OrderedCalls {
         }
     }
 
-    /// Only a move happens under the lock, so a poisoned one is as good as any.
+    /// Only a move happens under the lock, so a poisoned lock is safe to use.
     fn latest(&self) -> StdMutexGuard<'_, (u64, Box<str>)> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,7 @@
-//! Serving a subscription: from the stream that a handler returns to the notifications with its
-//! items.
-//!
-//! The stream is polled only while there is room for what it brings, so a slow consumer slows it
-//! and nothing else. Must not know how a call is answered, or who listens.
+//! Producing a subscription: from the stream that a handler returns to the notifications with its
+//! items. [`Producer`] drives the stream, `Room` is its share of the send queue, and `Source`
+//! buffers items where the stream does not wait. The stream is polled only while an item can be
+//! sent or buffered, so backpressure from a slow consumer reaches its stream and nothing else.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -27,7 +26,7 @@ use crate::protocol::item::{cost, head, write, write_json};
 use crate::protocol::typed::RpcError;
 use crate::websocket::send_queue::{Closed, LinePermit, SendQueue};
 
-/// How many items are sent before others get their turn.
+/// How many items are sent before the task yields.
 const BUDGET: usize = 256;
 
 /// A subscription that was asked for: for its handler, which begins it with a stream or refuses it.
@@ -35,7 +34,7 @@ pub struct Producer {
     topic: Topic,
     link: Arc<Link>,
     subscription: Arc<ProducedSubscription>,
-    /// What handles of its call inherit, until that is answered.
+    /// What handles of the call inherit, until the call is answered.
     handled: Option<Arc<HandledCall>>,
 }
 
@@ -85,9 +84,10 @@ impl Producer {
                 break Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE));
             }
             self.subscription.spend(cost(bytes));
-            // Encoded only now that there is room: no producer waits with an item in its hands.
+            // Encoded only now, when there is space: no producer holds an encoded item while it
+            // waits.
             if room.fill(text).is_err() {
-                // What is queued goes out, and then the connection closes.
+                // What is queued is sent, and then the connection closes.
                 return Response(ResponseKind::Silent);
             }
             sent += 1;
@@ -99,7 +99,7 @@ impl Producer {
         Response(ResponseKind::Ended(end))
     }
 
-    /// Waits until the response with its id is queued.
+    /// Waits until the response with the subscription's id is queued.
     async fn opened(&self) {
         self.subscription.enter(Stage::Accepted);
         poll_fn(|cx| {
@@ -109,7 +109,7 @@ impl Producer {
         .await;
     }
 
-    /// Waits for what comes next.
+    /// Waits for the next item or the end.
     async fn next<T, S>(&self, source: &mut Source<'_, S, T>, room: &mut Room<'_>) -> Next<T>
     where
         T: Serialize,
@@ -127,7 +127,7 @@ impl Producer {
                     match room.poll(cx) {
                         Poll::Ready(Ok(())) => true,
                         Poll::Pending => false,
-                        // What is queued goes out, and then the connection closes.
+                        // What is queued is sent, and then the connection closes.
                         Poll::Ready(Err(Closed)) => {
                             return Poll::Ready(Next::Stopped(StopReason::Peer));
                         }
@@ -138,14 +138,14 @@ impl Producer {
                 };
                 let next = source.poll(cx, &self.topic, may_send);
                 if next.is_pending() && may_send {
-                    // It has nothing to send.
+                    // There is nothing to send.
                     room.leave();
                 }
                 if next.is_ready() || registered {
                     return next;
                 }
-                // Only now, as most items are there at once; and then all is looked at again, so that
-                // no change falls in between.
+                // Registered only now, as most items are ready at once. Then everything is checked
+                // again, so that no change is missed.
                 self.subscription.register(cx.waker());
                 registered = true;
                 if self.subscription.stopped().is_none() && self.subscription.has_credit() == credit
@@ -158,16 +158,16 @@ impl Producer {
     }
 }
 
-/// A producer's claim to room in the send queue. It has one before it polls its stream, and so before an
-/// item is there.
+/// A producer's claim to space in the send queue. It acquires the claim before it polls its stream,
+/// and so before it has an item.
 struct Room<'a> {
     send_queue: &'a SendQueue,
-    /// There was room when the last item was queued.
+    /// Whether there was space after the last item was queued.
     left: bool,
-    /// Its turn is to come.
+    /// Waits in line for the producer's turn.
     waiting: Option<Pin<Box<dyn Future<Output = LinePermit<'a>> + Send + 'a>>>,
     permit: Option<LinePermit<'a>>,
-    /// Bytes that were queued in this turn.
+    /// Bytes queued since the turn began.
     queued: usize,
 }
 
@@ -179,7 +179,7 @@ impl<'a> Room<'a> {
     /// Ready when an item may be queued.
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Closed>> {
         if self.waiting.is_none() {
-            // Whoever comes back has to ask again.
+            // After a wait, the producer has to ask again.
             let left = std::mem::take(&mut self.left);
             let first = self.permit.is_some() || !self.send_queue.has_line();
             if first && (left || self.send_queue.has_room()) {
@@ -188,7 +188,7 @@ impl<'a> Room<'a> {
             if !self.send_queue.is_open() {
                 return Poll::Ready(Err(Closed));
             }
-            // To the end of the line.
+            // Back to the end of the line.
             (self.permit, self.queued) = (None, 0);
         }
         let send_queue = self.send_queue;
@@ -202,7 +202,8 @@ impl<'a> Room<'a> {
     fn fill(&mut self, text: Vec<u8>) -> Result<(), Closed> {
         self.queued += text.len();
         self.left = self.send_queue.send_item(text)?;
-        // The network may take it as fast as it comes, on another thread, while others wait in line.
+        // The network, on another thread, may take items as fast as they come, while other
+        // producers wait in line.
         let had_permit = self.permit.is_some() && self.queued >= self.send_queue.limit();
         if !self.left || had_permit {
             self.leave();
@@ -210,35 +211,35 @@ impl<'a> Room<'a> {
         Ok(())
     }
 
-    /// Lets others have their turn.
+    /// Leaves the line, so that other producers get their turn.
     fn leave(&mut self) {
         (self.left, self.waiting, self.permit, self.queued) = (false, None, None, 0);
     }
 }
 
-/// What comes next of a subscription.
+/// What a subscription does next.
 enum Next<T> {
-    /// With the number of those that were left out before it.
+    /// An item, with the number of items dropped before it.
     Item(Pulled<T>, u64),
     End(Option<ErrorObject>),
     Stopped(StopReason),
 }
 
 enum Pulled<T> {
-    /// There was room when the stream brought it.
+    /// There was space when the stream returned it.
     Fresh(T),
-    /// It has waited, as JSON.
+    /// It was buffered, as JSON.
     Kept(Box<[u8]>),
 }
 
-/// A stream, with what it has brought that found no room.
+/// A stream, with its items that wait for space.
 struct Source<'a, S, T> {
     stream: Pin<&'a mut S>,
     link: &'a Link,
     /// As JSON, so that their size is known.
     items: VecDeque<Box<[u8]>>,
     dropped: u64,
-    /// It brings nothing more, for this reason. That comes behind the items.
+    /// The end of the stream, which is sent after the buffered items.
     end: Option<Option<ErrorObject>>,
     item: PhantomData<fn() -> T>,
 }
@@ -286,7 +287,7 @@ where
             pulled += 1;
         }
         if pulled == BUDGET {
-            // It may have more at once, and others get their turn first.
+            // The stream may have more items at once; other tasks run first.
             cx.waker().wake_by_ref();
         }
         match self.end.take_if(|_| self.items.is_empty()) {
@@ -295,7 +296,7 @@ where
         }
     }
 
-    /// The next item, or why there is none.
+    /// The stream's next item, or why there is none.
     fn pull(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<T, Option<ErrorObject>>> {
         self.stream.as_mut().poll_next(cx).map(|item| match item.map(IntoItem::into_item) {
             Some(Ok(item)) => Ok(item),
@@ -304,8 +305,8 @@ where
         })
     }
 
-    /// Keeps an item for which there is no room in the send queue. All subscriptions of a connection
-    /// share the bytes for that.
+    /// Buffers an item for which the send queue has no space. All subscriptions of a connection
+    /// share the limit in bytes.
     fn keep(&mut self, item: &T, topic: &Topic) {
         let makes_room = matches!(topic.overflow, Overflow::DropOldest | Overflow::Latest);
         if self.items.len() >= topic.room() && !(makes_room && self.drop_oldest()) {
@@ -322,7 +323,7 @@ where
         let json: Box<[u8]> = text.as_slice().into();
         buffer::give_back(text);
         while !self.link.produced.reserve_buffer(kept_size(&json), max_subscription_buffer) {
-            // The newest one is the one to keep, if any is.
+            // If any item is kept, it is the newest one.
             if !(makes_room && self.drop_oldest()) {
                 return self.refuse(topic);
             }
@@ -330,7 +331,7 @@ where
         self.items.push_back(json);
     }
 
-    /// There is no room for a new item.
+    /// Handles a new item for which there is no space.
     fn refuse(&mut self, topic: &Topic) {
         if topic.overflow == Overflow::DropNewest {
             self.dropped += 1;
@@ -361,7 +362,7 @@ impl<S, T> Drop for Source<'_, S, T> {
     }
 }
 
-/// What an item that is kept counts.
+/// The bytes that a buffered item counts.
 fn kept_size(json: &[u8]) -> usize {
     usize::try_from(cost(json.len())).unwrap_or(usize::MAX)
 }

@@ -1,16 +1,8 @@
-//! Where the outcome of a call goes: into a message of its own, into its place in a batch's array,
-//! or nowhere; and what the peer may see of it.
-//!
-//! Must not know how the outcome came about.
-//!
-//! Where the answers to incoming messages go: into the outbox of their connection, or to the one
-//! who waits for the only answer that there will be.
-//!
-//! Must not know what they say.
-//!
-//! Responses as text: a single one, and those of a batch, one behind the other.
-//!
-//! Must not know who gets them, nor when.
+//! Writes responses and delivers them. [`Responder`] is shared by all handlers of a connection: it
+//! decides what the peer may see of an outcome and where it goes ([`ReplyTo`]): into a message of
+//! its own, or into the array of its batch ([`PendingBatch`], [`BatchResponse`]). [`ResponseSink`]
+//! is where the text goes: the send queue of the connection, or a caller that takes a single
+//! response.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,30 +30,31 @@ use crate::protocol::{buffer, encode};
 use crate::util::BoxFuture;
 use crate::util::catch_unwind::{Panicked, catch_unwind};
 
-/// Lives as long as something a server's shutdown should wait for.
+/// Held by everything that a server's shutdown waits for.
 pub(crate) type Tracker = watch::Receiver<()>;
 
-/// What it takes to answer the calls of one connection. All its handlers share it.
+/// Answers the calls of one connection. All its handlers share it.
 pub(crate) struct Responder {
     pub(crate) router: Arc<Router>,
     pub(crate) link: Arc<Link>,
     pub(crate) weights: Weights,
-    /// Requests whose handlers are at work.
+    /// Requests whose handlers are in flight.
     pub(crate) requests: InFlightRequests<ReplyTo>,
     sink: ResponseSink,
-    /// The way to the runtime of handlers, if they have their own. No more wait there than may be in
-    /// flight.
+    /// Sends handlers to their own runtime, if they have one. The number of handlers in flight
+    /// bounds the queue.
     starter: OnceLock<mpsc::UnboundedSender<BoxFuture<()>>>,
     _tracker: Option<Tracker>,
-    /// That of the connection. It is given back when its handlers have ended, too: else a peer would
-    /// have ever more of them at work by hanging up and coming again.
+    /// The permit of the connection. It is released only when the handlers have ended, too:
+    /// otherwise a peer could have more and more handlers in flight by closing connections and
+    /// reconnecting.
     _permit: Option<ConnectionPermit>,
 }
 
-/// Bytes that calls in flight hold on to.
+/// Bytes held by calls in flight.
 #[derive(Debug, Default)]
 pub(crate) struct Weights {
-    /// Messages that handlers at work were begun with.
+    /// Messages of the calls whose handlers are in flight.
     pub(crate) requests: AtomicUsize,
     /// Responses that wait for others of their batch.
     batch_response: AtomicUsize,
@@ -69,9 +62,9 @@ pub(crate) struct Weights {
 
 /// Where the response to a request goes.
 pub(crate) enum ReplyTo {
-    /// Into a message of its own.
+    /// As a message of its own.
     One,
-    /// Into this place of a batch's array.
+    /// At this index of a batch's array.
     Batch(Arc<PendingBatch>, usize),
 }
 
@@ -89,8 +82,8 @@ impl Responder {
         Arc::new(Responder { router, link, weights, requests, sink, starter, _tracker, _permit })
     }
 
-    /// Runs a handler on the runtime of handlers, behind those that it was given before. Gives it back
-    /// if that runtime is shut down.
+    /// Runs a handler on the runtime of handlers, after those that were passed before. Returns the
+    /// handler if that runtime is shut down.
     pub(crate) fn start_on(
         &self,
         runtime: &Handle,
@@ -104,7 +97,7 @@ impl Responder {
         starter.send(handler).map_err(|refused| refused.0)
     }
 
-    /// Writes the response and queues it, once it is complete.
+    /// Writes the response and queues its message once that is complete.
     pub(crate) fn deliver(&self, call: InFlightRequest<ReplyTo>, response: ResponseKind) {
         match call.reply_to {
             ReplyTo::One => drop(self.send(response, &call.id)),
@@ -112,7 +105,7 @@ impl Responder {
         }
     }
 
-    /// Answers a call with the id of a subscription, which begins when that is queued.
+    /// Answers a call with the id of a subscription, which begins when the response is queued.
     pub(crate) fn accept(
         &self,
         call: InFlightRequest<ReplyTo>,
@@ -133,8 +126,8 @@ impl Responder {
         }
     }
 
-    /// The caller takes a request back. Its handler learns it, and goes on as it likes; what it
-    /// brings comes too late. A request that is unknown, or answered by now, is none of its calls.
+    /// Cancels a request of the peer. Its handler is notified and goes on as it likes; its result
+    /// is dropped. Ignores a request that is unknown or already answered.
     pub(crate) fn cancel(&self, id: &Id) {
         let mark = |number| self.link.cancellations.cancel(number);
         let Some((call, cancelled)) = self.requests.find(id, mark) else { return };
@@ -142,45 +135,47 @@ impl Responder {
         self.deliver(call, ResponseKind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)));
     }
 
-    /// Queues the response to a single call. `false`: an error in its place, as it is too large.
+    /// Queues the response to a single call. `false`: an error was queued in its place, as it is
+    /// too large.
     pub(crate) fn send(&self, response: ResponseKind, id: &Id) -> bool {
         let Some((text, whole)) = single(response, id, self.limit()) else { return true };
         self.sink.put(&self.link, text);
         whole
     }
 
-    /// Queues an error response to what is no call. An id that is too large to come back is left out.
+    /// Queues an error response to something that is not a call. An id that is too large to send
+    /// back is left out.
     pub(crate) fn fail(&self, error: &ErrorObject, id: &Id) {
         let id = if id.weight() <= self.limit() { id } else { &Id::NULL };
         self.sink.put(&self.link, error_response(error, id));
     }
 
-    /// Queues the responses to a batch, if any were asked for.
+    /// Queues the responses to a batch, if it has any.
     pub(crate) fn send_array(&self, batch_response: BatchResponse) {
         if let Some(text) = batch_response.finish() {
             self.sink.put(&self.link, text);
         }
     }
 
-    /// Whether so much is at work that nothing more may be begun.
+    /// Whether so much is in flight that no more handlers may start.
     pub(crate) fn is_busy(&self) -> bool {
         let Link { config, in_flight, .. } = &*self.link;
         in_flight.load(Ordering::Relaxed) >= config.max_in_flight
             || self.weights.requests.load(Ordering::Relaxed) >= config.max_in_flight_bytes
     }
 
-    /// How much more may wait for others of its batch.
-    pub(crate) fn room_to_gather(&self) -> usize {
+    /// How many more bytes of responses may wait for others of their batch.
+    pub(crate) fn batch_bytes_left(&self) -> usize {
         let batch_response = self.weights.batch_response.load(Ordering::Relaxed);
         self.link.config.max_in_flight_bytes.saturating_sub(batch_response)
     }
 
-    /// How large a message may be.
+    /// The maximum size of a message.
     pub(crate) fn limit(&self) -> usize {
         self.link.config.max_outgoing_message
     }
 
-    /// What the peer may see. The inside of an error that no type is known for stays here.
+    /// What the peer may see of an outcome. The source of an unknown error stays on this side.
     pub(crate) fn visible_to_peer(
         &self,
         outcome: Result<Response, Panicked>,
@@ -202,10 +197,10 @@ impl Responder {
         }
     }
 
-    /// What a handler brings whose call was taken back. To give up is no failure, to panic is.
+    /// Drops the outcome of a cancelled call. Giving up is no failure, a panic is.
     pub(crate) fn discard(&self, outcome: Result<Response, Panicked>, route: RouteId) {
         let method = self.router.name(route);
-        // An error's own code may panic when it is dropped.
+        // The application's error may panic when it is dropped.
         let dropped = outcome.and_then(|response| catch_unwind(|| drop(response)));
         match dropped {
             Ok(()) => tracing::debug!(method, "a handler ended after its call was taken back"),
@@ -228,8 +223,8 @@ impl Responder {
     }
 }
 
-/// Polls each handler once, in the order in which calls were read. Whoever is not ready goes on in a task of
-/// its own.
+/// Polls each handler once, in the order in which the calls were read. A handler that is not ready
+/// goes on in a task of its own.
 async fn start_in_order(mut handlers: mpsc::UnboundedReceiver<BoxFuture<()>>) {
     while let Some(mut handler) = handlers.recv().await {
         if handler.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
@@ -238,7 +233,8 @@ async fn start_in_order(mut handlers: mpsc::UnboundedReceiver<BoxFuture<()>>) {
     }
 }
 
-/// The response with a subscription's id is queued; or in its place an error, and nobody knows of it.
+/// Opens a subscription when the response with its id is queued. If an error was queued in its
+/// place, the peer does not know of it, so it stops.
 fn open(subscription: &ProducedSubscription, told: bool) {
     if !told {
         subscription.stop(StopReason::Peer);
@@ -246,11 +242,11 @@ fn open(subscription: &ProducedSubscription, told: bool) {
     subscription.enter(Stage::Open);
 }
 
-/// A batch that some of its handlers still work at; the last one answers it. Its handlers share its
-/// message, so it weighs as long as the last of them is there.
+/// A batch with handlers in flight; the last one sends the array. The handlers share the message,
+/// so its bytes count until the last of them is done.
 pub(crate) struct PendingBatch {
     batch_response: Mutex<Option<BatchResponse>>,
-    /// Subscriptions that begin when the array is queued, and whether their ids are in it.
+    /// Subscriptions that begin when the array is queued, with whether their ids are in it.
     produced: Mutex<Vec<(Arc<ProducedSubscription>, bool)>>,
     responder: Arc<Responder>,
     message: AtomicUsize,
@@ -264,14 +260,14 @@ impl PendingBatch {
         PendingBatch { batch_response, produced: Mutex::default(), responder, message }
     }
 
-    /// All of its handlers have begun. From now on its message of this size counts: before that, the
-    /// first of them would be a reason to refuse the others.
+    /// Counts the message's bytes, called when all of its handlers have started: earlier, the first
+    /// handler would be a reason to refuse the others.
     pub(crate) fn count_message(&self, message: usize) {
         self.message.store(message, Ordering::Relaxed);
         self.responder.weights.requests.fetch_add(message, Ordering::Relaxed);
     }
 
-    /// Sends the array when it is complete.
+    /// Adds a response, and sends the array when it is complete.
     pub(crate) fn put(
         &self,
         index: usize,
@@ -282,7 +278,7 @@ impl PendingBatch {
         let mut batch_response = self.batch_response.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(all) = batch_response.as_mut() else { return };
         let before = all.size();
-        let room = self.responder.room_to_gather();
+        let room = self.responder.batch_bytes_left();
         let limit = self.responder.limit().min(before.saturating_add(room));
         let told = all.put(index, id, response, limit);
         let mut produced = self.produced.lock().unwrap_or_else(PoisonError::into_inner);
@@ -312,11 +308,11 @@ impl Drop for PendingBatch {
     }
 }
 
-/// Where the answers go.
+/// Where responses go.
 pub(crate) enum ResponseSink {
-    /// Into the outbox of the link.
+    /// The send queue of the link.
     SendQueue,
-    /// The caller has no connection, and gets one answer.
+    /// A caller without a connection, which gets one response.
     #[cfg(feature = "tower")]
     OneResponse(Box<OneResponse>),
 }
@@ -332,12 +328,13 @@ impl ResponseSink {
     }
 }
 
-/// The way to a caller without a connection, as long as it or one of its handlers is there.
+/// The way to a caller without a connection, kept as long as the caller or one of its handlers
+/// exists.
 #[cfg(feature = "tower")]
 pub(crate) struct OneResponse {
     link: Arc<Link>,
     answer: Mutex<Option<oneshot::Sender<Vec<u8>>>>,
-    /// What such a caller takes up, until the last of its handlers has ended.
+    /// Resources of the caller, held until the last of its handlers has ended.
     _kept: Box<dyn Send + Sync>,
 }
 
@@ -352,16 +349,16 @@ impl OneResponse {
     }
 
     fn put(&self, text: Vec<u8>) {
-        // Who waits is woken outside the lock.
+        // The waiting task is woken outside the lock.
         let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(answer) = answer {
-            // He may have gone.
+            // The caller may be gone.
             let _ = answer.send(text);
         }
     }
 }
 
-/// Contexts that were kept learn that there is nobody any more.
+/// Contexts that were kept learn that the call is over.
 #[cfg(feature = "tower")]
 impl Drop for OneResponse {
     fn drop(&mut self) {
@@ -369,10 +366,10 @@ impl Drop for OneResponse {
     }
 }
 
-/// What an error response in place of a result takes at most, beside its id.
+/// The maximum size of an error response in place of a result, without its id.
 const ERROR_SIZE: usize = 96;
 
-/// A response as a message of its own; an error in its place if it is over the limit, and `false`.
+/// A response as a message of its own; if it exceeds the limit, an error in its place and `false`.
 pub(crate) fn single(response: ResponseKind, id: &Id, limit: usize) -> Option<(Vec<u8>, bool)> {
     let text = match response {
         ResponseKind::Silent | ResponseKind::Ended(_) | ResponseKind::Accepted(_) => return None,
@@ -388,7 +385,7 @@ pub(crate) fn single(response: ResponseKind, id: &Id, limit: usize) -> Option<(V
     Some((in_place(id, limit), false))
 }
 
-/// The error in place of a response that is over the limit. An id that is itself too large to come
+/// The error in place of a response that exceeds the limit. An id that is itself too large to send
 /// back is left out.
 #[cold]
 #[inline(never)]
@@ -406,8 +403,8 @@ pub(crate) fn error_response(error: &ErrorObject, id: &Id) -> Vec<u8> {
     text
 }
 
-/// Appends the response, or an error in its place if it is over the limit, and `false`. `None`: there
-/// is none.
+/// Appends the response; if it exceeds the limit, an error in its place, and returns `false`.
+/// `None`: there is no response.
 fn write(out: &mut Vec<u8>, response: ResponseKind, id: &Id, limit: usize) -> Option<bool> {
     let start = out.len();
     match response {
@@ -422,31 +419,31 @@ fn write(out: &mut Vec<u8>, response: ResponseKind, id: &Id, limit: usize) -> Op
     if out.len() - start > limit {
         out.truncate(start);
         out.extend_from_slice(&in_place(id, limit));
-        // It has grown for what was left out, and may wait for long.
+        // The buffer has grown for the response that was removed, and may wait for long.
         out.shrink_to_fit();
         return Some(false);
     }
     Some(true)
 }
 
-/// How long an id may be that comes back in any case, so that room is reserved for it. A longer one comes
-/// back as null where there is no room.
+/// Space is always reserved for ids up to this length. A longer id becomes null if there is no
+/// space for it.
 const MAX_RESERVED: usize = 64;
 
-/// What an error takes in place of the response with this id.
+/// The size of an error in place of the response with this id.
 fn reserve(id: &Id) -> usize {
     let weight = id.weight();
     if weight <= MAX_RESERVED { weight + ERROR_SIZE } else { ERROR_SIZE }
 }
 
-/// The responses of one batch, one behind the other as they come. Most come in the order in which
-/// they were asked for, so that this is the array already.
+/// The responses of one batch, one after another as they arrive. Most arrive in the order of the
+/// requests, so that the text is already the array.
 pub(crate) struct BatchResponse {
     text: Vec<u8>,
-    /// Where in the text the response to each request is.
+    /// The range of the text in which the response to each request is.
     places: Vec<Range<usize>>,
     count: usize,
-    /// What errors in place of the missing responses would take.
+    /// The total size of errors in place of the missing responses.
     reserved: usize,
     in_order: bool,
 }
@@ -464,18 +461,18 @@ impl BatchResponse {
         BatchResponse { text, places: vec![0..0; answers], count: 0, reserved, in_order: true }
     }
 
-    /// How many bytes it has.
+    /// The size in bytes.
     pub(crate) fn size(&self) -> usize {
         self.text.len()
     }
 
-    /// Whether there is a response to each request.
+    /// Whether each request has a response.
     pub(crate) fn is_complete(&self) -> bool {
         self.count >= self.places.len()
     }
 
-    /// Puts in the response to the request with this index. `false`: an error in its place, as it is
-    /// too large.
+    /// Adds the response to the request with this index. `false`: an error was added in its place,
+    /// as it is too large.
     pub(crate) fn put(
         &mut self,
         index: usize,
@@ -483,7 +480,7 @@ impl BatchResponse {
         response: ResponseKind,
         limit: usize,
     ) -> bool {
-        // Together they must fit the limit, too, and so must an error for each that is missing.
+        // The whole array must fit the limit, and so must an error for each missing response.
         self.reserved = self.reserved.saturating_sub(reserve(id));
         let taken = self.text.len().saturating_add(",]".len()).saturating_add(self.reserved);
         let end = self.text.len();
@@ -503,7 +500,7 @@ impl BatchResponse {
         whole
     }
 
-    /// The array, if nothing is missing, and not even then if nothing was asked for.
+    /// The array, if it is complete and has at least one response.
     pub(crate) fn finish(mut self) -> Option<Vec<u8>> {
         if !self.is_complete() || self.count == 0 {
             return None;
@@ -518,7 +515,7 @@ impl BatchResponse {
 }
 
 #[cfg(test)]
-mod gather_tests {
+mod batch_response_tests {
     use super::*;
 
     use proptest::collection::vec;
@@ -527,7 +524,7 @@ mod gather_tests {
 
     use crate::protocol::properties::run;
 
-    /// What a handler came to: a result of this size, or an error.
+    /// The outcome of a handler: a result of this size, or an error.
     fn outcome() -> impl Strategy<Value = Result<usize, i64>> {
         prop_oneof![3 => (0..200_usize).prop_map(Ok), 1 => any::<i64>().prop_map(Err)]
     }
@@ -539,8 +536,8 @@ mod gather_tests {
         }
     }
 
-    /// In whichever order its handlers end: one array, in the order of the requests, each with its
-    /// own response, or with -32003 where that finds no room.
+    /// In whichever order the handlers end: one array, in the order of the requests, each with its
+    /// own response, or with -32003 where that exceeds the limit.
     #[test]
     fn a_batch_is_answered_in_order_and_within_its_limit() {
         let ends = vec((outcome(), any::<u16>()), 1..8);

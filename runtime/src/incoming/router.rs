@@ -1,6 +1,5 @@
-//! Finds the service for a method's name. Built once, then shared by all connections.
-//!
-//! Must not know connections or messages.
+//! Finds the service for a method's name. A [`Router`] is built once and shared by all connections
+//! of an endpoint, together with the settings that handlers and connections need.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -29,13 +28,14 @@ pub(crate) struct Router {
     routes: UserValues<Route>,
     fallback: Option<RouteId>,
     pub(crate) error_map: Arc<ErrorMap>,
-    /// Handlers took too long together. From then on each poll is measured.
+    /// Whether each poll of a handler is measured: set once the handlers of a connection took too
+    /// long together.
     measures_polls: AtomicBool,
-    /// Middleware around the calls of this side.
+    /// Middleware around this side's calls.
     pub(crate) outgoing: Option<Arc<Chain>>,
     /// Learns when connections open and close.
     pub(crate) observer: Option<Arc<dyn ConnectionObserver>>,
-    /// Where handlers run, if not where their connections do.
+    /// The runtime of handlers, if they do not run on that of their connections.
     pub(crate) handler_runtime: Option<Handle>,
 }
 
@@ -45,22 +45,22 @@ struct Route {
     method: usize,
     /// For the log.
     name: Cow<'static, str>,
-    /// It was logged that it blocks its thread.
+    /// Whether a warning about blocking was logged.
     blocks: AtomicBool,
 }
 
-/// Learns about connections. Its methods run in the connection's task, and don't panic.
+/// Observes connections. Its methods run in the connection's task and must not panic.
 pub(crate) trait ConnectionObserver: Send + Sync {
-    /// The handshake is done, and nothing was read.
+    /// The handshake is done, and nothing is read yet.
     fn connected(&self, ctx: &Context);
 
-    /// So many bytes more came in and went out.
+    /// More bytes were received and sent.
     fn transferred(&self, ctx: &Context, received: u64, sent: u64);
 
     fn disconnected(&self, ctx: &Context, reason: &CloseReason);
 }
 
-/// Where a call goes.
+/// The index of a route.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RouteId(usize);
 
@@ -85,7 +85,7 @@ impl Router {
                 entry.insert(id);
                 Ok(())
             }
-            // It ends the subscriptions of all services that name it.
+            // One unsubscribe method ends the subscriptions of all services that name it.
             Entry::Occupied(entry)
                 if method == Topic::UNSUBSCRIBE && is_unsubscribe(&self.routes, *entry.get()) =>
             {
@@ -97,7 +97,7 @@ impl Router {
         }
     }
 
-    /// Handles the calls of methods that were not added. `name` is for the log.
+    /// Sets the service for methods that were not added. `name` is for the log.
     pub(crate) fn set_fallback(&mut self, service: Arc<dyn Service>, name: &'static str) {
         self.fallback = Some(self.route(service, 0, name.into()));
     }
@@ -135,12 +135,12 @@ impl Router {
         self.measures_polls.load(Ordering::Relaxed)
     }
 
-    /// From now on each poll is measured. `false` if that is so already.
+    /// Turns on the measuring of each poll. `false` if it was on already.
     pub(crate) fn measure_polls(&self) -> bool {
         !self.measures_polls.swap(true, Ordering::Relaxed)
     }
 
-    /// A poll of its handler took too long. Logged once for each method.
+    /// Logs, once for each method, that a poll of its handler took too long.
     #[cold]
     pub(crate) fn log_blocked(&self, route: RouteId, took: Duration) {
         let Some(route) = self.routes.get(route.0) else { return };
@@ -153,7 +153,7 @@ impl Router {
         }
     }
 
-    /// The method's name as it was registered: fit for a log, unlike what a peer sends.
+    /// The method's name as it was registered: safe to log, unlike a name that a peer sends.
     pub(crate) fn name(&self, route: RouteId) -> &str {
         self.routes.get(route.0).map_or("unknown", |route| &route.name)
     }

@@ -1,7 +1,6 @@
-//! What handles incoming calls: the service, a request as it sees it, and its outcome.
-//!
-//! Generated code is written against this file. Must not know connections, ids or batches: a
-//! request carries neither, so that a handler can't answer twice or to somebody else.
+//! Services, which handle incoming calls: the trait [`Service`], a [`Request`] as a handler sees
+//! it, and its [`Outcome`]. Generated code uses this file. A request carries neither a connection
+//! nor an id nor a batch, so a handler can't answer twice or answer another call.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -106,7 +105,7 @@ impl<S: Service + ?Sized> Service for Arc<S> {
 /// An incoming call: its connection, its method and its params. It owns its message, so what is
 /// decoded from it may borrow.
 pub struct Request {
-    /// Dropped with the request, which a handler has until it is done.
+    /// Dropped with the request, which the handler holds until it is done.
     context: Handled,
     message: Utf8Bytes,
     method: Method,
@@ -114,7 +113,7 @@ pub struct Request {
     notification: bool,
 }
 
-/// The context of a call for as long as the call is being handled.
+/// The context of a call, for as long as the call is being handled.
 pub(crate) struct Handled(Context);
 
 impl Deref for Handled {
@@ -132,10 +131,10 @@ impl Drop for Handled {
     }
 }
 
-/// Where the method's name is.
+/// The method's name.
 pub(crate) enum Method {
     InMessage(Range<usize>),
-    /// It was written with escapes.
+    /// The name was written with escapes.
     Decoded(Box<str>),
 }
 
@@ -150,7 +149,7 @@ impl Request {
         Request { context: Handled(context), message, method, params, notification }
     }
 
-    /// For what is around its handler.
+    /// The context, for code around the handler.
     pub(crate) fn handled(&self) -> Handled {
         Handled(self.context.again())
     }
@@ -179,7 +178,7 @@ impl Request {
         self.notification
     }
 
-    /// Whether it came in a batch.
+    /// Whether the request came in a batch.
     #[cfg(feature = "testing")]
     pub(crate) fn in_batch(&self) -> bool {
         self.message.trim_start().starts_with('[')
@@ -205,7 +204,7 @@ impl Request {
         Args::list(self.params().json, names)
     }
 
-    /// All params as the one value of a closure; see [`whole::of_closure`].
+    /// Decodes all params into the one argument of a closure; see [`whole::of_closure`].
     pub(crate) fn of_closure<'a, T: Deserialize<'a>>(&'a self, form: Form) -> Result<T> {
         whole::of_closure(self.params().json, form)
     }
@@ -217,14 +216,14 @@ impl Request {
         self.params().decode()
     }
 
-    /// How much of a subscription's items its consumer takes unasked, if it counts. From now on it is
-    /// the request of a subscription.
+    /// Marks the request as one for a subscription. Returns how much the consumer takes before it
+    /// sends credit, if it uses credit.
     pub(crate) fn begin_subscription(&self) -> Option<u64> {
         self.context.begin_subscription()
     }
 
-    /// Fails if the caller asks for a subscription and the method is none: no subscription has begun, and
-    /// the method asks for its arguments.
+    /// Fails if the caller requests a subscription from a method that is none. Called when the
+    /// method reads its arguments, before a subscription could begin.
     #[inline]
     pub(crate) fn refuse_subscribing(&self) -> Result<()> {
         if self.context.is_asked_to_subscribe() { Err(self.no_subscription()) } else { Ok(()) }
@@ -279,7 +278,7 @@ impl Request {
 }
 
 impl fmt::Debug for Request {
-    /// Without the params, which may be secret.
+    /// Leaves out the params, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method())
@@ -317,7 +316,7 @@ impl<'a> Params<'a> {
 }
 
 impl fmt::Debug for Params<'_> {
-    /// Without the values, which may be secret.
+    /// Leaves out the values, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Params").field("bytes", &self.json.map_or(0, str::len)).finish()
     }
@@ -340,15 +339,16 @@ pub(crate) enum ResponseKind {
     /// The response's text up to its id.
     Result(Vec<u8>),
     Error(ErrorObject),
-    /// A subscription that was answered long ago has ended, perhaps with an error.
+    /// A subscription that was answered earlier has ended, perhaps with an error.
     Ended(Option<ErrorObject>),
-    /// Nobody gets it.
+    /// Nothing is sent.
     Silent,
-    /// A subscription that was agreed to, as middleware sees it: what is left runs outside of that.
+    /// An accepted subscription, as middleware sees it: the rest of the handler runs outside the
+    /// middleware.
     Accepted(Box<AcceptedHandler>),
 }
 
-/// A subscription that has its stream and waits for its call to be answered.
+/// The handler of a subscription that has its stream and whose call is not answered yet.
 pub(crate) struct AcceptedHandler {
     pub(crate) handler: CatchUnwind<'static, Response>,
     pub(crate) accepted: Box<AcceptedSubscription>,
@@ -374,7 +374,7 @@ impl Response {
 }
 
 impl fmt::Debug for Response {
-    /// Without the result, which may be secret.
+    /// Leaves out the result, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Response");
         if let Some(error) = self.error() {
@@ -386,7 +386,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// An error, whatever the request.
+/// An error response, whatever the request.
 impl From<ErrorObject> for Response {
     fn from(error: ErrorObject) -> Self {
         Response(ResponseKind::Error(error))
@@ -402,7 +402,7 @@ pub struct Outcome(pub(crate) OutcomeKind);
 pub(crate) enum OutcomeKind {
     Ready(Response),
     Pending(BoxFuture<Response>),
-    /// As long as it is not ready, there may be something to answer it with.
+    /// Until the future is ready, the call may be answered with a subscription.
     Subscription(BoxFuture<Response>, Box<AcceptedSubscription>),
 }
 
@@ -425,7 +425,7 @@ impl Outcome {
                 Ok(response) => response,
                 Err(error) => match error.try_into_panic() {
                     Ok(panic) => std::panic::resume_unwind(panic),
-                    // Only the runtime's shutdown cancels it.
+                    // Only the shutdown of the runtime cancels a blocking task.
                     Err(_) => Response(ResponseKind::Error(ErrorObject::internal())),
                 },
             }
@@ -499,7 +499,7 @@ impl Outcome {
         Outcome(OutcomeKind::Subscription(Box::pin(handler(request, producer)), Box::new(accepted)))
     }
 
-    /// A call of a method that ends subscriptions. Its one parameter is the id.
+    /// Handles a call of an unsubscribe method. Its one parameter is the subscription's id.
     pub(crate) fn unsubscribe(request: &Request) -> Self {
         let id = || {
             let mut args = request.args(&[ID])?;
@@ -520,7 +520,8 @@ impl Outcome {
     }
 }
 
-/// What the peer has got already, by whoever took the call back; or would, if it were there still.
+/// The response to a cancelled call. The canceller has sent it already, or the connection is
+/// closed.
 fn cancelled() -> Response {
     Response(ResponseKind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)))
 }

@@ -1,6 +1,5 @@
-//! What the types of a method's signature must be able to do: what it returns, what it borrows.
-//!
-//! Generated code is written against this file. Must not know requests.
+//! Traits for the types in a method's signature: [`Returns`] for what it returns, [`Arg`] for
+//! arguments that it borrows. Generated code uses this file.
 
 use std::convert::Infallible;
 
@@ -42,7 +41,7 @@ impl Returns for () {
     }
 }
 
-/// A handler that never fails.
+/// For a handler that never fails.
 impl RpcError for Infallible {
     fn to_object(&self) -> ErrorObject {
         match *self {}

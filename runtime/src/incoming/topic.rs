@@ -1,7 +1,5 @@
-//! What a subscription is called, what becomes of it when its consumer is slow, and what its stream
-//! may bring.
-//!
-//! Must not know streams, or how items travel.
+//! The settings of a produced subscription: its names and its behaviour with a slow consumer
+//! ([`Topic`], [`Overflow`]), and what its stream may yield ([`IntoItem`]).
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -48,7 +46,7 @@ impl Topic {
     /// The number of a [`Service`](crate::service::Service)'s methods which end subscriptions.
     pub const UNSUBSCRIBE: usize = usize::MAX;
 
-    /// How many items wait where the stream does not.
+    /// The default number of items buffered where the stream does not wait.
     const BUFFER: usize = 16;
 
     /// One whose method has this name. Its notifications have it, too, and the method that ends it
@@ -120,7 +118,7 @@ impl Topic {
         self
     }
 
-    /// How many items wait beside the stream.
+    /// The maximum number of items buffered besides the stream.
     pub(crate) fn room(&self) -> usize {
         match self.overflow {
             Overflow::Block => 0,

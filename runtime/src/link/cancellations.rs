@@ -1,6 +1,5 @@
-//! Which calls at work were taken back by their callers, and who waits to hear of it.
-//!
-//! Must not know how a call is taken back, or what comes of it.
+//! The calls of the peer that were cancelled while their handlers were in flight, and the tasks
+//! that wait for a cancellation.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,14 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// The signals of one connection's calls, by the numbers that they have here.
+/// The cancellations of one connection's calls, by the calls' numbers on this side.
 ///
-/// There is one for each call that was taken back and whose handler is at work, and for each that
-/// somebody waits for.
+/// A call has an entry if it was cancelled and its handler is in flight, or if a task waits for its
+/// cancellation.
 #[derive(Debug, Default)]
 pub(crate) struct Cancellations {
     calls: Mutex<BTreeMap<u64, Arc<Cancellation>>>,
-    /// How many there are. Each call that waited looks here when it ends, so without the lock.
+    /// The number of entries. Every call that was spawned reads it when it ends, so without the
+    /// lock.
     count: AtomicUsize,
 }
 
@@ -25,7 +25,8 @@ struct Cancellation {
     notify: Notify,
 }
 
-/// A signal that is not heard yet. Wakers are foreign code, which may not run under a lock.
+/// A cancellation whose waiters are not woken yet. Wakers are foreign code and must not run under a
+/// lock.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Cancelled(Arc<Cancellation>);
@@ -37,15 +38,15 @@ impl Cancelled {
 }
 
 impl Cancellations {
-    /// The call was taken back. Its handler is at work, and [`remove`](Self::remove) follows. Those
-    /// who wait are to be told.
+    /// Marks a call as cancelled. Its handler is in flight, and [`remove`](Self::remove) follows.
+    /// The caller wakes the waiters through the returned value.
     pub(crate) fn cancel(&self, call: u64) -> Cancelled {
         let cancellation = self.cancellation(call);
         cancellation.cancelled.store(true, Ordering::Release);
         Cancelled(cancellation)
     }
 
-    /// The call is over.
+    /// Forgets a call that has ended.
     pub(crate) fn remove(&self, call: u64) {
         if self.count.load(Ordering::Acquire) > 0 {
             let mut calls = self.lock();
@@ -64,10 +65,10 @@ impl Cancellations {
                 .is_some_and(|cancellation| cancellation.cancelled.load(Ordering::Acquire))
     }
 
-    /// Waits until the call is taken back; for ever, if it is over before.
+    /// Waits until the call is cancelled. If the call ends before, the future is never ready.
     pub(crate) async fn cancelled(&self, call: u64) {
         let waiting = Waiting { cancellations: self, call, cancellation: self.cancellation(call) };
-        // Registered before the look at the flag, so that no signal falls in between.
+        // Registered before the flag is read, so that no cancellation is lost in between.
         let notified = waiting.cancellation.notify.notified();
         if !waiting.cancellation.cancelled.load(Ordering::Acquire) {
             notified.await;
@@ -81,13 +82,13 @@ impl Cancellations {
         cancellation
     }
 
-    /// No user code runs under the lock, so a poisoned one is as good as any.
+    /// No user code runs under the lock, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Cancellation>>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Somebody who waits: the last one takes the signal along, unless it was raised.
+/// A waiting task. The last one removes the entry, unless the call was cancelled.
 struct Waiting<'a> {
     cancellations: &'a Cancellations,
     call: u64,
@@ -97,7 +98,7 @@ struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut cancellations = self.cancellations.lock();
-        // The map's own, and this one.
+        // One reference is the map's, the other this waiter's.
         let last = Arc::strong_count(&self.cancellation) <= 2;
         if last && !self.cancellation.cancelled.load(Ordering::Acquire) {
             let mine = cancellations

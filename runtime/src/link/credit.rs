@@ -1,10 +1,7 @@
-//! Subscriptions of the peer: for each, how far it is, and how much it may send.
-//!
-//! Must not know where the items come from, or how they travel.
-//!
-//! A subscription that a peer has asked for, as long as it is there.
-//!
-//! Must not know where its items come from.
+//! Subscriptions that this side produces for the peer: how far each one is, and how much it may
+//! send (its credit). [`ProducedSubscriptions`] is the table of a connection,
+//! [`ProducedSubscription`] one of its entries, and [`AcceptedSubscription`] reports the end to the
+//! peer and removes the entry.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,16 +14,17 @@ use crate::protocol::error::ErrorObject;
 use crate::protocol::item::{head, write_end};
 use crate::protocol::text;
 
-/// The subscriptions of one connection. Most have none, so the rest is made when the first one comes.
+/// The subscriptions that one connection produces. Most connections have none, so the inner part is
+/// allocated with the first one.
 #[derive(Debug, Default)]
 pub(crate) struct ProducedSubscriptions(OnceLock<Box<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
     table: Mutex<Table>,
-    /// How many there are, those that are not accepted yet included.
+    /// The number of subscriptions, those not yet accepted included.
     count: AtomicUsize,
-    /// How many bytes of items they keep together, where their streams do not wait.
+    /// How many bytes of items they buffer together, where their streams do not wait.
     kept: AtomicUsize,
 }
 
@@ -34,20 +32,20 @@ struct Inner {
 struct Table {
     last: u64,
     produced: BTreeMap<u64, Arc<ProducedSubscription>>,
-    /// New ones end at once.
+    /// New subscriptions end at once.
     draining: bool,
 }
 
-/// One subscription, shared by the handler that feeds it and the connection.
+/// One subscription, shared by the handler that produces its items and the connection.
 #[derive(Debug)]
 pub(crate) struct ProducedSubscription {
     number: u64,
-    /// The only method that ends it.
+    /// The only method that ends this subscription.
     unsubscribe: Cow<'static, str>,
-    /// What may be sent; meaningless where the peer does not count.
+    /// How many bytes may be sent; ignored if the peer sends no credit.
     credit: AtomicI64,
     counts: bool,
-    /// A [`StopReason`], or 0. Looked at for each item, so without the lock.
+    /// A [`StopReason`], or 0. Read for each item, so without the lock.
     stop: AtomicU8,
     state: Mutex<ProducedState>,
 }
@@ -55,7 +53,7 @@ pub(crate) struct ProducedSubscription {
 #[derive(Debug)]
 struct ProducedState {
     stage: Stage,
-    /// Of the handler's task, which feeds it.
+    /// Wakes the handler's task, which produces the items.
     waker: Option<Waker>,
 }
 
@@ -64,25 +62,25 @@ struct ProducedState {
 pub(crate) enum Stage {
     /// Its handler may still refuse it.
     Requested,
-    /// It is to be answered with its id.
+    /// The response with the subscription's id is due.
     Accepted,
     /// The response is queued; items may follow.
     Open,
 }
 
-/// Who wants it to end.
+/// Which side ends the subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum StopReason {
-    /// The peer, which wants to hear no more of it.
+    /// The peer has unsubscribed.
     Peer = 1,
-    /// This side, which shuts down.
+    /// This side shuts down.
     Shutdown = 2,
 }
 
 impl ProducedSubscriptions {
-    /// A new one, unless there are as many as there may be. `unsubscribe`: the method that ends it.
-    /// `window`: what may be sent unasked, if the peer counts.
+    /// Adds a subscription, unless the limit is reached. `unsubscribe`: the method that ends it.
+    /// `window`: how much may be sent without credit, if the peer sends credit.
     pub(crate) fn insert(
         &self,
         unsubscribe: Cow<'static, str>,
@@ -108,7 +106,7 @@ impl ProducedSubscriptions {
         Some(subscription)
     }
 
-    /// It is over. `true`: it was the last one.
+    /// Removes a subscription that has ended. `true`: it was the last one.
     pub(crate) fn remove(&self, subscription: &ProducedSubscription) -> bool {
         let mut table = self.lock();
         let removed = table.produced.remove(&subscription.number);
@@ -118,26 +116,26 @@ impl ProducedSubscriptions {
         last
     }
 
-    /// The peer ends the subscription with this id by calling this method. `false`: the method ends
-    /// no such subscription.
+    /// Handles the peer's call of an unsubscribe method with this id. `false`: the method ends no
+    /// such subscription.
     pub(crate) fn unsubscribe(&self, method: &str, id: &str) -> bool {
         let Some(subscription) =
             self.find(id).filter(|subscription| subscription.unsubscribe == method)
         else {
             return false;
         };
-        // Before its id is sent, a peer can only guess it.
+        // Before the id is sent, a peer can only guess it.
         subscription.stage() == Stage::Open && subscription.stop(StopReason::Peer)
     }
 
-    /// The peer takes so much more of the subscription with this id, given as JSON.
+    /// Adds credit to the subscription with this id, given as JSON.
     pub(crate) fn add_credit(&self, id: &str, bytes: u64) {
         if let Some(subscription) = text::content(id).and_then(|id| self.find(&id)) {
             subscription.add_credit(bytes);
         }
     }
 
-    /// Ends all; and new ones at once.
+    /// Ends all subscriptions, and new ones at once.
     pub(crate) fn drain(&self) {
         let mut table = self.lock();
         table.draining = true;
@@ -148,7 +146,7 @@ impl ProducedSubscriptions {
         }
     }
 
-    /// Takes so many bytes for an item that is to be kept, while no more than `limit` are taken.
+    /// Reserves bytes for a buffered item, while no more than `limit` are reserved.
     pub(crate) fn reserve_buffer(&self, bytes: usize, limit: usize) -> bool {
         let more = |kept: usize| kept.checked_add(bytes).filter(|sum| *sum <= limit);
         self.inner().kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
@@ -164,12 +162,12 @@ impl ProducedSubscriptions {
 
     fn find(&self, id: &str) -> Option<Arc<ProducedSubscription>> {
         let number = u64::from_str_radix(id.strip_prefix("0x")?, 16).ok()?;
-        // Nothing is made because of what a peer says.
+        // A peer's message must not allocate the table.
         self.0.get()?;
         self.lock().produced.get(&number).filter(|subscription| subscription.name() == id).cloned()
     }
 
-    /// Nothing is woken under the lock, so a poisoned one is as good as any.
+    /// Nothing is woken under the lock, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.inner().table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,7 +178,7 @@ impl ProducedSubscriptions {
 }
 
 impl ProducedSubscription {
-    /// Its id, as JSON: as Ethereum's nodes write theirs, and unique on its connection.
+    /// The id as JSON: in the form that Ethereum's nodes use, and unique on its connection.
     pub(crate) fn id(&self) -> String {
         format!("\"{}\"", self.name())
     }
@@ -206,7 +204,7 @@ impl ProducedSubscription {
         self.wake();
     }
 
-    /// `false`: somebody has before.
+    /// Stops the subscription. `false`: it was stopped before.
     pub(crate) fn stop(&self, stop: StopReason) -> bool {
         let first =
             self.stop.compare_exchange(0, stop as u8, Ordering::AcqRel, Ordering::Acquire).is_ok();
@@ -216,12 +214,12 @@ impl ProducedSubscription {
         first
     }
 
-    /// Whether an item may be sent. One may go over the window.
+    /// Whether an item may be sent. One item may exceed the window.
     pub(crate) fn has_credit(&self) -> bool {
         !self.counts || self.credit.load(Ordering::Acquire) > 0
     }
 
-    /// An item of so much was sent.
+    /// Takes a sent item off the credit.
     pub(crate) fn spend(&self, bytes: u64) {
         if self.counts {
             self.credit.fetch_sub(to_signed(bytes), Ordering::AcqRel);
@@ -230,7 +228,7 @@ impl ProducedSubscription {
 
     fn add_credit(&self, bytes: u64) {
         let add = |credit: i64| Some(credit.saturating_add(to_signed(bytes)));
-        // A peer may give as it likes; the sum must not wrap.
+        // The peer chooses the amount; the sum must not wrap.
         let before = self.credit.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
         if before.is_ok_and(|before| before <= 0) {
             self.wake();
@@ -244,13 +242,13 @@ impl ProducedSubscription {
         }
     }
 
-    /// Wakes the task when something changes from now on. Whoever calls it looks at everything again
-    /// before it sleeps.
+    /// Registers the task to be woken at the next change. The caller checks everything again before
+    /// it sleeps.
     pub(crate) fn register(&self, waker: &Waker) {
         if self.lock().waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             return;
         }
-        // Cloned and dropped outside the lock: that is foreign code.
+        // Cloned and dropped outside the lock: wakers are foreign code.
         let mut fresh = Some(waker.clone());
         std::mem::swap(&mut self.lock().waker, &mut fresh);
     }
@@ -264,22 +262,22 @@ fn to_signed(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-/// From when it was asked for to the end of its stream.
+/// A produced subscription, from its request to the end of its stream.
 pub(crate) struct AcceptedSubscription {
     pub(crate) link: Arc<Link>,
     pub(crate) subscription: Arc<ProducedSubscription>,
     pub(crate) notification: Cow<'static, str>,
-    /// Whether its peer is told of an end without an error.
+    /// Whether the peer gets a message at an end without an error.
     pub(crate) tell_end: bool,
 }
 
 impl AcceptedSubscription {
-    /// Tells the peer that it has ended, and why, unless it knows.
+    /// Sends the end of the subscription and its error, unless the peer has ended it.
     pub(crate) fn end(&self, error: Option<&ErrorObject>) {
         let unwanted = self.subscription.stopped() == Some(StopReason::Peer);
         if !unwanted && (error.is_some() || self.tell_end) {
             let head = head(&self.notification, &self.subscription.id());
-            // There is one for each subscription, and not another one before it is gone.
+            // At most one for each subscription, so this need not wait for the send queue.
             self.link.send_queue.send_anyway(write_end(&head, error));
         }
     }

@@ -1,8 +1,8 @@
-//! Items that come before the response that names their subscription.
+//! Items that arrive before the response that names their subscription: [`EarlyItems`].
 //!
-//! Some servers send the first items of a subscription before its id. The items are kept while a
-//! subscribe call is pending to which they may belong. Must not know which calls are pending, or how
-//! messages travel.
+//! Some servers send the first items of a subscription before its id. Such items are kept while a
+//! subscribe call is pending to which they may belong. `subscription_buffer` decides which calls
+//! these are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::protocol::item::{Content, Item, cost};
 use crate::util::drop_counter::DropCounter;
 
-/// How many items of one connection are kept.
+/// The maximum number of kept items on a connection.
 const MAX_ITEMS: usize = 1024;
 
-/// The items of one connection, by the name of their notification and the id of their subscription.
+/// The kept items of one connection, by the notification's name and the subscription's id.
 #[derive(Debug, Default)]
 pub(crate) struct EarlyItems {
     kept: HashMap<Arc<str>, HashMap<Box<str>, Kept>>,
@@ -24,14 +24,14 @@ pub(crate) struct EarlyItems {
     dropped: DropCounter,
 }
 
-/// What came for one id.
+/// The items kept for one id.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    /// Each with the number of items that its producer left out before it.
+    /// Each item with the number of items that its producer dropped before it.
     pub(crate) items: Vec<(Utf8Bytes, u64)>,
-    /// The end came as well, with this error as JSON.
+    /// The error with which the subscription ended, as JSON, if its end came as well.
     pub(crate) end: Option<Box<str>>,
-    /// Items behind these were dropped.
+    /// Whether items after these were dropped.
     pub(crate) overflowed: bool,
     bytes: u64,
 }
@@ -47,8 +47,8 @@ impl EarlyItems {
         self.kept.is_empty()
     }
 
-    /// Keeps a copy of an item while less than `window` bytes of items are kept, else drops it.
-    /// `true`: it is the first of its connection that was dropped, which belongs into the log.
+    /// Keeps a copy of an item while fewer than `window` bytes of items are kept, else drops it.
+    /// `true`: it is the first item that this connection dropped, and the caller logs it.
     pub(crate) fn keep(&mut self, notification: &Arc<str>, item: &Item<'_>, window: u64) -> bool {
         let json = match item.content {
             Content::Result(json) | Content::Error(json) => json,
@@ -64,7 +64,7 @@ impl EarlyItems {
             None if full => return self.dropped.is_first(),
             None => by_id.entry(item.subscription.into()).or_default(),
         };
-        // Nothing follows an end, or a gap.
+        // Nothing follows an end or a gap.
         if kept.end.is_some() {
             return false;
         }
@@ -83,7 +83,7 @@ impl EarlyItems {
         false
     }
 
-    /// Takes what was kept for the subscription that has this id.
+    /// Removes and returns the items kept for the subscription with this id.
     pub(crate) fn take(&mut self, notification: &str, id: &str) -> Option<Kept> {
         let by_id = self.kept.get_mut(notification)?;
         let kept = by_id.remove(id)?;
@@ -95,8 +95,8 @@ impl EarlyItems {
         Some(kept)
     }
 
-    /// Drops what was kept under this name: no pending call can name its subscriptions any more.
-    /// Gives the number of items.
+    /// Drops the items kept under this name, as no pending call can name their subscriptions any
+    /// more. Returns their number.
     pub(crate) fn clear(&mut self, notification: &str) -> usize {
         let Some(by_id) = self.kept.remove(notification) else { return 0 };
         let (mut count, mut bytes) = (0, 0);

@@ -1,6 +1,10 @@
-//! One connection: what its task shares with all who hold it, and holding it.
+//! The state of one connection that its task shares with every handle: [`Link`]. It holds the send
+//! queue, this side's pending calls, the subscriptions of both directions and the cancellations of
+//! the peer's calls. `incoming` and `outgoing` both build on it. A closed link stays closed;
+//! reconnecting makes a new one.
 //!
-//! Must not know what is sent on it, nor that another connection may follow.
+//! In reading order: `pending_calls` and its `pending_table`, `cancellations`,
+//! `subscription_buffer` with `early_items`, `credit`, `outgoing_middleware`.
 
 pub(crate) mod cancellations;
 pub(crate) mod credit;
@@ -31,7 +35,8 @@ use crate::protocol::request_extensions::{CANCEL, SentExtensions};
 use crate::span::CallSpan;
 use crate::websocket::send_queue::{Command, Refused, SendQueue};
 
-/// One reference count for each handle, of whichever kind: every call has one.
+/// A handle keeps its link alive with one reference count, whichever variant it is: every call has
+/// one.
 #[derive(Clone, Debug)]
 pub(crate) enum LinkRef {
     Shared(Arc<Link>),
@@ -48,39 +53,39 @@ impl LinkRef {
     }
 }
 
-/// What all handles of a connection share with its task.
+/// The state that all handles of a connection share with its task.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) send_queue: SendQueue,
     pub(crate) pending: PendingCalls,
     pub(crate) config: Arc<Config>,
-    /// What stands around calls of this side, if anything does.
+    /// The middleware of this side's outgoing calls, if there is any.
     pub(crate) outgoing: Option<Arc<Chain>>,
-    /// Whether the peer knows what this crate sends beside JSON-RPC.
+    /// Whether the peer understands this crate's extensions of JSON-RPC.
     pub(crate) extended: bool,
-    /// Subscriptions of this side.
+    /// Subscriptions that this side consumes.
     pub(crate) consumed: SubscriptionBuffers<Link>,
-    /// Subscriptions of the peer.
+    /// Subscriptions that this side produces for the peer.
     pub(crate) produced: ProducedSubscriptions,
-    /// Calls of the peer that it has taken back.
+    /// Calls of the peer that it has cancelled.
     pub(crate) cancellations: Cancellations,
-    /// Handlers that were begun and are not ready.
+    /// Handlers that have started and are not finished.
     pub(crate) in_flight: AtomicUsize,
-    /// Batches of nothing but notifications that were sent and may be answered with `[]`, against
+    /// How many batches of only notifications were sent. Each may be answered with `[]`, against
     /// the specification.
     empty_replies: AtomicUsize,
-    /// Known as soon as the end begins.
+    /// Set when the end begins.
     reason: OnceLock<CloseReason>,
     /// Whether the end is complete.
     over: AtomicBool,
     ended: Notify,
 }
 
-/// A call before it is known whether, and on which connection, it will be sent.
+/// A call before it is sent, and before a connection is chosen for it.
 #[derive(Clone, Debug)]
 pub(crate) struct OutgoingCall {
     pub(crate) outgoing: OutgoingMessage,
-    /// It asks for this subscription.
+    /// The buffer of the subscription that the call asks for.
     pub(crate) buffer: Option<Arc<SubscriptionBuffer<Link>>>,
 }
 
@@ -90,7 +95,8 @@ impl From<OutgoingMessage> for OutgoingCall {
     }
 }
 
-/// A batch of notifications that is not queued yet.
+/// Takes the expected `[]` of a batch of notifications off the account again, unless the batch was
+/// queued.
 struct Unsent<'a>(Option<&'a Link>);
 
 impl Drop for Unsent<'_> {
@@ -125,22 +131,24 @@ impl Link {
         }
     }
 
-    /// Nothing more can be sent, so nothing more is queued. The first reason counts; gives it.
+    /// Begins the end: the send queue takes nothing more and sends nothing more. Returns the
+    /// reason; the first one counts.
     pub(crate) fn begin_close(&self, reason: CloseReason) -> CloseReason {
         let known = self.reason.get_or_init(|| reason).clone();
         self.send_queue.end();
         known
     }
 
-    /// The peer sends nothing more: what is queued still goes out, and nothing else is. (A handler that
-    /// sees the end may stop half-way, and what it returns then must not look like its result.) The first
-    /// reason counts.
+    /// Called when the peer sends nothing more: what is queued is still sent, and nothing else is
+    /// queued. (A handler that notices the end may stop half-way, and what it returns then must not
+    /// look like its result.) The first reason counts.
     pub(crate) fn stop_sending(&self, reason: CloseReason) {
         self.reason.get_or_init(|| reason);
         self.send_queue.shut();
     }
 
-    /// No response can come any more: all who wait for one, or for the end, learn the reason.
+    /// Ends all pending calls and subscriptions with the reason, as no response can come any more,
+    /// and wakes those that wait for the end.
     pub(crate) fn end_all_calls(&self) {
         let reason = self.reason();
         self.pending.close(&reason);
@@ -149,15 +157,15 @@ impl Link {
         self.ended.notify_waiters();
     }
 
-    /// The connection is over: all who wait learn it now. Gives the reason.
+    /// Ends the connection and everything that waits on it. Returns the reason.
     pub(crate) fn end(&self, reason: CloseReason) -> CloseReason {
         let known = self.begin_close(reason);
         self.end_all_calls();
         known
     }
 
-    /// Whether more messages are likely to be queued soon: handlers are at work, or several calls
-    /// wait for their response.
+    /// Whether more messages are likely to be queued soon: handlers are in flight, or several calls
+    /// are pending.
     pub(crate) fn is_busy(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) > 0 || self.pending.len() > 1
     }
@@ -172,14 +180,15 @@ impl Link {
         }
     }
 
-    /// Queues a notification; waits for room.
+    /// Queues a notification; waits while the send queue is full.
     pub(crate) async fn notify(&self, text: Vec<u8>) -> Result<(), Error> {
-        // Before it can be answered, against the specification.
+        // A peer may answer it against the specification, so it is recorded first.
         self.pending.notify();
         self.send(text).await
     }
 
-    /// Queues a batch; waits for room. Some peers answer one of nothing but notifications with `[]`.
+    /// Queues a batch; waits while the send queue is full. Some peers answer a batch of only
+    /// notifications with `[]`.
     pub(crate) async fn send_batch(
         &self,
         text: Vec<u8>,
@@ -188,7 +197,8 @@ impl Link {
         if !notifications_only {
             return self.send(text).await;
         }
-        // Before it can be answered; taken back if it is never queued, for whatever reason.
+        // Counted before the batch can be answered; `Unsent` takes it off again if the batch is
+        // never queued, for whatever reason.
         self.empty_replies.fetch_add(1, Ordering::Relaxed);
         let mut unsent = Unsent(Some(self));
         self.notify(text).await?;
@@ -202,7 +212,7 @@ impl Link {
         self.empty_replies.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 
-    /// Asks the connection's task to send what is queued, and to close then.
+    /// Asks the connection's task to send what is queued and then to close.
     pub(crate) fn close(&self, code: u16, reason: &str) {
         self.send_queue.command(Command::Close { code, reason: reason.to_owned() });
     }
@@ -212,19 +222,19 @@ impl Link {
         if self.over.load(Ordering::Acquire) { self.reason.get().cloned() } else { None }
     }
 
-    /// Whether nobody waits for the result of this call of the peer any more: it was cancelled, or the
-    /// connection has ended.
+    /// Whether the result of this call of the peer is no longer wanted: the call was cancelled, or
+    /// the connection has ended.
     pub(crate) fn is_unwanted(&self, call: u64) -> bool {
         self.over.load(Ordering::Acquire) || self.cancellations.is_cancelled(call)
     }
 
-    /// Whether its peer has never had a socket to be called over.
+    /// Whether the link never had a socket.
     pub(crate) fn has_no_socket(&self) -> bool {
         matches!(self.reason.get(), Some(CloseReason::NoSocket))
     }
 
     /// # Errors
-    /// The connection takes no calls any more.
+    /// The connection takes no more calls.
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.send_queue.is_open() { Ok(()) } else { Err(self.closed_error()) }
     }
@@ -233,12 +243,12 @@ impl Link {
         Error::Closed(self.reason())
     }
 
-    /// Why it takes nothing more.
+    /// Why the connection takes no more messages.
     pub(crate) fn reason(&self) -> CloseReason {
         self.reason.get().cloned().unwrap_or(CloseReason::Local)
     }
 
-    /// The message of a call under this id, with what the peer may know of it.
+    /// Writes the message of a call with this id, with the extensions that the peer understands.
     #[inline]
     pub(crate) fn write(
         self: &Arc<Self>,
@@ -248,14 +258,14 @@ impl Link {
         span: &CallSpan,
     ) -> Vec<u8> {
         let OutgoingCall { outgoing, buffer } = message;
-        let steps = outgoing.steps.as_ref().filter(|_| self.extended);
+        let progress = outgoing.progress.as_ref().filter(|_| self.extended);
         let told = SentExtensions {
             timeout: timeout.filter(|_| self.config.send_timeout.includes(self.extended)),
             window: buffer.as_ref().map(|buffer| buffer.window).filter(|_| self.extended),
-            progress: steps.is_some(),
+            progress: progress.is_some(),
         };
-        if let Some(steps) = steps {
-            self.pending.listen(id, Arc::clone(steps));
+        if let Some(progress) = progress {
+            self.pending.listen(id, Arc::clone(progress));
         }
         if let Some(buffer) = buffer {
             self.consumed.expect(id, &buffer, Arc::downgrade(self), self.extended);
@@ -268,7 +278,7 @@ impl Link {
         outgoing.into_request(&told, write_trace, |out| self.pending.write_id(id, out))
     }
 
-    /// The span of a call under this id.
+    /// The span of a call with this id.
     pub(crate) fn span(&self, message: &OutgoingCall, id: u64) -> CallSpan {
         let write_id = || {
             let mut json = Vec::new();
@@ -278,8 +288,8 @@ impl Link {
         CallSpan::client(|| message.outgoing.method.to_string(), write_id)
     }
 
-    /// A call, whose id is given as JSON, was answered: if it has asked for a subscription, perhaps
-    /// with the id of that.
+    /// Handles the response to a call, whose id is given as JSON. If the call asked for a
+    /// subscription, `id` is that subscription's id, or `None` if the response has none.
     pub(crate) fn subscribed(&self, call: &str, id: Option<&str>) {
         let Some(call) = self.pending.parse(call) else { return };
         if let Some((buffer, id)) = self.consumed.answered(call, id).zip(id) {
@@ -287,7 +297,7 @@ impl Link {
         }
     }
 
-    /// An item of a subscription, in this part of a message.
+    /// Hands a subscription an item, which is this part of the message.
     #[inline]
     pub(crate) fn item(
         &self,
@@ -303,7 +313,7 @@ impl Link {
         }
     }
 
-    /// Tells the peer that nobody wants this subscription any more. What it answers is dropped.
+    /// Unsubscribes at the peer. The peer's response is ignored.
     pub(crate) fn unsubscribe(&self, unsubscribe: &str, id: &str) {
         let Ok(entry) = self.pending.insert(None, None) else { return };
         self.pending.remove(entry.id);
@@ -316,8 +326,8 @@ impl Link {
         ));
     }
 
-    /// Tells the peer that nobody waits for its response to this call any more, if it may know.
-    /// Never waits: there is at most one for each call that has found room.
+    /// Cancels a call on the peer, if this side may send `$/cancelRequest`. Never waits: there is
+    /// at most one for each call that was queued.
     pub(crate) fn cancel(&self, id: u64) {
         if self.config.send_cancel.includes(self.extended) {
             self.pending.notify();
@@ -331,13 +341,13 @@ impl Link {
         if text.len() > limit { Err(Error::TooLarge { size: text.len(), limit }) } else { Ok(()) }
     }
 
-    /// Queues a message; waits for room.
+    /// Queues a message; waits while the send queue is full.
     pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
         self.check_size(&text)?;
         self.send_queue.send(text).await.map_err(|_| self.closed_error())
     }
 
-    /// Queues a message; gives it back if there is no room.
+    /// Queues a message; returns it if the send queue is full.
     pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
         self.check_size(&text)?;
         match self.send_queue.try_send(text) {
@@ -348,7 +358,7 @@ impl Link {
     }
 }
 
-/// Closes a client's connection when its last handle goes.
+/// Closes a client's connection when the last handle is dropped.
 #[derive(Debug)]
 pub(crate) struct CloseOnDrop(Arc<Link>);
 

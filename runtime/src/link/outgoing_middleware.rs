@@ -1,7 +1,6 @@
-//! What stands around outgoing calls: the trait that applications implement, and the way through several
-//! of them to the connection.
-//!
-//! Must not know connections: the last step is a closure.
+//! Middleware of outgoing calls: the trait [`OutgoingMiddleware`] that applications implement, what
+//! it gets and returns, and the [`Chain`] that leads a call through several of them. The last step
+//! is a closure, so this file depends on no connection.
 
 use std::fmt;
 use std::future::Future;
@@ -81,7 +80,7 @@ pub trait OutgoingMiddleware: Send + Sync + 'static {
     }
 }
 
-/// One value in several builders, or one of a type that is chosen when the program runs.
+/// For one value in several builders, or a type that is chosen at run time.
 #[async_trait]
 impl<M: OutgoingMiddleware + ?Sized> OutgoingMiddleware for Arc<M> {
     async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error> {
@@ -129,7 +128,7 @@ impl OutgoingRequest {
 }
 
 impl fmt::Debug for OutgoingRequest {
-    /// Without the params, which may be secret.
+    /// Leaves out the params, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OutgoingRequest")
             .field("method", &self.method())
@@ -151,7 +150,7 @@ impl Reply {
         Ok(Self::of(json.into()))
     }
 
-    /// That of a notification.
+    /// The reply of a notification.
     pub(crate) fn none() -> Self {
         Self::of(Utf8Bytes::from_static("null"))
     }
@@ -168,7 +167,7 @@ impl Reply {
 }
 
 impl fmt::Debug for Reply {
-    /// Without the result, which may be secret.
+    /// Leaves out the result, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply").field("bytes", &self.1.len()).finish()
     }
@@ -243,7 +242,7 @@ impl fmt::Debug for BatchNext<'_> {
     }
 }
 
-/// Middleware in the order in which calls come through it; never none.
+/// Middleware in the order in which calls pass through it; never empty.
 pub(crate) struct Chain(UserValues<Arc<dyn OutgoingMiddleware>>);
 
 impl Chain {
@@ -251,7 +250,7 @@ impl Chain {
         (!stack.is_empty()).then(|| Arc::new(Chain(stack.into())))
     }
 
-    /// Makes a call, with `send` behind all middleware.
+    /// Makes a call through all middleware; `send` is the last step.
     pub(crate) async fn call(
         &self,
         request: OutgoingRequest,
@@ -275,7 +274,7 @@ impl fmt::Debug for Chain {
     }
 }
 
-/// A future that only one at a time can look at, so that it can be shared whatever it is made of.
+/// Makes a future `Sync`, whatever it is made of, so that it can be shared.
 pub(crate) struct Exclusive<F>(Mutex<Pin<Box<F>>>);
 
 impl<F> Exclusive<F> {
@@ -288,7 +287,7 @@ impl<F: Future> Future for Exclusive<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        // Who has it alone needs no lock.
+        // Exclusive access needs no lock.
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut().poll(cx)
     }
 }

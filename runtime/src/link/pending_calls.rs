@@ -1,16 +1,8 @@
-//! Calls that wait for a response, shared by those who wait and the task that takes responses in.
+//! Pending calls of this side: [`PendingCalls`] is the table shared by callers and the connection's
+//! task, [`CallOutcome`] what came back for a call, and [`Part`] its place in a batch.
 //!
-//! An entry is made before its message is sent, so no response can come too early. All under one
-//! lock; wakers are cloned, woken and dropped outside it, as they are foreign code. Must not know
-//! how messages travel.
-//!
-//! What comes back for a call, or does not.
-//!
-//! Must not know who waits for it, or how it came.
-//!
-//! Which batch a call that waits is a part of, and how far it had got when it was given up.
-//!
-//! Must not know what else is known of the call.
+//! An entry is made before its message is sent, so a response can't come too early. The table is
+//! behind one lock. Wakers are cloned, woken and dropped outside it, as they are foreign code.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,24 +21,24 @@ use crate::protocol::peer_error::of_peer;
 use crate::protocol::progress_queue::ProgressQueue;
 use crate::protocol::text;
 
-/// Who opened the connection. It decides how this side's ids look: a client counts in numbers, a
-/// server in strings, as some clients (npm's rpc-websockets) take a request for a response when
-/// its id is one of their own.
+/// Which side opened the connection. It decides the form of this side's ids: a client uses numbers,
+/// a server strings, as some clients (npm's rpc-websockets) mistake a request for a response when
+/// its id equals one of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Client,
     Server,
 }
 
-/// The table of one connection.
+/// The pending calls of one connection.
 #[derive(Debug)]
 pub(crate) struct PendingCalls {
     table: Mutex<Table>,
     side: Side,
-    /// The peer has sent an id back as a string, and the log has it.
+    /// The peer has sent an id back as a string, and this was logged.
     quoted: AtomicBool,
-    /// The timer has to be set anew. Changed only under the table's lock; looked at in every turn
-    /// of the connection's task, so without it.
+    /// The timer must be set again. Changed only under the table's lock; read in every poll of the
+    /// connection's task, so without it.
     deadline_changed: AtomicBool,
 }
 
@@ -54,7 +46,8 @@ pub(crate) struct PendingCalls {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: u64,
-    /// The connection's task has to be nudged: its timer is set to a later time than this call's.
+    /// The connection's task must be woken: its timer is set to a later time than this call's
+    /// deadline.
     pub(crate) early: bool,
 }
 
@@ -68,8 +61,8 @@ impl PendingCalls {
         }
     }
 
-    /// Makes an entry for a new call. Whoever gets it takes it out again with
-    /// [`poll`](Self::poll) or [`remove`](Self::remove).
+    /// Makes an entry for a new call. The caller removes it with [`poll`](Self::poll) or
+    /// [`remove`](Self::remove).
     pub(crate) fn insert(
         &self,
         mut waker: Option<Waker>,
@@ -80,40 +73,44 @@ impl PendingCalls {
         Ok(Entry { id, early: self.change_deadline_if(early) })
     }
 
-    /// Makes an entry for a call of the batch with this first call, if there is one; gives its id.
+    /// Makes an entry for a call of a batch and returns its id. `first` is the id of the batch's
+    /// first call, `None` if this is the first.
     pub(crate) fn insert_in_batch(&self, first: Option<u64>) -> Result<u64, CloseReason> {
         self.lock().insert_in_batch(first)
     }
 
-    /// The batch of these calls is about to be sent, so it may be answered.
+    /// Records that the batch of these calls is about to be sent, so that it may be answered.
     pub(crate) fn queue(&self, ids: impl Iterator<Item = u64>) {
         let mut table = self.lock();
         ids.for_each(|id| table.queue(id));
     }
 
-    /// A notification is about to be sent.
+    /// Records that a notification is about to be sent.
     pub(crate) fn notify(&self) {
         self.lock().notify();
     }
 
-    /// An error that has no id. If only one request or batch waits, ends all of it; gives the ids. An
-    /// error that is not about a message as a whole may answer a notification.
+    /// Handles an error without an id. If only one call or batch is pending, ends all of it and
+    /// returns the ids. An error that is not about a whole message may be the answer to a
+    /// notification.
     pub(crate) fn refuse_only(&self, error: &ErrorObject) -> Option<Vec<u64>> {
         let surely = !error.code().is_about_a_message();
         self.refuse(|table| table.only(surely), error)
     }
 
-    /// An error about a batch. If the id, given as JSON, is that of its first call, ends all of it.
+    /// Handles an error about a batch. If the id, given as JSON, is that of the batch's first call,
+    /// ends all of it.
     pub(crate) fn refuse_batch(&self, id: &str, error: &ErrorObject) -> Option<Vec<u64>> {
         self.parse(id).and_then(|first| self.refuse(|table| table.batch(first), error))
     }
 
-    /// The first call of the batch of the call that waits under this id, given as JSON.
+    /// The first call of the batch to which the pending call with this id, given as JSON, belongs.
     pub(crate) fn batch_of(&self, id: &str) -> Option<u64> {
         self.parse(id).and_then(|id| self.lock().batch_of(id))
     }
 
-    /// Ends what waits of the batch with this first call; gives the ids, `None` if there are none.
+    /// Ends the pending calls of the batch with this first call. Returns their ids, or `None` if
+    /// there are none.
     pub(crate) fn refuse_rest(&self, first: u64, error: &ErrorObject) -> Option<Vec<u64>> {
         self.refuse(|table| table.rest(first), error)
     }
@@ -146,8 +143,8 @@ impl PendingCalls {
         }
     }
 
-    /// Takes the entry out if the call has ended; else the task is woken when it has. The caller
-    /// asks for no more after that.
+    /// Removes the entry if the call has ended; otherwise registers the task's waker. Not to be
+    /// called again once it is ready.
     pub(crate) fn poll(
         &self,
         id: u64,
@@ -164,7 +161,7 @@ impl PendingCalls {
             if waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
                 return Poll::Pending;
             }
-            // Wakers are cloned and dropped outside the lock: that is foreign code.
+            // Wakers are cloned and dropped outside the lock: they are foreign code.
             if fresh.is_some() {
                 std::mem::swap(waker, &mut fresh);
                 return Poll::Pending;
@@ -174,14 +171,15 @@ impl PendingCalls {
         }
     }
 
-    /// The caller has given up.
+    /// Removes the entry of a call whose caller has given up.
     pub(crate) fn remove(&self, id: u64) -> Abandoned {
         let removed = self.lock().remove(id);
         // Dropped outside the lock: it may hold a waker, whose drop is foreign code.
         removed.map_or(Abandoned::Over, |removed| removed.abandoned())
     }
 
-    /// Hands a reply to the call that waits under this id, given as JSON. `false`: nobody waits.
+    /// Hands a response to the pending call with this id, given as JSON. `false`: there is no such
+    /// call.
     pub(crate) fn resolve(&self, id: &str, reply: CallOutcome) -> bool {
         let Some(id) = self.parse(id) else { return false };
         let mut table = self.lock();
@@ -193,21 +191,21 @@ impl PendingCalls {
         true
     }
 
-    /// The call wants to know how far it is.
+    /// Sets the queue for a call's progress values.
     pub(crate) fn listen(&self, id: u64, to: Arc<ProgressQueue>) {
         self.lock().listen(id, to);
     }
 
-    /// The call that waits under this id, given as JSON, is so far: a value as JSON. `false`: nobody
-    /// wants to know.
-    pub(crate) fn tell(&self, id: &str, value: &str) -> bool {
+    /// Hands a progress value, as JSON, to the pending call with this id, given as JSON. `false`:
+    /// the call wants no progress.
+    pub(crate) fn report_progress(&self, id: &str, value: &str) -> bool {
         let Some(id) = self.parse(id) else { return false };
-        let Some(steps) = self.lock().listener(id) else { return false };
-        if !steps.push(value) {
+        let Some(progress) = self.lock().listener(id) else { return false };
+        if !progress.push(value) {
             tracing::debug!("dropped what a call was told of its progress: nobody looks at it");
         }
-        // Taken only now: who has left a waker before has not seen the value. A response right behind
-        // it finds none, and needs none: the caller is on its way.
+        // The waker is taken only now: a caller that registered before has not seen the value. A
+        // response right after this finds no waker and needs none, as the caller is already woken.
         let waker = self.lock().waker(id).and_then(Option::take);
         if let Some(waker) = waker {
             waker.wake();
@@ -215,7 +213,8 @@ impl PendingCalls {
         true
     }
 
-    /// These calls of a batch were sent, and each waits so long. `true`: see [`Entry::early`].
+    /// Records that these calls of a batch were sent, each with its deadline. `true`: see
+    /// [`Entry::early`].
     pub(crate) fn start(&self, calls: impl Iterator<Item = (u64, Option<Instant>)>) -> bool {
         let mut table = self.lock();
         let mut early = false;
@@ -225,7 +224,7 @@ impl PendingCalls {
         self.change_deadline_if(early)
     }
 
-    /// These calls are never sent.
+    /// Ends calls that are never sent.
     pub(crate) fn fail_unsent(&self, ids: impl Iterator<Item = u64>) {
         let mut table = self.lock();
         let end = |id| table.end(id, CallOutcome::NotSent).flatten();
@@ -234,7 +233,7 @@ impl PendingCalls {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// What the timer has to be set to, if that has changed; inside: `None` for no timer.
+    /// The time to which the timer must be set, if it has changed; the inner `None` means no timer.
     pub(crate) fn take_deadline(&self) -> Option<Option<Instant>> {
         if !self.deadline_changed.load(Ordering::Acquire) {
             return None;
@@ -244,7 +243,7 @@ impl PendingCalls {
         Some(table.next_deadline())
     }
 
-    /// Whether [`take_deadline`](Self::take_deadline) has something to say.
+    /// Whether [`take_deadline`](Self::take_deadline) would return a new deadline.
     pub(crate) fn has_new_deadline(&self) -> bool {
         self.deadline_changed.load(Ordering::Acquire)
     }
@@ -266,7 +265,7 @@ impl PendingCalls {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// How many calls wait.
+    /// The number of pending calls.
     pub(crate) fn len(&self) -> usize {
         self.lock().len()
     }
@@ -279,7 +278,7 @@ impl PendingCalls {
         early
     }
 
-    /// The number in an id of ours, given as JSON.
+    /// The number in one of this side's ids, given as JSON.
     pub(crate) fn parse(&self, json: &str) -> Option<u64> {
         match self.side {
             Side::Client => counted(json, || {
@@ -293,10 +292,105 @@ impl PendingCalls {
         }
     }
 
-    /// Only small moves happen under the lock, no user code, so a poisoned one is as good as any.
+    /// No user code runs under the lock, only small moves, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many bytes of a message may stay in memory beside the result in it, until the caller takes
+/// the result.
+const MAX_BESIDE: usize = 16 * 1024;
+
+/// The outcome of a call.
+#[derive(Debug)]
+pub(crate) enum CallOutcome {
+    /// The result is this part of the message.
+    Result(Utf8Bytes, Range<usize>),
+    Error(ErrorObject),
+    /// A response that is not valid; says what is wrong with it.
+    Invalid(&'static str),
+    /// No response before the deadline.
+    Timeout,
+    /// The batch of the call was dropped before it was sent.
+    NotSent,
+}
+
+impl CallOutcome {
+    /// The outcome that a response in this message has.
+    #[inline]
+    pub(crate) fn of(message: &Utf8Bytes, outcome: ResponseOutcome<'_>) -> Self {
+        match outcome {
+            ResponseOutcome::Result(json) if message.len() - json.len() > MAX_BESIDE => {
+                CallOutcome::Result(json.into(), 0..json.len())
+            }
+            ResponseOutcome::Result(json) => {
+                CallOutcome::Result(message.clone(), range(message, json))
+            }
+            ResponseOutcome::Error(json) => CallOutcome::Error(of_peer(json)),
+            ResponseOutcome::Both => CallOutcome::Invalid("it has both a result and an error"),
+            ResponseOutcome::Empty | ResponseOutcome::Neither => {
+                CallOutcome::Invalid("it has neither a result nor an error")
+            }
+        }
+    }
+
+    /// The outcome as the caller gets it: a result is a range of a message. `late` makes the error
+    /// of a timeout.
+    #[inline]
+    pub(crate) fn into_result(
+        self,
+        late: impl FnOnce() -> Error,
+    ) -> Result<(Utf8Bytes, Range<usize>), Error> {
+        match self {
+            CallOutcome::Result(message, range) => Ok((message, range)),
+            CallOutcome::Error(object) => Err(Error::Call(object)),
+            CallOutcome::Invalid(what) => Err(Error::InvalidResponse(what)),
+            CallOutcome::Timeout => Err(late()),
+            CallOutcome::NotSent => Err(Error::NotSent),
+        }
+    }
+}
+
+/// Which batch a call is part of and how far that batch is, packed into one number, as there are
+/// many calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part(u64);
+
+impl Part {
+    /// Not part of a batch.
+    pub(crate) const ALONE: Part = Part(0);
+    /// The batch is about to be sent: it may be answered.
+    pub(crate) const QUEUED: u64 = 1;
+    /// The batch was sent. The caller of a single call keeps track of that itself.
+    pub(crate) const SENT: u64 = 2;
+
+    /// Part of the batch whose first call has this id.
+    pub(crate) fn of(first: u64) -> Self {
+        Part(first << 2)
+    }
+
+    pub(crate) fn with(self, state: u64) -> Self {
+        Part(self.0 | state)
+    }
+
+    pub(crate) fn has(self, state: u64) -> bool {
+        self.0 & state != 0
+    }
+
+    pub(crate) fn first(self) -> Option<u64> {
+        Some(self.0 >> 2).filter(|first| *first > 0)
+    }
+}
+
+/// How far a call was when its caller gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Abandoned {
+    /// Its batch was sent, and no response came.
+    Sent,
+    /// No response came; the caller knows whether the call was sent.
+    Waiting,
+    Over,
 }
 
 #[cfg(test)]
@@ -390,7 +484,7 @@ mod tests {
         assert_eq!(pending.len(), 0);
     }
 
-    /// What the timer has to be set to.
+    /// The time to which the timer must be set.
     fn next_deadline(pending: &PendingCalls) -> Option<Option<Instant>> {
         let next_deadline = pending.take_deadline();
         assert!(!pending.has_new_deadline());
@@ -413,7 +507,7 @@ mod tests {
 
         pending.expire(one);
         assert_eq!(next_deadline(&pending), Some(Some(two)));
-        // A call of a batch is older than its deadline.
+        // A call of a batch gets its deadline after its entry.
         assert!(pending.start([(1, Some(one)), (99, Some(one))].into_iter()));
         assert_eq!(next_deadline(&pending), Some(Some(one)));
         pending.remove(2);
@@ -427,97 +521,4 @@ mod tests {
         }
         assert_eq!(pending.len(), 0);
     }
-}
-
-/// How much of a message may be kept beside a result in it, until its caller takes that.
-const MAX_BESIDE: usize = 16 * 1024;
-
-/// What came back for a call.
-#[derive(Debug)]
-pub(crate) enum CallOutcome {
-    /// The result is this part of the message.
-    Result(Utf8Bytes, Range<usize>),
-    Error(ErrorObject),
-    /// An answer that is no response; it says what is wrong.
-    Invalid(&'static str),
-    /// Nothing, for too long.
-    Timeout,
-    /// The batch of the call was dropped before it was sent.
-    NotSent,
-}
-
-impl CallOutcome {
-    /// What a response in this message says.
-    #[inline]
-    pub(crate) fn of(message: &Utf8Bytes, outcome: ResponseOutcome<'_>) -> Self {
-        match outcome {
-            ResponseOutcome::Result(json) if message.len() - json.len() > MAX_BESIDE => {
-                CallOutcome::Result(json.into(), 0..json.len())
-            }
-            ResponseOutcome::Result(json) => {
-                CallOutcome::Result(message.clone(), range(message, json))
-            }
-            ResponseOutcome::Error(json) => CallOutcome::Error(of_peer(json)),
-            ResponseOutcome::Both => CallOutcome::Invalid("it has both a result and an error"),
-            ResponseOutcome::Empty | ResponseOutcome::Neither => {
-                CallOutcome::Invalid("it has neither a result nor an error")
-            }
-        }
-    }
-
-    /// As its caller sees it: the result is a part of a message. `late` makes the error of one that
-    /// has not come in time.
-    #[inline]
-    pub(crate) fn into_result(
-        self,
-        late: impl FnOnce() -> Error,
-    ) -> Result<(Utf8Bytes, Range<usize>), Error> {
-        match self {
-            CallOutcome::Result(message, range) => Ok((message, range)),
-            CallOutcome::Error(object) => Err(Error::Call(object)),
-            CallOutcome::Invalid(what) => Err(Error::InvalidResponse(what)),
-            CallOutcome::Timeout => Err(late()),
-            CallOutcome::NotSent => Err(Error::NotSent),
-        }
-    }
-}
-
-/// Which batch a call is a part of, and how far that is: in one number, as there are many calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Part(u64);
-
-impl Part {
-    /// Of none.
-    pub(crate) const ALONE: Part = Part(0);
-    /// The batch is about to be sent: it may be answered.
-    pub(crate) const QUEUED: u64 = 1;
-    /// The batch was sent. Who makes a call of its own knows that by itself.
-    pub(crate) const SENT: u64 = 2;
-
-    /// That of the batch whose first call has this id.
-    pub(crate) fn of(first: u64) -> Self {
-        Part(first << 2)
-    }
-
-    pub(crate) fn with(self, state: u64) -> Self {
-        Part(self.0 | state)
-    }
-
-    pub(crate) fn has(self, state: u64) -> bool {
-        self.0 & state != 0
-    }
-
-    pub(crate) fn first(self) -> Option<u64> {
-        Some(self.0 >> 2).filter(|first| *first > 0)
-    }
-}
-
-/// How far a call had got that was given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Abandoned {
-    /// Its batch was sent, and no response came.
-    Sent,
-    /// No response came; whether it was sent is for the caller to know.
-    Waiting,
-    Over,
 }

@@ -1,28 +1,21 @@
-//! The table of calls that wait for a response: an entry for each, from before its message is sent
-//! until its caller has what came of it.
+//! The table of pending calls, which `pending_calls` puts behind a lock: an entry for each call,
+//! from before its message is sent until its caller has the outcome. An entry ends in exactly one
+//! of response, timeout, closed or dropped. Nothing here locks or wakes; wakers are returned to the
+//! caller.
 //!
-//! An entry ends in exactly one of response, timeout, closed or dropped. Must not know locks, tasks
-//! or how ids look on the wire; it gives wakers to whoever may wake them.
+//! [`Slots`] holds entries under numbers that count up and are never reused, without hashing.
+//! Recent entries are in a window with one slot for each number. An old entry would keep the window
+//! open behind it, so it moves to a map:
 //!
-//! Entries under numbers that count up and are never used again, found without hashing.
-//!
-//! The recent ones stand in a window, one slot for each number, so an entry is found by its
-//! distance from the first. One that stays while the numbers go on would keep the window open
-//! behind it: it moves to a map then. What each costs:
-//!
-//! - Every number is pushed into the window once and leaves it once at the front, alone or to the
-//!   map. So all operations are O(1), averaged over the numbers given out.
+//! - Every number is pushed into the window once and leaves it once at the front. So all operations
+//!   are O(1), averaged over the numbers given out.
 //! - The window has at most four slots for each entry in it, and [`SPARE`] more: memory is
-//!   proportional to the entries that are there, whatever order they go in.
+//!   proportional to the number of entries, in whatever order they are removed.
 //!
-//! Must not know what the entries are.
-//!
-//! When calls are to be given up: what the one timer of a connection has to be set to.
-//!
-//! Most calls are answered long before, so a new one only has its deadline compared with the time
-//! that the timer is set to. When the timer fires, those that still wait are put in order, each
-//! once in its life; so one timer and O(log n) for a call that waits long are enough. Must not
-//! know timers, nor what waits.
+//! [`Deadlines`] computes the time for the connection's one timer. Most calls are answered long
+//! before their deadline, so a new deadline is only compared with the timer's time. When the timer
+//! fires, the calls still pending are put into a heap, each at most once; so one timer is enough,
+//! and O(log n) for a call that waits long.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -42,13 +35,14 @@ enum Slot {
         waker: Option<Waker>,
         deadline: Option<Instant>,
         batch: Part,
-        /// Who made the call wants to know how far it is.
-        steps: Option<Arc<ProgressQueue>>,
+        /// Where the call's progress values go, if the caller wants them.
+        progress: Option<Arc<ProgressQueue>>,
     },
     Done(CallOutcome),
 }
 
-/// What was taken out of the table. Holds what may not be dropped under a lock.
+/// An entry that was removed from the table. It may hold a waker, so it must not be dropped under a
+/// lock.
 #[derive(Debug)]
 pub(crate) struct Removed(Slot);
 
@@ -64,10 +58,10 @@ impl Removed {
 
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Ids count up and are never used again: a late response must not meet a new call.
+    /// Ids are never reused: a late response must not meet a new call.
     slots: Slots<Slot>,
     deadlines: Deadlines,
-    /// The id of the first call behind the last notification; 0 if there was none.
+    /// The id of the first call after the last notification; 0 if there was none.
     notified: u64,
     closed: Option<CloseReason>,
 }
@@ -77,18 +71,18 @@ impl Table {
         Table { slots: Slots::new(), deadlines: Deadlines::default(), notified: 0, closed: None }
     }
 
-    /// How many calls have not been told how they ended.
+    /// The number of calls that have no outcome yet.
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// What the timer has to be set to.
+    /// The time to which the timer must be set.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.next_deadline()
     }
 
-    /// A new call; gives its id, and whether the timer has to be set to an earlier time. The waker
-    /// is left where it is if there is no such call.
+    /// Adds a call. Returns its id, and whether the timer must be set to an earlier time. On error
+    /// the waker is left where it is.
     pub(crate) fn insert(
         &mut self,
         waker: &mut Option<Waker>,
@@ -101,13 +95,14 @@ impl Table {
             waker: waker.take(),
             deadline,
             batch: Part::ALONE,
-            steps: None,
+            progress: None,
         });
         self.tidy();
         Ok((id, deadline.is_some_and(|at| self.deadlines.watch(id, at))))
     }
 
-    /// A call of a batch, whose first call is this one if there is any; gives its id.
+    /// Adds a call of a batch and returns its id. `first` is the batch's first call, `None` if this
+    /// is the first.
     pub(crate) fn insert_in_batch(&mut self, first: Option<u64>) -> Result<u64, CloseReason> {
         let (id, _) = self.insert(&mut None, None)?;
         if let Some(Slot::Waiting { batch, .. }) = self.slots.get_mut(id) {
@@ -116,21 +111,21 @@ impl Table {
         Ok(id)
     }
 
-    /// The batch of this call may be answered from now on.
+    /// Records that the batch of this call may be answered from now on.
     pub(crate) fn queue(&mut self, id: u64) {
         if let Some(Slot::Waiting { batch, .. }) = self.slots.get_mut(id) {
             *batch = batch.with(Part::QUEUED);
         }
     }
 
-    /// A notification is about to be sent.
+    /// Records that a notification is about to be sent.
     pub(crate) fn notify(&mut self) {
         self.notified = self.slots.next_id();
     }
 
-    /// The calls that wait, if all of them are one call, or belong to one batch. `surely`: not if an
-    /// answer without an id may be one to a notification, because no other call was made between the
-    /// last notification and the one that waits.
+    /// The pending calls, if they are a single call or all belong to one batch. With `surely`,
+    /// `None` if an error without an id may answer a notification, because no other call was made
+    /// between the last notification and the pending one.
     pub(crate) fn only(&self, surely: bool) -> Option<Vec<u64>> {
         let (mut ids, mut only) = (vec![], None);
         for (id, slot) in self.slots.entries() {
@@ -147,8 +142,8 @@ impl Table {
         only.filter(|message| !surely || *message > self.notified).map(|_| ids)
     }
 
-    /// The calls that wait and belong to the batch whose first call is this one. That one may have been
-    /// given up; if it has its reply, the batch is answered call by call.
+    /// The pending calls of the batch with this first call. The first call may have been given up;
+    /// if it has its response, the batch is being answered call by call, and this returns `None`.
     pub(crate) fn batch(&self, first: u64) -> Option<Vec<u64>> {
         let is_answered = |slot: &Slot| !waits_in_batch(slot, first);
         if first >= self.slots.next_id() || self.slots.get(first).is_some_and(is_answered) {
@@ -157,14 +152,14 @@ impl Table {
         self.rest(first)
     }
 
-    /// The calls that wait and belong to the batch whose first call was this one.
+    /// The pending calls of the batch with this first call, whatever became of that call.
     pub(crate) fn rest(&self, first: u64) -> Option<Vec<u64>> {
         let calls = self.slots.entries().filter(|(_, slot)| waits_in_batch(slot, first));
         let ids: Vec<u64> = calls.map(|(id, _)| id).collect();
         (!ids.is_empty()).then_some(ids)
     }
 
-    /// The first call of the batch that this call waits in.
+    /// The first call of the batch that this pending call is part of.
     pub(crate) fn batch_of(&self, id: u64) -> Option<u64> {
         match self.slots.get(id)? {
             Slot::Waiting { batch, .. } => batch.first(),
@@ -172,8 +167,8 @@ impl Table {
         }
     }
 
-    /// A call that waits was sent, and may have got a deadline. `true`: the timer has to be set to an
-    /// earlier time.
+    /// Records that a pending call was sent, perhaps with a deadline. `true`: the timer must be set
+    /// to an earlier time.
     pub(crate) fn start(&mut self, id: u64, at: Option<Instant>) -> bool {
         let Some(Slot::Waiting { deadline, batch, .. }) = self.slots.get_mut(id) else {
             return false;
@@ -182,22 +177,22 @@ impl Table {
         at.is_some_and(|at| self.deadlines.watch(id, at))
     }
 
-    /// A call that waits wants to know how far it is.
+    /// Sets the queue for the progress values of a pending call.
     pub(crate) fn listen(&mut self, id: u64, to: Arc<ProgressQueue>) {
-        if let Some(Slot::Waiting { steps, .. }) = self.slots.get_mut(id) {
-            *steps = Some(to);
+        if let Some(Slot::Waiting { progress, .. }) = self.slots.get_mut(id) {
+            *progress = Some(to);
         }
     }
 
-    /// Where a call that waits wants to be told how far it is.
+    /// The queue for the progress values of a pending call.
     pub(crate) fn listener(&self, id: u64) -> Option<Arc<ProgressQueue>> {
         match self.slots.get(id)? {
-            Slot::Waiting { steps, .. } => steps.clone(),
+            Slot::Waiting { progress, .. } => progress.clone(),
             Slot::Done(_) => None,
         }
     }
 
-    /// Where the waker of a call is; `None` if the call has ended.
+    /// The place of a call's waker; `None` if the call has ended.
     pub(crate) fn waker(&mut self, id: u64) -> Option<&mut Option<Waker>> {
         match self.slots.get_mut(id) {
             Some(Slot::Waiting { waker, .. }) if self.closed.is_none() => Some(waker),
@@ -205,7 +200,7 @@ impl Table {
         }
     }
 
-    /// Takes out a call that has ended.
+    /// Removes a call that has ended.
     pub(crate) fn take(&mut self, id: u64) -> Result<CallOutcome, CloseReason> {
         match self.remove(id) {
             Some(Removed(Slot::Done(reply))) => Ok(reply),
@@ -223,7 +218,7 @@ impl Table {
         Some(Removed(slot))
     }
 
-    /// Ends a call that waits; gives its waker. `None`: it does not wait.
+    /// Ends a pending call and returns its waker. `None`: it is not pending.
     pub(crate) fn end(&mut self, id: u64, reply: CallOutcome) -> Option<Option<Waker>> {
         let slot = self.slots.get_mut(id)?;
         let Slot::Waiting { waker, deadline, .. } = slot else { return None };
@@ -238,7 +233,7 @@ impl Table {
         self.grow_up();
         let mut wakers = Vec::new();
         while let Some(id) = self.next_expired(now) {
-            // Not by `end`: its deadline is out of the heap already.
+            // Not with `end`: the deadline is already out of the heap.
             let slot = self.slots.get_mut(id);
             let ended = slot.map(|slot| std::mem::replace(slot, Slot::Done(CallOutcome::Timeout)));
             if let Some(Slot::Waiting { waker, .. }) = ended {
@@ -249,7 +244,7 @@ impl Table {
         wakers
     }
 
-    /// Ends all calls that have no reply yet, and takes no new ones.
+    /// Ends all pending calls and refuses new ones.
     pub(crate) fn close(&mut self, reason: &CloseReason) -> Vec<Waker> {
         self.closed.get_or_insert_with(|| reason.clone());
         let waker = |slot: &mut Slot| match slot {
@@ -266,10 +261,10 @@ impl Table {
         }
     }
 
-    /// Moves old calls out of the way of the new ones.
+    /// Moves old entries out of the window.
     fn tidy(&mut self) {
         while let Some((id, slot)) = self.slots.retire() {
-            // Only those in the window are looked at when the timer fires.
+            // Only entries in the window are looked at when the timer fires.
             if id >= self.deadlines.young() {
                 if let Slot::Waiting { deadline: Some(at), .. } = slot {
                     self.deadlines.order(id, *at);
@@ -279,7 +274,7 @@ impl Table {
         }
     }
 
-    /// Puts the deadlines of all calls in order.
+    /// Puts the deadlines of all calls into the heap.
     fn grow_up(&mut self) {
         for (id, slot) in self.slots.since(self.deadlines.young()) {
             if let Slot::Waiting { deadline: Some(at), .. } = slot {
@@ -295,7 +290,8 @@ impl Table {
     }
 }
 
-/// Whether the call waits in the batch with this first call, and that may have been answered.
+/// Whether the call is pending in the batch with this first call, and that batch may have been
+/// answered.
 fn waits_in_batch(slot: &Slot, first: u64) -> bool {
     match slot {
         Slot::Waiting { batch, .. } => batch.first() == Some(first) && batch.has(Part::QUEUED),
@@ -305,6 +301,255 @@ fn waits_in_batch(slot: &Slot, first: u64) -> bool {
 
 fn waits(slots: &Slots<Slot>, id: u64) -> bool {
     matches!(slots.get(id), Some(Slot::Waiting { .. }))
+}
+
+/// A window of up to this length never counts as sparse.
+const SPARE: usize = 64;
+/// Capacity up to this is not freed.
+const KEPT: usize = 128;
+
+#[derive(Debug)]
+pub(crate) struct Slots<T> {
+    /// The entry `first + i` is at index `i`. The front entry is present, or the window is empty.
+    window: VecDeque<Option<T>>,
+    first: u64,
+    /// How many entries are in the window.
+    recent: usize,
+    /// All entries older than the window.
+    stragglers: HashMap<u64, T, BuildHasherDefault<IdHasher>>,
+}
+
+impl<T> Slots<T> {
+    /// The first number is 1.
+    pub(crate) fn new() -> Self {
+        Slots { window: VecDeque::new(), first: 1, recent: 0, stragglers: HashMap::default() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.recent + self.stragglers.len()
+    }
+
+    /// The number that the next entry gets.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.first + self.window.len() as u64
+    }
+
+    /// Adds an entry and returns its number. The caller calls [`retire`](Self::retire) afterwards.
+    pub(crate) fn push(&mut self, entry: T) -> u64 {
+        let id = self.next_id();
+        self.window.push_back(Some(entry));
+        self.recent += 1;
+        id
+    }
+
+    pub(crate) fn get(&self, id: u64) -> Option<&T> {
+        match self.place(id) {
+            Some(place) => self.window.get(place)?.as_ref(),
+            None => self.stragglers.get(&id),
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut T> {
+        match self.place(id) {
+            Some(place) => self.window.get_mut(place)?.as_mut(),
+            None => self.stragglers.get_mut(&id),
+        }
+    }
+
+    /// Removes an entry. The caller calls [`retire`](Self::retire) afterwards.
+    pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
+        let Some(place) = self.place(id) else {
+            let entry = self.stragglers.remove(&id)?;
+            let (len, capacity) = (self.stragglers.len(), self.stragglers.capacity());
+            if capacity > KEPT && len < capacity / 8 {
+                self.stragglers.shrink_to(2 * len);
+            }
+            return Some(entry);
+        };
+        let entry = self.window.get_mut(place)?.take()?;
+        self.recent -= 1;
+        self.trim();
+        Some(entry)
+    }
+
+    /// If the window is sparse, moves its oldest entry to the stragglers and returns it.
+    pub(crate) fn retire(&mut self) -> Option<(u64, &T)> {
+        if self.window.len() <= 4 * self.recent + SPARE {
+            return None;
+        }
+        let id = self.first;
+        let entry = self.window.pop_front()??;
+        self.first += 1;
+        self.recent -= 1;
+        self.trim();
+        Some((id, self.stragglers.entry(id).insert_entry(entry).into_mut()))
+    }
+
+    /// The entries of the window with at least this number.
+    pub(crate) fn since(&self, id: u64) -> impl Iterator<Item = (u64, &T)> {
+        let skipped = self.place(id).unwrap_or(0).min(self.window.len());
+        let first = self.first + skipped as u64;
+        let slots = self.window.range(skipped..);
+        (first..).zip(slots).filter_map(|(id, slot)| slot.as_ref().map(|entry| (id, entry)))
+    }
+
+    /// All entries, in no particular order.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, &T)> {
+        let stragglers = self.stragglers.iter().map(|(id, entry)| (*id, entry));
+        self.since(self.first).chain(stragglers)
+    }
+
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.window.iter_mut().flatten().chain(self.stragglers.values_mut())
+    }
+
+    /// Frees all memory if there are no entries. The numbers go on.
+    pub(crate) fn release(&mut self) {
+        if self.len() == 0 {
+            (self.window, self.stragglers) = Default::default();
+        }
+    }
+
+    /// The index of an entry in the window; `None` if the entry is older than the window.
+    fn place(&self, id: u64) -> Option<usize> {
+        usize::try_from(id.checked_sub(self.first)?).ok()
+    }
+
+    /// Removes empty slots at the front, and frees capacity that is not needed.
+    fn trim(&mut self) {
+        while let Some(None) = self.window.front() {
+            self.window.pop_front();
+            self.first += 1;
+        }
+        let (len, capacity) = (self.window.len(), self.window.capacity());
+        if capacity > KEPT && len < capacity / 8 {
+            self.window.shrink_to(2 * len);
+        }
+    }
+}
+
+/// This side's counter needs no protection against chosen keys: one multiplication spreads it.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+/// Capacity up to this is not freed, and so many stale entries are not cleaned up.
+const KEPT_DEADLINES: usize = 64;
+
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    /// Deadlines of calls with ids below `young`, the soonest on top.
+    heap: BinaryHeap<Reverse<(Instant, u64)>>,
+    /// How many of them belong to calls that are no longer pending.
+    dead: usize,
+    /// Deadlines of calls from this id on are not in the heap.
+    young: u64,
+    /// No pending call has an earlier deadline.
+    next_deadline: Option<Instant>,
+}
+
+impl Deadlines {
+    /// The first id whose deadline is not in the heap.
+    pub(crate) fn young(&self) -> u64 {
+        self.young
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.next_deadline
+    }
+
+    /// Records the deadline of a call. `true`: the timer is set to a later time, or not set.
+    pub(crate) fn watch(&mut self, id: u64, at: Instant) -> bool {
+        if id < self.young {
+            self.heap.push(Reverse((at, id)));
+        }
+        let earlier = self.next_deadline.is_none_or(|next_deadline| at < next_deadline);
+        if earlier {
+            self.next_deadline = Some(at);
+        }
+        earlier
+    }
+
+    /// Records that the deadlines of all calls below this id are in the heap.
+    pub(crate) fn grow_up(&mut self, young: u64) {
+        self.young = self.young.max(young);
+    }
+
+    /// Puts a deadline into the heap.
+    pub(crate) fn order(&mut self, id: u64, at: Instant) {
+        self.heap.push(Reverse((at, id)));
+    }
+
+    /// Records that a call with a deadline is no longer pending. When such calls are the greater
+    /// part of the heap, it is cleaned up.
+    pub(crate) fn forget(&mut self, id: u64, waits: impl Fn(u64) -> bool) {
+        if id < self.young {
+            self.dead += 1;
+            if self.dead > self.heap.len() / 2 + KEPT_DEADLINES {
+                self.heap.retain(|Reverse((_, id))| waits(*id));
+                self.dead = 0;
+                self.trim();
+            }
+        }
+    }
+
+    /// The next call whose deadline has passed. If there is none, the timer's time becomes that of
+    /// the first pending call.
+    pub(crate) fn expired(&mut self, now: Instant, waits: impl Fn(u64) -> bool) -> Option<u64> {
+        self.next_deadline = None;
+        while let Some(Reverse((at, id))) = self.heap.peek() {
+            let (at, id) = (*at, *id);
+            let waits = waits(id);
+            if waits && at > now {
+                self.next_deadline = Some(at);
+                break;
+            }
+            self.heap.pop();
+            if waits {
+                return Some(id);
+            }
+            self.dead = self.dead.saturating_sub(1);
+        }
+        self.trim();
+        None
+    }
+
+    fn trim(&mut self) {
+        if self.heap.is_empty() {
+            self.heap = BinaryHeap::new();
+        }
+        let (len, capacity) = (self.heap.len(), self.heap.capacity());
+        if capacity > KEPT_DEADLINES && len < capacity / 8 {
+            self.heap.shrink_to(2 * len);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Deadlines {
+    pub(crate) fn room(&self) -> usize {
+        self.heap.capacity()
+    }
+
+    /// The number of deadlines in the heap, and how many of them are stale.
+    pub(crate) fn tally(&self) -> (usize, usize) {
+        (self.heap.len(), self.dead)
+    }
 }
 
 #[cfg(test)]
@@ -327,7 +572,7 @@ mod tests {
         }
     }
 
-    /// How many deadlines in order belong to calls that wait.
+    /// Checks the numbers of deadlines in the heap.
     fn check_deadlines(table: &Table) {
         let (ordered, dead) = table.deadlines.tally();
         assert!(dead <= ordered / 2 + 64, "{dead} of {ordered} are dead");
@@ -337,8 +582,8 @@ mod tests {
         assert!(room <= 16 * ordered + 256, "room for {room} deadlines, {ordered} are there");
     }
 
-    /// Random calls with and without deadlines, against a plain list of those that wait: what
-    /// times out is what the list says, at the time that the table asks to be looked at.
+    /// Random calls with and without deadlines, compared with a plain list of the pending ones:
+    /// calls expire as the list says, at the time for which the table asks.
     #[test]
     fn calls_time_out_when_they_should() {
         let begin = Instant::now();
@@ -436,7 +681,7 @@ mod tests {
         assert_eq!((table.len(), table.next_deadline(), table.deadlines.room()), (0, None, 0));
     }
 
-    /// All wait long enough to be put in order, and are answered after that.
+    /// All calls stay pending long enough to be put into the heap, and are answered after that.
     #[test]
     fn deadlines_of_answered_calls_are_thrown_out() {
         let begin = Instant::now();
@@ -456,156 +701,11 @@ mod tests {
     }
 }
 
-/// How long a window is never called sparse.
-const SPARE: usize = 64;
-/// How much room is not worth giving back.
-const KEPT: usize = 128;
-
-#[derive(Debug)]
-pub(crate) struct Slots<T> {
-    /// The entry of `first + i` at place `i`. The first is there, or the window is empty.
-    window: VecDeque<Option<T>>,
-    first: u64,
-    /// How many entries are in the window.
-    recent: usize,
-    /// All that is older than the window.
-    stragglers: HashMap<u64, T, BuildHasherDefault<IdHasher>>,
-}
-
-impl<T> Slots<T> {
-    /// The first number is 1.
-    pub(crate) fn new() -> Self {
-        Slots { window: VecDeque::new(), first: 1, recent: 0, stragglers: HashMap::default() }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.recent + self.stragglers.len()
-    }
-
-    /// The number of the next entry.
-    pub(crate) fn next_id(&self) -> u64 {
-        self.first + self.window.len() as u64
-    }
-
-    /// Adds an entry and gives its number. [`retire`](Self::retire) is to be called after it.
-    pub(crate) fn push(&mut self, entry: T) -> u64 {
-        let id = self.next_id();
-        self.window.push_back(Some(entry));
-        self.recent += 1;
-        id
-    }
-
-    pub(crate) fn get(&self, id: u64) -> Option<&T> {
-        match self.place(id) {
-            Some(place) => self.window.get(place)?.as_ref(),
-            None => self.stragglers.get(&id),
-        }
-    }
-
-    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut T> {
-        match self.place(id) {
-            Some(place) => self.window.get_mut(place)?.as_mut(),
-            None => self.stragglers.get_mut(&id),
-        }
-    }
-
-    /// Takes an entry out. [`retire`](Self::retire) is to be called after it.
-    pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
-        let Some(place) = self.place(id) else {
-            let entry = self.stragglers.remove(&id)?;
-            let (len, capacity) = (self.stragglers.len(), self.stragglers.capacity());
-            if capacity > KEPT && len < capacity / 8 {
-                self.stragglers.shrink_to(2 * len);
-            }
-            return Some(entry);
-        };
-        let entry = self.window.get_mut(place)?.take()?;
-        self.recent -= 1;
-        self.trim();
-        Some(entry)
-    }
-
-    /// While the window is sparse, moves its oldest entry to the stragglers; gives that one.
-    pub(crate) fn retire(&mut self) -> Option<(u64, &T)> {
-        if self.window.len() <= 4 * self.recent + SPARE {
-            return None;
-        }
-        let id = self.first;
-        let entry = self.window.pop_front()??;
-        self.first += 1;
-        self.recent -= 1;
-        self.trim();
-        Some((id, self.stragglers.entry(id).insert_entry(entry).into_mut()))
-    }
-
-    /// All entries whose numbers are at least this, if they are in the window still.
-    pub(crate) fn since(&self, id: u64) -> impl Iterator<Item = (u64, &T)> {
-        let skipped = self.place(id).unwrap_or(0).min(self.window.len());
-        let first = self.first + skipped as u64;
-        let slots = self.window.range(skipped..);
-        (first..).zip(slots).filter_map(|(id, slot)| slot.as_ref().map(|entry| (id, entry)))
-    }
-
-    /// All entries, in no order.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (u64, &T)> {
-        let stragglers = self.stragglers.iter().map(|(id, entry)| (*id, entry));
-        self.since(self.first).chain(stragglers)
-    }
-
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.window.iter_mut().flatten().chain(self.stragglers.values_mut())
-    }
-
-    /// Gives back all memory, if nothing is there. The numbers go on.
-    pub(crate) fn release(&mut self) {
-        if self.len() == 0 {
-            (self.window, self.stragglers) = Default::default();
-        }
-    }
-
-    /// Where in the window the entry would be; `None` if it is older.
-    fn place(&self, id: u64) -> Option<usize> {
-        usize::try_from(id.checked_sub(self.first)?).ok()
-    }
-
-    /// The window begins with an entry, and has not much more room than it needs.
-    fn trim(&mut self) {
-        while let Some(None) = self.window.front() {
-            self.window.pop_front();
-            self.first += 1;
-        }
-        let (len, capacity) = (self.window.len(), self.window.capacity());
-        if capacity > KEPT && len < capacity / 8 {
-            self.window.shrink_to(2 * len);
-        }
-    }
-}
-
-/// Our own counter needs no protection against chosen keys: one multiplication spreads it.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-}
-
 #[cfg(test)]
 mod slots_tests {
     use super::*;
 
-    /// Numbers without a pattern, the same each time.
+    /// Pseudo-random numbers, the same in each run.
     struct Random(u64);
 
     impl Random {
@@ -625,14 +725,14 @@ mod slots_tests {
         slots.window.capacity() + slots.stragglers.capacity()
     }
 
-    /// Ten thousand random steps for each way of using it, against a map.
+    /// Ten thousand random steps for each pattern of use, compared with a map.
     #[test]
     fn they_hold_what_a_map_holds() {
         for seed in 1..=40 {
             let mut random = Random(seed * 0x9E37_79B9);
             let mut slots = Slots::new();
             let mut model: HashMap<u64, u64> = HashMap::new();
-            // How many are there at most, whether the old ones stay, and how often one comes.
+            // The maximum number of entries, whether old ones stay, and how often a new one comes.
             let (limit, stay, rush) = (1 << random.below(11), random.below(2), random.below(4) + 1);
             for step in 0..10_000 {
                 let next = slots.next_id();
@@ -697,7 +797,7 @@ mod slots_tests {
     #[test]
     fn memory_follows_what_is_there() {
         const MANY: u64 = 100_000;
-        // In the order in which they came, the other way round, and all but every hundredth.
+        // Removed in order of insertion, in reverse, and all but every hundredth.
         type Ids = Vec<u64>;
         let straight: Ids = (1..=MANY).collect();
         let reverse: Ids = (1..=MANY).rev().collect();
@@ -720,7 +820,7 @@ mod slots_tests {
         }
     }
 
-    /// Many that stay, and ever more that do not.
+    /// Many entries that stay, and far more that do not.
     #[test]
     fn those_that_stay_move_once() {
         let mut slots = Slots::new();
@@ -736,108 +836,5 @@ mod slots_tests {
         assert_eq!((moved, slots.stragglers.len(), slots.len()), (1000, 1000, 1000));
         assert!(slots.window.len() <= SPARE);
         (1..=1000).for_each(|id| assert_eq!(slots.remove(id), Some(id - 1)));
-    }
-}
-
-/// How much room is not worth giving back, and how many dead entries are not worth a look.
-const KEPT_DEADLINES: usize = 64;
-
-#[derive(Debug, Default)]
-pub(crate) struct Deadlines {
-    /// Those of calls below `young`, the soonest on top.
-    heap: BinaryHeap<Reverse<(Instant, u64)>>,
-    /// How many of them belong to calls that wait no more.
-    dead: usize,
-    /// From this id on, deadlines are in no order.
-    young: u64,
-    /// No call that waits has an earlier deadline.
-    next_deadline: Option<Instant>,
-}
-
-impl Deadlines {
-    /// The first id whose deadline is in no order.
-    pub(crate) fn young(&self) -> u64 {
-        self.young
-    }
-
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.next_deadline
-    }
-
-    /// A call begins to wait. `true`: the timer is set to a later time, or to none.
-    pub(crate) fn watch(&mut self, id: u64, at: Instant) -> bool {
-        if id < self.young {
-            self.heap.push(Reverse((at, id)));
-        }
-        let earlier = self.next_deadline.is_none_or(|next_deadline| at < next_deadline);
-        if earlier {
-            self.next_deadline = Some(at);
-        }
-        earlier
-    }
-
-    /// All calls below this id are in order now, or not there.
-    pub(crate) fn grow_up(&mut self, young: u64) {
-        self.young = self.young.max(young);
-    }
-
-    /// Puts a call in order.
-    pub(crate) fn order(&mut self, id: u64, at: Instant) {
-        self.heap.push(Reverse((at, id)));
-    }
-
-    /// A call with a deadline waits no more. Once those are the greater part, they are thrown out.
-    pub(crate) fn forget(&mut self, id: u64, waits: impl Fn(u64) -> bool) {
-        if id < self.young {
-            self.dead += 1;
-            if self.dead > self.heap.len() / 2 + KEPT_DEADLINES {
-                self.heap.retain(|Reverse((_, id))| waits(*id));
-                self.dead = 0;
-                self.trim();
-            }
-        }
-    }
-
-    /// The next call whose time is over. When there is none, the alarm is that of the first which
-    /// waits.
-    pub(crate) fn expired(&mut self, now: Instant, waits: impl Fn(u64) -> bool) -> Option<u64> {
-        self.next_deadline = None;
-        while let Some(Reverse((at, id))) = self.heap.peek() {
-            let (at, id) = (*at, *id);
-            let waits = waits(id);
-            if waits && at > now {
-                self.next_deadline = Some(at);
-                break;
-            }
-            self.heap.pop();
-            if waits {
-                return Some(id);
-            }
-            self.dead = self.dead.saturating_sub(1);
-        }
-        self.trim();
-        None
-    }
-
-    fn trim(&mut self) {
-        if self.heap.is_empty() {
-            self.heap = BinaryHeap::new();
-        }
-        let (len, capacity) = (self.heap.len(), self.heap.capacity());
-        if capacity > KEPT_DEADLINES && len < capacity / 8 {
-            self.heap.shrink_to(2 * len);
-        }
-    }
-}
-
-#[cfg(test)]
-impl Deadlines {
-    pub(crate) fn room(&self) -> usize {
-        self.heap.capacity()
-    }
-
-    /// How many deadlines are in order, and how many of them are nobody's.
-    pub(crate) fn tally(&self) -> (usize, usize) {
-        (self.heap.len(), self.dead)
     }
 }

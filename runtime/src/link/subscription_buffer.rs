@@ -1,14 +1,13 @@
-//! One subscription of this side: what has come and is not consumed yet.
+//! Subscriptions that this side consumes: the buffer of each, and the table that finds the buffer
+//! for a message.
 //!
-//! It has two ends. The connection's task puts items in; the consumer takes over all that is there at
-//! once, and goes through it without a lock. Must not know how messages travel, or the types of items.
+//! [`SubscriptionBuffer`] has two ends: the connection's task puts items in; the consumer takes all
+//! of them at once and goes through them without a lock ([`TakenItems`]).
 //!
-//! Subscriptions of this side: which of them a message is about.
-//!
-//! A feed is expected from before its call is sent, and begins where the response is read. Items that
-//! come before the response are kept until then. What comes is bounded: a peer that knows how is told
-//! how much more it may send, and a feed that overflows all the same ends. Must not know how messages
-//! travel.
+//! [`SubscriptionBuffers`] expects a subscription from before its call is sent; the subscription
+//! begins when the response is read. Items that come before the response are kept until then.
+//! Memory is bounded: a peer that supports credit learns how much more it may send, and a
+//! subscription whose buffer overflows nevertheless ends.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -27,34 +26,35 @@ use crate::protocol::text;
 use crate::util::hasher::QuickHash;
 use crate::websocket::chunk::detach;
 
-/// How much of a message may be kept beside an item in it; of a longer one the item is copied.
+/// How many bytes of a message may stay in memory beside an item in it; an item of a longer message
+/// is copied.
 const MAX_BESIDE: usize = 256;
 
-/// More room than this is not kept while nothing waits.
+/// Capacity up to this is kept while the buffer is empty.
 const KEPT: usize = 64;
 
-/// So many items may keep what they were read with. When more wait, the consumer is slow, and they get
-/// memory of their own.
+/// How many items may share the memory that they were read with. When more wait, the consumer is
+/// slow, and the items are copied.
 const SHARED: usize = 64;
 
-/// An item is this part of a message.
+/// An item is this range of a message.
 pub(crate) type RawItem = (Utf8Bytes, Range<usize>);
 
-/// One subscription, which comes from an `L`.
+/// The buffer of one subscription, which comes from a connection handle `L`.
 #[derive(Debug)]
 pub(crate) struct SubscriptionBuffer<L> {
     pub(crate) names: SubscriptionNames,
     /// How many bytes may wait to be consumed.
     pub(crate) window: u64,
-    /// As JSON, once it is known.
+    /// The subscription's id as JSON, once it is known.
     id: OnceLock<Arc<str>>,
-    /// It has begun and nothing has ended it. Changed with the table that it is in, looked at for each
-    /// item.
+    /// Whether the subscription has begun and not ended. Changed together with the table; read for
+    /// each item.
     live: AtomicBool,
     state: Mutex<BufferState<L>>,
 }
 
-/// What its messages are called.
+/// The method names of a subscription's messages.
 #[derive(Clone, Debug)]
 pub(crate) struct SubscriptionNames {
     pub(crate) notification: Arc<str>,
@@ -65,40 +65,40 @@ pub(crate) struct SubscriptionNames {
 struct BufferState<L> {
     home: Weak<L>,
     items: VecDeque<RawItem>,
-    /// What those that wait count together, with those that the consumer has taken over.
+    /// The bytes of the waiting items and of those that the consumer has taken.
     bytes: u64,
-    /// The peer is to be told what was consumed.
+    /// Whether the peer expects credit.
     counts: bool,
     dropped: u64,
     end: Option<End>,
     waker: Option<Waker>,
-    /// Nobody wants it any more.
+    /// Whether the consumer is gone.
     abandoned: bool,
 }
 
-/// What the consumer has taken over.
+/// Items that the consumer has taken from the buffer.
 #[derive(Debug, Default)]
 pub(crate) struct TakenItems {
     items: VecDeque<RawItem>,
-    /// Consumed since the feed was told.
+    /// Bytes consumed since the buffer was last told.
     consumed: u64,
-    /// Consumed since the peer was told.
+    /// Bytes consumed since the peer last got credit.
     owed: u64,
 }
 
 impl TakenItems {
-    /// The next item, which stays where it is until it was consumed.
+    /// The next item, which stays in place until it is consumed.
     pub(crate) fn first(&self) -> Option<&RawItem> {
         self.items.front()
     }
 }
 
-/// Why nothing more comes.
+/// Why no more items come.
 #[derive(Clone, Debug)]
 pub(crate) enum End {
     Finished,
     Error(ErrorObject),
-    /// More has come than there was room for.
+    /// More items came than the window allows.
     Lagged,
     Closed(CloseReason),
 }
@@ -119,29 +119,30 @@ impl<L> SubscriptionBuffer<L> {
         SubscriptionBuffer { names, window: window.max(1), id, live, state }
     }
 
-    /// It is about to be asked for on this connection, whose peer counts or does not.
+    /// Called before the subscription is requested on this connection. `counts`: the peer expects
+    /// credit.
     pub(crate) fn prepare(&self, home: Weak<L>, counts: bool) {
         let mut state = self.lock();
         (state.home, state.counts) = (home, counts);
     }
 
-    /// Where it comes from.
+    /// The connection that the subscription comes from.
     pub(crate) fn home(&self) -> Option<Arc<L>> {
         self.lock().home.upgrade()
     }
 
-    /// As JSON; `None` until it has begun.
+    /// The id as JSON; `None` until the subscription has begun.
     pub(crate) fn id(&self) -> Option<&Arc<str>> {
         self.id.get()
     }
 
-    /// It has this id now. `false`: nobody wants it any more.
+    /// Sets the id. `false`: the consumer is already gone.
     pub(crate) fn set_id(&self, id: &Arc<str>) -> bool {
         let _ = self.id.set(Arc::clone(id));
         !self.lock().abandoned
     }
 
-    /// Whether it is in the table of those that have begun.
+    /// Sets whether the subscription is in the table of those that have begun.
     pub(crate) fn set_live(&self, live: bool) {
         self.live.store(live, Ordering::Release);
     }
@@ -150,13 +151,13 @@ impl<L> SubscriptionBuffer<L> {
         self.live.load(Ordering::Acquire)
     }
 
-    /// Whether notifications of this name with this id are its own.
+    /// Whether a notification with this name and this id belongs to this subscription.
     pub(crate) fn is(&self, notification: &str, id: &str) -> bool {
         *self.names.notification == *notification
             && self.id.get().is_some_and(|known| **known == *id)
     }
 
-    /// Nobody wants it any more, nor what waits in it.
+    /// Called when the consumer is gone: drops the waiting items.
     pub(crate) fn abandon(&self) {
         let mut state = self.lock();
         state.abandoned = true;
@@ -169,13 +170,13 @@ impl<L> SubscriptionBuffer<L> {
         self.lock().abandoned
     }
 
-    /// How many items the producer has left out so far.
+    /// The number of items that the producer has dropped so far.
     pub(crate) fn dropped(&self) -> u64 {
         self.lock().dropped
     }
 
-    /// Takes over what has come, when nothing is left of what was taken before; or says why nothing
-    /// more comes.
+    /// Takes the waiting items when all items taken before are consumed, or returns why no more
+    /// items come.
     pub(crate) fn poll(
         &self,
         cx: &mut Context<'_>,
@@ -198,7 +199,7 @@ impl<L> SubscriptionBuffer<L> {
             if state.waker.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
                 break;
             }
-            // Wakers are cloned and dropped outside the lock: that is foreign code.
+            // Wakers are cloned and dropped outside the lock: they are foreign code.
             if fresh.is_some() {
                 std::mem::swap(&mut state.waker, &mut fresh);
                 break;
@@ -212,8 +213,8 @@ impl<L> SubscriptionBuffer<L> {
         Poll::Pending
     }
 
-    /// The first item was consumed. `Some`: the peer may send so much more. It is told now and then, not
-    /// for each item; and so is the feed.
+    /// Records that the first item was consumed. `Some`: so much credit is due to the peer. Neither
+    /// the peer nor the buffer is told for each single item.
     pub(crate) fn consumed(&self, taken: &mut TakenItems) -> Option<u64> {
         let bytes = cost(taken.items.pop_front()?.1.len());
         taken.consumed = taken.consumed.saturating_add(bytes);
@@ -228,7 +229,8 @@ impl<L> SubscriptionBuffer<L> {
         credit.then(|| std::mem::take(&mut taken.owed))
     }
 
-    /// Gives the waker of whoever waits for it. `true`: there was no room, and this is the end.
+    /// Adds an item and returns the consumer's waker. `true`: the buffer overflowed, and the
+    /// subscription ends.
     pub(crate) fn push(
         &self,
         message: Utf8Bytes,
@@ -245,7 +247,7 @@ impl<L> SubscriptionBuffer<L> {
             return (None, false);
         }
         state.dropped = state.dropped.saturating_add(dropped);
-        // One item may go over the window, whoever counts.
+        // One item may exceed the window, with or without credit.
         let lagged = state.bytes >= self.window;
         if lagged {
             state.end = Some(End::Lagged);
@@ -258,54 +260,55 @@ impl<L> SubscriptionBuffer<L> {
         (state.waker.take(), lagged)
     }
 
-    /// What has come may still be consumed.
+    /// Ends the subscription. Items that have arrived can still be consumed.
     pub(crate) fn end(&self, end: End) -> Option<Waker> {
         let mut state = self.lock();
         state.end.get_or_insert(end);
         state.waker.take()
     }
 
-    /// No user code runs under the lock, so a poisoned one is as good as any.
+    /// No user code runs under the lock, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, BufferState<L>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<L> BufferState<L> {
-    /// What was consumed makes room.
+    /// Takes consumed items off the byte count.
     fn settle(&mut self, taken: &mut TakenItems) {
         self.bytes = self.bytes.saturating_sub(std::mem::take(&mut taken.consumed));
     }
 }
 
-/// How many calls may be unanswered that nobody waits for any more. What comes late of older ones is
-/// not taken back: their peer does not answer.
+/// How many abandoned subscribe calls may be unanswered. Late subscriptions of older ones are not
+/// unsubscribed: their peer does not answer.
 const MAX_GIVEN_UP: usize = 1024;
 
-/// The subscriptions of one connection, whose handle is an `L`. Most connections have none, so the rest
-/// is made when the first one comes.
+/// The subscriptions that one connection consumes; its handle is an `L`. Most connections have
+/// none, so the inner part is allocated with the first one.
 #[derive(Debug)]
 pub(crate) struct SubscriptionBuffers<L>(OnceLock<Box<Inner<L>>>);
 
 #[derive(Debug)]
 struct Inner<L> {
     table: Mutex<Table<L>>,
-    /// How many there are, expected ones included. Looked at for each message that is read, so
+    /// The number of subscriptions, expected ones included. Read for each incoming message, so
     /// without the lock.
     count: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Table<L> {
-    /// By the ids of the calls that ask for them.
+    /// Expected subscriptions, by the ids of the calls that ask for them.
     expected: BTreeMap<u64, Arc<SubscriptionBuffer<L>>>,
-    /// By the names of their notifications, and their ids as JSON. There are few names.
+    /// Subscriptions that have begun, by their notifications' names and their ids as JSON. There
+    /// are few names.
     begun: Vec<(Arc<str>, ById<L>)>,
-    /// Items of expected feeds whose ids are not known yet.
+    /// Items of expected subscriptions whose ids are not known yet.
     early: EarlyItems,
 }
 
-/// A peer may give ids as it likes, but how many there are is this side's decision.
+/// The peer chooses the ids, but this side decides how many there are.
 type ById<L> = HashMap<Box<str>, Arc<SubscriptionBuffer<L>>, QuickHash>;
 
 impl<L> Default for SubscriptionBuffers<L> {
@@ -315,12 +318,12 @@ impl<L> Default for SubscriptionBuffers<L> {
 }
 
 impl<L> SubscriptionBuffers<L> {
-    /// Whether there is any; if not, no message can be about one.
+    /// Whether there is any subscription; if not, no message can be about one.
     pub(crate) fn any(&self) -> bool {
         self.0.get().is_some_and(|inner| inner.count.load(Ordering::Acquire) > 0)
     }
 
-    /// The call with this id, which is about to be sent by `home`, asks for it.
+    /// Expects a subscription from the call with this id, which `home` is about to send.
     pub(crate) fn expect(
         &self,
         call: u64,
@@ -341,15 +344,15 @@ impl<L> SubscriptionBuffers<L> {
         self.tally(&table);
     }
 
-    /// The call is never sent.
+    /// Called for a call that is never sent.
     pub(crate) fn forget(&self, call: u64) {
         if self.any() {
             self.answered(call, None);
         }
     }
 
-    /// The call was answered: with a subscription's id, or with something else. Gives the feed if
-    /// the peer has to be told that nobody wants it any more.
+    /// Handles the response to a call: with a subscription's id, or with none. Returns the buffer
+    /// if its consumer is gone and the peer must be unsubscribed.
     pub(crate) fn answered(
         &self,
         call: u64,
@@ -387,7 +390,8 @@ impl<L> SubscriptionBuffers<L> {
         (id.is_some() && !goes_on).then_some(buffer)
     }
 
-    /// Hands a feed what came before its response. `false`: it was too much, and it is over.
+    /// Hands a subscription the items that came before its response. `false`: the buffer
+    /// overflowed, and the subscription has ended.
     #[cold]
     fn catch_up(&self, buffer: &Arc<SubscriptionBuffer<L>>, kept: Kept) -> bool {
         for (json, dropped) in kept.items {
@@ -409,7 +413,7 @@ impl<L> SubscriptionBuffers<L> {
         true
     }
 
-    /// Whether notifications of this name are, or may be, a subscription's.
+    /// Whether notifications with this name belong, or may belong, to a subscription.
     pub(crate) fn has(&self, notification: &str) -> bool {
         let is_known = |table: &Table<L>| {
             table.begun.iter().any(|(name, _)| **name == *notification)
@@ -418,7 +422,7 @@ impl<L> SubscriptionBuffers<L> {
         self.any() && is_known(&self.lock())
     }
 
-    /// Whether the response to a pending call may name a subscription with notifications of this
+    /// Whether the response to a pending call may name a subscription whose notifications have this
     /// name.
     pub(crate) fn awaits(&self, notification: &str) -> bool {
         self.lock().awaited(notification).next().is_some()
@@ -435,7 +439,7 @@ impl<L> SubscriptionBuffers<L> {
         let first_dropped = table.early.keep(&name, item, window);
         drop(table);
         if first_dropped {
-            // This side has chosen the name.
+            // This side has chosen the name, so it is safe to log.
             tracing::warn!(
                 notification = &*name,
                 "dropped an item: too many came before the response that names their subscription"
@@ -443,14 +447,15 @@ impl<L> SubscriptionBuffers<L> {
         }
     }
 
-    /// The one whose notifications have this name, and this id, as JSON.
+    /// The subscription whose notifications have this name and this id, given as JSON.
     pub(crate) fn find(&self, notification: &str, id: &str) -> Option<Arc<SubscriptionBuffer<L>>> {
         let table = self.lock();
         let (_, consumed) = table.begun.iter().find(|(name, _)| **name == *notification)?;
         consumed.get(id).cloned()
     }
 
-    /// Takes in an item, which is this part of the message. `false`: there was no room, and it is over.
+    /// Adds an item, which is this range of the message. `false`: the buffer overflowed, and the
+    /// subscription has ended.
     pub(crate) fn push(
         &self,
         buffer: &Arc<SubscriptionBuffer<L>>,
@@ -468,7 +473,7 @@ impl<L> SubscriptionBuffers<L> {
         !lagged
     }
 
-    /// The peer says that it has ended, and with which error, as JSON.
+    /// Ends a subscription whose end the peer has announced, with its error as JSON.
     pub(crate) fn finish(&self, buffer: &Arc<SubscriptionBuffer<L>>, error: &str) {
         let end = if error == "null" { End::Finished } else { End::Error(last_word(error)) };
         self.remove(buffer);
@@ -477,7 +482,7 @@ impl<L> SubscriptionBuffers<L> {
         }
     }
 
-    /// Nobody wants it any more. Gives its id if the peer has to be told.
+    /// Called when the consumer is gone. Returns the id if the peer must be unsubscribed.
     pub(crate) fn abandon(&self, buffer: &Arc<SubscriptionBuffer<L>>) -> Option<Arc<str>> {
         buffer.abandon();
         if buffer.id().is_none() && self.any() {
@@ -487,7 +492,7 @@ impl<L> SubscriptionBuffers<L> {
         if self.remove(buffer) { buffer.id().cloned() } else { None }
     }
 
-    /// `false`: it was not there, or not there any more.
+    /// Removes a subscription from the table. `false`: it was not there.
     fn remove(&self, buffer: &Arc<SubscriptionBuffer<L>>) -> bool {
         let Some(id) = buffer.id() else { return false };
         let mut table = self.lock();
@@ -506,7 +511,7 @@ impl<L> SubscriptionBuffers<L> {
         removed.is_some()
     }
 
-    /// Ends all. Those that are expected end with their calls.
+    /// Ends all subscriptions that have begun. Expected ones end with their calls.
     pub(crate) fn close(&self, reason: &CloseReason) {
         if !self.any() {
             return;
@@ -530,7 +535,7 @@ impl<L> SubscriptionBuffers<L> {
         self.inner().count.store(table.expected.len() + begun, Ordering::Release);
     }
 
-    /// No user code runs under the lock, so a poisoned one is as good as any.
+    /// No user code runs under the lock, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, Table<L>> {
         self.inner().table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -545,7 +550,7 @@ impl<L> SubscriptionBuffers<L> {
 }
 
 impl<L> Table<L> {
-    /// Those that are expected, still wanted, and have notifications of this name.
+    /// Expected subscriptions whose consumer is there and whose notifications have this name.
     fn awaited(&self, notification: &str) -> impl Iterator<Item = &Arc<SubscriptionBuffer<L>>> {
         let consumed = self.expected.values();
         consumed.filter(move |buffer| {
@@ -553,8 +558,8 @@ impl<L> Table<L> {
         })
     }
 
-    /// Drops early items of this name if no pending call can name their subscription any more.
-    /// Gives their number.
+    /// Drops early items with this name if no pending call can name their subscription any more.
+    /// Returns their number.
     fn tidy(&mut self, notification: &str) -> usize {
         if self.early.is_empty() || self.awaited(notification).next().is_some() {
             return 0;
@@ -562,7 +567,7 @@ impl<L> Table<L> {
         self.early.clear(notification)
     }
 
-    /// Puts in a feed that has this id now. Gives the one that had it before.
+    /// Adds a subscription under its id. Returns the one that had this id before.
     fn insert(
         &mut self,
         id: &Arc<str>,
@@ -579,7 +584,7 @@ impl<L> Table<L> {
     }
 }
 
-/// Not to be called under the lock: what takes log lines in is foreign code.
+/// Not to be called under a lock: log subscribers are foreign code.
 fn log_stray<L>(count: usize, buffer: &SubscriptionBuffer<L>) {
     if count > 0 {
         let notification = &*buffer.names.notification;
@@ -587,7 +592,7 @@ fn log_stray<L>(count: usize, buffer: &SubscriptionBuffer<L>) {
     }
 }
 
-/// The error that ends a subscription. Some servers say it in words, or in a way of their own.
+/// The error that ends a subscription. Some servers send a string, or a form of their own.
 fn last_word(json: &str) -> ErrorObject {
     serde_json::from_str(json).unwrap_or_else(|_| {
         let words = text::content(json).map_or_else(|| json.to_owned(), Cow::into_owned);

@@ -1,6 +1,5 @@
-//! Middleware that counts and measures calls and connections, for the `metrics` facade.
-//!
-//! OBSERVABILITY.md has all names. Must not know who collects them.
+//! `Metrics`: middleware that counts and measures calls, connections and bytes for the `metrics`
+//! facade. OBSERVABILITY.md lists all names.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,13 +20,13 @@ use crate::link::outgoing_middleware::{
 use crate::middleware::incoming::{Middleware, Next};
 use crate::protocol::error::ErrorCode;
 
-/// How many codes of errors have a value of their own in the label `outcome`.
+/// How many error codes get a value of their own in the label `outcome`.
 const MAX_CODES: usize = 64;
-/// How many methods of outgoing calls have a value of their own in the label `method`.
+/// How many methods of outgoing calls get a value of their own in the label `method`.
 const MAX_METHODS: usize = 256;
-/// How long such a name may be, in bytes: it is kept as long as the program runs.
+/// The maximum length of such a name in bytes: it stays in memory until the program ends.
 const MAX_NAME: usize = 256;
-/// What stands for all others.
+/// The value for all others.
 const OTHER: &str = "other";
 
 /// Middleware that counts and measures calls, connections and bytes with the macros of the `metrics` crate,
@@ -53,7 +52,7 @@ pub struct Metrics {
     methods: Arc<Known<String>>,
 }
 
-/// The names for the calls of one direction.
+/// The metrics' names for the calls of one direction.
 struct Names {
     calls: &'static str,
     duration: &'static str,
@@ -112,10 +111,10 @@ impl Metrics {
         if self.codes.has(code.0, MAX_CODES) { code.0.to_string().into() } else { OTHER.into() }
     }
 
-    fn begin(&self, names: &'static Names, method: SharedString) -> UnderWay<'_> {
+    fn begin(&self, names: &'static Names, method: SharedString) -> InFlight<'_> {
         gauge!(names.in_flight, self.labels([])).increment(1);
         let (begun, outcome) = (Instant::now(), "dropped".into());
-        UnderWay { metrics: self, names, method, begun, outcome }
+        InFlight { metrics: self, names, method, begun, outcome }
     }
 
     fn outcome<T>(&self, outcome: &Result<T, Error>) -> SharedString {
@@ -135,7 +134,7 @@ impl Default for Metrics {
     }
 }
 
-/// The first values of a label.
+/// The values that a label may have; the first ones used.
 #[derive(Debug)]
 struct Known<T>(Mutex<BTreeSet<T>>);
 
@@ -153,8 +152,8 @@ impl<T> Default for Known<T> {
     }
 }
 
-/// A call at work. One that is dropped before it has an outcome is counted, too.
-struct UnderWay<'a> {
+/// A call in flight. A call that is dropped before it has an outcome is counted, too.
+struct InFlight<'a> {
     metrics: &'a Metrics,
     names: &'static Names,
     method: SharedString,
@@ -162,9 +161,9 @@ struct UnderWay<'a> {
     outcome: SharedString,
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        let UnderWay { metrics, names, method, begun, outcome } = self;
+        let InFlight { metrics, names, method, begun, outcome } = self;
         gauge!(names.in_flight, metrics.labels([])).decrement(1);
         let labels = metrics.labels([("method", method.clone())]);
         histogram!(names.duration, labels).record(begun.elapsed());
@@ -182,7 +181,7 @@ fn kind(reason: &CloseReason) -> &'static str {
         CloseReason::Stalled => "stalled",
         CloseReason::Unresponsive => "unresponsive",
         CloseReason::Aborted => "aborted",
-        // No connection, so none that is watched.
+        // It has no connection, so this does not occur.
         CloseReason::NoSocket => "no_socket",
     }
 }
@@ -219,7 +218,7 @@ impl Middleware for Metrics {
 #[async_trait]
 impl OutgoingMiddleware for Metrics {
     async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error> {
-        // A proxy calls what it is asked for.
+        // A proxy forwards whatever names it gets, so they are bounded.
         let method = request.method().to_owned();
         let known = method.len() <= MAX_NAME && self.methods.has(method.clone(), MAX_METHODS);
         let mut call = self.begin(&CLIENT, if known { method.into() } else { OTHER.into() });

@@ -1,6 +1,5 @@
-//! Middleware that bounds how many calls of some methods are at work at a time.
-//!
-//! Must not know what they do.
+//! [`ConcurrencyLimit`]: middleware that bounds how many calls of some methods are in flight at a
+//! time.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -73,7 +72,7 @@ impl ConcurrencyLimit {
         let waited = if request.is_notification() {
             waiting.await
         } else {
-            // A place that is free at last is not for a call that nobody waits for any more.
+            // A cancelled call must not take the next free permit.
             match race(pin!(request.context().cancelled()), waiting).await {
                 Either::Left(()) => return Err(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)),
                 Either::Right(waited) => waited,

@@ -1,7 +1,6 @@
-//! What stands around incoming calls: the trait that applications implement, and the way through
-//! several of them to the handler.
-//!
-//! Must not know connections, or how names are looked up.
+//! Middleware of incoming calls: the trait [`Middleware`] that applications implement, and [`Next`],
+//! the way through several of them to the handler. `around` wraps services in their middleware
+//! before the router is built.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -103,7 +102,7 @@ pub trait Middleware: Send + Sync + 'static {
     }
 }
 
-/// One value in several builders, or one of a type that is chosen when the program runs.
+/// For one value in several builders, or a type that is chosen at run time.
 #[async_trait]
 impl<M: Middleware + ?Sized> Middleware for Arc<M> {
     async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
@@ -123,7 +122,7 @@ impl<M: Middleware + ?Sized> Middleware for Arc<M> {
     }
 }
 
-/// Middleware in the order in which calls come through it.
+/// Middleware in the order in which calls pass through it.
 pub(crate) type Stack = Arc<UserValues<Arc<dyn Middleware>>>;
 
 impl ConnectionObserver for UserValues<Arc<dyn Middleware>> {
@@ -140,7 +139,7 @@ impl ConnectionObserver for UserValues<Arc<dyn Middleware>> {
     }
 }
 
-/// Middleware is user code: a panic in it ends here.
+/// Middleware is user code: a panic in it stops here.
 fn notify_all(stack: &[Arc<dyn Middleware>], event: impl Fn(&dyn Middleware)) {
     for middleware in stack {
         if catch_unwind(|| event(&**middleware)).is_err() {
@@ -207,7 +206,7 @@ impl Next<'_> {
         self.layered.names.as_deref().unwrap_or_default()
     }
 
-    /// Whether the call is one that this is about.
+    /// Whether the scope contains the call's method.
     pub(crate) fn is_in(&self, scope: &Scope, request: &Request) -> bool {
         scope.has(request.method(), self.names())
     }
@@ -219,14 +218,14 @@ impl fmt::Debug for Next<'_> {
     }
 }
 
-/// A method, or the fallback, with what stands around it.
+/// A method, or the fallback, with the middleware around it.
 struct Layered {
     stack: Stack,
     service: Arc<dyn Service>,
     method: usize,
     /// For the log.
     name: Cow<'static, str>,
-    /// All that it was registered under; `None`: it is a fallback.
+    /// All names under which it was registered; `None` for a fallback.
     names: Option<Names>,
     error_map: Arc<ErrorMap>,
 }
@@ -250,7 +249,7 @@ impl Layered {
                             accepted,
                         }))))
                     }
-                    // As without middleware: nobody is left to get its items.
+                    // As without middleware: the connection can't get the items any more.
                     Either::Right(_) => Ok(ErrorObject::of(ErrorCode::REQUEST_CANCELLED).into()),
                 }
             }
@@ -258,7 +257,7 @@ impl Layered {
     }
 }
 
-/// Waits until the handler of a subscription is done, or has a stream and waits for its response.
+/// Waits until the handler of a subscription ends, or has a stream and waits for its response.
 fn ended_or_accepted(
     handler: &mut CatchUnwind<'static, Response>,
     subscription: &ProducedSubscription,
@@ -301,7 +300,7 @@ pub(crate) fn around(
     Arc::new(LayeredService(Arc::new(layered)))
 }
 
-/// Has no methods: what is asked of it is unknown.
+/// A service without methods: every call is unknown.
 pub(crate) struct Nothing;
 
 impl Service for Nothing {

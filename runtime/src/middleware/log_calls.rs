@@ -1,6 +1,5 @@
-//! Middleware that writes a line into the log for each call.
-//!
-//! Never what a call has in its params or brings, nor what an error says. Must not know who reads it.
+//! [`LogCalls`]: middleware that logs one line for each call. It never logs params, results or the
+//! texts of errors.
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -64,10 +63,10 @@ impl Default for LogCalls {
     }
 }
 
-/// How many characters of a name of an outgoing call are logged.
+/// How many characters of an outgoing call's name are logged.
 const MAX_NAME: usize = 128;
 
-/// An event of a level that is known only now.
+/// An event with a level that is known only at run time.
 macro_rules! event {
     ($level:expr, $($rest:tt)*) => {
         match $level {
@@ -80,7 +79,7 @@ macro_rules! event {
     };
 }
 
-/// A call at work; one that is dropped is logged, too.
+/// A call in flight. A call that is dropped is logged, too.
 struct Line<'a> {
     log: &'a LogCalls,
     words: &'static str,
@@ -136,7 +135,7 @@ impl Middleware for LogCalls {
     }
 }
 
-/// As much of a name as a line has room for.
+/// The name, cut to the maximum length.
 fn short(name: &str) -> &str {
     let end = name.char_indices().nth(MAX_NAME).map_or(name.len(), |(at, _)| at);
     name.get(..end).unwrap_or(name)
@@ -153,7 +152,7 @@ fn outcome<T>(outcome: &Result<T, Error>) -> Outcome {
 #[async_trait]
 impl OutgoingMiddleware for LogCalls {
     async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error> {
-        // A proxy calls what it is asked for.
+        // A proxy forwards whatever names it gets, so they are cut and escaped.
         let method = Shown(short(request.method())).to_string();
         let words = if request.is_notification() { "notification made" } else { "call made" };
         let mut line = Line::begin(self, words, method);

@@ -1,14 +1,14 @@
-//! What stands around calls, whatever their methods: an application's own code, and ready-made limits,
-//! guards, logs and figures. Installed by `middleware` and `outgoing_middleware` on either builder.
+//! Middleware around calls of any method: the application's own code, and ready-made limits, guards,
+//! logs and metrics. Install it with `middleware` and `outgoing_middleware` on either builder.
 //!
-//! - Calls that come in: [`Middleware`], with [`Next`] for what is behind it. Ready-made: [`LogCalls`],
+//! - Incoming calls: [`Middleware`], with [`Next`] for the rest of the chain. Ready-made: [`LogCalls`],
 //!   [`ConcurrencyLimit`], [`RequireIdentity`]; `Metrics` with the feature `metrics`, and `RateLimit` with
 //!   the feature `rate-limit`.
-//! - Calls that go out: [`OutgoingMiddleware`], with [`OutgoingRequest`] and [`Reply`], and for batches
+//! - Outgoing calls: [`OutgoingMiddleware`], with [`OutgoingRequest`] and [`Reply`], and for batches
 //!   [`OutgoingBatch`].
 //!
-//! What is about HTTP rather than calls (sessions, CORS, compression) is a tower layer's business, around
-//! an endpoint that is mounted in a web application.
+//! For HTTP (sessions, CORS, compression), use tower layers around an endpoint that is mounted in a web
+//! application.
 
 #[cfg(feature = "metrics")]
 mod call_metrics;

@@ -1,6 +1,4 @@
-//! Middleware that bounds how many calls a connection may make in a time.
-//!
-//! Must not know what they do.
+//! `RateLimit`: middleware that bounds how many calls a connection may make in a time.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,11 +37,11 @@ use crate::protocol::error::{ErrorCode, ErrorObject};
 pub struct RateLimit {
     quota: Quota,
     scope: Scope,
-    /// Two limits on a connection are told apart by where this is.
+    /// Identifies one of several limits on a connection, by its address.
     identity: Arc<()>,
 }
 
-/// The limits of a connection, on it.
+/// The limiters of a connection, stored on the connection.
 #[derive(Default)]
 struct Limiters(Mutex<Vec<(Arc<()>, Arc<Limiter>)>>);
 
@@ -76,14 +74,14 @@ impl RateLimit {
     #[must_use]
     pub fn burst(mut self, calls: u32) -> Self {
         self.quota = self.quota.allow_burst(at_least_one(calls));
-        // Clones without it have another limit.
+        // Clones made before keep another limit.
         self.identity = Arc::default();
         self
     }
 
     scope_methods!();
 
-    /// The connection's own, which its first call makes.
+    /// The connection's own limiter, made with its first call.
     fn limiter(&self, ctx: &Context) -> Arc<Limiter> {
         let all = ctx.get::<Limiters>().unwrap_or_else(|| ctx.get_or_set(Limiters::default()));
         let mut all = all.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,14 +101,14 @@ fn at_least_one(calls: u32) -> NonZeroU32 {
 }
 
 impl Limiter {
-    /// How long to wait, if it is too early.
+    /// The time to wait, if the call is too early.
     fn check(&self) -> Result<(), Duration> {
         self.limiter.check().map_err(|early| early.wait_time_from(self.clock.now()))
     }
 }
 
 fn refused(wait: Duration) -> ErrorObject {
-    // Rounded up, so that whoever waits so long has waited long enough.
+    // Rounded up, so that waiting this long is enough.
     let milliseconds = u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
     let seconds = milliseconds as f64 / 1000.0;
     let words = format!("Limit exceeded: too many calls; try again in {seconds} s");

@@ -1,6 +1,4 @@
-//! Middleware that lets only those call who have said who they are.
-//!
-//! Must not know how they do that.
+//! [`RequireIdentity`]: middleware that refuses calls of connections without an identity.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -1,6 +1,4 @@
-//! Which methods something is about: by name, or by a pattern with `*` in it.
-//!
-//! Must not know what it is that is about them.
+//! [`Scope`]: a set of methods, given by names or by patterns with `*`.
 
 use crate::incoming::context::Context;
 use crate::util::drop_counter::DropCounter;
@@ -40,7 +38,7 @@ pub(crate) fn count_dropped(ctx: &Context, method: Option<&str>, limit: &str) {
 /// The notifications of a connection that were over a limit.
 struct OverLimit(DropCounter);
 
-/// All methods, unless some are named; and of these, not the exceptions.
+/// All methods, unless some are named; minus the exceptions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
     only: Option<Vec<String>>,
@@ -48,7 +46,7 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// These, and those that were named before.
+    /// Adds methods to those that were named before.
     pub(crate) fn include(&mut self, patterns: impl IntoIterator<Item = impl Into<String>>) {
         let only = self.only.get_or_insert_with(Vec::new);
         only.extend(patterns.into_iter().map(Into::into));
@@ -58,8 +56,8 @@ impl Scope {
         self.except.extend(patterns.into_iter().map(Into::into));
     }
 
-    /// The method's other names count where it is about to be in, not where it is about to be left out:
-    /// in doubt it is in, as an alias must not be a way around.
+    /// A method's other names count for inclusion, but not for exclusion: in doubt the method is
+    /// included, so that an alias can't evade a limit.
     pub(crate) fn has<N: AsRef<str>>(&self, method: &str, names: &[N]) -> bool {
         let is_named =
             |name: &str, patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, name));
@@ -70,8 +68,8 @@ impl Scope {
     }
 }
 
-/// `*` stands for any characters, or none. Each piece between two of them is found as early as possible,
-/// which leaves the most for those behind it.
+/// `*` stands for any characters, or none. Each piece between two of them is matched as early as
+/// possible, which leaves the most for the pieces after it.
 fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == name };
     let Some(mut name) = name.strip_prefix(head) else { return false };

@@ -1,6 +1,6 @@
-//! Outgoing batches: several calls in one message, each with its own type and its own result.
-//!
-//! Must not know how incoming batches are answered (that is `dispatch`).
+//! Outgoing batches: several calls in one message, each with its own result type. [`Batch`]
+//! collects calls ([`BatchCall`], [`IntoBatch`]) and sends them; `LinkBatch` is the part for one
+//! connection.
 
 use std::future::{Future, IntoFuture, Ready};
 use std::pin::Pin;
@@ -107,9 +107,9 @@ where
 pub struct Batch {
     parts: Parts,
     added: usize,
-    /// How many may be added.
+    /// The maximum number of calls.
     limit: usize,
-    /// What stands around its sending, if anything does, and what that is shown.
+    /// The middleware around sending, if there is any, and the view of the batch that it gets.
     around: Option<(Arc<Chain>, OutgoingBatch)>,
 }
 
@@ -176,7 +176,7 @@ impl Batch {
         }
     }
 
-    /// For what stands around it.
+    /// Shows a message to the middleware.
     fn show(&mut self, message: &OutgoingMessage, notification: bool) {
         if let Some((_, batch)) = &mut self.around {
             batch.0.push(OutgoingRequest::new(message.clone(), notification));
@@ -189,7 +189,7 @@ impl Batch {
         BatchReply(CallFuture::new(exchange, call.listener))
     }
 
-    /// A place in the batch for a call.
+    /// Adds a call and returns its exchange.
     pub(crate) fn exchange(
         &mut self,
         peer: &Peer,
@@ -246,11 +246,11 @@ impl std::fmt::Debug for Parts {
     }
 }
 
-/// A batch for this connection: its calls have their places already.
+/// A batch for one connection: its calls have their entries in the pending table already.
 struct LinkBatch {
     link_ref: LinkRef,
     messages: Vec<Vec<u8>>,
-    /// Calls that have a place in it, and how long each may take.
+    /// Pending calls of the batch, with their timeouts.
     calls: Vec<(u64, Option<Duration>)>,
 }
 
@@ -258,13 +258,13 @@ impl LinkBatch {
     async fn send(mut self) -> Result<(), Error> {
         let link = self.link_ref.link();
         link.check_open()?;
-        // Every call in it may have failed to encode: they say so themselves.
+        // All calls may have failed to encode; then each reports that itself.
         if !self.messages.is_empty() {
             let text = array(self.messages.iter().map(Vec::as_slice));
             link.pending.queue(self.calls.iter().map(|(id, _)| *id));
             link.send_batch(text, self.calls.is_empty()).await?;
         }
-        // From now on the timeouts count.
+        // The timeouts start now.
         let now = Instant::now();
         let calls = std::mem::take(&mut self.calls).into_iter();
         let until = |timeout: Option<Duration>| timeout.map(|timeout| deadline(now, timeout));
@@ -287,7 +287,7 @@ impl LinkBatch {
     }
 }
 
-/// Calls of a batch that was never sent must not wait for ever.
+/// Ends the pending calls of a batch that was never sent.
 impl Drop for LinkBatch {
     fn drop(&mut self) {
         let link = self.link_ref.link();
@@ -327,7 +327,7 @@ where
     }
 }
 
-/// `Ok` means that it is in the batch.
+/// `Ok` means that the notification is in the batch.
 impl IntoBatch for Notification {
     type Output = Result<(), Error>;
     type Replies = Ready<Self::Output>;

@@ -1,6 +1,5 @@
-//! Lists and tuples of calls as batches, and waiting for all of their replies at once.
-//!
-//! Must not know how a call is sent.
+//! [`IntoBatch`] for lists and tuples of calls: adds each to the batch and waits for all replies at
+//! once.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,7 +19,8 @@ where
         let replies: Vec<_> = self.into_iter().map(|call| call.add_to(batch)).collect();
         let mut replies: Vec<_> = replies.into_iter().map(Joined::new).collect();
         Box::pin(std::future::poll_fn(move |cx| {
-            // Each is polled each time: their timers count from one moment, not one after another.
+            // Every reply is polled each time: their timers run at the same time, not one after
+            // another.
             let waiting = replies.iter_mut().filter_map(|reply| reply.is_pending(cx).then_some(()));
             if waiting.count() > 0 {
                 return Poll::Pending;
@@ -42,7 +42,7 @@ where
     }
 }
 
-/// One of several futures that are waited for together.
+/// One of several futures that are awaited together.
 enum Joined<F: Future> {
     Waiting(F),
     Done(Option<F::Output>),
@@ -92,7 +92,7 @@ macro_rules! tuples {
                     }
                     match ($($name.take(),)+) {
                         ($(Some($name),)+) => Poll::Ready(($($name,)+)),
-                        // Only after it was ready.
+                        // Only if it is polled again after it was ready.
                         _ => Poll::Pending,
                     }
                 }))

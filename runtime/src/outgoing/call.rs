@@ -1,6 +1,6 @@
-//! An outgoing call that is not sent yet, and the ways in which it may go out.
-//!
-//! Must not know how the message travels: it hands it to the peer's link.
+//! An outgoing call that is not sent yet: [`Call`] and its builder methods, the future
+//! [`CallFuture`], [`Notification`], and the [`Encoder`] that generated stubs use. The message is
+//! encoded once, here; `exchange` sends it.
 
 use std::borrow::Cow;
 use std::future::{Future, IntoFuture};
@@ -150,7 +150,7 @@ impl<T, E> Call<T, E> {
     {
         if let Ok(message) = &mut self.message {
             let listener = Box::new(Listener::new(closure));
-            message.steps = Some(listener.steps());
+            message.progress = Some(listener.progress());
             self.listener = Some(listener);
         }
         self
@@ -210,7 +210,7 @@ impl<T: DeserializeOwned, E: RpcError> Future for CallFuture<T, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = self.exchange.poll(cx);
-        // What came before the response is here by now.
+        // Progress that came before the response is in the queue by now.
         if let Some(listener) = &mut self.listener {
             listener.run();
         }
@@ -218,7 +218,7 @@ impl<T: DeserializeOwned, E: RpcError> Future for CallFuture<T, E> {
     }
 }
 
-/// The outcome as what the method promises.
+/// Decodes the outcome into the method's types.
 pub(crate) fn decode<T, E>(outcome: Result<RawResult, Error>) -> Result<T, Error<E>>
 where
     T: DeserializeOwned,
@@ -233,7 +233,7 @@ where
     }
 }
 
-/// The error as the method's own type.
+/// Converts the error into the method's own type.
 pub(crate) fn typed<E: RpcError>(error: Error) -> Error<E> {
     error.map_call(|object| E::from_object(object).map_or_else(Error::Other, Error::Call))
 }
@@ -270,14 +270,14 @@ impl IntoFuture for Notification {
             let message = self.message.map_err(|error| Error::Encode(error.into()))?;
             match self.peer.outgoing() {
                 None => self.peer.send(message).await,
-                // In a box, so that the future is not larger for everybody.
+                // Boxed, so that the future stays small without middleware.
                 Some(chain) => Box::pin(around(Arc::clone(chain), self.peer, message)).await,
             }
         })
     }
 }
 
-/// A notification with middleware around it.
+/// Sends a notification through middleware.
 async fn around(chain: Arc<Chain>, peer: Peer, message: OutgoingMessage) -> Result<(), Error> {
     let send = move |request: OutgoingRequest| -> BoxFuture<_> {
         Box::pin(async move {
@@ -338,7 +338,7 @@ impl Encoder {
         self.into_call()
     }
 
-    /// The same for a result of any type, which an untyped call need not have.
+    /// The same with any result type, for typed stubs.
     #[inline]
     pub(crate) fn into_call<T, E>(self) -> Call<T, E> {
         let message = self.message.map(|mut message| {

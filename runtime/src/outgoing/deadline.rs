@@ -1,6 +1,7 @@
-//! The deadline that a handle inherits from a call that is being handled, and when that ends.
-//!
-//! Must not know how calls are handled: whoever handles one says when it is over.
+//! Deadlines of outgoing calls: a call's own timeout ([`CallTimeout`], [`CallDeadline`]), and the
+//! deadline that a handle inherits from the call for which it was made ([`HandledCall`],
+//! [`InheritedDeadline`]). The inheritance ends when the handler returns or the call is cancelled
+//! or answered.
 
 use std::future::Future;
 use std::pin::pin;
@@ -18,18 +19,18 @@ use crate::util::race::{Either, race};
 use crate::util::runtime::deadline;
 use crate::util::runtime::timer;
 
-/// A call that is being handled, as it is shared by the clones of its context and by the handles that
-/// were made for it.
+/// A call of the peer that is being handled. Clones of its context and the handles made for it
+/// share this.
 #[derive(Debug)]
 pub(crate) struct HandledCall {
     deadline: Option<Instant>,
-    /// What the caller wants beside the result.
+    /// The extensions that came with the request.
     pub(crate) extra: ReceivedExtensions,
-    /// A subscription has begun with the call.
+    /// Whether a subscription has begun with the call.
     subscribed: AtomicBool,
-    /// The handler has returned, or its call was answered.
+    /// Whether the handler has returned or the call was answered.
     over: AtomicBool,
-    /// The call's number on its connection, which may be another one than that of the handle.
+    /// The call's number on its own connection, which may differ from the handle's connection.
     number: u64,
     link: Weak<Link>,
 }
@@ -46,36 +47,36 @@ impl HandledCall {
         HandledCall { deadline, extra, subscribed, over, number, link }
     }
 
-    /// Whether the call asks for a subscription, and none has begun with it.
+    /// Whether the call requests a subscription and none has begun yet.
     pub(crate) fn is_asked_to_subscribe(&self) -> bool {
         self.extra.window.is_some() && !self.subscribed.load(Ordering::Relaxed)
     }
 
-    /// A subscription begins with the call. Gives its window.
+    /// Begins a subscription with the call and returns its window.
     pub(crate) fn begin_subscription(&self) -> Option<u64> {
         self.subscribed.store(true, Ordering::Relaxed);
         self.extra.window
     }
 
-    /// Handles that were made for the call are ordinary ones from now on.
+    /// Makes the handles of this call ordinary ones.
     pub(crate) fn end(&self) {
         self.over.store(true, Ordering::Release);
     }
 
-    /// Whether somebody still waits for what the handler brings.
+    /// Whether the call is answered, cancelled or its connection closed.
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
             || self.link.upgrade().is_none_or(|link| link.is_unwanted(self.number))
     }
 }
 
-/// What a handle inherits: as a rule nothing, or the deadline of the one call that it was made for.
+/// What a handle inherits: usually nothing, or the deadline of the one call that it was made for.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum InheritedDeadline {
     #[default]
     Nothing,
     One(Arc<HandledCall>),
-    /// The handle of one handler was used within another.
+    /// The handle of one handler was used inside another handler.
     Several(Arc<Vec<Arc<HandledCall>>>),
 }
 
@@ -88,7 +89,7 @@ impl InheritedDeadline {
         }
     }
 
-    /// With the deadline of one more call. Calls that are over are left out.
+    /// Adds the deadline of one more call. Calls that are over are left out.
     pub(crate) fn and(&self, handled: Arc<HandledCall>) -> Self {
         let others = self.handled_calls().iter().filter(|known| !Arc::ptr_eq(known, &handled));
         let all = others.chain([&handled]).filter(|handled| !handled.is_over());
@@ -99,7 +100,7 @@ impl InheritedDeadline {
         }
     }
 
-    /// How long a call may take that was given so long.
+    /// The timeout of a call that was given this one, limited by the inherited deadlines.
     #[inline]
     pub(crate) fn limit(&self, timeout: Option<Duration>) -> CallTimeout {
         match self {
@@ -122,14 +123,15 @@ impl InheritedDeadline {
     }
 }
 
-/// How long a call may take.
+/// The time that a call may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallTimeout {
-    /// What is left of `whole`.
+    /// The part of `whole` that is left.
     pub(crate) timeout: Option<Duration>,
-    /// In milliseconds, for messages: each call is moved with it, and a `Duration` has four times the size.
+    /// In milliseconds, for error messages: this is moved with each call, and a `Duration` is four
+    /// times as large.
     whole: u32,
-    /// It is what is left of the call being handled.
+    /// Whether the timeout comes from the call being handled.
     pub(crate) inherited: bool,
 }
 
@@ -140,7 +142,7 @@ impl CallTimeout {
     fn new(timeout: Option<Duration>, inherited: bool) -> Self {
         let milliseconds = |time: Duration| {
             let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-            // Rounded up: a time is not over before it has begun.
+            // Rounded up: a timeout above zero must not become zero.
             let rest = time.subsec_nanos().div_ceil(1_000_000);
             seconds.saturating_mul(1000).saturating_add(rest)
         };
@@ -157,7 +159,7 @@ impl CallTimeout {
     }
 
     /// # Errors
-    /// The time is over.
+    /// The time has passed.
     pub(crate) fn check(self, method: &str) -> Result<(), Error> {
         if self.is_over() { Err(self.passed(method)) } else { Ok(()) }
     }
@@ -182,7 +184,7 @@ impl CallTimeout {
         }
     }
 
-    /// Until when it may take, if its time has begun then.
+    /// The deadline, if the time starts at `begun`.
     pub(crate) fn since(self, begun: Instant) -> CallDeadline {
         let at = self.timeout.map(|timeout| deadline(begun, timeout));
         CallDeadline { at, limit: self }
@@ -192,13 +194,13 @@ impl CallTimeout {
         self.since(Instant::now())
     }
 
-    /// What is left of it, so much later.
+    /// The timeout, less the time that has elapsed.
     pub(crate) fn after(self, elapsed: Duration) -> Self {
         CallTimeout { timeout: self.timeout.map(|timeout| timeout.saturating_sub(elapsed)), ..self }
     }
 }
 
-/// Until when a call may take.
+/// The time by which a call must be answered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallDeadline {
     pub(crate) at: Option<Instant>,
@@ -206,19 +208,20 @@ pub(crate) struct CallDeadline {
 }
 
 impl CallDeadline {
-    /// What is left of it.
+    /// The time left.
     pub(crate) fn left(self) -> CallTimeout {
         let timeout = self.at.map(|at| at.saturating_duration_since(Instant::now()));
         CallTimeout { timeout, ..self.limit }
     }
 
-    /// For a call that was sent: when its time is over, the peer has not answered.
+    /// The deadline of a call that was sent: from now on a timeout means that the peer has not
+    /// answered.
     pub(crate) fn sent(self) -> Self {
         CallDeadline { limit: CallTimeout { inherited: false, ..self.limit }, ..self }
     }
 
-    /// Waits no longer than that, for what comes before a call is sent; `late` makes the error. The
-    /// timer is one of this `runtime` where there is none.
+    /// Waits for a step before the call is sent, at most until the deadline; `late` makes the
+    /// error. Outside a runtime, the timer uses `runtime`.
     pub(crate) async fn wait<T>(
         self,
         runtime: Option<&Handle>,

@@ -1,9 +1,10 @@
-//! A request under way: from its encoded message to what the peer answered.
+//! One request from its encoded message to the peer's response: [`Exchange`] is the state machine,
+//! [`Ticket`] the call's entry in the pending table.
 //!
-//! A state machine written by hand, and not generic: compiled once for all methods, and without an
-//! allocation where there is room in the outbox; a call of a reconnecting client has one, as it may
-//! have to wait for a connection, and so has one by HTTP, or with middleware around it. Must not know
-//! the types of results.
+//! It is written by hand and not generic, so it is compiled once for all methods, and it allocates
+//! nothing while the send queue has space. Calls of a reconnecting client, by HTTP or through
+//! middleware are boxed futures. Dropping an exchange removes its pending entry and cancels the
+//! call if it was sent.
 
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
@@ -26,16 +27,16 @@ use crate::protocol::encode::EncodeError;
 use crate::span::CallSpan;
 use crate::util::runtime::deadline;
 
-/// A result that is not decoded yet: this part of the message.
+/// A result that is not decoded yet: this range of the message.
 pub(crate) type RawResult = (Utf8Bytes, Range<usize>);
 
-/// A call's place in its connection's table. It keeps the connection open; dropping it takes the
-/// entry out at once, whatever made the caller give up.
+/// A call's entry in the pending table of its connection. It keeps the connection open. Dropping it
+/// removes the entry, for whatever reason the caller gave up.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     link_ref: LinkRef,
     id: u64,
-    /// Until the outcome was taken.
+    /// Until the outcome is taken.
     entered: bool,
     travels: Travels,
     limit: CallTimeout,
@@ -43,17 +44,17 @@ pub(crate) struct Ticket {
     span: CallSpan,
 }
 
-/// Who knows whether a call was sent.
+/// Whether a call was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Travels {
-    /// Its entry: it is part of a batch.
+    /// The pending entry knows: the call is part of a batch.
     InBatch,
     NotYet,
     Sent,
 }
 
 impl Ticket {
-    /// The place of a call in a batch.
+    /// The ticket of a call in a batch.
     pub(crate) fn in_batch(
         link_ref: LinkRef,
         id: u64,
@@ -71,7 +72,7 @@ impl Ticket {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
         let reply = ready!(self.link_ref.link().pending.poll(self.id, cx));
         self.entered = false;
-        // The time of a batch counts from when it was sent.
+        // The timeout of a batch starts when it is sent.
         let late = matches!(reply, Ok(CallOutcome::Timeout));
         let sent = self.travels != Travels::NotYet;
         if late {
@@ -91,7 +92,7 @@ impl Ticket {
         })
     }
 
-    /// Nobody waits for it any more.
+    /// Cancels the call on the peer if it was sent.
     fn give_up(&self, sent: bool) {
         let link = self.link_ref.link();
         if sent {
@@ -118,23 +119,23 @@ impl Drop for Ticket {
     }
 }
 
-/// What a call brings in the end that is no mere exchange on one connection.
+/// The future of a call that is more than one exchange on one connection.
 pub(crate) type BoxedReply = Pin<Box<dyn Future<Output = Result<RawResult, Error>> + Send + Sync>>;
 
-/// A request on its way out and back.
+/// A request and the wait for its response.
 pub(crate) enum Exchange {
     Unsent {
         link_ref: LinkRef,
         message: Result<OutgoingCall, EncodeError>,
         limit: CallTimeout,
     },
-    /// There was no room in the outbox.
+    /// The send queue is full.
     Queueing(Ticket, Pin<Box<dyn Future<Output = Result<(), Error>> + Send + Sync>>),
     Waiting(Ticket),
-    /// A call of a reconnecting client, by HTTP, or with middleware around it.
+    /// A call of a reconnecting client, by HTTP, or through middleware.
     Boxed(BoxedReply),
     Failed(Error),
-    /// Its outcome was taken.
+    /// The outcome was taken.
     Over,
 }
 
@@ -170,13 +171,14 @@ impl Exchange {
         }
     }
 
-    /// Nothing is left of it once it is ready.
+    /// Not to be polled again once it is ready.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
         let outcome = match self {
             Exchange::Waiting(ticket) => ready!(ticket.poll(cx)),
             Exchange::Boxed(reply) => ready!(reply.as_mut().poll(cx)),
             Exchange::Queueing(ticket, sending) => match ticket.poll(cx) {
-                // Waiting for room counts, too: the time may be over, and so the connection.
+                // The call may time out and the connection may close while the message waits for
+                // the send queue.
                 Poll::Ready(outcome) => outcome,
                 Poll::Pending => match ready!(sending.as_mut().poll(cx)) {
                     Ok(()) => {
@@ -207,7 +209,7 @@ impl Exchange {
         }
     }
 
-    /// The connection has taken it, so the peer may have.
+    /// Whether the connection has queued the message, so that the peer may have received it.
     pub(crate) fn is_sent(&self) -> bool {
         matches!(self, Exchange::Waiting(_))
     }
@@ -221,7 +223,7 @@ impl Exchange {
     }
 }
 
-/// The entry is there before the message can be answered, and knows whom to wake.
+/// Makes the pending entry, with its waker, before the message can be answered.
 fn send_call(
     link_ref: LinkRef,
     message: Result<OutgoingCall, EncodeError>,
@@ -251,7 +253,7 @@ fn send_call(
     Ok(Exchange::Queueing(ticket, sending))
 }
 
-/// A call with middleware around it. The first poll begins the timeout.
+/// Makes a call through middleware. The timeout starts with the first poll.
 async fn around(
     chain: Arc<Chain>,
     target: Target,

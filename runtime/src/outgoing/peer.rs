@@ -1,4 +1,5 @@
-//! The handle to the peer, and what its messages go to: one connection, or a [`Route`].
+//! The handle to the peer, [`Peer`], and where its messages go ([`Target`]): one connection, or a
+//! [`Route`], which `client` and `http` implement.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -46,7 +47,7 @@ use crate::util::BoxFuture;
 #[derive(Clone)]
 pub struct Peer {
     target: Target,
-    /// Until when its calls may take, while the call that it was made for is being handled.
+    /// The deadline that its calls inherit while the call for which it was made is being handled.
     inherited: InheritedDeadline,
 }
 
@@ -58,11 +59,11 @@ pub(crate) enum Target {
     Route(Arc<dyn Route>),
 }
 
-/// Another way to a peer than one connection: a reconnecting client, or HTTP POST.
+/// A way to a peer other than one connection: a reconnecting client, or HTTP POST.
 pub(crate) trait Route: Send + Sync {
     fn config(&self) -> &Config;
 
-    /// What stands around its calls, if anything does.
+    /// The middleware around its calls, if there is any.
     fn middleware(&self) -> Option<&Arc<Chain>>;
 
     /// The connection that it uses at the moment, if there is one.
@@ -84,13 +85,13 @@ pub(crate) trait Route: Send + Sync {
 
     fn close(&self, code: u16, reason: &str);
 
-    /// Why it has ended for good, if it has.
+    /// Why the route has ended for good, if it has.
     fn close_reason(&self) -> Option<CloseReason>;
 
     fn closed(self: Arc<Self>) -> BoxFuture<CloseReason>;
 }
 
-/// A batch on a [`Route`].
+/// A batch sent by a [`Route`].
 pub(crate) trait RouteBatch: Send + Sync {
     fn notify(&mut self, notification: OutgoingMessage);
 
@@ -104,7 +105,7 @@ impl Peer {
         Peer::of(Target::Link(LinkRef::Shared(link)))
     }
 
-    /// A handle that keeps the connection open as long as it or a clone of it lives.
+    /// A handle that keeps the connection open until it and all its clones are dropped.
     pub(crate) fn keeping(link: Arc<Link>) -> Self {
         Peer::of(Target::Link(LinkRef::Owner(Arc::new(CloseOnDrop::new(link)))))
     }
@@ -121,7 +122,8 @@ impl Peer {
         self.target
     }
 
-    /// A handle whose calls inherit the deadline of this one, as long as it is being handled.
+    /// A handle whose calls inherit the deadline of this call, as long as the call is being
+    /// handled.
     pub(crate) fn inheriting(mut self, handled: Option<Arc<HandledCall>>) -> Self {
         if let Some(handled) = handled {
             self.inherited = self.inherited.and(handled);
@@ -133,7 +135,7 @@ impl Peer {
         &self.inherited
     }
 
-    /// How long a call may take that was given so long.
+    /// The timeout of a call that was given this one, limited by the inherited deadlines.
     pub(crate) fn limit(&self, timeout: Option<Duration>) -> CallTimeout {
         self.inherited.limit(timeout)
     }
@@ -145,7 +147,7 @@ impl Peer {
         }
     }
 
-    /// What stands around its calls, if anything does.
+    /// The middleware around its calls, if there is any.
     pub(crate) fn outgoing(&self) -> Option<&Arc<Chain>> {
         match &self.target {
             Target::Link(link_ref) => link_ref.link().outgoing.as_ref(),
@@ -153,7 +155,7 @@ impl Peer {
         }
     }
 
-    /// Sends a message that nobody waits for; waits for room.
+    /// Sends a notification; waits while the send queue is full.
     pub(crate) async fn send(&self, notification: OutgoingMessage) -> Result<(), Error> {
         match &self.target {
             Target::Link(link_ref) => {
@@ -163,7 +165,7 @@ impl Peer {
         }
     }
 
-    /// Why it has ended for good, if it has.
+    /// Why the peer's connection has ended for good, if it has.
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         match &self.target {
             Target::Link(link_ref) => link_ref.link().close_reason(),

@@ -1,8 +1,5 @@
-//! How far a call is, as its caller sees it: decodes the values that came, and runs the caller's
-//! closure on them.
-//!
-//! The closure runs where the call is awaited, never in the connection's task. Must not know how the
-//! values come.
+//! Progress of an outgoing call, on the caller's side: decodes the values and runs the caller's
+//! closure. The closure runs where the call is awaited, never in the connection's task.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,13 +7,13 @@ use serde::de::DeserializeOwned;
 
 use crate::protocol::progress_queue::ProgressQueue;
 
-/// Decodes a value, and gives it to the caller's closure.
+/// Decodes a value and passes it to the caller's closure.
 type Run = Box<dyn FnMut(&str) + Send>;
 
-/// A caller that wants to know.
+/// The progress closure of a call, with the queue of values.
 pub(crate) struct Listener {
-    steps: Arc<ProgressQueue>,
-    /// Never locked: it is what makes a call under way `Sync` whatever the closure is.
+    progress: Arc<ProgressQueue>,
+    /// Never locked: it makes the call's future `Sync` whatever the closure is.
     run: Mutex<Run>,
 }
 
@@ -29,7 +26,7 @@ impl Listener {
             Ok(value) => closure(value),
             Err(error) => {
                 let expected = std::any::type_name::<P>();
-                // Not what came: it may be secret.
+                // The value is not logged: it may be secret.
                 let (category, column) = (error.classify(), error.column());
                 tracing::debug!(
                     expected,
@@ -39,18 +36,18 @@ impl Listener {
                 );
             }
         };
-        Listener { steps: Arc::default(), run: Mutex::new(Box::new(run)) }
+        Listener { progress: Arc::default(), run: Mutex::new(Box::new(run)) }
     }
 
-    /// Where the values come in.
-    pub(crate) fn steps(&self) -> Arc<ProgressQueue> {
-        Arc::clone(&self.steps)
+    /// The queue in which values arrive.
+    pub(crate) fn progress(&self) -> Arc<ProgressQueue> {
+        Arc::clone(&self.progress)
     }
 
-    /// Runs the closure on all that has come.
+    /// Runs the closure on all values that have arrived.
     pub(crate) fn run(&mut self) {
         let run = self.run.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for value in self.steps.take() {
+        for value in self.progress.take() {
             run(&value);
         }
     }

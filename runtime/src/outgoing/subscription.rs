@@ -1,6 +1,6 @@
-//! Subscribing: the call that asks for a stream of items, and the stream.
-//!
-//! Must not know how the peer makes the items, or how messages travel.
+//! Subscribing to a stream of the peer: the call ([`Subscribe`], [`SubscribeFuture`]) and the
+//! stream ([`Subscription`]). Items wait in `link`'s `SubscriptionBuffer`; consuming them sends
+//! credit to the peer.
 
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
@@ -108,7 +108,7 @@ impl<T, E> Subscribe<T, E> {
         self
     }
 
-    /// The parts of an exchange, and what it brings.
+    /// Splits the call into the parts of an exchange and the subscription that it requests.
     #[allow(clippy::type_complexity)]
     fn split(self) -> (Peer, Result<OutgoingCall, EncodeError>, Option<Duration>, Subscribing) {
         let buffer = Arc::new(SubscriptionBuffer::new(self.names, self.window));
@@ -120,11 +120,11 @@ impl<T, E> Subscribe<T, E> {
     }
 }
 
-/// The half of a subscription that its consumer holds. Dropping it ends the subscription, also one
-/// that has not begun.
+/// The consumer's half of a subscription. Dropping it ends the subscription, even before it has
+/// begun.
 struct Half {
     buffer: Arc<SubscriptionBuffer<Link>>,
-    /// Keeps the connection, as every handle does.
+    /// Keeps the connection open, as every handle does.
     peer: Peer,
 }
 
@@ -137,16 +137,16 @@ impl Drop for Half {
     }
 }
 
-/// One that is asked for.
+/// A requested subscription.
 struct Subscribing(Option<Half>);
 
 impl Subscribing {
-    /// The call has brought an id, or an error.
+    /// Handles the outcome of the call: the subscription's id has arrived, or an error.
     fn finish<T, E: RpcError>(
         &mut self,
         outcome: Result<(), Error>,
     ) -> Result<Subscription<T, E>, Error<E>> {
-        // If the call has failed, what it waits for is given up here and now.
+        // If the call has failed, dropping the half ends the subscription here.
         let half = self.0.take();
         outcome.map_err(typed)?;
         let half = half.filter(|half| half.buffer.id().is_some());
@@ -264,7 +264,8 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
         let item = read(json).map_err(Error::Decode);
         if let Some(bytes) = buffer.consumed(&mut self.taken) {
             if let Some((link, id)) = buffer.home().zip(buffer.id()) {
-                // Small, and bounded by what was consumed.
+                // Small, and bounded by the bytes consumed, so this need not wait for the send
+                // queue.
                 link.send_queue.send_anyway(write_credit(id, bytes));
             }
         }
@@ -272,7 +273,7 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
     }
 }
 
-/// What a consumer sees of the end.
+/// The error that the consumer gets at the end, if any.
 fn last(end: End) -> Option<Error> {
     match end {
         End::Finished => None,

@@ -1,7 +1,8 @@
-//! Reads the envelope of a message: what is it, and where in the text are its parts?
+//! Decodes the envelope of a message: what it is, and where in the text its parts are
+//! ([`payload`]).
 //!
-//! Everything borrows from the message. Params, results and error objects stay JSON text here;
-//! whoever knows their types decodes them. Must not know methods, pending calls or connections.
+//! Everything borrows from the message. Params, results and error objects stay JSON text here; they
+//! are decoded where their types are known.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -30,12 +31,12 @@ pub(crate) enum Payload<'a> {
 pub(crate) enum Entry<'a> {
     Call(IncomingCall<'a>),
     Response(IncomingResponse<'a>),
-    /// JSON, but neither. The id if there is a usable one, else null.
+    /// JSON, but neither. With its id if there is a usable one, else null.
     Invalid(Id, Flaw),
 }
 
 impl Entry<'_> {
-    /// The id under which the peer waits for an answer, if it does.
+    /// The id that a response must have, if a response is expected.
     pub(crate) fn answered(&self) -> Option<&Id> {
         match self {
             Entry::Call(call) => call.id.as_ref(),
@@ -53,15 +54,15 @@ pub(crate) struct IncomingCall<'a> {
     pub(crate) method: Cow<'a, str>,
     /// A list or an object, as JSON.
     pub(crate) params: Option<&'a str>,
-    /// What `extra` is about, as JSON of whatever kind.
+    /// The member `wsjsonrpc`, as JSON of any kind.
     pub(crate) extra: Option<&'a str>,
     pub(crate) trace: Trace<'a>,
 }
 
-/// The answer to a call of ours, or what claims to be one.
+/// A response to a call of this side, or something that looks like one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct IncomingResponse<'a> {
-    /// The id as JSON, of whatever kind; `None` if there is none.
+    /// The id as JSON of any kind; `None` if there is none.
     pub(crate) id: Option<&'a str>,
     pub(crate) outcome: ResponseOutcome<'a>,
 }
@@ -73,33 +74,33 @@ pub(crate) enum ResponseOutcome<'a> {
     Both,
     /// `"error": null` and nothing else.
     Empty,
-    /// Neither member is there.
+    /// Neither member is present.
     Neither,
 }
 
-/// How much of an array is kept, so that a small text can't ask for much memory.
+/// Limits on the entries of an array, so that a small text can't cause large allocations.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits<'a> {
     /// An array with more requests, notifications and invalid entries is refused as a whole.
     pub(crate) max_calls: usize,
-    /// Responses over it are dropped: nobody waits for so many.
+    /// Responses beyond this number are dropped: fewer calls are pending.
     pub(crate) max_responses: &'a dyn Fn() -> usize,
 }
 
-/// How long a small call is.
+/// The size of a small call.
 const SMALL: usize = 64;
 
-/// Where a part of a message is in it.
+/// The range of a part in its message.
 pub(crate) fn range(message: &str, part: &str) -> Range<usize> {
     let start = (part.as_ptr() as usize).saturating_sub(message.as_ptr() as usize);
     start..start + part.len()
 }
 
-/// Reads one whole message.
+/// Decodes one whole message.
 pub(crate) fn payload<'a>(text: &'a str, limits: Limits<'_>) -> Payload<'a> {
     let mut cursor = Cursor::new(text);
     let payload = match cursor.peek() {
-        // Classified in its place, as an entry takes a while to move.
+        // Classified in place, as an entry is large to move.
         Some(b'{') => {
             let mut envelope = Envelope::default();
             let read = envelope.read(&mut cursor);
@@ -130,7 +131,7 @@ fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>>
             Entry::Call(_) | Entry::Invalid(..) => (&mut calls, limits.max_calls),
         };
         *count += 1;
-        // What is over a limit is still read: it may turn out not to be JSON.
+        // Entries beyond a limit are still parsed: the text may turn out not to be JSON.
         if *count <= limit {
             entries.push(entry);
         }
@@ -142,7 +143,7 @@ fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>>
     Some(if calls > limits.max_calls { Payload::LargeBatch } else { Payload::Batch(entries) })
 }
 
-/// Reads one message. An array is none, not even inside an array. `None`: it is not JSON.
+/// Decodes one message; an array is not one, not even inside an array. `None`: it is not JSON.
 fn entry<'a>(cursor: &mut Cursor<'a>) -> Option<Entry<'a>> {
     if cursor.peek()? != b'{' {
         return cursor.value().map(no_object);
@@ -156,10 +157,10 @@ fn no_object(json: &str) -> Entry<'_> {
     Entry::Invalid(Id::NULL, Flaw::NoObject(kind_of(json)))
 }
 
-/// The members that mean something. All others are passed over.
+/// The members with a meaning. All others are skipped.
 #[derive(Default)]
 struct Envelope<'a> {
-    /// Whether it says "2.0".
+    /// Whether the version is "2.0".
     jsonrpc: Option<bool>,
     id: Option<RawId<'a>>,
     method: Option<Method<'a>>,
@@ -169,19 +170,19 @@ struct Envelope<'a> {
     error: Option<&'a str>,
     extra: Option<&'a str>,
     trace: Trace<'a>,
-    /// A member was there twice: which one counts is anybody's guess, so none does.
+    /// A member occurred twice. It is undefined which one counts, so the message is invalid.
     repeated: bool,
 }
 
 struct RawId<'a> {
     json: &'a str,
-    /// If it was read along the way.
+    /// Set if it was parsed along the way.
     number: Option<u64>,
 }
 
 enum Method<'a> {
     Plain(&'a str),
-    /// As JSON, of whatever kind.
+    /// As JSON of any kind.
     Other(&'a str),
 }
 
@@ -189,7 +190,7 @@ impl<'a> Envelope<'a> {
     #[inline(always)]
     fn read(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
         let mut at = *cursor;
-        // So begin nearly all messages.
+        // Nearly all messages start like this.
         if at.take_all(b"{\"jsonrpc\":\"2.0\",").is_some() {
             self.jsonrpc = Some(true);
         } else {
@@ -216,8 +217,8 @@ impl<'a> Envelope<'a> {
         Some(())
     }
 
-    /// Takes a member as nearly all programs write it. `None`: it is another, or is written in
-    /// another way, and nothing was taken.
+    /// Takes a member in its most common form. `None`: it is another member or has another form,
+    /// and nothing was taken.
     #[inline(always)]
     fn plain_member(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
         const JSONRPC: u64 = skip_value::word_of(b"\"jsonrpc");
@@ -288,7 +289,7 @@ impl<'a> Envelope<'a> {
     /// Takes any member.
     #[inline(never)]
     fn member(&mut self, mut at: Cursor<'a>) -> Option<Cursor<'a>> {
-        // Nobody writes `"m\u0065thod"`, but it means the same.
+        // A name like `"m\u0065thod"` is unusual, but means the same.
         let key = match at.string()? {
             Quoted::Plain(key) => Cow::Borrowed(key),
             Quoted::Escaped(key) => text::content(key).unwrap_or_default(),
@@ -306,7 +307,7 @@ impl<'a> Envelope<'a> {
             "result" => self.result.replace(value).is_some(),
             "error" => self.error.replace(value).is_some(),
             "wsjsonrpc" => self.extra.replace(value).is_some(),
-            // The first one counts: a request is not refused for what only an option looks at.
+            // The first one counts: a request is not refused because of an optional member.
             #[cfg(feature = "opentelemetry")]
             "traceparent" => self.trace.parent.replace(value).is_some_and(|first| {
                 self.trace.parent = Some(first);
@@ -327,7 +328,8 @@ impl<'a> Envelope<'a> {
         if self.repeated {
             return wrap(self.invalid(start));
         }
-        // A method makes it a request, whatever else is there; without one it may be a response.
+        // With a method it is a request, whatever else is present; without one it may be a
+        // response.
         let Some(method) = &self.method else {
             return wrap(self.response());
         };
@@ -357,7 +359,8 @@ impl<'a> Envelope<'a> {
         wrap(Entry::Call(IncomingCall { id, method, params, extra: self.extra, trace: self.trace }))
     }
 
-    /// A second look at an object that is neither a request nor a response; it begins at `start`.
+    /// Finds out what is wrong with an object that is neither a request nor a response; it starts
+    /// at `start`.
     #[cold]
     #[inline(never)]
     fn invalid(&self, start: Cursor<'a>) -> Entry<'a> {
@@ -386,11 +389,11 @@ impl<'a> Envelope<'a> {
     }
 
     fn response(&self) -> Entry<'a> {
-        // `"error": null` beside a result is how some servers say that there is no error.
+        // Some servers send `"error": null` together with a result.
         let error = self.error.filter(|json| *json != "null");
         let outcome = match (self.result, error) {
             (Some(result), None) => ResponseOutcome::Result(result),
-            // JSON-RPC 1.0 servers send `"result": null` beside the error.
+            // JSON-RPC 1.0 servers send `"result": null` together with the error.
             (None | Some("null"), Some(error)) => ResponseOutcome::Error(error),
             (Some(_), Some(_)) => ResponseOutcome::Both,
             (None, None) if self.error.is_some() => ResponseOutcome::Empty,

@@ -1,7 +1,6 @@
-//! Writes messages: requests, notifications, responses, batches.
-//!
-//! Must not know where the text goes. All of it is bytes of valid UTF-8, in the member order of
-//! the specification's examples: `jsonrpc`, `method` and `params` or `result` or `error`, `id`.
+//! Writes messages: requests ([`OutgoingMessage`]), notifications, responses, batches. All output
+//! is valid UTF-8, in the member order of the specification's examples: `jsonrpc`, `method` and
+//! `params` or `result` or `error`, `id`.
 
 use std::borrow::Cow;
 use std::io;
@@ -15,16 +14,16 @@ use super::progress_queue::ProgressQueue;
 use super::request_extensions::SentExtensions;
 use super::{buffer, text};
 
-/// How every successful response begins; the result and [`end_response`] follow.
+/// The start of every successful response; the result and [`end_response`] follow.
 const RESULT: &[u8] = b"{\"jsonrpc\":\"2.0\",\"result\":";
 
-/// How every request begins.
+/// The start of every request.
 const BEGIN: &[u8] = b"{\"jsonrpc\":\"2.0\",\"method\":";
 
-/// What stands before the params.
+/// The text before the params.
 const PARAMS: &[u8] = b",\"params\":";
 
-/// Everything of a response up to its id.
+/// A response up to its id.
 pub(crate) fn begin_result<T: Serialize + ?Sized>(result: &T) -> serde_json::Result<Vec<u8>> {
     let mut out = buffer::take();
     out.extend_from_slice(RESULT);
@@ -44,14 +43,14 @@ pub(crate) fn error_response(out: &mut Vec<u8>, error: &ErrorObject, id: &Id) {
     end_response(out, id);
 }
 
-/// Completes a response from its id on.
+/// Completes a response with its id.
 pub(crate) fn end_response(out: &mut Vec<u8>, id: &Id) {
     out.extend_from_slice(b",\"id\":");
     id.write(out);
     out.push(b'}');
 }
 
-/// A notification whose params are an object with this member, whose value is written as JSON.
+/// A notification whose params are an object with this one member, whose value is written as JSON.
 pub(crate) fn notification(
     method: &str,
     member: &[u8],
@@ -68,7 +67,7 @@ pub(crate) fn notification(
     out
 }
 
-/// Joins messages to one array.
+/// Joins messages into one array.
 pub(crate) fn array<'a>(messages: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut out = vec![b'['];
     for message in messages {
@@ -81,10 +80,10 @@ pub(crate) fn array<'a>(messages: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     out
 }
 
-/// With so many arguments and more, a call can't be sent by name.
+/// A call with this many arguments or more can't be sent by name.
 const MOST: u8 = u8::MAX;
 
-/// A request before it is known whether, and under which id, it will be sent.
+/// A request before it is sent, without its id.
 #[derive(Clone, Debug)]
 pub(crate) struct OutgoingMessage {
     pub(crate) method: Cow<'static, str>,
@@ -92,18 +91,19 @@ pub(crate) struct OutgoingMessage {
     text: Vec<u8>,
     /// The wire names of the parameters, for sending them by name.
     names: &'static [&'static str],
-    /// Where in `text` the params member begins, with its comma; the end if there is none.
+    /// The position in `text` where the params member starts, with its comma; the end if there is
+    /// none.
     params: u32,
     form: Form,
     /// How many arguments were written; at most [`MOST`].
     count: u8,
-    /// If nulls are left out, one more than how many were: those of an object, and those behind the last
-    /// one of a list.
+    /// If nulls are left out: one more than the number left out, which are those of an object, and
+    /// those after the last argument of a list.
     omitted: u8,
-    /// Whether it may be sent a second time when nobody knows what became of the first.
+    /// Whether it may be sent again when it is unknown whether the first attempt was handled.
     pub(crate) idempotent: bool,
-    /// Where the caller looks for how far it is, if it wants to know.
-    pub(crate) steps: Option<Arc<ProgressQueue>>,
+    /// The queue for progress values, if the caller wants them.
+    pub(crate) progress: Option<Arc<ProgressQueue>>,
 }
 
 /// How arguments are laid out in `params`.
@@ -136,13 +136,13 @@ impl OutgoingMessage {
         let mut text = buffer::take();
         text.extend_from_slice(BEGIN);
         text::write(&mut text, &method);
-        // A longer text is over every limit.
+        // A longer text exceeds every limit.
         let params = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let (count, omitted, idempotent, steps) = Default::default();
-        OutgoingMessage { method, text, names, params, form, count, omitted, idempotent, steps }
+        let (count, omitted, idempotent, progress) = Default::default();
+        OutgoingMessage { method, text, names, params, form, count, omitted, idempotent, progress }
     }
 
-    /// Where in `text` the params begin.
+    /// The position in `text` where the params start.
     fn start(&self) -> usize {
         self.params as usize
     }
@@ -152,13 +152,13 @@ impl OutgoingMessage {
         self.omitted.saturating_sub(1)
     }
 
-    /// The number of the next argument, if there are not too many.
+    /// The index of the next argument, if there are not too many.
     fn place(&self) -> Option<usize> {
         let place = usize::from(self.count) + usize::from(self.nulls());
         (place < usize::from(MOST)).then_some(place)
     }
 
-    /// The call that ends a subscription, whose id is JSON.
+    /// The call that ends a subscription; its id is JSON.
     pub(crate) fn unsubscribe(method: Cow<'static, str>, id: &str) -> Self {
         let mut outgoing = Self::new(method, Form::Whole, &[]);
         outgoing.text.extend_from_slice(b",\"params\":[");
@@ -175,7 +175,7 @@ impl OutgoingMessage {
         self.check_whole(start)
     }
 
-    /// The same, but null is left out, in a list as long as nothing else follows.
+    /// The same, but leaves out null, in a list as long as nothing else follows.
     pub(crate) fn arg_unless_null<T: Serialize + ?Sized>(
         &mut self,
         value: &T,
@@ -219,7 +219,7 @@ impl OutgoingMessage {
         Ok(())
     }
 
-    /// Whole params must be a list or an object; null means there are none.
+    /// Whole params must be a list or an object; null means none.
     fn check_whole(&mut self, start: usize) -> Result<(), EncodeError> {
         if self.form != Form::Whole {
             return Ok(());
@@ -277,13 +277,13 @@ impl OutgoingMessage {
         self.text
     }
 
-    /// The params as JSON, when all arguments were written.
+    /// The params as JSON, after all arguments are written.
     pub(crate) fn params(&self) -> Option<&str> {
         let params = self.text.get(self.start() + PARAMS.len()..)?;
         std::str::from_utf8(params).ok()
     }
 
-    /// Puts other params in their place.
+    /// Replaces the params.
     pub(crate) fn set_params<T: Serialize + ?Sized>(
         &mut self,
         params: &T,

@@ -1,7 +1,5 @@
-//! The error object of the wire, its codes, and how a handler's errors become one.
-//!
-//! Must not know what a caller sees when something goes wrong on this side (that is `error`), nor the
-//! application's error types (`typed`).
+//! The error object of the wire ([`ErrorObject`]), its codes ([`ErrorCode`]), and the conversion of
+//! a handler's errors into one.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -64,12 +62,12 @@ impl ErrorCode {
     /// The caller has taken the call back. The number is that of the Language Server Protocol.
     pub const REQUEST_CANCELLED: ErrorCode = ErrorCode(-32800);
 
-    /// Whether it says that a message as a whole was refused, and not one call of it.
+    /// Whether it says that a whole message was refused, and not one call of it.
     pub(crate) fn is_about_a_message(self) -> bool {
         matches!(self, ErrorCode::PARSE_ERROR | ErrorCode::INVALID_REQUEST)
     }
 
-    /// The specification's own words for its five codes, ours for our own.
+    /// The specification's texts for its five codes, and this crate's for its own.
     fn text(self) -> &'static str {
         match self {
             ErrorCode::PARSE_ERROR => "Parse error",
@@ -131,7 +129,7 @@ impl fmt::Display for ErrorCode {
 #[derive(Clone)]
 pub struct ErrorObject(Box<Members>);
 
-/// On the heap, as a result passes through many hands, and most are no errors.
+/// Boxed, as results are moved often, and most are no errors.
 #[derive(Clone)]
 struct Members {
     code: ErrorCode,
@@ -140,12 +138,12 @@ struct Members {
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
-/// A panic in the application's error must not reach whoever lets go of it.
+/// A panic in the drop of the application's error must not propagate.
 impl Drop for Members {
     fn drop(&mut self) {
         let Some(source) = self.source.take() else { return };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(source))) {
-            // It may panic as well.
+            // The payload may panic, too.
             std::mem::forget(payload);
             tracing::error!("an error panicked when it was dropped");
         }
@@ -159,7 +157,7 @@ impl ErrorObject {
         ErrorObject(Box::new(Members { code, message, data: None, source: None }))
     }
 
-    /// An error with the usual message of its code.
+    /// An error with the standard message of its code.
     pub(crate) fn of(code: ErrorCode) -> Self {
         Self::new(code, code.text())
     }
@@ -179,7 +177,7 @@ impl ErrorObject {
         Self::of(ErrorCode::METHOD_NOT_FOUND)
     }
 
-    /// -32601 that names the method. The name is the peer's text, so it is escaped and cut.
+    /// -32601 with the method's name. The name is the peer's text, so it is escaped and cut.
     #[cold]
     #[inline(never)]
     pub(crate) fn no_method(name: &str) -> Self {
@@ -200,7 +198,7 @@ impl ErrorObject {
         if is_plain { Self::no_method(method) } else { self }
     }
 
-    /// -32600 that says why.
+    /// -32600 with the reason.
     #[cold]
     #[inline(never)]
     pub(crate) fn invalid_request(why: &dyn fmt::Display) -> Self {
@@ -253,7 +251,7 @@ impl ErrorObject {
         self.0.source.as_deref()
     }
 
-    /// Drops the source, which is the application's code.
+    /// Drops the source, whose drop is application code.
     pub(crate) fn forget_source(&mut self) {
         self.0.source = None;
     }
@@ -272,7 +270,7 @@ impl ErrorObject {
     }
 }
 
-/// Only what travels is compared.
+/// Compares only what is sent.
 impl PartialEq for ErrorObject {
     fn eq(&self, other: &Self) -> bool {
         let data = |object: &Self| object.0.data.as_ref().map(|data| data.get().to_owned());
@@ -311,7 +309,7 @@ impl fmt::Display for ErrorObject {
 }
 
 /// An error of any kind: what converts into `Box<dyn Error + Send + Sync>`.
-// Of all this, rustc shows only the label where `?` needs it.
+// Where `?` needs this trait, rustc shows only the label.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not convert into `Box<dyn Error + Send + Sync>`",
     label = "implement `std::error::Error + Send + Sync` for `{Self}` (for a boxed error: `Box<dyn Error + Send + Sync>`), or convert it with `.map_err(|e| ...)`; to send a code from a handler, derive `wsjsonrpc::RpcError` for it and return `Result<T, {Self}>`"
@@ -377,7 +375,7 @@ impl<'de> Deserialize<'de> for ErrorObject {
     }
 }
 
-/// The number itself where it fits; `as` saturates.
+/// The number itself if it fits; `as` saturates.
 fn nearest(code: &serde_json::Number) -> i64 {
     code.as_i64().or_else(|| code.as_f64().map(|code| code as i64)).unwrap_or(i64::MAX)
 }

@@ -1,12 +1,10 @@
-//! Text of the other side, in a line for a person.
-//!
-//! Must not know what it says, or where it is shown.
+//! Escapes text of the other side for a log line or an error message.
 
 use std::fmt::{self, Write};
 
-/// Shows a text without what ends or rewrites a line: control characters, line separators and marks
-/// that turn the direction of writing come as `\n` or `\u{1b}`. So nobody who sends it can put lines
-/// of their own into a log, or colours into a terminal.
+/// Shows a text with everything escaped that ends or rewrites a line: control characters, line
+/// separators and marks that change the writing direction become `\n` or `\u{1b}`. So a peer can't
+/// add lines to a log or colours to a terminal.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {
@@ -25,7 +23,7 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// The beginning of a text, cut where it has more bytes than `max`, and what stands for the rest.
+/// The start of a text, cut to at most `max` bytes, and the mark for the part that was cut off.
 pub(crate) fn clip(text: &str, max: usize) -> (&str, &'static str) {
     let ends = text.char_indices().map(|(at, character)| at + character.len_utf8());
     let end = ends.take_while(|end| *end <= max).last().unwrap_or(0);

@@ -1,6 +1,5 @@
-//! Why a message is no request: for the answer that it gets.
-//!
-//! Looked for only when the decoder has found that it is none. Must not know what a request is.
+//! Why a message is not a valid request ([`Flaw`]), for the error response. Determined only after
+//! the decoder has found it invalid.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,16 +7,16 @@ use std::fmt;
 use super::scan::{Cursor, Quoted};
 use super::text;
 
-/// Why a message is no request.
+/// Why a message is not a valid request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    /// It is of this kind.
+    /// It is not an object, but of this kind.
     NoObject(&'static str),
     EmptyBatch,
-    /// This member is there twice.
+    /// This member occurs twice.
     Twice(&'static str),
     NoMethod,
-    /// The member is of this kind. A string that is named here has an invalid escape.
+    /// The member has this kind. A string named here has an invalid escape.
     Method(&'static str),
     Id(&'static str),
     Params(&'static str),
@@ -47,7 +46,7 @@ impl fmt::Display for Flaw {
 
 const STRING: &str = "a string";
 
-/// What a JSON value is, for a person.
+/// The kind of a JSON value, for an error message.
 pub(crate) fn kind_of(json: &str) -> &'static str {
     match json.as_bytes().first() {
         Some(b'{') => "an object",
@@ -59,7 +58,7 @@ pub(crate) fn kind_of(json: &str) -> &'static str {
     }
 }
 
-/// The first member of an object that means something and is there twice.
+/// The first member with a meaning that occurs twice in an object.
 pub(super) fn repeated(mut at: Cursor<'_>) -> Option<&'static str> {
     const NAMES: [&str; 7] = ["jsonrpc", "id", "method", "params", "result", "error", "wsjsonrpc"];
     let mut seen = [false; NAMES.len()];

@@ -1,13 +1,11 @@
-//! Request ids: taken in as any peer writes them, and given back verbatim.
-//!
-//! Must not know which ids this side hands out (that is `pending`).
+//! Request ids ([`Id`]): accepted in every form that peers write, and sent back verbatim.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::text;
 
-/// Longer ids are the same only if they are written in the same way: comparing what they mean takes
+/// Longer ids are equal only if they are written in the same way: comparing their meaning takes
 /// longer, and the peer chooses how many there are.
 const MAX_COMPARED: usize = 128;
 
@@ -23,7 +21,7 @@ pub(crate) struct Id(Repr);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Repr {
     Null,
-    /// The text is the shortest decimal form of this number: nearly every id there is.
+    /// The text is the shortest decimal form of this number: nearly every id.
     Number(u64),
     /// Any other id, as JSON text.
     Text(Box<str>),
@@ -47,7 +45,7 @@ impl Id {
             b'0'..=b'9' | b'-' => {
                 Some(Id(canonical(json).map_or_else(|| Repr::Text(json.into()), Repr::Number)))
             }
-            // A string that no decoder can read (a lone surrogate) would poison our answer.
+            // A string that can't be decoded (a lone surrogate) would make the response unreadable.
             b'"' if !json.contains('\\') || serde_json::from_str::<String>(json).is_ok() => {
                 Some(Id(Repr::Text(json.into())))
             }
@@ -55,7 +53,7 @@ impl Id {
         }
     }
 
-    /// Whether it only counts: it is a plain number, or one behind an `s`, as this crate's are.
+    /// Whether it is a plain number, perhaps after an `s`, as this crate's ids are.
     #[cfg(feature = "opentelemetry")]
     pub(crate) fn is_counted(&self) -> bool {
         match &self.0 {
@@ -88,7 +86,7 @@ impl Id {
         }
     }
 
-    /// How many bytes it holds on to, beside its own.
+    /// How many bytes it occupies besides its own size.
     pub(crate) fn weight(&self) -> usize {
         if let Repr::Text(text) = &self.0 { text.len() } else { 0 }
     }
@@ -120,9 +118,9 @@ impl fmt::Display for Id {
 enum Meaning<'a> {
     Null,
     Integer(u64),
-    /// The sign, the digits without zeros at either end, and the power of ten of the last one.
+    /// The sign, the digits without zeros at either end, and the power of ten of the last digit.
     Decimal(bool, String, i64),
-    /// Its exponent is out of reach.
+    /// The exponent is too large.
     Verbatim(&'a str),
     Text(Cow<'a, str>),
 }
@@ -151,8 +149,9 @@ fn decimal(json: &str) -> Meaning<'_> {
     Meaning::Decimal(negative, digits, power)
 }
 
-/// The number in an id that counts, as JSON. A peer whose language knows one kind of number may send
-/// 1 back as 1.0, and one that keeps ids as strings as "1"; `quoted` is told of the latter.
+/// The number in an id of this side, given as JSON. A peer whose language has one kind of number
+/// may send 1 back as 1.0, and one that keeps ids as strings as "1"; `quoted` is called for the
+/// latter.
 pub(crate) fn counted(json: &str, quoted: impl FnOnce()) -> Option<u64> {
     if let Ok(number) = json.parse() {
         return Some(number);
@@ -172,7 +171,7 @@ pub(crate) fn counted(json: &str, quoted: impl FnOnce()) -> Option<u64> {
     }
 }
 
-/// The number, if writing it again gives the same text: no sign, fraction, exponent, leading zero.
+/// The number, if writing it gives the same text: no sign, fraction, exponent or leading zero.
 fn canonical(json: &str) -> Option<u64> {
     let digits = json.len() < 20 && json.bytes().all(|b| b.is_ascii_digit());
     if digits { json.parse().ok() } else { None }

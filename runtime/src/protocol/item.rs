@@ -1,7 +1,7 @@
-//! The notifications of a subscription: an item, the last word, and how much more may come.
+//! The notifications of a subscription: an item, the end, and credit.
 //!
-//! The convention of Ethereum nodes and of jsonrpsee: the params are `{"subscription": id,
-//! "result": item}`, or `{"subscription": id, "error": …}` at the end. Must not know whose they are.
+//! They follow the convention of Ethereum nodes and jsonrpsee: the params are `{"subscription": id,
+//! "result": item}`, or `{"subscription": id, "error": …}` at the end.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -10,38 +10,39 @@ use super::error::ErrorObject;
 use super::scan::Cursor;
 use super::{buffer, text};
 
-/// The notification by which a consumer lets more items come: `{"subscription": id, "bytes": n}`.
-/// Only peers that know it get it.
+/// The notification by which a consumer sends credit: `{"subscription": id, "bytes": n}`. It is
+/// sent only to peers that understand it.
 pub(crate) const CREDIT: &str = "$/credit";
 
-/// What an item counts beside its own bytes, so that small ones are not endless.
+/// What an item costs besides its own bytes, so that the number of small items is bounded.
 const OVERHEAD: usize = 64;
 
-/// How much of a window an item takes whose JSON has so many bytes. Both sides count alike.
+/// How much of a window an item with this many bytes of JSON takes. Both sides use the same
+/// formula.
 pub(crate) fn cost(bytes: usize) -> u64 {
     (bytes + OVERHEAD) as u64
 }
 
-/// What a notification of a subscription says.
+/// A decoded notification of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Item<'a> {
-    /// As JSON, like the others.
+    /// As JSON, like the other members.
     pub(crate) subscription: &'a str,
     pub(crate) content: Content<'a>,
-    /// How many items were left out before this one.
+    /// How many items were dropped before this one.
     pub(crate) dropped: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content<'a> {
     Result(&'a str),
-    /// The end, and what has led to it; null if nothing went wrong.
+    /// The end, with the error that caused it; null if there is none.
     Error(&'a str),
 }
 
 impl<'a> Item<'a> {
-    /// Reads a whole message with an item, if it is written as nearly all peers do, in one go; also gives
-    /// the notification's name. `None`: it is not, whatever it is.
+    /// Decodes a whole message with an item, if it has the most common form; also returns the
+    /// notification's name. `None`: it has another form or is something else.
     pub(crate) fn of_message(text: &'a str) -> Option<(&'a str, Self)> {
         let mut cursor = Cursor::new(text);
         cursor.take_all(b"{\"jsonrpc\":\"2.0\",\"method\":")?;
@@ -53,7 +54,7 @@ impl<'a> Item<'a> {
         Some((notification, Item { subscription, content: Content::Result(result), dropped }))
     }
 
-    /// Reads the params. `None`: it is none.
+    /// Decodes the params. `None`: they are not those of an item.
     pub(crate) fn read(params: &'a str) -> Option<Self> {
         let mut cursor = Cursor::new(params);
         cursor.take(b'{')?;
@@ -79,8 +80,8 @@ impl<'a> Item<'a> {
     }
 }
 
-/// What stands behind the [`head`] of a message with an item, if it is written as nearly all peers do:
-/// the item, and how many were left out before it.
+/// The part after the [`head`] of a message with an item, if it has the most common form: the item,
+/// and how many items were dropped before it.
 #[inline]
 pub(crate) fn behind_head(text: &str) -> Option<(&str, u64)> {
     let mut cursor = Cursor::new(text);
@@ -94,7 +95,7 @@ pub(crate) fn behind_head(text: &str) -> Option<(&str, u64)> {
     (cursor.rest() == "}}").then_some((result, dropped))
 }
 
-/// The subscription, and how many bytes more it may send.
+/// The subscription's id, and how many more bytes it may send.
 pub(crate) fn credit(params: &str) -> Option<(&str, u64)> {
     #[derive(Deserialize)]
     struct Params<'a> {
@@ -106,7 +107,7 @@ pub(crate) fn credit(params: &str) -> Option<(&str, u64)> {
     Some((params.subscription.get(), params.bytes))
 }
 
-/// Everything of a subscription's notifications up to their result or error.
+/// A subscription's notification up to its result or error.
 pub(crate) fn head(notification: &str, subscription: &str) -> Vec<u8> {
     let mut out = b"{\"jsonrpc\":\"2.0\",\"method\":".to_vec();
     text::write(&mut out, notification);
@@ -116,7 +117,7 @@ pub(crate) fn head(notification: &str, subscription: &str) -> Vec<u8> {
     out
 }
 
-/// A whole notification with an item; and how many bytes that has.
+/// A whole notification with an item, and the item's size in bytes.
 pub(crate) fn write<T: Serialize + ?Sized>(
     head: &[u8],
     item: &T,
@@ -130,7 +131,7 @@ pub(crate) fn write<T: Serialize + ?Sized>(
     Ok((out, bytes))
 }
 
-/// The same with an item that is JSON already.
+/// The same with an item that is already JSON.
 pub(crate) fn write_json(head: &[u8], json: &[u8], dropped: u64) -> (Vec<u8>, usize) {
     let mut out = begin(head, dropped);
     out.extend_from_slice(json);
@@ -151,7 +152,7 @@ fn begin(head: &[u8], dropped: u64) -> Vec<u8> {
     out
 }
 
-/// The last notification.
+/// The notification of the end.
 pub(crate) fn write_end(head: &[u8], error: Option<&ErrorObject>) -> Vec<u8> {
     let mut out = buffer::take();
     out.extend_from_slice(head);
@@ -164,7 +165,7 @@ pub(crate) fn write_end(head: &[u8], error: Option<&ErrorObject>) -> Vec<u8> {
     out
 }
 
-/// Lets more items come.
+/// The notification with credit.
 pub(crate) fn write_credit(subscription: &str, bytes: u64) -> Vec<u8> {
     let mut out = head(CREDIT, subscription);
     out.extend_from_slice(b"\"bytes\":");

@@ -1,7 +1,10 @@
-//! The JSON-RPC 2.0 text format: what a message says and how one is written.
+//! The JSON-RPC 2.0 text format: decodes messages and writes them. No tokio, no WebSocket: text in,
+//! values out, and back, so everything here can be tested with strings.
 //!
-//! Floor 0. Knows nothing of tokio, WebSocket, connections or handlers: text in, values out, and
-//! the other way round. Everything in it can be tested with strings.
+//! In reading order: `decode` reads a message's envelope with `scan` and `skip_value`; `params`,
+//! `value` and `whole` decode arguments; `encode` writes messages; `id`, `error`, `typed` and
+//! `item` are the values in them; `request_extensions` is the member that this crate adds.
+//! `reference` is a second decoder for tests and fuzzing.
 
 pub(crate) mod buffer;
 pub(crate) mod decode;

@@ -1,7 +1,5 @@
-//! Unpacks `params` into the arguments of a method: a list by position, an object by name.
-//!
-//! Each argument is decoded once, from the message's own text, straight into its type. Must not
-//! know methods or handlers: it is given the parameters' names and asked for one after another.
+//! Decodes `params` into the arguments of a method ([`Args`]): a list by position, an object by
+//! name. Each argument is decoded once, from the message's own text, directly into its type.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,21 +12,21 @@ use super::scan::{Cursor, Quoted};
 use super::travel::ReceivedArg;
 use super::value::{Missing, Value};
 
-/// No error message that quotes a peer's input grows beyond this many bytes of it.
+/// An error message quotes at most this many bytes of a peer's input.
 const MAX_DETAIL: usize = 200;
 
 /// The arguments of one call, taken one after another in the order of the signature.
 #[derive(Debug)]
 pub struct Args<'a> {
     names: &'static [&'static str],
-    /// How many were taken.
+    /// How many arguments were taken.
     taken: usize,
     given: Given<'a>,
 }
 
 #[derive(Debug)]
 enum Given<'a> {
-    /// By position; what comes next is behind the cursor.
+    /// By position; the next argument is at the cursor.
     List(Cursor<'a>),
     /// By position; all were taken.
     End,
@@ -37,7 +35,7 @@ enum Given<'a> {
 }
 
 impl<'a> Args<'a> {
-    /// For a method whose params have no names: an object is refused, unless it is empty.
+    /// For a method without parameter names: an object is refused, unless it is empty.
     pub(crate) fn list(
         params: Option<&'a str>,
         names: &'static [&'static str],
@@ -82,13 +80,13 @@ impl<'a> Args<'a> {
     pub fn finish(self) -> Result<(), ErrorObject> {
         match self.given {
             Given::List(rest) => Err(self.surplus(rest)),
-            // Of an object, only known names got this far.
+            // An object with unknown names was refused before.
             Given::End | Given::Object(_) => Ok(()),
         }
     }
 
-    /// The next argument, if it was given.
-    // This is compiled for each type, so what does not depend on it is elsewhere.
+    /// The next argument, if it is present.
+    // This is compiled for each type, so code that does not depend on the type is elsewhere.
     #[inline]
     fn take<T: Deserialize<'a>>(&mut self) -> Result<Option<T>, ErrorObject> {
         let index = self.taken;
@@ -129,7 +127,7 @@ impl<'a> Args<'a> {
     #[cold]
     #[inline(never)]
     fn left_over(&self, begun: bool) -> ErrorObject {
-        // The first are serde_json's words: an i128 takes `0` of `0.5`.
+        // The first text is serde_json's: an i128 takes `0` of `0.5`.
         let why = if begun { "trailing characters" } else { "its type reads no value" };
         invalid(format_args!("`{}`: {why}", self.name()))
     }
@@ -153,7 +151,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// There are more than were asked for: these.
+    /// The error for more arguments than the method has.
     #[cold]
     #[inline(never)]
     fn surplus(&self, mut rest: Cursor<'a>) -> ErrorObject {
@@ -170,8 +168,8 @@ impl<'a> Args<'a> {
     }
 }
 
-/// The values of an object in the order of the names. No name may be unknown or there twice; what
-/// an object is full of costs no more than reading it. The cursor is behind the brace.
+/// The values of an object in the order of the names. Unknown names and duplicates are errors;
+/// extra members cost no more than reading them. The cursor is after the brace.
 fn members<'a>(
     mut cursor: Cursor<'a>,
     names: &'static [&'static str],
@@ -251,18 +249,20 @@ fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// serde's words without the line and column, which count from somewhere inside the message.
+/// serde's message without the line and column, which count from the argument's position inside the
+/// message.
 pub(super) struct Detail<'a>(pub(super) &'a serde_json::Error);
 
 impl fmt::Display for Detail<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
-        // An error without a position may have words of its own that look like one.
+        // An error without a position may itself contain such words.
         let position = if self.0.line() > 0 { text.rfind(" at line ") } else { None };
         let end = position.unwrap_or(text.len());
         let text = text.get(..end).unwrap_or(&text);
         Clipped(text).fmt(f)?;
-        // A type with a `&str` in it reads most texts, and fails for those with a `\n` in them.
+        // A type with a `&str` in it reads most texts, and fails for those with escapes such as
+        // `\n`.
         let is_string = text.starts_with("invalid type: string ");
         if is_string && text.ends_with(", expected a borrowed string") {
             f.write_str("; the text has escapes: use `Cow<str>` or `String` in place of `&str`")?;
@@ -271,7 +271,7 @@ impl fmt::Display for Detail<'_> {
     }
 }
 
-/// A text that is cut where it grows too long to be sent back.
+/// A text that is cut if it is too long to be sent back.
 struct Clipped<'a>(&'a str);
 
 impl fmt::Display for Clipped<'_> {

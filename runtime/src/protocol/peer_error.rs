@@ -1,6 +1,4 @@
-//! The error of a peer's response, as regular as it comes.
-//!
-//! Must not know what becomes of it.
+//! Decodes the error of a peer's response, also one that is not a valid error object.
 
 use std::borrow::Cow;
 
@@ -11,7 +9,8 @@ use super::escape::clip;
 use super::scan::{Cursor, Quoted};
 use super::text;
 
-/// The error of a peer's response. What is no error object is kept whole as the `data` of a -32603.
+/// The error of a peer's response. Anything that is not an error object becomes the `data` of a
+/// -32603.
 pub(crate) fn of_peer(json: &str) -> ErrorObject {
     serde_json::from_str(json).unwrap_or_else(|_| irregular(json))
 }

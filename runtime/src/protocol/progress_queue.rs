@@ -1,18 +1,16 @@
-//! What a caller was told of the progress of its call and has not looked at yet: a queue that is
-//! bounded, as the peer decides how much it tells.
-//!
-//! Must not know who fills it, or who looks.
+//! Progress values that a caller has not consumed yet ([`ProgressQueue`]). The queue is bounded, as
+//! the peer decides how many values it sends.
 
 use std::collections::VecDeque;
 use std::mem::take;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many values may wait.
+/// The maximum number of values.
 const MAX_VALUES: usize = 64;
-/// How many bytes they may have together.
+/// The maximum number of their bytes together.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Values as JSON, in the order in which they came.
+/// Values as JSON, in order of arrival.
 #[derive(Debug, Default)]
 pub(crate) struct ProgressQueue(Mutex<Queue>);
 
@@ -23,8 +21,8 @@ struct Queue {
 }
 
 impl ProgressQueue {
-    /// Adds a value. Where there is no room for it, the oldest ones go. It is copied, as its message
-    /// may be much larger. `false`: something was dropped.
+    /// Adds a copy of a value, as its message may be much larger. If the queue is full, drops the
+    /// oldest values. `false`: something was dropped.
     pub(crate) fn push(&self, value: &str) -> bool {
         if value.len() > MAX_BYTES {
             return false;
@@ -41,12 +39,12 @@ impl ProgressQueue {
         !dropped
     }
 
-    /// All that wait.
+    /// Takes all values.
     pub(crate) fn take(&self) -> VecDeque<Box<str>> {
         take(&mut *self.lock()).values
     }
 
-    /// Nothing of the user's is in it, so a poisoned lock is as good as any.
+    /// It contains no user values, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

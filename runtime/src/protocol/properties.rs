@@ -1,7 +1,5 @@
-//! Messages and arguments made at random, each decoded twice: by this crate and by the reference.
-//!
-//! The seed is fixed, so a run is the same as the one before. Must not know what is right: that is
-//! the reference's business.
+//! Property tests: random messages and arguments, each decoded by this crate and by the reference.
+//! The seed is fixed, so every run is the same.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -86,7 +84,7 @@ pub(super) fn number() -> impl Strategy<Value = String> {
     ]
 }
 
-/// With its quotes; mostly a valid one.
+/// A string with its quotes; mostly valid.
 pub(super) fn string() -> impl Strategy<Value = String> {
     const PIECES: &[&str] = &[
         "a",
@@ -123,7 +121,7 @@ pub(super) fn string() -> impl Strategy<Value = String> {
     vec(piece, 0..6).prop_map(|pieces| format!("\"{}\"", pieces.concat()))
 }
 
-/// A whole value, mostly a valid one.
+/// A whole value, mostly valid.
 fn value() -> impl Strategy<Value = String> {
     const WORDS: &[&str] =
         &["null", "true", "false", "[]", "{}", "nul", "True", "\"2.0\"", "\"A\"", "\"C\""];
@@ -229,7 +227,7 @@ pub(super) fn message() -> impl Strategy<Value = String> {
     (space(), whole, space()).prop_map(|(a, whole, b)| a + &whole + &b)
 }
 
-/// Some characters changed, left out, put in or said twice.
+/// Some characters changed, removed, inserted or repeated.
 fn broken(text: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
     const BITS: &[&str] =
         &["", "\"", "\\", ",", ":", "{", "}", "[", "]", " ", "0", "e", "n", "\u{1}", "é"];
@@ -255,7 +253,7 @@ fn every_broken_message_is_decoded_as_the_reference_decodes_it() {
     run(10_000, broken(message()), |text| check_message(&text));
 }
 
-/// Some bytes changed for any others: most of what comes of it is no UTF-8.
+/// Some bytes replaced by any others: most results are not UTF-8.
 fn garbled(text: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>> {
     (text, vec((any::<Index>(), any::<u8>()), 1..4)).prop_map(|(text, changes)| {
         let mut bytes = text.into_bytes();
@@ -270,8 +268,8 @@ fn garbled(text: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>
     })
 }
 
-/// What is no UTF-8 ends before the decoder, with -32700 or with the connection: for serde_json, too,
-/// it is no JSON.
+/// Text that is not UTF-8 never reaches the decoder: it ends with -32700 or with the connection.
+/// For serde_json, too, it is not JSON.
 fn check_bytes(bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => check_message(text),
@@ -292,7 +290,7 @@ fn every_argument_is_what_serde_json_makes_of_it() {
     run(1_000, broken(value()), |text| check_arguments(&text));
 }
 
-/// What the fuzz targets start from, and what they have found.
+/// The seeds of the fuzz targets, and what they have found.
 fn each_seed(target: &str, check: fn(&str)) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds");
     let mut seen = 0;

@@ -1,7 +1,6 @@
-//! A second decoder, made of nothing but serde_json and slow: what the first one must agree with.
-//!
-//! Only for tests and fuzzing. The checks panic where the two differ. Must not use the code that
-//! it checks, except for the types in which the outcome is written.
+//! A second, slow decoder made only of serde_json, with which `decode` and `params` must agree.
+//! Only for tests and fuzzing; the checks panic where the two differ. It must not use the code that
+//! it checks, except for the types of the results.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -37,7 +36,7 @@ pub fn check_message(text: &str) {
     assert_eq!(parts(&ours), parts(&theirs), "the same text from another place: {text:?}");
 }
 
-/// Where the params, the result or the error is.
+/// The position of the params, the result or the error.
 fn part(entry: &Entry<'_>) -> Option<*const u8> {
     match entry {
         Entry::Call(call) => call.params.map(str::as_ptr),
@@ -216,7 +215,7 @@ fn check_types(params: &str, json: &str) {
     }
 }
 
-/// Outcomes are compared as text, as not all of the types can be compared themselves.
+/// Outcomes are compared as text, as not all of the types implement `PartialEq`.
 fn compare<'a, T: Deserialize<'a> + Debug>(params: &'a str, theirs: Result<T, String>) {
     let ours = Args::new(Some(params), &["x"]).and_then(|mut args| args.next::<T>());
     let ours = ours.map_err(|error: ErrorObject| error.message().to_owned());

@@ -1,10 +1,11 @@
-//! What travels beside a request: the member `wsjsonrpc` of the envelope, an object.
+//! Extensions of a request: the member `wsjsonrpc` of the envelope, an object. Also the names of
+//! the control notifications for cancellation and progress.
 //!
-//! It is sent to peers that have announced in the opening handshake that they know it, and read from
-//! all: a web page can't set the header that announces it, and a POST has no opening handshake.
+//! It is sent to peers that have announced support in the opening handshake, and read from all: a
+//! web page can't set the header that announces it, and a POST has no opening handshake.
 //!
-//! Each of its members may be missing, and what is not understood counts as missing: no request is
-//! malformed because of it. Must not know what becomes of it.
+//! Each of its members is optional, and a value that is not understood counts as missing: no
+//! request is malformed because of it.
 
 use std::time::Duration;
 
@@ -15,34 +16,33 @@ use super::id::Id;
 use super::scan::Cursor;
 use super::{buffer, text};
 
-/// The header of the opening handshake with which a side says that it knows the extensions, and
-/// its value.
+/// The header of the opening handshake with which a side announces the extensions, and its value.
 pub(crate) const HEADER: &str = "wsjsonrpc-extensions";
 pub(crate) const VERSION: &str = "1";
 
-/// The notification that takes a request back ([Language Server Protocol, section "Cancellation
+/// The notification that cancels a request ([Language Server Protocol, section "Cancellation
 /// Support"](https://microsoft.github.io/language-server-protocol/specifications/lsp/3.17/specification/#cancelRequest)).
 pub(crate) const CANCEL: &str = "$/cancelRequest";
 
-/// The notification of how far a call is ([Language Server Protocol, section "Progress
+/// The notification of a call's progress ([Language Server Protocol, section "Progress
 /// Support"](https://microsoft.github.io/language-server-protocol/specifications/lsp/3.17/specification/#progress)).
 pub(crate) const PROGRESS: &str = "$/progress";
 
-/// How long a token may be, as JSON. It comes back with every step that is told.
+/// The maximum length of a progress token as JSON. Each progress notification repeats it.
 const MAX_TOKEN: usize = 1024;
 
-/// What a request of the peer came with.
+/// The extensions of a peer's request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ReceivedExtensions {
     /// How long the caller waits for the response, from now on.
     pub(crate) timeout: Option<Duration>,
-    /// The caller wants to be told how far it is, under this name, given as JSON.
+    /// The token for progress notifications as JSON, if the caller wants progress.
     pub(crate) progress: Option<Box<str>>,
-    /// The bytes of a subscription's items that may be under way, and unread, at a time.
+    /// How many bytes of a subscription's items may be in transit or unread.
     pub(crate) window: Option<u64>,
 }
 
-/// The trace that a call is a part of, as JSON of whatever kind.
+/// The trace that a call is a part of, as JSON of any kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Trace<'a> {
     #[cfg(feature = "opentelemetry")]
@@ -64,7 +64,7 @@ struct Members<'a> {
 }
 
 impl ReceivedExtensions {
-    /// Reads the member's value.
+    /// Decodes the member's value.
     pub(crate) fn read(json: &str) -> Self {
         let mut at = Cursor::new(json);
         if let Some(milliseconds) = take_plain_timeout(&mut at) {
@@ -85,8 +85,8 @@ impl ReceivedExtensions {
     }
 }
 
-/// Takes the object if it is a timeout and nothing else, as nearly every call has it. `None`: it is
-/// something else, and somewhere in it.
+/// Takes the object if it contains only a timeout, as nearly every call's does. `None`: it is
+/// something else, and the cursor may be anywhere in it.
 #[inline(always)]
 pub(crate) fn take_plain_timeout(at: &mut Cursor<'_>) -> Option<u64> {
     at.take_all(b"{\"timeout\":")?;
@@ -118,7 +118,7 @@ pub(crate) fn progressed(params: &str) -> Option<(&str, &str)> {
     Some((params.token.get(), params.value.get()))
 }
 
-/// The message that a call with this token, given as JSON, is so far.
+/// A progress notification with this token, given as JSON.
 pub(crate) fn progress<T: Serialize + ?Sized>(
     token: &str,
     value: &T,
@@ -137,18 +137,18 @@ fn milliseconds(json: &str) -> Option<Duration> {
     if digits { json.parse().ok().map(Duration::from_millis) } else { None }
 }
 
-/// What is said beside a request of our own.
+/// The extensions of a request of this side.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SentExtensions {
     /// How long this side waits for the response.
     pub(crate) timeout: Option<Duration>,
-    /// Whether it wants to be told how far it is; the request's own id is the token.
+    /// Whether it wants progress; the request's own id is the token.
     pub(crate) progress: bool,
     pub(crate) window: Option<u64>,
 }
 
 impl SentExtensions {
-    /// Appends the member, with the comma before it, if there is anything to say.
+    /// Appends the member, with the comma before it, if there is any extension.
     #[inline]
     pub(crate) fn write(&self, out: &mut Vec<u8>, write_id: impl Fn(&mut Vec<u8>)) {
         let mut open: &[u8] = b",\"wsjsonrpc\":{";

@@ -1,7 +1,5 @@
-//! Whatever is written is read back as the same: by the decoder, by the reference and by serde_json
-//! alone. Every shape of message, with ids, names and values at random.
-//!
-//! Must not know how the decoder finds its way.
+//! Property tests: everything that is written is read back as the same, by the decoder, by the
+//! reference and by serde_json alone. Every shape of message, with random ids, names and values.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,10 +20,10 @@ use super::properties::{number, run, string};
 use super::reference::check_message;
 use super::request_extensions::{ReceivedExtensions, SentExtensions, Trace};
 
-/// The parameters' names of a method, some of which have to be escaped.
+/// Parameter names, some of which must be escaped.
 const NAMES: &[&str] = &["a", "", "b\"c", "d\\", "é\n", "id", "method"];
 
-/// Any text there is, control characters included.
+/// Any text, control characters included.
 fn text() -> impl Strategy<Value = String> {
     const ODD: &[&str] = &["", "rpc.on", "a.b", "\"", "\\", "\u{0}", "\u{1f}\n", "é", "\u{1f600}"];
     let mixed = vec(prop_oneof![select(ODD).prop_map(str::to_owned), any::<String>()], 0..3);
@@ -50,7 +48,7 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Any id, as whoever sends it has written it.
+/// Any id, as its sender has written it.
 fn id() -> impl Strategy<Value = Id> {
     let written = prop_oneof![
         2 => number(),
@@ -68,7 +66,7 @@ fn id() -> impl Strategy<Value = Id> {
     })
 }
 
-/// A message, and what it says.
+/// A message, and its meaning.
 #[derive(Clone, Debug)]
 struct Written {
     text: Vec<u8>,
@@ -88,7 +86,7 @@ enum Says {
 enum Passed {
     ByPosition,
     ByName,
-    /// Written by position, then told to go by name.
+    /// Written by position, then converted to names.
     NamedAfterwards,
     Whole,
 }
@@ -173,7 +171,7 @@ fn decoded(text: &str) -> Payload<'_> {
     payload(text, Limits { max_calls: 100, max_responses: &|| 100 })
 }
 
-/// What the decoder has made of it is what was written.
+/// Checks that the decoder has read what was written.
 #[track_caller]
 fn check_entry(entry: &Entry<'_>, written: &Written) {
     let id = written.id.as_ref().map(ToString::to_string);
@@ -182,7 +180,7 @@ fn check_entry(entry: &Entry<'_>, written: &Written) {
             let (id, trace) = (written.id.clone(), Trace::default());
             let (params, extra) = (params.as_deref(), call.extra);
             assert_eq!(*call, IncomingCall { id, method: method.into(), params, extra, trace });
-            // A notification has nobody to be told of.
+            // A notification gets no progress.
             let progress = written.id.as_ref().filter(|id| told.progress && **id != Id::NULL);
             let expected = match written.id {
                 Some(_) => ReceivedExtensions {
@@ -207,7 +205,7 @@ fn check_entry(entry: &Entry<'_>, written: &Written) {
     }
 }
 
-/// And so is what serde_json makes of it, without any code of this crate.
+/// Checks that serde_json reads the same, without any code of this crate.
 #[track_caller]
 fn check_members(message: &RawValue, written: &Written) {
     let mut members: BTreeMap<&str, &RawValue> = serde_json::from_str(message.get()).unwrap();
@@ -227,7 +225,7 @@ fn check_members(message: &RawValue, written: &Written) {
                 ("timeout", timeout.as_deref()),
                 ("window", window.as_deref()),
             ];
-            // A notification has nobody to be told of.
+            // A notification gets no progress.
             let said = told.into_iter().filter(|_| id.is_some());
             let expected: Vec<_> = said.filter_map(|(name, json)| Some((name, json?))).collect();
             assert_eq!(extra, expected);
@@ -289,7 +287,7 @@ fn every_batch_is_read_as_it_was_written() {
     run(300, vec(prop_oneof![call(), response()], 0..6), |all| check_batch(&all));
 }
 
-/// An id goes the whole way: in with a request, out with a response, and back to who has asked.
+/// An id goes the whole way: in with a request, out with a response, and back to the caller.
 #[test]
 fn every_id_comes_back_verbatim() {
     run(3_000, id(), |id| {

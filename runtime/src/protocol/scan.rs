@@ -1,23 +1,22 @@
-//! A cursor in a JSON text: takes values, strings and numbers, and gives them as parts of the text.
-//!
-//! Accepts what serde_json accepts (tests compare the two). Must not know messages.
+//! A cursor in a JSON text: takes values, strings and numbers, and returns them as parts of the
+//! text. It accepts what serde_json accepts (tests compare the two).
 
 use super::skip_value;
 
-/// A place in a JSON text.
+/// A position in a JSON text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     text: &'a str,
-    /// What is not taken yet: the text's end.
+    /// The part of the text that is not taken yet.
     rest: &'a [u8],
 }
 
-/// A string, as it stands in the text.
+/// A string as it is written in the text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Quoted<'a> {
-    /// There are no escapes: this is between the quotes.
+    /// A string without escapes: the part between the quotes.
     Plain(&'a str),
-    /// With its quotes and escapes.
+    /// A string with escapes: includes its quotes.
     Escaped(&'a str),
 }
 
@@ -27,7 +26,7 @@ impl<'a> Cursor<'a> {
         Cursor { text, rest: text.as_bytes() }
     }
 
-    /// What is not taken yet.
+    /// The part of the text that is not taken yet.
     pub(crate) fn rest(&self) -> &'a str {
         self.text.get(self.position()..).unwrap_or_default()
     }
@@ -44,14 +43,14 @@ impl<'a> Cursor<'a> {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
     }
 
-    /// What lies between this place and a later one.
+    /// The text between this position and a later one.
     #[inline(always)]
     pub(crate) fn until(&self, later: &Cursor<'a>) -> Option<&'a str> {
         let start = self.text.get(self.position()..)?;
         start.get(..self.rest.len().checked_sub(later.rest.len())?)
     }
 
-    /// The next eight bytes, if there are as many.
+    /// The next eight bytes, if there are that many.
     #[inline(always)]
     pub(crate) fn eight(&self) -> Option<u64> {
         skip_value::first_word(self.rest)
@@ -68,7 +67,7 @@ impl<'a> Cursor<'a> {
         Some(())
     }
 
-    /// Takes a colon and the white space around it.
+    /// Takes a colon and the whitespace around it.
     #[inline(always)]
     pub(crate) fn colon(&mut self) -> Option<()> {
         if let [b':', rest @ ..] = self.rest {
@@ -82,13 +81,13 @@ impl<'a> Cursor<'a> {
         self.peek().map(|_| ())
     }
 
-    /// The next byte that is no white space; it is not taken.
+    /// Returns the next byte that is not whitespace, without taking it.
     #[inline(always)]
     pub(crate) fn peek(&mut self) -> Option<u8> {
         skip_value::peek(&mut self.rest)
     }
 
-    /// Takes the next byte that is no white space.
+    /// Takes the next byte that is not whitespace.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Option<u8> {
         self.peek()?;
@@ -97,7 +96,7 @@ impl<'a> Cursor<'a> {
         Some(*byte)
     }
 
-    /// Takes this byte, if it is the next one behind white space.
+    /// Takes this byte, if it comes next after whitespace.
     #[inline(always)]
     pub(crate) fn take(&mut self, byte: u8) -> Option<()> {
         let mut after = *self;
@@ -120,7 +119,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Whether nothing but white space is left.
+    /// Whether nothing but whitespace is left.
     #[inline(always)]
     pub(crate) fn is_at_end(&mut self) -> bool {
         self.peek().is_none()
@@ -131,7 +130,7 @@ impl<'a> Cursor<'a> {
         self.rest.len()
     }
 
-    /// Takes a whole value and gives its text. `None`: it is not JSON.
+    /// Takes a whole value and returns its text. `None`: it is not JSON.
     #[inline(always)]
     pub(crate) fn value(&mut self) -> Option<&'a str> {
         let byte = self.peek()?;
@@ -143,7 +142,7 @@ impl<'a> Cursor<'a> {
         start.until(self)
     }
 
-    /// Takes a string. `None`: it is none, or not JSON.
+    /// Takes a string. `None`: it is no string, or not JSON.
     #[inline]
     pub(crate) fn string(&mut self) -> Option<Quoted<'a>> {
         self.peek()?;
@@ -155,8 +154,7 @@ impl<'a> Cursor<'a> {
         start.until(self).map(Quoted::Escaped)
     }
 
-    /// Takes a string without escapes, if that is what is next, and gives what is between the
-    /// quotes.
+    /// Takes a string without escapes, if it comes next, and returns the part between the quotes.
     #[inline(always)]
     pub(crate) fn plain_string(&mut self) -> Option<&'a str> {
         let mut start = *self;
@@ -168,8 +166,8 @@ impl<'a> Cursor<'a> {
         start.until(&end)
     }
 
-    /// Takes a number of 1 to 19 digits and nothing else: no sign, fraction, exponent or leading
-    /// zero. `None`: that is not what is next, and nothing was taken.
+    /// Takes a number of 1 to 19 digits: no sign, fraction, exponent or leading zero. `None`:
+    /// something else comes next, and nothing was taken.
     #[inline(always)]
     pub(crate) fn integer(&mut self) -> Option<u64> {
         let [first @ b'0'..=b'9', start @ ..] = self.rest else { return None };
@@ -187,7 +185,7 @@ impl<'a> Cursor<'a> {
         Some(value)
     }
 
-    /// Takes white space, and says whether there was some.
+    /// Takes whitespace, and returns whether there was any.
     #[inline]
     pub(crate) fn skip_space(&mut self) -> bool {
         let before = self.rest.len();
@@ -201,7 +199,7 @@ mod tests {
     use super::*;
     use serde::de::IgnoredAny;
 
-    /// What serde_json says of the same text.
+    /// Compares the result with serde_json's.
     fn check(text: &str) {
         let ours = {
             let mut cursor = Cursor::new(text);
@@ -296,7 +294,7 @@ mod tests {
         assert_eq!(Cursor::new(&mixed).value(), None);
     }
 
-    /// Texts made of pieces at random, most of them broken somewhere.
+    /// Texts made of random pieces, most of them broken somewhere.
     #[test]
     fn random_texts_are_judged_as_by_serde_json() {
         let pieces = [

@@ -1,15 +1,10 @@
-//! Walks over JSON values without building anything.
+//! Skips JSON values without building anything, eight bytes at a time where possible.
 //!
-//! Each function takes what is left of a text and gives what is left behind the value, `None` if
-//! it is not JSON: a slice fits two registers, and one that only shrinks needs few checks. Nested
-//! values use no stack, so depth costs a bit for each level and nothing else. Must not know what a
-//! value is for.
-//!
-//! Eight bytes of a text at a time, as one number: the first byte is the lowest.
-//!
-//! Must not know JSON beyond which bytes matter inside a string.
+//! Each function takes the rest of a text and returns the rest after the value, or `None` if it is
+//! not JSON: a slice fits in two registers, and one that only shrinks needs few checks. Nested
+//! values use no stack: each level of depth costs one bit.
 
-/// The next byte that is no white space; what is before it is taken.
+/// Skips whitespace and returns the next byte without taking it.
 #[inline(always)]
 pub(super) fn peek(rest: &mut &[u8]) -> Option<u8> {
     let byte = *rest.first()?;
@@ -28,7 +23,7 @@ pub(super) fn behind_space(mut rest: &[u8]) -> &[u8] {
     rest
 }
 
-/// What follows the first quote, backslash or control character, with it.
+/// Skips to the first quote, backslash or control character.
 #[inline(always)]
 pub(super) fn special(mut rest: &[u8]) -> &[u8] {
     // Most strings are short.
@@ -46,7 +41,7 @@ pub(super) fn special(mut rest: &[u8]) -> &[u8] {
 #[inline(never)]
 fn special_far(mut rest: &[u8]) -> &[u8] {
     let special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
-    // Without a branch for each byte, which lets the compiler take sixteen at once.
+    // Without a branch for each byte, so that the compiler can process sixteen at once.
     while let Some((block, behind)) = rest.split_first_chunk::<32>() {
         if block.iter().fold(0, |found, byte| found | u8::from(special(byte))) > 0 {
             break;
@@ -64,7 +59,7 @@ fn special_far(mut rest: &[u8]) -> &[u8] {
     rest.get(plain..).unwrap_or_default()
 }
 
-/// A string from behind its opening quote on.
+/// Skips a string, from after its opening quote.
 #[inline(always)]
 pub(super) fn string(rest: &[u8]) -> Option<&[u8]> {
     match special(rest) {
@@ -73,7 +68,7 @@ pub(super) fn string(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The rest of a string that can't be walked over without a look at its escapes.
+/// Skips the rest of a string with escapes, checking each of them.
 #[inline(never)]
 fn escaped(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
@@ -92,7 +87,7 @@ fn escaped(mut rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// A number that begins with a digit.
+/// Skips a number that starts with a digit.
 #[inline(always)]
 fn number(rest: &[u8]) -> Option<&[u8]> {
     let mut behind = rest.get(1..)?;
@@ -123,13 +118,13 @@ fn any_number(mut rest: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
-/// At least one.
+/// Skips digits; at least one.
 fn behind_digits(rest: &[u8]) -> Option<&[u8]> {
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if digits > 0 { rest.get(digits..) } else { None }
 }
 
-/// A value that is no container.
+/// Skips a value that is not a container.
 #[inline(never)]
 pub(super) fn scalar(rest: &[u8]) -> Option<&[u8]> {
     match rest {
@@ -143,7 +138,7 @@ pub(super) fn scalar(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The same, with the most frequent ones right here.
+/// The same, with the most frequent kinds inlined.
 #[inline(always)]
 fn common(rest: &[u8]) -> Option<&[u8]> {
     match rest {
@@ -153,11 +148,11 @@ fn common(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Which containers the walk is in: a bit for each, set for an object, below a bit that is always
-/// set.
+/// The containers around the current position: a bit for each, set for an object, below a bit that
+/// is always set.
 struct Nesting {
     bits: u64,
-    /// Levels that the bits have no room for.
+    /// Levels for which `bits` has no space.
     outer: Vec<u64>,
 }
 
@@ -176,7 +171,7 @@ impl Nesting {
         self.bits & 1 == 1
     }
 
-    /// `false`: that was the outermost container.
+    /// `false`: this was the outermost container.
     #[inline(always)]
     fn pop(&mut self) -> bool {
         self.bits >>= 1;
@@ -203,8 +198,8 @@ fn key(rest: &mut &[u8]) -> Option<()> {
     Some(())
 }
 
-/// A list without white space and without containers in it, from behind its bracket on: so are most
-/// params. `None`: it is something else, JSON or not.
+/// Skips a list without whitespace and containers in it, from after its bracket: most params are
+/// like this. `None`: it is something else, JSON or not.
 #[inline(always)]
 fn flat(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
@@ -216,7 +211,7 @@ fn flat(mut rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// A list or an object, with everything in it.
+/// Skips a list or an object with everything in it.
 #[inline(never)]
 pub(super) fn container(rest: &[u8]) -> Option<&[u8]> {
     let flat = rest.strip_prefix(b"[").and_then(flat);
@@ -227,12 +222,12 @@ pub(super) fn container(rest: &[u8]) -> Option<&[u8]> {
 fn nested(mut rest: &[u8]) -> Option<&[u8]> {
     let mut nesting = Nesting { bits: 1, outer: Vec::new() };
     loop {
-        // In front of a value.
+        // Before a value.
         match peek(&mut rest)? {
             open @ (b'[' | b'{') => {
                 rest = rest.get(1..)?;
                 nesting.push(open == b'{');
-                // `[` and `]`, `{` and `}` are two apart.
+                // The codes of `[` and `]`, `{` and `}` differ by two.
                 if peek(&mut rest)? != open + 2 {
                     if open == b'{' {
                         key(&mut rest)?;
@@ -242,7 +237,7 @@ fn nested(mut rest: &[u8]) -> Option<&[u8]> {
             }
             _ => rest = common(rest)?,
         }
-        // Behind a value, or in an empty container: closes what ends here, up to a comma.
+        // After a value, or in an empty container: closes what ends here, up to a comma.
         loop {
             let byte = peek(&mut rest)?;
             rest = rest.get(1..)?;
@@ -266,13 +261,13 @@ fn nested(mut rest: &[u8]) -> Option<&[u8]> {
 const ONES: u64 = u64::MAX / 255;
 const HIGH: u64 = ONES << 7;
 
-/// The first eight bytes, if there are as many.
+/// The first eight bytes as a little-endian number, if there are that many.
 #[inline(always)]
 pub(super) fn first_word(bytes: &[u8]) -> Option<u64> {
     bytes.first_chunk().map(|eight| u64::from_le_bytes(*eight))
 }
 
-/// What [`first_word`] gives for this text; what is missing to eight bytes is zero.
+/// The result of [`first_word`] for this text; missing bytes are zero.
 pub(super) const fn word_of(text: &[u8]) -> u64 {
     let (mut word, mut at) = (0, text.len());
     while at > 0 {
@@ -285,11 +280,11 @@ pub(super) const fn word_of(text: &[u8]) -> u64 {
 /// How many bytes come before the first quote, backslash or control character: 8 if there is none.
 #[inline(always)]
 pub(super) fn plain_bytes(word: u64) -> usize {
-    // The high bit of each byte that is below `n`, if the byte's own is not set. A borrow can reach
-    // only bytes above one that is below `n`, and the lowest is what counts.
+    // The high bit of each byte that is below `n`, if the byte's own high bit is not set. A borrow
+    // can reach only bytes above one that is below `n`, and only the lowest counts.
     let below = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n));
-    // Flipping this bit puts the quote right behind the control characters, and moves none of
-    // those out of their range.
+    // Flipping this bit moves the quote right after the control characters, and keeps all of those
+    // in their range.
     let control_or_quote = below(word ^ (ONES * 0x02), 0x21);
     let escape = below(word ^ (ONES * u64::from(b'\\')), 1);
     let special = (control_or_quote | escape) & !word & HIGH;
@@ -304,7 +299,7 @@ mod word_tests {
     fn every_byte_at_every_place() {
         for byte in 0..=u8::MAX {
             for place in 0..8 {
-                // Bytes next to the borders of what is looked for, below and above.
+                // Bytes next to the boundaries of the special bytes, below and above.
                 for filler in [b'0', b'9', b'a', b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xff] {
                     for above in [filler, 0, b'"', b'\\', 0x1f, b'/', b':', 0xff] {
                         let mut text = [filler; 8];

@@ -1,12 +1,10 @@
-//! JSON strings.
-//!
-//! Must not know messages.
+//! JSON strings: writes and reads them.
 
 use std::borrow::Cow;
 
 use super::skip_value;
 
-/// Appends a JSON string. Cannot fail: a `str` always serializes, and a `Vec` takes every write.
+/// Appends a JSON string. Can't fail: a `str` always serializes, and a `Vec` accepts every write.
 pub(crate) fn write(out: &mut Vec<u8>, text: &str) {
     if is_plain(text.as_bytes()) {
         out.push(b'"');
@@ -17,7 +15,7 @@ pub(crate) fn write(out: &mut Vec<u8>, text: &str) {
     debug_assert!(written.is_ok());
 }
 
-/// Whether nothing in it must be escaped.
+/// Whether nothing must be escaped.
 fn is_plain(mut text: &[u8]) -> bool {
     while let Some(word) = skip_value::first_word(text) {
         if skip_value::plain_bytes(word) < 8 {
@@ -33,8 +31,8 @@ pub(crate) fn is_string_or_number(json: &str) -> bool {
     json.starts_with(|first: char| matches!(first, '"' | '-' | '0'..='9'))
 }
 
-/// A JSON string's content, borrowed where it has no escapes. `None`: it is no string, or one that
-/// no decoder can read (a lone surrogate).
+/// The content of a JSON string, borrowed if it has no escapes. `None`: it is no string, or one
+/// that can't be decoded (a lone surrogate).
 pub(crate) fn content(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {

@@ -1,7 +1,6 @@
-//! What generated code asks of the types of arguments and results, so that the compiler's message
-//! names the two ways out: derive what is missing, or generate one side only.
-//!
-//! Each trait is implemented for whatever has serde's trait. Must not know how values are written.
+//! Bounds that generated code puts on the types of arguments and results, so that the compiler's
+//! message names the two ways out: derive what is missing, or generate one side only. Each trait is
+//! implemented for every type that has serde's trait.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

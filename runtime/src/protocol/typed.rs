@@ -1,7 +1,5 @@
-//! Error types of the application: the trait that makes one an error object and back, and what its
-//! derive needs to write fields into `data` and to read them again.
-//!
-//! Must not know on which side of a call an error is, nor whose it is.
+//! Error types of the application: the trait [`RpcError`], which converts one to an error object
+//! and back, and what its derive needs to write fields into `data` and to read them again.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -228,7 +226,7 @@ fn decoded<T: DeserializeOwned>(value: &RawValue) -> Option<T> {
     serde_json::from_str(value.get()).ok()
 }
 
-/// Takes the members with these names out of an object. Of two with the same name, the last counts.
+/// Takes the members with these names out of an object. The last one of a repeated name counts.
 struct Members(&'static [&'static str]);
 
 impl<'de> Visitor<'de> for Members {
@@ -251,7 +249,7 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-/// Takes so many elements from the beginning of a list.
+/// Takes so many elements from the start of a list.
 struct Elements(usize);
 
 impl<'de> Visitor<'de> for Elements {

@@ -1,8 +1,8 @@
-//! What an argument is decoded from: its place in the list of them, or nothing if it was left out.
+//! The deserializer of an argument: [`Value`] reads it from its position in the list of arguments,
+//! [`Missing`] stands for one that was left out.
 //!
-//! Numbers, plain strings and booleans are read right here. Everything else is left to serde_json,
-//! from the same place on: so what is accepted, and what is said of the rest, is what serde_json
-//! accepts and says. Must not know whose argument it is.
+//! Numbers, plain strings and booleans are read here. Everything else is left to serde_json, from
+//! the same position: so the accepted values and the errors are serde_json's.
 
 use serde::de::value::Error as MissingError;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, Visitor};
@@ -11,41 +11,40 @@ use serde_json::de::StrRead;
 
 use super::scan::{Cursor, Quoted};
 
-/// The value behind a cursor, which stands at its first byte and moves behind it. The text was
-/// found to be valid JSON before.
+/// The value at a cursor, which moves to its end. The text is known to be valid JSON.
 pub(super) struct Value<'c, 'a>(pub(super) &'c mut Cursor<'a>);
 
-/// Decodes one whole value, which was found to be valid JSON before: as serde_json does, and quicker
-/// where it is a number, a string or a boolean.
+/// Decodes one whole value, known to be valid JSON: with the same results as serde_json, and faster
+/// for a number, a string or a boolean.
 pub(crate) fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Error> {
     if let Some(b'0'..=b'9' | b'-' | b'"' | b't' | b'f') = json.as_bytes().first() {
         let mut cursor = Cursor::new(json);
         let value = T::deserialize(Value(&mut cursor));
-        // serde_json takes 0.5 for an `i128` of 0, with something behind it.
+        // For an `i128`, serde_json reads 0.5 as 0 and leaves the rest.
         if let (Ok(value), true) = (value, cursor.is_at_end()) {
             return Ok(value);
         }
     }
-    // Also what is said of the rest is what serde_json says.
+    // The errors are serde_json's, too.
     serde_json::from_str(json)
 }
 
 type Json<'a> = serde_json::Deserializer<StrRead<'a>>;
 
-// The methods of the trait are compiled for each type of argument; these are not.
+// The trait's methods are compiled for each type of argument; these are not.
 impl<'a> Value<'_, 'a> {
     #[inline(never)]
     fn json(&self) -> Json<'a> {
         serde_json::Deserializer::from_str(self.0.rest())
     }
 
-    /// Goes to where serde_json has stopped.
+    /// Moves to where serde_json has stopped.
     #[inline(never)]
     fn catch_up(self, json: Json<'a>) {
         self.0.advance(json.into_iter::<IgnoredAny>().byte_offset());
     }
 
-    /// An integer below zero that fits. `-0` is none: for serde_json it is a float.
+    /// A negative integer that fits. `-0` is none: serde_json reads it as a float.
     #[inline(never)]
     fn negative(&mut self) -> Option<i64> {
         let mut after = *self.0;
@@ -67,7 +66,7 @@ impl<'a> Value<'_, 'a> {
     }
 }
 
-/// Methods that try something first, and those that leave it all to serde_json.
+/// Methods that first try a fast path, and those that leave everything to serde_json.
 macro_rules! methods {
     ($($method:ident($($argument:ident: $type:ty),*) $(first $first:ident)?;)*) => {$(
         #[inline]
@@ -156,7 +155,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 }
 
-/// What an argument that was left out deserializes from: only an `Option` is content with it.
+/// The deserializer of an argument that was left out: only an `Option` accepts it.
 pub(super) struct Missing;
 
 impl<'de> Deserializer<'de> for Missing {

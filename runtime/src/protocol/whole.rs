@@ -1,7 +1,5 @@
-//! All params as one value: what `params = "whole"` and closures are decoded from.
-//!
-//! A list is decoded into a `Vec` or a tuple, an object into a struct or a map. Must not know
-//! methods or handlers.
+//! All params as one value: for `params = "whole"` and for closures. A list is decoded into a `Vec`
+//! or a tuple, an object into a struct or a map.
 
 use std::cell::Cell;
 use std::fmt;
@@ -16,18 +14,19 @@ use super::error::ErrorObject;
 use super::params::{Args, Detail, invalid};
 use super::value::Missing;
 
-/// What `params` are for a closure of one type.
+/// The form of `params` for a closure with this type of argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Whole,
-    /// The type is always a number, a string or a boolean, which is neither a list nor an object. Its
+    /// The type is always a number, a string or a boolean, so it can't be a list or an object. Its
     /// value is the only element of a list.
     ListOfOne,
-    /// An enum: a string or an object. Its value is the only element of a list, or an object.
+    /// An enum: a string or an object. Its value is the only element of a list, or the object
+    /// itself.
     Either,
 }
 
-/// The entire `params` as one value for a closure.
+/// Decodes the entire `params` into the argument of a closure.
 pub(crate) fn of_closure<'a, T: Deserialize<'a>>(
     params: Option<&'a str>,
     form: Form,
@@ -45,8 +44,8 @@ pub(crate) fn of_closure<'a, T: Deserialize<'a>>(
 /// Decodes the entire `params` into one value: a list into a `Vec` or a tuple, an object into a
 /// struct or a map. An `Option` at the end of a tuple may be left out.
 ///
-/// Absent, empty list and empty object mean the same here as everywhere, and null for a type that
-/// wants nothing: so `Vec`, `()`, `Option` and a struct of optional members take all of them.
+/// Absent params, an empty list and an empty object mean the same, and so does null for a type
+/// without values: so `Vec`, `()`, `Option` and a struct of optional members accept all of them.
 pub(crate) fn whole<'a, T: Deserialize<'a>>(params: Option<&'a str>) -> Result<T, ErrorObject> {
     let empty = |json: &str| matches!(json.get(1..).map(str::trim_ascii_start), Some("]" | "}"));
     let error = match params {
@@ -61,7 +60,7 @@ pub(crate) fn whole<'a, T: Deserialize<'a>>(params: Option<&'a str>) -> Result<T
     for other in ["null", "[]", "{}"] {
         match from_whole(other) {
             Ok(value) => return Ok(value),
-            // Nobody sent that null.
+            // The null was not in the message.
             Err(_) if other == "null" => {}
             Err(error) if error.is_data() && why.is_none() => {
                 why = Some(Detail(&error).to_string())
@@ -80,7 +79,7 @@ fn from_whole<'a, T: Deserialize<'a>>(json: &'a str) -> serde_json::Result<T> {
 }
 
 /// Deserializes `params` as a whole: a tuple may be longer than the list, if what is missing at its
-/// end is an `Option`. Elements of the list are not concerned.
+/// end is an `Option`. Elements of the list are decoded as usual.
 struct Whole<D>(pub(super) D);
 
 macro_rules! forward {
@@ -151,7 +150,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Whole<D> {
     }
 }
 
-/// What is inside of an `Option` or a newtype is a whole, too.
+/// The value inside an `Option` or a newtype is a whole, too.
 struct Inner<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Inner<V> {
@@ -204,7 +203,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Exactly<V> {
     }
 }
 
-/// A list that goes on with missing values.
+/// A list that continues with missing values.
 struct Padded<A>(A);
 
 impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Padded<A> {
@@ -214,7 +213,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Padded<A> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, A::Error> {
-        // The list may end here, and only then the seed is needed for `Missing`.
+        // The list may end here, and only then `Missing` needs the seed.
         let mut seed = Some(seed);
         match self.0.next_element_seed(Taking(&mut seed))? {
             Some(value) => Ok(Some(value)),
@@ -227,7 +226,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Padded<A> {
     }
 }
 
-/// A seed that is left where it was if there is nothing to deserialize.
+/// A seed that stays in place if there is nothing to deserialize.
 struct Taking<'a, T>(&'a mut Option<T>);
 
 impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Taking<'_, T> {
@@ -241,14 +240,14 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Taking<'_, T> {
     }
 }
 
-/// Asks the type what it would deserialize from; for a type that takes anything, all of `params`.
+/// Finds out what a type deserializes from; for a type that accepts anything, all of `params`.
 pub(crate) fn form_of<T: DeserializeOwned>() -> Form {
     let asked = Cell::new(Form::Whole);
     let _ = T::deserialize(Probe(&asked));
     asked.get()
 }
 
-/// Notes what it was asked for, and never gives a value.
+/// Records what it was asked for, and never returns a value.
 struct Probe<'a>(&'a Cell<Form>);
 
 macro_rules! scalars {
@@ -365,7 +364,7 @@ mod tests {
         // Only at the end, and only of the params themselves.
         assert!(whole::<(Option<i64>, i64)>(Some("[1]")).is_err());
         assert!(whole::<(Tail,)>(Some("[[1]]")).is_err());
-        // A struct says with serde's attributes what may be left out.
+        // For a struct, serde's attributes decide what may be left out.
         #[derive(Debug, PartialEq, serde::Deserialize)]
         struct Other(i64, #[serde(default = "seven")] Option<i64>);
         fn seven() -> Option<i64> {

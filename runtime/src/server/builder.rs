@@ -1,4 +1,4 @@
-//! The builder of servers and endpoints.
+//! The builder of servers and endpoints: [`ServerBuilder`].
 
 use std::fmt;
 use std::future::Future;
@@ -31,7 +31,7 @@ use crate::services::{RouterBuilder, common_builder_methods, service_methods};
 #[cfg(unix)]
 use crate::util::runtime::{self, with_io};
 
-/// The default backlog of a listener: as many as may be connected, within this.
+/// The default backlog of a listener is the connection limit, within these bounds.
 const MIN_BACKLOG: u32 = 128;
 const MAX_BACKLOG: u32 = 4096;
 
@@ -42,7 +42,7 @@ pub struct ServerBuilder {
     pub(crate) router: RouterBuilder,
     config: Config,
     rules: Rules,
-    /// The first setting that can't be used; told when building.
+    /// The first setting that can't be used; reported when building.
     bad_setting: Option<String>,
     backlog: Option<u32>,
     #[cfg(feature = "tls")]
@@ -378,7 +378,7 @@ impl ServerBuilder {
         }
     }
 
-    /// Everything but a listener, without TLS.
+    /// Builds an endpoint for a listener that can't use TLS.
     #[cfg(unix)]
     fn build_plain(self) -> Result<Endpoint, BindError> {
         let endpoint = self.build()?;

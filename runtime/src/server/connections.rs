@@ -1,6 +1,5 @@
-//! The connections of a server that are alive, to be pushed to, counted and shut down.
-//!
-//! Must not know how connections come about.
+//! The connections of a server: [`Connections`] is the registry that lists, counts and drains them
+//! at shutdown. A [`ConnectionEntry`] keeps a connection in it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
@@ -20,29 +19,29 @@ use crate::util::race::{Either, race};
 use crate::util::runtime::{self, timer};
 use crate::websocket::send_queue::Command;
 
-/// All of one server.
+/// The open connections of one server, and its HTTP callers.
 pub(crate) struct Connections {
     table: Mutex<ConnectionTable>,
-    /// A connection has ended.
+    /// Notified when a connection ends.
     left: Notify,
-    /// Sees the last of the trackers go.
+    /// Closed when the last tracker is dropped.
     trackers: watch::Sender<()>,
-    /// That of the connections, for a shutdown from elsewhere.
+    /// The runtime of the connections, for a shutdown from outside it.
     runtime: OnceLock<Handle>,
 }
 
 struct ConnectionTable {
     /// In the order in which they were opened.
     links: BTreeMap<u64, Arc<Link>>,
-    /// Callers without a connection, as long as one of their handlers is there.
+    /// Callers without a connection, kept until their last handler ends.
     http_callers: HashMap<u64, Arc<Link>>,
-    /// Connections that have ended before their handlers.
+    /// Connections that ended before their handlers.
     left_behind: Vec<Arc<Link>>,
     next: u64,
-    /// Every connection has a clone of it, as long as it or one of its handlers is there. `None`
-    /// once shutting down has begun.
+    /// Cloned for every connection and held until it and its handlers have ended. `None` once
+    /// shutdown has begun.
     tracker: Option<Tracker>,
-    /// Connections that come late are drained at once.
+    /// The deadline of the shutdown; connections that come later are drained at once.
     drain: Option<Instant>,
 }
 
@@ -73,7 +72,7 @@ impl Connections {
         self.table().links.len()
     }
 
-    /// A connection is among the living as long as it has this.
+    /// Adds a connection. It stays in the registry until the entry is dropped.
     pub(crate) fn insert(self: &Arc<Self>, link: &Arc<Link>) -> ConnectionEntry {
         if let Ok(runtime) = Handle::try_current() {
             let _ = self.runtime.set(runtime);
@@ -82,8 +81,8 @@ impl Connections {
         table.next += 1;
         let key = table.next;
         table.links.insert(key, Arc::clone(link));
-        // Seen under the lock under which shutting down looks for connections: it finds this one,
-        // or this one finds it.
+        // Read under the lock under which shutdown looks for connections: either shutdown finds
+        // this one, or this one sees the shutdown.
         let drain = table.drain;
         drop(table);
         if let Some(deadline) = drain {
@@ -92,13 +91,13 @@ impl Connections {
         ConnectionEntry { connections: Arc::clone(self), key }
     }
 
-    /// Whether shutting down has begun.
+    /// Whether shutdown has begun.
     #[cfg(feature = "tower")]
     pub(crate) fn is_draining(&self) -> bool {
         self.table().drain.is_some()
     }
 
-    /// Takes in a caller without a connection. `None`: shutting down has begun.
+    /// Adds a caller without a connection. `None`: shutdown has begun.
     #[cfg(feature = "tower")]
     pub(crate) fn receive(self: &Arc<Self>, link: &Arc<Link>) -> Option<(Tracker, HttpCaller)> {
         let mut table = self.table();
@@ -110,9 +109,9 @@ impl Connections {
         Some((tracker, HttpCaller { connections: Arc::clone(self), key }))
     }
 
-    /// Has all connections finish by the deadline, those to come as well, and waits for it; then
-    /// for the closing of those that have not, so long at most. Gives the number of handlers that
-    /// were still at work at the deadline.
+    /// Makes all connections finish by the deadline, new ones included, and waits for it; then
+    /// waits at most `closing` for those that have not. Returns the number of handlers that were
+    /// still in flight at the deadline.
     pub(crate) async fn shut_down(&self, deadline: Instant, closing: Duration) -> usize {
         let tracker = {
             let mut table = self.table();
@@ -137,7 +136,7 @@ impl Connections {
         }
         let (cut_off, http_callers) = {
             let table = self.table();
-            (table.at_work(), table.http_callers.values().cloned().collect::<Vec<_>>())
+            (table.in_flight(), table.http_callers.values().cloned().collect::<Vec<_>>())
         };
         for link in http_callers {
             link.end(CloseReason::Local);
@@ -158,48 +157,48 @@ impl Connections {
         }
     }
 
-    /// Only small moves happen under the lock, no user code, so a poisoned one is as good as any.
+    /// Only small moves happen under the lock, no user code, so a poisoned lock is safe to use.
     fn table(&self) -> MutexGuard<'_, ConnectionTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn is_at_work(link: &Arc<Link>) -> bool {
+fn has_in_flight(link: &Arc<Link>) -> bool {
     link.in_flight.load(Ordering::Acquire) > 0
 }
 
 impl ConnectionTable {
-    /// How many handlers are.
-    fn at_work(&self) -> usize {
+    /// The number of handlers in flight.
+    fn in_flight(&self) -> usize {
         let links = self.links.values().chain(self.http_callers.values()).chain(&self.left_behind);
         links.map(|link| link.in_flight.load(Ordering::Acquire)).sum()
     }
 
-    /// Takes a connection off the list, or puts it among those that have handlers left. Gives what
-    /// is to be dropped, outside the lock.
+    /// Removes a connection, or keeps it among those that have handlers left. Returns the links to
+    /// drop, outside the lock.
     fn leave(&mut self, key: u64) -> Vec<Arc<Link>> {
         let Some(link) = self.links.remove(&key) else { return Vec::new() };
-        if !is_at_work(&link) {
+        if !has_in_flight(&link) {
             return vec![link];
         }
         let mut ended = Vec::new();
-        // Looked through only before it grows, so that many of them cost little each.
+        // Searched only before it grows, so that the cost of each of many is small.
         if self.left_behind.len() == self.left_behind.capacity() {
             let behind = std::mem::take(&mut self.left_behind);
-            (self.left_behind, ended) = behind.into_iter().partition(is_at_work);
+            (self.left_behind, ended) = behind.into_iter().partition(has_in_flight);
         }
         self.left_behind.push(link);
         ended
     }
 }
 
-/// A connection's place among the living.
+/// Keeps a connection in the registry.
 pub(crate) struct ConnectionEntry {
     connections: Arc<Connections>,
     key: u64,
 }
 
-/// A place among those without a connection.
+/// Keeps a caller without a connection in the registry.
 #[cfg(feature = "tower")]
 pub(crate) struct HttpCaller {
     connections: Arc<Connections>,

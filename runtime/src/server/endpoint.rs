@@ -1,7 +1,5 @@
-//! What a server is apart from its listener: it serves streams, knows its live connections, and
-//! shuts them down.
-//!
-//! Must not know where streams come from.
+//! A server without its listener: [`Endpoint`] serves streams, lists its connections and shuts them
+//! down. `Server` runs one on a listener; `http` mounts one in an HTTP server.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -88,7 +86,7 @@ impl Endpoint {
 
     #[cfg(feature = "tls")]
     pub(crate) fn with_tls(mut self, config: Option<Arc<crate::rustls::ServerConfig>>) -> Self {
-        // It has just been made, so nobody else has it.
+        // It has just been made, so there is no other reference.
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.tls = config;
         }
@@ -176,8 +174,8 @@ impl Endpoint {
         self.shared.connections.shut_down(deadline, closing).await
     }
 
-    /// Not an async function, whose future would have room for the arguments as long as the
-    /// connection lives. For the same reason the handshake is on the heap.
+    /// Serves one stream. Not an async function: its future would keep space for the arguments as
+    /// long as the connection lives. For the same reason the handshake is boxed.
     pub(crate) fn serve_stream(
         &self,
         stream: Stream,
@@ -192,7 +190,7 @@ impl Endpoint {
                 Err(AcceptError::Health { .. }) => {
                     Err(io::Error::other("it was a health check, and is answered"))
                 }
-                // Only the status: the words may be about what the client sent, and this is logged.
+                // Only the status: the refusal's text may quote the client, and this is logged.
                 Err(AcceptError::Refused(refusal)) => {
                     let words = "the client was refused with HTTP status";
                     Err(io::Error::other(format!("{words} {}", refusal.status())))
@@ -201,7 +199,7 @@ impl Endpoint {
         }
     }
 
-    /// As [`serve_stream`](Self::serve_stream), with a line in the log at its end.
+    /// As [`serve_stream`](Self::serve_stream), with a log line at its end.
     pub(crate) fn serve_logged(
         &self,
         stream: Stream,
@@ -251,9 +249,9 @@ impl Endpoint {
         Ok(serving)
     }
 
-    /// Gives the client's handle, and the connection: registered by now, and served as long as
-    /// the future is polled. Boxed, or a task that awaits it would have room for it several times
-    /// over.
+    /// Returns the client's handle, and the connection: already registered, and served as long as
+    /// the future is polled. Boxed, as a task that awaits it would otherwise reserve space for it
+    /// several times.
     pub(crate) fn run(
         &self,
         stream: Stream,
@@ -276,12 +274,12 @@ impl Endpoint {
         (peer, Box::pin(Serving { connection, _entry: entry }))
     }
 
-    /// What becomes of a client with this address.
+    /// Applies the connection limit to a client with this address.
     pub(crate) fn acquire(&self, remote_addr: Option<SocketAddr>) -> Acquired {
         self.shared.connection_limit.acquire(remote_addr.map(|address| address.ip()))
     }
 
-    /// One who has a message, and no connection.
+    /// Handles one message of a caller without a connection.
     #[cfg(feature = "tower")]
     pub(crate) fn one_shot(&self, handshake: Handshake, grant: Grant) -> OneShotCall {
         let (config, router) = (Arc::clone(&self.shared.config), Arc::clone(&self.shared.router));
@@ -293,7 +291,7 @@ impl Endpoint {
         &self.shared.connections
     }
 
-    /// Whether it speaks TLS itself.
+    /// Whether the endpoint itself does TLS.
     pub(crate) fn is_secure(&self) -> bool {
         #[cfg(feature = "tls")]
         return self.shared.tls.is_some();
@@ -310,14 +308,14 @@ impl Endpoint {
     }
 }
 
-/// A connection that is among the living as long as it is served.
+/// A connection that is in the registry as long as it is served.
 pub(crate) struct Serving {
     connection: Connection,
     _entry: ConnectionEntry,
 }
 
 impl Serving {
-    /// Puts on the connection what its authorization brought.
+    /// Stores the values of the authorization on the connection.
     pub(crate) fn adopt(&self, grant: Grant) {
         self.connection.context().adopt(grant.state);
     }
@@ -331,7 +329,7 @@ impl Future for Serving {
     }
 }
 
-/// Closes a WebSocket on which nothing has been said yet.
+/// Closes a WebSocket before anything was sent on it.
 async fn turn_away(mut transport: Transport, words: &str) -> Result<(), CloseReason> {
     poll_fn(|cx| Poll::Ready(transport.start_close(cx, CloseCode::Again.into(), words))).await?;
     poll_fn(|cx| transport.poll_flush(cx)).await?;

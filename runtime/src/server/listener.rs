@@ -1,6 +1,4 @@
 //! Where a server's streams come from: a TCP port, or on Unix a socket in the file system.
-//!
-//! Must not know what is served on them.
 
 use std::fmt;
 use std::io;
@@ -17,8 +15,8 @@ use crate::server::socket_file::SocketFile;
 use crate::util::runtime::{self, with_io};
 use crate::websocket::stream::Stream;
 
-/// Listens on the first address of these that can be had. As many connections wait to be accepted as
-/// the backlog says.
+/// Listens on the first of these addresses that is free, with this backlog of connections not yet
+/// accepted.
 pub(crate) async fn bind(
     address: impl ToSocketAddrs + fmt::Debug,
     backlog: u32,
@@ -37,11 +35,11 @@ pub(crate) async fn bind(
     })
 }
 
-/// As tokio's `TcpListener::bind`, which has a backlog of its own.
+/// As tokio's `TcpListener::bind`, which has a fixed backlog.
 fn listen(addresses: &[SocketAddr], backlog: u32) -> io::Result<TcpListener> {
     let listen = |address: &SocketAddr| {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // On Windows it would let others take the port over.
+        // On Windows this option would let other processes take the port over.
         #[cfg(not(windows))]
         socket.set_reuseaddr(true)?;
         socket.bind(*address)?;
@@ -62,21 +60,23 @@ pub(crate) enum Listener {
     Tcp(TcpListener),
     #[cfg(unix)]
     Unix {
-        /// If it is to be removed; dropped before the listener.
+        /// Removes the file when the server ends, if set; dropped before the listener.
         _file: Option<SocketFile>,
         listener: UnixListener,
     },
 }
 
 impl Listener {
-    /// The next stream, and where it comes from.
+    /// The next stream, and its remote address.
     ///
-    /// Nothing is lost when the future is dropped.
+    /// # Cancel safety
+    /// No connection is lost when the future is dropped.
     pub(crate) async fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
         match self {
             Listener::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                // Answers are collected before they are written, so waiting for more gains nothing.
+                // Responses are collected before they are written, so Nagle's algorithm gains
+                // nothing.
                 if let Err(error) = stream.set_nodelay(true) {
                     let remote = Remote(Some(address));
                     tracing::debug!(%remote, %error, "can't set TCP_NODELAY");
@@ -89,7 +89,7 @@ impl Listener {
     }
 }
 
-/// The same port by an address that leads there from this machine.
+/// The same port with an address that can be reached from this machine.
 pub(crate) fn reached(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         let v4 = address.is_ipv4();
@@ -98,10 +98,11 @@ pub(crate) fn reached(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// What is no address, and what can't be resolved, look much the same to the operating system.
+/// The operating system's errors for an invalid address and for one that can't be resolved look
+/// much the same, so this adds a hint.
 fn no_address(given: &str, error: io::Error) -> io::Error {
     let has_port = given.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    // A host and a port apart from each other can't be confused.
+    // A host and a port as separate values can't be confused.
     if given.starts_with('(') || (has_port && !given.contains('/')) {
         return error;
     }

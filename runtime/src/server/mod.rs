@@ -1,6 +1,8 @@
-//! The side that accepts connections: its builder, and the loop around a listener.
-//!
-//! Must not know clients. What happens to an accepted stream is `endpoint`'s.
+//! Accepting connections: [`Server`], which runs a listener, and [`Endpoint`], which serves
+//! streams.
+
+// In reading order: `builder`, `listener` with `socket_file`, `endpoint`, and `connections`, the
+// registry for pushes and shutdown.
 
 mod builder;
 pub(crate) mod connections;
@@ -35,8 +37,8 @@ use crate::handshake::url;
 use crate::util::race::{Either, race};
 use crate::util::runtime::{self, timer, within};
 
-/// How long to wait before accepting again when the operating system refuses, as it does when
-/// there are no file descriptors left.
+/// The pause before the next accept after an error of the operating system, such as too many open
+/// files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A server that listens and waits to be run.
@@ -153,10 +155,10 @@ impl<A> Server<A> {
                     failing = false;
                     runtime.spawn(endpoint.serve_logged(stream, remote_addr));
                 }
-                // The client has gone before it was accepted; that is its own affair.
+                // The client is gone before it was accepted; not worth a log line.
                 Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
                 Err(error) => {
-                    // Once for each series: whoever causes it must not fill the log.
+                    // Logged once for each series of failures, so that clients can't fill the log.
                     if !failing {
                         tracing::warn!(%error, "can't accept connections; trying again and again");
                     }

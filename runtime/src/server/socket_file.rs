@@ -1,5 +1,5 @@
-//! The file of a Unix socket that a server listens on: replacing one that nobody listens on any more, and
-//! removing it at the end.
+//! The file of a Unix socket that a server listens on: replaces a stale one, and removes the file
+//! at the end.
 
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
@@ -8,21 +8,21 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
 
-/// A socket's file, which goes when this is dropped. The listener must outlive it: as long as it
-/// lives, no other file can have its number.
+/// A socket's file, which is removed when this is dropped. The listener must outlive it: until
+/// then, no other file can have the same inode.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
 }
 
-/// Which file it is, under whatever name.
+/// The identity of a file, under whatever name.
 fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
 
-/// Listens on a file of its own. The path is taken as from the root, so that a working directory that
-/// changes later changes nothing.
+/// Listens on a new file. The path is made absolute, so that a later change of the working
+/// directory has no effect.
 pub(crate) async fn listen(path: &Path) -> io::Result<(SocketFile, UnixListener)> {
     let path = std::path::absolute(path)?;
     make_room(&path).await?;
@@ -31,7 +31,7 @@ pub(crate) async fn listen(path: &Path) -> io::Result<(SocketFile, UnixListener)
     Ok((SocketFile { path, identity }, listener))
 }
 
-/// Takes away the file of a server that is gone.
+/// Removes the file of a server that is gone.
 async fn make_room(path: &Path) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -45,7 +45,7 @@ async fn make_room(path: &Path) -> io::Result<()> {
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        // One whose queue is full has somebody who listens.
+        // A socket whose queue is full has a listener.
         Ok(_) => return in_use("somebody listens on it already"),
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
             return in_use("somebody listens on it already");
@@ -55,7 +55,7 @@ async fn make_room(path: &Path) -> io::Result<()> {
             return Err(io::Error::new(error.kind(), words));
         }
     }
-    // Another server may have been quicker.
+    // Another server may have replaced the file in between.
     match fs::symlink_metadata(path) {
         Ok(now) if identity(&now) == identity(&found) => fs::remove_file(path),
         _ => Ok(()),

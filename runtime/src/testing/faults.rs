@@ -1,6 +1,5 @@
-//! What may go wrong on a network in memory: plain settings.
-//!
-//! Must not know how bytes are carried.
+//! The settings of a faulty network in memory ([`Faults`], [`Cut`]), and the random decisions
+//! derived from them ([`Dice`]).
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -58,7 +57,7 @@ pub struct Faults {
     cuts: [Option<(RangeInclusive<u64>, Cut)>; 2],
 }
 
-/// How much is carried at once, if nothing else is said.
+/// How many bytes are carried at once by default.
 const PIECE: usize = 64 * 1024;
 
 impl Faults {
@@ -113,8 +112,8 @@ impl Faults {
         self
     }
 
-    /// What goes wrong in one direction of one connection, the `number`th: always the same, whatever
-    /// happens on others.
+    /// The faults in one direction of the `number`th connection: the same in each run, whatever
+    /// happens on other connections.
     pub(super) fn dice(&self, number: u64, direction: Direction) -> Dice {
         let stream = number.wrapping_mul(2).wrapping_add(direction as u64);
         // Far apart, or the third connection of one seed would be the first one of another.
@@ -126,17 +125,17 @@ impl Faults {
     }
 }
 
-/// What chance and the settings say about one direction.
+/// The random decisions for one direction.
 pub(super) struct Dice {
     random: Xoshiro256PlusPlus,
     delay: RangeInclusive<Duration>,
     split: Option<usize>,
-    /// How many bytes are left until it breaks, and how it does.
+    /// How many bytes are left until it breaks, and how it breaks.
     pub(super) cut: Option<(u64, Cut)>,
 }
 
 impl Dice {
-    /// How many bytes the next piece may have.
+    /// The maximum size of the next piece.
     pub(super) fn piece(&mut self) -> usize {
         let Some(most) = self.split else { return PIECE };
         let magnitude = self.random.random_range(0..=most.ilog2());
@@ -147,7 +146,7 @@ impl Dice {
         self.split.is_some()
     }
 
-    /// How long it is under way.
+    /// The delay of the next piece.
     pub(super) fn delay(&mut self) -> Duration {
         let nanos = |time: &Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let range = nanos(self.delay.start())..=nanos(self.delay.end());
@@ -155,7 +154,7 @@ impl Dice {
     }
 }
 
-/// The start of a range that is empty.
+/// Draws from a range; an empty range yields its start.
 fn draw(random: &mut Xoshiro256PlusPlus, range: &RangeInclusive<u64>) -> u64 {
     if range.is_empty() { *range.start() } else { random.random_range(range.clone()) }
 }

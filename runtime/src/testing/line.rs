@@ -1,7 +1,5 @@
-//! One direction of a connection in memory: carries bytes in pieces, holds them up, and breaks. It
-//! reorders and changes nothing, as TCP does not.
-//!
-//! Must not know what the bytes say, or who is at the ends.
+//! One direction of a connection in memory: carries bytes in pieces, delays them, and breaks. Like
+//! TCP, it never reorders or changes bytes.
 
 use std::collections::VecDeque;
 use std::future::{Future, pending};
@@ -16,37 +14,37 @@ use tokio::time::{Instant, sleep_until};
 use super::faults::{Cut, Dice};
 use crate::util::runtime::deadline;
 
-/// What the test has asked for since the connection began.
+/// What the test has requested since the connection began.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Orders {
     pub(super) cut: Option<Cut>,
-    /// Nothing is taken until then.
+    /// No bytes are taken until then.
     pub(super) stalled_until: Option<Instant>,
 }
 
-/// What one direction is about.
+/// The state of one direction.
 pub(super) struct Line {
     pub(super) dice: Dice,
     pub(super) orders: watch::Receiver<Orders>,
     /// How many bytes have arrived.
     pub(super) carried: Arc<AtomicU64>,
-    /// How many may be under way.
+    /// How many bytes may be in transit.
     pub(super) room: usize,
 }
 
-/// The other end is gone, both ways.
+/// The other end is gone in both directions.
 pub(super) struct HungUp;
 
-/// Bytes under way.
+/// Bytes in transit.
 struct Piece {
     due: Instant,
     bytes: Vec<u8>,
-    /// So many of them have arrived.
+    /// How many of them have arrived.
     arrived: usize,
 }
 
 impl Line {
-    /// Carries until the sender or the receiver is gone, or until it breaks.
+    /// Carries bytes until the sender or the receiver is gone, or until it breaks.
     pub(super) async fn run(
         mut self,
         mut from: ReadHalf<DuplexStream>,
@@ -57,7 +55,7 @@ impl Line {
                 let _ = to.shutdown().await;
                 self.unless_killed(swallow(from)).await
             }
-            // `to` is dropped with the other direction only, so nobody sees an end.
+            // `to` is dropped only together with the other direction, so the receiver sees no end.
             Some(Cut::HalfOpen) => self.unless_killed(swallow(from)).await,
             // Until both ends are dropped.
             Some(Cut::Stuck) => self.unless_killed(pending()).await,
@@ -65,7 +63,7 @@ impl Line {
         }
     }
 
-    /// What has stopped may be killed yet.
+    /// A stopped connection may still be cut abruptly.
     async fn unless_killed(&mut self, rest: impl Future<Output = ()>) -> Result<(), HungUp> {
         tokio::select! {
             biased;
@@ -120,7 +118,7 @@ impl Line {
                     });
                     if whole {
                         under_way.pop_front();
-                        // Or the receiver would find several pieces as one.
+                        // Otherwise the receiver would read several pieces as one.
                         if self.dice.splits() {
                             yield_now().await;
                         }
@@ -147,7 +145,7 @@ impl Line {
     }
 }
 
-/// Whoever writes to somebody who is gone is not held up by it.
+/// Reads and drops everything, so that the sender is never blocked.
 async fn swallow(mut from: ReadHalf<DuplexStream>) {
     let mut buffer = [0; 4096];
     while matches!(from.read(&mut buffer).await, Ok(1..)) {}

@@ -1,6 +1,5 @@
-//! What generated mocks are made of: a slot for each method's closure, with the count of its calls.
-//!
-//! Must not know the methods' types: a slot is generic over its closure's.
+//! The parts of generated mocks: a [`Slot`] for each method, with its closure and the number of
+//! calls.
 
 use std::fmt;
 use std::pin::Pin;
@@ -26,8 +25,8 @@ pub struct Slot<F: ?Sized> {
 
 struct Shared<F: ?Sized> {
     calls: AtomicU64,
-    /// Two locks: while a closure runs, which may take long, others can ask whether there is one, and
-    /// put another one in its place.
+    /// Two locks: while a closure runs, which may take long, the slot can be checked or given
+    /// another closure.
     closure: Mutex<Option<Closure<F>>>,
 }
 
@@ -37,7 +36,7 @@ impl<F: ?Sized> Slot<F> {
     /// Puts a closure in, in place of the one that is there.
     pub fn set(&self, closure: Box<F>) {
         let previous = self.slot().replace(Arc::new(Mutex::new(closure)));
-        // Outside the lock: whatever it has captured is the user's.
+        // Outside the lock: whatever the closure has captured is the user's.
         drop(previous);
     }
 
@@ -68,7 +67,7 @@ impl<F: ?Sized> Slot<F> {
         self.shared.calls.fetch_add(1, Ordering::Relaxed);
         let closure = self.slot().clone();
         let Some(closure) = closure else { panic!("{}", no_closure(mock, method)) };
-        // Held while the closure runs, for that is what makes it `FnMut`: calls take their turns. One
+        // Held while the closure runs, as it is `FnMut`: calls run one after another. A closure
         // that has panicked may be called again.
         let mut closure = closure.lock().unwrap_or_else(PoisonError::into_inner);
         run(&mut closure)

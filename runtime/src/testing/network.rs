@@ -1,7 +1,5 @@
-//! A network in memory on which things go wrong: opens connections, and breaks them when the test
-//! says so.
-//!
-//! Must not know JSON-RPC or WebSocket: what it connects are streams of bytes.
+//! [`Network`]: opens connections in memory with faults, and breaks them when the test says so. It
+//! connects byte streams; `pair` adds a client and a server.
 
 use std::fmt;
 use std::io;
@@ -55,7 +53,7 @@ struct Shared {
 struct State {
     faults: Faults,
     opened: u64,
-    /// Those that may be open still, each with what its directions are told.
+    /// Connections that may still be open, with the orders for each direction.
     links: Vec<[watch::Sender<Orders>; 2]>,
 }
 
@@ -134,7 +132,7 @@ impl Network {
     }
 
     fn order(&self, direction: Direction, change: impl Fn(&mut Orders)) {
-        // Told outside the lock, as that wakes them.
+        // Sent outside the lock, as it wakes the connections.
         let links = self.state().links.clone();
         for orders in &links {
             orders[direction as usize].send_modify(&change);
@@ -172,7 +170,7 @@ impl fmt::Debug for Network {
 /// One end of a connection over a [`Network`].
 pub struct End {
     stream: DuplexStream,
-    /// The network goes on as long as one of both is there.
+    /// The network runs as long as one of the two ends exists.
     _alive: watch::Receiver<()>,
 }
 

@@ -1,6 +1,4 @@
-//! Clients and servers on a network with faults.
-//!
-//! Must not know what the faults are.
+//! [`pair`]: connects a client and a server on a network with faults.
 
 use std::future::{Ready, ready};
 use std::io;

@@ -1,6 +1,4 @@
-//! What a recorder has seen of one call.
-//!
-//! Must not know what was answered.
+//! [`Recorded`]: what a recorder has seen of one call.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,7 +22,7 @@ impl Recorded {
         Recorded {
             method: request.method().into(),
             json: json.map(Into::into),
-            // What is no JSON never came so far.
+            // Invalid JSON never gets here.
             params: json.and_then(|json| serde_json::from_str(json).ok()).unwrap_or_default(),
             notification: request.is_notification(),
             batch: request.in_batch(),

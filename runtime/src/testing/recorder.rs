@@ -1,6 +1,4 @@
-//! A counterpart that records what it is asked for, and answers by a script.
-//!
-//! Must not know how calls are dispatched: it is a service as any other.
+//! [`Recorder`]: a service for tests that records the calls it gets, and answers them by a script.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,7 +10,7 @@ use serde_json::value::to_raw_value;
 use tokio::sync::watch;
 
 use super::recorded::Recorded;
-use super::script::{Answer, Script};
+use super::script::{Script, ScriptedAnswer};
 use crate::client::Client;
 use crate::client::builder::ClientBuilder;
 use crate::error::connect_error::ConnectError;
@@ -82,7 +80,7 @@ impl Recorder {
         Recorder { shared: Arc::new(shared) }
     }
 
-    fn add(self, method: impl Into<String>, answer: Answer) -> Self {
+    fn add(self, method: impl Into<String>, answer: ScriptedAnswer) -> Self {
         let mut script = self.shared.script.lock().unwrap_or_else(PoisonError::into_inner);
         script.add(method.into(), answer);
         drop(script);
@@ -97,7 +95,7 @@ impl Recorder {
     pub fn answer(self, method: impl Into<String>, result: impl Serialize) -> Self {
         let method = method.into();
         match to_raw_value(&result) {
-            Ok(result) => self.add(method, Answer::Result(result.into())),
+            Ok(result) => self.add(method, ScriptedAnswer::Result(result.into())),
             Err(error) => panic!("the answer for `{method}` can't be written as JSON: {error}"),
         }
     }
@@ -120,19 +118,20 @@ impl Recorder {
         P: DeserializeOwned,
         T: Serialize,
     {
-        let answer =
-            Answer::With(Arc::new(move |params| Ok(to_raw_value(&answer(params.decode()?)?)?)));
+        let answer = ScriptedAnswer::With(Arc::new(move |params| {
+            Ok(to_raw_value(&answer(params.decode()?)?)?)
+        }));
         self.add(method, answer)
     }
 
     /// Answers with an error.
     pub fn fail(self, method: impl Into<String>, error: ErrorObject) -> Self {
-        self.add(method, Answer::Error(error))
+        self.add(method, ScriptedAnswer::Error(error))
     }
 
     /// Never answers.
     pub fn hang(self, method: impl Into<String>) -> Self {
-        self.add(method, Answer::Never)
+        self.add(method, ScriptedAnswer::Never)
     }
 
     /// A peer that calls this recorder, over a connection of its own in memory. Needs a tokio runtime.
@@ -209,7 +208,7 @@ impl Recorder {
             calls.iter().filter(|call| wanted(call)).cloned().collect()
         };
         let mut calls = self.shared.calls.subscribe();
-        // It fails only if this recorder is gone.
+        // This fails only if the recorder is gone.
         let seen = calls.wait_for(|calls| of(calls).len() >= count).await;
         seen.map(|calls| of(&calls)).unwrap_or_default()
     }

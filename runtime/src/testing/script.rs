@@ -1,6 +1,4 @@
-//! What a recorder answers: for each method a list, of which the last entry stays.
-//!
-//! Must not know what is recorded.
+//! The answers of a recorder: a list for each method, whose last entry is repeated.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
@@ -13,12 +11,12 @@ use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 
 type Handler = dyn Fn(Params<'_>) -> Result<Box<RawValue>> + Send + Sync;
 
-/// Answers for all methods.
+/// The answers of all methods.
 #[derive(Default)]
-pub(super) struct Script(HashMap<String, VecDeque<Answer>>);
+pub(super) struct Script(HashMap<String, VecDeque<ScriptedAnswer>>);
 
 #[derive(Clone)]
-pub(super) enum Answer {
+pub(super) enum ScriptedAnswer {
     Result(Arc<RawValue>),
     Error(ErrorObject),
     With(Arc<Handler>),
@@ -26,12 +24,12 @@ pub(super) enum Answer {
 }
 
 impl Script {
-    pub(super) fn add(&mut self, method: String, answer: Answer) {
+    pub(super) fn add(&mut self, method: String, answer: ScriptedAnswer) {
         self.0.entry(method).or_default().push_back(answer);
     }
 
     /// The answer to the next call of this method.
-    pub(super) fn next(&mut self, method: &str) -> Answer {
+    pub(super) fn next(&mut self, method: &str) -> ScriptedAnswer {
         let answers = self.0.get_mut(method);
         let next = answers.and_then(|answers| match answers.len() {
             0 | 1 => answers.front().cloned(),
@@ -42,23 +40,27 @@ impl Script {
                 "this recorder has no answer for `{method}`: give it one with \
                  `.answer(\"{method}\", …)`, `.answer_with`, `.fail` or `.hang`"
             );
-            Answer::Error(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, words))
+            ScriptedAnswer::Error(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, words))
         })
     }
 }
 
-impl Answer {
+impl ScriptedAnswer {
     pub(super) fn give(self, request: Request) -> Outcome {
         match self {
-            Answer::Result(result) => Outcome::ready(|| request.reply::<Result<_>>(Ok(&*result))),
-            Answer::Error(error) => Outcome::ready(|| request.fail(error)),
-            Answer::With(handler) => Outcome::ready(|| request.reply(handler(request.params()))),
-            // Nobody would see that it goes on, nor could end it.
-            Answer::Never if request.is_notification() => {
+            ScriptedAnswer::Result(result) => {
+                Outcome::ready(|| request.reply::<Result<_>>(Ok(&*result)))
+            }
+            ScriptedAnswer::Error(error) => Outcome::ready(|| request.fail(error)),
+            ScriptedAnswer::With(handler) => {
+                Outcome::ready(|| request.reply(handler(request.params())))
+            }
+            // A notification that never ends could be neither observed nor ended.
+            ScriptedAnswer::Never if request.is_notification() => {
                 Outcome::ready(|| request.reply::<Result<()>>(Ok(())))
             }
-            // Nor does anybody wait for it when the connection is closed.
-            Answer::Never => {
+            // The handler ends when the connection is closed.
+            ScriptedAnswer::Never => {
                 let caller = request.caller();
                 Outcome::future(pending()).droppable(&caller)
             }

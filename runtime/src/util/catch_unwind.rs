@@ -1,6 +1,5 @@
-//! Runs code that is not ours: a panic in it is its outcome and goes no further.
-//!
-//! Must not know what the code is for.
+//! Runs user code so that a panic stays inside: [`catch_unwind`] for a function, [`CatchUnwind`]
+//! for a future, [`UserValues`] and [`drop_contained`] for values that are dropped.
 
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
@@ -8,16 +7,16 @@ use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// The code has panicked. What it said of it is on standard error, by Rust's own hook.
+/// The code has panicked. Rust's panic hook has printed the message to standard error.
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
-/// Runs a user's code. What it leaves half done is its own: nothing of ours is borrowed.
+/// Runs user code. Unwind safety is the user's concern: the code borrows nothing of this crate.
 #[inline]
 pub(crate) fn catch_unwind<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
     panic::catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
-        // What was thrown is the user's, too, and may throw when it is dropped. Where that ends is
-        // nowhere, so the second one is not.
+        // The payload is the user's, too, and may panic when it is dropped. As this could go on, a
+        // second payload is leaked.
         if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(second);
         }
@@ -25,15 +24,15 @@ pub(crate) fn catch_unwind<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
     })
 }
 
-/// Drops a user's value. `what` names it in the log, should it panic.
+/// Drops a user's value. `what` names it in the log, should its drop panic.
 pub(crate) fn drop_contained<T>(value: T, what: &str) {
     if catch_unwind(|| drop(value)).is_err() {
         tracing::error!("{what} panicked when it was dropped");
     }
 }
 
-/// Values of the user's that are dropped one by one. A panic in one of them is no matter of the others,
-/// and two at once would end the process.
+/// Values of the user that are dropped one by one. A panic of one must not affect the others, and
+/// two panics at once would abort the process.
 pub(crate) struct UserValues<T>(Vec<T>);
 
 impl<T> UserValues<T> {
@@ -41,7 +40,7 @@ impl<T> UserValues<T> {
         self.0.push(value);
     }
 
-    /// Takes over what another has.
+    /// Moves all values of another collection into this one.
     pub(crate) fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
     }
@@ -81,7 +80,7 @@ impl<T> Drop for UserValues<T> {
     }
 }
 
-/// A user's future. A panic in it is its outcome; so is one in what it leaves behind.
+/// A user's future. A panic in it becomes its outcome, and so does one in its drop.
 pub(crate) struct CatchUnwind<'a, T>(Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>);
 
 impl<'a, T> CatchUnwind<'a, T> {
@@ -89,7 +88,7 @@ impl<'a, T> CatchUnwind<'a, T> {
         CatchUnwind(Some(future))
     }
 
-    /// Drops the future where it stands. Nothing comes of it any more.
+    /// Drops the future in place. It has no outcome any more.
     pub(crate) fn clear(&mut self) {
         let Some(future) = self.0.take() else { return };
         if catch_unwind(|| drop(future)).is_err() {

@@ -1,12 +1,10 @@
-//! What a connection's peer has sent and was dropped: one line in the log when it begins, and one at
-//! the end of the connection with the number.
-//!
-//! The peer decides how much it is, so a line for each would let it fill a disk. Must not know why it
-//! was dropped.
+//! Counts what a connection's peer has sent and was dropped: the first one is logged with its
+//! reason, and their number at the end of the connection. The peer decides how many there are, so a
+//! log line for each could fill a disk.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many there were on one connection.
+/// The number of drops on one connection.
 #[derive(Debug)]
 pub(crate) struct DropCounter {
     count: AtomicU64,
@@ -29,7 +27,7 @@ impl DropCounter {
         DropCounter { count: AtomicU64::new(0), what }
     }
 
-    /// One more. `true`: it is the first, so whoever runs this side should be told why.
+    /// Counts one more. `true`: it is the first, and the caller logs the reason.
     pub(crate) fn is_first(&self) -> bool {
         self.count.fetch_add(1, Ordering::Relaxed) == 0
     }

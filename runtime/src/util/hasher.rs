@@ -1,14 +1,12 @@
-//! A quick hash for short texts, many times faster than the standard hasher.
-//!
-//! Only for keys that nobody can choose to collide, or whose number this side decides about. Must not
-//! know what they are.
+//! A fast hash for short texts, many times faster than the standard hasher. Only for keys that a
+//! peer can't choose to collide, or whose number this side decides.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// For maps whose keys are texts.
+/// For maps with text keys.
 pub(crate) type QuickHash = BuildHasherDefault<QuickHasher>;
 
-/// A word at a time.
+/// Hashes one word at a time.
 #[derive(Default)]
 pub(crate) struct QuickHasher(u64);
 
@@ -16,7 +14,7 @@ impl QuickHasher {
     fn add(&mut self, word: u64) {
         // 2^64 over the golden ratio: each bit of the word reaches the upper half.
         let mixed = (self.0 ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        // The table looks at both ends.
+        // The hash table uses both ends.
         self.0 = mixed ^ mixed >> 32;
     }
 }
@@ -38,6 +36,6 @@ impl Hasher for QuickHasher {
         }
     }
 
-    /// What ends a string for the standard library; names differ without it.
+    /// The standard library ends a string with this byte; names differ without it.
     fn write_u8(&mut self, _: u8) {}
 }

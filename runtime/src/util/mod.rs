@@ -1,4 +1,5 @@
-//! Small tools that know nothing of JSON-RPC: running user code, timers, races of two futures.
+//! Small tools that are independent of JSON-RPC: running user code, timers, racing two futures,
+//! yielding, hashing.
 
 use std::future::Future;
 use std::pin::Pin;

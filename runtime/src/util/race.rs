@@ -1,18 +1,16 @@
-//! Waiting for the first of two futures.
-//!
-//! Must not know what they are.
+//! [`race`]: waits for the first of two futures.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
 
-/// Which one was first, and what it brought.
+/// Which future was first, with its output.
 pub(crate) enum Either<A, B> {
     Left(A),
     Right(B),
 }
 
-/// The left one is looked at first. The other one is dropped by the caller.
+/// Polls the left future first. The caller drops the other one.
 pub(crate) async fn race<A, B>(mut a: A, mut b: B) -> Either<A::Output, B::Output>
 where
     A: Future + Unpin,

@@ -1,7 +1,6 @@
-//! The tokio runtime: whether there is one here, with its timers and its I/O (what needs one and finds
-//! none fails with an error, where tokio panics), and timers that are fair to sockets.
-//!
-//! Must not know what needs it.
+//! The tokio runtime: checks that there is one, with timers and I/O, so that this crate returns an
+//! error where tokio would panic. Also [`Timer`], whose late firing does not end connections that
+//! have unread bytes.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -22,12 +21,12 @@ pub(crate) fn check() -> io::Result<()> {
             "there is no tokio runtime here; run this in one, as `#[tokio::main]` does",
         ));
     }
-    // tokio has no question for it but this one, whose panic is also shown on standard error.
+    // tokio offers no other check; the panic is also printed to standard error.
     catch_unwind(|| drop(sleep_until(Instant::now())))
         .map_err(|Panicked| missing("this tokio runtime has no timers; build it with `enable_all`"))
 }
 
-/// Runs what opens sockets.
+/// Runs code that opens sockets.
 ///
 /// # Errors
 /// Those of the future; [`io::ErrorKind::Unsupported`]: the runtime has no I/O.
@@ -37,11 +36,11 @@ pub(crate) async fn with_io<T>(
     catch_unwind_async(|| Box::pin(opening)).await.unwrap_or_else(|Panicked| Err(no_io()))
 }
 
-/// Runs code of a library that opens sockets when it likes, and panics where the runtime has no I/O.
+/// Runs code of a library that may open sockets at any time, and panics if the runtime has no I/O.
 ///
 /// # Errors
-/// [`io::ErrorKind::Unsupported`]: the runtime has no I/O; [`io::ErrorKind::Other`]: it panicked for
-/// another reason.
+/// [`io::ErrorKind::Unsupported`]: the runtime has no I/O; [`io::ErrorKind::Other`]: it panicked
+/// for another reason.
 #[cfg(feature = "http-client")]
 pub(crate) async fn contained<T>(
     library: &str,
@@ -67,7 +66,7 @@ fn no_io() -> io::Error {
     missing("this tokio runtime has no I/O; build it with `enable_all`")
 }
 
-/// A timer of the runtime that is here, or else of another one. `None`: neither has any.
+/// A timer of the current runtime, or else of the other one. `None`: neither has timers.
 pub(crate) fn timer(at: Instant, other: Option<&Handle>) -> Option<Timer> {
     if Handle::try_current().is_ok() {
         if let Ok(timer) = catch_unwind(|| Timer::new(at)) {
@@ -78,23 +77,24 @@ pub(crate) fn timer(at: Instant, other: Option<&Handle>) -> Option<Timer> {
     catch_unwind(|| Timer::new(at)).ok()
 }
 
-/// A timer that fires later than this fires late.
+/// A timer that fires with more delay than this is late.
 const LATE: Duration = Duration::from_millis(20);
-/// The longest extra time after a timer that fires late.
+/// The maximum extra time after a late timer.
 const EXTRA: Duration = Duration::from_secs(1);
 
-/// A timer for what comes from a socket.
+/// A timer for what arrives on a socket.
 ///
-/// After a pause of the process (`SIGSTOP`, a paused virtual machine, a thread that was blocked), all
-/// overdue timers fire at once, and tokio may not yet know which sockets have become readable
+/// After a pause of the process (`SIGSTOP`, a paused virtual machine, a blocked thread), all
+/// overdue timers fire at once, and tokio may not know yet which sockets have become readable
 /// meanwhile: `epoll_wait` is interrupted and reports nothing. So a timer that fires late waits as
-/// long again, one second at most, and what lies in the socket is read before anybody is given up.
+/// long again, at most one second, and unread bytes on the socket are read before a peer is given
+/// up.
 #[derive(Debug)]
 pub(crate) struct Timer {
     sleep: Pin<Box<Sleep>>,
-    /// It has fired late, and waits once more.
+    /// Whether it has fired late, and waits once more.
     extended: bool,
-    /// So late that all of the extra time was granted.
+    /// Whether it was so late that the maximum extra time was added.
     overslept: bool,
 }
 
@@ -110,15 +110,15 @@ impl Timer {
         (self.extended, self.overslept) = (false, false);
     }
 
-    /// Sets it to another time. The extra time of a timer that was late is not cut off.
+    /// Sets it to another time. The extra time of a late timer is not cut short.
     pub(crate) fn set(&mut self, at: Instant) {
         if !self.extended && self.sleep.deadline() != at {
             self.reset(at);
         }
     }
 
-    /// The next time to which it is set is a new one. Gives whether the process has paused for a second
-    /// or more while the timer ran out.
+    /// Ends the extra time, so that the next `set` takes effect. Returns whether the process was
+    /// paused for a second or more while the timer ran out.
     pub(crate) fn take_overslept(&mut self) -> bool {
         self.extended = false;
         std::mem::take(&mut self.overslept)
@@ -128,7 +128,8 @@ impl Timer {
     pub(crate) fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         loop {
             ready!(self.sleep.as_mut().poll(cx));
-            // A timer that is ready is over, whatever the clock says: it must not fire for ever.
+            // A timer that is ready has fired, whatever the clock says: otherwise it would fire in
+            // an endless loop.
             let due = self.sleep.deadline();
             let now = Instant::now().max(due);
             let late = now - due;
@@ -149,15 +150,14 @@ impl Future for Timer {
     }
 }
 
-/// The time is over.
+/// The time has passed.
 #[derive(Debug)]
 pub(crate) struct Elapsed;
 
-/// Awaits a future until a time, by a [`Timer`].
+/// Awaits a future until a time, with a [`Timer`].
 ///
 /// # Panics
 /// As [`Timer::new`].
-// The future is borrowed (`pin!`), as an `async fn` has room for each argument twice.
 pub(crate) async fn timeout_at<T>(
     at: Instant,
     mut future: impl Future<Output = T> + Unpin,
@@ -170,7 +170,7 @@ pub(crate) async fn timeout_at<T>(
     .await
 }
 
-/// The same for so long.
+/// The same with a duration.
 pub(crate) async fn timeout<T>(
     limit: Duration,
     future: impl Future<Output = T> + Unpin,
@@ -193,8 +193,8 @@ fn missing(words: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, words)
 }
 
-/// When a time that begins at `begin` is over. People write `Duration::MAX` for "never", which no
-/// clock can add: that is some decades then.
+/// The end of a duration that starts at `begin`. `Duration::MAX`, which is common for "never",
+/// would overflow the clock; it becomes some decades.
 pub(crate) fn deadline(begin: Instant, duration: Duration) -> Instant {
     const DECADES: Duration = Duration::from_secs(86_400 * 365 * 30);
     begin.checked_add(duration).unwrap_or_else(|| begin + DECADES)

@@ -1,6 +1,5 @@
-//! Values that handlers leave on a connection for its later calls, one for each type.
-//!
-//! Must not know connections: it is a map with a lock.
+//! A map with one value for each type: handlers use it to keep values on a connection for later
+//! calls.
 
 use std::any::{Any, TypeId};
 use std::fmt;
@@ -10,21 +9,21 @@ use crate::util::catch_unwind::drop_contained;
 
 type Value = Arc<dyn Any + Send + Sync>;
 
-/// A connection rarely has more than two or three, so a list beats a hash map, above all in the
-/// memory of a connection that has none.
+/// A connection rarely has more than two or three values, so a list is better than a hash map,
+/// above all for the memory of connections that have none.
 #[derive(Default)]
 pub(crate) struct TypeMap(Mutex<Vec<Entry>>);
 
-/// Without a value: one that others would lend for this type does not count any more.
+/// Without a value, the entry hides a value for this type that an outer map would provide.
 type Entry = (TypeId, Option<Value>);
 
-/// What is here of a type.
+/// The result of a lookup.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found<T> {
     Here(Arc<T>),
-    /// Nothing, whatever others have.
+    /// Nothing, and outer values are hidden.
     Hidden,
-    /// Nothing.
+    /// Nothing here; an outer value may be used.
     Nothing,
 }
 
@@ -38,12 +37,12 @@ impl<T: Send + Sync + 'static> Found<T> {
 }
 
 impl TypeMap {
-    /// Gives what was there before.
+    /// Sets a value and returns the previous one.
     pub(crate) fn set<T: Send + Sync + 'static>(&self, value: T) -> Found<T> {
         self.put(TypeId::of::<T>(), Some(Arc::new(value)))
     }
 
-    /// Nothing is here of this type from now on, whatever others have. Gives what was there before.
+    /// Removes the value for this type and hides outer ones. Returns the previous one.
     pub(crate) fn hide<T: Send + Sync + 'static>(&self) -> Found<T> {
         self.put(TypeId::of::<T>(), None)
     }
@@ -67,7 +66,7 @@ impl TypeMap {
         }
     }
 
-    /// What is there; this value, if nothing was.
+    /// The existing value, or this one if there was none.
     pub(crate) fn get_or_set<T: Send + Sync + 'static>(&self, value: Arc<T>) -> Arc<T> {
         let (id, new) = (TypeId::of::<T>(), Arc::clone(&value) as Value);
         let mut entries = self.lock();
@@ -95,7 +94,7 @@ impl TypeMap {
         }
     }
 
-    /// Takes over what another has, in place of what is here of the same types.
+    /// Moves all values of another map here, replacing those of the same types.
     pub(crate) fn adopt(&self, other: TypeMap) {
         let theirs = std::mem::take(&mut *other.lock());
         for (id, value) in theirs {
@@ -112,14 +111,14 @@ impl TypeMap {
         }
     }
 
-    /// No user code runs under the lock, so a poisoned one is as good as any.
+    /// No user code runs under the lock, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Each value by itself: that one panics is no matter of the connection or of the others, and two panics
-/// at once would end the process.
+/// Drops each value by itself: a panic of one must not affect the connection or the other values,
+/// and two panics at once would abort the process.
 impl Drop for TypeMap {
     fn drop(&mut self) {
         let entries = std::mem::take(&mut *self.lock());

@@ -1,17 +1,15 @@
-//! The headers and masks of frames
-//! ([RFC 6455, section 5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)).
-//!
-//! Must not know what the messages say, nor when frames come and go.
+//! The headers and masks of frames ([RFC 6455, section
+//! 5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)).
 
-/// How a message begins that is text and complete in one frame.
+/// The first byte of a text message in a single frame.
 pub(crate) const FIN_TEXT: u8 = 0x81;
-/// How a close frame begins.
+/// The first byte of a close frame.
 pub(crate) const FIN_CLOSE: u8 = 0x88;
 
-/// A close code that IANA has registered and tungstenite refuses. Both readers and writers put
-/// [`STAND_IN`] in its place on the way to tungstenite, and take it back on the way from there.
+/// A close code that IANA has registered and tungstenite refuses. The readers and writers of frames
+/// replace it with `STAND_IN` on the way to tungstenite, and restore it on the way back.
 pub(crate) const BAD_GATEWAY: u16 = 1014;
-/// Differs from it in one byte, and so under any mask.
+/// Differs from it in one byte, and so with any mask.
 const STAND_IN: u16 = 1013;
 
 /// Turns the second byte of [`BAD_GATEWAY`] into that of its stand-in, or back, masked or not.
@@ -24,25 +22,25 @@ const MASKED: u8 = 0x80;
 const TWO_BYTES: u8 = 126;
 const EIGHT_BYTES: u8 = 127;
 
-/// What a client's frames are masked with. A server's are not.
+/// The mask of a client's frames. A server's frames have none.
 pub(crate) type Mask = Option<[u8; 4]>;
 
 /// The header of a frame.
 #[derive(Debug)]
 pub(crate) struct Header {
-    /// The final bit, the reserved ones, and the kind of the frame.
+    /// The final bit, the reserved bits, and the opcode.
     pub(crate) first: u8,
     pub(crate) mask: Mask,
-    /// Of the payload.
+    /// The length of the payload.
     pub(crate) length: u64,
-    /// How long the header itself is.
+    /// The length of the header itself.
     pub(crate) size: usize,
 }
 
 impl Header {
     pub(crate) const MAX: usize = 14;
 
-    /// Reads one from the beginning of these bytes; `None` if it is not complete.
+    /// Parses a header at the start of these bytes; `None` if it is not complete.
     #[inline]
     pub(crate) fn parse(bytes: &[u8]) -> Option<Header> {
         let [first, second, rest @ ..] = bytes else { return None };
@@ -64,18 +62,18 @@ impl Header {
         Some(Header { first: *first, mask, length, size: bytes.len() - rest.len() })
     }
 
-    /// Whether a message ends with it.
+    /// Whether a message ends with this frame.
     pub(crate) fn is_final(&self) -> bool {
         self.first & FIN != 0
     }
 
-    /// Whether it belongs to a message; else it is a control frame.
+    /// Whether the frame is part of a message; otherwise it is a control frame.
     pub(crate) fn is_data(&self) -> bool {
         self.first & CONTROL == 0
     }
 }
 
-/// A mask that nobody can foresee, as section 5.3 asks for.
+/// A mask that can't be predicted, as section 5.3 requires.
 #[inline(never)]
 pub(crate) fn new_mask() -> Mask {
     Some(rand::random())
@@ -100,7 +98,7 @@ pub(crate) fn begin(out: &mut Vec<u8>, length: usize, mask: Mask) {
     }
 }
 
-/// Masks a payload in its place.
+/// Masks a payload in place.
 pub(crate) fn apply(mask: Mask, payload: &mut [u8]) {
     let Some([a, b, c, d]) = mask else { return };
     let four = u32::from_le_bytes([a, b, c, d]);
@@ -126,7 +124,7 @@ mod tests {
     use super::*;
     use tokio_tungstenite::tungstenite::protocol::frame::FrameSocket;
 
-    /// tungstenite reads what is written here, at every length at which the header changes.
+    /// tungstenite reads the frames written here, at every length at which the header changes.
     #[test]
     fn frames_are_read_by_software_that_is_not_ours() {
         for length in [0, 1, 3, 7, 8, 9, 100, 125, 126, 127, 255, 256, 65_535, 65_536, 200_000] {

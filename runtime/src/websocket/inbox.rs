@@ -1,29 +1,27 @@
-//! Whole text messages out of what was read ahead, without a call into tungstenite for each.
-//!
-//! Nearly all frames are whole text messages that lie complete in what one read has brought. They
-//! are taken here, several into one allocation; all others are tungstenite's, byte for byte. Must
-//! not know the network, nor what a message says.
+//! The fast path for incoming messages: [`Inbox`] takes whole text messages from the bytes read
+//! ahead, several in one allocation, without a call of tungstenite for each. Nearly all frames are
+//! such messages. [`Gate`] passes all other frames to tungstenite, byte for byte.
 
 use tokio_tungstenite::tungstenite::Bytes;
 
 use crate::websocket::chunk::CHUNK;
 use crate::websocket::frame::{self, BAD_GATEWAY, Header};
 
-/// Behind each message in the chunk but the last one stands the length of the next one. (Before it, a
-/// second handle to the chunk would be needed to cut it off.)
+/// In the chunk, each message but the last is followed by the length of the next one. (In front of
+/// the message, the length could be cut off only with a second handle to the chunk.)
 const LENGTH: usize = size_of::<u32>();
 
-/// Messages that were taken and not yet asked for.
+/// Messages that were taken and not delivered yet.
 #[derive(Default)]
 pub(crate) struct Inbox {
     chunk: Bytes,
-    /// How many they are, and how long the first one is.
+    /// The number of messages, and the length of the first one.
     count: u32,
     first: u32,
 }
 
 impl Inbox {
-    /// The next message; not yet known to be UTF-8.
+    /// The next message; not yet checked to be UTF-8.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Bytes> {
         self.count = self.count.checked_sub(1)?;
@@ -40,15 +38,16 @@ impl Inbox {
         Some(message)
     }
 
-    /// Takes whole messages from the beginning of these bytes, where frames begin, and says how
-    /// many bytes that were. `masked`: the frames are a client's; none is larger than `limit`.
+    /// Takes whole messages from the start of these bytes, which must be the start of a frame, and
+    /// returns how many bytes that were. `masked`: the frames come from a client; none may exceed
+    /// `limit`.
     pub(crate) fn take(&mut self, ahead: &[u8], masked: bool, limit: usize) -> usize {
         let (mut rest, mut chunk, mut count) = (ahead, Vec::new(), 0);
         while let Some((header, payload, behind)) = whole(rest, masked, limit) {
             let size = payload.len();
             let Ok(length) = u32::try_from(size) else { break };
             if count == 0 {
-                // Exactly as much as is needed, if it is alone.
+                // Exactly as much as needed, if it is the only message.
                 let room = if behind.is_empty() { size } else { size.max(CHUNK.min(ahead.len())) };
                 chunk.reserve_exact(room);
                 self.first = length;
@@ -70,7 +69,7 @@ impl Inbox {
     }
 }
 
-/// The first frame, if it is whole, a text message of its own, and as it should be.
+/// The first frame, if it is complete, valid, and a whole text message.
 fn whole(bytes: &[u8], masked: bool, limit: usize) -> Option<(Header, &[u8], &[u8])> {
     let header = Header::parse(bytes)?;
     let usual = header.first == frame::FIN_TEXT && header.mask.is_some() == masked;
@@ -79,33 +78,33 @@ fn whole(bytes: &[u8], masked: bool, limit: usize) -> Option<(Header, &[u8], &[u
     usual.then_some((header, payload, behind))
 }
 
-/// How far tungstenite may read: to the end of a frame that is for it, as what comes behind may be
-/// for the inbox.
+/// How far tungstenite may read: to the end of a frame that it must handle, as the inbox may take
+/// what follows.
 #[derive(Default)]
 pub(crate) struct Gate {
-    /// It has a frame to read, or the rest of one.
+    /// Whether tungstenite has a frame, or the rest of one, to read.
     open: bool,
-    /// The beginning of the frame's header, until it is complete.
+    /// The start of the frame's header, until it is complete.
     header: [u8; Header::MAX],
     have: usize,
-    /// How much of the payload it has not got yet.
+    /// How much of the payload is still missing.
     left: u64,
-    /// It has a part of a message, and more frames come.
+    /// Whether tungstenite has a part of a message, and more frames follow.
     fragments: bool,
-    /// All is for it, to the end.
+    /// Whether tungstenite gets everything up to the end.
     for_good: bool,
-    /// Of the close frame, if there was one.
+    /// The code of the close frame, if there was one.
     code: Option<Code>,
-    /// tungstenite does not answer a close frame: one of this side went before.
+    /// Whether tungstenite does not reply to a close frame because this side sent one first.
     closes: bool,
 }
 
-/// The code of a close frame, as far as it has come.
+/// The code of a close frame, as far as it has arrived.
 struct Code {
     mask: [u8; 4],
     bytes: [u8; 2],
     have: usize,
-    /// How long the payload is.
+    /// The length of the payload.
     size: usize,
 }
 
@@ -117,34 +116,34 @@ impl Code {
 }
 
 impl Gate {
-    /// Whether the next frame may be anybody's.
+    /// Whether the inbox may take the next frame.
     pub(crate) fn is_closed(&self) -> bool {
         !self.open
     }
 
-    /// Whether the next frame that has to do with a message is tungstenite's.
+    /// Whether the next data frame must go to tungstenite.
     pub(crate) fn is_in_message(&self) -> bool {
         self.fragments
     }
 
-    /// The next frame is tungstenite's.
+    /// Passes the next frame to tungstenite.
     pub(crate) fn open(&mut self) {
         self.open = true;
     }
 
-    /// All that comes is tungstenite's.
+    /// Passes everything from now on to tungstenite.
     pub(crate) fn open_for_good(&mut self) {
         (self.open, self.for_good) = (true, true);
     }
 
-    /// This side sends a close frame.
+    /// Records that this side sends a close frame.
     pub(crate) fn close(&mut self) {
-        // One that was read to its end before is being answered.
+        // A close frame that was read to its end before gets a reply.
         self.closes |= self.code.is_none() || self.left > 0;
     }
 
-    /// How many of these bytes, which are next, it may have. They count as given. A close code that
-    /// it would refuse, and must not, is replaced.
+    /// How many of these next bytes tungstenite may read; they count as passed. A valid close code
+    /// that tungstenite would refuse is replaced.
     pub(crate) fn pass(&mut self, bytes: &mut [u8]) -> usize {
         if self.for_good {
             return bytes.len();
@@ -154,7 +153,7 @@ impl Gate {
         }
         let mut passed = 0;
         if self.left == 0 {
-            // In its header.
+            // Inside the header.
             for byte in bytes.iter() {
                 passed += 1;
                 if let Some(place) = self.header.get_mut(self.have) {
@@ -188,26 +187,27 @@ impl Gate {
         passed + more as usize
     }
 
-    /// The code of the close frame that has passed, whatever it is; `None` if it has none.
+    /// The code of the close frame that was passed, valid or not; `None` if it has none.
     pub(crate) fn close_code(&self) -> Option<u16> {
         self.code.as_ref()?.value()
     }
 
-    /// Where, counted from the end of what tungstenite writes, the second byte of a close code lies
-    /// that was replaced: its answer is the last that it writes, and as long as what it answers.
+    /// The position, counted from the end of what tungstenite writes, of the second byte of a close
+    /// code that was replaced: tungstenite's reply is the last that it writes, and as long as the
+    /// close frame.
     pub(crate) fn replaced_code(&self) -> Option<usize> {
         let code = self.code.as_ref().filter(|code| code.value() == Some(BAD_GATEWAY))?;
         let is_answered = self.left == 0 && !self.closes;
         is_answered.then(|| code.size.saturating_sub(1))
     }
 
-    /// The header is complete.
+    /// Called when the header is complete.
     fn begin(&mut self, header: &Header) {
         self.have = 0;
         self.left = header.length;
         if header.first == frame::FIN_CLOSE && self.code.is_none() {
             let mask = header.mask.unwrap_or_default();
-            // A longer one breaks the rules, and tungstenite says so.
+            // A longer one breaks the protocol, and tungstenite reports it.
             let size = usize::try_from(header.length).unwrap_or(usize::MAX);
             self.code = Some(Code { mask, bytes: [0; 2], have: 0, size });
         }

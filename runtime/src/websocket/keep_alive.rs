@@ -1,7 +1,5 @@
-//! When a silent peer is asked whether it is there, and when it is given up.
-//!
-//! Must not know timers, sockets or frames: it is told what time it is, and what has been noticed of
-//! the peer.
+//! When a silent peer gets a ping, and when the connection is given up: [`KeepAlive`]. It has no
+//! timer and no socket; its caller passes in the time and what was noticed of the peer.
 
 use std::time::Duration;
 
@@ -9,14 +7,14 @@ use tokio::time::Instant;
 
 use crate::util::runtime::deadline;
 
-/// A peer that says something all the time is looked at so often in an interval. In between, it
-/// only leaves a mark that it was there: nobody looks at the clock for each message.
+/// How many times per interval an active peer is checked. Between checks, its messages only set a
+/// flag, so that not every message reads the clock.
 const LOOKS: u32 = 8;
-/// A shorter interval would keep the connection busy with nothing else.
+/// A shorter interval would keep the connection busy with pings alone.
 const SHORTEST: Duration = Duration::from_millis(10);
-/// How often a peer that was asked gets another half of an interval because the network takes what is
-/// sent to it. A slow reader has to get to the ping first. But a proxy takes bytes as well, and may have
-/// nobody to give them to, so there is an end to it: three intervals after the last sign.
+/// How many times a peer that got a ping gets half an interval more because the network takes what
+/// is sent to it. A slow reader must first read up to the ping. But a proxy takes bytes as well and
+/// may be unable to pass them on, so this is bounded: three intervals after the last sign of life.
 const EXTENSIONS: u32 = 3;
 
 /// The keep-alive of one connection.
@@ -24,37 +22,39 @@ const EXTENSIONS: u32 = 3;
 pub(crate) struct KeepAlive {
     interval: Duration,
     state: Silence,
-    /// When to look; never if there is no keep-alive.
+    /// The time of the next check; `None` without keep-alive.
     next: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Silence {
-    /// It has said something lately. Its next signs are counted at the next look.
+    /// The peer was active lately. New signs of life are counted at the next check.
     Lively,
-    /// It says nothing. Its next sign is to be told at once; else it is asked at the next look.
+    /// The peer is silent. Its next sign of life must be reported at once; otherwise it gets a ping
+    /// at the next check.
     Quiet,
-    /// It was asked. Its next sign is to be told at once; else it is given up at the next look, or at
-    /// one of the next, if the network takes what is sent to it. So often it has got more time.
+    /// The peer got a ping. Its next sign of life must be reported at once; otherwise it is given
+    /// up at the next check, or at a later one if the network takes what is sent to it. `extended`
+    /// counts these extensions.
     Pinged { extended: u32 },
 }
 
-/// What has been noticed of the peer since it was last looked at.
+/// What was noticed of the peer since the last check.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    /// Bytes of it that were not told or counted yet.
+    /// Whether bytes arrived that were not reported or counted yet.
     pub(crate) signs: bool,
-    /// The network has taken bytes for it, after it had no room.
+    /// Whether the network has taken bytes again, after it was blocked.
     pub(crate) room: bool,
-    /// This process has paused meanwhile, so the peer's silence may be its own.
+    /// Whether this process was paused in between, which may be why the peer seemed silent.
     pub(crate) overslept: bool,
 }
 
-/// What follows from a look.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Wait,
-    /// The signs up to now were counted.
+    /// The signs of life up to now were counted.
     Counted,
     Ask,
     /// The peer gets more time, as the network takes what is sent to it.
@@ -72,24 +72,24 @@ impl KeepAlive {
         }
     }
 
-    /// When to look.
+    /// The time of the next check.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.next
     }
 
-    /// Nobody is asked any more.
+    /// Stops keep-alive.
     pub(crate) fn stop(&mut self) {
         self.next = None;
     }
 
-    /// Whether a sign of life is to be told at once.
+    /// Whether a sign of life must be reported at once.
     pub(crate) fn listens(&self) -> bool {
         self.state != Silence::Lively && self.next.is_some()
     }
 
-    /// A sign of life, where it is to be told at once.
+    /// Reports a sign of life, where it must be reported at once.
     pub(crate) fn sign(&mut self, now: Instant) {
-        // After an answer there is mostly nothing more to come. If there is, it is told, too.
+        // After a pong, mostly nothing more arrives. If something does, it is reported, too.
         let (state, wait) = match self.state {
             Silence::Pinged { .. } => (Silence::Quiet, self.interval),
             Silence::Quiet | Silence::Lively => (Silence::Lively, self.interval / LOOKS),
@@ -98,7 +98,7 @@ impl KeepAlive {
         self.next = self.next.map(|_| deadline(now, wait));
     }
 
-    /// It is time to look.
+    /// Runs a check that is due.
     pub(crate) fn look(&mut self, now: Instant, seen: Seen) -> Verdict {
         let Some(at) = self.next else { return Verdict::Wait };
         let look = self.interval / LOOKS;
@@ -106,8 +106,8 @@ impl KeepAlive {
             Silence::Lively if seen.signs => {
                 (Silence::Lively, deadline(now, look), Verdict::Counted)
             }
-            // Its last sign was counted a look ago, and came between then and the look before that.
-            // It is asked as if it had come first thing.
+            // The last sign of life was counted one check ago, and came between that check and the
+            // one before. The ping is timed as if it had come at the start of that time.
             Silence::Lively => {
                 (Silence::Quiet, deadline(at, self.interval - 2 * look), Verdict::Wait)
             }
@@ -137,22 +137,23 @@ mod tests {
     const INTERVAL: Duration = Duration::from_secs(80);
     const SILENCE: Seen = Seen { signs: false, room: false, overslept: false };
 
-    /// Signs come at these seconds; gives when it was asked, and when it was given up.
+    /// Signs of life come at these seconds; returns when pings were sent, and when the peer was
+    /// given up.
     fn run(signs: &[u64]) -> (Vec<u64>, u64) {
         let begin = Instant::now();
-        let mut pulse = KeepAlive::new(Some(INTERVAL), begin);
+        let mut keep_alive = KeepAlive::new(Some(INTERVAL), begin);
         let (mut asked, mut marked) = (Vec::new(), false);
         for second in 0.. {
             let now = begin + second as u32 * SECOND;
             if signs.contains(&second) {
                 marked = true;
             }
-            if marked && pulse.listens() {
-                pulse.sign(now);
+            if marked && keep_alive.listens() {
+                keep_alive.sign(now);
                 marked = false;
             }
-            if pulse.next().is_some_and(|next| next <= now) {
-                match pulse.look(now, Seen { signs: marked, ..SILENCE }) {
+            if keep_alive.next().is_some_and(|next| next <= now) {
+                match keep_alive.look(now, Seen { signs: marked, ..SILENCE }) {
                     Verdict::Wait | Verdict::Extended => {}
                     Verdict::Counted => marked = false,
                     Verdict::Ask => asked.push(second),
@@ -168,7 +169,7 @@ mod tests {
         assert_eq!(run(&[]), (vec![80], 120));
     }
 
-    /// Whenever the last sign comes, and however many there were.
+    /// Whenever the last sign of life comes, and however many there were.
     #[test]
     fn a_silent_peer_is_noticed_within_one_and_a_half_intervals() {
         for every in 1..=40 {
@@ -184,61 +185,64 @@ mod tests {
 
     #[test]
     fn an_answer_is_as_good_as_anything() {
-        // Asked at 80; the answers come at 81, 162 and 243.
+        // Pings start at 80; the pongs come at 81, 162 and 243.
         assert_eq!(run(&[81, 162, 243]), (vec![80, 161, 242, 323], 363));
         assert_eq!(run(&[119]).1, 119 + 120);
     }
 
-    /// It may have to read what is before the ping; but somebody else may be taking it.
+    /// The peer may have to read what is before the ping; but a proxy may be taking the bytes.
     #[test]
     fn a_peer_for_whom_the_network_takes_bytes_gets_more_time_and_not_for_ever() {
         let begin = Instant::now();
         let room = Seen { room: true, ..SILENCE };
-        let mut pulse = KeepAlive::new(Some(INTERVAL), begin);
+        let mut keep_alive = KeepAlive::new(Some(INTERVAL), begin);
         let mut verdicts = Vec::new();
         while verdicts.last() != Some(&Verdict::GiveUp) {
-            verdicts.push(pulse.look(pulse.next().unwrap(), room));
+            verdicts.push(keep_alive.look(keep_alive.next().unwrap(), room));
         }
         let extended = Verdict::Extended;
         assert_eq!(verdicts, [Verdict::Ask, extended, extended, extended, Verdict::GiveUp]);
-        assert_eq!(pulse.next(), Some(begin + 3 * INTERVAL));
-        // An answer begins it anew.
-        let mut pulse = KeepAlive::new(Some(INTERVAL), begin);
-        assert_eq!(pulse.look(begin, room), Verdict::Ask);
-        assert_eq!(pulse.look(begin, room), Verdict::Extended);
-        pulse.sign(begin);
-        assert_eq!(pulse.look(begin, room), Verdict::Ask);
-        assert_eq!(pulse.look(begin, SILENCE), Verdict::GiveUp);
+        assert_eq!(keep_alive.next(), Some(begin + 3 * INTERVAL));
+        // A pong starts it anew.
+        let mut keep_alive = KeepAlive::new(Some(INTERVAL), begin);
+        assert_eq!(keep_alive.look(begin, room), Verdict::Ask);
+        assert_eq!(keep_alive.look(begin, room), Verdict::Extended);
+        keep_alive.sign(begin);
+        assert_eq!(keep_alive.look(begin, room), Verdict::Ask);
+        assert_eq!(keep_alive.look(begin, SILENCE), Verdict::GiveUp);
     }
 
-    /// Its answer may have been lost with the pause.
+    /// The pong may have been lost during the pause.
     #[test]
     fn a_peer_is_asked_again_after_a_pause_of_this_process() {
         let now = Instant::now();
-        let mut pulse = KeepAlive::new(Some(INTERVAL), now);
-        assert_eq!(pulse.look(now, SILENCE), Verdict::Ask);
-        assert_eq!(pulse.look(now, Seen { overslept: true, ..SILENCE }), Verdict::Ask);
-        assert_eq!(pulse.next(), Some(now + INTERVAL / 2));
-        assert_eq!(pulse.look(now, SILENCE), Verdict::GiveUp);
+        let mut keep_alive = KeepAlive::new(Some(INTERVAL), now);
+        assert_eq!(keep_alive.look(now, SILENCE), Verdict::Ask);
+        assert_eq!(keep_alive.look(now, Seen { overslept: true, ..SILENCE }), Verdict::Ask);
+        assert_eq!(keep_alive.next(), Some(now + INTERVAL / 2));
+        assert_eq!(keep_alive.look(now, SILENCE), Verdict::GiveUp);
     }
 
     #[test]
     fn without_an_interval_nobody_is_asked() {
-        let mut pulse = KeepAlive::new(None, Instant::now());
-        assert!(!pulse.listens());
-        assert_eq!((pulse.next(), pulse.look(Instant::now(), SILENCE)), (None, Verdict::Wait));
+        let mut keep_alive = KeepAlive::new(None, Instant::now());
+        assert!(!keep_alive.listens());
+        assert_eq!(
+            (keep_alive.next(), keep_alive.look(Instant::now(), SILENCE)),
+            (None, Verdict::Wait)
+        );
     }
 
     #[test]
     fn no_interval_is_too_short_or_too_long() {
         for interval in [Duration::ZERO, Duration::MAX] {
             let now = Instant::now();
-            let mut pulse = KeepAlive::new(Some(interval), now);
-            pulse.sign(now);
-            assert!(pulse.next().is_some_and(|next| next > now));
-            assert_eq!(pulse.look(now, Seen { signs: true, ..SILENCE }), Verdict::Counted);
-            assert_eq!(pulse.look(now, SILENCE), Verdict::Wait);
-            assert_eq!(pulse.look(now, SILENCE), Verdict::Ask);
+            let mut keep_alive = KeepAlive::new(Some(interval), now);
+            keep_alive.sign(now);
+            assert!(keep_alive.next().is_some_and(|next| next > now));
+            assert_eq!(keep_alive.look(now, Seen { signs: true, ..SILENCE }), Verdict::Counted);
+            assert_eq!(keep_alive.look(now, SILENCE), Verdict::Wait);
+            assert_eq!(keep_alive.look(now, SILENCE), Verdict::Ask);
         }
     }
 }

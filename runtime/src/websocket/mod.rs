@@ -1,4 +1,9 @@
-//! One WebSocket: from the bytes of a stream to whole messages and back, the send queue, keep-alive.
+//! One WebSocket: from the bytes of a stream to whole messages and back, the send queue,
+//! keep-alive.
+//!
+//! In reading order: `stream` is the byte stream, `frame` the frame format, `inbox` with `chunk`
+//! and `transport` read messages as `received`; `send_queue` with `queue` holds messages until
+//! `writer` writes them; `keep_alive` times the pings.
 
 pub(crate) mod chunk;
 mod frame;

@@ -1,38 +1,38 @@
-//! Messages in the order in which they go out, as the bytes that the network gets.
-//!
-//! Must not know locks, wakers or sockets.
+//! The bytes of queued messages, in the order in which they are sent: [`Waiting`] for those that
+//! are queued, [`Sending`] for those that are being written. `send_queue` adds the lock and the
+//! wakers.
 
 use std::collections::VecDeque;
 
 use crate::protocol::buffer;
 use crate::websocket::frame::{self, Mask};
 
-/// Messages up to this size are kept one behind the other in one buffer, which is written as a
-/// whole; a larger one keeps its own, as copying it would cost more than another write.
+/// Messages up to this size are appended to one buffer, which is written as a whole; a larger
+/// message keeps its own buffer, as copying it would cost more than another write.
 pub(crate) const SMALL: usize = 4 * 1024;
 
-/// More room than this is not kept while nothing waits: a connection may be idle for long.
+/// Capacity above this is freed while nothing is queued: a connection may be idle for long.
 const KEPT_ITEMS: usize = 16;
 const KEPT_BYTES: usize = 256;
 
-/// Messages that wait.
+/// Messages that are queued.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     items: VecDeque<Item>,
     /// Frames of small messages, and headers of large ones.
     small: Vec<u8>,
-    /// Where in `small` a large payload goes between, and the payload.
+    /// Large payloads, with the positions in `small` where they belong.
     large: VecDeque<(usize, Vec<u8>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Item {
-    /// The bytes of its frame.
+    /// The size of the frame.
     frame: usize,
-    /// The bytes of the message.
+    /// The size of the message.
     size: usize,
-    /// It answers the peer. Too many of these stop the reading; calls of our own never do, or two
-    /// sides that call each other could both wait to be read.
+    /// Whether it is a response to the peer. Too many queued responses pause reading; calls of this
+    /// side never do, or two sides that call each other could both wait to be read.
     answer: bool,
 }
 
@@ -66,7 +66,7 @@ impl Waiting {
 
 #[cfg(test)]
 impl Waiting {
-    /// A message whose frame is of another kind.
+    /// Queues a message whose frame has another first byte.
     pub(crate) fn push_as(&mut self, first: u8, text: Vec<u8>, answer: bool, mask: Mask) {
         let start = self.small.len();
         self.push(text, answer, mask);
@@ -74,18 +74,18 @@ impl Waiting {
     }
 }
 
-/// Messages that are on their way.
+/// Messages that are being written.
 #[derive(Debug, Default)]
 pub(crate) struct Sending {
     queue: Waiting,
-    /// How much of `small`, and of the first large payload, has gone out.
+    /// How much of `small`, and of the first large payload, is written.
     small_at: usize,
     large_at: usize,
-    /// How much of the first item's frame has.
+    /// How much of the first item's frame is written.
     of_first: usize,
 }
 
-/// A tally of what the network has taken.
+/// How many bytes the network has taken.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) bytes: usize,
@@ -98,18 +98,18 @@ impl Sending {
         self.queue.items.is_empty()
     }
 
-    /// Whether the network has a part of a frame, and must get the rest before anything else.
+    /// Whether a frame is partly written, so that its rest must come before anything else.
     pub(crate) fn is_midway(&self) -> bool {
         self.of_first > 0
     }
 
-    /// Takes all that waits; nothing may be on its way.
+    /// Takes all queued messages; nothing may be in the process of being written.
     pub(crate) fn take(&mut self, waiting: &mut Waiting) {
         std::mem::swap(&mut self.queue, waiting);
         (self.small_at, self.large_at) = (0, 0);
     }
 
-    /// What is to be written next. Empty only if all is.
+    /// The bytes to write next. Empty only if everything is written.
     pub(crate) fn chunk(&self) -> &[u8] {
         let Waiting { small, large, .. } = &self.queue;
         let chunk = match large.front() {
@@ -120,7 +120,7 @@ impl Sending {
         chunk.unwrap_or_default()
     }
 
-    /// So many bytes of the chunk were taken.
+    /// Records that so many bytes of the chunk were written.
     pub(crate) fn advance(&mut self, count: usize, sent: &mut Sent) {
         match self.queue.large.front() {
             Some((at, payload)) if *at <= self.small_at => {
@@ -146,7 +146,7 @@ impl Sending {
         self.reset();
     }
 
-    /// All has gone out: what is kept for the next is no more than a connection usually needs.
+    /// Everything is written: keeps no more capacity than a connection usually needs.
     fn reset(&mut self) {
         let Waiting { items, small, large } = &mut self.queue;
         items.clear();
@@ -161,7 +161,7 @@ impl Sending {
         (self.small_at, self.large_at, self.of_first) = (0, 0, 0);
     }
 
-    /// Drops all but the rest of a frame of which the network has a part.
+    /// Drops everything but the rest of a frame that is partly written.
     pub(crate) fn clear(&mut self) {
         let Some(first) = self.queue.items.front().copied().filter(|_| self.is_midway()) else {
             return self.reset();
@@ -190,7 +190,7 @@ impl Sending {
         self.of_first = of_first;
     }
 
-    /// Drops everything: nobody takes it any more.
+    /// Drops everything, as it can't be written any more.
     pub(crate) fn give_up(&mut self) {
         *self = Sending::default();
     }
@@ -200,7 +200,7 @@ impl Sending {
 mod tests {
     use super::*;
 
-    /// What the network gets, `step` bytes at a time, and the tally of it.
+    /// The bytes written, `step` at a time, and their tally.
     fn drain(sending: &mut Sending, step: usize) -> (Vec<u8>, Sent) {
         let (mut out, mut sent) = (Vec::new(), Sent::default());
         while !sending.is_empty() {

@@ -1,6 +1,5 @@
-//! What comes in over a WebSocket, and what tungstenite's errors come to.
-//!
-//! Must not know how it is read.
+//! What a WebSocket receives: [`Received`], and its conversion from tungstenite's messages and
+//! errors.
 
 use std::io;
 use std::sync::Arc;
@@ -13,19 +12,19 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Utf8Bytes};
 use crate::error::CloseReason;
 use crate::websocket::frame::BAD_GATEWAY;
 
-/// What came in.
+/// One thing that was received.
 #[derive(Debug)]
 pub(crate) enum Received {
     Text(Utf8Bytes),
     Binary(Bytes),
     /// A ping, already answered, or a pong.
     Control,
-    /// The peer's close frame, or one that it must not send; the answer to it goes out with the
-    /// next reads.
+    /// The peer's close frame, or an invalid one; the reply is sent with the next reads.
     Close(CloseReason),
-    /// The stream is at its end, cleanly or not; there is nobody to send anything to.
+    /// The end of the stream, cleanly or not; nothing can be sent any more.
     End(CloseReason),
-    /// The peer broke the rules; it should be told this code, and nothing it sends is readable.
+    /// The peer broke the protocol; it should get this close code, and nothing it sends can be read
+    /// any more.
     Broken {
         code: u16,
         reason: String,
@@ -33,14 +32,14 @@ pub(crate) enum Received {
 }
 
 impl Received {
-    /// A binary message that is UTF-8 is as good as text.
+    /// Treats a binary message that is UTF-8 as text.
     #[inline]
     pub(crate) fn into_text(self) -> Self {
         let Received::Binary(bytes) = self else { return self };
         Utf8Bytes::try_from(bytes.clone()).map_or(Received::Binary(bytes), Received::Text)
     }
 
-    /// The peer's close frame. `sent`: the code that it has on the wire, if it has one.
+    /// Handles the peer's close frame. `sent`: the code that it has on the wire, if it has one.
     pub(crate) fn close(frame: Option<CloseFrame>, sent: Option<u16>) -> Self {
         let Some(CloseFrame { code, reason }) = frame else {
             let code = CloseCode::Status.into();
@@ -50,7 +49,7 @@ impl Received {
             Some(BAD_GATEWAY) => {
                 CloseReason::Remote { code: BAD_GATEWAY, reason: reason.as_str().to_owned() }
             }
-            // tungstenite has put 1002 in its place, and that is the answer to it.
+            // tungstenite has replaced it by 1002, and that is the reply.
             Some(sent) if sent != u16::from(code) => CloseReason::Protocol(format!(
                 "its close frame has code {sent}, which is not allowed"
             )),
@@ -58,7 +57,7 @@ impl Received {
         })
     }
 
-    /// What an error of tungstenite's comes to.
+    /// Converts an error of tungstenite.
     pub(crate) fn of(error: WsError) -> Self {
         let code = match &error {
             WsError::Capacity(CapacityError::MessageTooLong { .. }) => CloseCode::Size,

@@ -1,7 +1,6 @@
-//! Bytes that wait to go out, and the one waker of the task that sends them.
-//!
-//! Everybody who has something to send puts it here; only the connection's task takes it out.
-//! Must not know sockets, ids or what the bytes say.
+//! The send queue of a connection: [`SendQueue`] holds the bytes that wait to be sent, and the
+//! waker of the task that sends them. Any task may queue messages; only the connection's task takes
+//! them out. The limit on the queued bytes is the backpressure on this side's calls and items.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,10 +13,10 @@ use tokio::time::Instant;
 use crate::websocket::frame::{self, Mask};
 use crate::websocket::queue::{Sending, Sent, Waiting};
 
-/// What the connection's task is asked to do beside sending.
+/// Commands for the connection's task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Send what is queued, then close with this code and these words.
+    /// Send what is queued, then close with this code and this reason.
     Close { code: u16, reason: String },
     /// Take no new requests, let handlers finish until the deadline, then close with 1001.
     Drain { deadline: Instant },
@@ -27,43 +26,43 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct SendQueue {
     queue: Mutex<Queue>,
-    /// The part of the queue's bytes that are answers. Changed only under the queue's lock; looked
-    /// at for each message that is read, so without it.
+    /// How many of the queued bytes are responses. Changed only under the queue's lock; read for
+    /// each incoming message, so without it.
     answer_bytes: AtomicUsize,
-    /// Signalled when there is room again, or never will be.
+    /// Notified when there is space again, or never will be.
     room: Notify,
-    /// One permit: producers that found no room wait for it in the order in which they came. Most
+    /// One permit: producers that found the queue full wait for it in order of arrival. Most
     /// connections never need it.
     line: OnceLock<Box<Semaphore>>,
     limit: usize,
-    /// A client masks what it sends.
+    /// Whether messages are masked, as a client's are.
     masks: bool,
 }
 
 #[derive(Debug)]
 struct Queue {
     waiting: Waiting,
-    /// Bytes accepted and not yet handed to the socket.
+    /// Bytes queued and not yet taken by the socket.
     bytes: usize,
     command: Option<Command>,
     waker: Option<Waker>,
-    /// The task runs, or has been woken and will: no need to wake it again.
+    /// The task runs, or was woken and will run: no need to wake it again.
     awake: bool,
-    /// The task sleeps until the socket takes more: new answers are no reason to wake it.
+    /// The task waits until the socket takes more: new responses are no reason to wake it.
     blocked: bool,
-    /// Something other than items or a command is to be looked at.
+    /// The task must run for something other than messages or a command.
     woken: bool,
-    /// Takes calls of our own.
+    /// Whether calls of this side are accepted.
     open: bool,
-    /// Nothing is taken at all, but the answers of this thread.
+    /// Whether nothing is accepted any more, except responses from the thread in `speaker`.
     ended: bool,
     speaker: Option<ThreadId>,
 }
 
-/// Why a message was not taken.
+/// Why a message was not queued.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// No room; here it is back.
+    /// The queue is full; returns the message.
     Full(Vec<u8>),
     Closed,
 }
@@ -82,7 +81,7 @@ impl SendQueue {
             ended: false,
             speaker: None,
         };
-        // With a limit of 0 nothing would ever go out.
+        // With a limit of 0 nothing would ever be sent.
         SendQueue {
             queue: Mutex::new(queue),
             answer_bytes: AtomicUsize::new(0),
@@ -93,7 +92,7 @@ impl SendQueue {
         }
     }
 
-    /// Queues an answer. Always taken, until the connection is over.
+    /// Queues a response. Always accepted, until the connection ends.
     pub(crate) fn answer(&self, text: Vec<u8>) {
         let mask = self.mask();
         let mut queue = self.lock();
@@ -106,7 +105,7 @@ impl SendQueue {
         }
     }
 
-    /// An answer whose frame begins with this byte.
+    /// Queues a response whose frame has this first byte.
     #[cfg(test)]
     pub(crate) fn answer_as(&self, first: u8, text: Vec<u8>) {
         let mask = self.mask();
@@ -121,7 +120,7 @@ impl SendQueue {
         }
     }
 
-    /// Queues a message of our own, if there is room; gives whether there is more.
+    /// Queues a message of this side, if there is space; returns whether there is more.
     pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<bool, Refused> {
         let mask = self.mask();
         let mut queue = self.lock();
@@ -138,21 +137,21 @@ impl SendQueue {
         Ok(room)
     }
 
-    /// Queues a message of our own even where there is no room. Only for what is bounded by something
-    /// else.
+    /// Queues a message of this side even if the queue is full. Only for messages that something
+    /// else bounds.
     pub(crate) fn send_anyway(&self, text: Vec<u8>) {
         let mask = self.mask();
         let mut queue = self.lock();
-        // A close that waits for what is queued takes this along, as it is behind its call.
+        // A close that waits for what is queued also sends this, as it follows its call.
         if !queue.ended {
             queue.push(text, false, mask);
             wake(queue);
         }
     }
 
-    /// Queues an item whose producer found room, or had its turn, before it encoded the item. The queue
-    /// takes the item even if others were faster: a producer that waits must not hold one. Gives
-    /// whether there is room for another one.
+    /// Queues an item whose producer found space, or had its turn, before it encoded the item. The
+    /// item is accepted even if other messages were faster: a waiting producer must not hold one.
+    /// Returns whether there is space for another item.
     pub(crate) fn send_item(&self, text: Vec<u8>) -> Result<bool, Closed> {
         let mask = self.mask();
         let mut queue = self.lock();
@@ -165,12 +164,12 @@ impl SendQueue {
         Ok(room)
     }
 
-    /// Queues a message of our own; waits for room. Dropping the future before it is ready leaves
-    /// nothing behind. It takes no place in the line of [`turn`](Self::wait_in_line): the application may stop
-    /// polling it, and would hold up everybody behind it.
+    /// Queues a message of this side; waits while the queue is full. Dropping the future before it
+    /// is ready leaves nothing behind. It does not wait in the line of [`turn`](Self::wait_in_line): the
+    /// application may stop polling it, which would block everything behind it.
     pub(crate) async fn send(&self, mut text: Vec<u8>) -> Result<(), Closed> {
         loop {
-            // Registered before the look at the queue, so that no wake-up falls in between.
+            // Registered before the queue is checked, so that no wake-up is missed.
             let room = self.room.notified();
             match self.try_send(text) {
                 Ok(_) => return Ok(()),
@@ -181,30 +180,31 @@ impl SendQueue {
         }
     }
 
-    /// Whether a message of our own is taken at once.
+    /// Whether a message of this side would be queued at once.
     pub(crate) fn has_room(&self) -> bool {
         let queue = self.lock();
         queue.open && queue.bytes < self.limit
     }
 
-    /// How many bytes of messages of our own may wait.
+    /// How many bytes of this side's messages may be queued.
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Whether a producer is waiting for its turn.
+    /// Whether a producer waits for its turn.
     pub(crate) fn has_line(&self) -> bool {
         self.line.get().is_some_and(|line| line.available_permits() == 0)
     }
 
-    /// Waits behind all producers that wait already, then for room; or until nothing is taken any more.
-    /// The next one waits until the turn is dropped, so only a task that is always polled may have one.
+    /// Waits behind all producers that already wait, then for space; or until nothing is accepted
+    /// any more. The next producer waits until the turn is dropped, so only a task that is always
+    /// polled may hold one.
     pub(crate) async fn wait_in_line(&self) -> LinePermit<'_> {
         let line = self.line.get_or_init(|| Box::new(Semaphore::new(1)));
         // The semaphore is never closed.
         let permit = LinePermit(line.acquire().await.ok());
         loop {
-            // Registered before the look at the queue, so that no wake-up falls in between.
+            // Registered before the queue is checked, so that no wake-up is missed.
             let room = self.room.notified();
             if self.has_room() || !self.is_open() {
                 return permit;
@@ -213,7 +213,7 @@ impl SendQueue {
         }
     }
 
-    /// Asks the connection's task for something. A close is not taken back by a later drain.
+    /// Sends a command to the connection's task. A later drain does not override a close.
     pub(crate) fn command(&self, command: Command) {
         let mut queue = self.lock();
         let overrides = !matches!(queue.command, Some(Command::Close { .. }));
@@ -227,7 +227,7 @@ impl SendQueue {
         }
     }
 
-    /// Takes nothing more. What waits stays.
+    /// Accepts nothing more. What is queued stays.
     pub(crate) fn shut(&self) {
         let mut queue = self.lock();
         queue.open = false;
@@ -236,29 +236,29 @@ impl SendQueue {
         self.room.notify_waiters();
     }
 
-    /// Runs code whose answers are still taken after [`shut`](Self::shut), if it gives them at once and
-    /// in this thread.
+    /// Runs code whose responses are still accepted after [`shut`](Self::shut), if they are queued
+    /// at once and in this thread.
     pub(crate) fn let_speak(&self, speaking: impl FnOnce()) {
         self.lock().speaker = Some(std::thread::current().id());
         speaking();
         self.lock().speaker = None;
     }
 
-    /// Wakes the connection's task to look around.
+    /// Wakes the connection's task to check its state.
     pub(crate) fn wake(&self) {
         let mut queue = self.lock();
         queue.woken = true;
         wake(queue);
     }
 
-    // The connection's own side.
+    // For the connection's task.
 
-    /// Moves all that waits on its way, where nothing may be.
+    /// Moves all queued messages to `sending`, which must be empty.
     pub(crate) fn take(&self, sending: &mut Sending) {
         sending.take(&mut self.lock().waiting);
     }
 
-    /// The socket has taken so much.
+    /// Records what the socket has taken.
     pub(crate) fn sent(&self, tally: &Sent) {
         let mut queue = self.lock();
         queue.bytes = queue.bytes.saturating_sub(tally.bytes);
@@ -270,7 +270,7 @@ impl SendQueue {
         }
     }
 
-    /// How many bytes of answers wait.
+    /// How many bytes of responses are queued.
     pub(crate) fn answer_bytes(&self) -> usize {
         self.answer_bytes.load(Ordering::Relaxed)
     }
@@ -279,7 +279,7 @@ impl SendQueue {
         self.answer_bytes.store(bytes, Ordering::Relaxed);
     }
 
-    /// Whether it takes calls of our own.
+    /// Whether calls of this side are accepted.
     pub(crate) fn is_open(&self) -> bool {
         self.lock().open
     }
@@ -292,8 +292,8 @@ impl SendQueue {
         self.lock().command.take()
     }
 
-    /// The task goes to sleep, unless something has come since it last looked: then `false`.
-    /// While the socket is blocked, items that wait behind it are nothing new.
+    /// Puts the task to sleep; `false` if something was queued since it last ran. While the socket
+    /// is blocked, messages queued behind it do not count.
     pub(crate) fn park(&self, waker: &Waker, blocked: bool) -> bool {
         let mut queue = self.lock();
         let woken = std::mem::take(&mut queue.woken);
@@ -309,14 +309,15 @@ impl SendQueue {
         true
     }
 
-    /// The task runs: whoever queues something need not wake it. `true` if it was woken from here.
+    /// Marks the task as running, so that queueing does not wake it. `true` if it was woken by this
+    /// queue.
     pub(crate) fn unpark(&self) -> bool {
         let mut queue = self.lock();
         queue.blocked = false;
         std::mem::replace(&mut queue.awake, true)
     }
 
-    /// Nothing can be sent any more: what waits is dropped, and nothing more is taken.
+    /// Ends the queue: what is queued is dropped, and nothing more is accepted.
     pub(crate) fn end(&self) {
         let mut queue = self.lock();
         queue.open = false;
@@ -334,17 +335,17 @@ impl SendQueue {
         if self.masks { frame::new_mask() } else { None }
     }
 
-    /// Only small moves happen under the lock, no user code, so a poisoned one is as good as any.
+    /// Only small moves happen under the lock, no user code, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The outbox takes nothing more.
+/// The send queue accepts nothing more.
 #[derive(Debug)]
 pub(crate) struct Closed;
 
-/// The first place in the line of producers that wait for room.
+/// The first position in the line of producers that wait for space.
 #[derive(Debug)]
 pub(crate) struct LinePermit<'a>(#[allow(dead_code)] Option<SemaphorePermit<'a>>);
 
@@ -360,7 +361,7 @@ impl Queue {
     }
 }
 
-/// Wakes the task if it sleeps, after letting go of the lock.
+/// Wakes the task if it sleeps, after the lock is released.
 fn wake(mut queue: MutexGuard<'_, Queue>) {
     if queue.awake {
         return;

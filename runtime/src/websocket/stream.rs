@@ -1,7 +1,6 @@
-//! What a WebSocket runs over: one type for TCP, Unix sockets, memory and streams of others.
-//!
-//! Reads ahead, so that a small buffer for each connection does not mean many small reads. Must not
-//! know WebSocket.
+//! The byte stream under a WebSocket: [`Stream`] is one type for TCP, Unix sockets, TLS, memory and
+//! the application's own streams. It reads ahead, so that a small buffer for each connection does
+//! not mean many small reads.
 
 use std::cell::Cell;
 use std::io;
@@ -17,34 +16,34 @@ use crate::util::yield_now::wake_after_others;
 
 /// How much is read from the network at once.
 const SCRATCH_SIZE: usize = 64 * 1024;
-/// How much is read from it before others get their turn. Messages are counted elsewhere, but large
-/// ones, and parts of one that never ends, are not many.
+/// How much is read before the task yields. Messages are counted elsewhere, but large messages, and
+/// parts of one that never ends, are few.
 const ALLOWANCE: u32 = 1 << 20;
 
 /// Any stream of bytes that can carry a WebSocket.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// What a WebSocket runs over. One type for all, so that the connection is compiled once, here,
-/// and not in every program that uses this crate.
+/// The stream of a WebSocket. One type for all, so that the connection is compiled once, here, and
+/// not in every program that uses this crate.
 pub(crate) struct Stream {
     kind: Kind,
-    /// Bytes that the network has brought so far.
+    /// Bytes read from the network so far.
     read: u64,
-    /// Bytes taken by the network so far: how a slow peer is told from a stuck one.
+    /// Bytes written to the network so far: this distinguishes a slow peer from a stuck one.
     written: u64,
-    /// The network did not take what was written last.
+    /// Whether the network refused the last write.
     blocked: bool,
-    /// The other end has sent something.
-    lives: bool,
-    /// The network has taken something after it had no room.
-    makes_room: bool,
-    /// How much may be read before the next rest.
+    /// Whether the other end has sent something.
+    has_activity: bool,
+    /// Whether the network has taken bytes again after it was blocked.
+    has_drained: bool,
+    /// How much may be read before the next yield.
     allowance: u32,
-    /// Nothing more was read, though there may be more.
+    /// Whether reading has stopped to yield, though there may be more.
     rests: bool,
-    /// What was read ahead and not yet asked for is in `at..end`. Most of the time that is nothing,
-    /// and then it has no memory.
+    /// Bytes read ahead and not yet consumed are in `at..end`. Most of the time there are none, and
+    /// then this has no capacity.
     ahead: Vec<u8>,
     at: usize,
     end: usize,
@@ -89,8 +88,8 @@ impl Stream {
             read: 0,
             written: 0,
             blocked: false,
-            lives: false,
-            makes_room: false,
+            has_activity: false,
+            has_drained: false,
             allowance: ALLOWANCE,
             rests: false,
             ahead: Vec::new(),
@@ -104,12 +103,12 @@ impl Stream {
         matches!(self.kind, Kind::Tcp(_))
     }
 
-    /// How many bytes the network has brought.
+    /// How many bytes were read from the network.
     pub(crate) fn brought(&self) -> u64 {
         self.network().read
     }
 
-    /// What the operating system knows of the other end: on a Unix socket, whose process it is.
+    /// What the operating system knows of the other end: on a Unix socket, its process.
     pub(crate) fn extensions(&self) -> http::Extensions {
         match &self.kind {
             #[cfg(unix)]
@@ -124,13 +123,13 @@ impl Stream {
         }
     }
 
-    /// How many bytes the network has taken.
+    /// How many bytes were written to the network.
     pub(crate) fn written(&self) -> u64 {
         self.network().written
     }
 
-    /// What the network has seen. What a TLS session has taken may still wait in it, and a part of
-    /// a record is nothing to anybody else.
+    /// The stream at the network. Bytes that a TLS session has accepted may still wait in it, and
+    /// the other end can't use a part of a record.
     fn network(&self) -> &Stream {
         match &self.kind {
             #[cfg(feature = "tls")]
@@ -139,41 +138,41 @@ impl Stream {
         }
     }
 
-    /// Whether the other end has sent anything since [`forget_signs`](Self::forget_signs).
-    pub(crate) fn lives(&self) -> bool {
-        self.network().lives
+    /// Whether the other end has sent anything since [`clear_activity`](Self::clear_activity).
+    pub(crate) fn has_activity(&self) -> bool {
+        self.network().has_activity
     }
 
-    pub(crate) fn forget_signs(&mut self) {
+    pub(crate) fn clear_activity(&mut self) {
         #[cfg(feature = "tls")]
         if let Kind::Tls(session) = &mut self.kind {
-            return session.get_mut().0.forget_signs();
+            return session.get_mut().0.clear_activity();
         }
-        self.lives = false;
+        self.has_activity = false;
     }
 
-    /// Whether the network had no room and has taken something again since
-    /// [`forget_room`](Self::forget_room). The other end may know nothing of it: whatever stands
-    /// between the two, a proxy or the operating systems, takes bytes as well.
-    pub(crate) fn makes_room(&self) -> bool {
-        self.network().makes_room
+    /// Whether the network was blocked and has taken bytes again since
+    /// [`clear_drained`](Self::clear_drained). The other end may not have got them: a proxy or the
+    /// operating systems in between take bytes as well.
+    pub(crate) fn has_drained(&self) -> bool {
+        self.network().has_drained
     }
 
-    pub(crate) fn forget_room(&mut self) {
+    pub(crate) fn clear_drained(&mut self) {
         #[cfg(feature = "tls")]
         if let Kind::Tls(session) = &mut self.kind {
-            return session.get_mut().0.forget_room();
+            return session.get_mut().0.clear_drained();
         }
-        self.makes_room = false;
+        self.has_drained = false;
     }
 
-    /// Whether reading has stopped since this was asked last, so that others get their turn. The
-    /// task is woken for the rest.
+    /// Whether reading has stopped, since the last call, to yield. The task is woken to read the
+    /// rest.
     pub(crate) fn take_rest(&mut self) -> bool {
         std::mem::take(&mut self.rests)
     }
 
-    /// Gives back what was read too much: the next reads begin with it.
+    /// Returns bytes that were read too much: the next reads start with them.
     pub(crate) fn unread(&mut self, mut bytes: Vec<u8>) {
         bytes.extend_from_slice(self.ahead.get(self.at..self.end).unwrap_or_default());
         (self.at, self.end) = (0, bytes.len());
@@ -182,12 +181,12 @@ impl Stream {
 }
 
 thread_local! {
-    /// Where the network is read into: one for each thread, not for each connection. A stream that
-    /// has read more than it was asked for has it until that was asked for, too.
+    /// The buffer for reads from the network: one for each thread, not for each connection. A
+    /// stream that has read more than it was asked for keeps the buffer until that is consumed.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// The same call on whichever stream it is.
+/// The same call on any kind of stream.
 macro_rules! on_stream {
     ($self:expr, $stream:ident => $call:expr) => {
         match &mut $self.kind {
@@ -218,7 +217,7 @@ macro_rules! on_stream {
 }
 
 impl Stream {
-    /// Reads as much as there is at once, when nothing is left of what was read before.
+    /// Reads as much as is available at once, when everything read before is consumed.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.allowance == 0 {
             (self.allowance, self.rests) = (ALLOWANCE, true);
@@ -236,7 +235,7 @@ impl Stream {
         if self.end == 0 {
             self.put_back();
         } else {
-            self.lives = true;
+            self.has_activity = true;
             self.read += self.end as u64;
             let read = u32::try_from(self.end).unwrap_or(u32::MAX);
             self.allowance = self.allowance.saturating_sub(read);
@@ -244,7 +243,7 @@ impl Stream {
         polled
     }
 
-    /// What was read and not yet asked for; reads if there is none. Nothing: the stream has ended.
+    /// The bytes read and not yet consumed; reads if there are none. Empty: the stream has ended.
     #[inline]
     pub(crate) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         if self.at == self.end {
@@ -253,7 +252,7 @@ impl Stream {
         Poll::Ready(Ok(self.ahead.get(self.at..self.end).unwrap_or_default()))
     }
 
-    /// So many bytes of it were taken.
+    /// Records that so many of these bytes were consumed.
     #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
         self.at = self.end.min(self.at + count);
@@ -294,7 +293,7 @@ impl AsyncWrite for Stream {
         let polled = on_stream!(self, stream => stream.poll_write(cx, bytes));
         let was_blocked = std::mem::replace(&mut self.blocked, polled.is_pending());
         let written = ready!(polled)?;
-        self.makes_room |= was_blocked;
+        self.has_drained |= was_blocked;
         self.written += written as u64;
         Poll::Ready(Ok(written))
     }
@@ -316,7 +315,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_read_ahead_comes_in_order_and_holds_no_memory_afterwards() {
         let (mut ours, theirs) = tokio::io::duplex(1 << 20);
-        // One inside another: the inner one finds the scratch in use.
+        // One inside another: the inner stream finds the buffer in use.
         let mut stream = Stream::other(Stream::memory(theirs));
         let sent: Vec<u8> = (0..200_000_u32).map(|number| (number % 251) as u8).collect();
         ours.write_all(&sent).await.unwrap();

@@ -1,6 +1,5 @@
-//! One WebSocket: messages in, text messages out, control frames, the close handshake.
-//!
-//! The only file that speaks tungstenite's language. Must not know JSON-RPC.
+//! One WebSocket after its handshake: [`Transport`] receives messages, writes frames, and does
+//! control frames and the close handshake. The only file that uses tungstenite's protocol types.
 
 use std::io;
 use std::pin::Pin;
@@ -21,54 +20,54 @@ use crate::websocket::inbox::{Gate, Inbox};
 use crate::websocket::received::{Received, lost};
 use crate::websocket::stream::Stream;
 
-/// Small, as most messages go past it, and larger ones get a buffer of their own for as long as they
+/// Small, as most messages bypass it, and larger ones get a buffer of their own for as long as they
 /// need it.
 const READ_BUFFER: usize = 512;
 
-/// No message is larger, whatever the limit: tungstenite reserves what a frame's header announces,
-/// and a process that asks for more than there is ends. 2 GiB.
+/// The maximum size of a message, whatever the configured limit: tungstenite reserves what a
+/// frame's header announces, and a process that asks for more memory than there is aborts. 2 GiB.
 const LARGEST: usize = i32::MAX as usize;
 
 /// A WebSocket after its opening handshake.
 ///
-/// tungstenite's own state machine over a stream that is lent to it together with the task's
-/// context. (tokio-tungstenite's stream owns both, and stores two wakers for each message.) Whole
-/// messages that were read at once go past it, and so do frames of ours; it has what is in pieces,
-/// the pings, and the closing handshake.
+/// It lends a stream and the task's context to tungstenite's state machine for each call.
+/// (tokio-tungstenite's stream owns both, and stores two wakers for each message.) Whole messages
+/// that were read at once bypass tungstenite, and so do frames of this side; tungstenite gets
+/// fragments, pings and the close handshake.
 pub(crate) struct Transport {
-    /// Only while it has something to do: most connections are idle, and most messages go past it.
+    /// Present only while it is needed: most connections are idle, and most messages bypass it.
     socket: Option<Box<WebSocketContext>>,
     stream: Stream,
     inbox: Inbox,
     gate: Gate,
-    /// What comes in is masked.
+    /// Whether incoming frames are masked.
     masked: bool,
-    /// How large a message may be that comes in.
+    /// The maximum size of an incoming message.
     limit: usize,
-    /// The largest message that tungstenite's buffer has grown for.
+    /// The largest message for which tungstenite's buffer has grown.
     grown: usize,
-    /// There is nothing more to be read.
+    /// Whether there is nothing more to read.
     ended: bool,
-    /// The network has a part of a frame of ours: tungstenite must not write before the rest.
+    /// Whether a frame of this side is partly written: tungstenite must not write before its rest.
     midway: bool,
-    /// tungstenite may have something to write, and may have begun.
+    /// Whether tungstenite may have something to write, or may have started to.
     control: bool,
-    /// The network has a part of what tungstenite is writing, and these bytes are the rest: ours must not be
-    /// written before it.
+    /// How many bytes of tungstenite's current write are left: frames of this side must not be
+    /// written before them.
     control_left: usize,
-    /// The peer sends nothing more. Messages of ours still go out, before tungstenite replies to the
-    /// peer's close frame.
-    last_words: bool,
+    /// Whether the peer sends nothing more. Messages of this side are still sent before tungstenite
+    /// replies to the peer's close frame.
+    half_closed: bool,
 }
 
-/// A stream as tungstenite wants it: one that would block says so.
+/// A stream as tungstenite expects it: it returns `WouldBlock` instead of waiting.
 struct Polled<'a, 'b, 'c> {
     stream: &'a mut Stream,
     cx: &'b mut Context<'c>,
     gate: &'a mut Gate,
     midway: bool,
     control_left: &'a mut usize,
-    last_words: bool,
+    half_closed: bool,
 }
 
 impl Polled<'_, '_, '_> {
@@ -82,7 +81,7 @@ impl Polled<'_, '_, '_> {
 
 impl io::Read for Polled<'_, '_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.gate.is_closed() || self.last_words {
+        if self.gate.is_closed() || self.half_closed {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let ahead = Self::now(self.stream.poll_ahead(self.cx))?;
@@ -100,11 +99,11 @@ impl io::Read for Polled<'_, '_, '_> {
 impl io::Write for Polled<'_, '_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.midway {
-            // Whoever writes the rest of the frame waits for the network.
+            // The writer of the rest of the frame waits for the network.
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        if self.last_words {
-            // The reply to the close frame, which comes behind it, has to wait.
+        if self.half_closed {
+            // The reply to the close frame comes after this and must wait.
             let rest = bytes.get(..*self.control_left).filter(|rest| !rest.is_empty());
             let rest = rest.ok_or(io::ErrorKind::WouldBlock)?;
             let written = Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, rest))?;
@@ -119,7 +118,7 @@ impl io::Write for Polled<'_, '_, '_> {
         });
         let bytes = changed.as_deref().unwrap_or(bytes);
         let written = Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, bytes))?;
-        // It writes all that it has, each time.
+        // tungstenite writes all that it has, each time.
         *self.control_left = bytes.len() - written;
         Ok(written)
     }
@@ -129,7 +128,7 @@ impl io::Write for Polled<'_, '_, '_> {
     }
 }
 
-/// `Pending` if it would block.
+/// Converts `WouldBlock` to `Pending`.
 fn polled<T>(result: Result<T, WsError>) -> Poll<Result<T, WsError>> {
     match result {
         Err(WsError::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
@@ -138,9 +137,9 @@ fn polled<T>(result: Result<T, WsError>) -> Poll<Result<T, WsError>> {
 }
 
 impl Transport {
-    /// `part` is what was read behind the opening handshake.
+    /// `part` is what was read after the opening handshake.
     pub(crate) fn new(mut stream: Stream, part: Vec<u8>, role: Role, config: &Config) -> Self {
-        // Not for tungstenite's buffer, which would forget how large it is meant to be.
+        // Not into tungstenite's buffer, which would forget its configured size.
         stream.unread(part);
         Transport {
             socket: None,
@@ -154,12 +153,12 @@ impl Transport {
             midway: false,
             control: false,
             control_left: 0,
-            last_words: false,
+            half_closed: false,
         }
     }
 
     /// The next message, control frame, or end.
-    // Most messages were taken before, together with others; the rest is a call of its own.
+    // Most messages were taken before, together with others; the rest is a separate function.
     #[inline]
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         match self.inbox.next() {
@@ -180,7 +179,7 @@ impl Transport {
             let (socket, mut stream) = self.parts(cx);
             match polled(socket.read(&mut stream)) {
                 Poll::Ready(read) => break read,
-                // It has got a whole frame, and that was not all of a message.
+                // tungstenite has read a whole frame, which was not the end of a message.
                 Poll::Pending if self.gate.is_closed() => {}
                 Poll::Pending => return Poll::Pending,
             }
@@ -208,7 +207,7 @@ impl Transport {
         })
     }
 
-    /// A message that lies complete in what was read. `None`: what is next is for tungstenite.
+    /// A message that is complete in the bytes read. `None`: tungstenite must read what is next.
     #[inline]
     fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Option<Received>> {
         loop {
@@ -224,7 +223,7 @@ impl Transport {
             }
             let ahead = match ready!(self.stream.poll_ahead(cx)) {
                 Ok([]) => {
-                    // The end. tungstenite knows whether it may come now.
+                    // The end of the stream. tungstenite knows whether it may come now.
                     self.gate.open_for_good();
                     return Poll::Ready(None);
                 }
@@ -242,16 +241,17 @@ impl Transport {
         }
     }
 
-    /// Whether a message of this size, which tungstenite has just given, holds on to much more than
-    /// itself. tungstenite cuts messages from a buffer that grows with them and never shrinks.
+    /// Whether a message of this size, which tungstenite has just returned, keeps much more memory
+    /// than its own. tungstenite cuts messages from a buffer that grows with them and never
+    /// shrinks.
     fn shares(&mut self, size: usize) -> bool {
         self.grown = self.grown.max(size);
         self.dismiss();
         size < self.grown / 2
     }
 
-    /// Drops tungstenite's state, with its buffer: between two messages, with nothing to be written, and
-    /// before the closing handshake, it is as good as new.
+    /// Drops tungstenite's state with its buffer: between two messages, with nothing to write, and
+    /// before the close handshake, a new one is equivalent.
     fn dismiss(&mut self) {
         let between = self.gate.is_closed() && !self.gate.is_in_message() && !self.control;
         if between
@@ -266,30 +266,39 @@ impl Transport {
         self.socket.as_ref().is_none_or(|socket| socket.can_write())
     }
 
-    /// tungstenite, and the stream as it wants it.
+    /// tungstenite, and the stream as it expects it.
     fn parts<'a, 'b, 'c>(
         &'a mut self,
         cx: &'b mut Context<'c>,
     ) -> (&'a mut WebSocketContext, Polled<'a, 'b, 'c>) {
         let Transport {
-            socket, stream, gate, midway, control_left, last_words, masked, limit, ..
+            socket,
+            stream,
+            gate,
+            midway,
+            control_left,
+            half_closed,
+            masked,
+            limit,
+            ..
         } = self;
-        let (midway, last_words) = (*midway, *last_words);
+        let (midway, half_closed) = (*midway, *half_closed);
         let role = if *masked { Role::Server } else { Role::Client };
         let new = || Box::new(WebSocketContext::new(role, Some(limits(*limit))));
         let socket = socket.get_or_insert_with(new);
-        (socket, Polled { stream, cx, gate, midway, control_left, last_words })
+        (socket, Polled { stream, cx, gate, midway, control_left, half_closed })
     }
 
-    /// The peer sends nothing more, and no close frame of ours is out: messages are written and flushed
-    /// as before, until [`end_last_words`](Self::end_last_words). Nothing is to be received meanwhile.
-    pub(crate) fn begin_last_words(&mut self) {
-        self.last_words = true;
+    /// Called when the peer sends nothing more and this side has sent no close frame: messages are
+    /// written and flushed as before, until [`end_half_closed`](Self::end_half_closed). Nothing may
+    /// be received meanwhile.
+    pub(crate) fn begin_half_closed(&mut self) {
+        self.half_closed = true;
     }
 
-    /// No more messages: tungstenite replies to the peer's close frame with the next flush.
-    pub(crate) fn end_last_words(&mut self) {
-        self.last_words = false;
+    /// No more messages follow: tungstenite replies to the peer's close frame with the next flush.
+    pub(crate) fn end_half_closed(&mut self) {
+        self.half_closed = false;
     }
 
     #[inline]
@@ -306,13 +315,13 @@ impl Transport {
         Received::of(error)
     }
 
-    /// Writes a part of a frame with a message, or of several, and says how much of it.
+    /// Writes part of one or more frames with messages, and returns how many bytes.
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize, CloseReason>> {
-        if self.last_words {
+        if self.half_closed {
             ready!(self.finish_control(cx))?;
         } else if !self.midway {
             if self.control {
@@ -329,13 +338,14 @@ impl Transport {
         })
     }
 
-    /// Writes the rest of a control frame that the network has a part of.
+    /// Writes the rest of a control frame that is partly written.
     fn finish_control(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         if self.control_left == 0 {
             return Poll::Ready(Ok(()));
         }
         let (socket, mut stream) = self.parts(cx);
-        // It reads nothing now, but only so it remembers that its reply to the close frame is not out yet.
+        // This reads nothing, but tungstenite needs it to remember that its reply to the close
+        // frame is not sent yet.
         let _ = socket.read(&mut stream);
         match polled(socket.flush(&mut stream)) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(lost(error))),
@@ -344,13 +354,13 @@ impl Transport {
         }
     }
 
-    /// Whether what was written last ended within a frame.
+    /// Sets whether the last write ended inside a frame.
     pub(crate) fn set_midway(&mut self, midway: bool) {
         self.midway = midway;
     }
 
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        if self.last_words || self.socket.is_none() {
+        if self.half_closed || self.socket.is_none() {
             let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
             return Poll::Ready(flushed.map_err(|error| lost(error.into())));
         }
@@ -359,26 +369,26 @@ impl Transport {
         self.control = false;
         self.dismiss();
         Poll::Ready(match flushed {
-            // The closing handshake is complete.
+            // The close handshake is complete.
             Err(WsError::ConnectionClosed) => Ok(()),
             flushed => flushed.map_err(lost),
         })
     }
 
-    /// Begins the closing handshake. It goes on with the next reads.
+    /// Starts the close handshake. It goes on with the next reads.
     pub(crate) fn start_close(
         &mut self,
         cx: &mut Context<'_>,
         code: u16,
         reason: &str,
     ) -> Result<(), CloseReason> {
-        let mut end = reason.len().min(123); // a control frame has 125 bytes at most
+        let mut end = reason.len().min(123); // a control frame has at most 125 bytes
         while !reason.is_char_boundary(end) {
             end -= 1;
         }
         let reason = reason.get(..end).unwrap_or_default().into();
         let code = match code {
-            // tungstenite sends it, as long as it does not look at the number.
+            // tungstenite sends it, as long as it does not check the number.
             BAD_GATEWAY => CloseCode::Iana(BAD_GATEWAY),
             code => Some(CloseCode::from(code))
                 .filter(|code| code.is_allowed())
@@ -388,10 +398,10 @@ impl Transport {
         self.write_control(cx, Message::Close(Some(CloseFrame { code, reason })))
     }
 
-    /// Asks the peer whether it is there. Whatever it says is an answer. The ping goes out between two
-    /// messages, when the network takes it.
+    /// Sends a ping between two messages, when the network takes it. Anything that the peer sends
+    /// counts as a reply.
     pub(crate) fn start_ping(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
-        self.stream.forget_room();
+        self.stream.clear_drained();
         if !self.can_write() {
             return Ok(());
         }
@@ -401,22 +411,22 @@ impl Transport {
     fn write_control(&mut self, cx: &mut Context<'_>, frame: Message) -> Result<(), CloseReason> {
         self.control = true;
         let (socket, mut stream) = self.parts(cx);
-        // If it would block, tungstenite keeps it for the next flush.
+        // If it would block, tungstenite keeps the frame for the next flush.
         match polled(socket.write(&mut stream, frame)) {
             Poll::Ready(written) => written.map_err(lost),
             Poll::Pending => Ok(()),
         }
     }
 
-    /// Ends the writing side, then reads and drops what still comes. Closing a TCP socket with
-    /// unread bytes resets it, and the peer might never see our close frame.
+    /// Ends the writing side, then reads and drops what still arrives. Closing a TCP socket with
+    /// unread bytes resets it, and the peer might never see this side's close frame.
     pub(crate) fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let stream = &mut self.stream;
         if ready!(Pin::new(&mut *stream).poll_shutdown(cx)).is_err() {
             return Poll::Ready(());
         }
         let mut waste = [0; 1024];
-        // A bound for one turn, so that a flood can't keep the task here.
+        // Bounded, so that a flood can't keep the task here.
         for _ in 0..64 {
             let mut buffer = ReadBuf::new(&mut waste);
             match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)) {
@@ -428,37 +438,37 @@ impl Transport {
         Poll::Pending
     }
 
-    /// How many bytes the network has brought so far.
+    /// How many bytes were read from the network so far.
     pub(crate) fn brought(&self) -> u64 {
         self.stream.brought()
     }
 
-    /// How many bytes the network has taken so far.
+    /// How many bytes were written to the network so far.
     pub(crate) fn written(&self) -> u64 {
         self.stream.written()
     }
 
-    /// Whether the peer has given a sign of life since [`forget_signs`](Self::forget_signs): bytes
-    /// of whatever kind.
-    pub(crate) fn lives(&self) -> bool {
-        self.stream.lives()
+    /// Whether the peer has given a sign of life since [`clear_activity`](Self::clear_activity): bytes
+    /// of any kind.
+    pub(crate) fn has_activity(&self) -> bool {
+        self.stream.has_activity()
     }
 
-    pub(crate) fn forget_signs(&mut self) {
-        self.stream.forget_signs();
+    pub(crate) fn clear_activity(&mut self) {
+        self.stream.clear_activity();
     }
 
-    /// See [`Stream::makes_room`].
-    pub(crate) fn makes_room(&self) -> bool {
-        self.stream.makes_room()
+    /// See [`Stream::has_drained`].
+    pub(crate) fn has_drained(&self) -> bool {
+        self.stream.has_drained()
     }
 
-    pub(crate) fn forget_room(&mut self) {
-        self.stream.forget_room();
+    pub(crate) fn clear_drained(&mut self) {
+        self.stream.clear_drained();
     }
 
-    /// Whether reading has stopped since this was asked last, so that others get their turn. The
-    /// task is woken for the rest.
+    /// Whether reading has stopped, since the last call, to yield. The task is woken to read the
+    /// rest.
     pub(crate) fn take_rest(&mut self) -> bool {
         self.stream.take_rest()
     }
@@ -469,14 +479,14 @@ fn largest(config: &Config) -> usize {
 }
 
 /// The buffers and limits of a WebSocket. tungstenite's defaults are 128 KiB for reading and no
-/// bound at all for writing.
+/// limit for writing.
 fn limits(limit: usize) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         // For control frames only.
         .write_buffer_size(0)
-        // No bound of its own: reading pauses before many answers to pings wait, and a full buffer
-        // would be an error.
+        // No limit: reading pauses before many pongs are queued, and a full buffer would be an
+        // error.
         .max_write_buffer_size(usize::MAX)
         .max_message_size(Some(limit))
         .max_frame_size(Some(limit))

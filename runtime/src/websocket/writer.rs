@@ -1,6 +1,5 @@
-//! What is on its way from the outbox to the network, and when it is written.
-//!
-//! Must not know what is read, nor when a connection ends.
+//! The writing half of a connection: [`Writer`] moves messages from the send queue to the network,
+//! and decides when to write and flush.
 
 use std::task::{Context, Poll};
 
@@ -9,42 +8,42 @@ use crate::websocket::queue::{Sending, Sent};
 use crate::websocket::send_queue::SendQueue;
 use crate::websocket::transport::Transport;
 
-/// How many turns in a row may leave the writing to the next, while there is always more to read.
-/// A system call for few answers costs more than the answers do.
+/// How many rounds in a row may leave the writing to the next one, while there is more to read. A
+/// system call for a few responses costs more than the responses.
 const PUT_OFF: usize = 8;
-/// With so many bytes of answers, nothing is put off.
+/// With so many bytes of responses, nothing is put off.
 const ENOUGH: usize = 64 * 1024;
-/// How much is written in a turn, and at once: the kernel copies it meanwhile.
+/// How much is written in a round, and at once: the kernel copies it meanwhile.
 const MOST: usize = 128 * 1024;
-/// How many answers to pings may wait in the socket's buffer before reading pauses.
+/// How many pongs may wait in tungstenite's buffer before reading pauses.
 const MAX_PONGS: usize = 64;
 
 /// The writing half of a connection.
 #[derive(Default)]
 pub(crate) struct Writer {
-    /// Taken from the outbox, not yet taken by the network.
+    /// Taken from the send queue, and not yet written.
     sending: Sending,
-    /// Something was written and not yet flushed.
+    /// Whether something was written and not yet flushed.
     unflushed: bool,
-    /// Turns since something was written.
+    /// Rounds since something was written.
     put_off: usize,
-    /// Control frames that came in since the last flush; their answers wait in the socket's buffer.
+    /// Control frames received since the last flush; their pongs wait in tungstenite's buffer.
     pongs: usize,
 }
 
-/// What a turn has done.
+/// The result of a round.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    /// Something went out, or there is room again: look around once more.
+    /// Something was written, or there is space again: run another round.
     pub(crate) progress: bool,
-    /// Something waits that the socket does not take.
+    /// Something is queued that the socket does not take.
     pub(crate) blocked: bool,
-    /// Something waits that the socket may take: others get their turn first.
+    /// Something is queued that the socket may take: yield first.
     pub(crate) rest: bool,
 }
 
 impl Writer {
-    /// Writes all that waits, and flushes once; that can wait while there is more to read.
+    /// Writes all that is queued, and flushes once; this can wait while there is more to read.
     pub(crate) fn write_queued(
         &mut self,
         cx: &mut Context<'_>,
@@ -82,7 +81,7 @@ impl Writer {
         Ok(written)
     }
 
-    /// `true`: there may be more to write, and others get their turn first.
+    /// `true`: there may be more to write; yield first.
     fn feed(
         &mut self,
         cx: &mut Context<'_>,
@@ -113,33 +112,33 @@ impl Writer {
         Ok(Poll::Ready(!self.sending.is_empty() || !send_queue.is_empty()))
     }
 
-    /// Something was put into the socket's buffer past this.
+    /// Called when something was put into tungstenite's buffer directly.
     pub(crate) fn must_flush(&mut self) {
         self.unflushed = true;
     }
 
-    /// A control frame came in; a ping has put its answer into the socket's buffer.
+    /// Called when a control frame arrived; a ping has put a pong into tungstenite's buffer.
     pub(crate) fn saw_control(&mut self) {
         self.unflushed = true;
         self.pongs += 1;
     }
 
-    /// Whether so many answers to pings wait that nothing more should be read.
+    /// Whether so many pongs are queued that reading must pause.
     pub(crate) fn pauses_reading(&self) -> bool {
         self.pongs >= MAX_PONGS
     }
 
-    /// Whether all that was taken has gone out.
+    /// Whether everything that was taken is written.
     pub(crate) fn is_done(&self) -> bool {
         !self.unflushed && self.sending.is_empty()
     }
 
-    /// Nothing more is to be sent but the rest of what the network has a part of.
+    /// Drops everything but the rest of a frame that is partly written.
     pub(crate) fn clear(&mut self) {
         self.sending.clear();
     }
 
-    /// The socket takes nothing any more.
+    /// Drops everything, as the socket takes nothing any more.
     pub(crate) fn give_up(&mut self) {
         self.sending.give_up();
         self.unflushed = false;

@@ -1,7 +1,5 @@
-//! The entries of a batch: each is begun as a message of its own is, and what does not fit into a turn is
-//! left to the next one.
-//!
-//! Must not know what comes of them.
+//! Incoming batches: starts each entry as if it were a message of its own. What exceeds the budget
+//! waits for the next round ([`Unfinished`]).
 
 use super::*;
 
@@ -19,8 +17,8 @@ impl Dispatcher {
     ) {
         self.spend(entries.len() / READ);
         self.responses(message, &mut entries);
-        // It may turn out that one of its handlers has to wait, and then all others wait for that.
-        let limit = self.responder.limit().min(self.responder.room_to_gather());
+        // If one handler turns out not to be ready, all other responses wait for it.
+        let limit = self.responder.limit().min(self.responder.batch_bytes_left());
         let answered = entries.iter().filter_map(Entry::answered);
         let (mut batch_response, mut pending) = (BatchResponse::new(answered), Vec::new());
         let (mut index, mut cancelled) = (0, Vec::new());
@@ -55,11 +53,11 @@ impl Dispatcher {
                 spawn_pending(in_flight_call, &batch, index, id);
             }
         }
-        // Only now those of the same batch can be found.
+        // Calls of the same batch can be cancelled only once they have started.
         cancelled.iter().for_each(|id| self.responder.cancel(id));
     }
 
-    /// Answers a batch if only notifications are left of it.
+    /// Answers a batch if no request in it is unanswered.
     fn send_if_complete(&self, batch_response: &mut BatchResponse) {
         if batch_response.is_complete() {
             let nothing = BatchResponse::new(std::iter::empty());
@@ -67,7 +65,7 @@ impl Dispatcher {
         }
     }
 
-    /// What is to be done for an entry; a cancellation is put aside until all calls have begun.
+    /// The step for an entry; a cancellation is put aside until all calls have started.
     #[inline]
     fn step(
         &self,
@@ -77,7 +75,7 @@ impl Dispatcher {
     ) -> Option<BatchStep> {
         match entry {
             Entry::Call(call) => match ControlNotification::read(&call, &self.responder) {
-                // All other notifications of this crate were handled before the calls.
+                // All other control notifications were handled before the calls.
                 Some(ControlNotification::Cancel(id)) => {
                     cancelled.push(id);
                     None
@@ -88,7 +86,7 @@ impl Dispatcher {
                 }
             },
             Entry::Invalid(id, flaw) => Some(BatchStep::Invalid(id, flaw)),
-            // None is left.
+            // Responses were taken out before.
             Entry::Response(_) => None,
         }
     }
@@ -112,7 +110,7 @@ impl Dispatcher {
         }
     }
 
-    /// Leaves the rest of a batch to the next turn.
+    /// Leaves the rest of a batch for after the next yield.
     #[cold]
     #[inline(never)]
     fn suspend<'a>(
@@ -138,8 +136,8 @@ impl Dispatcher {
         self.unfinished.set(Some(Box::new(unfinished)));
     }
 
-    /// Goes on with a batch that an earlier turn has begun. `false`: there is still a rest of it, and
-    /// nothing else is to be received before that.
+    /// Goes on with a batch that was started before. `false`: a part is still left, and comes
+    /// before any other message.
     #[inline]
     pub(crate) fn resume(&self) -> bool {
         match self.unfinished.take() {
@@ -148,7 +146,7 @@ impl Dispatcher {
         }
     }
 
-    /// Whether there is a rest of a batch.
+    /// Whether a batch is partly started.
     pub(crate) fn is_midway(&self) -> bool {
         let unfinished = self.unfinished.take();
         let is_midway = unfinished.is_some();
@@ -156,8 +154,8 @@ impl Dispatcher {
         is_midway
     }
 
-    /// Nobody gets an answer any more: what is left of a batch is handled as far as it can be, and there
-    /// are no more turns for what is still received.
+    /// Called when nothing can be answered any more: handles what is left of a batch as far as
+    /// possible, without yielding.
     pub(crate) fn finish(&self) {
         self.budget.set(usize::MAX);
         if let Some(mut unfinished) = self.unfinished.take() {
@@ -195,7 +193,7 @@ impl Dispatcher {
     }
 }
 
-/// A handler of a batch that was not ready goes on in a task of its own.
+/// Moves a handler of a batch that was not ready to a task of its own.
 fn spawn_pending(
     mut in_flight_call: InFlightCall,
     batch: &Arc<PendingBatch>,
@@ -209,36 +207,36 @@ fn spawn_pending(
     in_flight_call.spawn();
 }
 
-/// What a turn has done of a batch.
+/// The part of a batch that was started before a yield.
 struct StartedPart {
     batch_response: BatchResponse,
-    /// Handlers that were not ready, with their places in the array.
+    /// Handlers that were not ready, with their indexes in the array.
     pending: Vec<(InFlightCall, usize, Option<Id>)>,
-    /// The place of the next response.
+    /// The index of the next response.
     index: usize,
     /// Calls that the batch cancels.
     cancelled: Vec<Id>,
 }
 
-/// A batch that was begun, and goes on in the next turn.
+/// A batch that was partly started and goes on after a yield.
 pub(super) struct Unfinished {
     message: Utf8Bytes,
     steps: std::vec::IntoIter<BatchStep>,
     batch: Arc<PendingBatch>,
     index: usize,
-    /// What it weighs.
+    /// The size of the message.
     size: usize,
     cancelled: Vec<Id>,
     admission: Admission,
 }
 
-/// An entry of it that was not begun.
+/// An entry of the batch that has not started.
 enum BatchStep {
     Call(Option<Id>, ResolvedCall),
     Invalid(Id, Flaw),
 }
 
-/// Handlers that were begun go on by themselves, and notifications are handled.
+/// Handlers that have started go on by themselves; notifications that are left are still handled.
 impl Drop for Dispatcher {
     fn drop(&mut self) {
         if Handle::try_current().is_ok() {

@@ -1,4 +1,4 @@
-//! Whatever comes in, and however it is cut, is received as tungstenite alone would receive it.
+//! Whatever arrives, and however it is split, is received as tungstenite alone would receive it.
 
 use super::*;
 use std::io::Cursor;
@@ -22,7 +22,7 @@ fn config() -> Config {
     Config { max_incoming_message: 70_000, ..Config::default() }
 }
 
-/// What tungstenite makes of it, up to the end or the first error.
+/// What tungstenite alone receives, up to the end or the first error.
 fn alone(bytes: &[u8], role: Role) -> Vec<String> {
     let mut stream = Cursor::new(bytes.to_vec());
     let mut socket = WebSocketContext::new(role, Some(limits(largest(&config()))));
@@ -77,7 +77,7 @@ fn ending(received: Received) -> String {
     }
 }
 
-/// What the transport makes of it, given in pieces of these sizes in turn.
+/// What the transport receives, given pieces of these sizes in turn.
 async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
     let (mut theirs, stream) = tokio::io::duplex(1 << 20);
     let mut transport = Transport::new(Stream::memory(stream), Vec::new(), role, &config());
@@ -91,7 +91,7 @@ async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
         match received {
             Poll::Pending if rest.is_empty() => {
                 drop(theirs.shutdown().await);
-                // Else tokio's budget for a task is used up, and everything is pending for ever.
+                // Otherwise tokio's budget for a task is used up, and everything stays pending.
                 tokio::task::yield_now().await;
             }
             Poll::Pending => {
@@ -107,7 +107,7 @@ async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
                 let code = match reason {
                     CloseReason::Remote { code: 1005, .. } => None,
                     CloseReason::Remote { code, .. } => Some(code),
-                    // A code that is not allowed: tungstenite has another in its place.
+                    // An invalid code: tungstenite has replaced it.
                     _ => Some(1002),
                 };
                 seen.push(format!("close {code:?}"));
@@ -121,7 +121,7 @@ async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
     }
 }
 
-/// A number below `below`, from a fixed seed on.
+/// A number below `below`, from a fixed seed.
 fn random(state: &mut u64, below: usize) -> usize {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -139,7 +139,8 @@ async fn everything_is_received_as_tungstenite_receives_it() {
         for _ in 0..1 + random(state, 8) {
             let length = [0, 1, 5, 60, 125, 126, 700, 3000, 65_535, 65_536, 70_001]
                 [random(state, if round % 50 == 0 { 11 } else { 8 })];
-            // Mostly whole messages; fragments, control frames, reserved bits, binary and worse.
+            // Mostly whole messages; also fragments, control frames, reserved bits, binary and
+            // worse.
             let first = match random(state, 24) {
                 0 => 0x01,
                 1 | 2 => 0x80,
