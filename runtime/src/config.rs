@@ -12,6 +12,8 @@ use std::time::Duration;
 /// let server = Server::builder().config(config);
 /// # drop(server);
 /// ```
+///
+/// End a literal with `..Config::default()`, as above: minor versions of this crate add fields.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// How many connections a server holds, those in their opening handshake included. Clients

@@ -29,7 +29,7 @@ const RETRY_SECONDS: &str = "5";
 ///     .header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
 /// assert_eq!(refusal.status(), StatusCode::UNAUTHORIZED);
 ///
-/// let refusal = Refusal::new(StatusCode::PAYMENT_REQUIRED, "the trial is over");
+/// let refusal = Refusal::new(402, "the trial is over");
 /// assert_eq!(refusal.to_string(), "402 Payment Required: the trial is over");
 /// ```
 pub struct Refusal(Box<Parts>);
@@ -42,11 +42,12 @@ struct Parts {
 }
 
 impl Refusal {
-    /// One with this HTTP status, which must be an error's, 400 to 599: 500 stands in for any
-    /// other. The words are the body of the response.
-    pub fn new(status: StatusCode, words: impl Into<Cow<'static, str>>) -> Self {
-        let is_error = status.is_client_error() || status.is_server_error();
-        let status = if is_error { status } else { StatusCode::INTERNAL_SERVER_ERROR };
+    /// A refusal with this HTTP status, a number or a [`StatusCode`]. It must be an error's, 400 to 599:
+    /// 500 replaces any other. The words are the body of the response.
+    pub fn new(status: impl TryInto<StatusCode>, words: impl Into<Cow<'static, str>>) -> Self {
+        let status = status.try_into().ok();
+        let status = status.filter(|status| status.is_client_error() || status.is_server_error());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let words = words.into();
         Refusal(Box::new(Parts { status, words, headers: HeaderMap::new(), source: None }))
     }
