@@ -7,8 +7,8 @@
 //! - `attr` parses the arguments of the attributes, with `arguments`; `case` has the values of
 //!   `rename_all`;
 //! - `async_trait` reverts the changes of an `#[async_trait]` on the trait;
-//! - `signature` and `types` read one method, `subscription` what makes it a subscription, `model`
-//!   the whole trait;
+//! - `trait_item` reads the whole trait, `signature` and `types` one method, `subscription` what makes
+//!   it a subscription; `model` has what they find;
 //! - `check` has the rules that need the whole trait;
 //! - `expand` writes the trait, the client, the service and the mock.
 //!
@@ -31,6 +31,7 @@ mod signature;
 mod snapshots;
 mod subscription;
 mod text;
+mod trait_item;
 mod types;
 
 use proc_macro2::TokenStream;
@@ -470,7 +471,7 @@ pub fn derive_rpc_error(item: proc_macro::TokenStream) -> proc_macro::TokenStrea
 fn expand_rpc(arguments: TokenStream, item: TokenStream, makes_mocks: bool) -> TokenStream {
     let mut report = Report::default();
     let options = RpcOptions::parse(arguments, &mut report);
-    let contract = match Contract::read(options, item, &mut report) {
+    let contract = match trait_item::read(options, item, &mut report) {
         Ok(contract) => Contract { makes_mocks, ..contract },
         Err(item) => return report.compile_errors().into_iter().chain([item]).collect(),
     };

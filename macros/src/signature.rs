@@ -10,11 +10,11 @@ use syn::{
 };
 
 use crate::attr::{MethodOptions, ParamOptions, RpcOptions};
-use crate::model::{Method, Param, Subscription, WireName, is_one_of};
+use crate::model::{Method, Param, Subscription, WireName};
 use crate::report::Report;
 use crate::subscription;
 use crate::text::readable;
-use crate::types;
+use crate::types::{self, is_one_of};
 
 /// Removes this crate's attributes from `function`.
 pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Report) -> Method {

@@ -1,8 +1,8 @@
-//! Checks the types of arguments and results by the words in them. Everything else is left to the
-//! runtime's trait bounds, which also see through aliases.
+//! Checks the types of arguments and results, and the bounds of type parameters, by the words in them.
+//! Everything else is left to the runtime's trait bounds, which also see through aliases.
 
 use quote::ToTokens;
-use syn::{Generics, ReturnType, Type};
+use syn::{Generics, Path, ReturnType, Type, TypeParam, WherePredicate};
 
 use crate::report::Report;
 use crate::text::{Word, words};
@@ -103,4 +103,34 @@ pub(crate) fn check_output(output: &ReturnType, report: &mut Report) {
         };
         return report.error_at(word.span, message);
     }
+}
+
+/// Requires bounds on type parameters: without them, rustc would report an error in each place
+/// where values are sent.
+pub(crate) fn check_has_bounds(
+    param: &TypeParam,
+    generics: &Generics,
+    report: &mut Report,
+    message: impl FnOnce() -> String,
+) {
+    let predicates = generics.where_clause.iter().flat_map(|clause| &clause.predicates);
+    let mut bounded = predicates.filter_map(|predicate| match predicate {
+        WherePredicate::Type(predicate) => Some(predicate.bounded_ty.to_token_stream()),
+        _ => None,
+    });
+    let ident = &param.ident;
+    if param.bounds.is_empty()
+        && !bounded.any(|ty| words(ty).iter().any(|word| *ident == word.text))
+    {
+        report.error(ident, message());
+    }
+}
+
+pub(crate) fn is_self(ty: &Type) -> bool {
+    matches!(ty, Type::Path(path) if path.path.is_ident("Self"))
+}
+
+/// `Path::is_ident` for several names.
+pub(crate) fn is_one_of(path: &Path, names: &[&str]) -> bool {
+    names.iter().any(|name| path.is_ident(name))
 }

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Meta, Token};
 
-use crate::model::is_one_of;
+use crate::types::is_one_of;
 
 /// For everything generated for one method: it must exist exactly when the method does.
 pub(super) fn conditions(attributes: &[Attribute]) -> Vec<TokenStream> {

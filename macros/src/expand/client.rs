@@ -6,7 +6,8 @@ use syn::Ident;
 use syn::spanned::Spanned;
 
 use super::generics::{Generics, angled, unused_name, where_clause};
-use super::{attributes, docs, param_names, site, subscription};
+use super::tokens::{docs, param_names, site};
+use super::{attributes, subscription};
 use crate::attr::Form;
 use crate::model::{Contract, Method, Subscription};
 

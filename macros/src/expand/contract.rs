@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 use syn::{Ident, ItemTrait, ReturnType, Signature, TraitItem, TraitItemFn};
 
 use super::generics::{Generics, angled};
-use super::{docs, site};
+use super::tokens::{docs, site};
 use crate::check::TRAIT_METHOD;
 use crate::model::{Contract, Method};
 

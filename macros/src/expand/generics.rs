@@ -4,9 +4,9 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericParam, Ident, ItemTrait, WherePredicate};
 
-use super::site;
-use crate::model::is_self;
+use super::tokens::site;
 use crate::text::words;
+use crate::types::is_self;
 
 /// Lists of tokens without brackets and commas; [`angled`] adds them.
 pub(super) struct Generics {

@@ -5,8 +5,9 @@ use quote::{quote, quote_spanned};
 use syn::Ident;
 use syn::ext::IdentExt;
 
+use super::attributes;
 use super::generics::{Generics, angled, where_clause};
-use super::{attributes, docs, site};
+use super::tokens::{docs, site};
 use crate::model::{Contract, Method};
 
 pub(crate) fn expand(contract: &Contract) -> Option<TokenStream> {

@@ -2,14 +2,14 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
+use syn::Ident;
 use syn::spanned::Spanned;
-use syn::{Ident, Type};
 
 use super::generics::{Generics, angled, unused_name, where_clause};
-use super::{attributes, docs, param_names, site, subscription};
-use crate::attr::{Bytes, Cancel, Form};
-use crate::model::{Contract, Method, Param};
-use crate::text::words;
+use super::tokens::{docs, site};
+use super::{attributes, call, subscription};
+use crate::attr::{Bytes, Cancel};
+use crate::model::{Contract, Method};
 
 pub(crate) fn expand(contract: &Contract) -> TokenStream {
     let structure = structure(contract);
@@ -240,7 +240,7 @@ fn arm(
 //         Request::reply::<Result<String>>(&request, result)
 fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> TokenStream {
     let output = &method.output;
-    let call = call(contract, implementation, method);
+    let call = call::expand(contract, implementation, method);
     // An error about the result's type is shown where it is written. The tokens are the same as the
     // client's, so rustc shows it once.
     let result = Ident::new("result", output.span());
@@ -250,103 +250,6 @@ fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> T
         #private_at_output::Request::reply::<#output>(#request, #result)
     };
     quote_spanned!(site()=> #call #reply)
-}
-
-/// Decodes the arguments and calls the method; `result` is what it returns.
-pub(super) fn call(
-    contract: &Contract,
-    implementation: &TokenStream,
-    method: &Method,
-) -> TokenStream {
-    let Method { ident, output, params, .. } = method;
-    let decode = match params.as_slice() {
-        [param] if method.form() == Form::Whole => decode_whole(param),
-        _ => decode_args(method),
-    };
-    let context = method.context.as_ref().map(|ty| {
-        // If the user's `Context` is another type, the error is shown where it is written.
-        let span = words(ty.to_token_stream())
-            .last()
-            .map_or_else(site, |word| word.span.resolved_at(site()));
-        quote_spanned!(span=> request.context(),)
-    });
-    let arguments =
-        params.iter().map(
-            |Param { ident, ty, .. }| {
-                if borrows(ty) { get(contract, ident, ty) } else { quote!(#ident) }
-            },
-        );
-    let wait = method.is_async.then(|| quote!(.await));
-    let result = Ident::new("result", output.span());
-    quote_spanned! {site()=>
-        #decode
-        let #result = #implementation::#ident(&service, #context #(#arguments),*) #wait;
-    }
-}
-
-fn decode_args(method: &Method) -> TokenStream {
-    let names = param_names(method);
-    let mutability = (!method.params.is_empty()).then(|| quote!(mut));
-    let values = method.params.iter().map(|param| {
-        let next = if param.options.default.is_some() { "next_or_default" } else { "next" };
-        let next = Ident::new(next, param.ty.span());
-        keep(param, quote_spanned!(site()=> args.#next()))
-    });
-    let take = match method.form() {
-        Form::List => quote_spanned!(site()=> list),
-        _ => quote_spanned!(site()=> args),
-    };
-    let args = or_fail(quote_spanned!(site()=> request.#take(&[#(#names),*])));
-    quote_spanned! {site()=>
-        let #mutability args = #args;
-        #(#values)*
-        if let ::core::result::Result::Err(error) = args.finish() {
-            return request.fail(error);
-        }
-    }
-}
-
-fn decode_whole(param: &Param) -> TokenStream {
-    let whole = Ident::new("whole", param.ty.span());
-    keep(param, quote_spanned!(site()=> request.#whole()))
-}
-
-// Input:  times: u8
-// Output: let times: u8 = match … {
-//             Ok(value) => value,
-//             Err(error) => return request.fail(error),
-//         };
-//
-// Input:  name: &str
-// Output: let name = match … { … };
-//
-// What is kept in the second case follows from `Arg::get(&name)`.
-fn keep(param: &Param, decoded: TokenStream) -> TokenStream {
-    let Param { ident, ty, .. } = param;
-    let value = or_fail(decoded);
-    let annotation = (!borrows(ty)).then(|| quote!(: #ty));
-    quote_spanned!(site()=> let #ident #annotation = #value;)
-}
-
-// Output: Arg::get(&name)
-fn get(contract: &Contract, ident: &Ident, ty: &Type) -> TokenStream {
-    let private = contract.private_at(ty.span());
-    let mut stored = ident.clone();
-    stored.set_span(ident.span().located_at(ty.span()));
-    quote_spanned!(ty.span()=> #private::Arg::get(&#stored))
-}
-
-fn borrows(ty: &Type) -> bool {
-    words(ty.to_token_stream()).iter().any(|word| word.text == "&")
-}
-
-fn or_fail(result: TokenStream) -> TokenStream {
-    quote_spanned! {site()=>
-        match #result {
-            ::core::result::Result::Ok(value) => value,
-            ::core::result::Result::Err(error) => return request.fail(error),
-        }
-    }
 }
 
 /// For a trait with errors: a service without methods, which does not need the trait.

@@ -4,10 +4,12 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{ItemTrait, TraitItem, TypeParamBound, WherePredicate};
 
+use super::attributes;
 use super::contract::expand_signature;
 use super::generics::{Generics, angled, unused_name, where_clause};
-use super::{attributes, site};
-use crate::model::{Contract, Method, is_self};
+use super::tokens::site;
+use crate::model::{Contract, Method};
+use crate::types::is_self;
 
 // Input:  pub trait Math: Debug { async fn sum(&self, ctx: &Context, x: i64) -> Result<i64>; }
 // Output: impl<T: Math> Math for Arc<T> where Self: Debug {

@@ -5,8 +5,8 @@ use quote::{quote, quote_spanned};
 use syn::Ident;
 use syn::spanned::Spanned;
 
-use super::service::call;
-use super::site;
+use super::call;
+use super::tokens::site;
 use crate::model::{Contract, Method, Subscription};
 use crate::subscription::{Items, Overflow};
 
@@ -39,7 +39,7 @@ pub(super) fn subscribe(
     });
     let buffer = options.buffer.as_ref().map(|items| quote_spanned!(site()=> .buffer(#items)));
     let tell_end = options.tell_end.as_ref().map(|tell| quote_spanned!(site()=> .tell_end(#tell)));
-    let call = call(contract, implementation, method);
+    let call = call::expand(contract, implementation, method);
     let result = Ident::new("result", method.output.span());
     let private_at_output = contract.private_at(method.output.span());
     let accept = items.refusal.as_ref().map(|_| {

@@ -11,8 +11,8 @@ use super::attr::{
     Code, FieldOptions, Given, TypeOptions, VariantOptions, check_from_without_thiserror,
 };
 use super::template::Message;
-use crate::model::check_has_bounds;
 use crate::report::Report;
+use crate::types::check_has_bounds;
 
 /// A type with `#[derive(RpcError)]` on it. A struct has one variant, itself.
 pub(super) struct ErrorType {
