@@ -2,7 +2,7 @@
 //! bytes to frames, a runtime whose clock is paused, and what the connection under test can be asked
 //! for.
 //!
-//! `tests/it/seeds.rs` has this file, too, so that a plain `cargo test` runs all seeds. Must not
+//! `tests/it/wire/seeds.rs` has this file, too, so that a plain `cargo test` runs all seeds. Must not
 //! know a fuzzer, nor which side is under test beyond whether frames to it are masked.
 
 pub mod client;

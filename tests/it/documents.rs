@@ -25,17 +25,25 @@ fn is_test(source: &str, name: &str) -> bool {
     })
 }
 
+/// The parts of `folder::file::test`.
+fn path(test: &str) -> (&str, &str, &str) {
+    let mut parts = test.splitn(3, "::");
+    let mut next = || parts.next().unwrap_or_else(|| panic!("`{test}` is no `folder::file::test`"));
+    (next(), next(), next())
+}
+
 #[test]
 fn every_hostile_behaviour_names_tests_that_exist() {
-    let (document, binary) = (read("SECURITY.md"), read("tests/it/main.rs"));
+    let document = read("SECURITY.md");
     let rows = rows(&document, "| Behaviour |");
     for row in &rows {
         let (behaviour, tests) = (row[0], row[row.len() - 1]);
         assert!(names(tests).next().is_some(), "no test for: {behaviour}");
         for test in names(tests) {
-            let (file, name) = test.split_once("::").expect("`file::test`");
-            assert!(binary.contains(&format!("\nmod {file};\n")), "`{file}` is in no binary");
-            let source = read(format!("tests/it/{file}.rs"));
+            let (folder, file, name) = path(test);
+            let binary = read(format!("tests/it/{folder}/mod.rs"));
+            assert!(binary.contains(&format!("mod {file};\n")), "`{file}` is in no binary");
+            let source = read(format!("tests/it/{folder}/{file}.rs"));
             assert!(is_test(&source, name), "there is no test `{test}` for: {behaviour}");
         }
     }

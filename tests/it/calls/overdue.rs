@@ -1,0 +1,241 @@
+//! A timer that fires late does not win over bytes that are already there.
+
+use std::future::IntoFuture;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::sleep;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::{Client, Config, Error, Server};
+use wsjsonrpc_tests::{Raw, begin, frame, notification, result};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The response lies behind more messages than one turn of the connection reads.
+#[tokio::test(start_paused = true)]
+async fn a_late_timer_waits_for_a_response_that_lies_behind_other_messages() {
+    let server = Server::builder().call_timeout(10 * SECOND);
+    let (mut raw, peer) = Raw::client_and_peer(server).await;
+    let call = begin(peer.call::<u32>("late", ()).into_future()).await;
+    raw.receive().await;
+    let other = frame(0x81, notification("no.such.method", "[]").as_bytes());
+    let mut bytes = other.repeat(500);
+    bytes.extend(frame(0x81, result("7", "\"s1\"").as_bytes()));
+    raw.send_bytes(&bytes).await;
+    tokio::time::advance(60 * SECOND).await;
+    assert_eq!(call.await.unwrap(), 7);
+    // Without a response the time is over all the same.
+    let call = begin(peer.call::<u32>("never", ()).into_future()).await;
+    raw.receive().await;
+    tokio::time::advance(60 * SECOND).await;
+    assert!(matches!(call.await, Err(Error::Timeout(_))));
+}
+
+/// The pong was sent before the process paused, and so was the room for what waits to be sent.
+#[tokio::test(start_paused = true)]
+async fn a_peer_is_not_given_up_because_this_process_has_paused() {
+    let config = Config { ping_interval: Some(30 * SECOND), ..Config::default() };
+    let (mut raw, peer) = Raw::client_and_peer(Server::builder().config(config)).await;
+    let other = frame(0x81, notification("no.such.method", "[]").as_bytes());
+    for _ in 0..10 {
+        let ping = raw.socket.next().await;
+        assert!(matches!(ping, Some(Ok(Message::Ping(_)))), "{ping:?}");
+        // The answer is not sent yet. It comes after the pause, as with a virtual machine.
+        tokio::time::advance(600 * SECOND).await;
+        sleep(3 * SECOND).await;
+        raw.send_bytes(&other).await;
+    }
+    // A peer that is gone is given up at the usual time.
+    sleep(60 * SECOND).await;
+    assert!(matches!(peer.closed().await, CloseReason::Unresponsive));
+}
+
+const CHILD: &str = "WSJSONRPC_TEST_PAUSED";
+const NAME: &str = "calls::overdue::a_process_that_was_stopped_loses_no_call_and_no_connection";
+/// Connections with a pending call and an unanswered ping.
+const CALLS: usize = 30;
+
+fn config() -> Config {
+    Config {
+        ping_interval: Some(2 * SECOND),
+        call_timeout: Some(4 * SECOND),
+        handshake_timeout: 4 * SECOND,
+        write_timeout: 4 * SECOND,
+        ..Config::default()
+    }
+}
+
+async fn call(url: &str) -> Result<u32, Error> {
+    let client = Client::builder().config(config()).connect(url).await.unwrap();
+    let first: u32 = client.peer().call("held", ()).await?;
+    let second: u32 = client.peer().call("quick", ()).await?;
+    Ok(first + second)
+}
+
+/// Sends more than all buffers on the way hold.
+async fn push(url: &str) -> Result<(), Error> {
+    let config = Config { ping_interval: None, ..config() };
+    let client = Client::builder().config(config).connect(url).await.unwrap();
+    let text = "x".repeat(1 << 20);
+    for _ in 0..64 {
+        client.peer().notify("push", (&text,)).await?;
+    }
+    Ok(())
+}
+
+/// What runs in the process that is stopped.
+async fn run(address: &str) {
+    let urls: Vec<String> =
+        ["call", "push", "open"].iter().map(|path| format!("ws://{address}/{path}")).collect();
+    let mut tasks = Vec::new();
+    for _ in 0..CALLS {
+        let url = urls[0].clone();
+        tasks.push(tokio::spawn(async move { format!("call {:?}", call(&url).await) }));
+    }
+    let url = urls[1].clone();
+    tasks.push(tokio::spawn(async move { format!("push {:?}", push(&url).await) }));
+    let url = urls[2].clone();
+    tasks.push(tokio::spawn(async move {
+        let opened = Client::builder().config(config()).connect(&url).await;
+        format!("open {:?}", opened.map(drop))
+    }));
+    for task in tasks {
+        println!("outcome {}", task.await.unwrap());
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+}
+
+/// A client of the process, after the head of its request was read.
+struct Visitor {
+    stream: TcpStream,
+    path: String,
+    key: String,
+}
+
+async fn accept(listener: &TcpListener) -> Visitor {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap();
+    let path = head.split(' ').nth(1).unwrap().to_owned();
+    let key = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("sec-websocket-key").then(|| value.to_owned())
+    });
+    Visitor { stream, path, key: key.unwrap() }
+}
+
+impl Visitor {
+    async fn open(mut self) -> WebSocketStream<TcpStream> {
+        let accept = derive_accept_key(self.key.as_bytes());
+        let head = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+        );
+        self.stream.write_all(head.as_bytes()).await.unwrap();
+        let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
+        WebSocketStream::from_raw_socket(self.stream, role, None).await
+    }
+}
+
+fn answer(text: &str) -> Message {
+    let request: Value = serde_json::from_str(text).unwrap();
+    Message::text(result("1", &request["id"].to_string()))
+}
+
+/// Real sockets, a runtime with several threads, and a process that is stopped while its timers run
+/// out: whatever came meanwhile counts.
+#[cfg(unix)]
+#[test]
+fn a_process_that_was_stopped_loses_no_call_and_no_connection() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(2).enable_all().build().unwrap()
+    };
+    if let Ok(address) = std::env::var(CHILD) {
+        return runtime().block_on(run(&address));
+    }
+    runtime().block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([NAME, "--exact", "--nocapture"])
+            .env(CHILD, listener.local_addr().unwrap().to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (mut calls, mut pushes, mut opens) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..CALLS + 2 {
+            let visitor = accept(&listener).await;
+            match visitor.path.as_str() {
+                "/call" => calls.push(visitor.open().await),
+                "/push" => pushes.push(visitor.open().await),
+                _ => opens.push(visitor),
+            }
+        }
+        let mut asked = Vec::new();
+        for socket in &mut calls {
+            let Some(Ok(Message::Text(text))) = socket.next().await else { panic!("no call") };
+            let ping = socket.next().await;
+            assert!(matches!(ping, Some(Ok(Message::Ping(_)))), "{ping:?}");
+            asked.push(text);
+        }
+
+        signal(&child, "-STOP");
+        for (socket, text) in calls.iter_mut().zip(asked) {
+            // The pong goes out with it.
+            socket.send(answer(&text)).await.unwrap();
+        }
+        let mut rest = Vec::new();
+        for mut socket in pushes {
+            let stream = socket.get_mut();
+            let mut waste = vec![0; 1 << 16];
+            while tokio::time::timeout(SECOND, stream.read(&mut waste)).await.is_ok() {}
+            rest.push(tokio::spawn(async move {
+                let stream = socket.get_mut();
+                while stream.read(&mut waste).await.is_ok_and(|count| count > 0) {}
+            }));
+        }
+        let mut opened = Vec::new();
+        for visitor in opens {
+            opened.push(visitor.open().await);
+        }
+        sleep(5 * SECOND).await;
+        signal(&child, "-CONT");
+
+        for mut socket in calls {
+            rest.push(tokio::spawn(async move {
+                while let Some(Ok(message)) = socket.next().await {
+                    if let Message::Text(text) = message {
+                        socket.send(answer(&text)).await.unwrap();
+                    }
+                }
+            }));
+        }
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let lines = tokio::task::spawn_blocking(move || {
+            let lines = stdout.lines().map_while(Result::ok);
+            let outcomes =
+                lines.filter_map(|line| line.strip_prefix("outcome ").map(str::to_owned));
+            outcomes.collect::<Vec<String>>()
+        });
+        let mut expected = vec!["call Ok(2)"; CALLS];
+        expected.extend(["push Ok(())", "open Ok(())"]);
+        assert_eq!(lines.await.unwrap(), expected);
+        assert!(child.wait().unwrap().success());
+        rest.iter().for_each(tokio::task::JoinHandle::abort);
+    });
+}

@@ -1,0 +1,301 @@
+//! An endpoint as a route of somebody's HTTP server: of axum's, of hyper's own, and of hyper's
+//! automatic one. What a WebSocket on it sees, and who is let in.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Extension};
+use http::header::SET_COOKIE;
+use http::{HeaderValue, Uri};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use wsjsonrpc::error::ConnectError;
+use wsjsonrpc::http::HttpService;
+use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
+use wsjsonrpc::{Client, Config, Context, Endpoint, Server};
+use wsjsonrpc_tests::http::{opened, parts, upgrade};
+use wsjsonrpc_tests::{frame, frames, request, result};
+
+#[derive(Clone, Debug)]
+struct User(String);
+
+pub(crate) async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+/// Runs an axum application that has the service as a route.
+pub(crate) async fn in_axum(service: HttpService) -> SocketAddr {
+    application(Router::new().route_service("/rpc", service)).await
+}
+
+/// Runs one that leaves the whole target in the extensions of each request, as routers do.
+pub(crate) async fn in_axum_with_uris(endpoint: &Endpoint) -> SocketAddr {
+    let service = endpoint.http_service().forget::<Uri>();
+    let leaving = axum::middleware::map_request(|mut request: axum::extract::Request| async {
+        let uri = request.uri().clone();
+        request.extensions_mut().insert(uri);
+        request
+    });
+    application(Router::new().route_service("/rpc", service).layer(leaving)).await
+}
+
+async fn application(router: Router) -> SocketAddr {
+    let (listener, address) = listener().await;
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    address
+}
+
+/// Runs hyper's server for HTTP/1 with nothing around it.
+async fn bare(service: HttpService) -> SocketAddr {
+    let (listener, address) = listener().await;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let serving = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service.clone());
+            tokio::spawn(serving.with_upgrades());
+        }
+    });
+    address
+}
+
+async fn automatic(service: HttpService) -> SocketAddr {
+    let (listener, address) = listener().await;
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service.clone();
+            tokio::spawn(async move {
+                auto::Builder::new(TokioExecutor::new())
+                    .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                    .await
+            });
+        }
+    });
+    address
+}
+
+/// The same endpoint in each of the three.
+async fn everywhere(endpoint: &Endpoint) -> [SocketAddr; 3] {
+    let service = || endpoint.http_service();
+    [in_axum(service()).await, bare(service()).await, automatic(service()).await]
+}
+
+fn server() -> ServerBuilder {
+    Server::builder()
+        .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
+        .method("whoami", |ctx: Context, ()| async move { Ok(ctx.require::<User>()?.0.clone()) })
+        .method("target", |ctx: Context, ()| async move { Ok(ctx.handshake().target.clone()) })
+        .method("address", |ctx: Context, ()| async move { Ok(ctx.handshake().remote_addr) })
+        .method("back", |ctx: Context, ()| async move {
+            Ok(ctx.peer().call::<i64>("triple", (7,)).await?)
+        })
+}
+
+#[tokio::test]
+async fn a_client_calls_and_is_called_back_wherever_the_endpoint_is_mounted() {
+    let endpoint = server().build().unwrap();
+    for address in everywhere(&endpoint).await {
+        let client = Client::builder()
+            .method("triple", |_, (x,): (i64,)| async move { Ok(3 * x) })
+            .connect(&format!("ws://{address}/rpc?room=7"))
+            .await
+            .unwrap();
+        assert_eq!(client.peer().call::<i64>("double", (21,)).await.unwrap(), 42);
+        assert_eq!(client.peer().call::<i64>("back", ()).await.unwrap(), 21);
+        assert_eq!(client.peer().call::<String>("target", ()).await.unwrap(), "/rpc?room=7");
+        // Both know this crate: it says so in its response.
+        assert_eq!(client.handshake().header("wsjsonrpc-extensions"), Some("1"));
+        let peers = endpoint.peers();
+        let tripled = peers[0].call::<i64>("triple", (2,)).await.unwrap();
+        assert_eq!((peers.len(), tripled), (1, 6));
+        client.close().await;
+        peers[0].closed().await;
+    }
+}
+
+#[tokio::test]
+async fn what_comes_right_behind_the_request_is_not_lost() {
+    let endpoint = server().build().unwrap();
+    for address in everywhere(&endpoint).await {
+        let call = frame(0x81, request("double", "[4]", "1").as_bytes());
+        let mut bytes = upgrade("/rpc", "").into_bytes();
+        bytes.extend_from_slice(&call);
+        bytes.extend_from_slice(&call[..5]);
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(&bytes).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        assert!(head.starts_with("http/1.1 101 "), "{head}");
+        assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
+        stream.write_all(&call[5..]).await.unwrap();
+        let expected = frames::frame_of(0x81, result("8", "1").as_bytes(), false).repeat(2);
+        let mut answers = vec![0; expected.len()];
+        stream.read_exact(&mut answers).await.unwrap();
+        assert_eq!(answers, expected);
+        // Closed by the rules: its own close frame back, then the end.
+        stream.write_all(&frames::frame_of(0x88, &1000_u16.to_be_bytes(), true)).await.unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, [0x88, 2, 0x03, 0xe8]);
+    }
+}
+
+#[tokio::test]
+async fn who_breaks_the_framing_or_a_limit_is_told_so() {
+    let config = Config { max_incoming_message: 1000, ..Config::default() };
+    let endpoint = server().config(config).build().unwrap();
+    let unmasked = frames::frame_of(0x81, b"1", false);
+    let large = frame(0x81, &[b' '; 1001]);
+    for address in everywhere(&endpoint).await {
+        for (bytes, code) in [(&unmasked, 1002_u16), (&large, 1009)] {
+            let (mut stream, _) = opened(address, &upgrade("/rpc", "")).await;
+            stream.write_all(bytes).await.unwrap();
+            let mut close = [0; 4];
+            stream.read_exact(&mut close).await.unwrap();
+            assert_eq!((close[0], u16::from_be_bytes([close[2], close[3]])), (0x88, code));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_layer_leaves_on_the_request_is_seen_by_the_hook_and_by_handlers() {
+    let endpoint = server()
+        .authorize_fn(|handshake| async move {
+            let user = handshake.extensions.get::<User>();
+            match (user, handshake.cookie("session")) {
+                (Some(user), Some(cookie)) if user.0 == cookie => {
+                    let value = HeaderValue::from_static("seen=1");
+                    Ok(Grant::new().header(SET_COOKIE, value))
+                }
+                _ => Err(Refusal::unauthorized("log in first")),
+            }
+        })
+        .build()
+        .unwrap();
+    let router = Router::new()
+        .route_service("/rpc", endpoint.http_service())
+        .layer(Extension(User("ada".to_owned())));
+    let url = format!("ws://{}/rpc", application(router).await);
+    let client = Client::builder().header("cookie", "session=ada").connect(&url).await.unwrap();
+    assert_eq!(client.peer().call::<String>("whoami", ()).await.unwrap(), "ada");
+    assert_eq!(client.handshake().header("set-cookie"), Some("seen=1"));
+    let Err(ConnectError::Refused { status, .. }) = Client::connect(&url).await else {
+        panic!("it has no cookie")
+    };
+    assert_eq!(status, 401);
+}
+
+#[tokio::test]
+async fn the_address_is_what_the_application_says() {
+    let endpoint = server().build().unwrap();
+    let service = endpoint.http_service();
+    // What axum knows, unless something else is said.
+    let by_itself = in_axum(service.clone()).await;
+    let unknown = in_axum(service.clone().remote_addr(|_| None)).await;
+    let info = |parts: &http::request::Parts| {
+        parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
+    };
+    // What is forgotten was looked at before.
+    let service = service.remote_addr(info).forget::<ConnectInfo<SocketAddr>>();
+    let known = in_axum(service).await;
+    for (address, is_known) in [(by_itself, true), (unknown, false), (known, true)] {
+        let client = Client::connect(&format!("ws://{address}/rpc")).await.unwrap();
+        let seen = client.peer().call::<Option<SocketAddr>>("address", ()).await.unwrap();
+        assert_eq!(seen.is_some_and(|seen| seen.ip().is_loopback()), is_known);
+    }
+}
+
+#[tokio::test]
+async fn below_a_nested_route_the_target_is_the_rest() {
+    let endpoint = server().path("/rpc").build().unwrap();
+    let nested = Router::new().nest_service("/api", endpoint.http_service());
+    let address = application(nested).await;
+    let client = Client::connect(&format!("ws://{address}/api/rpc?x=1")).await.unwrap();
+    assert_eq!(client.peer().call::<String>("target", ()).await.unwrap(), "/rpc?x=1");
+    let Err(ConnectError::Refused { status, .. }) =
+        Client::connect(&format!("ws://{address}/api/other")).await
+    else {
+        panic!("nothing is served there")
+    };
+    assert_eq!(status, 404);
+}
+
+/// What comes back for a request that is no upgrade; the connection is closed by the request.
+pub(crate) async fn say(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_ref()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn who_is_not_let_in_is_told_why_in_the_words_of_the_server() {
+    let builder = || server().path("/rpc").allow_origin("https://app.example.com");
+    let endpoint = builder().build().unwrap();
+    let alone = wsjsonrpc_tests::http::address(builder()).await;
+    let lacking = |line: &str| upgrade("/rpc", "Connection: close\r\n").replace(line, "");
+    let table = [
+        (upgrade("/other", ""), "404"),
+        ("GET /rpc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(), "426"),
+        (lacking("Sec-WebSocket-Version: 13\r\n"), "426"),
+        (lacking("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), "400"),
+        (lacking("Host: x\r\n"), "400"),
+        (upgrade("/rpc", "Origin: https://evil.example\r\n"), "403"),
+        (upgrade("/rpc", "Origin: null\r\n"), "403"),
+    ];
+    for address in everywhere(&endpoint).await.into_iter().skip(1) {
+        for (request, status) in &table {
+            let request = request.replace("Connection: Upgrade", "Connection: Upgrade, close");
+            let answer = say(address, &request).await;
+            let ours = wsjsonrpc_tests::http::http(alone, &request).await;
+            let ((line, headers, body), (known, _, words)) = (parts(&answer), parts(&ours));
+            assert!(line.contains(status), "{request}: {answer}");
+            assert_eq!((line, body), (known, words), "{request}");
+            assert!(headers.contains("content-type: text/plain; charset=utf-8"), "{headers}");
+            let options = headers.lines().find_map(|line| line.strip_prefix("connection: "));
+            assert_eq!(*status == "426", options.is_some_and(|all| all.contains("upgrade")));
+        }
+        let (_, head) =
+            opened(address, &upgrade("/rpc", "Origin: https://app.example.com\r\n")).await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        for method in ["PUT", "OPTIONS", "DELETE"] {
+            let request = format!("{method} /rpc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+            let answer = say(address, request).await;
+            let (line, headers, _) = parts(&answer);
+            assert!(line.contains("405") && headers.contains("allow: get, post"), "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_route_may_leave_posting_out() {
+    let service = axum::routing::get_service(server().build().unwrap().http_service());
+    let address = application(Router::new().route("/rpc", service)).await;
+    let message = request("double", "[2]", "1");
+    let post = crate::http::post::head(crate::http::post::JSON, message.len()) + &message;
+    assert!(say(address, post).await.starts_with("HTTP/1.1 405 "));
+    let client = Client::connect(&format!("ws://{address}/rpc")).await.unwrap();
+    assert_eq!(client.peer().call::<i64>("double", (2,)).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn a_server_with_tls_around_it_takes_no_page_that_came_without() {
+    let endpoint = server().build().unwrap();
+    let request = upgrade("/rpc", "Origin: http://x\r\n");
+    let plain = bare(endpoint.http_service()).await;
+    let secure = bare(endpoint.http_service().secure(true)).await;
+    let built = bare(server().secure(true).build().unwrap().http_service()).await;
+    assert!(opened(plain, &request).await.1.starts_with("HTTP/1.1 101 "));
+    assert!(opened(secure, &request).await.1.starts_with("HTTP/1.1 403 "));
+    assert!(opened(built, &request).await.1.starts_with("HTTP/1.1 403 "));
+    let request = request.replace("http://x", "https://x");
+    assert!(opened(secure, &request).await.1.starts_with("HTTP/1.1 101 "));
+}

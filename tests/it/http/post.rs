@@ -1,0 +1,299 @@
+//! JSON-RPC by HTTP POST, as text: what is answered, with which status, and what is refused before
+//! anything is handled.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::header::{CONTENT_TYPE, HeaderName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
+use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::{Config, Context, ErrorObject, Methods, Server};
+use wsjsonrpc_tests::http::parts;
+use wsjsonrpc_tests::{
+    empty_batch, error, invalid_request, method_not_found, not_an_object, notification, request,
+    result,
+};
+
+use crate::http::mount::{in_axum, say};
+
+pub(crate) async fn address(server: ServerBuilder) -> SocketAddr {
+    in_axum(server.build().unwrap().http_service()).await
+}
+
+/// The request of a message, with these headers and its length.
+pub(crate) fn head(headers: &str, length: usize) -> String {
+    format!(
+        "POST /rpc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
+    )
+}
+
+pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
+
+/// Posts a message; gives the status line, the headers and the body of the answer.
+pub(crate) async fn post(
+    address: SocketAddr,
+    headers: &str,
+    body: &str,
+) -> (String, String, String) {
+    let answer = say(address, format!("{}{body}", head(headers, body.len()))).await;
+    let (line, headers, body) = parts(&answer);
+    (line.to_owned(), headers, body.to_owned())
+}
+
+/// What is answered to a message that is taken.
+pub(crate) async fn ask(address: SocketAddr, body: &str) -> String {
+    let (line, headers, answer) = post(address, JSON, body).await;
+    // RFC 9110, section 15.3.5: where nothing is asked, there is no content, and so no type of it.
+    let expected = if answer.is_empty() { "204 No Content" } else { "200 OK" };
+    assert_eq!(line, format!("HTTP/1.1 {expected}"), "{body}: {answer}");
+    let has_type = headers.contains("content-type: application/json");
+    assert_eq!(has_type, !answer.is_empty(), "{headers}");
+    assert!(has_type || !headers.contains("content-"), "{headers}");
+    answer
+}
+
+/// The status, and the whole words of a refusal.
+async fn refused(address: SocketAddr, headers: &str, body: &str) -> (u16, String) {
+    let (line, headers, words) = post(address, headers, body).await;
+    assert!(headers.contains("content-type: text/plain; charset=utf-8"), "{headers}");
+    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.unwrap(), words)
+}
+
+fn server() -> ServerBuilder {
+    let silence = Topic::new("silence");
+    let methods = Methods::new().subscription(silence, |_, ()| async move {
+        Ok(futures_util::stream::pending::<wsjsonrpc::Result<()>>())
+    });
+    Server::builder()
+        .expose_errors(false)
+        .service(methods)
+        .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
+        .method("later", |_, (x,): (i64,)| async move {
+            tokio::task::yield_now().await;
+            Ok(2 * x)
+        })
+        .method("fail", |_, ()| async { Err::<(), _>(ErrorObject::new(7, "no").with_data(1)) })
+        .method("inside", |_, ()| async { Ok("x".parse::<u8>()?) })
+        .method("panic", |_, ()| async { if true { panic!("on purpose") } else { Ok(()) } })
+        .method("cookie", |ctx: Context, ()| async move {
+            Ok(ctx.handshake().cookie("a").map(str::to_owned))
+        })
+        .method("back", |ctx: Context, ()| async move { Ok(ctx.peer().call::<()>("x", ()).await?) })
+}
+
+#[tokio::test]
+async fn a_message_in_the_body_has_its_answer_in_the_body() {
+    let address = address(server()).await;
+    let socket = "This method needs a WebSocket: it talks back to its caller";
+    let both = format!("[{},{}]", request("later", "[1]", "1"), request("double", "[2]", "2"));
+    let with_news =
+        format!("[{},{}]", notification("double", "[1]"), request("double", "[2]", "2"));
+    let news = format!("[{},{}]", notification("double", "[1]"), notification("later", "[1]"));
+    let large = format!("[{}]", vec!["1"; 1001].join(","));
+    let cancelled = notification("$/cancelRequest", r#"{"id":1}"#);
+    let table = [
+        (request("double", "[21]", "1"), result("42", "1")),
+        (request("later", "[21]", "\"é\""), result("42", "\"é\"")),
+        (format!(" \r\n{}\t", request("double", "[1]", "null")), result("2", "null")),
+        (
+            request("fail", "[]", "1"),
+            r#"{"jsonrpc":"2.0","error":{"code":7,"message":"no","data":1},"id":1}"#.to_owned(),
+        ),
+        (request("inside", "[]", "1"), error(-32603, "Internal error", "1")),
+        (request("panic", "[]", "1"), error(-32603, "Internal error", "1")),
+        (request("nothing", "[]", "1"), method_not_found("nothing", "1")),
+        (request("back", "[]", "1"), error(-32006, socket, "1")),
+        (request("silence", "[]", "1"), error(-32006, socket, "1")),
+        (request("unsubscribe_silence", "[\"0x1\"]", "1"), result("false", "1")),
+        (both, format!("[{},{}]", result("2", "1"), result("4", "2"))),
+        (with_news, format!("[{}]", result("4", "2"))),
+        (notification("double", "[1]"), String::new()),
+        (notification("nothing", "[1]"), String::new()),
+        (cancelled, String::new()),
+        (news, String::new()),
+        // A response that nobody has asked for.
+        (result("1", "1"), String::new()),
+        ("[]".to_owned(), empty_batch()),
+        ("[1]".to_owned(), format!("[{}]", not_an_object())),
+        ("1".to_owned(), not_an_object()),
+        (r#"{"jsonrpc":"2.0","id":5}"#.to_owned(), invalid_request("\"method\" is missing", "5")),
+        (String::new(), error(-32700, "Parse error", "null")),
+        ("{".to_owned(), error(-32700, "Parse error", "null")),
+        (large, error(-32600, "Invalid Request: a batch may have at most 1000 entries", "null")),
+    ];
+    for (message, expected) in table {
+        assert_eq!(ask(address, &message).await, expected, "{message}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_utf_8_is_a_parse_error() {
+    let address = address(server()).await;
+    let mut message = head(JSON, 3).into_bytes();
+    message.extend_from_slice(b"\"\xff\"");
+    let answer = say(address, message).await;
+    assert!(answer.ends_with(&error(-32700, "Parse error", "null")), "{answer}");
+}
+
+#[tokio::test]
+async fn what_a_message_may_call_itself() {
+    let address = address(server()).await;
+    let message = request("double", "[1]", "1");
+    let good = [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        "application/json ;charset=UTF-8",
+        "application/json-rpc",
+        "application/jsonrequest;x=y",
+    ];
+    for good in good {
+        let headers = format!("Content-Type: {good}\r\n");
+        assert_eq!(post(address, &headers, &message).await.2, result("2", "1"), "{good}");
+    }
+    let bad = [
+        "",
+        "Content-Type: text/plain\r\n",
+        "Content-Type: text/plain; application/json\r\n",
+        "Content-Type: application/x-www-form-urlencoded\r\n",
+        "Content-Type: multipart/form-data\r\n",
+        "Content-Type: application/jsonp\r\n",
+        "Content-Type:\r\n",
+        "Content-Type: application/json\r\nContent-Type: text/plain\r\n",
+        "Content-Type: application/json, text/plain\r\n",
+    ];
+    for bad in bad {
+        let words = "a JSON-RPC message is posted with `Content-Type: application/json`\n";
+        assert_eq!(refused(address, bad, &message).await, (415, words.to_owned()), "{bad}");
+    }
+    let plain = format!("{JSON}Content-Encoding: identity\r\n");
+    assert_eq!(post(address, &plain, &message).await.2, result("2", "1"));
+    let compressed = format!("{JSON}Content-Encoding: gzip\r\n");
+    let words = "a message is taken as it is, without a `Content-Encoding`\n";
+    assert_eq!(refused(address, &compressed, &message).await, (415, words.to_owned()));
+}
+
+#[tokio::test]
+async fn who_may_post_is_decided_as_for_a_websocket() {
+    let server = server().path("/rpc").authorize_fn(|handshake| async move {
+        match handshake.cookie("a") {
+            Some("1") => Ok(Grant::new()
+                .set(5_u8)
+                .header(HeaderName::from_static("x-granted"), HeaderValue::from_static("yes"))
+                .header(CONTENT_TYPE, HeaderValue::from_static("text/html"))),
+            _ => Err(Refusal::unauthorized("log in first")
+                .header(HeaderName::from_static("x-how"), HeaderValue::from_static("so"))),
+        }
+    });
+    let server =
+        server.method("granted", |ctx: Context, ()| async move { Ok(ctx.get::<u8>().map(|n| *n)) });
+    let address = address(server).await;
+    let message = request("granted", "[]", "1");
+    let cookie = format!("{JSON}Cookie: a=1\r\n");
+    let (line, headers, body) = post(address, &cookie, &message).await;
+    assert_eq!((line.as_str(), body), ("HTTP/1.1 200 OK", result("5", "1")));
+    assert!(headers.contains("x-granted: yes"), "{headers}");
+    assert!(headers.contains("content-type: application/json") && !headers.contains("text/html"));
+    let (line, headers, body) = post(address, JSON, &message).await;
+    assert!(line.contains(" 401 ") && headers.contains("x-how: so"), "{line} {headers}");
+    assert_eq!(body, "log in first\n");
+    // Pages of other origins get no further than this, whatever cookies they have.
+    for origin in ["https://evil.example", "null"] {
+        let foreign = format!("{cookie}Origin: {origin}\r\n");
+        assert_eq!(refused(address, &foreign, &message).await.0, 403, "{origin}");
+    }
+    let own = format!("{cookie}Origin: http://x\r\n");
+    assert_eq!(post(address, &own, &message).await.2, result("5", "1"));
+    let hostless = head(&cookie, message.len()).replace("Host: x\r\n", "") + &message;
+    assert!(say(address, hostless).await.starts_with("HTTP/1.1 400 "));
+}
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_refused() {
+    const LIMIT: usize = 500;
+    let config =
+        Config { max_incoming_message: LIMIT, max_outgoing_message: 100, ..Config::default() };
+    let server = server().config(config);
+    let server = server.method("long", |_, (n,): (usize,)| async move { Ok("x".repeat(n)) });
+    let address = address(server).await;
+    let words = "the message is larger than this server takes\n".to_owned();
+    let message = request("double", "[1]", "1");
+    let fits = format!("{message}{}", " ".repeat(LIMIT - message.len()));
+    assert_eq!(ask(address, &fits).await, result("2", "1"));
+    // By what it says of itself, nothing of it being sent.
+    let said = say(address, head(JSON, LIMIT + 1)).await;
+    assert!(said.starts_with("HTTP/1.1 413 ") && said.ends_with(&words), "{said}");
+    // By what comes, in pieces, without a word before.
+    let chunked = |sizes: &[usize]| {
+        let mut text = "POST /rpc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                        Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+            .to_owned();
+        let mut rest = fits.clone() + " ";
+        for size in sizes {
+            let left = rest.split_off(*size);
+            text += &format!("{size:x}\r\n{rest}\r\n");
+            rest = left;
+        }
+        text + "0\r\n\r\n"
+    };
+    for (sizes, expected) in [
+        (&[200, 299, 1][..], result("2", "1")),
+        (&[1, 1, 498], result("2", "1")),
+        (&[500], result("2", "1")),
+        (&[501], words.clone()),
+        (&[200, 301], words.clone()),
+        (&[1, 499, 1], words.clone()),
+    ] {
+        let answer = say(address, chunked(sizes)).await;
+        assert_eq!(parts(&answer).2, expected, "{sizes:?}");
+    }
+    // The other way, it is an error of JSON-RPC.
+    let answer = ask(address, &request("long", "[100]", "1")).await;
+    assert_eq!(answer, error(-32003, "Result too large", "1"));
+}
+
+/// Whoever posts takes his time, or stops in the middle.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_not_whole_in_time_is_refused() {
+    let config = Config { handshake_timeout: Duration::from_secs(3), ..Config::default() };
+    let endpoint = server().config(config).build().unwrap();
+    let address = in_axum(endpoint.http_service()).await;
+    let answer = say(address, head(JSON, 20) + "{\"jsonrpc\"").await;
+    let (line, _, words) = parts(&answer);
+    assert_eq!(
+        (line, words),
+        ("HTTP/1.1 408 Request Timeout", "the request was not whole in time\n")
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_nobodys_message() {
+    let address = address(server()).await;
+    let broken = "POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                  Transfer-Encoding: chunked\r\n\r\nno number\r\n";
+    let answer = say(address, broken).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert_eq!(ask(address, &request("double", "[1]", "1")).await, result("2", "1"));
+}
+
+/// One connection of HTTP, several messages.
+#[tokio::test]
+async fn messages_may_share_a_connection() {
+    let address = address(server()).await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    for number in 0..5_u8 {
+        let id = number.to_string();
+        let message = request("later", &format!("[{number}]"), &id);
+        let request = head(JSON, message.len()).replace("Connection: close\r\n", "") + &message;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let expected = result(&(2 * number).to_string(), &id);
+        let mut answer = Vec::new();
+        while !answer.ends_with(expected.as_bytes()) {
+            answer.push(stream.read_u8().await.unwrap());
+        }
+    }
+}

@@ -1,0 +1,381 @@
+//! How many connections a server holds. Whoever is over a limit is told so in HTTP, others notice
+//! nothing, and a place is free again however its connection ended.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::net::TcpStream;
+use wsjsonrpc::error::{CloseReason, ConnectError};
+use wsjsonrpc::server::{Grant, Handshake, ServerBuilder};
+use wsjsonrpc::{Client, Config, Endpoint, Server};
+use wsjsonrpc_tests::http::{UPGRADE, http, opened, refusal, upgrade};
+use wsjsonrpc_tests::{Gate, Raw, begin, listen, request, result};
+
+const FULL: &str = "the server has as many connections as it takes; try again later";
+const TOO_MANY: &str = "there are too many connections from this address; close some first";
+
+fn full() -> String {
+    refusal("503 Service Unavailable", "retry-after: 5\r\n", FULL)
+}
+
+fn too_many() -> String {
+    refusal("429 Too Many Requests", "retry-after: 5\r\n", TOO_MANY)
+}
+
+fn server(max_connections: usize, per_address: Option<usize>) -> ServerBuilder {
+    let config =
+        Config { max_connections, max_connections_per_address: per_address, ..Config::default() };
+    Server::builder().config(config).method("one", |_, ()| async { Ok(1) })
+}
+
+async fn one(client: &Client) {
+    assert_eq!(client.peer().call::<i64>("one", ()).await.unwrap(), 1);
+}
+
+/// Asks until the answer is another: what this side has dropped, the server has yet to notice.
+async fn until_not(answer: &str, mut ask: impl AsyncFnMut() -> String) -> String {
+    loop {
+        let got = ask().await;
+        if got != answer {
+            return got;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn over_the_limit_a_client_gets_a_503_until_somebody_goes() {
+    let server = server(2, None).bind("127.0.0.1:0").await.unwrap();
+    let (url, address) = (server.url(), server.local_addr());
+    tokio::spawn(server.run());
+    let first = Client::connect(&url).await.unwrap();
+    let second = Client::connect(&url).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(http(address, upgrade("/", "")).await, full());
+    }
+    let error = Client::connect(&url).await.unwrap_err();
+    let words = format!("HTTP status 503 Service Unavailable: {FULL}");
+    assert!(error.to_string().ends_with(&words), "{error}");
+    one(&first).await;
+    one(&second).await;
+
+    second.close().await;
+    let answer = until_not(&full(), || http(address, upgrade("/", ""))).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    one(&first).await;
+}
+
+#[tokio::test]
+async fn over_the_limit_for_an_address_a_client_gets_a_429() {
+    let server = server(10, Some(2)).bind("127.0.0.1:0").await.unwrap();
+    let (url, address) = (server.url(), server.local_addr());
+    let endpoint = server.endpoint().clone();
+    tokio::spawn(server.run());
+    let first = Client::connect(&url).await.unwrap();
+    let second = Client::connect(&url).await.unwrap();
+    assert_eq!(http(address, upgrade("/", "")).await, too_many());
+    // Another address, and none at all, have nothing to do with it.
+    let client = over(&endpoint, Some("192.0.2.1:1")).await.unwrap();
+    one(&client).await;
+    one(&over(&endpoint, None).await.unwrap()).await;
+    one(&first).await;
+
+    drop(second);
+    let answer = until_not(&too_many(), || http(address, upgrade("/", ""))).await;
+    assert!(answer.starts_with("HTTP/1.1 101 "), "{answer}");
+    one(&first).await;
+}
+
+/// A client of the endpoint that comes from this address.
+async fn over(endpoint: &Endpoint, address: Option<&str>) -> Result<Client, ConnectError> {
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let (endpoint, address) = (endpoint.clone(), address.map(|text| text.parse().unwrap()));
+    tokio::spawn(async move { endpoint.serve(theirs, address).await });
+    Client::builder().connect_over("ws://x/", ours).await
+}
+
+async fn status(endpoint: &Endpoint, address: &str) -> u16 {
+    match over(endpoint, Some(address)).await {
+        Ok(_) => 101,
+        Err(ConnectError::Refused { status, .. }) => status.as_u16(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn an_ipv6_network_is_one_address() {
+    let endpoint = server(10, Some(1)).build().unwrap();
+    let client = over(&endpoint, Some("[2001:db8::1]:1")).await.unwrap();
+    assert_eq!(status(&endpoint, "[2001:db8::2]:1").await, 429);
+    assert_eq!(status(&endpoint, "[2001:db8:0:1::1]:1").await, 101);
+    one(&client).await;
+}
+
+/// Slow ones hold places, so that they can't hold more than there are.
+#[tokio::test(start_paused = true)]
+async fn connections_in_their_handshake_count() {
+    let endpoint = server(3, None).build().unwrap();
+    let client = over(&endpoint, None).await.unwrap();
+    let (mut silent, _) = serve(&endpoint);
+    let (mut slow, _) = serve(&endpoint);
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    let (mut late, _) = serve(&endpoint);
+    late.write_all(upgrade("/", "").as_bytes()).await.unwrap();
+    assert_eq!(until_end(&mut late).await, full());
+    one(&client).await;
+    // Their time is up. Who has said nothing gets no answer.
+    assert_eq!(until_end(&mut silent).await, "");
+    let words = "the request was not whole in time";
+    assert_eq!(until_end(&mut slow).await, refusal("408 Request Timeout", "", words));
+    one(&over(&endpoint, None).await.unwrap()).await;
+    one(&client).await;
+}
+
+async fn until_end(stream: &mut DuplexStream) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// A stream that speaks to the endpoint, served in a task that can be ended.
+fn serve(endpoint: &Endpoint) -> (DuplexStream, tokio::task::JoinHandle<()>) {
+    let (ours, theirs) = tokio::io::duplex(4096);
+    let endpoint = endpoint.clone();
+    let address: SocketAddr = "192.0.2.1:1".parse().unwrap();
+    let serving = tokio::spawn(async move {
+        let _ = endpoint.serve(theirs, Some(address)).await;
+    });
+    (ours, serving)
+}
+
+async fn answer(stream: &mut DuplexStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// With one place only, each next one shows that the last one's is free again.
+#[tokio::test(start_paused = true)]
+async fn a_place_is_free_again_however_its_connection_ended() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let server = server(1, Some(1)).path("/").authorize_fn(|handshake| async move {
+        assert_ne!(handshake.query(), Some("panic"), "as the test wants it");
+        if handshake.query() == Some("slow") {
+            std::future::pending::<()>().await;
+        }
+        Ok(Grant::new())
+    });
+    let server = server.method("hold", move |_, ()| {
+        let held = held.clone();
+        async move {
+            held.pass().await;
+            Ok(())
+        }
+    });
+    let endpoint = server.build().unwrap();
+    for end in [
+        "refused by path",
+        "malformed",
+        "panic",
+        "slow",
+        "silent",
+        "gone in the head",
+        "aborted",
+        "aborted in the head",
+        "hung up",
+        "protocol error",
+        "handler at work",
+    ] {
+        let (mut stream, serving) = serve(&endpoint);
+        match end {
+            "refused by path" => stream.write_all(upgrade("/x", "").as_bytes()).await.unwrap(),
+            "malformed" => stream.write_all(b"\r\n\r\n\r\n").await.unwrap(),
+            "panic" | "slow" => {
+                let request = upgrade(&format!("/?{end}"), "");
+                stream.write_all(request.as_bytes()).await.unwrap();
+            }
+            "silent" => {}
+            "gone in the head" | "aborted in the head" => {
+                stream.write_all(b"GET /").await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            _ => {
+                stream.write_all(upgrade("/", "").as_bytes()).await.unwrap();
+                assert!(answer(&mut stream).await.starts_with("HTTP/1.1 101 "), "{end}");
+            }
+        }
+        if end == "handler at work" {
+            let call = wsjsonrpc_tests::frame(0x81, request("hold", "[]", "1").as_bytes());
+            stream.write_all(&call).await.unwrap();
+            gate.arrived(1).await;
+        }
+        if end == "protocol error" {
+            stream.write_all(&[0xff; 20]).await.unwrap();
+        }
+        if end.starts_with("aborted") {
+            // Polled at least once.
+            tokio::task::yield_now().await;
+            serving.abort();
+        }
+        if end == "silent" || end == "slow" {
+            serving.await.unwrap();
+        } else {
+            drop(stream);
+            let _ = serving.await;
+        }
+        if end == "handler at work" {
+            assert_eq!(status(&endpoint, "192.0.2.1:1").await, 503, "it is the handler's");
+            gate.open(1);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let client = over(&endpoint, Some("192.0.2.1:1")).await;
+        let client = client.unwrap_or_else(|error| panic!("after `{end}`: {error}"));
+        one(&client).await;
+        client.close().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // Two who are never polled, or only half.
+    drop(endpoint.serve(tokio::io::duplex(64).1, None));
+    let (_half, theirs) = tokio::io::duplex(64);
+    drop(begin(endpoint.serve(theirs, None)).await);
+    one(&over(&endpoint, None).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn an_upgraded_stream_over_the_limit_is_closed_with_1013() {
+    let endpoint = server(1, None).build().unwrap();
+    let (mut first, _) = Raw::client_of(&endpoint).await;
+    first.check(&request("one", "[]", "1"), &[&result("1", "1")]).await;
+    let (mut second, serving) = Raw::client_of(&endpoint).await;
+    let frame = second.receive_close().await.unwrap();
+    assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1013, FULL));
+    second.hang_up();
+    assert!(matches!(serving.await.unwrap(), CloseReason::Local));
+    first.check(&request("one", "[]", "2"), &[&result("1", "2")]).await;
+
+    let mut handshake = Handshake::new("/");
+    handshake.remote_addr = Some("192.0.2.1:1".parse().unwrap());
+    let endpoint = server(10, Some(0)).build().unwrap();
+    let (ours, theirs) = tokio::io::duplex(4096);
+    drop(ours);
+    let served = endpoint.serve_upgraded(theirs, handshake).await;
+    assert!(matches!(served, CloseReason::Local));
+}
+
+#[tokio::test]
+async fn the_head_of_a_request_is_as_large_as_the_config_says() {
+    let request = |size: usize| {
+        let head = format!("GET / HTTP/1.1\r\n{UPGRADE}X: \r\n\r\n");
+        head.replace("X: ", &format!("X: {}", "x".repeat(size - head.len())))
+    };
+    let words = "the request head is too large";
+    let large = refusal("431 Request Header Fields Too Large", "", words);
+    for limit in [400, 16 * 1024, 100_000] {
+        let config = Config { max_handshake_size: limit, ..Config::default() };
+        let (url, _) = listen(server(10, None).config(config)).await;
+        let uri: http::Uri = url.parse().unwrap();
+        let address: SocketAddr = uri.authority().unwrap().as_str().parse().unwrap();
+        let (mut bystander, _) = opened(address, &request(limit)).await;
+        assert_eq!(request(limit).len(), limit);
+        assert_eq!(http(address, request(limit + 1)).await, large);
+        // Without an end.
+        let endless = request(2 * limit).replace("\r\n\r\n", "");
+        assert_eq!(http(address, endless).await, large);
+        let ping = [0x89, 0x80, 0, 0, 0, 0];
+        bystander.write_all(&ping).await.unwrap();
+        assert_eq!(bystander.read_u8().await.unwrap(), 0x8a);
+    }
+    assert_eq!(Config::default().max_handshake_size, 16 * 1024);
+    assert_eq!(Config::default().max_connections, 10_000);
+    assert_eq!(Config::default().max_connections_per_address, None);
+    assert_eq!(Config::default().handshake_timeout, Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_client_takes_no_larger_head_either() {
+    let config = Config { max_handshake_size: 1000, ..Config::default() };
+    let (ours, mut theirs) = tokio::io::duplex(100_000);
+    let head = format!("HTTP/1.1 101 Switching Protocols\r\nX: {}", "x".repeat(2000));
+    theirs.write_all(head.as_bytes()).await.unwrap();
+    let client = Client::builder().config(config);
+    let error = client.connect_over("ws://x/", ours).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Handshake(_)), "{error:?}");
+    assert!(error.to_string().contains("head of the response is too large"), "{error}");
+}
+
+/// Refusing must not cost what serving would: those who do not listen do not pile up.
+#[tokio::test(start_paused = true)]
+async fn those_who_are_refused_do_not_pile_up() {
+    let endpoint = server(0, None).build().unwrap();
+    let mut streams: Vec<DuplexStream> = (0..128).map(|_| serve(&endpoint).0).collect();
+    tokio::task::yield_now().await;
+    let (mut one_more, serving) = serve(&endpoint);
+    serving.await.unwrap();
+    assert_eq!(one_more.read(&mut [0; 1]).await.unwrap(), 0, "hung up on");
+    // The others' time is up, too.
+    for stream in &mut streams {
+        assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+    }
+    let (mut stream, _) = serve(&endpoint);
+    stream.write_all(upgrade("/", "").as_bytes()).await.unwrap();
+    assert_eq!(until_end(&mut stream).await, full());
+}
+
+/// Set in the process that has few file descriptors.
+#[cfg(unix)]
+const CHILD: &str = "WSJSONRPC_TEST_FEW_DESCRIPTORS";
+
+/// Begins itself anew with a small limit of open files.
+#[cfg(unix)]
+#[test]
+fn a_server_without_file_descriptors_goes_on_when_there_are_some() {
+    let name = "limits::admission::a_server_without_file_descriptors_goes_on_when_there_are_some";
+    if std::env::var_os(CHILD).is_some() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        return runtime.block_on(without_file_descriptors());
+    }
+    let output = std::process::Command::new("sh")
+        .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args([name, "--exact", "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("nothing left"), "{text}");
+}
+
+#[cfg(unix)]
+async fn without_file_descriptors() {
+    let (url, _) = listen(server(1000, None)).await;
+    let uri: http::Uri = url.parse().unwrap();
+    let address: SocketAddr = uri.authority().unwrap().as_str().parse().unwrap();
+    let client = Client::connect(&url).await.unwrap();
+    let mut hoard = Vec::new();
+    let error = loop {
+        // The server takes its share of the descriptors at the same time.
+        tokio::task::yield_now().await;
+        match TcpStream::connect(address).await {
+            Ok(stream) => hoard.push(stream),
+            Err(error) => break error,
+        }
+    };
+    println!("nothing left: {error}");
+    one(&client).await;
+    // One that is connected, as far as the operating system is concerned, and not accepted.
+    drop(hoard.pop());
+    let waiting = TcpStream::connect(address).await.unwrap();
+    // While these come and go, the server tries to accept it.
+    for _ in 0..20 {
+        one(&client).await;
+    }
+    drop(hoard);
+    one(&Client::connect(&url).await.unwrap()).await;
+    one(&client).await;
+    drop(waiting);
+}

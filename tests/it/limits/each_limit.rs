@@ -1,0 +1,172 @@
+//! Each limit of `Config` that a connected peer can go over, by one that does: what exactly it gets,
+//! and that another connection notices nothing. Limits of connections and of handshakes are in
+//! `admission` and `handshake`, those of calls in `calls::timeouts`.
+
+use std::future::pending;
+use std::time::Duration;
+
+use futures_util::SinkExt;
+use tokio::io::AsyncReadExt;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::tungstenite::Message;
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::{Config, Endpoint, Server};
+use wsjsonrpc_tests::{Gate, Raw, error, frame, not_an_object, request, result};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A connection beside the one that goes over a limit. It has a call at work all the while.
+struct Bystander {
+    gate: Gate,
+    task: JoinHandle<()>,
+}
+
+impl Bystander {
+    /// It is answered in the end, and goes on.
+    async fn notices_nothing(self) {
+        self.gate.open(1);
+        self.task.await.unwrap();
+    }
+}
+
+/// A server with this configuration, one that is to go over its limit, and a bystander.
+async fn beside(config: Config) -> (Endpoint, Raw, JoinHandle<CloseReason>, Bystander) {
+    let gate = Gate::default();
+    let at_gate = gate.clone();
+    let server = Server::builder().config(config);
+    let server = server.method("gated", move |_, ()| {
+        let gate = at_gate.clone();
+        async move {
+            gate.pass().await;
+            Ok(())
+        }
+    });
+    let endpoint = server
+        .method("never", |_, (_,): (String,)| pending::<wsjsonrpc::Result<()>>())
+        .method("large", |_, (size,): (usize,)| async move { Ok("x".repeat(size)) })
+        .build()
+        .unwrap();
+    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    raw.send(request("gated", "[]", "1")).await;
+    gate.arrived(1).await;
+    // Who waits for an answer reads, and answers pings by that.
+    let task = tokio::spawn(async move {
+        assert_eq!(raw.receive().await, result("null", "1"));
+        raw.check(&request("large", "[1]", "2"), &[&result("\"x\"", "2")]).await;
+    });
+    let (raw, serving) = Raw::client_of(&endpoint).await;
+    (endpoint, raw, serving, Bystander { gate, task })
+}
+
+/// What goes over a limit is answered, and the connection lives on.
+#[tokio::test]
+async fn limits_that_are_answered_with_an_error() {
+    let default = Config::default;
+    let never = request("never", "[\"x\"]", "\"n\"");
+    let long = request("never", &format!("[\"{}\"]", "x".repeat(5000)), "\"n\"");
+    let batch = |entries: usize| format!("[{}]", vec!["1"; entries].join(","));
+    let large = |size: usize| request("large", &format!("[{size}]"), "1");
+    let table: [(&str, Config, Vec<String>, String); 4] = [
+        (
+            "max_outgoing_message",
+            Config { max_outgoing_message: 1000, ..default() },
+            vec![large(1001)],
+            error(-32003, "Result too large", "1"),
+        ),
+        (
+            "max_batch",
+            Config { max_batch: 3, ..default() },
+            vec![batch(4)],
+            error(-32600, "Invalid Request: a batch may have at most 3 entries", "null"),
+        ),
+        (
+            "max_in_flight",
+            Config { max_in_flight: 2, ..default() },
+            vec![never.clone(), never, large(1)],
+            error(-32000, "Server busy", "1"),
+        ),
+        (
+            "max_in_flight_bytes",
+            Config { max_in_flight_bytes: 5000, ..default() },
+            vec![long, large(1)],
+            error(-32000, "Server busy", "1"),
+        ),
+    ];
+    for (limit, config, over, answer) in table {
+        let (_endpoint, mut raw, _, bystander) = beside(config).await;
+        for text in over {
+            raw.send(text).await;
+        }
+        assert_eq!(raw.receive().await, answer, "{limit}");
+        raw.check("2", &[&not_an_object()]).await;
+        bystander.notices_nothing().await;
+    }
+}
+
+/// After these there is nothing to be understood any more.
+#[tokio::test]
+async fn limits_that_end_a_connection_with_a_code() {
+    let small = Config { max_incoming_message: 1000, ..Config::default() };
+    let table = [
+        ("max_incoming_message", frame(0x81, &[b'x'; 1001]), 1009),
+        ("a frame of an unknown kind", frame(0x83, b""), 1002),
+        ("a text that is no UTF-8", frame(0x81, b"\xff"), 1007),
+    ];
+    for (limit, over, code) in table {
+        let (_endpoint, mut raw, serving, bystander) = beside(small.clone()).await;
+        raw.send_bytes(&over).await;
+        let close = raw.receive_close().await;
+        assert_eq!(close.map(|close| u16::from(close.code)), Some(code), "{limit}");
+        raw.wait_for_end().await;
+        let reason = serving.await.unwrap();
+        assert!(matches!(reason, CloseReason::Protocol(_)), "{limit}: {reason:?}");
+        bystander.notices_nothing().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_max_outbox_nothing_is_read_and_after_write_timeout_it_is_hung_up_on() {
+    let config = Config { max_send_queue: 1000, write_timeout: 3 * SECOND, ..Config::default() };
+    let (_endpoint, mut raw, serving, bystander) = beside(config).await;
+    let asks = Message::text(request("large", "[10000]", "1"));
+    let mut sent = 0;
+    while tokio::time::timeout(SECOND, raw.socket.send(asks.clone()))
+        .await
+        .is_ok_and(|ok| ok.is_ok())
+    {
+        sent += 1;
+        assert!(sent < 10_000, "it is still read");
+    }
+    assert!(matches!(serving.await.unwrap(), CloseReason::Stalled));
+    bystander.notices_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_ping_interval_it_is_asked_and_then_closed_with_1011() {
+    let config = Config { ping_interval: Some(SECOND), ..Config::default() };
+    let (_endpoint, mut raw, serving, bystander) = beside(config).await;
+    assert!(matches!(serving.await.unwrap(), CloseReason::Unresponsive));
+    let mut bytes = Vec::new();
+    raw.socket.get_mut().read_to_end(&mut bytes).await.unwrap();
+    assert_eq!(bytes[..6], [0x89, 0, 0x88, 17, 0x03, 0xf3]); // a ping, and 1011 with 15 letters
+    bystander.notices_nothing().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn over_close_timeout_nobody_waits_for_the_answer_to_a_close_frame() {
+    let config = Config { close_timeout: 2 * SECOND, ..Config::default() };
+    let (endpoint, mut raw, serving, bystander) = beside(config).await;
+    raw.check("1", &[&not_an_object()]).await;
+    let before = tokio::time::Instant::now();
+    let peers = endpoint.peers();
+    assert_eq!(peers.len(), 2);
+    // Only the one that has nothing at work is to be closed.
+    let closed = peers.iter().find(|peer| format!("{peer:?}").contains("in_flight: 0")).unwrap();
+    closed.close(4000, "enough");
+    assert!(matches!(serving.await.unwrap(), CloseReason::Local));
+    assert_eq!(before.elapsed(), 2 * SECOND);
+    let mut bytes = Vec::new();
+    raw.socket.get_mut().read_to_end(&mut bytes).await.unwrap();
+    assert_eq!(bytes, b"\x88\x08\x0f\xa0enough");
+    bystander.notices_nothing().await;
+}

@@ -1,0 +1,255 @@
+//! A connection that has much to do lets others have their turn: in the middle of a batch, and between
+//! large results.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures_util::SinkExt;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Endpoint, Server};
+use wsjsonrpc_tests::{Gate, Raw, notification, request, result};
+
+use crate::http::post;
+
+/// Counts how often another task gets its turn, as seen by handlers.
+#[derive(Clone, Default)]
+struct Turns {
+    now: Arc<AtomicUsize>,
+    seen: Arc<Mutex<BTreeSet<usize>>>,
+    handled: Arc<AtomicUsize>,
+}
+
+impl Turns {
+    /// Another task, which is always ready.
+    fn go_round(&self) {
+        let now = Arc::clone(&self.now);
+        tokio::spawn(async move {
+            loop {
+                now.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+
+    fn look(&self) {
+        self.handled.fetch_add(1, Ordering::Relaxed);
+        self.seen.lock().unwrap().insert(self.now.load(Ordering::Relaxed));
+    }
+
+    /// In how many of its turns handlers ran, since this was asked last. It may be no more than half of
+    /// the turns of their task: tokio wakes two that yield in the reverse order each time.
+    fn take(&self) -> usize {
+        std::mem::take(&mut *self.seen.lock().unwrap()).len()
+    }
+
+    fn server(&self) -> ServerBuilder {
+        let (small, large, later) = (self.clone(), self.clone(), self.clone());
+        Server::builder()
+            .method("small", move |_, x: u64| {
+                small.look();
+                async move { Ok(x) }
+            })
+            .method("large", move |_, size: usize| {
+                large.look();
+                async move { Ok("x".repeat(size)) }
+            })
+            .method("later", move |_, x: u64| {
+                later.look();
+                async move {
+                    tokio::task::yield_now().await;
+                    Ok(x)
+                }
+            })
+    }
+}
+
+fn batch(entries: impl Iterator<Item = String>) -> String {
+    format!("[{}]", entries.collect::<Vec<_>>().join(","))
+}
+
+fn calls(method: &str, count: usize) -> String {
+    let call = |id: usize| request(method, &format!("[{id}]"), &id.to_string());
+    batch((0..count).map(call))
+}
+
+fn results(answer: &str) -> Vec<(u64, Value)> {
+    let answers: Vec<Value> = serde_json::from_str(answer).unwrap();
+    answers.into_iter().map(|one| (one["id"].as_u64().unwrap(), one["result"].clone())).collect()
+}
+
+#[tokio::test]
+async fn others_get_their_turn_in_the_middle_of_a_batch() {
+    let turns = Turns::default();
+    turns.go_round();
+    let expected: Vec<(u64, Value)> = (0..1000).map(|id| (id, Value::from(id))).collect();
+    let mut raw = Raw::client(turns.server()).await;
+    let address = post::address(turns.server()).await;
+    for method in ["small", "later"] {
+        assert_eq!(results(&raw.ask(calls(method, 1000)).await), expected);
+        assert!(turns.take() >= 4, "a batch of a thousand in one go");
+        assert_eq!(results(&post::ask(address, &calls(method, 1000)).await), expected);
+        assert!(turns.take() >= 4, "a posted batch of a thousand in one go");
+    }
+}
+
+#[tokio::test]
+async fn others_get_their_turn_between_large_results() {
+    const SIZE: &str = "[200000]";
+    let turns = Turns::default();
+    turns.go_round();
+    let mut raw = Raw::client(turns.server()).await;
+    let large = |id: usize| request("large", SIZE, &id.to_string());
+    let answers = results(&raw.ask(batch((0..20).map(large))).await);
+    assert!(answers.iter().all(|(_, text)| text.as_str().unwrap().len() == 200_000));
+    assert!(turns.take() >= 10, "several large results of a batch in one go");
+    for id in 0..20 {
+        raw.socket.feed(Message::text(large(id))).await.unwrap();
+    }
+    raw.socket.flush().await.unwrap();
+    for id in 0..20 {
+        let answer: Value = serde_json::from_str(&raw.receive().await).unwrap();
+        assert_eq!(answer["id"], id);
+    }
+    assert!(turns.take() >= 10, "several large results in one go");
+}
+
+/// What is of all kinds, and larger than a turn, is answered in its order.
+#[tokio::test]
+async fn a_batch_over_several_turns_is_as_any() {
+    let turns = Turns::default();
+    turns.go_round();
+    let mut raw = Raw::client(turns.server()).await;
+    let entries = (0..600).map(|id: usize| match id % 5 {
+        0 => request("small", &format!("[{id}]"), &id.to_string()),
+        1 => request("later", &format!("[{id}]"), &id.to_string()),
+        2 => notification("small", "[0]"),
+        3 => request("no.such.method", "[]", &id.to_string()),
+        _ => "7".to_owned(),
+    });
+    raw.send(batch(entries)).await;
+    // Read only behind the batch.
+    raw.send(request("small", "[7]", "\"next\"")).await;
+    let answers: Vec<Value> = serde_json::from_str(&first_array(&mut raw).await).unwrap();
+    assert_eq!(answers.len(), 480);
+    for (place, answer) in answers.iter().enumerate() {
+        let id = place / 4 * 5 + [0, 1, 3, 4][place % 4];
+        match id % 5 {
+            0 | 1 => assert_eq!((&answer["id"], &answer["result"]), (&id.into(), &id.into())),
+            3 => assert_eq!(
+                (&answer["id"], &answer["error"]["code"]),
+                (&id.into(), &(-32601).into())
+            ),
+            _ => assert_eq!(
+                (&answer["id"], &answer["error"]["code"]),
+                (&Value::Null, &(-32600).into())
+            ),
+        }
+    }
+    assert_eq!(turns.handled.load(Ordering::Relaxed), 361);
+}
+
+/// The response to the message behind the batch may come first, as handlers of the batch wait.
+async fn first_array(raw: &mut Raw) -> String {
+    loop {
+        let text = raw.receive().await;
+        if text.starts_with('[') {
+            return text;
+        }
+        assert_eq!(text, result("7", "\"next\""));
+    }
+}
+
+/// A cancellation in the batch finds the calls of its batch, in whichever turn they began.
+#[tokio::test]
+async fn a_batch_over_several_turns_cancels_its_own_calls() {
+    let gate = Gate::default();
+    let waiting = gate.clone();
+    let server = Server::builder().method("gated", move |_, _: u64| {
+        let gate = waiting.clone();
+        async move {
+            gate.pass().await;
+            Ok(())
+        }
+    });
+    let mut raw = Raw::client(server).await;
+    let cancel = notification("$/cancelRequest", r#"{"id":399}"#);
+    let call = |id: usize| request("gated", &format!("[{id}]"), &id.to_string());
+    raw.send(batch(std::iter::once(cancel).chain((0..400).map(call)))).await;
+    gate.arrived(400).await;
+    gate.open(400);
+    let answers: Vec<Value> = serde_json::from_str(&raw.receive().await).unwrap();
+    let failed: Vec<&Value> = answers.iter().filter(|answer| answer["error"].is_object()).collect();
+    assert_eq!(failed.len(), 1);
+    assert_eq!((&failed[0]["id"], &failed[0]["error"]["code"]), (&399.into(), &(-32800).into()));
+}
+
+/// What was accepted before a shutdown is answered, and a batch is accepted as a whole.
+#[tokio::test]
+async fn a_shutdown_in_the_middle_of_a_batch_waits_for_all_of_it() {
+    let (begin, mut begun) = mpsc::unbounded_channel();
+    let endpoint = Server::builder()
+        .method("small", move |_, x: u64| {
+            if x == 10 {
+                begin.send(()).unwrap();
+            }
+            async move { Ok(x) }
+        })
+        .build()
+        .unwrap();
+    let shutting: Endpoint = endpoint.clone();
+    let shutdown = tokio::spawn(async move {
+        begun.recv().await;
+        shutting.shutdown().await
+    });
+    let (mut raw, serving) = Raw::client_of(&endpoint).await;
+    assert_eq!(results(&raw.ask(calls("small", 1000)).await).len(), 1000);
+    assert_eq!(u16::from(raw.receive_close().await.unwrap().code), 1001);
+    raw.wait_for_end().await;
+    serving.await.unwrap();
+    assert_eq!(shutdown.await.unwrap(), 0);
+}
+
+/// Nobody waits for notifications, so they are handled though their sender is gone.
+#[tokio::test]
+async fn notifications_of_a_batch_are_handled_to_the_last_one() {
+    let turns = Turns::default();
+    turns.go_round();
+    let endpoint = turns.server().build().unwrap();
+    let (mut raw, serving) = Raw::client_of(&endpoint).await;
+    raw.send(batch((0..1000).map(|_| notification("small", "[1]")))).await;
+    raw.hang_up();
+    serving.await.unwrap();
+    assert_eq!(turns.handled.load(Ordering::Relaxed), 1000);
+
+    // Nor does it matter that whoever serves the connection gives it up.
+    let (mut raw, serving) = Raw::client_of(&endpoint).await;
+    raw.send(batch((0..1000).map(|_| notification("small", "[1]")))).await;
+    while turns.handled.load(Ordering::Relaxed) == 1000 {
+        tokio::task::yield_now().await;
+    }
+    let handled = turns.handled.load(Ordering::Relaxed);
+    assert!(handled < 2000, "all of it in one go");
+    serving.abort();
+    assert!(serving.await.is_err());
+    assert_eq!(turns.handled.load(Ordering::Relaxed), 2000);
+}
+
+/// The rest of the batch has nobody to answer.
+#[tokio::test]
+async fn a_batch_with_many_notifications_behind_its_calls_is_answered() {
+    let turns = Turns::default();
+    let calls = ["1", "2"].map(|id| request("small", &format!("[{id}]"), id));
+    let notifications = (0..500).map(|_| notification("small", "[0]"));
+    let text = batch(calls.into_iter().chain(notifications));
+    let answer = format!("[{},{}]", result("1", "1"), result("2", "2"));
+    let mut raw = Raw::client(turns.server()).await;
+    raw.check(&text, &[&answer]).await;
+    assert_eq!(turns.handled.load(Ordering::Relaxed), 502);
+    let turns = Turns::default();
+    let body = post::ask(post::address(turns.server()).await, &text).await;
+    assert_eq!(results(&body).len(), 2, "{body}");
+}

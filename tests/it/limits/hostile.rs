@@ -1,0 +1,395 @@
+//! Peers that are slow, stuck, or out to hurt: what they cost is bounded, and others notice nothing.
+
+use std::future::IntoFuture;
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::SinkExt;
+use tokio::io::AsyncReadExt;
+use tokio_tungstenite::tungstenite::Message;
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::{Client, Config, Context, Server};
+use wsjsonrpc_tests::{Gate, Raw, begin, both_ways, frame, notification, request, result};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// It takes a byte every second: too little for its answers, but something. It is stuck only if it
+/// takes nothing; and it can't have more than its answers' limit of memory.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_reads_a_byte_a_second_is_served_at_its_own_pace() {
+    let handled = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&handled);
+    let config = Config { max_send_queue: 10_000, ..Config::default() };
+    let server = Server::builder().config(config).method("large", move |_, ()| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        async { Ok("x".repeat(1000)) }
+    });
+    let endpoint = server.build().unwrap();
+    let (mut raw, serving) = Raw::client_of(&endpoint).await;
+    let asks = Message::text(request("large", "[]", "1"));
+    while tokio::time::timeout(SECOND, raw.socket.send(asks.clone())).await.is_ok() {}
+    let before = handled.load(Ordering::Relaxed);
+    let mut byte = [0];
+    for _ in 0..5000 {
+        tokio::time::sleep(SECOND).await;
+        assert_eq!(raw.socket.get_mut().read(&mut byte).await.unwrap(), 1);
+    }
+    let (mut other, _) = Raw::client_of(&endpoint).await;
+    other.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
+    assert!(!serving.is_finished(), "it is slow, not stuck");
+    let more = handled.load(Ordering::Relaxed) - before;
+    assert!(more <= 6, "{more} more answers for 5000 bytes");
+    serving.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_notifications_begins_no_more_than_its_limit_of_handlers() {
+    const LIMIT: usize = 50;
+    let (gate, begun) = (Gate::default(), Arc::new(AtomicUsize::new(0)));
+    let (at_gate, counter) = (gate.clone(), Arc::clone(&begun));
+    let config = Config { max_in_flight: LIMIT, ..Config::default() };
+    let server = Server::builder().config(config).method("gated", move |_, ()| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        let gate = at_gate.clone();
+        async move {
+            gate.pass().await;
+            Ok(())
+        }
+    });
+    let endpoint = server.build().unwrap();
+    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    let (mut other, _) = Raw::client_of(&endpoint).await;
+    for _ in 0..100_000 {
+        raw.socket.feed(Message::text(notification("gated", "[]"))).await.unwrap();
+    }
+    raw.check("1", &[&wsjsonrpc_tests::not_an_object()]).await;
+    assert_eq!(begun.load(Ordering::Relaxed), LIMIT);
+    other.check("1", &[&wsjsonrpc_tests::not_an_object()]).await;
+    gate.open(LIMIT);
+}
+
+/// One frame and never a whole message: others get their turn all the same, and the reader's own
+/// calls time out when they should.
+#[tokio::test]
+async fn parts_of_a_message_that_never_ends_hold_up_nobody() {
+    let endpoint = Server::builder().build().unwrap();
+    let (mut raw, serving) = Raw::client_of(&endpoint).await;
+    let (mut other, _) = Raw::client_of(&endpoint).await;
+    raw.send_bytes(&frame(0x01, b"[")).await;
+    let flood = frame(0x00, b"").repeat(10_000);
+    let flooding = tokio::spawn(async move {
+        loop {
+            raw.send_bytes(&flood).await;
+        }
+    });
+    for _ in 0..10 {
+        other.check("1", &[&wsjsonrpc_tests::not_an_object()]).await;
+    }
+    assert!(!serving.is_finished());
+    flooding.abort();
+}
+
+/// A flood that never ends is handled bit by bit: in between, the server looks for what others have
+/// sent meanwhile.
+#[tokio::test]
+async fn a_flood_of_one_lets_others_have_their_turn() {
+    let handled = Arc::new(AtomicUsize::new(0));
+    let bystander = Arc::new(std::sync::Mutex::new(None::<std::net::TcpStream>));
+    let (counter, before, asks) = (handled.clone(), handled.clone(), bystander.clone());
+    let server = Server::builder()
+        .method("note", move |_, ()| {
+            // Not before the flood is being handled.
+            if counter.fetch_add(1, Ordering::Relaxed) == 10 {
+                let frame = frame(0x81, request("ask", "[]", "1").as_bytes());
+                asks.lock().unwrap().as_ref().unwrap().write_all(&frame).unwrap();
+            }
+            async { Ok(()) }
+        })
+        .method("ask", move |_, ()| {
+            let before = before.load(Ordering::Relaxed);
+            async move { Ok(before) }
+        });
+    let address = wsjsonrpc_tests::http::address(server).await.to_string();
+    let asking = tokio::task::spawn_blocking(move || {
+        let (mut hostile, mut other) = (connect(&address), connect(&address));
+        *bystander.lock().unwrap() = Some(other.try_clone().unwrap());
+        let flood = frame(0x81, notification("note", "[]").as_bytes()).repeat(100_000);
+        // It is hung up on by the end of the test, at the latest.
+        std::thread::spawn(move || while hostile.write_all(&flood).is_ok() {});
+        let mut answer = [0; 100];
+        let length = other.read(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer[2..length]).into_owned()
+    });
+    let answer: serde_json::Value = serde_json::from_str(&asking.await.unwrap()).unwrap();
+    let before = answer["result"].as_u64().unwrap();
+    assert!(before < 2000, "{before} of the flood came first");
+}
+
+/// Calls in both directions, whose requests and results are larger than all buffers together.
+#[tokio::test]
+async fn two_that_flood_each_other_both_get_their_answers() {
+    const CALLS: usize = 100;
+    let config = Config {
+        max_send_queue: 50_000,
+        call_timeout: None,
+        max_in_flight: 10,
+        ..Config::default()
+    };
+    let large = |_: Context, (id, _): (usize, String)| async move {
+        tokio::task::yield_now().await;
+        Ok((id, "x".repeat(50_000)))
+    };
+    let client = || Client::builder().config(config.clone()).method("large", large);
+    let server = || Server::builder().config(config.clone()).method("large", large);
+    for (client, caller) in both_ways(client, server).await {
+        let mut calls = tokio::task::JoinSet::new();
+        for id in 0..CALLS {
+            for peer in [client.peer(), caller.clone()] {
+                calls.spawn(async move {
+                    let params = (id, "p".repeat(50_000));
+                    peer.call::<(usize, String)>("large", params).await
+                });
+            }
+        }
+        let mut answered = 0;
+        while let Some(outcome) = calls.join_next().await {
+            match outcome.unwrap() {
+                Ok(_) => answered += 1,
+                Err(wsjsonrpc::Error::Call(busy)) => assert_eq!(busy.code().0, -32000),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(answered >= 2, "the first of either side are not refused");
+        client.peer().call::<(usize, String)>("large", (0, "")).await.unwrap();
+    }
+}
+
+/// A close is as patient as a shutdown, not more; a shutdown on top of it changes nothing.
+#[tokio::test(start_paused = true)]
+async fn what_is_queued_at_a_close_has_a_bound_even_if_it_is_taken_bit_by_bit() {
+    for drains in [false, true] {
+        let config = Config { shutdown_timeout: 60 * SECOND, ..Config::default() };
+        let endpoint = Server::builder().config(config).build().unwrap();
+        let (mut raw, serving) = Raw::client_of(&endpoint).await;
+        raw.check("1", &[&wsjsonrpc_tests::not_an_object()]).await;
+        let peer = endpoint.peers().pop().unwrap();
+        peer.notify("fill", ["x".repeat(1_000_000)]).await.unwrap();
+        let late = begin(peer.call::<()>("late", ()).without_timeout().into_future()).await;
+        peer.close(4000, "enough");
+        let begun = tokio::time::Instant::now();
+        let taking = tokio::spawn(async move {
+            let mut bytes = [0; 1000];
+            while raw.socket.get_mut().read(&mut bytes).await.is_ok_and(|read| read > 0) {
+                tokio::time::sleep(SECOND).await;
+            }
+        });
+        let shutdown = endpoint.shutdown();
+        if drains {
+            tokio::time::sleep(10 * SECOND).await;
+            assert_eq!(shutdown.await, 0);
+        }
+        let reason = serving.await.unwrap();
+        assert!(matches!(reason, CloseReason::Local), "{reason:?}");
+        assert!(begun.elapsed() >= 60 * SECOND, "it had its time: {:?}", begun.elapsed());
+        assert!(late.await.is_err());
+        taking.abort();
+    }
+}
+
+/// Set in the process that serves.
+const CHILD: &str = "WSJSONRPC_TEST_SERVES_A_HOSTILE_PEER";
+const MAX_OUTBOX: usize = 512 * 1024;
+const MAX_IN_FLIGHT: usize = 32;
+pub(crate) const MAX_MESSAGE: usize = 16 * 1024;
+
+fn serving() -> ServerBuilder {
+    let config = Config {
+        max_send_queue: MAX_OUTBOX,
+        max_in_flight: MAX_IN_FLIGHT,
+        max_in_flight_bytes: MAX_IN_FLIGHT * MAX_MESSAGE,
+        max_incoming_message: MAX_MESSAGE,
+        max_outgoing_message: MAX_MESSAGE,
+        write_timeout: SECOND,
+        shutdown_timeout: SECOND / 10,
+        close_timeout: SECOND / 10,
+        ..Config::default()
+    };
+    Server::builder()
+        .config(config)
+        .method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
+        .method("echo", |_, (text,): (String,)| async move { Ok(text) })
+        .method("later", |_, (text,): (String,)| async move {
+            tokio::task::yield_now().await;
+            Ok(text)
+        })
+        .method("never", |_, (_,): (String,)| std::future::pending::<wsjsonrpc::Result<()>>())
+}
+
+/// The server's memory, in bytes: now, or at its peak.
+#[cfg(target_os = "linux")]
+pub(crate) fn memory(pid: u32, what: &str) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+/// A server in a process of its own, so that its memory can be measured.
+pub(crate) struct Served {
+    child: std::process::Child,
+    /// What it writes: it could not end in peace without.
+    _stdout: std::io::BufReader<std::process::ChildStdout>,
+    pub(crate) address: String,
+}
+
+impl Served {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn end(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+/// Runs the test of this name again, as a process that serves. `None`: this is that process, and the
+/// other has had enough.
+pub(crate) fn in_a_child(test: &str) -> Option<Served> {
+    in_a_child_as(test, Place::Alone)
+}
+
+/// What the server in the child is a part of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Place {
+    Alone,
+    Axum,
+}
+
+pub(crate) fn in_a_child_as(test: &str, place: Place) -> Option<Served> {
+    use std::io::BufRead;
+    use std::process::{Command, Stdio};
+
+    if let Some(place) = std::env::var_os(CHILD) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            // Until the other process closes the pipe.
+            let over = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
+            if place == "Axum" {
+                let endpoint = serving().build().unwrap();
+                println!("\naddress {}", crate::http::mount::in_axum_with_uris(&endpoint).await);
+                drop(over.await);
+            } else {
+                let server = serving().bind("127.0.0.1:0").await.unwrap();
+                println!("\naddress {}", server.local_addr());
+                server.run_until(async { drop(over.await) }).await;
+            }
+        });
+        return None;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(CHILD, format!("{place:?}"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut lines = stdout.by_ref().lines().map_while(Result::ok);
+    let address = lines.find_map(|line| line.strip_prefix("address ").map(str::to_owned));
+    let address = address.expect("it has bound a port");
+    Some(Served { child, _stdout: stdout, address })
+}
+
+/// A process of its own serves a peer that sends as fast as it can and never reads. It is hung up on
+/// after `write_timeout`; until then another client is answered, and memory has its bound.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
+    let name = "limits::hostile::a_peer_that_never_reads_costs_no_more_than_its_limits";
+    let text = |padding| format!("[\"{}\"]", "p".repeat(padding));
+    let batch = |of: &[String], times| format!("[{}]", vec![of.join(","); times].join(","));
+    let large = request("echo", &text(MAX_MESSAGE / 2), "1");
+    let never = request("never", &text(1), "1");
+    // Nothing holds back who wants no answers.
+    let (held, not_held) = (1_000_000, 1000);
+    for (what, text, most) in [
+        ("small requests", request("echo", &text(0), "1"), held),
+        ("requests with large results", request("echo", &text(MAX_MESSAGE - 200), "1"), held),
+        (
+            "requests that are not ready at once",
+            request("later", &text(MAX_MESSAGE - 200), "1"),
+            held,
+        ),
+        ("requests that never end", request("never", &text(1000), "1"), held),
+        ("batches of small requests", batch(&[request("sum", "[1,2]", "1")], 250), held),
+        ("batches of nothing", batch(&["1".to_owned()], 1000), held),
+        ("batches that are never complete", batch(&[never, large], 1), held),
+        ("batches of notifications", batch(&[notification("never", "[\"\"]")], 250), not_held),
+    ] {
+        let Some(served) = in_a_child(name) else { return };
+        let address = &served.address;
+        let mut bystander = connect(address);
+        ask(&mut bystander);
+        // The program's own pages count, too: those that are needed are there before it is measured.
+        let mut warm = connect(address);
+        warm.write_all(&frame(0x81, text.as_bytes()).repeat(4)).unwrap();
+        drop(warm);
+        ask(&mut bystander);
+        let before = memory(served.id(), "VmRSS");
+
+        let mut hostile = connect(address);
+        let flood = frame(0x81, text.as_bytes()).repeat(1 + 65_536 / (text.len() + 8));
+        let per_write = flood.len() / (text.len() + 8);
+        let flooding = std::thread::spawn(move || {
+            let mut sent = 0;
+            while sent < most && hostile.write_all(&flood).is_ok() {
+                sent += per_write;
+            }
+            sent
+        });
+        let mut times = Vec::new();
+        while !flooding.is_finished() {
+            let begun = std::time::Instant::now();
+            ask(&mut bystander);
+            times.push(begun.elapsed());
+        }
+        let sent = flooding.join().unwrap();
+        assert!(sent < held, "nothing holds back {what}");
+        ask(&mut bystander);
+        let grown = memory(served.id(), "VmHWM") - before;
+        times.sort();
+        let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
+        println!("{what}: {sent} sent, {grown} bytes more at the peak, others' p99 {p99:?}");
+        // A call in flight is a message that came in, and one that is to go out.
+        let bound = MAX_OUTBOX + MAX_IN_FLIGHT * 2 * MAX_MESSAGE + (1 << 20);
+        assert!(grown <= bound, "{what}: {grown} bytes, more than {bound}");
+        served.end();
+    }
+}
+
+/// A WebSocket by hand, with a socket that blocks.
+pub(crate) fn connect(address: &str) -> std::net::TcpStream {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.write_all(wsjsonrpc_tests::http::upgrade("/rpc", "").as_bytes()).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101"));
+    stream
+}
+
+/// One call and its answer.
+pub(crate) fn ask(stream: &mut std::net::TcpStream) {
+    stream.write_all(&frame(0x81, request("sum", "[1,2]", "7").as_bytes())).unwrap();
+    let expected = result("3", "7");
+    let mut answer = vec![0; 2 + expected.len()];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer[2..]), expected);
+}

@@ -1,0 +1,99 @@
+//! What connections cost that do nothing, or only the first half of something: memory of a server in
+//! a process of its own, measured by the operating system.
+#![cfg(target_os = "linux")]
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use wsjsonrpc_tests::frames::announcing;
+use wsjsonrpc_tests::http::upgrade;
+use wsjsonrpc_tests::{frame, request};
+
+use crate::limits::hostile::{MAX_MESSAGE, Place, ask, connect, in_a_child, in_a_child_as, memory};
+
+const CONNECTIONS: usize = 300;
+const KIB: usize = 1024;
+
+/// Connects, and says this much.
+fn half_open(address: &str, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(bytes).unwrap();
+    stream
+}
+
+fn open(address: &str, bytes: &[u8]) -> TcpStream {
+    let mut stream = connect(address);
+    stream.write_all(bytes).unwrap();
+    stream
+}
+
+fn after_a_call(address: &str, _: &[u8]) -> TcpStream {
+    let mut stream = connect(address);
+    ask(&mut stream);
+    stream
+}
+
+type Way = fn(&str, &[u8]) -> TcpStream;
+
+/// Each gets a process of its own, so that none profits from what another has left. The bounds are
+/// what such a connection has sent, once or twice, and a little for itself.
+#[test]
+fn connections_that_do_nothing_or_half_of_something_cost_what_they_have_sent() {
+    let name = "limits::memory_cost::connections_that_do_nothing_or_half_of_something_cost_what_they_have_sent";
+    let head = upgrade("/", &format!("X: {}\r\n", "x".repeat(8 * KIB)));
+    let whole =
+        frame(0x81, request("never", &format!("[\"{}\"]", "p".repeat(8000)), "1").as_bytes());
+    let part = frame(0x01, &[b' '; 8 * KIB]);
+    let table: [(&str, Way, Vec<u8>, usize); 8] = [
+        ("idle", open, vec![], 8),
+        ("idle after a call", after_a_call, vec![], 8),
+        ("silent before the handshake", half_open, vec![], 8),
+        ("half a head", half_open, head.into_bytes()[..8 * KIB].to_vec(), 8 + 16),
+        ("a large frame's header", open, announcing(0x81, MAX_MESSAGE as u64, true), 16),
+        ("half a frame", open, whole[..4 * KIB].to_vec(), 16 + 8),
+        ("a part of a message", open, part, 16 + 2 * 8),
+        ("a call that never ends", open, whole, 8 + 2 * 8),
+    ];
+    for (what, way, bytes, bound) in table {
+        let Some(served) = in_a_child(name) else { return };
+        let mut bystander = connect(&served.address);
+        // What the program needs once is there before it is measured.
+        let warm: Vec<_> = (0..4).map(|_| way(&served.address, &bytes)).collect();
+        ask(&mut bystander);
+        let before = memory(served.id(), "VmRSS");
+        let many: Vec<_> = (0..CONNECTIONS).map(|_| way(&served.address, &bytes)).collect();
+        // All of it has come when one who connects behind them is answered, as often as there may be
+        // something left to read.
+        for _ in 0..10 {
+            ask(&mut connect(&served.address));
+        }
+        let each = memory(served.id(), "VmRSS").saturating_sub(before) / CONNECTIONS;
+        println!("{what}: {each} bytes each");
+        assert!(each <= bound * KIB, "{what}: {each} bytes each, more than {bound} KiB");
+        ask(&mut bystander);
+        drop((warm, many));
+        served.end();
+    }
+}
+
+/// A connection that came by way of somebody's HTTP server has nothing of that left, not even the
+/// buffer that its request was read into: neither the handshake nor what a router has left there, if it
+/// is to be forgotten, holds on to it.
+#[test]
+fn a_mounted_connection_costs_what_one_of_the_server_alone_costs() {
+    let name = "limits::memory_cost::a_mounted_connection_costs_what_one_of_the_server_alone_costs";
+    let mut costs = Vec::new();
+    for place in [Place::Alone, Place::Axum] {
+        let Some(served) = in_a_child_as(name, place) else { return };
+        let warm: Vec<_> = (0..40).map(|_| after_a_call(&served.address, &[])).collect();
+        let before = memory(served.id(), "VmRSS");
+        let many: Vec<_> =
+            (0..2 * CONNECTIONS).map(|_| after_a_call(&served.address, &[])).collect();
+        let each = memory(served.id(), "VmRSS").saturating_sub(before) / many.len();
+        println!("{place:?}: {each} bytes each");
+        costs.push(each);
+        drop((warm, many));
+        served.end();
+    }
+    assert!(costs[1] <= costs[0] + KIB, "{costs:?}");
+}

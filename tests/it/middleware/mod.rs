@@ -1,0 +1,10 @@
+//! Middleware around calls in both directions, around connections and subscriptions, and the ready-made
+//! ones.
+
+mod connections;
+pub(crate) mod incoming;
+mod method_kinds;
+mod metrics;
+mod outgoing;
+mod ready_made;
+mod subscriptions;

@@ -1,0 +1,189 @@
+//! Subscriptions with middleware around their calls: it sees the call, and the stream runs outside.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::{Stream, StreamExt, stream};
+use tokio::sync::mpsc;
+use wsjsonrpc::middleware::{Middleware, Next};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::service::{Request, Response};
+use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::{Client, Context, ErrorObject, Methods, Result, Server, async_trait, memory};
+use wsjsonrpc_tests::{Gate, Raw, error, notification, request, result};
+
+use crate::middleware::incoming::Record;
+
+/// A stream that says when it is gone.
+struct Held(mpsc::UnboundedSender<&'static str>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.send("the stream is gone");
+    }
+}
+
+fn endless(held: Held) -> impl Stream<Item = Result<u32>> + Send + 'static {
+    stream::iter(1..).take(1).chain(stream::pending()).map(move |item| {
+        let _held = &held;
+        Ok(item)
+    })
+}
+
+fn server(gate: &Gate) -> (ServerBuilder, Record, mpsc::UnboundedReceiver<&'static str>) {
+    let (send, gone) = mpsc::unbounded_channel();
+    let (late, gate) = (send.clone(), gate.clone());
+    let methods = Methods::new()
+        .subscription(Topic::new("count"), |_, (upto,): (u32,)| async move {
+            Ok(stream::iter((1..=upto).map(Ok)))
+        })
+        .subscription(Topic::new("refused"), |_, ()| async move {
+            Err::<stream::Empty<Result<()>>, _>(ErrorObject::new(7, "no"))
+        })
+        .subscription(Topic::new("endless"), move |_, ()| {
+            let held = Held(send.clone());
+            async move { Ok(endless(held)) }
+        })
+        .subscription(Topic::new("late"), move |_, ()| {
+            let (gate, held) = (gate.clone(), Held(late.clone()));
+            async move {
+                gate.pass().await;
+                Ok(endless(held))
+            }
+        });
+    let record = Record::default();
+    (Server::builder().service(methods).middleware(record.clone()), record, gone)
+}
+
+fn item(name: &str, id: &str, item: &str) -> String {
+    notification(name, &format!(r#"{{"subscription":"{id}","result":{item}}}"#))
+}
+
+#[tokio::test]
+async fn the_call_is_seen_and_the_items_come_behind_its_response() {
+    let (server, record, _gone) = server(&Gate::default());
+    let (mut raw, _) = Raw::knowing_client(server).await;
+    record.take();
+    assert_eq!(raw.ask(request("count", "[2]", "1")).await, result(r#""0x1""#, "1"));
+    for number in ["1", "2"] {
+        assert_eq!(raw.receive().await, item("count", "0x1", number));
+    }
+    let end = raw.receive().await;
+    assert!(end.contains("0x1") && !end.contains("result"), "{end}");
+    assert_eq!(record.take(), ["request count count [2]", "nothing"]);
+    assert_eq!(raw.ask(request("refused", "[]", "2")).await, error(7, "no", "2"));
+    assert_eq!(record.take()[1], "7 no");
+}
+
+#[tokio::test]
+async fn in_a_batch_too() {
+    let (server, _, _gone) = server(&Gate::default());
+    let mut raw = Raw::client(server).await;
+    let batch = format!("[{},{}]", request("count", "[1]", "1"), request("endless", "[]", "2"));
+    let answers = format!("[{},{}]", result(r#""0x1""#, "1"), result(r#""0x2""#, "2"));
+    assert_eq!(raw.ask(batch).await, answers);
+    let mut items = [raw.receive().await, raw.receive().await];
+    items.sort();
+    assert_eq!(items, [item("count", "0x1", "1"), item("endless", "0x2", "1")]);
+}
+
+#[tokio::test]
+async fn unsubscribing_ends_it_and_does_not_pass_through() {
+    let (server, record, mut gone) = server(&Gate::default());
+    let mut raw = Raw::client(server).await;
+    raw.ask(request("endless", "[]", "1")).await;
+    assert_eq!(raw.receive().await, item("endless", "0x1", "1"));
+    record.take();
+    let answer = raw.ask(request("unsubscribe_endless", r#"["0x1"]"#, "2")).await;
+    assert_eq!(answer, result("true", "2"));
+    assert_eq!(gone.recv().await, Some("the stream is gone"));
+    assert!(record.take().is_empty());
+}
+
+#[tokio::test]
+async fn one_that_begins_late_ends_with_its_connection_like_others() {
+    for method in ["endless", "late"] {
+        let gate = Gate::default();
+        let (server, _, mut gone) = server(&gate);
+        let mut raw = Raw::client(server).await;
+        raw.send(request(method, "[]", "1")).await;
+        if method == "late" {
+            gate.arrived(1).await;
+            gate.open(1);
+        }
+        assert_eq!(raw.receive().await, result(r#""0x1""#, "1"));
+        assert_eq!(raw.receive().await, item(method, "0x1", "1"));
+        raw.hang_up();
+        assert_eq!(gone.recv().await, Some("the stream is gone"));
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_taken_back_before_it_begins_is_dropped() {
+    let gate = Gate::default();
+    let (server, _, mut gone) = server(&gate);
+    let mut raw = Raw::client(server).await;
+    raw.send(request("late", "[]", "1")).await;
+    gate.arrived(1).await;
+    let answer = raw.ask(notification("$/cancelRequest", r#"{"id":1}"#)).await;
+    assert_eq!(answer, error(-32800, "Request cancelled", "1"));
+    gate.open(1);
+    assert_eq!(gone.recv().await, Some("the stream is gone"));
+    raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
+}
+
+/// Answers otherwise, once its handler has a stream.
+struct Otherwise(Arc<AtomicBool>);
+
+#[async_trait]
+impl Middleware for Otherwise {
+    async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
+        let response = next.run(request).await;
+        if self.0.load(Ordering::SeqCst) {
+            return ErrorObject::new(9, "otherwise").into();
+        }
+        // Others get their turn between the consent and the response.
+        tokio::task::yield_now().await;
+        response
+    }
+}
+
+#[tokio::test]
+async fn the_stream_is_dropped_if_the_call_is_answered_otherwise() {
+    let (server, _, mut gone) = server(&Gate::default());
+    let otherwise = Arc::new(AtomicBool::new(true));
+    let config = wsjsonrpc::Config { max_subscriptions: 1, ..Default::default() };
+    let server = server.config(config).middleware(Otherwise(Arc::clone(&otherwise)));
+    let mut raw = Raw::client(server).await;
+    for _ in 0..3 {
+        let answer = raw.ask(request("endless", "[]", "1")).await;
+        assert_eq!(answer, error(9, "otherwise", "1"));
+        assert_eq!(gone.recv().await, Some("the stream is gone"));
+    }
+    otherwise.store(false, Ordering::SeqCst);
+    assert_eq!(raw.ask(request("endless", "[]", "2")).await, result(r#""0x4""#, "2"));
+    assert_eq!(raw.receive().await, item("endless", "0x4", "1"));
+}
+
+#[tokio::test]
+async fn a_consumer_gets_all_items_within_its_window() {
+    let (server, record, _gone) = server(&Gate::default());
+    let (client, _) = memory::pair(Client::builder(), server).unwrap();
+    let numbers = client.peer().subscribe::<u32>("count", (5_000,)).window(1000).await.unwrap();
+    let numbers: Vec<u32> = numbers.map(|number| number.unwrap()).collect().await;
+    assert_eq!(numbers, (1..=5_000).collect::<Vec<_>>());
+    assert_eq!(record.take().len(), 2);
+}
+
+#[tokio::test]
+async fn one_that_is_not_agreed_to_ends_with_its_connection_too() {
+    let gate = Gate::default();
+    let (server, record, mut gone) = server(&gate);
+    let mut raw = Raw::client(server).await;
+    raw.send(request("late", "[]", "1")).await;
+    gate.arrived(1).await;
+    raw.hang_up();
+    assert_eq!(gone.recv().await, Some("the stream is gone"));
+    tokio::task::yield_now().await;
+    assert_eq!(record.take()[1], "-32800 Request cancelled");
+}

@@ -1,0 +1,292 @@
+//! What a reconnecting client does not retry: a first connection that can't come about, and a server
+//! that does not want it back. And what can be seen of what it retries.
+
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use wsjsonrpc::client::{ClientBuilder, ConnectionState, Reconnect};
+use wsjsonrpc::error::{CloseReason, ConnectError};
+use wsjsonrpc::{Client, Context, Error, Server};
+use wsjsonrpc_tests::listen;
+use wsjsonrpc_tests::log::Log;
+
+use crate::reconnect::attempts::{MILLISECOND, client, connect, connected, settings};
+use crate::transport::tls::{self, Authority};
+
+fn stubborn() -> ClientBuilder {
+    Client::builder().reconnect(Reconnect { retry_first: true, ..settings() })
+}
+
+fn frame(code: u16, reason: &'static str) -> CloseFrame {
+    CloseFrame { code: CloseCode::from(code), reason: reason.into() }
+}
+
+fn is_remote(reason: &CloseReason, expected: u16) {
+    let CloseReason::Remote { code, reason } = reason else { panic!("{reason}") };
+    assert_eq!((*code, reason.as_str()), (expected, "banned"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_close_code_may_say_that_the_client_is_not_to_come_back() {
+    let own = Reconnect { final_codes: vec![1000..=1001, 4100..=4100], ..settings() };
+    let never = Reconnect { final_codes: Vec::new(), ..settings() };
+    for (settings, ends, goes_on) in [
+        (settings(), &[1008, 4000, 4001, 4999][..], &[1000, 1001, 1011, 1012, 3000, 3999][..]),
+        (own, &[1000, 1001, 4100], &[1008, 4000, 4099, 4101]),
+        (never, &[], &[1000, 1008, 4000, 4999]),
+    ] {
+        for code in goes_on {
+            let (_client, mut raw, mut attempts) =
+                connected(Client::builder().reconnect(settings.clone())).await;
+            raw.socket.close(Some(frame(*code, "banned"))).await.unwrap();
+            drop(raw);
+            attempts.accept().await;
+        }
+        for code in ends {
+            let (client, mut raw, mut attempts) =
+                connected(Client::builder().reconnect(settings.clone())).await;
+            let mut states = client.states();
+            let _ = states.next().await;
+            raw.socket.close(Some(frame(*code, "banned"))).await.unwrap();
+            drop(raw);
+            attempts.are_over().await;
+            let Some(ConnectionState::Closed { reason, .. }) = states.next().await else {
+                panic!("{code}")
+            };
+            is_remote(&reason, *code);
+            is_remote(&client.closed().await, *code);
+            // Also a call that would wait for a connection, and one that would be sent again.
+            let Err(Error::Closed(reason)) = client.peer().call::<()>("m", ()).idempotent().await
+            else {
+                panic!("{code}")
+            };
+            is_remote(&reason, *code);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_it_may_while_the_hook_runs() {
+    let hooked =
+        || stubborn().on_connect(|peer| async move { Ok(peer.call::<()>("login", ()).await?) });
+    // The first connection.
+    let (connecting, mut attempts) = connect(hooked());
+    let kicking = async {
+        let mut raw = attempts.accept().await;
+        raw.receive().await;
+        raw.socket.close(Some(frame(4001, "banned"))).await.unwrap();
+    };
+    let ((), outcome) = tokio::join!(kicking, connecting);
+    let error = outcome.unwrap_err();
+    assert!(matches!(error, ConnectError::Hook(_)), "{error:?}");
+    assert!(error.to_string().contains("closed by the peer with code 4001: banned"), "{error}");
+    attempts.are_over().await;
+    // A later one.
+    let (connecting, mut attempts) = connect(hooked());
+    let welcoming = async {
+        let mut raw = attempts.accept().await;
+        raw.receive().await;
+        raw.send(wsjsonrpc_tests::result("null", "1")).await;
+        raw
+    };
+    let (raw, client) = tokio::join!(welcoming, connecting);
+    let client = client.unwrap();
+    raw.hang_up();
+    let mut raw = attempts.accept().await;
+    raw.receive().await;
+    raw.socket.close(Some(frame(4001, "banned"))).await.unwrap();
+    is_remote(&client.closed().await, 4001);
+    attempts.are_over().await;
+}
+
+/// As an application does it.
+#[tokio::test]
+async fn a_client_that_the_server_throws_out_stays_out() {
+    let server = Server::builder().method("misbehave", |ctx: Context, ()| async move {
+        ctx.peer().close(4003, "banned");
+        Ok(())
+    });
+    let (url, _) = listen(server).await;
+    let client = Client::builder().reconnect(Reconnect::default()).connect(&url).await.unwrap();
+    let _ = client.peer().call::<()>("misbehave", ()).await;
+    is_remote(&client.closed().await, 4003);
+    assert!(matches!(client.state(), ConnectionState::Closed { .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_connection_that_can_not_come_about_is_not_retried() {
+    for status in [
+        "200 OK",
+        "301 Moved Permanently",
+        "302 Found",
+        "400 Bad Request",
+        "401 Unauthorized",
+        "403 Forbidden",
+        "404 Not Found",
+        "410 Gone",
+        "426 Upgrade Required",
+        "501 Not Implemented",
+        "505 HTTP Version Not Supported",
+    ] {
+        let (connecting, mut attempts) = connect(stubborn());
+        let answering = async { attempts.next().await.answer(status).await };
+        let (_, outcome) = tokio::join!(answering, connecting);
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, ConnectError::Refused { .. }), "{status}: {error:?}");
+        attempts.are_over().await;
+    }
+    // What is no WebSocket server, and what speaks TLS.
+    for said in [&b"220 mail.example.com ESMTP\r\n\r\n"[..], b"\x15\x03\x01\x00\x02\x02\x46"] {
+        let (connecting, mut attempts) = connect(stubborn());
+        let answering = async {
+            let mut stream = attempts.next().await.open();
+            stream.write_all(said).await.unwrap();
+            stream
+        };
+        let (_stream, outcome) = tokio::join!(answering, connecting);
+        assert!(matches!(outcome.unwrap_err(), ConnectError::Handshake(_)));
+        attempts.are_over().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_go_away_by_itself_is() {
+    for status in [
+        "408 Request Timeout",
+        "425 Too Early",
+        "429 Too Many Requests",
+        "500 Internal Server Error",
+        "502 Bad Gateway",
+        "503 Service Unavailable",
+        "504 Gateway Timeout",
+    ] {
+        let (connecting, mut attempts) = connect(stubborn());
+        let answering = async {
+            attempts.next().await.answer(status).await;
+            attempts.accept().await
+        };
+        let (_raw, outcome) = tokio::join!(answering, connecting);
+        drop(outcome.unwrap());
+    }
+    // With new headers, those of a stranger, too.
+    let fresh = stubborn().headers_with(|| async { Ok([("authorization", "token")]) });
+    let (connecting, mut attempts) = connect(fresh);
+    let answering = async {
+        attempts.next().await.answer("401 Unauthorized").await;
+        // It is closed without an answer, it can't be opened, and it is silent.
+        drop(attempts.next().await.open());
+        attempts.next().await.refuse();
+        let _silent = attempts.next().await.open();
+        attempts.accept().await
+    };
+    let (_raw, outcome) = tokio::join!(answering, connecting);
+    drop(outcome.unwrap());
+}
+
+#[tokio::test]
+async fn tls_and_names_that_do_not_fit_are_told_at_once() {
+    let authority = Authority::new();
+    let (secure, _) = listen(tls::server(&authority.certify(|_| {}))).await;
+    let (plain, _) = listen(Server::builder()).await;
+    let connect = |url: String| async move { stubborn().connect(&url).await.unwrap_err() };
+    let error = connect(secure.clone()).await;
+    assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
+    let error = connect(plain.replace("ws:", "wss:")).await;
+    assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
+    let error = connect(secure.replace("wss:", "ws:")).await;
+    assert!(error.to_string().contains("connect with wss://"), "{error}");
+    // No name has more than 63 letters between two dots.
+    let name = "a".repeat(64);
+    let error = connect(format!("ws://{name}.example/")).await;
+    assert!(matches!(&error, ConnectError::Io(error) if error.kind() == ErrorKind::NotFound));
+    assert!(error.to_string().contains(&name), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_can_be_seen_before_there_is_a_connection() {
+    let log = Log::default();
+    let _logging = tracing::subscriber::set_default(log.clone());
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let tell = Arc::clone(&seen);
+    let builder = stubborn().on_state(move |state| {
+        tell.lock().unwrap().push(match state {
+            ConnectionState::Connected { number, .. } => format!("connected {number}"),
+            ConnectionState::Down { reason, attempt, retry_in, .. } => {
+                assert!(matches!(reason, CloseReason::Reconnect(_) | CloseReason::Lost(_)));
+                format!("{attempt} in {retry_in:?}")
+            }
+            ConnectionState::Closed { reason, .. } => format!("closed: {reason}"),
+            _ => unreachable!(),
+        });
+        // Whatever it does, the client goes on.
+        std::panic::resume_unwind(Box::new("a panic of the test's own"));
+    });
+    let (connecting, mut attempts) = connect(builder);
+    let answering = async {
+        attempts.next().await.refuse();
+        attempts.next().await.answer("503 Service Unavailable").await;
+        let third = attempts.next().await;
+        assert_eq!(*seen.lock().unwrap(), ["1 in 100ms", "2 in 200ms"]);
+        third.accept().await
+    };
+    let (raw, client) = tokio::join!(answering, connecting);
+    let client = client.unwrap();
+    let text = log.text();
+    let line = |attempt: u32, delay: Duration, error: &str| {
+        text.lines().any(|line| {
+            line.starts_with("WARN")
+                && line.contains(&format!("attempt={attempt}"))
+                && line.contains(&format!("delay={delay:?}"))
+                && line.contains(error)
+        })
+    };
+    assert!(line(1, 100 * MILLISECOND, "connection refused"), "{text}");
+    assert!(line(2, 200 * MILLISECOND, "503"), "{text}");
+    raw.hang_up();
+    let raw = attempts.accept().await;
+    while seen.lock().unwrap().len() < 5 {
+        tokio::task::yield_now().await;
+    }
+    client.close().await;
+    drop((raw, client));
+    attempts.are_over().await;
+    let all = ["1 in 100ms", "2 in 200ms", "connected 1", "1 in 400ms", "connected 2"];
+    let mut all: Vec<String> = all.map(str::to_owned).into();
+    all.push("closed: closed by this side".to_owned());
+    assert_eq!(*seen.lock().unwrap(), all);
+}
+
+/// The same settings have worked: what a proxy answers meanwhile is no reason to give up.
+#[tokio::test(start_paused = true)]
+async fn later_attempts_are_more_patient() {
+    let (_client, raw, mut attempts) = connected(client()).await;
+    raw.hang_up();
+    for status in ["404 Not Found", "301 Moved Permanently", "501 Not Implemented"] {
+        attempts.next().await.answer(status).await;
+    }
+    let mut stream = attempts.next().await.open();
+    stream.write_all(b"\x15\x03\x01\x00\x02\x02\x46").await.unwrap();
+    attempts.accept().await;
+}
+
+/// A Unix socket's file appears with its server.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_socket_that_is_not_there_yet_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let (tell, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let builder = stubborn().on_state(move |state| {
+        let _ = tell.send(state.clone());
+    });
+    let url = format!("ws+unix://{}:/", path.display());
+    let connecting = tokio::spawn(async move { builder.connect(&url).await });
+    let Some(ConnectionState::Down { .. }) = seen.recv().await else { panic!() };
+    let server = Server::builder().bind_unix(&path).await.unwrap();
+    tokio::spawn(server.run());
+    drop(connecting.await.unwrap().unwrap());
+}

@@ -1,0 +1,5 @@
+//! What the crate offers to its users' tests: mocks, a recorder, and networks with faults.
+
+mod mock;
+mod network;
+mod recorder;

@@ -1,0 +1,9 @@
+//! What carries messages: WebSocket frames, TLS, Unix sockets, and how servers and clients are built on them.
+
+mod broken_frames;
+mod builders;
+mod close_codes;
+pub(crate) mod tls;
+mod tls_hostile;
+#[cfg(unix)]
+mod unix;

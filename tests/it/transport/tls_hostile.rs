@@ -1,0 +1,326 @@
+//! What holds without TLS holds within: a cut is no orderly end, limits and turns are the same, and
+//! who says nothing is told why it is hung up on.
+
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use wsjsonrpc::error::{CloseReason, ConnectError};
+use wsjsonrpc::rustls::pki_types::pem::PemObject;
+use wsjsonrpc::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use wsjsonrpc::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring};
+use wsjsonrpc::{Config, Endpoint, Error, Server};
+use wsjsonrpc_tests::frames::{frame_of, frames};
+use wsjsonrpc_tests::http::upgrade;
+use wsjsonrpc_tests::{listen, poll_once, request, result};
+
+use crate::transport::tls::{Authority, Certified, client, server, works};
+
+fn connector(authority: &Authority) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
+}
+
+fn acceptor(certified: &Certified) -> TlsAcceptor {
+    let chain = CertificateDer::from_pem_slice(certified.chain.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(certified.key.as_bytes()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![chain], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+fn localhost() -> ServerName<'static> {
+    ServerName::try_from("localhost").unwrap()
+}
+
+/// A raw client of an endpoint that speaks TLS, behind its handshake.
+async fn raw_client(
+    authority: &Authority,
+    endpoint: &Endpoint,
+) -> (TlsStream<DuplexStream>, JoinHandle<CloseReason>) {
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let endpoint = endpoint.clone();
+    let serving = tokio::spawn(async move { endpoint.serve(theirs, None).await.unwrap() });
+    let mut stream = connector(authority).connect(localhost(), ours).await.unwrap();
+    stream.write_all(upgrade("/", "").as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    (stream, serving)
+}
+
+/// Without `close_notify` nobody knows whether that was all: an attacker can cut anywhere.
+#[tokio::test]
+async fn a_session_that_is_cut_is_lost_and_not_closed_for_the_server() {
+    let authority = Authority::new();
+    let endpoint = server(&authority.certify(|_| ())).build().unwrap();
+    let call = request("echo", "[\"x\"]", "1");
+    let whole = frame_of(0x81, call.as_bytes(), true);
+    let close = frame_of(0x88, b"\x03\xe8", true);
+    for (what, bytes) in [("nothing", &b""[..]), ("half a frame", &whole[..20]), ("a call", &whole)]
+    {
+        let (mut stream, serving) = raw_client(&authority, &endpoint).await;
+        stream.write_all(bytes).await.unwrap();
+        stream.flush().await.unwrap();
+        drop(stream);
+        let reason = serving.await.unwrap();
+        assert!(matches!(reason, CloseReason::Lost(_)), "{what}: {reason:?}");
+    }
+    // It does say that it is done, in TLS only: the WebSocket was not closed.
+    let (mut stream, serving) = raw_client(&authority, &endpoint).await;
+    stream.shutdown().await.unwrap();
+    assert!(matches!(serving.await.unwrap(), CloseReason::Lost(_)));
+    // One that has said farewell has said all.
+    let (mut stream, serving) = raw_client(&authority, &endpoint).await;
+    stream.write_all(&close).await.unwrap();
+    drop(stream);
+    let reason = serving.await.unwrap();
+    assert!(matches!(reason, CloseReason::Remote { code: 1000, .. }), "{reason:?}");
+}
+
+/// Right behind the call, the client ends the session, or the WebSocket. It reads on.
+#[tokio::test]
+async fn what_is_ready_is_answered_before_the_end_within_tls() {
+    let authority = Authority::new();
+    let endpoint = server(&authority.certify(|_| ())).build().unwrap();
+    let call = frame_of(0x81, request("echo", "[\"x\"]", "1").as_bytes(), true);
+    for close in [false, true] {
+        let (mut stream, serving) = raw_client(&authority, &endpoint).await;
+        stream.write_all(&call).await.unwrap();
+        if close {
+            stream.write_all(&frame_of(0x88, b"\x03\xe8", true)).await.unwrap();
+            stream.flush().await.unwrap();
+        } else {
+            stream.shutdown().await.unwrap();
+        }
+        // An error without the server's own `close_notify`.
+        let mut came = Vec::new();
+        let read = stream.read_to_end(&mut came).await;
+        let came = frames(&came);
+        assert_eq!(came[0].payload, result("\"x\"", "1").as_bytes());
+        match close {
+            true => assert_eq!(came[1].close().0, 1000),
+            false => assert_eq!((read.unwrap(), came.len()), (2 + came[0].length, 1)),
+        }
+        serving.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_cut_is_lost_and_not_closed_for_the_client() {
+    let authority = Authority::new();
+    let acceptor = acceptor(&authority.certify(|_| ()));
+    for says in [&b""[..], b"\x81\x7e", b"\x88\x02\x03\xe8"] {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let connecting = client(&authority).connect_over("wss://localhost/", theirs);
+        let accepting = async {
+            let stream = acceptor.accept(ours).await.unwrap();
+            tokio_tungstenite::accept_async(stream).await.unwrap()
+        };
+        let (client, socket) = tokio::join!(connecting, accepting);
+        let client = client.unwrap();
+        let call = tokio::spawn(client.peer().call::<()>("m", ()).into_future());
+        let mut stream = socket.into_inner();
+        assert!(stream.read_u8().await.unwrap() > 0, "the call");
+        stream.write_all(says).await.unwrap();
+        stream.flush().await.unwrap();
+        drop(stream);
+        let reason = client.closed().await;
+        match says {
+            [0x88, ..] => assert!(matches!(reason, CloseReason::Remote { code: 1000, .. })),
+            _ => assert!(matches!(reason, CloseReason::Lost(_)), "{reason:?}"),
+        }
+        assert!(matches!(call.await.unwrap(), Err(Error::Closed(_))));
+    }
+}
+
+#[tokio::test]
+async fn the_limit_for_an_address_holds_within_tls() {
+    let authority = Authority::new();
+    let config = Config { max_connections_per_address: Some(1), ..Config::default() };
+    let (url, _) = listen(server(&authority.certify(|_| ())).config(config)).await;
+    let first = client(&authority).connect(&url).await.unwrap();
+    for _ in 0..3 {
+        let error = client(&authority).connect(&url).await.unwrap_err();
+        let ConnectError::Refused { status, retry_after, .. } = &error else { panic!("{error:?}") };
+        assert_eq!((status.as_u16(), *retry_after), (429, Some(Duration::from_secs(5))));
+        works(&first.peer()).await;
+    }
+    first.close().await;
+    // The server has yet to notice.
+    let next = loop {
+        match client(&authority).connect(&url).await {
+            Ok(next) => break next,
+            Err(ConnectError::Refused { status, .. }) => assert_eq!(status.as_u16(), 429),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    works(&next.peer()).await;
+}
+
+/// One that has not yet begun to speak TLS has a place, too.
+#[tokio::test]
+async fn a_session_that_has_not_begun_counts_for_its_address() {
+    let authority = Authority::new();
+    let config = Config { max_connections_per_address: Some(1), ..Config::default() };
+    let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();
+    let serve = || {
+        let ((ours, theirs), endpoint) = (tokio::io::duplex(64 * 1024), endpoint.clone());
+        let address = "192.0.2.1:1".parse().unwrap();
+        tokio::spawn(async move { endpoint.serve(theirs, Some(address)).await });
+        ours
+    };
+    let silent = serve();
+    tokio::task::yield_now().await;
+    let error = client(&authority).connect_over("wss://localhost/", serve()).await.unwrap_err();
+    assert!(matches!(&error, ConnectError::Refused { status, .. } if *status == 429), "{error}");
+    drop(silent);
+    while let Err(error) = client(&authority).connect_over("wss://localhost/", serve()).await {
+        assert!(matches!(error, ConnectError::Refused { .. }), "{error}");
+    }
+}
+
+/// Each turn ends after a mebibyte, of whatever it is made: others get theirs, on the one thread that
+/// there is.
+#[tokio::test]
+async fn parts_of_a_message_that_never_ends_hold_up_nobody_within_tls() {
+    let authority = Authority::new();
+    let endpoint = server(&authority.certify(|_| ())).build().unwrap();
+    let (mut stream, serving) = raw_client(&authority, &endpoint).await;
+    stream.write_all(&frame_of(0x01, b"[", true)).await.unwrap();
+    let flood = frame_of(0x00, b"", true).repeat(10_000);
+    let flooding = tokio::spawn(async move { while stream.write_all(&flood).await.is_ok() {} });
+    let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    let served = endpoint.clone();
+    tokio::spawn(async move { served.serve(theirs, None).await });
+    let other = client(&authority).connect_over("wss://localhost/", ours).await.unwrap();
+    for _ in 0..3 {
+        let echoed: String = other.peer().call("echo", ("x",)).await.unwrap();
+        assert_eq!(echoed, "x");
+    }
+    assert!(!serving.is_finished() && !flooding.is_finished());
+    flooding.abort();
+}
+
+/// Polls a connection by hand, while all that it may read is there: each poll is a turn.
+async fn turns_are_bounded(
+    mut stream: impl AsyncWrite + Unpin,
+    serving: Serving,
+    done: &AtomicUsize,
+) {
+    const MESSAGES: usize = 60;
+    let text = request("take", &format!("[\"{}\"]", "x".repeat(100_000)), "1");
+    let messages = frame_of(0x81, text.as_bytes(), true).repeat(MESSAGES);
+    stream.write_all(&messages).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut serving = serving;
+    let mut before = 0;
+    while before < MESSAGES {
+        assert!(poll_once(&mut serving).await.is_pending());
+        let now = done.load(Ordering::Relaxed);
+        // What is read at once is 64 KiB, so a turn ends that far behind its limit at most.
+        assert!(now - before <= ((1 << 20) + (1 << 16)) / 100_000 + 1, "{before} to {now}");
+        before = now;
+        // Each poll of a task has a budget of its own.
+        tokio::task::yield_now().await;
+    }
+}
+
+type Serving = Pin<Box<dyn Future<Output = std::io::Result<CloseReason>>>>;
+
+/// Does the opening handshake with a connection that is polled here and nowhere else.
+async fn open(mut stream: impl AsyncRead + AsyncWrite + Unpin, serving: &mut Serving) {
+    let opening = async {
+        stream.write_all(upgrade("/", "").as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+    };
+    tokio::select! {
+        () = opening => {}
+        ended = serving => panic!("{ended:?}"),
+    }
+}
+
+#[tokio::test]
+async fn in_one_turn_a_mebibyte_is_read_at_most_with_tls_as_without() {
+    let authority = Authority::new();
+    let done = Arc::new(AtomicUsize::new(0));
+    for secure in [false, true] {
+        done.store(0, Ordering::Relaxed);
+        let taken = Arc::clone(&done);
+        let mut server = Server::builder();
+        if secure {
+            let certified = authority.certify(|_| ());
+            server = server.tls_pem(&certified.chain, &certified.key);
+        }
+        let server = server.method("take", move |_, (_,): (String,)| {
+            taken.fetch_add(1, Ordering::Relaxed);
+            async { Ok(()) }
+        });
+        let endpoint = server.build().unwrap();
+        let (ours, theirs) = tokio::io::duplex(64 << 20);
+        let mut serving: Serving = Box::pin(async move { endpoint.serve(theirs, None).await });
+        if secure {
+            let connector = connector(&authority);
+            let mut stream = tokio::select! {
+                stream = connector.connect(localhost(), ours) => stream.unwrap(),
+                ended = &mut serving => panic!("{ended:?}"),
+            };
+            open(&mut stream, &mut serving).await;
+            turns_are_bounded(&mut stream, serving, &done).await;
+        } else {
+            let mut stream = ours;
+            open(&mut stream, &mut serving).await;
+            turns_are_bounded(&mut stream, serving, &done).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_says_nothing_is_told_why_it_is_hung_up_on_within_tls() {
+    let authority = Authority::new();
+    let config = Config { ping_interval: Some(Duration::from_secs(1)), ..Config::default() };
+    let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();
+    let (mut stream, serving) = raw_client(&authority, &endpoint).await;
+    assert!(matches!(serving.await.unwrap(), CloseReason::Unresponsive));
+    let mut bytes = Vec::new();
+    // It was hung up on, so the session has no orderly end.
+    let _ = stream.read_to_end(&mut bytes).await;
+    let came = frames(&bytes);
+    let [ping, close] = came.as_slice() else { panic!("{came:?}") };
+    assert_eq!((ping.first, ping.payload.len()), (0x89, 0));
+    assert_eq!(close.close(), (1011, "no sign of life".to_owned()));
+}
+
+/// A pause in the middle of a record is no end, and no message either.
+#[tokio::test(start_paused = true)]
+async fn one_that_takes_nothing_any_more_is_given_up_within_tls() {
+    let authority = Authority::new();
+    let config = Config { max_send_queue: 1000, ..Config::default() };
+    let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();
+    let (mut stream, serving) = raw_client(&authority, &endpoint).await;
+    let text = request("echo", &format!("[\"{}\"]", "x".repeat(60_000)), "1");
+    stream.write_all(&frame_of(0x81, text.as_bytes(), true).repeat(5)).await.unwrap();
+    stream.flush().await.unwrap();
+    assert!(matches!(serving.await.unwrap(), CloseReason::Stalled));
+}

@@ -1,0 +1,32 @@
+//! What fuzzing has found, good and bad, is tried by every test run: all seeds of the two targets
+//! that feed a whole connection. Those of the decoder are in the runtime's own tests.
+
+use std::fs;
+use std::path::Path;
+
+#[allow(unreachable_pub, dead_code, reason = "a library of its own, for the fuzzer")]
+#[path = "../../../fuzz/src/lib.rs"]
+mod fuzzed;
+
+fn each_seed(target: &str, run: fn(&[u8])) {
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds")).join(target);
+    let mut seen = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // Shown if this seed's run fails.
+        println!("{}", path.display());
+        run(&fs::read(path).unwrap());
+        seen += 1;
+    }
+    assert!(seen > 5, "only {seen} seeds were found");
+}
+
+#[test]
+fn whatever_a_client_sends_the_server_answers_or_ends_and_serves_the_next() {
+    each_seed("server", fuzzed::server::run);
+}
+
+#[test]
+fn whatever_a_server_sends_the_clients_calls_end_and_other_clients_go_on() {
+    each_seed("client", fuzzed::client::run);
+}
