@@ -55,7 +55,7 @@ fn every_hostile_behaviour_names_tests_that_exist() {
 }
 
 #[test]
-fn every_row_of_the_memory_sum_names_tests_that_exist() {
+fn every_row_of_the_memory_table_names_tests_that_exist() {
     let (document, binary) = (read("SECURITY.md"), read("tests/memory/main.rs"));
     let rows = rows(&document, "| Held |");
     for row in &rows {

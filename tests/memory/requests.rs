@@ -105,7 +105,7 @@ impl Keep for Keeper {
 
 /// How many times its text a decoded `Value` takes, at worst; and what a method's own limit makes of it.
 #[test]
-fn decoded_params_have_their_multiplier_unless_a_method_limits_them() {
+fn decoded_params_cost_a_multiple_unless_max_params_is_set() {
     const SIZE: usize = 256 * KIB;
     for (what, element) in [("numbers", "1,"), ("lists", "[0],"), ("objects", "{\"\":0},")] {
         let mut list = element.repeat(SIZE / element.len());

@@ -31,7 +31,7 @@ enum Shape {
 }
 
 #[tokio::test]
-async fn a_closure_of_one_plain_value_takes_a_list_of_one() {
+async fn a_closure_of_one_plain_value_accepts_a_list_of_one() {
     let methods = Methods::new()
         .method("double", |_, x: i64| async move { Ok(2 * x) })
         .method("upper", |_, text: String| async move { Ok(text.to_uppercase()) })
@@ -69,7 +69,7 @@ async fn a_closure_of_one_plain_value_takes_a_list_of_one() {
 }
 
 #[tokio::test]
-async fn a_builders_closure_and_a_subscription_of_one_plain_value_take_it_too() {
+async fn builder_closures_and_subscriptions_accept_one_plain_value() {
     let count = Methods::new().subscription(Topic::new("count"), |_, upto: u32| async move {
         Ok(futures_util::stream::iter((0..upto).map(Ok::<u32, ErrorObject>)))
     });
@@ -110,7 +110,7 @@ impl Forms for Shown {
 }
 
 #[tokio::test]
-async fn params_by_position_only_may_have_an_optional_end_in_both_ways_to_write_them() {
+async fn positional_params_may_end_with_optional_ones() {
     let tuple =
         |_: Context, (x, text): (i64, Option<String>)| async move { Ok(format!("{x} {text:?}")) };
     let server = Server::builder().service(Shown.into_service()).method("tuple", tuple);
@@ -136,7 +136,7 @@ async fn params_by_position_only_may_have_an_optional_end_in_both_ways_to_write_
 }
 
 #[tokio::test]
-async fn a_client_of_a_method_by_position_only_sends_no_object() {
+async fn a_client_of_a_list_only_method_sends_no_object() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let forms = FormsClient::new(client.peer());
     sends(&mut raw, forms.list(1, None), r#""method":"list","params":[1,null]"#, 1).await;
@@ -167,7 +167,7 @@ trait Long {
 }
 
 #[tokio::test]
-async fn none_is_left_out_on_request_at_the_end_of_a_list_and_anywhere_in_an_object() {
+async fn omit_none_drops_list_tails_and_object_members() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let short = ShortClient::new(client.peer());
     let list = r#""method":"list","params":"#;
@@ -230,7 +230,7 @@ impl served::Echo for Echoing {
 }
 
 #[tokio::test]
-async fn a_contract_of_one_side_needs_only_one_direction_of_its_types() {
+async fn a_one_sided_contract_needs_one_direction_of_its_types() {
     use served::Echo;
     let server = Server::builder().service(Echoing.into_service());
     let (client, _server) = memory::pair(Client::builder(), server).unwrap();
@@ -269,7 +269,7 @@ fn services() -> Services {
 }
 
 #[tokio::test]
-async fn both_builders_take_the_same_services() {
+async fn both_builders_accept_the_same_services() {
     let client = || Client::builder().method("own", |_, x: u8| async move { Ok(x) });
     let server = || Server::builder().method("own", |_, x: u8| async move { Ok(x) });
     let pairs = both_ways(|| client().services(services()), || server().services(services()));
@@ -283,7 +283,7 @@ async fn both_builders_take_the_same_services() {
 }
 
 #[test]
-fn a_name_of_the_services_that_the_builder_has_already_is_an_error() {
+fn a_method_name_that_the_builder_has_already_is_an_error() {
     let server = Server::builder().method("fail", |_, (): ()| async { Ok(()) });
     let error = server.services(services()).build().unwrap_err();
     assert!(error.to_string().contains("`fail`"), "{error}");

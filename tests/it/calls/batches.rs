@@ -99,7 +99,7 @@ async fn each_element_of_a_tuple_has_its_own_type_and_result() {
 }
 
 #[tokio::test]
-async fn lists_arrays_and_nested_ones_keep_their_shape_and_order() {
+async fn lists_arrays_and_nested_batches_keep_their_shape() {
     let (_clients, desks) = desks().await;
     for desk in desks {
         let list: Vec<_> = (0..50).map(|x| desk.sum(x, x)).collect();
@@ -201,7 +201,7 @@ async fn replies_may_come_in_any_order_and_in_any_number_of_messages() {
 }
 
 #[tokio::test]
-async fn a_dropped_reply_takes_only_itself_away() {
+async fn dropping_one_reply_does_not_affect_the_others() {
     let (client, desk) = in_memory();
     let mut batch = client.peer().new_batch();
     let early = batch.add(desk.sum(1, 1));
@@ -338,7 +338,7 @@ async fn a_batch_keeps_its_connection_open_until_it_is_answered() {
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_reply_is_a_timeout_of_its_own_element() {
+async fn a_missing_reply_times_out_only_its_own_element() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let desk = DeskClient::new(&client);
     let answering = tokio::spawn(async move {
@@ -381,7 +381,7 @@ async fn a_timeout_counts_from_when_the_batch_is_sent() {
 }
 
 #[tokio::test]
-async fn a_timeout_may_be_as_long_as_a_duration_can_be() {
+async fn a_timeout_may_be_duration_max() {
     let (_client, desk) = in_memory();
     let (echo,) = desk.batch((desk.echo("a").timeout(Duration::MAX),)).await.unwrap();
     assert_eq!(echo.unwrap(), "a");

@@ -61,7 +61,7 @@ async fn handlers_call_each_other_a_hundred_deep() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_nested_calls_at_once_come_back_from_their_own_depth() {
+async fn concurrent_nested_calls_return_from_their_own_depth() {
     for (client, caller) in pairs(Config::default()).await {
         let (up, down) = (TowerClient::new(&client), TowerClient::new(caller));
         let mut climbs = JoinSet::new();
@@ -79,7 +79,7 @@ async fn many_nested_calls_at_once_come_back_from_their_own_depth() {
 
 /// Deeper than there may be handlers at work: an error comes back, not a standstill.
 #[tokio::test]
-async fn a_tower_over_the_in_flight_limit_falls_down() {
+async fn nesting_over_max_in_flight_fails_without_deadlock() {
     let config = Config { max_in_flight: 10, ..Config::default() };
     for (client, _) in pairs(config).await {
         let tower = TowerClient::new(&client);
@@ -109,7 +109,7 @@ fn doubles(tower: TowerClient) -> impl Future<Output = ()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_sides_call_each_other_ten_thousand_times_at_once() {
+async fn ten_thousand_calls_each_way_complete_on_several_threads() {
     for (client, caller) in pairs(Config::default()).await {
         let (up, down) = (TowerClient::new(&client), TowerClient::new(caller.clone()));
         let (up, down) = (tokio::spawn(doubles(up)), tokio::spawn(doubles(down)));
@@ -120,7 +120,7 @@ async fn both_sides_call_each_other_ten_thousand_times_at_once() {
 }
 
 #[tokio::test]
-async fn both_sides_call_each_other_ten_thousand_times_at_once_in_one_thread() {
+async fn ten_thousand_calls_each_way_complete_on_one_thread() {
     for (client, caller) in pairs(Config::default()).await {
         tokio::join!(doubles(TowerClient::new(&client)), doubles(TowerClient::new(caller)));
     }
@@ -130,7 +130,7 @@ async fn both_sides_call_each_other_ten_thousand_times_at_once_in_one_thread() {
 /// sent (the calls are not): neither side may wait for the other to read first. By the paused
 /// clock a standstill is over at once, with an error.
 #[tokio::test(start_paused = true)]
-async fn both_sides_answer_much_more_than_may_wait_to_be_sent() {
+async fn answers_far_over_the_send_queue_do_not_deadlock() {
     let config = Config { max_send_queue: 256 * 1024, ..Config::default() };
     let (client, caller) = memory::pair(client(&config), server(&config)).unwrap();
     let mut calls = JoinSet::new();
@@ -177,7 +177,7 @@ async fn a_server_calls_a_client_that_has_called_nothing() {
 }
 
 #[tokio::test]
-async fn ids_of_a_servers_calls_are_texts_and_those_of_a_clients_are_numbers() {
+async fn servers_use_string_ids_and_clients_use_numbers() {
     let server = server(&Config::default());
     let mut raw = Raw::client(server).await;
     raw.send(r#"{"jsonrpc":"2.0","method":"climb","params":[1],"id":"s1"}"#).await;
@@ -217,7 +217,7 @@ fn listener() -> (ClientBuilder, mpsc::UnboundedReceiver<u32>) {
 }
 
 #[tokio::test]
-async fn what_a_handler_sends_before_it_answers_arrives_before_its_answer() {
+async fn messages_of_a_handler_arrive_before_its_response() {
     let mut raw = Raw::client(counter()).await;
     let number = |number| format!(r#"{{"jsonrpc":"2.0","method":"number","params":[{number}]}}"#);
     let request = r#"{"jsonrpc":"2.0","method":"count","params":[3],"id":1}"#;
@@ -240,7 +240,7 @@ async fn what_a_handler_sends_before_it_answers_arrives_before_its_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn notifications_arrive_in_the_order_in_which_they_were_sent() {
+async fn notifications_arrive_in_the_order_they_were_sent() {
     const LAST: u32 = 10_000;
     let (url, _) = listen(counter()).await;
     let (in_memory, numbers_in_memory) = listener();
@@ -259,7 +259,7 @@ async fn notifications_arrive_in_the_order_in_which_they_were_sent() {
 }
 
 #[tokio::test]
-async fn a_client_without_services_answers_that_there_is_no_such_method() {
+async fn a_client_without_services_answers_method_not_found() {
     for (client, caller) in both_ways(Client::builder, Server::builder).await {
         let Err(Error::Call(error)) = caller.call::<()>("double", (1,)).await else {
             panic!("the client has no methods")

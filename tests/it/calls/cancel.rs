@@ -87,19 +87,19 @@ async fn drop_calls(mut raw: Raw, peer: Peer, id: impl Fn(u64) -> String) {
 }
 
 #[tokio::test]
-async fn a_client_takes_back_what_it_has_sent() {
+async fn a_client_cancels_dropped_calls() {
     let (raw, client) = Raw::knowing_server(untimed(SendTo::Known)).await;
     drop_calls(raw, client.peer(), |id| id.to_string()).await;
 }
 
 #[tokio::test]
-async fn a_server_takes_back_what_it_has_sent() {
+async fn a_server_cancels_dropped_calls() {
     let (raw, peer) = Raw::knowing_client(Server::builder()).await;
     drop_calls(raw, peer, |id| format!("\"s{id}\"")).await;
 }
 
 #[tokio::test]
-async fn who_is_told() {
+async fn cancellations_are_sent_only_to_the_chosen_peers() {
     use SendTo::{Everyone, Known, Nobody};
     let cases = [
         (Known, false, false),
@@ -123,7 +123,7 @@ async fn who_is_told() {
 }
 
 #[tokio::test]
-async fn calls_of_a_batch_are_taken_back_one_by_one() {
+async fn calls_of_a_batch_are_cancelled_one_by_one() {
     let (mut raw, client) = Raw::knowing_server(untimed(SendTo::Known)).await;
     let peer = client.peer();
     let mut unsent = peer.new_batch();
@@ -149,7 +149,7 @@ async fn calls_of_a_batch_are_taken_back_one_by_one() {
 }
 
 #[tokio::test]
-async fn before_during_and_after_twice_and_of_nobody() {
+async fn only_requests_in_flight_can_be_cancelled() {
     let (mut raw, gate) = raw_client().await;
     for id in ["1", "-7", "1.50", "\"a\"", "null", "\"\\u0061b\""] {
         // Before: it is not known yet.
@@ -208,7 +208,7 @@ async fn a_call_is_found_by_the_value_of_its_id() {
 }
 
 #[tokio::test]
-async fn of_two_calls_with_one_id_the_first_is_taken_back() {
+async fn of_two_calls_with_one_id_the_first_is_cancelled() {
     let (mut raw, gate) = raw_client().await;
     raw.send(request("gated", "[1]", "9")).await;
     raw.send(request("gated", "[2]", "9")).await;
@@ -219,7 +219,7 @@ async fn of_two_calls_with_one_id_the_first_is_taken_back() {
 }
 
 #[tokio::test]
-async fn entries_of_batches() {
+async fn entries_of_a_batch_can_be_cancelled() {
     let (mut raw, gate) = raw_client().await;
     // One that waits is cancelled, so the array is complete.
     raw.send(format!("[{},{}]", request("gated", "[1]", "1"), request("quick", "[2]", "2"))).await;
@@ -265,7 +265,7 @@ async fn handlers_of_cancelled_calls_count_until_they_end() {
 }
 
 #[tokio::test]
-async fn a_handler_sees_it_and_may_panic_or_fail_after_it() {
+async fn a_cancelled_handler_may_still_panic_or_fail() {
     let (told, mut seen) = mpsc::unbounded_channel();
     let server = Server::builder().method("work", move |ctx: Context, (then,): (String,)| {
         let told = told.clone();
@@ -293,7 +293,7 @@ async fn a_handler_sees_it_and_may_panic_or_fail_after_it() {
 
 /// A clone of a context that is kept knows of its own call only, even where a peer uses an id twice.
 #[tokio::test]
-async fn a_context_that_is_kept_is_of_its_own_call() {
+async fn a_kept_context_sees_only_its_own_cancellation() {
     let (keep, mut kept) = mpsc::unbounded_channel();
     let server = Server::builder().method("keep", move |ctx: Context, (wait,): (bool,)| {
         keep.send(ctx.clone()).unwrap();
@@ -325,7 +325,7 @@ async fn a_context_that_is_kept_is_of_its_own_call() {
 }
 
 #[tokio::test]
-async fn an_applications_own_method_wins() {
+async fn an_applications_own_cancel_method_wins() {
     let (told, mut seen) = mpsc::unbounded_channel();
     let gate = Gate::default();
     let take = move |_: Context, params: BTreeMap<String, String>| {
@@ -343,7 +343,7 @@ async fn an_applications_own_method_wins() {
 
 /// Cancellations that race with answers: each request has exactly one, the one or the other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_request_is_answered_once_whoever_is_first() {
+async fn a_request_that_races_its_cancellation_is_answered_once() {
     const CALLS: usize = 2000;
     let spin = |_: Context, (turns,): (u32,)| async move {
         for _ in 0..turns {
@@ -396,7 +396,7 @@ async fn each_request_is_answered_once_whoever_is_first() {
 
 /// As many calls as may be under way are given up while the peer reads nothing: all of it is taken.
 #[tokio::test(start_paused = true)]
-async fn cancellations_find_room_where_there_is_none() {
+async fn cancellations_are_sent_though_the_send_queue_is_full() {
     let config = Config {
         max_send_queue: 1000,
         ping_interval: None,

@@ -103,7 +103,7 @@ async fn idle(peer: &Peer) {
 }
 
 #[tokio::test]
-async fn handlers_are_told_or_dropped() {
+async fn cancelled_handlers_are_signalled_or_dropped() {
     let (events, mut seen) = mpsc::unbounded_channel();
     for (client, caller) in both_ways(|| client(&events), || server(&events)).await {
         for (near, far) in [(client.peer(), caller.clone()), (caller.clone(), client.peer())] {
@@ -138,7 +138,7 @@ async fn handlers_are_told_or_dropped() {
 
 /// A calls B, whose handler calls C: the end of the first call is that of the second.
 #[tokio::test]
-async fn a_cancellation_goes_on_to_whom_the_handler_calls() {
+async fn a_cancellation_propagates_to_nested_calls() {
     let (events, mut seen) = mpsc::unbounded_channel();
     let (url, far) = listen(server(&events)).await;
     let next = Client::connect(&url).await.unwrap();
@@ -160,7 +160,7 @@ async fn a_cancellation_goes_on_to_whom_the_handler_calls() {
 }
 
 #[tokio::test]
-async fn a_handler_that_panics_when_it_is_dropped_harms_nobody() {
+async fn a_handler_that_panics_when_dropped_is_contained() {
     let (events, mut seen) = mpsc::unbounded_channel();
     let (mut raw, peer) = Raw::client_and_peer(server(&events)).await;
     raw.send(request("fragile", "[]", "1")).await;
@@ -174,7 +174,7 @@ async fn a_handler_that_panics_when_it_is_dropped_harms_nobody() {
 /// What was asked for by a peer that is gone: requests end, whose results nobody gets; notifications
 /// are carried out, whose results nobody got anyway.
 #[tokio::test]
-async fn the_end_of_the_connection_drops_requests_and_no_notifications() {
+async fn a_closed_connection_drops_requests_but_not_notifications() {
     let (events, mut seen) = mpsc::unbounded_channel();
     let (mut raw, peer) = Raw::client_and_peer(server(&events)).await;
     raw.send(notification("dropped", "[1]")).await;

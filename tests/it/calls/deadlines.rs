@@ -30,7 +30,7 @@ fn sent(told: &str, id: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_goes_out() {
+async fn a_call_sends_its_timeout_in_milliseconds() {
     let (mut raw, client) = Raw::knowing_server(client(SendTo::Known)).await;
     let peer = client.peer();
     let call = || peer.call::<()>("m", [1]);
@@ -75,7 +75,7 @@ async fn what_goes_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_told() {
+async fn timeouts_are_sent_only_to_the_chosen_peers() {
     use SendTo::{Everyone, Known, Nobody};
     let member = r#","wsjsonrpc":{"timeout":30000}"#;
     for (to, knows, told) in [
@@ -105,7 +105,7 @@ fn watched() -> (ServerBuilder, mpsc::UnboundedReceiver<Option<Duration>>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_in() {
+async fn a_handler_sees_the_deadline_of_a_valid_timeout() {
     let (server, mut told) = watched();
     let mut raw = Raw::client(server).await;
     for (extra, expected) in [
@@ -136,7 +136,7 @@ async fn what_comes_in() {
 }
 
 #[tokio::test]
-async fn it_travels_over_a_socket() {
+async fn a_deadline_travels_over_a_socket() {
     let (server, mut told) = watched();
     let (client, _) = over_socket(Client::builder(), server).await;
     client.peer().call::<()>("left", ()).timeout(60 * SECOND).await.unwrap();
@@ -185,7 +185,7 @@ impl Relay for Link {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_of_a_handler_inherit_it() {
+async fn calls_of_a_handler_inherit_its_deadline() {
     let relay = || Link { next: None }.into_service();
     let client = client(SendTo::Known).service(relay());
     let server = Server::builder().config(config(SendTo::Known)).service(relay());
@@ -208,7 +208,7 @@ async fn calls_of_a_handler_inherit_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chain_of_three_sides_inherits_it() {
+async fn a_chain_of_three_peers_inherits_the_deadline() {
     let last = Link { next: None }.into_service();
     let (url, _) = listen(Server::builder().service(last)).await;
     let next = Client::connect(&url).await.unwrap();
@@ -259,7 +259,7 @@ async fn no_call_of_a_handler_outlives_its_deadline() {
 
 /// The time that a call waits for a connection is gone.
 #[tokio::test(start_paused = true)]
-async fn a_reconnecting_client_tells_what_is_left() {
+async fn a_reconnecting_client_sends_the_remaining_time() {
     let (client, raw, mut attempts) =
         connected(reconnecting().config(config(SendTo::Everyone))).await;
     let peer = client.peer();

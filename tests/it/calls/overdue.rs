@@ -21,7 +21,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// The response lies behind more messages than one turn of the connection reads.
 #[tokio::test(start_paused = true)]
-async fn a_late_timer_waits_for_a_response_that_lies_behind_other_messages() {
+async fn a_late_timer_waits_for_a_response_already_received() {
     let server = Server::builder().call_timeout(10 * SECOND);
     let (mut raw, peer) = Raw::client_and_peer(server).await;
     let call = begin(peer.call::<u32>("late", ()).into_future()).await;
@@ -41,7 +41,7 @@ async fn a_late_timer_waits_for_a_response_that_lies_behind_other_messages() {
 
 /// The pong was sent before the process paused, and so was the room for what waits to be sent.
 #[tokio::test(start_paused = true)]
-async fn a_peer_is_not_given_up_because_this_process_has_paused() {
+async fn a_paused_process_does_not_time_out_its_peer() {
     let config = Config { ping_interval: Some(30 * SECOND), ..Config::default() };
     let (mut raw, peer) = Raw::client_and_peer(Server::builder().config(config)).await;
     let other = frame(0x81, notification("no.such.method", "[]").as_bytes());
@@ -59,7 +59,7 @@ async fn a_peer_is_not_given_up_because_this_process_has_paused() {
 }
 
 const CHILD: &str = "WSJSONRPC_TEST_PAUSED";
-const NAME: &str = "calls::overdue::a_process_that_was_stopped_loses_no_call_and_no_connection";
+const NAME: &str = "calls::overdue::a_stopped_process_loses_no_call_and_no_connection";
 /// Connections with a pending call and an unanswered ping.
 const CALLS: usize = 30;
 
@@ -161,7 +161,7 @@ fn answer(text: &str) -> Message {
 /// out: whatever came meanwhile counts.
 #[cfg(unix)]
 #[test]
-fn a_process_that_was_stopped_loses_no_call_and_no_connection() {
+fn a_stopped_process_loses_no_call_and_no_connection() {
     let runtime = || {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         builder.worker_threads(2).enable_all().build().unwrap()

@@ -84,12 +84,12 @@ async fn ask(raw: &mut Raw, extra: &str, id: &str) {
 }
 
 #[tokio::test]
-async fn closures_see_each_step_in_order_and_before_the_result() {
+async fn closures_see_progress_in_order_and_before_the_result() {
     steps_of_all_kinds().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn and_so_they_do_on_several_threads() {
+async fn progress_stays_in_order_on_several_threads() {
     for _ in 0..5 {
         steps_of_all_kinds().await;
     }
@@ -134,7 +134,7 @@ async fn steps_of_all_kinds() {
 }
 
 #[tokio::test]
-async fn what_the_caller_sends_and_takes() {
+async fn a_caller_sends_a_token_and_accepts_only_its_own_progress() {
     let (mut raw, client) = Raw::knowing_server(untimed()).await;
     let peer = client.peer();
     let (steps, add) = list::<u32>();
@@ -184,7 +184,7 @@ async fn what_the_caller_sends_and_takes() {
 }
 
 #[tokio::test]
-async fn who_does_not_know_it_is_not_asked() {
+async fn peers_without_extensions_get_no_progress_token() {
     let config = Config { send_cancel: SendTo::Everyone, call_timeout: None, ..Config::default() };
     let (mut raw, client) = Raw::server(Client::builder().config(config)).await;
     let (steps, add) = list::<u8>();
@@ -199,7 +199,7 @@ async fn who_does_not_know_it_is_not_asked() {
 }
 
 #[tokio::test]
-async fn what_a_handler_tells() {
+async fn progress_is_sent_with_the_token_of_the_request() {
     let mut raw = Raw::client(server()).await;
     for (token, id) in [("\"abc\"", "1"), ("7", "\"x\""), ("-1.5", "null")] {
         ask(&mut raw, &format!(r#"{{"progress":{token}}}"#), id).await;
@@ -221,7 +221,7 @@ async fn what_a_handler_tells() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_told() {
+async fn progress_that_can_not_be_sent_is_an_error() {
     let config = Config { max_outgoing_message: 1000, ..Config::default() };
     let (out, mut outcomes) = mpsc::unbounded_channel();
     let server = Server::builder().config(config).method("m", move |ctx: Context, ()| {
@@ -251,7 +251,7 @@ async fn what_can_not_be_told() {
 
 /// What is told when the call is over is nobody's; another call's token is another one.
 #[tokio::test]
-async fn a_token_that_is_kept_past_its_call() {
+async fn progress_after_the_call_reaches_nobody() {
     let gate = Gate::default();
     let held = gate.clone();
     let server = Server::builder().method("m", move |ctx: Context, (value,): (u32,)| {
@@ -287,7 +287,7 @@ async fn a_token_that_is_kept_past_its_call() {
 }
 
 #[tokio::test]
-async fn an_applications_own_method_wins() {
+async fn an_applications_own_progress_method_wins() {
     let (out, mut seen) = mpsc::unbounded_channel();
     #[derive(Deserialize)]
     struct Params {
@@ -310,7 +310,7 @@ async fn an_applications_own_method_wins() {
 
 /// A call that is sent again goes on with the same closure.
 #[tokio::test(start_paused = true)]
-async fn a_reconnecting_client_hears_of_both_connections() {
+async fn a_resent_call_gets_progress_from_both_connections() {
     let (connecting, mut attempts) = connect(reconnecting());
     let serve = async |attempt: crate::reconnect::attempts::Attempt, first: bool| {
         let gate = Gate::default();

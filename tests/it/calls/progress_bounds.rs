@@ -11,7 +11,7 @@ use crate::calls::progress::{list, taken, told, untimed};
 
 /// A peer that tells and tells, and a caller that does not look.
 #[tokio::test]
-async fn what_nobody_looks_at_is_bounded() {
+async fn unread_progress_is_bounded() {
     let (mut raw, client) = Raw::knowing_server(untimed()).await;
     let (steps, add) = list::<u64>();
     let (large, add_large) = list::<String>();
@@ -34,7 +34,7 @@ async fn what_nobody_looks_at_is_bounded() {
 
 /// A handler that tells more than its caller reads waits for it.
 #[tokio::test]
-async fn who_tells_waits_for_room() {
+async fn a_handler_that_sends_progress_waits_for_its_caller() {
     const STEPS: u32 = 2000;
     let count = Arc::new(Mutex::new(0));
     let counting = Arc::clone(&count);
@@ -66,7 +66,7 @@ async fn who_tells_waits_for_room() {
 /// While requests of a peer that takes no answers are held back, its responses are not, and neither
 /// is what was told before them.
 #[tokio::test]
-async fn it_goes_past_requests_that_have_to_wait() {
+async fn progress_overtakes_requests_that_are_held_back() {
     let config = Config { max_send_queue: 1000, ..Config::default() };
     let big = |_: Context, ()| async { Ok("x".repeat(10_000)) };
     let server = Server::builder().config(config).method("big", big);

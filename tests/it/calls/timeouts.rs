@@ -88,7 +88,7 @@ async fn a_timeout_counts_from_the_first_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_timeout_comes_before_long_ones_that_were_there_first() {
+async fn a_short_timeout_fires_before_earlier_long_ones() {
     let (_raw, client) = Raw::server(patient()).await;
     let peer = client.peer();
     let begun = Instant::now();
@@ -130,7 +130,7 @@ async fn take(raw: &mut Raw, fill: usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_for_room_counts_and_a_call_that_times_out_is_not_sent() {
+async fn a_call_that_times_out_in_the_send_queue_is_not_sent() {
     let (mut raw, client, fill) = clogged().await;
     let peer = client.peer();
     let begun = Instant::now();
@@ -147,7 +147,7 @@ async fn waiting_for_room_counts_and_a_call_that_times_out_is_not_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_found_no_room_is_answered_as_any_other() {
+async fn a_call_that_waited_for_the_send_queue_is_answered() {
     let (mut raw, client, fill) = clogged().await;
     let mut calls = JoinSet::new();
     for _ in 0..3 {
@@ -167,7 +167,7 @@ async fn a_call_that_found_no_room_is_answered_as_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_waits_for_room_ends_with_its_connection() {
+async fn a_call_waiting_for_the_send_queue_ends_with_its_connection() {
     let (_raw, client, _) = clogged().await;
     let [waiting, other] = [call(&client.peer(), SECOND), call(&client.peer(), SECOND)];
     let (waiting, other) = (begin(waiting).await, begin(other).await);
@@ -178,7 +178,7 @@ async fn a_call_that_waits_for_room_ends_with_its_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_time_out_while_the_stream_takes_nothing() {
+async fn calls_time_out_while_nothing_can_be_written() {
     let config = Config { write_timeout: 3600 * SECOND, ..Config::default() };
     let (_raw, client) = Raw::server(Client::builder().config(config)).await;
     let peer = client.peer();
@@ -248,7 +248,7 @@ async fn calls_time_out_while_their_server_shuts_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_of_a_batch_time_out_each_at_its_time() {
+async fn calls_of_a_batch_time_out_one_by_one() {
     let (mut raw, client) = Raw::server(patient()).await;
     let peer = client.peer();
     let mut batch = peer.new_batch();
@@ -283,7 +283,7 @@ async fn calls_of_a_batch_time_out_each_at_its_time() {
 /// With a paused clock, a task that woke itself all the time would keep time from passing, and one
 /// that no timer wakes lets a day pass at once.
 #[tokio::test(start_paused = true)]
-async fn a_timer_that_nobody_needs_any_more_wakes_nobody() {
+async fn an_unneeded_timer_wakes_no_task() {
     let (_raw, client) = Raw::server(patient()).await;
     let peer = client.peer();
     for timeout in [SECOND, 10 * SECOND, Duration::MAX] {
@@ -328,7 +328,7 @@ async fn a_call_dropped_in_any_state_leaves_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_response_and_a_timeout_that_are_both_there_end_a_call_once() {
+async fn a_response_that_races_the_timeout_ends_the_call_once() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let peer = client.peer();
     let in_time = begin(call(&peer, SECOND)).await;
@@ -346,7 +346,7 @@ async fn a_response_and_a_timeout_that_are_both_there_end_a_call_once() {
 
 /// A call that moves from task to task wakes the last of them.
 #[tokio::test(start_paused = true)]
-async fn the_task_that_looked_last_is_woken() {
+async fn the_task_that_polled_last_is_woken() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let mut calls = [call(&client.peer(), SECOND), call(&client.peer(), SECOND)];
     for call in &mut calls {
@@ -366,7 +366,7 @@ async fn the_task_that_looked_last_is_woken() {
 
 /// Others get through, in any number, while thousands wait for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn stuck_calls_hold_up_nobody() {
+async fn stuck_calls_do_not_delay_others() {
     let never = |_: Context, ()| std::future::pending::<Result<()>>();
     let server = Server::builder()
         .config(Config { max_in_flight: 5000, ..Config::default() })

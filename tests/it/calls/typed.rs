@@ -68,7 +68,7 @@ fn in_memory() -> (Client, MathClient) {
 }
 
 #[tokio::test]
-async fn a_request_brings_its_result() {
+async fn a_request_returns_its_result() {
     for (client, _) in both_ways(Client::builder, || server().0).await {
         let math = MathClient::new(&client);
         assert_eq!(math.sum(1, 2).await.unwrap(), 3);
@@ -110,7 +110,7 @@ async fn a_notification_has_no_id_on_the_wire() {
 }
 
 #[tokio::test]
-async fn by_name_sends_an_object_that_the_server_takes_too() {
+async fn by_name_sends_an_object() {
     let (_client, math) = in_memory();
     assert_eq!(math.sum(3, 4).by_name().await.unwrap(), 7);
     assert_eq!(math.greet("Ada", None).by_name().await.unwrap(), "Hello, Ada!");
@@ -124,7 +124,7 @@ async fn by_name_sends_an_object_that_the_server_takes_too() {
 }
 
 #[tokio::test]
-async fn borrowed_params_arrive_whatever_has_to_be_escaped() {
+async fn borrowed_params_arrive_with_and_without_escapes() {
     let texts = ["", "\"", "\\", "line\nbreak\t\u{0}\u{1f}", "äöü € 𝄞", "\u{2028}\u{feff}", "/"];
     for (client, _) in both_ways(Client::builder, || server().0).await {
         let math = MathClient::new(&client);
@@ -161,7 +161,7 @@ async fn late<T: DeserializeOwned>(call: Call<T>) -> (String, Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_waits_as_long_as_it_is_told_and_30_s_if_it_is_not() {
+async fn a_call_times_out_after_its_own_time_or_30_seconds() {
     let (_client, math) = in_memory();
     assert_eq!(math.wait(29).await.unwrap(), 29);
     assert_eq!(late(math.wait(31)).await, ("wait".to_owned(), Duration::from_secs(30)));
@@ -177,7 +177,7 @@ async fn a_call_waits_as_long_as_it_is_told_and_30_s_if_it_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_builder_sets_how_long_calls_wait() {
+async fn the_builder_sets_the_default_timeout() {
     let short = Client::builder().call_timeout(Duration::from_secs(2));
     let (client, _) = memory::pair(short, server().0).unwrap();
     let math = MathClient::new(&client);
@@ -192,7 +192,7 @@ async fn the_builder_sets_how_long_calls_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_response_is_dropped_and_the_connection_lives_on() {
+async fn a_late_response_is_dropped_and_the_connection_stays_open() {
     let (client, math) = in_memory();
     let late = math.wait(10).timeout(Duration::from_secs(1)).await;
     assert!(matches!(late, Err(Error::Timeout(_))));
@@ -221,7 +221,7 @@ async fn a_dropped_call_leaves_nothing_pending() {
 }
 
 #[tokio::test]
-async fn a_task_that_is_aborted_leaves_nothing_pending() {
+async fn an_aborted_task_leaves_nothing_pending() {
     let (client, math) = in_memory();
     let waiting = tokio::spawn({
         let math = math.clone();
@@ -272,7 +272,7 @@ async fn clients_of_one_server_get_their_own_answers() {
 }
 
 #[tokio::test]
-async fn a_client_made_by_the_stub_lives_as_long_as_the_stub() {
+async fn a_connection_made_by_a_stub_lives_as_long_as_the_stub() {
     let (url, endpoint) = wsjsonrpc_tests::listen(server().0).await;
     let math = MathClient::connect(&url).await.unwrap();
     let clone = math.clone();

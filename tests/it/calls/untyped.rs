@@ -32,7 +32,7 @@ impl Serialize for Unserializable {
 }
 
 #[tokio::test]
-async fn params_go_out_as_what_they_serialize_to() {
+async fn params_are_sent_as_they_serialize() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let peer = client.peer();
     let map = BTreeMap::from([("x", json!(1)), ("y", Value::Null)]);
@@ -62,7 +62,7 @@ async fn params_go_out_as_what_they_serialize_to() {
 }
 
 #[tokio::test]
-async fn a_methods_name_may_be_any_text() {
+async fn a_method_name_may_be_any_string() {
     let server = || Server::builder().method("a \"b\"\n/é", |_, (x,): (i64,)| async move { Ok(x) });
     for (client, _) in both_ways(Client::builder, server).await {
         assert_eq!(client.peer().call::<i64>("a \"b\"\n/é", (1,)).await.unwrap(), 1);
@@ -93,7 +93,7 @@ async fn refused_before_sending(
 }
 
 #[tokio::test]
-async fn params_that_are_no_list_and_no_object_are_refused_before_they_are_sent() {
+async fn params_that_are_no_list_or_object_are_not_sent() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let (peer, raw) = (&client.peer(), &mut raw);
     let words = "params must serialize to a list or an object; wrap a single value as `(value,)`";
@@ -106,7 +106,7 @@ async fn params_that_are_no_list_and_no_object_are_refused_before_they_are_sent(
 }
 
 #[tokio::test]
-async fn params_that_do_not_serialize_are_refused_before_they_are_sent() {
+async fn params_that_do_not_serialize_are_not_sent() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let (peer, raw) = (&client.peer(), &mut raw);
     refused_before_sending(peer, raw, &Unserializable, "not today").await;
@@ -124,7 +124,7 @@ async fn by_name_leaves_a_struct_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_result_is_decoded_as_the_type_that_was_asked_for() {
+async fn a_result_is_decoded_as_the_requested_type() {
     let server = || {
         Server::builder()
             .method("pair", |_, ()| async { Ok(("one", 1)) })
@@ -166,7 +166,7 @@ async fn closure(peer: &Peer, method: &str, params: Value) -> Result<Value, Stri
 }
 
 #[tokio::test]
-async fn a_closure_gets_the_params_as_the_type_it_wants() {
+async fn a_closure_gets_the_params_as_its_argument_type() {
     let (client, _) =
         memory::pair(Client::builder(), Server::builder().service(closures())).unwrap();
     let (none, peer) = (Value::Null, &client.peer());
@@ -220,7 +220,7 @@ async fn a_closure_whose_params_are_missing_or_wrong_is_not_called() {
 }
 
 #[tokio::test]
-async fn a_closure_that_gets_no_params_is_not_told_of_a_null_that_nobody_sent() {
+async fn absent_params_do_not_become_null() {
     let (client, _) =
         memory::pair(Client::builder(), Server::builder().service(closures())).unwrap();
     for method in ["tuple", "one", "struct"] {
@@ -260,7 +260,7 @@ impl Fallback for Catcher {
 }
 
 #[tokio::test]
-async fn the_fallback_gets_what_nothing_else_answers_to() {
+async fn the_fallback_gets_unknown_methods() {
     let (told, mut calls) = mpsc::unbounded_channel();
     let server = || Server::builder().service(closures()).fallback(Catcher(told.clone()));
     for (client, _) in both_ways(Client::builder, server).await {
@@ -290,7 +290,7 @@ async fn the_fallback_gets_what_nothing_else_answers_to() {
 }
 
 #[tokio::test]
-async fn without_a_fallback_an_unknown_method_is_32601() {
+async fn without_a_fallback_an_unknown_method_is_not_found() {
     for (client, _) in both_ways(Client::builder, Server::builder).await {
         let Err(Error::Call(unknown)) = client.peer().call::<()>("nobody", ()).await else {
             panic!()

@@ -65,7 +65,7 @@ fn each_shape_of_variant_has_its_own_data() {
 }
 
 #[test]
-fn what_may_be_left_out_is_and_what_is_more_does_not_matter() {
+fn optional_data_may_be_absent_and_unknown_data_is_ignored() {
     let several = |limit| BankError::Several { limit, r#type: None };
     for (code, data, expected) in [
         (1006, None, several(0)),
@@ -84,7 +84,7 @@ fn what_may_be_left_out_is_and_what_is_more_does_not_matter() {
 }
 
 #[test]
-fn what_does_not_fit_is_given_back_whole() {
+fn an_error_object_that_does_not_fit_is_returned_unchanged() {
     for (code, data) in [
         (1, None),
         (-32601, None),
@@ -124,7 +124,7 @@ enum StoreError {
 struct Parse(String);
 
 #[test]
-fn the_message_is_what_thiserror_makes_display_unless_there_is_one() {
+fn the_message_is_display_unless_the_attribute_sets_one() {
     let sold_out = StoreError::SoldOut { article: "pear".to_owned(), left: 0 };
     let data = r#"{"article":"pear","left":0}"#;
     assert_eq!(sent(sold_out), parts(2001, "only 0 left of PEAR", data));
@@ -153,7 +153,7 @@ impl Display for Spoken {
 }
 
 #[test]
-fn display_is_the_message_where_it_is_asked_for() {
+fn display_is_derived_from_the_message_on_request() {
     let first = Spoken::First { how_many: 1, other: 2 };
     assert_eq!(sent(first), parts(1, "in {words}", r#"{"howMany":1,"as_it_is":2}"#));
     assert_eq!(sent(Spoken::Second), parts(2, "its own", ""));
@@ -249,7 +249,7 @@ where
 }
 
 #[test]
-fn a_generic_error_is_read_as_what_the_caller_says() {
+fn a_generic_error_is_decoded_as_the_callers_type() {
     assert_eq!(sent(Generic::<u8, 1>::Not(1)), parts(5001, "not 1", "1"));
     let either = Generic::<String, 2>::Either { first: "a".to_owned(), others: Vec::new() };
     assert_eq!(sent(either), parts(5002, "either", r#"{"first":"a","others":[]}"#));
@@ -272,7 +272,7 @@ enum Conditional {
 }
 
 #[test]
-fn a_variant_that_is_configured_away_is_not_there() {
+fn a_variant_removed_by_cfg_is_absent() {
     assert_eq!(sent(Conditional::Always), parts(1, "always", ""));
     assert_eq!(sent(Conditional::Perhaps {}), parts(2, "perhaps", ""));
 }
@@ -301,7 +301,7 @@ impl Display for Mute {
 }
 
 #[test]
-fn fields_that_do_not_serialize_are_left_out_and_nothing_panics() {
+fn fields_that_do_not_serialize_are_left_out() {
     let map = || HashMap::from([(vec![1], 1)]);
     for error in [Awkward::Map { by_list: map(), fine: 1 }, Awkward::One(map())] {
         let object = error.to_object();
@@ -323,6 +323,6 @@ fn the_only_field_may_be_null_or_left_out() {
 enum Never {}
 
 #[test]
-fn an_enum_without_variants_reads_nothing() {
+fn an_enum_without_variants_matches_nothing() {
     assert!(Never::from_object(received(1, None)).is_err());
 }

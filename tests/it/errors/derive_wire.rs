@@ -117,7 +117,7 @@ const CLOSED: &str = r#"{"code":1003,"message":"closed"}"#;
 const INTERNAL: &str = r#"{"code":-32603,"message":"Internal error"}"#;
 
 #[tokio::test]
-async fn the_text_of_each_error_is_what_the_type_says() {
+async fn each_error_is_sent_as_its_type_says() {
     let mut raw = Raw::client(server()).await;
     for (method, params, error) in [
         ("withdraw", r#"["ada",150]"#, INSUFFICIENT),
@@ -134,7 +134,7 @@ async fn the_text_of_each_error_is_what_the_type_says() {
 }
 
 #[tokio::test]
-async fn a_notification_is_not_answered_with_an_error_either() {
+async fn a_failed_notification_is_not_answered() {
     let mut raw = Raw::client(server()).await;
     raw.check(&notification("withdraw", r#"["ada",150]"#), &[]).await;
     raw.check(&notification("close", "[]"), &[]).await;
@@ -160,7 +160,7 @@ fn insufficient(result: Result<u64, Error<BankError>>) -> u64 {
 }
 
 #[tokio::test]
-async fn calls_in_both_directions_fail_with_the_type() {
+async fn calls_in_both_directions_fail_with_the_typed_error() {
     for (near, far) in both_ways(client, server).await {
         for bank in [BankClient::new(&near), BankClient::new(far)] {
             assert_eq!(insufficient(bank.withdraw("ada", 150).await), 50);
@@ -181,7 +181,7 @@ async fn calls_in_both_directions_fail_with_the_type() {
 }
 
 #[tokio::test]
-async fn a_batchs_calls_fail_each_with_its_own_type() {
+async fn each_call_of_a_batch_fails_with_its_own_type() {
     for (near, far) in both_ways(client, server).await {
         for bank in [BankClient::new(&near), BankClient::new(far)] {
             let calls = (bank.withdraw("ada", 150), bank.close().notify(), bank.audit("1"));
@@ -205,7 +205,7 @@ async fn a_batchs_calls_fail_each_with_its_own_type() {
 }
 
 #[tokio::test]
-async fn what_is_none_of_the_type_is_kept_whole() {
+async fn an_error_of_no_variant_is_kept_unchanged() {
     let table = [
         (r#"{"code":1001,"message":"m","data":"a lot"}"#, 1001, Some("\"a lot\"")),
         (r#"{"code":1002,"message":"m"}"#, 1002, None),
@@ -225,7 +225,7 @@ async fn what_is_none_of_the_type_is_kept_whole() {
 }
 
 #[tokio::test]
-async fn a_type_with_a_place_for_the_rest_has_all_of_it() {
+async fn a_catch_all_variant_keeps_all_other_errors() {
     let (client, _) = memory::pair(Client::builder(), server()).unwrap();
     let bank = BankClient::new(&client);
     let error = bank.audit("0").await.unwrap_err();
@@ -236,7 +236,7 @@ async fn a_type_with_a_place_for_the_rest_has_all_of_it() {
 }
 
 #[tokio::test]
-async fn a_recognized_type_keeps_code_and_data_through_the_question_mark() {
+async fn a_derived_error_keeps_code_and_data_through_question_mark() {
     let server = || server().map_error::<BankError>();
     let error = r#"{"code":1001,"message":"1 are missing","data":{"missing":1}}"#;
     let mut raw = Raw::client(server()).await;
@@ -248,7 +248,7 @@ async fn a_recognized_type_keeps_code_and_data_through_the_question_mark() {
 
 /// A call that is sent again on the next connection fails there as it would have on the first.
 #[tokio::test(start_paused = true)]
-async fn an_idempotent_call_fails_with_the_type_on_the_next_connection() {
+async fn a_resent_call_fails_with_the_typed_error() {
     let (client, mut raw, mut attempts) = attempts::connected(attempts::client()).await;
     let bank = BankClient::new(client.peer());
     let call = tokio::spawn(bank.withdraw("ada", 150).into_future());

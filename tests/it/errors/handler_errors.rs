@@ -143,7 +143,7 @@ async fn two_methods_may_have_two_error_types_with_the_same_code() {
 }
 
 #[tokio::test]
-async fn an_error_that_is_none_of_the_methods_is_another() {
+async fn an_undeclared_error_is_error_other() {
     #[rpc]
     trait NotThere {
         async fn nobody(&self, ctx: &Context) -> Result<(), BankError>;
@@ -160,7 +160,7 @@ async fn an_error_that_is_none_of_the_methods_is_another() {
 }
 
 #[tokio::test]
-async fn an_error_whose_data_does_not_fit_the_type_is_another() {
+async fn an_error_with_unfitting_data_is_error_other() {
     let server = Server::builder().method("withdraw", |_, _: (String, u64)| async {
         Err::<(), _>(ErrorObject::new(1001, "insufficient funds").with_data("a lot"))
     });
@@ -169,7 +169,7 @@ async fn an_error_whose_data_does_not_fit_the_type_is_another() {
 }
 
 #[tokio::test]
-async fn an_error_that_is_not_recognized_is_an_internal_one_and_tells_nothing() {
+async fn an_unrecognized_error_is_internal_without_details() {
     let mut raw = Raw::client(server()).await;
     for kind in ["bank", "taken", "foreign"] {
         let request =
@@ -181,7 +181,7 @@ async fn an_error_that_is_not_recognized_is_an_internal_one_and_tells_nothing() 
 }
 
 #[tokio::test]
-async fn a_recognized_error_keeps_its_code_and_data_through_the_question_mark() {
+async fn a_recognized_error_keeps_its_code_through_question_mark() {
     let bank = bank(server().map_error::<Taken>().map_error::<BankError>());
     let Err(Error::Call(error)) = bank.transfer("bank").await else { panic!() };
     assert_eq!(BankError::from_object(error).unwrap(), BankError::Insufficient { missing: 1 });
@@ -222,7 +222,7 @@ async fn an_error_object_passes_through_the_question_mark_as_it_is() {
 
 /// A server that asks another one passes on that it failed, but not what that one said.
 #[tokio::test]
-async fn a_callers_error_by_question_mark_is_internal_to_its_own_caller() {
+async fn an_error_of_a_nested_call_is_internal_to_the_caller() {
     let back = bank(server());
     let front = Server::builder().expose_errors(false).method("relay", move |_, ()| {
         let back = back.clone();
@@ -234,7 +234,7 @@ async fn a_callers_error_by_question_mark_is_internal_to_its_own_caller() {
 }
 
 #[test]
-fn every_error_says_in_words_what_went_wrong() {
+fn every_error_message_says_what_went_wrong() {
     let encode = || io::Error::new(io::ErrorKind::InvalidInput, "no such key");
     let decode = || serde_json::from_str::<u8>("-1").unwrap_err();
     let lost = || Error::Closed(CloseReason::Lost(Arc::new(io::Error::other("cable cut"))));
@@ -294,7 +294,7 @@ fn every_error_says_in_words_what_went_wrong() {
 }
 
 #[tokio::test]
-async fn a_call_over_the_limit_is_not_sent_and_the_connection_lives_on() {
+async fn a_call_over_the_size_limit_is_not_sent() {
     let small = wsjsonrpc::Config { max_outgoing_message: 200, ..Default::default() };
     let (client, _) = memory::pair(Client::builder().config(small), server()).unwrap();
     let bank = BankClient::new(&client);
@@ -413,7 +413,7 @@ fn check_chain(error: impl std::error::Error + Send + Sync + 'static, causes: &[
 }
 
 #[tokio::test]
-async fn a_chain_of_errors_says_nothing_twice_and_its_first_text_has_the_cause() {
+async fn an_error_chain_repeats_no_text_and_has_its_cause() {
     let io = || io::Error::other(Outer(fmt::Error));
     let root = fmt::Error.to_string();
     let both = &["outer", &*root][..];
@@ -462,7 +462,7 @@ fn chain_from(level: usize) -> String {
 
 /// The Python package wsjsonrpc drops its connection when an error object has a third member.
 #[tokio::test]
-async fn errors_are_exposed_by_default_to_peers_of_this_crate_where_debug_assertions_are_on() {
+async fn debug_builds_expose_errors_to_peers_of_this_crate() {
     let panics = || failing(Server::builder()).middleware(wsjsonrpc::middleware::LogCalls::new());
     for server in [|| failing(Server::builder()), panics] {
         let (mut knowing, _peer) = Raw::knowing_client(server()).await;
@@ -480,7 +480,7 @@ async fn errors_are_exposed_by_default_to_peers_of_this_crate_where_debug_assert
 
 /// A recognized error is nobody's secret, and has its own data or none.
 #[tokio::test]
-async fn a_recognized_error_is_not_changed_by_exposing() {
+async fn exposing_does_not_change_a_recognized_error() {
     let bank = bank(server().map_error::<Taken>().map_error::<BankError>().expose_errors(true));
     let Err(Error::Call(error)) = bank.transfer("taken").await else { panic!() };
     assert_eq!(error, ErrorObject::new(1003, "taken"));

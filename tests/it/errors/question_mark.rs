@@ -44,7 +44,7 @@ fn fail(kind: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn whatever_is_an_error_is_internal_and_a_recognized_type_keeps_its_code() {
+async fn any_error_is_internal_unless_its_type_is_recognized() {
     let server = Server::builder()
         .expose_errors(false)
         .map_error::<SoldOut>()
@@ -70,7 +70,7 @@ async fn whatever_is_an_error_is_internal_and_a_recognized_type_keeps_its_code()
 }
 
 #[test]
-fn the_error_itself_stays_as_the_source() {
+fn the_original_error_is_kept_as_the_source() {
     for kind in ["anyhow", "boxed", "string", "str"] {
         let object = fail(kind).unwrap_err();
         assert_eq!(object.source().unwrap().to_string(), "secret", "{kind}");
@@ -80,7 +80,7 @@ fn the_error_itself_stays_as_the_source() {
 }
 
 #[test]
-fn a_type_that_is_no_error_may_have_a_conversion_of_its_own() {
+fn a_type_that_is_no_error_may_have_its_own_conversion() {
     struct Refused;
     impl From<Refused> for ErrorObject {
         fn from(_: Refused) -> Self {
@@ -152,7 +152,7 @@ impl Backend for Stock {
 }
 
 #[tokio::test]
-async fn an_error_type_has_on_request_the_conversions_of_objects_and_of_failed_calls() {
+async fn the_derive_can_convert_objects_and_failed_calls() {
     let client = Client::builder().service(Stock.into_service());
     let server = Server::builder().service(Front.into_service());
     let (client, _server) = memory::pair(client, server).unwrap();
@@ -174,7 +174,7 @@ async fn an_error_type_has_on_request_the_conversions_of_objects_and_of_failed_c
 }
 
 #[test]
-fn the_failed_call_is_the_source_of_what_is_made_of_it() {
+fn a_converted_error_has_the_failed_call_as_its_source() {
     let error = ShopError::from(Error::Call(ShopError::SoldOut));
     let ShopError::Other(object) = error else { panic!() };
     let source = object.source().unwrap();
@@ -195,7 +195,7 @@ enum Either<T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static> 
 struct Any(ErrorObject);
 
 #[test]
-fn structs_named_fields_and_generics_have_the_conversions() {
+fn structs_named_fields_and_generics_get_the_conversions() {
     let object = || ErrorObject::new(9, "nine");
     assert_eq!(Any::from(object()).0, object());
     assert_eq!(Any::from(Error::<Any>::NotSent).0, ErrorObject::internal());

@@ -100,7 +100,7 @@ async fn an_error_about_a_batch_ends_all_of_its_calls() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_it_does_for_a_server_and_for_a_client_that_reconnects() {
+async fn an_error_ends_batches_of_servers_and_reconnecting_clients() {
     let (mut raw, peer) = Raw::client_and_peer(Server::builder()).await;
     for (frames, expected) in table() {
         assert_eq!(batch(&mut raw, &peer, &frames).await, expected, "{frames:?}");
@@ -113,7 +113,7 @@ async fn so_it_does_for_a_server_and_for_a_client_that_reconnects() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_is_refused_though_its_first_call_was_given_up() {
+async fn a_batch_is_refused_though_its_first_call_was_dropped() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let peer = client.peer();
     for times_out in [false, true] {
@@ -135,7 +135,7 @@ async fn a_batch_is_refused_though_its_first_call_was_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_without_an_id_is_that_of_the_only_request() {
+async fn an_error_without_id_answers_the_only_pending_request() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let peer = client.peer();
     // A batch that was not sent can't be meant.
@@ -210,7 +210,7 @@ async fn an_error_that_may_answer_a_notification_ends_no_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_several_wait_nobody_fails_and_the_log_has_one_line() {
+async fn an_ambiguous_error_fails_no_call_and_logs_one_line() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let (mut raw, client) = Raw::server(Client::builder()).await;
@@ -244,7 +244,7 @@ async fn where_several_wait_nobody_fails_and_the_log_has_one_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_calls_of_subscriptions_in_a_batch_end_too() {
+async fn subscriptions_in_a_refused_batch_end_too() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let peer = client.peer();
     let both = (peer.subscribe::<u64>("feed", ()), peer.call::<i64>("m", ()));
@@ -259,7 +259,7 @@ async fn the_calls_of_subscriptions_in_a_batch_end_too() {
 }
 
 #[tokio::test]
-async fn a_batch_over_the_servers_limit_fails_at_once_and_names_it() {
+async fn a_batch_over_the_servers_limit_fails_at_once() {
     let config = Config { max_batch: 2, ..Config::default() };
     let server = Server::builder().config(config).method("m", |_, ()| async { Ok(1) });
     let (client, _peer) = memory::pair(Client::builder(), server).unwrap();
@@ -272,7 +272,7 @@ async fn a_batch_over_the_servers_limit_fails_at_once_and_names_it() {
 }
 
 #[tokio::test]
-async fn a_batch_over_this_sides_limit_is_not_sent() {
+async fn a_batch_over_the_local_limit_is_not_sent() {
     let config = Config { max_outgoing_batch: 2, ..Config::default() };
     let (mut raw, client) = Raw::server(Client::builder().config(config.clone())).await;
     let peer = client.peer();
@@ -297,7 +297,7 @@ async fn a_batch_over_this_sides_limit_is_not_sent() {
 
 /// As npm's rpc-websockets answers a notification of a method that it does not have.
 #[tokio::test]
-async fn the_answer_to_a_notification_is_about_no_call() {
+async fn a_response_to_a_notification_fails_no_call() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let mut call = begin(client.peer().call::<u32>("m", ()).into_future()).await;
     raw.receive().await;

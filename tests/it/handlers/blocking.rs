@@ -54,7 +54,7 @@ fn warnings(log: &Log) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_handler_that_blocks_is_named_once_with_the_mend() {
+async fn a_blocking_handler_is_logged_once_with_a_remedy() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let gate = Gate::default();
@@ -84,7 +84,7 @@ async fn a_handler_that_blocks_is_named_once_with_the_mend() {
 
 /// As a client's are.
 #[tokio::test]
-async fn a_clients_handler_is_named_too() {
+async fn a_clients_blocking_handler_is_logged_too() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let client = Client::builder().config(config(Some(LIMIT))).method("slow", |_, ()| async {
@@ -105,7 +105,7 @@ fn methods() -> Methods {
 
 /// Which of several was it? From then on each is measured by itself.
 #[tokio::test]
-async fn of_several_in_one_turn_the_one_that_blocks_is_found_the_next_time() {
+async fn the_blocking_one_of_several_handlers_is_found_next_time() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     // Whatever a handler does takes long.
@@ -125,7 +125,7 @@ async fn of_several_in_one_turn_the_one_that_blocks_is_found_the_next_time() {
 }
 
 #[tokio::test]
-async fn it_can_be_turned_off_and_is_not_said_of_quick_handlers() {
+async fn quick_handlers_and_a_disabled_threshold_log_nothing() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     for limit in [None, Some(Duration::MAX)] {

@@ -57,7 +57,7 @@ async fn refused(account: &AccountClient) {
 }
 
 #[tokio::test]
-async fn what_a_call_leaves_is_seen_by_later_calls_until_it_is_taken_away() {
+async fn values_on_a_connection_are_seen_until_removed() {
     let server = || Server::builder().service(Accounts.into_service());
     for (client, _) in both_ways(Client::builder, server).await {
         let account = AccountClient::new(&client);
@@ -76,7 +76,7 @@ async fn what_a_call_leaves_is_seen_by_later_calls_until_it_is_taken_away() {
 }
 
 #[tokio::test]
-async fn what_a_call_leaves_is_seen_by_no_other_connection() {
+async fn values_on_a_connection_are_not_seen_by_others() {
     let (url, _) = listen(Server::builder().service(Accounts.into_service())).await;
     let ada = AccountClient::connect(&url).await.unwrap();
     let bob = AccountClient::connect(&url).await.unwrap();
@@ -91,7 +91,7 @@ async fn what_a_call_leaves_is_seen_by_no_other_connection() {
 }
 
 #[tokio::test]
-async fn a_call_behind_a_login_in_the_same_batch_sees_it() {
+async fn a_call_behind_a_login_in_the_same_batch_sees_the_user() {
     let server = || Server::builder().service(Accounts.into_service());
     for (client, _) in both_ways(Client::builder, server).await {
         let account = AccountClient::new(&client);
@@ -103,7 +103,7 @@ async fn a_call_behind_a_login_in_the_same_batch_sees_it() {
 }
 
 #[tokio::test]
-async fn a_client_has_state_of_its_own_for_the_servers_calls() {
+async fn a_client_has_its_own_values_for_the_servers_calls() {
     let client = || Client::builder().service(Accounts.into_service());
     for (_client, caller) in both_ways(client, Server::builder).await {
         let account = AccountClient::new(caller);
@@ -127,7 +127,7 @@ async fn context() -> (Context, Client, Peer) {
 }
 
 #[tokio::test]
-async fn there_is_one_value_for_each_type() {
+async fn a_connection_keeps_one_value_per_type() {
     let (ctx, _client, _) = context().await;
     assert_eq!(ctx.set(User("ada".to_owned())), None);
     assert_eq!(ctx.set(1u8), None);
@@ -142,7 +142,7 @@ async fn there_is_one_value_for_each_type() {
 }
 
 #[tokio::test]
-async fn a_clone_of_the_context_works_beyond_the_call() {
+async fn a_cloned_context_works_after_the_call() {
     let (ctx, client, peer) = context().await;
     let clone = ctx.clone();
     ctx.set(7u8);
@@ -175,7 +175,7 @@ impl Drop for Tell {
 }
 
 #[tokio::test]
-async fn what_was_left_is_dropped_when_the_connection_ends() {
+async fn values_are_dropped_when_the_connection_ends() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let server = Server::builder().method("leave", move |ctx: Context, ()| {
         ctx.set(Tell(tell.clone()));
@@ -190,7 +190,7 @@ async fn what_was_left_is_dropped_when_the_connection_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn values_that_are_set_at_once_are_all_whole() {
+async fn values_set_concurrently_are_replaced_whole() {
     const TASKS: usize = 8;
     let (ctx, _client, _) = context().await;
     let (barrier, replaced) = (Arc::new(Barrier::new(TASKS)), Arc::new(AtomicUsize::new(0)));
@@ -232,7 +232,7 @@ fn watcher(tell: &mpsc::UnboundedSender<String>) -> Methods {
 }
 
 #[tokio::test]
-async fn a_handler_is_told_that_its_connection_has_ended() {
+async fn a_handler_learns_that_its_connection_has_ended() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let server = || Server::builder().service(watcher(&tell));
     for (client, _) in both_ways(Client::builder, server).await {
@@ -246,7 +246,7 @@ async fn a_handler_is_told_that_its_connection_has_ended() {
 }
 
 #[tokio::test]
-async fn a_handler_is_not_told_when_it_is_to_be_cancelled() {
+async fn with_cancel_on_close_a_handler_is_dropped_instead() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let cancel = Config { cancel_on_close: true, ..Config::default() };
     let server = Server::builder().config(cancel).method("hold", move |_, ()| {
@@ -279,7 +279,7 @@ impl Bell for Loud {
 }
 
 #[tokio::test]
-async fn a_handler_calls_its_own_caller_by_a_typed_stub() {
+async fn a_handler_calls_its_caller_with_a_typed_client() {
     let (url, _) =
         listen(Server::builder().method("visit", |ctx: Context, (times,): (u32,)| async move {
             Ok(ctx.client::<BellClient>().ring(times).await?)

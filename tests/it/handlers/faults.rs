@@ -133,7 +133,7 @@ async fn a_panic_anywhere_is_one_error_response() {
 
 /// Its caller has it in its own hands; nobody else waits for it.
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_never_finishes_holds_up_nobody() {
+async fn a_handler_that_never_finishes_delays_no_other_call() {
     let server = Server::builder().service(Service.into_service());
     let (client, peer) = memory::pair(Client::builder(), server).unwrap();
     let stub = MisbehavesClient::new(client.peer());
@@ -200,7 +200,7 @@ fn a_blocking_handler_may_block_on_a_call_to_its_caller() {
 }
 
 #[tokio::test]
-async fn a_handler_that_blocks_holds_up_nobody_if_it_says_that_it_does() {
+async fn a_handler_marked_blocking_delays_no_other_call() {
     let (let_go, wait) = mpsc::channel();
     let service = Blocking(std::sync::Mutex::new(wait)).into_service();
     let endpoint = Server::builder().service(service).build().unwrap();
@@ -218,7 +218,7 @@ async fn a_handler_that_blocks_holds_up_nobody_if_it_says_that_it_does() {
 /// What its connection shares with it has to wait: its own calls, in both directions. Others go on, as
 /// long as there is a thread for them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handler_that_blocks_and_does_not_say_so_holds_up_its_own_connection_only() {
+async fn an_unmarked_blocking_handler_delays_only_its_connection() {
     let (let_go, wait) = mpsc::channel::<()>();
     let (begins, begun) = std::sync::mpsc::channel();
     let wait = std::sync::Mutex::new(wait);
@@ -246,7 +246,7 @@ async fn a_handler_that_blocks_and_does_not_say_so_holds_up_its_own_connection_o
 
 /// It finishes into nothing, however it finishes; and the next connection is none the worse.
 #[tokio::test]
-async fn handlers_that_outlive_their_connection_end_in_peace() {
+async fn handlers_that_outlive_their_connection_do_no_harm() {
     for cancel_on_close in [false, true] {
         let gate = Gate::default();
         let at_gate = gate.clone();
@@ -283,7 +283,7 @@ async fn handlers_that_outlive_their_connection_end_in_peace() {
 
 /// Each by itself: two panics at once would end the process.
 #[tokio::test]
-async fn what_handlers_leave_on_a_connection_may_panic_when_it_is_dropped() {
+async fn values_on_a_connection_may_panic_when_dropped() {
     struct Left<const NUMBER: u8>;
     impl<const NUMBER: u8> Drop for Left<NUMBER> {
         fn drop(&mut self) {

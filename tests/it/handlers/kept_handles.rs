@@ -294,12 +294,12 @@ const WAYS: [(&str, usize); 13] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn a_handle_that_was_kept_is_an_ordinary_one() {
+async fn a_kept_handle_is_ordinary_after_the_call() {
     check_all(&WAYS, false).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn and_so_it_is_with_middleware() {
+async fn a_handle_kept_behind_middleware_is_ordinary() {
     check_all(&WAYS, true).await;
     check_all(&[("around", 2)], true).await;
 }
@@ -324,7 +324,7 @@ async fn bounded(peer: Peer) -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_that_has_passed_is_told_from_a_peer_that_does_not_answer() {
+async fn a_passed_deadline_differs_from_an_unanswered_call() {
     let third = Server::builder().service(Screen.into_service());
     let (other, _) = memory::pair(Client::builder(), third).unwrap();
     let (keep, mut kept) = mpsc::unbounded_channel();
@@ -351,7 +351,7 @@ async fn a_deadline_that_has_passed_is_told_from_a_peer_that_does_not_answer() {
 }
 
 #[tokio::test]
-async fn so_it_is_over_http_post() {
+async fn a_handle_kept_by_an_http_handler_is_ordinary() {
     let third = Server::builder().service(Screen.into_service());
     let (other, _) = memory::pair(Client::builder(), third).unwrap();
     let (keep, mut kept) = mpsc::unbounded_channel();
@@ -372,7 +372,7 @@ async fn so_it_is_over_http_post() {
 /// A handler that goes on when its call was cancelled: what it still does is its own business, such as
 /// tidying up.
 #[tokio::test(start_paused = true)]
-async fn inheritance_ends_when_the_call_is_cancelled() {
+async fn a_kept_handle_is_ordinary_after_a_cancellation() {
     let (gate, (keep, mut kept)) = (Gate::default(), mpsc::unbounded_channel());
     let held = gate.clone();
     let server = Server::builder().method("m", move |ctx: Context, ()| {
@@ -399,7 +399,7 @@ async fn inheritance_ends_when_the_call_is_cancelled() {
 /// The deadline bounds what was sent, too; then it is the peer that has not answered. What waits for
 /// a connection was not sent.
 #[tokio::test(start_paused = true)]
-async fn what_was_sent_before_the_deadline_times_out() {
+async fn a_call_sent_before_the_deadline_times_out() {
     let (told, mut outcomes) = mpsc::unbounded_channel();
     let config = Config { send_cancel: SendTo::Nobody, ping_interval: None, ..Config::default() };
     let (third, raw, mut attempts) =
@@ -434,7 +434,7 @@ async fn what_was_sent_before_the_deadline_times_out() {
 }
 
 #[tokio::test]
-async fn over_a_socket_too() {
+async fn a_handle_kept_over_a_socket_is_ordinary() {
     let (_, server, mut kept, _third) = lobby().await;
     let (url, _) = listen(server).await;
     let client = client().connect(&url).await.unwrap();

@@ -65,7 +65,7 @@ async fn handlers_start_in_the_order_of_arrival() {
 }
 
 #[tokio::test]
-async fn calls_of_one_task_arrive_in_the_order_in_which_they_were_sent() {
+async fn calls_of_one_task_arrive_in_the_order_they_were_sent() {
     let (send, mut arrived) = mpsc::unbounded_channel();
     let server = Server::builder().method("note", move |_, (number,): (u32,)| {
         let sent = send.send(number).is_ok();
@@ -100,7 +100,7 @@ async fn a_ready_response_overtakes_a_slow_one() {
 }
 
 #[tokio::test]
-async fn a_thousand_slow_handlers_hold_up_neither_their_own_connection_nor_another() {
+async fn a_thousand_slow_handlers_delay_no_connection() {
     let gate = Gate::default();
     let endpoint = server(&gate).build().unwrap();
     let (mut raw, _) = Raw::client_of(&endpoint).await;
@@ -149,7 +149,7 @@ async fn a_handler_that_blocks_its_thread_holds_up_nobody() {
 
 /// The first of many need not wait until all of them have begun.
 #[tokio::test]
-async fn a_burst_of_calls_does_not_hold_up_those_that_have_begun() {
+async fn a_burst_of_calls_does_not_delay_handlers_in_flight() {
     let begun = Arc::new(AtomicUsize::new(0));
     let server = Server::builder().method("count", move |_, ()| {
         let begun = Arc::clone(&begun);

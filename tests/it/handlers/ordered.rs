@@ -159,7 +159,7 @@ async fn calls_in_order(peer: Peer, seen: &mut mpsc::UnboundedReceiver<u32>) {
 }
 
 #[tokio::test]
-async fn they_run_one_after_another_in_the_order_in_which_they_came() {
+async fn ordered_calls_run_one_at_a_time_in_arrival_order() {
     let (book, mut seen) = book();
     // The other side has a book of its own, so that only one of them is at work.
     let (other, mut other_seen) = self::book();
@@ -170,7 +170,7 @@ async fn they_run_one_after_another_in_the_order_in_which_they_came() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn and_so_they_do_on_several_threads() {
+async fn ordered_calls_stay_in_order_on_several_threads() {
     let (book, mut seen) = book();
     let (other, mut other_seen) = self::book();
     for (client, caller) in both_ways(|| client(&other), || server(&book)).await {
@@ -180,7 +180,7 @@ async fn and_so_they_do_on_several_threads() {
 }
 
 #[tokio::test]
-async fn everything_else_goes_on_meanwhile() {
+async fn other_calls_do_not_wait_for_ordered_ones() {
     let (book, mut seen) = book();
     let endpoint = server(&book).build().unwrap();
     let (mut raw, _) = Raw::client_of(&endpoint).await;
@@ -211,7 +211,7 @@ async fn each_connection_has_its_own_order() {
 }
 
 #[tokio::test]
-async fn who_is_taken_back_before_its_turn_is_never_begun() {
+async fn a_call_cancelled_before_its_turn_never_starts() {
     let (book, mut seen) = book();
     let (mut raw, peer) = Raw::client_and_peer(server(&book)).await;
     raw.send(request("append", "[1]", "1")).await;
@@ -237,7 +237,7 @@ async fn who_is_taken_back_before_its_turn_is_never_begun() {
 
 /// The turn becomes free in the same moment in which the next call is taken back: it is not begun.
 #[tokio::test]
-async fn nor_if_its_turn_comes_at_the_same_time() {
+async fn a_call_cancelled_while_its_turn_comes_never_starts() {
     let (book, mut seen) = book();
     let mut raw = Raw::client(server(&book)).await;
     raw.send(request("forever", "[1]", "1")).await;
@@ -250,7 +250,7 @@ async fn nor_if_its_turn_comes_at_the_same_time() {
 }
 
 #[tokio::test]
-async fn whatever_ends_a_handler_lets_the_next_one_begin() {
+async fn the_next_call_starts_however_the_last_one_ended() {
     let (book, mut seen) = book();
     let mut raw = Raw::client(server(&book)).await;
     raw.send(request("panics", "[1]", "1")).await;
@@ -270,7 +270,7 @@ async fn whatever_ends_a_handler_lets_the_next_one_begin() {
 
 /// What has come in is carried out even if the connection goes, but for what says that it need not.
 #[tokio::test]
-async fn what_waits_for_its_turn_outlives_the_connection() {
+async fn queued_ordered_calls_outlive_the_connection() {
     let (book, mut seen) = book();
     let (mut raw, peer) = Raw::client_and_peer(server(&book)).await;
     raw.send(request("append", "[1]", "1")).await;
@@ -288,7 +288,7 @@ async fn what_waits_for_its_turn_outlives_the_connection() {
 
 /// Both are named, once, while they wait.
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_waits_for_itself_is_named_in_the_log() {
+async fn a_deadlocked_ordered_handler_is_logged() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let (book, mut seen) = book();
@@ -314,7 +314,7 @@ async fn a_handler_that_waits_for_itself_is_named_in_the_log() {
 
 /// Neither a long turn without a call to the peer, nor a call that is answered in time.
 #[tokio::test(start_paused = true)]
-async fn a_long_turn_alone_is_not_logged() {
+async fn a_slow_ordered_handler_is_not_logged() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let (book, mut seen) = book();
@@ -343,7 +343,7 @@ async fn a_long_turn_alone_is_not_logged() {
 
 /// As documented: it waits for itself, until its own call has waited long enough.
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_waits_for_an_ordered_call_on_its_own_connection_waits_for_itself() {
+async fn an_ordered_handler_that_awaits_an_ordered_call_deadlocks() {
     let (book, mut seen) = book();
     for (client, _) in both_ways(|| client(&book), || server(&book)).await {
         let journal = JournalClient::new(&client);

@@ -122,7 +122,7 @@ fn count(run: impl FnOnce()) -> usize {
 
 /// One test, as the count is one for the process.
 #[tokio::test]
-async fn whatever_panics_when_it_is_dropped_harms_nobody() {
+async fn a_panic_in_drop_is_contained_for_every_kind_of_value() {
     // Without a connection, and with one that outlives its endpoint.
     assert_eq!(count(|| drop(loaded().build().unwrap())), 10);
     let endpoint = loaded().build().unwrap();
@@ -298,7 +298,7 @@ async fn items() {
 
 /// What the application holds while one of its tasks unwinds: handles, calls, batches, subscriptions.
 #[tokio::test]
-async fn a_task_that_panics_with_everything_in_its_hands_harms_nobody() {
+async fn a_task_that_panics_while_it_holds_handles_is_contained() {
     let ticks = || {
         Methods::new().subscription(Topic::new("ticks"), |_, ()| async {
             Ok(stream::pending::<Result<u8>>())

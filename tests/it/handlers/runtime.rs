@@ -42,7 +42,7 @@ impl Drop for Handlers {
 
 /// One thread for all connections, their clients, and the test.
 #[tokio::test]
-async fn a_handler_that_blocks_holds_up_no_connection() {
+async fn a_blocking_handler_delays_no_connection() {
     let handlers = Handlers::new(2);
     let (let_go, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
@@ -147,7 +147,7 @@ impl Fallback for Places {
 }
 
 #[tokio::test]
-async fn nothing_of_a_handler_runs_where_connections_do() {
+async fn handlers_never_run_on_the_runtime_of_connections() {
     let handlers = Handlers::new(2);
     let places = Places::default();
     let worker = || Worker { places: places.clone(), turns: Arc::default() };
@@ -182,7 +182,7 @@ async fn nothing_of_a_handler_runs_where_connections_do() {
 
 /// However many threads there are.
 #[tokio::test]
-async fn handlers_begin_in_the_order_of_their_calls() {
+async fn handlers_start_in_the_order_of_their_calls() {
     let handlers = Handlers::new(4);
     let begun = Arc::new(Mutex::new(Vec::new()));
     let begins = Arc::clone(&begun);
@@ -219,7 +219,7 @@ async fn handlers_begin_in_the_order_of_their_calls() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_cancelled_before_it_begins_does_not_begin() {
+async fn a_call_cancelled_before_it_starts_never_starts() {
     let handlers = Handlers::new(1);
     let (let_go, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
@@ -242,7 +242,7 @@ async fn a_call_that_is_cancelled_before_it_begins_does_not_begin() {
 
 /// Their callers are still there.
 #[tokio::test]
-async fn a_runtime_of_handlers_that_is_shut_down_leaves_no_caller_waiting() {
+async fn a_handler_runtime_that_is_shut_down_fails_its_calls() {
     let mut handlers = Handlers::new(1);
     let gate = Gate::default();
     let waiting = gate.clone();

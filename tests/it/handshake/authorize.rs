@@ -53,7 +53,7 @@ fn sessions() -> Sessions {
 }
 
 #[tokio::test]
-async fn whom_it_lets_in_has_an_identity_in_every_call_and_no_others() {
+async fn an_identity_is_seen_only_by_calls_of_its_connection() {
     let client = || Client::builder().header("cookie", "session=ada");
     for (client, _) in both_ways(client, || server().authorize(sessions())).await {
         for _ in 0..2 {
@@ -76,7 +76,7 @@ async fn whom_it_lets_in_has_an_identity_in_every_call_and_no_others() {
 }
 
 #[tokio::test]
-async fn it_sees_all_of_the_handshake() {
+async fn the_hook_sees_the_whole_handshake() {
     let sessions = Arc::new(sessions());
     let (url, _) = listen(server().subprotocol("b").authorize(Arc::clone(&sessions))).await;
     let client = Client::builder().header("cookie", "a=1; session=ada").header("x-extra", "1");
@@ -106,7 +106,7 @@ impl<F: Fn() -> Result<Grant, Refusal> + Send + Sync + 'static> Authorize for Sa
 }
 
 #[tokio::test]
-async fn its_refusals_are_sent_word_for_word() {
+async fn refusals_of_the_hook_are_sent_verbatim() {
     let basic = || HeaderValue::from_static("Basic realm=\"x\"");
     let got = answer(Says(move || {
         let refusal = Refusal::unauthorized("who are you? é").header(WWW_AUTHENTICATE, basic());
@@ -135,7 +135,7 @@ async fn its_refusals_are_sent_word_for_word() {
 const FAILED: &str = "the server failed to decide whether to let this connection in";
 
 #[tokio::test]
-async fn its_errors_and_panics_are_a_500_that_tells_nothing_and_hurts_nobody_else() {
+async fn errors_and_panics_of_the_hook_are_a_500_without_details() {
     const WORDS: &str = "password of the database: s3cr3t";
     // What `?` accepts in a handler, it accepts here.
     let hooks: [fn() -> Result<Grant, Refusal>; 4] = [
@@ -174,7 +174,7 @@ async fn its_errors_and_panics_are_a_500_that_tells_nothing_and_hurts_nobody_els
 }
 
 #[tokio::test]
-async fn it_may_set_headers_but_not_those_of_the_handshake() {
+async fn the_hook_may_set_headers_except_those_of_the_handshake() {
     let server = server().authorize_fn(|_| async {
         let grant = Grant::new().header(SET_COOKIE, HeaderValue::from_static("a=1"));
         let grant = grant.header(SET_COOKIE, HeaderValue::from_bytes(b"b=\xff")?);
@@ -195,7 +195,7 @@ async fn it_may_set_headers_but_not_those_of_the_handshake() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn its_time_is_that_of_the_handshake() {
+async fn the_hook_is_bounded_by_handshake_timeout() {
     let config = Config { handshake_timeout: Duration::from_secs(3), ..Config::default() };
     let server = server().config(config).authorize_fn(|_| async {
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -214,7 +214,7 @@ async fn its_time_is_that_of_the_handshake() {
 
 /// In memory there is no HTTP; the client learns of a refusal by being hung up on.
 #[tokio::test]
-async fn in_memory_nothing_is_reached_before_it_has_decided() {
+async fn in_memory_no_call_is_handled_before_the_hook_decides() {
     let reached = Arc::new(Mutex::new(Vec::new()));
     for verdict in [true, false] {
         let (seen, gate) = (Arc::clone(&reached), Arc::new(tokio::sync::Semaphore::new(0)));
@@ -250,7 +250,7 @@ async fn in_memory_nothing_is_reached_before_it_has_decided() {
 }
 
 #[tokio::test]
-async fn an_upgraded_stream_is_not_asked_about() {
+async fn the_hook_does_not_see_an_upgraded_stream() {
     let server = Server::builder()
         .authorize_fn(|_| async { Err(Refusal::forbidden("nobody")) })
         .method("one", |_, ()| async { Ok(1) });
@@ -260,7 +260,7 @@ async fn an_upgraded_stream_is_not_asked_about() {
 }
 
 #[tokio::test]
-async fn it_is_asked_only_about_what_is_in_order() {
+async fn the_hook_sees_only_valid_handshakes() {
     let sessions = Arc::new(Mutex::new(0));
     let count = Arc::clone(&sessions);
     let address = address(server().path("/rpc").authorize_fn(move |_| {

@@ -43,7 +43,7 @@ fn calls() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn calls_behind_the_handshake_of_one_who_is_refused_reach_nothing() {
+async fn calls_behind_a_refused_handshake_are_not_handled() {
     let (gate, reached) = (Gate::default(), Arc::default());
     let address = address(server(&gate, &reached)).await;
     let failed = "the server failed to decide whether to let this connection in";
@@ -64,7 +64,7 @@ async fn calls_behind_the_handshake_of_one_who_is_refused_reach_nothing() {
 
 /// The same bytes, for the test to mean something: they wait, and are handled then, in their order.
 #[tokio::test]
-async fn calls_behind_the_handshake_of_one_who_is_let_in_wait_for_it() {
+async fn calls_behind_a_handshake_wait_for_the_hook() {
     let (gate, reached) = (Gate::default(), Arc::default());
     let endpoint = server(&gate, &reached).build().unwrap();
     let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
@@ -116,7 +116,7 @@ impl Drop for Lease {
 /// What the hook has begun it ends: it is not cut off amid its work. What it gives is dropped, and
 /// the place is free.
 #[tokio::test(start_paused = true)]
-async fn a_client_that_hangs_up_while_the_hook_decides_leaves_nothing_behind() {
+async fn a_client_that_leaves_during_the_hook_leaves_nothing_behind() {
     let (gate, leases, decided) = (Gate::default(), Arc::default(), Arc::<AtomicUsize>::default());
     let (at_gate, given, done) = (gate.clone(), Arc::clone(&leases), Arc::clone(&decided));
     let config = Config { max_connections: 1, ..Config::default() };
@@ -182,7 +182,7 @@ impl Drop for PanicsWhenDropped {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hook_that_panics_when_its_time_is_up_is_late_and_no_more() {
+async fn a_hook_that_panics_after_its_timeout_is_a_timeout() {
     let server = Server::builder().authorize_fn(|_| async {
         let _held = PanicsWhenDropped;
         std::future::pending().await

@@ -33,7 +33,7 @@ fn server() -> ServerBuilder {
 }
 
 #[tokio::test]
-async fn what_is_no_websocket_request_gets_a_status_that_says_why() {
+async fn a_request_for_no_websocket_gets_a_status_that_says_why() {
     let address = address(server().path("/rpc")).await;
     let upgrade = |drop: &str| -> String {
         let lines = UPGRADE.split_inclusive("\r\n");
@@ -105,7 +105,7 @@ async fn a_head_that_is_too_large_gets_a_431() {
 /// A server that hangs up on bytes it has not read resets the connection; that must not take its
 /// answer away before the client has read it.
 #[tokio::test]
-async fn a_refusal_arrives_even_if_the_client_has_more_to_say() {
+async fn a_refusal_arrives_even_if_the_client_keeps_sending() {
     let address = address(server().path("/rpc")).await;
     let more = "x".repeat(8 << 20);
     let post =
@@ -215,7 +215,7 @@ async fn a_header_that_is_set_twice_is_sent_twice() {
 }
 
 #[tokio::test]
-async fn a_host_of_ones_own_choice_is_the_one_that_is_sent() {
+async fn a_custom_host_header_is_sent() {
     let client = Client::builder().header("host", "virtual.example");
     let (client, _) = over_socket(client, server()).await;
     let seen: Value = client.peer().call("seen", ()).await.unwrap();
@@ -223,7 +223,7 @@ async fn a_host_of_ones_own_choice_is_the_one_that_is_sent() {
 }
 
 #[tokio::test]
-async fn both_sides_see_the_subprotocol_that_the_server_wants_most() {
+async fn both_sides_see_the_servers_preferred_subprotocol() {
     let cases: [(&[&str], &[&str], Option<&str>); 5] = [
         (&[], &[], None),
         (&["a"], &[], None),
@@ -244,7 +244,7 @@ async fn both_sides_see_the_subprotocol_that_the_server_wants_most() {
 }
 
 #[tokio::test]
-async fn offers_in_several_headers_and_lists_are_all_seen() {
+async fn subprotocols_offered_in_several_headers_are_all_seen() {
     let address = address(adder().subprotocol("z").subprotocol("c")).await;
     let offers = "Sec-WebSocket-Protocol: a,b\r\nSec-WebSocket-Protocol:  d , c\r\n";
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -255,7 +255,7 @@ async fn offers_in_several_headers_and_lists_are_all_seen() {
 }
 
 #[tokio::test]
-async fn a_client_whose_subprotocols_nobody_speaks_does_not_connect() {
+async fn a_client_without_a_common_subprotocol_does_not_connect() {
     let client = || Client::builder().subprotocol("a").subprotocol("b");
     let (url, _) = listen(server().subprotocol("c")).await;
     let over_socket = client().connect(&url).await.unwrap_err();
@@ -267,7 +267,7 @@ async fn a_client_whose_subprotocols_nobody_speaks_does_not_connect() {
 }
 
 #[tokio::test]
-async fn a_header_that_http_does_not_allow_is_an_error_that_keeps_its_value_secret() {
+async fn an_invalid_header_is_an_error_without_its_value() {
     for (name, value) in
         [("x y", "secret"), ("", "secret"), ("x-y", "secret\r\nx: y"), ("é", "secret")]
     {
@@ -303,7 +303,7 @@ async fn connect_to(answer: &'static str) -> ConnectError {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_is_quoted() {
+async fn a_refusal_is_quoted_in_the_error() {
     let body = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 16\r\n\r\nwho are you? é\n";
     let error = connect_to(body).await;
     let ConnectError::Refused { status, body, .. } = &error else { panic!("{error:?}") };
@@ -322,7 +322,7 @@ async fn a_server_that_refuses_is_quoted() {
 
 /// Its body comes late, or never; the status is there.
 #[tokio::test(start_paused = true)]
-async fn a_server_that_refuses_without_haste_is_quoted_as_far_as_it_goes() {
+async fn a_slow_refusal_is_quoted_as_far_as_it_has_come() {
     for (rest, expected) in [("are you?", "who are you?"), ("are", "who are")] {
         let (ours, mut theirs) = tokio::io::duplex(4096);
         let connecting = tokio::spawn(Client::builder().connect_over("ws://x/", ours));
@@ -337,7 +337,7 @@ async fn a_server_that_refuses_without_haste_is_quoted_as_far_as_it_goes() {
 }
 
 #[tokio::test]
-async fn what_does_not_speak_websocket_is_a_failed_handshake() {
+async fn a_server_without_websocket_is_a_failed_handshake() {
     for answer in [
         "SSH-2.0-OpenSSH_9.6\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\n\r\n",

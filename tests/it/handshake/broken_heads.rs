@@ -40,7 +40,7 @@ const HEADERS: &str = "Origin: https://app.example.com:443\r\nSec-WebSocket-Prot
                        Cookie: session=\"x\"; y=z\r\n";
 
 #[tokio::test(start_paused = true)]
-async fn no_byte_of_a_request_makes_a_task_panic() {
+async fn no_broken_byte_of_a_request_makes_a_task_panic() {
     let endpoint = endpoint().await;
     let good = upgrade("/rpc?a=b", HEADERS).into_bytes();
     let accepted = Some("HTTP/1.1 101 Switching Protocols".to_owned());

@@ -24,7 +24,7 @@ const IN: &str = "HTTP/1.1 101 Switching Protocols";
 const OUT: &str = "HTTP/1.1 403 Forbidden";
 
 #[tokio::test]
-async fn pages_of_the_own_host_and_programs_are_let_in_and_others_are_told_why_not() {
+async fn by_default_only_same_origin_pages_and_programs_may_connect() {
     let foreign = "the server has to name it (`ServerBuilder::allow_origin`)";
     let none = "the Origin header is no origin";
     let cases = [
@@ -55,7 +55,7 @@ async fn pages_of_the_own_host_and_programs_are_let_in_and_others_are_told_why_n
 
 /// Where TLS ends in front of the server, a page that came without is not one of the own host.
 #[tokio::test]
-async fn behind_a_proxy_with_tls_only_pages_that_came_through_tls_are_of_the_own_host() {
+async fn behind_a_tls_proxy_only_https_pages_are_same_origin() {
     let cases = [
         ("", IN),
         ("Origin: https://h\r\n", IN),
@@ -75,7 +75,7 @@ async fn behind_a_proxy_with_tls_only_pages_that_came_through_tls_are_of_the_own
 }
 
 #[tokio::test]
-async fn origins_on_the_list_are_let_in_and_no_others() {
+async fn only_origins_on_the_list_may_connect() {
     let server = || {
         let server = Server::builder().allow_origin("https://app.example.com");
         server.allow_origin("chrome-extension://abc")
@@ -104,7 +104,7 @@ async fn origins_on_the_list_are_let_in_and_no_others() {
 }
 
 #[tokio::test]
-async fn what_is_no_origin_can_not_be_allowed() {
+async fn an_invalid_origin_can_not_be_allowed() {
     for bad in ["app.example.com", "https://app.example.com/", "*", "https://*.example.com", "null"]
     {
         let server = Server::builder().allow_origin("https://fine.example").allow_origin(bad);
@@ -173,7 +173,7 @@ async fn a_foreign_page_with_a_victims_cookie_reaches_nothing() {
 /// A name of the attacker's that points to this machine: for the browser, page and server are one.
 /// The page has none of the victim's cookies, and a hook that knows its own names stops it.
 #[tokio::test]
-async fn a_page_that_came_by_dns_rebinding_is_let_in_unless_the_hook_compares_the_host() {
+async fn a_hook_that_compares_the_host_stops_dns_rebinding() {
     let reached = Arc::new(AtomicUsize::new(0));
     let own = |address: std::net::SocketAddr| [address.to_string(), "localhost".to_owned()];
     let server = || {
@@ -218,7 +218,7 @@ async fn a_page_that_came_by_dns_rebinding_is_let_in_unless_the_hook_compares_th
 }
 
 #[tokio::test]
-async fn a_refusal_is_whole_and_a_client_quotes_it() {
+async fn a_refusal_arrives_whole_and_a_client_quotes_it() {
     let (url, _) = listen(Server::builder()).await;
     let client = Client::builder().header("Origin", "null");
     let error = client.connect(&url).await.unwrap_err();

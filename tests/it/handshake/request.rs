@@ -62,7 +62,7 @@ async fn a_request_target_begins_with_a_slash_and_is_ascii() {
 }
 
 #[tokio::test]
-async fn a_url_that_http_can_not_send_is_an_error_that_says_why() {
+async fn a_url_that_can_not_be_sent_is_an_error_that_says_why() {
     for (url, words) in [
         ("ws://host/a\r\nx: y", "contains a control character"),
         ("ws://host/a\tb", "contains a control character"),
@@ -112,7 +112,7 @@ async fn user_information_is_sent_as_basic_authorization() {
 }
 
 #[tokio::test]
-async fn a_header_of_the_application_takes_the_place_of_user_information() {
+async fn an_authorization_header_replaces_user_information() {
     let fixed = Client::builder().header("authorization", "Bearer x");
     let fresh = Client::builder().headers_with(|| async { Ok([("Authorization", "Bearer x")]) });
     for client in [fixed, fresh] {
@@ -142,7 +142,7 @@ async fn user_information_is_in_no_error() {
 }
 
 #[tokio::test]
-async fn handlers_see_user_information_and_encoded_paths_of_their_clients() {
+async fn handlers_see_user_information_and_encoded_paths() {
     let server = Server::builder().path("/caf\u{e9}").method(
         "seen",
         |ctx: wsjsonrpc::Context, ()| async move {
@@ -162,7 +162,7 @@ async fn handlers_see_user_information_and_encoded_paths_of_their_clients() {
 }
 
 #[tokio::test]
-async fn a_zone_goes_to_the_resolver_and_not_to_the_server() {
+async fn an_ipv6_zone_is_not_sent_to_the_server() {
     let Ok(server) = Server::builder()
         .method("host", |ctx: wsjsonrpc::Context, ()| async move {
             Ok(ctx.handshake().header("host").map(str::to_owned))
@@ -188,7 +188,7 @@ async fn a_zone_goes_to_the_resolver_and_not_to_the_server() {
 }
 
 #[tokio::test]
-async fn a_connection_that_fails_names_where_it_should_lead() {
+async fn a_failed_connection_names_its_target() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = Client::connect(&format!("ws://{free}/?token=x")).await.unwrap_err();
     let ConnectError::Io(io) = &error else { panic!("{error:?}") };
@@ -203,7 +203,7 @@ async fn a_connection_that_fails_names_where_it_should_lead() {
 
 /// The HTTP client's URLs are reqwest's business, which does the same.
 #[tokio::test]
-async fn a_url_for_http_is_encoded_and_its_user_information_is_sent() {
+async fn http_urls_are_encoded_and_send_user_information() {
     let answer = r#"{"jsonrpc":"2.0","result":3,"id":1}"#;
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
     let (address, asked) = answering(head + answer).await;

@@ -42,7 +42,7 @@ const SWITCHES: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r
                         Connection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n";
 
 #[tokio::test]
-async fn responses_before_the_one_that_counts_are_skipped() {
+async fn interim_responses_are_skipped() {
     for before in [
         "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n",
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 x\r\n\r\n",
@@ -60,7 +60,7 @@ async fn responses_before_the_one_that_counts_are_skipped() {
 }
 
 #[tokio::test]
-async fn responses_before_the_one_that_counts_have_a_bound_together() {
+async fn interim_responses_are_bounded_together() {
     let early = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n";
     let config = || Config { max_handshake_size: 2048, ..Config::default() };
     let connect = |count: usize| {
@@ -114,7 +114,7 @@ async fn the_body_of_a_refusal_ends_where_its_head_says() {
 
 /// Sizes without sense, and heads of chunks without end.
 #[tokio::test(start_paused = true)]
-async fn a_body_that_makes_no_sense_is_bounded() {
+async fn a_malformed_body_is_bounded() {
     let extension = format!("Transfer-Encoding: chunked\r\n\r\n1;{}", "x".repeat(128 * 1024));
     for (rest, expected) in [
         ("Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\nwho", "who"),
@@ -131,7 +131,7 @@ async fn a_body_that_makes_no_sense_is_bounded() {
 }
 
 #[tokio::test]
-async fn the_headers_of_a_refusal_can_be_read_and_are_not_shown() {
+async fn headers_of_a_refusal_are_readable_and_not_in_its_debug() {
     let response = "HTTP/1.1 308 Permanent Redirect\r\nLocation: wss://new.example/?token=s3cr3t\r\n\
                     Set-Cookie: a=s3cr3t\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n";
     let error = connect(response).await.unwrap_err();
@@ -147,7 +147,7 @@ async fn the_headers_of_a_refusal_can_be_read_and_are_not_shown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_http_1_1_is_told_at_once() {
+async fn a_response_that_is_not_http_1_1_fails_at_once() {
     let bare = SWITCHES.replace("\r\n", "\n");
     let old = SWITCHES.replace("HTTP/1.1", "HTTP/1.0");
     let line_feed = "the lines of the response end with a line feed alone; HTTP/1.1 needs CR LF";
@@ -179,7 +179,7 @@ async fn what_is_no_http_1_1_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn lists_of_the_response_may_have_several_lines_and_any_bytes() {
+async fn list_headers_may_have_several_lines_and_any_bytes() {
     let lines = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nUpgrade: \xff, WebSocket\r\n\
                   Connection: keep-alive, \xe4\r\nConnection: upgrade\r\n\
                   Sec-WebSocket-Accept: {accept}\r\n\r\n";

@@ -32,7 +32,7 @@ fn get(headers: &str) -> String {
 }
 
 #[tokio::test]
-async fn lines_of_one_name_are_one_list() {
+async fn repeated_headers_form_one_list() {
     for address in both(Server::builder).await {
         for headers in [
             "Connection: keep-alive\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
@@ -60,7 +60,7 @@ async fn lines_of_one_name_are_one_list() {
 }
 
 #[tokio::test]
-async fn any_bytes_in_a_list_hide_nothing_else() {
+async fn odd_bytes_in_a_list_hide_no_other_element() {
     let server = || Server::builder().subprotocol("chat");
     for address in both(server).await {
         let offers: &[u8] = b"Connection: \xff, Upgrade\r\nUpgrade: \xe4, websocket\r\n\
@@ -76,7 +76,7 @@ async fn any_bytes_in_a_list_hide_nothing_else() {
 }
 
 #[tokio::test]
-async fn any_bytes_in_a_cookie_hide_no_other() {
+async fn odd_bytes_in_a_cookie_hide_no_other_cookie() {
     let server = || {
         Server::builder().authorize_fn(|handshake| async move {
             let session = handshake.cookie("session").unwrap_or("none").to_owned();
@@ -103,7 +103,7 @@ async fn any_bytes_in_a_cookie_hide_no_other() {
 }
 
 #[tokio::test]
-async fn http_1_0_is_refused_with_the_directive_that_helps() {
+async fn http_1_0_is_refused_with_the_proxy_setting_that_helps() {
     let words = "the request is HTTP/1.0, and a WebSocket needs HTTP/1.1; behind nginx, set \
                  `proxy_http_version 1.1;`\n";
     for address in both(Server::builder).await {
@@ -122,7 +122,7 @@ async fn http_1_0_is_refused_with_the_directive_that_helps() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn line_feeds_alone_are_refused_at_once() {
+async fn bare_line_feeds_are_refused_at_once() {
     let endpoint = Server::builder().build().unwrap();
     for request in [
         upgrade("/", "").replace("\r\n", "\n"),
@@ -144,7 +144,7 @@ async fn line_feeds_alone_are_refused_at_once() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_not_served_is_named_within_bounds() {
+async fn an_unknown_path_is_quoted_within_bounds() {
     for address in both(|| Server::builder().path("/rpc")).await {
         for (target, shown) in [
             ("/rcp?token=s3cr3t", "/rcp"),
@@ -168,7 +168,7 @@ async fn a_path_that_is_not_served_is_named_within_bounds() {
 }
 
 #[tokio::test]
-async fn a_health_check_is_answered_only_where_it_is_asked_for() {
+async fn a_health_check_is_answered_only_where_enabled() {
     let healthy = |method: &str| {
         let body = if method == "GET" { "ok\n" } else { "" };
         format!(
@@ -213,7 +213,7 @@ async fn a_health_check_is_answered_only_where_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn an_address_to_listen_on_is_no_url() {
+async fn a_url_is_no_address_to_listen_on() {
     for address in
         ["ws://127.0.0.1:8080", "127.0.0.1:8080/rpc", "127.0.0.1", "8080", "", "127.0.0.1:99999"]
     {
@@ -227,7 +227,7 @@ async fn an_address_to_listen_on_is_no_url() {
 }
 
 #[tokio::test]
-async fn a_client_is_told_of_a_status_and_the_handler_of_its_headers() {
+async fn both_sides_can_read_the_headers_of_the_other() {
     let server = Server::builder().method("seen", |ctx: Context, ()| async move {
         let handshake = ctx.handshake();
         Ok(json!([handshake.header("x-name"), handshake.header("x-none")]))

@@ -34,7 +34,7 @@ async fn connect(client: ClientBuilder, headers: &'static str) -> Result<Client,
 }
 
 #[tokio::test]
-async fn a_client_fails_the_connection_if_the_server_picks_what_was_not_offered() {
+async fn a_client_refuses_a_subprotocol_it_did_not_offer() {
     let none = Client::builder;
     let two = || Client::builder().subprotocol("a").subprotocol("b");
     let good: [(ClientBuilder, &str, Option<&str>); 3] = [
@@ -67,7 +67,7 @@ async fn a_client_fails_the_connection_if_the_server_picks_what_was_not_offered(
 }
 
 #[tokio::test]
-async fn a_response_that_accepts_another_request_is_not_taken() {
+async fn a_response_that_accepts_another_request_is_refused() {
     for (right, wrong, words) in [
         ("Upgrade: websocket", "Upgrade: h2c", "does not upgrade to `websocket`"),
         ("Connection: Upgrade", "Connection: close", "has no `Connection: Upgrade`"),
@@ -92,7 +92,7 @@ async fn a_response_that_accepts_another_request_is_not_taken() {
 }
 
 #[tokio::test]
-async fn a_server_without_any_in_common_names_none_and_lets_in() {
+async fn a_server_without_a_common_subprotocol_names_none() {
     let address = address(Server::builder().subprotocol("a")).await;
     for offers in ["", "Sec-WebSocket-Protocol: b, A\r\n", "Sec-WebSocket-Protocol: , ,\r\n"] {
         let answer = http(address, upgrade("/", offers)).await;
@@ -103,7 +103,7 @@ async fn a_server_without_any_in_common_names_none_and_lets_in() {
 }
 
 #[tokio::test]
-async fn a_name_that_the_rfc_does_not_allow_is_an_error_on_either_side() {
+async fn an_invalid_subprotocol_is_an_error_on_both_sides() {
     for name in ["", "a b", "a,b", "a/b", "é", "\"a\""] {
         let words = format!("`{name}` is no name for a subprotocol");
         let error = Server::builder().subprotocol("fine").subprotocol(name).build().unwrap_err();
@@ -121,7 +121,7 @@ async fn a_name_that_the_rfc_does_not_allow_is_an_error_on_either_side() {
 }
 
 #[tokio::test]
-async fn headers_of_the_handshake_itself_are_not_the_applications() {
+async fn handshake_headers_can_not_be_set_by_the_application() {
     let names = [
         "Sec-WebSocket-Extensions",
         "sec-websocket-accept",

@@ -38,7 +38,7 @@ async fn context(fill: impl FnOnce(&mut Handshake)) -> (Context, Raw) {
 }
 
 #[tokio::test]
-async fn what_a_layer_left_is_found_until_it_is_covered_or_taken_off() {
+async fn request_extensions_are_found_until_shadowed_or_removed() {
     let (ctx, _raw) = context(|handshake| {
         handshake.extensions.insert(User("ada"));
         handshake.extensions.insert(7_u8);
@@ -69,7 +69,7 @@ async fn what_a_layer_left_is_found_until_it_is_covered_or_taken_off() {
 }
 
 #[tokio::test]
-async fn get_or_set_sets_where_nothing_is_seen() {
+async fn get_or_set_sets_only_what_is_missing() {
     let (ctx, raw) = context(|handshake| {
         handshake.extensions.insert(1_u8);
     })
@@ -94,7 +94,7 @@ struct Session {
 }
 
 #[tokio::test]
-async fn a_layers_value_may_be_part_of_what_is_left_on_the_connection() {
+async fn a_layers_value_may_become_part_of_a_connection_value() {
     let (ctx, raw) = context(|handshake| {
         handshake.extensions.insert(User("ada"));
     })
@@ -115,7 +115,7 @@ async fn a_layers_value_may_be_part_of_what_is_left_on_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_that_set_at_the_same_time_one_does() {
+async fn of_concurrent_get_or_sets_one_wins() {
     const TASKS: usize = 8;
     let (ctx, _raw) = context(|_| {}).await;
     for round in 0..50 {

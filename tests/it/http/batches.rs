@@ -28,7 +28,7 @@ async fn answering(responses: &'static str) -> Scripted {
 }
 
 #[tokio::test]
-async fn each_call_has_its_own_outcome_whatever_the_order() {
+async fn each_call_gets_its_own_outcome_in_any_order() {
     let server = answering(
         r#"[{"jsonrpc":"2.0","result":"two","id":$1},
             {"jsonrpc":"2.0","result":99,"id":4711},
@@ -61,7 +61,7 @@ async fn each_call_has_its_own_outcome_whatever_the_order() {
 }
 
 #[tokio::test]
-async fn lists_and_batches_step_by_step() {
+async fn lists_and_batches_built_step_by_step_work() {
     let server = answering(
         r#"[{"jsonrpc":"2.0","result":0,"id":$0},{"jsonrpc":"2.0","result":10,"id":$1}]"#,
     )
@@ -87,7 +87,7 @@ async fn lists_and_batches_step_by_step() {
 }
 
 #[tokio::test]
-async fn what_befalls_the_whole_is_told_to_each() {
+async fn a_failure_of_the_whole_batch_fails_each_call() {
     for (bytes, expected) in [
         (answer("500 Internal Server Error", "oops"), "HTTP status 500"),
         (answer("200 OK", "oops"), "it is not JSON"),
@@ -112,7 +112,7 @@ async fn what_befalls_the_whole_is_told_to_each() {
 }
 
 #[tokio::test]
-async fn an_error_without_an_id_in_an_array_is_that_of_the_call_without_an_answer() {
+async fn an_error_without_id_answers_the_call_without_response() {
     for (error, expected) in [
         (error(-32600, "what", "null"), "what (-32600)"),
         // It answers the notification.
@@ -131,7 +131,7 @@ async fn an_error_without_an_id_in_an_array_is_that_of_the_call_without_an_answe
 
 /// Only the first call's id, and only a code about a message, speak for the whole batch.
 #[tokio::test]
-async fn an_error_of_one_call_is_not_that_of_its_batch() {
+async fn an_error_of_one_call_does_not_fail_its_batch() {
     for (error, failed) in [(error(7, "no", "1"), 0), (error(-32600, "no", "2"), 1)] {
         let server = Scripted::saying(answer("200 OK", &error)).await;
         let peer = peer(&server);
@@ -148,7 +148,7 @@ async fn an_error_of_one_call_is_not_that_of_its_batch() {
 }
 
 #[tokio::test]
-async fn one_response_may_come_without_its_array() {
+async fn a_single_response_may_come_without_an_array() {
     let server = answering(r#"{"jsonrpc":"2.0","result":7,"id":$0}"#).await;
     let peer = peer(&server);
     let replies = peer.batch((peer.call::<i64>("a", ()), peer.notify("b", ()))).await.unwrap();
@@ -156,7 +156,7 @@ async fn one_response_may_come_without_its_array() {
 }
 
 #[tokio::test]
-async fn notifications_alone_need_a_success() {
+async fn a_batch_of_notifications_needs_a_success_status() {
     let server = Scripted::saying(answer("204 No Content", "")).await;
     let peer = self::peer(&server);
     peer.batch((peer.notify("a", ()), peer.notify("b", ()))).await.unwrap().0.unwrap();
@@ -168,7 +168,7 @@ async fn notifications_alone_need_a_success() {
 
 /// Who passes news on waits no longer than its own caller does.
 #[tokio::test]
-async fn notifications_alone_inherit_the_time_of_a_call() {
+async fn a_batch_of_notifications_inherits_the_deadline() {
     let silent = Scripted::new(|_| std::future::pending()).await;
     let backend = HttpPeer::new(&silent.url).unwrap().call_timeout(None).peer();
     let (tell, mut told) = mpsc::unbounded_channel();
@@ -188,7 +188,7 @@ async fn notifications_alone_inherit_the_time_of_a_call() {
 }
 
 #[tokio::test]
-async fn each_call_has_its_own_time() {
+async fn each_call_of_a_batch_has_its_own_timeout() {
     let mut server = Scripted::new(|_| std::future::pending()).await;
     let peer = peer(&server);
     let (soon, later) = (Duration::from_millis(10), Duration::from_millis(30));
@@ -211,7 +211,7 @@ async fn each_call_has_its_own_time() {
 }
 
 #[tokio::test]
-async fn dropped_amid_the_request_its_calls_know_that_it_may_have_arrived() {
+async fn a_batch_dropped_amid_its_request_closes_its_calls() {
     let mut server = Scripted::new(|_| std::future::pending()).await;
     let peer = peer(&server);
     let mut batch = peer.new_batch();
@@ -229,7 +229,7 @@ async fn dropped_amid_the_request_its_calls_know_that_it_may_have_arrived() {
 }
 
 #[tokio::test]
-async fn no_subscription_in_a_batch() {
+async fn a_batch_can_not_subscribe() {
     let server = Scripted::saying(answer("200 OK", &format!("[{}]", result("1", "1")))).await;
     let peer = peer(&server);
     let both = (peer.call::<i64>("a", ()), peer.subscribe::<i64>("heads", ()));

@@ -114,7 +114,7 @@ fn http<E: std::fmt::Debug>(error: Error<E>) -> HttpError {
 }
 
 #[tokio::test]
-async fn calls_notifications_and_batches_are_those_of_any_peer() {
+async fn calls_notifications_and_batches_work_as_on_any_peer() {
     let corner = Corner::default();
     let (shop, peer) = shop(server(&corner)).await;
     assert_eq!(shop.price("apple", 2).await.unwrap(), 6);
@@ -145,7 +145,7 @@ async fn calls_notifications_and_batches_are_those_of_any_peer() {
 }
 
 #[tokio::test]
-async fn errors_keep_their_types_and_servers_their_secrets() {
+async fn errors_keep_their_types_and_hide_internals() {
     let (shop, peer) = shop(server(&Corner::default())).await;
     match shop.price("pear", 1).await {
         Err(Error::Call(error)) => assert_eq!(error, ShopError::SoldOut { left: 2 }),
@@ -169,7 +169,7 @@ async fn errors_keep_their_types_and_servers_their_secrets() {
 }
 
 #[tokio::test]
-async fn what_needs_a_socket_says_so_on_the_side_that_finds_it() {
+async fn what_needs_a_socket_fails_with_an_explanation() {
     let asked = Arc::new(AtomicUsize::new(0));
     let counts = Arc::clone(&asked);
     let server = server(&Corner::default()).authorize_fn(move |_| {
@@ -193,7 +193,7 @@ async fn what_needs_a_socket_says_so_on_the_side_that_finds_it() {
 }
 
 #[tokio::test]
-async fn no_progress_comes_and_the_result_does() {
+async fn no_progress_arrives_but_the_result_does() {
     let corner = Corner::default();
     let (shop, _) = shop(server(&corner)).await;
     corner.gate.open(1);
@@ -206,7 +206,7 @@ async fn no_progress_comes_and_the_result_does() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_is_over_for_its_handler_too() {
+async fn dropping_a_call_cancels_its_handler() {
     let corner = Corner::default();
     let (tell, mut told) = mpsc::unbounded_channel();
     let gate = corner.gate.clone();
@@ -245,7 +245,7 @@ async fn a_call_that_is_given_up_is_over_for_its_handler_too() {
 }
 
 #[tokio::test]
-async fn limits_of_both_sides_are_told_apart() {
+async fn limits_of_client_and_server_give_distinct_errors() {
     let corner = Corner::default();
     let limits = Config {
         max_incoming_message: 300,
@@ -282,7 +282,7 @@ async fn limits_of_both_sides_are_told_apart() {
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_is_told_so_by_a_status() {
+async fn a_refused_caller_gets_a_status() {
     let corner = Corner::default();
     let config = Config { max_connections: 1, ..Config::default() };
     let server = server(&corner).config(config).authorize_fn(|handshake| async move {
@@ -316,7 +316,7 @@ async fn who_is_not_let_in_is_told_so_by_a_status() {
 }
 
 #[tokio::test]
-async fn a_shutdown_answers_what_is_at_work_and_refuses_what_comes() {
+async fn a_shutdown_answers_calls_in_flight_and_refuses_new_ones() {
     let corner = Corner::default();
     let endpoint = server(&corner).build().unwrap();
     let shop = ShopClient::new(HttpPeer::new(&url_of(&endpoint).await).unwrap());
@@ -358,7 +358,7 @@ impl OutgoingMiddleware for Tenfold {
 }
 
 #[tokio::test]
-async fn middleware_stands_around_calls_by_http() {
+async fn middleware_wraps_calls_by_http() {
     let corner = Corner::default();
     let (url, tenfold) = (serve(server(&corner)).await, Tenfold::default());
     let peer = HttpPeer::new(&url).unwrap().outgoing_middleware(tenfold.clone()).peer();
@@ -374,7 +374,7 @@ async fn middleware_stands_around_calls_by_http() {
 
 /// Handlers end on one thread while another one begins to wait for them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_calls_at_the_same_time_each_has_its_own_answer() {
+async fn concurrent_calls_get_their_own_answers() {
     let (shop, peer) = shop(server(&Corner::default())).await;
     let mut callers = JoinSet::new();
     for caller in 0..8_u32 {

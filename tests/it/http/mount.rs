@@ -96,7 +96,7 @@ fn server() -> ServerBuilder {
 }
 
 #[tokio::test]
-async fn a_client_calls_and_is_called_back_wherever_the_endpoint_is_mounted() {
+async fn calls_go_both_ways_wherever_the_endpoint_is_mounted() {
     let endpoint = server().build().unwrap();
     for address in everywhere(&endpoint).await {
         let client = Client::builder()
@@ -118,7 +118,7 @@ async fn a_client_calls_and_is_called_back_wherever_the_endpoint_is_mounted() {
 }
 
 #[tokio::test]
-async fn what_comes_right_behind_the_request_is_not_lost() {
+async fn a_frame_right_behind_the_request_is_not_lost() {
     let endpoint = server().build().unwrap();
     for address in everywhere(&endpoint).await {
         let call = frame(0x81, request("double", "[4]", "1").as_bytes());
@@ -148,7 +148,7 @@ async fn what_comes_right_behind_the_request_is_not_lost() {
 }
 
 #[tokio::test]
-async fn who_breaks_the_framing_or_a_limit_is_told_so() {
+async fn broken_frames_and_limits_close_with_their_codes() {
     let config = Config { max_incoming_message: 1000, ..Config::default() };
     let endpoint = server().config(config).build().unwrap();
     let unmasked = frames::frame_of(0x81, b"1", false);
@@ -165,7 +165,7 @@ async fn who_breaks_the_framing_or_a_limit_is_told_so() {
 }
 
 #[tokio::test]
-async fn what_a_layer_leaves_on_the_request_is_seen_by_the_hook_and_by_handlers() {
+async fn request_extensions_reach_the_hook_and_the_handlers() {
     let endpoint = server()
         .authorize_fn(|handshake| async move {
             let user = handshake.extensions.get::<User>();
@@ -193,7 +193,7 @@ async fn what_a_layer_leaves_on_the_request_is_seen_by_the_hook_and_by_handlers(
 }
 
 #[tokio::test]
-async fn the_address_is_what_the_application_says() {
+async fn the_application_decides_the_remote_address() {
     let endpoint = server().build().unwrap();
     let service = endpoint.http_service();
     // What axum knows, unless something else is said.
@@ -213,7 +213,7 @@ async fn the_address_is_what_the_application_says() {
 }
 
 #[tokio::test]
-async fn below_a_nested_route_the_target_is_the_rest() {
+async fn a_nested_route_sees_the_rest_of_the_target() {
     let endpoint = server().path("/rpc").build().unwrap();
     let nested = Router::new().nest_service("/api", endpoint.http_service());
     let address = application(nested).await;
@@ -237,7 +237,7 @@ pub(crate) async fn say(address: SocketAddr, request: impl AsRef<[u8]>) -> Strin
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_is_told_why_in_the_words_of_the_server() {
+async fn a_refusal_reads_like_that_of_a_stand_alone_server() {
     let builder = || server().path("/rpc").allow_origin("https://app.example.com");
     let endpoint = builder().build().unwrap();
     let alone = wsjsonrpc_tests::http::address(builder()).await;
@@ -276,7 +276,7 @@ async fn who_is_not_let_in_is_told_why_in_the_words_of_the_server() {
 }
 
 #[tokio::test]
-async fn a_route_may_leave_posting_out() {
+async fn a_route_may_disable_post() {
     let service = axum::routing::get_service(server().build().unwrap().http_service());
     let address = application(Router::new().route("/rpc", service)).await;
     let message = request("double", "[2]", "1");
@@ -287,7 +287,7 @@ async fn a_route_may_leave_posting_out() {
 }
 
 #[tokio::test]
-async fn a_server_with_tls_around_it_takes_no_page_that_came_without() {
+async fn behind_tls_a_page_loaded_without_tls_is_refused() {
     let endpoint = server().build().unwrap();
     let request = upgrade("/rpc", "Origin: http://x\r\n");
     let plain = bare(endpoint.http_service()).await;

@@ -44,7 +44,7 @@ async fn status(url: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn every_connection_has_a_place_and_gives_it_back() {
+async fn every_connection_counts_until_it_ends() {
     let endpoint = endpoint(Config { max_connections: 2, ..Config::default() });
     let url = format!("ws://{}/rpc", in_axum(endpoint.http_service()).await);
     for _ in 0..3 {
@@ -74,7 +74,7 @@ async fn every_connection_has_a_place_and_gives_it_back() {
 }
 
 #[tokio::test]
-async fn an_address_has_as_many_as_it_may() {
+async fn the_limit_per_address_uses_the_applications_address() {
     let config = Config { max_connections_per_address: Some(1), ..Config::default() };
     let endpoint = endpoint(config);
     let service = endpoint.http_service().remote_addr(|parts| {
@@ -93,7 +93,7 @@ async fn an_address_has_as_many_as_it_may() {
 }
 
 #[tokio::test]
-async fn a_shutdown_of_the_endpoint_closes_them_and_lets_nobody_in_later() {
+async fn a_shutdown_closes_connections_and_refuses_new_ones() {
     let gate = Gate::default();
     let endpoint = server(&gate).build().unwrap();
     let url = format!("ws://{}/rpc", in_axum(endpoint.http_service()).await);
@@ -124,7 +124,7 @@ async fn over<S>(
 }
 
 #[tokio::test]
-async fn it_runs_over_any_stream() {
+async fn a_mounted_endpoint_runs_over_any_stream() {
     let endpoint = endpoint(Config::default());
     let (ours, theirs) = tokio::io::duplex(100);
     over(endpoint.http_service(), ours, TokioIo::new(theirs)).await;
@@ -143,7 +143,7 @@ async fn it_runs_over_any_stream() {
 /// Without hyper, as in an application's own tests: what is posted is answered, and nothing can be
 /// upgraded.
 #[tokio::test]
-async fn the_service_may_be_called_by_itself() {
+async fn the_service_can_be_called_directly() {
     let service = endpoint(Config::default()).http_service();
     let message = request("double", "[21]", "1");
     let post = Request::post("/rpc")
@@ -170,7 +170,7 @@ async fn the_service_may_be_called_by_itself() {
 
 /// What was promised with status 101 may not be kept: the server around it does not upgrade.
 #[tokio::test]
-async fn a_server_that_does_not_upgrade_costs_no_place() {
+async fn a_connection_that_is_never_upgraded_does_not_count() {
     let endpoint = endpoint(Config { max_connections: 1, ..Config::default() });
     for _ in 0..3 {
         let (ours, theirs) = tokio::io::duplex(1000);
@@ -204,7 +204,7 @@ async fn posted(service: HttpService) -> u16 {
 }
 
 #[tokio::test]
-async fn a_panic_in_the_applications_own_look_for_the_address_refuses_one_request() {
+async fn a_panic_in_the_remote_addr_closure_refuses_one_request() {
     let endpoint = endpoint(Config { max_connections: 1, ..Config::default() });
     let service = endpoint.http_service().remote_addr(|parts| {
         let from = parts.headers.get("x-from").unwrap();

@@ -52,7 +52,7 @@ fn http(error: Error) -> wsjsonrpc::error::HttpError {
 }
 
 #[tokio::test]
-async fn a_call_is_a_post_and_the_typed_stub_knows_no_difference() {
+async fn a_call_is_a_post_and_typed_clients_work_unchanged() {
     let server = Scripted::new(|asked| async move {
         let id = ids(&asked)[0].to_string();
         answer(
@@ -86,7 +86,7 @@ async fn a_call_is_a_post_and_the_typed_stub_knows_no_difference() {
 }
 
 #[tokio::test]
-async fn a_notification_needs_a_success_and_nothing_else() {
+async fn a_notification_needs_only_a_success_status() {
     let server = Scripted::new(|asked| async move {
         match asked.body {
             body if body.contains("lost") => answer("503 Service Unavailable", "later\n"),
@@ -104,7 +104,7 @@ async fn a_notification_needs_a_success_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_is_no_response_is_told_from_what_is_one() {
+async fn responses_are_accepted_and_other_bodies_are_errors() {
     const ID: &str = "1";
     let ours = result("7", ID);
     let rows: Vec<(Vec<u8>, std::result::Result<i64, &str>)> = vec![
@@ -169,7 +169,7 @@ async fn what_is_no_response_is_told_from_what_is_one() {
 }
 
 #[tokio::test]
-async fn other_statuses_are_errors_that_quote_the_answer() {
+async fn other_statuses_are_errors_that_quote_the_body() {
     let long = "x".repeat(10_000);
     for (status, body, expected) in [
         ("404 Not Found", "no such page\n", "no such page"),
@@ -193,7 +193,7 @@ async fn other_statuses_are_errors_that_quote_the_answer() {
 }
 
 #[tokio::test]
-async fn an_error_about_the_message_as_a_whole_is_the_calls_own() {
+async fn an_error_about_the_whole_message_fails_the_call() {
     let whole = error(-32700, "Parse error", "null");
     for status in ["200 OK", "400 Bad Request"] {
         let server = Scripted::saying(answer(status, &whole)).await;
@@ -210,7 +210,7 @@ async fn an_error_about_the_message_as_a_whole_is_the_calls_own() {
 }
 
 #[tokio::test]
-async fn sizes_are_bounded_both_ways_while_they_are_read() {
+async fn request_and_response_sizes_are_bounded() {
     let config =
         Config { max_incoming_message: 100, max_outgoing_message: 200, ..Config::default() };
     let limited =
@@ -247,7 +247,7 @@ async fn sizes_are_bounded_both_ways_while_they_are_read() {
 }
 
 #[tokio::test]
-async fn time_is_limited_and_a_dropped_call_is_aborted() {
+async fn calls_time_out_and_dropped_calls_are_aborted() {
     let mut server = silent().await;
     let peer = peer(&server);
     let soon = Duration::from_millis(20);
@@ -275,7 +275,7 @@ async fn time_is_limited_and_a_dropped_call_is_aborted() {
 }
 
 #[tokio::test]
-async fn a_network_that_fails_is_an_error_with_its_cause_and_without_secrets() {
+async fn a_network_error_has_its_cause_and_no_secrets() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let url = format!("http://{address}/?token=s3cr3t");
@@ -298,7 +298,7 @@ async fn a_network_that_fails_is_an_error_with_its_cause_and_without_secrets() {
 }
 
 #[tokio::test]
-async fn the_applications_own_client_brings_its_headers() {
+async fn a_custom_http_client_keeps_its_headers() {
     let server = Scripted::saying(answer("200 OK", &result("1", "1"))).await;
     let mut headers = http::HeaderMap::new();
     headers.insert("authorization", http::HeaderValue::from_static("Bearer s3cr3t"));
@@ -309,7 +309,7 @@ async fn the_applications_own_client_brings_its_headers() {
 }
 
 #[tokio::test]
-async fn urls_that_can_not_be_are_errors_without_secrets() {
+async fn invalid_urls_are_errors_without_secrets() {
     for url in ["ws://host/", "host/path?token=s3cr3t", "http://:80/?token=s3cr3t", "unix:/a", ""] {
         let error = HttpPeer::new(url).unwrap_err();
         assert!(matches!(&error, ConnectError::Url(_)), "{error:?}");
@@ -329,7 +329,7 @@ async fn without_tls_in_reqwest_an_error_says_what_to_enable() {
 }
 
 #[tokio::test]
-async fn a_closed_one_ends_all_its_handles() {
+async fn closing_a_peer_ends_all_its_handles() {
     let server = silent().await;
     let (peer, other) = (peer(&server), self::peer(&server));
     let clone = peer.clone();
@@ -352,7 +352,7 @@ async fn a_closed_one_ends_all_its_handles() {
 }
 
 #[tokio::test]
-async fn there_are_no_subscriptions() {
+async fn subscribing_fails_over_http() {
     let server = silent().await;
     let shop = ShopClient::new(HttpPeer::new(&server.url).unwrap());
     let error = shop.prices().await.unwrap_err().to_string();
@@ -361,7 +361,7 @@ async fn there_are_no_subscriptions() {
 }
 
 #[tokio::test]
-async fn calls_are_futures_that_may_be_shared() {
+async fn call_futures_are_send_and_sync() {
     fn is_send_and_sync<T: Send + Sync>(value: T) -> T {
         value
     }

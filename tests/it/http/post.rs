@@ -86,7 +86,7 @@ fn server() -> ServerBuilder {
 }
 
 #[tokio::test]
-async fn a_message_in_the_body_has_its_answer_in_the_body() {
+async fn a_posted_message_is_answered_in_the_response_body() {
     let address = address(server()).await;
     let socket = "This method needs a WebSocket: it talks back to its caller";
     let both = format!("[{},{}]", request("later", "[1]", "1"), request("double", "[2]", "2"));
@@ -131,7 +131,7 @@ async fn a_message_in_the_body_has_its_answer_in_the_body() {
 }
 
 #[tokio::test]
-async fn what_is_no_utf_8_is_a_parse_error() {
+async fn a_body_that_is_not_utf_8_is_a_parse_error() {
     let address = address(server()).await;
     let mut message = head(JSON, 3).into_bytes();
     message.extend_from_slice(b"\"\xff\"");
@@ -140,7 +140,7 @@ async fn what_is_no_utf_8_is_a_parse_error() {
 }
 
 #[tokio::test]
-async fn what_a_message_may_call_itself() {
+async fn only_json_content_types_are_accepted() {
     let address = address(server()).await;
     let message = request("double", "[1]", "1");
     let good = [
@@ -178,7 +178,7 @@ async fn what_a_message_may_call_itself() {
 }
 
 #[tokio::test]
-async fn who_may_post_is_decided_as_for_a_websocket() {
+async fn posts_pass_the_same_checks_as_websockets() {
     let server = server().path("/rpc").authorize_fn(|handshake| async move {
         match handshake.cookie("a") {
             Some("1") => Ok(Grant::new()
@@ -258,7 +258,7 @@ async fn a_message_over_the_limit_is_refused() {
 
 /// Whoever posts takes his time, or stops in the middle.
 #[tokio::test(start_paused = true)]
-async fn a_message_that_is_not_whole_in_time_is_refused() {
+async fn a_message_that_arrives_too_slowly_is_refused() {
     let config = Config { handshake_timeout: Duration::from_secs(3), ..Config::default() };
     let endpoint = server().config(config).build().unwrap();
     let address = in_axum(endpoint.http_service()).await;
@@ -271,7 +271,7 @@ async fn a_message_that_is_not_whole_in_time_is_refused() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_nobodys_message() {
+async fn a_truncated_body_is_not_handled() {
     let address = address(server()).await;
     let broken = "POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
                   Transfer-Encoding: chunked\r\n\r\nno number\r\n";
@@ -282,7 +282,7 @@ async fn a_body_that_breaks_off_is_nobodys_message() {
 
 /// One connection of HTTP, several messages.
 #[tokio::test]
-async fn messages_may_share_a_connection() {
+async fn several_messages_may_share_a_connection() {
     let address = address(server()).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     for number in 0..5_u8 {

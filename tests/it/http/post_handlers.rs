@@ -34,7 +34,7 @@ trait Page {
 const NEEDS_SOCKET: &str = "This method needs a WebSocket: it talks back to its caller";
 
 #[tokio::test]
-async fn who_calls_such_a_caller_back_learns_at_once_that_there_is_no_way() {
+async fn calling_an_http_caller_back_fails_at_once() {
     let server = Server::builder()
         .expose_errors(false)
         .method("typed", |ctx: Context, ()| async move {
@@ -84,7 +84,7 @@ async fn who_calls_such_a_caller_back_learns_at_once_that_there_is_no_way() {
 }
 
 #[tokio::test]
-async fn progress_is_told_to_nobody_and_a_deadline_counts() {
+async fn progress_is_not_sent_and_deadlines_apply() {
     let server = Server::builder().method("work", |ctx: Context, ()| async move {
         ctx.progress(1).await?;
         Ok(ctx.deadline().is_some())
@@ -156,7 +156,7 @@ fn gated(gate: &Gate) -> (ServerBuilder, mpsc::UnboundedReceiver<bool>) {
 }
 
 #[tokio::test]
-async fn a_batch_has_as_many_handlers_at_work_as_a_connection() {
+async fn a_batch_is_bounded_by_max_in_flight() {
     let gate = Gate::default();
     let (server, _told) = gated(&gate);
     let config = Config { max_in_flight: 2, max_batch: 3, ..Config::default() };
@@ -180,7 +180,7 @@ async fn ask_owned(address: std::net::SocketAddr, body: String) -> String {
 }
 
 #[tokio::test]
-async fn notifications_are_answered_at_once_and_handled_to_their_end() {
+async fn notifications_get_a_status_at_once_and_run_to_their_end() {
     let gate = Gate::default();
     let (server, mut told) = gated(&gate);
     let endpoint = server.config(Config { cancel_on_close: true, ..Config::default() });
@@ -199,7 +199,7 @@ async fn notifications_are_answered_at_once_and_handled_to_their_end() {
 /// A place is taken until the last handler has ended: who hangs up, or wants no answer, has no more of
 /// them than who waits.
 #[tokio::test]
-async fn each_message_has_a_place_until_its_handlers_have_ended() {
+async fn a_message_counts_as_a_connection_until_its_handlers_end() {
     let gate = Gate::default();
     let (server, mut told) = gated(&gate);
     let config = Config { max_connections: 1, ..Config::default() };
@@ -231,7 +231,7 @@ async fn hang_up(address: std::net::SocketAddr, gate: &Gate) {
 }
 
 #[tokio::test]
-async fn when_the_caller_hangs_up_its_handlers_learn_it_and_go_on() {
+async fn a_disconnect_signals_handlers_and_lets_them_finish() {
     let (give, mut contexts) = mpsc::unbounded_channel();
     let gate = Gate::default();
     let (server, mut told) = gated(&gate);
@@ -269,7 +269,7 @@ impl Drop for Tell {
 }
 
 #[tokio::test]
-async fn handlers_are_dropped_with_their_caller_if_it_is_asked_for() {
+async fn droppable_handlers_are_dropped_with_their_caller() {
     let (tell, mut told) = mpsc::unbounded_channel();
     let gate = Gate::default();
     let at_gate = gate.clone();
@@ -288,7 +288,7 @@ async fn handlers_are_dropped_with_their_caller_if_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_shutdown_waits_for_handlers_and_takes_nothing_new() {
+async fn a_shutdown_waits_for_handlers_and_refuses_new_messages() {
     let gate = Gate::default();
     let (server, _told) = gated(&gate);
     let endpoint = server.build().unwrap();
@@ -304,7 +304,7 @@ async fn a_shutdown_waits_for_handlers_and_takes_nothing_new() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn handlers_that_a_shutdown_cuts_off_are_counted_and_their_callers_told() {
+async fn a_shutdown_counts_aborted_handlers_and_answers_callers() {
     let gate = Gate::default();
     let (server, mut told) = gated(&gate);
     let config = Config { shutdown_timeout: Duration::from_secs(5), ..Config::default() };
@@ -327,7 +327,7 @@ async fn handlers_that_a_shutdown_cuts_off_are_counted_and_their_callers_told() 
 }
 
 #[tokio::test]
-async fn what_a_kept_context_can_do_ends_with_the_answer() {
+async fn a_kept_context_stops_working_after_the_response() {
     let (give, mut contexts) = mpsc::unbounded_channel();
     let kept = Arc::new(give);
     let server = Server::builder().method("give", move |ctx: Context, ()| {

@@ -46,7 +46,7 @@ async fn end(mut raw: Raw, client: &Client, how: &str) {
 }
 
 #[tokio::test]
-async fn every_pending_call_fails_with_the_reason_of_the_end() {
+async fn every_pending_call_fails_with_the_close_reason() {
     for (how, is_expected) in ENDINGS {
         let (mut raw, client) = Raw::server(Client::builder()).await;
         let peer = client.peer();
@@ -86,7 +86,7 @@ async fn every_pending_call_fails_with_the_reason_of_the_end() {
 }
 
 #[tokio::test]
-async fn calls_of_a_server_fail_when_its_client_goes() {
+async fn calls_of_a_server_fail_when_its_client_leaves() {
     let (mut raw, peer) = Raw::client_and_peer(Server::builder()).await;
     let calls = [
         begin(peer.call::<i64>("never.answered", ()).into_future()).await,
@@ -117,7 +117,7 @@ async fn a_response_before_the_close_frame_still_counts() {
 }
 
 #[tokio::test]
-async fn a_client_closes_normally_when_its_last_handle_goes_and_not_before() {
+async fn a_client_closes_when_its_last_handle_is_dropped() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let clone = client.clone();
     let peer = client.peer();
@@ -131,7 +131,7 @@ async fn a_client_closes_normally_when_its_last_handle_goes_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_handle_in_the_clients_own_service_does_not_keep_it_open() {
+async fn a_handle_in_the_clients_service_does_not_keep_it_open() {
     let (send, mut kept) = mpsc::unbounded_channel();
     let keeps = Client::builder().method("keep", move |ctx: Context, ()| {
         let sent = send.send((ctx.clone(), ctx.peer().clone()));
@@ -148,7 +148,7 @@ async fn a_handle_in_the_clients_own_service_does_not_keep_it_open() {
 }
 
 #[tokio::test]
-async fn what_is_queued_is_sent_before_the_close_frame() {
+async fn queued_messages_are_sent_before_the_close_frame() {
     const COUNT: usize = 10_000;
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let sending = tokio::spawn(async move {
@@ -173,7 +173,7 @@ fn counting(count: &Arc<AtomicUsize>) -> wsjsonrpc::server::ServerBuilder {
 }
 
 #[tokio::test]
-async fn a_server_handles_all_that_was_sent_before_the_client_was_dropped() {
+async fn a_server_handles_all_that_a_dropped_client_has_sent() {
     const COUNT: usize = 10_000;
     let count = Arc::default();
     let (client, caller) = memory::pair(Client::builder(), counting(&count)).unwrap();
@@ -187,7 +187,7 @@ async fn a_server_handles_all_that_was_sent_before_the_client_was_dropped() {
 
 /// The second row has an answer that can't be written any more: reading goes on all the same.
 #[tokio::test]
-async fn a_server_handles_all_that_was_received_before_the_connection_was_lost() {
+async fn a_server_handles_all_it_received_before_the_loss() {
     for first in [notification("count", "[0]"), request("count", "[0]", "1")] {
         let count = Arc::default();
         let (mut raw, peer) = Raw::client_and_peer(counting(&count)).await;
@@ -205,7 +205,7 @@ async fn a_server_handles_all_that_was_received_before_the_connection_was_lost()
 
 /// Codes that may not be sent (RFC 6455, section 7.4) become the normal one.
 #[tokio::test]
-async fn close_sends_the_code_and_the_words_that_fit() {
+async fn close_sends_a_valid_code_and_a_reason_that_fits() {
     let (words, cut) = ("é".repeat(100), "é".repeat(61));
     for (code, reason, sent_code, sent) in [
         (1000, "", 1000, ""),
@@ -228,7 +228,7 @@ async fn close_sends_the_code_and_the_words_that_fit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_does_not_answer_the_close_frame_is_not_waited_for_for_ever() {
+async fn the_wait_for_the_peers_close_frame_is_bounded() {
     let (silent, client) = Raw::server(Client::builder()).await;
     assert!(matches!(client.close().await, CloseReason::Local));
     drop(silent);
@@ -241,7 +241,7 @@ async fn a_peer_that_does_not_answer_the_close_frame_is_not_waited_for_for_ever(
 /// A close frame was sent or received, and the stream is still open: whatever happens in between
 /// must not disturb the end.
 #[tokio::test(start_paused = true)]
-async fn what_is_said_between_the_close_frames_goes_nowhere() {
+async fn messages_between_the_close_frames_are_ignored() {
     let gate = Gate::default();
     let at_gate = gate.clone();
     let slow = Server::builder().method("slow", move |_, ()| {
@@ -296,7 +296,7 @@ fn calls_end_when_the_runtime_of_the_connection_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_duration_is_too_long() {
+async fn every_timeout_may_be_duration_max() {
     let config = Config {
         call_timeout: Some(Duration::MAX),
         handshake_timeout: Duration::MAX,

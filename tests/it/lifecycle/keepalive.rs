@@ -50,7 +50,7 @@ async fn is_given_up(raw: Raw, peer: Peer, last_word: Instant) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_default_a_silent_peer_is_noticed_after_45_seconds_at_the_latest() {
+async fn by_default_a_silent_peer_is_noticed_within_45_seconds() {
     for lively in [0, 1, 29, 31, 100] {
         let (mut raw, peer) = Raw::client_and_peer(Server::builder()).await;
         for _ in 0..lively {
@@ -71,7 +71,7 @@ async fn by_default_a_silent_peer_is_noticed_after_45_seconds_at_the_latest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_only_hangs_is_told_why_it_is_hung_up_on() {
+async fn a_peer_that_hangs_gets_a_close_frame_with_a_reason() {
     let endpoint = server(every(30 * SECOND)).build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     let begun = Instant::now();
@@ -86,7 +86,7 @@ async fn a_peer_that_only_hangs_is_told_why_it_is_hung_up_on() {
 
 /// tungstenite answers pings whenever it is read from.
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_answers_pings_and_says_nothing_else_stays() {
+async fn a_peer_that_only_answers_pings_stays_connected() {
     let (mut raw, peer) = Raw::client_and_peer(server(every(30 * SECOND))).await;
     let mut pings = 0;
     let day = sleep(24 * HOUR);
@@ -106,7 +106,7 @@ async fn a_peer_that_answers_pings_and_says_nothing_else_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_of_ours_stay_for_days() {
+async fn idle_peers_of_this_crate_stay_connected_for_days() {
     let (client, peer) = memory::pair(Client::builder(), server(every(20 * SECOND))).unwrap();
     sleep(100 * HOUR).await;
     client.peer().call::<()>("quick", ()).await.unwrap();
@@ -115,7 +115,7 @@ async fn two_of_ours_stay_for_days() {
 
 /// It reads nothing, so it answers no ping; but it can't be gone.
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_sends_and_never_answers_a_ping_stays() {
+async fn a_peer_that_sends_without_pongs_stays_connected() {
     let whole = frame(0x81, notification("no.such.method", "[]").as_bytes());
     let pong = frame(0x8a, b"");
     for (what, bytes) in [("messages", &whole), ("pongs that nobody asked for", &pong)] {
@@ -138,7 +138,7 @@ async fn a_peer_that_sends_and_never_answers_a_ping_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_an_interval_a_silent_peer_may_stay_silent() {
+async fn without_ping_interval_a_silent_peer_stays_connected() {
     let (mut raw, peer) = Raw::client_and_peer(server(every(None))).await;
     sleep(240 * HOUR).await;
     assert!(!peer.is_closed());
@@ -147,7 +147,7 @@ async fn without_an_interval_a_silent_peer_may_stay_silent() {
 
 /// The ping waits behind the message, so the peer has three intervals for both.
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_reads_slowly_stays_and_no_ping_gets_into_its_message() {
+async fn a_slow_reader_stays_and_no_ping_splits_its_message() {
     const SIZE: usize = 840_000;
     let server = server(every(30 * SECOND));
     let (mut raw, peer) =
@@ -169,7 +169,7 @@ async fn a_peer_that_reads_slowly_stays_and_no_ping_gets_into_its_message() {
 
 /// It takes what it is sent and never says a word: somebody else may be taking it.
 #[tokio::test(start_paused = true)]
-async fn bytes_that_the_network_takes_are_no_sign_of_life() {
+async fn written_bytes_are_no_sign_of_life() {
     let (mut raw, peer) = Raw::client_and_peer(server(every(30 * SECOND))).await;
     let begun = Instant::now();
     let pushing = tokio::spawn(async move {
@@ -188,7 +188,7 @@ async fn bytes_that_the_network_takes_are_no_sign_of_life() {
 /// Nothing is read from it because it does not take its answers: that is what the write timeout is
 /// for.
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_is_not_listened_to_is_not_taken_for_gone() {
+async fn a_peer_that_is_not_being_read_does_not_time_out() {
     let config = Config { max_send_queue: 1000, write_timeout: 600 * SECOND, ..every(SECOND) };
     let server = server(config).method("large", |_, ()| async { Ok("x".repeat(100_000)) });
     let (mut raw, peer) = Raw::client_and_peer(server).await;
@@ -200,7 +200,7 @@ async fn a_peer_that_is_not_listened_to_is_not_taken_for_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_does_not_wait_for_the_answers_of_a_peer_that_is_gone() {
+async fn a_shutdown_does_not_wait_for_a_peer_that_is_gone() {
     let gate = Gate::default();
     let at_gate = gate.clone();
     let config = Config { shutdown_timeout: HOUR, ..every(30 * SECOND) };

@@ -132,7 +132,7 @@ async fn a_large_answer_goes_out_whole_before_the_close_frame() {
 
 /// A handler that is not ready is not waited for.
 #[tokio::test]
-async fn a_handler_in_flight_does_not_hold_up_the_end() {
+async fn a_handler_in_flight_does_not_delay_the_close() {
     let gate = Gate::default();
     let endpoint = Server::builder().config(config()).method("wait", {
         let gate = gate.clone();
@@ -162,7 +162,7 @@ async fn a_handler_in_flight_does_not_hold_up_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_closes_and_does_not_read_is_given_up() {
+async fn a_peer_that_closes_without_reading_is_dropped() {
     let config = Config { close_timeout: Duration::from_secs(5), ..config() };
     let endpoint = Server::builder()
         .config(config)
@@ -185,7 +185,7 @@ async fn a_peer_that_closes_and_does_not_read_is_given_up() {
 /// Requests that were read while the answers before them found no room are accepted, too: they begin as
 /// there is room, each is polled once, and none of it lasts longer than the closing may.
 #[tokio::test(start_paused = true)]
-async fn requests_that_wait_for_room_are_answered_before_the_close_frame() {
+async fn held_back_requests_are_answered_before_the_close_frame() {
     let config = Config { max_send_queue: 1, close_timeout: Duration::from_secs(5), ..config() };
     let (begun, mut begins) = mpsc::unbounded_channel();
     let server = Server::builder().config(config).method("large", {
@@ -240,7 +240,7 @@ async fn requests_that_wait_for_room_are_answered_before_the_close_frame() {
 
 /// A frame that the network has a part of is not cut in two, whether it is an answer or a pong.
 #[tokio::test]
-async fn what_comes_is_whole_frames_wherever_the_network_stops() {
+async fn only_whole_frames_are_sent_wherever_the_network_stops() {
     let sum = text(&request("sum", "[1,2]", "1"));
     let ping = frame_of(0x89, &[b'p'; 100], true);
     for buffer in 1..260 {
@@ -271,7 +271,7 @@ async fn what_comes_is_whole_frames_wherever_the_network_stops() {
 
 /// Over real sockets, where a request and the end may come in one segment or in two.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn over_a_socket_what_is_ready_is_answered_always() {
+async fn over_a_socket_ready_requests_are_always_answered() {
     let server = Server::builder()
         .config(Config { close_timeout: Duration::from_secs(60), ..Config::default() })
         .method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) });
@@ -368,7 +368,7 @@ async fn the_reply_to_a_close_frame_ends_calls_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_connects_again_as_soon_as_a_close_frame_has_come() {
+async fn a_client_reconnects_as_soon_as_a_close_frame_arrives() {
     let (client, first, mut attempts) = connected(reconnecting().config(config())).await;
     let mut stream = first.socket.into_inner();
     stream.write_all(&frame_of(0x88, CLOSE, false)).await.unwrap();

@@ -90,7 +90,7 @@ fn calls_can_be_awaited_anywhere() {
 
 /// A reconnecting client without a connection: its calls wait for the next one, or for their time.
 #[test]
-fn so_can_calls_that_wait_for_a_connection() {
+fn calls_of_a_client_that_is_down_can_be_awaited_anywhere() {
     let runtime = full();
     let without_timers = Builder::new_current_thread().build().unwrap();
     let (client, server) = runtime.block_on(async {
@@ -161,7 +161,7 @@ async fn fails() -> Vec<String> {
 }
 
 #[test]
-fn what_needs_a_runtime_says_so() {
+fn what_needs_a_runtime_fails_with_an_explanation() {
     for text in block_on(fails()) {
         assert!(text.contains("there is no tokio runtime here"), "{text}");
     }
@@ -172,7 +172,7 @@ fn what_needs_a_runtime_says_so() {
 }
 
 #[test]
-fn what_needs_sockets_says_so() {
+fn what_needs_sockets_fails_with_an_explanation() {
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let directory = tempfile::tempdir().unwrap();
@@ -202,7 +202,7 @@ fn what_needs_sockets_says_so() {
 
 /// Made in one runtime, run elsewhere.
 #[test]
-fn a_server_runs_in_the_runtime_that_it_was_made_in() {
+fn a_server_runs_in_the_runtime_it_was_made_in() {
     let runtime = full();
     let server = runtime.block_on(server().bind("127.0.0.1:0")).unwrap();
     let url = server.url();

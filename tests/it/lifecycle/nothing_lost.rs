@@ -37,7 +37,7 @@ async fn a_client_that_closes_at_once_has_sent_everything() {
 }
 
 #[tokio::test]
-async fn a_server_that_closes_or_shuts_down_at_once_has_sent_everything() {
+async fn a_server_that_ends_at_once_has_sent_everything() {
     for shuts_down in [false, true] {
         let (at_client, at_server) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let server = counting!(Server, at_server).bind("127.0.0.1:0").await.unwrap();
@@ -66,7 +66,7 @@ async fn a_server_that_closes_or_shuts_down_at_once_has_sent_everything() {
 
 /// The peer can't know yet that it is being closed. What it asks gets a refusal.
 #[tokio::test]
-async fn what_a_peer_notifies_while_a_close_waits_for_its_turn_is_handled() {
+async fn notifications_received_before_a_queued_close_are_handled() {
     let counted = Arc::new(AtomicUsize::new(0));
     let (mut raw, peer) = Raw::client_and_peer(counting!(Server, counted)).await;
     peer.notify("fill", ["x".repeat(1_000_000)]).await.unwrap();

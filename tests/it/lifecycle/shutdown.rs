@@ -30,7 +30,7 @@ async fn expect_close(raw: &mut Raw, code: u16) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_answers_what_is_at_work_and_refuses_what_is_new() {
+async fn a_shutdown_answers_calls_in_flight_and_refuses_new_ones() {
     let gate = Gate::default();
     let endpoint = server(&gate).build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
@@ -81,7 +81,7 @@ async fn a_handler_that_calls_its_caller_can_finish_during_a_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_tells_how_many_handlers_it_cut_off() {
+async fn a_shutdown_reports_how_many_handlers_it_aborted() {
     let gate = Gate::default();
     let endpoint = server(&gate).build().unwrap();
     let (mut stays, _) = Raw::client_of(&endpoint).await;
@@ -124,7 +124,7 @@ async fn a_shutdown_ends_even_if_a_peer_neither_reads_nor_answers() {
 }
 
 #[tokio::test]
-async fn whoever_connects_after_a_shutdown_is_sent_away() {
+async fn connecting_after_a_shutdown_is_refused() {
     let endpoint = Server::builder().build().unwrap();
     assert_eq!(endpoint.shutdown().await, 0);
     let (mut late, serving) = Raw::client_of(&endpoint).await;
@@ -134,7 +134,7 @@ async fn whoever_connects_after_a_shutdown_is_sent_away() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_told_to_stop_listens_no_more_and_closes_its_connections() {
+async fn a_stopped_server_stops_listening_and_closes_connections() {
     let gate = Gate::default();
     let server = server(&gate).bind("127.0.0.1:0").await.unwrap();
     let (url, address): (String, SocketAddr) = (server.url(), server.local_addr());
@@ -188,7 +188,7 @@ fn witnessed(
 }
 
 #[tokio::test]
-async fn a_handler_runs_to_its_end_when_its_connection_is_gone() {
+async fn a_handler_runs_to_its_end_after_its_connection_ended() {
     let gate = Gate::default();
     let (server, mut told) = witnessed(&gate, Config::default());
     let (mut raw, peer) = Raw::client_and_peer(server).await;
@@ -207,7 +207,7 @@ async fn a_handler_runs_to_its_end_when_its_connection_is_gone() {
 }
 
 #[tokio::test]
-async fn a_handler_is_dropped_with_its_connection_where_that_is_wished() {
+async fn a_droppable_handler_is_dropped_with_its_connection() {
     let gate = Gate::default();
     let config = Config { cancel_on_close: true, ..Config::default() };
     let (server, mut told) = witnessed(&gate, config);
@@ -244,7 +244,7 @@ async fn a_handler_learns_that_its_connection_has_ended() {
 
 /// Everything of a connection (services, state, handlers, its task) is gone when it has ended.
 #[tokio::test]
-async fn nothing_of_a_connection_stays_behind() {
+async fn an_ended_connection_leaves_nothing_behind() {
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
     let config = Config { cancel_on_close: true, ..Config::default() };
     let endpoint = Server::builder()
@@ -270,7 +270,7 @@ async fn nothing_of_a_connection_stays_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropping_the_future_that_serves_ends_the_calls_of_the_connection() {
+async fn dropping_the_serving_future_ends_the_calls_of_its_peer() {
     let endpoint = Server::builder().build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
@@ -282,7 +282,7 @@ async fn dropping_the_future_that_serves_ends_the_calls_of_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_ends_when_its_time_is_up_and_leaves_nothing() {
+async fn a_call_that_times_out_leaves_nothing_behind() {
     let builder = || Client::builder().call_timeout(Duration::from_secs(7));
     let (mut raw, client) = Raw::server(builder()).await;
     let peer = client.peer();

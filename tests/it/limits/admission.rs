@@ -45,7 +45,7 @@ async fn until_not(answer: &str, mut ask: impl AsyncFnMut() -> String) -> String
 }
 
 #[tokio::test]
-async fn over_the_limit_a_client_gets_a_503_until_somebody_goes() {
+async fn over_max_connections_clients_get_503_until_one_closes() {
     let server = server(2, None).bind("127.0.0.1:0").await.unwrap();
     let (url, address) = (server.url(), server.local_addr());
     tokio::spawn(server.run());
@@ -67,7 +67,7 @@ async fn over_the_limit_a_client_gets_a_503_until_somebody_goes() {
 }
 
 #[tokio::test]
-async fn over_the_limit_for_an_address_a_client_gets_a_429() {
+async fn over_the_limit_per_address_a_client_gets_429() {
     let server = server(10, Some(2)).bind("127.0.0.1:0").await.unwrap();
     let (url, address) = (server.url(), server.local_addr());
     let endpoint = server.endpoint().clone();
@@ -104,7 +104,7 @@ async fn status(endpoint: &Endpoint, address: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn an_ipv6_network_is_one_address() {
+async fn an_ipv6_network_counts_as_one_address() {
     let endpoint = server(10, Some(1)).build().unwrap();
     let client = over(&endpoint, Some("[2001:db8::1]:1")).await.unwrap();
     assert_eq!(status(&endpoint, "[2001:db8::2]:1").await, 429);
@@ -114,7 +114,7 @@ async fn an_ipv6_network_is_one_address() {
 
 /// Slow ones hold places, so that they can't hold more than there are.
 #[tokio::test(start_paused = true)]
-async fn connections_in_their_handshake_count() {
+async fn unfinished_handshakes_count_as_connections() {
     let endpoint = server(3, None).build().unwrap();
     let client = over(&endpoint, None).await.unwrap();
     let (mut silent, _) = serve(&endpoint);
@@ -159,7 +159,7 @@ async fn answer(stream: &mut DuplexStream) -> String {
 
 /// With one place only, each next one shows that the last one's is free again.
 #[tokio::test(start_paused = true)]
-async fn a_place_is_free_again_however_its_connection_ended() {
+async fn a_connection_stops_counting_however_it_ended() {
     let gate = Gate::default();
     let held = gate.clone();
     let server = server(1, Some(1)).path("/").authorize_fn(|handshake| async move {
@@ -267,7 +267,7 @@ async fn an_upgraded_stream_over_the_limit_is_closed_with_1013() {
 }
 
 #[tokio::test]
-async fn the_head_of_a_request_is_as_large_as_the_config_says() {
+async fn a_server_refuses_a_head_over_max_handshake_size() {
     let request = |size: usize| {
         let head = format!("GET / HTTP/1.1\r\n{UPGRADE}X: \r\n\r\n");
         head.replace("X: ", &format!("X: {}", "x".repeat(size - head.len())))
@@ -296,7 +296,7 @@ async fn the_head_of_a_request_is_as_large_as_the_config_says() {
 }
 
 #[tokio::test]
-async fn a_client_takes_no_larger_head_either() {
+async fn a_client_refuses_a_head_over_max_handshake_size() {
     let config = Config { max_handshake_size: 1000, ..Config::default() };
     let (ours, mut theirs) = tokio::io::duplex(100_000);
     let head = format!("HTTP/1.1 101 Switching Protocols\r\nX: {}", "x".repeat(2000));
@@ -309,7 +309,7 @@ async fn a_client_takes_no_larger_head_either() {
 
 /// Refusing must not cost what serving would: those who do not listen do not pile up.
 #[tokio::test(start_paused = true)]
-async fn those_who_are_refused_do_not_pile_up() {
+async fn refused_connections_do_not_pile_up() {
     let endpoint = server(0, None).build().unwrap();
     let mut streams: Vec<DuplexStream> = (0..128).map(|_| serve(&endpoint).0).collect();
     tokio::task::yield_now().await;
@@ -332,8 +332,8 @@ const CHILD: &str = "WSJSONRPC_TEST_FEW_DESCRIPTORS";
 /// Begins itself anew with a small limit of open files.
 #[cfg(unix)]
 #[test]
-fn a_server_without_file_descriptors_goes_on_when_there_are_some() {
-    let name = "limits::admission::a_server_without_file_descriptors_goes_on_when_there_are_some";
+fn accepting_resumes_when_file_descriptors_are_free_again() {
+    let name = "limits::admission::accepting_resumes_when_file_descriptors_are_free_again";
     if std::env::var_os(CHILD).is_some() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         return runtime.block_on(without_file_descriptors());

@@ -105,7 +105,7 @@ async fn filled() -> (Raw, Client, usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn local_callers_wait_for_room_and_lose_nothing() {
+async fn callers_wait_while_the_send_queue_is_full_and_lose_nothing() {
     let (mut raw, client, sent) = filled().await;
     let peer = client.peer();
     let late_call = peer.call::<i64>("late", ()).timeout(SECOND).await;
@@ -140,7 +140,7 @@ async fn local_callers_wait_for_room_and_lose_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_room_is_told_when_the_connection_ends() {
+async fn callers_waiting_for_the_send_queue_fail_when_it_closes() {
     let (raw, client, _) = filled().await;
     let peer = client.peer();
     let notified = begin(peer.notify("late", ()).into_future()).await;
@@ -153,7 +153,7 @@ async fn who_waits_for_room_is_told_when_the_connection_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reading_pauses_while_answers_pile_up_and_goes_on_when_they_are_read() {
+async fn reading_pauses_while_the_send_queue_is_full() {
     const REQUESTS: usize = 500;
     let handled = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&handled);
@@ -192,7 +192,7 @@ fn answering_at_length() -> ServerBuilder {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_only_sends_is_held_back() {
+async fn a_peer_that_sends_without_reading_is_held_back() {
     let requests = [
         Message::text(request("large", "[]", "1")),
         Message::text("]"),
@@ -209,7 +209,7 @@ async fn a_peer_that_only_sends_is_held_back() {
 
 /// Else two sides that wait for each other to read would wait for ever.
 #[tokio::test(start_paused = true)]
-async fn responses_are_taken_in_even_while_answers_pile_up() {
+async fn responses_are_read_while_the_send_queue_is_full() {
     let (mut raw, peer) = Raw::client_and_peer(answering_at_length()).await;
     let call = begin(peer.call::<i64>("question", ()).into_future()).await;
     assert!(raw.receive().await.contains("question"));
@@ -226,7 +226,7 @@ async fn responses_are_taken_in_even_while_answers_pile_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outbox_without_room_still_lets_one_message_through_at_a_time() {
+async fn a_tiny_send_queue_lets_one_message_through_at_a_time() {
     let config = Config { max_send_queue: 0, ..Config::default() };
     let echo = |_: Context, (text,): (String,)| async move { Ok(text) };
     let (client, caller) = memory::pair(
@@ -245,7 +245,7 @@ async fn an_outbox_without_room_still_lets_one_message_through_at_a_time() {
 
 /// Each side waits for the other to take its answers: none may wait for ever.
 #[tokio::test(start_paused = true)]
-async fn both_sides_can_flood_each_other_with_calls_that_have_large_results() {
+async fn both_sides_can_flood_each_other_with_large_results() {
     const CALLS: usize = 300;
     let config = Config { max_send_queue: 100_000, call_timeout: None, ..Config::default() };
     let large = |_: Context, (id,): (usize,)| async move { Ok((id, "x".repeat(20_000))) };
@@ -269,7 +269,7 @@ async fn both_sides_can_flood_each_other_with_calls_that_have_large_results() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_takes_nothing_any_more_is_given_up() {
+async fn a_peer_that_stops_reading_is_dropped() {
     let server = Server::builder().method("large", |_, ()| async { Ok("x".repeat(1_000_000)) });
     let (mut raw, peer) = Raw::client_and_peer(server).await;
     let call = begin(peer.call::<()>("never.answered", ()).without_timeout().into_future()).await;
@@ -285,7 +285,7 @@ async fn a_peer_that_takes_nothing_any_more_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_reads_slowly_is_not_given_up() {
+async fn a_peer_that_reads_slowly_is_not_dropped() {
     const SIZE: usize = 500_000;
     // A ping would wait for hours behind what is in the stream's own buffer.
     let config = Config { ping_interval: None, ..Config::default() };
@@ -313,7 +313,7 @@ fn repeating(limit: usize) -> ServerBuilder {
 
 /// Results of a batch that would not fit together are replaced, each by its own error.
 #[tokio::test]
-async fn the_results_of_a_batch_fit_the_limit_together() {
+async fn results_of_a_batch_over_the_limit_together_become_errors() {
     let mut raw = Raw::client(repeating(1000)).await;
     let sizes = [300, 300, 2000, 300, 10];
     let entries: Vec<String> = sizes
@@ -336,7 +336,7 @@ async fn the_results_of_a_batch_fit_the_limit_together() {
 
 /// Errors can't be replaced by anything shorter. They must go out, and harm nobody.
 #[tokio::test]
-async fn a_connection_survives_answers_that_can_not_be_made_to_fit() {
+async fn errors_over_max_outgoing_message_are_sent_anyway() {
     let mut raw = Raw::client(repeating(1000)).await;
     let entries = vec![request("repeat", "[2000]", "1"); 1000];
     let answer = raw.ask(format!("[{}]", entries.join(","))).await;
@@ -352,7 +352,7 @@ async fn a_connection_survives_answers_that_can_not_be_made_to_fit() {
 
 /// A batch of ours may be larger than those that we take; its reply is never an offence.
 #[tokio::test]
-async fn the_reply_to_a_large_batch_is_taken_in_time_and_dropped_when_late() {
+async fn a_batch_reply_longer_than_max_batch_is_accepted() {
     let config = Config { max_batch: 2, ..Config::default() };
     let (mut raw, client) = Raw::server(Client::builder().config(config)).await;
     let peer = client.peer();

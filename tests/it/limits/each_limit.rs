@@ -60,7 +60,7 @@ async fn beside(config: Config) -> (Endpoint, Raw, JoinHandle<CloseReason>, Byst
 
 /// What goes over a limit is answered, and the connection lives on.
 #[tokio::test]
-async fn limits_that_are_answered_with_an_error() {
+async fn requests_over_a_limit_are_answered_with_an_error() {
     let default = Config::default;
     let never = request("never", "[\"x\"]", "\"n\"");
     let long = request("never", &format!("[\"{}\"]", "x".repeat(5000)), "\"n\"");
@@ -105,7 +105,7 @@ async fn limits_that_are_answered_with_an_error() {
 
 /// After these there is nothing to be understood any more.
 #[tokio::test]
-async fn limits_that_end_a_connection_with_a_code() {
+async fn frames_over_a_limit_close_the_connection_with_a_code() {
     let small = Config { max_incoming_message: 1000, ..Config::default() };
     let table = [
         ("max_incoming_message", frame(0x81, &[b'x'; 1001]), 1009),
@@ -125,7 +125,7 @@ async fn limits_that_end_a_connection_with_a_code() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn over_max_outbox_nothing_is_read_and_after_write_timeout_it_is_hung_up_on() {
+async fn over_max_outbox_a_peer_is_dropped_after_write_timeout() {
     let config = Config { max_send_queue: 1000, write_timeout: 3 * SECOND, ..Config::default() };
     let (_endpoint, mut raw, serving, bystander) = beside(config).await;
     let asks = Message::text(request("large", "[10000]", "1"));
@@ -142,7 +142,7 @@ async fn over_max_outbox_nothing_is_read_and_after_write_timeout_it_is_hung_up_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn over_ping_interval_it_is_asked_and_then_closed_with_1011() {
+async fn over_ping_interval_a_peer_is_pinged_then_closed_with_1011() {
     let config = Config { ping_interval: Some(SECOND), ..Config::default() };
     let (_endpoint, mut raw, serving, bystander) = beside(config).await;
     assert!(matches!(serving.await.unwrap(), CloseReason::Unresponsive));
@@ -153,7 +153,7 @@ async fn over_ping_interval_it_is_asked_and_then_closed_with_1011() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn over_close_timeout_nobody_waits_for_the_answer_to_a_close_frame() {
+async fn over_close_timeout_an_unanswered_close_is_given_up() {
     let config = Config { close_timeout: 2 * SECOND, ..Config::default() };
     let (endpoint, mut raw, serving, bystander) = beside(config).await;
     raw.check("1", &[&not_an_object()]).await;

@@ -82,7 +82,7 @@ fn results(answer: &str) -> Vec<(u64, Value)> {
 }
 
 #[tokio::test]
-async fn others_get_their_turn_in_the_middle_of_a_batch() {
+async fn a_large_batch_yields_to_other_connections() {
     let turns = Turns::default();
     turns.go_round();
     let expected: Vec<(u64, Value)> = (0..1000).map(|id| (id, Value::from(id))).collect();
@@ -97,7 +97,7 @@ async fn others_get_their_turn_in_the_middle_of_a_batch() {
 }
 
 #[tokio::test]
-async fn others_get_their_turn_between_large_results() {
+async fn large_results_yield_to_other_connections() {
     const SIZE: &str = "[200000]";
     let turns = Turns::default();
     turns.go_round();
@@ -119,7 +119,7 @@ async fn others_get_their_turn_between_large_results() {
 
 /// What is of all kinds, and larger than a turn, is answered in its order.
 #[tokio::test]
-async fn a_batch_over_several_turns_is_as_any() {
+async fn a_batch_that_yields_is_answered_in_its_order() {
     let turns = Turns::default();
     turns.go_round();
     let mut raw = Raw::client(turns.server()).await;
@@ -165,7 +165,7 @@ async fn first_array(raw: &mut Raw) -> String {
 
 /// A cancellation in the batch finds the calls of its batch, in whichever turn they began.
 #[tokio::test]
-async fn a_batch_over_several_turns_cancels_its_own_calls() {
+async fn a_cancellation_in_a_batch_that_yields_finds_its_call() {
     let gate = Gate::default();
     let waiting = gate.clone();
     let server = Server::builder().method("gated", move |_, _: u64| {
@@ -189,7 +189,7 @@ async fn a_batch_over_several_turns_cancels_its_own_calls() {
 
 /// What was accepted before a shutdown is answered, and a batch is accepted as a whole.
 #[tokio::test]
-async fn a_shutdown_in_the_middle_of_a_batch_waits_for_all_of_it() {
+async fn a_shutdown_waits_for_the_whole_batch_in_progress() {
     let (begin, mut begun) = mpsc::unbounded_channel();
     let endpoint = Server::builder()
         .method("small", move |_, x: u64| {
@@ -215,7 +215,7 @@ async fn a_shutdown_in_the_middle_of_a_batch_waits_for_all_of_it() {
 
 /// Nobody waits for notifications, so they are handled though their sender is gone.
 #[tokio::test]
-async fn notifications_of_a_batch_are_handled_to_the_last_one() {
+async fn all_notifications_of_a_batch_run_after_its_sender_left() {
     let turns = Turns::default();
     turns.go_round();
     let endpoint = turns.server().build().unwrap();
@@ -240,7 +240,7 @@ async fn notifications_of_a_batch_are_handled_to_the_last_one() {
 
 /// The rest of the batch has nobody to answer.
 #[tokio::test]
-async fn a_batch_with_many_notifications_behind_its_calls_is_answered() {
+async fn a_batch_is_answered_before_its_trailing_notifications_run() {
     let turns = Turns::default();
     let calls = ["1", "2"].map(|id| request("small", &format!("[{id}]"), id));
     let notifications = (0..500).map(|_| notification("small", "[0]"));

@@ -46,7 +46,7 @@ async fn a_peer_that_reads_a_byte_a_second_is_served_at_its_own_pace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_notifications_begins_no_more_than_its_limit_of_handlers() {
+async fn a_flood_of_notifications_stays_within_max_in_flight() {
     const LIMIT: usize = 50;
     let (gate, begun) = (Gate::default(), Arc::new(AtomicUsize::new(0)));
     let (at_gate, counter) = (gate.clone(), Arc::clone(&begun));
@@ -74,7 +74,7 @@ async fn a_flood_of_notifications_begins_no_more_than_its_limit_of_handlers() {
 /// One frame and never a whole message: others get their turn all the same, and the reader's own
 /// calls time out when they should.
 #[tokio::test]
-async fn parts_of_a_message_that_never_ends_hold_up_nobody() {
+async fn an_endless_message_does_not_delay_other_connections() {
     let endpoint = Server::builder().build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     let (mut other, _) = Raw::client_of(&endpoint).await;
@@ -95,7 +95,7 @@ async fn parts_of_a_message_that_never_ends_hold_up_nobody() {
 /// A flood that never ends is handled bit by bit: in between, the server looks for what others have
 /// sent meanwhile.
 #[tokio::test]
-async fn a_flood_of_one_lets_others_have_their_turn() {
+async fn a_flood_from_one_connection_does_not_starve_others() {
     let handled = Arc::new(AtomicUsize::new(0));
     let bystander = Arc::new(std::sync::Mutex::new(None::<std::net::TcpStream>));
     let (counter, before, asks) = (handled.clone(), handled.clone(), bystander.clone());
@@ -130,7 +130,7 @@ async fn a_flood_of_one_lets_others_have_their_turn() {
 
 /// Calls in both directions, whose requests and results are larger than all buffers together.
 #[tokio::test]
-async fn two_that_flood_each_other_both_get_their_answers() {
+async fn peers_that_flood_each_other_both_get_their_answers() {
     const CALLS: usize = 100;
     let config = Config {
         max_send_queue: 50_000,
@@ -169,7 +169,7 @@ async fn two_that_flood_each_other_both_get_their_answers() {
 
 /// A close is as patient as a shutdown, not more; a shutdown on top of it changes nothing.
 #[tokio::test(start_paused = true)]
-async fn what_is_queued_at_a_close_has_a_bound_even_if_it_is_taken_bit_by_bit() {
+async fn a_close_is_bounded_even_if_the_peer_reads_bit_by_bit() {
     for drains in [false, true] {
         let config = Config { shutdown_timeout: 60 * SECOND, ..Config::default() };
         let endpoint = Server::builder().config(config).build().unwrap();

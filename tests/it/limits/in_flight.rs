@@ -41,7 +41,7 @@ fn xs(size: usize, id: &str) -> String {
 }
 
 #[tokio::test]
-async fn requests_over_the_limit_of_bytes_in_flight_are_refused_at_once() {
+async fn requests_over_max_in_flight_bytes_are_refused_at_once() {
     let gate = Gate::default();
     let endpoint = server(&gate, 10_000).build().unwrap();
     let (mut raw, _) = Raw::client_of(&endpoint).await;
@@ -85,7 +85,7 @@ async fn requests_over_the_limit_of_bytes_in_flight_are_refused_at_once() {
 }
 
 #[tokio::test]
-async fn requests_that_are_ready_at_once_weigh_nothing() {
+async fn requests_that_are_ready_at_once_do_not_count_as_bytes() {
     let endpoint = server(&Gate::default(), 1).build().unwrap();
     let (mut raw, _) = Raw::client_of(&endpoint).await;
     for _ in 0..100 {
@@ -96,7 +96,7 @@ async fn requests_that_are_ready_at_once_weigh_nothing() {
 /// What the handlers of a batch have done waits for the last of them. A peer must not be able to
 /// gather results in many batches and never let one be complete.
 #[tokio::test]
-async fn responses_that_wait_for_others_of_their_batch_are_bounded() {
+async fn responses_waiting_for_their_batch_are_bounded() {
     const LIMIT: usize = 10_000;
     let gate = Gate::default();
     let mut raw = Raw::client(server(&gate, LIMIT)).await;
@@ -126,7 +126,7 @@ async fn responses_that_wait_for_others_of_their_batch_are_bounded() {
 
 /// Nobody waits for a notification, so its batch does not either.
 #[tokio::test]
-async fn a_batch_is_answered_while_its_notifications_are_at_work() {
+async fn a_batch_does_not_wait_for_its_notifications() {
     let (done, wait) = oneshot::channel::<()>();
     let wait = std::sync::Mutex::new(Some(wait));
     let server = server(&Gate::default(), 1 << 20).method("slow", move |_, ()| {
@@ -148,7 +148,7 @@ async fn a_batch_is_answered_while_its_notifications_are_at_work() {
 /// Handlers outlive their connection: else a peer would have ever more of them at work by hanging up
 /// and coming again.
 #[tokio::test]
-async fn who_hangs_up_keeps_its_place_until_its_handlers_have_ended() {
+async fn a_dropped_connection_counts_until_its_handlers_have_ended() {
     let gate = Gate::default();
     let config = Config { max_connections: 2, max_in_flight: 3, ..Config::default() };
     let endpoint = server(&gate, 1000).config(config).build().unwrap();

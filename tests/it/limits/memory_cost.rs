@@ -38,8 +38,8 @@ type Way = fn(&str, &[u8]) -> TcpStream;
 /// Each gets a process of its own, so that none profits from what another has left. The bounds are
 /// what such a connection has sent, once or twice, and a little for itself.
 #[test]
-fn connections_that_do_nothing_or_half_of_something_cost_what_they_have_sent() {
-    let name = "limits::memory_cost::connections_that_do_nothing_or_half_of_something_cost_what_they_have_sent";
+fn idle_and_half_open_connections_cost_what_they_have_sent() {
+    let name = "limits::memory_cost::idle_and_half_open_connections_cost_what_they_have_sent";
     let head = upgrade("/", &format!("X: {}\r\n", "x".repeat(8 * KIB)));
     let whole =
         frame(0x81, request("never", &format!("[\"{}\"]", "p".repeat(8000)), "1").as_bytes());
@@ -80,8 +80,8 @@ fn connections_that_do_nothing_or_half_of_something_cost_what_they_have_sent() {
 /// buffer that its request was read into: neither the handshake nor what a router has left there, if it
 /// is to be forgotten, holds on to it.
 #[test]
-fn a_mounted_connection_costs_what_one_of_the_server_alone_costs() {
-    let name = "limits::memory_cost::a_mounted_connection_costs_what_one_of_the_server_alone_costs";
+fn a_mounted_connection_costs_no_more_than_a_stand_alone_one() {
+    let name = "limits::memory_cost::a_mounted_connection_costs_no_more_than_a_stand_alone_one";
     let mut costs = Vec::new();
     for place in [Place::Alone, Place::Axum] {
         let Some(served) = in_a_child_as(name, place) else { return };

@@ -88,7 +88,7 @@ async fn strings_are_borrowed_with_and_without_escapes() {
 }
 
 #[tokio::test]
-async fn options_may_be_left_out_by_whatever_name_they_go() {
+async fn options_behind_type_aliases_may_be_left_out() {
     check_results(
         Shows.into_service(),
         &[
@@ -151,7 +151,7 @@ impl Forms for Sums {
 }
 
 #[tokio::test]
-async fn clients_send_in_the_form_of_the_method() -> Result<()> {
+async fn clients_send_params_in_the_form_of_the_method() -> Result<()> {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let forms = FormsClient::new(client.peer());
     forms.by_position(1, 2).notify().await?;
@@ -170,7 +170,7 @@ async fn clients_send_in_the_form_of_the_method() -> Result<()> {
 }
 
 #[tokio::test]
-async fn servers_take_lists_and_objects_whatever_clients_prefer() -> Result<()> {
+async fn servers_accept_both_lists_and_objects() -> Result<()> {
     let (_client, forms) = connect::<FormsClient>(Sums.into_service());
     assert_eq!(forms.by_position(1, 2).await?, 3);
     assert_eq!(forms.by_position_too(1, 2).await?, 3);

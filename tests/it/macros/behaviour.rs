@@ -115,7 +115,7 @@ impl Threads for Here {
 }
 
 #[tokio::test]
-async fn plain_methods_run_where_they_are_read_and_blocking_ones_elsewhere() -> Result<()> {
+async fn plain_methods_run_inline_and_blocking_ones_on_other_threads() -> Result<()> {
     let here = Here(thread::current().id(), AtomicU64::new(0));
     let (_client, threads) = connect::<ThreadsClient>(here.into_service());
     assert_eq!(threads.plain().await?, "here: true");
@@ -137,7 +137,7 @@ async fn a_method_that_returns_nothing_answers_null() -> Result<()> {
 }
 
 #[tokio::test]
-async fn one_value_serves_several_servers_and_stays_in_hand() -> Result<()> {
+async fn one_arc_serves_several_servers() -> Result<()> {
     let here = Arc::new(Here(thread::current().id(), AtomicU64::new(0)));
     let service = ThreadsService::from(Arc::clone(&here));
     let (_first, one) = connect::<ThreadsClient>(service.clone());
@@ -149,7 +149,7 @@ async fn one_value_serves_several_servers_and_stays_in_hand() -> Result<()> {
 }
 
 #[tokio::test]
-async fn an_arc_of_an_implementation_is_served_as_the_implementation_is() -> Result<()> {
+async fn an_arc_is_served_like_the_value_inside() -> Result<()> {
     let here = Arc::new(Here(thread::current().id(), AtomicU64::new(0)));
     let (_client, threads) = connect::<ThreadsClient>(Arc::clone(&here).into_service());
     threads.silent(20).await?;
@@ -254,7 +254,7 @@ impl Defaults for Two {
 }
 
 #[tokio::test]
-async fn default_bodies_run_and_may_be_replaced() -> Result<()> {
+async fn default_bodies_run_and_can_be_overridden() -> Result<()> {
     let (_client, defaults) = connect::<DefaultsClient>(Two.into_service());
     assert_eq!(defaults.times("21").await?, 42);
     assert_eq!(defaults.fixed().await?, 43);
@@ -298,7 +298,7 @@ impl Conditional for Configured {
 }
 
 #[tokio::test]
-async fn methods_without_their_cfg_are_unknown_and_deprecated_ones_still_answer() -> Result<()> {
+async fn methods_removed_by_cfg_are_unknown_and_deprecated_ones_work() -> Result<()> {
     let names: Vec<_> = Configured.into_service().methods().into_iter().collect();
     let names: Vec<&str> = names.iter().map(|(name, _)| name.as_ref()).collect();
     assert_eq!(names, ["which", "which_one", "old"]);

@@ -382,7 +382,7 @@ fn an_error_may_come_out_of_a_macro() {
 }
 
 #[tokio::test]
-async fn a_mock_is_as_clean_as_the_rest() {
+async fn shadowed_names_do_not_change_a_mock() {
     let mock = shadowed::ShadowMock::new()
         .plain(|_, result, args| Ok(result + args.len() as i32))
         .nothing(|_| ())

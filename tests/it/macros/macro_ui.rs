@@ -2,7 +2,7 @@
 //! `TRYBUILD=overwrite cargo test macro_ui` writes the messages anew; read them before you commit them.
 
 #[test]
-fn messages_are_what_they_were() {
+fn messages_match_their_snapshots() {
     let cases = trybuild::TestCases::new();
     cases.pass("ui/pass/*.rs");
     cases.compile_fail("ui/fail/*.rs");

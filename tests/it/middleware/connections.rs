@@ -61,7 +61,7 @@ fn server(observer: &Observer) -> ServerBuilder {
 }
 
 #[tokio::test]
-async fn a_connection_opens_carries_and_ends() {
+async fn middleware_sees_a_connection_open_carry_bytes_and_end() {
     let (observer, mut told) = Observer::new();
     let grant = |_: Handshake| async { Ok::<_, Refusal>(Grant::new().set("Ada")) };
     let (url, _) = listen(server(&observer).authorize_fn(grant)).await;
@@ -79,7 +79,7 @@ async fn a_connection_opens_carries_and_ends() {
 }
 
 #[tokio::test]
-async fn the_bytes_are_those_of_the_network() {
+async fn bytes_are_counted_as_on_the_network() {
     let (observer, mut told) = Observer::new();
     let mut raw = Raw::client(server(&observer)).await;
     let question = request("echo", "[\"abc\"]", "1");
@@ -95,7 +95,7 @@ async fn the_bytes_are_those_of_the_network() {
 }
 
 #[tokio::test]
-async fn who_is_not_let_in_was_never_there() {
+async fn a_refused_connection_is_not_reported() {
     let (observer, mut told) = Observer::new();
     let refuse = |_: Handshake| async { Err::<Grant, _>(Refusal::forbidden("no")) };
     let (url, _) = listen(server(&observer).authorize_fn(refuse)).await;
@@ -107,7 +107,7 @@ async fn who_is_not_let_in_was_never_there() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_dropped_has_ended() {
+async fn a_dropped_connection_is_reported_as_ended() {
     let (observer, mut told) = Observer::new();
     let endpoint = server(&observer).build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
@@ -121,7 +121,7 @@ async fn a_connection_that_is_dropped_has_ended() {
 }
 
 #[tokio::test]
-async fn a_client_is_told_of_its_own() {
+async fn a_client_reports_its_own_connections() {
     let (observer, mut told) = Observer::new();
     let client = Client::builder().middleware(observer.clone());
     let (client, _) = memory::pair(client, Server::builder()).unwrap();
@@ -132,7 +132,7 @@ async fn a_client_is_told_of_its_own() {
 
 /// One value in two builders, of a type that is not known there.
 #[tokio::test]
-async fn shared_middleware_is_told_all_that_it_is_told_alone() {
+async fn shared_middleware_sees_the_same_as_owned_middleware() {
     let (observer, mut told) = Observer::new();
     let bytes = Arc::clone(&observer.bytes);
     let shared: Arc<dyn Middleware> = Arc::new(observer);
@@ -172,7 +172,7 @@ impl Middleware for Clumsy {
 }
 
 #[tokio::test]
-async fn a_panic_harms_nobody() {
+async fn a_panic_in_connection_middleware_is_contained() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let (observer, mut told) = Observer::new();

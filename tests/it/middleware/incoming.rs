@@ -71,7 +71,7 @@ fn sums() -> ServerBuilder {
 }
 
 #[tokio::test]
-async fn what_a_call_carries_is_not_shown() {
+async fn debug_output_hides_what_a_call_carries() {
     let record = Record::default();
     let server = Server::builder()
         .method("echo", |_, (text,): (String,)| async move { Ok(text) })
@@ -91,7 +91,7 @@ async fn what_a_call_carries_is_not_shown() {
 const SUM: &str = r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"id":1}"#;
 
 #[tokio::test]
-async fn the_first_one_installed_is_the_outermost() {
+async fn the_first_middleware_installed_is_the_outermost() {
     let record = Record::default();
     let server = sums()
         .middleware(Named("first", record.clone()))
@@ -146,7 +146,7 @@ async fn every_call_and_its_outcome_are_seen() {
 }
 
 #[tokio::test]
-async fn the_calls_of_a_batch_pass_one_by_one() {
+async fn the_calls_of_a_batch_pass_middleware_one_by_one() {
     let record = Record::default();
     let mut raw = Raw::client(sums().middleware(record.clone())).await;
     let batch =
@@ -190,7 +190,7 @@ impl Middleware for Instead {
 }
 
 #[tokio::test]
-async fn it_may_answer_in_place_of_the_handler() {
+async fn middleware_may_answer_instead_of_the_handler() {
     let handled = Arc::new(Mutex::new(0));
     let count = Arc::clone(&handled);
     let server = Server::builder()
@@ -230,7 +230,7 @@ impl Middleware for Panics {
 }
 
 #[tokio::test]
-async fn a_panic_is_an_outcome_that_outer_middleware_sees() {
+async fn outer_middleware_sees_a_panic_as_an_outcome() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let record = Record::default();
@@ -292,7 +292,7 @@ impl Middleware for Sources {
 }
 
 #[tokio::test]
-async fn the_code_of_a_recognized_error_is_seen_and_the_inside_of_others() {
+async fn middleware_sees_recognized_codes_and_the_cause_of_others() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let (record, sources) = (Record::default(), Sources::default());
@@ -317,7 +317,7 @@ async fn the_code_of_a_recognized_error_is_seen_and_the_inside_of_others() {
 }
 
 #[tokio::test]
-async fn what_is_refused_before_a_handler_would_begin_does_not_reach_it() {
+async fn calls_refused_before_dispatch_do_not_reach_middleware() {
     let record = Record::default();
     let config = wsjsonrpc::Config { max_in_flight: 1, ..Default::default() };
     let gate = wsjsonrpc_tests::Gate::default();

@@ -121,7 +121,7 @@ async fn ordered_calls_run_one_after_another() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_taken_back_is_dropped_or_told() {
+async fn a_cancelled_call_is_dropped_or_signalled() {
     let (server, mut setup) = server();
     let (mut raw, _) = Raw::knowing_client(server).await;
     for (method, last) in [("droppable", "dropped"), ("told", "told")] {
@@ -138,7 +138,7 @@ async fn a_call_that_is_taken_back_is_dropped_or_told() {
 }
 
 #[tokio::test]
-async fn plain_and_blocking_methods_answer_and_panic_as_ever() {
+async fn plain_and_blocking_methods_answer_and_panic_as_without() {
     let (server, setup) = server();
     let mut raw = Raw::client(server).await;
     for method in ["plain", "blocking"] {
@@ -160,7 +160,7 @@ impl Fallback for Echo {
 }
 
 #[tokio::test]
-async fn the_fallback_is_around_no_registered_name() {
+async fn a_call_of_the_fallback_has_no_registered_name() {
     let (server, setup) = server();
     let mut raw = Raw::client(server.fallback(Echo)).await;
     let answer = raw.ask(request("some.name", "[1]", "1")).await;
@@ -169,7 +169,7 @@ async fn the_fallback_is_around_no_registered_name() {
 }
 
 #[tokio::test]
-async fn handlers_end_with_the_connection_only_if_they_are_to() {
+async fn only_droppable_handlers_end_with_their_connection() {
     for (cancel_on_close, last) in [(false, "done"), (true, "dropped")] {
         let (server, mut setup) = server();
         let config = Config { cancel_on_close, ..Config::default() };
@@ -185,7 +185,7 @@ async fn handlers_end_with_the_connection_only_if_they_are_to() {
 }
 
 #[tokio::test]
-async fn it_stands_around_what_a_client_serves_too() {
+async fn middleware_wraps_what_a_client_serves() {
     let record = Record::default();
     let client = Client::builder()
         .method("double", |_, (x,): (u32,)| async move { Ok(2 * x) })
@@ -199,7 +199,7 @@ async fn it_stands_around_what_a_client_serves_too() {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_counts_as_in_flight_and_holds_up_nobody() {
+async fn a_slow_call_behind_middleware_does_not_delay_others() {
     let (server, setup) = server();
     let (client, _) = memory::pair(Client::builder(), server).unwrap();
     let peer = client.peer().clone();

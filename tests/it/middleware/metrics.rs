@@ -103,7 +103,7 @@ fn incoming_calls_are_counted_by_method_and_outcome() {
 }
 
 #[test]
-fn codes_that_are_made_up_have_a_bound() {
+fn the_number_of_error_code_labels_is_bounded() {
     let figures = recorded(async {
         let mut raw = Raw::client(server()).await;
         for code in 0..100 {
@@ -120,7 +120,7 @@ fn codes_that_are_made_up_have_a_bound() {
 }
 
 #[test]
-fn a_call_that_is_dropped_is_counted_and_not_in_flight() {
+fn a_dropped_call_is_counted_and_no_longer_in_flight() {
     let figures = recorded(async {
         let config = Config { cancel_on_close: true, ..Config::default() };
         let mut raw = Raw::client(server().config(config)).await;
@@ -166,7 +166,7 @@ fn connections_and_bytes_are_counted() {
 }
 
 #[test]
-fn outgoing_calls_are_counted_with_a_label_of_the_program() {
+fn outgoing_calls_are_counted_with_the_programs_label() {
     let figures = recorded(async {
         let metrics = Metrics::new().label("backend", "stock");
         let client = Client::builder().outgoing_middleware(metrics);
@@ -205,7 +205,7 @@ fn outgoing_calls_are_counted_with_a_label_of_the_program() {
 }
 
 #[test]
-fn calls_of_a_handler_back_are_outgoing_ones() {
+fn calls_back_to_the_caller_count_as_outgoing() {
     let figures = recorded(async {
         let server = Server::builder().outgoing_middleware(Metrics::new()).method(
             "relay",

@@ -129,7 +129,7 @@ async fn every_way_of_calling_is_seen() {
 }
 
 #[tokio::test]
-async fn calls_of_handlers_back_to_their_caller_are_seen() {
+async fn calls_back_to_the_caller_are_seen() {
     let record = Record::default();
     let client = Client::builder().method("seven", |_, ()| async { Ok(7) });
     let server = server().outgoing_middleware(record.clone());
@@ -197,7 +197,7 @@ impl OutgoingMiddleware for Changes {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_may_refuse_answer_delay_and_change() {
+async fn middleware_may_refuse_answer_delay_and_change_calls() {
     let client = pair(Changes);
     let (peer, bank) = (client.peer(), BankClient::new(client.peer()));
     let refused = peer.call::<()>("refused", ()).await;
@@ -258,7 +258,7 @@ async fn a_subscription_that_fails_after_the_answer_is_unsubscribed() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_is_taken_back() {
+async fn a_dropped_call_is_cancelled_on_the_peer() {
     let record = Record::default();
     let builder: ClientBuilder = Client::builder().outgoing_middleware(record.clone());
     let (mut raw, client) = Raw::knowing_server(builder).await;
@@ -281,7 +281,7 @@ async fn a_call_that_is_given_up_is_taken_back() {
 }
 
 #[tokio::test]
-async fn a_reconnecting_client_goes_through_it_once_a_call() {
+async fn a_reconnecting_client_passes_middleware_once_per_call() {
     let record = Record::default();
     let (url, endpoint) = listen(server()).await;
     let client = Client::builder()
@@ -301,7 +301,7 @@ async fn a_reconnecting_client_goes_through_it_once_a_call() {
 
 /// A future of a call can be shared between threads, whatever stands around it.
 #[test]
-fn calls_are_as_they_were() {
+fn call_futures_stay_send_and_sync() {
     fn shared<T: Send + Sync>(_: &T) {}
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _entered = runtime.enter();

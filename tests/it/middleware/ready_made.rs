@@ -19,7 +19,7 @@ fn limit_words(what: &str) -> String {
 }
 
 #[tokio::test]
-async fn calls_are_logged_with_what_may_be_known() {
+async fn calls_are_logged_without_their_contents() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let server = Server::builder()
@@ -109,7 +109,7 @@ fn sums() -> ServerBuilder {
 
 /// So few in an hour that no test takes long enough for another one.
 #[tokio::test]
-async fn a_connection_makes_so_many_calls_and_no_more() {
+async fn a_rate_limit_bounds_the_calls_of_a_connection() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let server = sums().middleware(RateLimit::per_hour(1).burst(3).except(["cheap"]));
@@ -135,7 +135,7 @@ async fn a_connection_makes_so_many_calls_and_no_more() {
 }
 
 #[tokio::test]
-async fn several_rate_limits_count_for_themselves() {
+async fn several_rate_limits_count_independently() {
     let server = sums()
         .middleware(RateLimit::per_hour(2).methods(["sum"]))
         .middleware(RateLimit::per_hour(3));
@@ -153,7 +153,7 @@ async fn several_rate_limits_count_for_themselves() {
 }
 
 #[tokio::test]
-async fn a_clone_of_a_rate_limit_is_the_same_one_until_it_has_a_burst_of_its_own() {
+async fn cloned_rate_limits_share_until_one_gets_its_own_burst() {
     let limit = RateLimit::per_hour(2);
     let server = sums()
         .middleware(limit.clone().methods(["sum"]))
@@ -189,7 +189,7 @@ fn gated(gate: &Gate) -> ServerBuilder {
 }
 
 #[tokio::test]
-async fn only_so_many_of_some_methods_are_at_work() {
+async fn a_concurrency_limit_bounds_the_calls_in_flight() {
     let gate = Gate::default();
     let server = gated(&gate).middleware(ConcurrencyLimit::new(2).methods(["report.*"]));
     let endpoint = server.build().unwrap();
@@ -209,7 +209,7 @@ async fn only_so_many_of_some_methods_are_at_work() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_may_wait_for_its_turn_but_not_for_ever() {
+async fn a_call_waits_for_a_permit_for_a_bounded_time() {
     let gate = Gate::default();
     let limit = ConcurrencyLimit::new(1).methods(["report.*"]).wait(Duration::from_secs(5));
     let (client, _) = memory::pair(Client::builder(), gated(&gate).middleware(limit)).unwrap();
@@ -237,7 +237,7 @@ async fn a_call_may_wait_for_its_turn_but_not_for_ever() {
 
 /// Nobody has waited for it, so nobody's end says that it is not wanted.
 #[tokio::test(start_paused = true)]
-async fn a_notification_that_waits_for_its_turn_is_handled_though_its_connection_ends() {
+async fn a_waiting_notification_runs_after_its_connection_ended() {
     let gate = Gate::default();
     let limit = ConcurrencyLimit::new(1).methods(["report.*"]).wait(Duration::from_secs(5));
     let mut raw = Raw::client(gated(&gate).middleware(limit)).await;
@@ -252,7 +252,7 @@ async fn a_notification_that_waits_for_its_turn_is_handled_though_its_connection
 }
 
 #[tokio::test]
-async fn notifications_over_a_concurrency_limit_are_dropped_with_two_lines() {
+async fn notifications_over_a_concurrency_limit_log_two_lines() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let server = sums().middleware(ConcurrencyLimit::new(0).methods(["sum"]));
@@ -275,7 +275,7 @@ async fn notifications_over_a_concurrency_limit_are_dropped_with_two_lines() {
 struct User;
 
 #[tokio::test]
-async fn strangers_call_what_is_open_to_them() {
+async fn without_identity_only_exempt_methods_can_be_called() {
     let server = sums()
         .middleware(RequireIdentity::<User>::new().except(["login"]))
         .middleware(RequireIdentity::<u32>::new().methods(["admin.*"]))
@@ -310,7 +310,7 @@ impl Orders for Shop {
 }
 
 #[tokio::test]
-async fn an_alias_is_no_way_around_a_guard() {
+async fn an_alias_does_not_bypass_a_guard() {
     let guards = [
         (RequireIdentity::<User>::new().methods(["admin.*"]), [true, true, true]),
         (RequireIdentity::new().methods(["remove"]), [true, true, true]),
@@ -331,7 +331,7 @@ async fn an_alias_is_no_way_around_a_guard() {
 
 /// Middleware that decides by name sees all of them.
 #[tokio::test]
-async fn middleware_is_told_all_names_of_a_method() {
+async fn middleware_sees_all_names_of_a_method() {
     struct Names(mpsc::UnboundedSender<(Option<String>, Vec<String>)>);
     #[async_trait]
     impl Middleware for Names {

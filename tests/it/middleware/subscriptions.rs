@@ -60,7 +60,7 @@ fn item(name: &str, id: &str, item: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_call_is_seen_and_the_items_come_behind_its_response() {
+async fn middleware_sees_the_call_and_items_follow_the_response() {
     let (server, record, _gone) = server(&Gate::default());
     let (mut raw, _) = Raw::knowing_client(server).await;
     record.take();
@@ -76,7 +76,7 @@ async fn the_call_is_seen_and_the_items_come_behind_its_response() {
 }
 
 #[tokio::test]
-async fn in_a_batch_too() {
+async fn middleware_sees_subscriptions_in_a_batch() {
     let (server, _, _gone) = server(&Gate::default());
     let mut raw = Raw::client(server).await;
     let batch = format!("[{},{}]", request("count", "[1]", "1"), request("endless", "[]", "2"));
@@ -88,7 +88,7 @@ async fn in_a_batch_too() {
 }
 
 #[tokio::test]
-async fn unsubscribing_ends_it_and_does_not_pass_through() {
+async fn unsubscribing_does_not_pass_through_middleware() {
     let (server, record, mut gone) = server(&Gate::default());
     let mut raw = Raw::client(server).await;
     raw.ask(request("endless", "[]", "1")).await;
@@ -101,7 +101,7 @@ async fn unsubscribing_ends_it_and_does_not_pass_through() {
 }
 
 #[tokio::test]
-async fn one_that_begins_late_ends_with_its_connection_like_others() {
+async fn a_late_subscription_ends_with_its_connection() {
     for method in ["endless", "late"] {
         let gate = Gate::default();
         let (server, _, mut gone) = server(&gate);
@@ -119,7 +119,7 @@ async fn one_that_begins_late_ends_with_its_connection_like_others() {
 }
 
 #[tokio::test]
-async fn one_that_is_taken_back_before_it_begins_is_dropped() {
+async fn a_subscription_cancelled_before_it_starts_is_dropped() {
     let gate = Gate::default();
     let (server, _, mut gone) = server(&gate);
     let mut raw = Raw::client(server).await;
@@ -149,7 +149,7 @@ impl Middleware for Otherwise {
 }
 
 #[tokio::test]
-async fn the_stream_is_dropped_if_the_call_is_answered_otherwise() {
+async fn the_stream_is_dropped_if_middleware_answers_itself() {
     let (server, _, mut gone) = server(&Gate::default());
     let otherwise = Arc::new(AtomicBool::new(true));
     let config = wsjsonrpc::Config { max_subscriptions: 1, ..Default::default() };
@@ -176,7 +176,7 @@ async fn a_consumer_gets_all_items_within_its_window() {
 }
 
 #[tokio::test]
-async fn one_that_is_not_agreed_to_ends_with_its_connection_too() {
+async fn an_unaccepted_subscription_ends_with_its_connection() {
     let gate = Gate::default();
     let (server, record, mut gone) = server(&gate);
     let mut raw = Raw::client(server).await;

@@ -50,7 +50,7 @@ async fn a_refusal_is_shown_in_one_line() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_farewell_is_shown_in_one_line() {
+async fn a_close_reason_is_shown_in_one_line() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let call = tokio::spawn(client.peer().call::<()>("m", ()).into_future());
     raw.receive().await;
@@ -68,7 +68,7 @@ async fn a_farewell_is_shown_in_one_line() {
 enum Fruit {}
 
 #[tokio::test]
-async fn what_an_answer_says_is_shown_in_one_line() {
+async fn an_error_message_is_shown_in_one_line() {
     let fail = async |_: Context, ()| Err::<(), _>(ErrorObject::new(7, FORGED));
     let server = Server::builder().method("fail", fail);
     let server = server.method("fruit", |_, ()| async { Ok(FORGED) });
@@ -98,7 +98,7 @@ fn check_lines(log: &Log, expected: &[&str]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_writes_no_lines_into_its_clients_log() {
+async fn a_server_can_not_forge_lines_in_its_clients_log() {
     let log = Log::default();
     // The runtime has one thread, so all its tasks write to it.
     let _guard = tracing::subscriber::set_default(log.clone());
@@ -112,7 +112,7 @@ async fn a_server_writes_no_lines_into_its_clients_log() {
 }
 
 #[tokio::test]
-async fn a_client_writes_no_lines_into_its_servers_log() {
+async fn a_client_can_not_forge_lines_in_its_servers_log() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let server = Server::builder().method("ask", |ctx: Context, ()| async move {
@@ -143,7 +143,7 @@ impl std::error::Error for NoUser {
 
 /// Errors quote what they are about, which is what the caller has sent.
 #[tokio::test]
-async fn nor_by_way_of_the_applications_own_errors() {
+async fn errors_that_quote_the_caller_forge_no_lines() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let server = Server::builder().method("find", |_, (name,): (String,)| async move {
@@ -168,7 +168,7 @@ fn count(log: &Log, words: &str) -> usize {
 }
 
 #[tokio::test]
-async fn notifications_that_are_dropped_are_two_lines_however_many_they_are() {
+async fn dropped_notifications_log_two_lines_however_many_they_are() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let gate = Gate::default();
@@ -207,7 +207,7 @@ async fn notifications_that_are_dropped_are_two_lines_however_many_they_are() {
 }
 
 #[tokio::test]
-async fn so_are_those_that_come_while_the_server_shuts_down() {
+async fn notifications_dropped_in_a_shutdown_log_two_lines() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let gate = Gate::default();
@@ -239,7 +239,7 @@ async fn so_are_those_that_come_while_the_server_shuts_down() {
 }
 
 #[tokio::test]
-async fn a_server_without_room_says_so_once_however_many_come() {
+async fn a_full_server_logs_one_line_however_many_connect() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let config = Config { max_connections: 1, ..Config::default() };
@@ -257,7 +257,7 @@ async fn a_server_without_room_says_so_once_however_many_come() {
 }
 
 #[tokio::test]
-async fn who_is_refused_on_a_route_of_a_web_application_is_one_line_that_nobody_words() {
+async fn a_refusal_on_a_mounted_route_logs_one_fixed_line() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let address = in_axum(Server::builder().build().unwrap().http_service()).await;

@@ -53,7 +53,7 @@ fn rpc_spans(exporter: &InMemorySpanExporter) -> Vec<SpanData> {
 }
 
 #[tokio::test]
-async fn calls_to_and_fro_are_one_trace() {
+async fn calls_in_both_directions_are_one_trace() {
     let (exporter, _provider, _guard) = exporting();
     let (client, _) = memory::pair(
         Client::builder().service(There.into_service()),
@@ -97,7 +97,7 @@ async fn calls_to_and_fro_are_one_trace() {
 }
 
 #[tokio::test]
-async fn an_error_is_on_both_spans_and_its_words_on_none() {
+async fn an_error_marks_both_spans_without_its_message() {
     let (exporter, _provider, _guard) = exporting();
     let server = Server::builder().service(There.into_service());
     let (client, _) = memory::pair(Client::builder(), server).unwrap();
@@ -118,7 +118,7 @@ async fn an_error_is_on_both_spans_and_its_words_on_none() {
 }
 
 #[tokio::test]
-async fn the_members_are_those_of_the_recommendation_and_only_for_who_knows_them() {
+async fn trace_context_has_w3c_names_and_goes_only_to_known_peers() {
     let (exporter, _provider, _guard) = exporting();
     // What a StreamJsonRpc client sends.
     let mut raw = Raw::client(Server::builder().service(There.into_service())).await;

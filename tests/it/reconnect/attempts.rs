@@ -114,7 +114,7 @@ pub(crate) fn is_connected(state: Option<ConnectionState>) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn delays_double_up_to_the_cap_and_every_state_is_told() {
+async fn delays_double_up_to_the_cap_and_states_are_reported() {
     let (client, raw, mut attempts) = connected(client()).await;
     let mut states = client.states();
     assert_eq!(is_connected(states.next().await), 1);
@@ -153,7 +153,7 @@ async fn delays_double_up_to_the_cap_and_every_state_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn chance_spreads_the_clients() {
+async fn jitter_spreads_the_delays() {
     let (_client, raw, mut attempts) = connected(Client::builder().reconnect(Reconnect {
         max: SECOND,
         initial: SECOND,
@@ -181,7 +181,7 @@ async fn chance_spreads_the_clients() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_connects_again_however_the_connection_ended() {
+async fn a_client_reconnects_however_the_connection_ended() {
     let (client, mut raw, mut attempts) = connected(client()).await;
     let mut states = client.states();
     let _ = states.next().await;
@@ -206,7 +206,7 @@ async fn it_connects_again_however_the_connection_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn attempts_may_be_used_up() {
+async fn a_client_gives_up_after_the_last_attempt() {
     for (max_attempts, retry_first) in [(0, false), (3, false), (3, true)] {
         let settings = Reconnect { max_attempts: Some(max_attempts), retry_first, ..settings() };
         let (client, raw, mut attempts) = connected(Client::builder().reconnect(settings)).await;
@@ -229,7 +229,7 @@ async fn attempts_may_be_used_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_connection_is_tried_again_by_choice() {
+async fn with_retry_first_the_first_connection_is_retried() {
     let (connecting, mut attempts) = connect(client());
     let ((), error) = tokio::join!(async { attempts.next().await.refuse() }, connecting);
     assert!(matches!(error, Err(ConnectError::Io(_))));
@@ -255,7 +255,7 @@ async fn the_first_connection_is_tried_again_by_choice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_who_is_not_wanted_gives_up() {
+async fn only_401_and_403_end_reconnecting() {
     for (status, gives_up) in [
         ("400 Bad Request", false),
         ("401 Unauthorized", true),
@@ -278,7 +278,7 @@ async fn only_who_is_not_wanted_gives_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn headers_may_be_made_anew() {
+async fn headers_may_be_renewed_for_each_attempt() {
     let number = std::sync::atomic::AtomicU32::new(0);
     let builder =
         client().header("authorization", "old").header("x-kept", "1").headers_with(move || {
@@ -314,7 +314,7 @@ async fn headers_may_be_made_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_option_there_are_two_states() {
+async fn without_reconnect_there_are_two_states() {
     let (client, peer) = memory::pair(Client::builder(), wsjsonrpc::Server::builder()).unwrap();
     let mut states = client.states();
     assert_eq!(is_connected(Some(client.state())), 1);

@@ -205,11 +205,11 @@ async fn run(seed: u64, one_thread: bool) {
 }
 
 #[tokio::test]
-async fn a_hundred_breaks_and_no_call_is_lost() {
+async fn no_call_is_lost_over_a_hundred_breaks() {
     run(0x5eed, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn nor_on_several_threads() {
+async fn no_call_is_lost_on_several_threads() {
     run(0xc0ffee, false).await;
 }

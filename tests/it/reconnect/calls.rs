@@ -16,7 +16,7 @@ use crate::reconnect::attempts::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn what_is_sent_while_down_waits_for_the_connection() {
+async fn calls_made_while_down_wait_for_the_connection() {
     let (client, raw, mut attempts) = connected(client()).await;
     let peer = client.peer();
     raw.hang_up();
@@ -51,7 +51,7 @@ async fn what_is_sent_while_down_waits_for_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn or_it_fails_at_once() {
+async fn calls_made_while_down_may_fail_at_once() {
     let settings = Reconnect { while_down: WhileDown::Fail, ..settings() };
     let (client, raw, mut attempts) = connected(Client::builder().reconnect(settings)).await;
     let peer = client.peer();
@@ -82,7 +82,7 @@ async fn or_it_fails_at_once() {
 
 /// Each connection that breaks may have brought the call to its handler, so it may have run so often.
 #[tokio::test(start_paused = true)]
-async fn an_idempotent_call_is_sent_as_often_as_connections_break_or_as_the_client_allows() {
+async fn an_idempotent_call_is_resent_as_often_as_allowed() {
     for (max_sends, sends, in_batch) in [
         (None, 7, false),
         (None, 7, true),
@@ -124,7 +124,7 @@ async fn an_idempotent_call_is_sent_as_often_as_connections_break_or_as_the_clie
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_counts_from_the_beginning_and_over_everything() {
+async fn a_timeout_covers_waiting_and_all_connections() {
     let (client, mut raw, mut attempts) = connected(client()).await;
     let peer = client.peer();
     let begun = Instant::now();
@@ -161,7 +161,7 @@ async fn a_timeout_counts_from_the_beginning_and_over_everything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_under_way_fail_unless_they_are_idempotent() {
+async fn calls_in_flight_fail_unless_they_are_idempotent() {
     let (client, mut raw, mut attempts) = connected(client()).await;
     let peer = client.peer();
     let once = begin(peer.call::<i64>("once", [1]).into_future()).await;
@@ -196,7 +196,7 @@ async fn calls_under_way_fail_unless_they_are_idempotent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idempotent_call_of_a_batch_goes_on_by_itself() {
+async fn an_idempotent_call_of_a_batch_is_resent_alone() {
     let (client, mut raw, mut attempts) = connected(client()).await;
     let peer = client.peer();
     let calls = vec![peer.call::<i64>("a", ()), peer.call("b", ()).idempotent()];
@@ -220,7 +220,7 @@ async fn an_idempotent_call_of_a_batch_goes_on_by_itself() {
 
 /// A call whose response is too large would end one connection after another, with all that is on them.
 #[tokio::test(start_paused = true)]
-async fn a_call_that_may_be_why_connections_end_is_not_sent_again_for_ever() {
+async fn a_call_that_breaks_connections_is_not_resent_for_ever() {
     let builder = || {
         client()
             .config(Config { max_incoming_message: 100, ..Config::default() })

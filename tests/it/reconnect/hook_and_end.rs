@@ -42,7 +42,7 @@ async fn logging_in() -> (Client, Raw, Attempts) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_hook_is_done_before_calls_that_wait() {
+async fn the_hook_finishes_before_waiting_calls_are_sent() {
     let (client, mut raw, mut attempts) = logging_in().await;
     let peer = client.peer();
     let mut states = client.states();
@@ -69,7 +69,7 @@ async fn the_hook_is_done_before_calls_that_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hook_that_fails_closes_the_connection_and_delays_grow() {
+async fn a_failing_hook_closes_the_connection_and_delays_grow() {
     let runs = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&runs);
     let builder = client().on_connect(move |peer: Peer| {
@@ -130,7 +130,7 @@ impl Drop for PanicsWhenDropped {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hooks_that_panic_when_they_are_dropped_cost_an_attempt_and_not_the_client() {
+async fn a_hook_that_panics_when_dropped_costs_one_attempt() {
     let runs = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&runs);
     let builder = client()
@@ -185,7 +185,7 @@ async fn hooks_that_panic_when_they_are_dropped_cost_an_attempt_and_not_the_clie
 /// A hook that calls by its client's own handle finds that down, for the reason that its own last
 /// attempt has failed for.
 #[tokio::test(start_paused = true)]
-async fn reasons_do_not_grow_with_each_attempt() {
+async fn close_reasons_do_not_grow_with_each_attempt() {
     let own: Arc<OnceLock<Peer>> = Arc::default();
     let hooks = Arc::clone(&own);
     let builder = Client::builder()
@@ -241,7 +241,7 @@ async fn bring_into(state: usize) -> (Client, Option<Raw>, Attempts, Option<Atte
 }
 
 #[tokio::test(start_paused = true)]
-async fn closing_ends_it_for_good_in_any_state() {
+async fn close_ends_a_client_for_good_in_any_state() {
     for state in 0..4 {
         let (client, raw, mut attempts, _attempt) = bring_into(state).await;
         let call = begin(client.peer().call::<i64>("m", ()).idempotent().into_future()).await;
@@ -264,7 +264,7 @@ async fn closing_ends_it_for_good_in_any_state() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_does_dropping_the_last_handle() {
+async fn dropping_the_last_handle_ends_a_client_in_any_state() {
     for state in 0..4 {
         let (client, raw, mut attempts, attempt) = bring_into(state).await;
         let mut states = client.states();
@@ -287,7 +287,7 @@ async fn so_does_dropping_the_last_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_under_way_keeps_it_going() {
+async fn a_call_in_flight_keeps_the_client_alive() {
     let (client, raw, mut attempts) = connected(client()).await;
     let call = tokio::spawn(client.peer().call::<i64>("m", ()).into_future());
     raw.hang_up();
@@ -300,7 +300,7 @@ async fn a_call_under_way_keeps_it_going() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_for_room_was_not_sent_and_goes_on() {
+async fn unsent_messages_move_to_the_next_connection() {
     let config = Config { max_send_queue: 1, ..Config::default() };
     let (client, raw, mut attempts) = connected(client().config(config)).await;
     let peer = client.peer();
@@ -326,7 +326,7 @@ async fn what_waits_for_room_was_not_sent_and_goes_on() {
 }
 
 #[test]
-fn a_runtime_that_goes_ends_it() {
+fn dropping_the_runtime_ends_the_client() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let inner = runtime();
     let (client, raw, attempts) = inner.block_on(connected(client()));
@@ -337,7 +337,7 @@ fn a_runtime_that_goes_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn services_stay_and_nothing_of_an_old_connection_reaches_a_new_one() {
+async fn services_stay_and_old_connections_reach_no_new_one() {
     let gate = Gate::default();
     let handlers = gate.clone();
     let (sender, mut contexts) = mpsc::unbounded_channel();

@@ -31,7 +31,7 @@ fn is_remote(reason: &CloseReason, expected: u16) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_close_code_may_say_that_the_client_is_not_to_come_back() {
+async fn a_final_close_code_ends_reconnecting() {
     let own = Reconnect { final_codes: vec![1000..=1001, 4100..=4100], ..settings() };
     let never = Reconnect { final_codes: Vec::new(), ..settings() };
     for (settings, ends, goes_on) in [
@@ -70,7 +70,7 @@ async fn a_close_code_may_say_that_the_client_is_not_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_it_may_while_the_hook_runs() {
+async fn a_final_close_code_during_the_hook_ends_reconnecting() {
     let hooked =
         || stubborn().on_connect(|peer| async move { Ok(peer.call::<()>("login", ()).await?) });
     // The first connection.
@@ -105,7 +105,7 @@ async fn so_it_may_while_the_hook_runs() {
 
 /// As an application does it.
 #[tokio::test]
-async fn a_client_that_the_server_throws_out_stays_out() {
+async fn a_client_that_the_server_banned_does_not_reconnect() {
     let server = Server::builder().method("misbehave", |ctx: Context, ()| async move {
         ctx.peer().close(4003, "banned");
         Ok(())
@@ -118,7 +118,7 @@ async fn a_client_that_the_server_throws_out_stays_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_connection_that_can_not_come_about_is_not_retried() {
+async fn a_permanent_failure_of_the_first_attempt_is_not_retried() {
     for status in [
         "200 OK",
         "301 Moved Permanently",
@@ -154,7 +154,7 @@ async fn a_first_connection_that_can_not_come_about_is_not_retried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_go_away_by_itself_is() {
+async fn a_temporary_failure_of_the_first_attempt_is_retried() {
     for status in [
         "408 Request Timeout",
         "425 Too Early",
@@ -188,7 +188,7 @@ async fn what_may_go_away_by_itself_is() {
 }
 
 #[tokio::test]
-async fn tls_and_names_that_do_not_fit_are_told_at_once() {
+async fn tls_and_name_errors_of_the_first_attempt_are_final() {
     let authority = Authority::new();
     let (secure, _) = listen(tls::server(&authority.certify(|_| {}))).await;
     let (plain, _) = listen(Server::builder()).await;
@@ -207,7 +207,7 @@ async fn tls_and_names_that_do_not_fit_are_told_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn attempts_can_be_seen_before_there_is_a_connection() {
+async fn attempts_are_reported_before_the_first_connection() {
     let log = Log::default();
     let _logging = tracing::subscriber::set_default(log.clone());
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -262,7 +262,7 @@ async fn attempts_can_be_seen_before_there_is_a_connection() {
 
 /// The same settings have worked: what a proxy answers meanwhile is no reason to give up.
 #[tokio::test(start_paused = true)]
-async fn later_attempts_are_more_patient() {
+async fn later_attempts_retry_what_ends_the_first() {
     let (_client, raw, mut attempts) = connected(client()).await;
     raw.hang_up();
     for status in ["404 Not Found", "301 Moved Permanently", "501 Not Implemented"] {
@@ -276,7 +276,7 @@ async fn later_attempts_are_more_patient() {
 /// A Unix socket's file appears with its server.
 #[cfg(unix)]
 #[tokio::test]
-async fn a_socket_that_is_not_there_yet_is_waited_for() {
+async fn a_missing_unix_socket_is_retried() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.sock");
     let (tell, mut seen) = tokio::sync::mpsc::unbounded_channel();

@@ -19,7 +19,7 @@ const LIMITED: &str = "429 Too Many Requests";
 
 /// `settings` go up to 2 s.
 #[tokio::test(start_paused = true)]
-async fn a_refused_client_waits_for_as_long_as_it_is_told_within_its_own_maximum() {
+async fn retry_after_delays_a_client_up_to_its_own_maximum() {
     let cases: [(&str, Option<&str>, Duration); 12] = [
         (FULL, Some("1"), SECOND),
         (LIMITED, Some("1"), SECOND),
@@ -59,7 +59,7 @@ async fn a_refused_client_waits_for_as_long_as_it_is_told_within_its_own_maximum
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_connection_waits_too_if_it_is_tried_again() {
+async fn retry_after_delays_retries_of_the_first_connection() {
     let settings = Reconnect { retry_first: true, ..settings() };
     let (connecting, mut attempts) = connect(Client::builder().reconnect(settings));
     let connecting = tokio::spawn(connecting);
@@ -73,7 +73,7 @@ async fn the_first_connection_waits_too_if_it_is_tried_again() {
 
 /// Who does not connect again by itself is told, too; by our own server, for one.
 #[tokio::test]
-async fn a_refusal_says_when_to_come_again() {
+async fn a_refusal_carries_its_retry_after() {
     let config = wsjsonrpc::Config { max_connections: 0, ..Default::default() };
     let (url, _) = listen(Server::builder().config(config)).await;
     let error = Client::connect(&url).await.unwrap_err();

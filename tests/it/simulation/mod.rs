@@ -36,7 +36,7 @@ enum Closer {
 }
 
 #[test]
-fn whatever_happens_every_call_ends_as_it_should() {
+fn every_call_ends_as_it_should_whatever_happens() {
     let seeds =
         match (variable("WSJSONRPC_SIMULATION_SEED"), variable("WSJSONRPC_SIMULATION_SEEDS")) {
             (Some(seed), _) => seed..seed + 1,

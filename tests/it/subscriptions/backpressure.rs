@@ -71,7 +71,7 @@ async fn take(subscription: &mut Subscription<u64>, items: usize) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn one_that_stalls_holds_its_bound_and_a_hundred_others_get_every_item() {
+async fn a_stalled_subscription_does_not_delay_a_hundred_others() {
     let brought = Brought::default();
     let both = || methods(numbers(), &brought);
     let live = || methods(Topic::new("live"), &Brought::default());
@@ -100,7 +100,7 @@ async fn one_that_stalls_holds_its_bound_and_a_hundred_others_get_every_item() {
 }
 
 #[tokio::test]
-async fn a_stream_is_polled_only_while_there_is_room() {
+async fn a_stream_is_polled_only_while_it_has_credit() {
     let brought = Brought::default();
     let server = || Server::builder().service(methods(numbers(), &brought));
     for (client, _peer) in both_ways(Client::builder, server).await {
@@ -139,7 +139,7 @@ async fn no_credit_is_lost_between_threads() {
 }
 
 #[tokio::test]
-async fn the_smallest_window_lets_one_item_through_at_a_time() {
+async fn a_window_of_one_lets_one_item_through_at_a_time() {
     let brought = Brought::default();
     let client = Client::builder().config(Config { subscription_window: 0, ..Config::default() });
     let server = Server::builder().service(methods(numbers(), &brought));
@@ -152,7 +152,7 @@ async fn the_smallest_window_lets_one_item_through_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_peers_that_know_each_other_tell() {
+async fn credit_is_sent_to_peers_that_know_the_extensions() {
     let client = Client::builder().config(Config { subscription_window: 130, ..Config::default() });
     let (mut raw, client) = Raw::knowing_server(client).await;
     let asking = client.peer();
@@ -176,7 +176,7 @@ async fn what_peers_that_know_each_other_tell() {
 }
 
 #[tokio::test]
-async fn others_are_told_nothing_that_they_do_not_know() {
+async fn credit_is_not_sent_to_other_peers() {
     let client = Client::builder().config(Config { subscription_window: 300, ..Config::default() });
     let (mut raw, client) = Raw::server(client).await;
     let asking = client.peer();
@@ -260,7 +260,7 @@ async fn absurd_credit_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_count_slows_a_stream_by_not_reading() {
+async fn a_peer_without_credit_slows_a_stream_by_not_reading() {
     let brought = Brought::default();
     let config = Config { max_send_queue: 1000, ..Config::default() };
     let server = Server::builder().service(methods(numbers(), &brought)).config(config);
@@ -290,7 +290,7 @@ async fn a_peer_that_does_not_count_slows_a_stream_by_not_reading() {
 
 /// Streams of one connection that all have more than it takes: each gets its share of the room.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn streams_that_wait_for_room_get_it_in_the_order_in_which_they_came() {
+async fn waiting_streams_share_the_send_queue_in_arrival_order() {
     const STREAMS: usize = 20;
     const ITEMS: usize = 100;
     let endless = |_: Context, ()| async { Ok(stream::repeat("x".repeat(2000)).map(Ok)) };
@@ -353,7 +353,7 @@ async fn overflow_within(
 }
 
 #[tokio::test]
-async fn what_becomes_of_items_for_which_there_is_no_room() {
+async fn each_overflow_policy_handles_a_full_buffer() {
     let all: Vec<u64> = (1..=100).collect();
     assert_eq!(overflow(Overflow::Block, 4).await, (all, 0, false));
     let oldest = vec![1, 2, 97, 98, 99, 100];
@@ -367,7 +367,7 @@ async fn what_becomes_of_items_for_which_there_is_no_room() {
 }
 
 #[tokio::test]
-async fn what_becomes_of_items_that_are_too_many_bytes() {
+async fn each_overflow_policy_handles_the_limit_of_bytes() {
     // The last four items, or a few of the first.
     let bytes = 3 * (ITEM + 1) + (ITEM + 2);
     let within = |overflow, read| overflow_within(overflow, 1000, bytes, read);
@@ -386,7 +386,7 @@ async fn what_becomes_of_items_that_are_too_many_bytes() {
 
 /// One subscription has all the bytes that its connection may keep, until it ends.
 #[tokio::test]
-async fn subscriptions_of_a_connection_share_the_bytes_that_they_keep() {
+async fn subscriptions_of_a_connection_share_one_limit_of_bytes() {
     let brought = Brought::default();
     let topic = numbers().overflow(Overflow::DropOldest).buffer(1000);
     let config = Config { max_subscription_buffer: 10 * ITEM, ..Config::default() };
@@ -409,7 +409,7 @@ async fn subscriptions_of_a_connection_share_the_bytes_that_they_keep() {
 }
 
 #[tokio::test]
-async fn an_error_is_never_left_out() {
+async fn an_error_of_a_stream_is_never_dropped() {
     for overflow in [Overflow::DropOldest, Overflow::DropNewest, Overflow::Latest] {
         let brought = Brought::default();
         let source = Arc::clone(&brought);
@@ -439,7 +439,7 @@ async fn an_error_is_never_left_out() {
 }
 
 #[tokio::test]
-async fn only_peers_that_know_are_told_what_was_left_out() {
+async fn drops_are_reported_only_to_peers_that_know_the_extension() {
     let brought = Brought::default();
     let topic = numbers().overflow(Overflow::Latest);
     let server = Server::builder().service(methods(topic, &brought));

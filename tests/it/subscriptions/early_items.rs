@@ -78,7 +78,7 @@ async fn they_come_first(mut raw: Raw, peer: Peer) {
 }
 
 #[tokio::test]
-async fn they_come_first_and_in_order() {
+async fn early_items_are_delivered_first_and_in_order() {
     let (raw, client) = Raw::server(Client::builder()).await;
     they_come_first(raw, client.peer()).await;
     let (raw, client) = Raw::knowing_server(Client::builder()).await;
@@ -88,7 +88,7 @@ async fn they_come_first_and_in_order() {
 }
 
 #[tokio::test]
-async fn each_goes_to_its_own_subscription() {
+async fn early_items_go_to_their_own_subscription() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let (first, first_id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
     let (second, second_id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
@@ -106,7 +106,7 @@ async fn each_goes_to_its_own_subscription() {
 }
 
 #[tokio::test]
-async fn an_end_may_come_first_as_well() {
+async fn an_end_may_come_before_the_response() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     for (error, expected) in [("null", None), (r#"{"code":5,"message":"m"}"#, Some("m"))] {
         let (asked, id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
@@ -138,7 +138,7 @@ async fn nothing_is_left(raw: &mut Raw, client: &Client) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn they_go_with_the_call() {
+async fn early_items_of_a_failed_call_are_dropped() {
     let config = Config { ping_interval: None, ..Config::default() };
     // It fails.
     let (mut raw, client) = Raw::server(Client::builder().config(config.clone())).await;
@@ -179,7 +179,7 @@ async fn they_go_with_the_call() {
 }
 
 #[tokio::test]
-async fn more_than_there_is_room_for_ends_the_subscription_behind_what_was_kept() {
+async fn too_many_early_items_end_their_subscription() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let (mut raw, client) = Raw::server(Client::builder()).await;
@@ -215,7 +215,7 @@ async fn more_than_there_is_room_for_ends_the_subscription_behind_what_was_kept(
 }
 
 #[tokio::test]
-async fn a_registered_method_gets_them_as_ever() {
+async fn a_registered_method_still_gets_early_items() {
     let (seen, mut notes) = mpsc::unbounded_channel();
     let client = Client::builder().method("news", move |_: Context, note: serde_json::Value| {
         let _ = seen.send(note["result"].clone());
@@ -262,7 +262,7 @@ async fn a_fallback_gets_only_what_belongs_to_no_pending_call() {
 }
 
 #[tokio::test]
-async fn the_connection_may_end_meanwhile() {
+async fn the_connection_may_end_before_the_response() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let (asked, _) = subscribe(&mut raw, &client.peer(), WINDOW).await;
     raw.send(item("7", "1")).await;

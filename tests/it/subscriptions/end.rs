@@ -112,7 +112,7 @@ impl Drop for Bomb {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_inside_ends_that_subscription_and_nothing_else() {
+async fn a_failure_ends_only_its_own_subscription() {
     let wrong = |wrong: Wrong| {
         move |_: Context, ()| {
             let items = [Ok::<_, ErrorObject>(Item(wrong.clone()))];
@@ -159,7 +159,7 @@ async fn what_goes_wrong_inside_ends_that_subscription_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn dropping_it_ends_its_stream() {
+async fn dropping_a_subscription_ends_its_stream() {
     let (living, gate) = (Living::default(), Gate::default());
     let server = || server(&living, &gate);
     let client = || Client::builder().service(methods(&living, &gate));
@@ -181,7 +181,7 @@ async fn dropping_it_ends_its_stream() {
 }
 
 #[tokio::test]
-async fn one_that_is_given_up_before_it_begins() {
+async fn a_subscription_dropped_before_its_response_is_unsubscribed() {
     // A peer that knows is told, and may be too late; one that does not learns it by the id.
     let (mut raw, client) = Raw::knowing_server(Client::builder()).await;
     let peer = client.peer();
@@ -213,7 +213,7 @@ async fn one_that_is_given_up_before_it_begins() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_takes_too_long_to_begin() {
+async fn a_subscription_that_times_out_is_unsubscribed() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let subscribed = client.peer().subscribe::<u8>("one", ()).timeout(Duration::from_secs(1));
     let subscribed = tokio::spawn(subscribed.into_future());
@@ -224,7 +224,7 @@ async fn one_that_takes_too_long_to_begin() {
 }
 
 #[tokio::test]
-async fn a_handler_whose_caller_has_given_up_serves_nobody() {
+async fn a_handler_of_a_dropped_subscription_starts_no_stream() {
     let (living, gate) = (Living::default(), Gate::default());
     let (client, _peer) = memory::pair(Client::builder(), server(&living, &gate)).unwrap();
     let asked = begin(client.peer().subscribe::<u8>("slow", ()).into_future()).await;
@@ -245,7 +245,7 @@ async fn a_handler_whose_caller_has_given_up_serves_nobody() {
 }
 
 #[tokio::test]
-async fn a_shutdown_is_the_last_word_of_each() {
+async fn a_shutdown_ends_each_subscription_with_an_error() {
     let (living, gate) = (Living::default(), Gate::default());
     let endpoint = server(&living, &gate).build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
@@ -286,7 +286,7 @@ async fn a_shutdown_is_the_last_word_of_each() {
 }
 
 #[test]
-fn whoever_ends_the_connection_nothing_is_left() {
+fn whichever_side_ends_the_connection_no_stream_is_left() {
     for end in 0..4 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -350,7 +350,7 @@ fn runtime_tasks() -> usize {
 }
 
 #[tokio::test]
-async fn a_reconnecting_client_asks_again_in_its_hook() {
+async fn a_reconnecting_client_resubscribes_in_its_hook() {
     let (living, gate) = (Living::default(), Gate::default());
     let (url, endpoint) = listen(server(&living, &gate)).await;
     let (found, mut subscriptions) = tokio::sync::mpsc::unbounded_channel();
@@ -382,7 +382,7 @@ async fn a_reconnecting_client_asks_again_in_its_hook() {
 }
 
 #[tokio::test]
-async fn it_keeps_its_connection_open() {
+async fn a_subscription_keeps_its_connection_open() {
     let (living, gate) = (Living::default(), Gate::default());
     let (client, peer) = over_socket(Client::builder(), server(&living, &gate)).await;
     let mut one = client.peer().subscribe::<u8>("one", ()).await.unwrap();

@@ -43,7 +43,7 @@ fn end(notification: &str, id: &str, error: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_response_comes_first_then_the_items_in_their_order_then_the_end() {
+async fn the_response_comes_first_then_the_items_then_the_end() {
     let mut raw = Raw::client(server()).await;
     let response = raw.ask(request("count", "[3]", "1")).await;
     assert_eq!(response, result(r#""0x1""#, "1"));
@@ -65,7 +65,7 @@ async fn a_subscription_is_refused_with_an_error() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_stream_is_its_last_word() {
+async fn an_error_of_the_stream_is_its_last_message() {
     let mut raw = Raw::client(server()).await;
     assert_eq!(raw.ask(request("broken", "[]", "1")).await, result(r#""0x1""#, "1"));
     assert_eq!(raw.receive().await, item("pieces", "0x1", "1"));
@@ -75,7 +75,7 @@ async fn an_error_of_the_stream_is_its_last_word() {
 }
 
 #[tokio::test]
-async fn unsubscribing_ends_it_without_a_last_word() {
+async fn unsubscribing_ends_a_subscription_without_a_last_message() {
     let mut raw = Raw::client(server()).await;
     assert_eq!(raw.ask(request("silence", "[]", "1")).await, result(r#""0x1""#, "1"));
     raw.check(&request("stop", r#"["0x2"]"#, "2"), &[&result("false", "2")]).await;
@@ -84,7 +84,7 @@ async fn unsubscribing_ends_it_without_a_last_word() {
 }
 
 #[tokio::test]
-async fn a_method_ends_subscriptions_of_its_own_kind() {
+async fn an_unsubscribe_method_ends_its_own_subscriptions() {
     let mut raw = Raw::client(server()).await;
     assert_eq!(raw.ask(request("silence", "[]", "1")).await, result(r#""0x1""#, "1"));
     raw.check(&request("unsubscribe_count", r#"["0x1"]"#, "2"), &[&result("false", "2")]).await;
@@ -92,7 +92,7 @@ async fn a_method_ends_subscriptions_of_its_own_kind() {
 }
 
 #[tokio::test]
-async fn a_consumer_gets_the_items_and_then_nothing() {
+async fn a_consumer_gets_the_items_and_then_none() {
     let (client, _) = memory::pair(Client::builder(), server()).unwrap();
     let mut numbers = client.peer().subscribe::<u64>("count", (5,)).await.unwrap();
     assert_eq!(numbers.id(), r#""0x1""#);

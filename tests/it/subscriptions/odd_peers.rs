@@ -25,7 +25,7 @@ async fn ask(raw: &mut Raw, client: &Client, answer: &str) -> Result<Subscriptio
 }
 
 #[tokio::test]
-async fn items_that_are_nobodys_are_passed_over() {
+async fn items_of_unknown_subscriptions_are_ignored() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let peer = client.peer();
     raw.send(item("feed", r#""a""#, "0")).await;
@@ -51,7 +51,7 @@ async fn items_that_are_nobodys_are_passed_over() {
 }
 
 #[tokio::test]
-async fn what_an_id_may_be() {
+async fn an_id_may_be_a_string_or_a_number() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     for id in [r#""0x9""#, "7", "-1", "1.5", r#""""#, r#""é\n\u0041""#] {
         let mut feed = ask(&mut raw, &client, id).await.unwrap();
@@ -69,7 +69,7 @@ async fn what_an_id_may_be() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_given_twice_is_the_later_ones() {
+async fn a_reused_id_belongs_to_the_later_subscription() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let mut first = ask(&mut raw, &client, "1").await.unwrap();
     let mut second = ask(&mut raw, &client, "1").await.unwrap();
@@ -85,7 +85,7 @@ async fn an_id_that_is_given_twice_is_the_later_ones() {
 }
 
 #[tokio::test]
-async fn an_end_in_other_words() {
+async fn an_end_may_carry_any_error_value() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     for (last, words) in [
         (r#"{"code":5,"message":"m","data":[1]}"#, "m"),
@@ -109,7 +109,7 @@ async fn an_end_in_other_words() {
 }
 
 #[tokio::test]
-async fn an_item_of_another_type_is_an_error_and_not_the_end() {
+async fn an_item_of_another_type_does_not_end_the_stream() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let mut feed = ask(&mut raw, &client, "1").await.unwrap();
     for value in ["1", r#""two""#, "3"] {
@@ -121,7 +121,7 @@ async fn an_item_of_another_type_is_an_error_and_not_the_end() {
 }
 
 #[tokio::test]
-async fn items_of_a_batch_and_beside_much_else() {
+async fn items_may_come_in_a_batch_and_beside_other_members() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let mut feed = ask(&mut raw, &client, "1").await.unwrap();
     raw.send(format!("[{},{}]", item("feed", "1", "1"), item("feed", "1", "2"))).await;
@@ -174,7 +174,7 @@ fn server(gate: &Gate) -> ServerBuilder {
 }
 
 #[tokio::test]
-async fn many_share_one_name() {
+async fn many_subscriptions_may_share_one_name() {
     let (client, _peer) =
         wsjsonrpc_tests::over_socket(Client::builder(), server(&Gate::default())).await;
     let ask = |name| {
@@ -202,7 +202,7 @@ async fn many_share_one_name() {
 }
 
 #[tokio::test]
-async fn no_item_comes_before_the_array_of_its_batch() {
+async fn no_item_comes_before_the_response_of_its_batch() {
     let gate = Gate::default();
     let mut raw = Raw::client(server(&gate)).await;
     let batch = [request("a", "[]", "1"), request("slow", "[]", "2"), request("b", "[]", "3")];
@@ -222,7 +222,7 @@ async fn no_item_comes_before_the_array_of_its_batch() {
 }
 
 #[tokio::test]
-async fn unsubscribing_in_every_way() {
+async fn unsubscribing_takes_the_id_in_every_form() {
     let gate = Gate::default();
     let endpoint = server(&gate).build().unwrap();
     let (mut raw, _serving) = Raw::client_of(&endpoint).await;
@@ -295,7 +295,7 @@ async fn an_unsubscribe_method_ends_only_its_own_kind() {
 }
 
 #[tokio::test]
-async fn one_whose_id_finds_no_room_in_the_answer_does_not_begin() {
+async fn a_subscription_whose_response_does_not_fit_never_starts() {
     let gate = Gate::default();
     let config = Config { max_outgoing_message: 200, max_subscriptions: 3, ..Config::default() };
     let mut raw = Raw::client(server(&gate).config(config)).await;
@@ -314,7 +314,7 @@ async fn one_whose_id_finds_no_room_in_the_answer_does_not_begin() {
 }
 
 #[tokio::test]
-async fn a_refusal_may_come_late() {
+async fn a_subscription_may_be_refused_late() {
     let gate = Gate::default();
     let pass = gate.clone();
     let methods = Methods::new().subscription(Topic::new("feed"), move |_, ()| {

@@ -124,7 +124,7 @@ async fn every_way(peer: &Peer) {
 }
 
 #[tokio::test]
-async fn between_peers_that_know_each_other() {
+async fn subscribing_to_a_method_is_refused_before_it_runs() {
     let counter = Counter::default();
     for (client, peer) in both_ways(|| counter.client(), || counter.server()).await {
         every_way(&client.peer()).await;
@@ -146,7 +146,7 @@ impl Middleware for Around {
 }
 
 #[tokio::test]
-async fn with_middleware_around_them() {
+async fn subscribing_to_a_method_is_refused_behind_middleware() {
     let counter = Counter::default();
     let (client, peer) =
         (|| counter.client().middleware(Around), || counter.server().middleware(Around));
@@ -158,7 +158,7 @@ async fn with_middleware_around_them() {
 }
 
 #[tokio::test]
-async fn by_http_the_caller_refuses_itself() {
+async fn over_http_the_caller_refuses_to_subscribe() {
     let counter = Counter::default();
     let address = in_axum(counter.server().build().unwrap().http_service()).await;
     let http = HttpPeer::new(&format!("http://{address}/rpc")).unwrap();
@@ -171,7 +171,7 @@ async fn by_http_the_caller_refuses_itself() {
 }
 
 #[tokio::test]
-async fn towards_others_nothing_changes() {
+async fn peers_without_the_extensions_get_the_plain_result() {
     // A server that says nothing of extensions: its result is taken for the id.
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let peer = client.peer();
@@ -217,7 +217,7 @@ impl Service for Relay {
 }
 
 #[tokio::test]
-async fn a_fallback_and_a_service_of_ones_own_decide_for_themselves() {
+async fn fallbacks_and_custom_services_decide_for_themselves() {
     let server = Server::builder().fallback(Relay).service(Relay).service(
         Methods::new().subscription(Topic::new("silence"), |_, ()| async {
             Ok(stream::pending::<Result<u8>>())

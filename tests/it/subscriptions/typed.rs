@@ -102,7 +102,7 @@ fn tick(symbol: &str, price: u32) -> Tick {
 }
 
 #[tokio::test]
-async fn names_follow_the_trait() {
+async fn names_on_the_wire_follow_the_trait() {
     let mut raw = Raw::client(Server::builder().service(Prices::default().into_service())).await;
     let response = raw.ask(request("market.some", r#"{"symbol":"a","most":1}"#, "1")).await;
     assert_eq!(response, result(r#""0x1""#, "1"));
@@ -154,7 +154,7 @@ async fn typed_items_and_errors_arrive() {
 }
 
 #[tokio::test]
-async fn a_server_subscribes_to_its_client_and_in_a_batch() {
+async fn a_server_subscribes_to_its_client() {
     let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
     let url = server.url();
     let endpoint = server.endpoint().clone();

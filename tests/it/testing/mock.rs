@@ -86,7 +86,7 @@ fn is_unset<E: RpcError + std::fmt::Debug>(error: Error<E>, method: &str) {
 }
 
 #[tokio::test]
-async fn closures_get_the_methods_own_arguments_and_answer_with_its_own_result() {
+async fn closures_have_the_signature_of_their_method() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let looked = Arc::clone(&seen);
     let mut bought = 0;
@@ -135,7 +135,7 @@ async fn closures_get_the_methods_own_arguments_and_answer_with_its_own_result()
 }
 
 #[tokio::test]
-async fn closures_of_subscriptions_return_their_streams_or_refuse() {
+async fn subscription_closures_return_a_stream_or_refuse() {
     let mock = ShopMock::new()
         .prices(|_ctx, name| {
             let length = name.len() as f64;
@@ -164,7 +164,7 @@ async fn closures_of_subscriptions_return_their_streams_or_refuse() {
 }
 
 #[tokio::test]
-async fn a_method_without_a_closure_is_answered_with_words_and_counts() {
+async fn a_method_without_a_closure_fails_and_is_counted() {
     let mock = ShopMock::new();
     let shop = mock.clone().into_client();
     is_unset(shop.find("apple", &[], None).await.unwrap_err(), "find");
@@ -189,7 +189,7 @@ async fn a_method_without_a_closure_is_answered_with_words_and_counts() {
 
 /// However the service was made, the peer is told which closure is missing.
 #[tokio::test]
-async fn a_mock_is_a_service_as_any_other() {
+async fn a_mock_is_a_service_like_any_other() {
     async fn served(shop: impl Shop) -> Error<ShopError> {
         let server = Server::builder().service(shop.into_service());
         let (client, _) = memory::pair(Client::builder(), server).unwrap();
@@ -244,7 +244,7 @@ async fn a_closure_that_panicked_is_called_again() {
 
 /// A closure that runs for long holds up the calls of its own method, and nothing else.
 #[tokio::test]
-async fn a_blocking_closure_holds_up_no_other_method() {
+async fn a_blocking_closure_delays_no_other_method() {
     let (open, gate) = std::sync::mpsc::channel::<()>();
     let mock = ShopMock::new().here(|_ctx| Ok(true)).picture(move |_ctx, name| {
         gate.recv().unwrap();
@@ -263,7 +263,7 @@ async fn a_blocking_closure_holds_up_no_other_method() {
 }
 
 #[tokio::test]
-async fn a_closure_may_put_another_one_in_its_place() {
+async fn a_closure_may_replace_itself() {
     let mock = ShopMock::new();
     let itself = mock.clone();
     let shop = mock.queue(move |_ctx, number| {
@@ -277,7 +277,7 @@ async fn a_closure_may_put_another_one_in_its_place() {
 
 #[test]
 #[should_panic(expected = "`ShopMock` has no method `fnid`")]
-fn the_calls_of_a_method_that_is_not_there_are_a_mistake() {
+fn asking_for_the_calls_of_an_unknown_method_panics() {
     let _ = ShopMock::new().calls("fnid");
 }
 

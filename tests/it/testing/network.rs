@@ -69,7 +69,7 @@ async fn bytes_arrive_in_pieces_late_and_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_comes_behind_what_has_arrived() {
+async fn a_cut_comes_behind_the_bytes_before_it() {
     for cut in [Cut::End, Cut::Abrupt] {
         let faults = Faults::seeded(1).cut_after(Direction::ToServer, 1234, cut).split(60);
         let pieces = pieces(faults.delay(MILLISECOND..=SECOND), &BYTES).await;
@@ -146,7 +146,7 @@ async fn a_half_open_connection_is_noticed_by_both_sides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_stuck_takes_nothing_and_a_stall_ends() {
+async fn a_stuck_network_takes_nothing_and_a_stall_ends() {
     let network = Network::new(Faults::seeded(1).buffer(100));
     let (mut client, mut server) = network.open();
     network.stall_direction(Direction::ToServer, 5 * SECOND);
@@ -173,7 +173,7 @@ async fn what_is_stuck_takes_nothing_and_a_stall_ends() {
 
 /// A program that has stopped, or is behind a cable that was pulled, may be killed yet.
 #[tokio::test(start_paused = true)]
-async fn what_is_half_open_or_stuck_can_still_be_cut() {
+async fn a_half_open_or_stuck_connection_can_still_be_cut() {
     for cut in [Cut::HalfOpen, Cut::Stuck, Cut::End] {
         let network = Network::new(Faults::seeded(1));
         let (mut client, _server) = network.open();
@@ -189,7 +189,7 @@ async fn what_is_half_open_or_stuck_can_still_be_cut() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reconnecting_client_goes_on_over_each_cut() {
+async fn a_reconnecting_client_survives_each_cut() {
     let network = Network::new(Faults::seeded(5).delay(MILLISECOND..=20 * MILLISECOND));
     let endpoint = server().build().unwrap();
     let client = client()
@@ -220,7 +220,7 @@ async fn a_reconnecting_client_goes_on_over_each_cut() {
 
 /// When both ends are gone, so is the task between them, whatever its state.
 #[test]
-fn nothing_is_left_of_a_connection() {
+fn nothing_is_left_of_an_ended_connection() {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {

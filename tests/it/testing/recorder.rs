@@ -63,7 +63,7 @@ async fn calls_are_recorded_as_they_came() {
 }
 
 #[tokio::test]
-async fn answers_are_given_one_after_another_and_the_last_one_stays() {
+async fn answers_are_given_in_order_and_the_last_one_repeats() {
     let recorder = Recorder::new()
         .fail("math.sum", ErrorObject::new(7, "busy"))
         .answer("math.sum", 1)
@@ -89,7 +89,7 @@ async fn answers_are_given_one_after_another_and_the_last_one_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_hangs_is_seen_and_times_out() {
+async fn a_hanging_call_is_recorded_and_times_out() {
     let recorder = Recorder::new().hang("math.sum");
     let math = MathClient::new(recorder.peer());
     let call = begin(math.sum(1, 2).timeout(Duration::from_secs(3)).into_future()).await;
@@ -103,7 +103,7 @@ async fn a_call_that_hangs_is_seen_and_times_out() {
 }
 
 #[tokio::test]
-async fn it_calls_and_notifies_the_code_under_test() {
+async fn the_recorder_calls_and_notifies_the_code_under_test() {
     let (sender, mut notes) = tokio::sync::mpsc::unbounded_channel();
     let client = Client::builder()
         .method("twice", |_, (x,): (i64,)| async move { Ok(2 * x) })
@@ -126,7 +126,7 @@ async fn it_calls_and_notifies_the_code_under_test() {
 
 /// Beside services of the test's own, and on a network with faults.
 #[tokio::test]
-async fn its_server_is_a_builder_as_any_other() {
+async fn the_recorders_server_is_a_builder_like_any_other() {
     let recorder = Recorder::new().answer("math.sum", 3);
     let server = recorder.server().method("own", |_, ()| async { Ok("own") });
     let faults = Faults::seeded(1).split(7);
@@ -138,13 +138,13 @@ async fn its_server_is_a_builder_as_any_other() {
 
 #[test]
 #[should_panic(expected = "the answer for `math.sum` can't be written as JSON")]
-fn an_answer_that_is_no_json_is_a_mistake() {
+fn an_answer_that_is_not_json_panics() {
     drop(Recorder::new().answer("math.sum", std::collections::HashMap::from([((1, 2), 3)])));
 }
 
 /// A notification has no answer that could fail to come, so nothing is at work for it.
 #[tokio::test]
-async fn a_notification_that_is_never_answered_takes_no_place() {
+async fn a_notification_does_not_count_as_in_flight() {
     let recorder = Recorder::new().hang("log").answer("sum", 3);
     let config = Config { max_in_flight: 1, ..Config::default() };
     let server = recorder.server().config(config);

@@ -66,7 +66,7 @@ async fn the_largest_message_allowed_is_read() {
 }
 
 #[tokio::test]
-async fn what_came_before_a_broken_frame_is_answered_before_the_close_frame() {
+async fn requests_before_a_broken_frame_are_answered() {
     let mut raw = Raw::client(server()).await;
     let text = request("echo", r#"["hi"]"#, "1");
     let bytes = [frame(0x81, text.as_bytes()), frame(0xff, b""), frame(0x89, b"")];
@@ -77,7 +77,7 @@ async fn what_came_before_a_broken_frame_is_answered_before_the_close_frame() {
 
 /// RFC 6455, section 7.4.1 and 7.4.2: which codes may be in a frame.
 #[tokio::test]
-async fn a_close_frame_with_a_code_that_must_not_be_sent_is_broken_too() {
+async fn a_close_frame_with_a_reserved_code_is_a_broken_frame() {
     for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65_535_u16] {
         let endpoint = server().build().unwrap();
         let (mut raw, serving) = Raw::client_of(&endpoint).await;
@@ -96,7 +96,7 @@ async fn a_close_frame_with_a_code_that_must_not_be_sent_is_broken_too() {
 }
 
 #[tokio::test]
-async fn a_message_may_come_in_fragments_with_control_frames_in_between() {
+async fn control_frames_may_come_between_fragments() {
     let text = request("echo", r#"["fräg"]"#, "1");
     for (opcode, split) in [(0x01, 1), (0x01, 40), (0x02, text.len() - 10), (0x01, text.len())] {
         let mut raw = Raw::client(server()).await;
@@ -130,7 +130,7 @@ async fn a_message_may_come_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn a_ping_is_answered_with_its_own_words() {
+async fn a_pong_echoes_the_payload_of_its_ping() {
     let mut raw = Raw::client(server()).await;
     for payload in ["", "a", "b"] {
         raw.socket.send(Message::Ping(payload.to_owned().into())).await.unwrap();
@@ -161,7 +161,7 @@ async fn a_binary_frame_is_read_like_text_and_answered_with_text() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_is_told_that_it_broke_the_protocol_and_stays_is_left() {
+async fn a_peer_that_ignores_its_close_for_a_broken_frame_is_dropped() {
     let endpoint = server().build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     raw.send_bytes(&frame(0xff, b"")).await;

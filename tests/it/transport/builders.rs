@@ -62,7 +62,7 @@ async fn sum(client: &Client) -> i64 {
 }
 
 #[tokio::test]
-async fn one_server_has_several_services_and_closures_side_by_side() {
+async fn one_server_has_several_services_and_closures() {
     let server = server()
         .service(Text::into_service(All))
         .service(Methods::new().method("one", |_, ()| async { Ok(1) }))
@@ -85,7 +85,7 @@ fn words(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_name_registered_twice_is_an_error_that_says_which() {
+async fn a_server_names_a_method_that_is_registered_twice() {
     let closure =
         |builder: ServerBuilder, name: &'static str| builder.method(name, |_, ()| async { Ok(()) });
     let cases = [
@@ -110,7 +110,7 @@ async fn a_name_registered_twice_is_an_error_that_says_which() {
 }
 
 #[tokio::test]
-async fn a_name_registered_twice_on_a_client_is_an_error_that_says_which() {
+async fn a_client_names_a_method_that_is_registered_twice() {
     let client = || Client::builder().service(math()).service(math());
     let (url, _) = listen(server()).await;
     for error in
@@ -122,7 +122,7 @@ async fn a_name_registered_twice_on_a_client_is_an_error_that_says_which() {
 }
 
 #[tokio::test]
-async fn a_name_registered_twice_on_a_client_is_told_before_anything_is_sent() {
+async fn a_client_checks_method_names_before_it_connects() {
     let (mut other_end, stream) = tokio::io::duplex(4096);
     let client = Client::builder().service(math()).service(math());
     let error = client.connect_over("ws://localhost/", stream).await.unwrap_err();
@@ -133,7 +133,7 @@ async fn a_name_registered_twice_on_a_client_is_told_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_server_tells_its_address_and_a_url_for_it() {
+async fn a_server_knows_its_address_and_url() {
     let server = server().bind("127.0.0.1:0").await.unwrap();
     assert_eq!(server.url(), format!("ws://{}/", server.local_addr()));
     assert_ne!(server.local_addr().port(), 0);
@@ -142,7 +142,7 @@ async fn a_server_tells_its_address_and_a_url_for_it() {
 }
 
 #[tokio::test]
-async fn a_server_takes_a_listener_that_the_caller_made() {
+async fn a_server_accepts_an_existing_listener() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = server().listen(listener).unwrap();
@@ -155,7 +155,7 @@ async fn a_server_takes_a_listener_that_the_caller_made() {
 /// Connections that nobody accepts: the operating system takes as many as the backlog says, and lets the
 /// others wait.
 #[tokio::test]
-async fn a_burst_of_clients_finds_room_in_the_backlog() {
+async fn a_burst_of_clients_fits_into_the_backlog() {
     let connect = async |server: &Server, most: usize| {
         let address = server.local_addr();
         let mut streams = Vec::new();
@@ -193,7 +193,7 @@ async fn a_burst_of_clients_finds_room_in_the_backlog() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_an_error_that_says_which() {
+async fn an_address_in_use_is_an_error_that_names_it() {
     let taken = server().bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr();
     for error in [
@@ -260,7 +260,7 @@ async fn an_endpoint_serves_a_stream_that_was_upgraded_elsewhere() {
 }
 
 #[tokio::test]
-async fn an_endpoint_pushes_to_all_who_are_connected() {
+async fn an_endpoint_pushes_to_all_connected_peers() {
     let (url, endpoint) = listen(server()).await;
     let (told, mut heard) = mpsc::unbounded_channel();
     let mut clients = Vec::new();
@@ -305,7 +305,7 @@ async fn run_until_closes_the_connections_and_returns() {
 }
 
 #[tokio::test]
-async fn limits_in_time_may_be_as_long_as_a_duration_can_be() {
+async fn handshake_timeouts_may_be_duration_max() {
     let config = Config {
         call_timeout: Some(Duration::MAX),
         handshake_timeout: Duration::MAX,
@@ -340,7 +340,7 @@ async fn only_the_chosen_paths_are_served() {
 }
 
 #[tokio::test]
-async fn a_url_that_can_not_be_used_is_an_error_that_says_why() {
+async fn an_unusable_url_is_an_error_that_says_why() {
     let no_websocket =
         "is no WebSocket URL; expected `ws://host:port/path` or `wss://host:port/path`";
     for (url, words) in [
@@ -385,7 +385,7 @@ async fn a_url_that_can_not_be_used_is_an_error_that_says_why() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_an_io_error() {
+async fn an_absent_server_is_an_io_error() {
     // Bound, so that nobody else gets the port, and not listening.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -405,7 +405,7 @@ fn impatient() -> Config {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_a_timeout() {
+async fn a_silent_server_is_a_timeout() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let error = Client::builder().config(impatient()).connect(&url).await.unwrap_err();
@@ -418,7 +418,7 @@ async fn a_server_that_says_nothing_is_a_timeout() {
 }
 
 #[tokio::test]
-async fn a_client_that_says_nothing_is_hung_up_on() {
+async fn a_silent_client_is_disconnected() {
     let endpoint = server().config(impatient()).build().unwrap();
     let (_silent, stream) = tokio::io::duplex(4096);
     let error = endpoint.serve(stream, None).await.unwrap_err();

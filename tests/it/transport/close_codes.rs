@@ -156,7 +156,7 @@ fn broken_closes(side: Side) -> Vec<Case> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn broken_frames_texts_and_sizes_are_told_with_their_codes_on_both_sides() {
+async fn both_sides_close_broken_frames_with_the_right_code() {
     for side in [Side::Server, Side::Client] {
         for (what, bytes, code) in
             [broken_frames(side), broken_texts(side), too_large(side)].concat()
@@ -174,7 +174,7 @@ async fn broken_frames_texts_and_sizes_are_told_with_their_codes_on_both_sides()
 }
 
 #[tokio::test(start_paused = true)]
-async fn broken_close_frames_are_told_with_their_codes_on_both_sides() {
+async fn both_sides_answer_broken_close_frames_with_the_right_code() {
     for side in [Side::Server, Side::Client] {
         for (what, bytes, code) in broken_closes(side) {
             let ((told, words), reason) = told(side, what, &bytes).await;
@@ -193,7 +193,7 @@ async fn broken_close_frames_are_told_with_their_codes_on_both_sides() {
 
 /// RFC 6455, section 5.5.1: the answer to a close frame echoes its code.
 #[tokio::test(start_paused = true)]
-async fn close_frames_that_are_in_order_are_answered_in_kind() {
+async fn a_valid_close_frame_is_answered_with_its_code() {
     for side in [Side::Server, Side::Client] {
         for code in
             [1000_u16, 1001, 1002, 1003, 1007, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999]
@@ -219,7 +219,7 @@ async fn close_frames_that_are_in_order_are_answered_in_kind() {
 
 /// One byte a frame, with empty ones in between: up to the limit it is a message like any other.
 #[tokio::test(start_paused = true)]
-async fn a_message_up_to_the_limit_may_come_in_as_many_parts_as_it_has_bytes() {
+async fn a_message_within_the_limit_may_have_any_number_of_parts() {
     let server = Server::builder().config(config()).method("m", |_, ()| async { Ok(()) });
     let mut raw = Raw::client(server).await;
     let mut text = request("m", "[]", "1");
@@ -247,7 +247,7 @@ async fn a_message_up_to_the_limit_may_come_in_as_many_parts_as_it_has_bytes() {
 
 /// Who has set no limit worth the name is not at the mercy of a header.
 #[tokio::test(start_paused = true)]
-async fn a_header_is_not_believed_even_if_there_is_no_limit() {
+async fn an_announced_length_is_not_trusted_even_without_a_limit() {
     let config = Config { max_incoming_message: usize::MAX, ..Config::default() };
     let endpoint = Server::builder().config(config).build().unwrap();
     for length in [1 << 63, u64::MAX, 1 << 62, 1 << 31] {
@@ -262,7 +262,7 @@ async fn a_header_is_not_believed_even_if_there_is_no_limit() {
 
 /// It would wait behind what the peer does not take.
 #[tokio::test(start_paused = true)]
-async fn who_takes_nothing_any_more_is_hung_up_on_without_a_close_frame() {
+async fn a_peer_that_stops_reading_gets_no_close_frame() {
     let server = Server::builder().config(Config { max_send_queue: 1000, ..Config::default() });
     let server = server.method("large", |_, ()| async { Ok("x".repeat(100_000)) });
     let endpoint = server.build().unwrap();
@@ -277,7 +277,7 @@ async fn who_takes_nothing_any_more_is_hung_up_on_without_a_close_frame() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upgraded_stream_over_a_limit_gets_1013_and_nothing_else() {
+async fn an_upgraded_stream_over_a_limit_gets_only_1013() {
     for (max_connections, per_address) in [(0, None), (10, Some(0))] {
         let config = Config {
             max_connections,
@@ -308,7 +308,7 @@ async fn an_upgraded_stream_over_a_limit_gets_1013_and_nothing_else() {
 /// tungstenite does not know it, so it is looked at byte by byte: sent, received in pieces behind a
 /// ping, and received in answer to a close frame of this side.
 #[tokio::test(start_paused = true)]
-async fn code_1014_is_as_good_as_any_other() {
+async fn code_1014_is_sent_and_accepted() {
     let payload = [&1014_u16.to_be_bytes()[..], b"upstream"].concat();
     for cut in 1..8 {
         for side in [Side::Server, Side::Client] {

@@ -116,7 +116,7 @@ async fn calls_go_both_ways_through_tls() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_does_not_hold_is_refused() {
+async fn an_invalid_certificate_is_refused() {
     let authority = Authority::new();
     let cases = [
         (
@@ -158,7 +158,7 @@ async fn a_certificate_that_does_not_hold_is_refused() {
 
 /// A self-signed certificate is trusted by itself; that of an authority is not a server's.
 #[tokio::test]
-async fn a_self_signed_certificate_works_and_what_is_wrong_with_one_is_said() {
+async fn a_self_signed_certificate_works_or_the_error_says_why_not() {
     let self_signed = |names: &[&str], is_ca: IsCa| {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -195,7 +195,7 @@ async fn a_self_signed_certificate_works_and_what_is_wrong_with_one_is_said() {
 
 /// The recipe in the documentation of `ServerBuilder::tls_pem`, by OpenSSL 3.
 #[tokio::test]
-async fn a_certificate_of_openssl_works() {
+async fn a_certificate_made_by_openssl_works() {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let version = std::process::Command::new("openssl").arg("version").output();
     if !version.is_ok_and(|version| text(version.stdout).starts_with("OpenSSL 3")) {
@@ -223,7 +223,7 @@ async fn a_certificate_of_openssl_works() {
 }
 
 #[tokio::test]
-async fn settings_of_rustls_are_taken_as_they_are() {
+async fn a_rustls_config_is_used_unchanged() {
     let authority = Authority::new();
     let provider = || Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
@@ -257,7 +257,7 @@ async fn settings_of_rustls_are_taken_as_they_are() {
 }
 
 #[tokio::test]
-async fn pem_that_can_not_be_used_is_an_error_that_says_which() {
+async fn unusable_pem_is_an_error_that_says_which() {
     let authority = Authority::new();
     let (good, other) = (authority.certify(|_| ()), authority.certify(|_| ()));
     for (chain, key, words) in [
@@ -279,7 +279,7 @@ async fn pem_that_can_not_be_used_is_an_error_that_says_which() {
 
 /// Each server lives on after it was spoken to in the wrong way.
 #[tokio::test]
-async fn whoever_speaks_the_wrong_protocol_is_told_the_right_one() {
+async fn a_peer_with_the_wrong_protocol_is_told_the_right_one() {
     let authority = Authority::new();
     let (with, _) = listen(server(&authority.certify(|_| ()))).await;
     let words = "this server speaks TLS; connect with wss://";
@@ -310,7 +310,7 @@ async fn whoever_speaks_the_wrong_protocol_is_told_the_right_one() {
 
 /// A duplex stream, as with the clock paused nothing must depend on the network.
 #[tokio::test(start_paused = true)]
-async fn a_tls_handshake_that_never_ends_is_cut_on_either_side() {
+async fn both_sides_time_out_an_endless_tls_handshake() {
     let authority = Authority::new();
     let config = Config { handshake_timeout: Duration::from_secs(3), ..Config::default() };
     let endpoint = server(&authority.certify(|_| ())).config(config.clone()).build().unwrap();
@@ -336,7 +336,7 @@ async fn a_tls_handshake_that_never_ends_is_cut_on_either_side() {
 
 /// What is refused over TLS is refused as without: limits, and pages that came without it.
 #[tokio::test]
-async fn limits_and_origins_hold_within_tls() {
+async fn limits_and_origin_checks_apply_over_tls() {
     let authority = Authority::new();
     let config = Config { max_connections: 1, ..Config::default() };
     let (url, _) = listen(server(&authority.certify(|_| ())).config(config)).await;
@@ -354,7 +354,7 @@ async fn limits_and_origins_hold_within_tls() {
 }
 
 #[tokio::test]
-async fn the_protocol_that_is_agreed_on_is_http_1_1() {
+async fn alpn_negotiates_http_1_1() {
     let authority = Authority::new();
     let (url, _) = listen(server(&authority.certify(|_| ()))).await;
     let mut roots = RootCertStore::empty();
@@ -377,7 +377,7 @@ async fn the_protocol_that_is_agreed_on_is_http_1_1() {
 
 /// A TLS session takes far more than the network does; what counts is what the network has taken.
 #[tokio::test(start_paused = true)]
-async fn a_slow_reader_behind_tls_is_no_stuck_one() {
+async fn a_slow_reader_over_tls_is_not_dropped() {
     let authority = Authority::new();
     // Nobody answers a ping that is an hour behind.
     let write_timeout = Duration::from_secs(20);

@@ -69,7 +69,7 @@ async fn raw_client(
 
 /// Without `close_notify` nobody knows whether that was all: an attacker can cut anywhere.
 #[tokio::test]
-async fn a_session_that_is_cut_is_lost_and_not_closed_for_the_server() {
+async fn a_server_sees_a_truncated_session_as_lost_not_closed() {
     let authority = Authority::new();
     let endpoint = server(&authority.certify(|_| ())).build().unwrap();
     let call = request("echo", "[\"x\"]", "1");
@@ -98,7 +98,7 @@ async fn a_session_that_is_cut_is_lost_and_not_closed_for_the_server() {
 
 /// Right behind the call, the client ends the session, or the WebSocket. It reads on.
 #[tokio::test]
-async fn what_is_ready_is_answered_before_the_end_within_tls() {
+async fn ready_requests_are_answered_before_the_end_over_tls() {
     let authority = Authority::new();
     let endpoint = server(&authority.certify(|_| ())).build().unwrap();
     let call = frame_of(0x81, request("echo", "[\"x\"]", "1").as_bytes(), true);
@@ -125,7 +125,7 @@ async fn what_is_ready_is_answered_before_the_end_within_tls() {
 }
 
 #[tokio::test]
-async fn a_session_that_is_cut_is_lost_and_not_closed_for_the_client() {
+async fn a_client_sees_a_truncated_session_as_lost_not_closed() {
     let authority = Authority::new();
     let acceptor = acceptor(&authority.certify(|_| ()));
     for says in [&b""[..], b"\x81\x7e", b"\x88\x02\x03\xe8"] {
@@ -153,7 +153,7 @@ async fn a_session_that_is_cut_is_lost_and_not_closed_for_the_client() {
 }
 
 #[tokio::test]
-async fn the_limit_for_an_address_holds_within_tls() {
+async fn the_limit_per_address_applies_over_tls() {
     let authority = Authority::new();
     let config = Config { max_connections_per_address: Some(1), ..Config::default() };
     let (url, _) = listen(server(&authority.certify(|_| ())).config(config)).await;
@@ -178,7 +178,7 @@ async fn the_limit_for_an_address_holds_within_tls() {
 
 /// One that has not yet begun to speak TLS has a place, too.
 #[tokio::test]
-async fn a_session_that_has_not_begun_counts_for_its_address() {
+async fn an_unfinished_tls_handshake_counts_for_its_address() {
     let authority = Authority::new();
     let config = Config { max_connections_per_address: Some(1), ..Config::default() };
     let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();
@@ -201,7 +201,7 @@ async fn a_session_that_has_not_begun_counts_for_its_address() {
 /// Each turn ends after a mebibyte, of whatever it is made: others get theirs, on the one thread that
 /// there is.
 #[tokio::test]
-async fn parts_of_a_message_that_never_ends_hold_up_nobody_within_tls() {
+async fn an_endless_message_over_tls_does_not_delay_others() {
     let authority = Authority::new();
     let endpoint = server(&authority.certify(|_| ())).build().unwrap();
     let (mut stream, serving) = raw_client(&authority, &endpoint).await;
@@ -262,7 +262,7 @@ async fn open(mut stream: impl AsyncRead + AsyncWrite + Unpin, serving: &mut Ser
 }
 
 #[tokio::test]
-async fn in_one_turn_a_mebibyte_is_read_at_most_with_tls_as_without() {
+async fn at_most_one_mebibyte_is_read_before_yielding() {
     let authority = Authority::new();
     let done = Arc::new(AtomicUsize::new(0));
     for secure in [false, true] {
@@ -297,7 +297,7 @@ async fn in_one_turn_a_mebibyte_is_read_at_most_with_tls_as_without() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_says_nothing_is_told_why_it_is_hung_up_on_within_tls() {
+async fn a_silent_peer_over_tls_gets_a_close_reason() {
     let authority = Authority::new();
     let config = Config { ping_interval: Some(Duration::from_secs(1)), ..Config::default() };
     let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();
@@ -314,7 +314,7 @@ async fn one_that_says_nothing_is_told_why_it_is_hung_up_on_within_tls() {
 
 /// A pause in the middle of a record is no end, and no message either.
 #[tokio::test(start_paused = true)]
-async fn one_that_takes_nothing_any_more_is_given_up_within_tls() {
+async fn a_peer_over_tls_that_stops_reading_is_dropped() {
     let authority = Authority::new();
     let config = Config { max_send_queue: 1000, ..Config::default() };
     let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();

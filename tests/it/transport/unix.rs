@@ -48,7 +48,7 @@ fn words(outcome: Result<Server<PathBuf>, BindError>) -> String {
 }
 
 #[tokio::test]
-async fn calls_go_both_ways_and_the_file_goes_with_the_server() {
+async fn calls_go_both_ways_and_the_socket_file_is_removed() {
     let (_directory, path) = place();
     let (url, stop, running) = run(doubling().path("/rpc"), &path).await;
     assert_eq!(url, format!("ws+unix://{}:/rpc", path.display()));
@@ -74,7 +74,7 @@ async fn calls_go_both_ways_and_the_file_goes_with_the_server() {
 }
 
 #[tokio::test]
-async fn urls_ask_for_what_is_behind_the_colon() {
+async fn the_request_target_is_what_follows_the_colon() {
     let (directory, _) = place();
     let path = directory.path().join("a b:100%?.sock");
     let server = Server::builder().method("target", |ctx: Context, (): ()| async move {
@@ -98,7 +98,7 @@ async fn urls_ask_for_what_is_behind_the_colon() {
 }
 
 #[tokio::test]
-async fn a_client_connects_again_to_the_next_server_on_the_same_path() {
+async fn a_client_reconnects_to_the_next_server_on_the_same_path() {
     let (_directory, path) = place();
     let (url, stop, running) = run(doubling(), &path).await;
     let soon = std::time::Duration::from_millis(1);
@@ -114,7 +114,7 @@ async fn a_client_connects_again_to_the_next_server_on_the_same_path() {
 }
 
 #[tokio::test]
-async fn who_is_there_is_known_to_the_hook_and_to_handlers() {
+async fn peer_credentials_reach_the_hook_and_the_handlers() {
     let (_directory, path) = place();
     let seen = |ctx: Context, (): ()| async move {
         let credentials = ctx.handshake().extensions.get::<UCred>().copied();
@@ -138,7 +138,7 @@ async fn who_is_there_is_known_to_the_hook_and_to_handlers() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_are_refused_here_too() {
+async fn pages_of_other_origins_are_refused() {
     let (_directory, path) = place();
     let (url, _stop, _) = run(doubling(), &path).await;
     let from = |origin| Client::builder().header("origin", origin).connect(&url);
@@ -149,7 +149,7 @@ async fn pages_of_other_origins_are_refused_here_too() {
 }
 
 #[tokio::test]
-async fn limits_for_each_address_do_not_apply() {
+async fn limits_per_address_do_not_apply() {
     let (_directory, path) = place();
     let config = Config { max_connections_per_address: Some(1), ..Config::default() };
     let (url, _stop, _) = run(doubling().config(config), &path).await;
@@ -160,7 +160,7 @@ async fn limits_for_each_address_do_not_apply() {
 }
 
 #[tokio::test]
-async fn a_socket_that_nobody_listens_on_is_replaced() {
+async fn a_stale_socket_file_is_replaced() {
     let (_directory, path) = place();
     drop(StdListener::bind(&path).unwrap());
     assert!(path.exists());
@@ -176,7 +176,7 @@ async fn a_socket_that_nobody_listens_on_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_socket_that_somebody_listens_on_is_left_alone() {
+async fn a_socket_in_use_is_left_alone() {
     let (_directory, path) = place();
     let (url, _stop, _) = run(doubling(), &path).await;
     let error = doubling().bind_unix(&path).await.unwrap_err();
@@ -187,7 +187,7 @@ async fn a_socket_that_somebody_listens_on_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_listener_whose_queue_is_full_listens() {
+async fn a_listener_with_a_full_backlog_is_in_use() {
     let (_directory, path) = place();
     let _listener = StdListener::bind(&path).unwrap();
     let mut queued = Vec::new();
@@ -203,7 +203,7 @@ async fn a_listener_whose_queue_is_full_listens() {
 }
 
 #[tokio::test]
-async fn what_is_no_socket_is_never_removed() {
+async fn a_file_that_is_no_socket_is_never_removed() {
     let (directory, path) = place();
     let refused = "something is there that is no socket; it was left alone";
     fs::write(&path, "precious").unwrap();
@@ -224,7 +224,7 @@ async fn what_is_no_socket_is_never_removed() {
 }
 
 #[tokio::test]
-async fn a_file_that_has_taken_the_place_of_its_own_stays() {
+async fn a_file_that_replaced_the_socket_is_kept() {
     let (_directory, path) = place();
     let (_, stop, running) = run(doubling(), &path).await;
     fs::remove_file(&path).unwrap();
@@ -235,7 +235,7 @@ async fn a_file_that_has_taken_the_place_of_its_own_stays() {
 }
 
 #[tokio::test]
-async fn a_socket_of_the_callers_own_is_served_and_stays() {
+async fn an_existing_listener_is_served_and_its_file_kept() {
     let (_directory, path) = place();
     let listener = tokio::net::UnixListener::bind(&path).unwrap();
     let server = doubling().listen_unix(listener).unwrap();
@@ -251,7 +251,7 @@ async fn a_socket_of_the_callers_own_is_served_and_stays() {
 }
 
 #[tokio::test]
-async fn a_path_that_can_not_be_is_an_error_that_names_it() {
+async fn an_unusable_path_is_an_error_that_names_it() {
     let (directory, _) = place();
     let missing = directory.path().join("no/such/directory/app.sock");
     let error = words(doubling().bind_unix(&missing).await);

@@ -34,7 +34,7 @@ async fn pair() -> (Raw, Client) {
 }
 
 #[tokio::test]
-async fn a_request_is_sent_with_the_shortest_text_and_ids_that_count_up_from_one() {
+async fn requests_are_compact_and_ids_count_up_from_one() {
     let (mut raw, client) = pair().await;
     let math = MathClient::new(client.peer());
     let peer = client.peer();
@@ -86,7 +86,7 @@ async fn a_notification_has_no_id_and_uses_none_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_can_not_be_sent_fails_before_anything_is_sent() {
+async fn unsendable_calls_fail_before_anything_is_sent() {
     let config = Config { max_outgoing_message: 120, ..Config::default() };
     let (mut raw, client) = Raw::server(Client::builder().config(config)).await;
     let peer = client.peer();
@@ -140,7 +140,7 @@ async fn replies<T: DeserializeOwned + Serialize>(table: &[(&str, &str)]) {
 }
 
 #[tokio::test]
-async fn a_reply_is_taken_as_other_programs_write_it() {
+async fn replies_of_other_implementations_are_accepted() {
     replies::<i64>(&[
         (r#"{"jsonrpc":"2.0","result":7,"id":$}"#, "ok 7"),
         (r#"{"id":$,"result":7}"#, "ok 7"),
@@ -183,7 +183,7 @@ async fn a_reply_is_taken_as_other_programs_write_it() {
 }
 
 #[tokio::test]
-async fn an_error_object_is_taken_as_other_programs_write_it() {
+async fn error_objects_of_other_implementations_are_accepted() {
     replies::<i64>(&[
         (r#"{"jsonrpc":"2.0","error":{"code":1,"message":"m"},"id":$}"#, r#"error 1 "m" no data"#),
         (
@@ -236,7 +236,7 @@ async fn an_error_object_is_taken_as_other_programs_write_it() {
 
 /// Some servers keep ids as strings.
 #[tokio::test]
-async fn an_id_that_comes_back_as_a_string_is_the_number_in_it() {
+async fn a_numeric_id_may_come_back_as_a_string() {
     let log = Log::default();
     let _guard = tracing::subscriber::set_default(log.clone());
     let (mut raw, client) = pair().await;
@@ -291,7 +291,7 @@ async fn a_reply_with_another_id_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reply_that_comes_too_late_is_dropped() {
+async fn a_late_reply_is_dropped() {
     let (mut raw, client) = pair().await;
     let peer = client.peer();
     let in_time = peer.call::<()>("m", ()).timeout(Duration::from_secs(1)).await;
@@ -333,7 +333,7 @@ async fn a_batch_is_sent_as_one_array() {
 /// Some servers answer a batch of notifications with an empty array, and would take offence at an
 /// error about it.
 #[tokio::test]
-async fn an_empty_array_is_the_reply_to_a_batch_of_notifications_and_to_nothing_else() {
+async fn an_empty_array_answers_only_a_batch_of_notifications() {
     let (mut raw, client) = pair().await;
     let peer = client.peer();
     peer.batch([peer.notify("a", ()), peer.notify("b", ())]).await.unwrap();
@@ -344,7 +344,7 @@ async fn an_empty_array_is_the_reply_to_a_batch_of_notifications_and_to_nothing_
 
 /// Replies to a batch of three calls with the ids 1 to 3: frames, and what comes of each call.
 #[tokio::test(start_paused = true)]
-async fn a_batch_takes_its_replies_in_any_form() {
+async fn a_batch_accepts_its_replies_in_any_form() {
     let [one, two, three] = [1, 2, 3].map(|id| result(&format!("{id}{id}"), &id.to_string()));
     let refused = error(7, "no", "2");
     let all = ["ok 11", "ok 22", "ok 33"];
@@ -376,7 +376,7 @@ async fn a_batch_takes_its_replies_in_any_form() {
 }
 
 #[tokio::test]
-async fn a_reply_in_an_array_with_requests_is_taken_and_the_requests_are_answered() {
+async fn an_array_may_mix_replies_and_requests() {
     let builder = Client::builder().method("own", |_, ()| async { Ok("served") });
     let (mut raw, client) = Raw::server(builder).await;
     let call = begin(client.peer().call::<i64>("m", ()).into_future()).await;

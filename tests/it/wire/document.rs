@@ -77,7 +77,7 @@ fn examples() -> Vec<Block<'static>> {
 }
 
 #[tokio::test]
-async fn examples_are_what_happens() {
+async fn documented_examples_match_the_server() {
     let examples = examples();
     assert!(examples.len() >= 9, "{} examples", examples.len());
     for Block { announced, lines } in examples {

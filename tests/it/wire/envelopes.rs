@@ -29,7 +29,7 @@ fn not_found(id: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_id_comes_back_word_for_word() {
+async fn an_id_comes_back_verbatim() {
     let mut raw = Raw::client(server()).await;
     for id in [
         "0",
@@ -71,7 +71,7 @@ async fn an_id_comes_back_word_for_word() {
 
 /// An id comes back as long as a response with it fits `max_outgoing_message`.
 #[tokio::test]
-async fn an_id_that_no_response_can_hold_comes_back_as_null() {
+async fn an_id_too_large_for_a_response_comes_back_as_null() {
     let config = Config { max_outgoing_message: 1000, ..Config::default() };
     let mut raw = Raw::client(server().config(config)).await;
     let (fits, long) = ("1".repeat(800), "1".repeat(1000));
@@ -124,7 +124,7 @@ async fn ids_of_calls_in_flight_count_as_bytes_in_flight() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_none_makes_it_no_request() {
+async fn an_invalid_id_is_an_invalid_request() {
     let mut raw = Raw::client(server()).await;
     for (id, kind) in [
         ("true", "a boolean"),
@@ -181,13 +181,13 @@ async fn a_notification_is_handled_and_never_answered() {
 }
 
 #[tokio::test]
-async fn a_result_of_nothing_is_null_and_a_success() {
+async fn an_empty_result_is_null() {
     let mut raw = Raw::client(server()).await;
     raw.check_verbatim(&[(&request("nothing", "[]", "1"), &result("null", "1"))]).await;
 }
 
 #[tokio::test]
-async fn an_answer_has_the_members_of_the_specification_and_no_others() {
+async fn a_response_has_only_the_specified_members() {
     let mut raw = Raw::client(server()).await;
     raw.check_verbatim(&[
         (
@@ -208,7 +208,7 @@ async fn an_answer_has_the_members_of_the_specification_and_no_others() {
 }
 
 #[tokio::test]
-async fn the_order_of_members_white_space_and_unknown_members_do_not_matter() {
+async fn member_order_white_space_and_unknown_members_do_not_matter() {
     let mut raw = Raw::client(server()).await;
     let answer = result("3", "1");
     for text in [
@@ -223,7 +223,7 @@ async fn the_order_of_members_white_space_and_unknown_members_do_not_matter() {
 }
 
 #[tokio::test]
-async fn a_request_without_version_2_0_is_none() {
+async fn a_request_without_version_2_0_is_invalid() {
     let mut raw = Raw::client(server()).await;
     for version in [
         "",
@@ -248,7 +248,7 @@ async fn a_request_without_version_2_0_is_none() {
 
 /// The error carries the id if a usable one could be read, else null.
 #[tokio::test]
-async fn what_is_json_but_no_request_is_an_invalid_request() {
+async fn json_that_is_no_request_is_an_invalid_request() {
     let mut raw = Raw::client(server()).await;
     for (text, why, id) in [
         ("{}", r#""method" is missing"#, "null"),
@@ -301,7 +301,7 @@ async fn what_is_json_but_no_request_is_an_invalid_request() {
 
 /// Which of the two would count is anybody's guess.
 #[tokio::test]
-async fn a_member_that_is_there_twice_makes_it_no_request() {
+async fn a_duplicate_member_is_an_invalid_request() {
     let mut raw = Raw::client(server()).await;
     for (text, member) in [
         (r#"{"jsonrpc":"2.0","jsonrpc":"2.0","method":"sum","params":[1,2],"id":1}"#, "jsonrpc"),
@@ -320,7 +320,7 @@ async fn a_member_that_is_there_twice_makes_it_no_request() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_is_a_parse_error() {
+async fn text_that_is_not_json_is_a_parse_error() {
     let mut raw = Raw::client(server()).await;
     let request = request("sum", "[1,2]", "1");
     let bom = format!("\u{feff}{request}");
@@ -382,7 +382,7 @@ async fn deep_nesting_is_one_clean_error() {
 }
 
 #[tokio::test]
-async fn a_response_that_nobody_waits_for_is_dropped() {
+async fn a_response_without_a_pending_call_is_dropped() {
     let mut raw = Raw::client(server()).await;
     for text in [
         r#"{"jsonrpc":"2.0","result":1,"id":1}"#,
@@ -401,7 +401,7 @@ async fn a_response_that_nobody_waits_for_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_batch_is_answered_with_one_array_in_its_own_order() {
+async fn a_batch_is_answered_with_one_array_in_its_order() {
     let mut raw = Raw::client(server()).await;
     let (one, two) = (request("sum", "[1,2]", "1"), request("sum", "[2,2]", "\"b\""));
     let silent = notification("sum", "[1,2]");
@@ -429,7 +429,7 @@ async fn a_batch_is_answered_with_one_array_in_its_own_order() {
 }
 
 #[tokio::test]
-async fn the_entries_of_a_batch_run_at_the_same_time_and_hold_up_nobody() {
+async fn the_entries_of_a_batch_run_concurrently() {
     let gate = Gate::default();
     let at_gate = gate.clone();
     let mut raw = Raw::client(server().method("gated", move |_, (number,): (i64,)| {

@@ -77,7 +77,7 @@ async fn a_server_understands(mut raw: Raw, gate: Gate) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_understands_whether_they_were_announced_or_not() {
+async fn a_server_understands_extensions_without_announcement() {
     let gate = Gate::default();
     a_server_understands(Raw::client(server(&gate)).await, gate).await;
     let gate = Gate::default();
@@ -86,7 +86,7 @@ async fn a_server_understands_whether_they_were_announced_or_not() {
 }
 
 #[tokio::test]
-async fn so_it_does_by_post() {
+async fn a_server_understands_extensions_by_post() {
     let config = Config { handshake_timeout: Duration::from_secs(60), ..Config::default() };
     let server = server(&Gate::default()).config(config);
     let address = in_axum(server.build().unwrap().http_service()).await;
@@ -99,7 +99,7 @@ async fn so_it_does_by_post() {
 
 /// What a server sends that was never told that this side understands it.
 #[tokio::test]
-async fn a_client_asks_for_nothing_and_understands_all_the_same() {
+async fn a_client_understands_extensions_it_did_not_ask_for() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let peer = client.peer();
     let call =
@@ -124,7 +124,7 @@ async fn a_client_asks_for_nothing_and_understands_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_method_of_the_applications_own_comes_first() {
+async fn an_applications_own_method_comes_first() {
     let methods = Methods::new().method("$/progress", |_, _: serde_json::Value| async { Ok(()) });
     let mut raw = Raw::client(Server::builder().service(methods)).await;
     raw.check(&request("$/progress", r#"{"token":1}"#, "1"), &[&result("null", "1")]).await;

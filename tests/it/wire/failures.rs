@@ -144,7 +144,7 @@ fn server() -> ServerBuilder {
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_inside_is_an_internal_error_without_details() {
+async fn internal_failures_are_internal_errors_without_details() {
     let mut raw = Raw::client(server()).await;
     for method in [
         "panic",
@@ -172,7 +172,7 @@ async fn whatever_goes_wrong_inside_is_an_internal_error_without_details() {
 }
 
 #[tokio::test]
-async fn a_type_that_the_server_recognises_keeps_its_code_through_the_question_mark() {
+async fn a_recognized_type_keeps_its_code_through_question_mark() {
     let stock = |left: u32| {
         format!(
             r#"{{"jsonrpc":"2.0","error":{{"code":1001,"message":"only {left} left","data":{left}}},"id":1}}"#
@@ -196,7 +196,7 @@ async fn a_type_that_the_server_recognises_keeps_its_code_through_the_question_m
 }
 
 #[tokio::test]
-async fn an_error_object_goes_out_as_the_application_made_it() {
+async fn an_error_object_is_sent_as_the_application_made_it() {
     let table: [(&str, ErrorObject, &str); 8] = [
         ("code", ErrorObject::new(7, "words"), r#"{"code":7,"message":"words"}"#),
         ("large", ErrorObject::new(i64::MIN, ""), r#"{"code":-9223372036854775808,"message":""}"#),
@@ -268,7 +268,7 @@ async fn an_error_whose_conversion_panics_is_an_internal_error() {
 }
 
 #[tokio::test]
-async fn a_result_over_the_limit_is_an_error_in_its_place() {
+async fn a_result_over_the_limit_becomes_an_error() {
     let config = Config { max_outgoing_message: 200, ..Config::default() };
     let long = |_: Context, (size,): (usize,)| async move { Ok("x".repeat(size)) };
     let mut raw = Raw::client(Server::builder().config(config).method("long", long)).await;
@@ -285,7 +285,7 @@ async fn a_result_over_the_limit_is_an_error_in_its_place() {
 }
 
 #[tokio::test]
-async fn the_result_of_a_notification_is_not_even_written() {
+async fn the_result_of_a_notification_is_not_serialized() {
     struct Tells(mpsc::UnboundedSender<()>);
     impl Serialize for Tells {
         fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {

@@ -112,7 +112,7 @@ async fn client() -> Raw {
 
 /// Params that fit: method, params and result. An empty text leaves the member out.
 #[tokio::test]
-async fn params_go_by_position_and_by_name() {
+async fn params_may_be_positional_or_named() {
     let mut raw = client().await;
     for (method, params, answer) in [
         ("none", "", "null"),
@@ -167,7 +167,7 @@ async fn params_go_by_position_and_by_name() {
 
 /// Params that do not fit: method, params and what the error says.
 #[tokio::test]
-async fn params_are_exact_and_the_error_says_what_does_not_fit() {
+async fn params_must_fit_and_the_error_says_what_does_not() {
     let mut raw = client().await;
     for (method, params, message) in [
         ("none", "[1]", "1 parameters given, expected none"),
@@ -211,7 +211,7 @@ async fn params_are_exact_and_the_error_says_what_does_not_fit() {
 }
 
 #[tokio::test]
-async fn params_that_are_neither_list_nor_object_make_it_no_request() {
+async fn params_that_are_no_list_or_object_are_an_invalid_request() {
     let mut raw = client().await;
     for (params, kind) in [
         ("1", "a number"),
@@ -231,7 +231,7 @@ async fn params_that_are_neither_list_nor_object_make_it_no_request() {
 
 /// A lone half of a surrogate pair is no character: no text, but no harm either.
 #[tokio::test]
-async fn what_no_string_can_hold_is_an_invalid_param() {
+async fn a_lone_surrogate_is_an_invalid_param() {
     let mut raw = client().await;
     for params in
         [r#"["\ud800"]"#, r#"["\udc00\ud800"]"#, r#"{"text":"a\udbff"}"#, r#"{"\ud800":1}"#]
@@ -245,7 +245,7 @@ async fn what_no_string_can_hold_is_an_invalid_param() {
 }
 
 #[tokio::test]
-async fn a_long_input_is_not_sent_back() {
+async fn errors_do_not_echo_a_long_input() {
     let mut raw = client().await;
     let long = "ä".repeat(100_000);
     for (method, params) in [

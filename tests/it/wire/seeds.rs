@@ -22,11 +22,11 @@ fn each_seed(target: &str, run: fn(&[u8])) {
 }
 
 #[test]
-fn whatever_a_client_sends_the_server_answers_or_ends_and_serves_the_next() {
+fn no_seed_stops_a_server_from_serving_the_next_client() {
     each_seed("server", fuzzed::server::run);
 }
 
 #[test]
-fn whatever_a_server_sends_the_clients_calls_end_and_other_clients_go_on() {
+fn no_seed_leaves_a_clients_calls_pending() {
     each_seed("client", fuzzed::client::run);
 }
