@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc_tests::frames::frame_of;
-use wsjsonrpc_tests::http::{address, upgrade};
+use wsjsonrpc_tests::http::{address, open_blocking};
 
 use crate::ALLOCATOR;
 
@@ -97,17 +97,7 @@ pub(crate) struct Hostile {
 
 impl Hostile {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        stream.write_all(upgrade("/", "").as_bytes()).unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            head.push(byte[0]);
-        }
-        assert!(head.starts_with(b"HTTP/1.1 101"));
-        Hostile { stream }
+        Hostile { stream: open_blocking(address, "/") }
     }
 
     pub(crate) fn send(&mut self, text: &str) {

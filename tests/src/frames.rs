@@ -1,11 +1,8 @@
-//! WebSocket frames by hand, of either side: as bytes that no library would send, and as bytes that
-//! came. Masks are zeros, so a payload is the same with and without.
-//!
-//! Must not know the crate's inside.
+//! WebSocket frames as bytes, of either side. Masks are zeros, so a payload is the same with and without.
 
 use tokio::io::{AsyncReadExt, DuplexStream};
 
-/// The header of a frame that says it has so many bytes, whatever follows.
+/// The header of a frame that announces so many bytes, whatever follows.
 pub fn announcing(first: u8, length: u64, masked: bool) -> Vec<u8> {
     let mask = if masked { 0x80 } else { 0 };
     let mut frame = vec![first];
@@ -31,14 +28,14 @@ pub fn frame_of(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
     [announcing(first, payload.len() as u64, masked).as_slice(), payload].concat()
 }
 
-/// One that came.
+/// A frame that was received.
 #[derive(Debug, PartialEq)]
 pub struct Came {
     pub first: u8,
     pub masked: bool,
-    /// Without its mask. Shorter than the frame says if there was no more.
+    /// Without its mask. Shorter than `length` if there was no more.
     pub payload: Vec<u8>,
-    /// How long it says that it is.
+    /// The length that it announces.
     pub length: usize,
 }
 
@@ -51,7 +48,7 @@ impl Came {
     }
 }
 
-/// The frames in these bytes, the last one cut off perhaps.
+/// The frames in these bytes. The last one may be cut off.
 pub fn frames(bytes: &[u8]) -> Vec<Came> {
     let (mut frames, mut rest) = (Vec::new(), bytes);
     while let [first, second, tail @ ..] = rest {
@@ -73,9 +70,19 @@ pub fn frames(bytes: &[u8]) -> Vec<Came> {
     frames
 }
 
-/// All that still comes, until the other side ends its direction.
+/// All frames that come until the other side ends its direction.
 pub async fn rest_of(stream: &mut DuplexStream) -> Vec<Came> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.expect("it ends");
     frames(&bytes)
+}
+
+/// A client's frame with this first byte and a long header.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(payload.len()).expect("a short payload");
+    let mut frame = vec![first, 0x80 | 126];
+    frame.extend_from_slice(&length.to_be_bytes());
+    frame.extend_from_slice(&[0; 4]);
+    frame.extend_from_slice(payload);
+    frame
 }

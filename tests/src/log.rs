@@ -1,14 +1,15 @@
-//! A log that a test can look into. Must not know what is to be in it.
+//! A log that a test can look into.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, Once};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Metadata, Subscriber};
 
-/// Keeps every event and span of every level and target, as text: a line for each, and one more for
-/// what is added to a span.
+/// Keeps every event and span of every level and target as text: a line for each, and one more for what
+/// is added to a span.
 #[derive(Clone, Debug)]
 pub struct Log(Arc<Mutex<String>>);
 
@@ -79,6 +80,13 @@ impl Subscriber for Log {
 }
 
 impl Log {
+    /// A log of what this thread does until the guard is dropped.
+    pub fn of_this_thread() -> (Self, DefaultGuard) {
+        let log = Log::default();
+        let guard = tracing::subscriber::set_default(log.clone());
+        (log, guard)
+    }
+
     /// What was written so far.
     pub fn text(&self) -> String {
         self.0.lock().unwrap().clone()

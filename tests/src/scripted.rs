@@ -1,6 +1,4 @@
-//! An HTTP server by hand: what it is asked is kept word for word, and so is what it answers.
-//!
-//! Must not know the crate's inside.
+//! An HTTP server by hand: it keeps the requests that it gets, and answers as the test says.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -8,8 +6,11 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use wsjsonrpc::error::HttpError;
+use wsjsonrpc::http::HttpPeer;
+use wsjsonrpc::{Error, Peer};
 
-/// What came: the request's head, and its body.
+/// A request: its head, and its body.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub head: String,
@@ -21,13 +22,12 @@ pub struct Asked {
 pub struct Scripted {
     pub url: String,
     asked: Arc<Mutex<Vec<Asked>>>,
-    /// A message for each client that has hung up.
+    /// A message for each client that has left.
     gone: mpsc::UnboundedReceiver<()>,
 }
 
 impl Scripted {
-    /// Each request gets what the closure makes of it, all bytes of an answer, unless the client hangs
-    /// up before.
+    /// Answers each request with the bytes that the closure makes of it, unless the client leaves before.
     pub async fn new<F>(answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Vec<u8>> + Send + 'static,
@@ -66,18 +66,23 @@ impl Scripted {
         Self::new(move |_| std::future::ready(answer.clone())).await
     }
 
+    /// A peer whose calls this server gets.
+    pub fn peer(&self) -> Peer {
+        HttpPeer::new(&self.url).expect("the URL is valid").peer()
+    }
+
     /// What it was asked so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().expect("nobody panics").clone()
     }
 
-    /// Waits until a client has hung up.
+    /// Waits until a client has left.
     pub async fn gone(&mut self) {
         self.gone.recv().await.expect("the server runs");
     }
 }
 
-/// Whether the connection goes on: its end can be told from it, if it has one.
+/// Whether the connection goes on behind this answer.
 fn is_whole(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer).to_lowercase();
     (text.contains("content-length") || text.contains("chunked"))
@@ -88,7 +93,7 @@ async fn hung_up(stream: &mut TcpStream) {
     while stream.read_u8().await.is_ok() {}
 }
 
-/// One request; `None` when the client has hung up.
+/// One request; `None` when the client has left.
 async fn request(stream: &mut TcpStream) -> Option<Asked> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -104,11 +109,19 @@ async fn request(stream: &mut TcpStream) -> Option<Asked> {
     Some(Asked { head, body: String::from_utf8(body).expect("text") })
 }
 
-/// An answer with this status line and this body.
+/// A response with this status line and this body.
 pub fn answer(status: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
+}
+
+/// What an error says that HTTP is the reason of.
+pub fn http_error<E: std::fmt::Debug>(error: Error<E>) -> HttpError {
+    match error {
+        Error::Http(error) => error,
+        other => panic!("expected an error of HTTP, got {other:?}"),
+    }
 }

@@ -4,11 +4,10 @@
 
 use std::future::IntoFuture;
 
-use serde::de::DeserializeOwned;
 use wsjsonrpc::subscription::Topic;
 use wsjsonrpc::{
-    Call, Client, Context, Error, ErrorObject, Methods, Result, Server, Services, Stream,
-    Subscription, memory, rpc,
+    Client, Context, Error, ErrorObject, Methods, Result, Server, Services, Stream, Subscription,
+    memory, rpc,
 };
 use wsjsonrpc_tests::{Raw, begin, both_ways, error, request, result};
 
@@ -139,13 +138,8 @@ async fn positional_params_may_end_with_optional_ones() {
 async fn a_client_of_a_list_only_method_sends_no_object() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let forms = FormsClient::new(client.peer());
-    sends(&mut raw, forms.list(1, None), r#""method":"list","params":[1,null]"#, 1).await;
+    raw.expect_call(forms.list(1, None), r#""method":"list","params":[1,null]"#, 1).await;
     assert!(matches!(forms.list(1, None).by_name().await, Err(Error::Encode(_))));
-}
-
-async fn sends<T: DeserializeOwned>(raw: &mut Raw, call: Call<T>, text: &str, id: u64) {
-    let _call = begin(call.into_future()).await;
-    assert_eq!(raw.receive().await, format!(r#"{{"jsonrpc":"2.0",{text},"id":{id}}}"#));
 }
 
 #[rpc(omit_none)]
@@ -171,22 +165,22 @@ async fn omit_none_drops_list_tails_and_object_members() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let short = ShortClient::new(client.peer());
     let list = r#""method":"list","params":"#;
-    sends(&mut raw, short.list(Some(1), None, None), &format!("{list}[1]"), 1).await;
-    sends(&mut raw, short.list(None, None, Some(3)), &format!("{list}[null,null,3]"), 2).await;
-    sends(&mut raw, short.list(None, None, None), r#""method":"list""#, 3).await;
+    raw.expect_call(short.list(Some(1), None, None), &format!("{list}[1]"), 1).await;
+    raw.expect_call(short.list(None, None, Some(3)), &format!("{list}[null,null,3]"), 2).await;
+    raw.expect_call(short.list(None, None, None), r#""method":"list""#, 3).await;
     let by_name = short.list(None, None, Some(3)).by_name();
-    sends(&mut raw, by_name, &format!(r#"{list}{{"c":3}}"#), 4).await;
+    raw.expect_call(by_name, &format!(r#"{list}{{"c":3}}"#), 4).await;
     let object = r#""method":"object","params":{"b":2,"c":3}"#;
-    sends(&mut raw, short.object(None, Some(2), 3), object, 5).await;
+    raw.expect_call(short.object(None, Some(2), 3), object, 5).await;
     let whole = r#""method":"whole","params":[null]"#;
-    sends(&mut raw, short.whole((None,)), whole, 6).await;
+    raw.expect_call(short.whole((None,)), whole, 6).await;
     let items = begin(short.items(1, None).into_future()).await;
     let text = r#"{"jsonrpc":"2.0","method":"items","params":[1],"id":7}"#;
     assert_eq!(raw.receive().await, text);
     drop(items);
     let long = LongClient::new(client.peer());
-    sends(&mut raw, long.short(None), r#""method":"short""#, 8).await;
-    sends(&mut raw, long.long(None), r#""method":"long","params":[null]"#, 9).await;
+    raw.expect_call(long.short(None), r#""method":"short""#, 8).await;
+    raw.expect_call(long.long(None), r#""method":"long","params":[null]"#, 9).await;
 }
 
 #[derive(serde::Serialize)]

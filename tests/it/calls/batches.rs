@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Config, Context, Error, ErrorCode, Peer, Result, Server, memory, rpc};
-use wsjsonrpc_tests::{Raw, both_ways, poll_once};
+use wsjsonrpc_tests::{Raw, SECOND, both_ways, poll_once};
 
 #[rpc]
 trait Desk {
@@ -334,8 +334,6 @@ async fn a_batch_keeps_its_connection_open_until_it_is_answered() {
         assert_eq!((echo.unwrap(), sum.unwrap()), ("a".to_owned(), 3));
     }
 }
-
-const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_reply_times_out_only_its_own_element() {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Config, Context, Error, ErrorCode, Peer, Result, Server, memory, rpc};
-use wsjsonrpc_tests::{Raw, both_ways, listen};
+use wsjsonrpc_tests::{Raw, both_ways, first_peer, listen};
 
 #[rpc]
 trait Tower {
@@ -159,12 +159,7 @@ async fn a_server_calls_a_client_that_has_called_nothing() {
     });
     let client = client.service(Stairs.into_service()).connect(&url).await.unwrap();
     // The client may know that it is let in before the server has it in its list.
-    let peer = loop {
-        match endpoint.peers().pop() {
-            Some(peer) => break peer,
-            None => tokio::task::yield_now().await,
-        }
-    };
+    let peer = first_peer(&endpoint).await;
     assert_eq!(TowerClient::new(&peer).double(21).await.unwrap(), 42);
     peer.notify("told", ("news",)).await.unwrap();
     assert_eq!(told.recv().await.unwrap(), "news");

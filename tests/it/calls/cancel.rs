@@ -10,19 +10,9 @@ use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Config, Context, Error, Peer, SendTo, Server};
 use wsjsonrpc_tests::{
-    Gate, Raw, begin, empty_batch, error, method_not_found, notification, poll_once, request,
-    result,
+    Gate, Raw, SECOND, begin, busy, cancel, cancelled, empty_batch, id_of, in_flight,
+    method_not_found, notification, poll_once, request, result, wait_for_in_flight,
 };
-
-const SECOND: Duration = Duration::from_secs(1);
-
-fn cancel(id: &str) -> String {
-    notification("$/cancelRequest", &format!(r#"{{"id":{id}}}"#))
-}
-
-fn cancelled(id: &str) -> String {
-    error(-32800, "Request cancelled", id)
-}
 
 /// `gated` waits at the gate and gives its argument; `quick` gives it at once.
 fn server(gate: &Gate, config: Config) -> ServerBuilder {
@@ -253,14 +243,12 @@ async fn handlers_of_cancelled_calls_count_until_they_end() {
         raw.send(cancel(&id)).await;
         let outcome = raw.receive().await;
         let begun = id.parse::<u32>().unwrap() < 3;
-        let expected = if begun { cancelled(&id) } else { error(-32000, "Server busy", &id) };
+        let expected = if begun { cancelled(&id) } else { busy(&id) };
         assert_eq!(outcome, expected);
     }
-    assert!(format!("{peer:?}").contains("in_flight: 3"), "{peer:?}");
+    assert_eq!(in_flight(&peer), 3);
     gate.open(3);
-    while !format!("{peer:?}").contains("in_flight: 0") {
-        tokio::task::yield_now().await;
-    }
+    wait_for_in_flight(&peer, 0).await;
     raw.check(&request("quick", "[8]", "8"), &[&result("8", "8")]).await;
 }
 
@@ -315,9 +303,7 @@ async fn a_kept_context_sees_only_its_own_cancellation() {
     assert!(!old.is_cancelled());
     assert!(poll_once(&mut waiting).await.is_pending());
     // Its handler has ended, so the sign is gone, too.
-    while format!("{peer:?}").contains("in_flight: 1") {
-        tokio::task::yield_now().await;
-    }
+    wait_for_in_flight(&peer, 0).await;
     assert!(!new.is_cancelled());
     raw.hang_up();
     waiting.await;
@@ -418,8 +404,7 @@ async fn cancellations_are_sent_though_the_send_queue_is_full() {
     loop {
         let text = raw.receive().await;
         if text.contains("\"last\"") {
-            let id = text.rsplit(':').next().unwrap().trim_end_matches('}').to_owned();
-            raw.send(result("null", &id)).await;
+            raw.send(result("null", &id_of(&text))).await;
             break;
         }
         requests += usize::from(text.contains("\"m\""));

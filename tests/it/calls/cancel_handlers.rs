@@ -8,7 +8,9 @@ use tokio::sync::mpsc;
 use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Context, Error, Peer, Result, Server, memory, rpc};
-use wsjsonrpc_tests::{Raw, begin, both_ways, error, listen, notification, request};
+use wsjsonrpc_tests::{
+    Raw, begin, both_ways, cancel, cancelled, listen, notification, request, wait_for_in_flight,
+};
 
 #[rpc]
 trait Work {
@@ -95,13 +97,6 @@ fn server(events: &Events) -> ServerBuilder {
     Server::builder().service(service(events))
 }
 
-/// Waits until no handler of this side is at work any more.
-async fn idle(peer: &Peer) {
-    while !format!("{peer:?}").contains("in_flight: 0") {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-}
-
 #[tokio::test]
 async fn cancelled_handlers_are_signalled_or_dropped() {
     let (events, mut seen) = mpsc::unbounded_channel();
@@ -114,7 +109,7 @@ async fn cancelled_handlers_are_signalled_or_dropped() {
                 assert!(seen.recv().await.unwrap().starts_with("begun"));
                 drop(call);
                 assert_eq!(seen.recv().await.unwrap(), end);
-                idle(&far).await;
+                wait_for_in_flight(&far, 0).await;
             }
             // The same in batches.
             let batch = work.batch((work.told(3), work.dropped(4), work.at_once(5)));
@@ -130,7 +125,7 @@ async fn cancelled_handlers_are_signalled_or_dropped() {
             assert!(matches!(outcome, Err(Error::Timeout(_))), "{outcome:?}");
             assert_eq!(seen.recv().await.unwrap(), "begun 6");
             assert_eq!(seen.recv().await.unwrap(), "dropped 6");
-            idle(&far).await;
+            wait_for_in_flight(&far, 0).await;
             assert_eq!(work.at_once(7).await.unwrap(), 7);
         }
     }
@@ -151,10 +146,10 @@ async fn a_cancellation_propagates_to_nested_calls() {
         assert_eq!(seen.recv().await.unwrap(), "begun 7");
         drop(call);
         assert_eq!(seen.recv().await.unwrap(), end);
-        idle(&caller).await;
+        wait_for_in_flight(&caller, 0).await;
         assert_eq!(next.peer().pending_calls(), 0);
         for peer in far.peers() {
-            idle(&peer).await;
+            wait_for_in_flight(&peer, 0).await;
         }
     }
 }
@@ -165,10 +160,10 @@ async fn a_handler_that_panics_when_dropped_is_contained() {
     let (mut raw, peer) = Raw::client_and_peer(server(&events)).await;
     raw.send(request("fragile", "[]", "1")).await;
     assert_eq!(seen.recv().await.unwrap(), "begun");
-    let cancel = notification("$/cancelRequest", r#"{"id":1}"#);
-    raw.check(&cancel, &[&error(-32800, "Request cancelled", "1")]).await;
+    let cancel = cancel("1");
+    raw.check(&cancel, &[&cancelled("1")]).await;
     assert_eq!(seen.recv().await.unwrap(), "fragile");
-    idle(&peer).await;
+    wait_for_in_flight(&peer, 0).await;
 }
 
 /// What was asked for by a peer that is gone: requests end, whose results nobody gets; notifications
@@ -192,8 +187,6 @@ async fn a_closed_connection_drops_requests_but_not_notifications() {
     ends.sort();
     assert_eq!(ends, ["dropped 2", "told 3", "told 4"]);
     peer.closed().await;
-    while !format!("{peer:?}").contains("in_flight: 1") {
-        tokio::task::yield_now().await;
-    }
+    wait_for_in_flight(&peer, 1).await;
     assert!(seen.try_recv().is_err(), "the notification's handler goes on");
 }

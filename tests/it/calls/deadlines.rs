@@ -10,12 +10,10 @@ use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::error::Timeout;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Config, Context, Error, Peer, Result, SendTo, Server, memory, rpc};
-use wsjsonrpc_tests::{Raw, begin, listen, notification, over_socket, request, result};
-
-use crate::reconnect::attempts::{client as reconnecting, connected};
-
-const SECOND: Duration = Duration::from_secs(1);
-const MILLISECOND: Duration = Duration::from_millis(1);
+use wsjsonrpc_tests::reconnect::{client as reconnecting, connected};
+use wsjsonrpc_tests::{
+    MILLISECOND, Raw, SECOND, begin, listen, notification, over_socket, request, result,
+};
 
 fn config(send_timeout: SendTo) -> Config {
     Config { send_timeout, ping_interval: None, ..Config::default() }

@@ -8,7 +8,7 @@ mod cancel;
 mod cancel_handlers;
 mod deadlines;
 mod overdue;
-pub(crate) mod progress;
+mod progress;
 mod progress_bounds;
 mod timeouts;
 mod typed;

@@ -3,21 +3,17 @@
 use std::future::IntoFuture;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::{Client, Config, Error, Server};
-use wsjsonrpc_tests::{Raw, begin, frame, notification, result};
-
-const SECOND: Duration = Duration::from_secs(1);
+use wsjsonrpc_tests::http::{accept_key, read_head};
+use wsjsonrpc_tests::{Raw, SECOND, begin, child, frame, id_of, notification, result, test_name};
 
 /// The response lies behind more messages than one turn of the connection reads.
 #[tokio::test(start_paused = true)]
@@ -59,7 +55,6 @@ async fn a_paused_process_does_not_time_out_its_peer() {
 }
 
 const CHILD: &str = "WSJSONRPC_TEST_PAUSED";
-const NAME: &str = "calls::overdue::a_stopped_process_loses_no_call_and_no_connection";
 /// Connections with a pending call and an unanswered ping.
 const CALLS: usize = 30;
 
@@ -121,30 +116,22 @@ fn signal(child: &Child, name: &str) {
 struct Visitor {
     stream: TcpStream,
     path: String,
-    key: String,
+    accept: String,
 }
 
 async fn accept(listener: &TcpListener) -> Visitor {
     let (mut stream, _) = listener.accept().await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    let head = String::from_utf8(head).unwrap();
+    let head = read_head(&mut stream).await;
     let path = head.split(' ').nth(1).unwrap().to_owned();
-    let key = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("sec-websocket-key").then(|| value.to_owned())
-    });
-    Visitor { stream, path, key: key.unwrap() }
+    Visitor { stream, path, accept: accept_key(&head) }
 }
 
 impl Visitor {
     async fn open(mut self) -> WebSocketStream<TcpStream> {
-        let accept = derive_accept_key(self.key.as_bytes());
         let head = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {accept}\r\n\r\n"
+             Sec-WebSocket-Accept: {}\r\n\r\n",
+            self.accept
         );
         self.stream.write_all(head.as_bytes()).await.unwrap();
         let role = tokio_tungstenite::tungstenite::protocol::Role::Server;
@@ -153,8 +140,7 @@ impl Visitor {
 }
 
 fn answer(text: &str) -> Message {
-    let request: Value = serde_json::from_str(text).unwrap();
-    Message::text(result("1", &request["id"].to_string()))
+    Message::text(result("1", &id_of(text)))
 }
 
 /// Real sockets, a runtime with several threads, and a process that is stopped while its timers run
@@ -171,12 +157,12 @@ fn a_stopped_process_loses_no_call_and_no_connection() {
     }
     runtime().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([NAME, "--exact", "--nocapture"])
-            .env(CHILD, listener.local_addr().unwrap().to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            child::command(&[], test_name!(a_stopped_process_loses_no_call_and_no_connection))
+                .env(CHILD, listener.local_addr().unwrap().to_string())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
         let (mut calls, mut pushes, mut opens) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..CALLS + 2 {
             let visitor = accept(&listener).await;

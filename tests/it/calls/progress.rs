@@ -10,9 +10,10 @@ use tokio::sync::mpsc;
 use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Config, Context, Error, ErrorObject, Result, SendTo, Server, memory, rpc};
-use wsjsonrpc_tests::{Gate, Raw, begin, both_ways, notification, poll_once, request, result};
-
-use crate::reconnect::attempts::{client as reconnecting, connect};
+use wsjsonrpc_tests::reconnect::{client as reconnecting, connect};
+use wsjsonrpc_tests::{
+    Gate, Raw, begin, both_ways, cancel, cancelled, notification, poll_once, request, result,
+};
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 struct Step {
@@ -242,8 +243,8 @@ async fn progress_that_can_not_be_sent_is_an_error() {
     raw.send(r#"{"jsonrpc":"2.0","method":"m","wsjsonrpc":{"progress":1},"id":1}"#).await;
     assert!(matches!(outcomes.recv().await.unwrap(), Err(Error::Encode(_))));
     assert!(matches!(outcomes.recv().await.unwrap(), Err(Error::TooLarge { .. })));
-    let cancelled = wsjsonrpc_tests::error(-32800, "Request cancelled", "1");
-    raw.check(&notification("$/cancelRequest", r#"{"id":1}"#), &[&cancelled]).await;
+    let cancelled = cancelled("1");
+    raw.check(&cancel("1"), &[&cancelled]).await;
     assert!(outcomes.recv().await.unwrap().is_ok());
     raw.hang_up();
     assert!(outcomes.recv().await.unwrap().is_ok());
@@ -312,7 +313,7 @@ async fn an_applications_own_progress_method_wins() {
 #[tokio::test(start_paused = true)]
 async fn a_resent_call_gets_progress_from_both_connections() {
     let (connecting, mut attempts) = connect(reconnecting());
-    let serve = async |attempt: crate::reconnect::attempts::Attempt, first: bool| {
+    let serve = async |attempt: wsjsonrpc_tests::reconnect::Attempt, first: bool| {
         let gate = Gate::default();
         let held = gate.clone();
         let server = Server::builder().method("m", move |ctx: Context, ()| {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use wsjsonrpc::{Config, Context, Server};
 use wsjsonrpc_tests::{Raw, begin, request, result};
 
-use crate::calls::progress::{list, taken, told, untimed};
+use super::progress::{list, taken, told, untimed};
 
 /// A peer that tells and tells, and a caller that does not look.
 #[tokio::test]

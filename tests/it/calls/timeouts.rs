@@ -10,10 +10,7 @@ use tokio::time::Instant;
 use wsjsonrpc::call::CallFuture;
 use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::{Client, Config, Context, Error, ErrorCode, Peer, Result, Server, memory};
-use wsjsonrpc_tests::{Gate, Raw, begin, poll_once, result};
-
-const SECOND: Duration = Duration::from_secs(1);
-const MILLISECOND: Duration = Duration::from_millis(1);
+use wsjsonrpc_tests::{Gate, MILLISECOND, Raw, SECOND, begin, poll_once, result};
 
 /// It stays with a peer that says nothing for long.
 fn patient() -> ClientBuilder {
@@ -216,14 +213,7 @@ async fn calls_time_out_while_their_connection_closes() {
 async fn calls_time_out_while_their_server_shuts_down() {
     let never = |_: Context, ()| std::future::pending::<Result<()>>();
     let gate = Gate::default();
-    let pass = gate.clone();
-    let hold = move |_: Context, ()| {
-        let gate = pass.clone();
-        async move {
-            gate.pass().await;
-            Ok(())
-        }
-    };
+    let hold = gate.handler(());
     let server = Server::builder().method("hold", hold).bind("127.0.0.1:0").await.unwrap();
     let (url, endpoint) = (server.url(), server.endpoint().clone());
     let (shut_down, told) = tokio::sync::oneshot::channel::<()>();

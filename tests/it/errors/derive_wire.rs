@@ -10,7 +10,7 @@ use wsjsonrpc::{
 };
 use wsjsonrpc_tests::{Raw, begin, both_ways, notification, request};
 
-use crate::reconnect::attempts;
+use wsjsonrpc_tests::reconnect::{client as reconnecting, connected};
 
 /// With thiserror, as `?` into a plain `Result<T>` needs a `std::error::Error`.
 #[derive(Debug, PartialEq, RpcError, thiserror::Error)]
@@ -249,7 +249,7 @@ async fn a_derived_error_keeps_code_and_data_through_question_mark() {
 /// A call that is sent again on the next connection fails there as it would have on the first.
 #[tokio::test(start_paused = true)]
 async fn a_resent_call_fails_with_the_typed_error() {
-    let (client, mut raw, mut attempts) = attempts::connected(attempts::client()).await;
+    let (client, mut raw, mut attempts) = connected(reconnecting()).await;
     let bank = BankClient::new(client.peer());
     let call = tokio::spawn(bank.withdraw("ada", 150).into_future());
     let first = raw.receive().await;

@@ -8,7 +8,7 @@ use wsjsonrpc::{Call, Client, Config, Error, Peer, Server, memory};
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Raw, begin, error, method_not_found, request, result};
 
-use crate::reconnect::attempts;
+use wsjsonrpc_tests::reconnect::{client as reconnecting, connected};
 
 /// What came of a call, in a few words.
 fn outcome(outcome: Result<i64, Error>) -> String {
@@ -105,7 +105,7 @@ async fn an_error_ends_batches_of_servers_and_reconnecting_clients() {
     for (frames, expected) in table() {
         assert_eq!(batch(&mut raw, &peer, &frames).await, expected, "{frames:?}");
     }
-    let (client, mut raw, _attempts) = attempts::connected(attempts::client()).await;
+    let (client, mut raw, _attempts) = connected(reconnecting()).await;
     for (frames, expected) in table() {
         let outcomes = batch(&mut raw, &client.peer(), &frames).await;
         assert_eq!(outcomes, expected, "{frames:?}");
@@ -171,7 +171,7 @@ async fn an_error_that_may_answer_a_notification_ends_no_call() {
     for reconnects in [false, true] {
         let (client, mut raw, _attempts) = match reconnects {
             true => {
-                let (client, raw, attempts) = attempts::connected(attempts::client()).await;
+                let (client, raw, attempts) = connected(reconnecting()).await;
                 (client, raw, Some(attempts))
             }
             false => {
@@ -211,8 +211,7 @@ async fn an_error_that_may_answer_a_notification_ends_no_call() {
 
 #[tokio::test(start_paused = true)]
 async fn an_ambiguous_error_fails_no_call_and_logs_one_line() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let peer = client.peer();
     let call = begin(peer.call::<i64>("m", ()).into_future()).await;
@@ -288,7 +287,7 @@ async fn a_batch_over_the_local_limit_is_not_sent() {
     raw.send(request("none", "[]", "1")).await;
     assert_eq!(raw.receive().await, method_not_found("none", "1"));
 
-    let (client, mut raw, _attempts) = attempts::connected(attempts::client().config(config)).await;
+    let (client, mut raw, _attempts) = connected(reconnecting().config(config)).await;
     let peer = client.peer();
     assert!(matches!(peer.batch(calls(&peer)).await, Err(Error::LargeBatch { .. })));
     raw.send(request("none", "[]", "1")).await;

@@ -55,8 +55,7 @@ fn warnings(log: &Log) -> Vec<String> {
 
 #[tokio::test]
 async fn a_blocking_handler_is_logged_once_with_a_remedy() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let gate = Gate::default();
     let endpoint = Server::builder()
         .config(config(Some(LIMIT)))
@@ -85,8 +84,7 @@ async fn a_blocking_handler_is_logged_once_with_a_remedy() {
 /// As a client's are.
 #[tokio::test]
 async fn a_clients_blocking_handler_is_logged_too() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let client = Client::builder().config(config(Some(LIMIT))).method("slow", |_, ()| async {
         block();
         Ok(())
@@ -106,8 +104,7 @@ fn methods() -> Methods {
 /// Which of several was it? From then on each is measured by itself.
 #[tokio::test]
 async fn the_blocking_one_of_several_handlers_is_found_next_time() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     // Whatever a handler does takes long.
     let server = Server::builder().config(config(Some(Duration::ZERO))).service(methods());
     let mut raw = Raw::client(server).await;
@@ -126,8 +123,7 @@ async fn the_blocking_one_of_several_handlers_is_found_next_time() {
 
 #[tokio::test]
 async fn quick_handlers_and_a_disabled_threshold_log_nothing() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     for limit in [None, Some(Duration::MAX)] {
         let server = Server::builder().config(config(limit)).method("slow", |_, ()| async {
             block();

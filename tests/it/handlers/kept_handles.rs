@@ -17,11 +17,9 @@ use wsjsonrpc::{
     Client, Config, Context, Error, ErrorObject, Methods, Peer, Result, SendTo, Server,
     async_trait, memory, rpc,
 };
-use wsjsonrpc_tests::{Gate, Raw, begin, listen, request, result};
+use wsjsonrpc_tests::{Gate, Raw, SECOND, begin, in_flight, listen, request, result};
 
-use crate::http::post::{address, ask};
-
-const SECOND: Duration = Duration::from_secs(1);
+use wsjsonrpc_tests::post::{address, ask};
 
 /// What is called through kept handles.
 #[rpc]
@@ -392,7 +390,7 @@ async fn a_kept_handle_is_ordinary_after_a_cancellation() {
     drop(call);
     check(&kept.recv().await.unwrap(), "after").await;
     check(&first, "before").await;
-    assert!(format!("{caller:?}").contains("in_flight: 1"), "its handler is still there");
+    assert_eq!(in_flight(&caller), 1, "its handler is still there");
     gate.open(1);
 }
 
@@ -403,7 +401,7 @@ async fn a_call_sent_before_the_deadline_times_out() {
     let (told, mut outcomes) = mpsc::unbounded_channel();
     let config = Config { send_cancel: SendTo::Nobody, ping_interval: None, ..Config::default() };
     let (third, raw, mut attempts) =
-        crate::reconnect::attempts::connected(crate::reconnect::attempts::client()).await;
+        wsjsonrpc_tests::reconnect::connected(wsjsonrpc_tests::reconnect::client()).await;
     raw.hang_up();
     let _attempt = attempts.next().await;
     let server = Server::builder().method("m", move |ctx: Context, ()| {

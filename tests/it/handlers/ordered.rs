@@ -12,7 +12,8 @@ use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Config, Context, Error, ErrorCode, Peer, Result, Server, memory, rpc};
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{
-    Gate, Raw, begin, both_ways, error, notification, poll_once, request, result,
+    Gate, Raw, begin, both_ways, cancel, cancelled, error, in_flight, notification, poll_once,
+    request, result,
 };
 
 #[rpc]
@@ -126,14 +127,6 @@ fn server(book: &Book) -> ServerBuilder {
     Server::builder().expose_errors(false).service(book.clone().into_service())
 }
 
-fn cancel(id: &str) -> String {
-    notification("$/cancelRequest", &format!(r#"{{"id":{id}}}"#))
-}
-
-fn cancelled(id: &str) -> String {
-    error(-32800, "Request cancelled", id)
-}
-
 /// Calls of all kinds, of different lengths, alone and in batches.
 async fn calls_in_order(peer: Peer, seen: &mut mpsc::UnboundedReceiver<u32>) {
     let journal = JournalClient::new(peer);
@@ -223,7 +216,7 @@ async fn a_call_cancelled_before_its_turn_never_starts() {
     }
     // They count while they wait.
     raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
-    assert!(format!("{peer:?}").contains("in_flight: 6"), "{peer:?}");
+    assert_eq!(in_flight(&peer), 6);
     for id in ["2", "3", "4", "5"] {
         raw.check(&cancel(id), &[&cancelled(id)]).await;
     }
@@ -289,8 +282,7 @@ async fn queued_ordered_calls_outlive_the_connection() {
 /// Both are named, once, while they wait.
 #[tokio::test(start_paused = true)]
 async fn a_deadlocked_ordered_handler_is_logged() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let (book, mut seen) = book();
     let config = Config { call_timeout: Some(Duration::from_secs(30)), ..Config::default() };
     let (client, _) =
@@ -315,8 +307,7 @@ async fn a_deadlocked_ordered_handler_is_logged() {
 /// Neither a long turn without a call to the peer, nor a call that is answered in time.
 #[tokio::test(start_paused = true)]
 async fn a_slow_ordered_handler_is_not_logged() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let (book, mut seen) = book();
     let (mut raw, _peer) = Raw::client_and_peer(server(&book)).await;
     raw.send(request("append", "[1]", "1")).await;

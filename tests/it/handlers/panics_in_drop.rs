@@ -22,7 +22,7 @@ use wsjsonrpc::{
 };
 use wsjsonrpc_tests::{Raw, begin, error, request, result};
 
-use crate::reconnect::attempts::{client as reconnecting, connect, is_down};
+use wsjsonrpc_tests::reconnect::{client as reconnecting, connect, is_down};
 
 static DROPPED: AtomicUsize = AtomicUsize::new(0);
 
@@ -176,16 +176,9 @@ async fn a_connections_own_values() {
     });
     let endpoint = server.build().unwrap();
     let (mut neighbour, _serving) = Raw::client_of(&endpoint).await;
-    let (ours, theirs) = tokio::io::duplex(4096);
     let mut handshake = Handshake::new("/");
     handshake.extensions.insert(Left::<3>(Arc::new(Bomb)));
-    let serving = tokio::spawn({
-        let endpoint = endpoint.clone();
-        async move { endpoint.serve_upgraded(theirs, handshake).await }
-    });
-    let role = tokio_tungstenite::tungstenite::protocol::Role::Client;
-    let socket = tokio_tungstenite::WebSocketStream::from_raw_socket(ours, role, None).await;
-    let mut raw = Raw { socket };
+    let (mut raw, serving) = Raw::client_with(&endpoint, handshake).await;
     raw.check(&request("leave", "[]", "1"), &[&result("null", "1")]).await;
     let before = DROPPED.load(Ordering::Relaxed);
     raw.hang_up();

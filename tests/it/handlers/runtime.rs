@@ -12,9 +12,7 @@ use wsjsonrpc::middleware::{Middleware, Next};
 use wsjsonrpc::server::{Fallback, ServerBuilder};
 use wsjsonrpc::service::{Params, Request, Response};
 use wsjsonrpc::{Client, Context, Error, ErrorCode, Result, Server, async_trait, memory, rpc};
-use wsjsonrpc_tests::{Gate, Raw, begin, error, notification, request, result};
-
-use crate::http::post;
+use wsjsonrpc_tests::{Gate, Raw, begin, cancel, cancelled, post, request, result};
 
 /// Dropping one inside of a test's runtime would block there.
 struct Handlers(Option<Runtime>);
@@ -232,8 +230,8 @@ async fn a_call_cancelled_before_it_starts_never_starts() {
     let mut raw = Raw::client(server).await;
     raw.send(request("block", "[]", "1")).await;
     raw.send(request("plain", "[]", "2")).await;
-    raw.send(notification("$/cancelRequest", r#"{"id":2}"#)).await;
-    assert_eq!(raw.receive().await, error(-32800, "Request cancelled", "2"));
+    raw.send(cancel("2")).await;
+    assert_eq!(raw.receive().await, cancelled("2"));
     drop(let_go);
     assert_eq!(raw.receive().await, result("null", "1"));
     assert_eq!(raw.ask(request("later", "[]", "3")).await, result("2", "3"));
@@ -245,14 +243,7 @@ async fn a_call_cancelled_before_it_starts_never_starts() {
 async fn a_handler_runtime_that_is_shut_down_fails_its_calls() {
     let mut handlers = Handlers::new(1);
     let gate = Gate::default();
-    let waiting = gate.clone();
-    let server = handlers.server().method("gated", move |_, ()| {
-        let gate = waiting.clone();
-        async move {
-            gate.pass().await;
-            Ok(())
-        }
-    });
+    let server = handlers.server().method("gated", gate.handler(()));
     let (client, peer) = memory::pair(Client::builder().call_timeout(None), server).unwrap();
     let is_internal = |outcome: std::result::Result<(), Error>| matches!(outcome, Err(Error::Call(error)) if error.code() == ErrorCode::INTERNAL_ERROR);
     let call = begin(client.peer().call::<()>("gated", ()).into_future()).await;

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
 use wsjsonrpc::{Config, Context, Server};
 use wsjsonrpc_tests::frames::{frame_of, frames};
-use wsjsonrpc_tests::http::{address, http, refusal, upgrade};
+use wsjsonrpc_tests::http::{address, http, read_head, refusal, upgrade};
 use wsjsonrpc_tests::{Gate, notification, request, result};
 
 /// A server that counts what is reached, and asks a hook that waits at the gate and then decides by
@@ -77,7 +77,7 @@ async fn calls_behind_a_handshake_wait_for_the_hook() {
     }
     assert_eq!(reached.load(Ordering::Relaxed), 0);
     gate.open(1);
-    read_head(&mut ours).await;
+    is_accepted(&mut ours).await;
     ours.write_all(&frame_of(0x88, b"\x03\xe8", true)).await.unwrap();
     let mut bytes = Vec::new();
     ours.read_to_end(&mut bytes).await.unwrap();
@@ -89,12 +89,9 @@ async fn calls_behind_a_handshake_wait_for_the_hook() {
     serving.await.unwrap().unwrap();
 }
 
-async fn read_head(stream: &mut DuplexStream) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+async fn is_accepted(stream: &mut DuplexStream) {
+    let head = read_head(stream).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
 }
 
 /// Something that a hook gives its connection, and that has to be given back.

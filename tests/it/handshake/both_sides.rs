@@ -9,7 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use wsjsonrpc::error::ConnectError;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Context, Server, memory};
-use wsjsonrpc_tests::http::{UPGRADE, address, http, parts};
+use wsjsonrpc_tests::frames::frame_of;
+use wsjsonrpc_tests::http::{UPGRADE, address, http, parts, read_head};
 use wsjsonrpc_tests::{assert_same_json, both_ways, listen, over_socket};
 
 /// Tells what its handlers see of the handshake.
@@ -120,37 +121,24 @@ async fn a_refusal_arrives_even_if_the_client_keeps_sending() {
     }
 }
 
-/// Shorter than 126 bytes; masked with zeros, so the text stays readable.
-fn frame(text: &str) -> Vec<u8> {
-    let length = u8::try_from(text.len()).unwrap();
-    [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat()
-}
-
 /// Reads the server's answer to an upgrade, and one short frame behind it.
 async fn head_and_frame(stream: &mut TcpStream) -> (String, String) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
+    let head = read_head(stream).await;
     assert_eq!(stream.read_u8().await.unwrap(), 0x81);
     let mut text = vec![0; usize::from(stream.read_u8().await.unwrap())];
     stream.read_exact(&mut text).await.unwrap();
-    (String::from_utf8(head).unwrap(), String::from_utf8(text).unwrap())
+    (head, String::from_utf8(text).unwrap())
 }
 
-const ADD: &str = r#"{"jsonrpc":"2.0","method":"add","params":[1,2],"id":1}"#;
+const SUM: &str = r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"id":1}"#;
 const THREE: &str = r#"{"jsonrpc":"2.0","result":3,"id":1}"#;
-
-fn adder() -> ServerBuilder {
-    Server::builder().method("add", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
-}
 
 #[tokio::test]
 async fn a_frame_right_behind_the_request_is_not_lost() {
-    let address = address(adder()).await;
+    let address = address(wsjsonrpc_tests::server()).await;
     let request = format!("GET / HTTP/1.1\r\n{UPGRADE}\r\n").into_bytes();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(&[request, frame(ADD)].concat()).await.unwrap();
+    stream.write_all(&[request, frame_of(0x81, SUM.as_bytes(), true)].concat()).await.unwrap();
     let (head, text) = head_and_frame(&mut stream).await;
     let (line, headers, _) = parts(&head);
     assert_eq!(line, "HTTP/1.1 101 Switching Protocols");
@@ -162,11 +150,11 @@ async fn a_frame_right_behind_the_request_is_not_lost() {
 
 #[tokio::test]
 async fn a_request_may_come_byte_by_byte() {
-    let address = address(adder()).await;
+    let address = address(wsjsonrpc_tests::server()).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let request = format!("GET / HTTP/1.1\r\n{UPGRADE}\r\n").into_bytes();
-    for byte in [request, frame(ADD)].concat() {
+    for byte in [request, frame_of(0x81, SUM.as_bytes(), true)].concat() {
         stream.write_u8(byte).await.unwrap();
         tokio::task::yield_now().await;
     }
@@ -245,11 +233,11 @@ async fn both_sides_see_the_servers_preferred_subprotocol() {
 
 #[tokio::test]
 async fn subprotocols_offered_in_several_headers_are_all_seen() {
-    let address = address(adder().subprotocol("z").subprotocol("c")).await;
+    let address = address(wsjsonrpc_tests::server().subprotocol("z").subprotocol("c")).await;
     let offers = "Sec-WebSocket-Protocol: a,b\r\nSec-WebSocket-Protocol:  d , c\r\n";
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET / HTTP/1.1\r\n{UPGRADE}{offers}\r\n").into_bytes();
-    stream.write_all(&[request, frame(ADD)].concat()).await.unwrap();
+    stream.write_all(&[request, frame_of(0x81, SUM.as_bytes(), true)].concat()).await.unwrap();
     let (head, _) = head_and_frame(&mut stream).await;
     assert!(parts(&head).1.contains("sec-websocket-protocol: c"), "{head}");
 }
@@ -291,10 +279,7 @@ async fn connect_to(answer: &'static str) -> ConnectError {
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let answering = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.push(stream.read_u8().await.unwrap());
-        }
+        read_head(&mut stream).await;
         stream.write_all(answer.as_bytes()).await.unwrap();
     });
     let error = Client::connect(&url).await.unwrap_err();

@@ -2,25 +2,22 @@
 
 use std::io;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::error::ConnectError;
 use wsjsonrpc::http::HttpPeer;
 use wsjsonrpc::{Client, Server};
-use wsjsonrpc_tests::http::answering;
+use wsjsonrpc_tests::http::{answering, read_head};
 use wsjsonrpc_tests::listen;
 
 /// The lines that a client sends for this URL.
 async fn request(client: ClientBuilder, url: &str) -> Vec<String> {
     let (ours, mut theirs) = tokio::io::duplex(4096);
     let reading = async {
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.push(theirs.read_u8().await.expect("a whole request"));
-        }
+        let request = read_head(&mut theirs).await;
         theirs.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await.unwrap();
-        String::from_utf8(request).expect("a request is ASCII")
+        request
     };
     let (request, refused) = tokio::join!(reading, client.connect_over(url, ours));
     assert!(matches!(refused, Err(ConnectError::Refused { .. })), "{url}: {refused:?}");
@@ -208,7 +205,8 @@ async fn http_urls_are_encoded_and_send_user_information() {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", answer.len());
     let (address, asked) = answering(head + answer).await;
     let peer = HttpPeer::new(&format!("http://user:123%C2%A3@{address}?q=\u{fc} x")).unwrap();
-    assert!(!format!("{peer:?}").contains("123"), "{peer:?}");
+    let shown = format!("{peer:?}");
+    assert!(!shown.contains("user") && !shown.contains("123%"), "{shown}");
     let peer = peer.peer();
     assert_eq!(peer.call::<i64>("sum", (1, 2)).await.unwrap(), 3);
     // The server waits for that.

@@ -1,10 +1,10 @@
 //! What a client makes of a server's response to its opening handshake, byte for byte.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio::io::AsyncWriteExt;
 use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::error::ConnectError;
 use wsjsonrpc::{Client, Config};
+use wsjsonrpc_tests::http::{accept_key, read_head};
 
 /// What a client makes of this response, in which `{accept}` becomes what the client expects. The
 /// server hangs up only after the client has; with paused time, nothing has to be waited for.
@@ -13,13 +13,7 @@ async fn connect_with(client: ClientBuilder, response: &[u8]) -> Result<Client, 
     let response = response.to_vec();
     let (hang_up, hung_up) = tokio::sync::oneshot::channel::<()>();
     tokio::spawn(async move {
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.push(theirs.read_u8().await.unwrap());
-        }
-        let request = String::from_utf8(request).unwrap();
-        let (_, key) = request.split_once("Sec-WebSocket-Key: ").unwrap();
-        let accept = derive_accept_key(key.split("\r\n").next().unwrap().as_bytes());
+        let accept = accept_key(&read_head(&mut theirs).await);
         let place = response.windows(8).position(|window| window == b"{accept}");
         let (before, behind) = response.split_at(place.unwrap_or(response.len()));
         theirs.write_all(before).await.unwrap();

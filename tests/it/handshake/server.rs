@@ -3,12 +3,12 @@
 
 use axum::Router;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use wsjsonrpc::error::ConnectError;
 use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
 use wsjsonrpc::{Client, Config, Context, Server};
 use wsjsonrpc_tests::http::{address, http, opened, parts, upgrade};
 use wsjsonrpc_tests::listen;
+use wsjsonrpc_tests::mounted::application;
 
 const SWITCHES: &str = "HTTP/1.1 101 Switching Protocols";
 
@@ -17,10 +17,7 @@ async fn both(server: impl Fn() -> ServerBuilder) -> [std::net::SocketAddr; 2] {
     let alone = address(server()).await;
     let endpoint = server().build().unwrap();
     let router = Router::new().fallback_service(endpoint.http_service());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mounted = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    [alone, mounted]
+    [alone, application(router).await]
 }
 
 /// A request with a key and a version, and these headers.

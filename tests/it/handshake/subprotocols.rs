@@ -3,11 +3,10 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::error::ConnectError;
 use wsjsonrpc::{Client, Server, memory};
-use wsjsonrpc_tests::http::{address, http, parts, upgrade};
+use wsjsonrpc_tests::http::{accept_key, address, http, parts, read_head, upgrade};
 
 /// What a client makes of a server that accepts it with these headers.
 async fn connect(client: ClientBuilder, headers: &'static str) -> Result<Client, ConnectError> {
@@ -15,13 +14,7 @@ async fn connect(client: ClientBuilder, headers: &'static str) -> Result<Client,
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.push(stream.read_u8().await.unwrap());
-        }
-        let request = String::from_utf8(request).unwrap();
-        let (_, key) = request.split_once("Sec-WebSocket-Key: ").unwrap();
-        let accept = derive_accept_key(key.split("\r\n").next().unwrap().as_bytes());
+        let accept = accept_key(&read_head(&mut stream).await);
         let head = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\n\
              Connection: keep-alive, Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n{headers}\r\n"

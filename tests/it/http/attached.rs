@@ -25,14 +25,9 @@ async fn context(fill: impl FnOnce(&mut Handshake)) -> (Context, Raw) {
         let _ = give.send(ctx);
         async { Ok(()) }
     });
-    let endpoint = server.build().unwrap();
-    let (ours, theirs) = tokio::io::duplex(1024);
     let mut handshake = Handshake::new("/");
     fill(&mut handshake);
-    tokio::spawn(async move { endpoint.serve_upgraded(theirs, handshake).await });
-    let role = tokio_tungstenite::tungstenite::protocol::Role::Client;
-    let socket = tokio_tungstenite::WebSocketStream::from_raw_socket(ours, role, None).await;
-    let mut raw = Raw { socket };
+    let (mut raw, _) = Raw::client_with(&server.build().unwrap(), handshake).await;
     raw.ask(request("give", "[]", "1")).await;
     (take.recv().await.unwrap(), raw)
 }

@@ -6,13 +6,9 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::http::HttpPeer;
-use wsjsonrpc::{Client, Context, Error, Peer, Server, memory};
+use wsjsonrpc::{Client, Context, Error, Server, memory};
 use wsjsonrpc_tests::scripted::{Scripted, answer};
 use wsjsonrpc_tests::{assert_same_json, begin, error, result};
-
-fn peer(server: &Scripted) -> Peer {
-    HttpPeer::new(&server.url).unwrap().peer()
-}
 
 /// A server that answers the first batch of any client with these responses; `$0`, `$1` are ids.
 async fn answering(responses: &'static str) -> Scripted {
@@ -37,7 +33,7 @@ async fn each_call_gets_its_own_outcome_in_any_order() {
             {"jsonrpc":"2.0","result":5,"id":$0}]"#,
     )
     .await;
-    let peer = peer(&server);
+    let peer = server.peer();
     let (one, two, three, four, told) = peer
         .batch((
             peer.call::<i64>("a", [1]),
@@ -66,7 +62,7 @@ async fn lists_and_batches_built_step_by_step_work() {
         r#"[{"jsonrpc":"2.0","result":0,"id":$0},{"jsonrpc":"2.0","result":10,"id":$1}]"#,
     )
     .await;
-    let peer = peer(&server);
+    let peer = server.peer();
     let calls: Vec<_> = (0..2).map(|n| peer.call::<i64>("m", [n])).collect();
     let got: Vec<i64> =
         peer.batch(calls).await.unwrap().into_iter().map(|reply| reply.unwrap()).collect();
@@ -101,7 +97,7 @@ async fn a_failure_of_the_whole_batch_fails_each_call() {
         ),
     ] {
         let server = Scripted::saying(bytes).await;
-        let peer = peer(&server);
+        let peer = server.peer();
         let both = (peer.call::<i64>("a", ()), peer.call::<String>("b", ()));
         let (one, two) = peer.batch(both).await.unwrap();
         for words in [one.unwrap_err().to_string(), two.unwrap_err().to_string()] {
@@ -120,7 +116,7 @@ async fn an_error_without_id_answers_the_call_without_response() {
     ] {
         let body = format!("[{error},{}]", result("7", "1"));
         let server = Scripted::saying(answer("200 OK", &body)).await;
-        let peer = peer(&server);
+        let peer = server.peer();
         let all = (peer.call::<i64>("a", ()), peer.call::<i64>("b", ()), peer.notify("c", ()));
         let (one, two, _) = peer.batch(all).await.unwrap();
         assert_eq!(one.unwrap(), 7);
@@ -134,7 +130,7 @@ async fn an_error_without_id_answers_the_call_without_response() {
 async fn an_error_of_one_call_does_not_fail_its_batch() {
     for (error, failed) in [(error(7, "no", "1"), 0), (error(-32600, "no", "2"), 1)] {
         let server = Scripted::saying(answer("200 OK", &error)).await;
-        let peer = peer(&server);
+        let peer = server.peer();
         let both = [peer.call::<i64>("a", ()), peer.call::<i64>("b", ())];
         let replies = peer.batch(both).await.unwrap();
         for (place, reply) in replies.into_iter().enumerate() {
@@ -150,7 +146,7 @@ async fn an_error_of_one_call_does_not_fail_its_batch() {
 #[tokio::test]
 async fn a_single_response_may_come_without_an_array() {
     let server = answering(r#"{"jsonrpc":"2.0","result":7,"id":$0}"#).await;
-    let peer = peer(&server);
+    let peer = server.peer();
     let replies = peer.batch((peer.call::<i64>("a", ()), peer.notify("b", ()))).await.unwrap();
     assert_eq!(replies.0.unwrap(), 7);
 }
@@ -158,10 +154,10 @@ async fn a_single_response_may_come_without_an_array() {
 #[tokio::test]
 async fn a_batch_of_notifications_needs_a_success_status() {
     let server = Scripted::saying(answer("204 No Content", "")).await;
-    let peer = self::peer(&server);
+    let peer = server.peer();
     peer.batch((peer.notify("a", ()), peer.notify("b", ()))).await.unwrap().0.unwrap();
     let server = Scripted::saying(answer("503 Service Unavailable", "")).await;
-    let peer = self::peer(&server);
+    let peer = server.peer();
     let outcome = peer.batch((peer.notify("a", ()),)).await;
     assert!(matches!(outcome, Err(Error::Http(_))), "{outcome:?}");
 }
@@ -190,7 +186,7 @@ async fn a_batch_of_notifications_inherits_the_deadline() {
 #[tokio::test]
 async fn each_call_of_a_batch_has_its_own_timeout() {
     let mut server = Scripted::new(|_| std::future::pending()).await;
-    let peer = peer(&server);
+    let peer = server.peer();
     let (soon, later) = (Duration::from_millis(10), Duration::from_millis(30));
     let mut batch = peer.new_batch();
     let first = batch.add(peer.call::<i64>("a", ()).timeout(soon));
@@ -213,7 +209,7 @@ async fn each_call_of_a_batch_has_its_own_timeout() {
 #[tokio::test]
 async fn a_batch_dropped_amid_its_request_closes_its_calls() {
     let mut server = Scripted::new(|_| std::future::pending()).await;
-    let peer = peer(&server);
+    let peer = server.peer();
     let mut batch = peer.new_batch();
     let call = batch.add(peer.call::<i64>("a", ()));
     let sending = begin(batch.send()).await;
@@ -231,7 +227,7 @@ async fn a_batch_dropped_amid_its_request_closes_its_calls() {
 #[tokio::test]
 async fn a_batch_can_not_subscribe() {
     let server = Scripted::saying(answer("200 OK", &format!("[{}]", result("1", "1")))).await;
-    let peer = peer(&server);
+    let peer = server.peer();
     let both = (peer.call::<i64>("a", ()), peer.subscribe::<i64>("heads", ()));
     let (one, heads) = peer.batch(both).await.unwrap();
     assert_eq!(one.unwrap(), 1);

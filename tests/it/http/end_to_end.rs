@@ -10,7 +10,7 @@ use futures_util::stream;
 use http::StatusCode;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use wsjsonrpc::error::{CloseReason, HttpError};
+use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::http::HttpPeer;
 use wsjsonrpc::middleware::{
     BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
@@ -20,9 +20,9 @@ use wsjsonrpc::{
     Config, Context, Endpoint, Error, ErrorCode, Peer, Result, RpcError, Server, async_trait,
     reqwest, rpc,
 };
+use wsjsonrpc_tests::mounted::in_axum;
+use wsjsonrpc_tests::scripted::http_error;
 use wsjsonrpc_tests::{Gate, begin};
-
-use crate::http::mount::in_axum;
 
 #[derive(Debug, PartialEq, RpcError)]
 enum ShopError {
@@ -105,14 +105,6 @@ async fn shop(server: ServerBuilder) -> (ShopClient, Peer) {
     (ShopClient::new(&peer), peer)
 }
 
-#[track_caller]
-fn http<E: std::fmt::Debug>(error: Error<E>) -> HttpError {
-    match error {
-        Error::Http(error) => error,
-        other => panic!("expected an error of HTTP, got {other:?}"),
-    }
-}
-
 #[tokio::test]
 async fn calls_notifications_and_batches_work_as_on_any_peer() {
     let corner = Corner::default();
@@ -187,7 +179,7 @@ async fn what_needs_a_socket_fails_with_an_explanation() {
         other => panic!("{other:?}"),
     }
     assert_eq!(asked.load(Ordering::Relaxed), 2);
-    let error = http(shop.prices().await.unwrap_err());
+    let error = http_error(shop.prices().await.unwrap_err());
     assert!(error.status().is_none() && error.to_string().contains("needs a WebSocket"), "{error}");
     assert_eq!(asked.load(Ordering::Relaxed), 2, "it was not sent");
 }
@@ -255,7 +247,7 @@ async fn limits_of_client_and_server_give_distinct_errors() {
     };
     let (theirs, peer) = shop(server(&corner).config(limits.clone())).await;
     let text = |size| "x".repeat(size);
-    let error = http(theirs.echo(text(300)).await.unwrap_err());
+    let error = http_error(theirs.echo(text(300)).await.unwrap_err());
     assert_eq!(error.status(), Some(StatusCode::PAYLOAD_TOO_LARGE));
     assert_eq!(error.body(), "the message is larger than this server takes");
     match theirs.echo(text(200)).await {
@@ -293,9 +285,9 @@ async fn a_refused_caller_gets_a_status() {
     });
     let url = serve(server).await;
     let stranger = ShopClient::new(HttpPeer::new(&url).unwrap());
-    let error = http(stranger.price("apple", 1).await.unwrap_err());
+    let error = http_error(stranger.price("apple", 1).await.unwrap_err());
     assert_eq!((error.status(), error.body()), (Some(StatusCode::UNAUTHORIZED), "log in first"));
-    let error = http(stranger.note("x".to_owned()).notify().await.unwrap_err());
+    let error = http_error(stranger.note("x".to_owned()).notify().await.unwrap_err());
     assert_eq!(error.status(), Some(StatusCode::UNAUTHORIZED));
 
     let mut headers = http::HeaderMap::new();
@@ -308,7 +300,7 @@ async fn a_refused_caller_gets_a_status() {
         () = corner.gate.arrived(1) => {}
     }
     // The only place is taken as long as that handler is at work.
-    let error = http(known.price("apple", 1).await.unwrap_err());
+    let error = http_error(known.price("apple", 1).await.unwrap_err());
     assert_eq!(error.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
     corner.gate.open(1);
     assert_eq!(packing.await.unwrap(), 0);
@@ -326,7 +318,7 @@ async fn a_shutdown_answers_calls_in_flight_and_refuses_new_ones() {
         () = corner.gate.arrived(1) => {}
     }
     let shutdown = begin(endpoint.shutdown()).await;
-    let error = http(shop.price("apple", 1).await.unwrap_err());
+    let error = http_error(shop.price("apple", 1).await.unwrap_err());
     assert_eq!(error.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
     corner.gate.open(1);
     assert_eq!((packing.await.unwrap(), shutdown.await), (7, 0));

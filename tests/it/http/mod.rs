@@ -3,8 +3,8 @@
 mod attached;
 mod batches;
 mod end_to_end;
-pub(crate) mod mount;
+mod mount;
 mod mount_life;
 mod peer;
-pub(crate) mod post;
+mod post;
 mod post_handlers;

@@ -5,88 +5,22 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Extension};
+use http::HeaderValue;
 use http::header::SET_COOKIE;
-use http::{HeaderValue, Uri};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use wsjsonrpc::error::ConnectError;
-use wsjsonrpc::http::HttpService;
 use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
-use wsjsonrpc::{Client, Config, Context, Endpoint, Server};
-use wsjsonrpc_tests::http::{opened, parts, upgrade};
+use wsjsonrpc::{Client, Config, Context};
+use wsjsonrpc_tests::http::{opened, parts, read_head, say, upgrade};
+use wsjsonrpc_tests::mounted::{application, bare, everywhere, in_axum};
 use wsjsonrpc_tests::{frame, frames, request, result};
 
 #[derive(Clone, Debug)]
 struct User(String);
 
-pub(crate) async fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
-}
-
-/// Runs an axum application that has the service as a route.
-pub(crate) async fn in_axum(service: HttpService) -> SocketAddr {
-    application(Router::new().route_service("/rpc", service)).await
-}
-
-/// Runs one that leaves the whole target in the extensions of each request, as routers do.
-pub(crate) async fn in_axum_with_uris(endpoint: &Endpoint) -> SocketAddr {
-    let service = endpoint.http_service().forget::<Uri>();
-    let leaving = axum::middleware::map_request(|mut request: axum::extract::Request| async {
-        let uri = request.uri().clone();
-        request.extensions_mut().insert(uri);
-        request
-    });
-    application(Router::new().route_service("/rpc", service).layer(leaving)).await
-}
-
-async fn application(router: Router) -> SocketAddr {
-    let (listener, address) = listener().await;
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    address
-}
-
-/// Runs hyper's server for HTTP/1 with nothing around it.
-async fn bare(service: HttpService) -> SocketAddr {
-    let (listener, address) = listener().await;
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let serving = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service.clone());
-            tokio::spawn(serving.with_upgrades());
-        }
-    });
-    address
-}
-
-async fn automatic(service: HttpService) -> SocketAddr {
-    let (listener, address) = listener().await;
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = service.clone();
-            tokio::spawn(async move {
-                auto::Builder::new(TokioExecutor::new())
-                    .serve_connection_with_upgrades(TokioIo::new(stream), service)
-                    .await
-            });
-        }
-    });
-    address
-}
-
-/// The same endpoint in each of the three.
-async fn everywhere(endpoint: &Endpoint) -> [SocketAddr; 3] {
-    let service = || endpoint.http_service();
-    [in_axum(service()).await, bare(service()).await, automatic(service()).await]
-}
-
 fn server() -> ServerBuilder {
-    Server::builder()
-        .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
+    wsjsonrpc_tests::server()
         .method("whoami", |ctx: Context, ()| async move { Ok(ctx.require::<User>()?.0.clone()) })
         .method("target", |ctx: Context, ()| async move { Ok(ctx.handshake().target.clone()) })
         .method("address", |ctx: Context, ()| async move { Ok(ctx.handshake().remote_addr) })
@@ -127,11 +61,7 @@ async fn a_frame_right_behind_the_request_is_not_lost() {
         bytes.extend_from_slice(&call[..5]);
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(&bytes).await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        let head = String::from_utf8(head).unwrap().to_lowercase();
+        let head = read_head(&mut stream).await.to_lowercase();
         assert!(head.starts_with("http/1.1 101 "), "{head}");
         assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
         stream.write_all(&call[5..]).await.unwrap();
@@ -227,15 +157,6 @@ async fn a_nested_route_sees_the_rest_of_the_target() {
     assert_eq!(status, 404);
 }
 
-/// What comes back for a request that is no upgrade; the connection is closed by the request.
-pub(crate) async fn say(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_ref()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8(answer).unwrap()
-}
-
 #[tokio::test]
 async fn a_refusal_reads_like_that_of_a_stand_alone_server() {
     let builder = || server().path("/rpc").allow_origin("https://app.example.com");
@@ -280,7 +201,7 @@ async fn a_route_may_disable_post() {
     let service = axum::routing::get_service(server().build().unwrap().http_service());
     let address = application(Router::new().route("/rpc", service)).await;
     let message = request("double", "[2]", "1");
-    let post = crate::http::post::head(crate::http::post::JSON, message.len()) + &message;
+    let post = wsjsonrpc_tests::post::head(wsjsonrpc_tests::post::JSON, message.len()) + &message;
     assert!(say(address, post).await.starts_with("HTTP/1.1 405 "));
     let client = Client::connect(&format!("ws://{address}/rpc")).await.unwrap();
     assert_eq!(client.peer().call::<i64>("double", (2,)).await.unwrap(), 4);

@@ -11,29 +11,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower::ServiceExt;
 use wsjsonrpc::error::{CloseReason, ConnectError};
 use wsjsonrpc::http::HttpService;
-use wsjsonrpc::server::ServerBuilder;
-use wsjsonrpc::{Client, Config, Endpoint, Server};
-use wsjsonrpc_tests::http::{UPGRADE, opened, parts, upgrade};
-use wsjsonrpc_tests::{Gate, begin, request, result};
-
-use crate::http::mount::{in_axum, say};
-
-fn server(gate: &Gate) -> ServerBuilder {
-    let gate = gate.clone();
-    Server::builder().method("double", |_, (x,): (i64,)| async move { Ok(2 * x) }).method(
-        "gated",
-        move |_, ()| {
-            let gate = gate.clone();
-            async move {
-                gate.pass().await;
-                Ok("finished")
-            }
-        },
-    )
-}
+use wsjsonrpc::{Client, Config, Endpoint};
+use wsjsonrpc_tests::http::{UPGRADE, opened, parts, say, upgrade};
+use wsjsonrpc_tests::mounted::in_axum;
+use wsjsonrpc_tests::{Gate, begin, gated_server, request, result, server};
 
 fn endpoint(config: Config) -> Endpoint {
-    server(&Gate::default()).config(config).build().unwrap()
+    server().config(config).build().unwrap()
 }
 
 async fn status(url: &str) -> u16 {
@@ -95,7 +79,7 @@ async fn the_limit_per_address_uses_the_applications_address() {
 #[tokio::test]
 async fn a_shutdown_closes_connections_and_refuses_new_ones() {
     let gate = Gate::default();
-    let endpoint = server(&gate).build().unwrap();
+    let endpoint = gated_server(&gate).build().unwrap();
     let url = format!("ws://{}/rpc", in_axum(endpoint.http_service()).await);
     let client = Client::connect(&url).await.unwrap();
     let call = begin(client.peer().call::<String>("gated", ()).into_future()).await;
@@ -129,7 +113,7 @@ async fn a_mounted_endpoint_runs_over_any_stream() {
     let (ours, theirs) = tokio::io::duplex(100);
     over(endpoint.http_service(), ours, TokioIo::new(theirs)).await;
     // A wrapper around a socket, as TLS is one: no socket can be taken out of it.
-    let (listener, address) = crate::http::mount::listener().await;
+    let (listener, address) = wsjsonrpc_tests::mounted::listener().await;
     let ours = tokio::net::TcpStream::connect(address).await.unwrap();
     let theirs = listener.accept().await.unwrap().0;
     over(endpoint.http_service(), ours, TokioIo::new(Box::new(theirs))).await;

@@ -9,7 +9,7 @@ use wsjsonrpc::http::HttpPeer;
 use wsjsonrpc::{
     Config, Context, Error, ErrorCode, ErrorObject, Peer, Result, RpcError, reqwest, rpc,
 };
-use wsjsonrpc_tests::scripted::{Asked, Scripted, answer};
+use wsjsonrpc_tests::scripted::{Asked, Scripted, answer, http_error};
 use wsjsonrpc_tests::{assert_same_json, begin, error, result};
 
 #[derive(Debug, PartialEq, RpcError)]
@@ -25,10 +25,6 @@ trait Shop {
     fn prices(&self, ctx: &Context) -> impl wsjsonrpc::Stream<Item = f64>;
 }
 
-fn peer(server: &Scripted) -> Peer {
-    HttpPeer::new(&server.url).unwrap().peer()
-}
-
 /// A server that does not answer.
 async fn silent() -> Scripted {
     Scripted::new(|_| std::future::pending()).await
@@ -42,13 +38,6 @@ fn ids(asked: &Asked) -> Vec<u64> {
         entry => vec![entry],
     };
     entries.iter().filter_map(|entry| entry["id"].as_u64()).collect()
-}
-
-fn http(error: Error) -> wsjsonrpc::error::HttpError {
-    match error {
-        Error::Http(error) => error,
-        other => panic!("expected an error of HTTP, got {other:?}"),
-    }
 }
 
 #[tokio::test]
@@ -95,10 +84,10 @@ async fn a_notification_needs_only_a_success_status() {
         }
     })
     .await;
-    let peer = peer(&server);
+    let peer = server.peer();
     peer.notify("log", ["ready"]).await.unwrap();
     peer.notify("garbage", ()).await.unwrap();
-    let error = http(peer.notify("lost", ()).await.unwrap_err());
+    let error = http_error(peer.notify("lost", ()).await.unwrap_err());
     assert_eq!(error.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
     assert_eq!(server.asked()[0].body, r#"{"jsonrpc":"2.0","method":"log","params":["ready"]}"#);
 }
@@ -149,7 +138,7 @@ async fn responses_are_accepted_and_other_bodies_are_errors() {
     for (bytes, expected) in rows {
         let shown = String::from_utf8_lossy(&bytes).into_owned();
         let server = Scripted::saying(bytes).await;
-        match (peer(&server).call::<i64>("m", ()).await, expected) {
+        match (server.peer().call::<i64>("m", ()).await, expected) {
             (Ok(got), Ok(expected)) => assert_eq!(got, expected, "{shown}"),
             (Err(Error::InvalidResponse(what)), Err(words)) => {
                 assert!(what.contains(words), "{what} for {shown}");
@@ -159,7 +148,7 @@ async fn responses_are_accepted_and_other_bodies_are_errors() {
     }
     // An irregular error is kept as it came.
     let server = Scripted::saying(answer("200 OK", r#"{"id":1,"error":"out of apples"}"#)).await;
-    match peer(&server).call::<i64>("m", ()).await {
+    match server.peer().call::<i64>("m", ()).await {
         Err(Error::Call(error)) => {
             assert_eq!((error.code().0, error.message()), (-32603, "out of apples"));
             assert_eq!(error.data().unwrap().get(), r#""out of apples""#);
@@ -183,7 +172,7 @@ async fn other_statuses_are_errors_that_quote_the_body() {
             bytes = b"HTTP/1.1 302 Found\r\nlocation: /x\r\ncontent-length: 0\r\n\r\n".to_vec();
         }
         let server = Scripted::saying(bytes).await;
-        let error = http(peer(&server).call::<i64>("m", ()).await.unwrap_err());
+        let error = http_error(server.peer().call::<i64>("m", ()).await.unwrap_err());
         assert_eq!(error.status().unwrap().to_string(), status);
         assert!(error.body().contains(expected) && error.body().len() <= 4096, "{error}");
         let shown = error.to_string();
@@ -197,7 +186,7 @@ async fn an_error_about_the_whole_message_fails_the_call() {
     let whole = error(-32700, "Parse error", "null");
     for status in ["200 OK", "400 Bad Request"] {
         let server = Scripted::saying(answer(status, &whole)).await;
-        let peer = peer(&server);
+        let peer = server.peer();
         match peer.call::<i64>("m", ()).await {
             Err(Error::Call(object)) => assert_eq!(object.code(), ErrorCode::PARSE_ERROR),
             other => panic!("{other:?}"),
@@ -249,7 +238,7 @@ async fn request_and_response_sizes_are_bounded() {
 #[tokio::test]
 async fn calls_time_out_and_dropped_calls_are_aborted() {
     let mut server = silent().await;
-    let peer = peer(&server);
+    let peer = server.peer();
     let soon = Duration::from_millis(20);
     let words = "no response to \"m\" within 20 ms";
     let outcome = peer.call::<i64>("m", ()).timeout(soon).await;
@@ -281,7 +270,7 @@ async fn a_network_error_has_its_cause_and_no_secrets() {
     let url = format!("http://{address}/?token=s3cr3t");
     drop(listener);
     let peer = HttpPeer::new(&url).unwrap().peer();
-    let error = http(peer.call::<i64>("m", ()).await.unwrap_err());
+    let error = http_error(peer.call::<i64>("m", ()).await.unwrap_err());
     assert!(error.status().is_none() && error.cause().is_some());
     let words = Error::<ErrorObject>::Http(error).to_string();
     assert!(words.contains("refused") && !words.contains("s3cr3t"), "{words}");
@@ -292,7 +281,7 @@ async fn a_network_error_has_its_cause_and_no_secrets() {
         ["HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{", "HTTP"]
     {
         let server = Scripted::saying(cut).await;
-        let error = http(self::peer(&server).call::<i64>("m", ()).await.unwrap_err());
+        let error = http_error(server.peer().call::<i64>("m", ()).await.unwrap_err());
         assert_eq!(error.status().is_some(), cut.len() > 4, "{error}");
     }
 }
@@ -324,14 +313,14 @@ async fn without_tls_in_reqwest_an_error_says_what_to_enable() {
     let server = silent().await;
     let url = server.url.replace("http", "https");
     let peer = HttpPeer::new(&url).unwrap().peer();
-    let error = http(peer.call::<i64>("m", ()).await.unwrap_err());
+    let error = http_error(peer.call::<i64>("m", ()).await.unwrap_err());
     assert!(error.to_string().contains("features = [\"rustls\"]"), "{error}");
 }
 
 #[tokio::test]
 async fn closing_a_peer_ends_all_its_handles() {
     let server = silent().await;
-    let (peer, other) = (peer(&server), self::peer(&server));
+    let (peer, other) = (server.peer(), server.peer());
     let clone = peer.clone();
     assert!(peer.is_same(&clone) && !peer.is_same(&other) && !peer.is_closed());
     let calling = begin(peer.call::<i64>("m", ()).into_future()).await;
@@ -366,7 +355,7 @@ async fn call_futures_are_send_and_sync() {
         value
     }
     let server = Scripted::saying(answer("200 OK", &result(&json!([1]).to_string(), "1"))).await;
-    let peer = peer(&server);
+    let peer = server.peer();
     let call = is_send_and_sync(peer.call::<Value>("m", ()).into_future());
     assert_same_json(&call.await.unwrap().to_string(), "[1]", "a call");
 }

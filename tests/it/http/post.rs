@@ -10,50 +10,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
 use wsjsonrpc::subscription::Topic;
-use wsjsonrpc::{Config, Context, ErrorObject, Methods, Server};
-use wsjsonrpc_tests::http::parts;
+use wsjsonrpc::{Config, Context, ErrorObject, Methods};
+use wsjsonrpc_tests::http::{parts, say};
+use wsjsonrpc_tests::mounted::in_axum;
+use wsjsonrpc_tests::post::{JSON, address, ask, head, post};
 use wsjsonrpc_tests::{
-    empty_batch, error, invalid_request, method_not_found, not_an_object, notification, request,
-    result,
+    cancel, empty_batch, error, invalid_request, method_not_found, not_an_object, notification,
+    request, result, too_large,
 };
-
-use crate::http::mount::{in_axum, say};
-
-pub(crate) async fn address(server: ServerBuilder) -> SocketAddr {
-    in_axum(server.build().unwrap().http_service()).await
-}
-
-/// The request of a message, with these headers and its length.
-pub(crate) fn head(headers: &str, length: usize) -> String {
-    format!(
-        "POST /rpc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n"
-    )
-}
-
-pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
-
-/// Posts a message; gives the status line, the headers and the body of the answer.
-pub(crate) async fn post(
-    address: SocketAddr,
-    headers: &str,
-    body: &str,
-) -> (String, String, String) {
-    let answer = say(address, format!("{}{body}", head(headers, body.len()))).await;
-    let (line, headers, body) = parts(&answer);
-    (line.to_owned(), headers, body.to_owned())
-}
-
-/// What is answered to a message that is taken.
-pub(crate) async fn ask(address: SocketAddr, body: &str) -> String {
-    let (line, headers, answer) = post(address, JSON, body).await;
-    // RFC 9110, section 15.3.5: where nothing is asked, there is no content, and so no type of it.
-    let expected = if answer.is_empty() { "204 No Content" } else { "200 OK" };
-    assert_eq!(line, format!("HTTP/1.1 {expected}"), "{body}: {answer}");
-    let has_type = headers.contains("content-type: application/json");
-    assert_eq!(has_type, !answer.is_empty(), "{headers}");
-    assert!(has_type || !headers.contains("content-"), "{headers}");
-    answer
-}
 
 /// The status, and the whole words of a refusal.
 async fn refused(address: SocketAddr, headers: &str, body: &str) -> (u16, String) {
@@ -68,14 +32,9 @@ fn server() -> ServerBuilder {
     let methods = Methods::new().subscription(silence, |_, ()| async move {
         Ok(futures_util::stream::pending::<wsjsonrpc::Result<()>>())
     });
-    Server::builder()
+    wsjsonrpc_tests::server()
         .expose_errors(false)
         .service(methods)
-        .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
-        .method("later", |_, (x,): (i64,)| async move {
-            tokio::task::yield_now().await;
-            Ok(2 * x)
-        })
         .method("fail", |_, ()| async { Err::<(), _>(ErrorObject::new(7, "no").with_data(1)) })
         .method("inside", |_, ()| async { Ok("x".parse::<u8>()?) })
         .method("panic", |_, ()| async { if true { panic!("on purpose") } else { Ok(()) } })
@@ -94,10 +53,10 @@ async fn a_posted_message_is_answered_in_the_response_body() {
         format!("[{},{}]", notification("double", "[1]"), request("double", "[2]", "2"));
     let news = format!("[{},{}]", notification("double", "[1]"), notification("later", "[1]"));
     let large = format!("[{}]", vec!["1"; 1001].join(","));
-    let cancelled = notification("$/cancelRequest", r#"{"id":1}"#);
+    let cancelled = cancel("1");
     let table = [
         (request("double", "[21]", "1"), result("42", "1")),
-        (request("later", "[21]", "\"é\""), result("42", "\"é\"")),
+        (request("later", "[21]", "\"é\""), result("21", "\"é\"")),
         (format!(" \r\n{}\t", request("double", "[1]", "null")), result("2", "null")),
         (
             request("fail", "[]", "1"),
@@ -109,7 +68,7 @@ async fn a_posted_message_is_answered_in_the_response_body() {
         (request("back", "[]", "1"), error(-32006, socket, "1")),
         (request("silence", "[]", "1"), error(-32006, socket, "1")),
         (request("unsubscribe_silence", "[\"0x1\"]", "1"), result("false", "1")),
-        (both, format!("[{},{}]", result("2", "1"), result("4", "2"))),
+        (both, format!("[{},{}]", result("1", "1"), result("4", "2"))),
         (with_news, format!("[{}]", result("4", "2"))),
         (notification("double", "[1]"), String::new()),
         (notification("nothing", "[1]"), String::new()),
@@ -253,7 +212,7 @@ async fn a_message_over_the_limit_is_refused() {
     }
     // The other way, it is an error of JSON-RPC.
     let answer = ask(address, &request("long", "[100]", "1")).await;
-    assert_eq!(answer, error(-32003, "Result too large", "1"));
+    assert_eq!(answer, too_large("1"));
 }
 
 /// Whoever posts takes his time, or stops in the middle.
@@ -290,7 +249,7 @@ async fn several_messages_may_share_a_connection() {
         let message = request("later", &format!("[{number}]"), &id);
         let request = head(JSON, message.len()).replace("Connection: close\r\n", "") + &message;
         stream.write_all(request.as_bytes()).await.unwrap();
-        let expected = result(&(2 * number).to_string(), &id);
+        let expected = result(&number.to_string(), &id);
         let mut answer = Vec::new();
         while !answer.ends_with(expected.as_bytes()) {
             answer.push(stream.read_u8().await.unwrap());

@@ -243,14 +243,7 @@ async fn the_wait_for_the_peers_close_frame_is_bounded() {
 #[tokio::test(start_paused = true)]
 async fn messages_between_the_close_frames_are_ignored() {
     let gate = Gate::default();
-    let at_gate = gate.clone();
-    let slow = Server::builder().method("slow", move |_, ()| {
-        let gate = at_gate.clone();
-        async move {
-            gate.pass().await;
-            Ok(())
-        }
-    });
+    let slow = Server::builder().method("slow", gate.handler(()));
     let (mut raw, peer) = Raw::client_and_peer(slow).await;
     raw.send(request("slow", "[]", "1")).await;
     gate.arrived(1).await;

@@ -12,25 +12,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::Message;
-use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::error::CloseReason;
-use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Config, Error, Peer, Server, memory};
-use wsjsonrpc_tests::{Gate, Raw, begin, frame, listen, notification, request, result};
+use wsjsonrpc_tests::http::address_of;
+use wsjsonrpc_tests::{
+    Gate, Raw, SECOND, begin, frame, listen, notification, request, result, server,
+};
 
-const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn every(interval: impl Into<Option<Duration>>) -> Config {
     Config { ping_interval: interval.into(), call_timeout: None, ..Config::default() }
-}
-
-fn server(config: Config) -> ServerBuilder {
-    Server::builder().config(config).method("quick", |_, ()| async { Ok(()) })
-}
-
-fn client(config: Config) -> ClientBuilder {
-    Client::builder().config(config)
 }
 
 fn is_unresponsive<T>(outcome: &Result<T, Error>) -> bool {
@@ -72,7 +64,7 @@ async fn by_default_a_silent_peer_is_noticed_within_45_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_hangs_gets_a_close_frame_with_a_reason() {
-    let endpoint = server(every(30 * SECOND)).build().unwrap();
+    let endpoint = server().config(every(30 * SECOND)).build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     let begun = Instant::now();
     assert!(matches!(serving.await.unwrap(), CloseReason::Unresponsive));
@@ -87,7 +79,7 @@ async fn a_peer_that_hangs_gets_a_close_frame_with_a_reason() {
 /// tungstenite answers pings whenever it is read from.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_only_answers_pings_stays_connected() {
-    let (mut raw, peer) = Raw::client_and_peer(server(every(30 * SECOND))).await;
+    let (mut raw, peer) = Raw::client_and_peer(server().config(every(30 * SECOND))).await;
     let mut pings = 0;
     let day = sleep(24 * HOUR);
     tokio::pin!(day);
@@ -107,7 +99,8 @@ async fn a_peer_that_only_answers_pings_stays_connected() {
 
 #[tokio::test(start_paused = true)]
 async fn idle_peers_of_this_crate_stay_connected_for_days() {
-    let (client, peer) = memory::pair(Client::builder(), server(every(20 * SECOND))).unwrap();
+    let (client, peer) =
+        memory::pair(Client::builder(), server().config(every(20 * SECOND))).unwrap();
     sleep(100 * HOUR).await;
     client.peer().call::<()>("quick", ()).await.unwrap();
     assert!(!peer.is_closed());
@@ -119,7 +112,7 @@ async fn a_peer_that_sends_without_pongs_stays_connected() {
     let whole = frame(0x81, notification("no.such.method", "[]").as_bytes());
     let pong = frame(0x8a, b"");
     for (what, bytes) in [("messages", &whole), ("pongs that nobody asked for", &pong)] {
-        let (mut raw, peer) = Raw::client_and_peer(server(every(30 * SECOND))).await;
+        let (mut raw, peer) = Raw::client_and_peer(server().config(every(30 * SECOND))).await;
         for _ in 0..200 {
             sleep(40 * SECOND).await;
             raw.send_bytes(bytes).await;
@@ -127,7 +120,7 @@ async fn a_peer_that_sends_without_pongs_stays_connected() {
         assert!(!peer.is_closed(), "{what}");
     }
     // One message, a byte at a time.
-    let (mut raw, peer) = Raw::client_and_peer(server(every(30 * SECOND))).await;
+    let (mut raw, peer) = Raw::client_and_peer(server().config(every(30 * SECOND))).await;
     let whole = frame(0x81, request("quick", "[]", "1").as_bytes());
     for byte in whole {
         sleep(40 * SECOND).await;
@@ -139,7 +132,7 @@ async fn a_peer_that_sends_without_pongs_stays_connected() {
 
 #[tokio::test(start_paused = true)]
 async fn without_ping_interval_a_silent_peer_stays_connected() {
-    let (mut raw, peer) = Raw::client_and_peer(server(every(None))).await;
+    let (mut raw, peer) = Raw::client_and_peer(server().config(every(None))).await;
     sleep(240 * HOUR).await;
     assert!(!peer.is_closed());
     raw.check(&request("quick", "[]", "1"), &[&result("null", "1")]).await;
@@ -149,10 +142,9 @@ async fn without_ping_interval_a_silent_peer_stays_connected() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_stays_and_no_ping_splits_its_message() {
     const SIZE: usize = 840_000;
-    let server = server(every(30 * SECOND));
-    let (mut raw, peer) =
-        Raw::client_and_peer(server.method("large", |_, ()| async { Ok("x".repeat(SIZE)) })).await;
-    raw.send(request("large", "[]", "1")).await;
+    let server = server().config(every(30 * SECOND));
+    let (mut raw, peer) = Raw::client_and_peer(server).await;
+    raw.send(request("large", &format!("[{SIZE}]"), "1")).await;
     let whole = 10 + result(&format!("\"{}\"", "x".repeat(SIZE)), "1").len(); // with its header
     let mut bytes = Vec::new();
     while bytes.len() < whole {
@@ -170,7 +162,7 @@ async fn a_slow_reader_stays_and_no_ping_splits_its_message() {
 /// It takes what it is sent and never says a word: somebody else may be taking it.
 #[tokio::test(start_paused = true)]
 async fn written_bytes_are_no_sign_of_life() {
-    let (mut raw, peer) = Raw::client_and_peer(server(every(30 * SECOND))).await;
+    let (mut raw, peer) = Raw::client_and_peer(server().config(every(30 * SECOND))).await;
     let begun = Instant::now();
     let pushing = tokio::spawn(async move {
         while peer.notify("push", ["x".repeat(1000)]).await.is_ok() {}
@@ -190,10 +182,10 @@ async fn written_bytes_are_no_sign_of_life() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_is_not_being_read_does_not_time_out() {
     let config = Config { max_send_queue: 1000, write_timeout: 600 * SECOND, ..every(SECOND) };
-    let server = server(config).method("large", |_, ()| async { Ok("x".repeat(100_000)) });
+    let server = server().config(config);
     let (mut raw, peer) = Raw::client_and_peer(server).await;
     let begun = Instant::now();
-    let asks = Message::text(request("large", "[]", "1"));
+    let asks = Message::text(request("large", "[100000]", "1"));
     while tokio::time::timeout(SECOND, raw.socket.send(asks.clone())).await.is_ok() {}
     assert!(matches!(peer.closed().await, CloseReason::Stalled));
     assert!(begun.elapsed() >= 600 * SECOND);
@@ -202,18 +194,8 @@ async fn a_peer_that_is_not_being_read_does_not_time_out() {
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_does_not_wait_for_a_peer_that_is_gone() {
     let gate = Gate::default();
-    let at_gate = gate.clone();
     let config = Config { shutdown_timeout: HOUR, ..every(30 * SECOND) };
-    let endpoint = server(config)
-        .method("gated", move |_, ()| {
-            let gate = at_gate.clone();
-            async move {
-                gate.pass().await;
-                Ok(())
-            }
-        })
-        .build()
-        .unwrap();
+    let endpoint = server().config(config).method("gated", gate.handler(())).build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     raw.send(request("gated", "[]", "1")).await;
     gate.arrived(1).await;
@@ -274,18 +256,14 @@ async fn pass_on(
     }
 }
 
-fn address(url: &str) -> SocketAddr {
-    url.trim_start_matches("ws://").trim_end_matches('/').parse().unwrap()
-}
-
 /// The operating system sees nothing wrong: all is acknowledged by the proxy's own.
 #[tokio::test]
 async fn both_sides_notice_a_network_that_swallows_everything() {
     let config = every(Duration::from_millis(200));
-    let (url, endpoint) = listen(server(config.clone())).await;
-    let proxy = Proxy::before(address(&url)).await;
+    let (url, endpoint) = listen(server().config(config.clone())).await;
+    let proxy = Proxy::before(address_of(&url)).await;
     let through = format!("ws://{}", proxy.address);
-    let client = client(config).connect(&through).await.unwrap();
+    let client = Client::builder().config(config).connect(&through).await.unwrap();
     let peer = client.peer();
     peer.call::<()>("quick", ()).await.unwrap();
     let caller = endpoint.peers().pop().unwrap();
@@ -322,13 +300,13 @@ fn small_buffers() -> TcpSocket {
 /// Real sockets, and a proxy that takes 10 kB a second from a client that goes on sending.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_network_that_swallows_slowly_is_noticed() {
-    let (url, _endpoint) = listen(server(every(None))).await;
+    let (url, _endpoint) = listen(server().config(every(None))).await;
     let socket = small_buffers();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let proxy = Proxy::between(socket.listen(1).unwrap(), address(&url), SECOND);
+    let proxy = Proxy::between(socket.listen(1).unwrap(), address_of(&url), SECOND);
     let through = proxy.address;
     let stream = small_buffers().connect(through).await.unwrap();
-    let builder = client(every(2 * SECOND));
+    let builder = Client::builder().config(every(2 * SECOND));
     let client = builder.connect_over(&format!("ws://{through}"), stream).await.unwrap();
     let peer = client.peer();
     peer.call::<()>("quick", ()).await.unwrap();

@@ -14,9 +14,9 @@ use wsjsonrpc::server::Handshake;
 use wsjsonrpc::{Client, Config, Endpoint, Error, Server};
 use wsjsonrpc_tests::frames::{Came, frame_of, frames, rest_of};
 use wsjsonrpc_tests::http::{address, opened, upgrade};
-use wsjsonrpc_tests::{Gate, Raw, error, request, result};
+use wsjsonrpc_tests::{Gate, Raw, error, request, result, serve_upgraded, server};
 
-use crate::reconnect::attempts::{client as reconnecting, connected};
+use wsjsonrpc_tests::reconnect::{client as reconnecting, connected};
 
 const CLOSE: &[u8] = b"\x03\xe8bye";
 
@@ -26,20 +26,11 @@ fn config() -> Config {
 }
 
 fn endpoint() -> Endpoint {
-    Server::builder()
-        .config(config())
-        .method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
-        .method("large", |_, ()| async { Ok("x".repeat(1 << 20)) })
-        .build()
-        .unwrap()
+    server().config(config()).build().unwrap()
 }
 
 fn serve(endpoint: &Endpoint, buffer: usize) -> (DuplexStream, JoinHandle<CloseReason>) {
-    let (ours, theirs) = tokio::io::duplex(buffer);
-    let endpoint = endpoint.clone();
-    let serving =
-        tokio::spawn(async move { endpoint.serve_upgraded(theirs, Handshake::new("/")).await });
-    (ours, serving)
+    serve_upgraded(endpoint, Handshake::new("/"), buffer)
 }
 
 fn text(text: &str) -> Vec<u8> {
@@ -110,7 +101,7 @@ async fn a_request_before_a_close_frame_is_answered() {
 async fn a_large_answer_goes_out_whole_before_the_close_frame() {
     for half_close in [false, true] {
         let (mut stream, ended) = serve(&endpoint(), 1000);
-        stream.write_all(&text(&request("large", "[]", "1"))).await.unwrap();
+        stream.write_all(&text(&request("large", "[1048576]", "1"))).await.unwrap();
         if half_close {
             stream.shutdown().await.unwrap();
         } else {
@@ -134,16 +125,7 @@ async fn a_large_answer_goes_out_whole_before_the_close_frame() {
 #[tokio::test]
 async fn a_handler_in_flight_does_not_delay_the_close() {
     let gate = Gate::default();
-    let endpoint = Server::builder().config(config()).method("wait", {
-        let gate = gate.clone();
-        move |_, ()| {
-            let gate = gate.clone();
-            async move {
-                gate.pass().await;
-                Ok(())
-            }
-        }
-    });
+    let endpoint = Server::builder().config(config()).method("wait", gate.handler(()));
     let endpoint = endpoint.build().unwrap();
     for half_close in [false, true] {
         let (mut stream, ended) = serve(&endpoint, 64 * 1024);
@@ -164,14 +146,10 @@ async fn a_handler_in_flight_does_not_delay_the_close() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_closes_without_reading_is_dropped() {
     let config = Config { close_timeout: Duration::from_secs(5), ..config() };
-    let endpoint = Server::builder()
-        .config(config)
-        .method("large", |_, ()| async { Ok("x".repeat(100_000)) })
-        .build()
-        .unwrap();
+    let endpoint = server().config(config).build().unwrap();
     for half_close in [false, true] {
         let (mut stream, ended) = serve(&endpoint, 1000);
-        stream.write_all(&text(&request("large", "[]", "1"))).await.unwrap();
+        stream.write_all(&text(&request("large", "[100000]", "1"))).await.unwrap();
         if half_close {
             stream.shutdown().await.unwrap();
             assert!(matches!(ended.await.unwrap(), CloseReason::Lost(_)));

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::{Client, Config, Error, Server};
+use wsjsonrpc_tests::{child, first_peer, test_name};
 
 /// Set in the process at the other end: the address that it listens on.
 const CHILD: &str = "WSJSONRPC_TEST_BEHIND_A_CABLE";
-const NAME: &str = "lifecycle::network_cut::both_sides_notice_a_cut_network";
 
 fn config() -> Config {
     let ping_interval = Some(Duration::from_millis(500));
@@ -67,13 +67,7 @@ async fn serve(address: &str) {
     println!("\naddress {}", server.local_addr());
     let endpoint = server.endpoint().clone();
     tokio::spawn(server.run());
-    let peer = loop {
-        match endpoint.peers().pop() {
-            Some(peer) => break peer,
-            None => tokio::task::yield_now().await,
-        }
-    };
-    println!("ended {:?}", peer.closed().await);
+    println!("ended {:?}", first_peer(&endpoint).await.closed().await);
 }
 
 #[test]
@@ -86,10 +80,8 @@ fn both_sides_notice_a_cut_network() {
         Ok(cable) => cable,
         Err(why) => return println!("skipped: no network namespace can be made here: {why}"),
     };
-    let mut child = Command::new("ip")
-        .args(["netns", "exec", &cable.name])
-        .arg(std::env::current_exe().unwrap())
-        .args([NAME, "--exact", "--nocapture"])
+    let wrapper = ["ip", "netns", "exec", &cable.name];
+    let mut child = child::command(&wrapper, test_name!(both_sides_notice_a_cut_network))
         .env(CHILD, format!("{}:0", cable.there))
         .stdout(Stdio::piped())
         .spawn()

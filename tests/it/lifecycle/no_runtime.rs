@@ -13,9 +13,8 @@ use wsjsonrpc::client::Reconnect;
 use wsjsonrpc::http::HttpPeer;
 use wsjsonrpc::server::Handshake;
 use wsjsonrpc::subscription::Topic;
-use wsjsonrpc::{Client, Config, Error, Methods, Peer, Server, memory};
-
-const SECOND: Duration = Duration::from_secs(1);
+use wsjsonrpc::{Client, Config, Error, Methods, Peer, memory};
+use wsjsonrpc_tests::{SECOND, listen};
 
 struct Unpark(Thread);
 
@@ -45,10 +44,7 @@ fn server() -> wsjsonrpc::server::ServerBuilder {
     let ticks = Methods::new().subscription(Topic::new("ticks"), |_, ()| async {
         Ok(futures_util::stream::iter([Ok(1), Ok(2)]))
     });
-    Server::builder()
-        .service(ticks)
-        .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
-        .method("never", |_, ()| std::future::pending::<wsjsonrpc::Result<()>>())
+    wsjsonrpc_tests::server().service(ticks)
 }
 
 async fn everything(peer: &Peer) {
@@ -75,9 +71,7 @@ fn calls_can_be_awaited_anywhere() {
     let runtime = full();
     let without_timers = Builder::new_current_thread().build().unwrap();
     let connect = async |client: wsjsonrpc::client::ClientBuilder| {
-        let server = server().bind("127.0.0.1:0").await.unwrap();
-        let url = server.url();
-        tokio::spawn(server.run());
+        let (url, _) = listen(server()).await;
         client.connect(&url).await.unwrap()
     };
     for builder in [Client::builder(), Client::builder().reconnect(Reconnect::default())] {

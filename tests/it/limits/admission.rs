@@ -8,9 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpStream;
 use wsjsonrpc::error::{CloseReason, ConnectError};
 use wsjsonrpc::server::{Grant, Handshake, ServerBuilder};
-use wsjsonrpc::{Client, Config, Endpoint, Server};
-use wsjsonrpc_tests::http::{UPGRADE, http, opened, refusal, upgrade};
-use wsjsonrpc_tests::{Gate, Raw, begin, listen, request, result};
+use wsjsonrpc::{Client, Config, Endpoint};
+use wsjsonrpc_tests::http::{UPGRADE, address_of, http, opened, read_head, refusal, upgrade};
+use wsjsonrpc_tests::{Gate, Raw, begin, child, listen, request, result, test_name};
 
 const FULL: &str = "the server has as many connections as it takes; try again later";
 const TOO_MANY: &str = "there are too many connections from this address; close some first";
@@ -26,11 +26,11 @@ fn too_many() -> String {
 fn server(max_connections: usize, per_address: Option<usize>) -> ServerBuilder {
     let config =
         Config { max_connections, max_connections_per_address: per_address, ..Config::default() };
-    Server::builder().config(config).method("one", |_, ()| async { Ok(1) })
+    wsjsonrpc_tests::server().config(config)
 }
 
 async fn one(client: &Client) {
-    assert_eq!(client.peer().call::<i64>("one", ()).await.unwrap(), 1);
+    assert_eq!(client.peer().call::<i64>("double", (1,)).await.unwrap(), 2);
 }
 
 /// Asks until the answer is another: what this side has dropped, the server has yet to notice.
@@ -150,11 +150,7 @@ fn serve(endpoint: &Endpoint) -> (DuplexStream, tokio::task::JoinHandle<()>) {
 }
 
 async fn answer(stream: &mut DuplexStream) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    String::from_utf8(head).unwrap()
+    read_head(stream).await
 }
 
 /// With one place only, each next one shows that the last one's is free again.
@@ -249,13 +245,13 @@ async fn a_connection_stops_counting_however_it_ended() {
 async fn an_upgraded_stream_over_the_limit_is_closed_with_1013() {
     let endpoint = server(1, None).build().unwrap();
     let (mut first, _) = Raw::client_of(&endpoint).await;
-    first.check(&request("one", "[]", "1"), &[&result("1", "1")]).await;
+    first.check(&request("double", "[1]", "1"), &[&result("2", "1")]).await;
     let (mut second, serving) = Raw::client_of(&endpoint).await;
     let frame = second.receive_close().await.unwrap();
     assert_eq!((u16::from(frame.code), frame.reason.as_str()), (1013, FULL));
     second.hang_up();
     assert!(matches!(serving.await.unwrap(), CloseReason::Local));
-    first.check(&request("one", "[]", "2"), &[&result("1", "2")]).await;
+    first.check(&request("double", "[1]", "2"), &[&result("2", "2")]).await;
 
     let mut handshake = Handshake::new("/");
     handshake.remote_addr = Some("192.0.2.1:1".parse().unwrap());
@@ -333,18 +329,13 @@ const CHILD: &str = "WSJSONRPC_TEST_FEW_DESCRIPTORS";
 #[cfg(unix)]
 #[test]
 fn accepting_resumes_when_file_descriptors_are_free_again() {
-    let name = "limits::admission::accepting_resumes_when_file_descriptors_are_free_again";
     if std::env::var_os(CHILD).is_some() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         return runtime.block_on(without_file_descriptors());
     }
-    let output = std::process::Command::new("sh")
-        .args(["-c", "ulimit -n 40 && exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().unwrap())
-        .args([name, "--exact", "--nocapture"])
-        .env(CHILD, "1")
-        .output()
-        .unwrap();
+    let wrapper = ["sh", "-c", "ulimit -n 40 && exec \"$0\" \"$@\""];
+    let this = test_name!(accepting_resumes_when_file_descriptors_are_free_again);
+    let output = child::command(&wrapper, this).env(CHILD, "1").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("nothing left"), "{text}");
@@ -353,8 +344,7 @@ fn accepting_resumes_when_file_descriptors_are_free_again() {
 #[cfg(unix)]
 async fn without_file_descriptors() {
     let (url, _) = listen(server(1000, None)).await;
-    let uri: http::Uri = url.parse().unwrap();
-    let address: SocketAddr = uri.authority().unwrap().as_str().parse().unwrap();
+    let address = address_of(&url);
     let client = Client::connect(&url).await.unwrap();
     let mut hoard = Vec::new();
     let error = loop {

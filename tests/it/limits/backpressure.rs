@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures_util::SinkExt;
 use tokio::io::AsyncReadExt;
@@ -13,38 +12,20 @@ use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Config, Context, Error, Server, memory};
-use wsjsonrpc_tests::{Gate, Raw, begin, error, notification, request, result};
-
-const SECOND: Duration = Duration::from_secs(1);
+use wsjsonrpc_tests::{
+    Gate, Raw, SECOND, begin, busy, gated_server, notification, request, result, server, too_large,
+};
 
 /// With the clock paused, time passes only when nothing else can happen.
 async fn all_is_quiet() {
     tokio::time::sleep(SECOND).await;
 }
 
-fn busy(id: &str) -> String {
-    error(-32000, "Server busy", id)
-}
-
-/// `gated` counts its handlers and holds them at the gate.
-fn gated(gate: &Gate, begun: &Arc<AtomicUsize>, config: Config) -> ServerBuilder {
-    let (gate, begun) = (gate.clone(), Arc::clone(begun));
-    Server::builder().config(config).method("gated", move |_, ()| {
-        begun.fetch_add(1, Ordering::Relaxed);
-        let gate = gate.clone();
-        async move {
-            gate.pass().await;
-            Ok(())
-        }
-    })
-}
-
 #[tokio::test]
 async fn requests_over_the_in_flight_limit_are_refused_at_once() {
-    let (gate, begun) = (Gate::default(), Arc::default());
+    let gate = Gate::default();
     let config = Config { max_in_flight: 3, ..Config::default() };
-    let server = gated(&gate, &begun, config).method("quick", |_, ()| async { Ok(()) });
-    let endpoint = server.build().unwrap();
+    let endpoint = gated_server(&gate).config(config).build().unwrap();
     let (mut raw, _) = Raw::client_of(&endpoint).await;
     let (mut other, _) = Raw::client_of(&endpoint).await;
 
@@ -59,7 +40,7 @@ async fn requests_over_the_in_flight_limit_are_refused_at_once() {
     let refused = format!("[{},{}]", busy("6"), busy("7"));
     let batch = [request("quick", "[]", "6"), request("gated", "[]", "7")];
     assert_eq!(raw.ask(format!("[{}]", batch.join(","))).await, refused);
-    assert_eq!(begun.load(Ordering::Relaxed), 3);
+    assert_eq!(gate.started(), 3);
 
     other.check(&request("quick", "[]", "1"), &[&result("null", "1")]).await;
     other.send(request("gated", "[]", "2")).await;
@@ -68,18 +49,18 @@ async fn requests_over_the_in_flight_limit_are_refused_at_once() {
     gate.open(4);
     let mut answers = [raw.receive().await, raw.receive().await];
     answers.sort();
-    let mixed = [result("null", "2"), busy("3"), wsjsonrpc_tests::not_an_object()];
-    assert_eq!(answers, [format!("[{}]", mixed.join(",")), result("null", "1")]);
-    assert_eq!(other.receive().await, result("null", "2"));
+    let finished = |id| result("\"finished\"", id);
+    let mixed = [finished("2"), busy("3"), wsjsonrpc_tests::not_an_object()];
+    assert_eq!(answers, [format!("[{}]", mixed.join(",")), finished("1")]);
+    assert_eq!(other.receive().await, finished("2"));
     raw.check(&request("quick", "[]", "8"), &[&result("null", "8")]).await;
-    assert_eq!(begun.load(Ordering::Relaxed), 4, "what was refused never ran");
+    assert_eq!(gate.started(), 4, "what was refused never ran");
 }
 
 #[tokio::test]
 async fn handlers_that_are_ready_at_once_do_not_count_as_in_flight() {
     let config = Config { max_in_flight: 1, ..Config::default() };
-    let server = Server::builder().config(config).method("quick", |_, ()| async { Ok(()) });
-    let mut raw = Raw::client(server).await;
+    let mut raw = Raw::client(server().config(config)).await;
     let batch = format!("[{}]", vec![request("quick", "[]", "1"); 100].join(","));
     let answers = format!("[{}]", vec![result("null", "1"); 100].join(","));
     raw.check(&batch, &[&answers]).await;
@@ -340,7 +321,7 @@ async fn errors_over_max_outgoing_message_are_sent_anyway() {
     let mut raw = Raw::client(repeating(1000)).await;
     let entries = vec![request("repeat", "[2000]", "1"); 1000];
     let answer = raw.ask(format!("[{}]", entries.join(","))).await;
-    let too_large = error(-32003, "Result too large", "1");
+    let too_large = too_large("1");
     assert!(answer.contains(&too_large), "{answer:.300}");
     raw.check(&request("repeat", "[1]", "2"), &[&result("\"x\"", "2")]).await;
 

@@ -3,7 +3,6 @@
 //! `admission` and `handshake`, those of calls in `calls::timeouts`.
 
 use std::future::pending;
-use std::time::Duration;
 
 use futures_util::SinkExt;
 use tokio::io::AsyncReadExt;
@@ -11,9 +10,9 @@ use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::{Config, Endpoint, Server};
-use wsjsonrpc_tests::{Gate, Raw, error, frame, not_an_object, request, result};
-
-const SECOND: Duration = Duration::from_secs(1);
+use wsjsonrpc_tests::{
+    Gate, Raw, SECOND, busy, error, frame, not_an_object, request, result, too_large,
+};
 
 /// A connection beside the one that goes over a limit. It has a call at work all the while.
 struct Bystander {
@@ -32,15 +31,8 @@ impl Bystander {
 /// A server with this configuration, one that is to go over its limit, and a bystander.
 async fn beside(config: Config) -> (Endpoint, Raw, JoinHandle<CloseReason>, Bystander) {
     let gate = Gate::default();
-    let at_gate = gate.clone();
     let server = Server::builder().config(config);
-    let server = server.method("gated", move |_, ()| {
-        let gate = at_gate.clone();
-        async move {
-            gate.pass().await;
-            Ok(())
-        }
-    });
+    let server = server.method("gated", gate.handler(()));
     let endpoint = server
         .method("never", |_, (_,): (String,)| pending::<wsjsonrpc::Result<()>>())
         .method("large", |_, (size,): (usize,)| async move { Ok("x".repeat(size)) })
@@ -71,7 +63,7 @@ async fn requests_over_a_limit_are_answered_with_an_error() {
             "max_outgoing_message",
             Config { max_outgoing_message: 1000, ..default() },
             vec![large(1001)],
-            error(-32003, "Result too large", "1"),
+            too_large("1"),
         ),
         (
             "max_batch",
@@ -83,13 +75,13 @@ async fn requests_over_a_limit_are_answered_with_an_error() {
             "max_in_flight",
             Config { max_in_flight: 2, ..default() },
             vec![never.clone(), never, large(1)],
-            error(-32000, "Server busy", "1"),
+            busy("1"),
         ),
         (
             "max_in_flight_bytes",
             Config { max_in_flight_bytes: 5000, ..default() },
             vec![long, large(1)],
-            error(-32000, "Server busy", "1"),
+            busy("1"),
         ),
     ];
     for (limit, config, over, answer) in table {

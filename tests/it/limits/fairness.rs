@@ -11,9 +11,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Endpoint, Server};
-use wsjsonrpc_tests::{Gate, Raw, notification, request, result};
-
-use crate::http::post;
+use wsjsonrpc_tests::{Gate, Raw, cancel, notification, post, request, result};
 
 /// Counts how often another task gets its turn, as seen by handlers.
 #[derive(Clone, Default)]
@@ -176,7 +174,7 @@ async fn a_cancellation_in_a_batch_that_yields_finds_its_call() {
         }
     });
     let mut raw = Raw::client(server).await;
-    let cancel = notification("$/cancelRequest", r#"{"id":399}"#);
+    let cancel = cancel("399");
     let call = |id: usize| request("gated", &format!("[{id}]"), &id.to_string());
     raw.send(batch(std::iter::once(cancel).chain((0..400).map(call)))).await;
     gate.arrived(400).await;

@@ -4,17 +4,18 @@ use std::future::IntoFuture;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures_util::SinkExt;
 use tokio::io::AsyncReadExt;
 use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::error::CloseReason;
-use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Config, Context, Server};
-use wsjsonrpc_tests::{Gate, Raw, begin, both_ways, frame, notification, request, result};
+use wsjsonrpc_tests::http::{address, open_blocking};
+use wsjsonrpc_tests::{
+    Gate, Raw, SECOND, begin, both_ways, frame, gated_server, notification, request, test_name,
+};
 
-const SECOND: Duration = Duration::from_secs(1);
+use super::served::{MAX_IN_FLIGHT, MAX_MESSAGE, MAX_SEND_QUEUE, Place, Served, ask};
 
 /// It takes a byte every second: too little for its answers, but something. It is stuck only if it
 /// takes nothing; and it can't have more than its answers' limit of memory.
@@ -48,25 +49,16 @@ async fn a_peer_that_reads_a_byte_a_second_is_served_at_its_own_pace() {
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_notifications_stays_within_max_in_flight() {
     const LIMIT: usize = 50;
-    let (gate, begun) = (Gate::default(), Arc::new(AtomicUsize::new(0)));
-    let (at_gate, counter) = (gate.clone(), Arc::clone(&begun));
+    let gate = Gate::default();
     let config = Config { max_in_flight: LIMIT, ..Config::default() };
-    let server = Server::builder().config(config).method("gated", move |_, ()| {
-        counter.fetch_add(1, Ordering::Relaxed);
-        let gate = at_gate.clone();
-        async move {
-            gate.pass().await;
-            Ok(())
-        }
-    });
-    let endpoint = server.build().unwrap();
+    let endpoint = gated_server(&gate).config(config).build().unwrap();
     let (mut raw, _) = Raw::client_of(&endpoint).await;
     let (mut other, _) = Raw::client_of(&endpoint).await;
     for _ in 0..100_000 {
         raw.socket.feed(Message::text(notification("gated", "[]"))).await.unwrap();
     }
     raw.check("1", &[&wsjsonrpc_tests::not_an_object()]).await;
-    assert_eq!(begun.load(Ordering::Relaxed), LIMIT);
+    assert_eq!(gate.started(), LIMIT);
     other.check("1", &[&wsjsonrpc_tests::not_an_object()]).await;
     gate.open(LIMIT);
 }
@@ -112,9 +104,10 @@ async fn a_flood_from_one_connection_does_not_starve_others() {
             let before = before.load(Ordering::Relaxed);
             async move { Ok(before) }
         });
-    let address = wsjsonrpc_tests::http::address(server).await.to_string();
+    let address = address(server).await;
     let asking = tokio::task::spawn_blocking(move || {
-        let (mut hostile, mut other) = (connect(&address), connect(&address));
+        let (mut hostile, mut other) =
+            (open_blocking(address, "/rpc"), open_blocking(address, "/rpc"));
         *bystander.lock().unwrap() = Some(other.try_clone().unwrap());
         let flood = frame(0x81, notification("note", "[]").as_bytes()).repeat(100_000);
         // It is hung up on by the end of the test, at the latest.
@@ -199,116 +192,11 @@ async fn a_close_is_bounded_even_if_the_peer_reads_bit_by_bit() {
     }
 }
 
-/// Set in the process that serves.
-const CHILD: &str = "WSJSONRPC_TEST_SERVES_A_HOSTILE_PEER";
-const MAX_OUTBOX: usize = 512 * 1024;
-const MAX_IN_FLIGHT: usize = 32;
-pub(crate) const MAX_MESSAGE: usize = 16 * 1024;
-
-fn serving() -> ServerBuilder {
-    let config = Config {
-        max_send_queue: MAX_OUTBOX,
-        max_in_flight: MAX_IN_FLIGHT,
-        max_in_flight_bytes: MAX_IN_FLIGHT * MAX_MESSAGE,
-        max_incoming_message: MAX_MESSAGE,
-        max_outgoing_message: MAX_MESSAGE,
-        write_timeout: SECOND,
-        shutdown_timeout: SECOND / 10,
-        close_timeout: SECOND / 10,
-        ..Config::default()
-    };
-    Server::builder()
-        .config(config)
-        .method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
-        .method("echo", |_, (text,): (String,)| async move { Ok(text) })
-        .method("later", |_, (text,): (String,)| async move {
-            tokio::task::yield_now().await;
-            Ok(text)
-        })
-        .method("never", |_, (_,): (String,)| std::future::pending::<wsjsonrpc::Result<()>>())
-}
-
-/// The server's memory, in bytes: now, or at its peak.
-#[cfg(target_os = "linux")]
-pub(crate) fn memory(pid: u32, what: &str) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
-    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
-}
-
-/// A server in a process of its own, so that its memory can be measured.
-pub(crate) struct Served {
-    child: std::process::Child,
-    /// What it writes: it could not end in peace without.
-    _stdout: std::io::BufReader<std::process::ChildStdout>,
-    pub(crate) address: String,
-}
-
-impl Served {
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub(crate) fn end(mut self) {
-        drop(self.child.stdin.take());
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-/// Runs the test of this name again, as a process that serves. `None`: this is that process, and the
-/// other has had enough.
-pub(crate) fn in_a_child(test: &str) -> Option<Served> {
-    in_a_child_as(test, Place::Alone)
-}
-
-/// What the server in the child is a part of.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Place {
-    Alone,
-    Axum,
-}
-
-pub(crate) fn in_a_child_as(test: &str, place: Place) -> Option<Served> {
-    use std::io::BufRead;
-    use std::process::{Command, Stdio};
-
-    if let Some(place) = std::env::var_os(CHILD) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            // Until the other process closes the pipe.
-            let over = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
-            if place == "Axum" {
-                let endpoint = serving().build().unwrap();
-                println!("\naddress {}", crate::http::mount::in_axum_with_uris(&endpoint).await);
-                drop(over.await);
-            } else {
-                let server = serving().bind("127.0.0.1:0").await.unwrap();
-                println!("\naddress {}", server.local_addr());
-                server.run_until(async { drop(over.await) }).await;
-            }
-        });
-        return None;
-    }
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
-        .env(CHILD, format!("{place:?}"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
-    let mut lines = stdout.by_ref().lines().map_while(Result::ok);
-    let address = lines.find_map(|line| line.strip_prefix("address ").map(str::to_owned));
-    let address = address.expect("it has bound a port");
-    Some(Served { child, _stdout: stdout, address })
-}
-
 /// A process of its own serves a peer that sends as fast as it can and never reads. It is hung up on
 /// after `write_timeout`; until then another client is answered, and memory has its bound.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
-    let name = "limits::hostile::a_peer_that_never_reads_costs_no_more_than_its_limits";
     let text = |padding| format!("[\"{}\"]", "p".repeat(padding));
     let batch = |of: &[String], times| format!("[{}]", vec![of.join(","); times].join(","));
     let large = request("echo", &text(MAX_MESSAGE / 2), "1");
@@ -329,18 +217,18 @@ fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
         ("batches that are never complete", batch(&[never, large], 1), held),
         ("batches of notifications", batch(&[notification("never", "[\"\"]")], 250), not_held),
     ] {
-        let Some(served) = in_a_child(name) else { return };
-        let address = &served.address;
-        let mut bystander = connect(address);
+        let this = test_name!(a_peer_that_never_reads_costs_no_more_than_its_limits);
+        let Some(served) = Served::in_a_child(this, Place::Alone) else { return };
+        let mut bystander = served.connect();
         ask(&mut bystander);
         // The program's own pages count, too: those that are needed are there before it is measured.
-        let mut warm = connect(address);
+        let mut warm = served.connect();
         warm.write_all(&frame(0x81, text.as_bytes()).repeat(4)).unwrap();
         drop(warm);
         ask(&mut bystander);
-        let before = memory(served.id(), "VmRSS");
+        let before = served.memory("VmRSS");
 
-        let mut hostile = connect(address);
+        let mut hostile = served.connect();
         let flood = frame(0x81, text.as_bytes()).repeat(1 + 65_536 / (text.len() + 8));
         let per_write = flood.len() / (text.len() + 8);
         let flooding = std::thread::spawn(move || {
@@ -359,37 +247,13 @@ fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
         let sent = flooding.join().unwrap();
         assert!(sent < held, "nothing holds back {what}");
         ask(&mut bystander);
-        let grown = memory(served.id(), "VmHWM") - before;
+        let grown = served.memory("VmHWM") - before;
         times.sort();
         let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
         println!("{what}: {sent} sent, {grown} bytes more at the peak, others' p99 {p99:?}");
         // A call in flight is a message that came in, and one that is to go out.
-        let bound = MAX_OUTBOX + MAX_IN_FLIGHT * 2 * MAX_MESSAGE + (1 << 20);
+        let bound = MAX_SEND_QUEUE + MAX_IN_FLIGHT * 2 * MAX_MESSAGE + (1 << 20);
         assert!(grown <= bound, "{what}: {grown} bytes, more than {bound}");
         served.end();
     }
-}
-
-/// A WebSocket by hand, with a socket that blocks.
-pub(crate) fn connect(address: &str) -> std::net::TcpStream {
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    stream.set_nodelay(true).unwrap();
-    stream.write_all(wsjsonrpc_tests::http::upgrade("/rpc", "").as_bytes()).unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101"));
-    stream
-}
-
-/// One call and its answer.
-pub(crate) fn ask(stream: &mut std::net::TcpStream) {
-    stream.write_all(&frame(0x81, request("sum", "[1,2]", "7").as_bytes())).unwrap();
-    let expected = result("3", "7");
-    let mut answer = vec![0; 2 + expected.len()];
-    stream.read_exact(&mut answer).unwrap();
-    assert_eq!(String::from_utf8_lossy(&answer[2..]), expected);
 }

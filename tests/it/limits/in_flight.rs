@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Config, Server};
-use wsjsonrpc_tests::{Gate, Raw, error, notification, request, result};
+use wsjsonrpc_tests::{Gate, Raw, busy, notification, request, result, too_large};
 
 /// `gated` waits at the gate, then gives a string of a size; `quick` gives one at once.
 fn server(gate: &Gate, max_in_flight_bytes: usize) -> ServerBuilder {
@@ -26,14 +26,6 @@ fn server(gate: &Gate, max_in_flight_bytes: usize) -> ServerBuilder {
 /// Params that make a request of some `padding` bytes, whose result has so many.
 fn sized(result: usize, padding: usize) -> String {
     format!("[{result},\"{}\"]", "p".repeat(padding))
-}
-
-fn busy(id: &str) -> String {
-    error(-32000, "Server busy", id)
-}
-
-fn too_large(id: &str) -> String {
-    error(-32003, "Result too large", id)
 }
 
 fn xs(size: usize, id: &str) -> String {

@@ -7,39 +7,39 @@ use std::net::TcpStream;
 
 use wsjsonrpc_tests::frames::announcing;
 use wsjsonrpc_tests::http::upgrade;
-use wsjsonrpc_tests::{frame, request};
+use wsjsonrpc_tests::{frame, request, test_name};
 
-use crate::limits::hostile::{MAX_MESSAGE, Place, ask, connect, in_a_child, in_a_child_as, memory};
+use super::served::{MAX_MESSAGE, Place, Served, ask};
 
 const CONNECTIONS: usize = 300;
 const KIB: usize = 1024;
 
 /// Connects, and says this much.
-fn half_open(address: &str, bytes: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(address).unwrap();
+fn half_open(served: &Served, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(&served.address).unwrap();
     stream.write_all(bytes).unwrap();
     stream
 }
 
-fn open(address: &str, bytes: &[u8]) -> TcpStream {
-    let mut stream = connect(address);
+fn open(served: &Served, bytes: &[u8]) -> TcpStream {
+    let mut stream = served.connect();
     stream.write_all(bytes).unwrap();
     stream
 }
 
-fn after_a_call(address: &str, _: &[u8]) -> TcpStream {
-    let mut stream = connect(address);
+fn after_a_call(served: &Served, _: &[u8]) -> TcpStream {
+    let mut stream = served.connect();
     ask(&mut stream);
     stream
 }
 
-type Way = fn(&str, &[u8]) -> TcpStream;
+type Way = fn(&Served, &[u8]) -> TcpStream;
 
 /// Each gets a process of its own, so that none profits from what another has left. The bounds are
 /// what such a connection has sent, once or twice, and a little for itself.
 #[test]
 fn idle_and_half_open_connections_cost_what_they_have_sent() {
-    let name = "limits::memory_cost::idle_and_half_open_connections_cost_what_they_have_sent";
+    let this = test_name!(idle_and_half_open_connections_cost_what_they_have_sent);
     let head = upgrade("/", &format!("X: {}\r\n", "x".repeat(8 * KIB)));
     let whole =
         frame(0x81, request("never", &format!("[\"{}\"]", "p".repeat(8000)), "1").as_bytes());
@@ -55,19 +55,19 @@ fn idle_and_half_open_connections_cost_what_they_have_sent() {
         ("a call that never ends", open, whole, 8 + 2 * 8),
     ];
     for (what, way, bytes, bound) in table {
-        let Some(served) = in_a_child(name) else { return };
-        let mut bystander = connect(&served.address);
+        let Some(served) = Served::in_a_child(this, Place::Alone) else { return };
+        let mut bystander = served.connect();
         // What the program needs once is there before it is measured.
-        let warm: Vec<_> = (0..4).map(|_| way(&served.address, &bytes)).collect();
+        let warm: Vec<_> = (0..4).map(|_| way(&served, &bytes)).collect();
         ask(&mut bystander);
-        let before = memory(served.id(), "VmRSS");
-        let many: Vec<_> = (0..CONNECTIONS).map(|_| way(&served.address, &bytes)).collect();
+        let before = served.memory("VmRSS");
+        let many: Vec<_> = (0..CONNECTIONS).map(|_| way(&served, &bytes)).collect();
         // All of it has come when one who connects behind them is answered, as often as there may be
         // something left to read.
         for _ in 0..10 {
-            ask(&mut connect(&served.address));
+            ask(&mut served.connect());
         }
-        let each = memory(served.id(), "VmRSS").saturating_sub(before) / CONNECTIONS;
+        let each = served.memory("VmRSS").saturating_sub(before) / CONNECTIONS;
         println!("{what}: {each} bytes each");
         assert!(each <= bound * KIB, "{what}: {each} bytes each, more than {bound} KiB");
         ask(&mut bystander);
@@ -81,15 +81,14 @@ fn idle_and_half_open_connections_cost_what_they_have_sent() {
 /// is to be forgotten, holds on to it.
 #[test]
 fn a_mounted_connection_costs_no_more_than_a_stand_alone_one() {
-    let name = "limits::memory_cost::a_mounted_connection_costs_no_more_than_a_stand_alone_one";
+    let this = test_name!(a_mounted_connection_costs_no_more_than_a_stand_alone_one);
     let mut costs = Vec::new();
     for place in [Place::Alone, Place::Axum] {
-        let Some(served) = in_a_child_as(name, place) else { return };
-        let warm: Vec<_> = (0..40).map(|_| after_a_call(&served.address, &[])).collect();
-        let before = memory(served.id(), "VmRSS");
-        let many: Vec<_> =
-            (0..2 * CONNECTIONS).map(|_| after_a_call(&served.address, &[])).collect();
-        let each = memory(served.id(), "VmRSS").saturating_sub(before) / many.len();
+        let Some(served) = Served::in_a_child(this, place) else { return };
+        let warm: Vec<_> = (0..40).map(|_| after_a_call(&served, &[])).collect();
+        let before = served.memory("VmRSS");
+        let many: Vec<_> = (0..2 * CONNECTIONS).map(|_| after_a_call(&served, &[])).collect();
+        let each = served.memory("VmRSS").saturating_sub(before) / many.len();
         println!("{place:?}: {each} bytes each");
         costs.push(each);
         drop((warm, many));

@@ -4,6 +4,8 @@ mod admission;
 mod backpressure;
 mod each_limit;
 mod fairness;
-pub(crate) mod hostile;
+mod hostile;
 mod in_flight;
 mod memory_cost;
+#[cfg(unix)]
+mod served;

@@ -55,9 +55,7 @@ impl Middleware for Observer {
 }
 
 fn server(observer: &Observer) -> ServerBuilder {
-    Server::builder()
-        .middleware(observer.clone())
-        .method("echo", |_, (text,): (String,)| async move { Ok(text) })
+    wsjsonrpc_tests::server().middleware(observer.clone())
 }
 
 #[tokio::test]
@@ -173,8 +171,7 @@ impl Middleware for Clumsy {
 
 #[tokio::test]
 async fn a_panic_in_connection_middleware_is_contained() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let (observer, mut told) = Observer::new();
     let mut raw = Raw::client(server(&observer).middleware(Clumsy)).await;
     assert_eq!(raw.ask(request("echo", "[\"\"]", "1")).await, result("\"\"", "1"));

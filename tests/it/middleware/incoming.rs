@@ -3,42 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use wsjsonrpc::middleware::{Middleware, Next};
-use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::service::{Request, Response};
 use wsjsonrpc::{Context, ErrorObject, RpcError, Server, async_trait};
 use wsjsonrpc_tests::log::Log;
-use wsjsonrpc_tests::{Raw, error, method_not_found, notification, request, result};
-
-/// Writes down what passes, and lets it pass.
-#[derive(Clone, Default)]
-pub(crate) struct Record(pub(crate) Arc<Mutex<Vec<String>>>);
-
-impl Record {
-    pub(crate) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-
-    fn add(&self, line: String) {
-        self.0.lock().unwrap().push(line);
-    }
-}
-
-#[async_trait]
-impl Middleware for Record {
-    async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
-        let kind = if request.is_notification() { "notification" } else { "request" };
-        let registered = next.method().unwrap_or("-").to_owned();
-        let params = request.params().json().unwrap_or("-").to_owned();
-        self.add(format!("{kind} {} {registered} {params}", request.method()));
-        let response = next.run(request).await;
-        self.add(match (response.error(), response.result()) {
-            (Some(error), _) => format!("{} {}", error.code(), error.message()),
-            (None, Some(result)) => result.to_owned(),
-            (None, None) => "nothing".to_owned(),
-        });
-        response
-    }
-}
+use wsjsonrpc_tests::record::Record;
+use wsjsonrpc_tests::{Raw, busy, error, method_not_found, notification, request, result, server};
 
 /// Writes down how what comes and goes is shown.
 struct Show(Record);
@@ -66,16 +35,10 @@ impl Middleware for Named {
     }
 }
 
-fn sums() -> ServerBuilder {
-    Server::builder().method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
-}
-
 #[tokio::test]
 async fn debug_output_hides_what_a_call_carries() {
     let record = Record::default();
-    let server = Server::builder()
-        .method("echo", |_, (text,): (String,)| async move { Ok(text) })
-        .middleware(Show(record.clone()));
+    let server = server().middleware(Show(record.clone()));
     let mut raw = Raw::client(server).await;
     assert_eq!(raw.ask(request("echo", "[\"secret\"]", "1")).await, result("\"secret\"", "1"));
     raw.ask(request("no", "[]", "2")).await;
@@ -93,7 +56,7 @@ const SUM: &str = r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"id":1}"#;
 #[tokio::test]
 async fn the_first_middleware_installed_is_the_outermost() {
     let record = Record::default();
-    let server = sums()
+    let server = server()
         .middleware(Named("first", record.clone()))
         .middleware(Named("second", record.clone()));
     let mut raw = Raw::client(server).await;
@@ -105,7 +68,7 @@ async fn the_first_middleware_installed_is_the_outermost() {
 #[tokio::test]
 async fn every_call_and_its_outcome_are_seen() {
     let record = Record::default();
-    let server = sums()
+    let server = server()
         .method("fail", |_, ()| async { Err::<(), _>(ErrorObject::new(7, "no")) })
         .middleware(record.clone());
     let mut raw = Raw::client(server).await;
@@ -148,7 +111,7 @@ async fn every_call_and_its_outcome_are_seen() {
 #[tokio::test]
 async fn the_calls_of_a_batch_pass_middleware_one_by_one() {
     let record = Record::default();
-    let mut raw = Raw::client(sums().middleware(record.clone())).await;
+    let mut raw = Raw::client(server().middleware(record.clone())).await;
     let batch =
         format!("[{SUM},{},1,{}]", notification("sum", "[3,4]"), request("none", "[]", "2"));
     let answers = format!(
@@ -231,8 +194,7 @@ impl Middleware for Panics {
 
 #[tokio::test]
 async fn outer_middleware_sees_a_panic_as_an_outcome() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let record = Record::default();
     let server = Server::builder()
         .expose_errors(false)
@@ -293,8 +255,7 @@ impl Middleware for Sources {
 
 #[tokio::test]
 async fn middleware_sees_recognized_codes_and_the_cause_of_others() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let (record, sources) = (Record::default(), Sources::default());
     let server = Server::builder()
         .expose_errors(false)
@@ -321,19 +282,14 @@ async fn calls_refused_before_dispatch_do_not_reach_middleware() {
     let record = Record::default();
     let config = wsjsonrpc::Config { max_in_flight: 1, ..Default::default() };
     let gate = wsjsonrpc_tests::Gate::default();
-    let at_gate = gate.clone();
-    let server =
-        Server::builder().config(config).middleware(record.clone()).method("wait", move |_, ()| {
-            let gate = at_gate.clone();
-            async move {
-                gate.pass().await;
-                Ok(())
-            }
-        });
+    let server = Server::builder()
+        .config(config)
+        .middleware(record.clone())
+        .method("wait", gate.handler(()));
     let mut raw = Raw::client(server).await;
     raw.send(request("wait", "[]", "1")).await;
     gate.arrived(1).await;
-    assert_eq!(raw.ask(request("wait", "[]", "2")).await, error(-32000, "Server busy", "2"));
+    assert_eq!(raw.ask(request("wait", "[]", "2")).await, busy("2"));
     gate.open(1);
     assert_eq!(raw.receive().await, result("null", "1"));
     assert_eq!(record.take(), ["request wait wait []", "null"]);

@@ -9,9 +9,8 @@ use tokio::sync::mpsc;
 use wsjsonrpc::server::{Fallback, ServerBuilder};
 use wsjsonrpc::service::Params;
 use wsjsonrpc::{Client, Config, Context, Result, Server, async_trait, memory, rpc};
-use wsjsonrpc_tests::{Gate, Raw, begin, error, notification, request, result};
-
-use crate::middleware::incoming::Record;
+use wsjsonrpc_tests::record::Record;
+use wsjsonrpc_tests::{Gate, Raw, begin, cancel, cancelled, error, request, result};
 
 #[rpc]
 trait Kinds {
@@ -127,8 +126,8 @@ async fn a_cancelled_call_is_dropped_or_signalled() {
     for (method, last) in [("droppable", "dropped"), ("told", "told")] {
         raw.send(request(method, "[]", "1")).await;
         assert_eq!(setup.events.recv().await.unwrap(), "begun");
-        let answer = raw.ask(notification("$/cancelRequest", r#"{"id":1}"#)).await;
-        assert_eq!(answer, error(-32800, "Request cancelled", "1"));
+        let answer = raw.ask(cancel("1")).await;
+        assert_eq!(answer, cancelled("1"));
         assert_eq!(setup.events.recv().await.unwrap(), last);
         raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     }

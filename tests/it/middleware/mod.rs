@@ -2,7 +2,7 @@
 //! ones.
 
 mod connections;
-pub(crate) mod incoming;
+mod incoming;
 mod method_kinds;
 mod metrics;
 mod outgoing;

@@ -12,7 +12,9 @@ use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::service::{Request, Response};
 use wsjsonrpc::{Client, Context, Server, async_trait, memory, rpc};
 use wsjsonrpc_tests::log::Log;
-use wsjsonrpc_tests::{Gate, Raw, begin, error, method_not_found, notification, request, result};
+use wsjsonrpc_tests::{
+    Gate, Raw, begin, error, method_not_found, notification, request, result, server,
+};
 
 fn limit_words(what: &str) -> String {
     format!("Limit exceeded: too many calls of this kind are at work{what}")
@@ -20,8 +22,7 @@ fn limit_words(what: &str) -> String {
 
 #[tokio::test]
 async fn calls_are_logged_without_their_contents() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let server = Server::builder()
         .middleware(LogCalls::new().success(Level::INFO).failure(Level::ERROR))
         .method("add", |_, (x,): (String,)| async move { Ok(x) })
@@ -73,8 +74,7 @@ impl Hang for Raw {
 
 #[tokio::test]
 async fn outgoing_calls_are_logged_too() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let server = Server::builder().method("add", |_, (x,): (String,)| async move { Ok(x) });
     let client = Client::builder().outgoing_middleware(LogCalls::new());
     let (client, _) = memory::pair(client, server).unwrap();
@@ -101,18 +101,11 @@ async fn outgoing_calls_are_logged_too() {
     }
 }
 
-fn sums() -> ServerBuilder {
-    Server::builder()
-        .method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
-        .method("cheap", |_, ()| async { Ok(0) })
-}
-
 /// So few in an hour that no test takes long enough for another one.
 #[tokio::test]
 async fn a_rate_limit_bounds_the_calls_of_a_connection() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
-    let server = sums().middleware(RateLimit::per_hour(1).burst(3).except(["cheap"]));
+    let (log, _guard) = Log::of_this_thread();
+    let server = server().middleware(RateLimit::per_hour(1).burst(3).except(["quick"]));
     let endpoint = server.build().unwrap();
     let (mut raw, _) = Raw::client_of(&endpoint).await;
     let sum = |id: &str| request("sum", "[1,2]", id);
@@ -122,12 +115,12 @@ async fn a_rate_limit_bounds_the_calls_of_a_connection() {
     assert!(batch.starts_with(&format!("[{},{},", result("3", "2"), result("3", "3"))), "{batch}");
     let refused = r#"{"code":-32005,"message":"Limit exceeded: too many calls; try again in 3"#;
     assert!(batch.contains(refused) && batch.contains(r#""data":{"retry_after":3"#), "{batch}");
-    assert_eq!(raw.ask(request("cheap", "[]", "5")).await, result("0", "5"));
+    assert_eq!(raw.ask(request("quick", "[]", "5")).await, result("null", "5"));
     assert!(raw.ask(request("none", "[]", "6")).await.contains("-32005"));
     for _ in 0..5 {
         raw.send(notification("sum", "[1,2]")).await;
     }
-    assert_eq!(raw.ask(request("cheap", "[]", "7")).await, result("0", "7"));
+    assert_eq!(raw.ask(request("quick", "[]", "7")).await, result("null", "7"));
     let (mut other, _) = Raw::client_of(&endpoint).await;
     assert_eq!(other.ask(sum("1")).await, result("3", "1"), "another connection has its own");
     let dropped = "dropped a notification: over the rate limit";
@@ -136,7 +129,7 @@ async fn a_rate_limit_bounds_the_calls_of_a_connection() {
 
 #[tokio::test]
 async fn several_rate_limits_count_independently() {
-    let server = sums()
+    let server = server()
         .middleware(RateLimit::per_hour(2).methods(["sum"]))
         .middleware(RateLimit::per_hour(3));
     let mut raw = Raw::client(server).await;
@@ -145,8 +138,8 @@ async fn several_rate_limits_count_independently() {
         ("sum", "[1,2]", false),
         ("sum", "[1,2]", false),
         ("sum", "[1,2]", true),
-        ("cheap", "[]", false),
-        ("cheap", "[]", true),
+        ("quick", "[]", false),
+        ("quick", "[]", true),
     ] {
         assert_eq!(limited(raw.ask(request(method, params, "1")).await), expected, "{method}");
     }
@@ -155,18 +148,18 @@ async fn several_rate_limits_count_independently() {
 #[tokio::test]
 async fn cloned_rate_limits_share_until_one_gets_its_own_burst() {
     let limit = RateLimit::per_hour(2);
-    let server = sums()
+    let server = server()
         .middleware(limit.clone().methods(["sum"]))
-        .middleware(limit.clone().methods(["cheap"]))
+        .middleware(limit.clone().methods(["quick"]))
         .middleware(limit.burst(1).methods(["none"]));
     let mut raw = Raw::client(server).await;
     for (method, params, expected) in [
-        ("cheap", "[]", "result"),
+        ("quick", "[]", "result"),
         ("none", "[]", "-32601"),
         ("none", "[]", "-32005"),
         ("sum", "[1,2]", "result"),
         ("sum", "[1,2]", "-32005"),
-        ("cheap", "[]", "-32005"),
+        ("quick", "[]", "-32005"),
     ] {
         let answer = raw.ask(request(method, params, "1")).await;
         assert!(answer.contains(expected), "{method}: {answer}");
@@ -174,18 +167,7 @@ async fn cloned_rate_limits_share_until_one_gets_its_own_burst() {
 }
 
 fn gated(gate: &Gate) -> ServerBuilder {
-    let gate = gate.clone();
-    let wait = move || {
-        let gate = gate.clone();
-        move |_: Context, ()| {
-            let gate = gate.clone();
-            async move {
-                gate.pass().await;
-                Ok(())
-            }
-        }
-    };
-    sums().method("report.sales", wait()).method("report.costs", wait())
+    server().method("report.sales", gate.handler(())).method("report.costs", gate.handler(()))
 }
 
 #[tokio::test]
@@ -253,9 +235,8 @@ async fn a_waiting_notification_runs_after_its_connection_ended() {
 
 #[tokio::test]
 async fn notifications_over_a_concurrency_limit_log_two_lines() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
-    let server = sums().middleware(ConcurrencyLimit::new(0).methods(["sum"]));
+    let (log, _guard) = Log::of_this_thread();
+    let server = server().middleware(ConcurrencyLimit::new(0).methods(["sum"]));
     let endpoint = server.build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     for _ in 0..5 {
@@ -276,7 +257,7 @@ struct User;
 
 #[tokio::test]
 async fn without_identity_only_exempt_methods_can_be_called() {
-    let server = sums()
+    let server = server()
         .middleware(RequireIdentity::<User>::new().except(["login"]))
         .middleware(RequireIdentity::<u32>::new().methods(["admin.*"]))
         .method("admin.stop", |_, ()| async { Ok(()) })
@@ -342,7 +323,7 @@ async fn middleware_sees_all_names_of_a_method() {
         }
     }
     let (names, mut seen) = mpsc::unbounded_channel();
-    let server = sums().service(Shop.into_service()).middleware(Names(names));
+    let server = server().service(Shop.into_service()).middleware(Names(names));
     let mut raw = Raw::client(server).await;
     let all = ["admin.delete", "delete", "remove"];
     for (name, expected) in [("remove", &all[..]), ("sum", &["sum"]), ("none", &[])] {

@@ -10,9 +10,8 @@ use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::service::{Request, Response};
 use wsjsonrpc::subscription::Topic;
 use wsjsonrpc::{Client, Context, ErrorObject, Methods, Result, Server, async_trait, memory};
-use wsjsonrpc_tests::{Gate, Raw, error, notification, request, result};
-
-use crate::middleware::incoming::Record;
+use wsjsonrpc_tests::record::Record;
+use wsjsonrpc_tests::{Gate, Raw, cancel, cancelled, error, item, request, result};
 
 /// A stream that says when it is gone.
 struct Held(mpsc::UnboundedSender<&'static str>);
@@ -55,10 +54,6 @@ fn server(gate: &Gate) -> (ServerBuilder, Record, mpsc::UnboundedReceiver<&'stat
     (Server::builder().service(methods).middleware(record.clone()), record, gone)
 }
 
-fn item(name: &str, id: &str, item: &str) -> String {
-    notification(name, &format!(r#"{{"subscription":"{id}","result":{item}}}"#))
-}
-
 #[tokio::test]
 async fn middleware_sees_the_call_and_items_follow_the_response() {
     let (server, record, _gone) = server(&Gate::default());
@@ -66,7 +61,7 @@ async fn middleware_sees_the_call_and_items_follow_the_response() {
     record.take();
     assert_eq!(raw.ask(request("count", "[2]", "1")).await, result(r#""0x1""#, "1"));
     for number in ["1", "2"] {
-        assert_eq!(raw.receive().await, item("count", "0x1", number));
+        assert_eq!(raw.receive().await, item("count", r#""0x1""#, number));
     }
     let end = raw.receive().await;
     assert!(end.contains("0x1") && !end.contains("result"), "{end}");
@@ -84,7 +79,7 @@ async fn middleware_sees_subscriptions_in_a_batch() {
     assert_eq!(raw.ask(batch).await, answers);
     let mut items = [raw.receive().await, raw.receive().await];
     items.sort();
-    assert_eq!(items, [item("count", "0x1", "1"), item("endless", "0x2", "1")]);
+    assert_eq!(items, [item("count", r#""0x1""#, "1"), item("endless", r#""0x2""#, "1")]);
 }
 
 #[tokio::test]
@@ -92,7 +87,7 @@ async fn unsubscribing_does_not_pass_through_middleware() {
     let (server, record, mut gone) = server(&Gate::default());
     let mut raw = Raw::client(server).await;
     raw.ask(request("endless", "[]", "1")).await;
-    assert_eq!(raw.receive().await, item("endless", "0x1", "1"));
+    assert_eq!(raw.receive().await, item("endless", r#""0x1""#, "1"));
     record.take();
     let answer = raw.ask(request("unsubscribe_endless", r#"["0x1"]"#, "2")).await;
     assert_eq!(answer, result("true", "2"));
@@ -112,7 +107,7 @@ async fn a_late_subscription_ends_with_its_connection() {
             gate.open(1);
         }
         assert_eq!(raw.receive().await, result(r#""0x1""#, "1"));
-        assert_eq!(raw.receive().await, item(method, "0x1", "1"));
+        assert_eq!(raw.receive().await, item(method, r#""0x1""#, "1"));
         raw.hang_up();
         assert_eq!(gone.recv().await, Some("the stream is gone"));
     }
@@ -125,8 +120,8 @@ async fn a_subscription_cancelled_before_it_starts_is_dropped() {
     let mut raw = Raw::client(server).await;
     raw.send(request("late", "[]", "1")).await;
     gate.arrived(1).await;
-    let answer = raw.ask(notification("$/cancelRequest", r#"{"id":1}"#)).await;
-    assert_eq!(answer, error(-32800, "Request cancelled", "1"));
+    let answer = raw.ask(cancel("1")).await;
+    assert_eq!(answer, cancelled("1"));
     gate.open(1);
     assert_eq!(gone.recv().await, Some("the stream is gone"));
     raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
@@ -162,7 +157,7 @@ async fn the_stream_is_dropped_if_middleware_answers_itself() {
     }
     otherwise.store(false, Ordering::SeqCst);
     assert_eq!(raw.ask(request("endless", "[]", "2")).await, result(r#""0x4""#, "2"));
-    assert_eq!(raw.receive().await, item("endless", "0x4", "1"));
+    assert_eq!(raw.receive().await, item("endless", r#""0x4""#, "1"));
 }
 
 #[tokio::test]

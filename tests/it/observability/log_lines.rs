@@ -4,17 +4,16 @@
 use futures_util::SinkExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use wsjsonrpc::error::{CloseReason, ConnectError};
 use wsjsonrpc::{Client, Config, Context, Error, ErrorObject, Server, memory};
-use wsjsonrpc_tests::http::{opened, upgrade};
+use wsjsonrpc_tests::http::{opened, read_head, say, upgrade};
 use wsjsonrpc_tests::log::Log;
+use wsjsonrpc_tests::mounted::in_axum;
+use wsjsonrpc_tests::reconnect::{client, connect, connected};
 use wsjsonrpc_tests::{Gate, Raw, error, not_an_object, notification, request, result};
-
-use crate::http::mount::{in_axum, say};
-use crate::reconnect::attempts::{client, connect, connected};
 
 /// A text that ends a line, begins another and colours it, and how it is shown.
 const FORGED: &str = "no\r\n ERROR it burns\u{1b}[31m\u{202e}";
@@ -31,10 +30,7 @@ fn farewell() -> Message {
 
 /// Refuses one who asks.
 async fn refuse(mut stream: tokio::io::DuplexStream) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
+    read_head(&mut stream).await;
     stream.write_all(refusal().as_bytes()).await.unwrap();
 }
 
@@ -113,8 +109,7 @@ async fn a_server_can_not_forge_lines_in_its_clients_log() {
 
 #[tokio::test]
 async fn a_client_can_not_forge_lines_in_its_servers_log() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let server = Server::builder().method("ask", |ctx: Context, ()| async move {
         Ok(ctx.peer().call::<Value>("question", ()).await?)
     });
@@ -144,8 +139,7 @@ impl std::error::Error for NoUser {
 /// Errors quote what they are about, which is what the caller has sent.
 #[tokio::test]
 async fn errors_that_quote_the_caller_forge_no_lines() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let server = Server::builder().method("find", |_, (name,): (String,)| async move {
         let quoted = std::io::Error::other(format!("no user `{name}`"));
         if name.is_empty() { Ok(()) } else { Err(NoUser(quoted))? }
@@ -169,18 +163,10 @@ fn count(log: &Log, words: &str) -> usize {
 
 #[tokio::test]
 async fn dropped_notifications_log_two_lines_however_many_they_are() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let gate = Gate::default();
-    let at_gate = gate.clone();
     let config = Config { max_in_flight: 1, ..Config::default() };
-    let server = Server::builder().config(config).method("gated", move |_, ()| {
-        let gate = at_gate.clone();
-        async move {
-            gate.pass().await;
-            Ok(())
-        }
-    });
+    let server = Server::builder().config(config).method("gated", gate.handler(()));
     let endpoint = server.build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     let (mut other, other_serving) = Raw::client_of(&endpoint).await;
@@ -208,17 +194,9 @@ async fn dropped_notifications_log_two_lines_however_many_they_are() {
 
 #[tokio::test]
 async fn notifications_dropped_in_a_shutdown_log_two_lines() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let gate = Gate::default();
-    let at_gate = gate.clone();
-    let server = Server::builder().method("gated", move |_, ()| {
-        let gate = at_gate.clone();
-        async move {
-            gate.pass().await;
-            Ok(())
-        }
-    });
+    let server = Server::builder().method("gated", gate.handler(()));
     let endpoint = server.build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     raw.send(request("gated", "[]", "1")).await;
@@ -240,8 +218,7 @@ async fn notifications_dropped_in_a_shutdown_log_two_lines() {
 
 #[tokio::test]
 async fn a_full_server_logs_one_line_however_many_connect() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let config = Config { max_connections: 1, ..Config::default() };
     let endpoint = Server::builder().config(config).build().unwrap();
     let (mut raw, _) = Raw::client_of(&endpoint).await;
@@ -258,8 +235,7 @@ async fn a_full_server_logs_one_line_however_many_connect() {
 
 #[tokio::test]
 async fn a_refusal_on_a_mounted_route_logs_one_fixed_line() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let address = in_axum(Server::builder().build().unwrap().http_service()).await;
     let foreign = upgrade("/rpc", "Origin: https://secret.example\r\n");
     assert!(opened(address, &foreign).await.1.starts_with("HTTP/1.1 403 "));

@@ -2,116 +2,13 @@
 //! The test holds the other end of each attempt, and the clock is paused, so times are exact.
 
 use std::future::IntoFuture;
-use std::io;
-use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use wsjsonrpc::client::{ClientBuilder, ConnectionState, Reconnect};
+use wsjsonrpc::client::{ConnectionState, Reconnect};
 use wsjsonrpc::error::{CloseReason, ConnectError};
 use wsjsonrpc::{Client, ErrorObject, memory};
-use wsjsonrpc_tests::{Raw, begin, notification, result};
-
-pub(crate) const SECOND: Duration = Duration::from_secs(1);
-pub(crate) const MILLISECOND: Duration = Duration::from_millis(1);
-
-/// The attempts of a client, as they come. There are no more when its task is gone.
-pub(crate) struct Attempts(mpsc::UnboundedReceiver<Attempt>);
-
-/// One attempt to open a stream.
-pub(crate) struct Attempt {
-    pub(crate) at: Instant,
-    answer: oneshot::Sender<io::Result<DuplexStream>>,
-}
-
-impl Attempts {
-    pub(crate) async fn next(&mut self) -> Attempt {
-        self.0.recv().await.expect("it tries again")
-    }
-
-    pub(crate) async fn are_over(&mut self) {
-        assert!(self.0.recv().await.is_none(), "it tries again");
-    }
-
-    pub(crate) async fn accept(&mut self) -> Raw {
-        self.next().await.accept().await
-    }
-}
-
-impl Attempt {
-    pub(crate) fn refuse(self) {
-        let _ = self.answer.send(Err(io::ErrorKind::ConnectionRefused.into()));
-    }
-
-    pub(crate) fn open(self) -> DuplexStream {
-        let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        self.answer.send(Ok(theirs)).expect("it waits for the stream");
-        ours
-    }
-
-    pub(crate) async fn accept(self) -> Raw {
-        let accepting = tokio_tungstenite::accept_async(self.open());
-        Raw { socket: accepting.await.expect("the handshake is valid") }
-    }
-
-    /// Reads the request's head, and answers it with an HTTP status.
-    pub(crate) async fn answer(self, status: &str) -> String {
-        let mut stream = self.open();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        let response = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
-        stream.write_all(response.as_bytes()).await.unwrap();
-        String::from_utf8(head).unwrap()
-    }
-}
-
-/// Without chance, so that times are exact.
-pub(crate) fn settings() -> Reconnect {
-    Reconnect { jitter: 0.0, max: 2 * SECOND, ..Reconnect::default() }
-}
-
-/// Connects, with the attempts in the test's hand.
-pub(crate) fn connect(
-    builder: ClientBuilder,
-) -> (impl Future<Output = Result<Client, ConnectError>> + Send + 'static, Attempts) {
-    let (sender, attempts) = mpsc::unbounded_channel();
-    let connecting = builder.connect_with("ws://localhost/", move || {
-        let (answer, answered) = oneshot::channel();
-        let _ = sender.send(Attempt { at: Instant::now(), answer });
-        async move { answered.await.map_err(io::Error::other)? }
-    });
-    (connecting, Attempts(attempts))
-}
-
-/// A client with its first connection.
-pub(crate) async fn connected(builder: ClientBuilder) -> (Client, Raw, Attempts) {
-    let (connecting, mut attempts) = connect(builder);
-    let (client, raw) = tokio::join!(connecting, attempts.accept());
-    (client.unwrap(), raw, attempts)
-}
-
-pub(crate) fn client() -> ClientBuilder {
-    Client::builder().reconnect(settings())
-}
-
-pub(crate) fn is_down(state: Option<ConnectionState>) -> (CloseReason, u32, Duration) {
-    match state {
-        Some(ConnectionState::Down { reason, attempt, retry_in, .. }) => {
-            (reason, attempt, retry_in)
-        }
-        other => panic!("it should be down: {other:?}"),
-    }
-}
-
-pub(crate) fn is_connected(state: Option<ConnectionState>) -> u64 {
-    match state {
-        Some(ConnectionState::Connected { number, .. }) => number,
-        other => panic!("it should be connected: {other:?}"),
-    }
-}
+use wsjsonrpc_tests::reconnect::{client, connect, connected, is_connected, is_down, settings};
+use wsjsonrpc_tests::{MILLISECOND, Raw, SECOND, begin, notification, result};
 
 #[tokio::test(start_paused = true)]
 async fn delays_double_up_to_the_cap_and_states_are_reported() {

@@ -9,11 +9,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use wsjsonrpc::client::{Reconnect, WhileDown};
 use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::{Client, Config, Error};
-use wsjsonrpc_tests::{begin, request, result};
-
-use crate::reconnect::attempts::{
-    MILLISECOND, SECOND, client, connected, is_connected, is_down, settings,
-};
+use wsjsonrpc_tests::reconnect::{client, connected, is_connected, is_down, settings};
+use wsjsonrpc_tests::{MILLISECOND, SECOND, begin, id_of, request, result};
 
 #[tokio::test(start_paused = true)]
 async fn calls_made_while_down_wait_for_the_connection() {
@@ -33,7 +30,7 @@ async fn calls_made_while_down_wait_for_the_connection() {
     for _ in 0..3 {
         let text = raw.receive().await;
         if text.contains("call") {
-            let id = text.rsplit(':').next().unwrap().trim_end_matches('}').to_owned();
+            let id = id_of(&text);
             raw.send(result("1", &id)).await;
         } else if let Some((_, id)) = text.split_once(r#""a","id":"#) {
             let id = id.split('}').next().unwrap();

@@ -10,19 +10,16 @@ use tokio::time::Instant;
 use wsjsonrpc::client::{ConnectionState, Reconnect, WhileDown};
 use wsjsonrpc::error::{CloseReason, ConnectError};
 use wsjsonrpc::{Client, Config, Context, Error, ErrorObject, Peer};
-use wsjsonrpc_tests::{Gate, Raw, begin, request, result};
-
-use crate::reconnect::attempts::{
-    Attempt, Attempts, MILLISECOND, SECOND, client, connect, connected, is_connected, is_down,
-    settings,
+use wsjsonrpc_tests::reconnect::{
+    Attempt, Attempts, client, connect, connected, is_connected, is_down, settings,
 };
+use wsjsonrpc_tests::{Gate, MILLISECOND, Raw, SECOND, begin, id_of, request, result};
 
 /// Answers the next request, which must be this one.
 async fn answer(raw: &mut Raw, method: &str) {
     let text = raw.receive().await;
     assert!(text.contains(&format!(r#""method":"{method}""#)), "{text}");
-    let id = text.rsplit(':').next().unwrap().trim_end_matches('}').to_owned();
-    raw.send(result("0", &id)).await;
+    raw.send(result("0", &id_of(&text))).await;
 }
 
 /// A client whose hook logs in.
@@ -339,17 +336,9 @@ fn dropping_the_runtime_ends_the_client() {
 #[tokio::test(start_paused = true)]
 async fn services_stay_and_old_connections_reach_no_new_one() {
     let gate = Gate::default();
-    let handlers = gate.clone();
     let (sender, mut contexts) = mpsc::unbounded_channel();
-    let builder = client()
-        .method("slow", move |_: Context, ()| {
-            let gate = handlers.clone();
-            async move {
-                gate.pass().await;
-                Ok("slow")
-            }
-        })
-        .method("visits", move |ctx: Context, ()| {
+    let builder =
+        client().method("slow", gate.handler("slow")).method("visits", move |ctx: Context, ()| {
             let visits = ctx.get::<usize>().map_or(0, |visits| *visits);
             ctx.set(visits + 1);
             let _ = sender.send(ctx);

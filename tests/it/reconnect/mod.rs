@@ -1,6 +1,6 @@
 //! Clients that reconnect: when they do, what becomes of calls meanwhile, and what is not retried.
 
-pub(crate) mod attempts;
+mod attempts;
 mod breaks;
 mod calls;
 mod hook_and_end;

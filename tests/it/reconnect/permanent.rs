@@ -11,11 +11,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use wsjsonrpc::client::{ClientBuilder, ConnectionState, Reconnect};
 use wsjsonrpc::error::{CloseReason, ConnectError};
 use wsjsonrpc::{Client, Context, Error, Server};
-use wsjsonrpc_tests::listen;
 use wsjsonrpc_tests::log::Log;
-
-use crate::reconnect::attempts::{MILLISECOND, client, connect, connected, settings};
-use crate::transport::tls::{self, Authority};
+use wsjsonrpc_tests::reconnect::{client, connect, connected, settings};
+use wsjsonrpc_tests::tls::{self, Authority};
+use wsjsonrpc_tests::{MILLISECOND, listen};
 
 fn stubborn() -> ClientBuilder {
     Client::builder().reconnect(Reconnect { retry_first: true, ..settings() })

@@ -8,11 +8,8 @@ use tokio::time::Instant;
 use wsjsonrpc::client::Reconnect;
 use wsjsonrpc::error::ConnectError;
 use wsjsonrpc::{Client, Server};
-use wsjsonrpc_tests::listen;
-
-use crate::reconnect::attempts::{
-    MILLISECOND, SECOND, client, connect, connected, is_connected, is_down, settings,
-};
+use wsjsonrpc_tests::reconnect::{client, connect, connected, is_connected, is_down, settings};
+use wsjsonrpc_tests::{MILLISECOND, SECOND, listen};
 
 const FULL: &str = "503 Service Unavailable";
 const LIMITED: &str = "429 Too Many Requests";

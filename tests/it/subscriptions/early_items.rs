@@ -10,15 +10,7 @@ use wsjsonrpc::server::Fallback;
 use wsjsonrpc::service::Params;
 use wsjsonrpc::{Client, Config, Context, Error, Peer, Result, Server, Subscription, async_trait};
 use wsjsonrpc_tests::log::Log;
-use wsjsonrpc_tests::{Raw, begin, empty_batch, error, notification, request, result};
-
-fn item(id: &str, item: &str) -> String {
-    notification("news", &format!(r#"{{"subscription":{id},"result":{item}}}"#))
-}
-
-fn end(id: &str, error: &str) -> String {
-    notification("news", &format!(r#"{{"subscription":{id},"error":{error}}}"#))
-}
+use wsjsonrpc_tests::{Raw, begin, empty_batch, end, error, item, notification, request, result};
 
 type Subscribed = Result<Subscription<u64>, Error>;
 
@@ -48,10 +40,10 @@ async fn silent(raw: &mut Raw) {
 
 async fn they_come_first(mut raw: Raw, peer: Peer) {
     // Of no call that is pending.
-    raw.send(item(r#""a""#, "0")).await;
+    raw.send(item("news", r#""a""#, "0")).await;
     let (asked, id) = subscribe(&mut raw, &peer, WINDOW).await;
-    raw.send(item(r#""a""#, "1")).await;
-    raw.send(format!("[{},{}]", item(r#""a""#, "2"), item(r#""b""#, "20"))).await;
+    raw.send(item("news", r#""a""#, "1")).await;
+    raw.send(format!("[{},{}]", item("news", r#""a""#, "2"), item("news", r#""b""#, "20"))).await;
     raw.send(r#"{"method":"news","params":{"result": 3, "subscription": "a"},"jsonrpc":"2.0"}"#)
         .await;
     for nobodys in [
@@ -64,15 +56,15 @@ async fn they_come_first(mut raw: Raw, peer: Peer) {
     ] {
         raw.send(nobodys).await;
     }
-    raw.send(format!("[{},{}]", item(r#""a""#, "9"), result(r#""a""#, &id))).await;
-    raw.send(item(r#""a""#, "10")).await;
+    raw.send(format!("[{},{}]", item("news", r#""a""#, "9"), result(r#""a""#, &id))).await;
+    raw.send(item("news", r#""a""#, "10")).await;
     let mut news = asked.await.unwrap().unwrap();
     assert_eq!(take(&mut news, 5).await, [1, 2, 3, 9, 10]);
     silent(&mut raw).await;
     // What was kept for nobody is gone.
     let (asked, id) = subscribe(&mut raw, &peer, WINDOW).await;
     raw.send(result(r#""b""#, &id)).await;
-    raw.send(item(r#""b""#, "21")).await;
+    raw.send(item("news", r#""b""#, "21")).await;
     let mut other = asked.await.unwrap().unwrap();
     assert_eq!(take(&mut other, 1).await, [21]);
 }
@@ -93,13 +85,13 @@ async fn early_items_go_to_their_own_subscription() {
     let (first, first_id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
     let (second, second_id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
     for (id, value) in [("7", "1"), ("8", "2"), ("7", "3"), ("8", "4")] {
-        raw.send(item(id, value)).await;
+        raw.send(item("news", id, value)).await;
     }
     raw.send(result("8", &second_id)).await;
     let mut second = second.await.unwrap().unwrap();
     assert_eq!(take(&mut second, 2).await, [2, 4]);
     // The other call is still pending.
-    raw.send(item("7", "5")).await;
+    raw.send(item("news", "7", "5")).await;
     raw.send(result("7", &first_id)).await;
     let mut first = first.await.unwrap().unwrap();
     assert_eq!(take(&mut first, 3).await, [1, 3, 5]);
@@ -110,9 +102,9 @@ async fn an_end_may_come_before_the_response() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     for (error, expected) in [("null", None), (r#"{"code":5,"message":"m"}"#, Some("m"))] {
         let (asked, id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
-        raw.send(item("7", "1")).await;
-        raw.send(end("7", error)).await;
-        raw.send(item("7", "2")).await;
+        raw.send(item("news", "7", "1")).await;
+        raw.send(end("news", "7", error)).await;
+        raw.send(item("news", "7", "2")).await;
         raw.send(result("7", &id)).await;
         let mut news = asked.await.unwrap().unwrap();
         assert_eq!(take(&mut news, 1).await, [1]);
@@ -132,7 +124,7 @@ async fn an_end_may_come_before_the_response() {
 async fn nothing_is_left(raw: &mut Raw, client: &Client) {
     let (asked, id) = subscribe(raw, &client.peer(), WINDOW).await;
     raw.send(result(r#""a""#, &id)).await;
-    raw.send(item(r#""a""#, "9")).await;
+    raw.send(item("news", r#""a""#, "9")).await;
     let mut news = asked.await.unwrap().unwrap();
     assert_eq!(take(&mut news, 1).await, [9]);
 }
@@ -143,7 +135,7 @@ async fn early_items_of_a_failed_call_are_dropped() {
     // It fails.
     let (mut raw, client) = Raw::server(Client::builder().config(config.clone())).await;
     let (asked, id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
-    raw.send(item(r#""a""#, "1")).await;
+    raw.send(item("news", r#""a""#, "1")).await;
     raw.send(error(7, "no", &id)).await;
     assert!(matches!(asked.await.unwrap(), Err(Error::Call(error)) if error.code().0 == 7));
     nothing_is_left(&mut raw, &client).await;
@@ -151,7 +143,7 @@ async fn early_items_of_a_failed_call_are_dropped() {
     // Its answer is no id.
     let (mut raw, client) = Raw::server(Client::builder().config(config.clone())).await;
     let (asked, id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
-    raw.send(item(r#""a""#, "1")).await;
+    raw.send(item("news", r#""a""#, "1")).await;
     raw.send(result("null", &id)).await;
     assert!(matches!(asked.await.unwrap(), Err(Error::InvalidResponse(_))));
     nothing_is_left(&mut raw, &client).await;
@@ -161,7 +153,7 @@ async fn early_items_of_a_failed_call_are_dropped() {
     let asked = client.peer().subscribe::<u64>("feed", ()).notification("news");
     let asked = begin(asked.into_future()).await;
     raw.receive().await;
-    raw.send(item(r#""a""#, "1")).await;
+    raw.send(item("news", r#""a""#, "1")).await;
     silent(&mut raw).await;
     drop(asked);
     nothing_is_left(&mut raw, &client).await;
@@ -171,7 +163,7 @@ async fn early_items_of_a_failed_call_are_dropped() {
     let asked = client.peer().subscribe::<u64>("feed", ()).notification("news");
     let mut asked = begin(asked.timeout(Duration::from_secs(1)).into_future()).await;
     raw.receive().await;
-    raw.send(item(r#""a""#, "1")).await;
+    raw.send(item("news", r#""a""#, "1")).await;
     silent(&mut raw).await;
     assert!(matches!(asked.as_mut().await, Err(Error::Timeout(_))));
     nothing_is_left(&mut raw, &client).await;
@@ -180,16 +172,15 @@ async fn early_items_of_a_failed_call_are_dropped() {
 
 #[tokio::test]
 async fn too_many_early_items_end_their_subscription() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let (mut raw, client) = Raw::server(Client::builder()).await;
     // Three items: each counts 64 bytes more than its JSON and the id have.
     let (asked, id) = subscribe(&mut raw, &client.peer(), 3 * 66).await;
     for value in 1..=6 {
-        raw.send(item("7", &value.to_string())).await;
+        raw.send(item("news", "7", &value.to_string())).await;
     }
     raw.send(result("7", &id)).await;
-    raw.send(item("7", "8")).await;
+    raw.send(item("news", "7", "8")).await;
     assert_eq!(raw.receive().await, request("unsubscribe_feed", "[7]", "2"));
     let mut news = asked.await.unwrap().unwrap();
     assert_eq!(take(&mut news, 3).await, [1, 2, 3]);
@@ -199,14 +190,14 @@ async fn too_many_early_items_end_their_subscription() {
     // So is the number of items, and nobody's items take no room for ever.
     let (asked, id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
     for number in 0..2000 {
-        raw.send(item(&number.to_string(), "0")).await;
+        raw.send(item("news", &number.to_string(), "0")).await;
     }
     raw.send(result("1023", &id)).await;
-    raw.send(item("1023", "1")).await;
+    raw.send(item("news", "1023", "1")).await;
     let mut news = asked.await.unwrap().unwrap();
     assert_eq!(take(&mut news, 2).await, [0, 1]);
     let (asked, id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
-    raw.send(item("1999", "2")).await;
+    raw.send(item("news", "1999", "2")).await;
     raw.send(result("1999", &id)).await;
     let mut news = asked.await.unwrap().unwrap();
     assert_eq!(take(&mut news, 1).await, [2]);
@@ -223,9 +214,9 @@ async fn a_registered_method_still_gets_early_items() {
     });
     let (mut raw, client) = Raw::server(client).await;
     let (asked, id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
-    raw.send(item("7", "1")).await;
+    raw.send(item("news", "7", "1")).await;
     raw.send(result("7", &id)).await;
-    raw.send(item("7", "2")).await;
+    raw.send(item("news", "7", "2")).await;
     let mut news = asked.await.unwrap().unwrap();
     assert_eq!(take(&mut news, 1).await, [2]);
     assert_eq!(notes.recv().await.unwrap(), 1);
@@ -251,10 +242,10 @@ impl Fallback for Names {
 async fn a_fallback_gets_only_what_belongs_to_no_pending_call() {
     let (seen, mut names) = mpsc::unbounded_channel();
     let (mut raw, client) = Raw::server(Client::builder().fallback(Names(seen))).await;
-    raw.send(item("7", "0")).await;
+    raw.send(item("news", "7", "0")).await;
     assert_eq!(names.recv().await.unwrap(), "news");
     let (asked, id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
-    raw.send(item("7", "1")).await;
+    raw.send(item("news", "7", "1")).await;
     raw.send(result("7", &id)).await;
     let mut news = asked.await.unwrap().unwrap();
     assert_eq!(take(&mut news, 1).await, [1]);
@@ -265,7 +256,7 @@ async fn a_fallback_gets_only_what_belongs_to_no_pending_call() {
 async fn the_connection_may_end_before_the_response() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let (asked, _) = subscribe(&mut raw, &client.peer(), WINDOW).await;
-    raw.send(item("7", "1")).await;
+    raw.send(item("news", "7", "1")).await;
     silent(&mut raw).await;
     raw.hang_up();
     assert!(matches!(asked.await.unwrap(), Err(Error::Closed(_))));

@@ -13,7 +13,7 @@ use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::subscription::Topic;
 use wsjsonrpc::{Client, Config, Context, Error, ErrorObject, Methods, Result, Server, memory};
 use wsjsonrpc_tests::{
-    Gate, Raw, begin, both_ways, error, listen, notification, over_socket, request, result,
+    Gate, Raw, begin, both_ways, cancel, error, listen, notification, over_socket, request, result,
 };
 
 /// Streams and handlers that are there.
@@ -187,7 +187,7 @@ async fn a_subscription_dropped_before_its_response_is_unsubscribed() {
     let peer = client.peer();
     drop(begin(peer.subscribe::<u8>("one", ()).into_future()).await);
     assert!(raw.receive().await.starts_with(r#"{"jsonrpc":"2.0","method":"one","#));
-    assert_eq!(raw.receive().await, notification("$/cancelRequest", r#"{"id":1}"#));
+    assert_eq!(raw.receive().await, cancel("1"));
     raw.send(result(r#""late""#, "1")).await;
     assert_eq!(raw.receive().await, request("unsubscribe_one", r#"["late"]"#, "2"));
 

@@ -4,7 +4,7 @@ use futures_util::{Stream, StreamExt, stream};
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::subscription::Topic;
 use wsjsonrpc::{Client, Error, ErrorObject, Methods, Result, Server, memory};
-use wsjsonrpc_tests::{Raw, request, result};
+use wsjsonrpc_tests::{Raw, end, item, request, result};
 
 /// Counts up to a number, or for ever.
 fn count(upto: u64) -> impl Stream<Item = Result<u64>> + Send + 'static {
@@ -30,29 +30,17 @@ fn server() -> ServerBuilder {
     Server::builder().service(methods)
 }
 
-fn item(notification: &str, id: &str, item: &str) -> String {
-    format!(
-        r#"{{"jsonrpc":"2.0","method":"{notification}","params":{{"subscription":"{id}","result":{item}}}}}"#
-    )
-}
-
-fn end(notification: &str, id: &str, error: &str) -> String {
-    format!(
-        r#"{{"jsonrpc":"2.0","method":"{notification}","params":{{"subscription":"{id}","error":{error}}}}}"#
-    )
-}
-
 #[tokio::test]
 async fn the_response_comes_first_then_the_items_then_the_end() {
     let mut raw = Raw::client(server()).await;
     let response = raw.ask(request("count", "[3]", "1")).await;
     assert_eq!(response, result(r#""0x1""#, "1"));
     for number in 1..=3 {
-        assert_eq!(raw.receive().await, item("count", "0x1", &number.to_string()));
+        assert_eq!(raw.receive().await, item("count", r#""0x1""#, &number.to_string()));
     }
-    assert_eq!(raw.receive().await, end("count", "0x1", "null"));
+    assert_eq!(raw.receive().await, end("count", r#""0x1""#, "null"));
     assert_eq!(raw.ask(request("count", "[0]", "2")).await, result(r#""0x2""#, "2"));
-    assert_eq!(raw.receive().await, end("count", "0x2", "null"));
+    assert_eq!(raw.receive().await, end("count", r#""0x2""#, "null"));
 }
 
 #[tokio::test]
@@ -68,9 +56,9 @@ async fn a_subscription_is_refused_with_an_error() {
 async fn an_error_of_the_stream_is_its_last_message() {
     let mut raw = Raw::client(server()).await;
     assert_eq!(raw.ask(request("broken", "[]", "1")).await, result(r#""0x1""#, "1"));
-    assert_eq!(raw.receive().await, item("pieces", "0x1", "1"));
+    assert_eq!(raw.receive().await, item("pieces", r#""0x1""#, "1"));
     let error = r#"{"code":8,"message":"broken"}"#;
-    assert_eq!(raw.receive().await, end("pieces", "0x1", error));
+    assert_eq!(raw.receive().await, end("pieces", r#""0x1""#, error));
     raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
 }
 

@@ -8,19 +8,16 @@ use wsjsonrpc::{
     Client, Config, Context, Error, ErrorObject, Methods, Result, Server, Subscription,
 };
 use wsjsonrpc_tests::{
-    Gate, Raw, assert_same_json, empty_batch, error, notification, request, result,
+    Gate, Raw, assert_same_json, empty_batch, error, id_of, item, notification, request, result,
+    too_large,
 };
-
-fn item(name: &str, id: &str, item: &str) -> String {
-    notification(name, &format!(r#"{{"subscription":{id},"result":{item}}}"#))
-}
 
 /// Asks for a subscription that the raw server answers with this.
 async fn ask(raw: &mut Raw, client: &Client, answer: &str) -> Result<Subscription<u64>, Error> {
     let peer = client.peer();
     let asked = tokio::spawn(async move { peer.subscribe::<u64>("feed", ()).await });
-    let request: serde_json::Value = serde_json::from_str(&raw.receive().await).unwrap();
-    raw.send(result(answer, &request["id"].to_string())).await;
+    let id = id_of(&raw.receive().await);
+    raw.send(result(answer, &id)).await;
     asked.await.unwrap()
 }
 
@@ -154,7 +151,6 @@ async fn a_method_may_have_the_name_of_the_notifications() {
 /// Subscriptions that share the names of their notifications and of the method that ends them.
 fn server(gate: &Gate) -> ServerBuilder {
     let topic = |name| Topic::new(name).notification("news").unsubscribe("stop");
-    let gate = gate.clone();
     let silence = |first: u8| {
         move |_: Context, ()| async move {
             Ok(stream::iter([Ok(first)]).chain(stream::pending::<Result<u8>>()))
@@ -163,13 +159,7 @@ fn server(gate: &Gate) -> ServerBuilder {
     let methods = Methods::new()
         .subscription(topic("a"), silence(1))
         .subscription(topic("b"), silence(2))
-        .method("slow", move |_, ()| {
-            let gate = gate.clone();
-            async move {
-                gate.pass().await;
-                Ok("done")
-            }
-        });
+        .method("slow", gate.handler("done"));
     Server::builder().service(methods).config(Config { max_subscriptions: 3, ..Config::default() })
 }
 
@@ -301,7 +291,7 @@ async fn a_subscription_whose_response_does_not_fit_never_starts() {
     let mut raw = Raw::client(server(&gate).config(config)).await;
     let id = format!("\"{}\"", "i".repeat(200));
     // The id does not fit either.
-    let large = error(-32003, "Result too large", "null");
+    let large = too_large("null");
     assert_eq!(raw.ask(request("a", "[]", &id)).await, large);
     raw.check(&request("stop", r#"["0x1"]"#, "2"), &[&result("false", "2")]).await;
     let batch = format!("[{},{}]", request("a", "[]", "1"), request("b", "[]", &id));

@@ -16,7 +16,7 @@ use wsjsonrpc::{
 };
 use wsjsonrpc_tests::{Raw, both_ways, error, request, result};
 
-use crate::http::mount::in_axum;
+use wsjsonrpc_tests::mounted::in_axum;
 
 /// What the caller expects. The names of the first four are methods.
 #[rpc]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use wsjsonrpc::{
     Client, Context, Error, ErrorObject, Result, RpcError, Server, Stream, memory, rpc,
 };
-use wsjsonrpc_tests::{Raw, request, result};
+use wsjsonrpc_tests::{Raw, first_peer, listen, request, result};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Tick {
@@ -155,18 +155,10 @@ async fn typed_items_and_errors_arrive() {
 
 #[tokio::test]
 async fn a_server_subscribes_to_its_client() {
-    let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
-    let url = server.url();
-    let endpoint = server.endpoint().clone();
-    tokio::spawn(server.run());
+    let (url, endpoint) = listen(Server::builder()).await;
     let client =
         Client::builder().service(Prices::default().into_service()).connect(&url).await.unwrap();
-    let peer = loop {
-        match endpoint.peers().pop() {
-            Some(peer) => break peer,
-            None => tokio::task::yield_now().await,
-        }
-    };
+    let peer = first_peer(&endpoint).await;
     let market = MarketClient::new(peer);
     let (ticks, double, refused, some) = market
         .batch((

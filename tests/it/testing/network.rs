@@ -8,13 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout};
 use wsjsonrpc::client::{ClientBuilder, ConnectionState, Reconnect};
 use wsjsonrpc::error::CloseReason;
-use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::testing::{self, Cut, Direction, Faults, Network};
-use wsjsonrpc::{Client, Config, Error, Server};
-use wsjsonrpc_tests::begin;
-
-const SECOND: Duration = Duration::from_secs(1);
-const MILLISECOND: Duration = Duration::from_millis(1);
+use wsjsonrpc::{Client, Config, Error};
+use wsjsonrpc_tests::{MILLISECOND, SECOND, begin, server};
 
 fn config() -> Config {
     Config { ping_interval: Some(10 * SECOND), call_timeout: None, ..Config::default() }
@@ -22,13 +18,6 @@ fn config() -> Config {
 
 fn client() -> ClientBuilder {
     Client::builder().config(config())
-}
-
-fn server() -> ServerBuilder {
-    Server::builder()
-        .config(config())
-        .method("echo", |_, (text,): (String,)| async move { Ok(text) })
-        .method("never", |_, ()| async { std::future::pending::<wsjsonrpc::Result<()>>().await })
 }
 
 /// What is read at a time, and when.
@@ -88,7 +77,7 @@ async fn a_seed_gives_the_same_connections_each_time() {
             .cut_within(Direction::ToServer, 300..=3000, Cut::Abrupt)
             .cut_within(Direction::ToClient, 300..=3000, Cut::End);
         let network = Network::new(faults);
-        let endpoint = server().build().unwrap();
+        let endpoint = server().config(config()).build().unwrap();
         let reconnect = Reconnect { jitter: 0.0, ..Reconnect::default() };
         let client = client()
             .reconnect(reconnect)
@@ -118,7 +107,7 @@ async fn a_cut_fails_the_calls_that_are_pending_on_both_sides() {
             client().method("never", |_, ()| async {
                 std::future::pending::<wsjsonrpc::Result<()>>().await
             }),
-            server(),
+            server().config(config()),
             Faults::seeded(1),
         )
         .unwrap();
@@ -134,7 +123,8 @@ async fn a_cut_fails_the_calls_that_are_pending_on_both_sides() {
 /// Nobody is told, so the keep-alive has to find it out: one and a half intervals after the last sign.
 #[tokio::test(start_paused = true)]
 async fn a_half_open_connection_is_noticed_by_both_sides() {
-    let (client, caller, network) = testing::pair(client(), server(), Faults::seeded(1)).unwrap();
+    let (client, caller, network) =
+        testing::pair(client(), server().config(config()), Faults::seeded(1)).unwrap();
     let text = client.peer().call::<String>("echo", ("hello",)).await.unwrap();
     assert_eq!(text, "hello");
     let call = begin(client.peer().call::<()>("never", ()).into_future()).await;
@@ -191,7 +181,7 @@ async fn a_half_open_or_stuck_connection_can_still_be_cut() {
 #[tokio::test(start_paused = true)]
 async fn a_reconnecting_client_survives_each_cut() {
     let network = Network::new(Faults::seeded(5).delay(MILLISECOND..=20 * MILLISECOND));
-    let endpoint = server().build().unwrap();
+    let endpoint = server().config(config()).build().unwrap();
     let client = client()
         .reconnect(Reconnect::default())
         .connect_with("ws://localhost/", network.connector(&endpoint))

@@ -3,16 +3,16 @@
 
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
+use wsjsonrpc::Config;
 use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::server::ServerBuilder;
-use wsjsonrpc::{Config, Server};
-use wsjsonrpc_tests::{Raw, error, frame, request, result};
+use wsjsonrpc_tests::{Raw, error, frame, request, result, server};
 
 const LIMIT: usize = 200;
 
-fn server() -> ServerBuilder {
+fn limited() -> ServerBuilder {
     let config = Config { max_incoming_message: LIMIT, ..Config::default() };
-    Server::builder().config(config).method("echo", |_, (text,): (String,)| async move { Ok(text) })
+    server().config(config)
 }
 
 /// A request that calls `echo`, of exactly this many bytes.
@@ -42,7 +42,7 @@ async fn a_broken_frame_closes_its_own_connection_with_the_right_code() {
         ("too large", frame(0x81, too_large.as_bytes()), 1009),
         ("too large in parts", too_large_in_parts, 1009),
     ];
-    let endpoint = server().build().unwrap();
+    let endpoint = limited().build().unwrap();
     let (mut bystander, _) = Raw::client_of(&endpoint).await;
     for (what, bytes, code) in broken {
         let (mut raw, serving) = Raw::client_of(&endpoint).await;
@@ -60,14 +60,14 @@ async fn a_broken_frame_closes_its_own_connection_with_the_right_code() {
 
 #[tokio::test]
 async fn the_largest_message_allowed_is_read() {
-    let mut raw = Raw::client(server()).await;
+    let mut raw = Raw::client(limited()).await;
     let (text, answer) = echo_of_size(LIMIT);
     raw.check(&text, &[&answer]).await;
 }
 
 #[tokio::test]
 async fn requests_before_a_broken_frame_are_answered() {
-    let mut raw = Raw::client(server()).await;
+    let mut raw = Raw::client(limited()).await;
     let text = request("echo", r#"["hi"]"#, "1");
     let bytes = [frame(0x81, text.as_bytes()), frame(0xff, b""), frame(0x89, b"")];
     raw.send_bytes(&bytes.concat()).await;
@@ -79,7 +79,7 @@ async fn requests_before_a_broken_frame_are_answered() {
 #[tokio::test]
 async fn a_close_frame_with_a_reserved_code_is_a_broken_frame() {
     for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65_535_u16] {
-        let endpoint = server().build().unwrap();
+        let endpoint = limited().build().unwrap();
         let (mut raw, serving) = Raw::client_of(&endpoint).await;
         raw.send_bytes(&frame(0x88, &code.to_be_bytes())).await;
         assert_eq!(u16::from(raw.receive_close().await.unwrap().code), 1002, "{code}");
@@ -87,7 +87,7 @@ async fn a_close_frame_with_a_reserved_code_is_a_broken_frame() {
         let reason = serving.await.unwrap();
         assert!(matches!(reason, CloseReason::Protocol(_)), "{code}: {reason:?}");
     }
-    let endpoint = server().build().unwrap();
+    let endpoint = limited().build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     raw.send_bytes(&frame(0x88, &[&1002_u16.to_be_bytes()[..], b"your fault"].concat())).await;
     raw.wait_for_end().await;
@@ -99,7 +99,7 @@ async fn a_close_frame_with_a_reserved_code_is_a_broken_frame() {
 async fn control_frames_may_come_between_fragments() {
     let text = request("echo", r#"["fräg"]"#, "1");
     for (opcode, split) in [(0x01, 1), (0x01, 40), (0x02, text.len() - 10), (0x01, text.len())] {
-        let mut raw = Raw::client(server()).await;
+        let mut raw = Raw::client(limited()).await;
         let (head, tail) = text.as_bytes().split_at(split);
         let pieces = [
             frame(opcode, head),
@@ -121,7 +121,7 @@ async fn control_frames_may_come_between_fragments() {
 
 #[tokio::test]
 async fn a_message_may_come_byte_by_byte() {
-    let mut raw = Raw::client(server()).await;
+    let mut raw = Raw::client(limited()).await;
     for byte in frame(0x81, request("echo", r#"["slow"]"#, "1").as_bytes()) {
         raw.send_bytes(&[byte]).await;
         tokio::task::yield_now().await;
@@ -131,7 +131,7 @@ async fn a_message_may_come_byte_by_byte() {
 
 #[tokio::test]
 async fn a_pong_echoes_the_payload_of_its_ping() {
-    let mut raw = Raw::client(server()).await;
+    let mut raw = Raw::client(limited()).await;
     for payload in ["", "a", "b"] {
         raw.socket.send(Message::Ping(payload.to_owned().into())).await.unwrap();
         match raw.socket.next().await {
@@ -144,7 +144,7 @@ async fn a_pong_echoes_the_payload_of_its_ping() {
 /// JSON in a binary frame is read; the answer is text. What is not even text is a parse error.
 #[tokio::test]
 async fn a_binary_frame_is_read_like_text_and_answered_with_text() {
-    let mut raw = Raw::client(server()).await;
+    let mut raw = Raw::client(limited()).await;
     let parse_error = error(-32700, "Parse error", "null");
     let echo = request("echo", r#"["hä"]"#, "1");
     let table: [(&[u8], String); 5] = [
@@ -162,7 +162,7 @@ async fn a_binary_frame_is_read_like_text_and_answered_with_text() {
 
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_ignores_its_close_for_a_broken_frame_is_dropped() {
-    let endpoint = server().build().unwrap();
+    let endpoint = limited().build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     raw.send_bytes(&frame(0xff, b"")).await;
     raw.send_bytes(&[b'x'; 10_000]).await;

@@ -10,7 +10,7 @@ use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::server::Handshake;
 use wsjsonrpc::{Client, Config, Endpoint, Error, Server};
 use wsjsonrpc_tests::frames::{announcing, frame_of, frames, rest_of};
-use wsjsonrpc_tests::{Raw, not_an_object, request, result};
+use wsjsonrpc_tests::{Raw, not_an_object, request, result, serve_upgraded};
 
 const LIMIT: usize = 2000;
 
@@ -61,11 +61,7 @@ impl Side {
 }
 
 fn serve(endpoint: &Endpoint) -> (DuplexStream, JoinHandle<CloseReason>) {
-    let (ours, theirs) = tokio::io::duplex(64 * 1024);
-    let endpoint = endpoint.clone();
-    let serving =
-        tokio::spawn(async move { endpoint.serve_upgraded(theirs, Handshake::new("/")).await });
-    (ours, serving)
+    serve_upgraded(endpoint, Handshake::new("/"), 64 * 1024)
 }
 
 /// Sends this, and gives what comes back: one close frame, and how the side says that it ended.

@@ -3,7 +3,7 @@
 mod broken_frames;
 mod builders;
 mod close_codes;
-pub(crate) mod tls;
+mod tls;
 mod tls_hostile;
 #[cfg(unix)]
 mod unix;

@@ -2,84 +2,27 @@
 //! certificates are made here, by an authority that is made here.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    date_time_ymd,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
-use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::error::{BindError, ConnectError};
+use wsjsonrpc::rustls::crypto::ring;
 use wsjsonrpc::rustls::pki_types::pem::PemObject;
 use wsjsonrpc::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use wsjsonrpc::rustls::server::WebPkiClientVerifier;
-use wsjsonrpc::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring};
-use wsjsonrpc::server::ServerBuilder;
-use wsjsonrpc::{Client, Config, Context, Peer, Server};
-use wsjsonrpc_tests::http::{http, refusal, upgrade};
+use wsjsonrpc::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use wsjsonrpc::{Client, Config, Server};
+use wsjsonrpc_tests::http::{address_of, http, refusal, upgrade};
 use wsjsonrpc_tests::listen;
-
-/// An authority, and what it vouches for.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-/// A certificate and its key, in PEM.
-pub(crate) struct Certified {
-    pub(crate) chain: String,
-    pub(crate) key: String,
-}
-
-impl Authority {
-    pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    pub(crate) fn pem(&self) -> String {
-        self.0.pem()
-    }
-
-    pub(crate) fn certify(&self, change: impl FnOnce(&mut CertificateParams)) -> Certified {
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let mut params = CertificateParams::new(names).unwrap();
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        Certified { chain: certificate.pem(), key: key.serialize_pem() }
-    }
-}
-
-pub(crate) fn server(certified: &Certified) -> ServerBuilder {
-    server_without().tls_pem(&certified.chain, &certified.key)
-}
-
-fn server_without() -> ServerBuilder {
-    let server = Server::builder().method("echo", |_, (text,): (String,)| async { Ok(text) });
-    server.method("double_by_caller", |ctx: Context, (number,): (i64,)| async move {
-        let doubled: i64 = ctx.peer().call("double", (number,)).await?;
-        Ok((doubled, ctx.handshake().remote_addr.is_some()))
-    })
-}
-
-pub(crate) fn client(authority: &Authority) -> ClientBuilder {
-    let client = Client::builder().tls_roots_pem(authority.pem());
-    client.method("double", |_, (number,): (i64,)| async move { Ok(2 * number) })
-}
-
-pub(crate) async fn works(peer: &Peer) {
-    let seen: (i64, bool) = peer.call("double_by_caller", (21,)).await.unwrap();
-    assert_eq!(seen, (42, true));
-}
-
-pub(crate) fn address(url: &str) -> SocketAddr {
-    url.parse::<http::Uri>().unwrap().authority().unwrap().as_str().parse().unwrap()
-}
+use wsjsonrpc_tests::tls::{Authority, Certified, client, server, server_without, works};
 
 /// The end of the error's words.
 #[track_caller]
@@ -96,7 +39,7 @@ async fn calls_go_both_ways_through_tls() {
     let authority = Authority::new();
     let (url, _) = listen(server(&authority.certify(|_| ()))).await;
     assert!(url.starts_with("wss://127.0.0.1:"), "{url}");
-    let port = address(&url).port();
+    let port = address_of(&url).port();
     let by_name = url.replace("127.0.0.1", "localhost");
     for url in [&url, &by_name, &url.replace("wss", "WSS")] {
         let client = client(&authority).connect(url).await.unwrap();
@@ -109,7 +52,7 @@ async fn calls_go_both_ways_through_tls() {
         client.close().await;
     }
     // A stream that is there already.
-    let tunnel = TcpStream::connect(address(&url)).await.unwrap();
+    let tunnel = TcpStream::connect(address_of(&url)).await.unwrap();
     let client_over = client(&authority).connect_over("wss://localhost/", tunnel).await.unwrap();
     let seen: (i64, bool) = client_over.peer().call("double_by_caller", (1,)).await.unwrap();
     assert_eq!(seen.0, 2);
@@ -147,7 +90,7 @@ async fn an_invalid_certificate_is_refused() {
     }
     let (url, _) = listen(server(&authority.certify(|_| ()))).await;
     // Another host than the certificate's.
-    let other = TcpStream::connect(address(&url)).await.unwrap();
+    let other = TcpStream::connect(address_of(&url)).await.unwrap();
     let error = client(&authority).connect_over("wss://evil.example/", other).await.unwrap_err();
     assert_tls(&error, "certificate not valid for name \"evil.example\"");
     // The system does not know this authority; if it knows none at all, it says so.
@@ -283,11 +226,14 @@ async fn a_peer_with_the_wrong_protocol_is_told_the_right_one() {
     let authority = Authority::new();
     let (with, _) = listen(server(&authority.certify(|_| ()))).await;
     let words = "this server speaks TLS; connect with wss://";
-    assert_eq!(http(address(&with), upgrade("/", "")).await, refusal("400 Bad Request", "", words));
+    assert_eq!(
+        http(address_of(&with), upgrade("/", "")).await,
+        refusal("400 Bad Request", "", words)
+    );
     let error = Client::connect(&with.replace("wss", "ws")).await.unwrap_err();
     assert!(error.to_string().ends_with(words), "{error}");
     for nonsense in [&b"\0\0\0\0\0\0\0\0"[..], b"\x16nonsense that is no hello", b"\x16", b""] {
-        http(address(&with), nonsense).await;
+        http(address_of(&with), nonsense).await;
     }
     works(&client(&authority).connect(&with).await.unwrap().peer()).await;
 
@@ -340,7 +286,7 @@ async fn limits_and_origin_checks_apply_over_tls() {
     let authority = Authority::new();
     let config = Config { max_connections: 1, ..Config::default() };
     let (url, _) = listen(server(&authority.certify(|_| ())).config(config)).await;
-    let host = address(&url);
+    let host = address_of(&url);
     let first = client(&authority).header("origin", format!("https://{host}"));
     let first = first.connect(&url).await.unwrap();
     let error = client(&authority).connect(&url).await.unwrap_err();
@@ -348,7 +294,7 @@ async fn limits_and_origin_checks_apply_over_tls() {
     works(&first.peer()).await;
 
     let (url, _) = listen(server(&authority.certify(|_| ()))).await;
-    let insecure = client(&authority).header("origin", format!("http://{}", address(&url)));
+    let insecure = client(&authority).header("origin", format!("http://{}", address_of(&url)));
     let error = insecure.connect(&url).await.unwrap_err();
     assert!(matches!(&error, ConnectError::Refused { status, .. } if *status == 403), "{error}");
 }
@@ -366,7 +312,7 @@ async fn alpn_negotiates_http_1_1() {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let connector = TlsConnector::from(Arc::new(config));
-    let stream = TcpStream::connect(address(&url)).await.unwrap();
+    let stream = TcpStream::connect(address_of(&url)).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
     let stream = connector.connect(name, stream).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));

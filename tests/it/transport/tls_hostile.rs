@@ -17,10 +17,10 @@ use wsjsonrpc::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use wsjsonrpc::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring};
 use wsjsonrpc::{Config, Endpoint, Error, Server};
 use wsjsonrpc_tests::frames::{frame_of, frames};
-use wsjsonrpc_tests::http::upgrade;
+use wsjsonrpc_tests::http::{read_head, upgrade};
 use wsjsonrpc_tests::{listen, poll_once, request, result};
 
-use crate::transport::tls::{Authority, Certified, client, server, works};
+use wsjsonrpc_tests::tls::{Authority, Certified, client, server, works};
 
 fn connector(authority: &Authority) -> TlsConnector {
     let mut roots = RootCertStore::empty();
@@ -59,11 +59,8 @@ async fn raw_client(
     let serving = tokio::spawn(async move { endpoint.serve(theirs, None).await.unwrap() });
     let mut stream = connector(authority).connect(localhost(), ours).await.unwrap();
     stream.write_all(upgrade("/", "").as_bytes()).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    let head = read_head(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     (stream, serving)
 }
 
@@ -250,10 +247,7 @@ type Serving = Pin<Box<dyn Future<Output = std::io::Result<CloseReason>>>>;
 async fn open(mut stream: impl AsyncRead + AsyncWrite + Unpin, serving: &mut Serving) {
     let opening = async {
         stream.write_all(upgrade("/", "").as_bytes()).await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
+        read_head(&mut stream).await;
     };
     tokio::select! {
         () = opening => {}

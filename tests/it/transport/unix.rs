@@ -25,11 +25,9 @@ fn place() -> (TempDir, PathBuf) {
 
 /// Doubles numbers, and lets its caller do so.
 fn doubling() -> ServerBuilder {
-    Server::builder()
-        .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
-        .method("ask.back", |ctx: Context, (x,): (i64,)| async move {
-            Ok(ctx.peer().call::<i64>("triple", (x,)).await?)
-        })
+    wsjsonrpc_tests::server().method("ask.back", |ctx: Context, (x,): (i64,)| async move {
+        Ok(ctx.peer().call::<i64>("triple", (x,)).await?)
+    })
 }
 
 /// A server that runs until the sender is dropped.

@@ -48,24 +48,19 @@ async fn requests_are_compact_and_ids_count_up_from_one() {
     let mut id = 0;
     for (call, text) in calls {
         id += 1;
-        sends(&mut raw, call, text, id).await;
+        raw.expect_call(call, text, id).await;
     }
-    sends(&mut raw, math.sum(1, -2), r#""method":"math.sum","params":[1,-2]"#, 6).await;
+    raw.expect_call(math.sum(1, -2), r#""method":"math.sum","params":[1,-2]"#, 6).await;
     let by_name = r#""method":"math.sum","params":{"x":1,"y":-2}"#;
-    sends(&mut raw, math.sum(1, -2).by_name(), by_name, 7).await;
+    raw.expect_call(math.sum(1, -2).by_name(), by_name, 7).await;
     let greet = r#""method":"math.greet","params":["Ada",null]"#;
-    sends(&mut raw, math.greet("Ada", None), greet, 8).await;
-    sends(&mut raw, math.nothing(), r#""method":"math.nothing""#, 9).await;
-    sends(&mut raw, math.nothing().by_name(), r#""method":"math.nothing""#, 10).await;
+    raw.expect_call(math.greet("Ada", None), greet, 8).await;
+    raw.expect_call(math.nothing(), r#""method":"math.nothing""#, 9).await;
+    raw.expect_call(math.nothing().by_name(), r#""method":"math.nothing""#, 10).await;
     let named = r#""method":"math.named","params":{"type":"a\"b"}"#;
-    sends(&mut raw, math.named("a\"b"), named, 11).await;
-    sends(&mut raw, math.whole(&[1.0, 0.5]), r#""method":"math.whole","params":[1.0,0.5]"#, 12)
+    raw.expect_call(math.named("a\"b"), named, 11).await;
+    raw.expect_call(math.whole(&[1.0, 0.5]), r#""method":"math.whole","params":[1.0,0.5]"#, 12)
         .await;
-}
-
-async fn sends<T: DeserializeOwned>(raw: &mut Raw, call: Call<T>, text: &str, id: u64) {
-    let _call = begin(call.into_future()).await;
-    assert_eq!(raw.receive().await, format!(r#"{{"jsonrpc":"2.0",{text},"id":{id}}}"#));
 }
 
 #[tokio::test]
@@ -82,7 +77,7 @@ async fn a_notification_has_no_id_and_uses_none_up() {
     math.nothing().notify().await.unwrap();
     assert_eq!(raw.receive().await, r#"{"jsonrpc":"2.0","method":"math.nothing"}"#);
     assert_eq!(client.peer().pending_calls(), 0);
-    sends(&mut raw, math.nothing(), r#""method":"math.nothing""#, 1).await;
+    raw.expect_call(math.nothing(), r#""method":"math.nothing""#, 1).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,8 +232,7 @@ async fn error_objects_of_other_implementations_are_accepted() {
 /// Some servers keep ids as strings.
 #[tokio::test]
 async fn a_numeric_id_may_come_back_as_a_string() {
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::of_this_thread();
     let (mut raw, client) = pair().await;
     for id in 1..=3 {
         let call = begin(client.peer().call::<i64>("m", ()).into_future()).await;

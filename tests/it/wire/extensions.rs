@@ -11,14 +11,14 @@ use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::subscription::{Overflow, Topic};
 use wsjsonrpc::{Client, Config, Context, Methods, Server};
 use wsjsonrpc_tests::{
-    Gate, Raw, begin, empty_batch, error, method_not_found, notification, request, result,
+    Gate, Raw, begin, cancel, cancelled, empty_batch, method_not_found, notification, request,
+    result,
 };
 
-use crate::http::mount::in_axum;
-use crate::http::post::ask;
+use wsjsonrpc_tests::mounted::in_axum;
+use wsjsonrpc_tests::post::ask;
 
 fn server(gate: &Gate) -> ServerBuilder {
-    let gate = gate.clone();
     let numbers = |_: Context, ()| async { Ok(stream::iter((1..=9).map(Ok))) };
     let methods = Methods::new()
         .method("steps", |ctx: Context, ()| async move {
@@ -30,13 +30,7 @@ fn server(gate: &Gate) -> ServerBuilder {
             let left = ctx.deadline().map(|deadline| deadline - Instant::now());
             Ok(left.map(|left| left.as_secs()))
         })
-        .method("slow", move |_, ()| {
-            let gate = gate.clone();
-            async move {
-                gate.pass().await;
-                Ok("late")
-            }
-        })
+        .method("slow", gate.handler("late"))
         .subscription(Topic::new("numbers").overflow(Overflow::Block), numbers);
     let config = Config { ping_interval: None, ..Config::default() };
     Server::builder().service(methods).config(config)
@@ -47,7 +41,7 @@ fn with(method: &str, member: &str) -> String {
 }
 
 fn item(number: u64) -> String {
-    notification("numbers", &format!(r#"{{"subscription":"0x1","result":{number}}}"#))
+    wsjsonrpc_tests::item("numbers", r#""0x1""#, &number.to_string())
 }
 
 async fn a_server_understands(mut raw: Raw, gate: Gate) {
@@ -64,8 +58,8 @@ async fn a_server_understands(mut raw: Raw, gate: Gate) {
 
     raw.send(request("slow", "[]", "5")).await;
     gate.arrived(1).await;
-    let cancelled = error(-32800, "Request cancelled", "5");
-    assert_eq!(raw.ask(notification("$/cancelRequest", r#"{"id":5}"#)).await, cancelled);
+    let cancelled = cancelled("5");
+    assert_eq!(raw.ask(cancel("5")).await, cancelled);
 
     // One item and a bit more: two are sent, and the others when there is credit.
     assert_eq!(raw.ask(with("numbers", r#"{"window":66}"#)).await, result(r#""0x1""#, "1"));

@@ -9,7 +9,7 @@ use serde::ser::{Error as _, Serializer};
 use tokio::sync::mpsc;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Config, Context, ErrorObject, Result, RpcError, Server, rpc};
-use wsjsonrpc_tests::{Raw, error, notification, request, result};
+use wsjsonrpc_tests::{Raw, error, notification, request, result, too_large};
 
 /// A result that can't be written.
 enum Unwritable {
@@ -274,7 +274,7 @@ async fn a_result_over_the_limit_becomes_an_error() {
     let mut raw = Raw::client(Server::builder().config(config).method("long", long)).await;
     let fits = 200 - result("\"\"", "1").len();
     let long = |size: usize| result(&format!("\"{}\"", "x".repeat(size)), "1");
-    let too_large = error(-32003, "Result too large", "1");
+    let too_large = too_large("1");
     raw.check_verbatim(&[
         (&request("long", &format!("[{fits}]"), "1"), &long(fits)),
         (&request("long", &format!("[{}]", fits + 1), "1"), &too_large),

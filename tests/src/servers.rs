@@ -1,0 +1,103 @@
+//! Servers with the usual methods, and clients that are connected to them.
+
+use tokio::io::DuplexStream;
+use tokio::task::JoinHandle;
+use wsjsonrpc::client::ClientBuilder;
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::server::{Handshake, ServerBuilder};
+use wsjsonrpc::{Client, Context, Endpoint, Peer, Result, Server, memory};
+
+use crate::Gate;
+
+/// A server with the methods that most tests need:
+///
+/// | method | returns |
+/// |---|---|
+/// | `sum(x, y)`, `double(x)` | an integer |
+/// | `echo(text)` | the text |
+/// | `later(value)` | the value, in a later poll |
+/// | `large(size)` | a string of this size |
+/// | `quick()` | null |
+/// | `never(…)` | nothing |
+pub fn server() -> ServerBuilder {
+    Server::builder()
+        .method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
+        .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
+        .method("echo", |_, (text,): (String,)| async move { Ok(text) })
+        .method("later", |_, (value,): (serde_json::Value,)| async move {
+            tokio::task::yield_now().await;
+            Ok(value)
+        })
+        .method("large", |_, (size,): (usize,)| async move { Ok("x".repeat(size)) })
+        .method("quick", |_, ()| async { Ok(()) })
+        .method("never", |_: Context, _: Option<Vec<serde_json::Value>>| {
+            std::future::pending::<Result<()>>()
+        })
+}
+
+/// The same server with a method `gated()`, which waits at the gate and returns "finished".
+pub fn gated_server(gate: &Gate) -> ServerBuilder {
+    server().method("gated", gate.handler("finished"))
+}
+
+/// Runs a server on a free port; returns its URL and its endpoint.
+pub async fn listen(server: ServerBuilder) -> (String, Endpoint) {
+    let server = server.bind("127.0.0.1:0").await.expect("a port is free");
+    let (url, endpoint) = (server.url(), server.endpoint().clone());
+    tokio::spawn(server.run());
+    (url, endpoint)
+}
+
+/// A client and the server's handle to it, over a socket.
+pub async fn over_socket(client: ClientBuilder, server: ServerBuilder) -> (Client, Peer) {
+    let (url, endpoint) = listen(server).await;
+    let client = client.connect(&url).await.expect("the server lets everybody in");
+    (client, first_peer(&endpoint).await)
+}
+
+/// The same two sides in memory and over a socket.
+pub async fn both_ways(
+    client: impl Fn() -> ClientBuilder,
+    server: impl Fn() -> ServerBuilder,
+) -> [(Client, Peer); 2] {
+    let in_memory = memory::pair(client(), server()).expect("method names are unique");
+    [in_memory, over_socket(client(), server()).await]
+}
+
+/// An endpoint's handle to a client, as soon as the endpoint has one.
+pub async fn first_peer(endpoint: &Endpoint) -> Peer {
+    loop {
+        match endpoint.peers().pop() {
+            Some(peer) => break peer,
+            None => tokio::task::yield_now().await,
+        }
+    }
+}
+
+/// A stream, with a buffer of this size, that an endpoint serves without a handshake; the task returns how
+/// the connection ended.
+pub fn serve_upgraded(
+    endpoint: &Endpoint,
+    handshake: Handshake,
+    buffer: usize,
+) -> (DuplexStream, JoinHandle<CloseReason>) {
+    let (ours, theirs) = tokio::io::duplex(buffer);
+    let endpoint = endpoint.clone();
+    let serving = tokio::spawn(async move { endpoint.serve_upgraded(theirs, handshake).await });
+    (ours, serving)
+}
+
+/// How many handlers of this connection's calls are in flight on this side.
+pub fn in_flight(peer: &Peer) -> usize {
+    let shown = format!("{peer:?}");
+    let (_, rest) = shown.split_once("in_flight: ").expect("`Debug` shows it");
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next();
+    digits.and_then(|digits| digits.parse().ok()).expect("a number")
+}
+
+/// Waits until so many are. With the clock paused, no time passes but what others wait for.
+pub async fn wait_for_in_flight(peer: &Peer, handlers: usize) {
+    while in_flight(peer) != handlers {
+        tokio::task::yield_now().await;
+    }
+}
