@@ -32,6 +32,12 @@ impl Raw {
         Self::client_of(&server.build().expect("method names are unique")).await.0
     }
 
+    /// Two raw clients of one server.
+    pub async fn two_clients(server: ServerBuilder) -> (Self, Self) {
+        let endpoint = server.build().expect("method names are unique");
+        (Self::client_of(&endpoint).await.0, Self::client_of(&endpoint).await.0)
+    }
+
     /// A raw server, and a client that is connected to it.
     pub async fn server(client: ClientBuilder) -> (Self, Client) {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);

@@ -1,11 +1,17 @@
 //! Servers with the usual methods, and clients that are connected to them.
 
+use std::time::Duration;
+
+use futures_util::stream;
 use tokio::io::DuplexStream;
 use tokio::task::JoinHandle;
 use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::server::{Handshake, ServerBuilder};
-use wsjsonrpc::{Client, Context, Endpoint, Peer, Result, Server, memory};
+use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::{
+    Client, Config, Context, Endpoint, ErrorObject, Methods, Peer, Result, Server, memory,
+};
 
 use crate::Gate;
 
@@ -18,9 +24,23 @@ use crate::Gate;
 /// | `later(value)` | the value, in a later poll |
 /// | `large(size)` | a string of this size |
 /// | `quick()` | null |
+/// | `fail(code)` | an error with this code and the message "no" |
+/// | `panic()` | nothing: it panics |
 /// | `never(…)` | nothing |
+///
+/// and the subscriptions `count(upto)`, which yields the integers from 1, `silence()`, which yields nothing
+/// and does not end, and `refused()`, which is refused with the error 7, "no".
 pub fn server() -> ServerBuilder {
+    let subscriptions = Methods::new()
+        .subscription(Topic::new("count"), |_, (upto,): (u64,)| async move {
+            Ok(stream::iter((1..=upto).map(Ok)))
+        })
+        .subscription(Topic::new("silence"), |_, ()| async { Ok(stream::pending::<Result<()>>()) })
+        .subscription(Topic::new("refused"), |_, ()| async {
+            Err::<stream::Empty<Result<()>>, _>(ErrorObject::new(7, "no"))
+        });
     Server::builder()
+        .service(subscriptions)
         .method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
         .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
         .method("echo", |_, (text,): (String,)| async move { Ok(text) })
@@ -30,6 +50,11 @@ pub fn server() -> ServerBuilder {
         })
         .method("large", |_, (size,): (usize,)| async move { Ok("x".repeat(size)) })
         .method("quick", |_, ()| async { Ok(()) })
+        .method(
+            "fail",
+            |_, (code,): (i64,)| async move { Err::<(), _>(ErrorObject::new(code, "no")) },
+        )
+        .method("panic", |_, ()| async { if true { panic!("on purpose") } else { Ok(()) } })
         .method("never", |_: Context, _: Option<Vec<serde_json::Value>>| {
             std::future::pending::<Result<()>>()
         })
@@ -38,6 +63,18 @@ pub fn server() -> ServerBuilder {
 /// The same server with a method `gated()`, which waits at the gate and returns "finished".
 pub fn gated_server(gate: &Gate) -> ServerBuilder {
     server().method("gated", gate.handler("finished"))
+}
+
+/// All timeouts are as long as a duration can be.
+pub fn longest_timeouts() -> Config {
+    Config {
+        call_timeout: Some(Duration::MAX),
+        handshake_timeout: Duration::MAX,
+        write_timeout: Duration::MAX,
+        close_timeout: Duration::MAX,
+        shutdown_timeout: Duration::MAX,
+        ..Config::default()
+    }
 }
 
 /// Runs a server on a free port; returns its URL and its endpoint.

@@ -211,6 +211,17 @@ fn listener() -> (ClientBuilder, mpsc::UnboundedReceiver<u32>) {
     (client, told)
 }
 
+/// Clients of a counter, in memory and over a socket, with the numbers that they get.
+async fn counted() -> [(Client, mpsc::UnboundedReceiver<u32>); 2] {
+    let (in_memory, numbers_in_memory) = listener();
+    let (over_socket, numbers_over_socket) = listener();
+    let (url, _) = listen(counter()).await;
+    [
+        (memory::pair(in_memory, counter()).unwrap().0, numbers_in_memory),
+        (over_socket.connect(&url).await.unwrap(), numbers_over_socket),
+    ]
+}
+
 #[tokio::test]
 async fn messages_of_a_handler_arrive_before_its_response() {
     let mut raw = Raw::client(counter()).await;
@@ -219,13 +230,7 @@ async fn messages_of_a_handler_arrive_before_its_response() {
     let answer = r#"{"jsonrpc":"2.0","result":"done","id":1}"#;
     raw.check(request, &[&number(1), &number(2), &number(3), answer]).await;
 
-    let (url, _) = listen(counter()).await;
-    let (in_memory, numbers_in_memory) = listener();
-    let (over_socket, numbers_over_socket) = listener();
-    for (client, mut numbers) in [
-        (memory::pair(in_memory, counter()).unwrap().0, numbers_in_memory),
-        (over_socket.connect(&url).await.unwrap(), numbers_over_socket),
-    ] {
+    for (client, mut numbers) in counted().await {
         for _ in 0..50 {
             assert_eq!(client.peer().call::<String>("count", (3,)).await.unwrap(), "done");
             let arrived: Vec<u32> = std::iter::from_fn(|| numbers.try_recv().ok()).collect();
@@ -237,13 +242,7 @@ async fn messages_of_a_handler_arrive_before_its_response() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notifications_arrive_in_the_order_they_were_sent() {
     const LAST: u32 = 10_000;
-    let (url, _) = listen(counter()).await;
-    let (in_memory, numbers_in_memory) = listener();
-    let (over_socket, numbers_over_socket) = listener();
-    for (client, mut numbers) in [
-        (memory::pair(in_memory, counter()).unwrap().0, numbers_in_memory),
-        (over_socket.connect(&url).await.unwrap(), numbers_over_socket),
-    ] {
+    for (client, mut numbers) in counted().await {
         let call = client.peer().call::<String>("count", (LAST,));
         let counting = tokio::spawn(call.into_future());
         for number in 1..=LAST {

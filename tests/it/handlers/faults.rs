@@ -203,9 +203,7 @@ fn a_blocking_handler_may_block_on_a_call_to_its_caller() {
 async fn a_handler_marked_blocking_delays_no_other_call() {
     let (let_go, wait) = mpsc::channel();
     let service = Blocking(std::sync::Mutex::new(wait)).into_service();
-    let endpoint = Server::builder().service(service).build().unwrap();
-    let (mut raw, _) = Raw::client_of(&endpoint).await;
-    let (mut other, _) = Raw::client_of(&endpoint).await;
+    let (mut raw, mut other) = Raw::two_clients(Server::builder().service(service)).await;
     raw.send(request("block", "[]", "1")).await;
     for _ in 0..100 {
         raw.check(&request("fine", "[]", "2"), &[&result("null", "2")]).await;
@@ -228,9 +226,7 @@ async fn an_unmarked_blocking_handler_delays_only_its_connection() {
         let _ = wait.lock().map(|wait| wait.recv());
         async { Ok(()) }
     });
-    let endpoint = server.build().unwrap();
-    let (mut raw, _) = Raw::client_of(&endpoint).await;
-    let (mut other, _) = Raw::client_of(&endpoint).await;
+    let (mut raw, mut other) = Raw::two_clients(server).await;
     other.check(&request("fine", "[]", "1"), &[&result("null", "1")]).await;
     raw.send(request("block", "[]", "1")).await;
     raw.send(request("fine", "[]", "2")).await;

@@ -93,9 +93,7 @@ async fn a_ready_response_overtakes_a_slow_one() {
 #[tokio::test]
 async fn a_thousand_slow_handlers_delay_no_connection() {
     let gate = Gate::default();
-    let endpoint = gated_server(&gate).build().unwrap();
-    let (mut raw, _) = Raw::client_of(&endpoint).await;
-    let (mut other, _) = Raw::client_of(&endpoint).await;
+    let (mut raw, mut other) = Raw::two_clients(gated_server(&gate)).await;
     for id in 0..1000 {
         raw.send(request("gated", "[]", &id.to_string())).await;
     }

@@ -175,8 +175,7 @@ async fn ordered_calls_stay_in_order_on_several_threads() {
 #[tokio::test]
 async fn other_calls_do_not_wait_for_ordered_ones() {
     let (book, mut seen) = book();
-    let endpoint = server(&book).build().unwrap();
-    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    let mut raw = Raw::client(server(&book)).await;
     raw.send(request("append", "[1]", "1")).await;
     raw.send(request("plain", "[2]", "2")).await;
     raw.check(&request("free", "[3]", "3"), &[&result("3", "3")]).await;
@@ -190,9 +189,7 @@ async fn other_calls_do_not_wait_for_ordered_ones() {
 #[tokio::test]
 async fn each_connection_has_its_own_order() {
     let (book, mut seen) = book();
-    let endpoint = server(&book).build().unwrap();
-    let (mut one, _) = Raw::client_of(&endpoint).await;
-    let (mut two, _) = Raw::client_of(&endpoint).await;
+    let (mut one, mut two) = Raw::two_clients(server(&book)).await;
     one.send(request("back", r#"[1, "x"]"#, "1")).await;
     let call = one.receive().await;
     assert_eq!(call, r#"{"jsonrpc":"2.0","method":"x","params":[1],"id":"s1"}"#);

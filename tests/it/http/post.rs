@@ -9,8 +9,7 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
-use wsjsonrpc::subscription::Topic;
-use wsjsonrpc::{Config, Context, ErrorObject, Methods};
+use wsjsonrpc::{Config, Context, ErrorObject};
 use wsjsonrpc_tests::http::{parts, say};
 use wsjsonrpc_tests::mounted::in_axum;
 use wsjsonrpc_tests::post::{JSON, address, ask, head, post};
@@ -28,16 +27,10 @@ async fn refused(address: SocketAddr, headers: &str, body: &str) -> (u16, String
 }
 
 fn server() -> ServerBuilder {
-    let silence = Topic::new("silence");
-    let methods = Methods::new().subscription(silence, |_, ()| async move {
-        Ok(futures_util::stream::pending::<wsjsonrpc::Result<()>>())
-    });
     wsjsonrpc_tests::server()
         .expose_errors(false)
-        .service(methods)
-        .method("fail", |_, ()| async { Err::<(), _>(ErrorObject::new(7, "no").with_data(1)) })
+        .method("refuse", |_, ()| async { Err::<(), _>(ErrorObject::new(7, "no").with_data(1)) })
         .method("inside", |_, ()| async { Ok("x".parse::<u8>()?) })
-        .method("panic", |_, ()| async { if true { panic!("on purpose") } else { Ok(()) } })
         .method("cookie", |ctx: Context, ()| async move {
             Ok(ctx.handshake().cookie("a").map(str::to_owned))
         })
@@ -59,7 +52,7 @@ async fn a_posted_message_is_answered_in_the_response_body() {
         (request("later", "[21]", "\"é\""), result("21", "\"é\"")),
         (format!(" \r\n{}\t", request("double", "[1]", "null")), result("2", "null")),
         (
-            request("fail", "[]", "1"),
+            request("refuse", "[]", "1"),
             r#"{"jsonrpc":"2.0","error":{"code":7,"message":"no","data":1},"id":1}"#.to_owned(),
         ),
         (request("inside", "[]", "1"), error(-32603, "Internal error", "1")),

@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures_util::SinkExt;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use wsjsonrpc::error::CloseReason;
-use wsjsonrpc::{Client, Config, Context, Error, Server, memory};
-use wsjsonrpc_tests::{Gate, Raw, begin, frame, notification, request, result};
+use wsjsonrpc::{Client, Context, Error, Server, memory};
+use wsjsonrpc_tests::{Gate, Raw, begin, frame, longest_timeouts, notification, request, result};
 
 fn close_frame(code: u16, reason: &str) -> Message {
     Message::Close(Some(CloseFrame { code: code.into(), reason: reason.to_owned().into() }))
@@ -290,14 +289,7 @@ fn calls_end_when_the_runtime_of_the_connection_is_dropped() {
 
 #[tokio::test(start_paused = true)]
 async fn every_timeout_may_be_duration_max() {
-    let config = Config {
-        call_timeout: Some(Duration::MAX),
-        handshake_timeout: Duration::MAX,
-        write_timeout: Duration::MAX,
-        close_timeout: Duration::MAX,
-        shutdown_timeout: Duration::MAX,
-        ..Config::default()
-    };
+    let config = longest_timeouts();
     let long = |ctx: Context, ()| async move {
         drop(ctx);
         Ok("x".repeat(1 << 20))

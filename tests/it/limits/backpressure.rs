@@ -25,9 +25,7 @@ async fn all_is_quiet() {
 async fn requests_over_the_in_flight_limit_are_refused_at_once() {
     let gate = Gate::default();
     let config = Config { max_in_flight: 3, ..Config::default() };
-    let endpoint = gated_server(&gate).config(config).build().unwrap();
-    let (mut raw, _) = Raw::client_of(&endpoint).await;
-    let (mut other, _) = Raw::client_of(&endpoint).await;
+    let (mut raw, mut other) = Raw::two_clients(gated_server(&gate).config(config)).await;
 
     raw.send(request("gated", "[]", "1")).await;
     raw.send(notification("gated", "[]")).await;

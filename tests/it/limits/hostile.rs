@@ -51,9 +51,7 @@ async fn a_flood_of_notifications_stays_within_max_in_flight() {
     const LIMIT: usize = 50;
     let gate = Gate::default();
     let config = Config { max_in_flight: LIMIT, ..Config::default() };
-    let endpoint = gated_server(&gate).config(config).build().unwrap();
-    let (mut raw, _) = Raw::client_of(&endpoint).await;
-    let (mut other, _) = Raw::client_of(&endpoint).await;
+    let (mut raw, mut other) = Raw::two_clients(gated_server(&gate).config(config)).await;
     for _ in 0..100_000 {
         raw.socket.feed(Message::text(notification("gated", "[]"))).await.unwrap();
     }

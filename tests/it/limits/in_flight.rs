@@ -35,9 +35,7 @@ fn xs(size: usize, id: &str) -> String {
 #[tokio::test]
 async fn requests_over_max_in_flight_bytes_are_refused_at_once() {
     let gate = Gate::default();
-    let endpoint = server(&gate, 10_000).build().unwrap();
-    let (mut raw, _) = Raw::client_of(&endpoint).await;
-    let (mut other, _) = Raw::client_of(&endpoint).await;
+    let (mut raw, mut other) = Raw::two_clients(server(&gate, 10_000)).await;
     // The first passes the limit: one message may, of whatever size.
     let begins = [
         request("gated", &sized(1, 20_000), "1"),
@@ -78,8 +76,7 @@ async fn requests_over_max_in_flight_bytes_are_refused_at_once() {
 
 #[tokio::test]
 async fn requests_that_are_ready_at_once_do_not_count_as_bytes() {
-    let endpoint = server(&Gate::default(), 1).build().unwrap();
-    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    let mut raw = Raw::client(server(&Gate::default(), 1)).await;
     for _ in 0..100 {
         raw.check(&request("quick", &sized(1, 1000), "1"), &[&xs(1, "1")]).await;
     }

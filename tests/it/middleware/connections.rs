@@ -9,7 +9,7 @@ use wsjsonrpc::server::{Grant, Handshake, Refusal, ServerBuilder};
 use wsjsonrpc::service::{Request, Response};
 use wsjsonrpc::{Client, Context, Server, async_trait, memory};
 use wsjsonrpc_tests::log::Log;
-use wsjsonrpc_tests::{Raw, listen, request, result};
+use wsjsonrpc_tests::{Raw, listen, request, result, server};
 
 /// Writes down what it is told.
 #[derive(Clone)]
@@ -54,15 +54,11 @@ impl Middleware for Observer {
     }
 }
 
-fn server(observer: &Observer) -> ServerBuilder {
-    wsjsonrpc_tests::server().middleware(observer.clone())
-}
-
 #[tokio::test]
 async fn middleware_sees_a_connection_open_carry_bytes_and_end() {
     let (observer, mut told) = Observer::new();
     let grant = |_: Handshake| async { Ok::<_, Refusal>(Grant::new().set("Ada")) };
-    let (url, _) = listen(server(&observer).authorize_fn(grant)).await;
+    let (url, _) = listen(server().middleware(observer.clone()).authorize_fn(grant)).await;
     let client = Client::connect(&url).await.unwrap();
     let text = "x".repeat(10_000);
     let echoed = client.peer().call::<String>("echo", [&text]).await.unwrap();
@@ -79,7 +75,7 @@ async fn middleware_sees_a_connection_open_carry_bytes_and_end() {
 #[tokio::test]
 async fn bytes_are_counted_as_on_the_network() {
     let (observer, mut told) = Observer::new();
-    let mut raw = Raw::client(server(&observer)).await;
+    let mut raw = Raw::client(server().middleware(observer.clone())).await;
     let question = request("echo", "[\"abc\"]", "1");
     let answer = result("\"abc\"", "1");
     assert_eq!(raw.ask(&question).await, answer);
@@ -96,10 +92,11 @@ async fn bytes_are_counted_as_on_the_network() {
 async fn a_refused_connection_is_not_reported() {
     let (observer, mut told) = Observer::new();
     let refuse = |_: Handshake| async { Err::<Grant, _>(Refusal::forbidden("no")) };
-    let (url, _) = listen(server(&observer).authorize_fn(refuse)).await;
+    let (url, _) = listen(server().middleware(observer.clone()).authorize_fn(refuse)).await;
     Client::connect(&url).await.expect_err("refused");
     let (client, _) =
-        memory::pair(Client::builder(), server(&observer).authorize_fn(refuse)).unwrap();
+        memory::pair(Client::builder(), server().middleware(observer.clone()).authorize_fn(refuse))
+            .unwrap();
     client.closed().await;
     assert!(told.try_recv().is_err());
 }
@@ -107,7 +104,7 @@ async fn a_refused_connection_is_not_reported() {
 #[tokio::test]
 async fn a_dropped_connection_is_reported_as_ended() {
     let (observer, mut told) = Observer::new();
-    let endpoint = server(&observer).build().unwrap();
+    let endpoint = server().middleware(observer.clone()).build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     assert_eq!(raw.ask(request("echo", "[\"\"]", "1")).await, result("\"\"", "1"));
     serving.abort();
@@ -173,7 +170,7 @@ impl Middleware for Clumsy {
 async fn a_panic_in_connection_middleware_is_contained() {
     let (log, _guard) = Log::of_this_thread();
     let (observer, mut told) = Observer::new();
-    let mut raw = Raw::client(server(&observer).middleware(Clumsy)).await;
+    let mut raw = Raw::client(server().middleware(observer.clone()).middleware(Clumsy)).await;
     assert_eq!(raw.ask(request("echo", "[\"\"]", "1")).await, result("\"\"", "1"));
     raw.hang_up();
     for event in ["connected nobody", "echo", "lost"] {

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use futures_util::stream;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use wsjsonrpc::middleware::Metrics;
 use wsjsonrpc::server::ServerBuilder;
-use wsjsonrpc::subscription::Topic;
-use wsjsonrpc::{Client, Config, Context, ErrorObject, Methods, Result, Server, memory};
+use wsjsonrpc::{Client, Config, Context, Server, memory};
 use wsjsonrpc_tests::{Raw, notification, request};
 
 /// Runs it on one thread, which has a recorder of its own. Gives the name and labels of each metric with
@@ -47,23 +45,7 @@ fn check(figures: &BTreeMap<String, f64>, expected: &[(&str, f64)]) {
 }
 
 fn server() -> ServerBuilder {
-    let methods = Methods::new()
-        .method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
-        .method(
-            "fail",
-            |_, (code,): (i64,)| async move { Err::<(), _>(ErrorObject::new(code, "no")) },
-        )
-        .method("hang", |_, ()| async move { std::future::pending::<Result<()>>().await })
-        .method("panic", |_, ()| async move {
-            if true {
-                panic!("on purpose");
-            }
-            Ok(())
-        })
-        .subscription(Topic::new("count"), |_, (upto,): (u32,)| async move {
-            Ok(stream::iter((1..=upto).map(Ok)))
-        });
-    Server::builder().service(methods).middleware(Metrics::new())
+    wsjsonrpc_tests::server().middleware(Metrics::new())
 }
 
 #[test]
@@ -124,13 +106,13 @@ fn a_dropped_call_is_counted_and_no_longer_in_flight() {
     let figures = recorded(async {
         let config = Config { cancel_on_close: true, ..Config::default() };
         let mut raw = Raw::client(server().config(config)).await;
-        raw.send(request("hang", "[]", "1")).await;
+        raw.send(request("never", "[]", "1")).await;
         raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     });
     check(
         &figures,
         &[
-            ("rpc_server_calls_total method=hang outcome=dropped", 1.0),
+            ("rpc_server_calls_total method=never outcome=dropped", 1.0),
             ("rpc_server_calls_in_flight", 0.0),
         ],
     );
@@ -174,7 +156,7 @@ fn outgoing_calls_are_counted_with_the_programs_label() {
         let peer = client.peer();
         peer.call::<i64>("sum", (1, 2)).await.unwrap();
         peer.call::<i64>("fail", (3,)).await.unwrap_err();
-        let hang = peer.call::<()>("hang", ()).timeout(Duration::from_millis(1));
+        let hang = peer.call::<()>("never", ()).timeout(Duration::from_millis(1));
         hang.await.unwrap_err();
         peer.notify("sum", (1, 2)).await.unwrap();
         peer.batch([peer.call::<i64>("sum", (1, 2))]).await.unwrap();
@@ -194,7 +176,7 @@ fn outgoing_calls_are_counted_with_the_programs_label() {
             (&format!("{calls} method=sum outcome=ok"), 2.0),
             (&format!("{calls} method=sum outcome=closed"), 1.0),
             (&format!("{calls} method=fail outcome=3"), 1.0),
-            (&format!("{calls} method=hang outcome=timeout"), 1.0),
+            (&format!("{calls} method=never outcome=timeout"), 1.0),
             (&format!("{calls} method=made.up.252 outcome=-32601"), 1.0),
             (&format!("{calls} method=other outcome=-32601"), 48.0),
             ("rpc_client_call_duration_seconds backend=stock method=sum", 3.0),

@@ -4,16 +4,14 @@ use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use wsjsonrpc::client::{ClientBuilder, Reconnect};
 use wsjsonrpc::middleware::{
     BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
 };
 use wsjsonrpc::server::ServerBuilder;
-use wsjsonrpc::subscription::Topic;
 use wsjsonrpc::{
-    Client, Context, Error, ErrorCode, ErrorObject, Methods, Result, RpcError, Server, async_trait,
-    memory, rpc,
+    Client, Context, Error, ErrorCode, ErrorObject, Result, RpcError, async_trait, memory, rpc,
 };
 use wsjsonrpc_tests::{Raw, listen, request, result};
 
@@ -86,14 +84,10 @@ impl Bank for Vault {
 }
 
 fn server() -> ServerBuilder {
-    let methods = Methods::new()
-        .method("ask", |ctx: Context, (method,): (String,)| async move {
-            ctx.peer().call::<u64>(&method, ()).await.map_err(Error::into_object)
-        })
-        .subscription(Topic::new("count"), |_, (upto,): (u32,)| async move {
-            Ok(stream::iter((1..=upto).map(Ok)))
-        });
-    Server::builder().service(Vault.into_service()).service(methods)
+    let ask = |ctx: Context, (method,): (String,)| async move {
+        ctx.peer().call::<u64>(&method, ()).await.map_err(Error::into_object)
+    };
+    wsjsonrpc_tests::server().service(Vault.into_service()).method("ask", ask)
 }
 
 fn pair(middleware: impl OutgoingMiddleware) -> Client {

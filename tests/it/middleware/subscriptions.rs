@@ -9,7 +9,7 @@ use wsjsonrpc::middleware::{Middleware, Next};
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::service::{Request, Response};
 use wsjsonrpc::subscription::Topic;
-use wsjsonrpc::{Client, Context, ErrorObject, Methods, Result, Server, async_trait, memory};
+use wsjsonrpc::{Client, Context, ErrorObject, Methods, Result, async_trait, memory};
 use wsjsonrpc_tests::record::Record;
 use wsjsonrpc_tests::{Gate, Raw, cancel, cancelled, error, item, request, result};
 
@@ -33,12 +33,6 @@ fn server(gate: &Gate) -> (ServerBuilder, Record, mpsc::UnboundedReceiver<&'stat
     let (send, gone) = mpsc::unbounded_channel();
     let (late, gate) = (send.clone(), gate.clone());
     let methods = Methods::new()
-        .subscription(Topic::new("count"), |_, (upto,): (u32,)| async move {
-            Ok(stream::iter((1..=upto).map(Ok)))
-        })
-        .subscription(Topic::new("refused"), |_, ()| async move {
-            Err::<stream::Empty<Result<()>>, _>(ErrorObject::new(7, "no"))
-        })
         .subscription(Topic::new("endless"), move |_, ()| {
             let held = Held(send.clone());
             async move { Ok(endless(held)) }
@@ -51,7 +45,7 @@ fn server(gate: &Gate) -> (ServerBuilder, Record, mpsc::UnboundedReceiver<&'stat
             }
         });
     let record = Record::default();
-    (Server::builder().service(methods).middleware(record.clone()), record, gone)
+    (wsjsonrpc_tests::server().service(methods).middleware(record.clone()), record, gone)
 }
 
 #[tokio::test]

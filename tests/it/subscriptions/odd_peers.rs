@@ -214,9 +214,7 @@ async fn no_item_comes_before_the_response_of_its_batch() {
 #[tokio::test]
 async fn unsubscribing_takes_the_id_in_every_form() {
     let gate = Gate::default();
-    let endpoint = server(&gate).build().unwrap();
-    let (mut raw, _serving) = Raw::client_of(&endpoint).await;
-    let (mut other, _serving) = Raw::client_of(&endpoint).await;
+    let (mut raw, mut other) = Raw::two_clients(server(&gate)).await;
     for id in ["0x1", "0x2"] {
         let id = format!("\"{id}\"");
         assert_eq!(raw.ask(request("a", "[]", "1")).await, result(&id, "1"));

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use wsjsonrpc::error::{BindError, CloseReason, ConnectError};
 use wsjsonrpc::server::{Handshake, ServerBuilder};
 use wsjsonrpc::{Client, Config, Context, Error, Methods, Result, Server, memory, rpc};
-use wsjsonrpc_tests::listen;
+use wsjsonrpc_tests::{listen, longest_timeouts};
 
 #[rpc(namespace = "math")]
 trait Math {
@@ -306,14 +306,7 @@ async fn run_until_closes_the_connections_and_returns() {
 
 #[tokio::test]
 async fn handshake_timeouts_may_be_duration_max() {
-    let config = Config {
-        call_timeout: Some(Duration::MAX),
-        handshake_timeout: Duration::MAX,
-        write_timeout: Duration::MAX,
-        close_timeout: Duration::MAX,
-        shutdown_timeout: Duration::MAX,
-        ..Config::default()
-    };
+    let config = longest_timeouts();
     let (url, endpoint) = listen(server().config(config.clone())).await;
     let client = Client::builder().config(config).connect(&url).await.unwrap();
     assert_eq!(sum(&client).await, 3);
