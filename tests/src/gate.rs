@@ -28,12 +28,12 @@ impl Default for Gate {
 
 impl Gate {
     /// A handler that waits at the gate and then returns this value.
-    pub fn handler<T: Clone>(
+    pub fn handler<T>(
         &self,
         value: T,
     ) -> impl Fn(Context, ()) -> Pin<Box<dyn Future<Output = Result<T>> + Send>> + Clone + use<T>
     where
-        T: Send + Sync + 'static,
+        T: Clone + Send + Sync + 'static,
     {
         let gate = self.clone();
         move |_, ()| {

@@ -14,14 +14,16 @@ pub struct Certified {
     pub key: String,
 }
 
-impl Authority {
+impl Default for Authority {
     /// A new one, which signs itself.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
+}
 
+impl Authority {
     /// Its own certificate, in PEM.
     pub fn pem(&self) -> String {
         self.0.pem()

@@ -159,7 +159,7 @@ impl Relay for Link {
         let mut times = vec![ctx.deadline().map(|deadline| deadline - Instant::now())];
         sleep(SECOND).await;
         let next = match &self.next {
-            Some(next) => RelayClient::new(ctx.with_deadline(&next)),
+            Some(next) => RelayClient::new(ctx.with_deadline(next)),
             None => ctx.client::<RelayClient>(),
         };
         if hops > 0 {

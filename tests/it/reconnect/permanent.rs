@@ -188,7 +188,7 @@ async fn a_temporary_failure_of_the_first_attempt_is_retried() {
 
 #[tokio::test]
 async fn tls_and_name_errors_of_the_first_attempt_are_final() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let (secure, _) = listen(tls::server(&authority.certify(|_| {}))).await;
     let (plain, _) = listen(Server::builder()).await;
     let connect = |url: String| async move { stubborn().connect(&url).await.unwrap_err() };

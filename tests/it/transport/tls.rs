@@ -36,7 +36,7 @@ fn assert_tls(error: &ConnectError, words: &str) {
 
 #[tokio::test]
 async fn calls_go_both_ways_through_tls() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let (url, _) = listen(server(&authority.certify(|_| ()))).await;
     assert!(url.starts_with("wss://127.0.0.1:"), "{url}");
     let port = address_of(&url).port();
@@ -60,7 +60,7 @@ async fn calls_go_both_ways_through_tls() {
 
 #[tokio::test]
 async fn an_invalid_certificate_is_refused() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let cases = [
         (
             authority.certify(|params| params.not_after = date_time_ymd(2001, 1, 1)),
@@ -78,7 +78,7 @@ async fn an_invalid_certificate_is_refused() {
             "certificate does not allow extended key usage",
         ),
         (
-            Authority::new().certify(|_| ()),
+            Authority::default().certify(|_| ()),
             "BadSignature; a trusted certificate has the name of its issuer",
         ),
     ];
@@ -167,7 +167,7 @@ async fn a_certificate_made_by_openssl_works() {
 
 #[tokio::test]
 async fn a_rustls_config_is_used_unchanged() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let provider = || Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
@@ -201,7 +201,7 @@ async fn a_rustls_config_is_used_unchanged() {
 
 #[tokio::test]
 async fn unusable_pem_is_an_error_that_says_which() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let (good, other) = (authority.certify(|_| ()), authority.certify(|_| ()));
     for (chain, key, words) in [
         ("", &good.key[..], "the certificate chain in PEM can't be used: there is no certificate"),
@@ -223,7 +223,7 @@ async fn unusable_pem_is_an_error_that_says_which() {
 /// Each server lives on after it was spoken to in the wrong way.
 #[tokio::test]
 async fn a_peer_with_the_wrong_protocol_is_told_the_right_one() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let (with, _) = listen(server(&authority.certify(|_| ()))).await;
     let words = "this server speaks TLS; connect with wss://";
     assert_eq!(
@@ -257,7 +257,7 @@ async fn a_peer_with_the_wrong_protocol_is_told_the_right_one() {
 /// A duplex stream, as with the clock paused nothing must depend on the network.
 #[tokio::test(start_paused = true)]
 async fn both_sides_time_out_an_endless_tls_handshake() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let config = Config { handshake_timeout: Duration::from_secs(3), ..Config::default() };
     let endpoint = server(&authority.certify(|_| ())).config(config.clone()).build().unwrap();
     for begin in [&b""[..], b"\x16", b"\x16\x03\x01\x01\x00\x01"] {
@@ -283,7 +283,7 @@ async fn both_sides_time_out_an_endless_tls_handshake() {
 /// What is refused over TLS is refused as without: limits, and pages that came without it.
 #[tokio::test]
 async fn limits_and_origin_checks_apply_over_tls() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let config = Config { max_connections: 1, ..Config::default() };
     let (url, _) = listen(server(&authority.certify(|_| ())).config(config)).await;
     let host = address_of(&url);
@@ -301,7 +301,7 @@ async fn limits_and_origin_checks_apply_over_tls() {
 
 #[tokio::test]
 async fn alpn_negotiates_http_1_1() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let (url, _) = listen(server(&authority.certify(|_| ()))).await;
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
@@ -324,7 +324,7 @@ async fn alpn_negotiates_http_1_1() {
 /// A TLS session takes far more than the network does; what counts is what the network has taken.
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_over_tls_is_not_dropped() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     // Nobody answers a ping that is an hour behind.
     let write_timeout = Duration::from_secs(20);
     let config = Config { write_timeout, ping_interval: None, ..Config::default() };

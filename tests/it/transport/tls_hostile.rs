@@ -67,7 +67,7 @@ async fn raw_client(
 /// Without `close_notify` nobody knows whether that was all: an attacker can cut anywhere.
 #[tokio::test]
 async fn a_server_sees_a_truncated_session_as_lost_not_closed() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let endpoint = server(&authority.certify(|_| ())).build().unwrap();
     let call = request("echo", "[\"x\"]", "1");
     let whole = frame_of(0x81, call.as_bytes(), true);
@@ -96,7 +96,7 @@ async fn a_server_sees_a_truncated_session_as_lost_not_closed() {
 /// Right behind the call, the client ends the session, or the WebSocket. It reads on.
 #[tokio::test]
 async fn ready_requests_are_answered_before_the_end_over_tls() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let endpoint = server(&authority.certify(|_| ())).build().unwrap();
     let call = frame_of(0x81, request("echo", "[\"x\"]", "1").as_bytes(), true);
     for close in [false, true] {
@@ -123,7 +123,7 @@ async fn ready_requests_are_answered_before_the_end_over_tls() {
 
 #[tokio::test]
 async fn a_client_sees_a_truncated_session_as_lost_not_closed() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let acceptor = acceptor(&authority.certify(|_| ()));
     for says in [&b""[..], b"\x81\x7e", b"\x88\x02\x03\xe8"] {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
@@ -151,7 +151,7 @@ async fn a_client_sees_a_truncated_session_as_lost_not_closed() {
 
 #[tokio::test]
 async fn the_limit_per_address_applies_over_tls() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let config = Config { max_connections_per_address: Some(1), ..Config::default() };
     let (url, _) = listen(server(&authority.certify(|_| ())).config(config)).await;
     let first = client(&authority).connect(&url).await.unwrap();
@@ -176,7 +176,7 @@ async fn the_limit_per_address_applies_over_tls() {
 /// One that has not yet begun to speak TLS has a place, too.
 #[tokio::test]
 async fn an_unfinished_tls_handshake_counts_for_its_address() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let config = Config { max_connections_per_address: Some(1), ..Config::default() };
     let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();
     let serve = || {
@@ -199,7 +199,7 @@ async fn an_unfinished_tls_handshake_counts_for_its_address() {
 /// there is.
 #[tokio::test]
 async fn an_endless_message_over_tls_does_not_delay_others() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let endpoint = server(&authority.certify(|_| ())).build().unwrap();
     let (mut stream, serving) = raw_client(&authority, &endpoint).await;
     stream.write_all(&frame_of(0x01, b"[", true)).await.unwrap();
@@ -257,7 +257,7 @@ async fn open(mut stream: impl AsyncRead + AsyncWrite + Unpin, serving: &mut Ser
 
 #[tokio::test]
 async fn at_most_one_mebibyte_is_read_before_yielding() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let done = Arc::new(AtomicUsize::new(0));
     for secure in [false, true] {
         done.store(0, Ordering::Relaxed);
@@ -292,7 +292,7 @@ async fn at_most_one_mebibyte_is_read_before_yielding() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_peer_over_tls_gets_a_close_reason() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let config = Config { ping_interval: Some(Duration::from_secs(1)), ..Config::default() };
     let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();
     let (mut stream, serving) = raw_client(&authority, &endpoint).await;
@@ -309,7 +309,7 @@ async fn a_silent_peer_over_tls_gets_a_close_reason() {
 /// A pause in the middle of a record is no end, and no message either.
 #[tokio::test(start_paused = true)]
 async fn a_peer_over_tls_that_stops_reading_is_dropped() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let config = Config { max_send_queue: 1000, ..Config::default() };
     let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();
     let (mut stream, serving) = raw_client(&authority, &endpoint).await;
