@@ -30,7 +30,7 @@ macro_rules! service_methods {
         /// Adds a service: what `into_service()` makes of an implemented `#[rpc]` trait, or
         /// [`Methods`](crate::Methods). Names are looked up when the builder is done, so one that
         /// is there twice is an error then.
-        pub fn service(mut self, service: impl crate::incoming::service::Service) -> Self {
+        pub fn service(mut self, service: impl crate::service::Service) -> Self {
             self.router.service(service);
             self
         }
