@@ -11,22 +11,24 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
 use crate::handshake::refusal::Refusal;
+use crate::protocol::pieces::Pieces;
 
-/// The body of a response of [`HttpService`](crate::http::HttpService): all of it at once. Needs the
-/// feature `tower`.
+/// The body of a response of [`HttpService`](crate::http::HttpService). Needs the feature `tower`.
 #[derive(Default)]
-pub struct HttpBody(Bytes);
+pub struct HttpBody {
+    text: Pieces,
+}
 
 impl HttpBody {
-    pub(crate) fn new(text: impl Into<Bytes>) -> Self {
-        HttpBody(text.into())
+    pub(crate) fn new(text: impl Into<Pieces>) -> Self {
+        HttpBody { text: text.into() }
     }
 }
 
 impl fmt::Debug for HttpBody {
     /// Leaves out the content, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HttpBody({} bytes)", self.0.len())
+        write!(f, "HttpBody({} bytes)", self.text.len())
     }
 }
 
@@ -38,22 +40,22 @@ impl http_body::Body for HttpBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = std::mem::take(&mut self.0);
-        Poll::Ready(if bytes.is_empty() { None } else { Some(Ok(Frame::data(bytes))) })
+        let piece = self.text.take_first();
+        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece.into()))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
+        self.text.len() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.len() as u64)
+        SizeHint::with_exact(self.text.len() as u64)
     }
 }
 
 /// The response for a refused client.
 pub(crate) fn refuse(refusal: &Refusal) -> Response<HttpBody> {
-    let mut response = Response::new(HttpBody::new(format!("{}\n", refusal.words())));
+    let mut response = Response::new(HttpBody::new(format!("{}\n", refusal.words()).into_bytes()));
     *response.status_mut() = refusal.status();
     response.headers_mut().extend(refusal.headers().clone());
     if refusal.names_upgrade() {
@@ -65,7 +67,7 @@ pub(crate) fn refuse(refusal: &Refusal) -> Response<HttpBody> {
 }
 
 /// The response with a JSON text and these headers.
-pub(crate) fn json(text: Vec<u8>, headers: HeaderMap) -> Response<HttpBody> {
+pub(crate) fn json(text: Pieces, headers: HeaderMap) -> Response<HttpBody> {
     let mut response = Response::new(HttpBody::new(text));
     *response.headers_mut() = headers;
     let json = HeaderValue::from_static("application/json");
@@ -87,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_body_does_not_show_what_it_says() {
-        let response = json(b"secret".to_vec(), HeaderMap::new());
+        let response = json(b"secret".to_vec().into(), HeaderMap::new());
         assert_eq!(format!("{:?}", response.body()), "HttpBody(6 bytes)");
     }
 }

@@ -21,6 +21,7 @@ use crate::incoming::responder::{Responder, Tracker};
 use crate::incoming::router::Router;
 use crate::link::Link;
 use crate::link::pending_calls::Side;
+use crate::protocol::pieces::Pieces;
 use crate::util::race::{Either, race};
 use crate::util::type_map::TypeMap;
 
@@ -37,7 +38,7 @@ pub(crate) struct OneShotCall {
 /// The response to the caller.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OneShotOutcome {
-    Text(Vec<u8>),
+    Text(Pieces),
     /// The message asks for no response.
     Nothing,
     /// The handlers were dropped before they answered.
@@ -94,7 +95,7 @@ impl OneShotCall {
 
 /// Waits for the response, or until there can be none.
 async fn wait(
-    answer: &mut oneshot::Receiver<Vec<u8>>,
+    answer: &mut oneshot::Receiver<Pieces>,
     ended: impl Future<Output = CloseReason> + Unpin,
 ) -> OneShotOutcome {
     match race(&mut *answer, ended).await {
@@ -180,10 +181,10 @@ mod tests {
         let (sender, mut answer) = oneshot::channel();
         let mut sender = Some(sender);
         let ended = poll_fn(|_| {
-            let _ = sender.take().map(|sender| sender.send(b"text".to_vec()));
+            let _ = sender.take().map(|sender| sender.send(b"text".to_vec().into()));
             Poll::Ready(CloseReason::NoSocket)
         });
-        assert_eq!(wait(&mut answer, ended).await, OneShotOutcome::Text(b"text".to_vec()));
+        assert_eq!(wait(&mut answer, ended).await, OneShotOutcome::Text(b"text".to_vec().into()));
     }
 
     #[tokio::test]

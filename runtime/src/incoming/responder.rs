@@ -4,7 +4,6 @@
 //! is where the text goes: the send queue of the connection, or a caller that takes a single
 //! response.
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
@@ -26,6 +25,7 @@ use crate::link::credit::{ProducedSubscription, Stage, StopReason};
 use crate::protocol::encode::begin_result;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::Id;
+use crate::protocol::pieces::{Pieces, Place, SMALL};
 use crate::protocol::{buffer, encode};
 use crate::util::BoxFuture;
 use crate::util::catch_unwind::{Panicked, catch_unwind};
@@ -153,7 +153,7 @@ impl Responder {
     /// Queues the responses to a batch, if it has any.
     pub(crate) fn send_array(&self, batch_response: BatchResponse) {
         if let Some(text) = batch_response.finish() {
-            self.sink.put(&self.link, text);
+            self.sink.put_pieces(&self.link, text);
         }
     }
 
@@ -323,6 +323,15 @@ impl ResponseSink {
         match self {
             ResponseSink::SendQueue => link.send_queue.answer(text),
             #[cfg(feature = "tower")]
+            ResponseSink::OneResponse(once) => once.put_one(text),
+        }
+    }
+
+    /// The same for a text that may be long.
+    pub(crate) fn put_pieces(&self, link: &Link, text: Pieces) {
+        match self {
+            ResponseSink::SendQueue => link.send_queue.answer_pieces(text),
+            #[cfg(feature = "tower")]
             ResponseSink::OneResponse(once) => once.put(text),
         }
     }
@@ -333,7 +342,7 @@ impl ResponseSink {
 #[cfg(feature = "tower")]
 pub(crate) struct OneResponse {
     link: Arc<Link>,
-    answer: Mutex<Option<oneshot::Sender<Vec<u8>>>>,
+    answer: Mutex<Option<oneshot::Sender<Pieces>>>,
     /// Resources of the caller, held until the last of its handlers has ended.
     _kept: Box<dyn Send + Sync>,
 }
@@ -342,13 +351,18 @@ pub(crate) struct OneResponse {
 impl OneResponse {
     pub(crate) fn new(
         link: Arc<Link>,
-        answer: oneshot::Sender<Vec<u8>>,
+        answer: oneshot::Sender<Pieces>,
         kept: Box<dyn Send + Sync>,
     ) -> Self {
         OneResponse { link, answer: Mutex::new(Some(answer)), _kept: kept }
     }
 
-    fn put(&self, text: Vec<u8>) {
+    #[inline(never)]
+    fn put_one(&self, text: Vec<u8>) {
+        self.put(text.into());
+    }
+
+    fn put(&self, text: Pieces) {
         // The waiting task is woken outside the lock.
         let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(answer) = answer {
@@ -403,27 +417,47 @@ pub(crate) fn error_response(error: &ErrorObject, id: &Id) -> Vec<u8> {
     text
 }
 
-/// Appends the response; if it exceeds the limit, an error in its place, and returns `false`.
+/// Appends the response and a comma; if it exceeds the limit, an error in its place, and returns `false`.
 /// `None`: there is no response.
-fn write(out: &mut Vec<u8>, response: ResponseKind, id: &Id, limit: usize) -> Option<bool> {
-    let start = out.len();
+fn write(out: &mut Pieces, response: ResponseKind, id: &Id, limit: usize) -> Option<(Place, bool)> {
+    if matches!(&response, ResponseKind::Result(text) if text.len() > SMALL) {
+        return write_large(out, response, id, limit);
+    }
+    let text = out.small();
+    let start = text.len();
     match response {
         ResponseKind::Silent | ResponseKind::Ended(_) | ResponseKind::Accepted(_) => return None,
-        ResponseKind::Result(text) => {
-            out.extend_from_slice(&text);
-            buffer::give_back(text);
-            encode::end_response(out, id);
+        ResponseKind::Result(result) => {
+            text.extend_from_slice(&result);
+            buffer::give_back(result);
+            encode::end_response(text, id);
         }
-        ResponseKind::Error(error) => encode::error_response(out, &error, id),
+        ResponseKind::Error(error) => encode::error_response(text, &error, id),
     }
-    if out.len() - start > limit {
-        out.truncate(start);
-        out.extend_from_slice(&in_place(id, limit));
+    let whole = text.len() - start <= limit;
+    if !whole {
+        text.truncate(start);
+        text.extend_from_slice(&in_place(id, limit));
         // The buffer has grown for the response that was removed, and may wait for long.
-        out.shrink_to_fit();
-        return Some(false);
+        text.shrink_to_fit();
     }
-    Some(true)
+    text.push(b',');
+    let place = start..text.len();
+    Some(((out.number(), place), whole))
+}
+
+/// A large result is not copied.
+#[cold]
+#[inline(never)]
+fn write_large(
+    out: &mut Pieces,
+    response: ResponseKind,
+    id: &Id,
+    limit: usize,
+) -> Option<(Place, bool)> {
+    let (mut text, whole) = single(response, id, limit)?;
+    text.push(b',');
+    Some((out.append(text), whole))
 }
 
 /// Space is always reserved for ids up to this length. A longer id becomes null if there is no
@@ -439,9 +473,9 @@ fn reserve(id: &Id) -> usize {
 /// The responses of one batch, one after another as they arrive. Most arrive in the order of the
 /// requests, so that the text is already the array.
 pub(crate) struct BatchResponse {
-    text: Vec<u8>,
-    /// The range of the text in which the response to each request is.
-    places: Vec<Range<usize>>,
+    text: Pieces,
+    /// The place in the text of the response to each request.
+    places: Vec<Place>,
     count: usize,
     /// The total size of errors in place of the missing responses.
     reserved: usize,
@@ -458,7 +492,8 @@ impl BatchResponse {
         }
         let mut text = Vec::with_capacity(1 + answers.saturating_mul(48));
         text.push(b'[');
-        BatchResponse { text, places: vec![0..0; answers], count: 0, reserved, in_order: true }
+        let places = vec![(0, 0..0); answers];
+        BatchResponse { text: text.into(), places, count: 0, reserved, in_order: true }
     }
 
     /// The size in bytes.
@@ -482,18 +517,11 @@ impl BatchResponse {
     ) -> bool {
         // The whole array must fit the limit, and so must an error for each missing response.
         self.reserved = self.reserved.saturating_sub(reserve(id));
-        let taken = self.text.len().saturating_add(",]".len()).saturating_add(self.reserved);
-        let end = self.text.len();
-        if self.count > 0 {
-            self.text.push(b',');
-        }
-        let start = self.text.len();
-        let Some(whole) = write(&mut self.text, response, id, limit.saturating_sub(taken)) else {
-            self.text.truncate(end);
-            return true;
-        };
-        if let Some(place) = self.places.get_mut(index) {
-            *place = start..self.text.len();
+        let taken = self.text.len().saturating_add("]".len()).saturating_add(self.reserved);
+        let written = write(&mut self.text, response, id, limit.saturating_sub(taken));
+        let Some((place, whole)) = written else { return true };
+        if let Some(known) = self.places.get_mut(index) {
+            *known = place;
         }
         self.in_order &= index == self.count;
         self.count += 1;
@@ -501,16 +529,17 @@ impl BatchResponse {
     }
 
     /// The array, if it is complete and has at least one response.
-    pub(crate) fn finish(mut self) -> Option<Vec<u8>> {
+    pub(crate) fn finish(mut self) -> Option<Pieces> {
         if !self.is_complete() || self.count == 0 {
             return None;
         }
-        if self.in_order {
-            self.text.push(b']');
-            return Some(self.text);
+        if !self.in_order {
+            let mut ordered = Pieces::from(vec![b'[']);
+            self.places.into_iter().for_each(|place| self.text.move_to(&mut ordered, place));
+            self.text = ordered;
         }
-        let parts = self.places.into_iter().filter_map(|place| self.text.get(place));
-        Some(encode::array(parts))
+        self.text.set_last(b']');
+        Some(self.text)
     }
 }
 
@@ -518,15 +547,21 @@ impl BatchResponse {
 mod batch_response_tests {
     use super::*;
 
+    use std::iter;
+
     use proptest::collection::vec;
     use proptest::prelude::*;
     use serde_json::Value;
 
     use crate::protocol::properties::run;
 
-    /// The outcome of a handler: a result of this size, or an error.
-    fn outcome() -> impl Strategy<Value = Result<usize, i64>> {
-        prop_oneof![3 => (0..200_usize).prop_map(Ok), 1 => any::<i64>().prop_map(Err)]
+    /// The outcome of a handler: a result of at most this size, or an error.
+    fn outcome(largest: usize) -> impl Strategy<Value = Result<usize, i64>> {
+        prop_oneof![3 => (0..largest).prop_map(Ok), 1 => any::<i64>().prop_map(Err)]
+    }
+
+    fn pieces(mut text: Pieces) -> Vec<Vec<u8>> {
+        iter::from_fn(|| text.take_first()).collect()
     }
 
     fn response(outcome: Result<usize, i64>) -> ResponseKind {
@@ -540,34 +575,69 @@ mod batch_response_tests {
     /// own response, or with -32003 where that exceeds the limit.
     #[test]
     fn a_batch_is_answered_in_order_and_within_its_limit() {
-        let ends = vec((outcome(), any::<u16>()), 1..8);
-        // An error for each fits.
-        run(1_000, (ends, 8 * ERROR_SIZE..2_500), |(ends, limit)| {
-            let mut order: Vec<usize> = (0..ends.len()).collect();
-            order.sort_by_key(|index| ends.get(*index).map(|(_, late)| *late));
-            let ids: Vec<Id> = (0..ends.len() as u64).map(Id::from_number).collect();
-            let mut batch_response = BatchResponse::new(ids.iter());
-            for index in order {
-                assert!(!batch_response.is_complete());
-                let id = Id::from_number(index as u64);
-                batch_response.put(index, &id, response(ends[index].0), limit);
-            }
-            assert!(batch_response.is_complete());
-            let text = batch_response.finish().unwrap();
-            assert!(text.len() <= limit, "{} of {limit} bytes", text.len());
-            let sizes = ends.iter().map(|(outcome, _)| outcome.unwrap_or(0) + ERROR_SIZE);
-            let all_fit = sizes.sum::<usize>() < limit;
-            let responses: Vec<Value> = serde_json::from_slice(&text).unwrap();
-            assert_eq!(responses.len(), ends.len());
-            for (index, (response, (outcome, _))) in responses.iter().zip(&ends).enumerate() {
-                assert_eq!((&response["jsonrpc"], &response["id"]), (&"2.0".into(), &index.into()));
-                let (result, code) = (&response["result"], response["error"]["code"].as_i64());
-                match outcome {
-                    _ if code == Some(-32003) => assert!(!all_fit, "there is room for it"),
-                    Ok(size) => assert_eq!(result.as_str().map(str::len), Some(*size)),
-                    Err(sent) => assert_eq!(code, Some(*sent)),
+        for (largest, limits, runs) in [(200, 2_500, 1_000), (12_000, 60_000, 200)] {
+            let ends = vec((outcome(largest), any::<u16>()), 1..8);
+            // An error for each fits.
+            run(runs, (ends, 8 * ERROR_SIZE..limits), |(ends, limit)| {
+                let mut order: Vec<usize> = (0..ends.len()).collect();
+                order.sort_by_key(|index| ends.get(*index).map(|(_, late)| *late));
+                let ids: Vec<Id> = (0..ends.len() as u64).map(Id::from_number).collect();
+                let mut batch_response = BatchResponse::new(ids.iter());
+                for index in order {
+                    assert!(!batch_response.is_complete());
+                    let id = Id::from_number(index as u64);
+                    batch_response.put(index, &id, response(ends[index].0), limit);
                 }
+                assert!(batch_response.is_complete());
+                let size = batch_response.size();
+                let text = batch_response.finish().unwrap();
+                assert_eq!(text.len(), size);
+                let text = pieces(text).concat();
+                assert_eq!(text.len(), size);
+                assert!(text.len() <= limit, "{} of {limit} bytes", text.len());
+                let sizes = ends.iter().map(|(outcome, _)| outcome.unwrap_or(0) + ERROR_SIZE);
+                let all_fit = sizes.sum::<usize>() < limit;
+                let responses: Vec<Value> = serde_json::from_slice(&text).unwrap();
+                assert_eq!(responses.len(), ends.len());
+                for (index, (response, (outcome, _))) in responses.iter().zip(&ends).enumerate() {
+                    let head = (&response["jsonrpc"], &response["id"]);
+                    assert_eq!(head, (&"2.0".into(), &index.into()));
+                    let (result, code) = (&response["result"], response["error"]["code"].as_i64());
+                    match outcome {
+                        _ if code == Some(-32003) => assert!(!all_fit, "there is room for it"),
+                        Ok(size) => assert_eq!(result.as_str().map(str::len), Some(*size)),
+                        Err(sent) => assert_eq!(code, Some(*sent)),
+                    }
+                }
+            });
+        }
+    }
+
+    /// Neither while it grows, nor when it is put in order: moving or freeing megabytes at once blocks the
+    /// thread for milliseconds.
+    #[test]
+    fn a_large_array_is_never_one_buffer() {
+        const LARGE: usize = 64 * 1024;
+        for (count, size) in [(100_u64, LARGE), (2_000, 3_000), (2_000, 5_000)] {
+            for backwards in [false, true] {
+                let ids: Vec<Id> = (0..count).map(Id::from_number).collect();
+                let mut batch_response = BatchResponse::new(ids.iter());
+                let mut order: Vec<usize> = (0..ids.len()).collect();
+                if backwards {
+                    order.reverse();
+                }
+                for index in order {
+                    assert!(batch_response.put(index, &ids[index], response(Ok(size)), usize::MAX));
+                }
+                let pieces = pieces(batch_response.finish().unwrap());
+                let largest = pieces.iter().map(Vec::capacity).max().unwrap();
+                assert!(largest < 2 * LARGE, "{largest}");
+                let held: usize = pieces.iter().map(Vec::capacity).sum();
+                let sent: usize = pieces.iter().map(Vec::len).sum();
+                assert!(held - sent < sent / 4 + LARGE, "{held} for {sent}");
+                let sizes = pieces.len() * 5_000;
+                assert!(sizes < 2 * sent, "{} pieces of {sent} bytes", pieces.len());
             }
-        });
+        }
     }
 }

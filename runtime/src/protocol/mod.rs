@@ -16,6 +16,7 @@ pub(crate) mod id;
 pub(crate) mod item;
 pub(crate) mod params;
 pub(crate) mod peer_error;
+pub(crate) mod pieces;
 pub(crate) mod progress_queue;
 #[cfg(test)]
 pub(crate) mod properties;

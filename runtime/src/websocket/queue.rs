@@ -5,11 +5,8 @@
 use std::collections::VecDeque;
 
 use crate::protocol::buffer;
+use crate::protocol::pieces::{Pieces, SMALL};
 use crate::websocket::frame::{self, Mask};
-
-/// Messages up to this size are appended to one buffer, which is written as a whole; a larger
-/// message keeps its own buffer, as copying it would cost more than another write.
-pub(crate) const SMALL: usize = 4 * 1024;
 
 /// Capacity above this is freed while nothing is queued: a connection may be idle for long.
 const KEPT_ITEMS: usize = 16;
@@ -41,24 +38,48 @@ impl Waiting {
         self.items.is_empty()
     }
 
-    pub(crate) fn push(&mut self, mut text: Vec<u8>, answer: bool, mask: Mask) {
-        let size = text.len();
+    pub(crate) fn push(&mut self, text: Vec<u8>, answer: bool, mask: Mask) {
+        self.begin(text.len(), answer, mask);
+        self.payload(text, mask);
+    }
+
+    /// A message whose text is in pieces.
+    #[inline(never)]
+    pub(crate) fn push_pieces(&mut self, mut text: Pieces, answer: bool, mut mask: Mask) {
+        self.begin(text.len(), answer, mask);
+        while let Some(piece) = text.take_first() {
+            let size = piece.len();
+            self.payload(piece, mask);
+            if let Some(mask) = &mut mask {
+                mask.rotate_left(size % 4);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn begin(&mut self, size: usize, answer: bool, mask: Mask) {
         let start = self.small.len();
         frame::begin(&mut self.small, size, mask);
-        let header = self.small.len();
-        self.items.push_back(Item { frame: header - start + size, size, answer });
+        self.items.push_back(Item { frame: self.small.len() - start + size, size, answer });
+    }
+
+    /// Up to [`SMALL`], payloads are kept one behind the other in one buffer, which is written as a whole; a
+    /// larger one keeps its own, as copying it would cost more than another write.
+    #[inline(always)]
+    fn payload(&mut self, mut text: Vec<u8>, mask: Mask) {
+        let (at, size) = (self.small.len(), text.len());
         if size > SMALL {
             if text.capacity() - size > size / 4 {
                 // It grew by doubling, and only its length is counted.
                 text.shrink_to_fit();
             }
             frame::apply(mask, &mut text);
-            self.large.push_back((header, text));
+            self.large.push_back((at, text));
             return;
         }
         self.small.extend_from_slice(&text);
         if mask.is_some() {
-            frame::apply(mask, self.small.get_mut(header..).unwrap_or_default());
+            frame::apply(mask, self.small.get_mut(at..).unwrap_or_default());
         }
         buffer::give_back(text);
     }
@@ -166,28 +187,20 @@ impl Sending {
         let Some(first) = self.queue.items.front().copied().filter(|_| self.is_midway()) else {
             return self.reset();
         };
-        let mut left = first.frame - self.of_first;
-        let mut rest = Vec::new();
-        while left > 0 {
-            let chunk = self.chunk();
-            let part = chunk.get(..left.min(chunk.len())).unwrap_or_default();
-            if part.is_empty() {
+        let Waiting { items, small, large } = &mut self.queue;
+        let (mut left, mut small_end, mut kept) = (first.frame - self.of_first, self.small_at, 0);
+        for (at, payload) in large.iter() {
+            let before = at.saturating_sub(small_end);
+            if before >= left {
                 break;
             }
-            left -= part.len();
-            rest.extend_from_slice(part);
-            let count = part.len();
-            match self.queue.large.front() {
-                Some((at, _)) if *at <= self.small_at => drop(self.queue.large.pop_front()),
-                _ => self.small_at += count,
-            }
-            self.large_at = 0;
+            let gone = if kept == 0 && *at <= self.small_at { self.large_at } else { 0 };
+            left = left.saturating_sub(before + payload.len() - gone);
+            (small_end, kept) = (*at, kept + 1);
         }
-        let of_first = self.of_first;
-        self.reset();
-        self.queue.small = rest;
-        self.queue.items.push_back(first);
-        self.of_first = of_first;
+        items.truncate(1);
+        small.truncate(small_end + left);
+        large.truncate(kept);
     }
 
     /// Drops everything, as it can't be written any more.
@@ -213,48 +226,71 @@ mod tests {
     }
 
     fn queued(sizes: &[usize], mask: Mask) -> (Sending, Vec<Vec<u8>>) {
+        queued_in(sizes, usize::MAX, mask)
+    }
+
+    /// In pieces of this size, where a message is larger.
+    fn queued_in(sizes: &[usize], piece: usize, mask: Mask) -> (Sending, Vec<Vec<u8>>) {
         let (mut waiting, mut sending) = (Waiting::default(), Sending::default());
         let mut frames = Vec::new();
         for (index, size) in sizes.iter().enumerate() {
-            let text = vec![b'a' + index as u8; *size];
+            let alphabet = b"abcdefghijklmnopqrstuvwxyz"[index..].iter();
+            let text: Vec<u8> = alphabet.cycle().take(*size).copied().collect();
             let mut frame = Vec::new();
             frame::begin(&mut frame, *size, mask);
             let header = frame.len();
             frame.extend_from_slice(&text);
             frame::apply(mask, &mut frame[header..]);
             frames.push(frame);
-            waiting.push(text, index % 2 == 0, mask);
+            if *size <= piece {
+                waiting.push(text, index % 2 == 0, mask);
+                continue;
+            }
+            let mut pieces = Pieces::default();
+            for part in text.chunks(piece) {
+                pieces.append(part.to_vec());
+            }
+            waiting.push_pieces(pieces, index % 2 == 0, mask);
         }
         sending.take(&mut waiting);
         assert!(waiting.is_empty());
         (sending, frames)
     }
 
+    /// Of odd sizes, so that masks begin at each of their bytes.
+    const PIECES: [usize; 4] = [usize::MAX, 3 * SMALL + 3, SMALL + 5, 1001];
     const SIZES: [usize; 9] = [3, SMALL, SMALL + 1, 0, 1, 10 * SMALL, 2 * SMALL, SMALL + 1, 7];
 
     #[test]
     fn small_and_large_messages_go_out_in_the_order_in_which_they_came() {
         for mask in [None, Some([7, 8, 9, 10])] {
             for step in [1, 2, 1000, SMALL, usize::MAX] {
-                let (mut sending, frames) = queued(&SIZES, mask);
-                let (out, sent) = drain(&mut sending, step);
-                assert!(out == frames.concat(), "{step}");
-                let answers = SIZES.iter().step_by(2).sum::<usize>();
-                assert_eq!(sent.bytes, SIZES.iter().sum::<usize>());
-                assert_eq!((sent.answer_bytes, sent.messages), (answers, SIZES.len()));
-                assert!(!sending.is_midway());
-                assert!(sending.queue.items.capacity() <= KEPT_ITEMS);
-                assert!(sending.queue.small.capacity() <= KEPT_BYTES);
+                for piece in PIECES {
+                    let (mut sending, frames) = queued_in(&SIZES, piece, mask);
+                    let (out, sent) = drain(&mut sending, step);
+                    assert!(out == frames.concat(), "{step}");
+                    let answers = SIZES.iter().step_by(2).sum::<usize>();
+                    assert_eq!(sent.bytes, SIZES.iter().sum::<usize>());
+                    assert_eq!((sent.answer_bytes, sent.messages), (answers, SIZES.len()));
+                    assert!(!sending.is_midway());
+                    assert!(sending.queue.items.capacity() <= KEPT_ITEMS);
+                    assert!(sending.queue.small.capacity() <= KEPT_BYTES);
+                }
             }
         }
     }
 
     #[test]
     fn a_frame_that_has_begun_is_completed_and_nothing_else() {
-        let whole: usize = queued(&SIZES, None).1.iter().map(Vec::len).sum();
-        let near_ends = (0..whole).filter(|at| at % 97 == 0 || whole - at < 20 || *at < 20);
-        for cut in near_ends {
-            let (mut sending, frames) = queued(&SIZES, None);
+        let mut whole = 0;
+        let ends = queued(&SIZES, None).1.into_iter().map(|frame| {
+            whole += frame.len();
+            whole
+        });
+        let ends: Vec<usize> = ends.collect();
+        let near_ends = (0..whole).filter(|at| at % 197 == 0 || whole - at < 20 || *at < 20);
+        for (cut, piece) in near_ends.flat_map(|cut| PIECES.map(|piece| (cut, piece))) {
+            let (mut sending, frames) = queued_in(&SIZES, piece, None);
             let (mut out, mut sent) = (Vec::new(), Sent::default());
             while out.len() < cut {
                 let part = sending.chunk().len().min(cut - out.len());
@@ -265,17 +301,7 @@ mod tests {
             sending.clear();
             assert_eq!(sending.is_empty(), !midway, "{cut}");
             out.extend(drain(&mut sending, 1000).0);
-            let frames = frames.concat();
-            assert!(frames.starts_with(&out), "{cut}");
-            let mut end = 0;
-            let ends: Vec<usize> = queued(&SIZES, None)
-                .1
-                .iter()
-                .map(|frame| {
-                    end += frame.len();
-                    end
-                })
-                .collect();
+            assert!(frames.concat().starts_with(&out), "{cut}");
             assert!(out.is_empty() || ends.contains(&out.len()), "{cut}: {}", out.len());
         }
     }

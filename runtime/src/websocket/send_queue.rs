@@ -10,6 +10,7 @@ use std::thread::ThreadId;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::protocol::pieces::Pieces;
 use crate::websocket::frame::{self, Mask};
 use crate::websocket::queue::{Sending, Sent, Waiting};
 
@@ -99,6 +100,25 @@ impl SendQueue {
         if !queue.ended || queue.is_speaking() {
             self.set_answer_bytes(self.answer_bytes() + text.len());
             queue.push(text, true, mask);
+            if !queue.blocked {
+                wake(queue);
+            }
+        }
+    }
+
+    /// Queues a response that may be long.
+    #[inline(never)]
+    pub(crate) fn answer_pieces(&self, text: Pieces) {
+        let text = match text.into_one() {
+            Ok(text) => return self.answer(text),
+            Err(pieces) => pieces,
+        };
+        let mask = self.mask();
+        let mut queue = self.lock();
+        if !queue.ended || queue.is_speaking() {
+            self.set_answer_bytes(self.answer_bytes() + text.len());
+            queue.bytes += text.len();
+            queue.waiting.push_pieces(text, true, mask);
             if !queue.blocked {
                 wake(queue);
             }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::server::ServerBuilder;
-use wsjsonrpc::{Endpoint, Server};
+use wsjsonrpc::{Client, Context, Endpoint, Server};
 use wsjsonrpc_tests::{Gate, Raw, cancel, notification, post, request, result};
 
 /// Counts how often another task gets its turn, as seen by handlers.
@@ -250,4 +250,36 @@ async fn a_batch_is_answered_before_its_trailing_notifications_run() {
     let turns = Turns::default();
     let body = post::ask(post::address(turns.server()).await, &text).await;
     assert_eq!(results(&body).len(), 2, "{body}");
+}
+
+/// The array is written in pieces. The peer gets the same message, in whichever order the calls end.
+#[tokio::test]
+async fn a_large_array_arrives_as_one_message_in_order() {
+    const SIZES: [usize; 7] = [0, 1, 100, 4_090, 5_001, 40_002, 200_003];
+    const CALLS: usize = 63;
+    let text = |id: usize| {
+        let letter = char::from(b'a' + (id % 26) as u8);
+        letter.to_string().repeat(SIZES[id % SIZES.len()])
+    };
+    let now = move |_: Context, id: usize| async move { Ok(text(id)) };
+    // The later the call, the earlier it ends.
+    let backwards = move |_: Context, id: usize| async move {
+        for _ in id..CALLS {
+            tokio::task::yield_now().await;
+        }
+        Ok(text(id))
+    };
+    let server = || Server::builder().method("now", now).method("backwards", backwards);
+    let client = Client::builder().method("now", now).method("backwards", backwards);
+    let (mut asks_server, address) = (Raw::client(server()).await, post::address(server()).await);
+    let (mut asks_client, _client) = Raw::server(client).await;
+    let results: Vec<String> =
+        (0..CALLS).map(|id| result(&format!("\"{}\"", text(id)), &id.to_string())).collect();
+    let expected = format!("[{}]", results.join(","));
+    for method in ["now", "backwards"] {
+        let batch = calls(method, CALLS);
+        assert!(asks_server.ask(&batch).await == expected, "{method}: from a server");
+        assert!(asks_client.ask(&batch).await == expected, "{method}: from a client");
+        assert!(post::ask(address, &batch).await == expected, "{method}: by HTTP");
+    }
 }

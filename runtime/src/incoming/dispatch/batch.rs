@@ -9,6 +9,7 @@ use crate::incoming::responder::BatchResponse;
 use crate::incoming::responder::PendingBatch;
 
 impl Dispatcher {
+    #[inline(never)]
     pub(super) fn batch(
         &self,
         message: &Utf8Bytes,
