@@ -1,13 +1,16 @@
 //! What requests and their responses hold.
 
 use std::io::Write;
+use std::sync::{Arc, OnceLock};
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
+use tokio::runtime::Builder;
 use wsjsonrpc::{Config, Context, Methods, Result, Server};
 use wsjsonrpc_tests::frames::{announcing, frame_of};
 use wsjsonrpc_tests::request;
 
-use crate::served::{Hostile, KIB, MIB, SCRATCH, TEXT, Tested, check, peak, settled};
+use crate::served::{Hostile, KIB, MIB, SCRATCH, TEXT, Tested, check, live, peak, settled};
 
 /// The first bytes of a message in several frames.
 const BEGIN: u8 = 0x01;
@@ -197,6 +200,39 @@ fn responses_that_wait_for_others_of_their_batch_have_a_bound() {
     let grown = settled().saturating_sub(before);
     check("batches", grown, 2 * BYTES + 60 * (frame.len() + 9 * 256 + HANDLER));
     assert!(grown > BYTES / 2, "{grown} bytes: were they gathered?");
+}
+
+/// A call of a batch that waits for its turn holds little beside its text: it is decoded and looked up when it
+/// starts.
+#[test]
+fn a_call_of_a_batch_that_has_not_started_is_a_place_in_the_text() {
+    // So many that none starts in the turn that reads them.
+    const FEW: usize = 520;
+    const MANY: usize = 1000;
+    // Where it begins in the text, where its response will be, and room for that.
+    const EACH: usize = 8 + 24 + 48;
+    let held = |calls: usize, params: usize| {
+        let tested = Tested::on(Builder::new_multi_thread().worker_threads(1));
+        let held = Arc::new(OnceLock::new());
+        let weighed = Arc::clone(&held);
+        let server = Server::builder().method("weigh", move |_: Context, _: IgnoredAny| {
+            weighed.get_or_init(live);
+            async { Ok(0) }
+        });
+        let mut hostile = Hostile::connect(tested.serve(server));
+        let call = request("weigh", &format!("[\"{}\"]", "x".repeat(params)), "1");
+        let text = format!("[{}]", vec![call; calls].join(","));
+        let frame = frame_of(TEXT, text.as_bytes(), true);
+        let before = settled();
+        hostile.stream.write_all(&frame).unwrap();
+        settled();
+        (held.get().unwrap().saturating_sub(before), text.len())
+    };
+    // Of about the same size.
+    let (few, text) = held(FEW, 150);
+    let (many, same) = held(MANY, 51);
+    assert!(text.abs_diff(same) < 2 * KIB, "{text} and {same}");
+    check("calls of a batch", many.saturating_sub(few), (MANY - FEW) * EACH + 4 * KIB);
 }
 
 /// The head of an opening handshake that does not end.

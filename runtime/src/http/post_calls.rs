@@ -160,7 +160,7 @@ fn sort(
     };
     let limits = Limits { max_calls: calls.len(), max_responses: &|| calls.len() };
     let (entries, nothing) = match payload(&text, limits) {
-        Payload::One(entry) => (vec![entry], "it has another id"),
+        Payload::One(entry) => (vec![(0, entry)], "it has another id"),
         Payload::Batch(entries) => (entries, "the array has no response with the call's id"),
         Payload::EmptyBatch => (Vec::new(), "the array has no response with the call's id"),
         Payload::LargeBatch => (Vec::new(), "it is an array of something else"),
@@ -170,7 +170,7 @@ fn sort(
     let is_one = entries.len() == 1;
     let is_success = status.is_success();
     let (mut found, mut about_all) = (false, None);
-    for entry in entries {
+    for (_, entry) in entries {
         let Entry::Response(response) = entry else { continue };
         let IncomingResponse { id, outcome } = response;
         let place = |id: u64| calls.binary_search_by_key(&id, |(id, _)| *id).ok();

@@ -29,7 +29,8 @@ use crate::incoming::service::{
 use crate::link::Link;
 use crate::link::pending_calls::CallOutcome;
 use crate::protocol::decode::{
-    Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload, range,
+    BatchEntry, Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload,
+    range,
 };
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::flaw::Flaw;
@@ -180,7 +181,7 @@ impl Dispatcher {
     /// subscriptions. `false`: it contains something else, and nothing was done.
     pub(crate) fn receive_news(&self, message: &Utf8Bytes) -> bool {
         let mut entries = match self.decode(message) {
-            Payload::One(entry) => vec![entry],
+            Payload::One(entry) => vec![(0, entry)],
             Payload::Batch(entries) => entries,
             _ => return false,
         };
@@ -190,7 +191,7 @@ impl Dispatcher {
                 .is_some_and(|notice| notice.is_news()),
             Entry::Invalid(..) => false,
         };
-        let responses = entries.iter().all(is_response);
+        let responses = entries.iter().all(|(_, entry)| is_response(entry));
         if responses {
             self.responses(message, &mut entries);
         }
@@ -218,11 +219,11 @@ impl Dispatcher {
 
     /// Hands responses, and the control notifications before them, to their calls. Something that
     /// looks like a response but is none may be answered with an error.
-    fn responses<'a>(&self, message: &Utf8Bytes, entries: &mut Vec<Entry<'a>>) {
+    fn responses(&self, message: &Utf8Bytes, entries: &mut Vec<BatchEntry<'_>>) {
         let is_only = entries.len() == 1;
         let of_batch =
             if is_only { None } else { self.message_errors.of_batch(self.link(), entries) };
-        entries.retain_mut(|entry| match entry {
+        entries.retain_mut(|(_, entry)| match entry {
             Entry::Response(response) => {
                 let Some(id) = self.response(message, *response, is_only) else { return false };
                 *entry = Entry::Invalid(id, Flaw::NoMethod);
@@ -286,7 +287,7 @@ impl Dispatcher {
         }
         if response.outcome == ResponseOutcome::Neither {
             // It can't be told from a request that lacks its method.
-            return Some(response.id.and_then(Id::from_json).unwrap_or(Id::NULL));
+            return Some(response.answered());
         }
         tracing::debug!("dropped a response that nobody waits for");
         None

@@ -2,7 +2,7 @@
 //! such an error ends.
 
 use crate::link::Link;
-use crate::protocol::decode::{Entry, ResponseOutcome};
+use crate::protocol::decode::{BatchEntry, Entry, ResponseOutcome};
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::escape::clip;
 use crate::protocol::peer_error::of_peer;
@@ -71,8 +71,12 @@ impl MessageErrors {
     /// that the peer could not read, and nothing else answers the batch. So the error ends the
     /// calls of the batch that the array does not answer, after the others have their responses.
     #[inline]
-    pub(crate) fn of_batch(&self, link: &Link, entries: &mut Vec<Entry<'_>>) -> Option<BatchError> {
-        let place = entries.iter().position(|entry| nameless(entry).is_some())?;
+    pub(crate) fn of_batch(
+        &self,
+        link: &Link,
+        entries: &mut Vec<BatchEntry<'_>>,
+    ) -> Option<BatchError> {
+        let place = entries.iter().position(|(_, entry)| nameless(entry).is_some())?;
         self.of_batch_at(link, entries, place)
     }
 
@@ -81,15 +85,15 @@ impl MessageErrors {
     fn of_batch_at(
         &self,
         link: &Link,
-        entries: &mut Vec<Entry<'_>>,
+        entries: &mut Vec<BatchEntry<'_>>,
         place: usize,
     ) -> Option<BatchError> {
-        let error = of_peer(entries.get(place).and_then(nameless)?);
+        let error = of_peer(entries.get(place).and_then(|(_, entry)| nameless(entry))?);
         // It answers a notification, as in `take`.
         if error.code() == ErrorCode::METHOD_NOT_FOUND {
             return None;
         }
-        let first = entries.iter().find_map(|entry| match entry {
+        let first = entries.iter().find_map(|(_, entry)| match entry {
             Entry::Response(response) => link.pending.batch_of(response.id?),
             _ => None,
         })?;

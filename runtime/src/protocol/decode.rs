@@ -19,7 +19,7 @@ use super::text;
 pub(crate) enum Payload<'a> {
     One(Entry<'a>),
     /// At least one.
-    Batch(Vec<Entry<'a>>),
+    Batch(Vec<BatchEntry<'a>>),
     EmptyBatch,
     /// More entries than allowed.
     LargeBatch,
@@ -34,6 +34,9 @@ pub(crate) enum Entry<'a> {
     /// JSON, but neither. With its id if there is a usable one, else null.
     Invalid(Id, Flaw),
 }
+
+/// A message in an array, and the position in the text at which it begins.
+pub(crate) type BatchEntry<'a> = (usize, Entry<'a>);
 
 impl Entry<'_> {
     /// The id that a response must have, if a response is expected.
@@ -65,6 +68,13 @@ pub(crate) struct IncomingResponse<'a> {
     /// The id as JSON of any kind; `None` if there is none.
     pub(crate) id: Option<&'a str>,
     pub(crate) outcome: ResponseOutcome<'a>,
+}
+
+impl IncomingResponse<'_> {
+    /// The id for an error response, if this turns out to be no response.
+    pub(crate) fn answered(&self) -> Id {
+        self.id.and_then(Id::from_json).unwrap_or(Id::NULL)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +135,8 @@ fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>>
     let (mut calls, mut responses) = (0_usize, 0_usize);
     let max_responses = (limits.max_responses)();
     loop {
+        cursor.peek()?;
+        let start = cursor.position();
         let entry = entry(cursor)?;
         let (count, limit) = match entry {
             Entry::Response(_) => (&mut responses, max_responses),
@@ -133,7 +145,7 @@ fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>>
         *count += 1;
         // Entries beyond a limit are still parsed: the text may turn out not to be JSON.
         if *count <= limit {
-            entries.push(entry);
+            entries.push((start, entry));
         }
         if cursor.take(b',').is_none() {
             break;
@@ -143,7 +155,14 @@ fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>>
     Some(if calls > limits.max_calls { Payload::LargeBatch } else { Payload::Batch(entries) })
 }
 
+/// Decodes again the entry of an array that begins at this position.
+#[inline(never)]
+pub(crate) fn entry_at(text: &str, start: usize) -> Option<Entry<'_>> {
+    entry(&mut Cursor::new(text.get(start..)?))
+}
+
 /// Decodes one message; an array is not one, not even inside an array. `None`: it is not JSON.
+#[inline(always)]
 fn entry<'a>(cursor: &mut Cursor<'a>) -> Option<Entry<'a>> {
     if cursor.peek()? != b'{' {
         return cursor.value().map(no_object);

@@ -30,10 +30,15 @@ pub fn check_message(text: &str) {
     assert_eq!(format!("{ours:?}"), format!("{theirs:?}"), "{text:?}");
     let parts = |payload: &Payload<'_>| match payload {
         Payload::One(entry) => vec![part(entry)],
-        Payload::Batch(entries) => entries.iter().map(part).collect(),
+        Payload::Batch(entries) => entries.iter().map(|(_, entry)| part(entry)).collect(),
         _ => vec![],
     };
     assert_eq!(parts(&ours), parts(&theirs), "the same text from another place: {text:?}");
+    if let Payload::Batch(entries) = &ours {
+        for (start, entry) in entries {
+            assert_eq!(decode::entry_at(text, *start).as_ref(), Some(entry), "again: {text:?}");
+        }
+    }
 }
 
 /// The position of the params, the result or the error.
@@ -57,16 +62,17 @@ fn payload(text: &str) -> Payload<'_> {
     if entries.is_empty() {
         return Payload::EmptyBatch;
     }
-    let entries = entries.into_iter().map(entry);
+    let start = |raw: &RawValue| decode::range(text, raw.get()).start;
+    let entries = entries.into_iter().map(|raw| (start(raw), entry(raw)));
     let (mut responses, mut others): (Vec<_>, Vec<_>) =
-        entries.enumerate().partition(|(_, entry)| matches!(entry, Entry::Response(_)));
+        entries.partition(|(_, entry)| matches!(entry, Entry::Response(_)));
     if others.len() > MAX_CALLS {
         return Payload::LargeBatch;
     }
     responses.truncate(MAX_RESPONSES);
     others.append(&mut responses);
-    others.sort_by_key(|(place, _)| *place);
-    Payload::Batch(others.into_iter().map(|(_, entry)| entry).collect())
+    others.sort_by_key(|(start, _)| *start);
+    Payload::Batch(others)
 }
 
 /// The members of an object, in their order.

@@ -260,7 +260,7 @@ fn check_batch(all: &[Written]) {
         Payload::EmptyBatch => assert!(all.is_empty(), "{text:?}"),
         Payload::Batch(entries) => {
             assert_eq!(entries.len(), all.len(), "{text:?}");
-            entries.iter().zip(all).for_each(|(entry, written)| check_entry(entry, written));
+            entries.iter().zip(all).for_each(|((_, entry), written)| check_entry(entry, written));
         }
         other => panic!("{text:?} was read as {other:?}"),
     }

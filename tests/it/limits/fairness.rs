@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::SinkExt;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Context, Endpoint, Server};
@@ -121,33 +123,67 @@ async fn a_batch_that_yields_is_answered_in_its_order() {
     let turns = Turns::default();
     turns.go_round();
     let mut raw = Raw::client(turns.server()).await;
-    let entries = (0..600).map(|id: usize| match id % 5 {
+    const KINDS: usize = 8;
+    let entries = (0..120 * KINDS).map(|id: usize| match id % KINDS {
         0 => request("small", &format!("[{id}]"), &id.to_string()),
         1 => request("later", &format!("[{id}]"), &id.to_string()),
         2 => notification("small", "[0]"),
         3 => request("no.such.method", "[]", &id.to_string()),
-        _ => "7".to_owned(),
+        4 => "7".to_owned(),
+        // It may be a response or a request without its method.
+        5 => format!("{{\"jsonrpc\":\"2.0\",\"id\":{id}}}"),
+        6 => result("1", &id.to_string()),
+        _ => notification("$/progress", &format!("{{\"token\":{id},\"value\":1}}")),
     });
     raw.send(batch(entries)).await;
     // Read only behind the batch.
     raw.send(request("small", "[7]", "\"next\"")).await;
     let answers: Vec<Value> = serde_json::from_str(&first_array(&mut raw).await).unwrap();
-    assert_eq!(answers.len(), 480);
+    assert_eq!(answers.len(), 5 * 120);
     for (place, answer) in answers.iter().enumerate() {
-        let id = place / 4 * 5 + [0, 1, 3, 4][place % 4];
-        match id % 5 {
-            0 | 1 => assert_eq!((&answer["id"], &answer["result"]), (&id.into(), &id.into())),
-            3 => assert_eq!(
-                (&answer["id"], &answer["error"]["code"]),
-                (&id.into(), &(-32601).into())
-            ),
-            _ => assert_eq!(
-                (&answer["id"], &answer["error"]["code"]),
-                (&Value::Null, &(-32600).into())
-            ),
-        }
+        let kind = [0, 1, 3, 4, 5][place % 5];
+        let id = place / 5 * KINDS + kind;
+        let failed = |code: i64| (id.into(), Value::Null, code.into());
+        let expected = match kind {
+            0 | 1 => (id.into(), id.into(), Value::Null),
+            3 => failed(-32601),
+            4 => (Value::Null, Value::Null, (-32600).into()),
+            _ => failed(-32600),
+        };
+        let (result, code) = (&answer["result"], &answer["error"]["code"]);
+        assert_eq!((&answer["id"], result, code), (&expected.0, &expected.1, &expected.2));
     }
     assert_eq!(turns.handled.load(Ordering::Relaxed), 361);
+}
+
+/// However late a call starts, its time has run since its message came.
+#[tokio::test(start_paused = true)]
+async fn deadlines_of_a_batch_over_several_turns_count_from_when_it_came() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let server = Server::builder().method("left", move |ctx: Context, ()| {
+        tell.send((Instant::now(), ctx.deadline().unwrap())).unwrap();
+        async { Ok(()) }
+    });
+    let mut raw = Raw::client(server).await;
+    tokio::spawn(async {
+        loop {
+            tokio::time::advance(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
+        }
+    });
+    let call = |id: usize| {
+        let call = request("left", "[]", &id.to_string());
+        call.replace("\"id\"", "\"wsjsonrpc\":{\"timeout\":1000000},\"id\"")
+    };
+    assert_eq!(results(&raw.ask(batch((0..600).map(call))).await).len(), 600);
+    let (started, deadline) = told.recv().await.unwrap();
+    let mut last = started;
+    for _ in 1..600 {
+        let (started, same) = told.recv().await.unwrap();
+        assert_eq!(same, deadline);
+        last = started;
+    }
+    assert!(last > started, "all in one turn");
 }
 
 /// The response to the message behind the batch may come first, as handlers of the batch wait.

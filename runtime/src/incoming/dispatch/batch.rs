@@ -1,39 +1,43 @@
 //! Incoming batches: starts each entry as if it were a message of its own. What exceeds the budget
-//! waits for the next round ([`Unfinished`]).
+//! waits for the next round ([`Unfinished`]). It waits as positions in the message, so that each entry
+//! is decoded and resolved in the round that starts it.
 
 use super::*;
+
+use std::{iter, vec};
 
 use tokio::runtime::Handle;
 
 use crate::incoming::responder::BatchResponse;
 use crate::incoming::responder::PendingBatch;
+use crate::protocol::decode::entry_at;
 
 impl Dispatcher {
     #[inline(never)]
     pub(super) fn batch(
         &self,
         message: &Utf8Bytes,
-        mut entries: Vec<Entry<'_>>,
+        mut entries: Vec<BatchEntry<'_>>,
         admission: Admission,
     ) {
         self.spend(entries.len() / READ);
         self.responses(message, &mut entries);
         // If one handler turns out not to be ready, all other responses wait for it.
         let limit = self.responder.limit().min(self.responder.batch_bytes_left());
-        let answered = entries.iter().filter_map(Entry::answered);
+        let answered = entries.iter().filter_map(|(_, entry)| entry.answered());
         let (mut batch_response, mut pending) = (BatchResponse::new(answered), Vec::new());
         let (mut index, mut cancelled) = (0, Vec::new());
         let mut entries = entries.into_iter();
-        while let Some(entry) = entries.next() {
+        while let Some((start, entry)) = entries.next() {
             if self.budget() == 0 {
-                let rest = std::iter::once(entry).chain(entries);
+                let rest = iter::once(start).chain(entries.map(|(start, _)| start));
                 let begun = StartedPart { batch_response, pending, index, cancelled };
                 return self.suspend(message, rest, begun, admission);
             }
             self.spend(1);
-            let Some(step) = self.step(message, entry, &mut cancelled) else { continue };
-            let (id, begun) = self.take(message, step, admission);
-            match (begun, &id) {
+            let started = self.start(message, entry, admission, &mut cancelled);
+            let Some((id, started)) = started else { continue };
+            match (started, &id) {
                 (Started::Done(_), None) => {}
                 (Started::Done(response), Some(id)) => {
                     batch_response.put(index, id, response, limit);
@@ -66,62 +70,47 @@ impl Dispatcher {
         }
     }
 
-    /// The step for an entry; a cancellation is put aside until all calls have started.
+    /// Starts the call of an entry. `None`: the entry is a cancellation, which is put aside until all
+    /// calls have started.
     #[inline]
-    fn step(
+    fn start(
         &self,
         message: &Utf8Bytes,
         entry: Entry<'_>,
-        cancelled: &mut Vec<Id>,
-    ) -> Option<BatchStep> {
-        match entry {
-            Entry::Call(call) => match ControlNotification::read(&call, &self.responder) {
-                // All other control notifications were handled before the calls.
-                Some(ControlNotification::Cancel(id)) => {
-                    cancelled.push(id);
-                    None
-                }
-                _ => {
-                    let (id, call) = self.resolve(message, call);
-                    Some(BatchStep::Call(id, call))
-                }
-            },
-            Entry::Invalid(id, flaw) => Some(BatchStep::Invalid(id, flaw)),
-            // Responses were taken out before.
-            Entry::Response(_) => None,
-        }
-    }
-
-    #[inline]
-    fn take(
-        &self,
-        message: &Utf8Bytes,
-        step: BatchStep,
         admission: Admission,
-    ) -> (Option<Id>, Started) {
-        match step {
-            BatchStep::Call(id, call) => {
-                let begun = self.begin(message.clone(), call, admission, id.is_none());
-                (id, begun)
+        cancelled: &mut Vec<Id>,
+    ) -> Option<(Option<Id>, Started)> {
+        let (id, flaw) = match entry {
+            Entry::Call(call) => {
+                // All other control notifications were handled before the calls.
+                let control = ControlNotification::read(&call, &self.responder);
+                if let Some(ControlNotification::Cancel(id)) = control {
+                    cancelled.push(id);
+                    return None;
+                }
+                let (id, call) = self.resolve(message, call);
+                let started = self.begin(message.clone(), call, admission, id.is_none());
+                return Some((id, started));
             }
-            BatchStep::Invalid(id, flaw) => {
-                let error = ErrorObject::invalid_request(&flaw);
-                (Some(id), Started::Done(ResponseKind::Error(error)))
-            }
-        }
+            Entry::Invalid(id, flaw) => (id, flaw),
+            // Responses were taken out before; this one has neither a result nor an error.
+            Entry::Response(response) => (response.answered(), Flaw::NoMethod),
+        };
+        let error = ErrorObject::invalid_request(&flaw);
+        Some((Some(id), Started::Done(ResponseKind::Error(error))))
     }
 
     /// Leaves the rest of a batch for after the next yield.
     #[cold]
     #[inline(never)]
-    fn suspend<'a>(
+    fn suspend(
         &self,
         message: &Utf8Bytes,
-        rest: impl Iterator<Item = Entry<'a>>,
+        rest: impl Iterator<Item = usize>,
         begun: StartedPart,
         admission: Admission,
     ) {
-        let StartedPart { mut batch_response, pending, index, mut cancelled } = begun;
+        let StartedPart { mut batch_response, pending, index, cancelled } = begun;
         self.send_if_complete(&mut batch_response);
         let batch = Arc::new(PendingBatch::new(batch_response, &self.responder));
         let mut size = message.len();
@@ -129,12 +118,16 @@ impl Dispatcher {
             size += id.as_ref().map_or(0, Id::weight);
             spawn_pending(in_flight_call, &batch, index, id);
         }
-        let mut steps = Vec::with_capacity(rest.size_hint().0);
-        steps.extend(rest.filter_map(|entry| self.step(message, entry, &mut cancelled)));
-        let steps = steps.into_iter();
-        let message = message.clone();
-        let unfinished = Unfinished { message, steps, batch, index, size, cancelled, admission };
-        self.unfinished.set(Some(Box::new(unfinished)));
+        self.unfinished.set(Some(Box::new(Unfinished {
+            message: message.clone(),
+            rest: rest.collect::<Vec<_>>().into_iter(),
+            batch,
+            index,
+            size,
+            cancelled,
+            admission,
+            received: self.now(),
+        })));
     }
 
     /// Goes on with a batch that was started before. `false`: a part is still left, and comes
@@ -168,19 +161,22 @@ impl Dispatcher {
     #[cold]
     #[inline(never)]
     fn continue_batch(&self, mut unfinished: Box<Unfinished>) -> bool {
-        let Unfinished { message, steps, batch, index, size, cancelled, admission } =
+        let Unfinished { message, rest, batch, index, size, cancelled, admission, received } =
             &mut *unfinished;
-        while self.budget() > 0 {
-            let Some(step) = steps.next() else {
-                batch.count_message(*size);
-                cancelled.iter().for_each(|id| self.responder.cancel(id));
-                return true;
-            };
+        // Deadlines count from the arrival of the message.
+        self.now.set(Some(*received));
+        let done = loop {
+            if self.budget() == 0 {
+                break false;
+            }
+            let Some(start) = rest.next() else { break true };
             self.spend(1);
-            let (id, begun) = self.take(message, step, *admission);
+            let Some(entry) = entry_at(message, start) else { continue };
+            let started = self.start(message, entry, *admission, cancelled);
+            let Some((id, started)) = started else { continue };
             let at = *index;
             *index += usize::from(id.is_some());
-            match (begun, id) {
+            match (started, id) {
                 (Started::Done(_), None) => {}
                 (Started::Done(response), Some(id)) => batch.put(at, &id, response, None),
                 (Started::Pending(in_flight_call), id) => {
@@ -188,9 +184,15 @@ impl Dispatcher {
                     spawn_pending(in_flight_call, batch, at, id);
                 }
             }
+        };
+        self.now.set(None);
+        if done {
+            batch.count_message(*size);
+            cancelled.iter().for_each(|id| self.responder.cancel(id));
+        } else {
+            self.unfinished.set(Some(unfinished));
         }
-        self.unfinished.set(Some(unfinished));
-        false
+        done
     }
 }
 
@@ -222,19 +224,16 @@ struct StartedPart {
 /// A batch that was partly started and goes on after a yield.
 pub(super) struct Unfinished {
     message: Utf8Bytes,
-    steps: std::vec::IntoIter<BatchStep>,
+    /// The positions in the message at which the other entries begin.
+    rest: vec::IntoIter<usize>,
     batch: Arc<PendingBatch>,
     index: usize,
     /// The size of the message.
     size: usize,
     cancelled: Vec<Id>,
     admission: Admission,
-}
-
-/// An entry of the batch that has not started.
-enum BatchStep {
-    Call(Option<Id>, ResolvedCall),
-    Invalid(Id, Flaw),
+    /// The age of the connection when the message arrived.
+    received: u64,
 }
 
 /// Handlers that have started go on by themselves; notifications that are left are still handled.
