@@ -384,6 +384,7 @@ impl Drop for OneResponse {
 const ERROR_SIZE: usize = 96;
 
 /// A response as a message of its own; if it exceeds the limit, an error in its place and `false`.
+#[inline(always)]
 pub(crate) fn single(response: ResponseKind, id: &Id, limit: usize) -> Option<(Vec<u8>, bool)> {
     let text = match response {
         ResponseKind::Silent | ResponseKind::Ended(_) | ResponseKind::Accepted(_) => return None,

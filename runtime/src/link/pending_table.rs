@@ -201,6 +201,7 @@ impl Table {
     }
 
     /// Removes a call that has ended.
+    #[inline]
     pub(crate) fn take(&mut self, id: u64) -> Result<CallOutcome, CloseReason> {
         match self.remove(id) {
             Some(Removed(Slot::Done(reply))) => Ok(reply),
@@ -357,6 +358,7 @@ impl<T> Slots<T> {
     }
 
     /// Removes an entry. The caller calls [`retire`](Self::retire) afterwards.
+    #[inline]
     pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
         let Some(place) = self.place(id) else {
             let entry = self.stragglers.remove(&id)?;

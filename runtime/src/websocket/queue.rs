@@ -38,6 +38,7 @@ impl Waiting {
         self.items.is_empty()
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, text: Vec<u8>, answer: bool, mask: Mask) {
         self.begin(text.len(), answer, mask);
         self.payload(text, mask);

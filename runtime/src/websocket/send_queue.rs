@@ -375,6 +375,7 @@ impl Queue {
         self.speaker.is_some_and(|speaker| speaker == std::thread::current().id())
     }
 
+    #[inline(never)]
     fn push(&mut self, text: Vec<u8>, answer: bool, mask: Mask) {
         self.bytes += text.len();
         self.waiting.push(text, answer, mask);
