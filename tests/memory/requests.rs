@@ -202,6 +202,23 @@ fn responses_that_wait_for_others_of_their_batch_have_a_bound() {
     assert!(grown > BYTES / 2, "{grown} bytes: were they gathered?");
 }
 
+/// Batches that are never complete, whose other entries are answered with errors.
+#[test]
+fn errors_that_wait_for_others_of_their_batch_have_a_bound() {
+    const BYTES: usize = MIB;
+    let tested = Tested::new();
+    let config = Config { max_in_flight_bytes: BYTES, ..Config::default() };
+    let server = Server::builder().config(config).service(methods()).service(Keeper.into_service());
+    let mut hostile = Hostile::connect(tested.serve(server));
+    let batch = format!("[{},{}]", request("hold", "[\"\"]", "2"), vec!["1"; 999].join(","));
+    let frame = frame_of(TEXT, batch.as_bytes(), true);
+    let before = settled();
+    hostile.flood(&frame, 300);
+    let grown = settled().saturating_sub(before);
+    // The answers of the batches that were refused wait, too, as nobody reads them.
+    check("batches of errors", grown, 2 * BYTES + MIB + 300 * (256 + HANDLER));
+}
+
 /// A call of a batch that waits for its turn holds little beside its text: it is decoded and looked up when it
 /// starts.
 #[test]

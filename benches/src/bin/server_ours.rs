@@ -7,6 +7,7 @@ use axum::serve::ListenerExt;
 use futures_util::future::join_all;
 use futures_util::stream;
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 use wsjsonrpc::{Config, Context, Methods, Result, Server, Stream, rpc};
 use wsjsonrpc_benches::options::{Options, method_name};
 
@@ -84,7 +85,9 @@ fn main() -> anyhow::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);
         let mut builder = builder.config(config);
-        let handlers = options.handler_runtime.then(tokio::runtime::Runtime::new).transpose()?;
+        // By default it would have one thread, as this process may run on one processor.
+        let runtime = || Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let handlers = options.handler_runtime.then(runtime).transpose()?;
         if let Some(handlers) = &handlers {
             builder = builder.handler_runtime(handlers.handle().clone());
         }

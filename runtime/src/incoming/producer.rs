@@ -7,7 +7,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-use std::pin::{Pin, pin};
+use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
@@ -24,6 +25,7 @@ use crate::protocol::buffer;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::{cost, head, write, write_json};
 use crate::protocol::typed::RpcError;
+use crate::util::catch_unwind::{Panicked, catch_unwind, drop_contained};
 use crate::websocket::send_queue::{Closed, LinePermit, SendQueue};
 
 /// How many items are sent before the task yields.
@@ -55,13 +57,14 @@ impl Producer {
         S: Stream,
         S::Item: IntoItem<T>,
     {
+        let mut stream = Contained(Some(Box::pin(stream)));
         self.opened().await;
         if let Some(handled) = &self.handled {
             handled.end();
         }
         let head = head(&self.topic.notification, &self.subscription.id());
-        let stream = pin!(stream);
-        let mut source = Source::<S, T>::of(stream, &self.link);
+        let Some(stream) = &mut stream.0 else { return Response(ResponseKind::Silent) };
+        let mut source = Source::<S, T>::of(stream.as_mut(), &self.link);
         let (mut room, mut sent) = (Room::new(&self.link.send_queue), 0_usize);
         let end = loop {
             let (item, dropped) = match self.next(&mut source, &mut room).await {
@@ -74,7 +77,7 @@ impl Producer {
             };
             let dropped = if self.link.extended { dropped } else { 0 };
             let (text, bytes) = match item {
-                Pulled::Fresh(item) => match write(&head, &item, dropped) {
+                Pulled::Fresh(item) => match lend(item, |item| write(&head, item, dropped)) {
                     Ok(written) => written,
                     Err(error) => break Some(ErrorObject::from(error)),
                 },
@@ -156,6 +159,23 @@ impl Producer {
         })
         .await
     }
+}
+
+/// A stream of the user's. A panic in its `Drop` stays here, also while another panic unwinds: two at once
+/// would abort the process.
+struct Contained<S>(Option<Pin<Box<S>>>);
+
+impl<S> Drop for Contained<S> {
+    fn drop(&mut self) {
+        drop_contained(self.0.take(), "the stream of a subscription");
+    }
+}
+
+/// Runs code on an item and drops the item. Panics in both do not meet.
+fn lend<T, R>(item: T, code: impl FnOnce(&T) -> R) -> R {
+    let outcome = catch_unwind(|| code(&item));
+    drop_contained(item, "an item of a subscription");
+    outcome.unwrap_or_else(|Panicked| resume_unwind(Box::new("an item panicked")))
 }
 
 /// A producer's claim to space in the send queue. It acquires the claim before it polls its stream,
@@ -280,7 +300,7 @@ where
                     let dropped = std::mem::take(&mut self.dropped);
                     return Poll::Ready(Next::Item(Pulled::Fresh(item), dropped));
                 }
-                Poll::Ready(Ok(item)) => self.keep(&item, topic),
+                Poll::Ready(Ok(item)) => lend(item, |item| self.keep(item, topic)),
                 Poll::Ready(Err(end)) => self.end = Some(end),
                 Poll::Pending => break,
             }

@@ -250,19 +250,24 @@ pub(crate) struct PendingBatch {
     produced: Mutex<Vec<(Arc<ProducedSubscription>, bool)>>,
     responder: Arc<Responder>,
     message: AtomicUsize,
+    /// Bytes that it holds beside its message and its responses.
+    overhead: usize,
 }
 
 impl PendingBatch {
     pub(crate) fn new(batch_response: BatchResponse, responder: &Arc<Responder>) -> Self {
         let responder = Arc::clone(responder);
         responder.weights.batch_response.fetch_add(batch_response.size(), Ordering::Relaxed);
+        let overhead = batch_response.overhead();
         let (batch_response, message) = (Mutex::new(Some(batch_response)), AtomicUsize::new(0));
-        PendingBatch { batch_response, produced: Mutex::default(), responder, message }
+        let produced = Mutex::default();
+        PendingBatch { batch_response, produced, responder, message, overhead }
     }
 
     /// Counts the message's bytes, called when all of its handlers have started: earlier, the first
     /// handler would be a reason to refuse the others.
     pub(crate) fn count_message(&self, message: usize) {
+        let message = message.saturating_add(self.overhead);
         self.message.store(message, Ordering::Relaxed);
         self.responder.weights.requests.fetch_add(message, Ordering::Relaxed);
     }
@@ -505,6 +510,11 @@ impl BatchResponse {
     /// Whether each request has a response.
     pub(crate) fn is_complete(&self) -> bool {
         self.count >= self.places.len()
+    }
+
+    /// How many bytes its table of places takes.
+    fn overhead(&self) -> usize {
+        self.places.len().saturating_mul(size_of::<Place>())
     }
 
     /// Adds the response to the request with this index. `false`: an error was added in its place,

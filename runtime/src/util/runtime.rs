@@ -79,6 +79,10 @@ pub(crate) fn timer(at: Instant, other: Option<&Handle>) -> Option<Timer> {
 
 /// A timer that fires with more delay than this is late.
 const LATE: Duration = Duration::from_millis(20);
+/// A timer that is late by this much at the end of its extra time shows another pause of the process.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How many times a timer gets extra time.
+const MAX_EXTENSIONS: u8 = 8;
 /// The maximum extra time after a late timer.
 const EXTRA: Duration = Duration::from_secs(1);
 
@@ -88,12 +92,12 @@ const EXTRA: Duration = Duration::from_secs(1);
 /// overdue timers fire at once, and tokio may not know yet which sockets have become readable
 /// meanwhile: `epoll_wait` is interrupted and reports nothing. So a timer that fires late waits as
 /// long again, at most one second, and unread bytes on the socket are read before a peer is given
-/// up.
+/// up. It does so again after each further pause, but not for a process that is late all the time.
 #[derive(Debug)]
 pub(crate) struct Timer {
     sleep: Pin<Box<Sleep>>,
-    /// Whether it has fired late, and waits once more.
-    extended: bool,
+    /// How many times it has fired late and waits once more.
+    extended: u8,
     /// Whether it was so late that the maximum extra time was added.
     overslept: bool,
 }
@@ -102,17 +106,17 @@ impl Timer {
     /// # Panics
     /// There is no runtime here, or one without timers.
     pub(crate) fn new(at: Instant) -> Self {
-        Timer { sleep: Box::pin(sleep_until(at)), extended: false, overslept: false }
+        Timer { sleep: Box::pin(sleep_until(at)), extended: 0, overslept: false }
     }
 
     pub(crate) fn reset(&mut self, at: Instant) {
         self.sleep.as_mut().reset(at);
-        (self.extended, self.overslept) = (false, false);
+        (self.extended, self.overslept) = (0, false);
     }
 
     /// Sets it to another time. The extra time of a late timer is not cut short.
     pub(crate) fn set(&mut self, at: Instant) {
-        if !self.extended && self.sleep.deadline() != at {
+        if self.extended == 0 && self.sleep.deadline() != at {
             self.reset(at);
         }
     }
@@ -120,7 +124,7 @@ impl Timer {
     /// Ends the extra time, so that the next `set` takes effect. Returns whether the process was
     /// paused for a second or more while the timer ran out.
     pub(crate) fn take_overslept(&mut self) -> bool {
-        self.extended = false;
+        self.extended = 0;
         std::mem::take(&mut self.overslept)
     }
 
@@ -133,11 +137,13 @@ impl Timer {
             let due = self.sleep.deadline();
             let now = Instant::now().max(due);
             let late = now - due;
-            if self.extended || late < LATE {
+            let limit = if self.extended == 0 { LATE } else { PAUSE };
+            if late < limit || self.extended >= MAX_EXTENSIONS {
                 return Poll::Ready(now);
             }
+            let (extended, overslept) = (self.extended + 1, self.overslept || late >= EXTRA);
             self.reset(now + late.min(EXTRA));
-            (self.extended, self.overslept) = (true, late >= EXTRA);
+            (self.extended, self.overslept) = (extended, overslept);
         }
     }
 }
@@ -198,4 +204,42 @@ fn missing(words: &'static str) -> io::Error {
 pub(crate) fn deadline(begin: Instant, duration: Duration) -> Instant {
     const DECADES: Duration = Duration::from_secs(86_400 * 365 * 30);
     begin.checked_add(duration).unwrap_or_else(|| begin + DECADES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::task::Waker;
+    use std::thread::sleep;
+
+    use tokio::task::yield_now;
+
+    /// Blocks the thread, then gives the runtime a turn, and looks whether the timer has fired.
+    async fn has_fired_after(timer: &mut Timer, blocked: u64) -> bool {
+        sleep(Duration::from_millis(blocked));
+        yield_now().await;
+        timer.poll_fired(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[tokio::test]
+    async fn a_timer_waits_again_after_each_pause() {
+        let mut timer = Timer::new(Instant::now() + Duration::from_millis(10));
+        assert!(!has_fired_after(&mut timer, 0).await);
+        for _ in 0..3 {
+            // Longer than its extra time, and the delay that shows a pause.
+            assert!(!has_fired_after(&mut timer, 1300).await);
+        }
+        timer.await;
+    }
+
+    #[tokio::test]
+    async fn a_timer_fires_though_the_process_is_always_late() {
+        let mut timer = Timer::new(Instant::now());
+        let mut polls = 0;
+        while !has_fired_after(&mut timer, 250).await {
+            polls += 1;
+            assert!(polls < 100);
+        }
+    }
 }

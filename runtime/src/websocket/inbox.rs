@@ -22,7 +22,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     /// The next message; not yet checked to be UTF-8.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self) -> Option<Bytes> {
         self.count = self.count.checked_sub(1)?;
         let first = self.first as usize;

@@ -172,6 +172,12 @@ impl Stream {
         std::mem::take(&mut self.rests)
     }
 
+    /// Stops reading to yield: the task is woken to read the rest.
+    pub(crate) fn rest(&mut self, cx: &mut Context<'_>) {
+        self.rests = true;
+        cx.waker().wake_by_ref();
+    }
+
     /// Returns bytes that were read too much: the next reads start with them.
     pub(crate) fn unread(&mut self, mut bytes: Vec<u8>) {
         bytes.extend_from_slice(self.ahead.get(self.at..self.end).unwrap_or_default());

@@ -24,6 +24,9 @@ use crate::websocket::stream::Stream;
 /// need it.
 const READ_BUFFER: usize = 512;
 
+/// So many frames of one message are read before other tasks run.
+const MAX_FRAMES: usize = 128;
+
 /// The maximum size of a message, whatever the configured limit: tungstenite reserves what a
 /// frame's header announces, and a process that asks for more memory than there is aborts. 2 GiB.
 const LARGEST: usize = i32::MAX as usize;
@@ -172,6 +175,7 @@ impl Transport {
         if self.ended {
             return Poll::Ready(Received::End(CloseReason::Local));
         }
+        let mut frames = 0;
         let read = loop {
             if let Some(message) = ready!(self.poll_whole(cx)) {
                 return Poll::Ready(message);
@@ -180,7 +184,13 @@ impl Transport {
             match polled(socket.read(&mut stream)) {
                 Poll::Ready(read) => break read,
                 // tungstenite has read a whole frame, which was not the end of a message.
-                Poll::Pending if self.gate.is_closed() => {}
+                Poll::Pending if self.gate.is_closed() => {
+                    frames += 1;
+                    if frames == MAX_FRAMES {
+                        self.stream.rest(cx);
+                        return Poll::Pending;
+                    }
+                }
                 Poll::Pending => return Poll::Pending,
             }
         };

@@ -289,6 +289,44 @@ async fn items() {
     }
 }
 
+/// The item panics when it is dropped, and while that unwinds, so does the stream. Then the same with
+/// a panic in the item's `Serialize`.
+#[tokio::test]
+async fn an_item_and_its_stream_may_both_panic_when_dropped() {
+    struct Both(bool, #[allow(dead_code, reason = "it is there to be dropped")] Bomb);
+
+    impl Serialize for Both {
+        fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+            if self.0 {
+                panic!("a panic of the test's own");
+            }
+            serializer.serialize_u8(1)
+        }
+    }
+
+    let service = Methods::new().subscription(Topic::new("items"), |_, (fails,): (bool,)| {
+        let bomb = Bomb;
+        let stream = stream::poll_fn(move |_| {
+            let _ = &bomb;
+            Poll::Ready(Some(Ok(Both(fails, Bomb))))
+        });
+        async move { Ok(stream) }
+    });
+    let endpoint = Server::builder().service(service).build().unwrap();
+    let (mut raw, _) = Raw::client_of(&endpoint).await;
+    for (fails, id) in [(false, "1"), (true, "2")] {
+        raw.send(request("items", format!("[{fails}]"), id)).await;
+        let answer = raw.receive().await;
+        assert!(answer.contains("result"), "{answer}");
+        let item = raw.receive().await;
+        assert!(item.contains(if fails { "-32603" } else { "\"result\":1" }), "{item}");
+        if !fails {
+            raw.send(request("unsubscribe_items", "[\"0x1\"]", "9")).await;
+            while !raw.receive().await.contains("\"id\":9") {}
+        }
+    }
+}
+
 /// What the application holds while one of its tasks unwinds: handles, calls, batches, subscriptions.
 #[tokio::test]
 async fn a_task_that_panics_while_it_holds_handles_is_contained() {

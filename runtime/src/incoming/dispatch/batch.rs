@@ -22,6 +22,12 @@ impl Dispatcher {
     ) {
         self.spend(entries.len() / READ);
         self.responses(message, &mut entries);
+        // Errors in place of responses need memory, too: with as many incomplete batches as are allowed, no
+        // other one starts.
+        let admission = match admission {
+            Admission::Open if self.responder.batch_bytes_left() == 0 => Admission::Busy,
+            other => other,
+        };
         // If one handler turns out not to be ready, all other responses wait for it.
         let limit = self.responder.limit().min(self.responder.batch_bytes_left());
         let answered = entries.iter().filter_map(|(_, entry)| entry.answered());

@@ -181,3 +181,24 @@ async fn everything_is_received_as_tungstenite_receives_it() {
         }
     }
 }
+
+/// A message in very many frames takes more than one turn.
+#[tokio::test]
+async fn other_tasks_run_between_many_small_frames() {
+    let count = 10 * MAX_FRAMES;
+    let mut bytes = frame(0x01, b"[", Some([1, 2, 3, 4]));
+    bytes.extend(frame(0x00, b"1,", Some([5, 6, 7, 8])).repeat(count));
+    bytes.extend(frame(0x80, b"1]", Some([9, 10, 11, 12])));
+    let (mut peer, stream) = tokio::io::duplex(bytes.len());
+    peer.write_all(&bytes).await.unwrap();
+    let mut transport = Transport::new(Stream::other(stream), Vec::new(), Role::Server, &config());
+    let mut turns = 0;
+    let message = std::future::poll_fn(|cx| {
+        let polled = transport.poll_receive(cx);
+        turns += usize::from(polled.is_pending() && transport.take_rest());
+        polled
+    })
+    .await;
+    assert!(matches!(message, Received::Text(text) if text.len() == 3 + 2 * count));
+    assert!(turns >= 9, "{turns}");
+}
