@@ -112,7 +112,7 @@ use crate::report::Report;
 /// | `params = "named"` | the client sends an object; the server takes lists and objects | |
 /// | `params = "list"` | the client sends a list, and the server takes nothing else: the arguments have no names on the wire | |
 /// | `params = "whole"` | all of `params` is decoded into the one argument: a tuple, a `Vec`, a struct, a map | |
-/// | `max_params = "64 KiB"` | the service refuses params of more bytes of JSON with -32602, before it decodes them. Units are `B`, `KiB` and `MiB`. Decoded params can be much larger than their text: a `serde_json::Value` has up to 100 times as many bytes | `Config::max_incoming_message` is the only limit |
+/// | `max_params = "64 KiB"` | the service refuses params of more bytes of JSON with -32602, before it decodes them. Units are `B`, `KiB` and `MiB`. Decoded params can be much larger than their text: a `serde_json::Value` has up to 130 times as many bytes | `Config::max_incoming_message` is the only limit |
 /// | `omit_none` | the client leaves out arguments that serialize as `null`: at the end of a list, and anywhere in an object. For servers that tell `null` from an argument that is not there | `None` is sent as `null` |
 /// | `blocking` | a plain `fn` runs on a thread where it may block | it runs where the request was read |
 /// | `idempotent` | doing it several times is as good as once: a reconnecting client sends a call again each time that its connection breaks | such a call fails with `Error::Closed` |

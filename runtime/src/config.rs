@@ -90,7 +90,7 @@ pub struct Config {
     /// [`ErrorCode::RESULT_TOO_LARGE`](crate::ErrorCode::RESULT_TOO_LARGE).
     ///
     /// What counts is the text of a message. Params that are decoded into a `serde_json::Value` take up
-    /// to 100 times as much: limit them with `#[method(max_params = "64 KiB")]` or
+    /// to 130 times as much: limit them with `#[method(max_params = "64 KiB")]` or
     /// [`Methods::max_params`](crate::Methods::max_params).
     ///
     /// Default 32 MiB. Too low: bursts of large requests are refused, and large batches lose results;
@@ -175,7 +175,10 @@ pub struct Config {
     /// comes counts, a part of a message too. A peer that reads a large message slowly can't answer
     /// before it has got to the ping behind it. As long as the network goes on taking what waits for
     /// such a peer, it has three intervals in all. Not more: taken bytes, and bytes that TCP has
-    /// acknowledged, may have come no further than to a proxy. (A ping may go out up to an eighth of the
+    /// acknowledged, may have come no further than to a proxy. Linux reports that the network takes bytes
+    /// only when a third of the socket's send buffer is free again: a peer that takes longer than half an
+    /// interval for so much is given up after one and a half intervals. While this side does not read on
+    /// purpose, because the peer does not take its answers, only `write_timeout` counts. (A ping may go out up to an eighth of the
     /// interval early.) `None` sends none; pings of the peer are answered all the same.
     ///
     /// Default 30 s; less than 10 ms is taken for 10 ms. Too low: peers whose network hangs for a
@@ -198,7 +201,8 @@ pub struct Config {
     /// long a close sends what was queued before it; whatever is left then is dropped.
     ///
     /// Default 30 s. Too low: handlers are cut off from their callers. Too high: one that hangs
-    /// keeps the process from ending; stay below what your supervisor waits before it kills.
+    /// keeps the process from ending; it may take `close_timeout` more. Stay below what
+    /// your supervisor waits before it kills.
     pub shutdown_timeout: Duration,
 
     /// How long a handler may run without an await that yields, in one poll, before a warning names

@@ -291,9 +291,9 @@ fn may_change(status: StatusCode) -> bool {
 /// It can't be sent. The value is left out of the message: it may be secret.
 pub(crate) fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {
     match HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok()) {
-        Some((known, _)) if RESERVED.contains(&known) => {
-            Err(format!("the header `{name}` is set by the handshake itself"))
-        }
+        Some((known, _)) if RESERVED.contains(&known) => Err(format!(
+            "the header `{name}` is the handshake's own or describes a body: leave it out"
+        )),
         Some((HOST, _)) if headers.contains_key(HOST) => {
             Err("the header `Host` is given twice; a request has one".to_owned())
         }

@@ -107,7 +107,9 @@ impl fmt::Display for ConnectError {
             ConnectError::Url(what) | ConnectError::Header(what) => Shown(what).fmt(f),
             ConnectError::DuplicateMethod(error) => error.fmt(f),
             // The error says what failed, and where.
-            ConnectError::Io(error) => write!(f, "connection failed: {error}"),
+            ConnectError::Io(error) => {
+                write!(f, "connection failed: {}", Shown(&error.to_string()))
+            }
             ConnectError::Tls(error) => write!(f, "TLS handshake failed: {error}"),
             ConnectError::Refused { status, body, headers, .. } => {
                 write!(f, "the server refused the connection with HTTP status {status}")?;
@@ -169,7 +171,9 @@ impl fmt::Display for BindError {
         match self {
             BindError::DuplicateMethod(error) => error.fmt(f),
             BindError::Setting(what) => Shown(what).fmt(f),
-            BindError::Io { address, error } => write!(f, "can't listen on {address}: {error}"),
+            BindError::Io { address, error } => {
+                write!(f, "can't listen on {}: {}", Shown(address), Shown(&error.to_string()))
+            }
         }
     }
 }
@@ -186,5 +190,22 @@ impl std::error::Error for BindError {
 impl From<DuplicateMethod> for BindError {
     fn from(error: DuplicateMethod) -> Self {
         BindError::DuplicateMethod(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_of_a_path_are_escaped() {
+        let error = || io::Error::other("the Unix socket /no/su\r\nch\u{1b}[31m.sock: not found");
+        for shown in [
+            ConnectError::Io(error()).to_string(),
+            BindError::Io { address: "/no/su\r\nch\u{1b}".to_owned(), error: error() }.to_string(),
+        ] {
+            assert!(!shown.contains(char::is_control), "{shown:?}");
+            assert!(shown.contains("not found"), "{shown}");
+        }
     }
 }

@@ -121,6 +121,11 @@ impl Origins {
         if (own && hosts.next().is_none()) || self.allowed.contains(&origin) {
             return Ok(());
         }
+        if secure && host.is_some_and(|host| origin.is_host(host, false)) {
+            return Err(Refusal::forbidden(
+                "the page came by http://, and this server only takes pages that came by https://",
+            ));
+        }
         if !self.warned.swap(true, Ordering::Relaxed) {
             // A browser shows its developer neither the status nor the body. The origin is not
             // logged, as the client may send anything.

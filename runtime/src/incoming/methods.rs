@@ -146,7 +146,7 @@ impl Methods {
     /// Lets the methods and subscriptions that were added so far take params of at most so many bytes of
     /// JSON. Larger ones are refused with -32602 before they are decoded.
     ///
-    /// Decoded params can be much larger than their text: a `serde_json::Value` has up to 100 times as
+    /// Decoded params can be much larger than their text: a `serde_json::Value` has up to 130 times as
     /// many bytes. For a trait, there is `#[method(max_params = "64 KiB")]`.
     ///
     /// ```

@@ -128,7 +128,8 @@ async fn handshake_headers_can_not_be_set_by_the_application() {
     for name in names {
         let client = Client::builder().header(name, "x");
         let error = client.connect("ws://127.0.0.1:9/").await.unwrap_err();
-        let words = format!("the header `{name}` is set by the handshake itself");
+        let words =
+            format!("the header `{name}` is the handshake's own or describes a body: leave it out");
         assert_eq!(error.to_string(), words);
     }
     let client = Client::builder().header("Host", "a").header("host", "b");
