@@ -46,7 +46,7 @@ impl Primes for Calculator {
     async fn delegate(&self, ctx: &Context, below: u64) -> Result<u64> {
         let Some(other) = &self.other else { return self.count(ctx, below).await };
         // `with_deadline`: it has no more time than this call.
-        Ok(PrimesClient::new(ctx.with_deadline(&other)).count(below).await?)
+        Ok(PrimesClient::new(ctx.with_deadline(other)).count(below).await?)
     }
 }
 

@@ -315,7 +315,7 @@ async fn an_item_and_its_stream_may_both_panic_when_dropped() {
     let endpoint = Server::builder().service(service).build().unwrap();
     let (mut raw, _) = Raw::client_of(&endpoint).await;
     for (fails, id) in [(false, "1"), (true, "2")] {
-        raw.send(request("items", format!("[{fails}]"), id)).await;
+        raw.send(request("items", &format!("[{fails}]"), id)).await;
         let answer = raw.receive().await;
         assert!(answer.contains("result"), "{answer}");
         let item = raw.receive().await;
