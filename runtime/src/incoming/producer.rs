@@ -57,13 +57,13 @@ impl Producer {
         S: Stream,
         S::Item: IntoItem<T>,
     {
-        let mut stream = Contained(Some(Box::pin(stream)));
+        let mut contained = Contained(Some(Box::pin(stream)));
         self.opened().await;
         if let Some(handled) = &self.handled {
             handled.end();
         }
         let head = head(&self.topic.notification, &self.subscription.id());
-        let Some(stream) = &mut stream.0 else { return Response(ResponseKind::Silent) };
+        let Some(stream) = &mut contained.0 else { return Response(ResponseKind::Silent) };
         let mut source = Source::<S, T>::of(stream.as_mut(), &self.link);
         let (mut room, mut sent) = (Room::new(&self.link.send_queue), 0_usize);
         let end = loop {
@@ -99,6 +99,9 @@ impl Producer {
                 tokio::task::yield_now().await;
             }
         };
+        // A panic here is the handler's, and the peer gets an error.
+        drop(source);
+        drop(contained.0.take());
         Response(ResponseKind::Ended(end))
     }
 

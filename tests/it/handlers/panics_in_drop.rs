@@ -293,7 +293,16 @@ async fn items() {
 /// a panic in the item's `Serialize`.
 #[tokio::test]
 async fn an_item_and_its_stream_may_both_panic_when_dropped() {
-    struct Both(bool, #[allow(dead_code, reason = "it is there to be dropped")] Bomb);
+    /// Not `Bomb`, whose drops another test counts.
+    struct Boom;
+
+    impl Drop for Boom {
+        fn drop(&mut self) {
+            panic!("a bomb of the test's own");
+        }
+    }
+
+    struct Both(bool, #[allow(dead_code, reason = "it is there to be dropped")] Boom);
 
     impl Serialize for Both {
         fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -305,10 +314,10 @@ async fn an_item_and_its_stream_may_both_panic_when_dropped() {
     }
 
     let service = Methods::new().subscription(Topic::new("items"), |_, (fails,): (bool,)| {
-        let bomb = Bomb;
+        let bomb = Boom;
         let stream = stream::poll_fn(move |_| {
             let _ = &bomb;
-            Poll::Ready(Some(Ok(Both(fails, Bomb))))
+            Poll::Ready(Some(Ok(Both(fails, Boom))))
         });
         async move { Ok(stream) }
     });
