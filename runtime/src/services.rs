@@ -322,34 +322,31 @@ impl RouterBuilder {
         router.outgoing = Chain::of(self.outgoing);
         router.observer = stack.clone().map(|stack| stack as Arc<dyn ConnectionObserver>);
         router.handler_runtime = self.handler_runtime;
+        let wrap = |service: Arc<dyn Service>, method, name: Cow<'static, str>, names| match &stack
+        {
+            // A peer may always end what it has begun.
+            Some(stack) if method != Topic::UNSUBSCRIBE => {
+                around(stack, &error_map, (service, method), name, names)
+            }
+            _ => service,
+        };
         for service in self.services {
             let methods = service.methods();
             let names = names_of(&methods);
             for (name, method) in methods {
-                match &stack {
-                    Some(stack) if method != Topic::UNSUBSCRIBE => {
-                        let names = names.get(&method).cloned();
-                        let wrapped = (Arc::clone(&service), method);
-                        let wrapped = around(stack, &error_map, wrapped, name.clone(), names);
-                        router.add(name, wrapped, method)?;
-                    }
-                    _ => router.add(name, Arc::clone(&service), method)?,
-                }
+                let names = names.get(&method).cloned();
+                let service = wrap(Arc::clone(&service), method, name.clone(), names);
+                router.add(name, service, method)?;
             }
         }
-        match (self.fallback, &stack) {
-            (Some(service), Some(stack)) => {
-                let wrapped = around(stack, &error_map, (service, 0), "fallback".into(), None);
-                router.set_fallback(wrapped, "fallback");
-            }
-            (Some(service), None) => router.set_fallback(service, "fallback"),
-            // Middleware also sees calls of unknown methods.
-            (None, Some(stack)) => {
-                let nothing = (Arc::new(Nothing) as Arc<dyn Service>, 0);
-                let wrapped = around(stack, &error_map, nothing, "unknown".into(), None);
-                router.set_fallback(wrapped, "unknown");
-            }
-            (None, None) => {}
+        let fallback = match (self.fallback, &stack) {
+            (Some(service), _) => Some((service, "fallback")),
+            // Middleware sees calls of methods that nobody has, too.
+            (None, Some(_)) => Some((Arc::new(Nothing) as Arc<dyn Service>, "unknown")),
+            (None, None) => None,
+        };
+        if let Some((service, name)) = fallback {
+            router.set_fallback(wrap(service, 0, name.into(), None), name);
         }
         Ok(router)
     }

@@ -114,10 +114,7 @@ impl Client {
     /// Whether it has a connection.
     pub fn state(&self) -> ConnectionState {
         match &self.connections {
-            Connections::One { link, .. } => match link.close_reason() {
-                None => ConnectionState::Connected { number: 1 },
-                Some(reason) => ConnectionState::Closed { reason },
-            },
+            Connections::One { link, .. } => ConnectionState::of(link),
             Connections::Session(session) => session.state(),
         }
     }

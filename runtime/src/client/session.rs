@@ -60,6 +60,14 @@ pub enum ConnectionState {
 }
 
 impl ConnectionState {
+    /// Of a client that does not reconnect.
+    pub(crate) fn of(link: &Link) -> Self {
+        match link.close_reason() {
+            None => ConnectionState::Connected { number: 1 },
+            Some(reason) => ConnectionState::Closed { reason },
+        }
+    }
+
     /// Why the client has ended for good, if it has.
     fn closed(&self) -> Option<&CloseReason> {
         if let ConnectionState::Closed { reason } = self { Some(reason) } else { None }
@@ -401,11 +409,7 @@ impl ConnectionStates {
     /// The states of a client that does not reconnect.
     pub(crate) fn of(link: Arc<Link>) -> Self {
         ConnectionStates(States::Next(Box::pin(async move {
-            let state = match link.close_reason() {
-                None => ConnectionState::Connected { number: 1 },
-                Some(reason) => ConnectionState::Closed { reason },
-            };
-            Some((state, NextStates::End(link)))
+            Some((ConnectionState::of(&link), NextStates::End(link)))
         })))
     }
 

@@ -13,17 +13,18 @@ pub(crate) struct DropCounter {
 
 impl DropCounter {
     pub(crate) fn notifications() -> Self {
-        let what = "so many notifications of a connection were dropped in all";
-        DropCounter { count: AtomicU64::new(0), what }
+        Self::of("so many notifications of a connection were dropped in all")
     }
 
     pub(crate) fn over_limit() -> Self {
-        let what = "so many notifications of a connection were over a limit";
-        DropCounter { count: AtomicU64::new(0), what }
+        Self::of("so many notifications of a connection were over a limit")
     }
 
     pub(crate) fn errors() -> Self {
-        let what = "the peer has sent so many errors in all that belong to no call";
+        Self::of("the peer has sent so many errors in all that belong to no call")
+    }
+
+    fn of(what: &'static str) -> Self {
         DropCounter { count: AtomicU64::new(0), what }
     }
 
