@@ -24,3 +24,11 @@ pub(crate) fn give_back(mut buffer: Vec<u8>) {
         let _ = SPARE.try_with(|spare| spare.set(buffer));
     }
 }
+
+/// Frees what a large text has grown for in vain, as only its length is counted: it grew by doubling.
+#[inline(never)]
+pub(crate) fn trim(text: &mut Vec<u8>) {
+    if text.capacity() - text.len() > text.len() / 4 {
+        text.shrink_to_fit();
+    }
+}

@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::buffer;
+
 /// A text of more than this size becomes a piece without being copied.
 pub(crate) const SMALL: usize = 4 * 1024;
 /// Smaller texts share a piece until it has this size.
@@ -85,12 +87,8 @@ impl Pieces {
     }
 
     fn complete(&mut self, mut text: Vec<u8>) {
-        let size = text.len();
-        if text.capacity() - size > size / 4 {
-            // It grew by doubling, and only its length is counted.
-            text.shrink_to_fit();
-        }
-        self.size += size;
+        buffer::trim(&mut text);
+        self.size += text.len();
         self.complete.push_back(text);
     }
 

@@ -70,10 +70,7 @@ impl Waiting {
     fn payload(&mut self, mut text: Vec<u8>, mask: Mask) {
         let (at, size) = (self.small.len(), text.len());
         if size > SMALL {
-            if text.capacity() - size > size / 4 {
-                // It grew by doubling, and only its length is counted.
-                text.shrink_to_fit();
-            }
+            buffer::trim(&mut text);
             frame::apply(mask, &mut text);
             self.large.push_back((at, text));
             return;
