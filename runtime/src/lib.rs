@@ -176,11 +176,6 @@ pub mod subscription {
     pub use crate::outgoing::subscription::{Subscribe, SubscribeFuture};
 }
 
-/// The README's examples are tests, too.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Readme;
-
 /// For the targets in `fuzz/`, and only where they are built.
 #[cfg(fuzzing)]
 #[doc(hidden)]

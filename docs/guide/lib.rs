@@ -1,0 +1,11 @@
+//! Compiles and runs the code of the guide's chapters and of the project's README as doctests.
+
+macro_rules! chapters {
+    ($($name:ident = $file:literal),* $(,)?) => {
+        $(#[doc = include_str!($file)] pub mod $name {})*
+    };
+}
+
+chapters! {
+    readme = "../../README.md",
+}
