@@ -4,14 +4,14 @@
 //! to a budget), queues all that waits to be sent, and flushes once. It never waits for a handler,
 //! a permit or another connection.
 //!
-//! In reading order: `reader` takes messages in, `timers` holds deadlines and keep-alive, `closing`
-//! has the phases up to the end, `observer` reports the connection to metrics.
+//! In reading order: `io` is the reading and the writing half, `timers` holds deadlines and
+//! keep-alive, `closing` has the phases up to the end, `observer` reports the connection to metrics.
 
 mod closing;
 #[cfg(test)]
 mod echo;
+mod io;
 mod observer;
-mod reader;
 mod timers;
 
 use std::future::Future;
@@ -26,15 +26,14 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::config::Config;
 use crate::connection::closing::Phase;
+use crate::connection::io::{Destination, Reader, Stopped, Writer, Written};
 use crate::connection::observer::Observed;
-use crate::connection::reader::{Destination, Reader, Stopped};
 use crate::connection::timers::Timers;
 use crate::error::CloseReason;
 use crate::handshake::Handshake;
 use crate::handshake::connection_limit::ConnectionPermit;
-use crate::incoming::admission::Admission;
 use crate::incoming::context::Context;
-use crate::incoming::dispatch::Dispatcher;
+use crate::incoming::dispatch::{Admission, Dispatcher};
 use crate::incoming::responder::{Responder, ResponseSink, Tracker};
 use crate::incoming::router::Router;
 use crate::link::Link;
@@ -43,10 +42,9 @@ use crate::util::runtime::Timer;
 use crate::util::runtime::deadline;
 use crate::util::yield_now::wake_after_others;
 use crate::websocket::keep_alive::{Seen, Verdict};
-use crate::websocket::received::Received;
 use crate::websocket::send_queue::Command;
+use crate::websocket::transport::Received;
 use crate::websocket::transport::Transport;
-use crate::websocket::writer::{Writer, Written};
 
 /// How many rounds of reading and writing are done before the task yields.
 const ROUNDS: usize = 32;

@@ -14,15 +14,13 @@ use std::task::Poll;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::incoming::admission::{Admission, admit};
-use crate::incoming::blocking::Polls;
 use crate::incoming::context::Context;
 use crate::incoming::control_notifications::ControlNotification;
 use crate::incoming::in_flight::{HandlerFuture, InFlightCall};
 use crate::incoming::item_router::ItemRouter;
 use crate::incoming::message_errors::MessageErrors;
 use crate::incoming::responder::{ReplyTo, Responder};
-use crate::incoming::router::RouteId;
+use crate::incoming::router::{PollTimers, RouteId};
 use crate::incoming::service::{
     AcceptedHandler, Method, OutcomeKind, Request, Response, ResponseKind,
 };
@@ -53,6 +51,21 @@ const LARGE: usize = 512;
 /// when it starts.
 const READ: usize = 4;
 
+/// Which calls are accepted at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    Open,
+    /// All calls are refused with an error: the connection is about to close.
+    Refused,
+    /// Requests are refused in the same way; notifications are accepted.
+    NoRequests,
+    /// All calls are refused with an error: the peer keeps sending requests and does not read the
+    /// responses.
+    Busy,
+    /// Nothing can be answered any more; notifications are accepted.
+    Unanswerable,
+}
+
 /// Handles the messages that one connection receives.
 pub(crate) struct Dispatcher {
     responder: Arc<Responder>,
@@ -62,7 +75,7 @@ pub(crate) struct Dispatcher {
     /// When the calls since the last yield came in, read once one of them needs it: reading the
     /// clock is not free.
     now: Cell<Option<u64>>,
-    polls: Polls,
+    polls: PollTimers,
     /// How much may still be done before the next yield.
     budget: Cell<usize>,
     /// A batch that is partly started. Its rest comes before any other message.
@@ -75,7 +88,7 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     pub(crate) fn new(responder: Arc<Responder>, context: Context) -> Self {
-        let polls = Polls::new(responder.link.config.blocking_threshold);
+        let polls = PollTimers::new(responder.link.config.blocking_threshold);
         let (calls, now, unfinished, latest) = Default::default();
         let (dropped, message_errors) = (DropCounter::notifications(), MessageErrors::default());
         let budget = Cell::new(BUDGET);
@@ -293,6 +306,61 @@ impl Dispatcher {
         None
     }
 
+    /// The route of a call, unless it is refused.
+    #[inline]
+    fn admit<'a>(
+        &self,
+        route: Option<RouteId>,
+        name: impl FnOnce() -> &'a str,
+        admission: Admission,
+        notification: bool,
+    ) -> Result<RouteId, ResponseKind> {
+        match route {
+            Some(route) if admission == Admission::Open && !self.responder.is_busy() => Ok(route),
+            _ => self.admit_or_refuse(route, name(), admission, notification),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn admit_or_refuse(
+        &self,
+        route: Option<RouteId>,
+        name: &str,
+        admission: Admission,
+        notification: bool,
+    ) -> Result<RouteId, ResponseKind> {
+        let refused = match admission {
+            Admission::Open => None,
+            Admission::NoRequests | Admission::Unanswerable if notification => None,
+            Admission::Unanswerable => return Err(ResponseKind::Silent),
+            Admission::Refused | Admission::NoRequests => Some(ErrorCode::SHUTTING_DOWN),
+            Admission::Busy => Some(ErrorCode::SERVER_BUSY),
+        };
+        let refusal = |code| Err(ResponseKind::Error(ErrorObject::of(code)));
+        if let Some(code) = refused {
+            if notification && self.dropped.is_first() {
+                let method = route.map(|route| self.responder.router.name(route));
+                tracing::warn!(
+                    method,
+                    "dropped a notification: the connection is closing, or its peer does not read responses"
+                );
+            }
+            return refusal(code);
+        }
+        let Some(route) = route else {
+            return Err(ResponseKind::Error(ErrorObject::no_method(name)));
+        };
+        if self.responder.is_busy() {
+            if notification && self.dropped.is_first() {
+                let method = self.responder.router.name(route);
+                tracing::warn!(method, "dropped a notification: too many calls are in flight");
+            }
+            return refusal(ErrorCode::SERVER_BUSY);
+        }
+        Ok(route)
+    }
+
     /// Starts the handler of a call, unless it is refused.
     fn begin(
         &self,
@@ -305,14 +373,7 @@ impl Dispatcher {
             Method::InMessage(range) => message.get(range.clone()).unwrap_or_default(),
             Method::Decoded(name) => name,
         };
-        let route = match admit(
-            &self.responder,
-            &self.dropped,
-            call.route,
-            name,
-            admission,
-            notification,
-        ) {
+        let route = match self.admit(call.route, name, admission, notification) {
             Ok(route) => route,
             Err(refused) => return Started::Done(refused),
         };

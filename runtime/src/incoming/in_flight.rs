@@ -13,9 +13,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::runtime::Handle;
 
-use crate::incoming::blocking;
 use crate::incoming::responder::{PendingBatch, ReplyTo, Responder};
-use crate::incoming::router::RouteId;
+use crate::incoming::router::{PollTimer, RouteId};
 use crate::incoming::service::{AcceptedHandler, Response, ResponseKind};
 use crate::link::credit::{AcceptedSubscription, Stage};
 use crate::protocol::error::ErrorObject;
@@ -229,7 +228,7 @@ impl Future for InFlightCall {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let measured = blocking::Poll::begin(self.responder.link.config.blocking_threshold);
+        let measured = PollTimer::begin(self.responder.link.config.blocking_threshold);
         let mut panicked = false;
         let polled = self.poll_handler(cx, &mut panicked);
         // Printing a panic's backtrace takes long.

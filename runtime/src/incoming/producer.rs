@@ -21,7 +21,7 @@ use crate::incoming::topic::{IntoItem, Overflow, Topic};
 use crate::link::Link;
 use crate::link::credit::{ProducedSubscription, Stage, StopReason};
 use crate::outgoing::deadline::HandledCall;
-use crate::protocol::buffer;
+use crate::protocol::encode::buffer;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::{cost, head, write, write_json};
 use crate::protocol::typed::RpcError;

@@ -23,10 +23,10 @@ use crate::incoming::service::{Response, ResponseKind};
 use crate::link::Link;
 use crate::link::credit::{ProducedSubscription, Stage, StopReason};
 use crate::protocol::encode::begin_result;
+use crate::protocol::encode::{self, buffer};
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::Id;
 use crate::protocol::pieces::{Pieces, Place, SMALL};
-use crate::protocol::{buffer, encode};
 use crate::util::BoxFuture;
 use crate::util::catch_unwind::{Panicked, catch_unwind};
 

@@ -24,7 +24,7 @@ use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::{Item, cost};
 use crate::protocol::text;
 use crate::util::hasher::QuickHash;
-use crate::websocket::chunk::detach;
+use crate::websocket::inbox::detach;
 
 /// How many bytes of a message may stay in memory beside an item in it; an item of a longer message
 /// is copied.

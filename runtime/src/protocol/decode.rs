@@ -10,8 +10,7 @@ use std::ops::Range;
 use super::flaw::{Flaw, kind_of, repeated};
 use super::id::Id;
 use super::request_extensions::{self, Trace};
-use super::scan::{Cursor, Quoted};
-use super::skip_value;
+use super::scan::{self, Cursor, Quoted};
 use super::text;
 
 /// One message, or several in an array.
@@ -240,12 +239,12 @@ impl<'a> Envelope<'a> {
     /// and nothing was taken.
     #[inline(always)]
     fn plain_member(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
-        const JSONRPC: u64 = skip_value::word_of(b"\"jsonrpc");
-        const METHOD: u64 = skip_value::word_of(b"\"method\"");
-        const PARAMS: u64 = skip_value::word_of(b"\"params\"");
-        const RESULT: u64 = skip_value::word_of(b"\"result\"");
-        const ERROR: u64 = skip_value::word_of(b"\"error\":");
-        const EXTRA: u64 = skip_value::word_of(b"\"wsjsonr");
+        const JSONRPC: u64 = scan::word_of(b"\"jsonrpc");
+        const METHOD: u64 = scan::word_of(b"\"method\"");
+        const PARAMS: u64 = scan::word_of(b"\"params\"");
+        const RESULT: u64 = scan::word_of(b"\"result\"");
+        const ERROR: u64 = scan::word_of(b"\"error\":");
+        const EXTRA: u64 = scan::word_of(b"\"wsjsonr");
         let mut at = *cursor;
         let repeated = match at.eight() {
             Some(JSONRPC) => {

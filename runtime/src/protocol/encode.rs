@@ -12,7 +12,7 @@ use super::error::ErrorObject;
 use super::id::Id;
 use super::progress_queue::ProgressQueue;
 use super::request_extensions::SentExtensions;
-use super::{buffer, text};
+use super::text;
 
 /// The start of every successful response; the result and [`end_response`] follow.
 const RESULT: &[u8] = b"{\"jsonrpc\":\"2.0\",\"result\":";
@@ -326,6 +326,42 @@ impl From<EncodeError> for io::Error {
                 io::ErrorKind::InvalidInput,
                 "sent by name, but the parameters' names are not known: pass a struct or a map",
             ),
+        }
+    }
+}
+
+/// A spare buffer for each thread, for messages that are written, copied and dropped.
+pub(crate) mod buffer {
+    use std::cell::Cell;
+
+    /// Larger buffers are not kept.
+    const MAX_SIZE: usize = 4 * 1024;
+
+    thread_local! {
+        static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+
+    /// An empty buffer, with space for a usual message.
+    pub(crate) fn take() -> Vec<u8> {
+        // None in a thread that is ending.
+        let spare = SPARE.try_with(Cell::take).unwrap_or_default();
+        if spare.capacity() == 0 { Vec::with_capacity(128) } else { spare }
+    }
+
+    /// Keeps a buffer for the next message.
+    pub(crate) fn give_back(mut buffer: Vec<u8>) {
+        if buffer.capacity() <= MAX_SIZE {
+            buffer.clear();
+            // In a thread that is ending, the buffer is dropped.
+            let _ = SPARE.try_with(|spare| spare.set(buffer));
+        }
+    }
+
+    /// Frees what a large text has grown for in vain, as only its length is counted: it grew by doubling.
+    #[inline(never)]
+    pub(crate) fn trim(text: &mut Vec<u8>) {
+        if text.capacity() - text.len() > text.len() / 4 {
+            text.shrink_to_fit();
         }
     }
 }

@@ -6,9 +6,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::encode::buffer;
 use super::error::ErrorObject;
 use super::scan::Cursor;
-use super::{buffer, text};
+use super::text;
 
 /// The notification by which a consumer sends credit: `{"subscription": id, "bytes": n}`. It is
 /// sent only to peers that understand it.

@@ -1,12 +1,11 @@
 //! The JSON-RPC 2.0 text format: decodes messages and writes them. No tokio, no WebSocket: text in,
 //! values out, and back, so everything here can be tested with strings.
 //!
-//! In reading order: `decode` reads a message's envelope with `scan` and `skip_value`; `params`,
-//! `value` and `whole` decode arguments; `encode` writes messages; `id`, `error`, `typed` and
+//! In reading order: `decode` reads a message's envelope with `scan`; `params`, `value`
+//! and `whole` decode arguments; `encode` writes messages; `id`, `error`, `typed` and
 //! `item` are the values in them; `request_extensions` is the member that this crate adds.
 //! `reference` is a second decoder for tests and fuzzing.
 
-pub(crate) mod buffer;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod error;
@@ -27,7 +26,6 @@ pub(crate) mod request_extensions;
 #[cfg(test)]
 mod roundtrip;
 pub(crate) mod scan;
-mod skip_value;
 pub(crate) mod text;
 pub(crate) mod travel;
 pub(crate) mod typed;

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::buffer;
+use super::encode::buffer;
 
 /// A text of more than this size becomes a piece without being copied.
 pub(crate) const SMALL: usize = 4 * 1024;

@@ -12,9 +12,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::encode::buffer;
 use super::id::Id;
 use super::scan::Cursor;
-use super::{buffer, text};
+use super::text;
 
 /// The header of the opening handshake with which a side announces the extensions, and its value.
 pub(crate) const HEADER: &str = "wsjsonrpc-extensions";

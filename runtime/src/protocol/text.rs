@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::skip_value;
+use super::scan;
 
 /// Appends a JSON string. Can't fail: a `str` always serializes, and a `Vec` accepts every write.
 pub(crate) fn write(out: &mut Vec<u8>, text: &str) {
@@ -17,8 +17,8 @@ pub(crate) fn write(out: &mut Vec<u8>, text: &str) {
 
 /// Whether nothing must be escaped.
 fn is_plain(mut text: &[u8]) -> bool {
-    while let Some(word) = skip_value::first_word(text) {
-        if skip_value::plain_bytes(word) < 8 {
+    while let Some(word) = scan::first_word(text) {
+        if scan::plain_bytes(word) < 8 {
             return false;
         }
         text = text.get(8..).unwrap_or_default();

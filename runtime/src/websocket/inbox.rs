@@ -2,10 +2,18 @@
 //! ahead, several in one allocation, without a call of tungstenite for each. Nearly all frames are
 //! such messages. [`Gate`] passes all other frames to tungstenite, byte for byte.
 
-use tokio_tungstenite::tungstenite::Bytes;
+use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
 
-use crate::websocket::chunk::CHUNK;
 use crate::websocket::frame::{self, BAD_GATEWAY, Header};
+
+/// The size of the memory that several small messages share. Keeping one of them keeps all of it.
+pub(crate) const CHUNK: usize = 2 * 1024;
+
+/// Prepares a message to be kept for longer: if it is small compared with the memory that it
+/// shares, it is copied.
+pub(crate) fn detach(message: Utf8Bytes) -> Utf8Bytes {
+    if message.len() < CHUNK / 2 { message.as_str().into() } else { message }
+}
 
 /// In the chunk, each message but the last is followed by the length of the next one. (In front of
 /// the message, the length could be cut off only with a second handle to the chunk.)
