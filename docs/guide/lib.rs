@@ -8,4 +8,6 @@ macro_rules! chapters {
 
 chapters! {
     readme = "../../README.md",
+    getting_started = "getting-started.md",
+    two_way_calls = "two-way-calls.md",
 }
