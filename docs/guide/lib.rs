@@ -10,4 +10,6 @@ chapters! {
     readme = "../../README.md",
     getting_started = "getting-started.md",
     two_way_calls = "two-way-calls.md",
+    methods_and_parameters = "methods-and-parameters.md",
+    errors = "errors.md",
 }
