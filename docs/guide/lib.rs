@@ -12,4 +12,6 @@ chapters! {
     two_way_calls = "two-way-calls.md",
     methods_and_parameters = "methods-and-parameters.md",
     errors = "errors.md",
+    batches = "batches.md",
+    authentication = "authentication.md",
 }
