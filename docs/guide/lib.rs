@@ -14,4 +14,5 @@ chapters! {
     errors = "errors.md",
     batches = "batches.md",
     authentication = "authentication.md",
+    tls = "tls.md",
 }
