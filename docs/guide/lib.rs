@@ -15,4 +15,5 @@ chapters! {
     batches = "batches.md",
     authentication = "authentication.md",
     tls = "tls.md",
+    subscriptions = "subscriptions.md",
 }
