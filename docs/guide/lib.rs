@@ -16,4 +16,5 @@ chapters! {
     authentication = "authentication.md",
     tls = "tls.md",
     subscriptions = "subscriptions.md",
+    reconnecting = "reconnecting.md",
 }
