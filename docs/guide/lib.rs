@@ -17,4 +17,6 @@ chapters! {
     tls = "tls.md",
     subscriptions = "subscriptions.md",
     reconnecting = "reconnecting.md",
+    broadcasting = "broadcasting.md",
+    cancellation = "cancellation.md",
 }
