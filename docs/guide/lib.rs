@@ -19,4 +19,5 @@ chapters! {
     reconnecting = "reconnecting.md",
     broadcasting = "broadcasting.md",
     cancellation = "cancellation.md",
+    middleware = "middleware.md",
 }
