@@ -20,4 +20,5 @@ chapters! {
     broadcasting = "broadcasting.md",
     cancellation = "cancellation.md",
     middleware = "middleware.md",
+    observability = "observability.md",
 }
