@@ -21,4 +21,5 @@ chapters! {
     cancellation = "cancellation.md",
     middleware = "middleware.md",
     observability = "observability.md",
+    axum_and_http = "axum-and-http.md",
 }
