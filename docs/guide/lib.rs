@@ -22,4 +22,6 @@ chapters! {
     middleware = "middleware.md",
     observability = "observability.md",
     axum_and_http = "axum-and-http.md",
+    testing = "testing.md",
+    deploying = "deploying.md",
 }
