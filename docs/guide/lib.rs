@@ -24,4 +24,7 @@ chapters! {
     axum_and_http = "axum-and-http.md",
     testing = "testing.md",
     deploying = "deploying.md",
+    migrating_from_jsonrpsee = "migrating-from-jsonrpsee.md",
+    migrating_from_python = "migrating-from-python.md",
+    wire = "wire.md",
 }
