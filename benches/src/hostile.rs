@@ -60,16 +60,16 @@ impl Behaviour {
 
     pub fn name(self) -> &'static str {
         match self {
-            Behaviour::NeverReads => "sends requests by the million and never reads",
-            Behaviour::ByteByByte => "100 that send a byte a second and read one",
+            Behaviour::NeverReads => "sends millions of requests and never reads",
+            Behaviour::ByteByByte => "100 peers that send one byte a second and read one",
             Behaviour::Notifies => "floods with notifications",
             Behaviour::Pings => "floods with pings",
             Behaviour::Slowloris => "200 handshakes that never end, 10 bytes a second each",
-            Behaviour::Mutual => "floods, and makes the server flood it, with calls",
+            Behaviour::Mutual => "floods with calls, and makes the server flood it with calls",
             Behaviour::Batches => "floods with batches of 1000 small calls",
             Behaviour::LargeBatches => "floods with batches of 100 calls with results of 64 KiB",
             Behaviour::LargeResults => "floods with calls that have results of 64 KiB",
-            Behaviour::Subscriptions => "takes the items of 100 subscriptions as fast as it can",
+            Behaviour::Subscriptions => "reads the items of 100 subscriptions as fast as it can",
             Behaviour::Posts => "floods with batches of 1000 small calls by HTTP POST",
             Behaviour::Blocks => "calls a handler that blocks for 5 ms, every 6 ms",
             Behaviour::BlocksElsewhere => "the same, and handlers have a runtime of their own",
