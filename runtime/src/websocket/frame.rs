@@ -16,7 +16,10 @@ const STAND_IN: u16 = 1013;
 pub(crate) fn swap_bad_gateway(second: &mut u8) {
     *second ^= (BAD_GATEWAY ^ STAND_IN) as u8;
 }
-const FIN: u8 = 0x80;
+/// The first byte of a frame in the middle of a message.
+pub(crate) const CONTINUATION: u8 = 0x00;
+/// The bit that is set in the last frame of a message.
+pub(crate) const FIN: u8 = 0x80;
 const CONTROL: u8 = 0x08;
 const MASKED: u8 = 0x80;
 const TWO_BYTES: u8 = 126;

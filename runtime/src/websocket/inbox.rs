@@ -4,7 +4,7 @@
 
 use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
 
-use crate::websocket::frame::{self, BAD_GATEWAY, Header};
+use crate::websocket::frame::{self, BAD_GATEWAY, CONTINUATION, FIN, Header, Mask};
 
 /// The size of the memory that several small messages share. Keeping one of them keeps all of it.
 pub(crate) const CHUNK: usize = 2 * 1024;
@@ -86,17 +86,27 @@ fn whole(bytes: &[u8], masked: bool, limit: usize) -> Option<(Header, &[u8], &[u
     usual.then_some((header, payload, behind))
 }
 
+/// tungstenite gets a larger frame as several ones of at most this size. It unmasks a frame and checks its
+/// text when the frame is complete, and other tasks must not wait while it does so for megabytes. A
+/// multiple of four, so that the mask of each piece is that of the frame.
+const PIECE: u64 = 32 * 1024;
+
 /// How far tungstenite may read: to the end of a frame that it must handle, as the inbox may take
 /// what follows.
 #[derive(Default)]
 pub(crate) struct Gate {
     /// Whether tungstenite has a frame, or the rest of one, to read.
     open: bool,
-    /// The start of the frame's header, until it is complete.
+    /// The header that has arrived so far, or that tungstenite gets.
     header: [u8; Header::MAX],
-    have: usize,
-    /// How much of the payload is still missing.
+    have: u8,
+    /// How much of the header tungstenite has got; `None` until the header is complete.
+    given: Option<u8>,
+    /// How much of the payload is still missing: of the piece that tungstenite gets now, and behind it.
     left: u64,
+    behind: u64,
+    /// The mask of the frame.
+    mask: Mask,
     /// Whether tungstenite has a part of a message, and more frames follow.
     fragments: bool,
     /// Whether tungstenite gets everything up to the end.
@@ -150,36 +160,48 @@ impl Gate {
         self.closes |= self.code.is_none() || self.left > 0;
     }
 
-    /// How many of these next bytes tungstenite may read; they count as passed. A valid close code
-    /// that tungstenite would refuse is replaced.
+    /// Puts the rest of the header that comes next into the buffer, as far as it has room, and returns how
+    /// many bytes that were. `None`: the bytes that arrived come next.
+    pub(crate) fn give_header(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let given = self.given?;
+        let rest = self.header.get(usize::from(given)..usize::from(self.have))?;
+        let most = rest.len().min(buffer.len());
+        if most == 0 {
+            return None;
+        }
+        buffer.get_mut(..most)?.copy_from_slice(rest.get(..most)?);
+        self.given = Some(given + most as u8);
+        self.close_at_end();
+        Some(most)
+    }
+
+    /// Takes what these next bytes have of a header, and returns how many bytes that were. `None`: the
+    /// header is complete. `limit` is the size of the largest message.
+    pub(crate) fn take_header(&mut self, bytes: &[u8], limit: usize) -> Option<usize> {
+        if self.given.is_some() || self.for_good {
+            return None;
+        }
+        for (index, byte) in bytes.iter().enumerate() {
+            *self.header.get_mut(usize::from(self.have))? = *byte;
+            self.have += 1;
+            let seen = self.header.get(..usize::from(self.have)).unwrap_or_default();
+            if let Some(header) = Header::parse(seen) {
+                self.begin(&header, limit);
+                return Some(index + 1);
+            }
+        }
+        Some(bytes.len())
+    }
+
+    /// How many of these next bytes of the payload tungstenite may read; they count as passed. A valid
+    /// close code that tungstenite would refuse is replaced.
     pub(crate) fn pass(&mut self, bytes: &mut [u8]) -> usize {
         if self.for_good {
             return bytes.len();
         }
-        if bytes.is_empty() || !self.open {
-            return 0;
-        }
-        let mut passed = 0;
-        if self.left == 0 {
-            // Inside the header.
-            for byte in bytes.iter() {
-                passed += 1;
-                if let Some(place) = self.header.get_mut(self.have) {
-                    *place = *byte;
-                    self.have += 1;
-                }
-                let seen = self.header.get(..self.have).unwrap_or_default();
-                if let Some(header) = Header::parse(seen) {
-                    self.begin(&header);
-                    break;
-                }
-            }
-        }
-        let rest = (bytes.len() - passed) as u64;
-        let more = self.left.min(rest);
+        let passed = self.left.min(bytes.len() as u64);
         if let Some(code) = &mut self.code {
-            let payload = bytes.get_mut(passed..).unwrap_or_default();
-            for byte in payload.iter_mut().take(more as usize) {
+            for byte in bytes.iter_mut().take(passed as usize) {
                 let Some(place) = code.bytes.get_mut(code.have) else { break };
                 *place = *byte;
                 code.have += 1;
@@ -188,11 +210,19 @@ impl Gate {
                 }
             }
         }
-        self.left -= more;
-        if self.left == 0 && self.have == 0 {
-            self.open = false;
+        self.left -= passed;
+        if self.left == 0 && self.behind > 0 {
+            self.next_piece(CONTINUATION);
         }
-        passed + more as usize
+        self.close_at_end();
+        passed as usize
+    }
+
+    /// Closes the gate behind the last byte of a frame.
+    fn close_at_end(&mut self) {
+        if self.left == 0 && self.given == Some(self.have) {
+            (self.open, self.have, self.given) = (false, 0, None);
+        }
     }
 
     /// The code of the close frame that was passed, valid or not; `None` if it has none.
@@ -209,10 +239,9 @@ impl Gate {
         is_answered.then(|| code.size.saturating_sub(1))
     }
 
-    /// Called when the header is complete.
-    fn begin(&mut self, header: &Header) {
-        self.have = 0;
-        self.left = header.length;
+    /// Called when the header of a frame is complete.
+    fn begin(&mut self, header: &Header, limit: usize) {
+        (self.given, self.left, self.mask) = (Some(0), header.length, header.mask);
         if header.first == frame::FIN_CLOSE && self.code.is_none() {
             let mask = header.mask.unwrap_or_default();
             // A longer one breaks the protocol, and tungstenite reports it.
@@ -221,6 +250,27 @@ impl Gate {
         }
         if header.is_data() {
             self.fragments = !header.is_final();
+            // tungstenite reports a frame over the limit as soon as it has the header.
+            if header.length > PIECE && header.length <= limit as u64 {
+                (self.left, self.behind) = (0, header.length);
+                self.next_piece(header.first & !FIN);
+            }
         }
+    }
+
+    /// Begins the next piece of a large frame, as a frame of its own.
+    fn next_piece(&mut self, first: u8) {
+        self.left = self.behind.min(PIECE);
+        self.behind -= self.left;
+        let mut header = Vec::with_capacity(Header::MAX);
+        frame::begin(&mut header, self.left as usize, self.mask);
+        let is_final = self.behind == 0 && !self.fragments;
+        if let Some(byte) = header.first_mut() {
+            *byte = first | if is_final { FIN } else { 0 };
+        }
+        for (to, from) in self.header.iter_mut().zip(&header) {
+            *to = *from;
+        }
+        (self.have, self.given) = (header.len() as u8, Some(0));
     }
 }

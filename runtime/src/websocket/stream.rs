@@ -18,7 +18,7 @@ use crate::util::yield_now::wake_after_others;
 const SCRATCH_SIZE: usize = 64 * 1024;
 /// How much is read before the task yields. Messages are counted elsewhere, but large messages, and
 /// parts of one that never ends, are few.
-const ALLOWANCE: u32 = 1 << 20;
+const ALLOWANCE: u32 = 128 << 10;
 
 /// Any stream of bytes that can carry a WebSocket.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -175,7 +175,7 @@ impl Stream {
     /// Stops reading to yield: the task is woken to read the rest.
     pub(crate) fn rest(&mut self, cx: &mut Context<'_>) {
         self.rests = true;
-        cx.waker().wake_by_ref();
+        wake_after_others(cx);
     }
 
     /// Returns bytes that were read too much: the next reads start with them.

@@ -68,6 +68,8 @@ struct Polled<'a, 'b, 'c> {
     stream: &'a mut Stream,
     cx: &'b mut Context<'c>,
     gate: &'a mut Gate,
+    /// The maximum size of an incoming message.
+    limit: usize,
     midway: bool,
     control_left: &'a mut usize,
     half_closed: bool,
@@ -87,7 +89,19 @@ impl io::Read for Polled<'_, '_, '_> {
         if self.gate.is_closed() || self.half_closed {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let ahead = Self::now(self.stream.poll_ahead(self.cx))?;
+        let ahead = loop {
+            if let Some(given) = self.gate.give_header(buffer) {
+                return Ok(given);
+            }
+            let ahead = Self::now(self.stream.poll_ahead(self.cx))?;
+            if ahead.is_empty() {
+                return Ok(0);
+            }
+            match self.gate.take_header(ahead, self.limit) {
+                Some(taken) => self.stream.consume(taken),
+                None => break ahead,
+            }
+        };
         let most = ahead.len().min(buffer.len());
         let (Some(to), Some(from)) = (buffer.get_mut(..most), ahead.get(..most)) else {
             return Ok(0);
@@ -296,7 +310,7 @@ impl Transport {
         let role = if *masked { Role::Server } else { Role::Client };
         let new = || Box::new(WebSocketContext::new(role, Some(limits(*limit))));
         let socket = socket.get_or_insert_with(new);
-        (socket, Polled { stream, cx, gate, midway, control_left, half_closed })
+        (socket, Polled { stream, cx, gate, limit: *limit, midway, control_left, half_closed })
     }
 
     /// Called when the peer sends nothing more and this side has sent no close frame: messages are

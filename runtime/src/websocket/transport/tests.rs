@@ -202,3 +202,38 @@ async fn other_tasks_run_between_many_small_frames() {
     assert!(matches!(message, Received::Text(text) if text.len() == 3 + 2 * count));
     assert!(turns >= 9, "{turns}");
 }
+
+/// Between two turns that end after many small frames, the runtime looks at its sockets. It would not if
+/// the task only woke itself: tokio would run it dozens of times before.
+#[tokio::test]
+async fn sockets_are_polled_between_many_small_frames() {
+    use std::io::Write;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::AsyncReadExt;
+
+    let mut bytes = frame(0x01, b"[", Some([1, 2, 3, 4]));
+    bytes.extend(frame(0x00, b"1,", Some([5, 6, 7, 8])).repeat(100 * MAX_FRAMES));
+    let (mut peer, stream) = tokio::io::duplex(bytes.len());
+    peer.write_all(&bytes).await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut other = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut waiting, _) = listener.accept().await.unwrap();
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&turns);
+    let flooded = tokio::spawn(async move {
+        let mut transport =
+            Transport::new(Stream::memory(stream), Vec::new(), Role::Server, &config());
+        std::future::poll_fn(|cx| {
+            if counted.fetch_add(1, Ordering::Relaxed) == 0 {
+                other.write_all(b"x").unwrap();
+            }
+            transport.poll_receive(cx)
+        })
+        .await
+    });
+    assert_eq!(waiting.read_u8().await.unwrap(), b'x');
+    let turns = turns.load(Ordering::Relaxed);
+    assert!(turns <= 5, "{turns} turns");
+    flooded.abort();
+}
