@@ -11,7 +11,9 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::config::Config;
 use crate::error::CloseReason;
 use crate::incoming::dispatch::{Admission, Dispatcher};
+use crate::incoming::large_message::LargeMessage;
 use crate::link::Link;
+use crate::protocol::slices::Slices;
 use crate::websocket::inbox::detach;
 use crate::websocket::send_queue::{SendQueue, Sending, Sent};
 use crate::websocket::transport::{Received, Transport};
@@ -23,6 +25,8 @@ const CONTROL: usize = 4;
 pub(crate) struct Reader {
     /// Messages read while the peer was not reading its responses.
     held: HeldMessages,
+    /// A large message that is being decoded, and whether it was held back before.
+    large: Option<(Box<LargeMessage>, bool)>,
     /// Bytes of refusals queued since then.
     refused: usize,
     /// Whether reading is paused, whatever may have arrived.
@@ -86,13 +90,20 @@ impl Reader {
             // Reading the next batch takes as long again.
             return Stopped::Spent;
         }
+        if self.large.is_some() && !self.go_on(to) {
+            return Stopped::Spent;
+        }
         while dispatcher.budget() > 0 {
             dispatcher.spend(1);
             let clogged = link.send_queue.answer_bytes() >= limit;
             if !clogged {
                 self.refused = 0;
-                if let Some(message) = self.held.release() {
-                    dispatcher.receive(message, *admission);
+                if let Some(mut message) = self.held.release() {
+                    if let Some(large) = LargeMessage::take_text(&mut message) {
+                        self.large = Some((large, true));
+                        return Stopped::Spent;
+                    }
+                    dispatcher.receive(message, None, *admission);
                     continue;
                 }
             }
@@ -104,7 +115,7 @@ impl Reader {
                 self.pauses = true;
                 return Stopped::Dry;
             }
-            let received = match transport.poll_receive(cx) {
+            let mut received = match transport.poll_receive(cx) {
                 Poll::Pending if transport.take_rest() => return Stopped::Spent,
                 Poll::Pending => return Stopped::Dry,
                 Poll::Ready(received) => received,
@@ -113,22 +124,15 @@ impl Reader {
             if self.takes.is_some_and(|takes| takes(&received, link)) {
                 continue;
             }
+            if let Some(large) = LargeMessage::take(&mut received) {
+                self.large = Some((large, false));
+                return Stopped::Spent;
+            }
             match received.into_text() {
-                Received::Text(message) if clogged => {
-                    if dispatcher.receive_news(&message) {
-                        continue;
-                    }
-                    if full {
-                        let before = link.send_queue.answer_bytes();
-                        dispatcher.receive(message, Admission::Busy);
-                        self.refused += link.send_queue.answer_bytes().saturating_sub(before);
-                    } else {
-                        self.held.hold(message);
-                    }
-                }
+                Received::Text(message) if clogged => self.receive_clogged(message, None, full, to),
                 // Like any text that is not JSON.
                 Received::Binary(_) if clogged => self.held.hold(Utf8Bytes::from_static("]")),
-                Received::Text(message) => dispatcher.receive(message, *admission),
+                Received::Text(message) => dispatcher.receive(message, None, *admission),
                 Received::Binary(_) => dispatcher.malformed(),
                 Received::Control => {
                     dispatcher.spend(CONTROL - 1);
@@ -140,6 +144,48 @@ impl Reader {
         Stopped::Spent
     }
 
+    /// Handles a message of a peer that does not read its responses. `full`: no more may be held back.
+    fn receive_clogged(
+        &mut self,
+        message: Utf8Bytes,
+        slices: Option<&Slices>,
+        full: bool,
+        to: &Destination<'_>,
+    ) {
+        let Destination { dispatcher, link, .. } = to;
+        if dispatcher.receive_news(&message, slices) {
+            return;
+        }
+        if full {
+            let before = link.send_queue.answer_bytes();
+            dispatcher.receive(message, slices, Admission::Busy);
+            self.refused += link.send_queue.answer_bytes().saturating_sub(before);
+        } else {
+            self.held.hold(message);
+        }
+    }
+
+    /// Decodes more of a large message, and handles it after the last slice. `false`: there is more.
+    #[cold]
+    #[inline(never)]
+    fn go_on(&mut self, to: &Destination<'_>) -> bool {
+        let Destination { dispatcher, link, admission } = to;
+        let Some((mut large, was_held)) = self.large.take() else { return true };
+        if !dispatcher.advance(&mut large) {
+            self.large = Some((large, was_held));
+            return false;
+        }
+        let (message, slices) = large.decoded();
+        let clogged = link.send_queue.answer_bytes() >= link.config.max_send_queue.max(1);
+        if !was_held && (clogged || !self.held.is_empty()) {
+            let full = self.held.is_full(&link.config);
+            self.receive_clogged(message, Some(&slices), full, to);
+        } else {
+            dispatcher.receive(message, Some(&slices), *admission);
+        }
+        !dispatcher.is_midway()
+    }
+
     /// Handles messages that were held back, as far as there is space for the responses, when
     /// nothing more is read: responses of handlers that are ready at once are sent. `true`: time to
     /// yield, there may be more.
@@ -149,26 +195,42 @@ impl Reader {
         dispatcher.begin_turn();
         let mut done = true;
         link.send_queue.let_speak(|| done = dispatcher.resume());
+        if done && self.large.is_some() {
+            link.send_queue.let_speak(|| done = self.go_on(to));
+        }
         while done && dispatcher.budget() > 0 && link.send_queue.answer_bytes() < limit {
-            let Some(message) = self.held.release() else { break };
+            let Some(mut message) = self.held.release() else { break };
             dispatcher.spend(1);
-            link.send_queue.let_speak(|| dispatcher.receive(message, *admission));
+            self.large = LargeMessage::take_text(&mut message).map(|large| (large, true));
+            if self.large.is_some() {
+                break;
+            }
+            link.send_queue.let_speak(|| dispatcher.receive(message, None, *admission));
             done = !dispatcher.is_midway();
         }
         dispatcher.end_turn();
-        dispatcher.budget() == 0
+        dispatcher.budget() == 0 || self.large.is_some()
     }
 
     /// Whether messages are held back.
     pub(crate) fn holds_any(&self) -> bool {
-        !self.held.is_empty()
+        !self.held.is_empty() || self.large.is_some()
     }
 
-    /// Handles the messages held back as far as possible when the connection is over.
+    /// Handles the messages held back as far as possible when the connection is over. Large ones are
+    /// dropped: others would have to wait until they are decoded.
     pub(crate) fn finish(&mut self, dispatcher: &Dispatcher) {
         dispatcher.finish();
-        while let Some(message) = self.held.release() {
-            dispatcher.receive(message, Admission::Unanswerable);
+        let mut dropped = self.large.take().is_some();
+        while let Some(mut message) = self.held.release() {
+            if LargeMessage::take_text(&mut message).is_some() {
+                dropped = true;
+                continue;
+            }
+            dispatcher.receive(message, None, Admission::Unanswerable);
+        }
+        if dropped {
+            tracing::debug!("dropped a large message: its connection ended before it was decoded");
         }
     }
 }

@@ -13,7 +13,9 @@ use crate::http::post::{Failure, Post, PostResponse, refused};
 use crate::link::OutgoingCall;
 use crate::link::pending_calls::CallOutcome;
 use crate::outgoing::deadline::CallTimeout;
-use crate::protocol::decode::{Entry, IncomingResponse, Limits, Payload, ResponseOutcome, payload};
+use crate::protocol::decode::{
+    Entry, IncomingResponse, Limits, Payload, Position, ResponseOutcome, payload,
+};
 use crate::protocol::encode::OutgoingMessage;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::id::counted;
@@ -160,7 +162,7 @@ fn sort(
     };
     let limits = Limits { max_calls: calls.len(), max_responses: &|| calls.len() };
     let (entries, nothing) = match payload(&text, limits) {
-        Payload::One(entry) => (vec![(0, entry)], "it has another id"),
+        Payload::One(entry) => (vec![(Position::default(), entry)], "it has another id"),
         Payload::Batch(entries) => (entries, "the array has no response with the call's id"),
         Payload::EmptyBatch => (Vec::new(), "the array has no response with the call's id"),
         Payload::LargeBatch => (Vec::new(), "it is an array of something else"),

@@ -18,6 +18,7 @@ use crate::incoming::context::Context;
 use crate::incoming::control_notifications::ControlNotification;
 use crate::incoming::in_flight::{HandlerFuture, InFlightCall};
 use crate::incoming::item_router::ItemRouter;
+use crate::incoming::large_message::LargeMessage;
 use crate::incoming::message_errors::MessageErrors;
 use crate::incoming::responder::{ReplyTo, Responder};
 use crate::incoming::router::{PollTimers, RouteId};
@@ -27,12 +28,13 @@ use crate::incoming::service::{
 use crate::link::Link;
 use crate::link::pending_calls::CallOutcome;
 use crate::protocol::decode::{
-    BatchEntry, Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome, payload,
-    range,
+    BatchEntry, Entry, IncomingCall, IncomingResponse, Limits, Payload, Position, ResponseOutcome,
+    payload, range,
 };
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::flaw::Flaw;
 use crate::protocol::id::Id;
+use crate::protocol::slices::Slices;
 use crate::span::CallSpan;
 use crate::util::catch_unwind::{CatchUnwind, Panicked, catch_unwind};
 use crate::util::drop_counter::DropCounter;
@@ -148,10 +150,24 @@ impl Dispatcher {
         &self.responder.link
     }
 
-    /// Handles one message. Handlers start here, in the order in which messages arrive.
-    pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
-        let Some(message) = self.latest.unless_item(self.link(), message) else { return };
-        let (id, call) = match self.decode(&message) {
+    /// Decodes the next slice of a large message. `true`: it was the last one.
+    pub(crate) fn advance(&self, large: &mut LargeMessage) -> bool {
+        self.with_limits(|limits| large.advance(limits))
+    }
+
+    /// Handles one message. Handlers start here, in the order in which messages arrive. `slices`: it is
+    /// large and was decoded in slices.
+    pub(crate) fn receive(
+        &self,
+        mut message: Utf8Bytes,
+        slices: Option<&Slices>,
+        admission: Admission,
+    ) {
+        if slices.is_none() {
+            let Some(other) = self.latest.unless_item(self.link(), message) else { return };
+            message = other;
+        }
+        let (id, call) = match self.decode(&message, slices) {
             Payload::One(Entry::Call(call)) => {
                 match ControlNotification::read(&call, &self.responder) {
                     None => self.resolve(&message, call),
@@ -192,9 +208,9 @@ impl Dispatcher {
 
     /// Handles a message that contains only responses and control notifications about progress and
     /// subscriptions. `false`: it contains something else, and nothing was done.
-    pub(crate) fn receive_news(&self, message: &Utf8Bytes) -> bool {
-        let mut entries = match self.decode(message) {
-            Payload::One(entry) => vec![(0, entry)],
+    pub(crate) fn receive_news(&self, message: &Utf8Bytes, slices: Option<&Slices>) -> bool {
+        let mut entries = match self.decode(message, slices) {
+            Payload::One(entry) => vec![(Position::default(), entry)],
             Payload::Batch(entries) => entries,
             _ => return false,
         };
@@ -211,12 +227,21 @@ impl Dispatcher {
         responses
     }
 
-    fn decode<'a>(&self, message: &'a Utf8Bytes) -> Payload<'a> {
+    #[inline]
+    fn decode<'a>(&self, message: &'a Utf8Bytes, slices: Option<&Slices>) -> Payload<'a> {
+        match slices {
+            None => self.with_limits(|limits| payload(message, limits)),
+            Some(slices) => slices.payload(message),
+        }
+    }
+
+    #[inline]
+    fn with_limits<R>(&self, decode: impl FnOnce(Limits<'_>) -> R) -> R {
         let max_calls = self.link().config.max_batch;
         // A batch of this side may be larger than the limit for the peer's batches; its responses
         // come as one array.
         let max_responses = || max_calls.max(self.link().pending.len());
-        payload(message, Limits { max_calls, max_responses: &max_responses })
+        decode(Limits { max_calls, max_responses: &max_responses })
     }
 
     /// Answers a message that is not JSON.

@@ -12,6 +12,7 @@ pub(crate) mod error_map;
 pub(crate) mod extension;
 mod in_flight;
 mod item_router;
+pub(crate) mod large_message;
 mod message_errors;
 pub(crate) mod methods;
 #[cfg(feature = "tower")]

@@ -16,6 +16,7 @@ use crate::handshake::Handshake;
 use crate::incoming::context::Context;
 use crate::incoming::dispatch::Admission;
 use crate::incoming::dispatch::Dispatcher;
+use crate::incoming::large_message::LargeMessage;
 use crate::incoming::responder::{OneResponse, ResponseSink};
 use crate::incoming::responder::{Responder, Tracker};
 use crate::incoming::router::Router;
@@ -108,7 +109,7 @@ async fn wait(
 
 /// Starts the handlers. A large message gets a task of its own, so that it can yield: an HTTP
 /// server may poll this again at once without letting other tasks run.
-async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
+async fn begin(responder: &Arc<Responder>, context: Context, mut message: Bytes) {
     let dispatcher = Dispatcher::new(Arc::clone(responder), context);
     if message.len() < LARGE {
         receive(&dispatcher, message);
@@ -120,7 +121,18 @@ async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
     let beginning = tokio::spawn(async move {
         // The HTTP server has just read the message, so yield first.
         tokio::task::yield_now().await;
-        receive(&dispatcher, message);
+        match LargeMessage::take_bytes(&mut message) {
+            None => receive(&dispatcher, message),
+            Some(mut large) => {
+                while !dispatcher.advance(&mut large) {
+                    tokio::task::yield_now().await;
+                }
+                let (message, slices) = large.decoded();
+                dispatcher.begin_turn();
+                dispatcher.receive(message, Some(&slices), Admission::Open);
+                dispatcher.end_turn();
+            }
+        }
         go_on(dispatcher).await;
     });
     // Only the shutdown of the runtime ends the task early.
@@ -130,7 +142,7 @@ async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
 fn receive(dispatcher: &Dispatcher, message: Bytes) {
     dispatcher.begin_turn();
     match Utf8Bytes::try_from(message) {
-        Ok(message) => dispatcher.receive(message, Admission::Open),
+        Ok(message) => dispatcher.receive(message, None, Admission::Open),
         Err(_) => dispatcher.malformed(),
     }
     dispatcher.end_turn();

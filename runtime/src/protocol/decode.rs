@@ -11,6 +11,7 @@ use super::flaw::{Flaw, kind_of, repeated};
 use super::id::Id;
 use super::request_extensions::{self, Trace};
 use super::scan::{self, Cursor, Quoted};
+use super::slices::Parts;
 use super::text;
 
 /// One message, or several in an array.
@@ -34,8 +35,16 @@ pub(crate) enum Entry<'a> {
     Invalid(Id, Flaw),
 }
 
-/// A message in an array, and the position in the text at which it begins.
-pub(crate) type BatchEntry<'a> = (usize, Entry<'a>);
+/// A message in an array, and where it is in the text.
+pub(crate) type BatchEntry<'a> = (Position, Entry<'a>);
+
+/// Where in the text a message is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Position {
+    pub(super) start: usize,
+    /// Where its members are, if it is large.
+    pub(super) parts: Option<Box<Parts>>,
+}
 
 impl Entry<'_> {
     /// The id that a response must have, if a response is expected.
@@ -121,7 +130,11 @@ pub(crate) fn payload<'a>(text: &'a str, limits: Limits<'_>) -> Payload<'a> {
         Some(b'[') => batch(&mut cursor, limits),
         _ => cursor.value().map(|json| Payload::One(no_object(json))),
     };
-    payload.filter(|_| cursor.is_at_end()).unwrap_or(Payload::NotJson)
+    match payload {
+        Some(Payload::LargeBatch) => Payload::LargeBatch,
+        Some(payload) if cursor.is_at_end() => payload,
+        _ => Payload::NotJson,
+    }
 }
 
 fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>> {
@@ -142,22 +155,27 @@ fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>>
             Entry::Call(_) | Entry::Invalid(..) => (&mut calls, limits.max_calls),
         };
         *count += 1;
-        // Entries beyond a limit are still parsed: the text may turn out not to be JSON.
         if *count <= limit {
-            entries.push((start, entry));
+            entries.push((Position { start, parts: None }, entry));
+        } else if calls > limits.max_calls {
+            // What follows is not looked at, even if it is not JSON.
+            return Some(Payload::LargeBatch);
         }
         if cursor.take(b',').is_none() {
             break;
         }
     }
     cursor.take(b']')?;
-    Some(if calls > limits.max_calls { Payload::LargeBatch } else { Payload::Batch(entries) })
+    Some(Payload::Batch(entries))
 }
 
-/// Decodes again the entry of an array that begins at this position.
+/// Decodes again the entry of an array at this position.
 #[inline(never)]
-pub(crate) fn entry_at(text: &str, start: usize) -> Option<Entry<'_>> {
-    entry(&mut Cursor::new(text.get(start..)?))
+pub(crate) fn entry_at<'a>(text: &'a str, position: &Position) -> Option<Entry<'a>> {
+    match &position.parts {
+        Some(parts) => Some(parts.entry(text)),
+        None => entry(&mut Cursor::new(text.get(position.start..)?)),
+    }
 }
 
 /// Decodes one message; an array is not one, not even inside an array. `None`: it is not JSON.
@@ -171,13 +189,13 @@ fn entry<'a>(cursor: &mut Cursor<'a>) -> Option<Entry<'a>> {
     Some(envelope.classify(start, |entry| entry))
 }
 
-fn no_object(json: &str) -> Entry<'_> {
+pub(super) fn no_object(json: &str) -> Entry<'_> {
     Entry::Invalid(Id::NULL, Flaw::NoObject(kind_of(json)))
 }
 
 /// The members with a meaning. All others are skipped.
 #[derive(Default)]
-struct Envelope<'a> {
+pub(super) struct Envelope<'a> {
     /// Whether the version is "2.0".
     jsonrpc: Option<bool>,
     id: Option<RawId<'a>>,
@@ -314,9 +332,17 @@ impl<'a> Envelope<'a> {
         };
         at.take(b':')?;
         let value = at.value()?;
-        self.repeated |= match &*key {
+        self.set(&key, value);
+        Some(at)
+    }
+
+    /// Sets the member with this name.
+    pub(super) fn set(&mut self, name: &str, value: &'a str) {
+        self.repeated |= match name {
             "jsonrpc" => {
-                let is_2_0 = text::content(value).is_some_and(|version| version == "2.0");
+                // With all characters escaped, it has 20 bytes.
+                let is_2_0 = value.len() <= 20
+                    && text::content(value).is_some_and(|version| version == "2.0");
                 self.jsonrpc.replace(is_2_0).is_some()
             }
             "id" => self.id.replace(RawId { json: value, number: None }).is_some(),
@@ -338,7 +364,11 @@ impl<'a> Envelope<'a> {
             }),
             _ => false,
         };
-        Some(at)
+    }
+
+    /// The message with these members, none of which occurs twice.
+    pub(super) fn entry(&self) -> Entry<'a> {
+        self.classify(Cursor::new(""), |entry| entry)
     }
 
     #[inline(always)]

@@ -26,6 +26,7 @@ pub(crate) mod request_extensions;
 #[cfg(test)]
 mod roundtrip;
 pub(crate) mod scan;
+pub(crate) mod slices;
 pub(crate) mod text;
 pub(crate) mod travel;
 pub(crate) mod typed;

@@ -7,17 +7,18 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::decode::{
-    self, Entry, IncomingCall, IncomingResponse, Limits, Payload, ResponseOutcome,
+    self, Entry, IncomingCall, IncomingResponse, Limits, Payload, Position, ResponseOutcome,
 };
 use super::error::ErrorObject;
 use super::flaw::Flaw;
 use super::id::Id;
 use super::params::{Args, Detail, Str};
 use super::request_extensions;
+use super::slices::Slices;
 use super::value;
 
 const MAX_CALLS: usize = 3;
@@ -27,7 +28,12 @@ const MAX_RESPONSES: usize = 4;
 pub fn check_message(text: &str) {
     let limits = Limits { max_calls: MAX_CALLS, max_responses: &|| MAX_RESPONSES };
     let (ours, theirs) = (decode::payload(text, limits), payload(text));
-    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"), "{text:?}");
+    assert_eq!(outline(&ours), outline(&theirs), "{text:?}");
+    for slice in [1, 7] {
+        let mut slices = Slices::new();
+        while !slices.advance_by(slice, text, limits) {}
+        assert_eq!(outline(&slices.payload(text)), outline(&ours), "in slices of {slice}: {text:?}");
+    }
     let parts = |payload: &Payload<'_>| match payload {
         Payload::One(entry) => vec![part(entry)],
         Payload::Batch(entries) => entries.iter().map(|(_, entry)| part(entry)).collect(),
@@ -35,9 +41,20 @@ pub fn check_message(text: &str) {
     };
     assert_eq!(parts(&ours), parts(&theirs), "the same text from another place: {text:?}");
     if let Payload::Batch(entries) = &ours {
-        for (start, entry) in entries {
-            assert_eq!(decode::entry_at(text, *start).as_ref(), Some(entry), "again: {text:?}");
+        for (position, entry) in entries {
+            assert_eq!(decode::entry_at(text, position).as_ref(), Some(entry), "again: {text:?}");
         }
+    }
+}
+
+/// What two decoders must agree on. One keeps more about the places of large entries.
+fn outline(payload: &Payload<'_>) -> String {
+    match payload {
+        Payload::Batch(entries) => {
+            let entries = entries.iter().map(|(position, entry)| (position.start, entry));
+            format!("{:?}", entries.collect::<Vec<_>>())
+        }
+        other => format!("{other:?}"),
     }
 }
 
@@ -54,7 +71,11 @@ fn part(entry: &Entry<'_>) -> Option<*const u8> {
 }
 
 fn payload(text: &str) -> Payload<'_> {
-    let Ok(whole) = serde_json::from_str::<&RawValue>(text) else { return Payload::NotJson };
+    let Ok(whole) = serde_json::from_str::<&RawValue>(text) else {
+        let mut calls = Calls(0);
+        let _ = serde_json::Deserializer::from_str(text).deserialize_seq(&mut calls);
+        return if calls.0 > MAX_CALLS { Payload::LargeBatch } else { Payload::NotJson };
+    };
     if !whole.get().starts_with('[') {
         return Payload::One(entry(whole));
     }
@@ -62,7 +83,10 @@ fn payload(text: &str) -> Payload<'_> {
     if entries.is_empty() {
         return Payload::EmptyBatch;
     }
-    let start = |raw: &RawValue| decode::range(text, raw.get()).start;
+    let start = |raw: &RawValue| Position {
+        start: decode::range(text, raw.get()).start,
+        ..Position::default()
+    };
     let entries = entries.into_iter().map(|raw| (start(raw), entry(raw)));
     let (mut responses, mut others): (Vec<_>, Vec<_>) =
         entries.partition(|(_, entry)| matches!(entry, Entry::Response(_)));
@@ -71,8 +95,26 @@ fn payload(text: &str) -> Payload<'_> {
     }
     responses.truncate(MAX_RESPONSES);
     others.append(&mut responses);
-    others.sort_by_key(|(start, _)| *start);
+    others.sort_by_key(|(position, _)| position.start);
     Payload::Batch(others)
+}
+
+/// Counts the entries of a broken array that are no responses, up to the place where it is broken.
+struct Calls(usize);
+
+impl<'a> Visitor<'a> for &mut Calls {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(raw) = seq.next_element::<&RawValue>()? {
+            self.0 += usize::from(!matches!(entry(raw), Entry::Response(_)));
+        }
+        Ok(())
+    }
 }
 
 /// The members of an object, in their order.

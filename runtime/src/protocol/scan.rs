@@ -343,15 +343,20 @@ fn common(rest: &[u8]) -> Option<&[u8]> {
 
 /// The containers around the current position: a bit for each, set for an object, below a bit that
 /// is always set.
-struct Nesting {
+#[derive(Debug)]
+pub(super) struct Nesting {
     bits: u64,
     /// Levels for which `bits` has no space.
     outer: Vec<u64>,
 }
 
 impl Nesting {
+    pub(super) fn new() -> Self {
+        Nesting { bits: 1, outer: Vec::new() }
+    }
+
     #[inline(always)]
-    fn push(&mut self, object: bool) {
+    pub(super) fn push(&mut self, object: bool) {
         if self.bits >> 63 == 1 {
             self.outer.push(self.bits);
             self.bits = 1;
@@ -360,13 +365,13 @@ impl Nesting {
     }
 
     #[inline(always)]
-    fn in_object(&self) -> bool {
+    pub(super) fn in_object(&self) -> bool {
         self.bits & 1 == 1
     }
 
     /// `false`: this was the outermost container.
     #[inline(always)]
-    fn pop(&mut self) -> bool {
+    pub(super) fn pop(&mut self) -> bool {
         self.bits >>= 1;
         if self.bits > 1 {
             return true;
@@ -413,7 +418,7 @@ pub(super) fn container(rest: &[u8]) -> Option<&[u8]> {
 
 #[inline(never)]
 fn nested(mut rest: &[u8]) -> Option<&[u8]> {
-    let mut nesting = Nesting { bits: 1, outer: Vec::new() };
+    let mut nesting = Nesting::new();
     loop {
         // Before a value.
         match peek(&mut rest)? {

@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use crate::incoming::responder::BatchResponse;
 use crate::incoming::responder::PendingBatch;
-use crate::protocol::decode::entry_at;
+use crate::protocol::decode::{Position, entry_at};
 
 impl Dispatcher {
     #[inline(never)]
@@ -34,9 +34,9 @@ impl Dispatcher {
         let (mut batch_response, mut pending) = (BatchResponse::new(answered), Vec::new());
         let (mut index, mut cancelled) = (0, Vec::new());
         let mut entries = entries.into_iter();
-        while let Some((start, entry)) = entries.next() {
+        while let Some((position, entry)) = entries.next() {
             if self.budget() == 0 {
-                let rest = iter::once(start).chain(entries.map(|(start, _)| start));
+                let rest = iter::once(position).chain(entries.map(|(position, _)| position));
                 let begun = StartedPart { batch_response, pending, index, cancelled };
                 return self.suspend(message, rest, begun, admission);
             }
@@ -112,7 +112,7 @@ impl Dispatcher {
     fn suspend(
         &self,
         message: &Utf8Bytes,
-        rest: impl Iterator<Item = usize>,
+        rest: impl Iterator<Item = Position>,
         begun: StartedPart,
         admission: Admission,
     ) {
@@ -175,9 +175,9 @@ impl Dispatcher {
             if self.budget() == 0 {
                 break false;
             }
-            let Some(start) = rest.next() else { break true };
+            let Some(position) = rest.next() else { break true };
             self.spend(1);
-            let Some(entry) = entry_at(message, start) else { continue };
+            let Some(entry) = entry_at(message, &position) else { continue };
             let started = self.start(message, entry, *admission, cancelled);
             let Some((id, started)) = started else { continue };
             let at = *index;
@@ -231,7 +231,7 @@ struct StartedPart {
 pub(super) struct Unfinished {
     message: Utf8Bytes,
     /// The positions in the message at which the other entries begin.
-    rest: vec::IntoIter<usize>,
+    rest: vec::IntoIter<Position>,
     batch: Arc<PendingBatch>,
     index: usize,
     /// The size of the message.

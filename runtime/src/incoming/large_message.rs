@@ -1,0 +1,83 @@
+//! A message so large that it is decoded in slices, between which other tasks run: [`LargeMessage`].
+
+use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
+
+use crate::protocol::decode::Limits;
+use crate::protocol::slices::{LARGE, Slices};
+use crate::websocket::transport::Received;
+
+/// How many bytes are checked to be UTF-8 in one slice.
+const CHECKED: usize = 32 * 1024;
+
+/// A large message that is being decoded.
+pub(crate) struct LargeMessage {
+    text: Utf8Bytes,
+    /// What was not text yet when it came: the part that is not checked yet, and the one that is.
+    unchecked: Bytes,
+    checked: String,
+    slices: Slices,
+}
+
+impl LargeMessage {
+    /// Takes what was received, if it is a large message.
+    #[inline]
+    pub(crate) fn take(received: &mut Received) -> Option<Box<Self>> {
+        match received {
+            Received::Text(text) => Self::take_text(text),
+            Received::Binary(bytes) => Self::take_bytes(bytes),
+            _ => None,
+        }
+    }
+
+    /// Takes a text, if it is large.
+    #[inline]
+    pub(crate) fn take_text(text: &mut Utf8Bytes) -> Option<Box<Self>> {
+        let is_large = text.len() > LARGE;
+        is_large.then(|| Self::new(std::mem::take(text), Bytes::new()))
+    }
+
+    /// Takes bytes that may be text, if they are many.
+    pub(crate) fn take_bytes(bytes: &mut Bytes) -> Option<Box<Self>> {
+        let is_large = bytes.len() > LARGE;
+        is_large.then(|| Self::new(Utf8Bytes::default(), std::mem::take(bytes)))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn new(text: Utf8Bytes, unchecked: Bytes) -> Box<Self> {
+        let checked = String::with_capacity(unchecked.len());
+        Box::new(LargeMessage { text, unchecked, checked, slices: Slices::new() })
+    }
+
+    /// Does the next slice. `true`: it was the last one.
+    pub(crate) fn advance(&mut self, limits: Limits<'_>) -> bool {
+        if self.unchecked.is_empty() {
+            return self.slices.advance(&self.text, limits);
+        }
+        let part = self.unchecked.get(..CHECKED).unwrap_or(&self.unchecked);
+        let valid = match std::str::from_utf8(part) {
+            Ok(text) => text,
+            // A character may end behind this part.
+            Err(error) if error.error_len().is_none() && part.len() < self.unchecked.len() => {
+                part.get(..error.valid_up_to()).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+            }
+            // It is not text: an empty one is not JSON either.
+            Err(_) => {
+                self.unchecked = Bytes::new();
+                return self.slices.advance("", limits);
+            }
+        };
+        self.checked.push_str(valid);
+        let count = valid.len();
+        drop(self.unchecked.split_to(count));
+        if self.unchecked.is_empty() {
+            self.text = std::mem::take(&mut self.checked).into();
+        }
+        false
+    }
+
+    /// The decoded message, after the last slice.
+    pub(crate) fn decoded(self: Box<Self>) -> (Utf8Bytes, Slices) {
+        (self.text, self.slices)
+    }
+}

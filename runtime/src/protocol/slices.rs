@@ -1,0 +1,478 @@
+//! Decodes a large message in slices, with the result that [`decode`](super::decode) has in one go:
+//! [`Slices`]. Other tasks run between two slices.
+//!
+//! One pass over the text keeps where the members with a meaning are ([`Parts`]). What is left to do at
+//! the end does not depend on how large the values are.
+
+use std::borrow::Cow;
+
+use super::decode::{BatchEntry, Entry, Envelope, Limits, Payload, Position, no_object};
+use super::flaw::Flaw;
+use super::id::Id;
+use super::scan::{Nesting, special};
+use super::text;
+
+/// Larger messages are decoded in slices.
+pub(crate) const LARGE: usize = 32 * 1024;
+
+/// How much is done in one slice: so many characters, brackets or short values. It takes 0.05 ms.
+const SLICE: usize = 16 * 1024;
+/// So many bytes inside a string count for one.
+const STRING: usize = 32;
+
+/// What is known of larger messages of an array is kept, as they may be needed again.
+const LARGE_ENTRY: usize = 1024;
+
+/// The members with a meaning. A name with all of its characters escaped has at most `MAX_NAME` bytes.
+const NAMES: [&str; 9] = [
+    "jsonrpc",
+    "id",
+    "method",
+    "params",
+    "result",
+    "error",
+    "wsjsonrpc",
+    "traceparent",
+    "tracestate",
+];
+const MAX_NAME: usize = 11 * 6 + 2;
+/// The first so many may not occur twice.
+const UNIQUE: usize = 7;
+const METHOD: usize = 2;
+
+/// A range in the text. A message has less than 4 GiB.
+type Place = (u32, u32);
+
+/// Where the members of one message are, or what else it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    /// `None`: it is no object.
+    members: Option<[Option<Place>; NAMES.len()]>,
+    start: usize,
+    end: usize,
+    /// The first member that occurs twice.
+    twice: Option<&'static str>,
+}
+
+impl Parts {
+    /// A response has no method.
+    fn is_response(&self) -> bool {
+        self.twice.is_none() && self.members.is_some_and(|members| members[METHOD].is_none())
+    }
+
+    /// The message; `text` is the text that it is a part of.
+    pub(crate) fn entry<'a>(&self, text: &'a str) -> Entry<'a> {
+        let Some(members) = &self.members else {
+            return no_object(text.get(self.start..).unwrap_or_default());
+        };
+        if let Some(name) = self.twice {
+            return Entry::Invalid(Id::NULL, Flaw::Twice(name));
+        }
+        let mut envelope = Envelope::default();
+        for (name, place) in NAMES.iter().zip(members) {
+            if let Some((start, end)) = *place {
+                envelope.set(name, text.get(start as usize..end as usize).unwrap_or_default());
+            }
+        }
+        envelope.entry()
+    }
+
+    fn batch_entry<'a>(&self, text: &'a str) -> BatchEntry<'a> {
+        let (start, entry) = (self.start, self.entry(text));
+        let is_large = self.end - start > LARGE_ENTRY;
+        let parts = if is_large { Some(Box::new(self.clone())) } else { None };
+        (Position { start, parts }, entry)
+    }
+}
+
+/// What comes next in the text.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Next {
+    Value,
+    /// A value, or the end of an empty list.
+    FirstItem,
+    /// A key, or the end of an empty object.
+    FirstKey,
+    Key,
+    Colon,
+    /// What follows a value: a comma, or the end of its container.
+    Behind,
+    /// More of a string.
+    Text { is_key: bool },
+    /// More of a number.
+    Digits(Digits),
+    /// Nothing but whitespace.
+    End,
+}
+
+/// The part of a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Digits {
+    /// A zero, which no digit follows.
+    Zero,
+    Whole,
+    Fraction,
+    Exponent,
+}
+
+/// How far the decoding has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum State {
+    Reading,
+    Done,
+    NotJson,
+    LargeBatch,
+}
+
+/// A large message that is being decoded.
+#[derive(Debug)]
+pub(crate) struct Slices {
+    at: usize,
+    next: Next,
+    nesting: Nesting,
+    /// How many containers are open.
+    depth: usize,
+    /// Whether the message is an array.
+    is_batch: bool,
+    /// Where the last key or value at the level of members began.
+    start: usize,
+    /// The index of the last key in `NAMES`.
+    name: Option<usize>,
+    /// The message that is being read.
+    parts: Parts,
+    /// The messages that were read.
+    entries: Vec<Parts>,
+    calls: usize,
+    responses: usize,
+    state: State,
+}
+
+impl Slices {
+    pub(crate) fn new() -> Self {
+        Slices {
+            at: 0,
+            next: Next::Value,
+            nesting: Nesting::new(),
+            depth: 0,
+            is_batch: false,
+            start: 0,
+            name: None,
+            parts: Parts { members: None, start: 0, end: 0, twice: None },
+            entries: Vec::new(),
+            calls: 0,
+            responses: 0,
+            state: State::Reading,
+        }
+    }
+
+    /// Decodes the next slice of the text, which must be the same each time. `true`: it was the last one.
+    pub(crate) fn advance(&mut self, text: &str, limits: Limits<'_>) -> bool {
+        self.advance_by(SLICE, text, limits)
+    }
+
+    pub(super) fn advance_by(&mut self, slice: usize, text: &str, limits: Limits<'_>) -> bool {
+        if self.state == State::Reading && self.slice(slice, text, limits).is_none() {
+            self.state = State::NotJson;
+        }
+        self.state != State::Reading
+    }
+
+    /// The message, when all of it is decoded.
+    pub(crate) fn payload<'a>(&self, text: &'a str) -> Payload<'a> {
+        match self.state {
+            State::Reading | State::NotJson => Payload::NotJson,
+            State::LargeBatch => Payload::LargeBatch,
+            State::Done if !self.is_batch => Payload::One(self.parts.entry(text)),
+            State::Done if self.entries.is_empty() => Payload::EmptyBatch,
+            State::Done => Payload::Batch(
+                self.entries.iter().map(|parts| parts.batch_entry(text)).collect(),
+            ),
+        }
+    }
+
+    /// `None`: it is not JSON.
+    fn slice(&mut self, mut left: usize, text: &str, limits: Limits<'_>) -> Option<()> {
+        let bytes = text.as_bytes();
+        while left > 0 && self.state == State::Reading {
+            left -= 1;
+            let Some(byte) = bytes.get(self.at).copied() else {
+                return self.finish(limits);
+            };
+            match self.next {
+                Next::Text { is_key } => {
+                    let end = bytes.len().min(self.at + (left + 1) * STRING);
+                    let window = bytes.get(self.at..end)?;
+                    let rest = special(window);
+                    let plain = window.len() - rest.len();
+                    left = left.saturating_sub(plain / STRING);
+                    self.at += plain;
+                    match rest.first() {
+                        None => {}
+                        Some(b'"') => {
+                            self.at += 1;
+                            if is_key { self.end_key(text)? } else { self.end_value(limits) }
+                        }
+                        Some(b'\\') => self.at += escape(bytes.get(self.at..)?)?,
+                        // Control characters must be escaped.
+                        Some(_) => return None,
+                    }
+                }
+                Next::Digits(part) => self.digit(part, bytes, byte, limits)?,
+                _ if matches!(byte, b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
+                Next::FirstItem if byte == b']' => self.close(limits),
+                Next::Value | Next::FirstItem => self.value(bytes, byte, limits)?,
+                Next::FirstKey if byte == b'}' => self.close(limits),
+                Next::Key | Next::FirstKey if byte == b'"' => {
+                    self.start = if self.is_member() { self.at } else { self.start };
+                    self.at += 1;
+                    self.next = Next::Text { is_key: true };
+                }
+                Next::Colon if byte == b':' => {
+                    self.at += 1;
+                    self.next = Next::Value;
+                }
+                Next::Behind => match (byte, self.nesting.in_object()) {
+                    (b',', true) => {
+                        self.at += 1;
+                        self.next = Next::Key;
+                    }
+                    (b',', false) => {
+                        self.at += 1;
+                        self.next = Next::Value;
+                    }
+                    (b'}', true) | (b']', false) => self.close(limits),
+                    _ => return None,
+                },
+                Next::Key | Next::FirstKey | Next::Colon | Next::End => return None,
+            }
+        }
+        Some(())
+    }
+
+    /// Whether the current position is between the members of a message.
+    fn is_member(&self) -> bool {
+        self.depth == 1 + usize::from(self.is_batch) && self.nesting.in_object()
+    }
+
+    /// Whether the current position is between the messages of an array.
+    fn is_entry(&self) -> bool {
+        self.is_batch && self.depth == 1
+    }
+
+    /// Begins a value.
+    fn value(&mut self, bytes: &[u8], byte: u8, limits: Limits<'_>) -> Option<()> {
+        let is_message = self.depth == 0 || self.is_entry();
+        if is_message {
+            let members = if byte == b'{' { Some(Default::default()) } else { None };
+            self.parts = Parts { members, start: self.at, end: 0, twice: None };
+            self.is_batch |= self.depth == 0 && byte == b'[';
+        } else if self.is_member() {
+            self.start = self.at;
+        }
+        let word = |word: &'static [u8]| bytes.get(self.at..)?.starts_with(word).then_some(word.len());
+        let size = match byte {
+            b'[' | b'{' => {
+                self.at += 1;
+                self.depth += 1;
+                self.nesting.push(byte == b'{');
+                self.next = if byte == b'{' { Next::FirstKey } else { Next::FirstItem };
+                return Some(());
+            }
+            b'"' => {
+                self.at += 1;
+                self.next = Next::Text { is_key: false };
+                return Some(());
+            }
+            b'-' | b'0'..=b'9' => {
+                self.at += usize::from(byte == b'-');
+                let digit = *bytes.get(self.at).filter(|byte| byte.is_ascii_digit())?;
+                self.at += 1;
+                let part = if digit == b'0' { Digits::Zero } else { Digits::Whole };
+                self.next = Next::Digits(part);
+                return Some(());
+            }
+            b't' => word(b"true")?,
+            b'f' => word(b"false")?,
+            b'n' => word(b"null")?,
+            _ => return None,
+        };
+        self.at += size;
+        self.end_value(limits);
+        Some(())
+    }
+
+    /// Goes on with a number; `byte` is the next byte.
+    fn digit(&mut self, part: Digits, bytes: &[u8], byte: u8, limits: Limits<'_>) -> Option<()> {
+        let next = match (part, byte) {
+            (Digits::Whole | Digits::Fraction | Digits::Exponent, b'0'..=b'9') => {
+                self.at += 1;
+                return Some(());
+            }
+            (Digits::Zero | Digits::Whole, b'.') => Digits::Fraction,
+            (Digits::Zero | Digits::Whole | Digits::Fraction, b'e' | b'E') => {
+                let sign = bytes.get(self.at + 1).is_some_and(|byte| matches!(byte, b'+' | b'-'));
+                self.at += usize::from(sign);
+                Digits::Exponent
+            }
+            _ => {
+                self.end_value(limits);
+                return Some(());
+            }
+        };
+        // One digit at least.
+        bytes.get(self.at + 1).filter(|byte| byte.is_ascii_digit())?;
+        self.at += 2;
+        self.next = Next::Digits(next);
+        Some(())
+    }
+
+    fn end_key(&mut self, text: &str) -> Option<()> {
+        self.next = Next::Colon;
+        if self.is_member() {
+            let json = text.get(self.start..self.at)?;
+            // A name like `"m\u0065thod"` is unusual, but means the same.
+            let key = if json.len() <= MAX_NAME { text::content(json) } else { None };
+            let key = key.unwrap_or(Cow::Borrowed(""));
+            self.name = NAMES.iter().position(|name| *name == key);
+        }
+        Some(())
+    }
+
+    /// Closes the innermost container.
+    fn close(&mut self, limits: Limits<'_>) {
+        self.at += 1;
+        self.depth -= 1;
+        self.nesting.pop();
+        self.end_value(limits);
+    }
+
+    /// Called behind a value.
+    fn end_value(&mut self, limits: Limits<'_>) {
+        self.next = if self.depth == 0 { Next::End } else { Next::Behind };
+        if self.depth == 0 {
+            return;
+        }
+        if self.is_entry() {
+            return self.end_entry(limits);
+        }
+        if !self.is_member() {
+            return;
+        }
+        let (Some(name), Some(members)) = (self.name.take(), &mut self.parts.members) else { return };
+        let Some(member) = members.get_mut(name) else { return };
+        if member.is_none() {
+            *member = Some((self.start as u32, self.at as u32));
+        } else if name < UNIQUE {
+            // The first one of the others counts.
+            self.parts.twice = self.parts.twice.or(NAMES.get(name).copied());
+        }
+    }
+
+    /// Called behind a message of an array.
+    fn end_entry(&mut self, limits: Limits<'_>) {
+        let is_response = self.parts.is_response();
+        let (count, limit) = match is_response {
+            true => (&mut self.responses, (limits.max_responses)()),
+            false => (&mut self.calls, limits.max_calls),
+        };
+        *count += 1;
+        self.parts.end = self.at;
+        if *count <= limit {
+            self.entries.push(self.parts.clone());
+        } else if !is_response {
+            self.state = State::LargeBatch;
+        }
+    }
+
+    /// Called at the end of the text.
+    fn finish(&mut self, limits: Limits<'_>) -> Option<()> {
+        if let Next::Digits(_) = self.next {
+            self.end_value(limits);
+        }
+        match (self.state, self.next) {
+            (State::Reading, Next::End) => self.state = State::Done,
+            (State::Reading, _) => return None,
+            _ => {}
+        }
+        Some(())
+    }
+}
+
+/// The length of the escape at the start of these bytes.
+fn escape(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(2),
+        [b'\\', b'u', a, b, c, d, ..] if [a, b, c, d].into_iter().all(u8::is_ascii_hexdigit) => {
+            Some(6)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::decode::entry_at;
+
+    const LIMITS: Limits<'_> = Limits { max_calls: 1000, max_responses: &|| 10 };
+
+    fn slices(text: &str) -> (usize, Slices) {
+        let (mut count, mut slices) = (1, Slices::new());
+        while !slices.advance(text, LIMITS) {
+            count += 1;
+        }
+        (count, slices)
+    }
+
+    /// However a text is made, a slice of it is small.
+    #[test]
+    fn large_texts_take_many_slices() {
+        const SIZE: usize = 1 << 20;
+        let long = |part: &str| part.repeat(SIZE / part.len());
+        for text in [
+            long("["),
+            long("{\"a\":"),
+            long("[\n"),
+            long(" "),
+            long("1"),
+            format!("\"{}\"", long("\\n")),
+            format!("[[{}1]]", long("1,")),
+            format!("{{\"params\":[{}]}}", long("[1],") + "1"),
+            format!("1.{}", long("3")),
+            format!("1e{}", long("3")),
+        ] {
+            let (count, _) = slices(&text);
+            assert!(count >= SIZE / SLICE / 8, "{count}: {:.20}", text);
+        }
+        // Plain text is quick.
+        let (count, decoded) = slices(&format!("\"{}\"", long("a")));
+        assert!(count >= SIZE / SLICE / STRING, "{count}");
+        assert_eq!(decoded.state, State::Done);
+    }
+
+    #[test]
+    fn a_refused_batch_is_not_read_to_its_end() {
+        let (count, decoded) = slices(&format!("[{}", "1,".repeat(1 << 20)));
+        assert_eq!((count, decoded.state), (1, State::LargeBatch));
+    }
+
+    /// The members of large entries are found again without another look at their values.
+    #[test]
+    fn large_entries_keep_where_their_members_are() {
+        let large = "x".repeat(10_000);
+        let text = format!(
+            r#"[{{"id":1,"method":"m","params":["{large}"],"jsonrpc":"2.0"}}, {{"id":2,"result":"{large}"}}, 1]"#
+        );
+        let (_, decoded) = slices(&text);
+        let Payload::Batch(entries) = decoded.payload(&text) else { panic!("{text:.40}") };
+        let kept: Vec<bool> = entries.iter().map(|(at, _)| at.parts.is_some()).collect();
+        assert_eq!(kept, [true, true, false]);
+        for (position, entry) in &entries {
+            assert_eq!(entry_at(&text, position).as_ref(), Some(entry));
+        }
+        let (Entry::Call(call), Entry::Response(_)) = (&entries[0].1, &entries[1].1) else {
+            panic!("{:.100?}", entries)
+        };
+        assert_eq!((&*call.method, call.params.map(str::len)), ("m", Some(10_004)));
+    }
+}
