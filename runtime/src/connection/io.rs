@@ -13,7 +13,7 @@ use crate::error::CloseReason;
 use crate::incoming::dispatch::{Admission, Dispatcher};
 use crate::incoming::large_message::LargeMessage;
 use crate::link::Link;
-use crate::protocol::slices::Slices;
+use crate::protocol::slices::{LARGE, Slices};
 use crate::websocket::inbox::detach;
 use crate::websocket::send_queue::{SendQueue, Sending, Sent};
 use crate::websocket::transport::{Received, Transport};
@@ -98,12 +98,12 @@ impl Reader {
             let clogged = link.send_queue.answer_bytes() >= limit;
             if !clogged {
                 self.refused = 0;
-                if let Some(mut message) = self.held.release() {
-                    if let Some(large) = LargeMessage::take_text(&mut message) {
-                        self.large = Some((large, true));
+                if let Some(message) = self.held.release() {
+                    if message.len() > LARGE {
+                        self.large = Some((LargeMessage::text(message), true));
                         return Stopped::Spent;
                     }
-                    dispatcher.receive(message, None, *admission);
+                    dispatcher.receive(message, *admission);
                     continue;
                 }
             }
@@ -115,7 +115,7 @@ impl Reader {
                 self.pauses = true;
                 return Stopped::Dry;
             }
-            let mut received = match transport.poll_receive(cx) {
+            let received = match transport.poll_receive(cx) {
                 Poll::Pending if transport.take_rest() => return Stopped::Spent,
                 Poll::Pending => return Stopped::Dry,
                 Poll::Ready(received) => received,
@@ -124,15 +124,19 @@ impl Reader {
             if self.takes.is_some_and(|takes| takes(&received, link)) {
                 continue;
             }
-            if let Some(large) = LargeMessage::take(&mut received) {
-                self.large = Some((large, false));
-                return Stopped::Spent;
-            }
             match received.into_text() {
+                Received::Text(message) if message.len() > LARGE => {
+                    self.large = Some((LargeMessage::text(message), false));
+                    return Stopped::Spent;
+                }
+                Received::Binary(bytes) if bytes.len() > LARGE => {
+                    self.large = Some((LargeMessage::bytes(bytes), false));
+                    return Stopped::Spent;
+                }
                 Received::Text(message) if clogged => self.receive_clogged(message, None, full, to),
                 // Like any text that is not JSON.
                 Received::Binary(_) if clogged => self.held.hold(Utf8Bytes::from_static("]")),
-                Received::Text(message) => dispatcher.receive(message, None, *admission),
+                Received::Text(message) => dispatcher.receive(message, *admission),
                 Received::Binary(_) => dispatcher.malformed(),
                 Received::Control => {
                     dispatcher.spend(CONTROL - 1);
@@ -158,7 +162,10 @@ impl Reader {
         }
         if full {
             let before = link.send_queue.answer_bytes();
-            dispatcher.receive(message, slices, Admission::Busy);
+            match slices {
+                None => dispatcher.receive(message, Admission::Busy),
+                Some(slices) => dispatcher.receive_large(message, slices, Admission::Busy),
+            }
             self.refused += link.send_queue.answer_bytes().saturating_sub(before);
         } else {
             self.held.hold(message);
@@ -181,7 +188,7 @@ impl Reader {
             let full = self.held.is_full(&link.config);
             self.receive_clogged(message, Some(&slices), full, to);
         } else {
-            dispatcher.receive(message, Some(&slices), *admission);
+            dispatcher.receive_large(message, &slices, *admission);
         }
         !dispatcher.is_midway()
     }
@@ -199,13 +206,13 @@ impl Reader {
             link.send_queue.let_speak(|| done = self.go_on(to));
         }
         while done && dispatcher.budget() > 0 && link.send_queue.answer_bytes() < limit {
-            let Some(mut message) = self.held.release() else { break };
+            let Some(message) = self.held.release() else { break };
             dispatcher.spend(1);
-            self.large = LargeMessage::take_text(&mut message).map(|large| (large, true));
-            if self.large.is_some() {
+            if message.len() > LARGE {
+                self.large = Some((LargeMessage::text(message), true));
                 break;
             }
-            link.send_queue.let_speak(|| dispatcher.receive(message, None, *admission));
+            link.send_queue.let_speak(|| dispatcher.receive(message, *admission));
             done = !dispatcher.is_midway();
         }
         dispatcher.end_turn();
@@ -222,12 +229,12 @@ impl Reader {
     pub(crate) fn finish(&mut self, dispatcher: &Dispatcher) {
         dispatcher.finish();
         let mut dropped = self.large.take().is_some();
-        while let Some(mut message) = self.held.release() {
-            if LargeMessage::take_text(&mut message).is_some() {
+        while let Some(message) = self.held.release() {
+            if message.len() > LARGE {
                 dropped = true;
-                continue;
+            } else {
+                dispatcher.receive(message, Admission::Unanswerable);
             }
-            dispatcher.receive(message, None, Admission::Unanswerable);
         }
         if dropped {
             tracing::debug!("dropped a large message: its connection ended before it was decoded");

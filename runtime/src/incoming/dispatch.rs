@@ -155,19 +155,27 @@ impl Dispatcher {
         self.with_limits(|limits| large.advance(limits))
     }
 
-    /// Handles one message. Handlers start here, in the order in which messages arrive. `slices`: it is
-    /// large and was decoded in slices.
-    pub(crate) fn receive(
+    /// Handles a large message after its last slice.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn receive_large(&self, message: Utf8Bytes, slices: &Slices, admission: Admission) {
+        self.handle(message, admission, |message| slices.payload(message));
+    }
+
+    /// Handles one message. Handlers start here, in the order in which messages arrive.
+    pub(crate) fn receive(&self, message: Utf8Bytes, admission: Admission) {
+        let Some(message) = self.latest.unless_item(self.link(), message) else { return };
+        self.handle(message, admission, |message| self.decode(message));
+    }
+
+    #[inline(always)]
+    fn handle(
         &self,
-        mut message: Utf8Bytes,
-        slices: Option<&Slices>,
+        message: Utf8Bytes,
         admission: Admission,
+        decode: impl for<'a> FnOnce(&'a Utf8Bytes) -> Payload<'a>,
     ) {
-        if slices.is_none() {
-            let Some(other) = self.latest.unless_item(self.link(), message) else { return };
-            message = other;
-        }
-        let (id, call) = match self.decode(&message, slices) {
+        let (id, call) = match decode(&message) {
             Payload::One(Entry::Call(call)) => {
                 match ControlNotification::read(&call, &self.responder) {
                     None => self.resolve(&message, call),
@@ -209,7 +217,11 @@ impl Dispatcher {
     /// Handles a message that contains only responses and control notifications about progress and
     /// subscriptions. `false`: it contains something else, and nothing was done.
     pub(crate) fn receive_news(&self, message: &Utf8Bytes, slices: Option<&Slices>) -> bool {
-        let mut entries = match self.decode(message, slices) {
+        let payload = match slices {
+            None => self.decode(message),
+            Some(slices) => slices.payload(message),
+        };
+        let mut entries = match payload {
             Payload::One(entry) => vec![(Position::default(), entry)],
             Payload::Batch(entries) => entries,
             _ => return false,
@@ -227,12 +239,8 @@ impl Dispatcher {
         responses
     }
 
-    #[inline]
-    fn decode<'a>(&self, message: &'a Utf8Bytes, slices: Option<&Slices>) -> Payload<'a> {
-        match slices {
-            None => self.with_limits(|limits| payload(message, limits)),
-            Some(slices) => slices.payload(message),
-        }
+    fn decode<'a>(&self, message: &'a Utf8Bytes) -> Payload<'a> {
+        self.with_limits(|limits| payload(message, limits))
     }
 
     #[inline]

@@ -3,8 +3,7 @@
 use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
 
 use crate::protocol::decode::Limits;
-use crate::protocol::slices::{LARGE, Slices};
-use crate::websocket::transport::Received;
+use crate::protocol::slices::Slices;
 
 /// How many bytes are checked to be UTF-8 in one slice.
 const CHECKED: usize = 32 * 1024;
@@ -19,27 +18,13 @@ pub(crate) struct LargeMessage {
 }
 
 impl LargeMessage {
-    /// Takes what was received, if it is a large message.
-    #[inline]
-    pub(crate) fn take(received: &mut Received) -> Option<Box<Self>> {
-        match received {
-            Received::Text(text) => Self::take_text(text),
-            Received::Binary(bytes) => Self::take_bytes(bytes),
-            _ => None,
-        }
+    pub(crate) fn text(text: Utf8Bytes) -> Box<Self> {
+        Self::new(text, Bytes::new())
     }
 
-    /// Takes a text, if it is large.
-    #[inline]
-    pub(crate) fn take_text(text: &mut Utf8Bytes) -> Option<Box<Self>> {
-        let is_large = text.len() > LARGE;
-        is_large.then(|| Self::new(std::mem::take(text), Bytes::new()))
-    }
-
-    /// Takes bytes that may be text, if they are many.
-    pub(crate) fn take_bytes(bytes: &mut Bytes) -> Option<Box<Self>> {
-        let is_large = bytes.len() > LARGE;
-        is_large.then(|| Self::new(Utf8Bytes::default(), std::mem::take(bytes)))
+    /// Bytes that may be text.
+    pub(crate) fn bytes(bytes: Bytes) -> Box<Self> {
+        Self::new(Utf8Bytes::default(), bytes)
     }
 
     #[cold]
@@ -58,9 +43,10 @@ impl LargeMessage {
         let valid = match std::str::from_utf8(part) {
             Ok(text) => text,
             // A character may end behind this part.
-            Err(error) if error.error_len().is_none() && part.len() < self.unchecked.len() => {
-                part.get(..error.valid_up_to()).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
-            }
+            Err(error) if error.error_len().is_none() && part.len() < self.unchecked.len() => part
+                .get(..error.valid_up_to())
+                .and_then(|text| std::str::from_utf8(text).ok())
+                .unwrap_or_default(),
             // It is not text: an empty one is not JSON either.
             Err(_) => {
                 self.unchecked = Bytes::new();

@@ -23,6 +23,7 @@ use crate::incoming::router::Router;
 use crate::link::Link;
 use crate::link::pending_calls::Side;
 use crate::protocol::pieces::Pieces;
+use crate::protocol::slices;
 use crate::util::race::{Either, race};
 use crate::util::type_map::TypeMap;
 
@@ -109,7 +110,7 @@ async fn wait(
 
 /// Starts the handlers. A large message gets a task of its own, so that it can yield: an HTTP
 /// server may poll this again at once without letting other tasks run.
-async fn begin(responder: &Arc<Responder>, context: Context, mut message: Bytes) {
+async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
     let dispatcher = Dispatcher::new(Arc::clone(responder), context);
     if message.len() < LARGE {
         receive(&dispatcher, message);
@@ -121,17 +122,17 @@ async fn begin(responder: &Arc<Responder>, context: Context, mut message: Bytes)
     let beginning = tokio::spawn(async move {
         // The HTTP server has just read the message, so yield first.
         tokio::task::yield_now().await;
-        match LargeMessage::take_bytes(&mut message) {
-            None => receive(&dispatcher, message),
-            Some(mut large) => {
-                while !dispatcher.advance(&mut large) {
-                    tokio::task::yield_now().await;
-                }
-                let (message, slices) = large.decoded();
-                dispatcher.begin_turn();
-                dispatcher.receive(message, Some(&slices), Admission::Open);
-                dispatcher.end_turn();
+        if message.len() > slices::LARGE {
+            let mut large = LargeMessage::bytes(message);
+            while !dispatcher.advance(&mut large) {
+                tokio::task::yield_now().await;
             }
+            let (message, slices) = large.decoded();
+            dispatcher.begin_turn();
+            dispatcher.receive_large(message, &slices, Admission::Open);
+            dispatcher.end_turn();
+        } else {
+            receive(&dispatcher, message);
         }
         go_on(dispatcher).await;
     });
@@ -142,7 +143,7 @@ async fn begin(responder: &Arc<Responder>, context: Context, mut message: Bytes)
 fn receive(dispatcher: &Dispatcher, message: Bytes) {
     dispatcher.begin_turn();
     match Utf8Bytes::try_from(message) {
-        Ok(message) => dispatcher.receive(message, None, Admission::Open),
+        Ok(message) => dispatcher.receive(message, Admission::Open),
         Err(_) => dispatcher.malformed(),
     }
     dispatcher.end_turn();

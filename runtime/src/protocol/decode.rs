@@ -366,6 +366,12 @@ impl<'a> Envelope<'a> {
         };
     }
 
+    /// Reads an object, and returns whether it is a response. `None`: it is not JSON.
+    pub(super) fn is_response(&mut self, cursor: &mut Cursor<'a>) -> Option<bool> {
+        self.read(cursor)?;
+        Some(self.method.is_none() && !self.repeated)
+    }
+
     /// The message with these members, none of which occurs twice.
     pub(super) fn entry(&self) -> Entry<'a> {
         self.classify(Cursor::new(""), |entry| entry)

@@ -32,7 +32,11 @@ pub fn check_message(text: &str) {
     for slice in [1, 7] {
         let mut slices = Slices::new();
         while !slices.advance_by(slice, text, limits) {}
-        assert_eq!(outline(&slices.payload(text)), outline(&ours), "in slices of {slice}: {text:?}");
+        assert_eq!(
+            outline(&slices.payload(text)),
+            outline(&ours),
+            "in slices of {slice}: {text:?}"
+        );
     }
     let parts = |payload: &Payload<'_>| match payload {
         Payload::One(entry) => vec![part(entry)],

@@ -6,22 +6,24 @@
 
 use std::borrow::Cow;
 
-use super::decode::{BatchEntry, Entry, Envelope, Limits, Payload, Position, no_object};
+use super::decode::{BatchEntry, Entry, Envelope, Limits, Payload, Position, entry_at, no_object};
 use super::flaw::Flaw;
 use super::id::Id;
-use super::scan::{Nesting, special};
+use super::scan::{Cursor, Nesting, special};
 use super::text;
 
 /// Larger messages are decoded in slices.
-pub(crate) const LARGE: usize = 32 * 1024;
+pub(crate) const LARGE: usize = 64 * 1024;
 
 /// How much is done in one slice: so many characters, brackets or short values. It takes 0.05 ms.
 const SLICE: usize = 16 * 1024;
 /// So many bytes inside a string count for one.
-const STRING: usize = 32;
+const STRING: usize = 16;
 
-/// What is known of larger messages of an array is kept, as they may be needed again.
-const LARGE_ENTRY: usize = 1024;
+/// A smaller message of an array is decoded in one go, and again where it is needed.
+const SMALL_ENTRY: usize = 1024;
+/// So many bytes of such a message count for one.
+const SMALL_PART: usize = 4;
 
 /// The members with a meaning. A name with all of its characters escaped has at most `MAX_NAME` bytes.
 const NAMES: [&str; 9] = [
@@ -49,7 +51,6 @@ pub(crate) struct Parts {
     /// `None`: it is no object.
     members: Option<[Option<Place>; NAMES.len()]>,
     start: usize,
-    end: usize,
     /// The first member that occurs twice.
     twice: Option<&'static str>,
 }
@@ -76,13 +77,6 @@ impl Parts {
         }
         envelope.entry()
     }
-
-    fn batch_entry<'a>(&self, text: &'a str) -> BatchEntry<'a> {
-        let (start, entry) = (self.start, self.entry(text));
-        let is_large = self.end - start > LARGE_ENTRY;
-        let parts = if is_large { Some(Box::new(self.clone())) } else { None };
-        (Position { start, parts }, entry)
-    }
 }
 
 /// What comes next in the text.
@@ -98,7 +92,9 @@ enum Next {
     /// What follows a value: a comma, or the end of its container.
     Behind,
     /// More of a string.
-    Text { is_key: bool },
+    Text {
+        is_key: bool,
+    },
     /// More of a number.
     Digits(Digits),
     /// Nothing but whitespace.
@@ -141,7 +137,7 @@ pub(crate) struct Slices {
     /// The message that is being read.
     parts: Parts,
     /// The messages that were read.
-    entries: Vec<Parts>,
+    entries: Vec<Position>,
     calls: usize,
     responses: usize,
     state: State,
@@ -157,7 +153,7 @@ impl Slices {
             is_batch: false,
             start: 0,
             name: None,
-            parts: Parts { members: None, start: 0, end: 0, twice: None },
+            parts: Parts { members: None, start: 0, twice: None },
             entries: Vec::new(),
             calls: 0,
             responses: 0,
@@ -184,10 +180,13 @@ impl Slices {
             State::LargeBatch => Payload::LargeBatch,
             State::Done if !self.is_batch => Payload::One(self.parts.entry(text)),
             State::Done if self.entries.is_empty() => Payload::EmptyBatch,
-            State::Done => Payload::Batch(
-                self.entries.iter().map(|parts| parts.batch_entry(text)).collect(),
-            ),
+            State::Done => Payload::Batch(self.batch(text)),
         }
+    }
+
+    fn batch<'a>(&self, text: &'a str) -> Vec<BatchEntry<'a>> {
+        let entry = |position: &Position| Some((position.clone(), entry_at(text, position)?));
+        self.entries.iter().filter_map(entry).collect()
     }
 
     /// `None`: it is not JSON.
@@ -220,6 +219,18 @@ impl Slices {
                 Next::Digits(part) => self.digit(part, bytes, byte, limits)?,
                 _ if matches!(byte, b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
                 Next::FirstItem if byte == b']' => self.close(limits),
+                Next::Value | Next::FirstItem if byte == b'{' && self.is_entry() => {
+                    match small_entry(text, self.at) {
+                        Some((size, is_response)) => {
+                            left = left.saturating_sub(size / SMALL_PART);
+                            let position = Position { start: self.at, parts: None };
+                            self.at += size;
+                            self.next = Next::Behind;
+                            self.end_entry(position, is_response, limits);
+                        }
+                        None => self.value(bytes, byte, limits)?,
+                    }
+                }
                 Next::Value | Next::FirstItem => self.value(bytes, byte, limits)?,
                 Next::FirstKey if byte == b'}' => self.close(limits),
                 Next::Key | Next::FirstKey if byte == b'"' => {
@@ -264,12 +275,13 @@ impl Slices {
         let is_message = self.depth == 0 || self.is_entry();
         if is_message {
             let members = if byte == b'{' { Some(Default::default()) } else { None };
-            self.parts = Parts { members, start: self.at, end: 0, twice: None };
+            self.parts = Parts { members, start: self.at, twice: None };
             self.is_batch |= self.depth == 0 && byte == b'[';
         } else if self.is_member() {
             self.start = self.at;
         }
-        let word = |word: &'static [u8]| bytes.get(self.at..)?.starts_with(word).then_some(word.len());
+        let word =
+            |word: &'static [u8]| bytes.get(self.at..)?.starts_with(word).then_some(word.len());
         let size = match byte {
             b'[' | b'{' => {
                 self.at += 1;
@@ -353,12 +365,18 @@ impl Slices {
             return;
         }
         if self.is_entry() {
-            return self.end_entry(limits);
+            let start = self.parts.start;
+            let is_small = self.at - start <= SMALL_ENTRY;
+            let parts = if is_small { None } else { Some(Box::new(self.parts.clone())) };
+            let position = Position { start, parts };
+            return self.end_entry(position, self.parts.is_response(), limits);
         }
         if !self.is_member() {
             return;
         }
-        let (Some(name), Some(members)) = (self.name.take(), &mut self.parts.members) else { return };
+        let (Some(name), Some(members)) = (self.name.take(), &mut self.parts.members) else {
+            return;
+        };
         let Some(member) = members.get_mut(name) else { return };
         if member.is_none() {
             *member = Some((self.start as u32, self.at as u32));
@@ -369,16 +387,14 @@ impl Slices {
     }
 
     /// Called behind a message of an array.
-    fn end_entry(&mut self, limits: Limits<'_>) {
-        let is_response = self.parts.is_response();
+    fn end_entry(&mut self, position: Position, is_response: bool, limits: Limits<'_>) {
         let (count, limit) = match is_response {
             true => (&mut self.responses, (limits.max_responses)()),
             false => (&mut self.calls, limits.max_calls),
         };
         *count += 1;
-        self.parts.end = self.at;
         if *count <= limit {
-            self.entries.push(self.parts.clone());
+            self.entries.push(position);
         } else if !is_response {
             self.state = State::LargeBatch;
         }
@@ -398,6 +414,17 @@ impl Slices {
     }
 }
 
+/// The size of the message at this place, and whether it is a response, if it is small.
+fn small_entry(text: &str, start: usize) -> Option<(usize, bool)> {
+    let mut end = text.len().min(start + SMALL_ENTRY);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut cursor = Cursor::new(text.get(start..end)?);
+    let is_response = Envelope::default().is_response(&mut cursor)?;
+    Some((cursor.position(), is_response))
+}
+
 /// The length of the escape at the start of these bytes.
 fn escape(bytes: &[u8]) -> Option<usize> {
     match bytes {
@@ -412,7 +439,6 @@ fn escape(bytes: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::decode::entry_at;
 
     const LIMITS: Limits<'_> = Limits { max_calls: 1000, max_responses: &|| 10 };
 
@@ -442,7 +468,7 @@ mod tests {
             format!("1e{}", long("3")),
         ] {
             let (count, _) = slices(&text);
-            assert!(count >= SIZE / SLICE / 8, "{count}: {:.20}", text);
+            assert!(count >= SIZE / SLICE / 16, "{count}: {:.20}", text);
         }
         // Plain text is quick.
         let (count, decoded) = slices(&format!("\"{}\"", long("a")));

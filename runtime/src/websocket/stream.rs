@@ -18,7 +18,7 @@ use crate::util::yield_now::wake_after_others;
 const SCRATCH_SIZE: usize = 64 * 1024;
 /// How much is read before the task yields. Messages are counted elsewhere, but large messages, and
 /// parts of one that never ends, are few.
-const ALLOWANCE: u32 = 128 << 10;
+const ALLOWANCE: u32 = 64 << 10;
 
 /// Any stream of bytes that can carry a WebSocket.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes
 
 use crate::config::Config;
 use crate::error::CloseReason;
+use crate::protocol::slices::LARGE;
 use crate::util::yield_now::wake_after_others;
 use crate::websocket::frame::{BAD_GATEWAY, swap_bad_gateway};
 use crate::websocket::inbox::{Gate, Inbox};
@@ -536,10 +537,14 @@ pub(crate) enum Received {
 }
 
 impl Received {
-    /// Treats a binary message that is UTF-8 as text.
+    /// Treats a binary message that is UTF-8 as text, unless it is so large that checking it would take
+    /// long.
     #[inline]
     pub(crate) fn into_text(self) -> Self {
         let Received::Binary(bytes) = self else { return self };
+        if bytes.len() > LARGE {
+            return Received::Binary(bytes);
+        }
         Utf8Bytes::try_from(bytes.clone()).map_or(Received::Binary(bytes), Received::Text)
     }
 

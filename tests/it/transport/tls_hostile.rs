@@ -195,7 +195,7 @@ async fn an_unfinished_tls_handshake_counts_for_its_address() {
     }
 }
 
-/// Each turn ends after 128 KiB, of whatever they are made: others get theirs, on the one thread that
+/// Each turn ends after 64 KiB, of whatever they are made: others get theirs, on the one thread that
 /// there is.
 #[tokio::test]
 async fn an_endless_message_over_tls_does_not_delay_others() {
@@ -234,7 +234,7 @@ async fn turns_are_bounded(
         assert!(poll_once(&mut serving).await.is_pending());
         let now = done.load(Ordering::Relaxed);
         // What is read at once is 64 KiB, so a turn ends that far behind its limit at most.
-        assert!(now - before <= ((128 << 10) + (64 << 10)) / 100_000 + 1, "{before} to {now}");
+        assert!(now - before <= ((64 << 10) + (64 << 10)) / 100_000 + 1, "{before} to {now}");
         before = now;
         // Each poll of a task has a budget of its own.
         tokio::task::yield_now().await;
@@ -256,7 +256,7 @@ async fn open(mut stream: impl AsyncRead + AsyncWrite + Unpin, serving: &mut Ser
 }
 
 #[tokio::test]
-async fn at_most_128_kibibytes_are_read_before_yielding() {
+async fn at_most_64_kibibytes_are_read_before_yielding() {
     let authority = Authority::default();
     let done = Arc::new(AtomicUsize::new(0));
     for secure in [false, true] {

@@ -101,7 +101,11 @@ async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
                 rest = later;
             }
             Poll::Ready(Received::Text(text)) => seen.push(format!("text {}", text.as_str())),
-            Poll::Ready(Received::Binary(_)) => seen.push("no text".to_owned()),
+            Poll::Ready(Received::Binary(bytes)) => seen.push(match Utf8Bytes::try_from(bytes) {
+                // A large one, which is checked in slices later.
+                Ok(text) => format!("text {}", text.as_str()),
+                Err(_) => "no text".to_owned(),
+            }),
             Poll::Ready(Received::Control) => seen.push("control".to_owned()),
             Poll::Ready(Received::Close(reason)) => {
                 let code = match reason {
