@@ -1,19 +1,18 @@
-//! How a connection ends: its phases from open to closed ([`Phase`]), and the transitions between
-//! them.
+//! The phases of a connection from open to closed ([`Phase`]), and the transitions between them.
 
 use super::*;
 use tokio::time::Instant;
 
-/// What the connection is doing.
+/// The phase of a connection.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// Reads and writes. The timer watches a peer that does not read.
+    /// Reads and writes. The timer detects a peer that does not read.
     Open,
     /// The server shuts down: handlers finish, responses are read, new requests are refused. The
     /// timer bounds the phase.
     Draining,
-    /// Sends what is queued, then closes. The timer is that of `Open`, and bounds the phase as a
-    /// whole.
+    /// Sends what is queued, then closes. The timer detects a peer that does not read, as in
+    /// `Open`, and also bounds the phase as a whole.
     Flushing(Box<PendingClose>),
     /// The peer sends nothing more, but may still read: requests that were held back are handled,
     /// queued responses are sent, then the connection closes. The timer bounds the phase.
@@ -22,14 +21,15 @@ pub(crate) enum Phase {
         half_closed: bool,
     },
     /// Nothing can be sent any more: a close frame was sent or received, or the stream accepts no
-    /// bytes. What still arrives is read up to the end. The timer bounds the phase.
+    /// bytes. The connection reads what still arrives until the stream ends. The timer bounds the
+    /// phase.
     Closing,
-    /// The peer broke the protocol and got a close frame; what it still sends is dropped. The timer
-    /// bounds the phase.
+    /// The peer broke the protocol and was sent a close frame. Whatever it still sends is dropped.
+    /// The timer bounds the phase.
     Lingering,
 }
 
-/// The close frame, and the time by which it is sent even if messages are still queued.
+/// A close frame, and the time at which it is sent even if messages are still queued.
 #[derive(Debug)]
 pub(crate) struct PendingClose {
     pub(crate) code: u16,
@@ -58,8 +58,8 @@ impl Connection {
         self.timer = None;
     }
 
-    /// Enters a phase in which nothing can be sent any more. The timer ends the connection in any
-    /// case.
+    /// Enters a phase in which nothing can be sent any more. The timer guarantees that the
+    /// connection ends.
     pub(super) fn enter_last(&mut self, phase: Phase, reason: CloseReason) {
         self.link.begin_close(reason);
         self.writer.clear();
@@ -68,8 +68,8 @@ impl Connection {
         self.set_timer(deadline(Instant::now(), self.link.config.close_timeout));
     }
 
-    /// Enters `Answering`: responses queued by now are still sent, and messages read by now are
-    /// still handled.
+    /// Enters `Answering`: responses that are already queued are still sent, and messages that were
+    /// already read are still handled.
     pub(super) fn enter_answering(&mut self, half_closed: bool, reason: CloseReason) {
         self.transport.begin_half_closed();
         self.link.stop_sending(reason);
@@ -85,25 +85,26 @@ impl Connection {
         }
     }
 
-    /// Once the close frame is sent, waits for the peer to close the stream.
+    /// After the close frame is sent, waits for the peer to close the stream.
     pub(super) fn linger(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Ended> {
-        let told = matches!(self.phase, Phase::Lingering) && self.writer.is_done();
-        if told && self.transport.poll_linger(cx).is_ready() {
+        let close_sent = matches!(self.phase, Phase::Lingering) && self.writer.is_done();
+        if close_sent && self.transport.poll_linger(cx).is_ready() {
             return Err(Ended(CloseReason::Local));
         }
         Ok(())
     }
 
-    /// Goes to the next phase, if it is time. `true` if it did.
+    /// Enters the next phase once its condition is met. Returns whether it did.
     pub(super) fn advance(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Ended> {
-        // Read before the send queue is checked: a handler first answers and then ends.
-        let at_work = self.link.in_flight.load(Ordering::Acquire);
+        // Read before the send queue is checked: a handler queues its response before it leaves the
+        // count.
+        let in_flight = self.link.in_flight.load(Ordering::Acquire);
         let flushed = self.is_flushed();
         let (code, reason) = match &mut self.phase {
             Phase::Flushing(pending_close) if flushed => {
                 (pending_close.code, std::mem::take(&mut pending_close.reason))
             }
-            Phase::Draining if flushed && at_work == 0 && self.link.produced.is_empty() => {
+            Phase::Draining if flushed && in_flight == 0 && self.link.produced.is_empty() => {
                 (CloseCode::Away.into(), "shutting down".to_owned())
             }
             &mut Phase::Answering { half_closed }
@@ -138,7 +139,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Checks the timer, where something is slow. `true` if that led to another phase.
+    /// Checks the timer of a phase that takes long. Returns whether the connection entered another
+    /// phase.
     pub(super) fn check_stall(
         &mut self,
         cx: &mut TaskContext<'_>,
@@ -157,7 +159,9 @@ impl Connection {
             let overslept = timer.take_overslept();
             match &mut self.phase {
                 Phase::Answering { .. } => {
-                    tracing::warn!("closing with answers left: the peer takes them too slowly");
+                    tracing::warn!(
+                        "connection closed before all responses were sent: the peer reads too slowly"
+                    );
                     return Err(Ended(CloseReason::Local));
                 }
                 Phase::Closing | Phase::Lingering => return Err(Ended(CloseReason::Local)),
@@ -165,8 +169,8 @@ impl Connection {
                     self.close(cx, CloseCode::Away.into(), "shutting down")?;
                     return Ok(true);
                 }
-                // A slow reader is not stuck: as long as bytes leave, it may go on. It gets the
-                // whole timeout again if it was this side that paused.
+                // A slow reader is not stuck: as long as some bytes are written, the connection
+                // stays open. If this side has been asleep, the peer gets the whole timeout again.
                 Phase::Open | Phase::Flushing(_)
                     if self.transport.written() == self.written && !overslept =>
                 {
@@ -175,7 +179,9 @@ impl Connection {
                 Phase::Flushing(pending_close) if pending_close.deadline <= now => {
                     let (code, reason) =
                         (pending_close.code, std::mem::take(&mut pending_close.reason));
-                    tracing::warn!("closing with messages left: the peer takes them too slowly");
+                    tracing::warn!(
+                        "connection closed before all messages were sent: the peer reads too slowly"
+                    );
                     self.close(cx, code, &reason)?;
                     return Ok(true);
                 }
@@ -185,7 +191,7 @@ impl Connection {
         Ok(false)
     }
 
-    /// Sets the timer by which the network must have taken some bytes.
+    /// Starts the write timeout: some bytes must be written before it ends.
     pub(super) fn start_stall_timer(&mut self) {
         self.written = self.transport.written();
         let stalled = deadline(Instant::now(), self.link.config.write_timeout);

@@ -1,5 +1,5 @@
-//! Connections for the Autobahn test suite (`tests/autobahn`): the real code from the opening
-//! handshake to the end, except that messages are sent back instead of dispatched.
+//! Connections for the Autobahn test suite (`tests/autobahn`). All code is the real code, from the
+//! opening handshake to the end, except that messages are echoed instead of dispatched.
 
 use super::*;
 
@@ -20,7 +20,7 @@ use crate::websocket::stream::Stream;
 
 const FIN_BINARY: u8 = 0x82;
 
-/// Sends a message back whole, text as text and binary as binary.
+/// Echoes a message: text as text, and binary as binary.
 fn echo(received: &Received, link: &Link) -> bool {
     match received {
         Received::Text(text) => link.send_queue.answer(text.as_bytes().to_vec()),

@@ -18,20 +18,21 @@ use crate::websocket::inbox::detach;
 use crate::websocket::send_queue::{SendQueue, Sending, Sent};
 use crate::websocket::transport::{Received, Transport};
 
-/// A control frame counts for as many messages: each pong is a system call of its own.
+/// A control frame costs as much of the budget as this number of messages: each pong is a separate
+/// system call.
 const CONTROL: usize = 4;
 
 #[derive(Default)]
 pub(crate) struct Reader {
-    /// Messages read while the peer was not reading its responses.
+    /// Messages that were received while the peer was not reading its responses.
     held: HeldMessages,
     /// A large message that is being decoded, and whether it was held back before.
     large: Option<(Box<LargeMessage>, bool)>,
-    /// Bytes of refusals queued since then.
+    /// Bytes of refusals that were queued meanwhile.
     refused: usize,
-    /// Whether reading is paused, whatever may have arrived.
+    /// Whether this side has paused reading.
     pauses: bool,
-    /// In tests, takes messages before the dispatcher does.
+    /// In tests, handles messages in place of the dispatcher.
     #[cfg(test)]
     pub(crate) takes: Option<fn(&Received, &Link) -> bool>,
 }
@@ -46,7 +47,7 @@ pub(crate) enum Stopped {
     At(Received),
 }
 
-/// Where messages go, and whether they may.
+/// Where messages go, and which of them are accepted.
 pub(crate) struct Destination<'a> {
     pub(crate) dispatcher: &'a Dispatcher,
     pub(crate) link: &'a Link,
@@ -54,12 +55,12 @@ pub(crate) struct Destination<'a> {
 }
 
 impl Reader {
-    /// Whether the peer may seem silent only because this side does not read.
+    /// Whether this side has paused reading, so that a silent peer proves nothing.
     pub(crate) fn pauses(&self) -> bool {
         self.pauses
     }
 
-    /// Reads what is there.
+    /// Reads messages until there are no more, or until reading has to pause or yield.
     pub(crate) fn read_available(
         &mut self,
         cx: &mut TaskContext<'_>,
@@ -67,9 +68,9 @@ impl Reader {
         writer: &mut Writer,
         to: &Destination<'_>,
     ) -> Stopped {
-        to.dispatcher.begin_turn();
+        to.dispatcher.begin_round();
         let stopped = self.read(cx, transport, writer, to);
-        to.dispatcher.end_turn();
+        to.dispatcher.end_round();
         stopped
     }
 
@@ -87,7 +88,7 @@ impl Reader {
             let before = link.send_queue.answer_bytes();
             dispatcher.resume();
             self.refused += link.send_queue.answer_bytes().saturating_sub(before);
-            // Reading the next batch takes as long again.
+            // The next message may be a batch as large as this one, so yield first.
             return Stopped::Spent;
         }
         if self.large.is_some() && !self.go_on(to) {
@@ -108,8 +109,8 @@ impl Reader {
                 }
             }
             let full = clogged && self.held.is_full(&link.config);
-            // If no call of this side is pending, the peer may wait. Otherwise its responses must
-            // be read, past requests that can only be refused.
+            // If no call of this side is pending, reading can pause. Otherwise the peer's responses
+            // must be read; requests that arrive before them can only be refused.
             let may_pause = clogged && (link.pending.len() == 0 || (full && self.refused >= limit));
             if may_pause || writer.pauses_reading() {
                 self.pauses = true;
@@ -134,7 +135,7 @@ impl Reader {
                     return Stopped::Spent;
                 }
                 Received::Text(message) if clogged => self.receive_clogged(message, None, full, to),
-                // Like any text that is not JSON.
+                // Stands for a text that is not JSON.
                 Received::Binary(_) if clogged => self.held.hold(Utf8Bytes::from_static("]")),
                 Received::Text(message) => dispatcher.receive(message, *admission),
                 Received::Binary(_) => dispatcher.malformed(),
@@ -193,13 +194,13 @@ impl Reader {
         !dispatcher.is_midway()
     }
 
-    /// Handles messages that were held back, as far as there is space for the responses, when
-    /// nothing more is read: responses of handlers that are ready at once are sent. `true`: time to
-    /// yield, there may be more.
+    /// Handles messages that were held back, as long as there is space for the responses. Called
+    /// when nothing more is read: responses of handlers that are ready at once are still sent.
+    /// Returns `true` if there may be more and the task has to yield.
     pub(crate) fn release(&mut self, to: &Destination<'_>) -> bool {
         let Destination { dispatcher, link, admission } = to;
         let limit = link.config.max_send_queue.max(1);
-        dispatcher.begin_turn();
+        dispatcher.begin_round();
         let mut done = true;
         link.send_queue.let_speak(|| done = dispatcher.resume());
         if done && self.large.is_some() {
@@ -215,7 +216,7 @@ impl Reader {
             link.send_queue.let_speak(|| dispatcher.receive(message, *admission));
             done = !dispatcher.is_midway();
         }
-        dispatcher.end_turn();
+        dispatcher.end_round();
         dispatcher.budget() == 0 || self.large.is_some()
     }
 
@@ -224,8 +225,8 @@ impl Reader {
         !self.held.is_empty() || self.large.is_some()
     }
 
-    /// Handles the messages held back as far as possible when the connection is over. Large ones are
-    /// dropped: others would have to wait until they are decoded.
+    /// Handles the messages that were held back, as far as that is possible after the connection
+    /// has ended. Large ones are dropped: decoding them would delay other tasks.
     pub(crate) fn finish(&mut self, dispatcher: &Dispatcher) {
         dispatcher.finish();
         let mut dropped = self.large.take().is_some();
@@ -242,13 +243,13 @@ impl Reader {
     }
 }
 
-/// What a message costs besides its text; otherwise a million messages of one byte would count as a
-/// megabyte.
+/// The memory of a message besides its text. Without it, a million messages of one byte would count
+/// as one megabyte.
 const OVERHEAD: usize = 128;
 
-/// Requests of a peer that does not read its responses. They get no responses until it does; but
-/// its own responses are read all the while, or two sides that wait for each other to read would
-/// deadlock.
+/// Requests of a peer that does not read its responses. They are handled once the peer reads again.
+/// The peer's own responses are still read meanwhile; otherwise two sides that wait for each other
+/// to read would deadlock.
 #[derive(Default)]
 pub(crate) struct HeldMessages {
     messages: VecDeque<Utf8Bytes>,
@@ -256,8 +257,8 @@ pub(crate) struct HeldMessages {
 }
 
 impl HeldMessages {
-    /// Whether the limit is reached: the size of the send queue, and the overhead of as many small
-    /// messages as may be in flight.
+    /// Whether the limit is reached: `max_send_queue` bytes, plus the overhead of `max_in_flight`
+    /// messages.
     pub(crate) fn is_full(&self, config: &Config) -> bool {
         let overhead = config.max_in_flight.saturating_mul(OVERHEAD);
         self.bytes >= config.max_send_queue.saturating_add(overhead)
@@ -279,42 +280,43 @@ impl HeldMessages {
     }
 }
 
-/// How many rounds in a row may leave the writing to the next one, while there is more to read. A
-/// system call for a few responses costs more than the responses.
+/// The number of consecutive rounds that may postpone writing while there is more to read. A system
+/// call for a few responses costs more than the responses themselves.
 const PUT_OFF: usize = 8;
-/// With so many bytes of responses, nothing is put off.
+/// With this many bytes of responses queued, writing is not postponed.
 const ENOUGH: usize = 64 * 1024;
-/// How much is written in a round, and at once: the kernel copies it meanwhile.
+/// The maximum number of bytes written in a round and in one system call, which copies all of them.
 const MOST: usize = 128 * 1024;
-/// How many pongs may wait in tungstenite's buffer before reading pauses.
+/// The number of pongs in tungstenite's buffer at which reading pauses.
 const MAX_PONGS: usize = 64;
 
 /// The writing half of a connection.
 #[derive(Default)]
 pub(crate) struct Writer {
-    /// Taken from the send queue, and not yet written.
+    /// Messages taken from the send queue that are not written yet.
     sending: Sending,
     /// Whether something was written and not yet flushed.
     unflushed: bool,
-    /// Rounds since something was written.
+    /// The number of rounds since writing was first postponed.
     put_off: usize,
     /// Control frames received since the last flush; their pongs wait in tungstenite's buffer.
     pongs: usize,
 }
 
-/// The result of a round.
+/// What one round of writing achieved.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    /// Something was written, or there is space again: run another round.
+    /// Something was written, or reading may resume: run another round.
     pub(crate) progress: bool,
-    /// Something is queued that the socket does not take.
+    /// Something is queued that the socket does not accept at the moment.
     pub(crate) blocked: bool,
-    /// Something is queued that the socket may take: yield first.
+    /// Something is queued that the socket may accept: yield first.
     pub(crate) rest: bool,
 }
 
 impl Writer {
-    /// Writes all that is queued, and flushes once; this can wait while there is more to read.
+    /// Writes all that is queued, and flushes once. Writing may be postponed while there is more to
+    /// read.
     pub(crate) fn write_queued(
         &mut self,
         cx: &mut TaskContext<'_>,
@@ -352,7 +354,7 @@ impl Writer {
         Ok(written)
     }
 
-    /// `true`: there may be more to write; yield first.
+    /// Writes from the send queue. Ready with `true` if there may be more to write after yielding.
     fn feed(
         &mut self,
         cx: &mut TaskContext<'_>,
@@ -394,12 +396,12 @@ impl Writer {
         self.pongs += 1;
     }
 
-    /// Whether so many pongs are queued that reading must pause.
+    /// Whether reading must pause because too many pongs are queued.
     pub(crate) fn pauses_reading(&self) -> bool {
         self.pongs >= MAX_PONGS
     }
 
-    /// Whether everything that was taken is written.
+    /// Whether everything that was taken from the send queue is written and flushed.
     pub(crate) fn is_done(&self) -> bool {
         !self.unflushed && self.sending.is_empty()
     }
@@ -409,7 +411,7 @@ impl Writer {
         self.sending.clear();
     }
 
-    /// Drops everything, as the socket takes nothing any more.
+    /// Drops everything. Called when the socket accepts no more bytes.
     pub(crate) fn give_up(&mut self) {
         self.sending.give_up();
         self.unflushed = false;

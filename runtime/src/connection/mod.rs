@@ -1,11 +1,12 @@
 //! The task that owns one socket: [`Connection`] reads, dispatches, writes and closes.
 //!
-//! This is the only place where reading and writing meet. In each round it reads what is there (up
-//! to a budget), queues all that waits to be sent, and flushes once. It never waits for a handler,
-//! a permit or another connection.
+//! This is the only place where reading and writing meet. A poll consists of rounds. In each round
+//! the connection reads the messages that are available (up to a budget), writes all that is
+//! queued, and flushes once. It never waits for a handler, a permit or another connection.
 //!
-//! In reading order: `io` is the reading and the writing half, `timers` holds deadlines and
-//! keep-alive, `closing` has the phases up to the end, `observer` reports the connection to metrics.
+//! In reading order: `io` is the reading and the writing half, `timers` runs deadlines and
+//! keep-alive, `closing` has the phases from open to closed, and `observer` reports the connection
+//! to metrics.
 
 mod closing;
 #[cfg(test)]
@@ -46,10 +47,10 @@ use crate::websocket::send_queue::Command;
 use crate::websocket::transport::Received;
 use crate::websocket::transport::Transport;
 
-/// How many rounds of reading and writing are done before the task yields.
+/// The number of rounds of reading and writing after which the task yields.
 const ROUNDS: usize = 32;
 
-/// One socket, as a future that ends with it and returns the reason.
+/// A future that drives one socket. It completes when the connection ends, with the reason.
 #[must_use = "a connection lives only while it is polled"]
 pub(crate) struct Connection {
     transport: Transport,
@@ -58,23 +59,23 @@ pub(crate) struct Connection {
     phase: Phase,
     reader: Reader,
     writer: Writer,
-    /// The phase decides what it is for. Made only when something is slow.
+    /// The timer of the phase, see [`Phase`]. Created only when something takes long.
     timer: Option<Timer>,
-    /// How many bytes the network had taken when the timer was set.
+    /// The number of bytes that had been written when the timer was set.
     written: u64,
-    /// Whether the runtime runs a task that was just woken before those that have waited longer.
+    /// Whether the runtime runs a task that was just woken before tasks that have waited longer.
     jumps_queue: bool,
     /// Whether the task has yielded since it was woken.
     waited: bool,
-    /// The peer sends nothing more: pending calls end after this round, which tries to write the
-    /// reply to the peer's close frame.
+    /// The peer sends nothing more. Pending calls end after this poll, which first tries to write
+    /// the reply to the peer's close frame.
     calls_end: bool,
     /// The timers of pending calls and of keep-alive.
     timers: Timers,
     observed: Option<Box<Observed>>,
 }
 
-/// Ends the connection, with this reason unless one is set already.
+/// Ends the connection. The reason counts unless one was set before.
 struct Ended(CloseReason);
 
 /// Everything that a connection needs to start.
@@ -130,12 +131,12 @@ impl Connection {
         self.dispatcher.context()
     }
 
-    /// Reads and writes until there is nothing to do, or the task yields.
-    fn turn(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Ended> {
+    /// Reads and writes until there is nothing left to do, or until the task yields.
+    fn drive(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Ended> {
         let queued = self.link.send_queue.unpark();
         if queued && self.jumps_queue && !self.waited && self.link.is_busy() {
             // A multi-threaded runtime runs this task right after the one that has queued
-            // something, with a system call for each message; so yield first.
+            // something. Each message would cost a system call, so yield first.
             self.waited = true;
             cx.waker().wake_by_ref();
             return Ok(());
@@ -147,8 +148,8 @@ impl Connection {
                 self.apply(command);
             }
             let more_to_read = self.read(cx)?;
-            // Responses first. The timers wake this task, so one check is enough, unless a call
-            // needs an earlier time, or keep-alive waits for a sign of life.
+            // Responses come before timers. The timers wake this task, so one check in a poll is
+            // enough, unless a call has an earlier deadline or keep-alive waits for activity.
             let heard = self.timers.listens() && self.transport.has_activity();
             if round == 0 || heard || self.link.pending.has_new_deadline() {
                 self.check_timers(cx)?;
@@ -159,7 +160,7 @@ impl Connection {
             if more_to_read || written.rest {
                 break;
             }
-            // Sending may have made space for reading.
+            // Writing may have made space, so that reading can resume.
             if !written.progress
                 && !closing
                 && self.link.send_queue.park(cx.waker(), written.blocked)
@@ -172,12 +173,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what is there. `true`: the budget is used up, and there may be more.
+    /// Reads the messages that are available. Returns `true` if the budget is used up and there may
+    /// be more.
     fn read(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Ended> {
         loop {
             let admission = match self.phase {
                 Phase::Open | Phase::Answering { .. } => Admission::Open,
-                // Otherwise the phase would last as long as the peer likes.
+                // Otherwise the peer could prolong the phase.
                 Phase::Draining => Admission::Refused,
                 Phase::Flushing(_) => Admission::NoRequests,
                 Phase::Closing => Admission::Unanswerable,
@@ -206,8 +208,8 @@ impl Connection {
                 self.enter_answering(false, reason);
             }
             Received::End(reason) => {
-                // After an error, nothing can be sent. An end of the stream may be that of one
-                // direction.
+                // After an error, nothing can be sent. At the end of the stream, the other
+                // direction may still be open.
                 let ended =
                     matches!(&reason, CloseReason::Lost(error) if error.kind() == UnexpectedEof);
                 let closing = matches!(self.phase, Phase::Closing);
@@ -219,8 +221,8 @@ impl Connection {
             }
             Received::Broken { code, reason } => {
                 let over = CloseReason::Protocol(reason.clone());
-                // Sends the responses to earlier messages, as far as the network takes them at
-                // once. An error shows again with the next write.
+                // Sends the responses to earlier messages, as far as they can be written at once.
+                // The next write reports an error again.
                 let send_queue = &self.link.send_queue;
                 while self
                     .writer
@@ -241,7 +243,8 @@ impl Connection {
 
     /// Ends pending calls whose deadline has passed, and runs keep-alive.
     fn check_timers(&mut self, cx: &mut TaskContext<'_>) -> Result<(), Ended> {
-        // While reading is paused on purpose, silence means nothing; the write timeout applies.
+        // While this side has paused reading, a silent peer proves nothing; the write timeout
+        // applies.
         let signs = self.transport.has_activity() || self.reader.pauses();
         let seen = Seen { signs, room: self.transport.has_drained(), overslept: false };
         match self.timers.poll(cx, &self.link.pending, seen) {
@@ -249,20 +252,21 @@ impl Connection {
             Verdict::Counted => self.transport.clear_activity(),
             Verdict::Extended => self.transport.clear_drained(),
             Verdict::Ask => {
-                // If this fails, so does the next write, which handles the error.
+                // If this fails, the next write fails too and handles the error.
                 let _ = self.transport.start_ping(cx);
                 self.writer.must_flush();
             }
             Verdict::GiveUp => {
-                // The peer may still be able to read, and this helps its operator.
-                let _ = self.transport.start_close(cx, CloseCode::Error.into(), "no sign of life");
+                // The peer may still be able to read the reason, which helps its operator.
+                let why = "keep-alive timed out";
+                let _ = self.transport.start_close(cx, CloseCode::Error.into(), why);
                 return Err(Ended(CloseReason::Unresponsive));
             }
         }
         Ok(())
     }
 
-    /// Writes what is queued. A stream that takes no more bytes may still have something to read.
+    /// Writes what is queued. After an error, the stream may still have something to read.
     fn write(&mut self, cx: &mut TaskContext<'_>, more_to_read: bool) -> Result<Written, Ended> {
         let send_queue = &self.link.send_queue;
         match (
@@ -299,11 +303,11 @@ impl Future for Connection {
         if let Some(observed) = &mut this.observed {
             observed.begin(this.dispatcher.context());
         }
-        let turned = this.turn(cx);
+        let driven = this.drive(cx);
         if let Some(observed) = &mut this.observed {
             observed.count(this.dispatcher.context(), &this.transport);
         }
-        let Err(Ended(reason)) = turned else {
+        let Err(Ended(reason)) = driven else {
             if std::mem::take(&mut this.calls_end) {
                 this.link.end_all_calls();
             }
@@ -316,7 +320,7 @@ impl Future for Connection {
     }
 }
 
-/// Wakes everything that waits for this connection when its task is dropped.
+/// Ends all that waits for this connection when its task is dropped.
 impl Drop for Connection {
     fn drop(&mut self) {
         let reason = self.link.end(CloseReason::Aborted);

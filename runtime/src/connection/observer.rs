@@ -8,7 +8,7 @@ use crate::incoming::context::Context;
 use crate::incoming::router::ConnectionObserver;
 use crate::websocket::transport::Transport;
 
-/// The observer, and what was reported so far.
+/// The observer, and the totals reported so far.
 pub(crate) struct Observed {
     observer: Arc<dyn ConnectionObserver>,
     connected: bool,

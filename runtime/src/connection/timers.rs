@@ -1,4 +1,4 @@
-//! The one timer of a connection, for the deadlines of all its pending calls and for keep-alive.
+//! One timer for each connection, which serves the deadlines of all pending calls and keep-alive.
 //! The connection's task polls it.
 
 use std::task::{Context, Poll};
@@ -10,7 +10,7 @@ use crate::link::pending_calls::PendingCalls;
 use crate::util::runtime::Timer;
 use crate::websocket::keep_alive::{KeepAlive, Seen, Verdict};
 
-/// Makes no timer while no call has a deadline and keep-alive is off.
+/// Has no timer while no call has a deadline and keep-alive is off.
 #[derive(Debug)]
 pub(crate) struct Timers {
     timer: Option<Timer>,
@@ -33,13 +33,13 @@ impl Timers {
         self.keep_alive.stop();
     }
 
-    /// Whether it must be polled as soon as there is a sign of life.
+    /// Whether it must be polled as soon as the peer sends anything.
     pub(crate) fn listens(&self) -> bool {
         self.keep_alive.listens()
     }
 
     /// Ends calls whose deadline has passed, returns what to do about a silent peer, and registers
-    /// the task for the next of both.
+    /// the task to be woken at the next of these times.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,

@@ -2,8 +2,8 @@
 //! finds the service of each call, starts its handler and makes sure that each request gets exactly
 //! one response. `dispatch/batch.rs` handles batches.
 //!
-//! Nothing here waits: a handler that is not ready at once goes on in a task of its own. Work is
-//! counted against a budget, so that other tasks get to run.
+//! Nothing here waits: a handler that is not ready at once moves to a separate task. Work is
+//! counted against a budget, so that other tasks can run.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -39,21 +39,22 @@ use crate::span::CallSpan;
 use crate::util::catch_unwind::{CatchUnwind, Panicked, catch_unwind};
 use crate::util::drop_counter::DropCounter;
 
-/// How much is done before this task yields: so many messages, or entries of batches, that are
-/// answered at once.
+/// The budget of a poll: the number of messages, or of entries of batches, that are answered at
+/// once before the task yields.
 const BUDGET: usize = 128;
-/// A handler that is not ready at once counts for as many. Waiting handlers have usually set
-/// timers, and the runtime's driver learns about them only after a yield: until then, tokio wakes
-/// it for each timer with a system call. Nor should the first of many handlers wait until all have
-/// started.
+/// What a handler costs that is not ready at once. Such handlers have usually set timers, and the
+/// runtime's driver learns about timers only after a yield: until then, tokio wakes the driver for
+/// each timer with a system call. Also, the first of many handlers should not have to wait until
+/// all others have started.
 const WAITING: usize = 8;
-/// So many bytes of a result count for one: making and writing them takes as long as a small call.
+/// The number of bytes of a result that cost 1: serializing and writing them takes as long as a
+/// small call.
 const LARGE: usize = 512;
-/// So many entries of a batch count for one when they are read, in addition to what each counts
+/// The number of entries of a batch that cost 1 when they are read, in addition to what each costs
 /// when it starts.
 const READ: usize = 4;
 
-/// Which calls are accepted at the moment.
+/// Which calls are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     Open,
@@ -72,15 +73,16 @@ pub(crate) enum Admission {
 pub(crate) struct Dispatcher {
     responder: Arc<Responder>,
     context: Context,
-    /// The number of the last call. This side numbers calls itself, as peers may choose any ids.
+    /// The number of the last call. This side numbers calls itself, because peers may choose any
+    /// ids.
     calls: Cell<u64>,
-    /// When the calls since the last yield came in, read once one of them needs it: reading the
-    /// clock is not free.
+    /// The arrival time of the calls since the last yield. It is read when the first of them needs
+    /// it, because reading the clock is not free.
     now: Cell<Option<u64>>,
     polls: PollTimers,
-    /// How much may still be done before the next yield.
+    /// What is left of the budget until the next yield.
     budget: Cell<usize>,
-    /// A batch that is partly started. Its rest comes before any other message.
+    /// A batch that is partly started. The rest of it is started before any other message.
     unfinished: Cell<Option<Box<batch::Unfinished>>>,
     dropped: DropCounter,
     /// Counts the peer's errors that belong to no call.
@@ -108,12 +110,12 @@ impl Dispatcher {
         }
     }
 
-    /// Renews the budget after a yield.
+    /// Restores the budget after a yield.
     pub(crate) fn refill(&self) {
         self.budget.set(BUDGET);
     }
 
-    /// What is left of the budget. `0`: time to yield.
+    /// What is left of the budget. At 0, the task has to yield.
     #[inline]
     pub(crate) fn budget(&self) -> usize {
         self.budget.get()
@@ -124,15 +126,15 @@ impl Dispatcher {
         self.budget.set(self.budget.get().saturating_sub(amount));
     }
 
-    /// Begins a round of reading: what is received from now on has a new arrival time.
-    pub(crate) fn begin_turn(&self) {
+    /// Begins a round of reading: messages received from now on have a new arrival time.
+    pub(crate) fn begin_round(&self) {
         self.now.set(None);
-        self.polls.begin_turn(&self.responder.router);
+        self.polls.begin_round(&self.responder.router);
     }
 
     /// Ends a round of reading.
-    pub(crate) fn end_turn(&self) {
-        self.polls.end_turn(&self.responder.router);
+    pub(crate) fn end_round(&self) {
+        self.polls.end_round(&self.responder.router);
     }
 
     /// The age of the connection, read once in each round.
@@ -214,8 +216,8 @@ impl Dispatcher {
         }
     }
 
-    /// Handles a message that contains only responses and control notifications about progress and
-    /// subscriptions. `false`: it contains something else, and nothing was done.
+    /// Handles a message if it contains only responses and control notifications about progress and
+    /// subscriptions. Returns `false`, and does nothing, if it contains anything else.
     pub(crate) fn receive_news(&self, message: &Utf8Bytes, slices: Option<&Slices>) -> bool {
         let payload = match slices {
             None => self.decode(message),
@@ -246,8 +248,8 @@ impl Dispatcher {
     #[inline]
     fn with_limits<R>(&self, decode: impl FnOnce(Limits<'_>) -> R) -> R {
         let max_calls = self.link().config.max_batch;
-        // A batch of this side may be larger than the limit for the peer's batches; its responses
-        // come as one array.
+        // This side may send batches larger than the limit for the peer's batches, and the
+        // responses arrive as one array.
         let max_responses = || max_calls.max(self.link().pending.len());
         decode(Limits { max_calls, max_responses: &max_responses })
     }
@@ -263,8 +265,8 @@ impl Dispatcher {
         self.responder.fail(&ErrorObject::invalid_request(why), id);
     }
 
-    /// Hands responses, and the control notifications before them, to their calls. Something that
-    /// looks like a response but is none may be answered with an error.
+    /// Passes responses, and the control notifications before them, to their calls. An entry that
+    /// looks like a response but is not valid may be answered with an error.
     fn responses(&self, message: &Utf8Bytes, entries: &mut Vec<BatchEntry<'_>>) {
         let is_only = entries.len() == 1;
         let of_batch =
@@ -306,8 +308,8 @@ impl Dispatcher {
         (call.id, ResolvedCall { context, route, method, params, span })
     }
 
-    /// Handles one response. Returns the id for an error response if it is no valid response.
-    /// `is_only`: the message has no other response.
+    /// Handles one response. If it is not a valid response, returns the id for an error response.
+    /// `is_only`: the message contains no other entry.
     fn response(
         &self,
         message: &Utf8Bytes,
@@ -325,17 +327,17 @@ impl Dispatcher {
             _ => None,
         };
         if let Some(id) = response.id.filter(|_| self.link().consumed.any()) {
-            // Before any item that may follow.
+            // Before any item of the subscription, which may follow in the same message.
             self.link().subscribed(id, subscribed);
         }
         if response.id.is_some_and(|id| self.link().pending.resolve(id, reply)) {
             return None;
         }
         if response.outcome == ResponseOutcome::Neither {
-            // It can't be told from a request that lacks its method.
+            // It looks like a request without a method.
             return Some(response.answered());
         }
-        tracing::debug!("dropped a response that nobody waits for");
+        tracing::debug!("dropped a response: its id matches no pending call");
         None
     }
 
@@ -376,7 +378,7 @@ impl Dispatcher {
                 let method = route.map(|route| self.responder.router.name(route));
                 tracing::warn!(
                     method,
-                    "dropped a notification: the connection is closing, or its peer does not read responses"
+                    "dropped a notification: the connection is closing, or the peer does not read its responses"
                 );
             }
             return refusal(code);
@@ -444,8 +446,8 @@ impl Dispatcher {
         Started::Pending(in_flight_call)
     }
 
-    /// The same with a separate runtime for handlers: no part of the handler runs here. It counts
-    /// as in flight from now on.
+    /// Starts the handler of a call on the separate runtime for handlers. No part of the handler
+    /// runs in this task. The call counts as in flight from now on.
     #[cold]
     #[inline(never)]
     fn start_on_handler_runtime(
@@ -488,8 +490,8 @@ impl Dispatcher {
         span: &CallSpan,
     ) -> Started {
         if outcome.is_err() {
-            // Printing a panic's backtrace takes long.
-            self.polls.begin_turn(&self.responder.router);
+            // Printing the backtrace took long, and that is not the handler's own time.
+            self.polls.begin_round(&self.responder.router);
         }
         let response = self.responder.visible_to_peer(outcome, Some(route));
         match &response {
@@ -507,7 +509,7 @@ enum Started {
     Pending(InFlightCall),
 }
 
-/// A request or notification, as ranges of its message.
+/// A request or notification, with its parts as ranges of the message.
 struct ResolvedCall {
     context: Context,
     route: Option<RouteId>,

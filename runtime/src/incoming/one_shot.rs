@@ -128,9 +128,9 @@ async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
                 tokio::task::yield_now().await;
             }
             let (message, slices) = large.decoded();
-            dispatcher.begin_turn();
+            dispatcher.begin_round();
             dispatcher.receive_large(message, &slices, Admission::Open);
-            dispatcher.end_turn();
+            dispatcher.end_round();
         } else {
             receive(&dispatcher, message);
         }
@@ -141,12 +141,12 @@ async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
 }
 
 fn receive(dispatcher: &Dispatcher, message: Bytes) {
-    dispatcher.begin_turn();
+    dispatcher.begin_round();
     match Utf8Bytes::try_from(message) {
         Ok(message) => dispatcher.receive(message, Admission::Open),
         Err(_) => dispatcher.malformed(),
     }
-    dispatcher.end_turn();
+    dispatcher.end_round();
 }
 
 /// Starts the rest of a batch, and yields before each part of it.
@@ -154,9 +154,9 @@ async fn go_on(dispatcher: Dispatcher) {
     while dispatcher.is_midway() {
         tokio::task::yield_now().await;
         dispatcher.refill();
-        dispatcher.begin_turn();
+        dispatcher.begin_round();
         dispatcher.resume();
-        dispatcher.end_turn();
+        dispatcher.end_round();
     }
     // The HTTP server writes the response and reads the next message, so yield once more.
     tokio::task::yield_now().await;

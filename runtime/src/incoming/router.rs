@@ -192,7 +192,7 @@ impl PollTimers {
         PollTimers { limit, count, routes, begun, one_by_one }
     }
 
-    pub(crate) fn begin_turn(&self, router: &Router) {
+    pub(crate) fn begin_round(&self, router: &Router) {
         self.count.set(0);
         self.one_by_one.set(router.measures_polls());
     }
@@ -211,7 +211,7 @@ impl PollTimers {
     #[inline(never)]
     fn note(&self, route: RouteId, router: &Router) {
         if self.one_by_one.get() {
-            self.end_turn(router);
+            self.end_round(router);
             self.count.set(0);
         }
         let count = self.count.get();
@@ -225,7 +225,7 @@ impl PollTimers {
     }
 
     #[inline]
-    pub(crate) fn end_turn(&self, router: &Router) {
+    pub(crate) fn end_round(&self, router: &Router) {
         if self.count.get() > 0 {
             self.look(router);
         }
@@ -257,7 +257,7 @@ impl PollTimers {
         tracing::warn!(
             methods,
             ?took,
-            "{count} handlers took long in one turn of a connection; from now on each is measured, to find the one that blocks its thread"
+            "{count} handlers together blocked a connection for too long; from now on each handler is measured, to find the one that blocks its thread"
         );
     }
 }

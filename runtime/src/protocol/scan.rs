@@ -1,9 +1,9 @@
-//! A cursor in a JSON text: takes values, strings and numbers, and returns them as parts of the
-//! text. It accepts what serde_json accepts (tests compare the two).
+//! A cursor in a JSON text, which takes values, strings and numbers and returns them as slices of
+//! the text. It accepts exactly what serde_json accepts; tests compare the two.
 //!
 //! The functions below [`Cursor`] skip values without building anything, eight bytes at a time
 //! where possible. Each takes the rest of a text and returns the rest after the value, or `None` if
-//! it is not JSON: a slice fits in two registers, and one that only shrinks needs few checks.
+//! it is not JSON. A slice fits in two registers, and one that only shrinks needs few checks.
 //! Nested values use no stack: each level of depth costs one bit.
 
 /// A position in a JSON text.
@@ -40,7 +40,7 @@ impl<'a> Cursor<'a> {
         self.text.len() - self.rest.len()
     }
 
-    /// Takes so many bytes.
+    /// Takes this number of bytes.
     #[inline(always)]
     pub(crate) fn advance(&mut self, bytes: usize) {
         self.rest = self.rest.get(bytes..).unwrap_or_default();
@@ -99,7 +99,7 @@ impl<'a> Cursor<'a> {
         Some(*byte)
     }
 
-    /// Takes this byte, if it comes next after whitespace.
+    /// Takes this byte, if it is next after optional whitespace.
     #[inline(always)]
     pub(crate) fn take(&mut self, byte: u8) -> Option<()> {
         let mut after = *self;
@@ -133,7 +133,7 @@ impl<'a> Cursor<'a> {
         self.rest.len()
     }
 
-    /// Takes a whole value and returns its text. `None`: it is not JSON.
+    /// Takes a whole value and returns its text. Returns `None` if it is not JSON.
     #[inline(always)]
     pub(crate) fn value(&mut self) -> Option<&'a str> {
         let byte = self.peek()?;
@@ -145,7 +145,7 @@ impl<'a> Cursor<'a> {
         start.until(self)
     }
 
-    /// Takes a string. `None`: it is no string, or not JSON.
+    /// Takes a string. Returns `None` if the next value is not a string, or not JSON.
     #[inline]
     pub(crate) fn string(&mut self) -> Option<Quoted<'a>> {
         self.peek()?;
@@ -169,8 +169,8 @@ impl<'a> Cursor<'a> {
         start.until(&end)
     }
 
-    /// Takes a number of 1 to 19 digits: no sign, fraction, exponent or leading zero. `None`:
-    /// something else comes next, and nothing was taken.
+    /// Takes a number of 1 to 19 digits, without sign, fraction, exponent or leading zero. Returns
+    /// `None`, and takes nothing, if something else comes next.
     #[inline(always)]
     pub(crate) fn integer(&mut self) -> Option<u64> {
         let [first @ b'0'..=b'9', start @ ..] = self.rest else { return None };
@@ -234,7 +234,7 @@ pub(super) fn special(mut rest: &[u8]) -> &[u8] {
 #[inline(never)]
 fn special_far(mut rest: &[u8]) -> &[u8] {
     let special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
-    // Without a branch for each byte, so that the compiler can process sixteen at once.
+    // There is no branch for each byte, so that the compiler can process sixteen bytes at once.
     while let Some((block, behind)) = rest.split_first_chunk::<32>() {
         if block.iter().fold(0, |found, byte| found | u8::from(special(byte))) > 0 {
             break;
@@ -331,7 +331,7 @@ pub(super) fn scalar(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The same, with the most frequent kinds inlined.
+/// Like [`scalar`], with the most frequent kinds inlined.
 #[inline(always)]
 fn common(rest: &[u8]) -> Option<&[u8]> {
     match rest {
@@ -341,12 +341,12 @@ fn common(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The containers around the current position: a bit for each, set for an object, below a bit that
-/// is always set.
+/// The containers around the current position: one bit for each, which is set for an object. The
+/// bit above them is always set.
 #[derive(Debug)]
 pub(super) struct Nesting {
     bits: u64,
-    /// Levels for which `bits` has no space.
+    /// Full words of outer levels, for which `bits` has no space.
     outer: Vec<u64>,
 }
 
@@ -369,7 +369,7 @@ impl Nesting {
         self.bits & 1 == 1
     }
 
-    /// `false`: this was the outermost container.
+    /// Leaves a container. Returns `false` if it was the outermost one.
     #[inline(always)]
     pub(super) fn pop(&mut self) -> bool {
         self.bits >>= 1;
@@ -396,8 +396,8 @@ fn key(rest: &mut &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Skips a list without whitespace and containers in it, from after its bracket: most params are
-/// like this. `None`: it is something else, JSON or not.
+/// Skips a list without whitespace and without containers in it, from after its opening bracket:
+/// most params look like this. Returns `None` if it is anything else, JSON or not.
 #[inline(always)]
 fn flat(mut rest: &[u8]) -> Option<&[u8]> {
     loop {
@@ -465,7 +465,7 @@ pub(super) fn first_word(bytes: &[u8]) -> Option<u64> {
     bytes.first_chunk().map(|eight| u64::from_le_bytes(*eight))
 }
 
-/// The result of [`first_word`] for this text; missing bytes are zero.
+/// What [`first_word`] returns for this text; missing bytes are zero.
 pub(super) const fn word_of(text: &[u8]) -> u64 {
     let (mut word, mut at) = (0, text.len());
     while at > 0 {
@@ -478,8 +478,8 @@ pub(super) const fn word_of(text: &[u8]) -> u64 {
 /// How many bytes come before the first quote, backslash or control character: 8 if there is none.
 #[inline(always)]
 pub(super) fn plain_bytes(word: u64) -> usize {
-    // The high bit of each byte that is below `n`, if the byte's own high bit is not set. A borrow
-    // can reach only bytes above one that is below `n`, and only the lowest counts.
+    // Sets the high bit of each byte below `n` whose own high bit is not set. A borrow reaches only
+    // bytes above a byte that is below `n`, and only the lowest of them counts.
     let below = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n));
     // Flipping this bit moves the quote right after the control characters, and keeps all of those
     // in their range.

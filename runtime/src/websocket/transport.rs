@@ -1,5 +1,6 @@
-//! One WebSocket after its handshake: [`Transport`] receives messages, writes frames, and does
-//! control frames and the close handshake. The only file that uses tungstenite's protocol types.
+//! A WebSocket after its opening handshake: [`Transport`] receives messages, writes frames, and
+//! handles control frames and the close handshake. Only this file uses tungstenite's protocol
+//! types.
 
 use std::io;
 use std::pin::Pin;
@@ -21,25 +22,25 @@ use crate::websocket::frame::{BAD_GATEWAY, swap_bad_gateway};
 use crate::websocket::inbox::{Gate, Inbox};
 use crate::websocket::stream::Stream;
 
-/// Small, as most messages bypass it, and larger ones get a buffer of their own for as long as they
-/// need it.
+/// Small, because most messages bypass this buffer, and tungstenite grows it for a larger message.
 const READ_BUFFER: usize = 512;
 
-/// So many frames of one message are read before other tasks run.
+/// The number of frames of one message that are read before the task yields.
 const MAX_FRAMES: usize = 128;
 
-/// The maximum size of a message, whatever the configured limit: tungstenite reserves what a
-/// frame's header announces, and a process that asks for more memory than there is aborts. 2 GiB.
+/// An upper bound on the configured maximum size of a message: 2 GiB. tungstenite reserves as much
+/// memory as a frame's header announces, and the process aborts if it is not available.
 const LARGEST: usize = i32::MAX as usize;
 
 /// A WebSocket after its opening handshake.
 ///
-/// It lends a stream and the task's context to tungstenite's state machine for each call.
-/// (tokio-tungstenite's stream owns both, and stores two wakers for each message.) Whole messages
-/// that were read at once bypass tungstenite, and so do frames of this side; tungstenite gets
-/// fragments, pings and the close handshake.
+/// It lends the stream and the task's context to tungstenite's state machine for each call.
+/// (tokio-tungstenite's stream owns both, and stores two wakers for each message.) Messages that
+/// arrive in one piece bypass tungstenite, and so do all messages that this side sends. tungstenite
+/// handles fragments, pings and the close handshake.
 pub(crate) struct Transport {
-    /// Present only while it is needed: most connections are idle, and most messages bypass it.
+    /// tungstenite's state. Present only while it is needed: most connections are idle, and most
+    /// messages bypass it.
     socket: Option<Box<WebSocketContext>>,
     stream: Stream,
     inbox: Inbox,
@@ -48,18 +49,19 @@ pub(crate) struct Transport {
     masked: bool,
     /// The maximum size of an incoming message.
     limit: usize,
-    /// The largest message for which tungstenite's buffer has grown.
+    /// The size of the largest message that tungstenite's buffer has held.
     grown: usize,
     /// Whether there is nothing more to read.
     ended: bool,
-    /// Whether a frame of this side is partly written: tungstenite must not write before its rest.
+    /// Whether a frame of this side is partly written: tungstenite must not write before the rest
+    /// of it.
     midway: bool,
     /// Whether tungstenite may have something to write, or may have started to.
     control: bool,
-    /// How many bytes of tungstenite's current write are left: frames of this side must not be
-    /// written before them.
+    /// The number of bytes left of tungstenite's current write: no other frame may be written
+    /// before them.
     control_left: usize,
-    /// Whether the peer sends nothing more. Messages of this side are still sent before tungstenite
+    /// Whether the peer sends nothing more. This side still sends its messages before tungstenite
     /// replies to the peer's close frame.
     half_closed: bool,
 }
@@ -117,7 +119,7 @@ impl io::Read for Polled<'_, '_, '_> {
 impl io::Write for Polled<'_, '_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.midway {
-            // The writer of the rest of the frame waits for the network.
+            // The rest of the frame comes first; its writer is registered to be woken.
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if self.half_closed {
@@ -136,7 +138,7 @@ impl io::Write for Polled<'_, '_, '_> {
         });
         let bytes = changed.as_deref().unwrap_or(bytes);
         let written = Self::now(Pin::new(&mut *self.stream).poll_write(self.cx, bytes))?;
-        // tungstenite writes all that it has, each time.
+        // tungstenite passes all its pending bytes to each call of `write`.
         *self.control_left = bytes.len() - written;
         Ok(written)
     }
@@ -155,9 +157,10 @@ fn polled<T>(result: Result<T, WsError>) -> Poll<Result<T, WsError>> {
 }
 
 impl Transport {
-    /// `part` is what was read after the opening handshake.
+    /// `part` holds bytes that were read beyond the end of the opening handshake.
     pub(crate) fn new(mut stream: Stream, part: Vec<u8>, role: Role, config: &Config) -> Self {
-        // Not into tungstenite's buffer, which would forget its configured size.
+        // tungstenite could also take these bytes, but would then ignore the configured size of its
+        // buffer.
         stream.unread(part);
         Transport {
             socket: None,
@@ -176,7 +179,8 @@ impl Transport {
     }
 
     /// The next message, control frame, or end.
-    // Most messages were taken before, together with others; the rest is a separate function.
+    // Most messages are already in the inbox, because several arrive together. Everything else is a
+    // separate function, so that this one can be inlined.
     #[inline]
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         match self.inbox.next() {
@@ -198,7 +202,7 @@ impl Transport {
             let (socket, mut stream) = self.parts(cx);
             match polled(socket.read(&mut stream)) {
                 Poll::Ready(read) => break read,
-                // tungstenite has read a whole frame, which was not the end of a message.
+                // tungstenite has read a whole frame that was not the last of its message.
                 Poll::Pending if self.gate.is_closed() => {
                     frames += 1;
                     if frames == MAX_FRAMES {
@@ -232,7 +236,8 @@ impl Transport {
         })
     }
 
-    /// A message that is complete in the bytes read. `None`: tungstenite must read what is next.
+    /// A message that is complete in the bytes read so far. `None`: tungstenite has to read the
+    /// next frame.
     #[inline]
     fn poll_whole(&mut self, cx: &mut Context<'_>) -> Poll<Option<Received>> {
         loop {
@@ -248,7 +253,7 @@ impl Transport {
             }
             let ahead = match ready!(self.stream.poll_ahead(cx)) {
                 Ok([]) => {
-                    // The end of the stream. tungstenite knows whether it may come now.
+                    // The end of the stream. tungstenite decides whether it is an error.
                     self.gate.open_for_good();
                     return Poll::Ready(None);
                 }
@@ -266,17 +271,17 @@ impl Transport {
         }
     }
 
-    /// Whether a message of this size, which tungstenite has just returned, keeps much more memory
-    /// than its own. tungstenite cuts messages from a buffer that grows with them and never
-    /// shrinks.
+    /// Whether a message of this size, which tungstenite has just returned, shares a much larger
+    /// buffer and must be copied. tungstenite cuts messages from a buffer that grows with them and
+    /// never shrinks.
     fn shares(&mut self, size: usize) -> bool {
         self.grown = self.grown.max(size);
         self.dismiss();
         size < self.grown / 2
     }
 
-    /// Drops tungstenite's state with its buffer: between two messages, with nothing to write, and
-    /// before the close handshake, a new one is equivalent.
+    /// Drops tungstenite's state and its buffer if a new state is equivalent: between two messages,
+    /// with nothing to write, and before the close handshake.
     fn dismiss(&mut self) {
         let between = self.gate.is_closed() && !self.gate.is_in_message() && !self.control;
         if between
@@ -291,7 +296,7 @@ impl Transport {
         self.socket.as_ref().is_none_or(|socket| socket.can_write())
     }
 
-    /// tungstenite, and the stream as it expects it.
+    /// tungstenite's state, and the stream in the form that tungstenite expects.
     fn parts<'a, 'b, 'c>(
         &'a mut self,
         cx: &'b mut Context<'c>,
@@ -314,14 +319,15 @@ impl Transport {
         (socket, Polled { stream, cx, gate, limit: *limit, midway, control_left, half_closed })
     }
 
-    /// Called when the peer sends nothing more and this side has sent no close frame: messages are
-    /// written and flushed as before, until [`end_half_closed`](Self::end_half_closed). Nothing may
-    /// be received meanwhile.
+    /// Called when the peer sends nothing more and this side has sent no close frame. Messages can
+    /// still be written and flushed until [`end_half_closed`](Self::end_half_closed) is called.
+    /// Nothing may be received meanwhile.
     pub(crate) fn begin_half_closed(&mut self) {
         self.half_closed = true;
     }
 
-    /// No more messages follow: tungstenite replies to the peer's close frame with the next flush.
+    /// Called when no more messages follow: with the next flush, tungstenite replies to the peer's
+    /// close frame.
     pub(crate) fn end_half_closed(&mut self) {
         self.half_closed = false;
     }
@@ -340,7 +346,7 @@ impl Transport {
         Received::of(error)
     }
 
-    /// Writes part of one or more frames with messages, and returns how many bytes.
+    /// Writes some bytes of one or more message frames, and returns their number.
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -369,7 +375,7 @@ impl Transport {
             return Poll::Ready(Ok(()));
         }
         let (socket, mut stream) = self.parts(cx);
-        // This reads nothing, but tungstenite needs it to remember that its reply to the close
+        // This reads nothing. tungstenite needs the call to remember that its reply to the close
         // frame is not sent yet.
         let _ = socket.read(&mut stream);
         match polled(socket.flush(&mut stream)) {
@@ -400,7 +406,7 @@ impl Transport {
         })
     }
 
-    /// Starts the close handshake. It goes on with the next reads.
+    /// Starts the close handshake. Later reads continue it.
     pub(crate) fn start_close(
         &mut self,
         cx: &mut Context<'_>,
@@ -413,7 +419,7 @@ impl Transport {
         }
         let reason = reason.get(..end).unwrap_or_default().into();
         let code = match code {
-            // tungstenite sends it, as long as it does not check the number.
+            // tungstenite sends this code, because it does not check codes of this kind.
             BAD_GATEWAY => CloseCode::Iana(BAD_GATEWAY),
             code => Some(CloseCode::from(code))
                 .filter(|code| code.is_allowed())
@@ -423,7 +429,7 @@ impl Transport {
         self.write_control(cx, Message::Close(Some(CloseFrame { code, reason })))
     }
 
-    /// Sends a ping between two messages, when the network takes it. Anything that the peer sends
+    /// Sends a ping between two messages, once the network accepts it. Whatever the peer sends next
     /// counts as a reply.
     pub(crate) fn start_ping(&mut self, cx: &mut Context<'_>) -> Result<(), CloseReason> {
         self.stream.clear_drained();
@@ -436,15 +442,16 @@ impl Transport {
     fn write_control(&mut self, cx: &mut Context<'_>, frame: Message) -> Result<(), CloseReason> {
         self.control = true;
         let (socket, mut stream) = self.parts(cx);
-        // If it would block, tungstenite keeps the frame for the next flush.
+        // If the stream would block, tungstenite keeps the frame for the next flush.
         match polled(socket.write(&mut stream, frame)) {
             Poll::Ready(written) => written.map_err(lost),
             Poll::Pending => Ok(()),
         }
     }
 
-    /// Ends the writing side, then reads and drops what still arrives. Closing a TCP socket with
-    /// unread bytes resets it, and the peer might never see this side's close frame.
+    /// Shuts down the writing side, then reads and drops what still arrives. Closing a TCP socket
+    /// with unread bytes resets the connection, and the peer might never see this side's close
+    /// frame.
     pub(crate) fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let stream = &mut self.stream;
         if ready!(Pin::new(&mut *stream).poll_shutdown(cx)).is_err() {
@@ -463,18 +470,17 @@ impl Transport {
         Poll::Pending
     }
 
-    /// How many bytes were read from the network so far.
+    /// The number of bytes read from the network so far.
     pub(crate) fn brought(&self) -> u64 {
         self.stream.brought()
     }
 
-    /// How many bytes were written to the network so far.
+    /// The number of bytes written to the network so far.
     pub(crate) fn written(&self) -> u64 {
         self.stream.written()
     }
 
-    /// Whether the peer has given a sign of life since [`clear_activity`](Self::clear_activity): bytes
-    /// of any kind.
+    /// Whether the peer has sent any bytes since [`clear_activity`](Self::clear_activity).
     pub(crate) fn has_activity(&self) -> bool {
         self.stream.has_activity()
     }
@@ -492,8 +498,8 @@ impl Transport {
         self.stream.clear_drained();
     }
 
-    /// Whether reading has stopped, since the last call, to yield. The task is woken to read the
-    /// rest.
+    /// Whether reading has stopped in order to yield since the last call. The task is woken to read
+    /// the rest.
     pub(crate) fn take_rest(&mut self) -> bool {
         self.stream.take_rest()
     }
@@ -510,8 +516,8 @@ fn limits(limit: usize) -> WebSocketConfig {
         .read_buffer_size(READ_BUFFER)
         // For control frames only.
         .write_buffer_size(0)
-        // No limit: reading pauses before many pongs are queued, and a full buffer would be an
-        // error.
+        // No limit: reading pauses before too many pongs are queued, and tungstenite treats a full
+        // buffer as an error.
         .max_write_buffer_size(usize::MAX)
         .max_message_size(Some(limit))
         .max_frame_size(Some(limit))
@@ -524,12 +530,12 @@ pub(crate) enum Received {
     Binary(Bytes),
     /// A ping, already answered, or a pong.
     Control,
-    /// The peer's close frame, or an invalid one; the reply is sent with the next reads.
+    /// The peer's close frame, valid or not. Later reads send the reply.
     Close(CloseReason),
-    /// The end of the stream, cleanly or not; nothing can be sent any more.
+    /// The end of the stream, clean or not. Nothing can be sent any more.
     End(CloseReason),
-    /// The peer broke the protocol; it should get this close code, and nothing it sends can be read
-    /// any more.
+    /// The peer broke the protocol. It should be sent this close code. Nothing can be read any
+    /// more.
     Broken {
         code: u16,
         reason: String,
@@ -548,7 +554,7 @@ impl Received {
         Utf8Bytes::try_from(bytes.clone()).map_or(Received::Binary(bytes), Received::Text)
     }
 
-    /// Handles the peer's close frame. `sent`: the code that it has on the wire, if it has one.
+    /// Converts the peer's close frame. `sent` is the code on the wire, if the frame has one.
     pub(crate) fn close(frame: Option<CloseFrame>, sent: Option<u16>) -> Self {
         let Some(CloseFrame { code, reason }) = frame else {
             let code = CloseCode::Status.into();
@@ -558,9 +564,9 @@ impl Received {
             Some(BAD_GATEWAY) => {
                 CloseReason::Remote { code: BAD_GATEWAY, reason: reason.as_str().to_owned() }
             }
-            // tungstenite has replaced it by 1002, and that is the reply.
+            // tungstenite has replaced the code by 1002, and replies with 1002.
             Some(sent) if sent != u16::from(code) => CloseReason::Protocol(format!(
-                "its close frame has code {sent}, which is not allowed"
+                "invalid close code {sent} in the peer's close frame"
             )),
             _ => CloseReason::Remote { code: code.into(), reason: reason.as_str().to_owned() },
         })
@@ -579,7 +585,7 @@ impl Received {
         };
         let reason = match error {
             WsError::Capacity(CapacityError::MessageTooLong { size, max_size }) => {
-                format!("a message of {size} bytes or more; the limit is {max_size}")
+                format!("message too large: at least {size} bytes, the limit is {max_size}")
             }
             error => error.to_string(),
         };

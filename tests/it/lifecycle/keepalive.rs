@@ -72,8 +72,8 @@ async fn a_peer_that_hangs_gets_a_close_frame_with_a_reason() {
     assert!(endpoint.peers().is_empty());
     let mut bytes = Vec::new();
     raw.socket.get_mut().read_to_end(&mut bytes).await.unwrap();
-    let (ping, close) = (&[0x89, 0][..], &[0x88, 2 + 15, 0x03, 0xf3][..]); // 1011
-    assert_eq!(bytes, [ping, close, b"no sign of life"].concat());
+    let (ping, close) = (&[0x89, 0][..], &[0x88, 2 + 20, 0x03, 0xf3][..]); // 1011
+    assert_eq!(bytes, [ping, close, b"keep-alive timed out"].concat());
 }
 
 /// tungstenite answers pings whenever it is read from.

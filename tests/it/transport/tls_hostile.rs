@@ -303,7 +303,7 @@ async fn a_silent_peer_over_tls_gets_a_close_reason() {
     let came = frames(&bytes);
     let [ping, close] = came.as_slice() else { panic!("{came:?}") };
     assert_eq!((ping.first, ping.payload.len()), (0x89, 0));
-    assert_eq!(close.close(), (1011, "no sign of life".to_owned()));
+    assert_eq!(close.close(), (1011, "keep-alive timed out".to_owned()));
 }
 
 /// A pause in the middle of a record is no end, and no message either.

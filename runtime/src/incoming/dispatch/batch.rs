@@ -1,6 +1,6 @@
-//! Incoming batches: starts each entry as if it were a message of its own. What exceeds the budget
-//! waits for the next round ([`Unfinished`]). It waits as positions in the message, so that each entry
-//! is decoded and resolved in the round that starts it.
+//! Incoming batches. Each entry starts as if it were a separate message. Entries that exceed the
+//! budget wait until after the next yield ([`Unfinished`]). They wait as positions in the message,
+//! and are decoded and resolved when they start.
 
 use super::*;
 
@@ -22,13 +22,13 @@ impl Dispatcher {
     ) {
         self.spend(entries.len() / READ);
         self.responses(message, &mut entries);
-        // Errors in place of responses need memory, too: with as many incomplete batches as are allowed, no
-        // other one starts.
+        // Error responses need memory, too: if incomplete batches have used up their memory, the
+        // calls of this batch are refused.
         let admission = match admission {
             Admission::Open if self.responder.batch_bytes_left() == 0 => Admission::Busy,
             other => other,
         };
-        // If one handler turns out not to be ready, all other responses wait for it.
+        // If one handler is not ready, all other responses of the batch wait for it.
         let limit = self.responder.limit().min(self.responder.batch_bytes_left());
         let answered = entries.iter().filter_map(|(_, entry)| entry.answered());
         let (mut batch_response, mut pending) = (BatchResponse::new(answered), Vec::new());
@@ -76,8 +76,8 @@ impl Dispatcher {
         }
     }
 
-    /// Starts the call of an entry. `None`: the entry is a cancellation, which is put aside until all
-    /// calls have started.
+    /// Starts the call of an entry. Returns `None` if the entry is a cancellation, which is added
+    /// to `cancelled` until all calls have started.
     #[inline]
     fn start(
         &self,
@@ -99,14 +99,14 @@ impl Dispatcher {
                 return Some((id, started));
             }
             Entry::Invalid(id, flaw) => (id, flaw),
-            // Responses were taken out before; this one has neither a result nor an error.
+            // Valid responses were removed before; this one has neither a result nor an error.
             Entry::Response(response) => (response.answered(), Flaw::NoMethod),
         };
         let error = ErrorObject::invalid_request(&flaw);
         Some((Some(id), Started::Done(ResponseKind::Error(error))))
     }
 
-    /// Leaves the rest of a batch for after the next yield.
+    /// Stores the rest of a batch until after the next yield.
     #[cold]
     #[inline(never)]
     fn suspend(
@@ -136,8 +136,8 @@ impl Dispatcher {
         })));
     }
 
-    /// Goes on with a batch that was started before. `false`: a part is still left, and comes
-    /// before any other message.
+    /// Continues a batch that is partly started. Returns `false` if some entries are still left;
+    /// they come before any other message.
     #[inline]
     pub(crate) fn resume(&self) -> bool {
         match self.unfinished.take() {
@@ -154,7 +154,7 @@ impl Dispatcher {
         is_midway
     }
 
-    /// Called when nothing can be answered any more: handles what is left of a batch as far as
+    /// Called when no response can be sent any more. Handles the rest of a batch as far as
     /// possible, without yielding.
     pub(crate) fn finish(&self) {
         self.budget.set(usize::MAX);
@@ -202,7 +202,7 @@ impl Dispatcher {
     }
 }
 
-/// Moves a handler of a batch that was not ready to a task of its own.
+/// Moves a batch's handler that was not ready to a separate task.
 fn spawn_pending(
     mut in_flight_call: InFlightCall,
     batch: &Arc<PendingBatch>,
@@ -219,18 +219,18 @@ fn spawn_pending(
 /// The part of a batch that was started before a yield.
 struct StartedPart {
     batch_response: BatchResponse,
-    /// Handlers that were not ready, with their indexes in the array.
+    /// Handlers that were not ready, with the indexes of their responses in the array.
     pending: Vec<(InFlightCall, usize, Option<Id>)>,
     /// The index of the next response.
     index: usize,
-    /// Calls that the batch cancels.
+    /// The ids of calls that the batch cancels.
     cancelled: Vec<Id>,
 }
 
 /// A batch that was partly started and goes on after a yield.
 pub(super) struct Unfinished {
     message: Utf8Bytes,
-    /// The positions in the message at which the other entries begin.
+    /// The positions in the message at which the remaining entries begin.
     rest: vec::IntoIter<Position>,
     batch: Arc<PendingBatch>,
     index: usize,
@@ -242,7 +242,8 @@ pub(super) struct Unfinished {
     received: u64,
 }
 
-/// Handlers that have started go on by themselves; notifications that are left are still handled.
+/// Handlers that have started continue in their tasks. Notifications of an unfinished batch are
+/// still handled.
 impl Drop for Dispatcher {
     fn drop(&mut self) {
         if Handle::try_current().is_ok() {
