@@ -1,16 +1,17 @@
-// What the macro makes of the file without `.expanded` in its name.
-// The snapshot test has written it.
+// The macro's expansion of the file without `.expanded` in its name.
+// Written by the snapshot test.
 
 ::core::compile_error! {
-    "an `#[rpc]` trait cannot be an auto trait: remove the word"
+    "an `#[rpc]` trait cannot be an auto trait: remove the keyword"
 }
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
 pub trait Marker: ::core::marker::Send + ::core::marker::Sync + 'static {
     fn sum(&self, ctx: &Context, x: i64) -> Result<i64>;
-    /// Makes a service of it, with which a server or a client answers calls.
+    /// Converts this value into a service, with which a server or a client answers calls.
     ///
-    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`MarkerService`].
-    #[allow(dead_code, deprecated, reason = "made along with the trait")]
+    /// To keep access to the value, or to serve it in several places, call this method on an
+    /// `Arc` of it. See [`MarkerService`].
+    #[allow(dead_code, deprecated, reason = "generated along with the trait")]
     fn into_service(self) -> MarkerService<Self>
     where
         Self: ::core::marker::Sized,
@@ -18,28 +19,30 @@ pub trait Marker: ::core::marker::Send + ::core::marker::Sync + 'static {
         ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
     }
 }
-/// Calls the methods of [`Marker`](trait@Marker) on the other side of a connection.
+/// A typed client: calls the methods of [`Marker`](trait@Marker) on the peer.
 ///
-/// It does not matter which side has opened the connection. Clones are cheap and share it.
+/// Either side of a connection can have one, whichever side opened the connection. Clones
+/// are cheap and share the connection.
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
-#[allow(dead_code, reason = "a program may have just the service")]
+#[allow(dead_code, reason = "a program may use only the service")]
 pub struct MarkerClient {
     peer: ::wsjsonrpc::__private::Peer,
 }
-#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
+#[allow(dead_code, deprecated, reason = "generated, whether used or not")]
 impl MarkerClient {
-    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
+    /// Creates a client that uses an existing connection: `client.peer()`, `ctx.peer()`.
     #[must_use]
     pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
         Self {
             peer: ::core::convert::Into::into(peer),
         }
     }
-    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    /// Opens a new connection to `url`, such as `ws://127.0.0.1:8095/`.
     ///
     /// # Errors
     ///
-    /// If nobody answers at `url`, or not as a WebSocket server.
+    /// Fails if `url` is invalid, if no server can be reached, or if the server refuses the
+    /// WebSocket handshake.
     pub async fn connect(
         url: &::core::primitive::str,
     ) -> ::core::result::Result<Self, ::wsjsonrpc::__private::ConnectError> {
@@ -50,12 +53,12 @@ impl MarkerClient {
             ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
         }
     }
-    /// The handle to the other side which the calls go through.
+    /// Returns the handle to the peer that this client sends its calls through.
     #[must_use]
     pub fn peer(&self) -> &::wsjsonrpc::__private::Peer {
         &self.peer
     }
-    /// Sends several calls in one frame.
+    /// Sends several calls in one message.
     pub fn batch<B: ::wsjsonrpc::__private::IntoBatch>(
         &self,
         calls: B,
@@ -71,7 +74,7 @@ impl MarkerClient {
     clippy::needless_pass_by_value,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "they are as the trait has them, and are there whether called or not"
+    reason = "they mirror the trait's methods, whether called or not"
 )]
 impl MarkerClient {
     /// Calls `sum`.
@@ -86,43 +89,43 @@ impl MarkerClient {
         encoder.finish()
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::clone::Clone for MarkerClient {
     fn clone(&self) -> Self {
         Self::new(::core::clone::Clone::clone(&self.peer))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::fmt::Debug for MarkerClient {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("MarkerClient").field("peer", &self.peer).finish()
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::convert::From<::wsjsonrpc::__private::Peer> for MarkerClient {
     fn from(peer: ::wsjsonrpc::__private::Peer) -> Self {
         Self::new(peer)
     }
 }
-/// Answers calls with an implementation of [`Marker`](trait@Marker).
+/// A service that answers calls with an implementation of [`Marker`](trait@Marker).
 ///
-/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
-/// share it.
+/// Created by `into_service()`, which can also be called on an `Arc` that is used elsewhere.
+/// Clones are cheap and share the implementation.
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
 pub struct MarkerService<T>(::wsjsonrpc::__private::Arc<T>);
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for MarkerService<T> {
     fn from(shared: ::wsjsonrpc::__private::Arc<T>) -> Self {
         Self(shared)
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T> ::core::clone::Clone for MarkerService<T> {
     fn clone(&self) -> Self {
         Self(::core::clone::Clone::clone(&self.0))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T> ::core::fmt::Debug for MarkerService<T> {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("MarkerService").finish_non_exhaustive()

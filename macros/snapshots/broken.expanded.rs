@@ -1,5 +1,5 @@
-// What the macro makes of the file without `.expanded` in its name.
-// The snapshot test has written it.
+// The macro's expansion of the file without `.expanded` in its name.
+// Written by the snapshot test.
 
 ::core::compile_error! {
     "unknown argument `namespaec`, expected one of: `namespace`, `separator`, `rename_all`, `crate`, `mock`, `omit_none`, `server`, `client`"
@@ -8,7 +8,7 @@
     "expected the context as the first argument after `&self`: \n\n    async fn no_context(&self, ctx: &Context, x: i64) -> Result<i64>\n"
 }
 ::core::compile_error! {
-    "an rpc method has no generic parameters, for the other side cannot know them: use a concrete type, or put the parameters on the trait"
+    "an RPC method cannot have generic parameters, because the peer does not know them: use a concrete type, or move the parameters to the trait"
 }
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
 pub trait Broken: ::core::marker::Send + ::core::marker::Sync + 'static {
@@ -29,10 +29,11 @@ pub trait Broken: ::core::marker::Send + ::core::marker::Sync + 'static {
         x: i64,
     ) -> impl ::core::future::Future<Output = Result<i64>> + ::core::marker::Send;
     async fn generic<T>(&self, ctx: &Context, x: T) -> Result<T>;
-    /// Makes a service of it, with which a server or a client answers calls.
+    /// Converts this value into a service, with which a server or a client answers calls.
     ///
-    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`BrokenService`].
-    #[allow(dead_code, deprecated, reason = "made along with the trait")]
+    /// To keep access to the value, or to serve it in several places, call this method on an
+    /// `Arc` of it. See [`BrokenService`].
+    #[allow(dead_code, deprecated, reason = "generated along with the trait")]
     fn into_service(self) -> BrokenService<Self>
     where
         Self: ::core::marker::Sized,
@@ -40,28 +41,30 @@ pub trait Broken: ::core::marker::Send + ::core::marker::Sync + 'static {
         ::core::convert::From::from(::wsjsonrpc::__private::Arc::new(self))
     }
 }
-/// Calls the methods of [`Broken`](trait@Broken) on the other side of a connection.
+/// A typed client: calls the methods of [`Broken`](trait@Broken) on the peer.
 ///
-/// It does not matter which side has opened the connection. Clones are cheap and share it.
+/// Either side of a connection can have one, whichever side opened the connection. Clones
+/// are cheap and share the connection.
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
-#[allow(dead_code, reason = "a program may have just the service")]
+#[allow(dead_code, reason = "a program may use only the service")]
 pub struct BrokenClient {
     peer: ::wsjsonrpc::__private::Peer,
 }
-#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
+#[allow(dead_code, deprecated, reason = "generated, whether used or not")]
 impl BrokenClient {
-    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
+    /// Creates a client that uses an existing connection: `client.peer()`, `ctx.peer()`.
     #[must_use]
     pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
         Self {
             peer: ::core::convert::Into::into(peer),
         }
     }
-    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    /// Opens a new connection to `url`, such as `ws://127.0.0.1:8095/`.
     ///
     /// # Errors
     ///
-    /// If nobody answers at `url`, or not as a WebSocket server.
+    /// Fails if `url` is invalid, if no server can be reached, or if the server refuses the
+    /// WebSocket handshake.
     pub async fn connect(
         url: &::core::primitive::str,
     ) -> ::core::result::Result<Self, ::wsjsonrpc::__private::ConnectError> {
@@ -72,12 +75,12 @@ impl BrokenClient {
             ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
         }
     }
-    /// The handle to the other side which the calls go through.
+    /// Returns the handle to the peer that this client sends its calls through.
     #[must_use]
     pub fn peer(&self) -> &::wsjsonrpc::__private::Peer {
         &self.peer
     }
-    /// Sends several calls in one frame.
+    /// Sends several calls in one message.
     pub fn batch<B: ::wsjsonrpc::__private::IntoBatch>(
         &self,
         calls: B,
@@ -93,7 +96,7 @@ impl BrokenClient {
     clippy::needless_pass_by_value,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "they are as the trait has them, and are there whether called or not"
+    reason = "they mirror the trait's methods, whether called or not"
 )]
 impl BrokenClient {
     /// Calls `no_context`.
@@ -119,43 +122,43 @@ impl BrokenClient {
         encoder.finish()
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::clone::Clone for BrokenClient {
     fn clone(&self) -> Self {
         Self::new(::core::clone::Clone::clone(&self.peer))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::fmt::Debug for BrokenClient {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("BrokenClient").field("peer", &self.peer).finish()
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::convert::From<::wsjsonrpc::__private::Peer> for BrokenClient {
     fn from(peer: ::wsjsonrpc::__private::Peer) -> Self {
         Self::new(peer)
     }
 }
-/// Answers calls with an implementation of [`Broken`](trait@Broken).
+/// A service that answers calls with an implementation of [`Broken`](trait@Broken).
 ///
-/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
-/// share it.
+/// Created by `into_service()`, which can also be called on an `Arc` that is used elsewhere.
+/// Clones are cheap and share the implementation.
 #[allow(async_fn_in_trait, reason = "the trait has errors")]
 pub struct BrokenService<T_>(::wsjsonrpc::__private::Arc<T_>);
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T_> ::core::convert::From<::wsjsonrpc::__private::Arc<T_>> for BrokenService<T_> {
     fn from(shared: ::wsjsonrpc::__private::Arc<T_>) -> Self {
         Self(shared)
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T_> ::core::clone::Clone for BrokenService<T_> {
     fn clone(&self) -> Self {
         Self(::core::clone::Clone::clone(&self.0))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T_> ::core::fmt::Debug for BrokenService<T_> {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("BrokenService").finish_non_exhaustive()

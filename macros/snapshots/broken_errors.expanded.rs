@@ -1,14 +1,14 @@
-// What the macro makes of the file without `.expanded` in its name.
-// The snapshot test has written it.
+// The macro's expansion of the file without `.expanded` in its name.
+// Written by the snapshot test.
 
 ::core::compile_error! {
-    "`Insufficient` has no code: put `#[rpc_error(code = 1001)]` above it, with a number of its own"
+    "`Insufficient` has no code: add `#[rpc_error(code = 1001)]` with a code that no other variant has"
 }
 ::core::compile_error! {
-    "the codes from -32768 to -32000 are reserved by JSON-RPC: choose any other"
+    "codes from -32768 to -32000 are reserved by JSON-RPC: choose another code"
 }
 ::core::compile_error! {
-    "values of type `T` travel with the error: write `T: Serialize + DeserializeOwned + Send + 'static`"
+    "`T` needs bounds, because its values are sent with the error: `T: Serialize + DeserializeOwned + Send + 'static`"
 }
 #[automatically_derived]
 #[allow(deprecated, reason = "a deprecated error still travels")]

@@ -1,5 +1,5 @@
-// What the macro makes of the file without `.expanded` in its name.
-// The snapshot test has written it.
+// The macro's expansion of the file without `.expanded` in its name.
+// Written by the snapshot test.
 
 const _: () = {
     const _: () = ::wsjsonrpc::__private::check_code(1001i64, &[]);

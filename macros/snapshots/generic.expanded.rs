@@ -1,5 +1,5 @@
-// What the macro makes of the file without `.expanded` in its name.
-// The snapshot test has written it.
+// The macro's expansion of the file without `.expanded` in its name.
+// Written by the snapshot test.
 
 pub trait Store<
     K,
@@ -29,10 +29,11 @@ where
         key: K,
         values: [V; N],
     ) -> impl ::core::future::Future<Output = Result<()>> + ::core::marker::Send;
-    /// Makes a service of it, with which a server or a client answers calls.
+    /// Converts this value into a service, with which a server or a client answers calls.
     ///
-    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`StoreService`].
-    #[allow(dead_code, deprecated, reason = "made along with the trait")]
+    /// To keep access to the value, or to serve it in several places, call this method on an
+    /// `Arc` of it. See [`StoreService`].
+    #[allow(dead_code, deprecated, reason = "generated along with the trait")]
     fn into_service(self) -> StoreService<Self, K, V, N>
     where
         Self: ::core::marker::Sized,
@@ -45,7 +46,7 @@ where
     non_snake_case,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "made along with the trait"
+    reason = "generated along with the trait"
 )]
 impl<T, K, V, const N: usize> Store<K, V, N> for ::wsjsonrpc::__private::Arc<T>
 where
@@ -70,17 +71,18 @@ where
         <T as Store<K, V, N>>::put(&**self, context, key, values)
     }
 }
-/// Calls the methods of [`Store`](trait@Store) on the other side of a connection.
+/// A typed client: calls the methods of [`Store`](trait@Store) on the peer.
 ///
-/// It does not matter which side has opened the connection. Clones are cheap and share it.
-#[allow(dead_code, reason = "a program may have just the service")]
+/// Either side of a connection can have one, whichever side opened the connection. Clones
+/// are cheap and share the connection.
+#[allow(dead_code, reason = "a program may use only the service")]
 pub struct StoreClient<K, V = String, const N: usize = 4> {
     peer: ::wsjsonrpc::__private::Peer,
     marker: ::core::marker::PhantomData<fn() -> (K, V)>,
 }
-#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
+#[allow(dead_code, deprecated, reason = "generated, whether used or not")]
 impl<K, V, const N: usize> StoreClient<K, V, N> {
-    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
+    /// Creates a client that uses an existing connection: `client.peer()`, `ctx.peer()`.
     #[must_use]
     pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
         Self {
@@ -88,11 +90,12 @@ impl<K, V, const N: usize> StoreClient<K, V, N> {
             marker: ::core::marker::PhantomData,
         }
     }
-    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    /// Opens a new connection to `url`, such as `ws://127.0.0.1:8095/`.
     ///
     /// # Errors
     ///
-    /// If nobody answers at `url`, or not as a WebSocket server.
+    /// Fails if `url` is invalid, if no server can be reached, or if the server refuses the
+    /// WebSocket handshake.
     pub async fn connect(
         url: &::core::primitive::str,
     ) -> ::core::result::Result<Self, ::wsjsonrpc::__private::ConnectError> {
@@ -103,12 +106,12 @@ impl<K, V, const N: usize> StoreClient<K, V, N> {
             ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
         }
     }
-    /// The handle to the other side which the calls go through.
+    /// Returns the handle to the peer that this client sends its calls through.
     #[must_use]
     pub fn peer(&self) -> &::wsjsonrpc::__private::Peer {
         &self.peer
     }
-    /// Sends several calls in one frame.
+    /// Sends several calls in one message.
     pub fn batch<B: ::wsjsonrpc::__private::IntoBatch>(
         &self,
         calls: B,
@@ -124,7 +127,7 @@ impl<K, V, const N: usize> StoreClient<K, V, N> {
     clippy::needless_pass_by_value,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "they are as the trait has them, and are there whether called or not"
+    reason = "they mirror the trait's methods, whether called or not"
 )]
 impl<K, V, const N: usize> StoreClient<K, V, N>
 where
@@ -159,47 +162,47 @@ where
         encoder.finish()
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<K, V, const N: usize> ::core::clone::Clone for StoreClient<K, V, N> {
     fn clone(&self) -> Self {
         Self::new(::core::clone::Clone::clone(&self.peer))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<K, V, const N: usize> ::core::fmt::Debug for StoreClient<K, V, N> {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("StoreClient").field("peer", &self.peer).finish()
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<K, V, const N: usize> ::core::convert::From<::wsjsonrpc::__private::Peer>
 for StoreClient<K, V, N> {
     fn from(peer: ::wsjsonrpc::__private::Peer) -> Self {
         Self::new(peer)
     }
 }
-/// Answers calls with an implementation of [`Store`](trait@Store).
+/// A service that answers calls with an implementation of [`Store`](trait@Store).
 ///
-/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
-/// share it.
+/// Created by `into_service()`, which can also be called on an `Arc` that is used elsewhere.
+/// Clones are cheap and share the implementation.
 pub struct StoreService<T, K, V = String, const N: usize = 4>(
     ::wsjsonrpc::__private::Arc<T>,
     ::core::marker::PhantomData<fn() -> (K, V)>,
 );
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T, K, V, const N: usize> ::core::convert::From<::wsjsonrpc::__private::Arc<T>>
 for StoreService<T, K, V, N> {
     fn from(shared: ::wsjsonrpc::__private::Arc<T>) -> Self {
         Self(shared, ::core::marker::PhantomData)
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T, K, V, const N: usize> ::core::clone::Clone for StoreService<T, K, V, N> {
     fn clone(&self) -> Self {
         Self(::core::clone::Clone::clone(&self.0), ::core::marker::PhantomData)
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T, K, V, const N: usize> ::core::fmt::Debug for StoreService<T, K, V, N> {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("StoreService").finish_non_exhaustive()

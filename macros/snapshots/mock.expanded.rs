@@ -1,5 +1,5 @@
-// What the macro makes of the file without `.expanded` in its name.
-// The snapshot test has written it.
+// The macro's expansion of the file without `.expanded` in its name.
+// Written by the snapshot test.
 
 pub trait Store<K: Key>: ::core::marker::Send + ::core::marker::Sync + 'static + Debug {
     #[doc(hidden)]
@@ -36,10 +36,11 @@ pub trait Store<K: Key>: ::core::marker::Send + ::core::marker::Sync + 'static +
     ) -> impl ::core::future::Future<
         Output = Result<impl Stream<Item = Result<K>> + ::core::marker::Send, Refused>,
     > + ::core::marker::Send;
-    /// Makes a service of it, with which a server or a client answers calls.
+    /// Converts this value into a service, with which a server or a client answers calls.
     ///
-    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`StoreService`].
-    #[allow(dead_code, deprecated, reason = "made along with the trait")]
+    /// To keep access to the value, or to serve it in several places, call this method on an
+    /// `Arc` of it. See [`StoreService`].
+    #[allow(dead_code, deprecated, reason = "generated along with the trait")]
     fn into_service(self) -> StoreService<Self, K>
     where
         Self: ::core::marker::Sized,
@@ -59,7 +60,7 @@ pub trait Store<K: Key>: ::core::marker::Send + ::core::marker::Sync + 'static +
     non_snake_case,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "made along with the trait"
+    reason = "generated along with the trait"
 )]
 impl<T, K: Key> Store<K> for ::wsjsonrpc::__private::Arc<T>
 where
@@ -108,17 +109,18 @@ where
         <T as Store<K>>::__unmocked(&**self, method)
     }
 }
-/// Calls the methods of [`Store`](trait@Store) on the other side of a connection.
+/// A typed client: calls the methods of [`Store`](trait@Store) on the peer.
 ///
-/// It does not matter which side has opened the connection. Clones are cheap and share it.
-#[allow(dead_code, reason = "a program may have just the service")]
+/// Either side of a connection can have one, whichever side opened the connection. Clones
+/// are cheap and share the connection.
+#[allow(dead_code, reason = "a program may use only the service")]
 pub struct StoreClient<K> {
     peer: ::wsjsonrpc::__private::Peer,
     marker: ::core::marker::PhantomData<fn() -> (K,)>,
 }
-#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
+#[allow(dead_code, deprecated, reason = "generated, whether used or not")]
 impl<K> StoreClient<K> {
-    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
+    /// Creates a client that uses an existing connection: `client.peer()`, `ctx.peer()`.
     #[must_use]
     pub fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
         Self {
@@ -126,11 +128,12 @@ impl<K> StoreClient<K> {
             marker: ::core::marker::PhantomData,
         }
     }
-    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    /// Opens a new connection to `url`, such as `ws://127.0.0.1:8095/`.
     ///
     /// # Errors
     ///
-    /// If nobody answers at `url`, or not as a WebSocket server.
+    /// Fails if `url` is invalid, if no server can be reached, or if the server refuses the
+    /// WebSocket handshake.
     pub async fn connect(
         url: &::core::primitive::str,
     ) -> ::core::result::Result<Self, ::wsjsonrpc::__private::ConnectError> {
@@ -141,12 +144,12 @@ impl<K> StoreClient<K> {
             ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
         }
     }
-    /// The handle to the other side which the calls go through.
+    /// Returns the handle to the peer that this client sends its calls through.
     #[must_use]
     pub fn peer(&self) -> &::wsjsonrpc::__private::Peer {
         &self.peer
     }
-    /// Sends several calls in one frame.
+    /// Sends several calls in one message.
     pub fn batch<B: ::wsjsonrpc::__private::IntoBatch>(
         &self,
         calls: B,
@@ -162,7 +165,7 @@ impl<K> StoreClient<K> {
     clippy::needless_pass_by_value,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "they are as the trait has them, and are there whether called or not"
+    reason = "they mirror the trait's methods, whether called or not"
 )]
 impl<K: Key> StoreClient<K> {
     /// Calls `get`.
@@ -234,45 +237,45 @@ impl<K: Key> StoreClient<K> {
         encoder.subscribe("unsubscribe_keys", "keys")
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<K> ::core::clone::Clone for StoreClient<K> {
     fn clone(&self) -> Self {
         Self::new(::core::clone::Clone::clone(&self.peer))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<K> ::core::fmt::Debug for StoreClient<K> {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("StoreClient").field("peer", &self.peer).finish()
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<K> ::core::convert::From<::wsjsonrpc::__private::Peer> for StoreClient<K> {
     fn from(peer: ::wsjsonrpc::__private::Peer) -> Self {
         Self::new(peer)
     }
 }
-/// Answers calls with an implementation of [`Store`](trait@Store).
+/// A service that answers calls with an implementation of [`Store`](trait@Store).
 ///
-/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
-/// share it.
+/// Created by `into_service()`, which can also be called on an `Arc` that is used elsewhere.
+/// Clones are cheap and share the implementation.
 pub struct StoreService<T, K>(
     ::wsjsonrpc::__private::Arc<T>,
     ::core::marker::PhantomData<fn() -> (K,)>,
 );
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T, K> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for StoreService<T, K> {
     fn from(shared: ::wsjsonrpc::__private::Arc<T>) -> Self {
         Self(shared, ::core::marker::PhantomData)
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T, K> ::core::clone::Clone for StoreService<T, K> {
     fn clone(&self) -> Self {
         Self(::core::clone::Clone::clone(&self.0), ::core::marker::PhantomData)
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T, K> ::core::fmt::Debug for StoreService<T, K> {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("StoreService").finish_non_exhaustive()
@@ -465,15 +468,15 @@ where
         }
     }
 }
-/// A mock of [`Store`](trait@Store): a closure for each method.
+/// A mock of [`Store`](trait@Store), with a closure for each method.
 ///
-/// Clones are the same mock: keep one to ask for its calls.
+/// Clones share the closures and the call counts: keep a clone to read the counts later.
 #[allow(
     dead_code,
     deprecated,
     non_snake_case,
     clippy::type_complexity,
-    reason = "made along with the trait"
+    reason = "generated along with the trait"
 )]
 pub struct StoreMock<K: Key> {
     get: ::wsjsonrpc::__private::Slot<
@@ -512,10 +515,10 @@ pub struct StoreMock<K: Key> {
     non_snake_case,
     clippy::should_implement_trait,
     clippy::type_complexity,
-    reason = "they are called as the trait's methods are, and are there whether used or not"
+    reason = "named like the trait's methods, whether used or not"
 )]
 impl<K: Key> StoreMock<K> {
-    /// Has the closure answer calls of `get`.
+    /// Sets the closure that answers calls of `get`.
     pub fn get(
         self,
         closure: impl ::core::ops::FnMut(
@@ -528,7 +531,7 @@ impl<K: Key> StoreMock<K> {
         self
     }
     #[cfg(unix)]
-    /// Has the closure answer calls of `move`.
+    /// Sets the closure that answers calls of `move`.
     pub fn r#move(
         self,
         closure: impl ::core::ops::FnMut(
@@ -540,7 +543,7 @@ impl<K: Key> StoreMock<K> {
         self.r#move.set(::wsjsonrpc::__private::Box::new(closure));
         self
     }
-    /// Has the closure answer calls of `touch`.
+    /// Sets the closure that answers calls of `touch`.
     pub fn touch(
         self,
         closure: impl ::core::ops::FnMut(&Context) -> () + ::core::marker::Send + 'static,
@@ -548,7 +551,7 @@ impl<K: Key> StoreMock<K> {
         self.touch.set(::wsjsonrpc::__private::Box::new(closure));
         self
     }
-    /// Has the closure answer calls of `changes`.
+    /// Sets the closure that answers calls of `changes`.
     pub fn changes(
         self,
         closure: impl ::core::ops::FnMut(
@@ -559,7 +562,7 @@ impl<K: Key> StoreMock<K> {
         self.changes.set(::wsjsonrpc::__private::Box::new(closure));
         self
     }
-    /// Has the closure answer calls of `keys`.
+    /// Sets the closure that answers calls of `keys`.
     pub fn keys(
         self,
         closure: impl ::core::ops::FnMut(
@@ -573,18 +576,19 @@ impl<K: Key> StoreMock<K> {
         self
     }
 }
-#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
+#[allow(dead_code, deprecated, reason = "generated, whether used or not")]
 impl<K: Key> StoreMock<K> {
-    /// One without closures: calls are answered with -32601, and words that say so.
+    /// Creates a mock without closures. A call of a method without a closure fails with
+    /// -32601 and a message that says so.
     #[must_use]
     pub fn new() -> Self {
         ::core::default::Default::default()
     }
-    /// How often this method was called; its name is the one that it has in Rust.
+    /// Returns how often `method` was called. `method` is its name in Rust.
     ///
     /// # Panics
     ///
-    /// If there is no such method.
+    /// Panics if there is no such method.
     #[must_use]
     #[track_caller]
     pub fn calls(&self, method: &::core::primitive::str) -> ::core::primitive::u64 {
@@ -598,11 +602,11 @@ impl<K: Key> StoreMock<K> {
             _ => ::wsjsonrpc::__private::no_such_method("StoreMock", method),
         }
     }
-    /// A stub that calls it, over a connection of its own in memory.
+    /// Returns a client that calls this mock over a new connection in memory.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Panics outside of a tokio runtime.
     #[must_use]
     pub fn into_client(self) -> StoreClient<K> {
         let service: StoreService<Self, K> = ::core::convert::From::from(
@@ -611,7 +615,7 @@ impl<K: Key> StoreMock<K> {
         ::core::convert::From::from(::wsjsonrpc::__private::client_of(service))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<K: Key> ::core::default::Default for StoreMock<K> {
     fn default() -> Self {
         Self {
@@ -625,7 +629,7 @@ impl<K: Key> ::core::default::Default for StoreMock<K> {
         }
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<K: Key> ::core::clone::Clone for StoreMock<K> {
     fn clone(&self) -> Self {
         Self {
@@ -639,7 +643,7 @@ impl<K: Key> ::core::clone::Clone for StoreMock<K> {
         }
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<K: Key> ::core::fmt::Debug for StoreMock<K> {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         let mut structure = formatter.debug_struct("StoreMock");
@@ -656,7 +660,7 @@ impl<K: Key> ::core::fmt::Debug for StoreMock<K> {
     non_snake_case,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "made along with the trait"
+    reason = "generated along with the trait"
 )]
 impl<K: Key> Store<K> for StoreMock<K> {
     async fn get(
@@ -705,10 +709,11 @@ impl<K: Key> Store<K> for StoreMock<K> {
     }
 }
 trait Empty: ::core::marker::Send + ::core::marker::Sync + 'static {
-    /// Makes a service of it, with which a server or a client answers calls.
+    /// Converts this value into a service, with which a server or a client answers calls.
     ///
-    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`EmptyService`].
-    #[allow(dead_code, deprecated, reason = "made along with the trait")]
+    /// To keep access to the value, or to serve it in several places, call this method on an
+    /// `Arc` of it. See [`EmptyService`].
+    #[allow(dead_code, deprecated, reason = "generated along with the trait")]
     fn into_service(self) -> EmptyService<Self>
     where
         Self: ::core::marker::Sized,
@@ -728,7 +733,7 @@ trait Empty: ::core::marker::Send + ::core::marker::Sync + 'static {
     non_snake_case,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "made along with the trait"
+    reason = "generated along with the trait"
 )]
 impl<T> Empty for ::wsjsonrpc::__private::Arc<T>
 where
@@ -741,27 +746,29 @@ where
         <T as Empty>::__unmocked(&**self, method)
     }
 }
-/// Calls the methods of [`Empty`](trait@Empty) on the other side of a connection.
+/// A typed client: calls the methods of [`Empty`](trait@Empty) on the peer.
 ///
-/// It does not matter which side has opened the connection. Clones are cheap and share it.
-#[allow(dead_code, reason = "a program may have just the service")]
+/// Either side of a connection can have one, whichever side opened the connection. Clones
+/// are cheap and share the connection.
+#[allow(dead_code, reason = "a program may use only the service")]
 struct EmptyClient {
     peer: ::wsjsonrpc::__private::Peer,
 }
-#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
+#[allow(dead_code, deprecated, reason = "generated, whether used or not")]
 impl EmptyClient {
-    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
+    /// Creates a client that uses an existing connection: `client.peer()`, `ctx.peer()`.
     #[must_use]
     fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
         Self {
             peer: ::core::convert::Into::into(peer),
         }
     }
-    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    /// Opens a new connection to `url`, such as `ws://127.0.0.1:8095/`.
     ///
     /// # Errors
     ///
-    /// If nobody answers at `url`, or not as a WebSocket server.
+    /// Fails if `url` is invalid, if no server can be reached, or if the server refuses the
+    /// WebSocket handshake.
     async fn connect(
         url: &::core::primitive::str,
     ) -> ::core::result::Result<Self, ::wsjsonrpc::__private::ConnectError> {
@@ -772,12 +779,12 @@ impl EmptyClient {
             ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
         }
     }
-    /// The handle to the other side which the calls go through.
+    /// Returns the handle to the peer that this client sends its calls through.
     #[must_use]
     fn peer(&self) -> &::wsjsonrpc::__private::Peer {
         &self.peer
     }
-    /// Sends several calls in one frame.
+    /// Sends several calls in one message.
     fn batch<B: ::wsjsonrpc::__private::IntoBatch>(
         &self,
         calls: B,
@@ -793,45 +800,45 @@ impl EmptyClient {
     clippy::needless_pass_by_value,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "they are as the trait has them, and are there whether called or not"
+    reason = "they mirror the trait's methods, whether called or not"
 )]
 impl EmptyClient {}
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::clone::Clone for EmptyClient {
     fn clone(&self) -> Self {
         Self::new(::core::clone::Clone::clone(&self.peer))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::fmt::Debug for EmptyClient {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("EmptyClient").field("peer", &self.peer).finish()
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::convert::From<::wsjsonrpc::__private::Peer> for EmptyClient {
     fn from(peer: ::wsjsonrpc::__private::Peer) -> Self {
         Self::new(peer)
     }
 }
-/// Answers calls with an implementation of [`Empty`](trait@Empty).
+/// A service that answers calls with an implementation of [`Empty`](trait@Empty).
 ///
-/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
-/// share it.
+/// Created by `into_service()`, which can also be called on an `Arc` that is used elsewhere.
+/// Clones are cheap and share the implementation.
 struct EmptyService<T>(::wsjsonrpc::__private::Arc<T>);
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for EmptyService<T> {
     fn from(shared: ::wsjsonrpc::__private::Arc<T>) -> Self {
         Self(shared)
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T> ::core::clone::Clone for EmptyService<T> {
     fn clone(&self) -> Self {
         Self(::core::clone::Clone::clone(&self.0))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T> ::core::fmt::Debug for EmptyService<T> {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("EmptyService").finish_non_exhaustive()
@@ -868,15 +875,15 @@ where
         }
     }
 }
-/// A mock of [`Empty`](trait@Empty): a closure for each method.
+/// A mock of [`Empty`](trait@Empty), with a closure for each method.
 ///
-/// Clones are the same mock: keep one to ask for its calls.
+/// Clones share the closures and the call counts: keep a clone to read the counts later.
 #[allow(
     dead_code,
     deprecated,
     non_snake_case,
     clippy::type_complexity,
-    reason = "made along with the trait"
+    reason = "generated along with the trait"
 )]
 struct Nobody {}
 #[allow(
@@ -885,21 +892,22 @@ struct Nobody {}
     non_snake_case,
     clippy::should_implement_trait,
     clippy::type_complexity,
-    reason = "they are called as the trait's methods are, and are there whether used or not"
+    reason = "named like the trait's methods, whether used or not"
 )]
 impl Nobody {}
-#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
+#[allow(dead_code, deprecated, reason = "generated, whether used or not")]
 impl Nobody {
-    /// One without closures: calls are answered with -32601, and words that say so.
+    /// Creates a mock without closures. A call of a method without a closure fails with
+    /// -32601 and a message that says so.
     #[must_use]
     fn new() -> Self {
         ::core::default::Default::default()
     }
-    /// How often this method was called; its name is the one that it has in Rust.
+    /// Returns how often `method` was called. `method` is its name in Rust.
     ///
     /// # Panics
     ///
-    /// If there is no such method.
+    /// Panics if there is no such method.
     #[must_use]
     #[track_caller]
     fn calls(&self, method: &::core::primitive::str) -> ::core::primitive::u64 {
@@ -907,11 +915,11 @@ impl Nobody {
             _ => ::wsjsonrpc::__private::no_such_method("Nobody", method),
         }
     }
-    /// A stub that calls it, over a connection of its own in memory.
+    /// Returns a client that calls this mock over a new connection in memory.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Panics outside of a tokio runtime.
     #[must_use]
     fn into_client(self) -> EmptyClient {
         let service: EmptyService<Self> = ::core::convert::From::from(
@@ -920,19 +928,19 @@ impl Nobody {
         ::core::convert::From::from(::wsjsonrpc::__private::client_of(service))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::default::Default for Nobody {
     fn default() -> Self {
         Self {}
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::clone::Clone for Nobody {
     fn clone(&self) -> Self {
         Self {}
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::fmt::Debug for Nobody {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         let mut structure = formatter.debug_struct("Nobody");
@@ -944,7 +952,7 @@ impl ::core::fmt::Debug for Nobody {
     non_snake_case,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "made along with the trait"
+    reason = "generated along with the trait"
 )]
 impl Empty for Nobody {
     fn __unmocked(

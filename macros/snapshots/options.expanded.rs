@@ -1,5 +1,5 @@
-// What the macro makes of the file without `.expanded` in its name.
-// The snapshot test has written it.
+// The macro's expansion of the file without `.expanded` in its name.
+// Written by the snapshot test.
 
 trait Shop: ::core::marker::Send + ::core::marker::Sync + 'static {
     #[doc(hidden)]
@@ -16,10 +16,11 @@ trait Shop: ::core::marker::Send + ::core::marker::Sync + 'static {
         ctx: &Context,
     ) -> impl ::core::future::Future<Output = ()> + ::core::marker::Send;
     fn count(&self, ctx: &Context) -> Result<u64>;
-    /// Makes a service of it, with which a server or a client answers calls.
+    /// Converts this value into a service, with which a server or a client answers calls.
     ///
-    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`ShopService`].
-    #[allow(dead_code, deprecated, reason = "made along with the trait")]
+    /// To keep access to the value, or to serve it in several places, call this method on an
+    /// `Arc` of it. See [`ShopService`].
+    #[allow(dead_code, deprecated, reason = "generated along with the trait")]
     fn into_service(self) -> ShopService<Self>
     where
         Self: ::core::marker::Sized,
@@ -32,7 +33,7 @@ trait Shop: ::core::marker::Send + ::core::marker::Sync + 'static {
     non_snake_case,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "made along with the trait"
+    reason = "generated along with the trait"
 )]
 impl<T> Shop for crate::wire::__private::Arc<T>
 where
@@ -59,27 +60,29 @@ where
         <T as Shop>::count(&**self, context)
     }
 }
-/// Calls the methods of [`Shop`](trait@Shop) on the other side of a connection.
+/// A typed client: calls the methods of [`Shop`](trait@Shop) on the peer.
 ///
-/// It does not matter which side has opened the connection. Clones are cheap and share it.
-#[allow(dead_code, reason = "a program may have just the service")]
+/// Either side of a connection can have one, whichever side opened the connection. Clones
+/// are cheap and share the connection.
+#[allow(dead_code, reason = "a program may use only the service")]
 struct ShopClient {
     peer: crate::wire::__private::Peer,
 }
-#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
+#[allow(dead_code, deprecated, reason = "generated, whether used or not")]
 impl ShopClient {
-    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
+    /// Creates a client that uses an existing connection: `client.peer()`, `ctx.peer()`.
     #[must_use]
     fn new(peer: impl ::core::convert::Into<crate::wire::__private::Peer>) -> Self {
         Self {
             peer: ::core::convert::Into::into(peer),
         }
     }
-    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    /// Opens a new connection to `url`, such as `ws://127.0.0.1:8095/`.
     ///
     /// # Errors
     ///
-    /// If nobody answers at `url`, or not as a WebSocket server.
+    /// Fails if `url` is invalid, if no server can be reached, or if the server refuses the
+    /// WebSocket handshake.
     async fn connect(
         url: &::core::primitive::str,
     ) -> ::core::result::Result<Self, crate::wire::__private::ConnectError> {
@@ -90,12 +93,12 @@ impl ShopClient {
             ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
         }
     }
-    /// The handle to the other side which the calls go through.
+    /// Returns the handle to the peer that this client sends its calls through.
     #[must_use]
     fn peer(&self) -> &crate::wire::__private::Peer {
         &self.peer
     }
-    /// Sends several calls in one frame.
+    /// Sends several calls in one message.
     fn batch<B: crate::wire::__private::IntoBatch>(
         &self,
         calls: B,
@@ -111,7 +114,7 @@ impl ShopClient {
     clippy::needless_pass_by_value,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "they are as the trait has them, and are there whether called or not"
+    reason = "they mirror the trait's methods, whether called or not"
 )]
 impl ShopClient {
     /// Calls `shop/placeOrder`.
@@ -162,42 +165,42 @@ impl ShopClient {
         encoder.finish()
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::clone::Clone for ShopClient {
     fn clone(&self) -> Self {
         Self::new(::core::clone::Clone::clone(&self.peer))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::fmt::Debug for ShopClient {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("ShopClient").field("peer", &self.peer).finish()
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::convert::From<crate::wire::__private::Peer> for ShopClient {
     fn from(peer: crate::wire::__private::Peer) -> Self {
         Self::new(peer)
     }
 }
-/// Answers calls with an implementation of [`Shop`](trait@Shop).
+/// A service that answers calls with an implementation of [`Shop`](trait@Shop).
 ///
-/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
-/// share it.
+/// Created by `into_service()`, which can also be called on an `Arc` that is used elsewhere.
+/// Clones are cheap and share the implementation.
 struct ShopService<T>(crate::wire::__private::Arc<T>);
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T> ::core::convert::From<crate::wire::__private::Arc<T>> for ShopService<T> {
     fn from(shared: crate::wire::__private::Arc<T>) -> Self {
         Self(shared)
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T> ::core::clone::Clone for ShopService<T> {
     fn clone(&self) -> Self {
         Self(::core::clone::Clone::clone(&self.0))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T> ::core::fmt::Debug for ShopService<T> {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("ShopService").finish_non_exhaustive()

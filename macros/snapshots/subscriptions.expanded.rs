@@ -1,5 +1,5 @@
-// What the macro makes of the file without `.expanded` in its name.
-// The snapshot test has written it.
+// The macro's expansion of the file without `.expanded` in its name.
+// Written by the snapshot test.
 
 trait Feeds: ::core::marker::Send + ::core::marker::Sync + 'static {
     #[doc(hidden)]
@@ -22,10 +22,11 @@ trait Feeds: ::core::marker::Send + ::core::marker::Sync + 'static {
         Output = Result<impl Stream<Item = Head> + ::core::marker::Send, Refused>,
     > + ::core::marker::Send;
     fn pieces(&self, ctx: &Context) -> impl Stream<Item = Result<Piece, Broken>> + Send;
-    /// Makes a service of it, with which a server or a client answers calls.
+    /// Converts this value into a service, with which a server or a client answers calls.
     ///
-    /// Call it on an `Arc` to keep the value, or to serve it in several places: see [`FeedsService`].
-    #[allow(dead_code, deprecated, reason = "made along with the trait")]
+    /// To keep access to the value, or to serve it in several places, call this method on an
+    /// `Arc` of it. See [`FeedsService`].
+    #[allow(dead_code, deprecated, reason = "generated along with the trait")]
     fn into_service(self) -> FeedsService<Self>
     where
         Self: ::core::marker::Sized,
@@ -38,7 +39,7 @@ trait Feeds: ::core::marker::Send + ::core::marker::Sync + 'static {
     non_snake_case,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "made along with the trait"
+    reason = "generated along with the trait"
 )]
 impl<T> Feeds for ::wsjsonrpc::__private::Arc<T>
 where
@@ -67,27 +68,29 @@ where
         <T as Feeds>::pieces(&**self, context)
     }
 }
-/// Calls the methods of [`Feeds`](trait@Feeds) on the other side of a connection.
+/// A typed client: calls the methods of [`Feeds`](trait@Feeds) on the peer.
 ///
-/// It does not matter which side has opened the connection. Clones are cheap and share it.
-#[allow(dead_code, reason = "a program may have just the service")]
+/// Either side of a connection can have one, whichever side opened the connection. Clones
+/// are cheap and share the connection.
+#[allow(dead_code, reason = "a program may use only the service")]
 struct FeedsClient {
     peer: ::wsjsonrpc::__private::Peer,
 }
-#[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
+#[allow(dead_code, deprecated, reason = "generated, whether used or not")]
 impl FeedsClient {
-    /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
+    /// Creates a client that uses an existing connection: `client.peer()`, `ctx.peer()`.
     #[must_use]
     fn new(peer: impl ::core::convert::Into<::wsjsonrpc::__private::Peer>) -> Self {
         Self {
             peer: ::core::convert::Into::into(peer),
         }
     }
-    /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+    /// Opens a new connection to `url`, such as `ws://127.0.0.1:8095/`.
     ///
     /// # Errors
     ///
-    /// If nobody answers at `url`, or not as a WebSocket server.
+    /// Fails if `url` is invalid, if no server can be reached, or if the server refuses the
+    /// WebSocket handshake.
     async fn connect(
         url: &::core::primitive::str,
     ) -> ::core::result::Result<Self, ::wsjsonrpc::__private::ConnectError> {
@@ -98,12 +101,12 @@ impl FeedsClient {
             ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
         }
     }
-    /// The handle to the other side which the calls go through.
+    /// Returns the handle to the peer that this client sends its calls through.
     #[must_use]
     fn peer(&self) -> &::wsjsonrpc::__private::Peer {
         &self.peer
     }
-    /// Sends several calls in one frame.
+    /// Sends several calls in one message.
     fn batch<B: ::wsjsonrpc::__private::IntoBatch>(
         &self,
         calls: B,
@@ -119,7 +122,7 @@ impl FeedsClient {
     clippy::needless_pass_by_value,
     clippy::too_many_arguments,
     clippy::type_complexity,
-    reason = "they are as the trait has them, and are there whether called or not"
+    reason = "they mirror the trait's methods, whether called or not"
 )]
 impl FeedsClient {
     /// Calls `feed.ticks`.
@@ -169,42 +172,42 @@ impl FeedsClient {
         encoder.subscribe("feed.unsubscribe_pieces", "feed.pieces")
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::clone::Clone for FeedsClient {
     fn clone(&self) -> Self {
         Self::new(::core::clone::Clone::clone(&self.peer))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::fmt::Debug for FeedsClient {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("FeedsClient").field("peer", &self.peer).finish()
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::convert::From<::wsjsonrpc::__private::Peer> for FeedsClient {
     fn from(peer: ::wsjsonrpc::__private::Peer) -> Self {
         Self::new(peer)
     }
 }
-/// Answers calls with an implementation of [`Feeds`](trait@Feeds).
+/// A service that answers calls with an implementation of [`Feeds`](trait@Feeds).
 ///
-/// Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and
-/// share it.
+/// Created by `into_service()`, which can also be called on an `Arc` that is used elsewhere.
+/// Clones are cheap and share the implementation.
 struct FeedsService<T>(::wsjsonrpc::__private::Arc<T>);
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T> ::core::convert::From<::wsjsonrpc::__private::Arc<T>> for FeedsService<T> {
     fn from(shared: ::wsjsonrpc::__private::Arc<T>) -> Self {
         Self(shared)
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T> ::core::clone::Clone for FeedsService<T> {
     fn clone(&self) -> Self {
         Self(::core::clone::Clone::clone(&self.0))
     }
 }
-#[allow(deprecated, reason = "made along with the trait")]
+#[allow(deprecated, reason = "generated along with the trait")]
 impl<T> ::core::fmt::Debug for FeedsService<T> {
     fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
         formatter.debug_struct("FeedsService").finish_non_exhaustive()

@@ -1,5 +1,6 @@
-//! Parses the arguments of one attribute, `#[name(word, word = value)]`: each one known, none given
-//! twice, every value of the right kind. `attr` and `rpc_error::attr` pass in the known names.
+//! Parses the arguments of one attribute, `#[name(word, word = value)]`. Reports unknown names,
+//! repeated names and values of the wrong kind. `attr` and `rpc_error::attr` pass in the known
+//! names.
 
 use std::fmt::Display;
 
@@ -11,14 +12,14 @@ use syn::{Attribute, Expr, ExprLit, Ident, Lit, LitBool, LitInt, LitStr, Meta, P
 
 use crate::report::Report;
 
-/// The arguments that an attribute accepts: each one's name and its correct form.
+/// The arguments that an attribute accepts: the name of each and its correct form.
 pub(crate) type Known = [(&'static str, &'static str)];
 
 /// One `name` or `name = value`.
 struct Argument {
     name: Ident,
     value: Option<Expr>,
-    /// Instead of a value, where a type is expected.
+    /// Given instead of `value` where a type is expected.
     ty: Option<Type>,
 }
 
@@ -39,7 +40,7 @@ impl Parse for Argument {
     }
 }
 
-/// The arguments of one attribute, all of them known and none given twice.
+/// The arguments of one attribute. Each is known, and none occurs twice.
 pub(crate) struct Arguments {
     known: &'static Known,
     list: Vec<Argument>,
@@ -63,7 +64,7 @@ impl Arguments {
         for repeated in mine {
             report.error(
                 &repeated,
-                format!("`#[{name}(…)]` is given twice, put its arguments into the first one"),
+                format!("duplicate `#[{name}(…)]`: move its arguments to the first one"),
             );
         }
         let tokens = match first.map(|attribute| attribute.meta) {
@@ -101,7 +102,7 @@ impl Arguments {
                     format!("unknown argument `{name}`, expected one of: {names}"),
                 );
             } else if list.iter().any(|earlier| earlier.name == argument.name) {
-                report.error(&argument.name, format!("`{name}` is given twice"));
+                report.error(&argument.name, format!("duplicate argument `{name}`"));
             } else {
                 list.push(argument);
             }
@@ -109,7 +110,7 @@ impl Arguments {
         Arguments { known, list, wrong: report.count() > before }
     }
 
-    /// Whether there was something that is not an argument.
+    /// Whether parsing has reported an error.
     pub(crate) fn wrong(&self) -> bool {
         self.wrong
     }
@@ -123,7 +124,7 @@ impl Arguments {
         Some(self.list.swap_remove(at))
     }
 
-    /// The value of `name = …`, which is required if the name is given.
+    /// The value of `name = …`. Reports an error if there is a name without a value.
     pub(crate) fn value(&mut self, name: &str, report: &mut Report) -> Option<Expr> {
         let argument = self.remove(name)?;
         if argument.value.is_none() {
@@ -206,7 +207,7 @@ impl Arguments {
         match self.value(name, report)? {
             Expr::Lit(ExprLit { lit: Lit::Bool(value), .. }) => Some(value),
             other => {
-                let expected = format!("`{name}` is `true` or `false`: `{}`", self.form(name));
+                let expected = format!("`{name}` takes `true` or `false`: `{}`", self.form(name));
                 report.error(other, expected);
                 None
             }
@@ -216,7 +217,7 @@ impl Arguments {
     pub(crate) fn flag(&mut self, name: &str, report: &mut Report) -> Option<Span> {
         let argument = self.remove(name)?;
         if let Some(value) = argument.value {
-            report.error(value, format!("`{name}` takes no value, the word alone says it"));
+            report.error(value, format!("`{name}` is a flag and takes no value"));
         }
         Some(argument.name.span())
     }
@@ -228,7 +229,7 @@ impl Arguments {
         report: &mut Report,
     ) -> Option<Option<Ident>> {
         let value = self.remove(name)?.value.map(ungrouped);
-        let (form, words) = (self.form(name), "or the word alone");
+        let (form, words) = (self.form(name), format!("or `{name}` without a value"));
         match value {
             Some(Expr::Lit(ExprLit { lit: Lit::Str(text), .. })) => match text.parse::<Ident>() {
                 Ok(ident) => Some(Some(ident)),
@@ -236,20 +237,23 @@ impl Arguments {
                     let found = text.value();
                     report.error(
                         text,
-                        format!("`{found}` is no name for a type: expected `{form}`, {words}"),
+                        format!("`{found}` is not a valid type name: expected `{form}`, {words}"),
                     );
                     None
                 }
             },
             Some(other) => {
-                report.error(other, format!("`{name}` takes a name in quotes: `{form}`, {words}"));
+                report.error(
+                    other,
+                    format!("`{name}` takes a type name in quotes: `{form}`, {words}"),
+                );
                 None
             }
             None => Some(None),
         }
     }
 
-    /// A path, plain or in a string.
+    /// A path, with or without quotes.
     pub(crate) fn path(&mut self, name: &str, report: &mut Report) -> Option<Path> {
         let value = self.value(name, report)?;
         let path = match &value {

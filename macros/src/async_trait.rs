@@ -1,5 +1,6 @@
-//! `#[async_trait]` on a trait with `#[rpc]`: it is not needed, and the signatures that it
-//! generates can't be implemented by an `async fn`. Finds it, and restores the original signatures.
+//! Finds `#[async_trait]` on a trait with `#[rpc]`, and restores the original signatures. The
+//! attribute is not needed, and the signatures that it generates can't be implemented by an `async
+//! fn`.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -8,11 +9,11 @@ use syn::{
     Type, TypeParamBound,
 };
 
-/// The lifetime that it adds to each method.
+/// The name of the attribute, and of the lifetime that it adds to each method.
 const LIFETIME: &str = "async_trait";
 
-/// Removes the attribute, if it is below `#[rpc]`, and reverts its changes, if it was above.
-/// Returns where it was.
+/// Removes the attribute if it is below `#[rpc]`, and reverts its changes if it was above. Returns
+/// its location.
 pub(crate) fn undo(item: &mut ItemTrait) -> Option<Span> {
     let is_its = |attribute: &syn::Attribute| {
         attribute.path().segments.last().is_some_and(|segment| segment.ident == LIFETIME)

@@ -1,5 +1,5 @@
-//! Parses the arguments of `#[rpc(…)]`, `#[method(…)]` and `#[param(…)]`. What they mean for the
-//! trait is decided in `model` and `check`.
+//! Parses the arguments of `#[rpc(…)]`, `#[method(…)]` and `#[param(…)]`. `model` and `check` apply
+//! them to the trait.
 
 use proc_macro2::{Span, TokenStream};
 use syn::{Attribute, Ident, LitStr, Path};
@@ -31,14 +31,14 @@ const METHOD: &Known = &[
 ];
 const PARAM: &Known = &[("rename", r#"rename = "…""#), ("default", "default")];
 
-/// How a client sends the arguments of a method. A server accepts lists and objects, unless the
-/// form says otherwise.
+/// How a client sends the arguments of a method. A server accepts lists and objects, except with
+/// [`Form::List`] and [`Form::Whole`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum Form {
     /// `[1, 2]`
     #[default]
     Positional,
-    /// `[1, 2]`, and the server accepts nothing else.
+    /// `[1, 2]`, and the server accepts only lists.
     List,
     /// `{"x": 1, "y": 2}`
     Named,
@@ -53,7 +53,7 @@ pub(crate) struct Bytes(pub(crate) usize);
 /// What happens to a handler whose call is cancelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum Cancel {
-    /// The handler learns it from its context.
+    /// The handler is notified by its context.
     #[default]
     Signal,
     /// Its future is dropped.
@@ -76,7 +76,7 @@ pub(crate) struct RpcOptions {
     pub(crate) client: Option<Span>,
 }
 
-/// A mock is requested.
+/// The requested mock.
 pub(crate) enum Mock {
     /// `FooMock`
     Default,
@@ -101,7 +101,7 @@ impl RpcOptions {
     }
 }
 
-/// The arguments of `#[method(…)]`. Each span is that of the token which set the option.
+/// The arguments of `#[method(…)]`. Each span is that of the token that set the option.
 #[derive(Default)]
 pub(crate) struct MethodOptions {
     pub(crate) name: Option<LitStr>,
@@ -112,7 +112,7 @@ pub(crate) struct MethodOptions {
     pub(crate) idempotent: Option<Span>,
     pub(crate) cancel: Option<(Cancel, Span)>,
     pub(crate) ordered: Option<Span>,
-    /// The client leaves out arguments that are null, where it can.
+    /// The client omits arguments that are null, where it can.
     pub(crate) omit_none: Option<Span>,
 }
 
@@ -134,7 +134,7 @@ impl MethodOptions {
     }
 }
 
-/// The arguments of `#[param(…)]`. The span is that of the word `default`.
+/// The arguments of `#[param(…)]`. The span is that of the token `default`.
 #[derive(Default)]
 pub(crate) struct ParamOptions {
     pub(crate) rename: Option<LitStr>,
@@ -163,9 +163,10 @@ impl std::str::FromStr for Form {
             "whole" => Ok(Form::Whole),
             _ => Err(format!(
                 "unknown form `\"{text}\"`, expected one of: \
-                 `\"positional\"` (a list), `\"list\"` (a list, and the server refuses objects), \
-                 `\"named\"` (an object), \
-                 `\"whole\"` (the one argument is all of `params`)"
+                 `\"positional\"` (sent as a list), \
+                 `\"list\"` (sent as a list, and the server rejects objects), \
+                 `\"named\"` (sent as an object), \
+                 `\"whole\"` (the only argument is the whole of `params`)"
             )),
         }
     }
@@ -184,14 +185,14 @@ impl std::str::FromStr for Bytes {
             };
             // Rust parses `+1` as a number.
             let number = number.parse::<u32>().ok().filter(|_| !number.starts_with('+'))?;
-            // It must fit on 32-bit machines, too.
+            // The size must also fit into a 32-bit `usize`.
             number.checked_mul(factor).filter(|bytes| *bytes > 0)
         });
         let bytes = parsed.and_then(|bytes| usize::try_from(bytes).ok());
         bytes.map(Bytes).ok_or_else(|| {
             format!(
-                "`\"{text}\"` is no size, expected a whole number above 0, a space and a unit: \
-                 `\"512 B\"`, `\"64 KiB\"` or `\"1 MiB\"`"
+                "invalid size `\"{text}\"`, expected a positive integer, a space and a unit, with \
+                 a result below 4 GiB: `\"512 B\"`, `\"64 KiB\"` or `\"1 MiB\"`"
             )
         })
     }
@@ -205,9 +206,9 @@ impl std::str::FromStr for Cancel {
             "signal" => Ok(Cancel::Signal),
             "drop" => Ok(Cancel::Drop),
             _ => Err(format!(
-                "unknown way to cancel `\"{text}\"`, expected one of: \
-                 `\"signal\"` (the handler sees it in `ctx.cancelled()`), \
-                 `\"drop\"` (its future is dropped)"
+                "unknown value `\"{text}\"` of `cancel`, expected one of: \
+                 `\"signal\"` (completes `ctx.cancelled()` in the handler), \
+                 `\"drop\"` (drops the handler's future)"
             )),
         }
     }

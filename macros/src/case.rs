@@ -1,4 +1,5 @@
-//! The values of `rename_all`: those of serde, with serde's meaning for a name in snake_case.
+//! The values of `rename_all`: the same as serde's, applied as serde applies them to field names in
+//! snake_case.
 
 use std::str::FromStr;
 
@@ -27,7 +28,7 @@ const CASES: [(&str, Case); 8] = [
 ];
 
 impl FromStr for Case {
-    /// The text of the expected values.
+    /// The error message, which lists the valid values.
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -8,11 +8,11 @@ use crate::attr::{Cancel, Form, Mock};
 use crate::model::{Contract, Method, Subscription};
 use crate::report::Report;
 
-/// The client's own methods.
+/// Methods that every client has.
 const CLIENT_METHODS: [&str; 4] = ["new", "connect", "peer", "batch"];
-/// The mock's own methods, besides those that the client has, too.
+/// Methods that every mock has, besides those in [`CLIENT_METHODS`].
 const MOCK_METHODS: [&str; 2] = ["calls", "into_client"];
-/// The trait's own method.
+/// The method that every trait gets.
 pub(crate) const TRAIT_METHOD: &str = "into_service";
 
 pub(crate) fn check(contract: &Contract, report: &mut Report) {
@@ -38,16 +38,15 @@ fn check_namespace(contract: &Contract, report: &mut Report) {
     match (&contract.options.namespace, &contract.options.separator) {
         (None, Some(separator)) => report.error(
             separator,
-            "`separator` stands between the namespace and the name, and there is no namespace: \
-             add `namespace = \"…\"`",
+            "`separator` has no effect without a namespace: add `namespace = \"…\"`",
         ),
         (Some(namespace), _) if namespace.value().is_empty() => {
-            report.error(namespace, "the namespace is empty: leave it out if there is none");
+            report.error(namespace, "the namespace is empty: remove `namespace`, or write a name");
         }
         (Some(namespace), _) if is_reserved(&contract.options.prefix()) => {
             report.error(
                 namespace,
-                "names that begin with `rpc.` are reserved by JSON-RPC: \
+                "method names that begin with `rpc.` are reserved by JSON-RPC: \
                  choose another namespace",
             );
         }
@@ -60,18 +59,24 @@ fn check_sides(contract: &Contract, report: &mut Report) {
     if let (Some(_), Some(client)) = (options.server, options.client) {
         report.error_at(
             client,
-            "`server` generates only the service, and `client` only the client: remove both words \
-             to have both",
+            "`server` generates only the service and `client` only the client: remove both to \
+             generate both",
         );
     } else if let (Some(side), Some(_)) = (options.server.or(options.client), &options.mock) {
-        report.error_at(side, "a mock needs the client and the service: remove this word");
+        report.error_at(
+            side,
+            "a mock needs both the client and the service: remove `mock`, or remove this argument",
+        );
     }
 }
 
 fn check_mock(contract: &Contract, report: &mut Report) {
     let Some(Mock::Named(name)) = &contract.options.mock else { return };
     if contract.has_type(name) {
-        report.error(name, format!("`{name}` is there already: choose another name for the mock"));
+        report.error(
+            name,
+            format!("a type `{name}` already exists: choose another name for the mock"),
+        );
     }
 }
 
@@ -79,7 +84,7 @@ fn is_reserved(name: &str) -> bool {
     name.starts_with("rpc.")
 }
 
-/// Two methods may share a name only if both have a `cfg`, as these may exclude each other.
+/// Two methods may share a name only if both have a `cfg`, because the two may exclude each other.
 fn check_duplicate_names(contract: &Contract, report: &mut Report) {
     let mut seen: Vec<(String, &Method)> = Vec::new();
     for method in &contract.methods {
@@ -92,7 +97,7 @@ fn check_duplicate_names(contract: &Contract, report: &mut Report) {
                 let owner = other.ident.unraw();
                 report.error_at(
                     name.span,
-                    format!("the name `{text}` is taken: `{owner}` is called so on the wire"),
+                    format!("the name `{text}` on the wire is already used by method `{owner}`"),
                 );
             }
             seen.push((name.text, method));
@@ -121,8 +126,8 @@ fn check_rust_name(contract: &Contract, method: &Method, report: &mut Report) {
     report.error(
         &method.ident,
         format!(
-            "`{owner}` has a method `{ident}` of its own: choose another name, \
-             and keep the one on the wire with `#[method(name = \"{wire}\")]`"
+            "`{ident}` conflicts with the generated method `{owner}::{ident}`: rename the method, \
+             and keep its name on the wire with `#[method(name = \"{wire}\")]`"
         ),
     );
 }
@@ -138,8 +143,8 @@ fn check_wire_names(contract: &Contract, method: &Method, report: &mut Report) {
             report.error_at(
                 name.span,
                 format!(
-                    "names that begin with `rpc.` are reserved by JSON-RPC: \
-                     choose another one than `{}`",
+                    "the method name `{}` is reserved: JSON-RPC reserves names that begin with \
+                     `rpc.`",
                     name.text
                 ),
             );
@@ -154,7 +159,8 @@ fn check_form(method: &Method, report: &mut Report) {
         [] => report.error_at(
             span,
             format!(
-                "`\"whole\"` decodes all of `params` into one argument, and `{ident}` takes none"
+                "`params = \"whole\"` needs exactly one argument besides the context, and \
+                 `{ident}` has none"
             ),
         ),
         [param] => {
@@ -162,9 +168,8 @@ fn check_form(method: &Method, report: &mut Report) {
                 report.error_at(
                     span,
                     format!(
-                        "`\"whole\"` decodes a list or an object into the one argument, and \
-                         `{found}` is neither: leave `params` out, and the argument is the only \
-                         one of a list"
+                        "`params = \"whole\"` decodes a list or an object into the argument, and \
+                         `{found}` is neither: remove `params` to send a list with one element"
                     ),
                 );
             }
@@ -175,8 +180,8 @@ fn check_form(method: &Method, report: &mut Report) {
             for (option, span) in without_meaning {
                 if let Some(span) = span {
                     report.error_at(span, format!(
-                        "`{option}` is about one of several params, and with `params = \"whole\"` \
-                         the argument is all of them"
+                        "`{option}` has no effect with `params = \"whole\"`: the argument is the \
+                         whole of `params`, not one of them"
                     ));
                 }
             }
@@ -184,8 +189,8 @@ fn check_form(method: &Method, report: &mut Report) {
         params => report.error_at(
             span,
             format!(
-                "`\"whole\"` decodes all of `params` into one argument, and `{ident}` takes {}: \
-                 put them into a struct",
+                "`params = \"whole\"` needs exactly one argument besides the context, and \
+                 `{ident}` has {}: put them into a struct",
                 params.len()
             ),
         ),
@@ -196,14 +201,14 @@ fn check_omit_none(method: &Method, report: &mut Report) {
     if let (Some(span), Form::Whole) = (method.options.omit_none, method.form()) {
         report.error_at(
             span,
-            "with `params = \"whole\"`, the argument's own type says what is left out: remove \
-             `omit_none`, and put `#[serde(skip_serializing_if = \"Option::is_none\")]` on its \
-             fields",
+            "`omit_none` has no effect with `params = \"whole\"`: remove it, and put \
+             `#[serde(skip_serializing_if = \"Option::is_none\")]` on the fields of the argument's \
+             type",
         );
     }
 }
 
-/// The name of a type that is a number, a string or a boolean, judged by its name.
+/// The name of the type if it is the name of a number, a string or a boolean.
 fn scalar(ty: &Type) -> Option<String> {
     const SCALARS: [&str; 18] = [
         "bool", "char", "str", "String", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",
@@ -223,8 +228,8 @@ fn check_blocking(method: &Method, report: &mut Report) {
     if let (Some(span), true) = (method.options.blocking, method.is_async) {
         report.error_at(
             span,
-            "`blocking` runs a plain `fn` on a thread where it may block: \
-             remove `blocking`, or the `async` of the method",
+            "`blocking` runs a plain `fn` on a thread for blocking code: \
+             remove `blocking`, or remove `async` from the method",
         );
     }
 }
@@ -241,14 +246,13 @@ fn check_subscription(contract: &Contract, method: &Method, report: &mut Report)
         report.error_at(
             unsubscribe.span,
             format!(
-                "names that begin with `rpc.` are reserved by JSON-RPC: \
-                 choose another one than `{}`",
+                "the method name `{}` is reserved: JSON-RPC reserves names that begin with `rpc.`",
                 unsubscribe.text
             ),
         );
     }
-    // Any unsubscribe method ends any subscription, so two of them may share a name; a method may
-    // share it only if both have a `cfg`.
+    // Subscriptions may share an unsubscribe method. An ordinary method may have the same name only
+    // if both have a `cfg`.
     let owner = contract.methods.iter().find(|other| {
         let either = !std::ptr::eq::<Method>(*other, method) && other.has_cfg() && method.has_cfg();
         !either && other.names().iter().any(|name| name.text == unsubscribe.text)
@@ -257,8 +261,8 @@ fn check_subscription(contract: &Contract, method: &Method, report: &mut Report)
         report.error_at(
             unsubscribe.span,
             format!(
-                "the name `{}` is taken, `{}` is called so on the wire: choose another one for \
-                 the method that ends this subscription, with `unsubscribe = \"…\"`",
+                "the name `{}` on the wire is already used by method `{}`: choose another name for \
+                 the method that ends this subscription with `unsubscribe = \"…\"`",
                 unsubscribe.text,
                 owner.ident.unraw()
             ),
@@ -273,14 +277,14 @@ fn check_cancel(method: &Method, report: &mut Report) {
     }
     let ident = &method.ident;
     let advice = match method.options.blocking {
-        Some(_) => "leave `cancel` out, and look at `ctx.is_cancelled()` now and then",
-        None => "leave `cancel` out, as such a method is done where its call is read",
+        Some(_) => "remove `cancel` and check `ctx.is_cancelled()` regularly",
+        None => "remove `cancel`, because such a method finishes before it can be cancelled",
     };
     report.error_at(
         span,
         format!(
-            "`\"drop\"` drops the future of an `async fn`, and a plain `fn` has none: \
-             write `async fn {ident}(…)`, or {advice}"
+            "`cancel = \"drop\"` drops the future of an `async fn`, and a plain `fn` has no \
+             future: write `async fn {ident}(…)`, or {advice}"
         ),
     );
 }
@@ -294,7 +298,7 @@ fn check_params(method: &Method, report: &mut Report) {
         } else if seen.contains(&name.text.as_str()) {
             report.error_at(
                 name.span,
-                format!("two arguments are called `{}` on the wire", name.text),
+                format!("two arguments have the name `{}` on the wire", name.text),
             );
         }
         seen.push(&name.text);

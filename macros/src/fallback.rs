@@ -1,5 +1,5 @@
-//! The output for a trait with errors: enough for the rest of the user's program to compile, so
-//! that one mistake gives one message and not one for every use of the trait.
+//! The output for a trait with errors. The rest of the user's program still compiles against it, so
+//! that one mistake causes one message and not one for every use of the trait.
 
 use std::collections::HashSet;
 
@@ -12,8 +12,8 @@ use crate::expand::{client, contract, mock, service};
 use crate::model::{Contract, Method};
 
 // Input:  a trait with errors
-// Output: the errors, the trait as far as rustc accepts it, a client with the methods that could be
-//         understood, a service which answers none, and a mock like the client
+// Output: the errors, the trait in a form that rustc accepts, a client with the methods that could
+//         be understood, a service without methods, and a mock with the same methods as the client
 pub(crate) fn expand(mut contract: Contract, errors: TokenStream) -> TokenStream {
     contract.item.modifiers.auto_token = None;
     contract
@@ -44,7 +44,7 @@ fn repeats_an_argument(method: &Method) -> bool {
     idents.len() < method.params.len()
 }
 
-/// Removes what rustc would report again.
+/// Removes what rustc would report a second time.
 fn remove_what_rustc_refuses(function: &mut TraitItemFn) {
     function.sig.constness = None;
     function.sig.variadic = None;

@@ -1,18 +1,18 @@
 //! The `#[rpc]` attribute and `#[derive(RpcError)]` of `wsjsonrpc`. Use them through that crate.
 //!
-//! Generated code uses nothing of the runtime but its hidden `__private` module.
+//! Generated code uses only the hidden module `__private` of the runtime.
 //!
-//! The attribute is a pipeline. In order of execution:
+//! The attribute is a pipeline, in order of execution:
 //!
 //! - `attr` parses the arguments of the attributes, with `arguments`; `case` has the values of
 //!   `rename_all`;
 //! - `async_trait` reverts the changes of an `#[async_trait]` on the trait;
-//! - `trait_item` reads the whole trait, `signature` and `types` one method, `subscription` what makes
-//!   it a subscription; `model` has what they find;
-//! - `check` has the rules that need the whole trait;
+//! - `trait_item` reads the whole trait, `signature` and `types` read one method, and `subscription`
+//!   reads what makes it a subscription; `model` holds the result;
+//! - `check` applies the rules that need the whole trait;
 //! - `expand` writes the trait, the client, the service and the mock.
 //!
-//! Every step adds its errors to one `report`, with the correct form written by `text`. If there are
+//! Each step adds its errors to a `report`; `text` helps to show the correct form. If there are
 //! errors at the end, `fallback` runs instead of `expand`. The derive is a shorter pipeline,
 //! `rpc_error`.
 
@@ -40,7 +40,7 @@ use crate::attr::RpcOptions;
 use crate::model::Contract;
 use crate::report::Report;
 
-/// Makes a client and a service of a trait.
+/// Generates a typed client and a service from a trait.
 ///
 /// ```
 /// use wsjsonrpc::{Client, Context, Result, Server, memory, rpc};
@@ -69,187 +69,318 @@ use crate::report::Report;
 /// # }
 /// ```
 ///
-/// # What is made
+/// # Generated items
 ///
-/// For a trait `Math`, with the trait's visibility:
+/// For a trait `Math`, with the visibility of the trait:
 ///
-/// - `MathClient` has a method for each of the trait's, without the context. It returns a
-///   `wsjsonrpc::Call`, which is sent when it is awaited. There are also `MathClient::new(peer)`,
-///   `MathClient::connect(url)`, `peer()` and `batch(calls)`.
-/// - `MathService<T>` answers calls with a `T: Math`. It comes from `T::into_service()`.
-/// - `Arc<T>` implements the trait if `T` does, so a program can keep a value that it serves:
-///   `Arc::clone(&calculator).into_service()`.
-/// - The trait stays. `async fn` becomes `fn … -> impl Future<Output = …> + Send`, which an
-///   implementation writes as a plain `async fn`; the trait gets `Send + Sync + 'static` as
-///   supertraits and the method `into_service`.
+/// - `MathClient` has the methods of the trait, without the context argument. Each returns a
+///   `wsjsonrpc::Call`, which is sent when it is awaited. The client also has
+///   `MathClient::new(peer)`, `MathClient::connect(url)`, `peer()` and `batch(calls)`.
+/// - `MathService<T>` answers calls with a `T: Math`. `T::into_service()` creates it.
+/// - `Arc<T>` implements the trait if `T` does. With `Arc::clone(&calculator).into_service()`, a
+///   program keeps access to the value that it serves.
+/// - The trait itself. An `async fn` becomes `fn … -> impl Future<Output = …> + Send`, which
+///   implementations still write as an `async fn`. The trait gets the supertraits
+///   `Send + Sync + 'static` and the method `into_service`.
 ///
-/// Where a type implements two such traits, name the one that is meant:
-/// `Math::into_service(calculator)`.
+/// If a type implements two such traits, name the trait: `Math::into_service(calculator)`.
 ///
 /// # On the trait: `#[rpc(…)]`
 ///
-/// | argument | meaning | default |
+/// | argument | effect | default |
 /// |---|---|---|
-/// | `namespace = "math"` | goes before each method's name | none |
-/// | `separator = "/"` | stands between namespace and name | `"."` |
-/// | `rename_all = "camelCase"` | rewrites names that are not in quotes, of methods and of arguments | as in Rust |
-/// | `crate = path` | where `wsjsonrpc` is, if it has another name; a path or a string | `::wsjsonrpc` |
-/// | `mock`, `mock = "FakeMath"` | with the feature `testing` of `wsjsonrpc`, a mock is made, too: `MathMock`, or what is in quotes; see the module `wsjsonrpc::testing`. Without the feature, nothing | none |
-/// | `omit_none` | `omit_none` for all methods and subscriptions, except those with `params = "whole"` | `None` is sent as `null` |
-/// | `server` | only the service is generated: arguments need no `Serialize`, and results no `Deserialize` | both sides |
-/// | `client` | only the client is generated: arguments need no `Deserialize`, and results no `Serialize` | both sides |
+/// | `namespace = "math"` | puts this prefix before the name of each method | no namespace |
+/// | `separator = "/"` | separates the namespace from the name | `"."` |
+/// | `rename_all = "camelCase"` | renames methods and arguments that have no explicit name | names as in Rust |
+/// | `omit_none` | applies `omit_none` to all methods and subscriptions, except those with `params = "whole"` | `None` is sent as `null` |
+/// | `server` | generates only the service: arguments need no `Serialize`, and results no `Deserialize` | both |
+/// | `client` | generates only the client: arguments need no `Deserialize`, and results no `Serialize` | both |
+/// | `mock`, `mock = "FakeMath"` | with the feature `testing` of `wsjsonrpc`, also generates a mock with the name `MathMock` or the given name; without the feature, it generates nothing. See the module `wsjsonrpc::testing` | no mock |
+/// | `crate = path` | the path of `wsjsonrpc` if the crate is renamed or re-exported: a path or a string | `::wsjsonrpc` |
 ///
-/// `rename_all` takes serde's set: `lowercase`, `UPPERCASE`, `PascalCase`, `camelCase`,
-/// `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case` and `SCREAMING-KEBAB-CASE`.
-///
-/// # On a method: `#[method(…)]`
-///
-/// | argument | meaning | default |
-/// |---|---|---|
-/// | `name = "math.add"` | the whole name on the wire; neither namespace nor `rename_all` is applied | namespace, separator, renamed name |
-/// | `aliases = ["add", "plus"]` | further whole names that the service answers to | none |
-/// | `params = "positional"` | the client sends a list; the server takes lists and objects | this |
-/// | `params = "named"` | the client sends an object; the server takes lists and objects | |
-/// | `params = "list"` | the client sends a list, and the server takes nothing else: the arguments have no names on the wire | |
-/// | `params = "whole"` | all of `params` is decoded into the one argument: a tuple, a `Vec`, a struct, a map | |
-/// | `max_params = "64 KiB"` | the service refuses params of more bytes of JSON with -32602, before it decodes them. Units are `B`, `KiB` and `MiB`. Decoded params can be much larger than their text: a `serde_json::Value` has up to 130 times as many bytes | `Config::max_incoming_message` is the only limit |
-/// | `omit_none` | the client leaves out arguments that serialize as `null`: at the end of a list, and anywhere in an object. For servers that tell `null` from an argument that is not there | `None` is sent as `null` |
-/// | `blocking` | a plain `fn` runs on a thread where it may block | it runs where the request was read |
-/// | `idempotent` | doing it several times is as good as once: a reconnecting client sends a call again each time that its connection breaks | such a call fails with `Error::Closed` |
-/// | `cancel = "signal"` | when the caller takes the call back, the handler sees it: `ctx.cancelled()`, `ctx.is_cancelled()` | this |
-/// | `cancel = "drop"` | the handler's future is dropped then, and when the connection ends; an `async fn` only | |
-/// | `ordered` | a connection's calls of ordered methods, of whatever services, are handled one after another, in the order in which they came | calls are handled at the same time |
-///
-/// A client sends `None` as `null`, which is the same for servers that use this crate. An untyped
-/// call (`Peer::call`) does what its params' `Serialize` does:
-/// `#[serde(skip_serializing_if = "Option::is_none")]` leaves a member out.
-///
-/// An `Option` may be left out at the end of a list and anywhere in an object, and so may the
-/// `Option`s at the end of a tuple that is the whole of `params`:
+/// `rename_all` accepts the same values as serde: `lowercase`, `UPPERCASE`, `PascalCase`,
+/// `camelCase`, `snake_case`, `SCREAMING_SNAKE_CASE`, `kebab-case` and `SCREAMING-KEBAB-CASE`.
 ///
 /// ```
-/// # use wsjsonrpc::{Context, Result, rpc};
-/// #[rpc]
-/// pub trait Chain {
-///     /// `[{"to": …}]` and `[{"to": …}, "latest"]`, but no object.
-///     #[method(params = "list")]
-///     async fn call(&self, ctx: &Context, tx: String, block: Option<String>) -> Result<String>;
+/// use wsjsonrpc::{Client, Context, Result, Server, memory, rpc};
 ///
-///     /// The same on the wire.
-///     #[method(params = "whole")]
-///     async fn estimate(&self, ctx: &Context, params: (String, Option<String>)) -> Result<u64>;
+/// #[rpc(namespace = "shop", separator = "/", rename_all = "camelCase")]
+/// pub trait Shop {
+///     async fn place_order(&self, ctx: &Context, article_id: u64) -> Result<u64>;
 /// }
-/// ```
 ///
-/// A handler must not block its thread unless its method is `blocking`. Its future is first polled in the
-/// task of its connection: that makes a call cheap, but while a handler blocks, its connection reads,
-/// writes and times out nothing (`ServerBuilder::handler_runtime` changes that). `Handle::block_on`, also within `block_in_place`, waits forever there if
-/// it waits for a call back to the caller, because only that task could read the answer. In a `blocking`
-/// method, which has a thread of its own, `Handle::current().block_on(…)` works, and so does every other
-/// call that blocks. There is no guard against it: tokio has no hook that tells a future that its own
-/// task waits for it, and a check of each poll would cost every call.
+/// struct Counter;
 ///
-/// The caller gets its answer, -32800, as soon as it takes a call back, whatever the handler does. A
-/// future that is dropped stops where it waits: `cancel = "drop"` suits what leaves nothing half
-/// done. Calls that it waits for itself are taken back along with it. Notifications can't be taken
-/// back, and are handled to their end.
-///
-/// An ordered call that is taken back while it waits for its turn is never begun. It counts as in
-/// flight while it waits. An ordered handler that calls its caller and thereby waits for another
-/// ordered call on its own connection waits for itself, until the timeout of its call; a warning
-/// names both methods after five seconds. A `blocking`
-/// method and a plain `fn` may be ordered, too.
-///
-/// # Subscriptions: `#[subscription(…)]`
-///
-/// A function that returns a stream, `-> impl Stream<Item = T>`, or a `Result` of one to refuse. It
-/// is plain or `async`. What the stream brings is `T`, or a `Result<T, E>` whose first error ends
-/// it. The stream may borrow from `self`, the context and the arguments. The client's method returns
-/// a `wsjsonrpc::subscription::Subscribe`, which brings a `wsjsonrpc::Subscription<T>` when it is awaited. If the
-/// other side also uses this crate and has an ordinary method of that name, it fails with -32600.
-///
-/// | argument | meaning | default |
-/// |---|---|---|
-/// | `name = "eth_subscribe"` | the whole name on the wire | as that of a method |
-/// | `unsubscribe = "eth_unsubscribe"` | the whole name of the method that ends it and its like, and no other subscription; several may share one. Its one parameter is the id, by position or by the name `subscription` | `unsubscribe_blocks` for `blocks` and for `subscribe_blocks`, with namespace and `rename_all` |
-/// | `notification = "eth_subscription"` | the whole name of the notifications with the items; several may share one | the name |
-/// | `item = Type` | the type of an item | `T` of `Item = T` and of `Item = Result<T, E>` |
-/// | `params = "positional"` | as for a method | this |
-/// | `omit_none` | as for a method | `None` is sent as `null` |
-/// | `overflow = "block"` | the stream waits for a slow consumer; or `"drop_oldest"`, `"drop_newest"`, `"latest"`, `"close"`: see `wsjsonrpc::subscription::Overflow` | this |
-/// | `max_params = "64 KiB"` | as for a method | |
-/// | `buffer = 16` | how many items may wait where the stream does not | 16 |
-/// | `tell_end = false` | only peers that use this crate are told that the stream has ended without an error | all are |
-///
-/// ```
-/// use wsjsonrpc::{Context, Result, Stream, rpc};
-///
-/// #[rpc]
-/// pub trait Node {
-///     /// As an Ethereum node has it.
-///     #[subscription(
-///         name = "eth_subscribe",
-///         unsubscribe = "eth_unsubscribe",
-///         notification = "eth_subscription",
-///         tell_end = false
-///     )]
-///     async fn subscribe(&self, ctx: &Context, what: &str) -> Result<impl Stream<Item = String> + Send>;
-///
-///     /// Prices, of which only the latest is of interest.
-///     #[subscription(overflow = "latest")]
-///     fn prices(&self, ctx: &Context, symbol: String) -> impl Stream<Item = f64> + Send;
+/// impl Shop for Counter {
+///     async fn place_order(&self, _ctx: &Context, article_id: u64) -> Result<u64> {
+///         Ok(article_id + 1000)
+///     }
 /// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::builder().service(Counter.into_service());
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// // The names on the wire, in a call without the generated client:
+/// let order: u64 = client.peer().call("shop/placeOrder", (7,)).await?;
+/// assert_eq!(order, 1007);
+/// # Ok(())
+/// # }
 /// ```
-///
-/// # On an argument: `#[param(…)]`
-///
-/// | argument | meaning | default |
-/// |---|---|---|
-/// | `rename = "n"` | the name on the wire | the argument's own, after `rename_all` |
-/// | `default` | may be left out, and is then `Default::default()` | must be given, unless it is an `Option` |
 ///
 /// # Methods
 ///
-/// The first argument after `&self` is the context, `ctx: &Context`. The others are decoded from
-/// the request: owned types, or `&str`, `&[T]`, `&T` and an `Option` of these. An `Option` may be
-/// left out. What is returned is a `wsjsonrpc::Result<T>`, a `Result<T, E>` whose `E` can be sent
-/// as an error, or nothing. `Option` and `Result` are known by their types, so aliases of them will
-/// do.
+/// The first argument after `&self` is the context, `ctx: &Context`. All other arguments are
+/// decoded from the request. They are owned types, or `&str`, `&[T]`, `&T` and an `Option` of
+/// these. An `Option` may be missing from the request.
 ///
-/// A method is an `async fn`, or a plain `fn` for what is done at once. It may have a body, which
-/// implementations may replace. Docs, `#[deprecated]` and `#[cfg(…)]` count for the client too.
+/// A method returns `wsjsonrpc::Result<T>`, a `Result<T, E>` whose `E` implements
+/// [`RpcError`](derive@RpcError), or nothing. The types decide, not their names, so aliases of
+/// `Option` and `Result` work.
+///
+/// A method is an `async fn`, or a plain `fn` if it finishes at once. It may have a body, which
+/// implementations can replace. The client's methods have the same docs, `#[deprecated]` and
+/// `#[cfg(…)]` as the trait's methods.
+///
+/// ## On a method: `#[method(…)]`
+///
+/// | argument | effect | default |
+/// |---|---|---|
+/// | `name = "math.add"` | the complete name on the wire, without namespace and `rename_all` | namespace, separator and renamed name |
+/// | `aliases = ["add", "plus"]` | more complete names that the service accepts | none |
+/// | `params = "positional"` | the client sends a list; the service accepts lists and objects | this |
+/// | `params = "named"` | the client sends an object; the service accepts lists and objects | |
+/// | `params = "list"` | the client sends a list; the service accepts only lists. The arguments have no names on the wire | |
+/// | `params = "whole"` | all of `params` is decoded into the only argument: a tuple, a `Vec`, a struct or a map | |
+/// | `max_params = "64 KiB"` | the service refuses params with more bytes of JSON, with -32602 and before it decodes them. Units are `B`, `KiB` and `MiB`. Decoded params can take much more memory than their text: a `serde_json::Value` up to 130 times as much | only `Config::max_incoming_message` limits params |
+/// | `omit_none` | the client omits arguments that serialize to `null`: at the end of a list, and anywhere in an object. Needed for servers that distinguish `null` from a missing argument | `None` is sent as `null` |
+/// | `blocking` | a plain `fn` runs on a thread where it may block | it runs in the task of the connection |
+/// | `idempotent` | the call may run several times: if its connection breaks, a reconnecting client sends the call again | the call fails with `Error::Closed` |
+/// | `cancel = "signal"` | if the caller cancels the call, `ctx.cancelled()` completes and `ctx.is_cancelled()` returns `true` | this |
+/// | `cancel = "drop"` | if the caller cancels the call or the connection ends, the handler's future is dropped. Only for an `async fn` | |
+/// | `ordered` | the calls of all ordered methods on a connection, of all services, run one after another in the order of arrival | calls run concurrently |
+///
+/// ## On an argument: `#[param(…)]`
+///
+/// | argument | effect | default |
+/// |---|---|---|
+/// | `rename = "n"` | the name on the wire | the argument's name after `rename_all` |
+/// | `default` | if the argument is missing from the request, it is `Default::default()` | the argument is required, unless it is an `Option` |
 ///
 /// ```
-/// use wsjsonrpc::{Context, Result, rpc};
+/// use wsjsonrpc::{Client, Context, Result, Server, memory, rpc};
 ///
-/// #[rpc(namespace = "shop", rename_all = "camelCase")]
+/// #[rpc]
 /// pub trait Shop {
-///     /// `{"method": "shop.placeOrder", "params": {"articleId": 7, "n": 2}}`
-///     #[method(params = "named")]
-///     async fn place_order(
+///     /// `{"method": "order", "params": {"article": 7, "n": 2}}`
+///     #[method(params = "named", idempotent)]
+///     async fn order(
 ///         &self,
 ///         ctx: &Context,
-///         article_id: u64,
+///         article: u64,
 ///         #[param(rename = "n", default)] how_many: u32,
-///     ) -> Result<u64>;
+///     ) -> Result<String>;
 ///
-///     /// `{"method": "total", "params": [9.99, 0.5]}`
-///     #[method(name = "total", aliases = ["shop.total"], params = "whole")]
+///     /// `{"method": "total", "params": [9.5, 0.5]}`
+///     #[method(params = "whole", max_params = "1 KiB", aliases = ["shop.total"])]
 ///     fn total(&self, ctx: &Context, prices: &[f64]) -> Result<f64> {
 ///         let _ = ctx;
 ///         Ok(prices.iter().sum())
 ///     }
 ///
 ///     /// Reads from a slow disk.
-///     #[method(blocking)]
+///     #[method(blocking, ordered)]
 ///     fn picture(&self, ctx: &Context, article: &str) -> Result<Vec<u8>>;
+///
+///     /// Stops at an `await` if the caller cancels the call.
+///     #[method(cancel = "drop")]
+///     async fn search(&self, ctx: &Context, text: &str) -> Result<Vec<u64>>;
 /// }
+///
+/// struct Corner;
+///
+/// impl Shop for Corner {
+///     async fn order(&self, _ctx: &Context, article: u64, how_many: u32) -> Result<String> {
+///         Ok(format!("{how_many} of {article}"))
+///     }
+///
+///     fn picture(&self, _ctx: &Context, article: &str) -> Result<Vec<u8>> {
+///         Ok(article.bytes().collect())
+///     }
+///
+///     async fn search(&self, _ctx: &Context, text: &str) -> Result<Vec<u64>> {
+///         Ok(vec![text.len() as u64])
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::builder().service(Corner.into_service());
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// let shop = ShopClient::new(client.peer());
+/// assert_eq!(shop.order(7, 2).await?, "2 of 7");
+/// assert_eq!(shop.total(&[9.5, 0.5]).await?, 10.0);
+/// assert_eq!(shop.picture("pen").await?, b"pen");
+/// assert_eq!(shop.search("pen").await?, [3]);
+///
+/// // Calls without the generated client: `n` is missing, and another name of `total`.
+/// let order: String = client.peer().call("order", (7,)).await?;
+/// assert_eq!(order, "0 of 7");
+/// let total: f64 = client.peer().call("shop.total", [9.5, 0.5]).await?;
+/// assert_eq!(total, 10.0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ## Optional arguments
+///
+/// A client sends `None` as `null`. Services of this crate treat `null` and a missing argument
+/// alike. For other servers, use `omit_none`. In an untyped call (`Peer::call`), the `Serialize` of
+/// the params decides: `#[serde(skip_serializing_if = "Option::is_none")]` omits a member.
+///
+/// An `Option` may be missing at the end of a list and anywhere in an object. With
+/// `params = "whole"` and a tuple, each `Option` at the end of the tuple may be missing:
+///
+/// ```
+/// # use wsjsonrpc::{Client, Context, Result, Server, memory, rpc};
+/// #[rpc]
+/// pub trait Chain {
+///     /// Accepts `["0x1"]` and `["0x1", "latest"]`, but no object.
+///     #[method(params = "list")]
+///     async fn balance(&self, ctx: &Context, account: String, block: Option<String>) -> Result<u64>;
+///
+///     /// The same on the wire.
+///     #[method(params = "whole")]
+///     async fn nonce(&self, ctx: &Context, params: (String, Option<String>)) -> Result<u64>;
+/// }
+/// #
+/// # struct Node;
+/// #
+/// # impl Chain for Node {
+/// #     async fn balance(&self, _: &Context, _: String, block: Option<String>) -> Result<u64> {
+/// #         Ok(if block.is_none() { 1 } else { 2 })
+/// #     }
+/// #     async fn nonce(&self, _: &Context, params: (String, Option<String>)) -> Result<u64> {
+/// #         Ok(if params.1.is_none() { 1 } else { 2 })
+/// #     }
+/// # }
+/// #
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::builder().service(Node.into_service());
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// # for method in ["balance", "nonce"] {
+/// #     assert_eq!(client.peer().call::<u64>(method, ("0x1",)).await?, 1);
+/// #     assert_eq!(client.peer().call::<u64>(method, ("0x1", "latest")).await?, 2);
+/// # }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ## Blocking
+///
+/// A handler must not block its thread, unless its method is `blocking`. The task of the connection
+/// polls a handler's future for the first time. This makes calls cheap, but while a handler blocks,
+/// the connection does not read, write or check timeouts. `ServerBuilder::handler_runtime` moves
+/// all handlers to another runtime.
+///
+/// `Handle::block_on` in such a handler, also within `block_in_place`, waits forever if it waits for
+/// a call to the peer, because only the blocked task could read the response. In a `blocking`
+/// method, which has its own thread, `Handle::current().block_on(…)` works, and so does all other
+/// blocking code. The library cannot detect this mistake: tokio has no hook by which a future could
+/// learn that its own task waits for it, and a check in each poll would slow down every call.
+///
+/// ## Cancellation
+///
+/// When a caller cancels a call, it gets the error -32800 at once, whatever the handler does. A
+/// dropped future stops at its current `await`, so use `cancel = "drop"` for handlers that leave
+/// nothing half done. If a dropped handler was waiting for calls, these are cancelled as well.
+/// Notifications can't be cancelled, and their handlers run to the end.
+///
+/// ## Ordered methods
+///
+/// An ordered call that is cancelled while it waits for earlier ones never starts. It counts as in
+/// flight while it waits. `async`, plain and `blocking` methods can be ordered.
+///
+/// An ordered handler can deadlock: if it calls its caller, and that call waits for another ordered
+/// call on the same connection, both wait until the call times out. After five seconds, a warning
+/// in the log names both methods.
+///
+/// # Subscriptions: `#[subscription(…)]`
+///
+/// A function with `#[subscription]` returns a stream of items, `-> impl Stream<Item = T>`, or a
+/// `Result` of such a stream if it can refuse the subscription. It is a plain `fn` or an
+/// `async fn`. The items of the stream are `T`, or `Result<T, E>`, whose first error ends the
+/// subscription. The stream may borrow from `self`, the context and the arguments.
+///
+/// The client's method returns a `wsjsonrpc::subscription::Subscribe`. Awaiting it returns a
+/// `wsjsonrpc::Subscription<T>`. It fails with -32600 if the peer also uses this crate and has an
+/// ordinary method with that name.
+///
+/// | argument | effect | default |
+/// |---|---|---|
+/// | `name = "eth_subscribe"` | the complete name on the wire | as for a method |
+/// | `unsubscribe = "eth_unsubscribe"` | the complete name of the method that ends this subscription. Several subscriptions may share one; it ends only these. Its only parameter is the id, by position or with the name `subscription` | `unsubscribe_blocks` for `blocks` and for `subscribe_blocks`, with namespace and `rename_all` |
+/// | `notification = "eth_subscription"` | the complete name of the notifications that carry the items. Several subscriptions may share one | the name of the subscription |
+/// | `item = Type` | the type of an item | `T` in `Item = T` and in `Item = Result<T, E>` |
+/// | `params`, `max_params`, `omit_none` | as for a method | as for a method |
+/// | `overflow = "block"` | what happens if the consumer is slow: the stream waits (`"block"`), or items are dropped (`"drop_oldest"`, `"drop_newest"`, `"latest"`), or the subscription ends (`"close"`). See `wsjsonrpc::subscription::Overflow` | `"block"` |
+/// | `buffer = 16` | how many items are buffered, unless the stream waits | 16 |
+/// | `tell_end = false` | if the stream ends without an error, only peers that use this crate are notified | all peers are notified |
+///
+/// ```
+/// use futures_util::stream;
+/// use wsjsonrpc::{Client, Context, ErrorObject, Result, Server, Stream, memory, rpc};
+///
+/// #[rpc]
+/// pub trait Node {
+///     #[subscription(overflow = "latest")]
+///     fn prices(&self, ctx: &Context, symbol: String) -> impl Stream<Item = f64> + Send;
+///
+///     /// The names that Ethereum nodes use.
+///     #[subscription(
+///         name = "eth_subscribe",
+///         unsubscribe = "eth_unsubscribe",
+///         notification = "eth_subscription",
+///         tell_end = false
+///     )]
+///     async fn subscribe(&self, ctx: &Context, what: &str) -> Result<impl Stream<Item = u64> + Send>;
+/// }
+///
+/// struct Light;
+///
+/// impl Node for Light {
+///     fn prices(&self, _ctx: &Context, _symbol: String) -> impl Stream<Item = f64> + Send {
+///         stream::iter([101.5])
+///     }
+///
+///     async fn subscribe(&self, _ctx: &Context, what: &str) -> Result<impl Stream<Item = u64> + Send> {
+///         match what {
+///             "newHeads" => Ok(stream::iter(1..=3)),
+///             _ => Err(ErrorObject::invalid_params("unknown subscription")),
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::builder().service(Light.into_service());
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// let node = NodeClient::new(client.peer());
+/// let mut heads = node.subscribe("newHeads").await?;
+/// while let Some(head) = heads.next().await {
+///     println!("{}", head?);
+/// }
+/// assert!(node.subscribe("oldHeads").await.is_err());
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// # Generics
 ///
-/// The trait may have type and const parameters; the client and the service have them too. Values
-/// of such a type are sent and handled on any thread, and the trait must say so:
+/// The trait may have type and const parameters, which the client and the service then have too.
+/// Values of a type parameter are sent and are handled on any thread, so the trait must declare
+/// these bounds:
 ///
 /// ```
 /// use serde::{Serialize, de::DeserializeOwned};
@@ -262,17 +393,20 @@ use crate::report::Report;
 /// }
 /// ```
 ///
-/// # async_trait, `dyn` and recursion
+/// # `async_trait` and `dyn`
 ///
-/// `#[async_trait]` is not needed, and does not work: neither on the trait nor on an `impl` of it.
+/// `#[async_trait]` is not needed and does not work, neither on the trait nor on its `impl`s.
 ///
-/// A trait with an `async fn` or a subscription has no `dyn` form. To choose an implementation at run
-/// time, choose the service: `Box<dyn Service>` and `Arc<dyn Service>` are services. See
-/// `wsjsonrpc::service::Service`. A function that takes any implementation takes an `impl Math`.
+/// A trait with an `async fn` or a subscription is not `dyn` compatible. To choose an
+/// implementation at run time, choose the service: `Box<dyn Service>` and `Arc<dyn Service>` are
+/// services, see `wsjsonrpc::service::Service`. A function that accepts any implementation takes an
+/// `impl Math`.
 ///
-/// The client is always named `MathClient`: `ctx.client::<MathClient>()`, `MathClient::new(peer)`.
+/// A client is always named by its type: `ctx.client::<MathClient>()`, `MathClient::new(peer)`.
 ///
-/// An `async fn` of an `impl` can't call itself. Let it call a function of your own, which calls itself
+/// # Recursion
+///
+/// An `async fn` of an `impl` can't call itself. Let it call another function, which calls itself
 /// through a `Box`:
 ///
 /// ```
@@ -301,11 +435,11 @@ use crate::report::Report;
 /// }
 /// ```
 ///
-/// # Names that are taken
+/// # Reserved names
 ///
-/// No method can be called `new`, `connect`, `peer`, `batch` or `into_service` in Rust, nor `calls` or
-/// `into_client` where there is a mock; on the wire it can, with `#[method(name = "connect")]`. On the wire, names that begin with `rpc.` are
-/// reserved by JSON-RPC.
+/// In Rust, a method can't be named `new`, `connect`, `peer`, `batch` or `into_service`, nor, if
+/// there is a mock, `calls` or `into_client`. On the wire it can, with
+/// `#[method(name = "connect")]`. On the wire, JSON-RPC reserves all names that begin with `rpc.`.
 #[proc_macro_attribute]
 pub fn rpc(
     arguments: proc_macro::TokenStream,
@@ -314,8 +448,10 @@ pub fn rpc(
     expand_rpc(arguments.into(), item.into(), cfg!(feature = "testing")).into()
 }
 
-/// Makes an error type of the application one that travels: each kind of error has a code, its fields
-/// are sent as `data`, and the caller gets the same value back as `Error::Call`.
+/// Makes an error type of the application an error that handlers return and callers receive.
+///
+/// Each variant has a code. Its fields are sent as the `data` of the error object. The caller gets
+/// the same value back, in `Error::Call`.
 ///
 /// ```
 /// use wsjsonrpc::{Client, Context, Error, Result, RpcError, Server, memory, rpc};
@@ -349,49 +485,81 @@ pub fn rpc(
 /// // {"code": 1001, "message": "50 are missing", "data": {"missing": 50}}
 /// match bank.withdraw(150).await {
 ///     Err(Error::Call(BankError::Insufficient { missing })) => assert_eq!(missing, 50),
-///     Err(Error::Timeout(_)) => println!("later, perhaps"),
+///     Err(Error::Timeout(_)) => println!("try again later"),
 ///     other => panic!("{other:?}"),
 /// }
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// It is for enums, and for structs, which are one kind of error. It makes neither `Display` nor
-/// `std::error::Error`; thiserror does, on the same type.
+/// The derive works on enums and on structs. A struct counts as one variant. It does not implement
+/// `Display` and `std::error::Error`; derive thiserror's `Error` on the same type for these.
 ///
-/// # On a variant, or on a struct: `#[rpc_error(…)]`
+/// # On a variant or a struct: `#[rpc_error(…)]`
 ///
-/// | argument | meaning | default |
+/// | argument | effect | default |
 /// |---|---|---|
-/// | `code = 1001` | the code: an integer, or the path of an `i64` constant. No two variants share one, and -32768 to -32000 are JSON-RPC's own | must be given |
+/// | `code = 1001` | the code: an integer, or the path of an `i64` constant. Each variant needs a different code, and JSON-RPC reserves -32768 to -32000 | required |
 /// | `message = "{missing} are missing"` | the message, with fields as in `format!`: `{missing}`, `{0}`, `{0:?}` | see below |
-/// | `display` | the message is what `Display` says of the value | see below |
-/// | `transparent` | in place of the others: it has one field, which is itself such an error, and travels as that does | |
-/// | `from` | beside `transparent`, on the variant that holds an `ErrorObject`: `?` converts an `ErrorObject` and a failed call into it | no conversions |
+/// | `display` | takes the message from `Display` | see below |
+/// | `transparent` | sends the only field, whose type also implements `RpcError`, in place of the variant. Excludes the other arguments | |
+/// | `from` | next to `transparent`, on the variant that holds an `ErrorObject`: `?` converts an `ErrorObject` and a failed call into this variant | no conversions |
 ///
-/// The message is, in this order: the variant's `message`; its `Display`, if the variant has
-/// `display` or thiserror's `#[error(…)]`; the same for the enum; the name in words, "no such account"
-/// for `NoSuchAccount`.
+/// The message is the first of these:
+///
+/// 1. the variant's `message`;
+/// 2. its `Display`, if the variant has `display` or thiserror's `#[error(…)]`;
+/// 3. its `Display`, if the enum has `display` or thiserror's `#[error(…)]`;
+/// 4. the name of the variant in words: "no such account" for `NoSuchAccount`.
 ///
 /// # On the type: `#[rpc_error(…)]`
 ///
-/// | argument | meaning | default |
+/// | argument | effect | default |
 /// |---|---|---|
-/// | `display` | for variants without a message of their own | |
-/// | `rename_all = "camelCase"` | rewrites the names of all fields; takes what `#[rpc]` does | as in Rust |
-/// | `crate = path` | where `wsjsonrpc` is, if it has another name; a path or a string | `::wsjsonrpc` |
+/// | `display` | takes the message of variants without their own message from `Display` | |
+/// | `rename_all = "camelCase"` | renames all fields; accepts the same values as in `#[rpc]` | names as in Rust |
+/// | `crate = path` | the path of `wsjsonrpc` if the crate is renamed or re-exported: a path or a string | `::wsjsonrpc` |
 ///
 /// # On a field: `#[rpc_error(…)]`
 ///
-/// | argument | meaning | default |
+/// | argument | effect | default |
 /// |---|---|---|
-/// | `rename = "n"` | the name in `data` | the field's own, after `rename_all` |
-/// | `default` | may be left out by the peer, and is then `Default::default()` | must be there, unless it is an `Option` |
+/// | `rename = "n"` | the name in `data` | the field's name after `rename_all` |
+/// | `default` | if the field is missing in received data, it is `Default::default()` | the field is required, unless it is an `Option` |
+///
+/// ```
+/// use wsjsonrpc::RpcError;
+///
+/// #[derive(Debug, PartialEq, RpcError)]
+/// #[rpc_error(display, rename_all = "camelCase")]
+/// enum QuotaError {
+///     #[rpc_error(code = 3001)]
+///     Exceeded {
+///         #[rpc_error(rename = "max")]
+///         limit: u32,
+///         #[rpc_error(default)]
+///         retry_after: u32,
+///     },
+/// }
+///
+/// impl std::fmt::Display for QuotaError {
+///     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+///         let QuotaError::Exceeded { limit, .. } = self;
+///         write!(f, "more than {limit} calls")
+///     }
+/// }
+///
+/// let error = QuotaError::Exceeded { limit: 10, retry_after: 60 };
+/// let object = error.to_object();
+/// assert_eq!(object.message(), "more than 10 calls");
+/// assert_eq!(object.data().unwrap().get(), r#"{"max":10,"retryAfter":60}"#);
+/// assert_eq!(QuotaError::from_object(object).unwrap(), error);
+/// ```
 ///
 /// # Fields
 ///
-/// All of them travel, so none should be a secret; each type needs serde's `Serialize` and
-/// `Deserialize`.
+/// All fields are sent to the caller, so none may hold a secret. Each type needs serde's
+/// `Serialize` and `Deserialize`.
 ///
 /// | variant | `data` |
 /// |---|---|
@@ -400,22 +568,23 @@ pub fn rpc(
 /// | `OverLimit(u64, String)` | `[50, "EUR"]` |
 /// | `Closed` | absent |
 ///
-/// serde's attributes on the fields are not looked at, as it is not serde's derive that writes them.
-/// For what they can do, give the variant one unnamed field of a type that derives serde's traits:
+/// serde's attributes have no effect on the fields, because the code is not written by serde's
+/// derive. To use them, give the variant one unnamed field of a type that derives serde's traits:
 /// `Insufficient(Details)`.
 ///
-/// What does not serialize (a map whose keys are no strings, for example) is logged, and the error
-/// goes out without data.
+/// If a field cannot be serialized, as a map whose keys are not strings, a warning is logged and
+/// the error is sent without data.
 ///
-/// # What the caller gets
+/// # Decoding
 ///
-/// The variant with the code of the error object, if the data fits: every field is there and of its
-/// type. Members and elements that are too many are ignored, so a server may add details. All else
-/// is kept as it came in `Error::Other`: another code, or data that does not fit.
+/// The caller gets the variant whose code is that of the error object, if the data fits: each field
+/// is present and has the right type. Extra members and elements are ignored, so a server may add
+/// details. If the code is unknown or the data does not fit, the caller gets the unchanged error
+/// object in `Error::Other`.
 ///
-/// With a `transparent` variant, objects that are of no other variant's code are offered to its
-/// field's type; several of them are asked in their order. An `ErrorObject` takes all. So error
-/// types can be nested, and one can have a place for the rest:
+/// If there are `transparent` variants, error objects that match no other variant are offered to
+/// the types of their fields, in the order of the variants. An `ErrorObject` accepts all of them.
+/// So error types can be nested, and an error type can have a variant for everything else:
 ///
 /// ```
 /// # use wsjsonrpc::{ErrorObject, RpcError};
@@ -428,18 +597,20 @@ pub fn rpc(
 ///     SoldOut,
 ///     #[rpc_error(transparent)]
 ///     Bank(BankError),
-///     /// Last, as it takes whatever comes.
+///     /// The last variant, because it accepts every error object.
 ///     #[rpc_error(transparent, from)]
 ///     Other(ErrorObject),
 /// }
 ///
-/// /// For `?`: the caller gets -32603, the log gets the details.
+/// /// For `?`: the caller gets -32603, and the details are logged.
 /// impl From<std::io::Error> for ShopError {
 ///     fn from(error: std::io::Error) -> Self {
 ///         ShopError::Other(error.into())
 ///     }
 /// }
 ///
+/// let object = ErrorObject::new(1001, "bank error");
+/// assert!(matches!(ShopError::from_object(object), Ok(ShopError::Bank(BankError))));
 /// let object = ErrorObject::new(-32601, "Method not found");
 /// assert!(matches!(ShopError::from_object(object), Ok(ShopError::Other(_))));
 /// ```
@@ -448,26 +619,27 @@ pub fn rpc(
 ///
 /// With `from`, `?` works in a handler that returns `Result<T, ShopError>`:
 ///
-/// - on an `ErrorObject`, as `ctx.require()` returns it. It is sent as it is.
-/// - on a failed call, a `wsjsonrpc::Error<E>`. As in a handler that returns `wsjsonrpc::Result<T>`,
-///   the caller gets -32603, and the error is logged. To pass the peer's error on, write
-///   `.map_err(Error::into_object)?`.
+/// - on an `ErrorObject`, for example from `ctx.require()`. It is sent unchanged.
+/// - on a failed call, a `wsjsonrpc::Error<E>`. As in a handler that returns
+///   `wsjsonrpc::Result<T>`, the caller gets -32603, and the error is logged. To forward the peer's
+///   error, write `.map_err(Error::into_object)?`.
 ///
-/// thiserror's `#[from]` writes other conversions on the same enum. It does not fit here, because
-/// an `ErrorObject` is not a `std::error::Error`.
+/// thiserror's `#[from]` writes other conversions on the same enum. It does not work here, because
+/// an `ErrorObject` does not implement `std::error::Error`.
 ///
 /// # Generics
 ///
-/// Type parameters need bounds, which the type must have itself, as a rule
-/// `T: Serialize + DeserializeOwned + Send + 'static`. There are no lifetime parameters: what was
-/// received borrows from nothing.
-// `from` is thiserror's. It is declared here so that this derive can report one without thiserror.
+/// Type parameters need bounds on the type itself, usually
+/// `T: Serialize + DeserializeOwned + Send + 'static`. Lifetime parameters are not possible,
+/// because a received error cannot borrow.
+// `from` is an attribute of thiserror. It is declared here so that this derive can report a `from`
+// without thiserror.
 #[proc_macro_derive(RpcError, attributes(rpc_error, from))]
 pub fn derive_rpc_error(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     rpc_error::derive(item.into()).into()
 }
 
-/// The whole attribute, on tokens that tests can create, too.
+/// The whole attribute, on tokens that tests can also create.
 fn expand_rpc(arguments: TokenStream, item: TokenStream, makes_mocks: bool) -> TokenStream {
     let mut report = Report::default();
     let options = RpcOptions::parse(arguments, &mut report);

@@ -1,5 +1,5 @@
-//! The trait as the rest of the pipeline sees it ([`Contract`], [`Method`]): each method's name on
-//! the wire, how it runs and what it takes.
+//! The parsed trait ([`Contract`], [`Method`]): for each method its name on the wire, how it runs
+//! and its arguments.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote_spanned};
@@ -15,32 +15,32 @@ pub(crate) struct Contract {
     pub(crate) options: RpcOptions,
     /// Whether requested mocks are generated.
     pub(crate) makes_mocks: bool,
-    /// What the user wrote, without this crate's attributes.
+    /// The trait as the user wrote it, without this crate's attributes.
     pub(crate) item: ItemTrait,
     pub(crate) methods: Vec<Method>,
 }
 
-/// One method that can be called from the other side.
+/// One method that the peer can call.
 pub(crate) struct Method {
-    /// Whether code can be generated for it: its signature was understood. If not, the error is
-    /// reported, and the other fields are still checked.
+    /// Whether code can be generated for it. If not, an error was reported, and the other fields
+    /// are still checked.
     pub(crate) usable: bool,
     pub(crate) options: MethodOptions,
-    /// Docs, `cfg`s and the like; not `#[method(…)]`.
+    /// Attributes such as docs and `cfg`, without `#[method(…)]`.
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) ident: Ident,
     pub(crate) name: WireName,
     pub(crate) is_async: bool,
-    /// The type of the context; `None` if it is missing, which is reported.
+    /// The type of the context. `None` if it is missing, which was reported.
     pub(crate) context: Option<Type>,
     pub(crate) params: Vec<Param>,
     /// The type after `->`, or `()`.
     pub(crate) output: TokenStream,
-    /// Present if it is a subscription.
+    /// Set for a subscription.
     pub(crate) subscription: Option<Subscription>,
 }
 
-/// A method that begins a stream of items.
+/// A method that starts a stream of items.
 pub(crate) struct Subscription {
     pub(crate) options: subscription::Options,
     pub(crate) items: subscription::Items,
@@ -56,7 +56,7 @@ pub(crate) struct Param {
     pub(crate) name: WireName,
 }
 
-/// A name on the wire, with its source location.
+/// A name on the wire, with its location in the source.
 pub(crate) struct WireName {
     pub(crate) text: String,
     pub(crate) span: Span,
@@ -75,7 +75,7 @@ impl Contract {
         self.private_at(Span::mixed_site())
     }
 
-    /// The same, for code whose type errors must be shown at `span`.
+    /// Like [`private`](Self::private), for code whose type errors must be shown at `span`.
     pub(crate) fn private_at(&self, span: Span) -> TokenStream {
         match &self.options.krate {
             Some(path) => quote_spanned!(span=> #path::__private),
@@ -107,7 +107,8 @@ impl Contract {
         })
     }
 
-    /// The mock's name, if one is generated: not if something else has the name.
+    /// The mock's name, if one is generated. `None` if the trait or another generated type has that
+    /// name.
     pub(crate) fn made_mock(&self) -> Option<Ident> {
         self.mock().filter(|name| self.makes_mocks && !self.has_type(name))
     }
@@ -147,7 +148,7 @@ impl RpcOptions {
 
     pub(crate) fn method_name(&self, ident: &Ident) -> WireName {
         let mut name = self.renamed(ident);
-        // An empty name stays empty and is refused as such.
+        // An empty name stays empty, and `check` reports it.
         if !name.text.is_empty() {
             name.text.insert_str(0, &self.prefix());
         }

@@ -25,7 +25,7 @@ impl Report {
         self.add(Error::new(span, message));
     }
 
-    /// Adds an error made elsewhere.
+    /// Adds an error that was created elsewhere.
     pub(crate) fn add(&mut self, error: Error) {
         self.count += 1;
         match &mut self.errors {
@@ -39,7 +39,7 @@ impl Report {
         self.count
     }
 
-    /// `None` without errors, else one `compile_error!` for each error.
+    /// One `compile_error!` for each error; `None` if there are none.
     pub(crate) fn compile_errors(self) -> Option<TokenStream> {
         self.errors.map(Error::into_compile_error)
     }

@@ -1,5 +1,5 @@
-//! Reads one method: which argument is the context, which arguments are sent, and whether the
-//! signature can be called from the other side.
+//! Reads one method: which argument is the context, which arguments are sent, and whether the peer
+//! can call the signature.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -23,7 +23,7 @@ pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Re
     if let (Some(_), Some(method)) = (&subscription, function.attrs.iter().find(is_method)) {
         report.error(
             method,
-            "a function is a method or a subscription: put what is said here into \
+            "a function with `#[subscription]` takes no `#[method]`: move these arguments to \
              `#[subscription(…)]`",
         );
     }
@@ -54,7 +54,8 @@ pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Re
     let mut misplaced = false;
     for (argument, options) in arguments {
         match context_shape(&argument.ty) {
-            // A type of the user's own may be called Context, too, as long as it is not borrowed.
+            // The user may have another type named `Context`. It is taken for an ordinary argument
+            // unless it is borrowed.
             Some(shape) if context.is_none() || shape != ContextShape::Owned => {
                 misplaced = true;
                 report.error(&argument.ty, misplaced_context(context.is_some(), &function.sig));
@@ -125,8 +126,8 @@ fn take_param_options(sig: &mut Signature, report: &mut Report) -> Vec<ParamOpti
             if let Some(cfg) = argument.attrs.iter().find(cfg) {
                 report.error(
                     cfg,
-                    "`cfg` on an argument would change what is sent without a word: \
-                     put it on the method, and write the method twice",
+                    "`cfg` on an argument is not supported, because client and server could \
+                     disagree about the arguments: write the method twice, each with a `cfg`",
                 );
             }
         }
@@ -139,43 +140,43 @@ fn check_modifiers(sig: &Signature, report: &mut Report) {
         if let Some(word) = word {
             report.error(
                 &word,
-                format!("an rpc method cannot be `{}`: {why}", readable(word.clone())),
+                format!("an RPC method cannot be `{}`: {why}", readable(word.clone())),
             );
         }
     };
-    refuse(sig.constness.map(|word| word.to_token_stream()), "it runs when the other side calls");
+    refuse(sig.constness.map(|word| word.to_token_stream()), "it runs when the peer calls it");
     refuse(sig.abi.as_ref().map(|abi| abi.to_token_stream()), "remove the ABI");
     if let Safety::Unsafe(word) = &sig.safety {
-        refuse(Some(word.to_token_stream()), "the other side can call it with any arguments");
+        refuse(Some(word.to_token_stream()), "the peer can call it with any arguments");
     }
     if let Some(variadic) = &sig.variadic {
         report.error(
             variadic,
-            "an rpc method takes no `...`: take a list, as in `numbers: Vec<f64>` \
+            "an RPC method cannot be variadic: take a list, as in `numbers: Vec<f64>` \
              with `#[method(params = \"whole\")]`",
         );
     }
     match sig.generics.params.first() {
         Some(GenericParam::Lifetime(_)) => report.error(
             &sig.generics.params,
-            "an rpc method has no lifetime parameters: leave them out here and in the arguments, \
+            "an RPC method cannot have lifetime parameters: remove them here and in the arguments, \
              which live as long as the call",
         ),
         Some(_) => report.error(
             &sig.generics.params,
-            "an rpc method has no generic parameters, for the other side cannot know them: \
-             use a concrete type, or put the parameters on the trait",
+            "an RPC method cannot have generic parameters, because the peer does not know them: \
+             use a concrete type, or move the parameters to the trait",
         ),
         None => {}
     }
     if let Some(clause) = &sig.generics.where_clause {
-        report.error(clause, "an rpc method has no `where` clause: put it on the trait");
+        report.error(clause, "an RPC method cannot have a `where` clause: move it to the trait");
     }
 }
 
 fn check_receiver(sig: &Signature, report: &mut Report) {
     let expected =
-        || format!("the one service answers all calls at the same time: {}", right_form(sig));
+        || format!("because one service handles all calls concurrently: {}", right_form(sig));
     match sig.receiver() {
         None => report
             .error(&sig.ident, format!("expected `&self` as the first argument, {}", expected())),
@@ -219,7 +220,7 @@ fn context_shape(ty: &Type) -> Option<ContextShape> {
 
 fn misplaced_context(is_second: bool, sig: &Signature) -> String {
     if is_second {
-        "this is the second context, one is enough".to_owned()
+        "duplicate context: remove this argument".to_owned()
     } else {
         format!("expected the context as the first argument after `&self`: {}", right_form(sig))
     }
@@ -229,7 +230,7 @@ fn check_context(argument: &PatType, options: &ParamOptions, sig: &Signature, re
     if let Some(span) = options.default.or(options.rename.as_ref().map(Spanned::span)) {
         report.error_at(
             span,
-            "`#[param(…)]` goes on an argument that is sent, and the context is not",
+            "`#[param(…)]` has no effect on the context, which is not sent: remove it",
         );
     }
     if context_shape(&argument.ty) == Some(ContextShape::Shared) {
@@ -258,7 +259,7 @@ fn read_param(
 }
 
 fn plain_name<'a>(pattern: &'a Pat, report: &mut Report) -> Option<&'a Ident> {
-    const WHY: &str = "an argument's name is its name on the wire";
+    const WHY: &str = "the name of an argument is its name on the wire";
     let advice = match pattern {
         Pat::Ident(name)
             if name.by_ref.is_none() && name.mutability.is_none() && name.subpat.is_none() =>
@@ -279,7 +280,7 @@ fn plain_name<'a>(pattern: &'a Pat, report: &mut Report) -> Option<&'a Ident> {
     None
 }
 
-/// The signature as it should be, on a line of its own.
+/// The correct signature, on a separate line.
 fn right_form(sig: &Signature) -> String {
     let asyncness = &sig.asyncness;
     let ident = &sig.ident;

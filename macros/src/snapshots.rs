@@ -1,5 +1,6 @@
-//! Compares the expansion of every `snapshots/NAME.rs` with `snapshots/NAME.expanded.rs`, which is
-//! also for people to read. `UPDATE_SNAPSHOTS=1 cargo test -p wsjsonrpc-macros` writes them anew.
+//! Compares the expansion of every `snapshots/NAME.rs` with `snapshots/NAME.expanded.rs`, which
+//! also shows people what the macros generate. `UPDATE_SNAPSHOTS=1 cargo test -p wsjsonrpc-macros
+//! --lib` updates these files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,13 +36,13 @@ fn expansions_are_what_they_were() {
 }
 
 const HEADER: &str = "\
-// What the macro makes of the file without `.expanded` in its name.
-// The snapshot test has written it.
+// The macro's expansion of the file without `.expanded` in its name.
+// Written by the snapshot test.
 
 ";
 
-/// Expands the `#[rpc]` traits of a file, and shows the derived code instead of error types. The
-/// rest stays as it is.
+/// Expands the `#[rpc]` traits of a file, and replaces error types by the derived code. The rest is
+/// not changed.
 fn expand_file(source: &str) -> String {
     let mut tokens = TokenStream::new();
     for item in syn::parse_file(source).unwrap().items {

@@ -24,11 +24,11 @@ const SUBSCRIPTION: &Known = &[
     ("tell_end", "tell_end = false"),
 ];
 
-/// The correct form of what a subscription's function returns.
+/// The correct return type of a subscription.
 const RIGHT_FORM: &str = "`-> impl Stream<Item = T>`, \
-     or `-> Result<impl Stream<Item = T>>` if it may be refused";
+     or `-> Result<impl Stream<Item = T>>` if it can refuse";
 
-/// The arguments of `#[subscription(…)]`, except those that it shares with `#[method(…)]`.
+/// The arguments of `#[subscription(…)]`, without those that it shares with `#[method(…)]`.
 pub(crate) struct Options {
     pub(crate) unsubscribe: Option<LitStr>,
     pub(crate) notification: Option<LitStr>,
@@ -54,13 +54,13 @@ pub(crate) struct Items {
     pub(crate) item: TokenStream,
     /// The stream's item: the type itself, or a `Result` of it.
     pub(crate) brought: TokenStream,
-    /// What the function returns, with `()` in place of the stream, if it may refuse: `Result<(),
-    /// E>`.
+    /// For a function that can refuse, its return type with `()` in place of the stream:
+    /// `Result<(), E>`.
     pub(crate) refusal: Option<TokenStream>,
 }
 
 impl Items {
-    /// What the function returns, with another type of stream.
+    /// The function's return type with another type in place of the stream.
     pub(crate) fn returning(&self, stream: TokenStream) -> TokenStream {
         let Some(refusal) = &self.refusal else { return stream };
         let Ok(mut refusal) = syn::parse2::<Type>(refusal.clone()) else { return stream };
@@ -107,17 +107,18 @@ impl Options {
         match overflow {
             Overflow::Block => report.error(
                 buffer,
-                "`buffer` is for streams that do not wait for a slow consumer: \
+                "`buffer` has no effect with `overflow = \"block\"`, the default: \
                  add `overflow = \"drop_oldest\"`, `\"drop_newest\"` or `\"close\"`",
             ),
             Overflow::Latest => {
                 report.error(
                     buffer,
-                    "with `overflow = \"latest\"` one item waits: leave `buffer` out",
+                    "`buffer` has no effect with `overflow = \"latest\"`, which keeps one item: \
+                     remove `buffer`",
                 );
             }
             _ if buffer.base10_parse::<usize>().map_or(true, |items| items == 0) => {
-                report.error(buffer, "`buffer` is a number of items, at least 1");
+                report.error(buffer, "`buffer` takes a number of items, at least 1: `buffer = 16`");
             }
             _ => {}
         }
@@ -131,7 +132,7 @@ impl Options {
         report: &mut Report,
     ) -> Option<Items> {
         let ReturnType::Type(_, ty) = output else {
-            report.error(name, format!("a subscription returns a stream: {RIGHT_FORM}"));
+            report.error(name, format!("a subscription must return a stream: {RIGHT_FORM}"));
             return None;
         };
         let ty = ungrouped(ty);
@@ -150,12 +151,14 @@ impl Options {
         };
         for word in words(item.to_token_stream()) {
             let why = match word.text.as_str() {
-                "&" => "an item is sent to the other side and cannot borrow: use an owned type",
+                "&" => {
+                    "an item cannot borrow, because it is sent to the subscriber: use an owned type"
+                }
                 "impl" | "dyn" => {
-                    "an item has one type, which both sides know: name it, \
+                    "an item needs a concrete type, which client and server know: name it, \
                      or write `#[subscription(item = Type)]`"
                 }
-                "Self" => "the other side does not know what `Self` is: name the type",
+                "Self" => "`Self` means nothing to the peer: name the type",
                 _ => continue,
             };
             report.error_at(word.span, why);
@@ -218,7 +221,7 @@ fn ungrouped(ty: &Type) -> &Type {
     }
 }
 
-/// Adds `Send` to the streams of a function's output, where it is missing.
+/// Adds `Send` to the stream in a function's return type if it is missing.
 pub(crate) fn make_send(output: &mut ReturnType) {
     let ReturnType::Type(_, ty) = output else { return };
     make_type_send(ty);
@@ -262,7 +265,7 @@ impl std::str::FromStr for Overflow {
             "close" => Ok(Overflow::Close),
             _ => Err(format!(
                 "unknown policy `\"{text}\"`, expected one of: `\"block\"` (the stream waits), \
-                 `\"drop_oldest\"`, `\"drop_newest\"`, `\"latest\"` (only one item waits), \
+                 `\"drop_oldest\"`, `\"drop_newest\"`, `\"latest\"` (keeps only the newest item), \
                  `\"close\"` (the subscription ends with an error)"
             )),
         }

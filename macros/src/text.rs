@@ -1,15 +1,15 @@
-//! Tokens as words and as readable text, for rules about types and for messages that show the
-//! correct form.
+//! Converts tokens to words, for rules about types, and to readable text, for messages that show
+//! the correct form.
 
 use proc_macro2::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
 
-/// A token; but `::`, `->` and a lifetime are one word each.
+/// One token, except that `::`, `->` and a lifetime are one word each.
 pub(crate) struct Word {
     pub(crate) text: String,
     pub(crate) span: Span,
 }
 
-/// Turns `& 'a Vec < u8 >` into `&'a Vec<u8>`.
+/// Writes `& 'a Vec < u8 >` as `&'a Vec<u8>`.
 pub(crate) fn readable(tokens: TokenStream) -> String {
     let mut text = String::new();
     let mut previous = String::new();

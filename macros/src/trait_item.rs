@@ -1,4 +1,4 @@
-//! Reads the whole trait: its header, and its methods one after another. Errors are reported.
+//! Reads the whole trait: first its header, then each method. Reports errors.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -12,10 +12,10 @@ use crate::signature;
 use crate::text::words;
 use crate::types::{check_has_bounds, is_self};
 
-const ASYNC_TRAIT: &str = "remove `#[async_trait]`, here and above each `impl` of this trait: with \
-    `#[rpc]` a plain `async fn` is all that is needed";
+const ASYNC_TRAIT: &str = "`#[rpc]` does not need `#[async_trait]` and does not work with it: remove it \
+    here and above each `impl` of this trait, and write a plain `async fn`";
 
-/// `Err` returns the tokens if they are no trait.
+/// Returns the tokens as an error if they are not a trait.
 pub(crate) fn read(
     options: RpcOptions,
     item: TokenStream,
@@ -35,7 +35,8 @@ pub(crate) fn read(
         Some(span) => {
             report.error_at(span, ASYNC_TRAIT);
             item.attrs.clone_from(&undone.attrs);
-            // The trait itself stays as it is: its implementations have the attribute, too.
+            // The trait itself keeps its signatures, because its implementations have the
+            // attribute, too.
             read_items(&mut item, &options, &mut Report::default());
             read_items(&mut undone, &options, report)
         }
@@ -47,15 +48,14 @@ pub(crate) fn read(
     Ok(Contract { options, makes_mocks: false, item, methods })
 }
 
-/// Removes this crate's attributes from the items, and the attributes about which rustc would
+/// Removes this crate's attributes from the items. Also removes functions for which rustc would
 /// report a second error.
 fn read_items(item: &mut ItemTrait, options: &RpcOptions, report: &mut Report) -> Vec<Method> {
     let mut methods = Vec::<Method>::new();
     item.items.retain_mut(|item| {
         let TraitItem::Fn(function) = item else {
             let message = format!(
-                "{} in an `#[rpc]` trait is not supported: \
-                 only methods can be called from the other side",
+                "{} in an `#[rpc]` trait is not supported: the peer can only call methods",
                 kind_of(item)
             );
             report.error(item, message);
@@ -68,8 +68,7 @@ fn read_items(item: &mut ItemTrait, options: &RpcOptions, report: &mut Report) -
             report.error(
                 &method.ident,
                 format!(
-                    "there is a method `{}` already, and the number of arguments makes no \
-                     difference",
+                    "duplicate method `{}`: methods cannot be overloaded by their arguments",
                     method.ident
                 ),
             );
@@ -84,26 +83,26 @@ fn read_items(item: &mut ItemTrait, options: &RpcOptions, report: &mut Report) -
 /// Reports errors outside the methods, and returns whether code can be generated for the trait.
 fn read_header(item: &ItemTrait, report: &mut Report) -> bool {
     if let Some(unsafety) = &item.unsafety {
-        report.error(unsafety, "an `#[rpc]` trait cannot be `unsafe`: remove the word");
+        report.error(unsafety, "an `#[rpc]` trait cannot be `unsafe`: remove the keyword");
     }
     if let Some(auto) = &item.modifiers.auto_token {
-        report.error(auto, "an `#[rpc]` trait cannot be an auto trait: remove the word");
+        report.error(auto, "an `#[rpc]` trait cannot be an auto trait: remove the keyword");
     }
     let before = report.count();
     for param in &item.generics.params {
         match param {
             GenericParam::Lifetime(lifetime) => report.error(
                 lifetime,
-                "an `#[rpc]` trait has no lifetime parameters: services live as long as the \
-                 server, and arguments borrow without naming a lifetime (`&str`)",
+                "an `#[rpc]` trait cannot have lifetime parameters: a service must be `'static`, \
+                 and arguments borrow without a named lifetime (`&str`)",
             ),
             GenericParam::Type(param) => {
                 refuse_self(param, report);
                 let ident = &param.ident;
                 check_has_bounds(param, &item.generics, report, || {
                     format!(
-                        "values of type `{ident}` are sent, and handled on any thread: write \
-                         `{ident}: Serialize + DeserializeOwned + Send + Sync + 'static`"
+                        "`{ident}` needs bounds, because its values are sent and are handled on \
+                         any thread: `{ident}: Serialize + DeserializeOwned + Send + Sync + 'static`"
                     )
                 });
             }
@@ -122,14 +121,13 @@ fn read_header(item: &ItemTrait, report: &mut Report) -> bool {
     report.count() == before
 }
 
-/// The client has the trait's generics as well, and there `Self` would be the client.
+/// The generated client has the same generics, and there `Self` would be the client.
 fn refuse_self(tokens: impl ToTokens, report: &mut Report) {
     let words = words(tokens.to_token_stream());
     if let Some(word) = words.iter().find(|word| word.text == "Self") {
         report.error_at(
             word.span,
-            "`Self` in a bound means something else in the generated client: \
-             write the bound without it",
+            "`Self` in a bound would mean the generated client: write the bound without `Self`",
         );
     }
 }

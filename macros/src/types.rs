@@ -1,5 +1,5 @@
-//! Checks the types of arguments and results, and the bounds of type parameters, by the words in them.
-//! Everything else is left to the runtime's trait bounds, which also see through aliases.
+//! Checks the types of arguments and results, and the bounds of type parameters, by the words in
+//! them. The trait bounds of the runtime check everything else, and also see through aliases.
 
 use quote::ToTokens;
 use syn::{Generics, Path, ReturnType, Type, TypeParam, WherePredicate};
@@ -7,18 +7,18 @@ use syn::{Generics, Path, ReturnType, Type, TypeParam, WherePredicate};
 use crate::report::Report;
 use crate::text::{Word, words};
 
-const SELF: &str = "the other side does not know what `Self` is: name the type";
+const SELF: &str = "`Self` means nothing to the peer: name the type";
 
-/// Types that own their content, so that a reference in them would have to borrow from the message.
+/// Types that own their content. A reference inside of one would have to borrow from the message.
 const OWNERS: [&str; 8] =
     ["Vec", "VecDeque", "Box", "Arc", "HashMap", "BTreeMap", "HashSet", "BTreeSet"];
 
-/// Types that are streams, judged by their names.
+/// The names of types that are taken for streams.
 const STREAMS: [&str; 2] = ["Stream", "BoxStream"];
 
 pub(crate) fn check_argument(ty: &Type, generics: &Generics, report: &mut Report) {
     let words = words(ty.to_token_stream());
-    // The mistake is where a lifetime is declared.
+    // A declared lifetime is reported where it is declared.
     let is_declared =
         |word: &Word| generics.lifetimes().any(|param| param.lifetime.to_string() == word.text);
     let mut previous = "";
@@ -26,17 +26,17 @@ pub(crate) fn check_argument(ty: &Type, generics: &Generics, report: &mut Report
         let is_named = previous == "&" && word.text.starts_with('\'') && word.text != "'_";
         let message = match word.text.as_str() {
             "mut" => {
-                "an argument is decoded from what the caller sent and cannot be changed for \
-                 the caller: use `&T`, `&str` or an owned type"
+                "an argument cannot be a `&mut` reference: it is decoded from the message, and \
+                 changes do not reach the caller; use `&T`, `&str` or an owned type"
             }
             "impl" => {
-                "an argument has one type, which both sides know: use it instead of `impl`, \
-                 or a type parameter of the trait"
+                "an argument needs a concrete type, which client and server know: replace `impl` \
+                 by it, or by a type parameter of the trait"
             }
             "dyn" => "`dyn` types cannot be decoded: use a struct or an enum",
             "Self" => SELF,
             _ if is_named && !is_declared(word) => {
-                "leave out the lifetime: a borrowed argument lives as long as the call"
+                "remove the lifetime: a borrowed argument lives as long as the call"
             }
             _ => {
                 previous = &word.text;
@@ -48,14 +48,14 @@ pub(crate) fn check_argument(ty: &Type, generics: &Generics, report: &mut Report
     if let Some(word) = inner_reference(&words) {
         report.error_at(
             word.span,
-            "an argument is borrowed as a whole, as in `&str`, `&[T]`, `&T` or an `Option` of \
-             these: own what is inside of it, as in `Vec<String>` or `&[String]`",
+            "an argument cannot contain a reference: write `&str`, `&[T]`, `&T` or an `Option` of \
+             these, with owned types inside, as in `Vec<String>` or `&[String]`",
         );
     }
 }
 
-/// A string with escapes can't be borrowed from the message, so `Vec<&str>` can't be decoded from
-/// every list of strings.
+/// Finds a reference inside an argument's type. A string with escapes can't be borrowed from the
+/// message, so `Vec<&str>` can't be decoded from every list of strings.
 fn inner_reference(words: &[Word]) -> Option<&Word> {
     let mut around: Vec<&str> = Vec::new();
     let mut previous = "";
@@ -86,16 +86,16 @@ pub(crate) fn check_output(output: &ReturnType, report: &mut Report) {
     for word in words {
         let message = match word.text.as_str() {
             "impl" | "dyn" | "BoxStream" if is_stream => {
-                "a method has one result: mark the function with `#[subscription]` for a stream \
-                 of items, `-> impl Stream<Item = T>`"
+                "a method returns one result: for a stream of items, add `#[subscription]` and \
+                 return `-> impl Stream<Item = T>`"
             }
             "&" => {
-                "a result is sent to the other side and cannot borrow: return an owned type, \
+                "a result cannot borrow, because it is sent to the caller: return an owned type, \
                  such as `String` or `Vec<T>`"
             }
             "impl" => {
-                "a result has one type, which both sides know: use it instead of `impl` \
-                 (and `async fn` if this is a future)"
+                "a result needs a concrete type, which client and server know: replace `impl` by \
+                 it, and write `async fn` if this is a future"
             }
             "dyn" => "`dyn` types cannot be sent: use a struct or an enum",
             "Self" => SELF,
@@ -105,7 +105,7 @@ pub(crate) fn check_output(output: &ReturnType, report: &mut Report) {
     }
 }
 
-/// Requires bounds on type parameters: without them, rustc would report an error in each place
+/// Requires bounds on a type parameter. Without them, rustc would report an error in each place
 /// where values are sent.
 pub(crate) fn check_has_bounds(
     param: &TypeParam,

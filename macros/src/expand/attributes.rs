@@ -7,18 +7,18 @@ use syn::{Attribute, Meta, Token};
 
 use crate::types::is_one_of;
 
-/// For everything generated for one method: it must exist exactly when the method does.
+/// For everything that is generated for one method: it must exist exactly when the method exists.
 pub(super) fn conditions(attributes: &[Attribute]) -> Vec<TokenStream> {
     select(attributes, |meta| is_one_of(meta.path(), &["cfg"]))
 }
 
-/// For the client's method, which documents the same thing as the trait's.
+/// For the client's method, which has the same docs as the trait's method.
 pub(super) fn for_client_method(attributes: &[Attribute]) -> Vec<TokenStream> {
     select(attributes, |meta| is_one_of(meta.path(), &["cfg", "doc", "deprecated"]))
 }
 
-/// For the types generated for a trait. They have docs of their own; `#[doc(hidden)]` applies to
-/// them, too.
+/// For the types that are generated for a trait. They have their own docs, but `#[doc(hidden)]` on
+/// the trait applies to them, too.
 pub(super) fn for_type(attributes: &[Attribute]) -> Vec<TokenStream> {
     select(attributes, |meta| match meta {
         Meta::List(list) => is_one_of(&list.path, &["doc", "deprecated", "allow"]),
@@ -26,7 +26,7 @@ pub(super) fn for_type(attributes: &[Attribute]) -> Vec<TokenStream> {
     })
 }
 
-/// Keeps the attributes that are wanted, also inside `cfg_attr`.
+/// Keeps the wanted attributes, including those inside `cfg_attr`.
 fn select(attributes: &[Attribute], wanted: fn(&Meta) -> bool) -> Vec<TokenStream> {
     let mut selected = Vec::new();
     for attribute in attributes {

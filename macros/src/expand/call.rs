@@ -1,5 +1,5 @@
-//! Inside the service: decodes the arguments of one method and calls it. Methods and subscriptions
-//! share this.
+//! The part of the service that decodes the arguments of a method and calls it. Methods and
+//! subscriptions share it.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -11,7 +11,7 @@ use crate::attr::Form;
 use crate::model::{Contract, Method, Param};
 use crate::text::words;
 
-/// Decodes the arguments and calls the method; `result` is what it returns.
+/// Decodes the arguments, calls the method, and binds what it returns to `result`.
 pub(super) fn expand(
     contract: &Contract,
     implementation: &TokenStream,
@@ -23,7 +23,7 @@ pub(super) fn expand(
         _ => decode_args(method),
     };
     let context = method.context.as_ref().map(|ty| {
-        // If the user's `Context` is another type, the error is shown where it is written.
+        // If the user's `Context` is another type, rustc shows the error at the user's code.
         let span = words(ty.to_token_stream())
             .last()
             .map_or_else(site, |word| word.span.resolved_at(site()));

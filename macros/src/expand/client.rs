@@ -1,4 +1,4 @@
-//! `FooClient`: the methods of the trait as calls to the other side.
+//! `FooClient`: the methods of the trait as calls to the peer.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -33,14 +33,15 @@ fn structure(contract: &Contract, generics: &Generics) -> TokenStream {
         .as_ref()
         .map(|marker| quote_spanned!(site()=> marker: ::core::marker::PhantomData<#marker>,));
     let docs = docs(&format!(
-        "Calls the methods of [`{0}`](trait@{0}) on the other side of a connection.\n\n\
-         It does not matter which side has opened the connection. Clones are cheap and share it.",
+        "A typed client: calls the methods of [`{0}`](trait@{0}) on the peer.\n\n\
+         Either side of a connection can have one, whichever side opened the connection. Clones\n\
+         are cheap and share the connection.",
         contract.item.ident
     ));
     quote_spanned! {site()=>
         #docs
         #(#attributes)*
-        #[allow(dead_code, reason = "a program may have just the service")]
+        #[allow(dead_code, reason = "a program may use only the service")]
         #vis struct #client #declared {
             peer: #private::Peer,
             #marker
@@ -61,19 +62,20 @@ fn connecting(contract: &Contract, generics: &Generics) -> TokenStream {
         .as_ref()
         .map(|_| quote_spanned!(site()=> marker: ::core::marker::PhantomData,));
     quote_spanned! {site()=>
-        #[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
+        #[allow(dead_code, deprecated, reason = "generated, whether used or not")]
         impl #bare #client #arguments {
-            /// A client for a connection which is there already: `client.peer()`, `ctx.peer()`.
+            /// Creates a client that uses an existing connection: `client.peer()`, `ctx.peer()`.
             #[must_use]
             #vis fn new(peer: impl ::core::convert::Into<#private::Peer>) -> Self {
                 Self { peer: ::core::convert::Into::into(peer), #marker }
             }
 
-            /// Opens a connection of its own to `url`, as in `ws://127.0.0.1:8095/`.
+            /// Opens a new connection to `url`, such as `ws://127.0.0.1:8095/`.
             ///
             /// # Errors
             ///
-            /// If nobody answers at `url`, or not as a WebSocket server.
+            /// Fails if `url` is invalid, if no server can be reached, or if the server refuses the
+            /// WebSocket handshake.
             #vis async fn connect(
                 url: &::core::primitive::str,
             ) -> ::core::result::Result<Self, #private::ConnectError> {
@@ -85,13 +87,13 @@ fn connecting(contract: &Contract, generics: &Generics) -> TokenStream {
                 }
             }
 
-            /// The handle to the other side which the calls go through.
+            /// Returns the handle to the peer that this client sends its calls through.
             #[must_use]
             #vis fn peer(&self) -> &#private::Peer {
                 &self.peer
             }
 
-            /// Sends several calls in one frame.
+            /// Sends several calls in one message.
             #vis fn batch<#batch: #private::IntoBatch>(
                 &self,
                 calls: #batch,
@@ -118,7 +120,7 @@ fn calls(contract: &Contract, generics: &Generics) -> TokenStream {
             clippy::needless_pass_by_value,
             clippy::too_many_arguments,
             clippy::type_complexity,
-            reason = "they are as the trait has them, and are there whether called or not"
+            reason = "they mirror the trait's methods, whether called or not"
         )]
         impl #bounded #client #arguments #where_clause {
             #(#methods)*
@@ -141,7 +143,7 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
     let has_docs = attrs.iter().any(|attribute| attribute.path().is_ident("doc"));
     let docs = docs(&format!("{}Calls `{}`.", if has_docs { "\n" } else { "" }, name.text));
     let name = &name.text;
-    // Without names, such a call can't be sent by name.
+    // Params of this form are always a list, so their names are not passed on.
     let names = param_names(method).filter(|_| method.form() != Form::List);
     let form = match method.form() {
         Form::Positional | Form::List => quote!(Positional),
@@ -157,8 +159,8 @@ fn call(contract: &Contract, method: &Method) -> TokenStream {
     let mutability = (!params.is_empty()).then(|| quote!(mut));
     let idents: Vec<_> = params.iter().map(|param| &param.ident).collect();
     let types: Vec<_> = params.iter().map(|param| &param.ty).collect();
-    // An error about the result's type occurs in the signature and in the body. If the span is the
-    // same, too, rustc shows it once.
+    // An error about the result's type occurs in the signature and in the body. Because both have
+    // the same span, rustc shows the error once.
     let private_at_output = contract.private_at(output.span());
     let call = match &method.subscription {
         Some(subscription) => subscription::client_type(contract, subscription, output.span()),
@@ -201,21 +203,21 @@ fn traits(contract: &Contract, generics: &Generics) -> TokenStream {
     let bare = angled(&generics.bare);
     let arguments = angled(&generics.arguments);
     quote_spanned! {site()=>
-        #[allow(deprecated, reason = "made along with the trait")]
+        #[allow(deprecated, reason = "generated along with the trait")]
         impl #bare ::core::clone::Clone for #client #arguments {
             fn clone(&self) -> Self {
                 Self::new(::core::clone::Clone::clone(&self.peer))
             }
         }
 
-        #[allow(deprecated, reason = "made along with the trait")]
+        #[allow(deprecated, reason = "generated along with the trait")]
         impl #bare ::core::fmt::Debug for #client #arguments {
             fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 formatter.debug_struct(#client_name).field("peer", &self.peer).finish()
             }
         }
 
-        #[allow(deprecated, reason = "made along with the trait")]
+        #[allow(deprecated, reason = "generated along with the trait")]
         impl #bare ::core::convert::From<#private::Peer> for #client #arguments {
             fn from(peer: #private::Peer) -> Self {
                 Self::new(peer)

@@ -1,4 +1,4 @@
-//! The trait itself, with `async fn` spelled out so that its futures are `Send`.
+//! The trait itself. An `async fn` becomes a function that returns a `Send` future.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -23,7 +23,7 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
     let supertraits = supertraits.iter();
     let understood = |ident: &Ident| contract.methods.iter().any(|method| method.ident == *ident);
     let items = items.iter().map(|item| match item {
-        // After an error, methods that could not be understood stay as they are.
+        // In a trait with errors, methods that could not be understood are not changed.
         TraitItem::Fn(function) if understood(&function.sig.ident) => expand_method(function),
         other => quote!(#other),
     });
@@ -52,8 +52,9 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
 
 // Output: const USE_MathClient_TO_CALL_AND_impl_Math_OR_Box_dyn_Service_TO_SERVE: () = ();
 //
-// An `async fn` makes a trait incompatible with `dyn`. Rustc's error has no advice, but it names the other
-// incompatible items, and a constant is one: its name is the advice. Nothing reads it.
+// An `async fn` makes a trait incompatible with `dyn`. Rustc's error has no advice, but it names the
+// other incompatible items. A constant is such an item, and its name is the advice. Nothing reads
+// the constant.
 fn no_dyn(contract: &Contract) -> Option<TokenStream> {
     let is_unfit = |method: &Method| method.is_async || method.subscription.is_some();
     if !contract.methods.iter().any(|method| is_unfit(method) && !method.has_cfg()) {
@@ -143,12 +144,13 @@ fn into_service(contract: &Contract) -> Option<TokenStream> {
     let arguments: Vec<_> = std::iter::once(quote!(Self)).chain(arguments).collect();
     let arguments = angled(&arguments);
     let docs = docs(&format!(
-        "Makes a service of it, with which a server or a client answers calls.\n\n\
-         Call it on an `Arc` to keep the value, or to serve it in several places: see [`{service}`]."
+        "Converts this value into a service, with which a server or a client answers calls.\n\n\
+         To keep access to the value, or to serve it in several places, call this method on an\n\
+         `Arc` of it. See [`{service}`]."
     ));
     Some(quote_spanned! {site()=>
         #docs
-        #[allow(dead_code, deprecated, reason = "made along with the trait")]
+        #[allow(dead_code, deprecated, reason = "generated along with the trait")]
         fn into_service(self) -> #service #arguments
         where
             Self: ::core::marker::Sized,

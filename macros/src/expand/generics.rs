@@ -10,8 +10,8 @@ use crate::types::is_self;
 
 /// Lists of tokens without brackets and commas; [`angled`] adds them.
 pub(super) struct Generics {
-    /// For the declaration of a type: `K = String`, `const N: usize`. Types have no bounds, so that
-    /// a struct with a client in it need not repeat them.
+    /// For the declaration of a type: `K = String`, `const N: usize`. Without bounds, so that a
+    /// struct with a client in it need not repeat them.
     pub(super) declared: Vec<TokenStream>,
     /// For a type that needs the bounds: `K: Serialize = String`, `const N: usize`.
     pub(super) declared_with_bounds: Vec<TokenStream>,
@@ -41,12 +41,13 @@ impl Generics {
         let mut types = Vec::new();
         for param in &item.generics.params {
             match param {
-                // Lifetimes are refused; what is generated after that error must do without.
+                // Lifetimes were reported as errors, and code for a trait with errors omits them.
                 GenericParam::Lifetime(_) => {}
                 GenericParam::Type(param) => {
                     let ident = &param.ident;
                     let bounds = &param.bounds;
-                    // A default of `Self` is refused, and rustc would refuse it, too.
+                    // A default of `Self` was reported as an error, and rustc would report it
+                    // again.
                     let default = param.default.as_ref().filter(|(_, ty)| !is_self(ty));
                     let default = default.map(|(eq, ty)| quote!(#eq #ty));
                     generics.declared.push(quote!(#ident #default));
@@ -91,8 +92,8 @@ pub(super) fn where_clause(predicates: &[TokenStream]) -> Option<TokenStream> {
     (!predicates.is_empty()).then(|| quote!(where #(#predicates),*))
 }
 
-/// `first`, or a similar name that the trait does not mention: generic parameters have no hygiene,
-/// and the user may have a type with this name.
+/// Returns `first`, or a similar name that does not occur in the trait: generic parameters have no
+/// hygiene, and the user may have a type with this name.
 pub(super) fn unused_name(item: &ItemTrait, first: &str) -> Ident {
     let words = words(item.to_token_stream());
     let mut name = first.to_owned();

@@ -1,4 +1,4 @@
-//! `FooMock`: the trait, implemented by closures.
+//! `FooMock`: an implementation of the trait by closures.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -33,7 +33,7 @@ pub(crate) fn stub(contract: &Contract) -> Option<TokenStream> {
 // Output: pub struct MathMock;
 //         impl MathMock { fn new() -> … where the feature `testing` is on }
 //
-// Used if the feature is off. It costs nothing unless it is used, and then the error names the feature.
+// Generated if the feature is off. Using it is a compile error that names the feature.
 pub(crate) fn missing(contract: &Contract) -> Option<TokenStream> {
     let name = contract.mock().filter(|_| !contract.makes_mocks)?;
     let private = contract.private();
@@ -48,10 +48,10 @@ pub(crate) fn missing(contract: &Contract) -> Option<TokenStream> {
     );
     Some(quote_spanned! {site()=>
         #[doc(hidden)]
-        #[allow(dead_code, reason = "the mock is not there without the feature `testing`")]
+        #[allow(dead_code, reason = "the mock needs the feature `testing`")]
         #vis struct #name #declared (#marker);
 
-        #[allow(dead_code, reason = "the mock is not there without the feature `testing`")]
+        #[allow(dead_code, reason = "the mock needs the feature `testing`")]
         impl #bare #name #arguments {
             #vis fn new<'a>() -> <&'a Self as #private::NeedsTesting>::Output
             where
@@ -63,7 +63,7 @@ pub(crate) fn missing(contract: &Contract) -> Option<TokenStream> {
     })
 }
 
-/// What all parts need.
+/// The data that all parts need.
 struct Mock<'a> {
     contract: &'a Contract,
     private: TokenStream,
@@ -79,7 +79,7 @@ struct Mock<'a> {
 struct Mocked<'a> {
     method: &'a Method,
     conditions: Vec<TokenStream>,
-    /// Its name in messages and for `calls`.
+    /// The method's name in messages and for `calls`.
     shown: String,
 }
 
@@ -134,7 +134,7 @@ impl<'a> Mock<'a> {
     //             __marker: PhantomData<fn() -> (K,)>,
     //         }
     //
-    // The struct needs the bounds, as the closures' types do.
+    // The struct needs the bounds, because the types of the closures need them.
     fn structure(&self) -> TokenStream {
         let Mock { contract, private, name, predicates, .. } = self;
         let attributes = attributes::for_type(&contract.item.attrs);
@@ -149,8 +149,8 @@ impl<'a> Mock<'a> {
                 |marker| quote_spanned!(site()=> __marker: ::core::marker::PhantomData<#marker>,),
             );
         let docs = docs(&format!(
-            "A mock of [`{0}`](trait@{0}): a closure for each method.\n\n\
-             Clones are the same mock: keep one to ask for its calls.",
+            "A mock of [`{0}`](trait@{0}), with a closure for each method.\n\n\
+             Clones share the closures and the call counts: keep a clone to read the counts later.",
             contract.item.ident
         ));
         quote_spanned! {site()=>
@@ -161,7 +161,7 @@ impl<'a> Mock<'a> {
                 deprecated,
                 non_snake_case,
                 clippy::type_complexity,
-                reason = "made along with the trait"
+                reason = "generated along with the trait"
             )]
             #vis struct #name #bounded #predicates {
                 #(#fields)*
@@ -176,7 +176,7 @@ impl<'a> Mock<'a> {
         let vis = &contract.item.vis;
         let setters = self.methods().map(|Mocked { method, conditions, shown }| {
             let (ident, closure) = (&method.ident, self.closure(method));
-            let docs = docs(&format!("Has the closure answer calls of `{shown}`."));
+            let docs = docs(&format!("Sets the closure that answers calls of `{shown}`."));
             quote_spanned! {site()=>
                 #(#conditions)*
                 #docs
@@ -193,7 +193,7 @@ impl<'a> Mock<'a> {
                 non_snake_case,
                 clippy::should_implement_trait,
                 clippy::type_complexity,
-                reason = "they are called as the trait's methods are, and are there whether used or not"
+                reason = "named like the trait's methods, whether used or not"
             )]
             impl #bounded #name #arguments #predicates {
                 #(#setters)*
@@ -213,19 +213,20 @@ impl<'a> Mock<'a> {
             quote_spanned!(site()=> #(#conditions)* #shown => self.#ident.calls(),)
         });
         quote_spanned! {site()=>
-            #[allow(dead_code, deprecated, reason = "made along with the trait, all or nothing")]
+            #[allow(dead_code, deprecated, reason = "generated, whether used or not")]
             impl #bounded #name #arguments #predicates {
-                /// One without closures: calls are answered with -32601, and words that say so.
+                /// Creates a mock without closures. A call of a method without a closure fails with
+                /// -32601 and a message that says so.
                 #[must_use]
                 #vis fn new() -> Self {
                     ::core::default::Default::default()
                 }
 
-                /// How often this method was called; its name is the one that it has in Rust.
+                /// Returns how often `method` was called. `method` is its name in Rust.
                 ///
                 /// # Panics
                 ///
-                /// If there is no such method.
+                /// Panics if there is no such method.
                 #[must_use]
                 #[track_caller]
                 #vis fn calls(&self, method: &::core::primitive::str) -> ::core::primitive::u64 {
@@ -235,11 +236,11 @@ impl<'a> Mock<'a> {
                     }
                 }
 
-                /// A stub that calls it, over a connection of its own in memory.
+                /// Returns a client that calls this mock over a new connection in memory.
                 ///
                 /// # Panics
                 ///
-                /// Outside of a tokio runtime.
+                /// Panics outside of a tokio runtime.
                 #[must_use]
                 #vis fn into_client(self) -> #client #arguments {
                     let service: #service = ::core::convert::From::from(#private::Arc::new(self));
@@ -280,21 +281,21 @@ impl<'a> Mock<'a> {
             quote_spanned!(site()=> #(#conditions)* structure.field(#shown, &self.#ident);)
         });
         quote_spanned! {site()=>
-            #[allow(deprecated, reason = "made along with the trait")]
+            #[allow(deprecated, reason = "generated along with the trait")]
             impl #bounded ::core::default::Default for #name #arguments #predicates {
                 fn default() -> Self {
                     Self { #(#empty)* #marker }
                 }
             }
 
-            #[allow(deprecated, reason = "made along with the trait")]
+            #[allow(deprecated, reason = "generated along with the trait")]
             impl #bounded ::core::clone::Clone for #name #arguments #predicates {
                 fn clone(&self) -> Self {
                     Self { #(#cloned)* #marker }
                 }
             }
 
-            #[allow(deprecated, reason = "made along with the trait")]
+            #[allow(deprecated, reason = "generated along with the trait")]
             impl #bounded ::core::fmt::Debug for #name #arguments #predicates {
                 fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                     let mut structure = formatter.debug_struct(#shown_name);
@@ -350,7 +351,7 @@ impl<'a> Mock<'a> {
                 non_snake_case,
                 clippy::too_many_arguments,
                 clippy::type_complexity,
-                reason = "made along with the trait"
+                reason = "generated along with the trait"
             )]
             impl #bounded #trait_ident #arguments for #name #arguments #predicates {
                 #(#methods)*
@@ -368,7 +369,7 @@ impl<'a> Mock<'a> {
         }
     }
 
-    // Output: what the trait gives to its implementations
+    // Output: impl MathMock { fn into_service(self) -> MathService<Self> { … } }
     fn conversion(&self) -> TokenStream {
         let Mock { contract, private, name, bounded, arguments, predicates, .. } = self;
         let vis = &contract.item.vis;

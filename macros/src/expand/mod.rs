@@ -1,10 +1,10 @@
-//! Writes the code for a trait without errors, in independent parts: the trait itself, the same for
-//! a shared value, the client that calls it, the service that answers (or only one of the two), and
-//! a mock if one is requested.
+//! Writes the code for a trait without errors, in independent parts: the trait itself, its
+//! implementation for `Arc<T>`, the client and the service (or only one of the two), and a mock if
+//! one is requested.
 //!
-//! Rules for all of them: every path begins with `::core` or with the hidden module of the runtime,
-//! no trait method is called with a dot, and all identifiers of generated code have the span of
-//! [`tokens::site`], so that no name of the user can conflict with them.
+//! Three rules prevent conflicts with names of the user: every path begins with `::core` or with
+//! the hidden module of the runtime, no trait method is called with a dot, and all identifiers of
+//! generated code have the span of [`tokens::site`].
 
 mod attributes;
 mod call;

@@ -17,7 +17,7 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
     quote!(#structure #dispatch)
 }
 
-/// The forms of the service's generics, which have one parameter more than the trait: the type that
+/// The forms of the service's generics. They have one parameter more than the trait: the type that
 /// implements it.
 struct Spelling {
     generics: Generics,
@@ -59,9 +59,9 @@ fn structure(contract: &Contract) -> TokenStream {
         marker.map(|marker| quote_spanned!(site()=> , ::core::marker::PhantomData<#marker>));
     let marker_value = marker.map(|_| quote_spanned!(site()=> , ::core::marker::PhantomData));
     let docs = docs(&format!(
-        "Answers calls with an implementation of [`{0}`](trait@{0}).\n\n\
-         Made by `into_service()`, also of an `Arc` that is in use elsewhere. Clones are cheap and\n\
-         share it.",
+        "A service that answers calls with an implementation of [`{0}`](trait@{0}).\n\n\
+         Created by `into_service()`, which can also be called on an `Arc` that is used elsewhere.\n\
+         Clones are cheap and share the implementation.",
         contract.item.ident
     ));
     quote_spanned! {site()=>
@@ -69,21 +69,21 @@ fn structure(contract: &Contract) -> TokenStream {
         #(#attributes)*
         #vis struct #service #declared (#private::Arc<#handler> #marker_type);
 
-        #[allow(deprecated, reason = "made along with the trait")]
+        #[allow(deprecated, reason = "generated along with the trait")]
         impl #bare ::core::convert::From<#private::Arc<#handler>> for #service #arguments {
             fn from(shared: #private::Arc<#handler>) -> Self {
                 Self(shared #marker_value)
             }
         }
 
-        #[allow(deprecated, reason = "made along with the trait")]
+        #[allow(deprecated, reason = "generated along with the trait")]
         impl #bare ::core::clone::Clone for #service #arguments {
             fn clone(&self) -> Self {
                 Self(::core::clone::Clone::clone(&self.0) #marker_value)
             }
         }
 
-        #[allow(deprecated, reason = "made along with the trait")]
+        #[allow(deprecated, reason = "generated along with the trait")]
         impl #bare ::core::fmt::Debug for #service #arguments {
             fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 formatter.debug_struct(#service_name).finish_non_exhaustive()
@@ -117,7 +117,7 @@ fn dispatch(contract: &Contract) -> TokenStream {
     let entries = methods.clone().flat_map(|(index, method)| entries(&private, index, method));
     let implementation = quote!(<#handler as #trait_ident #trait_arguments>);
     let arms = methods.map(|(index, method)| arm(contract, &implementation, index, method));
-    // A method without a closure in the mock is not called: not every result type could carry the
+    // A mocked method without a closure is not called, because not every result type can hold the
     // error.
     let unmocked = contract.made_mock().map(|_| {
         quote_spanned! {site()=>
@@ -218,7 +218,7 @@ fn arm(
         (_, Some(_)) => {
             quote_spanned!(site()=> #shared #private::Outcome::blocking(move || { #body }))
         }
-        // A plain `fn` that waits for its turn also needs a future.
+        // An ordered plain `fn` also needs a future, because it may have to wait.
         (true, None) => {
             quote_spanned!(site()=> #shared #private::Outcome::future(async move { #body }))
         }
@@ -241,8 +241,8 @@ fn arm(
 fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> TokenStream {
     let output = &method.output;
     let call = call::expand(contract, implementation, method);
-    // An error about the result's type is shown where it is written. The tokens are the same as the
-    // client's, so rustc shows it once.
+    // Rustc shows an error about the result's type at the user's code, and only once, because the
+    // client has the same tokens.
     let result = Ident::new("result", output.span());
     let request = quote_spanned!(site()=> &request);
     let private_at_output = contract.private_at(output.span());
@@ -252,7 +252,7 @@ fn body(contract: &Contract, implementation: &TokenStream, method: &Method) -> T
     quote_spanned!(site()=> #call #reply)
 }
 
-/// For a trait with errors: a service without methods, which does not need the trait.
+/// For a trait with errors: a service without methods, which does not implement calls of the trait.
 pub(crate) fn stub(contract: &Contract) -> TokenStream {
     let private = contract.private();
     let service = contract.service();

@@ -1,4 +1,4 @@
-//! The trait for a shared implementation, `Arc<T>`.
+//! Implements the trait for `Arc<T>`, a shared implementation.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -18,7 +18,7 @@ use crate::types::is_self;
 //             }
 //         }
 //
-// So `arc.into_service()` serves a value that the program keeps a handle to.
+// With `arc.into_service()`, the program keeps a handle to the value that it serves.
 pub(crate) fn expand(contract: &Contract) -> TokenStream {
     let private = contract.private();
     let ItemTrait { ident, supertraits, generics, items, .. } = &contract.item;
@@ -83,7 +83,7 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
             non_snake_case,
             clippy::too_many_arguments,
             clippy::type_complexity,
-            reason = "made along with the trait"
+            reason = "generated along with the trait"
         )]
         impl #declared #ident #trait_arguments for #private::Arc<#handler> #where_clause {
             #(#methods)*

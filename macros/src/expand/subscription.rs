@@ -1,4 +1,4 @@
-//! Subscriptions: how the service starts one, and what type the client returns.
+//! Subscriptions: how the service starts one, and which type the client returns.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -55,8 +55,8 @@ pub(super) fn subscribe(
             };
         }
     });
-    // An error about the items is shown where they are written. The tokens are the same as the
-    // client's, so rustc shows it once.
+    // Rustc shows an error about the items at the user's code, and only once, because the client
+    // has the same tokens.
     let item = &items.item;
     let producer = quote_spanned!(site()=> producer);
     let run = quote_spanned!(items.brought.span()=> #producer.run::<#item, _>(#result).await);

@@ -5,8 +5,8 @@ use quote::quote;
 
 use crate::model::Method;
 
-/// The span of local variables of generated code, which hides them from the user's code: an
-/// argument may be called `request` or `peer`.
+/// The span of local variables in generated code. It hides them from the user's code, so an
+/// argument may be named `request` or `peer`.
 pub(super) fn site() -> Span {
     Span::mixed_site()
 }

@@ -1,5 +1,5 @@
-//! Parses the arguments of `#[rpc_error(…)]` on a type, a variant and a field. What they mean is
-//! decided in `model`.
+//! Parses the arguments of `#[rpc_error(…)]` on a type, a variant and a field. `model` applies
+//! them.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -43,7 +43,7 @@ impl TypeOptions {
         }
     }
 
-    /// Reads a struct's options, which are those of an enum and of a variant together.
+    /// Reads the options of a struct: those of an enum and those of a variant.
     pub(super) fn of_struct(
         attributes: &mut Vec<Attribute>,
         report: &mut Report,
@@ -67,7 +67,7 @@ impl TypeOptions {
 pub(super) struct VariantOptions {
     pub(super) code: Given<Code>,
     pub(super) message: Option<LitStr>,
-    /// The flag itself.
+    /// The `display` flag.
     pub(super) display: Option<Span>,
     /// The `#[error(…)]` next to it, from which thiserror derives `Display`.
     pub(super) error_attribute: Option<Span>,
@@ -85,7 +85,7 @@ impl VariantOptions {
 
     fn read(mut arguments: Arguments, thiserror: Option<Span>, report: &mut Report) -> Self {
         let code = match code(&mut arguments, report) {
-            // An argument of the wrong form may have been meant as the code.
+            // The invalid argument may have been meant as the code.
             Given::Not if arguments.wrong() => Given::Wrong,
             code => code,
         };
@@ -120,8 +120,7 @@ impl FieldOptions {
     }
 }
 
-/// A required argument, which distinguishes a missing one from a wrong one, which is already
-/// reported.
+/// A required argument. A missing one is still to be reported; a wrong one was reported already.
 pub(super) enum Given<T> {
     Right(T),
     Wrong,
@@ -130,7 +129,7 @@ pub(super) enum Given<T> {
 
 /// The error's code on the wire.
 pub(super) enum Code {
-    /// The value, and the tokens as written.
+    /// The value, and its tokens in the source.
     Literal(i64, TokenStream),
     /// A constant; only rustc knows its value.
     Constant(Path),
@@ -162,14 +161,14 @@ fn code(arguments: &mut Arguments, report: &mut Report) -> Given<Code> {
             let sign = if negative { "-" } else { "" };
             match format!("{sign}{}", digits.base10_digits()).parse() {
                 Ok(-32768..=-32000) => {
-                    "the codes from -32768 to -32000 are reserved by JSON-RPC: choose any other"
+                    "codes from -32768 to -32000 are reserved by JSON-RPC: choose another code"
                 }
                 Ok(number) => return Given::Right(Code::Literal(number, value.to_token_stream())),
-                Err(_) => "a code is a whole number of at most 64 bits (an `i64`)",
+                Err(_) => "the code does not fit into an `i64`: choose a smaller number",
             }
         }
         _ => {
-            "`code` takes a whole number or the path of an `i64` constant: `code = 1001`, \
+            "`code` takes an integer or the path of an `i64` constant: `code = 1001`, \
              `code = codes::NO_FUNDS`"
         }
     };
@@ -177,14 +176,14 @@ fn code(arguments: &mut Arguments, report: &mut Report) -> Given<Code> {
     Given::Wrong
 }
 
-/// `#[error(…)]` is thiserror's.
+/// Finds thiserror's `#[error(…)]`, from which it derives `Display`.
 fn thiserror_display(attributes: &[Attribute]) -> Option<Span> {
     let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("error"))?;
     attribute.path().get_ident().map(syn::Ident::span)
 }
 
-/// Reports each `#[from]` on a field of a type that does not use thiserror. One on a variant may be
-/// derive_more's.
+/// Reports each `#[from]` on a field of a type that does not use thiserror. A `#[from]` on a
+/// variant may belong to derive_more.
 pub(super) fn check_from_without_thiserror(item: &Item, report: &mut Report) {
     let (attributes, fields): (Vec<_>, Vec<_>) = match item {
         Item::Enum(item) => {
@@ -202,14 +201,14 @@ pub(super) fn check_from_without_thiserror(item: &Item, report: &mut Report) {
         if attribute.path().is_ident("from") {
             report.error(
                 attribute,
-                "`#[from]` is thiserror's: derive `thiserror::Error` with `#[error(\"…\")]` on each \
-                 variant, or write `impl From<T> for E`",
+                "`#[from]` is an attribute of thiserror: derive `thiserror::Error` with \
+                 `#[error(\"…\")]` on each variant, or write `impl From<T> for E`",
             );
         }
     }
 }
 
-/// `#[from]` and `#[source]` are thiserror's, too.
+/// Finds thiserror's `#[from]` or `#[source]`.
 fn thiserror_source(attributes: &[Attribute]) -> Option<Span> {
     let mut words = attributes.iter().filter_map(|attribute| attribute.path().get_ident());
     words.find(|word| *word == "from" || *word == "source").map(syn::Ident::span)

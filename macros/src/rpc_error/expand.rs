@@ -1,5 +1,5 @@
-//! Writes the implementation of `RpcError`. The rules for generated code are those of `expand` for
-//! traits: no name of the user can conflict with it.
+//! Writes the implementation of `RpcError`. As in `expand` for traits, no name of the user can
+//! conflict with generated code.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -14,8 +14,8 @@ fn site() -> Span {
     Span::mixed_site()
 }
 
-/// The binding of a field. Rustc shows an error of the field's type where the binding is used, or
-/// at the derive itself if the binding has the derive's span: so it has the user's.
+/// The binding of a field. It has the span of the field's type, because rustc would show an error
+/// about the type at the derive if the binding had the derive's span.
 fn binding(index: usize, field: &Field) -> Ident {
     Ident::new(&format!("__field{index}"), field.ty.span())
 }
@@ -104,7 +104,7 @@ fn conversions_into(item: &ErrorType, variant: &Variant) -> TokenStream {
     }
 }
 
-/// The implementation after errors, so that uses of the type cause no further errors.
+/// The implementation for a type with errors, so that uses of the type cause no further errors.
 pub(super) fn fallback(item: &ErrorType, errors: TokenStream) -> TokenStream {
     let private = item.private();
     let methods = quote_spanned! {site()=>
@@ -120,7 +120,7 @@ pub(super) fn fallback(item: &ErrorType, errors: TokenStream) -> TokenStream {
     };
     let mut generics = item.generics.clone();
     if !generics.params.is_empty() {
-        // Missing bounds were reported.
+        // Missing bounds were reported already.
         let predicate = parse_quote!(Self: ::core::marker::Send + 'static);
         generics.make_where_clause().predicates.push(predicate);
     }
@@ -159,7 +159,8 @@ fn to_arm(item: &ErrorType, index: usize, variant: &Variant) -> TokenStream {
     let (code, message) = match &variant.kind {
         Kind::Coded { message, .. } => (code_of(index, variant), message),
         Kind::Transparent => {
-            // The same tokens as in `from_transparent`: rustc shows an error about them once.
+            // The same tokens as in `from_transparent`, so that rustc shows an error about them
+            // once.
             let objects =
                 variant.fields.iter().zip(&bindings).map(|(Field { ty, .. }, binding)| {
                     let private = item.private_at(ty.span());

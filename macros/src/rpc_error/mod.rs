@@ -1,8 +1,8 @@
-//! `#[derive(RpcError)]`: a pipeline of its own, which shares `report`, `arguments` and `text` with
+//! `#[derive(RpcError)]`: a separate pipeline, which shares `report`, `arguments` and `text` with
 //! `#[rpc]`:
 //!
 //! - `attr` parses `#[rpc_error(…)]`, `template` the fields in a message;
-//! - `model` reads the type, and checks each variant and all of them together;
+//! - `model` reads the type, and checks each variant and the type as a whole;
 //! - `expand` writes the implementation, or a placeholder after errors.
 
 mod attr;
@@ -15,7 +15,7 @@ use proc_macro2::TokenStream;
 use crate::report::Report;
 use model::ErrorType;
 
-/// The whole derive, on tokens that tests can create, too.
+/// The whole derive, on tokens that tests can also create.
 pub(crate) fn derive(item: TokenStream) -> TokenStream {
     let mut report = Report::default();
     let Some(item) = ErrorType::read(item, &mut report) else {

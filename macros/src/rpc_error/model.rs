@@ -1,5 +1,5 @@
-//! The type as the rest of the pipeline sees it ([`ErrorType`]): its variants, each with a code, a
-//! message and the fields that are sent. Errors in any of them, or across them, are reported.
+//! The parsed type ([`ErrorType`]): its variants, each with a code, a message and the fields that
+//! are sent. Reports errors in each variant and across variants.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -14,7 +14,7 @@ use super::template::Message;
 use crate::report::Report;
 use crate::types::check_has_bounds;
 
-/// A type with `#[derive(RpcError)]` on it. A struct has one variant, itself.
+/// A type with `#[derive(RpcError)]` on it. A struct counts as one variant.
 pub(super) struct ErrorType {
     pub(super) ident: Ident,
     pub(super) generics: Generics,
@@ -36,11 +36,11 @@ pub(super) struct Variant {
 /// How a variant is sent.
 pub(super) enum Kind {
     Coded {
-        /// `None` if the code is missing, which is reported.
+        /// `None` if the code is missing, which was reported.
         code: Option<Code>,
         message: Message,
     },
-    /// As its only field is sent.
+    /// In the same way as its only field.
     Transparent,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Field {
     /// Its name on the wire, if it has one.
     pub(super) name: String,
     pub(super) has_default: bool,
-    /// Whether it is the error's source, for thiserror.
+    /// Whether thiserror takes it for the error's source.
     pub(super) is_source: bool,
 }
 
@@ -86,7 +86,7 @@ impl ErrorType {
                     Item::Union(item) => item.union_token.to_token_stream(),
                     other => other.to_token_stream(),
                 };
-                report.error(keyword, "`RpcError` is derived for an enum or a struct");
+                report.error(keyword, "`RpcError` can only be derived for an enum or a struct");
                 return None;
             }
             Err(error) => {
@@ -98,7 +98,10 @@ impl ErrorType {
         check_codes(&item.variants, report);
         for variant in item.variants.iter().filter(|variant| variant.from.is_some()).skip(1) {
             if let Some(span) = variant.from {
-                report.error_at(span, "`from` is given twice: one variant takes what `?` brings");
+                report.error_at(
+                    span,
+                    "duplicate `from`: only one variant can receive errors from `?`",
+                );
             }
         }
         Some(item)
@@ -109,7 +112,7 @@ impl ErrorType {
         self.private_at(Span::mixed_site())
     }
 
-    /// The same, for code whose type errors must be shown at `span`.
+    /// Like [`private`](Self::private), for code whose type errors must be shown at `span`.
     pub(super) fn private_at(&self, span: Span) -> TokenStream {
         match &self.options.krate {
             Some(path) => quote_spanned!(span=> #path::__private),
@@ -172,8 +175,8 @@ fn code(ident: &Ident, given: Given<Code>, report: &mut Report) -> Option<Code> 
             report.error(
                 ident,
                 format!(
-                    "`{ident}` has no code: put `#[rpc_error(code = 1001)]` above it, with a number \
-                     of its own"
+                    "`{ident}` has no code: add `#[rpc_error(code = 1001)]` with a code that no \
+                     other variant has"
                 ),
             );
             None
@@ -181,8 +184,8 @@ fn code(ident: &Ident, given: Given<Code>, report: &mut Report) -> Option<Code> 
     }
 }
 
-/// The variant's own message comes before that of the whole type; this crate's attribute comes
-/// before thiserror's.
+/// A message on the variant takes precedence over one on the type, and this crate's attribute over
+/// thiserror's.
 fn message(
     ident: &Ident,
     own: &VariantOptions,
@@ -191,10 +194,8 @@ fn message(
     report: &mut Report,
 ) -> Message {
     if let (Some(_), Some(display)) = (&own.message, own.display) {
-        report.error_at(
-            display,
-            "`display` takes the message from `Display`, and there is a `message`: remove one",
-        );
+        report
+            .error_at(display, "`display` and `message` both set the message: remove one of them");
     }
     if let Some(text) = &own.message {
         let names: Vec<_> = fields.iter().map(Field::rust_name).collect();
@@ -217,8 +218,8 @@ fn check_transparent(
         report.error_at(
             span,
             format!(
-                "what is `transparent` has one field and travels as that does: \
-                 `{ident}(OtherError)`, or `{ident}(ErrorObject)` for whatever comes"
+                "`transparent` needs exactly one field, which is sent in place of the variant: \
+                 `{ident}(OtherError)`, or `{ident}(ErrorObject)` for all other errors"
             ),
         );
     }
@@ -226,11 +227,11 @@ fn check_transparent(
     let message = own.message.as_ref().map(ToTokens::to_token_stream);
     let display = own.display.map(|span| quote_spanned!(span=> display));
     for what in [code, message, display].into_iter().flatten() {
-        report.error(what, "with `transparent`, this comes from the field: remove one of them");
+        report.error(what, "a `transparent` variant takes this from its field: remove this argument or `transparent`");
     }
 }
 
-/// Both conversions need a field for any error object.
+/// Both conversions need a field that holds any error object.
 fn check_from(
     ident: &Ident,
     span: Span,
@@ -243,7 +244,7 @@ fn check_from(
         report.error_at(
             span,
             format!(
-                "`from` goes on the variant that holds an `ErrorObject`: \
+                "`from` needs a transparent variant that holds an `ErrorObject`: \
                  `#[rpc_error(transparent, from)] {ident}(ErrorObject)`"
             ),
         );
@@ -278,20 +279,22 @@ fn read_fields(
         if let (Some(span), true) = (own.source, is_error_object(&field.ty)) {
             report.error_at(
                 span,
-                "`ErrorObject` does not implement `std::error::Error`, which this attribute of \
-                 thiserror needs: remove it, and write `#[rpc_error(transparent, from)]` above the \
-                 variant",
+                "thiserror's attribute needs `std::error::Error`, which `ErrorObject` does not \
+                 implement: replace it by `#[rpc_error(transparent, from)]` on the variant",
             );
         }
         if transparent.is_none() {
             check_owned(&field.ty, report);
         } else if let Some(span) = own.default.or(own.rename.as_ref().map(Spanned::span)) {
-            report.error_at(span, "with `transparent`, the field is all there is");
+            report.error_at(span, "this has no effect on the field of a `transparent` variant, which is sent as it is: remove it");
         }
         let (name, span) = match (&member, &own.rename) {
             (Member::Unnamed(_), rename) => {
                 if let Some(rename) = rename {
-                    report.error(rename, "a field without a name travels without one");
+                    report.error(
+                        rename,
+                        "`rename` has no effect on an unnamed field: remove it, or name the field",
+                    );
                 }
                 (String::new(), None)
             }
@@ -303,7 +306,7 @@ fn read_fields(
             }
         };
         if let (Some(span), true) = (span, seen.iter().any(|other| other.name == name)) {
-            report.error_at(span, format!("two fields are called `{name}` on the wire"));
+            report.error_at(span, format!("two fields have the name `{name}` on the wire"));
         }
         let (has_default, is_source) = (own.default.is_some(), own.source.is_some());
         seen.push(Field { member, ty: field.ty, name, has_default, is_source });
@@ -311,13 +314,13 @@ fn read_fields(
     seen
 }
 
-/// Rustc would only report that an implementation is not general enough.
+/// Reports borrowed fields: rustc would only report that an implementation is not general enough.
 fn check_owned(ty: &Type, report: &mut Report) {
     if let Type::Reference(reference) = ty {
         report.error(
             reference,
-            "an error that was received borrows from nothing: own the field, as a `String`, a \
-             `Vec<T>` or a `Cow<'static, str>`",
+            "a field cannot borrow, because errors are also received: use an owned type, such as \
+             `String`, `Vec<T>` or `Cow<'static, str>`",
         );
     }
 }
@@ -327,15 +330,16 @@ fn check_generics(generics: &Generics, report: &mut Report) {
         match param {
             GenericParam::Lifetime(lifetime) => report.error(
                 lifetime,
-                "an error that was received borrows from nothing: own what is in it, and leave out \
-                 the lifetime",
+                "an error cannot borrow, because errors are also received: use owned types, and \
+                 remove the lifetime",
             ),
             GenericParam::Type(param) => {
                 const BOUNDS: &str = "Serialize + DeserializeOwned + Send + 'static";
                 let ident = &param.ident;
                 check_has_bounds(param, generics, report, || {
                     format!(
-                        "values of type `{ident}` travel with the error: write `{ident}: {BOUNDS}`"
+                        "`{ident}` needs bounds, because its values are sent with the error: \
+                         `{ident}: {BOUNDS}`"
                     )
                 });
             }
@@ -349,7 +353,7 @@ fn check_codes(variants: &[Variant], report: &mut Report) {
     for variant in variants {
         let Some(Code::Literal(code, written)) = variant.code() else { continue };
         if let Some((_, owner)) = seen.iter().find(|(other, _)| other == code) {
-            report.error(written, format!("the code {code} is taken: `{owner}` has it"));
+            report.error(written, format!("the code {code} is already used by `{owner}`"));
         }
         seen.push((*code, &variant.ident));
     }

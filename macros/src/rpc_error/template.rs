@@ -1,7 +1,7 @@
-//! Parses a message with fields in it, as in `format!`: `{missing}`, `{0:?}`, `{{`.
+//! Parses a message with fields, in the syntax of `format!`: `{missing}`, `{0:?}`, `{{`.
 //!
-//! The result is a format string whose arguments are numbered in the order of their first use, so
-//! that no name is looked up in the user's scope.
+//! In the resulting format string, arguments are numbered in the order of their first use. So no
+//! name is looked up in the user's scope.
 
 use proc_macro2::Span;
 use syn::LitStr;
@@ -10,7 +10,7 @@ use syn::ext::IdentExt;
 use crate::arguments::listed;
 use crate::report::Report;
 
-/// How the message is made.
+/// Where the message comes from.
 pub(super) enum Message {
     /// The same text for all values.
     Text(String),
@@ -21,7 +21,7 @@ pub(super) enum Message {
 }
 
 impl Message {
-    /// `fields`: their names in braces.
+    /// `fields` are the names that may occur in braces.
     pub(super) fn parse(text: &LitStr, fields: &[String], report: &mut Report) -> Self {
         match split(&text.value(), |name| fields.iter().position(|field| field == name)) {
             Ok(Split { plain, arguments, .. }) if arguments.is_empty() => Message::Text(plain),
@@ -47,12 +47,12 @@ impl Message {
 
 fn unknown(name: &str, fields: &[String]) -> String {
     match fields.is_empty() {
-        true => format!("there is no field `{name}`, as there are none: a brace is written `{{{{`"),
-        false => format!("there is no field `{name}`, expected one of: {}", listed(fields.iter())),
+        true => format!("no field `{name}`, because there are no fields: write `{{{{` for a brace"),
+        false => format!("no field `{name}`, expected one of: {}", listed(fields.iter())),
     }
 }
 
-/// A message in both forms that it may have.
+/// A message in both of its forms.
 #[derive(Debug, Default, PartialEq)]
 struct Split {
     /// Used if it has no arguments.
@@ -81,10 +81,10 @@ fn split(text: &str, position: impl Fn(&str) -> Option<usize>) -> Result<Split, 
             continue;
         }
         let Some(inside) = brace.strip_prefix('{') else {
-            return Err(Mistake::Form("a `}` alone ends no field: the character is written `}}`"));
+            return Err(Mistake::Form("unmatched `}`: write `}}` for a brace"));
         };
         let Some((inside, after)) = inside.split_once('}') else {
-            return Err(Mistake::Form("a `{` without its `}`: the character is written `{{`"));
+            return Err(Mistake::Form("unmatched `{`: write `{{` for a brace"));
         };
         split.argument(inside, &position)?;
         rest = after;
@@ -112,7 +112,7 @@ impl Split {
             return Err(Mistake::Form("`{}` names no field: write `{0}` or `{name}`"));
         }
         if spec.contains(['$', '*']) {
-            return Err(Mistake::Form("width and precision are numbers here, as in `{0:>8.2}`"));
+            return Err(Mistake::Form("width and precision must be numbers, as in `{0:>8.2}`"));
         }
         let field = position(name).ok_or_else(|| Mistake::Unknown(name.to_owned()))?;
         let known = self.arguments.iter().position(|argument| *argument == field);
@@ -125,7 +125,8 @@ impl Split {
     }
 }
 
-/// A word starts at a capital letter that follows a small one, or precedes one.
+/// Splits a name in CamelCase into words. A word starts at an uppercase letter that follows or
+/// precedes a lowercase one.
 fn in_words(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     let mut words = String::new();

@@ -1,8 +1,8 @@
-//! Decodes the envelope of a message: what it is, and where in the text its parts are
+//! Decodes the envelope of a message: its kind, and the positions of its parts in the text
 //! ([`payload`]).
 //!
-//! Everything borrows from the message. Params, results and error objects stay JSON text here; they
-//! are decoded where their types are known.
+//! Everything borrows from the message. Params, results and error objects stay JSON text; other
+//! modules decode them once their types are known.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -31,18 +31,18 @@ pub(crate) enum Payload<'a> {
 pub(crate) enum Entry<'a> {
     Call(IncomingCall<'a>),
     Response(IncomingResponse<'a>),
-    /// JSON, but neither. With its id if there is a usable one, else null.
+    /// JSON that is neither a call nor a response, with its id if that is valid, else null.
     Invalid(Id, Flaw),
 }
 
-/// A message in an array, and where it is in the text.
+/// The position of an entry of an array, and the entry.
 pub(crate) type BatchEntry<'a> = (Position, Entry<'a>);
 
-/// Where in the text a message is.
+/// The position of a message in its text.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Position {
     pub(super) start: usize,
-    /// Where its members are, if it is large.
+    /// The positions of its members, if it is large.
     pub(super) parts: Option<Box<Parts>>,
 }
 
@@ -60,7 +60,7 @@ impl Entry<'_> {
 /// A request or a notification.
 #[derive(Debug, PartialEq)]
 pub(crate) struct IncomingCall<'a> {
-    /// `None`: there is no `id` member, so it is a notification.
+    /// `None` without an `id` member: the call is a notification.
     pub(crate) id: Option<Id>,
     pub(crate) method: Cow<'a, str>,
     /// A list or an object, as JSON.
@@ -79,7 +79,7 @@ pub(crate) struct IncomingResponse<'a> {
 }
 
 impl IncomingResponse<'_> {
-    /// The id for an error response, if this turns out to be no response.
+    /// The id for an error response, for a value that is not a valid response.
     pub(crate) fn answered(&self) -> Id {
         self.id.and_then(Id::from_json).unwrap_or(Id::NULL)
     }
@@ -99,7 +99,8 @@ pub(crate) enum ResponseOutcome<'a> {
 /// Limits on the entries of an array, so that a small text can't cause large allocations.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits<'a> {
-    /// An array with more requests, notifications and invalid entries is refused as a whole.
+    /// An array with more requests, notifications and invalid entries together is refused as a
+    /// whole.
     pub(crate) max_calls: usize,
     /// Responses beyond this number are dropped: fewer calls are pending.
     pub(crate) max_responses: &'a dyn Fn() -> usize,
@@ -118,7 +119,7 @@ pub(crate) fn range(message: &str, part: &str) -> Range<usize> {
 pub(crate) fn payload<'a>(text: &'a str, limits: Limits<'_>) -> Payload<'a> {
     let mut cursor = Cursor::new(text);
     let payload = match cursor.peek() {
-        // Classified in place, as an entry is large to move.
+        // Classified in place, because moving an entry is expensive.
         Some(b'{') => {
             let mut envelope = Envelope::default();
             let read = envelope.read(&mut cursor);
@@ -142,7 +143,7 @@ fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>>
     if cursor.take(b']').is_some() {
         return Some(Payload::EmptyBatch);
     }
-    // Growing it step by step would take as long as reading it.
+    // Growing the vector step by step would take as long as reading the entries.
     let mut entries = Vec::with_capacity((cursor.left() / SMALL).min(limits.max_calls));
     let (mut calls, mut responses) = (0_usize, 0_usize);
     let max_responses = (limits.max_responses)();
@@ -169,7 +170,7 @@ fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>>
     Some(Payload::Batch(entries))
 }
 
-/// Decodes again the entry of an array at this position.
+/// Decodes the entry of an array at this position once more.
 #[inline(never)]
 pub(crate) fn entry_at<'a>(text: &'a str, position: &Position) -> Option<Entry<'a>> {
     match &position.parts {
@@ -178,7 +179,8 @@ pub(crate) fn entry_at<'a>(text: &'a str, position: &Position) -> Option<Entry<'
     }
 }
 
-/// Decodes one message; an array is not one, not even inside an array. `None`: it is not JSON.
+/// Decodes one message. An array is not a message, not even inside an array. Returns `None` if the
+/// text is not JSON.
 #[inline(always)]
 fn entry<'a>(cursor: &mut Cursor<'a>) -> Option<Entry<'a>> {
     if cursor.peek()? != b'{' {
@@ -193,7 +195,7 @@ pub(super) fn no_object(json: &str) -> Entry<'_> {
     Entry::Invalid(Id::NULL, Flaw::NoObject(kind_of(json)))
 }
 
-/// The members with a meaning. All others are skipped.
+/// The known members. All others are skipped.
 #[derive(Default)]
 pub(super) struct Envelope<'a> {
     /// Whether the version is "2.0".
@@ -206,13 +208,14 @@ pub(super) struct Envelope<'a> {
     error: Option<&'a str>,
     extra: Option<&'a str>,
     trace: Trace<'a>,
-    /// A member occurred twice. It is undefined which one counts, so the message is invalid.
+    /// Whether a member occurred twice. JSON does not define which one counts, so the message is
+    /// invalid.
     repeated: bool,
 }
 
 struct RawId<'a> {
     json: &'a str,
-    /// Set if it was parsed along the way.
+    /// Set if the id was read as an integer.
     number: Option<u64>,
 }
 
@@ -253,8 +256,8 @@ impl<'a> Envelope<'a> {
         Some(())
     }
 
-    /// Takes a member in its most common form. `None`: it is another member or has another form,
-    /// and nothing was taken.
+    /// Takes a member in its most common form. Returns `None`, and takes nothing, for any other
+    /// member or form.
     #[inline(always)]
     fn plain_member(&mut self, cursor: &mut Cursor<'a>) -> Option<()> {
         const JSONRPC: u64 = scan::word_of(b"\"jsonrpc");
@@ -351,7 +354,7 @@ impl<'a> Envelope<'a> {
             "result" => self.result.replace(value).is_some(),
             "error" => self.error.replace(value).is_some(),
             "wsjsonrpc" => self.extra.replace(value).is_some(),
-            // The first one counts: a request is not refused because of an optional member.
+            // The first one counts, so that a request is not refused because of an optional member.
             #[cfg(feature = "opentelemetry")]
             "traceparent" => self.trace.parent.replace(value).is_some_and(|first| {
                 self.trace.parent = Some(first);
@@ -382,8 +385,8 @@ impl<'a> Envelope<'a> {
         if self.repeated {
             return wrap(self.invalid(start));
         }
-        // With a method it is a request, whatever else is present; without one it may be a
-        // response.
+        // An object with a method is a request, whatever other members it has. Without a method, it
+        // may be a response.
         let Some(method) = &self.method else {
             return wrap(self.response());
         };
@@ -413,8 +416,7 @@ impl<'a> Envelope<'a> {
         wrap(Entry::Call(IncomingCall { id, method, params, extra: self.extra, trace: self.trace }))
     }
 
-    /// Finds out what is wrong with an object that is neither a request nor a response; it starts
-    /// at `start`.
+    /// Determines what is wrong with an invalid object, which begins at `start`.
     #[cold]
     #[inline(never)]
     fn invalid(&self, start: Cursor<'a>) -> Entry<'a> {

@@ -23,7 +23,7 @@ const BEGIN: &[u8] = b"{\"jsonrpc\":\"2.0\",\"method\":";
 /// The text before the params.
 const PARAMS: &[u8] = b",\"params\":";
 
-/// A response up to its id.
+/// The text of a successful response up to its id.
 pub(crate) fn begin_result<T: Serialize + ?Sized>(result: &T) -> serde_json::Result<Vec<u8>> {
     let mut out = buffer::take();
     out.extend_from_slice(RESULT);
@@ -31,7 +31,7 @@ pub(crate) fn begin_result<T: Serialize + ?Sized>(result: &T) -> serde_json::Res
     Ok(out)
 }
 
-/// The result in such a text.
+/// The result in a text from [`begin_result`].
 pub(crate) fn result_in(text: &[u8]) -> Option<&str> {
     text.get(RESULT.len()..).and_then(|json| std::str::from_utf8(json).ok())
 }
@@ -50,7 +50,8 @@ pub(crate) fn end_response(out: &mut Vec<u8>, id: &Id) {
     out.push(b'}');
 }
 
-/// A notification whose params are an object with this one member, whose value is written as JSON.
+/// A notification whose params are an object with a single member. `write_value` appends the
+/// member's value as JSON.
 pub(crate) fn notification(
     method: &str,
     member: &[u8],
@@ -97,10 +98,10 @@ pub(crate) struct OutgoingMessage {
     form: Form,
     /// How many arguments were written; at most [`MOST`].
     count: u8,
-    /// If nulls are left out: one more than the number left out, which are those of an object, and
-    /// those after the last argument of a list.
+    /// 0 if nulls are sent. If nulls are omitted, 1 plus the number of omitted nulls: all nulls of
+    /// an object, or those after the last argument of a list.
     omitted: u8,
-    /// Whether it may be sent again when it is unknown whether the first attempt was handled.
+    /// Whether the call may be sent again if it is unknown whether the first attempt was handled.
     pub(crate) idempotent: bool,
     /// The queue for progress values, if the caller wants them.
     pub(crate) progress: Option<Arc<ProgressQueue>>,
@@ -123,7 +124,7 @@ pub(crate) enum EncodeError {
     Json(serde_json::Error),
     /// `params` as a whole must be a list or an object.
     Scalar,
-    /// Sent by name, but the names are not known.
+    /// The call should be sent by name, but the names are not known.
     Nameless,
 }
 
@@ -147,12 +148,12 @@ impl OutgoingMessage {
         self.params as usize
     }
 
-    /// How many nulls were left out.
+    /// The number of omitted nulls.
     fn nulls(&self) -> u8 {
         self.omitted.saturating_sub(1)
     }
 
-    /// The index of the next argument, if there are not too many.
+    /// The index of the next argument. `None` if there are too many arguments.
     fn place(&self) -> Option<usize> {
         let place = usize::from(self.count) + usize::from(self.nulls());
         (place < usize::from(MOST)).then_some(place)
@@ -175,7 +176,8 @@ impl OutgoingMessage {
         self.check_whole(start)
     }
 
-    /// The same, but leaves out null, in a list as long as nothing else follows.
+    /// Like [`arg`](Self::arg), but omits null. In a list, a null is omitted only if no other
+    /// argument follows.
     pub(crate) fn arg_unless_null<T: Serialize + ?Sized>(
         &mut self,
         value: &T,
@@ -219,7 +221,8 @@ impl OutgoingMessage {
         Ok(())
     }
 
-    /// Whole params must be a list or an object; null means none.
+    /// Checks params that are written as a whole: they must be a list or an object, and null means
+    /// no params.
     fn check_whole(&mut self, start: usize) -> Result<(), EncodeError> {
         if self.form != Form::Whole {
             return Ok(());
@@ -243,7 +246,7 @@ impl OutgoingMessage {
         }
     }
 
-    /// Turns params by position into params by name.
+    /// Converts params by position to params by name.
     pub(crate) fn name_args(&mut self) -> Result<(), EncodeError> {
         let params = self.text.get(self.start() + PARAMS.len()..).unwrap_or_default();
         if self.form == Form::Named || params.first() != Some(&b'[') {
@@ -297,8 +300,8 @@ impl OutgoingMessage {
         written
     }
 
-    /// The message as a request; `write_id` appends the id's JSON, `write_more` members before it,
-    /// each with its comma.
+    /// The message as a request. `write_id` appends the id as JSON. `write_more` appends members
+    /// before the id, each with its comma.
     pub(crate) fn into_request(
         mut self,
         told: &SentExtensions,
@@ -324,13 +327,14 @@ impl From<EncodeError> for io::Error {
             ),
             EncodeError::Nameless => io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "sent by name, but the parameters' names are not known: pass a struct or a map",
+                "cannot send the call by name, because the parameter names are not known: pass a \
+                 struct or a map",
             ),
         }
     }
 }
 
-/// A spare buffer for each thread, for messages that are written, copied and dropped.
+/// Keeps one spare buffer for each thread, for messages that are written, copied and dropped.
 pub(crate) mod buffer {
     use std::cell::Cell;
 
@@ -343,7 +347,7 @@ pub(crate) mod buffer {
 
     /// An empty buffer, with space for a usual message.
     pub(crate) fn take() -> Vec<u8> {
-        // None in a thread that is ending.
+        // A thread that is ending has no spare buffer.
         let spare = SPARE.try_with(Cell::take).unwrap_or_default();
         if spare.capacity() == 0 { Vec::with_capacity(128) } else { spare }
     }
@@ -357,7 +361,8 @@ pub(crate) mod buffer {
         }
     }
 
-    /// Frees what a large text has grown for in vain, as only its length is counted: it grew by doubling.
+    /// Frees unused capacity of a large text, which grew by doubling. Limits count only the length
+    /// of a text.
     #[inline(never)]
     pub(crate) fn trim(text: &mut Vec<u8>) {
         if text.capacity() - text.len() > text.len() / 4 {

@@ -1,10 +1,10 @@
-//! Escapes text of the other side for a log line or an error message.
+//! Escapes text from the peer for a log line or an error message.
 
 use std::fmt::{self, Write};
 
-/// Shows a text with everything escaped that ends or rewrites a line: control characters, line
-/// separators and marks that change the writing direction become `\n` or `\u{1b}`. So a peer can't
-/// add lines to a log or colours to a terminal.
+/// Displays a text and escapes everything that could end or rewrite a line: control characters,
+/// line separators and marks that change the writing direction, as `\n` or `\u{1b}`. So a peer
+/// can't add lines to a log or colours to a terminal.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {
@@ -23,7 +23,7 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// The start of a text, cut to at most `max` bytes, and the mark for the part that was cut off.
+/// The start of a text, at most `max` bytes, and an ellipsis if the text was cut.
 pub(crate) fn clip(text: &str, max: usize) -> (&str, &'static str) {
     let ends = text.char_indices().map(|(at, character)| at + character.len_utf8());
     let end = ends.take_while(|end| *end <= max).last().unwrap_or(0);

@@ -1,5 +1,5 @@
-//! Why a message is not a valid request ([`Flaw`]), for the error response. Determined only after
-//! the decoder has found it invalid.
+//! The reason why a message is not a valid request ([`Flaw`]), for the error response. It is
+//! determined only after the decoder has found the message invalid.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,13 +10,13 @@ use super::text;
 /// Why a message is not a valid request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    /// It is not an object, but of this kind.
+    /// It is not an object, but a value of this kind.
     NoObject(&'static str),
     EmptyBatch,
     /// This member occurs twice.
     Twice(&'static str),
     NoMethod,
-    /// The member has this kind. A string named here has an invalid escape.
+    /// The member is a value of this kind. If the kind is a string, it has an invalid escape.
     Method(&'static str),
     Id(&'static str),
     Params(&'static str),
@@ -29,7 +29,7 @@ impl fmt::Display for Flaw {
         match self {
             Flaw::NoObject(kind) => write!(f, "expected an object, got {kind}"),
             Flaw::EmptyBatch => f.write_str("the batch is empty"),
-            Flaw::Twice(name) => write!(f, "\"{name}\" is given twice"),
+            Flaw::Twice(name) => write!(f, "duplicate member \"{name}\""),
             Flaw::NoMethod => f.write_str("\"method\" is missing"),
             Flaw::Method(STRING) => f.write_str("\"method\" has an invalid escape"),
             Flaw::Method(kind) => write!(f, "\"method\" must be a string, got {kind}"),
@@ -58,7 +58,7 @@ pub(crate) fn kind_of(json: &str) -> &'static str {
     }
 }
 
-/// The first member with a meaning that occurs twice in an object.
+/// The first known member that occurs twice in an object.
 pub(super) fn repeated(mut at: Cursor<'_>) -> Option<&'static str> {
     const NAMES: [&str; 7] = ["jsonrpc", "id", "method", "params", "result", "error", "wsjsonrpc"];
     let mut seen = [false; NAMES.len()];

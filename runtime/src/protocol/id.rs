@@ -1,18 +1,19 @@
-//! Request ids ([`Id`]): accepted in every form that peers write, and sent back verbatim.
+//! Request ids ([`Id`]), which are accepted in every form that peers write, and are sent back
+//! verbatim.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::text;
 
-/// Longer ids are equal only if they are written in the same way: comparing their meaning takes
-/// longer, and the peer chooses how many there are.
+/// Longer ids are equal only if their texts are equal. Comparing their meaning takes longer, and
+/// the peer chooses the number of ids.
 const MAX_COMPARED: usize = 128;
 
-/// The id of a request, as the other side wrote it ([JSON-RPC 2.0, section 4][spec]).
+/// The id of a request, as the peer wrote it ([JSON-RPC 2.0, section 4][spec]).
 ///
-/// A string, a number (negative, fractional and beyond 64 bits included) or null. It is kept as
-/// JSON text, so it goes back to the peer exactly as it came.
+/// A string, a number (also negative, fractional or beyond 64 bits) or null. It is kept as JSON
+/// text, so that it is sent back unchanged.
 ///
 /// [spec]: https://www.jsonrpc.org/specification#request_object
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -21,14 +22,14 @@ pub(crate) struct Id(Repr);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Repr {
     Null,
-    /// The text is the shortest decimal form of this number: nearly every id.
+    /// The text is the shortest decimal form of this number, as that of nearly every id.
     Number(u64),
     /// Any other id, as JSON text.
     Text(Box<str>),
 }
 
 impl Id {
-    /// The null id: of a request that has `"id": null`, and of errors about messages whose id is
+    /// The null id, for requests with `"id": null` and for errors about messages whose id is
     /// unknown.
     pub(crate) const NULL: Id = Id(Repr::Null);
 
@@ -53,7 +54,8 @@ impl Id {
         }
     }
 
-    /// Whether it is a plain number, perhaps after an `s`, as this crate's ids are.
+    /// Whether it has the form of this crate's own ids: a plain number, or a string of an `s` and a
+    /// number.
     #[cfg(feature = "opentelemetry")]
     pub(crate) fn is_counted(&self) -> bool {
         match &self.0 {
@@ -68,7 +70,8 @@ impl Id {
         }
     }
 
-    /// Whether both mean the same, however they are written: `"\u0061"` is `"a"`, and `1.0` is `1`.
+    /// Whether both ids have the same meaning, even if their texts differ: `"\u0061"` is `"a"`, and
+    /// `1.0` is `1`.
     pub(crate) fn is_same(&self, other: &Id) -> bool {
         self == other
             || self.weight().max(other.weight()) <= MAX_COMPARED
@@ -86,7 +89,7 @@ impl Id {
         }
     }
 
-    /// How many bytes it occupies besides its own size.
+    /// The number of bytes that it occupies on the heap.
     pub(crate) fn weight(&self) -> usize {
         if let Repr::Text(text) = &self.0 { text.len() } else { 0 }
     }
@@ -118,7 +121,8 @@ impl fmt::Display for Id {
 enum Meaning<'a> {
     Null,
     Integer(u64),
-    /// The sign, the digits without zeros at either end, and the power of ten of the last digit.
+    /// The sign, the digits without leading and trailing zeros, and the power of ten of the last
+    /// digit.
     Decimal(bool, String, i64),
     /// The exponent is too large.
     Verbatim(&'a str),
@@ -149,9 +153,9 @@ fn decimal(json: &str) -> Meaning<'_> {
     Meaning::Decimal(negative, digits, power)
 }
 
-/// The number in an id of this side, given as JSON. A peer whose language has one kind of number
-/// may send 1 back as 1.0, and one that keeps ids as strings as "1"; `quoted` is called for the
-/// latter.
+/// The number in an id of this side, given as JSON. A peer whose language has only floating-point
+/// numbers may send 1 back as 1.0, and a peer that keeps ids as strings may send it back as "1". In
+/// the second case, `quoted` is called.
 pub(crate) fn counted(json: &str, quoted: impl FnOnce()) -> Option<u64> {
     if let Ok(number) = json.parse() {
         return Some(number);
@@ -171,7 +175,7 @@ pub(crate) fn counted(json: &str, quoted: impl FnOnce()) -> Option<u64> {
     }
 }
 
-/// The number, if writing it gives the same text: no sign, fraction, exponent or leading zero.
+/// The number, if the text has no sign, fraction or exponent.
 fn canonical(json: &str) -> Option<u64> {
     let digits = json.len() < 20 && json.bytes().all(|b| b.is_ascii_digit());
     if digits { json.parse().ok() } else { None }

@@ -1,4 +1,4 @@
-//! The notifications of a subscription: an item, the end, and credit.
+//! The notifications of a subscription: items, the end, and credit.
 //!
 //! They follow the convention of Ethereum nodes and jsonrpsee: the params are `{"subscription": id,
 //! "result": item}`, or `{"subscription": id, "error": …}` at the end.
@@ -15,10 +15,10 @@ use super::text;
 /// sent only to peers that understand it.
 pub(crate) const CREDIT: &str = "$/credit";
 
-/// What an item costs besides its own bytes, so that the number of small items is bounded.
+/// The cost of an item besides its bytes, so that the number of small items is bounded.
 const OVERHEAD: usize = 64;
 
-/// How much of a window an item with this many bytes of JSON takes. Both sides use the same
+/// The part of the window that an item with this many bytes of JSON uses. Both sides use the same
 /// formula.
 pub(crate) fn cost(bytes: usize) -> u64 {
     (bytes + OVERHEAD) as u64
@@ -30,20 +30,20 @@ pub(crate) struct Item<'a> {
     /// As JSON, like the other members.
     pub(crate) subscription: &'a str,
     pub(crate) content: Content<'a>,
-    /// How many items were dropped before this one.
+    /// The number of items that were dropped before this one.
     pub(crate) dropped: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content<'a> {
     Result(&'a str),
-    /// The end, with the error that caused it; null if there is none.
+    /// The end of the subscription, with the error that caused it, or null.
     Error(&'a str),
 }
 
 impl<'a> Item<'a> {
-    /// Decodes a whole message with an item, if it has the most common form; also returns the
-    /// notification's name. `None`: it has another form or is something else.
+    /// Decodes a whole message with an item if it has the most common form. Also returns the name
+    /// of the notification. Returns `None` for any other message or form.
     pub(crate) fn of_message(text: &'a str) -> Option<(&'a str, Self)> {
         let mut cursor = Cursor::new(text);
         cursor.take_all(b"{\"jsonrpc\":\"2.0\",\"method\":")?;
@@ -55,7 +55,7 @@ impl<'a> Item<'a> {
         Some((notification, Item { subscription, content: Content::Result(result), dropped }))
     }
 
-    /// Decodes the params. `None`: they are not those of an item.
+    /// Decodes the params. Returns `None` if they are not those of an item.
     pub(crate) fn read(params: &'a str) -> Option<Self> {
         let mut cursor = Cursor::new(params);
         cursor.take(b'{')?;
@@ -81,8 +81,8 @@ impl<'a> Item<'a> {
     }
 }
 
-/// The part after the [`head`] of a message with an item, if it has the most common form: the item,
-/// and how many items were dropped before it.
+/// Decodes the part after the [`head`] of a message with an item, if it has the most common form.
+/// Returns the item, and the number of items that were dropped before it.
 #[inline]
 pub(crate) fn behind_head(text: &str) -> Option<(&str, u64)> {
     let mut cursor = Cursor::new(text);
@@ -96,7 +96,7 @@ pub(crate) fn behind_head(text: &str) -> Option<(&str, u64)> {
     (cursor.rest() == "}}").then_some((result, dropped))
 }
 
-/// The subscription's id, and how many more bytes it may send.
+/// The subscription's id, and the number of bytes that it may send in addition.
 pub(crate) fn credit(params: &str) -> Option<(&str, u64)> {
     #[derive(Deserialize)]
     struct Params<'a> {
@@ -132,7 +132,7 @@ pub(crate) fn write<T: Serialize + ?Sized>(
     Ok((out, bytes))
 }
 
-/// The same with an item that is already JSON.
+/// Like [`write`], with an item that is already JSON.
 pub(crate) fn write_json(head: &[u8], json: &[u8], dropped: u64) -> (Vec<u8>, usize) {
     let mut out = begin(head, dropped);
     out.extend_from_slice(json);
@@ -153,7 +153,7 @@ fn begin(head: &[u8], dropped: u64) -> Vec<u8> {
     out
 }
 
-/// The notification of the end.
+/// The notification that a subscription has ended.
 pub(crate) fn write_end(head: &[u8], error: Option<&ErrorObject>) -> Vec<u8> {
     let mut out = buffer::take();
     out.extend_from_slice(head);

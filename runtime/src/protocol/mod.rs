@@ -1,5 +1,5 @@
-//! The JSON-RPC 2.0 text format: decodes messages and writes them. No tokio, no WebSocket: text in,
-//! values out, and back, so everything here can be tested with strings.
+//! The JSON-RPC 2.0 text format: decodes and writes messages. The module uses neither tokio nor
+//! WebSockets, so everything here can be tested with strings.
 //!
 //! In reading order: `decode` reads a message's envelope with `scan`; `params`, `value`
 //! and `whole` decode arguments; `encode` writes messages; `id`, `error`, `typed` and

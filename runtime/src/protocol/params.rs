@@ -1,5 +1,5 @@
 //! Decodes `params` into the arguments of a method ([`Args`]): a list by position, an object by
-//! name. Each argument is decoded once, from the message's own text, directly into its type.
+//! name. Each argument is decoded once, from the text of the message directly into its type.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -35,7 +35,7 @@ enum Given<'a> {
 }
 
 impl<'a> Args<'a> {
-    /// For a method without parameter names: an object is refused, unless it is empty.
+    /// For a method without parameter names: refuses an object that is not empty.
     pub(crate) fn list(
         params: Option<&'a str>,
         names: &'static [&'static str],
@@ -47,7 +47,7 @@ impl<'a> Args<'a> {
         Self::new(params, names)
     }
 
-    /// `params` is a valid JSON list or object; `None` is the same as an empty one.
+    /// `params` is a valid JSON list or object. `None` has the same meaning as an empty list.
     #[inline]
     pub(crate) fn new(
         params: Option<&'a str>,
@@ -62,8 +62,8 @@ impl<'a> Args<'a> {
         Ok(Args { names, taken: 0, given })
     }
 
-    /// The next argument. An `Option` may be left out: it is recognised by how it deserializes,
-    /// so aliases and wrappers of it are, too.
+    /// The next argument. An `Option` may be missing. It is recognised by how it deserializes, so
+    /// aliases and wrappers are recognised, too.
     pub fn next<T: ReceivedArg<'a>>(&mut self) -> Result<T, ErrorObject> {
         match self.take()? {
             Some(value) => Ok(value),
@@ -71,12 +71,12 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// The next argument, or its default if it was left out.
+    /// The next argument, or its default if it is missing.
     pub fn next_or_default<T: ReceivedArg<'a> + Default>(&mut self) -> Result<T, ErrorObject> {
         Ok(self.take()?.unwrap_or_default())
     }
 
-    /// All were taken; whatever is left was not asked for.
+    /// Called after all arguments were taken. Fails if there are more.
     pub fn finish(self) -> Result<(), ErrorObject> {
         match self.given {
             Given::List(rest) => Err(self.surplus(rest)),
@@ -86,7 +86,8 @@ impl<'a> Args<'a> {
     }
 
     /// The next argument, if it is present.
-    // This is compiled for each type, so code that does not depend on the type is elsewhere.
+    // This is compiled for each type, so code that does not depend on the type is in other
+    // functions.
     #[inline]
     fn take<T: Deserialize<'a>>(&mut self) -> Result<Option<T>, ErrorObject> {
         let index = self.taken;
@@ -127,8 +128,8 @@ impl<'a> Args<'a> {
     #[cold]
     #[inline(never)]
     fn left_over(&self, begun: bool) -> ErrorObject {
-        // The first text is serde_json's: an i128 takes `0` of `0.5`.
-        let why = if begun { "trailing characters" } else { "its type reads no value" };
+        // The first text is that of serde_json: an i128 reads only the `0` of `0.5`.
+        let why = if begun { "trailing characters" } else { "its type does not read a value" };
         invalid(format_args!("`{}`: {why}", self.name()))
     }
 
@@ -168,8 +169,8 @@ impl<'a> Args<'a> {
     }
 }
 
-/// The values of an object in the order of the names. Unknown names and duplicates are errors;
-/// extra members cost no more than reading them. The cursor is after the brace.
+/// The values of an object in the order of the names. The cursor is after the opening brace.
+/// Unknown names and duplicates are errors, and take no memory.
 fn members<'a>(
     mut cursor: Cursor<'a>,
     names: &'static [&'static str],
@@ -192,7 +193,7 @@ fn members<'a>(
             Some(empty @ None) => *empty = value,
             Some(Some(_)) => {
                 wrong.get_or_insert_with(|| {
-                    invalid(format_args!("parameter `{}` given twice", Clipped(&name)))
+                    invalid(format_args!("duplicate parameter `{}`", Clipped(&name)))
                 });
             }
             None => {
@@ -211,7 +212,7 @@ fn unknown(name: &str, names: &[&str]) -> ErrorObject {
     }
 }
 
-/// A string that borrows from the message where JSON allows it: where nothing is escaped.
+/// A string that borrows from the message, unless it has escapes.
 #[derive(Debug, Default)]
 pub struct Str<'a>(pub(crate) Cow<'a, str>);
 
@@ -249,7 +250,7 @@ fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// serde's message without the line and column, which count from the argument's position inside the
+/// serde's message without line and column, which would count from the argument's position in the
 /// message.
 pub(super) struct Detail<'a>(pub(super) &'a serde_json::Error);
 
@@ -261,8 +262,8 @@ impl fmt::Display for Detail<'_> {
         let end = position.unwrap_or(text.len());
         let text = text.get(..end).unwrap_or(&text);
         Clipped(text).fmt(f)?;
-        // A type with a `&str` in it reads most texts, and fails for those with escapes such as
-        // `\n`.
+        // A type that contains a `&str` accepts most texts, and fails for those with escapes such
+        // as `\n`.
         let is_string = text.starts_with("invalid type: string ");
         if is_string && text.ends_with(", expected a borrowed string") {
             f.write_str("; the text has escapes: use `Cow<str>` or `String` in place of `&str`")?;
@@ -271,7 +272,7 @@ impl fmt::Display for Detail<'_> {
     }
 }
 
-/// A text that is cut if it is too long to be sent back.
+/// A text that is cut to a length that can be sent back.
 struct Clipped<'a>(&'a str);
 
 impl fmt::Display for Clipped<'_> {

@@ -1,4 +1,4 @@
-//! Decodes the error of a peer's response, also one that is not a valid error object.
+//! Decodes the error of a peer's response, even if it is not a valid error object.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ use super::escape::clip;
 use super::scan::{Cursor, Quoted};
 use super::text;
 
-/// The error of a peer's response. Anything that is not an error object becomes the `data` of a
-/// -32603.
+/// Decodes the error of a peer's response. A value that is not an error object becomes the `data`
+/// of an error with code -32603.
 pub(crate) fn of_peer(json: &str) -> ErrorObject {
     serde_json::from_str(json).unwrap_or_else(|_| irregular(json))
 }

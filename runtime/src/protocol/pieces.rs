@@ -1,14 +1,14 @@
-//! A text in pieces, so that a large one grows, is written and is freed piece by piece. In one buffer,
-//! each of these blocks the thread for milliseconds.
+//! A text in pieces. A large text grows, is written and is freed piece by piece, because each of
+//! these operations would block the thread for milliseconds with a single buffer.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::encode::buffer;
 
-/// A text of more than this size becomes a piece without being copied.
+/// A text larger than this becomes a separate piece, without being copied.
 pub(crate) const SMALL: usize = 4 * 1024;
-/// Smaller texts share a piece until it has this size.
+/// Smaller texts share a piece until the piece has this size.
 const FULL: usize = 64 * 1024;
 
 /// A text in pieces.
@@ -16,7 +16,7 @@ const FULL: usize = 64 * 1024;
 pub(crate) struct Pieces {
     /// All pieces but the last.
     complete: VecDeque<Vec<u8>>,
-    /// How many bytes the complete pieces have.
+    /// The number of bytes of the complete pieces.
     size: usize,
     last: Vec<u8>,
 }
@@ -31,17 +31,17 @@ impl From<Vec<u8>> for Pieces {
 }
 
 impl Pieces {
-    /// How many bytes the text has.
+    /// The number of bytes of the text.
     pub(crate) fn len(&self) -> usize {
         self.size + self.last.len()
     }
 
-    /// The number of the piece that [`small`](Self::small) has given.
+    /// The number of the piece that [`small`](Self::small) returned last.
     pub(crate) fn number(&self) -> usize {
         self.complete.len()
     }
 
-    /// Where to append a small text.
+    /// The piece to which a small text can be appended.
     pub(crate) fn small(&mut self) -> &mut Vec<u8> {
         if self.last.len() >= FULL {
             self.complete_last();
@@ -49,7 +49,7 @@ impl Pieces {
         &mut self.last
     }
 
-    /// Appends a text, as a piece of its own if it is large.
+    /// Appends a text. A large one becomes a separate piece.
     pub(crate) fn append(&mut self, text: Vec<u8>) -> Place {
         let size = text.len();
         if size > SMALL {
@@ -63,7 +63,7 @@ impl Pieces {
         (self.number(), start..start + size)
     }
 
-    /// Moves what is at this place to the end of another text.
+    /// Moves the text at this place to the end of another text.
     pub(crate) fn move_to(&mut self, other: &mut Pieces, (piece, range): Place) {
         let piece = self.complete.get_mut(piece).unwrap_or(&mut self.last);
         if range == (0..piece.len()) {
@@ -92,12 +92,12 @@ impl Pieces {
         self.complete.push_back(text);
     }
 
-    /// The text as one piece, if it is no more than that.
+    /// The text as one buffer, if it consists of only one piece.
     pub(crate) fn into_one(self) -> Result<Vec<u8>, Self> {
         if self.complete.is_empty() { Ok(self.last) } else { Err(self) }
     }
 
-    /// Takes out the first piece. `None`: there is no text any more.
+    /// Removes the first piece. Returns `None` if no text is left.
     pub(crate) fn take_first(&mut self) -> Option<Vec<u8>> {
         let Some(first) = self.complete.pop_front() else {
             return Some(std::mem::take(&mut self.last)).filter(|last| !last.is_empty());

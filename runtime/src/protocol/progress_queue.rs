@@ -1,5 +1,5 @@
-//! Progress values that a caller has not consumed yet ([`ProgressQueue`]). The queue is bounded, as
-//! the peer decides how many values it sends.
+//! Progress values that a caller has not consumed yet ([`ProgressQueue`]). The queue is bounded,
+//! because the peer decides how many values it sends.
 
 use std::collections::VecDeque;
 use std::mem::take;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The maximum number of values.
 const MAX_VALUES: usize = 64;
-/// The maximum number of their bytes together.
+/// The maximum total size of the values in bytes.
 const MAX_BYTES: usize = 1 << 20;
 
 /// Values as JSON, in order of arrival.
@@ -21,8 +21,8 @@ struct Queue {
 }
 
 impl ProgressQueue {
-    /// Adds a copy of a value, as its message may be much larger. If the queue is full, drops the
-    /// oldest values. `false`: something was dropped.
+    /// Adds a copy of a value, because its message may be much larger. If the queue is full, drops
+    /// the oldest values. Returns `false` if a value was dropped.
     pub(crate) fn push(&self, value: &str) -> bool {
         if value.len() > MAX_BYTES {
             return false;
@@ -44,7 +44,7 @@ impl ProgressQueue {
         take(&mut *self.lock()).values
     }
 
-    /// It contains no user values, so a poisoned lock is safe to use.
+    /// No user code runs under the lock, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,5 @@
-//! A second, slow decoder made only of serde_json, with which `decode` and `params` must agree.
-//! Only for tests and fuzzing; the checks panic where the two differ. It must not use the code that
+//! A second, slow decoder, which uses only serde_json. `decode` and `params` must agree with it;
+//! the checks panic if they do not. It is only for tests and fuzzing. It must not use the code that
 //! it checks, except for the types of the results.
 
 use std::borrow::Cow;
@@ -24,7 +24,7 @@ use super::value;
 const MAX_CALLS: usize = 3;
 const MAX_RESPONSES: usize = 4;
 
-/// Decodes a message twice.
+/// Decodes a message with both decoders.
 pub fn check_message(text: &str) {
     let limits = Limits { max_calls: MAX_CALLS, max_responses: &|| MAX_RESPONSES };
     let (ours, theirs) = (decode::payload(text, limits), payload(text));
@@ -267,7 +267,7 @@ fn check_types(params: &str, json: &str) {
     }
 }
 
-/// Outcomes are compared as text, as not all of the types implement `PartialEq`.
+/// Outcomes are compared as text, because not all of the types implement `PartialEq`.
 fn compare<'a, T: Deserialize<'a> + Debug>(params: &'a str, theirs: Result<T, String>) {
     let ours = Args::new(Some(params), &["x"]).and_then(|mut args| args.next::<T>());
     let ours = ours.map_err(|error: ErrorObject| error.message().to_owned());

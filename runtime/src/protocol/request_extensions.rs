@@ -1,11 +1,12 @@
-//! Extensions of a request: the member `wsjsonrpc` of the envelope, an object. Also the names of
-//! the control notifications for cancellation and progress.
+//! Extensions of a request: the member `wsjsonrpc` of the envelope, which is an object. Also has
+//! the names of the control notifications for cancellation and progress.
 //!
-//! It is sent to peers that have announced support in the opening handshake, and read from all: a
-//! web page can't set the header that announces it, and a POST has no opening handshake.
+//! The member is sent only to peers that announced support in the opening handshake. It is read
+//! from all peers, because a web page can't set the header that announces support, and a POST has
+//! no opening handshake.
 //!
-//! Each of its members is optional, and a value that is not understood counts as missing: no
-//! request is malformed because of it.
+//! Each of its members is optional, and an invalid value counts as missing, so that it does not
+//! make the request invalid.
 
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use super::id::Id;
 use super::scan::Cursor;
 use super::text;
 
-/// The header of the opening handshake with which a side announces the extensions, and its value.
+/// The header of the opening handshake by which a side announces support for the extensions, and
+/// its value.
 pub(crate) const HEADER: &str = "wsjsonrpc-extensions";
 pub(crate) const VERSION: &str = "1";
 
@@ -29,17 +31,18 @@ pub(crate) const CANCEL: &str = "$/cancelRequest";
 /// Support"](https://microsoft.github.io/language-server-protocol/specifications/lsp/3.17/specification/#progress)).
 pub(crate) const PROGRESS: &str = "$/progress";
 
-/// The maximum length of a progress token as JSON. Each progress notification repeats it.
+/// The maximum length of a progress token as JSON. It is limited because each progress notification
+/// repeats the token.
 const MAX_TOKEN: usize = 1024;
 
 /// The extensions of a peer's request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ReceivedExtensions {
-    /// How long the caller waits for the response, from now on.
+    /// How long the caller still waits for the response.
     pub(crate) timeout: Option<Duration>,
     /// The token for progress notifications as JSON, if the caller wants progress.
     pub(crate) progress: Option<Box<str>>,
-    /// How many bytes of a subscription's items may be in transit or unread.
+    /// The number of bytes of a subscription's items that may be in transit or unread.
     pub(crate) window: Option<u64>,
 }
 
@@ -86,8 +89,8 @@ impl ReceivedExtensions {
     }
 }
 
-/// Takes the object if it contains only a timeout, as nearly every call's does. `None`: it is
-/// something else, and the cursor may be anywhere in it.
+/// Takes the object if it contains only a timeout, as in nearly every call. Otherwise returns
+/// `None` and leaves the cursor at an undefined position.
 #[inline(always)]
 pub(crate) fn take_plain_timeout(at: &mut Cursor<'_>) -> Option<u64> {
     at.take_all(b"{\"timeout\":")?;
@@ -119,7 +122,7 @@ pub(crate) fn progressed(params: &str) -> Option<(&str, &str)> {
     Some((params.token.get(), params.value.get()))
 }
 
-/// A progress notification with this token, given as JSON.
+/// Writes a progress notification. The token is JSON.
 pub(crate) fn progress<T: Serialize + ?Sized>(
     token: &str,
     value: &T,
@@ -149,7 +152,7 @@ pub(crate) struct SentExtensions {
 }
 
 impl SentExtensions {
-    /// Appends the member, with the comma before it, if there is any extension.
+    /// Appends the member and the comma before it, if there is any extension.
     #[inline]
     pub(crate) fn write(&self, out: &mut Vec<u8>, write_id: impl Fn(&mut Vec<u8>)) {
         let mut open: &[u8] = b",\"wsjsonrpc\":{";

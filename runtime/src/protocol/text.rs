@@ -15,7 +15,7 @@ pub(crate) fn write(out: &mut Vec<u8>, text: &str) {
     debug_assert!(written.is_ok());
 }
 
-/// Whether nothing must be escaped.
+/// Whether the text needs no escapes.
 fn is_plain(mut text: &[u8]) -> bool {
     while let Some(word) = scan::first_word(text) {
         if scan::plain_bytes(word) < 8 {
@@ -31,8 +31,8 @@ pub(crate) fn is_string_or_number(json: &str) -> bool {
     json.starts_with(|first: char| matches!(first, '"' | '-' | '0'..='9'))
 }
 
-/// The content of a JSON string, borrowed if it has no escapes. `None`: it is no string, or one
-/// that can't be decoded (a lone surrogate).
+/// The content of a JSON string, borrowed if it has no escapes. `None` if it is not a string, or if
+/// it can't be decoded (a lone surrogate).
 pub(crate) fn content(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {

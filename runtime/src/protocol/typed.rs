@@ -1,5 +1,5 @@
-//! Error types of the application: the trait [`RpcError`], which converts one to an error object
-//! and back, and what its derive needs to write fields into `data` and to read them again.
+//! Error types of the application: the trait [`RpcError`], which converts an error to an error
+//! object and back, and the functions with which its derive writes fields to `data` and reads them.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -14,13 +14,13 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::error::ErrorObject;
 use super::value::Missing;
 
-/// An error type of the application with an error object of its own.
+/// An error type of the application that handlers return and callers receive.
 ///
-/// A method that returns `Result<T, E>` with such an `E` sends the object, and on the caller's
-/// side the same type comes out of it again as [`Error::Call`](crate::Error::Call). An object that
-/// is none of this type's arrives whole as [`Error::Other`](crate::Error::Other).
+/// A method that returns `Result<T, E>` with such an `E` sends it as an error object. The caller
+/// gets the same type back, in [`Error::Call`](crate::Error::Call). An error object that this type
+/// does not recognize arrives unchanged in [`Error::Other`](crate::Error::Other).
 ///
-/// As a rule it is [derived](derive@crate::RpcError):
+/// Usually, the trait is [derived](derive@crate::RpcError):
 ///
 /// ```
 /// use wsjsonrpc::RpcError;
@@ -40,8 +40,8 @@ use super::value::Missing;
 /// assert_eq!(BankError::from_object(object).unwrap(), error);
 /// ```
 ///
-/// Written by hand, it is the place for what no attribute can say: codes that are reserved by
-/// JSON-RPC, several codes of one kind of error, data of another shape.
+/// Implement it by hand for what the derive cannot express: codes that JSON-RPC reserves, several
+/// codes for one error, or `data` of another shape.
 ///
 /// ```
 /// use wsjsonrpc::{ErrorObject, RpcError};
@@ -63,26 +63,24 @@ use super::value::Missing;
 /// }
 /// ```
 ///
-/// # Through `?` into a plain `Result<T>`
+/// # `?` in a handler that returns `Result<T>`
 ///
-/// A handler that returns [`Result<T>`](crate::Result) answers -32603 for whatever `?` brings,
-/// unless the builder was told to
-/// [`map_error::<E>()`](crate::server::ServerBuilder::map_error) the type, which must be a
-/// [`std::error::Error`] for that. There is no `From<E> for ErrorObject` beside it: every
-/// `std::error::Error` has one already, so a second one would be in its way. An `E` that is none
-/// passes with `.map_err(|error| error.to_object())?`.
+/// In a handler that returns [`Result<T>`](crate::Result), `?` converts any [`std::error::Error`]
+/// to -32603. To send the error object of such a type instead, register the type with
+/// [`map_error::<E>()`](crate::server::ServerBuilder::map_error). If the type does not implement
+/// `std::error::Error`, write `.map_err(|error| error.to_object())?`. There is no `From<E> for
+/// ErrorObject` for types with this trait, because it would conflict with the conversion from
+/// `std::error::Error`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be sent as a JSON-RPC error",
-    note = "put `#[derive(wsjsonrpc::RpcError)]` on it, or return `wsjsonrpc::Result<T>`, which takes any error by `?`"
+    note = "add `#[derive(wsjsonrpc::RpcError)]` to it, or return `wsjsonrpc::Result<T>`, to which `?` converts any error"
 )]
 pub trait RpcError: Sized + Send + 'static {
-    /// What is sent to the caller.
+    /// Converts the error to the error object that is sent to the caller.
     fn to_object(&self) -> ErrorObject;
 
-    /// Reads one that was received.
-    ///
-    /// # Errors
-    /// Gives the object back, as it came, if it is none of this type's.
+    /// Converts a received error object to this type. /// /// # Errors /// /// Returns the
+    /// unchanged object if this type does not recognize it.
     fn from_object(object: ErrorObject) -> Result<Self, ErrorObject>;
 }
 
@@ -96,7 +94,7 @@ impl RpcError for ErrorObject {
     }
 }
 
-/// A message with values in it. An implementation of `Display` that fails cuts it short, where
+/// Formats a message. If an implementation of `Display` fails, the message ends there, where
 /// `format!` would panic.
 pub fn message(text: fmt::Arguments<'_>) -> Cow<'static, str> {
     if let Some(text) = text.as_str() {
@@ -107,7 +105,7 @@ pub fn message(text: fmt::Arguments<'_>) -> Cow<'static, str> {
     message.into()
 }
 
-/// Fields on their way into `data`: an object if they have names, else a list.
+/// Fields to be serialized as `data`: as an object if they have names, else as a list.
 #[derive(Debug)]
 pub struct Fields {
     named: bool,
@@ -115,12 +113,12 @@ pub struct Fields {
 }
 
 impl Fields {
-    /// None yet.
+    /// Creates an empty value.
     pub fn new(named: bool) -> Self {
         Fields { named, values: Ok(Vec::new()) }
     }
 
-    /// The next one; without `named`, its name is not sent.
+    /// Adds the next field. Without `named`, its name is not sent.
     pub fn put<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
         if let Ok(values) = &mut self.values {
             match to_raw_value(value) {
@@ -145,19 +143,19 @@ impl Serialize for Fields {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a field of a derived `RpcError`: fields are sent to the caller",
     label = "`{Self}` does not implement serde's `Serialize` and `Deserialize`",
-    note = "keep it on this side, as the source of an `ErrorObject`: `#[rpc_error(transparent, from)] Other(ErrorObject)`, and `impl From<{Self}>` that returns `Self::Other(error.into())`",
-    note = "or send its text: `#[rpc_error(code = 1001)] Failed(String)`"
+    note = "to keep it local, as the source of an `ErrorObject`: `#[rpc_error(transparent, from)] Other(ErrorObject)`, and an `impl From<{Self}>` that returns `Self::Other(error.into())`",
+    note = "to send its text: `#[rpc_error(code = 1001)] Failed(String)`"
 )]
 pub trait SourceField: Serialize + DeserializeOwned {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> SourceField for T {}
 
-/// The same field as it is sent.
+/// A [`SourceField`] in serialized form.
 #[derive(Debug)]
 pub struct SentSource(Result<Box<RawValue>, serde_json::Error>);
 
-/// Serializes such a field.
+/// Serializes a [`SourceField`].
 pub fn source_field<T: SourceField>(field: &T) -> SentSource {
     SentSource(to_raw_value(field))
 }
@@ -168,42 +166,44 @@ impl Serialize for SentSource {
     }
 }
 
-/// [`value`] for such a field.
+/// [`value`] for a [`SourceField`].
 pub fn source_value<T: SourceField>(object: &ErrorObject) -> Option<T> {
     value(object)
 }
 
-/// The one field that is all of `data`. Absent data is null.
+/// Decodes the only field, which is the whole of `data`. Absent data counts as null.
 pub fn value<T: DeserializeOwned>(object: &ErrorObject) -> Option<T> {
     serde_json::from_str(object.data().map_or("null", RawValue::get)).ok()
 }
 
-/// The same, or its default if there is no data.
+/// Like [`value`], but the default if there is no data.
 pub fn value_or_default<T: DeserializeOwned + Default>(object: &ErrorObject) -> Option<T> {
     object.data().map_or_else(|| Some(T::default()), decoded)
 }
 
-/// Fields that were received, in the order in which they are asked for. Whatever else is there is
-/// skipped, and costs no more than reading it.
+/// Received fields, in the order in which they are requested. Other members and elements are
+/// skipped, and take no memory.
 #[derive(Debug)]
 pub struct Received<'a>(vec::IntoIter<Option<&'a RawValue>>);
 
 impl<'a> Received<'a> {
-    /// Those with these names; `None` if the data is no object. Absent data is an empty one.
+    /// Takes the members with these names. `None` if the data is not an object. Absent data counts
+    /// as an empty object.
     pub fn named(object: &'a ErrorObject, names: &'static [&'static str]) -> Option<Self> {
         let json = object.data().map_or("{}", RawValue::get);
         let values = serde_json::Deserializer::from_str(json).deserialize_map(Members(names));
         Some(Received(values.ok()?.into_iter()))
     }
 
-    /// The first ones; `None` if the data is no list. Absent data is an empty one.
+    /// Takes the first `count` elements. `None` if the data is not a list. Absent data counts as an
+    /// empty list.
     pub fn listed(object: &'a ErrorObject, count: usize) -> Option<Self> {
         let json = object.data().map_or("[]", RawValue::get);
         let values = serde_json::Deserializer::from_str(json).deserialize_seq(Elements(count));
         Some(Received(values.ok()?.into_iter()))
     }
 
-    /// The next one; an `Option` may have been left out.
+    /// Decodes the next field. An `Option` may be missing.
     pub fn get<T: DeserializeOwned>(&mut self) -> Option<T> {
         match self.0.next().flatten() {
             Some(value) => decoded(value),
@@ -216,7 +216,7 @@ impl<'a> Received<'a> {
         self.get()
     }
 
-    /// The next one, or its default if it was left out.
+    /// Decodes the next field. If it is missing, returns its default.
     pub fn get_or_default<T: DeserializeOwned + Default>(&mut self) -> Option<T> {
         self.0.next().flatten().map_or_else(|| Some(T::default()), decoded)
     }
@@ -249,7 +249,7 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-/// Takes so many elements from the start of a list.
+/// Takes this number of elements from the start of a list.
 struct Elements(usize);
 
 impl<'de> Visitor<'de> for Elements {
@@ -270,13 +270,10 @@ impl<'de> Visitor<'de> for Elements {
     }
 }
 
-/// For codes that are constants, of which the derive doesn't know the value: the same rules, in a
-/// constant expression.
+/// Checks the codes of variants whose codes are constants. The derive does not know the values of
+/// constants, so it checks them in a constant expression.
 pub const fn check_code(code: i64, earlier: &[i64]) {
-    assert!(
-        code < -32768 || code > -32000,
-        "the codes from -32768 to -32000 are reserved by JSON-RPC"
-    );
+    assert!(code < -32768 || code > -32000, "codes from -32768 to -32000 are reserved by JSON-RPC");
     let mut rest = earlier;
     while let [first, others @ ..] = rest {
         assert!(*first != code, "two variants have the same code");

@@ -1,8 +1,8 @@
-//! The deserializer of an argument: [`Value`] reads it from its position in the list of arguments,
-//! [`Missing`] stands for one that was left out.
+//! The deserializers of an argument: [`Value`] reads it from its position in the list of arguments,
+//! and [`Missing`] stands for a missing one.
 //!
-//! Numbers, plain strings and booleans are read here. Everything else is left to serde_json, from
-//! the same position: so the accepted values and the errors are serde_json's.
+//! Numbers, plain strings and booleans are read here. serde_json reads everything else from the
+//! same position, so the accepted values and the errors are those of serde_json.
 
 use serde::de::value::Error as MissingError;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, Visitor};
@@ -11,16 +11,16 @@ use serde_json::de::StrRead;
 
 use super::scan::{Cursor, Quoted};
 
-/// The value at a cursor, which moves to its end. The text is known to be valid JSON.
+/// The value at a cursor, which is known to be valid JSON. Reading it moves the cursor to its end.
 pub(super) struct Value<'c, 'a>(pub(super) &'c mut Cursor<'a>);
 
-/// Decodes one whole value, known to be valid JSON: with the same results as serde_json, and faster
-/// for a number, a string or a boolean.
+/// Decodes one whole value, which is known to be valid JSON. The results are those of serde_json,
+/// but a number, a string or a boolean is decoded faster.
 pub(crate) fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Error> {
     if let Some(b'0'..=b'9' | b'-' | b'"' | b't' | b'f') = json.as_bytes().first() {
         let mut cursor = Cursor::new(json);
         let value = T::deserialize(Value(&mut cursor));
-        // For an `i128`, serde_json reads 0.5 as 0 and leaves the rest.
+        // For an `i128`, serde_json reads 0.5 as 0 and does not read the rest.
         if let (Ok(value), true) = (value, cursor.is_at_end()) {
             return Ok(value);
         }
@@ -31,20 +31,20 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, Error> {
 
 type Json<'a> = serde_json::Deserializer<StrRead<'a>>;
 
-// The trait's methods are compiled for each type of argument; these are not.
+// These methods are not compiled for each type of argument, as the trait's methods are.
 impl<'a> Value<'_, 'a> {
     #[inline(never)]
     fn json(&self) -> Json<'a> {
         serde_json::Deserializer::from_str(self.0.rest())
     }
 
-    /// Moves to where serde_json has stopped.
+    /// Moves to the position at which serde_json has stopped.
     #[inline(never)]
     fn catch_up(self, json: Json<'a>) {
         self.0.advance(json.into_iter::<IgnoredAny>().byte_offset());
     }
 
-    /// A negative integer that fits. `-0` is none: serde_json reads it as a float.
+    /// A negative integer that fits. `-0` is not one, because serde_json reads it as a float.
     #[inline(never)]
     fn negative(&mut self) -> Option<i64> {
         let mut after = *self.0;
@@ -66,7 +66,7 @@ impl<'a> Value<'_, 'a> {
     }
 }
 
-/// Methods that first try a fast path, and those that leave everything to serde_json.
+/// Methods that may first try a fast path, and otherwise call serde_json.
 macro_rules! methods {
     ($($method:ident($($argument:ident: $type:ty),*) $(first $first:ident)?;)*) => {$(
         #[inline]
@@ -155,7 +155,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     }
 }
 
-/// The deserializer of an argument that was left out: only an `Option` accepts it.
+/// The deserializer of a missing argument. Only an `Option` accepts it.
 pub(super) struct Missing;
 
 impl<'de> Deserializer<'de> for Missing {

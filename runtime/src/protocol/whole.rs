@@ -1,5 +1,5 @@
-//! All params as one value: for `params = "whole"` and for closures. A list is decoded into a `Vec`
-//! or a tuple, an object into a struct or a map.
+//! Decodes all params into one value, for `params = "whole"` and for closures. A list is decoded
+//! into a `Vec` or a tuple, and an object into a struct or a map.
 
 use std::cell::Cell;
 use std::fmt;
@@ -26,7 +26,7 @@ pub(crate) enum Form {
     Either,
 }
 
-/// Decodes the entire `params` into the argument of a closure.
+/// Decodes the whole of `params` into the argument of a closure.
 pub(crate) fn of_closure<'a, T: Deserialize<'a>>(
     params: Option<&'a str>,
     form: Form,
@@ -41,11 +41,12 @@ pub(crate) fn of_closure<'a, T: Deserialize<'a>>(
     Ok(value)
 }
 
-/// Decodes the entire `params` into one value: a list into a `Vec` or a tuple, an object into a
-/// struct or a map. An `Option` at the end of a tuple may be left out.
+/// Decodes the whole of `params` into one value: a list into a `Vec` or a tuple, an object into a
+/// struct or a map. An `Option` at the end of a tuple may be missing.
 ///
-/// Absent params, an empty list and an empty object mean the same, and so does null for a type
-/// without values: so `Vec`, `()`, `Option` and a struct of optional members accept all of them.
+/// Absent params, an empty list and an empty object have the same meaning, and so has null for a
+/// type without values. So `Vec`, `()`, `Option` and a struct of optional members accept all of
+/// them.
 pub(crate) fn whole<'a, T: Deserialize<'a>>(params: Option<&'a str>) -> Result<T, ErrorObject> {
     let empty = |json: &str| matches!(json.get(1..).map(str::trim_ascii_start), Some("]" | "}"));
     let error = match params {
@@ -68,7 +69,7 @@ pub(crate) fn whole<'a, T: Deserialize<'a>>(params: Option<&'a str>) -> Result<T
             Err(_) => {}
         }
     }
-    Err(invalid(format_args!("none given: {}", why.unwrap_or_default())))
+    Err(invalid(format_args!("no parameters given: {}", why.unwrap_or_default())))
 }
 
 fn from_whole<'a, T: Deserialize<'a>>(json: &'a str) -> serde_json::Result<T> {
@@ -78,8 +79,8 @@ fn from_whole<'a, T: Deserialize<'a>>(json: &'a str) -> serde_json::Result<T> {
     Ok(value)
 }
 
-/// Deserializes `params` as a whole: a tuple may be longer than the list, if what is missing at its
-/// end is an `Option`. Elements of the list are decoded as usual.
+/// Deserializes `params` as a whole: a tuple may be longer than the list if the missing elements
+/// are `Option`s. Elements of the list are decoded as usual.
 struct Whole<D>(pub(super) D);
 
 macro_rules! forward {
@@ -150,7 +151,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Whole<D> {
     }
 }
 
-/// The value inside an `Option` or a newtype is a whole, too.
+/// Also deserializes the value inside an `Option` or a newtype as a whole.
 struct Inner<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Inner<V> {
@@ -178,7 +179,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Inner<V> {
     }
 }
 
-/// The visitor of a tuple with so many elements.
+/// The visitor of a tuple with this number of elements.
 struct Exactly<V>(usize, V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Exactly<V> {
@@ -213,7 +214,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Padded<A> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, A::Error> {
-        // The list may end here, and only then `Missing` needs the seed.
+        // If the list ends here, the seed is needed for `Missing`.
         let mut seed = Some(seed);
         match self.0.next_element_seed(Taking(&mut seed))? {
             Some(value) => Ok(Some(value)),
@@ -240,14 +241,15 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Taking<'_, T> {
     }
 }
 
-/// Finds out what a type deserializes from; for a type that accepts anything, all of `params`.
+/// Determines from which form of `params` a type deserializes. A type that accepts anything gets
+/// all of `params`.
 pub(crate) fn form_of<T: DeserializeOwned>() -> Form {
     let asked = Cell::new(Form::Whole);
     let _ = T::deserialize(Probe(&asked));
     asked.get()
 }
 
-/// Records what it was asked for, and never returns a value.
+/// A deserializer that records what a type requests, and never returns a value.
 struct Probe<'a>(&'a Cell<Form>);
 
 macro_rules! scalars {

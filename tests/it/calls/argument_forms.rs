@@ -126,7 +126,7 @@ async fn positional_params_may_end_with_optional_ones() {
         ("list", "{\"x\":1}", "expected a list, found an object"),
         ("list", "[]", "missing parameter `x` (position 1)"),
         ("list", "[1,\"a\",2]", "3 parameters given, expected at most 2 (`x`, `text`)"),
-        ("whole", "[]", "none given: invalid length 0, expected a tuple of size 2"),
+        ("whole", "[]", "no parameters given: invalid length 0, expected a tuple of size 2"),
         ("whole", "{\"x\":1}", "invalid type: map, expected a tuple of size 2"),
         ("none", "{\"x\":1}", "expected a list, found an object"),
     ] {

@@ -244,7 +244,7 @@ async fn unsubscribing_takes_the_id_in_every_form() {
         ("{}", "missing parameter `subscription`"),
         (r#"{"id":"0x3"}"#, "unknown parameter `id`, expected `subscription`"),
         (r#"["0x3","0x3"]"#, "2 parameters given, expected at most 1 (`subscription`)"),
-        (r#"{"subscription":"0x3","subscription":"0x3"}"#, "parameter `subscription` given twice"),
+        (r#"{"subscription":"0x3","subscription":"0x3"}"#, "duplicate parameter `subscription`"),
         ("[3]", "`subscription`: invalid type: integer `3`, expected a string"),
         ("[null]", "`subscription`: invalid type: null, expected a string"),
         (r#"[["0x3"]]"#, "`subscription`: invalid type: sequence, expected a string"),

@@ -275,7 +275,7 @@ async fn a_reply_with_another_id_changes_nothing() {
     raw.check(r#"{"jsonrpc":"2.0","result":666}"#, &[]).await;
     raw.check(
         &result("666", "1").replace("2.0\"", "2.0\",\"id\":1"),
-        &[&invalid_request("\"id\" is given twice", "null")],
+        &[&invalid_request("duplicate member \"id\"", "null")],
     )
     .await;
     assert_eq!(client.peer().pending_calls(), 1);

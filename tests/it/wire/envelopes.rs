@@ -289,7 +289,7 @@ async fn a_duplicate_member_is_an_invalid_request() {
         (r#"{"jsonrpc":"2.0","method":"sum","params":[1,2],"id":1,"\u0069d":1}"#, "id"),
         (r#"{"jsonrpc":"2.0","method":"sum","result":1,"id":1, "result" :1}"#, "result"),
     ] {
-        let refused = invalid_request(&format!("\"{member}\" is given twice"), "null");
+        let refused = invalid_request(&format!("duplicate member \"{member}\""), "null");
         raw.check(text, &[&refused]).await;
         raw.check(&format!("[ {text}]"), &[&format!("[{refused}]")]).await;
     }

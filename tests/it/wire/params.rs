@@ -181,7 +181,7 @@ async fn params_must_fit_and_the_error_says_what_does_not() {
         ("two", "[1,2,null]", "3 parameters given, expected at most 2 (`x`, `y`)"),
         ("two", r#"{"x":1,"y":2,"z":3}"#, "unknown parameter `z`, expected `x`, `y`"),
         ("two", r#"{"x":1,"y":2,"X":3}"#, "unknown parameter `X`, expected `x`, `y`"),
-        ("two", r#"{"x":1,"y":2,"x":3}"#, "parameter `x` given twice"),
+        ("two", r#"{"x":1,"y":2,"x":3}"#, "duplicate parameter `x`"),
         ("two", "[null,2]", "`x`: invalid type: null, expected i64"),
         ("two", "[1,null]", "`y`: invalid type: null, expected i64"),
         ("two", "[1,2.5]", "`y`: invalid type: floating point `2.5`, expected i64"),

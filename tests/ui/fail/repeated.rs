@@ -1,4 +1,4 @@
-//! Arguments and attributes that are given twice.
+//! Arguments and attributes that are repeated.
 
 use wsjsonrpc::{Context, Result, rpc};
 
