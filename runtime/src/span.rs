@@ -1,9 +1,9 @@
 //! A span of `tracing` for each call ([`CallSpan`]), and the distributed trace that it belongs to.
 //!
-//! Only with the feature `opentelemetry`; without it everything here is empty and costs nothing.
-//! The fields are those of OpenTelemetry's conventions for RPC, the members of a request those of
-//! [W3C Trace Context](https://www.w3.org/TR/trace-context/), as StreamJsonRpc sends them. Params
-//! and results are never recorded.
+//! Needs the feature `opentelemetry`; without it, everything here is empty and has no cost. The
+//! fields of the span follow OpenTelemetry's conventions for RPC. The members in a request are
+//! those of [W3C Trace Context](https://www.w3.org/TR/trace-context/), as StreamJsonRpc sends them.
+//! Params and results are never recorded.
 
 use crate::protocol::id::Id;
 use crate::protocol::request_extensions::Trace;
@@ -47,7 +47,7 @@ mod traced {
     use crate::protocol::text;
 
     impl CallSpan {
-        /// The span of a call of this side, inside the current span.
+        /// Creates the span of an outgoing call, inside the current span.
         pub(crate) fn client(method: impl FnOnce() -> String, id: impl FnOnce() -> String) -> Self {
             if !tracing::enabled!(target: "wsjsonrpc::call", tracing::Level::INFO) {
                 return CallSpan(None);
@@ -67,8 +67,8 @@ mod traced {
             )))
         }
 
-        /// The span of a call of the peer, with the peer's span as its parent. The method's name is
-        /// the registered one.
+        /// Creates the span of an incoming call, with the peer's span as its parent. `method` is
+        /// the registered name.
         pub(crate) fn server(method: &str, id: Option<&Id>, trace: &Trace<'_>) -> Self {
             if !tracing::enabled!(target: "wsjsonrpc::call", tracing::Level::INFO) {
                 return CallSpan(None);
@@ -84,13 +84,14 @@ mod traced {
                 rpc.system = "jsonrpc",
                 rpc.jsonrpc.version = "2.0",
                 rpc.method = method,
-                // Another peer's id may contain data that is not for the log.
+                // The id of a peer that does not use this crate may contain data that must not be
+                // logged.
                 rpc.jsonrpc.request_id = id.filter(|id| id.is_counted()).map(field::display),
                 rpc.jsonrpc.error_code = field::Empty,
             );
             if let Some(parent) = parent(trace) {
                 let parent = Context::new().with_remote_span_context(parent);
-                // Without a subscriber that exports traces, there is no trace to join.
+                // This fails if no subscriber exports traces; then there is no trace to join.
                 let _ = span.set_parent(parent);
             }
             CallSpan(Some(span))
@@ -114,7 +115,7 @@ mod traced {
             }
         }
 
-        /// Appends the request members by which the peer makes this span the parent of its own.
+        /// Appends the request members by which the peer makes this span the parent of its span.
         pub(crate) fn write(&self, out: &mut Vec<u8>) {
             let Some(context) = self.0.as_ref().map(Span::context) else { return };
             let span = context.span();
@@ -149,7 +150,7 @@ mod traced {
             && is_hex(span_id, 16)
             && is_hex(flags, 2)
             && version != "ff"
-            // Later versions may have more parts; version 00 has not.
+            // Only later versions than 00 may have more parts.
             && (version != "00" || parts.next().is_none());
         if !fits {
             return None;

@@ -170,7 +170,8 @@ impl Connection {
                     return Ok(true);
                 }
                 // A slow reader is not stuck: as long as some bytes are written, the connection
-                // stays open. If this side has been asleep, the peer gets the whole timeout again.
+                // stays open. If this process was paused meanwhile, the peer gets the whole timeout
+                // again.
                 Phase::Open | Phase::Flushing(_)
                     if self.transport.written() == self.written && !overslept =>
                 {

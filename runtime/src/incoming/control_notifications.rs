@@ -1,5 +1,5 @@
-//! Control notifications (`$/…`) and the items of subscriptions: [`ControlNotification`] decodes
-//! one and applies it to its call or subscription.
+//! Control notifications (`$/…`) and the items of subscriptions: [`ControlNotification`] decodes a
+//! notification and applies it to its call or subscription.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,7 +22,8 @@ pub(crate) enum ControlNotification<'a> {
     Progress((&'a str, &'a str)),
     /// An item or the end of a subscription that this side consumes.
     Item(Arc<SubscriptionBuffer<Link>>, Item<'a>),
-    /// The same for a subscription whose id is not known yet; with the notification's name.
+    /// An item or the end of a subscription whose id is not known yet, with the name of the
+    /// notification.
     Early(Cow<'a, str>, Item<'a>),
     /// Credit for a subscription that this side produces: its id and the bytes.
     Credit((&'a str, u64)),
@@ -31,8 +32,8 @@ pub(crate) enum ControlNotification<'a> {
 }
 
 impl<'a> ControlNotification<'a> {
-    /// `None`: it is an ordinary call. That includes a name which the application has registered as
-    /// a method.
+    /// Decodes a control notification. Returns `None` for an ordinary call, including any method
+    /// that the application has registered.
     #[inline]
     pub(crate) fn read(call: &IncomingCall<'a>, to: &Responder) -> Option<Self> {
         if call.id.is_some() || !(call.method.starts_with("$/") || to.link.consumed.any()) {
@@ -48,7 +49,8 @@ impl<'a> ControlNotification<'a> {
                 if let Some(buffer) = to.link.consumed.find(&call.method, item.subscription) {
                     return Some(ControlNotification::Item(buffer, item));
                 }
-                // A registered method gets what belongs to no known subscription.
+                // A notification that matches no known subscription goes to the registered method,
+                // if there is one.
                 if to.link.consumed.awaits(&call.method) && !to.router.has(&call.method) {
                     return Some(ControlNotification::Early(call.method.clone(), item));
                 }
@@ -68,7 +70,7 @@ impl<'a> ControlNotification<'a> {
         (!to.router.has(&call.method)).then(|| own.unwrap_or(ControlNotification::Malformed))
     }
 
-    /// Whether it must be handled in order with the responses, and asks for nothing.
+    /// Whether it must be handled in order with the responses, and does not cause a response.
     pub(crate) fn is_news(&self) -> bool {
         !matches!(self, ControlNotification::Cancel(_))
     }
@@ -79,7 +81,9 @@ impl<'a> ControlNotification<'a> {
             ControlNotification::Cancel(id) => to.cancel(id),
             ControlNotification::Progress((token, value)) => {
                 if !to.link.pending.report_progress(token, value) {
-                    tracing::debug!("dropped progress of a call that nobody wants to know of");
+                    tracing::debug!(
+                        "dropped a progress notification: its token matches no pending call that wants progress"
+                    );
                 }
             }
             ControlNotification::Item(buffer, item) => match item.content {
@@ -91,7 +95,7 @@ impl<'a> ControlNotification<'a> {
             ControlNotification::Early(name, item) => to.link.consumed.keep(name, item),
             ControlNotification::Credit((id, bytes)) => to.link.produced.add_credit(id, *bytes),
             ControlNotification::Malformed => {
-                tracing::debug!("dropped a notification about a call: no such params");
+                tracing::debug!("dropped a control notification: its params are invalid");
             }
         }
     }

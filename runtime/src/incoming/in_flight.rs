@@ -1,9 +1,9 @@
-//! Handlers in flight: [`InFlightCall`] is one handler with what it needs to answer its call,
-//! [`InFlightRequests`] the requests of a connection that are not answered yet.
+//! Handlers in flight: [`InFlightCall`] is one handler with what it needs to answer its call, and
+//! [`InFlightRequests`] are the unanswered requests of a connection.
 //!
-//! A handler is polled once where its call was read, and then, if it is not ready, in a task of its
-//! own. Either the handler or a cancellation takes the request out of `InFlightRequests`, and
-//! whichever does so answers it: a request is answered once.
+//! A handler is polled once where its call was read. If it is not ready, it moves to a separate
+//! task. Either the handler or a cancellation removes the request from `InFlightRequests`, and the
+//! one that removes the request answers it. So a request is answered exactly once.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,8 +34,8 @@ impl HandlerFuture {
         HandlerFuture { future, span }
     }
 
-    /// Polls the handler once, in place. Most are ready and cost no task. A waker would only wake
-    /// the connection needlessly, as the handler is polled again anyway.
+    /// Polls the handler once, in place. Most handlers are ready then and need no task. The waker
+    /// does nothing, because a handler that is not ready is polled again in any case.
     pub(crate) fn begin(&mut self) -> Poll<Result<Response, Panicked>> {
         Pin::new(self).poll(&mut Context::from_waker(Waker::noop()))
     }
@@ -67,7 +67,7 @@ impl Drop for HandlerFuture {
     }
 }
 
-/// A handler with all it needs to answer its call.
+/// A handler with everything it needs to answer its call.
 pub(crate) struct InFlightCall {
     handler: HandlerFuture,
     responder: Arc<Responder>,
@@ -77,9 +77,9 @@ pub(crate) struct InFlightCall {
     number: u64,
     /// The request's slot in the responder's `requests`, until it is answered.
     slot: Option<usize>,
-    /// The subscription, if it is one: it answers the call and goes on.
+    /// The subscription, if the call requests one: the handler answers the call and continues.
     accepted: Option<Box<AcceptedSubscription>>,
-    /// The end of the connection, if the handler ends with it.
+    /// Completes when the connection ends, if the handler is dropped then.
     closing: Option<BoxFuture<()>>,
     /// Whether it counts as in flight.
     counts: bool,
@@ -112,18 +112,18 @@ impl InFlightCall {
         }
     }
 
-    /// Makes it the handler of this subscription.
+    /// Sets the subscription that the handler produces.
     pub(crate) fn set_accepted(&mut self, accepted: Option<Box<AcceptedSubscription>>) {
         self.accepted = accepted;
     }
 
-    /// Counts a message of this size for as long as the handler lives.
+    /// Counts a message of this size as in flight until the handler is dropped.
     pub(crate) fn count_message(&mut self, size: usize) {
         self.weight = size;
         self.responder.weights.requests.fetch_add(size, Ordering::Relaxed);
     }
 
-    /// Makes it part of this batch.
+    /// Adds the call to this batch.
     pub(crate) fn join_batch(&mut self, batch: &Arc<PendingBatch>) {
         self.batch = Some(Arc::clone(batch));
     }
@@ -134,13 +134,13 @@ impl InFlightCall {
         self.slot = Some(self.responder.requests.put(call));
     }
 
-    /// Takes the request, so that nothing else answers it. `None`: it was answered, or is a
-    /// notification.
+    /// Removes the request, so that nothing else answers it. Returns `None` if it was already
+    /// answered, or for a notification.
     fn take_call(&mut self) -> Option<InFlightRequest<ReplyTo>> {
         self.responder.requests.take(self.slot.take()?, self.number)
     }
 
-    /// Moves the handler to a task of its own.
+    /// Moves the handler to a separate task.
     pub(crate) fn spawn(mut self) {
         if self.responder.link.config.cancel_on_close || self.accepted.is_some() {
             self.end_with_connection();
@@ -154,7 +154,7 @@ impl InFlightCall {
     #[cold]
     fn spawn_on(self, runtime: &Handle) {
         let responder = Arc::clone(&self.responder);
-        // If the runtime refuses the handler, dropping it answers the call.
+        // If the runtime is shut down, the handler is dropped, which answers the call.
         drop(responder.start_on(runtime, Box::pin(self)));
     }
 
@@ -167,7 +167,7 @@ impl InFlightCall {
         self.closing.as_mut().map_or(Poll::Pending, |closing| closing.as_mut().poll(cx))
     }
 
-    /// Called when middleware has let a subscription pass; the handler goes on outside the
+    /// Called when middleware has accepted a subscription. The handler continues outside of the
     /// middleware.
     fn continue_accepted(&mut self, rest: AcceptedHandler) {
         self.handler.resume(rest.handler);
@@ -175,7 +175,8 @@ impl InFlightCall {
         self.end_with_connection();
     }
 
-    /// Whether it is a subscription that has its stream now, so that its call must be answered.
+    /// Whether the call requests a subscription whose stream now exists, so that the call must be
+    /// answered.
     fn is_to_be_accepted(&self) -> bool {
         let accepted =
             |accepted: &AcceptedSubscription| accepted.subscription.stage() == Stage::Accepted;
@@ -208,17 +209,20 @@ impl InFlightCall {
     #[cold]
     fn abandon(&self, call: InFlightRequest<ReplyTo>) {
         let method = self.responder.router.name(self.route);
-        tracing::error!(method, "handler dropped: its runtime is shut down, or its connection is");
+        tracing::error!(
+            method,
+            "handler dropped before it finished: its runtime was shut down, or its connection has ended"
+        );
         self.responder.deliver(call, ResponseKind::Error(ErrorObject::internal()));
     }
 
-    /// Stops counting it as in flight.
+    /// Stops counting the call as in flight.
     fn stop_counting(&mut self) {
         if !std::mem::take(&mut self.counts) {
             return;
         }
         if self.responder.link.in_flight.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // A draining connection may wait for this one.
+            // A draining connection may be waiting for this handler.
             self.responder.link.send_queue.wake();
         }
     }
@@ -231,7 +235,7 @@ impl Future for InFlightCall {
         let measured = PollTimer::begin(self.responder.link.config.blocking_threshold);
         let mut panicked = false;
         let polled = self.poll_handler(cx, &mut panicked);
-        // Printing a panic's backtrace takes long.
+        // Printing the backtrace of a panic takes long, and is not measured.
         if !panicked {
             measured.end(self.route, &self.responder.router);
         }
@@ -255,7 +259,7 @@ impl InFlightCall {
                 Poll::Pending if !self.is_to_be_accepted() => return self.poll_closing(cx),
                 Poll::Pending => {}
             }
-            // The subscription goes on, unless the caller has cancelled the call.
+            // The subscription continues, unless the caller has cancelled the call.
             let Some(call) = self.take_call() else { return Poll::Ready(()) };
             self.stop_counting();
             if let Some(accepted) = &self.accepted {
@@ -267,14 +271,15 @@ impl InFlightCall {
 
 impl Drop for InFlightCall {
     fn drop(&mut self) {
-        // A handler may be dropped unanswered when the connection or the runtime ends. If only the
-        // runtime of handlers has ended, the caller is still there.
+        // A handler may be dropped without an answer when the connection or the runtime ends. If
+        // only the runtime for handlers was shut down, the caller still gets an error.
         if let Some(call) = self.take_call() {
             if self.responder.router.handler_runtime.is_some() {
                 self.abandon(call);
             }
         }
-        // Before the cancellation is removed: handles read it as long as the handler exists.
+        // The handler is dropped before the cancellation is removed, because the handler may still
+        // read it.
         self.handler.clear();
         self.responder.link.cancellations.remove(self.number);
         self.responder.weights.requests.fetch_sub(self.weight, Ordering::Relaxed);
@@ -286,7 +291,7 @@ impl Drop for InFlightCall {
 #[derive(Debug)]
 pub(crate) struct InFlightRequests<T>(Mutex<Option<Box<RequestSlots<T>>>>);
 
-/// A request that has started and is not answered.
+/// A request whose handler has started and that is not answered yet.
 #[derive(Debug)]
 pub(crate) struct InFlightRequest<T> {
     pub(crate) id: Id,
@@ -310,7 +315,7 @@ enum RequestSlot<T> {
     Free { next: usize },
 }
 
-/// More slots than these are freed when none is taken.
+/// If there are more slots than this, they are freed when none is in use.
 const KEPT: usize = 64;
 
 impl<T> Default for InFlightRequests<T> {
@@ -331,7 +336,7 @@ impl<T> InFlightRequests<T> {
         self.lock().is_some()
     }
 
-    /// Removes the request with this number from this slot; `None` if it is no longer there.
+    /// Removes the request with this number from this slot. `None` if it is no longer there.
     pub(crate) fn take(&self, slot: usize, number: u64) -> Option<InFlightRequest<T>> {
         let mut calls = self.lock();
         let calls = calls.as_mut()?;
@@ -341,10 +346,10 @@ impl<T> InFlightRequests<T> {
         }
     }
 
-    /// Removes the request with this id: the first one, should a peer use an id twice, and one
-    /// whose id is written in the same way before one whose id only means the same. A linear
-    /// search, as cancellations are rare. `mark` gets the number before the request disappears for
-    /// others.
+    /// Removes the request with this id. If a peer uses an id twice, removes the first request. An
+    /// id with the same text takes precedence over an id that only has the same meaning. The search
+    /// is linear, because cancellations are rare. `mark` is called with the call's number before
+    /// the request is removed.
     pub(crate) fn find<M>(
         &self,
         id: &Id,
@@ -372,7 +377,7 @@ impl<T> Default for RequestSlots<T> {
 }
 
 impl<T> RequestSlots<T> {
-    /// The slot of the first request with such an id.
+    /// The slot of the oldest request whose id matches.
     fn first(&self, is: impl Fn(&Id) -> bool) -> Option<usize> {
         let known = self.slots.iter().enumerate().filter_map(|(at, place)| match place {
             RequestSlot::Taken(call) if is(&call.id) => Some((call.number, at)),

@@ -1,4 +1,4 @@
-//! The fast path for items of consumed subscriptions: takes an item from its message to its buffer
+//! The fast path for items of consumed subscriptions: moves an item from its message to its buffer
 //! without the full decoder.
 
 use std::cell::Cell;
@@ -12,13 +12,14 @@ use crate::link::subscription_buffer::SubscriptionBuffer;
 use crate::protocol::decode::range;
 use crate::protocol::item::{Content, Item, behind_head, head};
 
-/// The subscription of the last item: the next item often belongs to it, too.
+/// Remembers the subscription of the last item, because the next item often belongs to the same
+/// one.
 #[derive(Default)]
 pub(crate) struct ItemRouter(Cell<Option<Box<Known>>>);
 
 struct Known {
     buffer: Arc<SubscriptionBuffer<Link>>,
-    /// The start of its messages; empty until a second message has come.
+    /// The start of the subscription's messages. Empty until the second message.
     head: Vec<u8>,
 }
 

@@ -1,5 +1,5 @@
-//! Errors of the peer about a whole message of this side: [`MessageErrors`] decides which calls
-//! such an error ends.
+//! The peer's errors about a whole message of this side: [`MessageErrors`] decides which calls such
+//! an error ends.
 
 use crate::link::Link;
 use crate::protocol::decode::{BatchEntry, Entry, ResponseOutcome};
@@ -8,7 +8,7 @@ use crate::protocol::escape::clip;
 use crate::protocol::peer_error::of_peer;
 use crate::util::drop_counter::DropCounter;
 
-/// Counts errors that belong to no call.
+/// Counts errors that match no call.
 pub(crate) struct MessageErrors(DropCounter);
 
 impl Default for MessageErrors {
@@ -18,14 +18,15 @@ impl Default for MessageErrors {
 }
 
 impl MessageErrors {
-    /// Handles an error that is about a whole message of this side. `false`: it is about a call.
+    /// Handles an error that is about a whole message of this side. Returns `false` if the error is
+    /// about a single call.
     ///
-    /// An error without an id is about the one request or batch that is pending; if several are, it
-    /// ends none. Some servers answer notifications, too, so an error that may answer a
-    /// notification ends nothing, unless its code is about a whole message. Some servers,
-    /// go-ethereum for one, put the id of the batch's first call on an error about the batch. A
-    /// server that answers the calls of a batch one by one would do the same for an error of the
-    /// first call, so only codes count that such a server has no reason to use.
+    /// An error without an id ends the pending request or batch if there is only one; if several
+    /// are pending, it ends none. Some servers also answer notifications, so an error that may
+    /// answer a notification ends nothing, unless its code is about a whole message. Some servers,
+    /// such as go-ethereum, send an error about a batch with the id of the batch's first call. A
+    /// server that answers the calls of a batch separately would do the same for an error of the
+    /// first call, so only codes count that have no meaning for a single call.
     #[cold]
     #[inline(never)]
     pub(crate) fn take(&self, link: &Link, id: Option<&str>, json: &str, is_only: bool) -> bool {
@@ -33,7 +34,8 @@ impl MessageErrors {
         let error = of_peer(json);
         let ended = match id.filter(|_| !is_null(id)) {
             None => {
-                // A server that looked up a method has read the id, so this answers a notification.
+                // A server that has looked up a method has also read the id, so this error answers
+                // a notification.
                 let answers_notification = error.code() == ErrorCode::METHOD_NOT_FOUND;
                 let is_whole = is_only && !answers_notification;
                 let ended = if is_whole { pending.refuse_only(&error) } else { None };
@@ -54,7 +56,7 @@ impl MessageErrors {
         true
     }
 
-    /// Logs an error that belongs to no call, if it is the first.
+    /// Logs the first error of a connection that matches no call.
     fn log(&self, error: &ErrorObject) {
         if !self.0.is_first() {
             return;
@@ -63,12 +65,12 @@ impl MessageErrors {
         let (start, more) = clip(&error, 200);
         tracing::warn!(
             error = %format_args!("{start}{more}"),
-            "the peer has sent an error that belongs to no call"
+            "dropped an error from the peer: it matches no pending call"
         );
     }
 
-    /// Takes an error without an id out of an array that answers a batch. The error is about a call
-    /// that the peer could not read, and nothing else answers the batch. So the error ends the
+    /// Removes an error without an id from an array that answers a batch. The error is about a call
+    /// that the peer could not read, and no other message answers the batch. So the error ends all
     /// calls of the batch that the array does not answer, after the others have their responses.
     #[inline]
     pub(crate) fn of_batch(
@@ -89,7 +91,7 @@ impl MessageErrors {
         place: usize,
     ) -> Option<BatchError> {
         let error = of_peer(entries.get(place).and_then(|(_, entry)| nameless(entry))?);
-        // It answers a notification, as in `take`.
+        // This error answers a notification, as in `take`.
         if error.code() == ErrorCode::METHOD_NOT_FOUND {
             return None;
         }

@@ -1,9 +1,9 @@
-//! Calls from the peer: from the text of a message to the text of its response.
+//! Incoming calls: from the text of a message to the text of its response.
 //!
-//! In reading order: `dispatch` takes a message apart and decides which calls are handled, `router`
-//! finds the service, `service` and `context` are what a handler gets, `in_flight` runs the handler, and
-//! `responder` writes the response. `producer` sends the items of a subscription, `one_shot` handles a
-//! message without a connection.
+//! In reading order: `dispatch` decodes a message and decides which calls are handled, `router`
+//! finds the service, `service` and `context` define what a handler gets, `in_flight` runs the
+//! handler, and `responder` writes the response. `producer` sends the items of a subscription.
+//! `one_shot` handles a message without a connection.
 
 pub(crate) mod context;
 mod control_notifications;

@@ -1,6 +1,6 @@
-//! Handles one message of a caller without a connection, from its text to the text of its response.
-//! HTTP POST uses it. The link of such a caller is ended from the start, so handlers can't call
-//! back.
+//! Handles one message from a caller without a connection, from its text to the text of its
+//! response. HTTP POST uses it. The link of such a caller is closed from the start, so handlers
+//! can't call back.
 
 use std::future::Future;
 use std::pin::pin;
@@ -27,10 +27,10 @@ use crate::protocol::slices;
 use crate::util::race::{Either, race};
 use crate::util::type_map::TypeMap;
 
-/// A message of this size takes about as long to read as a connection's share before it yields.
+/// A message of this size takes about as long to read as a connection's budget before it yields.
 const LARGE: usize = 16 << 10;
 
-/// A caller with one message that takes one response.
+/// A call, or a batch of calls, from a caller without a connection.
 pub(crate) struct OneShotCall {
     link: Arc<Link>,
     router: Arc<Router>,
@@ -41,7 +41,7 @@ pub(crate) struct OneShotCall {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum OneShotOutcome {
     Text(Pieces),
-    /// The message asks for no response.
+    /// The message has no response.
     Nothing,
     /// The handlers were dropped before they answered.
     CutOff,
@@ -66,8 +66,9 @@ impl OneShotCall {
         &self.link
     }
 
-    /// Handles the message. Dropping the future before the response is ready cancels the calls for
-    /// their handlers, which go on by themselves. `kept` is dropped with the last handler.
+    /// Handles the message. If the future is dropped before the response is ready, the calls are
+    /// cancelled, and their handlers continue in their tasks. `kept` is dropped with the last
+    /// handler.
     pub(crate) async fn handle(
         self,
         message: Bytes,
@@ -81,8 +82,8 @@ impl OneShotCall {
             ResponseSink::OneResponse(Box::new(OneResponse::new(Arc::clone(&link), sender, kept)));
         let responder = Responder::new(router, Arc::clone(&link), sink, Some(tracker), None);
         begin(&responder, context, message).await;
-        // Calls that were ready are answered by now. If no request is in flight, no response will
-        // come, though handlers of notifications may run for long.
+        // Calls whose handlers were ready are answered by now. If no request is in flight, no
+        // response will follow, although handlers of notifications may still run for a long time.
         let unanswered = responder.requests.was_used();
         drop(responder);
         let answer = if unanswered {
@@ -95,7 +96,7 @@ impl OneShotCall {
     }
 }
 
-/// Waits for the response, or until there can be none.
+/// Waits for the response, or until no response is possible.
 async fn wait(
     answer: &mut oneshot::Receiver<Pieces>,
     ended: impl Future<Output = CloseReason> + Unpin,
@@ -103,13 +104,13 @@ async fn wait(
     match race(&mut *answer, ended).await {
         Either::Left(Ok(text)) => OneShotOutcome::Text(text),
         Either::Left(Err(_)) => OneShotOutcome::CutOff,
-        // The last handler answers and then ends the link; both may happen between two polls.
+        // The last handler answers and then ends the link, and both may happen between two polls.
         Either::Right(_) => answer.try_recv().map_or(OneShotOutcome::CutOff, OneShotOutcome::Text),
     }
 }
 
-/// Starts the handlers. A large message gets a task of its own, so that it can yield: an HTTP
-/// server may poll this again at once without letting other tasks run.
+/// Starts the handlers. A large message is handled in a separate task, so that it can yield: an
+/// HTTP server may poll this future again at once without letting other tasks run.
 async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
     let dispatcher = Dispatcher::new(Arc::clone(responder), context);
     if message.len() < LARGE {
@@ -136,7 +137,7 @@ async fn begin(responder: &Arc<Responder>, context: Context, message: Bytes) {
         }
         go_on(dispatcher).await;
     });
-    // Only the shutdown of the runtime ends the task early.
+    // This fails only if the runtime is shut down.
     drop(beginning.await);
 }
 
@@ -162,7 +163,7 @@ async fn go_on(dispatcher: Dispatcher) {
     tokio::task::yield_now().await;
 }
 
-/// The caller waits for the response. Dropping this cancels the calls.
+/// Held while the caller waits for the response. Dropping it cancels the calls.
 struct Waiting(Option<Arc<Link>>);
 
 impl Waiting {

@@ -1,5 +1,5 @@
-//! Ordered methods: a connection handles its calls of them one after another. [`Turns`] is the
-//! queue.
+//! Ordered methods: a connection handles the calls of its ordered methods one after another.
+//! [`OrderedCalls`] is the queue.
 
 use std::future::pending;
 use std::pin::pin;
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::link::Link;
 use crate::util::race::{Either, race};
 
-/// How long a call may wait behind one that may be waiting for it before this is logged.
+/// How long a call waits behind another one before a possible deadlock is logged.
 const LONG_WAIT: Duration = Duration::from_secs(5);
 
 /// The ordered calls of one connection.
@@ -21,14 +21,15 @@ const LONG_WAIT: Duration = Duration::from_secs(5);
 pub(crate) struct OrderedCalls {
     /// Held by the call that is being handled.
     lock: Mutex<()>,
-    /// The number and the method of the last call that got the lock; it may still hold it.
+    /// The number and the method of the last call that got the lock, which it may still hold.
     latest: StdMutex<(u64, Box<str>)>,
     /// Whether a possible deadlock was logged.
     warned: AtomicBool,
 }
 
 impl OrderedCalls {
-    /// Waits until all earlier calls are done. `None`: this call was cancelled while it waited.
+    /// Waits until all earlier calls have finished. Returns `None` if this call was cancelled while
+    /// it waited.
     pub(crate) async fn acquire(
         &self,
         number: u64,
@@ -47,11 +48,12 @@ impl OrderedCalls {
     }
 
     async fn wait(&self, number: u64, method: &str, link: &Link) -> Option<MutexGuard<'_, ()>> {
-        // A call enters the queue with its first poll, which happens where the call was read.
+        // A call enters the queue when it is first polled, which happens in the order in which
+        // calls are read.
         let permit = pin!(self.lock.lock());
         let cancelled = pin!(link.cancellations.cancelled(number));
         let watching = pin!(async {
-            // Boxed, as most calls need no timer.
+            // Boxed, because most calls need no timer.
             if link.pending.len() > 0 && !self.warned.load(Ordering::Relaxed) {
                 Box::pin(self.suspect(method, link)).await;
             }
@@ -63,9 +65,9 @@ impl OrderedCalls {
         }
     }
 
-    /// Logs a call that has waited long behind another that may be waiting for it, as this side has
-    /// calls to the peer pending. Whether one of those has caused this call is not visible on the
-    /// wire.
+    /// Logs a call that has waited long behind another one, if this side has calls to the peer
+    /// pending: the other call may be waiting for this one. Whether one of the pending calls has
+    /// caused this call is not visible on the wire.
     async fn suspect(&self, method: &str, link: &Link) {
         let before = self.latest().0;
         sleep(LONG_WAIT).await;
@@ -75,12 +77,12 @@ impl OrderedCalls {
             tracing::warn!(
                 method,
                 behind = &**behind,
-                "ordered method waits behind another one, while a call to the peer is pending; if the peer's handler of that call has called back, both methods wait for each other: make one of them unordered"
+                "possible deadlock: an ordered method has waited 5 s for another one, while a call to the peer is pending; if the peer's handler of that call has called back, both methods wait for each other: make one of them unordered"
             );
         }
     }
 
-    /// Only a move happens under the lock, so a poisoned lock is safe to use.
+    /// No user code runs under the lock, so a poisoned lock is safe to use.
     fn latest(&self) -> StdMutexGuard<'_, (u64, Box<str>)> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }

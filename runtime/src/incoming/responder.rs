@@ -1,8 +1,8 @@
-//! Writes responses and delivers them. [`Responder`] is shared by all handlers of a connection: it
-//! decides what the peer may see of an outcome and where it goes ([`ReplyTo`]): into a message of
-//! its own, or into the array of its batch ([`PendingBatch`], [`BatchResponse`]). [`ResponseSink`]
-//! is where the text goes: the send queue of the connection, or a caller that takes a single
-//! response.
+//! Writes and delivers responses. All handlers of a connection share a [`Responder`]. It decides
+//! what the peer may see of an outcome, and where the response goes ([`ReplyTo`]): into a separate
+//! message, or into the array of its batch ([`PendingBatch`], [`BatchResponse`]). A
+//! [`ResponseSink`] receives the text: the send queue of the connection, or a caller that takes a
+//! single response.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -30,7 +30,7 @@ use crate::protocol::pieces::{Pieces, Place, SMALL};
 use crate::util::BoxFuture;
 use crate::util::catch_unwind::{Panicked, catch_unwind};
 
-/// Held by everything that a server's shutdown waits for.
+/// Held by everything for which a server's shutdown waits.
 pub(crate) type Tracker = watch::Receiver<()>;
 
 /// Answers the calls of one connection. All its handlers share it.
@@ -41,28 +41,27 @@ pub(crate) struct Responder {
     /// Requests whose handlers are in flight.
     pub(crate) requests: InFlightRequests<ReplyTo>,
     sink: ResponseSink,
-    /// Sends handlers to their own runtime, if they have one. The number of handlers in flight
-    /// bounds the queue.
+    /// Sends handlers to the runtime for handlers, if there is one. The limit on handlers in flight
+    /// also bounds this channel.
     starter: OnceLock<mpsc::UnboundedSender<BoxFuture<()>>>,
     _tracker: Option<Tracker>,
-    /// The permit of the connection. It is released only when the handlers have ended, too:
-    /// otherwise a peer could have more and more handlers in flight by closing connections and
-    /// reconnecting.
+    /// The permit of the connection. It is released only after all handlers have ended. Otherwise a
+    /// peer could have an unlimited number of handlers in flight by reconnecting again and again.
     _permit: Option<ConnectionPermit>,
 }
 
-/// Bytes held by calls in flight.
+/// The number of bytes held by calls in flight.
 #[derive(Debug, Default)]
 pub(crate) struct Weights {
     /// Messages of the calls whose handlers are in flight.
     pub(crate) requests: AtomicUsize,
-    /// Responses that wait for others of their batch.
+    /// Responses that wait for other responses of their batch.
     batch_response: AtomicUsize,
 }
 
 /// Where the response to a request goes.
 pub(crate) enum ReplyTo {
-    /// As a message of its own.
+    /// As a separate message.
     One,
     /// At this index of a batch's array.
     Batch(Arc<PendingBatch>, usize),
@@ -82,7 +81,7 @@ impl Responder {
         Arc::new(Responder { router, link, weights, requests, sink, starter, _tracker, _permit })
     }
 
-    /// Runs a handler on the runtime of handlers, after those that were passed before. Returns the
+    /// Runs a handler on the runtime for handlers, after those that were passed before. Returns the
     /// handler if that runtime is shut down.
     pub(crate) fn start_on(
         &self,
@@ -97,7 +96,7 @@ impl Responder {
         starter.send(handler).map_err(|refused| refused.0)
     }
 
-    /// Writes the response and queues its message once that is complete.
+    /// Writes the response, and queues its message once that is complete.
     pub(crate) fn deliver(&self, call: InFlightRequest<ReplyTo>, response: ResponseKind) {
         match call.reply_to {
             ReplyTo::One => drop(self.send(response, &call.id)),
@@ -105,7 +104,8 @@ impl Responder {
         }
     }
 
-    /// Answers a call with the id of a subscription, which begins when the response is queued.
+    /// Answers a call with the id of a subscription. The subscription begins when the response is
+    /// queued.
     pub(crate) fn accept(
         &self,
         call: InFlightRequest<ReplyTo>,
@@ -126,8 +126,8 @@ impl Responder {
         }
     }
 
-    /// Cancels a request of the peer. Its handler is notified and goes on as it likes; its result
-    /// is dropped. Ignores a request that is unknown or already answered.
+    /// Cancels a request of the peer: answers it with an error and notifies its handler, whose
+    /// result will be dropped. Ignored for an unknown or already answered request.
     pub(crate) fn cancel(&self, id: &Id) {
         let mark = |number| self.link.cancellations.cancel(number);
         let Some((call, cancelled)) = self.requests.find(id, mark) else { return };
@@ -135,16 +135,16 @@ impl Responder {
         self.deliver(call, ResponseKind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)));
     }
 
-    /// Queues the response to a single call. `false`: an error was queued in its place, as it is
-    /// too large.
+    /// Queues the response to a single call. Returns `false` if the response is too large and an
+    /// error was queued in its place.
     pub(crate) fn send(&self, response: ResponseKind, id: &Id) -> bool {
         let Some((text, whole)) = single(response, id, self.limit()) else { return true };
         self.sink.put(&self.link, text);
         whole
     }
 
-    /// Queues an error response to something that is not a call. An id that is too large to send
-    /// back is left out.
+    /// Queues an error response to something that is not a call. An id that is too large to be sent
+    /// back is replaced by null.
     pub(crate) fn fail(&self, error: &ErrorObject, id: &Id) {
         let id = if id.weight() <= self.limit() { id } else { &Id::NULL };
         self.sink.put(&self.link, error_response(error, id));
@@ -157,14 +157,15 @@ impl Responder {
         }
     }
 
-    /// Whether so much is in flight that no more handlers may start.
+    /// Whether a limit on calls in flight is reached, so that no more handlers may start.
     pub(crate) fn is_busy(&self) -> bool {
         let Link { config, in_flight, .. } = &*self.link;
         in_flight.load(Ordering::Relaxed) >= config.max_in_flight
             || self.weights.requests.load(Ordering::Relaxed) >= config.max_in_flight_bytes
     }
 
-    /// How many more bytes of responses may wait for others of their batch.
+    /// The number of bytes of additional responses that may wait for other responses of their
+    /// batch.
     pub(crate) fn batch_bytes_left(&self) -> usize {
         let batch_response = self.weights.batch_response.load(Ordering::Relaxed);
         self.link.config.max_in_flight_bytes.saturating_sub(batch_response)
@@ -175,7 +176,7 @@ impl Responder {
         self.link.config.max_outgoing_message
     }
 
-    /// What the peer may see of an outcome. The source of an unknown error stays on this side.
+    /// Converts an outcome to what the peer may see. The source of an unknown error is not sent.
     pub(crate) fn visible_to_peer(
         &self,
         outcome: Result<Response, Panicked>,
@@ -197,15 +198,16 @@ impl Responder {
         }
     }
 
-    /// Drops the outcome of a cancelled call. Giving up is no failure, a panic is.
+    /// Drops the outcome of a cancelled call, and logs it: a panic as an error, everything else at
+    /// debug level.
     pub(crate) fn discard(&self, outcome: Result<Response, Panicked>, route: RouteId) {
         let method = self.router.name(route);
         // The application's error may panic when it is dropped.
         let dropped = outcome.and_then(|response| catch_unwind(|| drop(response)));
         match dropped {
-            Ok(()) => tracing::debug!(method, "a handler ended after its call was taken back"),
+            Ok(()) => tracing::debug!(method, "handler finished after its call was cancelled"),
             Err(Panicked) => {
-                tracing::error!(method, "handler panicked after its call was taken back");
+                tracing::error!(method, "handler panicked after its call was cancelled");
             }
         }
     }
@@ -224,7 +226,7 @@ impl Responder {
 }
 
 /// Polls each handler once, in the order in which the calls were read. A handler that is not ready
-/// goes on in a task of its own.
+/// moves to a separate task.
 async fn start_in_order(mut handlers: mpsc::UnboundedReceiver<BoxFuture<()>>) {
     while let Some(mut handler) = handlers.recv().await {
         if handler.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
@@ -233,8 +235,8 @@ async fn start_in_order(mut handlers: mpsc::UnboundedReceiver<BoxFuture<()>>) {
     }
 }
 
-/// Opens a subscription when the response with its id is queued. If an error was queued in its
-/// place, the peer does not know of it, so it stops.
+/// Opens a subscription after the response with its id is queued. If an error was queued instead,
+/// the peer does not know the subscription, so it stops.
 fn open(subscription: &ProducedSubscription, told: bool) {
     if !told {
         subscription.stop(StopReason::Peer);
@@ -242,15 +244,15 @@ fn open(subscription: &ProducedSubscription, told: bool) {
     subscription.enter(Stage::Open);
 }
 
-/// A batch with handlers in flight; the last one sends the array. The handlers share the message,
-/// so its bytes count until the last of them is done.
+/// A batch with handlers in flight. The last handler sends the array. The handlers share the
+/// message, so its bytes count until the last of them has finished.
 pub(crate) struct PendingBatch {
     batch_response: Mutex<Option<BatchResponse>>,
-    /// Subscriptions that begin when the array is queued, with whether their ids are in it.
+    /// Subscriptions that begin when the array is queued, and whether their ids are in the array.
     produced: Mutex<Vec<(Arc<ProducedSubscription>, bool)>>,
     responder: Arc<Responder>,
     message: AtomicUsize,
-    /// Bytes that it holds beside its message and its responses.
+    /// The bytes that the batch holds besides its message and its responses.
     overhead: usize,
 }
 
@@ -264,8 +266,8 @@ impl PendingBatch {
         PendingBatch { batch_response, produced, responder, message, overhead }
     }
 
-    /// Counts the message's bytes, called when all of its handlers have started: earlier, the first
-    /// handler would be a reason to refuse the others.
+    /// Counts the bytes of the message. Called when all of its handlers have started; otherwise the
+    /// message itself could be the reason to refuse them.
     pub(crate) fn count_message(&self, message: usize) {
         let message = message.saturating_add(self.overhead);
         self.message.store(message, Ordering::Relaxed);
@@ -332,7 +334,7 @@ impl ResponseSink {
         }
     }
 
-    /// The same for a text that may be long.
+    /// Like [`put`](Self::put), for a text that may be long.
     pub(crate) fn put_pieces(&self, link: &Link, text: Pieces) {
         match self {
             ResponseSink::SendQueue => link.send_queue.answer_pieces(text),
@@ -342,8 +344,8 @@ impl ResponseSink {
     }
 }
 
-/// The way to a caller without a connection, kept as long as the caller or one of its handlers
-/// exists.
+/// Delivers the response to a caller without a connection. It exists as long as the caller or one
+/// of its handlers.
 #[cfg(feature = "tower")]
 pub(crate) struct OneResponse {
     link: Arc<Link>,
@@ -371,13 +373,13 @@ impl OneResponse {
         // The waiting task is woken outside the lock.
         let answer = self.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(answer) = answer {
-            // The caller may be gone.
+            // The caller may not exist any more.
             let _ = answer.send(text);
         }
     }
 }
 
-/// Contexts that were kept learn that the call is over.
+/// Notifies contexts that handlers have kept that the call has ended.
 #[cfg(feature = "tower")]
 impl Drop for OneResponse {
     fn drop(&mut self) {
@@ -388,7 +390,8 @@ impl Drop for OneResponse {
 /// The maximum size of an error response in place of a result, without its id.
 const ERROR_SIZE: usize = 96;
 
-/// A response as a message of its own; if it exceeds the limit, an error in its place and `false`.
+/// A response as a separate message. If it exceeds the limit, returns an error response and
+/// `false`.
 #[inline(always)]
 pub(crate) fn single(response: ResponseKind, id: &Id, limit: usize) -> Option<(Vec<u8>, bool)> {
     let text = match response {
@@ -405,8 +408,8 @@ pub(crate) fn single(response: ResponseKind, id: &Id, limit: usize) -> Option<(V
     Some((in_place(id, limit), false))
 }
 
-/// The error in place of a response that exceeds the limit. An id that is itself too large to send
-/// back is left out.
+/// The error in place of a response that exceeds the limit. An id that is too large to be sent back
+/// is replaced by null.
 #[cold]
 #[inline(never)]
 fn in_place(id: &Id, limit: usize) -> Vec<u8> {
@@ -416,15 +419,15 @@ fn in_place(id: &Id, limit: usize) -> Vec<u8> {
     error_response(&error, if fits { id } else { &Id::NULL })
 }
 
-/// An error response as a message of its own.
+/// An error response as a separate message.
 pub(crate) fn error_response(error: &ErrorObject, id: &Id) -> Vec<u8> {
     let mut text = buffer::take();
     encode::error_response(&mut text, error, id);
     text
 }
 
-/// Appends the response and a comma; if it exceeds the limit, an error in its place, and returns `false`.
-/// `None`: there is no response.
+/// Appends the response and a comma. If the response exceeds the limit, appends an error and
+/// returns `false`. Returns `None` if there is no response.
 fn write(out: &mut Pieces, response: ResponseKind, id: &Id, limit: usize) -> Option<(Place, bool)> {
     if matches!(&response, ResponseKind::Result(text) if text.len() > SMALL) {
         return write_large(out, response, id, limit);
@@ -444,7 +447,7 @@ fn write(out: &mut Pieces, response: ResponseKind, id: &Id, limit: usize) -> Opt
     if !whole {
         text.truncate(start);
         text.extend_from_slice(&in_place(id, limit));
-        // The buffer has grown for the response that was removed, and may wait for long.
+        // The buffer has grown for the removed response, and may have to wait for a long time.
         text.shrink_to_fit();
     }
     text.push(b',');
@@ -452,7 +455,7 @@ fn write(out: &mut Pieces, response: ResponseKind, id: &Id, limit: usize) -> Opt
     Some(((out.number(), place), whole))
 }
 
-/// A large result is not copied.
+/// Like [`write`], for a large result, which is not copied.
 #[cold]
 #[inline(never)]
 fn write_large(
@@ -476,8 +479,8 @@ fn reserve(id: &Id) -> usize {
     if weight <= MAX_RESERVED { weight + ERROR_SIZE } else { ERROR_SIZE }
 }
 
-/// The responses of one batch, one after another as they arrive. Most arrive in the order of the
-/// requests, so that the text is already the array.
+/// The responses of one batch, in the order in which they arrive. Most arrive in the order of the
+/// requests, and then the text already is the array.
 pub(crate) struct BatchResponse {
     text: Pieces,
     /// The place in the text of the response to each request.
@@ -512,13 +515,13 @@ impl BatchResponse {
         self.count >= self.places.len()
     }
 
-    /// How many bytes its table of places takes.
+    /// The size of the table of places in bytes.
     fn overhead(&self) -> usize {
         self.places.len().saturating_mul(size_of::<Place>())
     }
 
-    /// Adds the response to the request with this index. `false`: an error was added in its place,
-    /// as it is too large.
+    /// Adds the response to the request with this index. Returns `false` if the response is too
+    /// large and an error was added in its place.
     pub(crate) fn put(
         &mut self,
         index: usize,
@@ -526,7 +529,7 @@ impl BatchResponse {
         response: ResponseKind,
         limit: usize,
     ) -> bool {
-        // The whole array must fit the limit, and so must an error for each missing response.
+        // The whole array must fit the limit, including an error for each missing response.
         self.reserved = self.reserved.saturating_sub(reserve(id));
         let taken = self.text.len().saturating_add("]".len()).saturating_add(self.reserved);
         let written = write(&mut self.text, response, id, limit.saturating_sub(taken));

@@ -1,8 +1,9 @@
 //! Finds the service for a method's name. A [`Router`] is built once and shared by all connections
 //! of an endpoint, together with the settings that handlers and connections need.
 //!
-//! It also finds handlers that block their thread, by how long a poll of them takes: [`PollTimers`]
-//! measures handlers that are polled where their calls are read, [`PollTimer`] one in a task of its own.
+//! Also detects handlers that block their thread, by the duration of a poll: [`PollTimers`]
+//! measures handlers that are polled where their calls are read, and [`PollTimer`] measures a
+//! handler in a separate task.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -32,14 +33,14 @@ pub(crate) struct Router {
     routes: UserValues<Route>,
     fallback: Option<RouteId>,
     pub(crate) error_map: Arc<ErrorMap>,
-    /// Whether each poll of a handler is measured: set once the handlers of a connection took too
-    /// long together.
+    /// Whether each poll of a handler is measured separately. Set when several handlers of a
+    /// connection together took too long.
     measures_polls: AtomicBool,
-    /// Middleware around this side's calls.
+    /// The middleware of this side's outgoing calls.
     pub(crate) outgoing: Option<Arc<Chain>>,
-    /// Learns when connections open and close.
+    /// Notified when connections open and close.
     pub(crate) observer: Option<Arc<dyn ConnectionObserver>>,
-    /// The runtime of handlers, if they do not run on that of their connections.
+    /// The runtime for handlers, if they do not run on the runtime of their connections.
     pub(crate) handler_runtime: Option<Handle>,
 }
 
@@ -76,7 +77,8 @@ impl Router {
     /// Adds a method of a service under a name.
     ///
     /// # Errors
-    /// The name is taken.
+    ///
+    /// Fails if the name is already used.
     pub(crate) fn add(
         &mut self,
         name: Cow<'static, str>,
@@ -89,7 +91,7 @@ impl Router {
                 entry.insert(id);
                 Ok(())
             }
-            // One unsubscribe method ends the subscriptions of all services that name it.
+            // Several services may share an unsubscribe method.
             Entry::Occupied(entry)
                 if method == Topic::UNSUBSCRIBE && is_unsubscribe(&self.routes, *entry.get()) =>
             {
@@ -101,7 +103,7 @@ impl Router {
         }
     }
 
-    /// Sets the service for methods that were not added. `name` is for the log.
+    /// Sets the service for all methods that were not added. `name` is for the log.
     pub(crate) fn set_fallback(&mut self, service: Arc<dyn Service>, name: &'static str) {
         self.fallback = Some(self.route(service, 0, name.into()));
     }
@@ -139,7 +141,7 @@ impl Router {
         self.measures_polls.load(Ordering::Relaxed)
     }
 
-    /// Turns on the measuring of each poll. `false` if it was on already.
+    /// Starts to measure each poll separately. Returns `false` if that was on already.
     pub(crate) fn measure_polls(&self) -> bool {
         !self.measures_polls.swap(true, Ordering::Relaxed)
     }
@@ -152,12 +154,12 @@ impl Router {
             tracing::warn!(
                 method = &*route.name,
                 ?took,
-                "handler blocked its thread; mark the method #[method(blocking)], or move the slow part to tokio::task::spawn_blocking"
+                "handler blocked its thread: add #[method(blocking)], or move the slow part to tokio::task::spawn_blocking"
             );
         }
     }
 
-    /// The method's name as it was registered: safe to log, unlike a name that a peer sends.
+    /// The registered name of the method, which is safe to log, unlike a name that a peer sends.
     pub(crate) fn name(&self, route: RouteId) -> &str {
         self.routes.get(route.0).map_or("unknown", |route| &route.name)
     }
@@ -169,12 +171,12 @@ impl fmt::Debug for Router {
     }
 }
 
-/// How many handlers can be named in the log when they blocked together.
+/// The number of methods that are named in the log when several handlers blocked together.
 const NAMED: usize = 4;
 
-/// The handlers that a connection polled where their calls were read, between two yields. Reading
-/// the clock for each handler would cost a tenth of a quick call, so only all of them together are
-/// measured.
+/// The handlers that a connection polled in one round, where their calls were read. Reading the
+/// clock for each handler would take a tenth of the time of a quick call, so only their total time
+/// is measured.
 pub(crate) struct PollTimers {
     limit: Option<Duration>,
     count: Cell<usize>,
@@ -197,7 +199,7 @@ impl PollTimers {
         self.one_by_one.set(router.measures_polls());
     }
 
-    /// Called before a handler is polled, and so after the one before it.
+    /// Called before a handler is polled, which is after the previous handler was polled.
     #[inline]
     pub(crate) fn begin(&self, route: RouteId, router: &Router) {
         let count = self.count.get();
@@ -262,7 +264,7 @@ impl PollTimers {
     }
 }
 
-/// Measures one poll of a handler that has a task of its own.
+/// Measures one poll of a handler in a separate task.
 pub(crate) struct PollTimer(Option<(Duration, Instant)>);
 
 impl PollTimer {

@@ -1,5 +1,5 @@
-//! The calls of the peer that were cancelled while their handlers were in flight, and the tasks
-//! that wait for a cancellation.
+//! The peer's calls that were cancelled while their handlers were in flight, and the tasks that
+//! wait for a cancellation.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,15 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// The cancellations of one connection's calls, by the calls' numbers on this side.
+/// The cancellations of the incoming calls on one connection, by the numbers that this side gave
+/// them.
 ///
 /// A call has an entry if it was cancelled and its handler is in flight, or if a task waits for its
 /// cancellation.
 #[derive(Debug, Default)]
 pub(crate) struct Cancellations {
     calls: Mutex<BTreeMap<u64, Arc<Cancellation>>>,
-    /// The number of entries. Every call that was spawned reads it when it ends, so without the
-    /// lock.
+    /// The number of entries. It is read without the lock, because each call in a separate task
+    /// reads it when it ends.
     count: AtomicUsize,
 }
 
@@ -25,8 +26,8 @@ struct Cancellation {
     notify: Notify,
 }
 
-/// A cancellation whose waiters are not woken yet. Wakers are foreign code and must not run under a
-/// lock.
+/// A cancellation whose waiters are not woken yet. Wakers are foreign code, which must not run
+/// under a lock.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Cancelled(Arc<Cancellation>);
@@ -38,15 +39,15 @@ impl Cancelled {
 }
 
 impl Cancellations {
-    /// Marks a call as cancelled. Its handler is in flight, and [`remove`](Self::remove) follows.
-    /// The caller wakes the waiters through the returned value.
+    /// Marks a call as cancelled. Its handler must be in flight, so that [`remove`](Self::remove)
+    /// follows. The caller wakes the waiters with the returned value.
     pub(crate) fn cancel(&self, call: u64) -> Cancelled {
         let cancellation = self.cancellation(call);
         cancellation.cancelled.store(true, Ordering::Release);
         Cancelled(cancellation)
     }
 
-    /// Forgets a call that has ended.
+    /// Removes the entry of a call that has ended.
     pub(crate) fn remove(&self, call: u64) {
         if self.count.load(Ordering::Acquire) > 0 {
             let mut calls = self.lock();
@@ -65,7 +66,7 @@ impl Cancellations {
                 .is_some_and(|cancellation| cancellation.cancelled.load(Ordering::Acquire))
     }
 
-    /// Waits until the call is cancelled. If the call ends before, the future is never ready.
+    /// Waits until the call is cancelled. The future is never ready if the call ends before.
     pub(crate) async fn cancelled(&self, call: u64) {
         let waiting = Waiting { cancellations: self, call, cancellation: self.cancellation(call) };
         // Registered before the flag is read, so that no cancellation is lost in between.
@@ -88,7 +89,8 @@ impl Cancellations {
     }
 }
 
-/// A waiting task. The last one removes the entry, unless the call was cancelled.
+/// A waiting task. When the last one is dropped, it removes the entry, unless the call was
+/// cancelled.
 struct Waiting<'a> {
     cancellations: &'a Cancellations,
     call: u64,

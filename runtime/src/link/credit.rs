@@ -1,7 +1,7 @@
-//! Subscriptions that this side produces for the peer: how far each one is, and how much it may
-//! send (its credit). [`ProducedSubscriptions`] is the table of a connection,
-//! [`ProducedSubscription`] one of its entries, and [`AcceptedSubscription`] reports the end to the
-//! peer and removes the entry.
+//! Subscriptions that this side produces for the peer: the stage of each, and how much it may send
+//! (its credit). [`ProducedSubscriptions`] is the table of a connection, and
+//! [`ProducedSubscription`] is an entry in it. [`AcceptedSubscription`] notifies the peer of the
+//! end and removes the entry.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,9 +22,9 @@ pub(crate) struct ProducedSubscriptions(OnceLock<Box<Inner>>);
 #[derive(Debug, Default)]
 struct Inner {
     table: Mutex<Table>,
-    /// The number of subscriptions, those not yet accepted included.
+    /// The number of subscriptions, including those that are not accepted yet.
     count: AtomicUsize,
-    /// How many bytes of items they buffer together, where their streams do not wait.
+    /// The total number of bytes of items that subscriptions buffer whose streams do not wait.
     kept: AtomicUsize,
 }
 
@@ -32,20 +32,20 @@ struct Inner {
 struct Table {
     last: u64,
     produced: BTreeMap<u64, Arc<ProducedSubscription>>,
-    /// New subscriptions end at once.
+    /// Whether new subscriptions end at once.
     draining: bool,
 }
 
-/// One subscription, shared by the handler that produces its items and the connection.
+/// One subscription, which is shared by the handler that produces its items and the connection.
 #[derive(Debug)]
 pub(crate) struct ProducedSubscription {
     number: u64,
     /// The only method that ends this subscription.
     unsubscribe: Cow<'static, str>,
-    /// How many bytes may be sent; ignored if the peer sends no credit.
+    /// The number of bytes that may be sent. Ignored if the peer sends no credit.
     credit: AtomicI64,
     counts: bool,
-    /// A [`StopReason`], or 0. Read for each item, so without the lock.
+    /// A [`StopReason`], or 0. It is read for each item, and therefore without the lock.
     stop: AtomicU8,
     state: Mutex<ProducedState>,
 }
@@ -57,12 +57,12 @@ struct ProducedState {
     waker: Option<Waker>,
 }
 
-/// How far a subscription is.
+/// The stage of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Its handler may still refuse it.
+    /// The handler may still refuse it.
     Requested,
-    /// The response with the subscription's id is due.
+    /// The handler has accepted it, and the response with its id is not queued yet.
     Accepted,
     /// The response is queued; items may follow.
     Open,
@@ -79,8 +79,9 @@ pub(crate) enum StopReason {
 }
 
 impl ProducedSubscriptions {
-    /// Adds a subscription, unless the limit is reached. `unsubscribe`: the method that ends it.
-    /// `window`: how much may be sent without credit, if the peer sends credit.
+    /// Adds a subscription, unless the limit is reached. `unsubscribe` is the method that ends it.
+    /// `window` is the number of bytes that may be sent before the first credit, if the peer sends
+    /// credit.
     pub(crate) fn insert(
         &self,
         unsubscribe: Cow<'static, str>,
@@ -106,7 +107,7 @@ impl ProducedSubscriptions {
         Some(subscription)
     }
 
-    /// Removes a subscription that has ended. `true`: it was the last one.
+    /// Removes a subscription that has ended. Returns whether it was the last one.
     pub(crate) fn remove(&self, subscription: &ProducedSubscription) -> bool {
         let mut table = self.lock();
         let removed = table.produced.remove(&subscription.number);
@@ -116,15 +117,15 @@ impl ProducedSubscriptions {
         last
     }
 
-    /// Handles the peer's call of an unsubscribe method with this id. `false`: the method ends no
-    /// such subscription.
+    /// Handles the peer's call of an unsubscribe method with this id. Returns `false` if the method
+    /// does not end such a subscription.
     pub(crate) fn unsubscribe(&self, method: &str, id: &str) -> bool {
         let Some(subscription) =
             self.find(id).filter(|subscription| subscription.unsubscribe == method)
         else {
             return false;
         };
-        // Before the id is sent, a peer can only guess it.
+        // A peer that unsubscribes before the id is sent has guessed it.
         subscription.stage() == Stage::Open && subscription.stop(StopReason::Peer)
     }
 
@@ -135,7 +136,7 @@ impl ProducedSubscriptions {
         }
     }
 
-    /// Ends all subscriptions, and new ones at once.
+    /// Ends all subscriptions, and every new one as soon as it starts.
     pub(crate) fn drain(&self) {
         let mut table = self.lock();
         table.draining = true;
@@ -146,7 +147,7 @@ impl ProducedSubscriptions {
         }
     }
 
-    /// Reserves bytes for a buffered item, while no more than `limit` are reserved.
+    /// Reserves bytes for a buffered item, unless this would exceed `limit`.
     pub(crate) fn reserve_buffer(&self, bytes: usize, limit: usize) -> bool {
         let more = |kept: usize| kept.checked_add(bytes).filter(|sum| *sum <= limit);
         self.inner().kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
@@ -167,7 +168,7 @@ impl ProducedSubscriptions {
         self.lock().produced.get(&number).filter(|subscription| subscription.name() == id).cloned()
     }
 
-    /// Nothing is woken under the lock, so a poisoned lock is safe to use.
+    /// No waker runs under the lock, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.inner().table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,7 +179,7 @@ impl ProducedSubscriptions {
 }
 
 impl ProducedSubscription {
-    /// The id as JSON: in the form that Ethereum's nodes use, and unique on its connection.
+    /// The id as JSON. It has the form that Ethereum nodes use, and is unique on its connection.
     pub(crate) fn id(&self) -> String {
         format!("\"{}\"", self.name())
     }
@@ -204,7 +205,7 @@ impl ProducedSubscription {
         self.wake();
     }
 
-    /// Stops the subscription. `false`: it was stopped before.
+    /// Stops the subscription. Returns `false` if it was stopped before.
     pub(crate) fn stop(&self, stop: StopReason) -> bool {
         let first =
             self.stop.compare_exchange(0, stop as u8, Ordering::AcqRel, Ordering::Acquire).is_ok();
@@ -219,7 +220,7 @@ impl ProducedSubscription {
         !self.counts || self.credit.load(Ordering::Acquire) > 0
     }
 
-    /// Takes a sent item off the credit.
+    /// Subtracts a sent item from the credit.
     pub(crate) fn spend(&self, bytes: u64) {
         if self.counts {
             self.credit.fetch_sub(to_signed(bytes), Ordering::AcqRel);
@@ -228,7 +229,7 @@ impl ProducedSubscription {
 
     fn add_credit(&self, bytes: u64) {
         let add = |credit: i64| Some(credit.saturating_add(to_signed(bytes)));
-        // The peer chooses the amount; the sum must not wrap.
+        // The peer chooses the amount, so the sum must not overflow.
         let before = self.credit.fetch_update(Ordering::AcqRel, Ordering::Acquire, add);
         if before.is_ok_and(|before| before <= 0) {
             self.wake();
@@ -242,8 +243,8 @@ impl ProducedSubscription {
         }
     }
 
-    /// Registers the task to be woken at the next change. The caller checks everything again before
-    /// it sleeps.
+    /// Registers the task to be woken at the next change. The caller must check the state again
+    /// before it sleeps.
     pub(crate) fn register(&self, waker: &Waker) {
         if self.lock().waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             return;
@@ -267,17 +268,19 @@ pub(crate) struct AcceptedSubscription {
     pub(crate) link: Arc<Link>,
     pub(crate) subscription: Arc<ProducedSubscription>,
     pub(crate) notification: Cow<'static, str>,
-    /// Whether the peer gets a message at an end without an error.
+    /// Whether the peer is notified of an end without an error.
     pub(crate) tell_end: bool,
 }
 
 impl AcceptedSubscription {
-    /// Sends the end of the subscription and its error, unless the peer has ended it.
+    /// Notifies the peer that the subscription has ended, and with which error, unless the peer has
+    /// ended it.
     pub(crate) fn end(&self, error: Option<&ErrorObject>) {
         let unwanted = self.subscription.stopped() == Some(StopReason::Peer);
         if !unwanted && (error.is_some() || self.tell_end) {
             let head = head(&self.notification, &self.subscription.id());
-            // At most one for each subscription, so this need not wait for the send queue.
+            // There is at most one such message for each subscription, so it need not wait for
+            // space in the send queue.
             self.link.send_queue.send_anyway(write_end(&head, error));
         }
     }
@@ -286,7 +289,7 @@ impl AcceptedSubscription {
 impl Drop for AcceptedSubscription {
     fn drop(&mut self) {
         if self.link.produced.remove(&self.subscription) {
-            // A connection that drains may wait for this one.
+            // A draining connection may be waiting for this subscription.
             self.link.send_queue.wake();
         }
     }

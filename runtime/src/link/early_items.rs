@@ -1,8 +1,8 @@
 //! Items that arrive before the response that names their subscription: [`EarlyItems`].
 //!
 //! Some servers send the first items of a subscription before its id. Such items are kept while a
-//! subscribe call is pending to which they may belong. `subscription_buffer` decides which calls
-//! these are.
+//! subscribe call is pending to which they may belong. `subscription_buffer` determines these
+//! calls.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(crate) struct EarlyItems {
 pub(crate) struct Kept {
     /// Each item with the number of items that its producer dropped before it.
     pub(crate) items: Vec<(Utf8Bytes, u64)>,
-    /// The error with which the subscription ended, as JSON, if its end came as well.
+    /// If the subscription has already ended, its error as JSON.
     pub(crate) end: Option<Box<str>>,
     /// Whether items after these were dropped.
     pub(crate) overflowed: bool,
@@ -47,8 +47,9 @@ impl EarlyItems {
         self.kept.is_empty()
     }
 
-    /// Keeps a copy of an item while fewer than `window` bytes of items are kept, else drops it.
-    /// `true`: it is the first item that this connection dropped, and the caller logs it.
+    /// Keeps a copy of an item if fewer than `window` bytes of items are kept, and otherwise drops
+    /// it. Returns `true` if it is the first item that this connection has dropped, which the
+    /// caller logs.
     pub(crate) fn keep(&mut self, notification: &Arc<str>, item: &Item<'_>, window: u64) -> bool {
         let json = match item.content {
             Content::Result(json) | Content::Error(json) => json,
@@ -64,7 +65,7 @@ impl EarlyItems {
             None if full => return self.dropped.is_first(),
             None => by_id.entry(item.subscription.into()).or_default(),
         };
-        // Nothing follows an end or a gap.
+        // Nothing is kept after an end or a gap.
         if kept.end.is_some() {
             return false;
         }
@@ -95,8 +96,8 @@ impl EarlyItems {
         Some(kept)
     }
 
-    /// Drops the items kept under this name, as no pending call can name their subscriptions any
-    /// more. Returns their number.
+    /// Drops the items kept under this name, because no pending call can name their subscriptions
+    /// any more. Returns their number.
     pub(crate) fn clear(&mut self, notification: &str) -> usize {
         let Some(by_id) = self.kept.remove(notification) else { return 0 };
         let (mut count, mut bytes) = (0, 0);

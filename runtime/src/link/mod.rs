@@ -1,7 +1,7 @@
 //! The state of one connection that its task shares with every handle: [`Link`]. It holds the send
 //! queue, this side's pending calls, the subscriptions of both directions and the cancellations of
-//! the peer's calls. `incoming` and `outgoing` both build on it. A closed link stays closed;
-//! reconnecting makes a new one.
+//! the peer's calls. `incoming` and `outgoing` both build on it. A closed link stays closed; a
+//! reconnecting client creates a new one.
 //!
 //! In reading order: `pending_calls` and its `pending_table`, `cancellations`,
 //! `subscription_buffer` with `early_items`, `credit`, `outgoing_middleware`.
@@ -35,12 +35,12 @@ use crate::protocol::request_extensions::{CANCEL, SentExtensions};
 use crate::span::CallSpan;
 use crate::websocket::send_queue::{Command, Refused, SendQueue};
 
-/// A handle keeps its link alive with one reference count, whichever variant it is: every call has
-/// one.
+/// The reference to a link in a handle. Each variant needs only one reference count, because every
+/// call has such a reference.
 #[derive(Clone, Debug)]
 pub(crate) enum LinkRef {
     Shared(Arc<Link>),
-    /// A client's connection closes when the last handle of this kind is gone.
+    /// A client's connection closes when the last handle of this kind is dropped.
     Owner(Arc<CloseOnDrop>),
 }
 
@@ -67,16 +67,16 @@ pub(crate) struct Link {
     pub(crate) consumed: SubscriptionBuffers<Link>,
     /// Subscriptions that this side produces for the peer.
     pub(crate) produced: ProducedSubscriptions,
-    /// Calls of the peer that it has cancelled.
+    /// Incoming calls that the peer has cancelled.
     pub(crate) cancellations: Cancellations,
-    /// Handlers that have started and are not finished.
+    /// The number of handlers that have started and not finished.
     pub(crate) in_flight: AtomicUsize,
-    /// How many batches of only notifications were sent. Each may be answered with `[]`, against
-    /// the specification.
+    /// The number of batches sent that contain only notifications and may still be answered with
+    /// `[]`, against the specification.
     empty_replies: AtomicUsize,
-    /// Set when the end begins.
+    /// Set when the connection begins to end.
     reason: OnceLock<CloseReason>,
-    /// Whether the end is complete.
+    /// Whether the connection has completely ended.
     over: AtomicBool,
     ended: Notify,
 }
@@ -85,7 +85,7 @@ pub(crate) struct Link {
 #[derive(Clone, Debug)]
 pub(crate) struct OutgoingCall {
     pub(crate) outgoing: OutgoingMessage,
-    /// The buffer of the subscription that the call asks for.
+    /// The buffer of the subscription that the call requests.
     pub(crate) buffer: Option<Arc<SubscriptionBuffer<Link>>>,
 }
 
@@ -95,8 +95,7 @@ impl From<OutgoingMessage> for OutgoingCall {
     }
 }
 
-/// Takes the expected `[]` of a batch of notifications off the account again, unless the batch was
-/// queued.
+/// On drop, stops expecting the `[]` of a batch of notifications, unless the batch was queued.
 struct Unsent<'a>(Option<&'a Link>);
 
 impl Drop for Unsent<'_> {
@@ -131,24 +130,24 @@ impl Link {
         }
     }
 
-    /// Begins the end: the send queue takes nothing more and sends nothing more. Returns the
-    /// reason; the first one counts.
+    /// Begins to end the connection: the send queue accepts and sends nothing more. The first
+    /// reason counts, and is returned.
     pub(crate) fn begin_close(&self, reason: CloseReason) -> CloseReason {
         let known = self.reason.get_or_init(|| reason).clone();
         self.send_queue.end();
         known
     }
 
-    /// Called when the peer sends nothing more: what is queued is still sent, and nothing else is
+    /// Called when the peer sends nothing more: queued messages are still sent, and nothing else is
     /// queued. (A handler that notices the end may stop half-way, and what it returns then must not
-    /// look like its result.) The first reason counts.
+    /// be sent as its result.) The first reason counts.
     pub(crate) fn stop_sending(&self, reason: CloseReason) {
         self.reason.get_or_init(|| reason);
         self.send_queue.shut();
     }
 
-    /// Ends all pending calls and subscriptions with the reason, as no response can come any more,
-    /// and wakes those that wait for the end.
+    /// Ends all pending calls and subscriptions with the reason, because no response can arrive any
+    /// more, and wakes tasks that wait for the end of the connection.
     pub(crate) fn end_all_calls(&self) {
         let reason = self.reason();
         self.pending.close(&reason);
@@ -180,14 +179,14 @@ impl Link {
         }
     }
 
-    /// Queues a notification; waits while the send queue is full.
+    /// Queues a notification, and waits while the send queue is full.
     pub(crate) async fn notify(&self, text: Vec<u8>) -> Result<(), Error> {
-        // A peer may answer it against the specification, so it is recorded first.
+        // Recorded first, because a peer may answer it, against the specification.
         self.pending.notify();
         self.send(text).await
     }
 
-    /// Queues a batch; waits while the send queue is full. Some peers answer a batch of only
+    /// Queues a batch, and waits while the send queue is full. Some peers answer a batch of only
     /// notifications with `[]`.
     pub(crate) async fn send_batch(
         &self,
@@ -197,8 +196,8 @@ impl Link {
         if !notifications_only {
             return self.send(text).await;
         }
-        // Counted before the batch can be answered; `Unsent` takes it off again if the batch is
-        // never queued, for whatever reason.
+        // Counted before the batch can be answered. `Unsent` reverts it if the batch is never
+        // queued.
         self.empty_replies.fetch_add(1, Ordering::Relaxed);
         let mut unsent = Unsent(Some(self));
         self.notify(text).await?;
@@ -206,24 +205,24 @@ impl Link {
         Ok(())
     }
 
-    /// Takes one expected `[]` off the account; `false` if none was expected.
+    /// Consumes one expected `[]`. Returns `false` if none was expected.
     pub(crate) fn take_empty_reply(&self) -> bool {
         let less = |count: usize| count.checked_sub(1);
         self.empty_replies.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
     }
 
-    /// Asks the connection's task to send what is queued and then to close.
+    /// Tells the connection's task to send all queued messages and then to close.
     pub(crate) fn close(&self, code: u16, reason: &str) {
         self.send_queue.command(Command::Close { code, reason: reason.to_owned() });
     }
 
-    /// Why the connection has ended, if it has.
+    /// The reason why the connection has ended. `None` if it has not ended yet.
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         if self.over.load(Ordering::Acquire) { self.reason.get().cloned() } else { None }
     }
 
-    /// Whether the result of this call of the peer is no longer wanted: the call was cancelled, or
-    /// the connection has ended.
+    /// Whether the result of this incoming call is no longer wanted: the call was cancelled, or the
+    /// connection has ended.
     pub(crate) fn is_unwanted(&self, call: u64) -> bool {
         self.over.load(Ordering::Acquire) || self.cancellations.is_cancelled(call)
     }
@@ -233,8 +232,11 @@ impl Link {
         matches!(self.reason.get(), Some(CloseReason::NoSocket))
     }
 
+    /// Checks that the connection accepts calls.
+    ///
     /// # Errors
-    /// The connection takes no more calls.
+    ///
+    /// [`Error::Closed`]: the connection accepts no more calls.
     pub(crate) fn check_open(&self) -> Result<(), Error> {
         if self.send_queue.is_open() { Ok(()) } else { Err(self.closed_error()) }
     }
@@ -243,7 +245,7 @@ impl Link {
         Error::Closed(self.reason())
     }
 
-    /// Why the connection takes no more messages.
+    /// The reason why the connection accepts no more messages.
     pub(crate) fn reason(&self) -> CloseReason {
         self.reason.get().cloned().unwrap_or(CloseReason::Local)
     }
@@ -288,8 +290,8 @@ impl Link {
         CallSpan::client(|| message.outgoing.method.to_string(), write_id)
     }
 
-    /// Handles the response to a call, whose id is given as JSON. If the call asked for a
-    /// subscription, `id` is that subscription's id, or `None` if the response has none.
+    /// Handles the response to a call, whose id is given as JSON. If the call requested a
+    /// subscription, `id` is the subscription's id, or `None` if the response has none.
     pub(crate) fn subscribed(&self, call: &str, id: Option<&str>) {
         let Some(call) = self.pending.parse(call) else { return };
         if let Some((buffer, id)) = self.consumed.answered(call, id).zip(id) {
@@ -297,7 +299,7 @@ impl Link {
         }
     }
 
-    /// Hands a subscription an item, which is this part of the message.
+    /// Passes an item to a subscription. The item is this range of the message.
     #[inline]
     pub(crate) fn item(
         &self,
@@ -326,8 +328,8 @@ impl Link {
         ));
     }
 
-    /// Cancels a call on the peer, if this side may send `$/cancelRequest`. Never waits: there is
-    /// at most one for each call that was queued.
+    /// Cancels a call on the peer, if this side may send `$/cancelRequest`. It need not wait for
+    /// space in the send queue, because there is at most one for each queued call.
     pub(crate) fn cancel(&self, id: u64) {
         if self.config.send_cancel.includes(self.extended) {
             self.pending.notify();
@@ -341,13 +343,13 @@ impl Link {
         if text.len() > limit { Err(Error::TooLarge { size: text.len(), limit }) } else { Ok(()) }
     }
 
-    /// Queues a message; waits while the send queue is full.
+    /// Queues a message, and waits while the send queue is full.
     pub(crate) async fn send(&self, text: Vec<u8>) -> Result<(), Error> {
         self.check_size(&text)?;
         self.send_queue.send(text).await.map_err(|_| self.closed_error())
     }
 
-    /// Queues a message; returns it if the send queue is full.
+    /// Queues a message, or returns it if the send queue is full.
     pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<Option<Vec<u8>>, Error> {
         self.check_size(&text)?;
         match self.send_queue.try_send(text) {

@@ -1,6 +1,6 @@
-//! Middleware of outgoing calls: the trait [`OutgoingMiddleware`] that applications implement, what
-//! it gets and returns, and the [`Chain`] that leads a call through several of them. The last step
-//! is a closure, so this file depends on no connection.
+//! Middleware of outgoing calls: the trait [`OutgoingMiddleware`] that applications implement, its
+//! argument and result types, and the [`Chain`] that passes a call through several middleware. The
+//! last step is a closure, so this file does not depend on a connection.
 
 use std::fmt;
 use std::future::Future;
@@ -17,21 +17,23 @@ use crate::error::Error;
 use crate::protocol::encode::OutgoingMessage;
 use crate::util::catch_unwind::UserValues;
 
-/// Code around every call that this side makes: requests, notifications and subscription calls, by stubs
-/// or untyped, from handlers back to their caller, too. Installed by `outgoing_middleware` on either
-/// builder; the first one installed is the outermost.
+/// Middleware around each call that this side makes: requests, notifications and subscription
+/// calls, typed or untyped, including calls from a handler to its caller.
+///
+/// Install it with `outgoing_middleware` on the builder of a client or a server. The first one
+/// installed is the outermost.
 ///
 /// ```
 /// # use wsjsonrpc::{Server, memory};
 /// use wsjsonrpc::middleware::{OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply};
 /// use wsjsonrpc::{Client, Error, async_trait};
 ///
-/// struct Announce;
+/// struct LogRequests;
 ///
 /// #[async_trait]
-/// impl OutgoingMiddleware for Announce {
+/// impl OutgoingMiddleware for LogRequests {
 ///     async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error> {
-///         println!("{} goes out", request.method());
+///         println!("sending {}", request.method());
 ///         next.run(request).await
 ///     }
 /// }
@@ -39,48 +41,59 @@ use crate::util::catch_unwind::UserValues;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let server = Server::builder().method("double", |_, (x,): (i64,)| async move { Ok(2 * x) });
-/// let client = Client::builder().outgoing_middleware(Announce);
+/// let client = Client::builder().outgoing_middleware(LogRequests);
 /// # let (client, _) = memory::pair(client, server)?;
 /// # assert_eq!(client.peer().call::<i64>("double", (21,)).await?, 42);
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// # What it sees
+/// # Which calls
 ///
-/// Each call once, whatever becomes of it: that a reconnecting client sends an idempotent one again is
-/// inside of `next.run`. A call whose arguments can't be encoded, or whose time is over before it begins, is
-/// not seen, nor is what this crate sends by itself: unsubscribing, cancelling, progress. The calls of a
-/// [batch](crate::Peer::batch) are seen together, by [`batch`](Self::batch), without their outcomes.
+/// The middleware runs once for each call. If a reconnecting client sends an idempotent call again,
+/// this happens inside of `next.run`. It does not run for a call whose arguments can't be encoded
+/// or whose deadline passes before it starts, nor for messages that this crate sends on its own:
+/// unsubscribe calls, cancellations and progress. The calls of a [batch](crate::Peer::batch) pass
+/// together through [`batch`](Self::batch), which does not see their outcomes.
 ///
-/// # What it may do
+/// # Errors, panics and timeouts
 ///
-/// It runs in the task that awaits the call, and is dropped when that is given up; a panic in it is that
-/// task's own. To refuse a call, give an error: [`Error::Call`] with an error object comes out as if the peer
-/// had answered with it. A call's timeout counts from when it is first polled, so time that is spent here is
-/// not there for the peer; a call whose time is over when it comes to the connection is not sent. It ends
-/// nothing that waits here: whatever may take long, such as fetching a token, needs a timeout of its own.
+/// The middleware runs in the task that awaits the call, and is dropped with the call's future. A
+/// panic in it unwinds into that task. To refuse a call, return an error: the caller sees
+/// [`Error::Call`] with an error object as if the peer had sent it.
 ///
-/// Without any, a call costs nothing more; with it, a few allocations for each one.
+/// The timeout of a call starts when the call is first polled, so time spent in middleware is not
+/// available to the peer. A call whose deadline has passed when it reaches the connection is not
+/// sent. The timeout does not interrupt the middleware itself: an operation that may take long,
+/// such as fetching a token, needs its own timeout.
+///
+/// # Cost
+///
+/// Without middleware, calls have no overhead. With it, each call needs a few allocations.
 #[async_trait]
 pub trait OutgoingMiddleware: Send + Sync + 'static {
-    /// Makes one call, by `next.run(request).await`, or answers it or fails in its place.
+    /// Handles one call: makes it with `next.run(request).await`, or returns a reply or an error
+    /// without making it.
     ///
     /// # Errors
-    /// What the caller gets; those of a [`Call`](crate::Call).
+    ///
+    /// The caller gets the returned error, which is usually one of a [`Call`](crate::Call).
     async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error>;
 
-    /// Sends a batch, by `next.run().await`, or fails in its place; then nothing of it is sent.
+    /// Handles one batch: sends it with `next.run().await`, or returns an error, and then nothing of
+    /// the batch is sent. By default, sends it.
     ///
     /// # Errors
-    /// What the caller gets; those of [`Batch::send`](crate::Batch::send).
+    ///
+    /// The caller gets the returned error, which is usually one of
+    /// [`Batch::send`](crate::Batch::send).
     async fn batch(&self, batch: &OutgoingBatch, next: BatchNext<'_>) -> Result<(), Error> {
         let _ = batch;
         next.run().await
     }
 }
 
-/// For one value in several builders, or a type that is chosen at run time.
+/// An `Arc` allows to install one value in several builders, or to choose the type at run time.
 #[async_trait]
 impl<M: OutgoingMiddleware + ?Sized> OutgoingMiddleware for Arc<M> {
     async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error> {
@@ -103,32 +116,66 @@ impl OutgoingRequest {
         OutgoingRequest { message, notification }
     }
 
-    /// The method's wire name.
+    /// The name of the method on the wire.
     pub fn method(&self) -> &str {
         &self.message.method
     }
 
-    /// The params as JSON, a list or an object; `None` if there are none.
+    /// The params as JSON, which is a list or an object. `None` if there are none.
     pub fn params(&self) -> Option<&str> {
         self.message.params()
     }
 
-    /// Other params in their place: what serializes to a list or an object, or `()` for none.
+    /// Replaces the params by a value that serializes to a list or an object, or removes them with
+    /// `()`.
     ///
     /// # Errors
-    /// [`Error::Encode`]; then the request has none.
+    ///
+    /// [`Error::Encode`] if the value does not serialize to a list or an object. The request then
+    /// has no params.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Client, Server, memory};
+    /// use wsjsonrpc::middleware::{OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply};
+    /// use wsjsonrpc::{Error, async_trait};
+    ///
+    /// struct Double;
+    ///
+    /// #[async_trait]
+    /// impl OutgoingMiddleware for Double {
+    ///     async fn call(
+    ///         &self,
+    ///         mut request: OutgoingRequest,
+    ///         next: OutgoingNext<'_>,
+    ///     ) -> Result<Reply, Error> {
+    ///         if request.params() == Some("[21]") {
+    ///             request.set_params([42])?;
+    ///         }
+    ///         next.run(request).await
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Server::builder().method("same", |_, (x,): (i64,)| async move { Ok(x) });
+    /// let client = Client::builder().outgoing_middleware(Double);
+    /// # let (client, _) = memory::pair(client, server)?;
+    /// assert_eq!(client.peer().call::<i64>("same", (21,)).await?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_params(&mut self, params: impl Serialize) -> Result<(), Error> {
         self.message.set_params(&params).map_err(|error| Error::Encode(error.into()))
     }
 
-    /// Whether it is a notification, which nobody answers.
+    /// Whether it is a notification, which has no response.
     pub fn is_notification(&self) -> bool {
         self.notification
     }
 }
 
 impl fmt::Debug for OutgoingRequest {
-    /// Leaves out the params, which may be secret.
+    /// Omits the params, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OutgoingRequest")
             .field("method", &self.method())
@@ -137,14 +184,46 @@ impl fmt::Debug for OutgoingRequest {
     }
 }
 
-/// A result that the peer has answered with, not yet decoded; of a notification, null.
+/// The result of a call as JSON, before it is decoded. For a notification, it is null.
 pub struct Reply(pub(crate) Utf8Bytes, pub(crate) Range<usize>);
 
 impl Reply {
-    /// That of a peer which was not asked.
+    /// Creates a reply, to answer a call without sending it.
     ///
     /// # Errors
-    /// [`Error::Encode`]: it does not serialize.
+    ///
+    /// [`Error::Encode`] if the value does not serialize.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Client, Server, memory};
+    /// use wsjsonrpc::middleware::{OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply};
+    /// use wsjsonrpc::{Error, async_trait};
+    ///
+    /// struct Cache;
+    ///
+    /// #[async_trait]
+    /// impl OutgoingMiddleware for Cache {
+    ///     async fn call(
+    ///         &self,
+    ///         request: OutgoingRequest,
+    ///         next: OutgoingNext<'_>,
+    ///     ) -> Result<Reply, Error> {
+    ///         match request.method() {
+    ///             "version" => Reply::new("1.0"),
+    ///             _ => next.run(request).await,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Server::builder();
+    /// let client = Client::builder().outgoing_middleware(Cache);
+    /// # let (client, _) = memory::pair(client, server)?;
+    /// assert_eq!(client.peer().call::<String>("version", ()).await?, "1.0");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(result: impl Serialize) -> Result<Self, Error> {
         let json = serde_json::to_string(&result).map_err(|error| Error::Encode(error.into()))?;
         Ok(Self::of(json.into()))
@@ -167,18 +246,18 @@ impl Reply {
 }
 
 impl fmt::Debug for Reply {
-    /// Leaves out the result, which may be secret.
+    /// Omits the result, which may be secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply").field("bytes", &self.1.len()).finish()
     }
 }
 
-/// The calls and notifications of a batch, in their order.
+/// The calls and notifications of a batch, in order.
 #[derive(Debug)]
 pub struct OutgoingBatch(pub(crate) Vec<OutgoingRequest>);
 
 impl OutgoingBatch {
-    /// What is in it.
+    /// The calls and notifications.
     pub fn requests(&self) -> &[OutgoingRequest] {
         &self.0
     }
@@ -189,7 +268,7 @@ type Sent<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 type SendCall = Box<dyn FnOnce(OutgoingRequest) -> Sent<'static, Reply> + Send>;
 type SendBatch = Box<dyn FnOnce() -> Sent<'static, ()> + Send>;
 
-/// What comes behind a middleware: the next one, or in the end the connection.
+/// The rest of the chain: the next middleware, or finally the connection.
 pub struct OutgoingNext<'a> {
     stack: &'a Stack,
     send: SendCall,
@@ -199,7 +278,8 @@ impl OutgoingNext<'_> {
     /// Makes the call.
     ///
     /// # Errors
-    /// What became of it in place of a result.
+    ///
+    /// Those of a [`Call`](crate::Call), or those of an inner middleware.
     pub async fn run(self, request: OutgoingRequest) -> Result<Reply, Error> {
         let OutgoingNext { stack, send } = self;
         match stack.split_first() {
@@ -215,7 +295,7 @@ impl fmt::Debug for OutgoingNext<'_> {
     }
 }
 
-/// As [`OutgoingNext`], for a batch.
+/// The rest of the chain for a batch. See [`OutgoingNext`].
 pub struct BatchNext<'a> {
     batch: &'a OutgoingBatch,
     stack: &'a Stack,
@@ -226,7 +306,9 @@ impl BatchNext<'_> {
     /// Sends the batch.
     ///
     /// # Errors
-    /// Nothing of it was sent.
+    ///
+    /// Those of [`Batch::send`](crate::Batch::send), or those of an inner middleware. Nothing of the
+    /// batch was sent.
     pub async fn run(self) -> Result<(), Error> {
         let BatchNext { batch, stack, send } = self;
         match stack.split_first() {
@@ -242,7 +324,7 @@ impl fmt::Debug for BatchNext<'_> {
     }
 }
 
-/// Middleware in the order in which calls pass through it; never empty.
+/// Middleware in the order in which calls pass through it. Never empty.
 pub(crate) struct Chain(UserValues<Arc<dyn OutgoingMiddleware>>);
 
 impl Chain {
@@ -274,7 +356,7 @@ impl fmt::Debug for Chain {
     }
 }
 
-/// Makes a future `Sync`, whatever it is made of, so that it can be shared.
+/// Makes any future `Sync`.
 pub(crate) struct Exclusive<F>(Mutex<Pin<Box<F>>>);
 
 impl<F> Exclusive<F> {

@@ -1,8 +1,10 @@
-//! Pending calls of this side: [`PendingCalls`] is the table shared by callers and the connection's
-//! task, [`CallOutcome`] what came back for a call, and [`Part`] its place in a batch.
+//! Pending calls of this side: [`PendingCalls`] is the table that callers share with the
+//! connection's task, [`CallOutcome`] is the outcome of a call, and [`Part`] is the batch that it
+//! belongs to.
 //!
-//! An entry is made before its message is sent, so a response can't come too early. The table is
-//! behind one lock. Wakers are cloned, woken and dropped outside it, as they are foreign code.
+//! An entry is inserted before its message is sent, so a response can't arrive too early. The table
+//! is behind one lock. Wakers are foreign code, so they are cloned, woken and dropped outside of
+//! the lock.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,9 +23,9 @@ use crate::protocol::peer_error::of_peer;
 use crate::protocol::progress_queue::ProgressQueue;
 use crate::protocol::text;
 
-/// Which side opened the connection. It decides the form of this side's ids: a client uses numbers,
-/// a server strings, as some clients (npm's rpc-websockets) mistake a request for a response when
-/// its id equals one of their own.
+/// Which side opened the connection. It determines the form of this side's ids: a client uses
+/// numbers, and a server uses strings, because some clients (npm's rpc-websockets) mistake a
+/// request for a response if its id equals one of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Client,
@@ -35,10 +37,10 @@ pub(crate) enum Side {
 pub(crate) struct PendingCalls {
     table: Mutex<Table>,
     side: Side,
-    /// The peer has sent an id back as a string, and this was logged.
+    /// Whether it was logged that the peer sends ids back as strings.
     quoted: AtomicBool,
-    /// The timer must be set again. Changed only under the table's lock; read in every poll of the
-    /// connection's task, so without it.
+    /// Whether the timer must be set again. It is changed only under the table's lock, and is read
+    /// without the lock in each poll of the connection's task.
     deadline_changed: AtomicBool,
 }
 
@@ -46,8 +48,8 @@ pub(crate) struct PendingCalls {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: u64,
-    /// The connection's task must be woken: its timer is set to a later time than this call's
-    /// deadline.
+    /// Whether the connection's task must be woken, because its timer is set to a later time than
+    /// this call's deadline.
     pub(crate) early: bool,
 }
 
@@ -61,7 +63,7 @@ impl PendingCalls {
         }
     }
 
-    /// Makes an entry for a new call. The caller removes it with [`poll`](Self::poll) or
+    /// Inserts an entry for a new call. The caller removes it with [`poll`](Self::poll) or
     /// [`remove`](Self::remove).
     pub(crate) fn insert(
         &self,
@@ -73,13 +75,13 @@ impl PendingCalls {
         Ok(Entry { id, early: self.change_deadline_if(early) })
     }
 
-    /// Makes an entry for a call of a batch and returns its id. `first` is the id of the batch's
-    /// first call, `None` if this is the first.
+    /// Inserts an entry for a call of a batch and returns its id. `first` is the id of the batch's
+    /// first call, or `None` if this is the first.
     pub(crate) fn insert_in_batch(&self, first: Option<u64>) -> Result<u64, CloseReason> {
         self.lock().insert_in_batch(first)
     }
 
-    /// Records that the batch of these calls is about to be sent, so that it may be answered.
+    /// Records that the batch of these calls is about to be sent, so that responses are accepted.
     pub(crate) fn queue(&self, ids: impl Iterator<Item = u64>) {
         let mut table = self.lock();
         ids.for_each(|id| table.queue(id));
@@ -90,16 +92,16 @@ impl PendingCalls {
         self.lock().notify();
     }
 
-    /// Handles an error without an id. If only one call or batch is pending, ends all of it and
-    /// returns the ids. An error that is not about a whole message may be the answer to a
-    /// notification.
+    /// Handles an error without an id. If only one call or one batch is pending, ends it and
+    /// returns the ids of its calls. An error that is not about a whole message may be the answer
+    /// to a notification.
     pub(crate) fn refuse_only(&self, error: &ErrorObject) -> Option<Vec<u64>> {
         let surely = !error.code().is_about_a_message();
         self.refuse(|table| table.only(surely), error)
     }
 
     /// Handles an error about a batch. If the id, given as JSON, is that of the batch's first call,
-    /// ends all of it.
+    /// ends all calls of the batch and returns their ids.
     pub(crate) fn refuse_batch(&self, id: &str, error: &ErrorObject) -> Option<Vec<u64>> {
         self.parse(id).and_then(|first| self.refuse(|table| table.batch(first), error))
     }
@@ -143,8 +145,8 @@ impl PendingCalls {
         }
     }
 
-    /// Removes the entry if the call has ended; otherwise registers the task's waker. Not to be
-    /// called again once it is ready.
+    /// Removes the entry if the call has ended, and otherwise registers the task's waker. Must not
+    /// be called again after it was ready.
     pub(crate) fn poll(
         &self,
         id: u64,
@@ -171,15 +173,15 @@ impl PendingCalls {
         }
     }
 
-    /// Removes the entry of a call whose caller has given up.
+    /// Removes the entry of a call that its caller has dropped.
     pub(crate) fn remove(&self, id: u64) -> Abandoned {
         let removed = self.lock().remove(id);
-        // Dropped outside the lock: it may hold a waker, whose drop is foreign code.
+        // Dropped outside the lock, because it may hold a waker, whose drop is foreign code.
         removed.map_or(Abandoned::Over, |removed| removed.abandoned())
     }
 
-    /// Hands a response to the pending call with this id, given as JSON. `false`: there is no such
-    /// call.
+    /// Passes a response to the pending call with this id, given as JSON. Returns `false` if there
+    /// is no such call.
     pub(crate) fn resolve(&self, id: &str, reply: CallOutcome) -> bool {
         let Some(id) = self.parse(id) else { return false };
         let mut table = self.lock();
@@ -196,16 +198,19 @@ impl PendingCalls {
         self.lock().listen(id, to);
     }
 
-    /// Hands a progress value, as JSON, to the pending call with this id, given as JSON. `false`:
-    /// the call wants no progress.
+    /// Passes a progress value, given as JSON, to the pending call with this id, given as JSON.
+    /// Returns `false` if no pending call wants it.
     pub(crate) fn report_progress(&self, id: &str, value: &str) -> bool {
         let Some(id) = self.parse(id) else { return false };
         let Some(progress) = self.lock().listener(id) else { return false };
         if !progress.push(value) {
-            tracing::debug!("dropped what a call was told of its progress: nobody looks at it");
+            tracing::debug!(
+                "dropped a progress value: it is too large, or the caller consumes values too slowly"
+            );
         }
-        // The waker is taken only now: a caller that registered before has not seen the value. A
-        // response right after this finds no waker and needs none, as the caller is already woken.
+        // The waker is taken only after the value was queued, because a caller that registered it
+        // before has not seen the value. A response right after this finds no waker and needs none,
+        // because the caller is already woken.
         let waker = self.lock().waker(id).and_then(Option::take);
         if let Some(waker) = waker {
             waker.wake();
@@ -213,7 +218,7 @@ impl PendingCalls {
         true
     }
 
-    /// Records that these calls of a batch were sent, each with its deadline. `true`: see
+    /// Records that these calls of a batch were sent, each with its deadline. The result is that of
     /// [`Entry::early`].
     pub(crate) fn start(&self, calls: impl Iterator<Item = (u64, Option<Instant>)>) -> bool {
         let mut table = self.lock();
@@ -233,7 +238,7 @@ impl PendingCalls {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// The time to which the timer must be set, if it has changed; the inner `None` means no timer.
+    /// The time to which the timer must be set, if it has changed. The inner `None` means no timer.
     pub(crate) fn take_deadline(&self) -> Option<Option<Instant>> {
         if !self.deadline_changed.load(Ordering::Acquire) {
             return None;
@@ -257,7 +262,7 @@ impl PendingCalls {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Ends every call that has no reply yet, and refuses new ones.
+    /// Ends every call that has no response yet, and refuses new calls.
     pub(crate) fn close(&self, reason: &CloseReason) {
         let mut table = self.lock();
         let wakers = table.close(reason);
@@ -270,7 +275,7 @@ impl PendingCalls {
         self.lock().len()
     }
 
-    /// To be called under the table's lock.
+    /// Must be called under the table's lock.
     fn change_deadline_if(&self, early: bool) -> bool {
         if early {
             self.deadline_changed.store(true, Ordering::Release);
@@ -284,7 +289,7 @@ impl PendingCalls {
             Side::Client => counted(json, || {
                 if !self.quoted.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
-                        "the peer sends ids of numbers back as strings; they are taken for the numbers"
+                        "the peer sends numeric ids back as strings; such responses are still accepted"
                     );
                 }
             }),
@@ -292,14 +297,14 @@ impl PendingCalls {
         }
     }
 
-    /// No user code runs under the lock, only small moves, so a poisoned lock is safe to use.
+    /// No user code runs under the lock, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How many bytes of a message may stay in memory beside the result in it, until the caller takes
-/// the result.
+/// The number of bytes of a message that may stay in memory besides the result, until the caller
+/// takes the result.
 const MAX_BESIDE: usize = 16 * 1024;
 
 /// The outcome of a call.
@@ -308,7 +313,7 @@ pub(crate) enum CallOutcome {
     /// The result is this part of the message.
     Result(Utf8Bytes, Range<usize>),
     Error(ErrorObject),
-    /// A response that is not valid; says what is wrong with it.
+    /// An invalid response, with a description of the error.
     Invalid(&'static str),
     /// No response before the deadline.
     Timeout,
@@ -317,7 +322,7 @@ pub(crate) enum CallOutcome {
 }
 
 impl CallOutcome {
-    /// The outcome that a response in this message has.
+    /// Converts the outcome of a response in this message.
     #[inline]
     pub(crate) fn of(message: &Utf8Bytes, outcome: ResponseOutcome<'_>) -> Self {
         match outcome {
@@ -335,8 +340,8 @@ impl CallOutcome {
         }
     }
 
-    /// The outcome as the caller gets it: a result is a range of a message. `late` makes the error
-    /// of a timeout.
+    /// Converts the outcome for the caller. A result is a range of a message. `late` creates the
+    /// error of a timeout.
     #[inline]
     pub(crate) fn into_result(
         self,
@@ -352,20 +357,20 @@ impl CallOutcome {
     }
 }
 
-/// Which batch a call is part of and how far that batch is, packed into one number, as there are
-/// many calls.
+/// The batch that a call belongs to, and the state of that batch, packed into one number to save
+/// memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Part(u64);
 
 impl Part {
-    /// Not part of a batch.
+    /// The call is not part of a batch.
     pub(crate) const ALONE: Part = Part(0);
-    /// The batch is about to be sent: it may be answered.
+    /// The batch is about to be sent, so responses are accepted.
     pub(crate) const QUEUED: u64 = 1;
-    /// The batch was sent. The caller of a single call keeps track of that itself.
+    /// The batch was sent. (Single calls record this elsewhere.)
     pub(crate) const SENT: u64 = 2;
 
-    /// Part of the batch whose first call has this id.
+    /// The call is part of the batch whose first call has this id.
     pub(crate) fn of(first: u64) -> Self {
         Part(first << 2)
     }
@@ -383,12 +388,12 @@ impl Part {
     }
 }
 
-/// How far a call was when its caller gave up.
+/// The state of a call when its caller dropped it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Abandoned {
-    /// Its batch was sent, and no response came.
+    /// Its batch was sent, and no response has arrived.
     Sent,
-    /// No response came; the caller knows whether the call was sent.
+    /// No response has arrived. The caller knows whether the call was sent.
     Waiting,
     Over,
 }

@@ -1,21 +1,21 @@
-//! The table of pending calls, which `pending_calls` puts behind a lock: an entry for each call,
-//! from before its message is sent until its caller has the outcome. An entry ends in exactly one
-//! of response, timeout, closed or dropped. Nothing here locks or wakes; wakers are returned to the
+//! The table of pending calls, which `pending_calls` puts behind a lock. A call has an entry from
+//! before its message is sent until its caller has the outcome. An entry ends in exactly one of
+//! response, timeout, closed or dropped. Nothing here locks or wakes: wakers are returned to the
 //! caller.
 //!
-//! [`Slots`] holds entries under numbers that count up and are never reused, without hashing.
-//! Recent entries are in a window with one slot for each number. An old entry would keep the window
-//! open behind it, so it moves to a map:
+//! [`Slots`] holds entries under increasing numbers that are never reused, without hashing. Recent
+//! entries are in a window with one slot for each number. An old entry would keep the window from
+//! shrinking, so it moves to a map:
 //!
-//! - Every number is pushed into the window once and leaves it once at the front. So all operations
-//!   are O(1), averaged over the numbers given out.
-//! - The window has at most four slots for each entry in it, and [`SPARE`] more: memory is
+//! - Every number enters the window once at the back and leaves it once at the front. So all
+//!   operations are amortized O(1).
+//! - The window has at most four slots for each entry in it, and [`SPARE`] more. So memory is
 //!   proportional to the number of entries, in whatever order they are removed.
 //!
 //! [`Deadlines`] computes the time for the connection's one timer. Most calls are answered long
 //! before their deadline, so a new deadline is only compared with the timer's time. When the timer
-//! fires, the calls still pending are put into a heap, each at most once; so one timer is enough,
-//! and O(log n) for a call that waits long.
+//! fires, the deadlines of all pending calls are put into a heap, each at most once. So one timer
+//! is enough, and only a call that waits long costs O(log n).
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -35,7 +35,7 @@ enum Slot {
         waker: Option<Waker>,
         deadline: Option<Instant>,
         batch: Part,
-        /// Where the call's progress values go, if the caller wants them.
+        /// The queue for the call's progress values, if the caller wants them.
         progress: Option<Arc<ProgressQueue>>,
     },
     Done(CallOutcome),
@@ -58,7 +58,7 @@ impl Removed {
 
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Ids are never reused: a late response must not meet a new call.
+    /// Ids are never reused, so that a late response can't match a new call.
     slots: Slots<Slot>,
     deadlines: Deadlines,
     /// The id of the first call after the last notification; 0 if there was none.
@@ -81,8 +81,8 @@ impl Table {
         self.deadlines.next_deadline()
     }
 
-    /// Adds a call. Returns its id, and whether the timer must be set to an earlier time. On error
-    /// the waker is left where it is.
+    /// Adds a call. Returns its id, and whether the timer must be set to an earlier time. On error,
+    /// the waker is not taken.
     pub(crate) fn insert(
         &mut self,
         waker: &mut Option<Waker>,
@@ -101,8 +101,8 @@ impl Table {
         Ok((id, deadline.is_some_and(|at| self.deadlines.watch(id, at))))
     }
 
-    /// Adds a call of a batch and returns its id. `first` is the batch's first call, `None` if this
-    /// is the first.
+    /// Adds a call of a batch and returns its id. `first` is the batch's first call, or `None` if
+    /// this is the first.
     pub(crate) fn insert_in_batch(&mut self, first: Option<u64>) -> Result<u64, CloseReason> {
         let (id, _) = self.insert(&mut None, None)?;
         if let Some(Slot::Waiting { batch, .. }) = self.slots.get_mut(id) {
@@ -111,7 +111,7 @@ impl Table {
         Ok(id)
     }
 
-    /// Records that the batch of this call may be answered from now on.
+    /// Records that the batch of this call is about to be sent.
     pub(crate) fn queue(&mut self, id: u64) {
         if let Some(Slot::Waiting { batch, .. }) = self.slots.get_mut(id) {
             *batch = batch.with(Part::QUEUED);
@@ -123,9 +123,9 @@ impl Table {
         self.notified = self.slots.next_id();
     }
 
-    /// The pending calls, if they are a single call or all belong to one batch. With `surely`,
-    /// `None` if an error without an id may answer a notification, because no other call was made
-    /// between the last notification and the pending one.
+    /// The pending calls, if there is only one, or if all belong to one batch. With `surely`, also
+    /// returns `None` if an error without an id may be the answer to a notification, because a
+    /// notification was sent after the pending call or right before it.
     pub(crate) fn only(&self, surely: bool) -> Option<Vec<u64>> {
         let (mut ids, mut only) = (vec![], None);
         for (id, slot) in self.slots.entries() {
@@ -142,8 +142,9 @@ impl Table {
         only.filter(|message| !surely || *message > self.notified).map(|_| ids)
     }
 
-    /// The pending calls of the batch with this first call. The first call may have been given up;
-    /// if it has its response, the batch is being answered call by call, and this returns `None`.
+    /// The pending calls of the batch with this first call. The first call may have been dropped.
+    /// If it has a response, the peer answers the calls of the batch separately, and this returns
+    /// `None`.
     pub(crate) fn batch(&self, first: u64) -> Option<Vec<u64>> {
         let is_answered = |slot: &Slot| !waits_in_batch(slot, first);
         if first >= self.slots.next_id() || self.slots.get(first).is_some_and(is_answered) {
@@ -152,7 +153,7 @@ impl Table {
         self.rest(first)
     }
 
-    /// The pending calls of the batch with this first call, whatever became of that call.
+    /// The pending calls of the batch with this first call, whatever its outcome.
     pub(crate) fn rest(&self, first: u64) -> Option<Vec<u64>> {
         let calls = self.slots.entries().filter(|(_, slot)| waits_in_batch(slot, first));
         let ids: Vec<u64> = calls.map(|(id, _)| id).collect();
@@ -167,8 +168,8 @@ impl Table {
         }
     }
 
-    /// Records that a pending call was sent, perhaps with a deadline. `true`: the timer must be set
-    /// to an earlier time.
+    /// Records that a pending call was sent, and its deadline. Returns whether the timer must be
+    /// set to an earlier time.
     pub(crate) fn start(&mut self, id: u64, at: Option<Instant>) -> bool {
         let Some(Slot::Waiting { deadline, batch, .. }) = self.slots.get_mut(id) else {
             return false;
@@ -192,7 +193,7 @@ impl Table {
         }
     }
 
-    /// The place of a call's waker; `None` if the call has ended.
+    /// A call's waker. The outer `None` means that the call has ended.
     pub(crate) fn waker(&mut self, id: u64) -> Option<&mut Option<Waker>> {
         match self.slots.get_mut(id) {
             Some(Slot::Waiting { waker, .. }) if self.closed.is_none() => Some(waker),
@@ -219,7 +220,8 @@ impl Table {
         Some(Removed(slot))
     }
 
-    /// Ends a pending call and returns its waker. `None`: it is not pending.
+    /// Ends a pending call and returns its waker. The outer `None` means that the call is not
+    /// pending.
     pub(crate) fn end(&mut self, id: u64, reply: CallOutcome) -> Option<Option<Waker>> {
         let slot = self.slots.get_mut(id)?;
         let Slot::Waiting { waker, deadline, .. } = slot else { return None };
@@ -234,7 +236,7 @@ impl Table {
         self.grow_up();
         let mut wakers = Vec::new();
         while let Some(id) = self.next_expired(now) {
-            // Not with `end`: the deadline is already out of the heap.
+            // `end` would remove the deadline from the heap, where it is no longer.
             let slot = self.slots.get_mut(id);
             let ended = slot.map(|slot| std::mem::replace(slot, Slot::Done(CallOutcome::Timeout)));
             if let Some(Slot::Waiting { waker, .. }) = ended {
@@ -265,7 +267,7 @@ impl Table {
     /// Moves old entries out of the window.
     fn tidy(&mut self) {
         while let Some((id, slot)) = self.slots.retire() {
-            // Only entries in the window are looked at when the timer fires.
+            // When the timer fires, only entries in the window are checked.
             if id >= self.deadlines.young() {
                 if let Slot::Waiting { deadline: Some(at), .. } = slot {
                     self.deadlines.order(id, *at);
@@ -291,8 +293,7 @@ impl Table {
     }
 }
 
-/// Whether the call is pending in the batch with this first call, and that batch may have been
-/// answered.
+/// Whether the call is pending in the batch with this first call, and the batch was sent.
 fn waits_in_batch(slot: &Slot, first: u64) -> bool {
     match slot {
         Slot::Waiting { batch, .. } => batch.first() == Some(first) && batch.has(Part::QUEUED),
@@ -314,7 +315,7 @@ pub(crate) struct Slots<T> {
     /// The entry `first + i` is at index `i`. The front entry is present, or the window is empty.
     window: VecDeque<Option<T>>,
     first: u64,
-    /// How many entries are in the window.
+    /// The number of entries in the window.
     recent: usize,
     /// All entries older than the window.
     stragglers: HashMap<u64, T, BuildHasherDefault<IdHasher>>,
@@ -405,7 +406,7 @@ impl<T> Slots<T> {
         self.window.iter_mut().flatten().chain(self.stragglers.values_mut())
     }
 
-    /// Frees all memory if there are no entries. The numbers go on.
+    /// Frees all memory if there are no entries. Numbers continue to increase.
     pub(crate) fn release(&mut self) {
         if self.len() == 0 {
             (self.window, self.stragglers) = Default::default();
@@ -430,7 +431,7 @@ impl<T> Slots<T> {
     }
 }
 
-/// This side's counter needs no protection against chosen keys: one multiplication spreads it.
+/// A hasher for ids. This side chooses the ids, so a multiplication is enough.
 #[derive(Default)]
 struct IdHasher(u64);
 
@@ -450,14 +451,14 @@ impl Hasher for IdHasher {
     }
 }
 
-/// Capacity up to this is not freed, and so many stale entries are not cleaned up.
+/// Capacity up to this is not freed, and up to this number of stale entries is not removed.
 const KEPT_DEADLINES: usize = 64;
 
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
-    /// Deadlines of calls with ids below `young`, the soonest on top.
+    /// Deadlines of calls with ids below `young`, the earliest first.
     heap: BinaryHeap<Reverse<(Instant, u64)>>,
-    /// How many of them belong to calls that are no longer pending.
+    /// The number of deadlines in the heap whose calls are no longer pending.
     dead: usize,
     /// Deadlines of calls from this id on are not in the heap.
     young: u64,
@@ -475,7 +476,8 @@ impl Deadlines {
         self.next_deadline
     }
 
-    /// Records the deadline of a call. `true`: the timer is set to a later time, or not set.
+    /// Records the deadline of a call. Returns `true` if the timer is set to a later time, or not
+    /// set.
     pub(crate) fn watch(&mut self, id: u64, at: Instant) -> bool {
         if id < self.young {
             self.heap.push(Reverse((at, id)));
@@ -497,8 +499,8 @@ impl Deadlines {
         self.heap.push(Reverse((at, id)));
     }
 
-    /// Records that a call with a deadline is no longer pending. When such calls are the greater
-    /// part of the heap, it is cleaned up.
+    /// Records that a call with a deadline is no longer pending. When most entries of the heap are
+    /// stale, they are removed.
     pub(crate) fn forget(&mut self, id: u64, waits: impl Fn(u64) -> bool) {
         if id < self.young {
             self.dead += 1;

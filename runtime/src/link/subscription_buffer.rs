@@ -1,13 +1,13 @@
 //! Subscriptions that this side consumes: the buffer of each, and the table that finds the buffer
 //! for a message.
 //!
-//! [`SubscriptionBuffer`] has two ends: the connection's task puts items in; the consumer takes all
-//! of them at once and goes through them without a lock ([`TakenItems`]).
+//! The connection's task adds items to a [`SubscriptionBuffer`]. The consumer takes all of them at
+//! once and then iterates without a lock ([`TakenItems`]).
 //!
-//! [`SubscriptionBuffers`] expects a subscription from before its call is sent; the subscription
-//! begins when the response is read. Items that come before the response are kept until then.
-//! Memory is bounded: a peer that supports credit learns how much more it may send, and a
-//! subscription whose buffer overflows nevertheless ends.
+//! [`SubscriptionBuffers`] expects a subscription from before its call is sent. The subscription
+//! begins when the response is read. Items that arrive before the response are kept until then.
+//! Memory is bounded: a peer that supports credit is told how much more it may send, and a
+//! subscription whose buffer overflows ends.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -26,30 +26,30 @@ use crate::protocol::text;
 use crate::util::hasher::QuickHash;
 use crate::websocket::inbox::detach;
 
-/// How many bytes of a message may stay in memory beside an item in it; an item of a longer message
-/// is copied.
+/// The number of bytes of a message that may stay in memory besides the item. An item in a longer
+/// message is copied.
 const MAX_BESIDE: usize = 256;
 
 /// Capacity up to this is kept while the buffer is empty.
 const KEPT: usize = 64;
 
-/// How many items may share the memory that they were read with. When more wait, the consumer is
-/// slow, and the items are copied.
+/// The number of buffered items that may share the memory of the read. If more items are buffered,
+/// the consumer is slow, and further items are copied.
 const SHARED: usize = 64;
 
 /// An item is this range of a message.
 pub(crate) type RawItem = (Utf8Bytes, Range<usize>);
 
-/// The buffer of one subscription, which comes from a connection handle `L`.
+/// The buffer of one subscription. `L` is the handle of the connection.
 #[derive(Debug)]
 pub(crate) struct SubscriptionBuffer<L> {
     pub(crate) names: SubscriptionNames,
-    /// How many bytes may wait to be consumed.
+    /// The number of bytes that may be buffered.
     pub(crate) window: u64,
     /// The subscription's id as JSON, once it is known.
     id: OnceLock<Arc<str>>,
-    /// Whether the subscription has begun and not ended. Changed together with the table; read for
-    /// each item.
+    /// Whether the subscription has begun and not ended. It is changed together with the table, and
+    /// is read for each item.
     live: AtomicBool,
     state: Mutex<BufferState<L>>,
 }
@@ -65,7 +65,7 @@ pub(crate) struct SubscriptionNames {
 struct BufferState<L> {
     home: Weak<L>,
     items: VecDeque<RawItem>,
-    /// The bytes of the waiting items and of those that the consumer has taken.
+    /// The bytes of the buffered items and of those that the consumer has taken and not consumed.
     bytes: u64,
     /// Whether the peer expects credit.
     counts: bool,
@@ -80,25 +80,25 @@ struct BufferState<L> {
 #[derive(Debug, Default)]
 pub(crate) struct TakenItems {
     items: VecDeque<RawItem>,
-    /// Bytes consumed since the buffer was last told.
+    /// Bytes consumed since the buffer's byte count was last updated.
     consumed: u64,
-    /// Bytes consumed since the peer last got credit.
+    /// Bytes consumed since the last credit was sent to the peer.
     owed: u64,
 }
 
 impl TakenItems {
-    /// The next item, which stays in place until it is consumed.
+    /// The next item, which is not removed until it is consumed.
     pub(crate) fn first(&self) -> Option<&RawItem> {
         self.items.front()
     }
 }
 
-/// Why no more items come.
+/// The reason why no more items arrive.
 #[derive(Clone, Debug)]
 pub(crate) enum End {
     Finished,
     Error(ErrorObject),
-    /// More items came than the window allows.
+    /// More items arrived than the window allows.
     Lagged,
     Closed(CloseReason),
 }
@@ -119,8 +119,8 @@ impl<L> SubscriptionBuffer<L> {
         SubscriptionBuffer { names, window: window.max(1), id, live, state }
     }
 
-    /// Called before the subscription is requested on this connection. `counts`: the peer expects
-    /// credit.
+    /// Called before the subscription is requested on this connection. `counts` is whether the peer
+    /// expects credit.
     pub(crate) fn prepare(&self, home: Weak<L>, counts: bool) {
         let mut state = self.lock();
         (state.home, state.counts) = (home, counts);
@@ -136,7 +136,7 @@ impl<L> SubscriptionBuffer<L> {
         self.id.get()
     }
 
-    /// Sets the id. `false`: the consumer is already gone.
+    /// Sets the id. Returns `false` if the consumer is already gone.
     pub(crate) fn set_id(&self, id: &Arc<str>) -> bool {
         let _ = self.id.set(Arc::clone(id));
         !self.lock().abandoned
@@ -157,7 +157,7 @@ impl<L> SubscriptionBuffer<L> {
             && self.id.get().is_some_and(|known| **known == *id)
     }
 
-    /// Called when the consumer is gone: drops the waiting items.
+    /// Called when the consumer is dropped. Drops the buffered items.
     pub(crate) fn abandon(&self) {
         let mut state = self.lock();
         state.abandoned = true;
@@ -175,8 +175,8 @@ impl<L> SubscriptionBuffer<L> {
         self.lock().dropped
     }
 
-    /// Takes the waiting items when all items taken before are consumed, or returns why no more
-    /// items come.
+    /// Takes the buffered items, or returns why no more items arrive. All items taken before must
+    /// be consumed.
     pub(crate) fn poll(
         &self,
         cx: &mut Context<'_>,
@@ -213,8 +213,8 @@ impl<L> SubscriptionBuffer<L> {
         Poll::Pending
     }
 
-    /// Records that the first item was consumed. `Some`: so much credit is due to the peer. Neither
-    /// the peer nor the buffer is told for each single item.
+    /// Records that the first item was consumed. Returns the credit to be sent to the peer, if any
+    /// is due. The byte count and the credit are not updated for each single item.
     pub(crate) fn consumed(&self, taken: &mut TakenItems) -> Option<u64> {
         let bytes = cost(taken.items.pop_front()?.1.len());
         taken.consumed = taken.consumed.saturating_add(bytes);
@@ -229,8 +229,8 @@ impl<L> SubscriptionBuffer<L> {
         credit.then(|| std::mem::take(&mut taken.owed))
     }
 
-    /// Adds an item and returns the consumer's waker. `true`: the buffer overflowed, and the
-    /// subscription ends.
+    /// Adds an item and returns the consumer's waker. Also returns whether the buffer has
+    /// overflowed, which ends the subscription.
     pub(crate) fn push(
         &self,
         message: Utf8Bytes,
@@ -274,41 +274,41 @@ impl<L> SubscriptionBuffer<L> {
 }
 
 impl<L> BufferState<L> {
-    /// Takes consumed items off the byte count.
+    /// Subtracts consumed items from the byte count.
     fn settle(&mut self, taken: &mut TakenItems) {
         self.bytes = self.bytes.saturating_sub(std::mem::take(&mut taken.consumed));
     }
 }
 
-/// How many abandoned subscribe calls may be unanswered. Late subscriptions of older ones are not
-/// unsubscribed: their peer does not answer.
+/// The number of dropped subscribe calls whose responses are awaited. If the response to an older
+/// one arrives later, its subscription is not unsubscribed.
 const MAX_GIVEN_UP: usize = 1024;
 
-/// The subscriptions that one connection consumes; its handle is an `L`. Most connections have
-/// none, so the inner part is allocated with the first one.
+/// The subscriptions that one connection consumes. `L` is the handle of the connection. Most
+/// connections have none, so the inner part is allocated with the first one.
 #[derive(Debug)]
 pub(crate) struct SubscriptionBuffers<L>(OnceLock<Box<Inner<L>>>);
 
 #[derive(Debug)]
 struct Inner<L> {
     table: Mutex<Table<L>>,
-    /// The number of subscriptions, expected ones included. Read for each incoming message, so
-    /// without the lock.
+    /// The number of subscriptions, including expected ones. It is read without the lock for each
+    /// incoming message.
     count: AtomicUsize,
 }
 
 #[derive(Debug)]
 struct Table<L> {
-    /// Expected subscriptions, by the ids of the calls that ask for them.
+    /// Expected subscriptions, by the ids of the calls that request them.
     expected: BTreeMap<u64, Arc<SubscriptionBuffer<L>>>,
-    /// Subscriptions that have begun, by their notifications' names and their ids as JSON. There
-    /// are few names.
+    /// Subscriptions that have begun, by the names of their notifications and by their ids as JSON.
+    /// There are few names.
     begun: Vec<(Arc<str>, ById<L>)>,
     /// Items of expected subscriptions whose ids are not known yet.
     early: EarlyItems,
 }
 
-/// The peer chooses the ids, but this side decides how many there are.
+/// The peer chooses the ids, but this side decides their number.
 type ById<L> = HashMap<Box<str>, Arc<SubscriptionBuffer<L>>, QuickHash>;
 
 impl<L> Default for SubscriptionBuffers<L> {
@@ -318,7 +318,7 @@ impl<L> Default for SubscriptionBuffers<L> {
 }
 
 impl<L> SubscriptionBuffers<L> {
-    /// Whether there is any subscription; if not, no message can be about one.
+    /// Whether there is any subscription. Otherwise, no message can be about one.
     pub(crate) fn any(&self) -> bool {
         self.0.get().is_some_and(|inner| inner.count.load(Ordering::Acquire) > 0)
     }
@@ -351,8 +351,8 @@ impl<L> SubscriptionBuffers<L> {
         }
     }
 
-    /// Handles the response to a call: with a subscription's id, or with none. Returns the buffer
-    /// if its consumer is gone and the peer must be unsubscribed.
+    /// Handles the response to a call, with the id of the subscription if there is one. Returns the
+    /// buffer if its consumer is gone and this side must unsubscribe.
     pub(crate) fn answered(
         &self,
         call: u64,
@@ -375,8 +375,12 @@ impl<L> SubscriptionBuffers<L> {
         self.tally(&table);
         drop(table);
         log_stray(stray, &buffer);
-        let error =
-            || ErrorObject::new(ErrorCode::INTERNAL_ERROR, "its id was given to another one");
+        let error = || {
+            ErrorObject::new(
+                ErrorCode::INTERNAL_ERROR,
+                "the peer has given the subscription's id to another subscription",
+            )
+        };
         if let Some(replaced) = replaced {
             replaced.set_live(false);
             if let Some(waker) = replaced.end(End::Error(error())) {
@@ -390,8 +394,8 @@ impl<L> SubscriptionBuffers<L> {
         (id.is_some() && !goes_on).then_some(buffer)
     }
 
-    /// Hands a subscription the items that came before its response. `false`: the buffer
-    /// overflowed, and the subscription has ended.
+    /// Passes the items that arrived before the response to their subscription. Returns `false` if
+    /// the buffer has overflowed and the subscription has ended.
     #[cold]
     fn catch_up(&self, buffer: &Arc<SubscriptionBuffer<L>>, kept: Kept) -> bool {
         for (json, dropped) in kept.items {
@@ -428,7 +432,7 @@ impl<L> SubscriptionBuffers<L> {
         self.lock().awaited(notification).next().is_some()
     }
 
-    /// Keeps an item until such a response comes.
+    /// Keeps an item until such a response arrives.
     pub(crate) fn keep(&self, notification: &str, item: &Item<'_>) {
         let mut table = self.lock();
         let widest = table.awaited(notification).max_by_key(|buffer| buffer.window);
@@ -439,10 +443,10 @@ impl<L> SubscriptionBuffers<L> {
         let first_dropped = table.early.keep(&name, item, window);
         drop(table);
         if first_dropped {
-            // This side has chosen the name, so it is safe to log.
+            // This side chose the name, so it is safe to log.
             tracing::warn!(
                 notification = &*name,
-                "dropped an item: too many came before the response that names their subscription"
+                "dropped an item: too many items arrived before the response to their subscribe call"
             );
         }
     }
@@ -454,8 +458,8 @@ impl<L> SubscriptionBuffers<L> {
         consumed.get(id).cloned()
     }
 
-    /// Adds an item, which is this range of the message. `false`: the buffer overflowed, and the
-    /// subscription has ended.
+    /// Adds an item, which is this range of the message. Returns `false` if the buffer has
+    /// overflowed and the subscription has ended.
     pub(crate) fn push(
         &self,
         buffer: &Arc<SubscriptionBuffer<L>>,
@@ -473,7 +477,7 @@ impl<L> SubscriptionBuffers<L> {
         !lagged
     }
 
-    /// Ends a subscription whose end the peer has announced, with its error as JSON.
+    /// Handles the peer's notification that a subscription has ended, with its error as JSON.
     pub(crate) fn finish(&self, buffer: &Arc<SubscriptionBuffer<L>>, error: &str) {
         let end = if error == "null" { End::Finished } else { End::Error(last_word(error)) };
         self.remove(buffer);
@@ -482,7 +486,7 @@ impl<L> SubscriptionBuffers<L> {
         }
     }
 
-    /// Called when the consumer is gone. Returns the id if the peer must be unsubscribed.
+    /// Called when the consumer is dropped. Returns the id if this side must unsubscribe.
     pub(crate) fn abandon(&self, buffer: &Arc<SubscriptionBuffer<L>>) -> Option<Arc<str>> {
         buffer.abandon();
         if buffer.id().is_none() && self.any() {
@@ -492,7 +496,7 @@ impl<L> SubscriptionBuffers<L> {
         if self.remove(buffer) { buffer.id().cloned() } else { None }
     }
 
-    /// Removes a subscription from the table. `false`: it was not there.
+    /// Removes a subscription from the table. Returns `false` if it was not in the table.
     fn remove(&self, buffer: &Arc<SubscriptionBuffer<L>>) -> bool {
         let Some(id) = buffer.id() else { return false };
         let mut table = self.lock();
@@ -550,7 +554,7 @@ impl<L> SubscriptionBuffers<L> {
 }
 
 impl<L> Table<L> {
-    /// Expected subscriptions whose consumer is there and whose notifications have this name.
+    /// Expected subscriptions whose consumer is not dropped and whose notifications have this name.
     fn awaited(&self, notification: &str) -> impl Iterator<Item = &Arc<SubscriptionBuffer<L>>> {
         let consumed = self.expected.values();
         consumed.filter(move |buffer| {
@@ -567,7 +571,7 @@ impl<L> Table<L> {
         self.early.clear(notification)
     }
 
-    /// Adds a subscription under its id. Returns the one that had this id before.
+    /// Adds a subscription under its id. Returns the subscription that had this id before.
     fn insert(
         &mut self,
         id: &Arc<str>,
@@ -584,15 +588,16 @@ impl<L> Table<L> {
     }
 }
 
-/// Not to be called under a lock: log subscribers are foreign code.
+/// Must not be called under a lock, because log subscribers are foreign code.
 fn log_stray<L>(count: usize, buffer: &SubscriptionBuffer<L>) {
     if count > 0 {
         let notification = &*buffer.names.notification;
-        tracing::debug!(count, notification, "dropped items of unknown subscriptions");
+        tracing::debug!(count, notification, "dropped items: their ids match no subscription");
     }
 }
 
-/// The error that ends a subscription. Some servers send a string, or a form of their own.
+/// The error that ends a subscription. Some servers send a string or another value in place of an
+/// error object.
 fn last_word(json: &str) -> ErrorObject {
     serde_json::from_str(json).unwrap_or_else(|_| {
         let words = text::content(json).map_or_else(|| json.to_owned(), Cow::into_owned);

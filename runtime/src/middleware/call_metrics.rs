@@ -20,30 +20,41 @@ use crate::link::outgoing_middleware::{
 use crate::middleware::incoming::{Middleware, Next};
 use crate::protocol::error::ErrorCode;
 
-/// How many error codes get a value of their own in the label `outcome`.
+/// The number of error codes that have their own value in the label `outcome`.
 const MAX_CODES: usize = 64;
-/// How many methods of outgoing calls get a value of their own in the label `method`.
+/// The number of methods of outgoing calls that have their own value in the label `method`.
 const MAX_METHODS: usize = 256;
-/// The maximum length of such a name in bytes: it stays in memory until the program ends.
+/// The maximum length of such a name in bytes. Names stay in memory until the program ends.
 const MAX_NAME: usize = 256;
 /// The value for all others.
 const OTHER: &str = "other";
 
-/// Middleware that counts and measures calls, connections and bytes with the macros of the `metrics` crate,
-/// whatever recorder the program has installed: calls that come in with `middleware`, calls that go out with
-/// `outgoing_middleware`. Only with the feature `metrics`. The names are in OBSERVABILITY.md.
+/// Middleware that counts and measures calls, connections and bytes with the macros of the `metrics`
+/// crate. Needs the feature `metrics`.
 ///
-/// Peers can't make up values of labels: a method that is not registered is `unknown`, and of codes and of
-/// methods that this side calls only the first 64 and 256 have values of their own; all others are `other`,
-/// and so are methods whose names have more than 256 bytes.
+/// Install it with `middleware` for incoming calls, and with `outgoing_middleware` for outgoing
+/// calls. The metrics go to the recorder that the program has installed. OBSERVABILITY.md lists
+/// their names.
+///
+/// Peers can't create new values of labels. An unknown method is `unknown`. Only the first 64 error
+/// codes, and the first 256 methods of outgoing calls, have their own values; all others are `other`,
+/// and so are methods with names of more than 256 bytes.
 ///
 /// ```
+/// # use wsjsonrpc::memory;
 /// use wsjsonrpc::middleware::Metrics;
 /// use wsjsonrpc::{Client, Server};
 ///
-/// let server = Server::builder().middleware(Metrics::new());
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder()
+///     .middleware(Metrics::new())
+///     .method("ping", |_, ()| async { Ok(()) });
 /// let client = Client::builder().outgoing_middleware(Metrics::new().label("backend", "stock"));
-/// # drop((server, client));
+/// # let (client, _) = memory::pair(client, server)?;
+/// # client.peer().call::<()>("ping", ()).await?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -52,7 +63,7 @@ pub struct Metrics {
     methods: Arc<Known<String>>,
 }
 
-/// The metrics' names for the calls of one direction.
+/// The names of the metrics for calls in one direction.
 struct Names {
     calls: &'static str,
     duration: &'static str,
@@ -79,23 +90,25 @@ const RECEIVED: &str = "rpc_received_bytes_total";
 const SENT: &str = "rpc_sent_bytes_total";
 
 impl Metrics {
-    /// Describes its metrics to the recorder that is installed by now, for those that show descriptions.
+    /// Creates the middleware, and describes its metrics to the recorder that is installed at this
+    /// time.
     pub fn new() -> Self {
-        for (names, calls) in [(SERVER, "calls that came in"), (CLIENT, "calls that went out")] {
+        for (names, calls) in [(SERVER, "incoming calls"), (CLIENT, "outgoing calls")] {
             describe_counter!(names.calls, Unit::Count, format!("{calls}, by outcome"));
-            describe_histogram!(names.duration, Unit::Seconds, format!("how long {calls} took"));
-            describe_gauge!(names.in_flight, Unit::Count, format!("{calls} and are not done"));
+            describe_histogram!(names.duration, Unit::Seconds, format!("duration of {calls}"));
+            describe_gauge!(names.in_flight, Unit::Count, format!("{calls} in flight"));
         }
-        describe_counter!(BATCHES, Unit::Count, "batches that went out");
-        describe_gauge!(CONNECTIONS, Unit::Count, "connections that are open");
-        describe_counter!(OPENED, Unit::Count, "connections that were opened");
-        describe_counter!(CLOSED, Unit::Count, "connections that have ended, by reason");
-        describe_counter!(RECEIVED, Unit::Bytes, "bytes that came in");
-        describe_counter!(SENT, Unit::Bytes, "bytes that went out");
+        describe_counter!(BATCHES, Unit::Count, "outgoing batches, by outcome");
+        describe_gauge!(CONNECTIONS, Unit::Count, "open connections");
+        describe_counter!(OPENED, Unit::Count, "connections opened");
+        describe_counter!(CLOSED, Unit::Count, "connections ended, by reason");
+        describe_counter!(RECEIVED, Unit::Bytes, "bytes received");
+        describe_counter!(SENT, Unit::Bytes, "bytes sent");
         Metrics { labels: Vec::new(), codes: Arc::default(), methods: Arc::default() }
     }
 
-    /// Adds a label to all of them: to tell several servers or backends of a program apart.
+    /// Adds a label to all metrics, for example to distinguish several servers or backends of a
+    /// program.
     #[must_use]
     pub fn label(mut self, name: impl Into<SharedString>, value: impl Into<SharedString>) -> Self {
         self.labels.push(Label::new(name.into(), value.into()));
@@ -134,12 +147,12 @@ impl Default for Metrics {
     }
 }
 
-/// The values that a label may have; the first ones used.
+/// The values that a label may have: those that were used first.
 #[derive(Debug)]
 struct Known<T>(Mutex<BTreeSet<T>>);
 
 impl<T: Ord> Known<T> {
-    /// Whether this is one of them, or becomes one.
+    /// Whether this is one of the values, or becomes one.
     fn has(&self, value: T, limit: usize) -> bool {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.contains(&value) || (known.len() < limit && known.insert(value))
@@ -152,7 +165,7 @@ impl<T> Default for Known<T> {
     }
 }
 
-/// A call in flight. A call that is dropped before it has an outcome is counted, too.
+/// A call in flight. It is counted when this is dropped, whether it has an outcome or not.
 struct InFlight<'a> {
     metrics: &'a Metrics,
     names: &'static Names,
@@ -181,7 +194,7 @@ fn kind(reason: &CloseReason) -> &'static str {
         CloseReason::Stalled => "stalled",
         CloseReason::Unresponsive => "unresponsive",
         CloseReason::Aborted => "aborted",
-        // It has no connection, so this does not occur.
+        // Does not occur, because such a caller has no connection.
         CloseReason::NoSocket => "no_socket",
     }
 }
@@ -218,7 +231,7 @@ impl Middleware for Metrics {
 #[async_trait]
 impl OutgoingMiddleware for Metrics {
     async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error> {
-        // A proxy forwards whatever names it gets, so they are bounded.
+        // A proxy forwards names that its callers choose, so their number and length are bounded.
         let method = request.method().to_owned();
         let known = method.len() <= MAX_NAME && self.methods.has(method.clone(), MAX_METHODS);
         let mut call = self.begin(&CLIENT, if known { method.into() } else { OTHER.into() });

@@ -1,4 +1,4 @@
-//! [`ConcurrencyLimit`]: middleware that bounds how many calls of some methods are in flight at a
+//! [`ConcurrencyLimit`]: middleware that limits how many calls of some methods are in flight at a
 //! time.
 
 use std::pin::pin;
@@ -15,23 +15,40 @@ use crate::middleware::scope::{Scope, count_dropped, scope_methods};
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::util::race::{Either, race};
 
-/// Middleware that lets only so many calls of some methods be at work at a time, over all connections
-/// together: for reports, exports and whatever else takes much of something. Others are refused with
-/// -32005 "Limit exceeded", at once or after a [`wait`](Self::wait). Notifications over the limit are
-/// dropped, with a line in the log when it begins and one with their number when the connection ends.
+/// Middleware that limits how many calls of some methods are in flight at a time, over all
+/// connections together.
 ///
-/// A call counts until its handler is done; a subscription until it is agreed to. What a connection may
-/// have at work is [`Config::max_in_flight`](crate::Config::max_in_flight).
+/// Use it for reports, exports and other expensive methods. Calls over the limit are refused with
+/// -32005 "Limit exceeded", at once or after a [`wait`](Self::wait). Notifications over the limit are
+/// dropped; the first one of a connection is logged, and their number when the connection ends.
+///
+/// A call counts until its handler has finished, and a subscription until it is accepted. The limit
+/// for each connection is [`Config::max_in_flight`](crate::Config::max_in_flight).
 ///
 /// ```
 /// # use std::time::Duration;
-/// use wsjsonrpc::middleware::ConcurrencyLimit;
+/// # use wsjsonrpc::{Client, memory};
 /// use wsjsonrpc::Server;
+/// use wsjsonrpc::middleware::ConcurrencyLimit;
 ///
+/// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder()
-///     .middleware(ConcurrencyLimit::new(2).methods(["report.*"]))
-///     .middleware(ConcurrencyLimit::new(1).methods(["export"]).wait(Duration::from_secs(5)));
-/// # drop(server);
+///     .middleware(ConcurrencyLimit::new(1).methods(["report.*"]))
+///     .middleware(ConcurrencyLimit::new(1).methods(["export"]).wait(Duration::from_secs(5)))
+///     .method("report.year", |_, ()| async { Ok(tokio::time::sleep(Duration::from_secs(1)).await) })
+///     .method("export", |_, ()| async { Ok(tokio::time::sleep(Duration::from_secs(1)).await) });
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// # let peer = client.peer();
+/// let [first, second] = ["report.year"; 2].map(|method| peer.call::<()>(method, ()));
+/// let (first, second) = peer.batch((first, second)).await?;
+/// assert!(first.is_ok() && second.is_err());
+///
+/// let [first, second] = ["export"; 2].map(|method| peer.call::<()>(method, ()));
+/// let (first, second) = peer.batch((first, second)).await?;
+/// assert!(first.is_ok() && second.is_ok());
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConcurrencyLimit {
@@ -41,7 +58,8 @@ pub struct ConcurrencyLimit {
 }
 
 impl ConcurrencyLimit {
-    /// For all methods together, until [`methods`](Self::methods) names some. A clone shares the limit.
+    /// Creates a limit for all methods together; [`methods`](Self::methods) restricts it to some.
+    /// Clones share the limit.
     pub fn new(limit: usize) -> Self {
         let permits = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
         ConcurrencyLimit { scope: Scope::default(), permits, wait: None }
@@ -49,12 +67,14 @@ impl ConcurrencyLimit {
 
     scope_methods!();
 
-    /// Lets a call wait so long for its turn, in the order of their arrival, before it is refused. Calls
-    /// that wait count as in flight. One that is taken back meanwhile, or whose connection ends, never
-    /// begins; a notification, which nobody waits for, does. Default: none waits.
+    /// Lets calls over the limit wait for at most this time before they are refused. Default: calls
+    /// do not wait.
     ///
-    /// A handler that makes a call which comes back to this side under the same limit waits for itself; so
-    /// choose a time that is short.
+    /// Calls wait in the order of arrival, and count as in flight while they wait. A call that is
+    /// cancelled meanwhile, or whose connection ends, never starts; a notification does.
+    ///
+    /// A handler can deadlock if it makes a call that leads to a call back to this side under the
+    /// same limit. A short time bounds the deadlock.
     #[must_use]
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = Some(wait);
@@ -65,7 +85,7 @@ impl ConcurrencyLimit {
         if let Ok(permit) = self.permits.try_acquire() {
             return Ok(permit);
         }
-        let words = "Limit exceeded: too many calls of this kind are at work";
+        let words = "Limit exceeded: too many calls of this kind are in flight";
         let refused = ErrorObject::new(ErrorCode::LIMIT_EXCEEDED, words);
         let Some(wait) = self.wait else { return Err(refused) };
         let waiting = pin!(tokio::time::timeout(wait, self.permits.acquire()));

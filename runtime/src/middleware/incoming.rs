@@ -1,5 +1,5 @@
-//! Middleware of incoming calls: the trait [`Middleware`] that applications implement, and [`Next`],
-//! the way through several of them to the handler. `around` wraps services in their middleware
+//! Middleware of incoming calls: the trait [`Middleware`] that applications implement, and
+//! [`Next`], the rest of the chain up to the handler. `around` wraps services in their middleware
 //! before the router is built.
 
 use std::borrow::Cow;
@@ -24,23 +24,29 @@ use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::util::catch_unwind::{CatchUnwind, Panicked, UserValues, catch_unwind};
 use crate::util::race::{Either, race};
 
-/// Code around every incoming call: for logs, figures, limits, checks that belong to no single method.
-/// Installed by `middleware` on either builder; the first one installed is the outermost.
+/// Middleware around each incoming call, for logs, metrics, limits and checks that apply to many
+/// methods.
+///
+/// Install it with `middleware` on the builder of a server or a client. The first one installed is
+/// the outermost.
 ///
 /// ```
 /// # use wsjsonrpc::{Client, memory};
 /// use wsjsonrpc::middleware::{Middleware, Next};
-/// use wsjsonrpc::{Context, Server, async_trait};
 /// use wsjsonrpc::service::{Request, Response};
+/// use wsjsonrpc::{Context, ErrorObject, Server, async_trait};
 ///
-/// struct Announce;
+/// struct ReadOnly;
 ///
 /// #[async_trait]
-/// impl Middleware for Announce {
-///     async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
-///         println!("{} begins", next.method().unwrap_or("an unknown method"));
+/// impl Middleware for ReadOnly {
+///     async fn call(&self, _ctx: &Context, request: Request, next: Next<'_>) -> Response {
+///         if next.names().iter().any(|name| name.starts_with("set")) {
+///             return request.fail(ErrorObject::new(403, "read-only"));
+///         }
+///         let method = next.method().unwrap_or("unknown").to_owned();
 ///         let response = next.run(request).await;
-///         println!("it has come to an error: {}", response.error().is_some());
+///         println!("{method} succeeded: {}", response.error().is_none());
 ///         response
 ///     }
 /// }
@@ -48,61 +54,121 @@ use crate::util::race::{Either, race};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder()
-///     .middleware(Announce)
-///     .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) });
+///     .middleware(ReadOnly)
+///     .method("get", |_, ()| async { Ok(42) })
+///     .method("set", |_, (_x,): (i64,)| async { Ok(()) });
 /// # let (client, _) = memory::pair(Client::builder(), server)?;
-/// # assert_eq!(client.peer().call::<i64>("double", (21,)).await?, 42);
+/// # let peer = client.peer();
+/// assert_eq!(peer.call::<i64>("get", ()).await?, 42);
+/// assert!(peer.call::<()>("set", (1,)).await.is_err());
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// # What it sees
+/// # Which calls
 ///
-/// Each request and notification, alone or in a batch, and those whose method is unknown, too. Of a
-/// subscription it sees the call; once its handler has a stream, `next.run` brings a response, and the
-/// stream goes on outside. If another response is given in place of it, the stream is dropped.
+/// Each request and each notification, alone or in a batch, even if its method is unknown. For a
+/// subscription, the middleware handles the subscribe call: `next.run` returns as soon as the
+/// handler has a stream, and the items do not pass through the middleware. If the middleware then
+/// returns another response, the stream is dropped.
 ///
-/// It does not see what is refused before a handler would begin: what is no request, calls over
-/// [`Config::max_in_flight`](crate::Config::max_in_flight) or
-/// [`max_in_flight_bytes`](crate::Config::max_in_flight_bytes), and those that come during a shutdown;
-/// nor calls that end a subscription, and this crate's own notifications, whose names begin with `$/`.
+/// These do not reach middleware:
 ///
-/// # What it may do
+/// - messages that are not valid requests;
+/// - calls over [`Config::max_in_flight`](crate::Config::max_in_flight) or
+///   [`max_in_flight_bytes`](crate::Config::max_in_flight_bytes), and calls during a shutdown, which
+///   are refused before a handler would start;
+/// - calls that end a subscription, and this crate's control notifications, whose names begin with
+///   `$/`.
 ///
-/// It runs where handlers run, and counts as one: it must not block, a panic in it is the call's -32603,
-/// and it is dropped where its handler would be. If the caller takes the call back it goes on, as handlers
-/// do; [`Context::is_cancelled`] tells it. So it does when the connection ends, unless
-/// [`Config::cancel_on_close`](crate::Config::cancel_on_close) is set. Calls come in in order; middleware that waits before
-/// `next.run` lets later ones overtake, and a method's `ordered` is about the order in which handlers are
-/// reached.
+/// # Blocking, panics and cancellation
 ///
-/// Without any middleware a call costs nothing more; with it, a few allocations for each one.
+/// Middleware runs where handlers run and is part of the call. It must not block. If it panics, the
+/// caller gets -32603. It is dropped when its handler would be dropped.
+///
+/// If the caller cancels the call, the middleware continues, as handlers do, and
+/// [`Context::is_cancelled`] returns `true`. If the connection ends, it also continues, unless
+/// [`Config::cancel_on_close`](crate::Config::cancel_on_close) is set.
+///
+/// Calls enter middleware in the order in which they arrive. If middleware waits before `next.run`,
+/// later calls can overtake. `ordered` methods run in the order in which calls reach their handlers.
+///
+/// # Cost
+///
+/// Without middleware, calls have no overhead. With it, each call needs a few allocations.
 #[async_trait]
 pub trait Middleware: Send + Sync + 'static {
-    /// Handles one call: by `next.run(request).await`, or by an answer of its own
-    /// ([`Request::reply`], [`Request::fail`]).
+    /// Handles one call: passes it on with `next.run(request).await`, or answers it with
+    /// [`Request::reply`] or [`Request::fail`].
     async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response;
 
-    /// A connection is open: its handshake is done, nothing of it was read. Must not block. Not for calls
-    /// by HTTP POST, which have no connection of their own.
+    /// Called when a connection is open: its handshake is done, and no message was read yet.
+    ///
+    /// Must not block. Not called for HTTP POST, where calls have no connection.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Client, Server, memory};
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// use wsjsonrpc::error::CloseReason;
+    /// use wsjsonrpc::middleware::{Middleware, Next};
+    /// use wsjsonrpc::service::{Request, Response};
+    /// use wsjsonrpc::{Context, async_trait};
+    ///
+    /// #[derive(Default)]
+    /// struct Open(AtomicUsize);
+    ///
+    /// #[async_trait]
+    /// impl Middleware for Open {
+    ///     async fn call(&self, _ctx: &Context, request: Request, next: Next<'_>) -> Response {
+    ///         next.run(request).await
+    ///     }
+    ///
+    ///     fn connected(&self, _ctx: &Context) {
+    ///         self.0.fetch_add(1, Ordering::Relaxed);
+    ///     }
+    ///
+    ///     fn disconnected(&self, _ctx: &Context, _reason: &CloseReason) {
+    ///         self.0.fetch_sub(1, Ordering::Relaxed);
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let open = Arc::new(Open::default());
+    /// let server = Server::builder()
+    ///     .middleware(Arc::clone(&open))
+    ///     .method("ping", |_, ()| async { Ok(()) });
+    /// # let (client, _) = memory::pair(Client::builder(), server)?;
+    /// # client.peer().call::<()>("ping", ()).await?;
+    /// assert_eq!(open.0.load(Ordering::Relaxed), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     fn connected(&self, ctx: &Context) {
         let _ = ctx;
     }
 
-    /// It has ended. Called once for each that was [`connected`](Self::connected). Must not block.
+    /// Called when a connection has ended, once for each that was
+    /// [`connected`](Self::connected).
+    ///
+    /// Must not block.
     fn disconnected(&self, ctx: &Context, reason: &CloseReason) {
         let _ = (ctx, reason);
     }
 
-    /// So many bytes more came in and went out, as the network has them: with their frames, the opening
-    /// handshake, and under TLS the records. Told when the connection was at work, at most once each time
-    /// that it is polled; the last time just before [`disconnected`](Self::disconnected). Must not block.
+    /// Called when a connection has received and sent this number of bytes more.
+    ///
+    /// The numbers are those of the network: they include frame headers, the opening handshake, and
+    /// the overhead of TLS. Called at most once in each poll of the connection, and for the last time
+    /// right before [`disconnected`](Self::disconnected). Must not block.
     fn transferred(&self, ctx: &Context, received: u64, sent: u64) {
         let _ = (ctx, received, sent);
     }
 }
 
-/// For one value in several builders, or a type that is chosen at run time.
+/// An `Arc` allows to install one value in several builders, or to choose the type at run time.
 #[async_trait]
 impl<M: Middleware + ?Sized> Middleware for Arc<M> {
     async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
@@ -139,11 +205,11 @@ impl ConnectionObserver for UserValues<Arc<dyn Middleware>> {
     }
 }
 
-/// Middleware is user code: a panic in it stops here.
+/// Middleware is user code, so a panic in it is contained.
 fn notify_all(stack: &[Arc<dyn Middleware>], event: impl Fn(&dyn Middleware)) {
     for middleware in stack {
         if catch_unwind(|| event(&**middleware)).is_err() {
-            tracing::error!("middleware panicked when it was told of a connection");
+            tracing::error!("middleware panicked in a connection callback");
         }
     }
 }
@@ -151,7 +217,7 @@ fn notify_all(stack: &[Arc<dyn Middleware>], event: impl Fn(&dyn Middleware)) {
 /// All names of one method.
 pub(crate) type Names = Arc<[Cow<'static, str>]>;
 
-/// What comes behind a middleware: the next one, or in the end the handler.
+/// The rest of the chain: the next middleware, or finally the handler.
 pub struct Next<'a> {
     context: &'a Context,
     stack: &'a [Arc<dyn Middleware>],
@@ -159,9 +225,13 @@ pub struct Next<'a> {
 }
 
 impl Next<'_> {
-    /// Handles the call. A handler that panics brings -32603; an error of a type that the builder was told
-    /// to [`map_error`](crate::server::ServerBuilder::map_error) has its own code already, others are -32603 with
-    /// their [`source`](ErrorObject::source), which stays on this side.
+    /// Passes the call on, and returns the response.
+    ///
+    /// If the handler panics, the response is an error with code -32603. If the handler returns an
+    /// error of a type that was registered with
+    /// [`map_error`](crate::server::ServerBuilder::map_error), the response already has its code. All
+    /// other errors have code -32603 and a [`source`](ErrorObject::source), which is not sent to the
+    /// caller.
     pub async fn run(self, request: Request) -> Response {
         let Next { context, stack, layered } = self;
         let outcome = match stack.split_first() {
@@ -192,16 +262,19 @@ impl Next<'_> {
         }
     }
 
-    /// The method's name as it was registered: fit for a label and for a log. `None` if no method of this
-    /// name was: then [`Request::method`] has the peer's own words, and what is behind is the fallback, or
-    /// -32601.
+    /// The registered name of the method, which is safe to use as a label or in a log.
+    ///
+    /// `None` if no method was registered with the name in the request. Then the next service is the
+    /// fallback, or the call fails with -32601, and [`Request::method`] is a text that the peer chose.
     pub fn method(&self) -> Option<&str> {
         self.layered.names.is_some().then_some(&*self.layered.name)
     }
 
-    /// All names of the method, as they were registered: [`method`](Self::method), and those that it has
-    /// besides. Whoever decides by name what a caller may do looks at all of them, or an alias is a way
-    /// around. Empty if no method of this name was registered.
+    /// All registered names of the method: [`method`](Self::method) and its aliases. Empty if no
+    /// method was registered with the name in the request.
+    ///
+    /// Middleware that authorizes calls by name must check all of them; otherwise a caller can use
+    /// an alias to bypass the check.
     pub fn names(&self) -> &[Cow<'static, str>] {
         self.layered.names.as_deref().unwrap_or_default()
     }
@@ -249,7 +322,7 @@ impl Layered {
                             accepted,
                         }))))
                     }
-                    // As without middleware: the connection can't get the items any more.
+                    // As without middleware: the connection can't receive items any more.
                     Either::Right(_) => Ok(ErrorObject::of(ErrorCode::REQUEST_CANCELLED).into()),
                 }
             }
@@ -257,7 +330,8 @@ impl Layered {
     }
 }
 
-/// Waits until the handler of a subscription ends, or has a stream and waits for its response.
+/// Waits until the handler of a subscription ends (`Some`), or has a stream and waits for its
+/// response to be sent (`None`).
 fn ended_or_accepted(
     handler: &mut CatchUnwind<'static, Response>,
     subscription: &ProducedSubscription,
@@ -269,7 +343,7 @@ fn ended_or_accepted(
     })
 }
 
-/// A service of one method with middleware around it.
+/// A service for one method with middleware around it.
 struct LayeredService(Arc<Layered>);
 
 impl Service for LayeredService {
@@ -287,7 +361,7 @@ impl Service for LayeredService {
     }
 }
 
-/// Puts middleware around a method of a service, or around a fallback, which has no `names`.
+/// Wraps a method of a service, or a fallback, in its middleware. A fallback has no `names`.
 pub(crate) fn around(
     stack: &Stack,
     error_map: &Arc<ErrorMap>,
@@ -300,7 +374,7 @@ pub(crate) fn around(
     Arc::new(LayeredService(Arc::new(layered)))
 }
 
-/// A service without methods: every call is unknown.
+/// A service without methods, to which every call is unknown.
 pub(crate) struct Nothing;
 
 impl Service for Nothing {

@@ -1,5 +1,5 @@
-//! [`LogCalls`]: middleware that logs one line for each call. It never logs params, results or the
-//! texts of errors.
+//! [`LogCalls`]: middleware that logs one event for each call. It never logs params, results or the
+//! messages of errors.
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -14,20 +14,31 @@ use crate::link::outgoing_middleware::{
 use crate::middleware::incoming::{Middleware, Next};
 use crate::protocol::escape::Shown;
 
-/// Middleware that logs each call by `tracing`, under the target `wsjsonrpc::calls`: its method, how long it
-/// took in seconds, the error's code and, of calls that come in, the remote address. Never params, results
-/// or an error's words. For calls in either direction.
+/// Middleware that logs each call with `tracing`, for calls in both directions.
 ///
-/// A method that is not known is called `unknown`: the peer's own words are not for the log. Of the name of
-/// a method that this side calls, the first 128 characters are.
+/// Each call is one event with the target `wsjsonrpc::calls` and these fields: `method`, `duration`
+/// in seconds, the `code` of an error, and for incoming calls the `remote` address. Params, results
+/// and the messages of errors are never logged.
+///
+/// For an unknown method, the name is logged as `unknown`, because it is chosen by the peer. For
+/// outgoing calls, the first 128 characters of the name are logged.
 ///
 /// ```
+/// # use wsjsonrpc::{Client, memory};
 /// use tracing::Level;
-/// use wsjsonrpc::middleware::LogCalls;
 /// use wsjsonrpc::Server;
+/// use wsjsonrpc::middleware::LogCalls;
 ///
-/// let server = Server::builder().middleware(LogCalls::new().success(Level::INFO));
-/// # drop(server);
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = Server::builder()
+///     .middleware(LogCalls::new().success(Level::INFO).failure(Level::ERROR))
+///     .method("ping", |_, ()| async { Ok(()) });
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// // INFO wsjsonrpc::calls: incoming call succeeded method="ping" duration=0.00002 remote=…
+/// client.peer().call::<()>("ping", ()).await?;
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct LogCalls {
@@ -36,20 +47,19 @@ pub struct LogCalls {
 }
 
 impl LogCalls {
-    /// With the level debug for calls that succeed, and warn for those that don't.
+    /// Creates the middleware with level debug for calls that succeed, and warn for calls that fail.
     pub fn new() -> Self {
         LogCalls { success: Level::DEBUG, failure: Level::WARN }
     }
 
-    /// The level for calls that succeed. Default debug.
+    /// Sets the level for calls that succeed. Default: debug.
     #[must_use]
     pub fn success(mut self, level: Level) -> Self {
         self.success = level;
         self
     }
 
-    /// The level for calls that come to an error, or are dropped before they come to anything. Default
-    /// warn.
+    /// Sets the level for calls that fail, or that are dropped before they finish. Default: warn.
     #[must_use]
     pub fn failure(mut self, level: Level) -> Self {
         self.failure = level;
@@ -63,10 +73,10 @@ impl Default for LogCalls {
     }
 }
 
-/// How many characters of an outgoing call's name are logged.
+/// The number of characters that are logged of an outgoing call's method name.
 const MAX_NAME: usize = 128;
 
-/// An event with a level that is known only at run time.
+/// Logs an event with a level that is known only at run time.
 macro_rules! event {
     ($level:expr, $($rest:tt)*) => {
         match $level {
@@ -79,10 +89,10 @@ macro_rules! event {
     };
 }
 
-/// A call in flight. A call that is dropped is logged, too.
+/// A call in flight. It is logged when this is dropped, whether it has finished or not.
 struct Line<'a> {
     log: &'a LogCalls,
-    words: &'static str,
+    what: &'static str,
     method: String,
     remote: Option<Remote>,
     begun: Instant,
@@ -97,23 +107,23 @@ enum Outcome {
 }
 
 impl<'a> Line<'a> {
-    fn begin(log: &'a LogCalls, words: &'static str, method: String) -> Self {
-        Line { log, words, method, remote: None, begun: Instant::now(), outcome: Outcome::Dropped }
+    fn begin(log: &'a LogCalls, what: &'static str, method: String) -> Self {
+        Line { log, what, method, remote: None, begun: Instant::now(), outcome: Outcome::Dropped }
     }
 }
 
 impl Drop for Line<'_> {
     fn drop(&mut self) {
-        let Line { log, words, method, remote, begun, outcome } = self;
+        let Line { log, what, method, remote, begun, outcome } = self;
         let duration = begun.elapsed().as_secs_f64();
         let remote = remote.as_ref().map(tracing::field::display);
         match outcome {
-            Outcome::Success => event!(log.success, method, duration, remote, "{words}"),
+            Outcome::Success => event!(log.success, method, duration, remote, "{what} succeeded"),
             Outcome::Failure(code) => {
-                event!(log.failure, method, duration, code, remote, "{words}, with an error");
+                event!(log.failure, method, duration, code, remote, "{what} failed");
             }
             Outcome::Dropped => {
-                event!(log.failure, method, duration, remote, "{words}, not to its end")
+                event!(log.failure, method, duration, remote, "{what} dropped")
             }
         }
     }
@@ -123,8 +133,9 @@ impl Drop for Line<'_> {
 impl Middleware for LogCalls {
     async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
         let method = next.method().unwrap_or("unknown").to_owned();
-        let words = if request.is_notification() { "notification handled" } else { "call handled" };
-        let mut line = Line::begin(self, words, method);
+        let what =
+            if request.is_notification() { "incoming notification" } else { "incoming call" };
+        let mut line = Line::begin(self, what, method);
         line.remote = Some(Remote(ctx.handshake().remote_addr));
         let response = next.run(request).await;
         line.outcome = match response.error() {
@@ -152,10 +163,11 @@ fn outcome<T>(outcome: &Result<T, Error>) -> Outcome {
 #[async_trait]
 impl OutgoingMiddleware for LogCalls {
     async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error> {
-        // A proxy forwards whatever names it gets, so they are cut and escaped.
+        // A proxy forwards names that its callers choose, so they are cut and escaped.
         let method = Shown(short(request.method())).to_string();
-        let words = if request.is_notification() { "notification made" } else { "call made" };
-        let mut line = Line::begin(self, words, method);
+        let what =
+            if request.is_notification() { "outgoing notification" } else { "outgoing call" };
+        let mut line = Line::begin(self, what, method);
         let reply = next.run(request).await;
         line.outcome = outcome(&reply);
         reply
@@ -163,7 +175,7 @@ impl OutgoingMiddleware for LogCalls {
 
     async fn batch(&self, batch: &OutgoingBatch, next: BatchNext<'_>) -> Result<(), Error> {
         let method = format!("a batch of {}", batch.requests().len());
-        let mut line = Line::begin(self, "batch sent", method);
+        let mut line = Line::begin(self, "outgoing batch", method);
         let sent = next.run().await;
         line.outcome = outcome(&sent);
         sent

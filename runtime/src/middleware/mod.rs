@@ -1,14 +1,16 @@
-//! Middleware around calls of any method: the application's own code, and ready-made limits, guards,
-//! logs and metrics. Install it with `middleware` and `outgoing_middleware` on either builder.
+//! Middleware around calls of any method: traits for your own middleware, and ready-made middleware
+//! for limits, authorization, logs and metrics.
 //!
-//! - Incoming calls: [`Middleware`], with [`Next`] for the rest of the chain. Ready-made: [`LogCalls`],
-//!   [`ConcurrencyLimit`], [`RequireIdentity`]; `Metrics` with the feature `metrics`, and `RateLimit` with
-//!   the feature `rate-limit`.
-//! - Outgoing calls: [`OutgoingMiddleware`], with [`OutgoingRequest`] and [`Reply`], and for batches
-//!   [`OutgoingBatch`].
+//! Install it with `middleware` or `outgoing_middleware` on the builder of a server or a client.
 //!
-//! For HTTP (sessions, CORS, compression), use tower layers around an endpoint that is mounted in a web
-//! application.
+//! - Incoming calls: implement [`Middleware`]; [`Next`] is the rest of the chain. Ready-made:
+//!   [`LogCalls`], [`ConcurrencyLimit`], [`RequireIdentity`], `Metrics` with the feature `metrics`,
+//!   and `RateLimit` with the feature `rate-limit`.
+//! - Outgoing calls: implement [`OutgoingMiddleware`], which gets an [`OutgoingRequest`] and
+//!   returns a [`Reply`], or gets an [`OutgoingBatch`]. Ready-made: [`LogCalls`] and `Metrics`.
+//!
+//! For concerns of HTTP (sessions, CORS, compression), mount the endpoint in a web application and
+//! use tower layers around it.
 
 #[cfg(feature = "metrics")]
 mod call_metrics;

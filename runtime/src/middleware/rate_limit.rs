@@ -1,4 +1,4 @@
-//! `RateLimit`: middleware that bounds how many calls a connection may make in a time.
+//! `RateLimit`: middleware that limits how many calls a connection may make per unit of time.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,24 +14,38 @@ use crate::middleware::incoming::{Middleware, Next};
 use crate::middleware::scope::{Scope, count_dropped, scope_methods};
 use crate::protocol::error::{ErrorCode, ErrorObject};
 
-/// Middleware that lets each connection make only so many calls in a time; a batch counts as its calls.
-/// Others are refused with -32005: the text says when to try again, and the error's `data` has the seconds
-/// in its member `retry_after`. Notifications over the limit are dropped, with a line in the log when it
-/// begins and one with their number when the connection ends. Only with the feature `rate-limit`.
+/// Middleware that limits how many calls each connection may make per second, minute or hour. Needs
+/// the feature `rate-limit`.
 ///
-/// A clone is the same limit, whose calls count together, until it is given a [`burst`](Self::burst).
+/// Each call of a batch counts. Calls over the limit are refused with -32005. The error says when to
+/// try again: in its message, and in seconds in the member `retry_after` of its `data`.
+/// Notifications over the limit are dropped; the first one of a connection is logged, and their
+/// number when the connection ends.
 ///
-/// What several connections may do together it does not know, nor calls by HTTP POST, which have none of
-/// their own: limits for these belong in front of the server.
+/// Clones share one limit, and their calls count together, until [`burst`](Self::burst) is called on
+/// one of them.
+///
+/// The limit applies to each connection separately. It can't limit several connections together,
+/// nor calls by HTTP POST, which have no connection. For these, use a limit in front of the server.
 ///
 /// ```
+/// # use wsjsonrpc::{Client, memory};
 /// use wsjsonrpc::middleware::RateLimit;
-/// use wsjsonrpc::Server;
+/// use wsjsonrpc::{Error, Server};
 ///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let server = Server::builder()
 ///     .middleware(RateLimit::per_second(100).burst(500))
-///     .middleware(RateLimit::per_minute(5).methods(["account.login"]));
-/// # drop(server);
+///     .middleware(RateLimit::per_hour(1).methods(["login"]))
+///     .method("login", |_, ()| async { Ok(()) });
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// # let peer = client.peer();
+/// peer.call::<()>("login", ()).await?;
+/// let Err(Error::Call(error)) = peer.call::<()>("login", ()).await else { panic!() };
+/// assert_eq!(error.code().0, -32005);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct RateLimit {
@@ -51,17 +65,17 @@ struct Limiter {
 }
 
 impl RateLimit {
-    /// So many calls a second, and as many at once; at least one.
+    /// Allows this number of calls per second, and as many at once. 0 counts as 1.
     pub fn per_second(calls: u32) -> Self {
         Self::of(Quota::per_second(at_least_one(calls)))
     }
 
-    /// So many calls a minute, and as many at once; at least one.
+    /// Allows this number of calls per minute, and as many at once. 0 counts as 1.
     pub fn per_minute(calls: u32) -> Self {
         Self::of(Quota::per_minute(at_least_one(calls)))
     }
 
-    /// So many calls an hour, and as many at once; at least one.
+    /// Allows this number of calls per hour, and as many at once. 0 counts as 1.
     pub fn per_hour(calls: u32) -> Self {
         Self::of(Quota::per_hour(at_least_one(calls)))
     }
@@ -70,18 +84,19 @@ impl RateLimit {
         RateLimit { quota, scope: Scope::default(), identity: Arc::default() }
     }
 
-    /// So many may come at once, after a time without any; at least one. Default: as many as the rate says.
+    /// Sets how many calls may arrive at once after a time without calls. 0 counts as 1. Default: the
+    /// number of calls per unit of time.
     #[must_use]
     pub fn burst(mut self, calls: u32) -> Self {
         self.quota = self.quota.allow_burst(at_least_one(calls));
-        // Clones made before keep another limit.
+        // Earlier clones keep the old limit.
         self.identity = Arc::default();
         self
     }
 
     scope_methods!();
 
-    /// The connection's own limiter, made with its first call.
+    /// The limiter of the connection, which is created by its first call.
     fn limiter(&self, ctx: &Context) -> Arc<Limiter> {
         let all = ctx.get::<Limiters>().unwrap_or_else(|| ctx.get_or_set(Limiters::default()));
         let mut all = all.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,7 +116,7 @@ fn at_least_one(calls: u32) -> NonZeroU32 {
 }
 
 impl Limiter {
-    /// The time to wait, if the call is too early.
+    /// Counts a call, or returns the time to wait if it is over the limit.
     fn check(&self) -> Result<(), Duration> {
         self.limiter.check().map_err(|early| early.wait_time_from(self.clock.now()))
     }

@@ -11,13 +11,16 @@ use crate::middleware::incoming::{Middleware, Next};
 use crate::middleware::scope::{Scope, scope_methods};
 use crate::protocol::error::ErrorObject;
 
-/// Middleware that refuses calls with -32001 "Unauthorized" as long as there is no `T` on the connection:
-/// left there by its authorization ([`Grant::set`](crate::server::Grant::set)), by a call ([`Context::set`]), or by
-/// a layer of the web application around it; see [`Context::get`].
+/// Middleware that refuses calls with -32001 "Unauthorized" unless the connection has a value of
+/// type `T`.
 ///
-/// It holds for all methods, those that are unknown included, so that strangers do not learn which there
-/// are; [`methods`](Self::methods) and [`except`](Self::except) say otherwise. Calls that end a
-/// subscription always pass.
+/// The value can come from authorization ([`Grant::set`](crate::server::Grant::set)), from an earlier
+/// call ([`Context::set`]), or from a layer of the surrounding web application; see
+/// [`Context::get`].
+///
+/// It applies to all methods, including unknown ones, so that clients without an identity do not
+/// learn which methods exist. [`methods`](Self::methods) and [`except`](Self::except) restrict it.
+/// Calls that end a subscription are always accepted.
 ///
 /// ```
 /// # use wsjsonrpc::{Client, memory};
@@ -49,7 +52,7 @@ pub struct RequireIdentity<T> {
 }
 
 impl<T> RequireIdentity<T> {
-    /// For all methods.
+    /// Creates the middleware, for all methods.
     pub fn new() -> Self {
         RequireIdentity { scope: Scope::default(), identity: PhantomData }
     }

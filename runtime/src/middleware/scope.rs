@@ -6,16 +6,20 @@ use crate::util::drop_counter::DropCounter;
 /// The builder methods of middleware with a field `scope: Scope`.
 macro_rules! scope_methods {
     () => {
-        /// Only for methods of these names, together. `*` stands for any characters: `report.*`. Of a method
-        /// with aliases, one name is enough: the others are no way around.
+        /// Restricts the middleware to these methods. Repeated calls add methods.
+        ///
+        /// In a name, `*` stands for any characters: `report.*`. If one name of a method matches,
+        /// its aliases are included as well, so that an alias can't bypass the middleware.
         #[must_use]
         pub fn methods(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
             self.scope.include(patterns);
             self
         }
 
-        /// Not for methods of these names. `*` stands for any characters. An alias does not stand for the
-        /// others.
+        /// Excludes these methods. Repeated calls add methods.
+        ///
+        /// In a name, `*` stands for any characters: `public.*`. Only calls under a matching name
+        /// are excluded, not calls under other names of the same method.
         #[must_use]
         pub fn except(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
             self.scope.exclude(patterns);
@@ -26,19 +30,19 @@ macro_rules! scope_methods {
 
 pub(crate) use scope_methods;
 
-/// Logs a notification that was over a limit: the first one of a connection, and their number at its end.
-/// `method`: as it was registered; `limit`: what kind it is.
+/// Logs notifications that were dropped because of a limit: the first one of a connection, and their
+/// number when the connection ends. `method` is the registered name, `limit` the kind of limit.
 pub(crate) fn count_dropped(ctx: &Context, method: Option<&str>, limit: &str) {
     if ctx.get_or_set(OverLimit(DropCounter::over_limit())).0.is_first() {
         let method = method.unwrap_or("unknown");
-        tracing::warn!(method, "dropped a notification: over the {limit} limit");
+        tracing::warn!(method, "dropped a notification: {limit} limit exceeded");
     }
 }
 
 /// The notifications of a connection that were over a limit.
 struct OverLimit(DropCounter);
 
-/// All methods, unless some are named; minus the exceptions.
+/// The included methods, or all methods if none are named, without the excluded ones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
     only: Option<Vec<String>>,
@@ -46,7 +50,7 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// Adds methods to those that were named before.
+    /// Adds methods to the included ones.
     pub(crate) fn include(&mut self, patterns: impl IntoIterator<Item = impl Into<String>>) {
         let only = self.only.get_or_insert_with(Vec::new);
         only.extend(patterns.into_iter().map(Into::into));
@@ -56,8 +60,8 @@ impl Scope {
         self.except.extend(patterns.into_iter().map(Into::into));
     }
 
-    /// A method's other names count for inclusion, but not for exclusion: in doubt the method is
-    /// included, so that an alias can't evade a limit.
+    /// The other names of a method count for inclusion, but not for exclusion, so that an alias can't
+    /// bypass a limit.
     pub(crate) fn has<N: AsRef<str>>(&self, method: &str, names: &[N]) -> bool {
         let is_named =
             |name: &str, patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, name));

@@ -1,10 +1,10 @@
 //! One request from its encoded message to the peer's response: [`Exchange`] is the state machine,
-//! [`Ticket`] the call's entry in the pending table.
+//! and [`Ticket`] is the call's entry in the pending table.
 //!
-//! It is written by hand and not generic, so it is compiled once for all methods, and it allocates
-//! nothing while the send queue has space. Calls of a reconnecting client, by HTTP or through
-//! middleware are boxed futures. Dropping an exchange removes its pending entry and cancels the
-//! call if it was sent.
+//! The state machine is written by hand and is not generic, so it is compiled once for all methods.
+//! It allocates nothing while the send queue has space. Calls of a reconnecting client, by HTTP or
+//! through middleware are boxed futures. Dropping an exchange removes its pending entry, and
+//! cancels the call if it was sent.
 
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
@@ -31,12 +31,12 @@ use crate::util::runtime::deadline;
 pub(crate) type RawResult = (Utf8Bytes, Range<usize>);
 
 /// A call's entry in the pending table of its connection. It keeps the connection open. Dropping it
-/// removes the entry, for whatever reason the caller gave up.
+/// removes the entry.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     link_ref: LinkRef,
     id: u64,
-    /// Until the outcome is taken.
+    /// Whether the table still has the entry.
     entered: bool,
     travels: Travels,
     limit: CallTimeout,
@@ -47,7 +47,7 @@ pub(crate) struct Ticket {
 /// Whether a call was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Travels {
-    /// The pending entry knows: the call is part of a batch.
+    /// The call is part of a batch, and its pending entry records whether the batch was sent.
     InBatch,
     NotYet,
     Sent,
@@ -119,7 +119,7 @@ impl Drop for Ticket {
     }
 }
 
-/// The future of a call that is more than one exchange on one connection.
+/// The future of a call that needs more than an exchange on one connection.
 pub(crate) type BoxedReply = Pin<Box<dyn Future<Output = Result<RawResult, Error>> + Send + Sync>>;
 
 /// A request and the wait for its response.
@@ -135,7 +135,7 @@ pub(crate) enum Exchange {
     /// A call of a reconnecting client, by HTTP, or through middleware.
     Boxed(BoxedReply),
     Failed(Error),
-    /// The outcome was taken.
+    /// The outcome was returned.
     Over,
 }
 
@@ -171,14 +171,14 @@ impl Exchange {
         }
     }
 
-    /// Not to be polled again once it is ready.
+    /// Must not be polled again after it was ready.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<RawResult, Error>> {
         let outcome = match self {
             Exchange::Waiting(ticket) => ready!(ticket.poll(cx)),
             Exchange::Boxed(reply) => ready!(reply.as_mut().poll(cx)),
             Exchange::Queueing(ticket, sending) => match ticket.poll(cx) {
-                // The call may time out and the connection may close while the message waits for
-                // the send queue.
+                // While the message waits for space in the send queue, the call may time out and
+                // the connection may close.
                 Poll::Ready(outcome) => outcome,
                 Poll::Pending => match ready!(sending.as_mut().poll(cx)) {
                     Ok(()) => {
@@ -223,7 +223,7 @@ impl Exchange {
     }
 }
 
-/// Makes the pending entry, with its waker, before the message can be answered.
+/// Inserts the pending entry, with its waker, before the message can be answered.
 fn send_call(
     link_ref: LinkRef,
     message: Result<OutgoingCall, EncodeError>,

@@ -1,8 +1,9 @@
-//! Calls to the peer: from a [`Peer`](peer::Peer) and a [`Call`](call::Call) to the decoded reply.
+//! Outgoing calls: from a [`Peer`](peer::Peer) and a [`Call`](call::Call) to the decoded reply.
 //!
-//! In reading order: `peer` is the handle, `call` a single call and its encoder, `exchange` the state machine
-//! that sends a request and waits for its reply, `batch` several calls in one message, `subscription` the
-//! consumer of a subscription. `deadline` is what a call inherits from the handler that makes it.
+//! In reading order: `peer` is the handle to a peer, `call` is a single call and its encoder, and
+//! `exchange` is the state machine that sends a request and waits for its response. `batch` sends
+//! several calls in one message, and `subscription` consumes a subscription. `deadline` limits a
+//! call to the deadline of the handler that makes it.
 
 pub(crate) mod batch;
 mod batch_shapes;

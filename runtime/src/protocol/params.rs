@@ -329,7 +329,7 @@ mod tests {
                 "4 parameters given, expected at most 3 (`x`, `name`, `flag`)",
             ),
             (Some(r#"{"x":1,"y":2}"#), "unknown parameter `y`, expected `x`, `name`, `flag`"),
-            (Some(r#"{"x":1,"x":1}"#), "parameter `x` given twice"),
+            (Some(r#"{"x":1,"x":1}"#), "duplicate parameter `x`"),
             (Some(r#"["\ud800"]"#), "`x`: invalid type: string"),
         ];
         for (params, expected) in cases {

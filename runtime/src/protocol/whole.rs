@@ -400,7 +400,10 @@ mod tests {
             assert_eq!(whole::<()>(params), Ok(()), "{params:?}");
             assert!(Args::new(params, &[]).unwrap().finish().is_ok(), "{params:?}");
             let error = whole::<(i32,)>(params).unwrap_err();
-            assert!(error.message().starts_with("Invalid params: none given: "), "{error}");
+            assert!(
+                error.message().starts_with("Invalid params: no parameters given: "),
+                "{error}"
+            );
             assert!(!error.message().contains("null"), "{error}");
         }
         assert_eq!(whole::<Vec<i32>>(Some("[1,2]")), Ok(vec![1, 2]));

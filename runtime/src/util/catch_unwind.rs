@@ -1,5 +1,5 @@
-//! Runs user code so that a panic stays inside: [`catch_unwind`] for a function, [`CatchUnwind`]
-//! for a future, [`UserValues`] and [`drop_contained`] for values that are dropped.
+//! Runs user code and contains its panics: [`catch_unwind`] for a function, [`CatchUnwind`] for a
+//! future, [`UserValues`] and [`drop_contained`] for values that are dropped.
 
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
@@ -7,16 +7,17 @@ use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// The code has panicked. Rust's panic hook has printed the message to standard error.
+/// The code has panicked. The panic hook has already printed the message to standard error.
 #[derive(Debug)]
 pub(crate) struct Panicked;
 
-/// Runs user code. Unwind safety is the user's concern: the code borrows nothing of this crate.
+/// Runs user code. Asserting unwind safety is fine for this crate, because the code borrows nothing
+/// from it.
 #[inline]
 pub(crate) fn catch_unwind<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
     panic::catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
-        // The payload is the user's, too, and may panic when it is dropped. As this could go on, a
-        // second payload is leaked.
+        // The payload is also a user value, whose drop may panic with another payload. The second
+        // payload is leaked, because its drop could panic again.
         if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
             std::mem::forget(second);
         }
@@ -24,15 +25,15 @@ pub(crate) fn catch_unwind<T>(code: impl FnOnce() -> T) -> Result<T, Panicked> {
     })
 }
 
-/// Drops a user's value. `what` names it in the log, should its drop panic.
+/// Drops a user value. If its drop panics, `what` names the value in the log.
 pub(crate) fn drop_contained<T>(value: T, what: &str) {
     if catch_unwind(|| drop(value)).is_err() {
-        tracing::error!("{what} panicked when it was dropped");
+        tracing::error!("panic while dropping {what}");
     }
 }
 
-/// Values of the user that are dropped one by one. A panic of one must not affect the others, and
-/// two panics at once would abort the process.
+/// User values that are dropped one by one. A panic in one drop must not affect the others, and two
+/// simultaneous panics would abort the process.
 pub(crate) struct UserValues<T>(Vec<T>);
 
 impl<T> UserValues<T> {
@@ -80,7 +81,8 @@ impl<T> Drop for UserValues<T> {
     }
 }
 
-/// A user's future. A panic in it becomes its outcome, and so does one in its drop.
+/// A user's future. A panic while it is polled becomes its output, and a panic while it is dropped
+/// is logged.
 pub(crate) struct CatchUnwind<'a, T>(Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>);
 
 impl<'a, T> CatchUnwind<'a, T> {
@@ -88,11 +90,11 @@ impl<'a, T> CatchUnwind<'a, T> {
         CatchUnwind(Some(future))
     }
 
-    /// Drops the future in place. It has no outcome any more.
+    /// Drops the future in place. It has no output any more.
     pub(crate) fn clear(&mut self) {
         let Some(future) = self.0.take() else { return };
         if catch_unwind(|| drop(future)).is_err() {
-            tracing::error!("a handler or a hook panicked when it was dropped");
+            tracing::error!("panic while dropping the future of a handler or a hook");
         }
     }
 }
@@ -115,7 +117,7 @@ impl<T> Drop for CatchUnwind<'_, T> {
     }
 }
 
-/// Runs a user's future to its end. After a panic it is not polled again.
+/// Runs a user's future to completion. After a panic, it is not polled again.
 pub(crate) async fn catch_unwind_async<'a, T>(
     begin: impl FnOnce() -> Pin<Box<dyn Future<Output = T> + Send + 'a>>,
 ) -> Result<T, Panicked> {

@@ -1,6 +1,6 @@
-//! Counts what a connection's peer has sent and was dropped: the first one is logged with its
-//! reason, and their number at the end of the connection. The peer decides how many there are, so a
-//! log line for each could fill a disk.
+//! Counts messages that a connection drops. The caller logs the first one with its reason, and the
+//! total number is logged when the connection ends. The peer decides how many there are, so a log
+//! line for each could fill a disk.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,22 +13,22 @@ pub(crate) struct DropCounter {
 
 impl DropCounter {
     pub(crate) fn notifications() -> Self {
-        Self::of("so many notifications of a connection were dropped in all")
+        Self::of("connection ended: total number of dropped notifications")
     }
 
     pub(crate) fn over_limit() -> Self {
-        Self::of("so many notifications of a connection were over a limit")
+        Self::of("connection ended: total number of notifications over a limit")
     }
 
     pub(crate) fn errors() -> Self {
-        Self::of("the peer has sent so many errors in all that belong to no call")
+        Self::of("connection ended: total number of errors from the peer that match no call")
     }
 
     fn of(what: &'static str) -> Self {
         DropCounter { count: AtomicU64::new(0), what }
     }
 
-    /// Counts one more. `true`: it is the first, and the caller logs the reason.
+    /// Counts one more. Returns whether it is the first, for which the caller logs the reason.
     pub(crate) fn is_first(&self) -> bool {
         self.count.fetch_add(1, Ordering::Relaxed) == 0
     }

@@ -1,5 +1,5 @@
-//! A fast hash for short texts, many times faster than the standard hasher. Only for keys that a
-//! peer can't choose to collide, or whose number this side decides.
+//! A hasher for short texts, many times faster than the standard one. Use it only if a peer can't
+//! choose colliding keys, or can't decide the number of keys.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -14,7 +14,7 @@ impl QuickHasher {
     fn add(&mut self, word: u64) {
         // 2^64 over the golden ratio: each bit of the word reaches the upper half.
         let mixed = (self.0 ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        // The hash table uses both ends.
+        // The hash table uses the upper and the lower bits.
         self.0 = mixed ^ mixed >> 32;
     }
 }
@@ -36,6 +36,6 @@ impl Hasher for QuickHasher {
         }
     }
 
-    /// The standard library ends a string with this byte; names differ without it.
+    /// The standard library appends this byte to a string. Names differ without it.
     fn write_u8(&mut self, _: u8) {}
 }

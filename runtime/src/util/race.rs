@@ -10,7 +10,8 @@ pub(crate) enum Either<A, B> {
     Right(B),
 }
 
-/// Polls the left future first. The caller drops the other one.
+/// Waits for the first of two futures, and polls the left one first. The caller drops the other
+/// one.
 pub(crate) async fn race<A, B>(mut a: A, mut b: B) -> Either<A::Output, B::Output>
 where
     A: Future + Unpin,

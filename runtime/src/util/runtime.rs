@@ -1,6 +1,6 @@
-//! The tokio runtime: checks that there is one, with timers and I/O, so that this crate returns an
-//! error where tokio would panic. Also [`Timer`], whose late firing does not end connections that
-//! have unread bytes.
+//! Checks that there is a tokio runtime with timers and I/O, so that this crate returns an error
+//! where tokio would panic. Also [`Timer`]: if it fires late, it waits once more, so that it does
+//! not end connections with unread bytes.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -13,17 +13,20 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::util::catch_unwind::{Panicked, catch_unwind, catch_unwind_async};
 
+/// Checks that the current runtime has timers.
+///
 /// # Errors
+///
 /// [`io::ErrorKind::Unsupported`]: no runtime, or one without timers.
 pub(crate) fn check() -> io::Result<()> {
     if Handle::try_current().is_err() {
         return Err(missing(
-            "there is no tokio runtime here; run this in one, as `#[tokio::main]` does",
+            "no tokio runtime: call this inside of one, for example in `#[tokio::main]`",
         ));
     }
-    // tokio offers no other check; the panic is also printed to standard error.
+    // tokio offers no other check. The panic hook also prints the panic to standard error.
     catch_unwind(|| drop(sleep_until(Instant::now())))
-        .map_err(|Panicked| missing("this tokio runtime has no timers; build it with `enable_all`"))
+        .map_err(|Panicked| missing("the tokio runtime has no timers: build it with `enable_all`"))
 }
 
 /// Runs code that opens sockets.
@@ -54,7 +57,7 @@ pub(crate) async fn contained<T>(
     })
 }
 
-/// Panics without I/O.
+/// Panics if the runtime has no I/O.
 #[cfg(feature = "http-client")]
 fn register_socket() -> io::Result<()> {
     let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
@@ -63,10 +66,11 @@ fn register_socket() -> io::Result<()> {
 }
 
 fn no_io() -> io::Error {
-    missing("this tokio runtime has no I/O; build it with `enable_all`")
+    missing("the tokio runtime has no I/O: build it with `enable_all`")
 }
 
-/// A timer of the current runtime, or else of the other one. `None`: neither has timers.
+/// Creates a timer on the current runtime, or else on the other one. Returns `None` if neither has
+/// timers.
 pub(crate) fn timer(at: Instant, other: Option<&Handle>) -> Option<Timer> {
     if Handle::try_current().is_ok() {
         if let Ok(timer) = catch_unwind(|| Timer::new(at)) {
@@ -77,34 +81,35 @@ pub(crate) fn timer(at: Instant, other: Option<&Handle>) -> Option<Timer> {
     catch_unwind(|| Timer::new(at)).ok()
 }
 
-/// A timer that fires with more delay than this is late.
+/// A timer that fires later than this is late.
 const LATE: Duration = Duration::from_millis(20);
-/// A timer that is late by this much at the end of its extra time shows another pause of the process.
+/// If a timer is late by this much at the end of its extra time, the process has been paused again.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How many times a timer gets extra time.
+/// The number of times that a timer gets extra time.
 const MAX_EXTENSIONS: u8 = 8;
 /// The maximum extra time after a late timer.
 const EXTRA: Duration = Duration::from_secs(1);
 
-/// A timer for what arrives on a socket.
+/// A timer for events that depend on what arrives on a socket.
 ///
 /// After a pause of the process (`SIGSTOP`, a paused virtual machine, a blocked thread), all
-/// overdue timers fire at once, and tokio may not know yet which sockets have become readable
-/// meanwhile: `epoll_wait` is interrupted and reports nothing. So a timer that fires late waits as
-/// long again, at most one second, and unread bytes on the socket are read before a peer is given
-/// up. It does so again after each further pause, but not for a process that is late all the time.
+/// overdue timers fire at once, and tokio may not know yet which sockets have become readable:
+/// `epoll_wait` is interrupted and reports nothing. So a timer that fires late waits once more, for
+/// the duration of the delay or at most one second. Meanwhile unread bytes on the socket are read,
+/// before the connection is closed as silent. The timer does so again after each further pause, but
+/// not if the process is always late.
 #[derive(Debug)]
 pub(crate) struct Timer {
     sleep: Pin<Box<Sleep>>,
-    /// How many times it has fired late and waits once more.
+    /// The number of times that it has fired late and got extra time.
     extended: u8,
-    /// Whether it was so late that the maximum extra time was added.
+    /// Whether it was late by at least the maximum extra time.
     overslept: bool,
 }
 
 impl Timer {
     /// # Panics
-    /// There is no runtime here, or one without timers.
+    /// /// /// Panics without a runtime, or if the runtime has no timers.
     pub(crate) fn new(at: Instant) -> Self {
         Timer { sleep: Box::pin(sleep_until(at)), extended: 0, overslept: false }
     }
@@ -114,7 +119,7 @@ impl Timer {
         (self.extended, self.overslept) = (0, false);
     }
 
-    /// Sets it to another time. The extra time of a late timer is not cut short.
+    /// Sets the timer to another time, unless it is in its extra time.
     pub(crate) fn set(&mut self, at: Instant) {
         if self.extended == 0 && self.sleep.deadline() != at {
             self.reset(at);
@@ -128,12 +133,12 @@ impl Timer {
         std::mem::take(&mut self.overslept)
     }
 
-    /// Ready with the time at which it has fired.
+    /// Ready once the timer has fired, with the current time.
     pub(crate) fn poll_fired(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         loop {
             ready!(self.sleep.as_mut().poll(cx));
-            // A timer that is ready has fired, whatever the clock says: otherwise it would fire in
-            // an endless loop.
+            // A timer that is ready has fired, even if the clock shows an earlier time. Otherwise
+            // it would fire in an endless loop.
             let due = self.sleep.deadline();
             let now = Instant::now().max(due);
             let late = now - due;
@@ -156,14 +161,13 @@ impl Future for Timer {
     }
 }
 
-/// The time has passed.
+/// The error of [`timeout`]: the time has passed.
 #[derive(Debug)]
 pub(crate) struct Elapsed;
 
 /// Awaits a future until a time, with a [`Timer`].
-///
 /// # Panics
-/// As [`Timer::new`].
+/// /// /// As [`Timer::new`].
 pub(crate) async fn timeout_at<T>(
     at: Instant,
     mut future: impl Future<Output = T> + Unpin,
@@ -176,7 +180,7 @@ pub(crate) async fn timeout_at<T>(
     .await
 }
 
-/// The same with a duration.
+/// Like [`timeout_at`], with a duration.
 pub(crate) async fn timeout<T>(
     limit: Duration,
     future: impl Future<Output = T> + Unpin,
@@ -184,7 +188,7 @@ pub(crate) async fn timeout<T>(
     timeout_at(deadline(Instant::now(), limit), future).await
 }
 
-/// Polls a future within this runtime, wherever it is awaited.
+/// Polls a future within the context of this runtime, even if it is awaited outside.
 pub(crate) fn within<F: Future + Unpin>(
     runtime: &Handle,
     mut future: F,
@@ -199,8 +203,8 @@ fn missing(words: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, words)
 }
 
-/// The end of a duration that starts at `begin`. `Duration::MAX`, which is common for "never",
-/// would overflow the clock; it becomes some decades.
+/// The end of a duration that starts at `begin`. A duration that would overflow the clock, such as
+/// `Duration::MAX` for "never", becomes 30 years.
 pub(crate) fn deadline(begin: Instant, duration: Duration) -> Instant {
     const DECADES: Duration = Duration::from_secs(86_400 * 365 * 30);
     begin.checked_add(duration).unwrap_or_else(|| begin + DECADES)
@@ -215,7 +219,7 @@ mod tests {
 
     use tokio::task::yield_now;
 
-    /// Blocks the thread, then gives the runtime a turn, and looks whether the timer has fired.
+    /// Blocks the thread, then yields to the runtime once, and checks whether the timer has fired.
     async fn has_fired_after(timer: &mut Timer, blocked: u64) -> bool {
         sleep(Duration::from_millis(blocked));
         yield_now().await;

@@ -1,4 +1,4 @@
-//! A map with one value for each type: handlers use it to keep values on a connection for later
+//! A map with one value for each type. Handlers use it to store values on a connection for later
 //! calls.
 
 use std::any::{Any, TypeId};
@@ -9,8 +9,8 @@ use crate::util::catch_unwind::drop_contained;
 
 type Value = Arc<dyn Any + Send + Sync>;
 
-/// A connection rarely has more than two or three values, so a list is better than a hash map,
-/// above all for the memory of connections that have none.
+/// A connection rarely has more than two or three values. So a list is better than a hash map,
+/// especially for the memory of connections without values.
 #[derive(Default)]
 pub(crate) struct TypeMap(Mutex<Vec<Entry>>);
 
@@ -21,9 +21,9 @@ type Entry = (TypeId, Option<Value>);
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found<T> {
     Here(Arc<T>),
-    /// Nothing, and outer values are hidden.
+    /// No value, and outer values are hidden.
     Hidden,
-    /// Nothing here; an outer value may be used.
+    /// No value here; an outer value may be used.
     Nothing,
 }
 
@@ -107,7 +107,7 @@ impl TypeMap {
                 }
             };
             drop(entries);
-            drop_contained(old, "a value that was left on a connection");
+            drop_contained(old, "a value stored on a connection");
         }
     }
 
@@ -117,13 +117,13 @@ impl TypeMap {
     }
 }
 
-/// Drops each value by itself: a panic of one must not affect the connection or the other values,
-/// and two panics at once would abort the process.
+/// Drops the values one by one. A panic in one drop must not affect the connection or the other
+/// values, and two simultaneous panics would abort the process.
 impl Drop for TypeMap {
     fn drop(&mut self) {
         let entries = std::mem::take(&mut *self.lock());
         for (_, value) in entries {
-            drop_contained(value, "a value that was left on a connection");
+            drop_contained(value, "a value stored on a connection");
         }
     }
 }

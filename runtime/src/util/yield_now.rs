@@ -5,10 +5,9 @@ use std::pin::pin;
 use std::task::Context;
 
 /// Wakes this task, but only after the runtime has polled for socket events. A task that wakes
-/// itself goes to the end of the run queue, so tokio would never find the queue empty and would
-/// poll for events only after dozens of tasks: peers that have sent something meanwhile would wait
-/// for all of them.
+/// itself goes to the end of the run queue. Then tokio would never find the queue empty, and would
+/// poll for events only after dozens of tasks, for which all other peers would have to wait.
 pub(crate) fn wake_after_others(cx: &mut Context<'_>) {
-    // The first poll registers the task's waker; nothing else is needed of the future.
+    // The first poll registers the task's waker, and nothing else of the future is needed.
     let _ = pin!(tokio::task::yield_now()).poll(cx);
 }

@@ -9,10 +9,11 @@ pub(crate) const FIN_CLOSE: u8 = 0x88;
 /// A close code that IANA has registered and tungstenite refuses. The readers and writers of frames
 /// replace it with `STAND_IN` on the way to tungstenite, and restore it on the way back.
 pub(crate) const BAD_GATEWAY: u16 = 1014;
-/// Differs from it in one byte, and so with any mask.
+/// Differs from [`BAD_GATEWAY`] in one byte, also if both are masked.
 const STAND_IN: u16 = 1013;
 
-/// Turns the second byte of [`BAD_GATEWAY`] into that of its stand-in, or back, masked or not.
+/// Converts the second byte of [`BAD_GATEWAY`] to that of its stand-in, or back. The byte may be
+/// masked.
 pub(crate) fn swap_bad_gateway(second: &mut u8) {
     *second ^= (BAD_GATEWAY ^ STAND_IN) as u8;
 }
@@ -25,7 +26,7 @@ const MASKED: u8 = 0x80;
 const TWO_BYTES: u8 = 126;
 const EIGHT_BYTES: u8 = 127;
 
-/// The mask of a client's frames. A server's frames have none.
+/// The mask of a client's frames. A server's frames have no mask.
 pub(crate) type Mask = Option<[u8; 4]>;
 
 /// The header of a frame.
@@ -76,7 +77,7 @@ impl Header {
     }
 }
 
-/// A mask that can't be predicted, as section 5.3 requires.
+/// A random mask. Section 5.3 requires that it can't be predicted.
 #[inline(never)]
 pub(crate) fn new_mask() -> Mask {
     Some(rand::random())

@@ -1,16 +1,16 @@
 //! The fast path for incoming messages: [`Inbox`] takes whole text messages from the bytes read
-//! ahead, several in one allocation, without a call of tungstenite for each. Nearly all frames are
+//! ahead, several in one allocation, without calling tungstenite for each. Nearly all frames are
 //! such messages. [`Gate`] passes all other frames to tungstenite, byte for byte.
 
 use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
 
 use crate::websocket::frame::{self, BAD_GATEWAY, CONTINUATION, FIN, Header, Mask};
 
-/// The size of the memory that several small messages share. Keeping one of them keeps all of it.
+/// The size of the memory that several small messages share. Each of them keeps all of it alive.
 pub(crate) const CHUNK: usize = 2 * 1024;
 
-/// Prepares a message to be kept for longer: if it is small compared with the memory that it
-/// shares, it is copied.
+/// Prepares a message to be kept for a longer time: copies it if it is small compared with the
+/// memory that it shares.
 pub(crate) fn detach(message: Utf8Bytes) -> Utf8Bytes {
     if message.len() < CHUNK / 2 { message.as_str().into() } else { message }
 }
@@ -19,7 +19,7 @@ pub(crate) fn detach(message: Utf8Bytes) -> Utf8Bytes {
 /// the message, the length could be cut off only with a second handle to the chunk.)
 const LENGTH: usize = size_of::<u32>();
 
-/// Messages that were taken and not delivered yet.
+/// Messages that were taken from the stream and not delivered yet.
 #[derive(Default)]
 pub(crate) struct Inbox {
     chunk: Bytes,
@@ -29,7 +29,7 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// The next message; not yet checked to be UTF-8.
+    /// The next message, which is not checked to be UTF-8 yet.
     #[inline(always)]
     pub(crate) fn next(&mut self) -> Option<Bytes> {
         self.count = self.count.checked_sub(1)?;
@@ -46,16 +46,16 @@ impl Inbox {
         Some(message)
     }
 
-    /// Takes whole messages from the start of these bytes, which must be the start of a frame, and
-    /// returns how many bytes that were. `masked`: the frames come from a client; none may exceed
-    /// `limit`.
+    /// Takes whole messages from the start of these bytes, which must be the start of a frame.
+    /// Returns the number of bytes taken. `masked`: the frames come from a client. No message may
+    /// exceed `limit`.
     pub(crate) fn take(&mut self, ahead: &[u8], masked: bool, limit: usize) -> usize {
         let (mut rest, mut chunk, mut count) = (ahead, Vec::new(), 0);
         while let Some((header, payload, behind)) = whole(rest, masked, limit) {
             let size = payload.len();
             let Ok(length) = u32::try_from(size) else { break };
             if count == 0 {
-                // Exactly as much as needed, if it is the only message.
+                // Exactly its size, if it is the only message.
                 let room = if behind.is_empty() { size } else { size.max(CHUNK.min(ahead.len())) };
                 chunk.reserve_exact(room);
                 self.first = length;
@@ -91,11 +91,11 @@ fn whole(bytes: &[u8], masked: bool, limit: usize) -> Option<(Header, &[u8], &[u
 /// multiple of four, so that the mask of each piece is that of the frame.
 const PIECE: u64 = 32 * 1024;
 
-/// How far tungstenite may read: to the end of a frame that it must handle, as the inbox may take
-/// what follows.
+/// Limits how far tungstenite may read: to the end of a frame that it must handle, because the
+/// inbox may take what follows.
 #[derive(Default)]
 pub(crate) struct Gate {
-    /// Whether tungstenite has a frame, or the rest of one, to read.
+    /// Whether tungstenite has to read a frame, or the rest of one.
     open: bool,
     /// The header that has arrived so far, or that tungstenite gets.
     header: [u8; Header::MAX],
@@ -107,9 +107,9 @@ pub(crate) struct Gate {
     behind: u64,
     /// The mask of the frame.
     mask: Mask,
-    /// Whether tungstenite has a part of a message, and more frames follow.
+    /// Whether tungstenite has read a part of a message, and more frames follow.
     fragments: bool,
-    /// Whether tungstenite gets everything up to the end.
+    /// Whether tungstenite reads everything up to the end of the stream.
     for_good: bool,
     /// The code of the close frame, if there was one.
     code: Option<Code>,
@@ -156,7 +156,7 @@ impl Gate {
 
     /// Records that this side sends a close frame.
     pub(crate) fn close(&mut self) {
-        // A close frame that was read to its end before gets a reply.
+        // A close frame that was completely read before this gets a reply.
         self.closes |= self.code.is_none() || self.left > 0;
     }
 
@@ -193,8 +193,8 @@ impl Gate {
         Some(bytes.len())
     }
 
-    /// How many of these next bytes of the payload tungstenite may read; they count as passed. A valid
-    /// close code that tungstenite would refuse is replaced.
+    /// Returns how many of these next bytes of the payload tungstenite may read, and counts them as
+    /// passed. Replaces a valid close code that tungstenite would refuse.
     pub(crate) fn pass(&mut self, bytes: &mut [u8]) -> usize {
         if self.for_good {
             return bytes.len();
@@ -225,14 +225,14 @@ impl Gate {
         }
     }
 
-    /// The code of the close frame that was passed, valid or not; `None` if it has none.
+    /// The code of the close frame that was passed, valid or not. `None` if the frame has no code.
     pub(crate) fn close_code(&self) -> Option<u16> {
         self.code.as_ref()?.value()
     }
 
-    /// The position, counted from the end of what tungstenite writes, of the second byte of a close
-    /// code that was replaced: tungstenite's reply is the last that it writes, and as long as the
-    /// close frame.
+    /// The position of the second byte of a replaced close code, counted from the end of what
+    /// tungstenite writes: tungstenite's reply is the last thing that it writes, and is as long as
+    /// the close frame.
     pub(crate) fn replaced_code(&self) -> Option<usize> {
         let code = self.code.as_ref().filter(|code| code.value() == Some(BAD_GATEWAY))?;
         let is_answered = self.left == 0 && !self.closes;
@@ -244,7 +244,7 @@ impl Gate {
         (self.given, self.left, self.mask) = (Some(0), header.length, header.mask);
         if header.first == frame::FIN_CLOSE && self.code.is_none() {
             let mask = header.mask.unwrap_or_default();
-            // A longer one breaks the protocol, and tungstenite reports it.
+            // A longer close frame breaks the protocol, which tungstenite reports.
             let size = usize::try_from(header.length).unwrap_or(usize::MAX);
             self.code = Some(Code { mask, bytes: [0; 2], have: 0, size });
         }

@@ -1,5 +1,5 @@
-//! When a silent peer gets a ping, and when the connection is given up: [`KeepAlive`]. It has no
-//! timer and no socket; its caller passes in the time and what was noticed of the peer.
+//! Decides when to ping a silent peer, and when to close its connection: [`KeepAlive`]. It has no
+//! timer and no socket. Its caller passes in the time and what was observed of the peer.
 
 use std::time::Duration;
 
@@ -7,14 +7,15 @@ use tokio::time::Instant;
 
 use crate::util::runtime::deadline;
 
-/// How many times per interval an active peer is checked. Between checks, its messages only set a
-/// flag, so that not every message reads the clock.
+/// The number of times per interval that an active peer is checked. Between checks, its messages
+/// only set a flag, so that not every message reads the clock.
 const LOOKS: u32 = 8;
-/// A shorter interval would keep the connection busy with pings alone.
+/// The minimum interval. A shorter one would keep the connection busy with pings.
 const SHORTEST: Duration = Duration::from_millis(10);
-/// How many times a peer that got a ping gets half an interval more because the network takes what
-/// is sent to it. A slow reader must first read up to the ping. But a proxy takes bytes as well and
-/// may be unable to pass them on, so this is bounded: three intervals after the last sign of life.
+/// The number of times that a pinged peer gets half an interval more because the network accepts
+/// bytes. A slow reader must first read up to the ping. But a proxy also accepts bytes and may be
+/// unable to forward them, so the number is bounded: the connection is closed at most three
+/// intervals after the peer's last activity.
 const EXTENSIONS: u32 = 3;
 
 /// The keep-alive of one connection.
@@ -28,23 +29,23 @@ pub(crate) struct KeepAlive {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Silence {
-    /// The peer was active lately. New signs of life are counted at the next check.
+    /// The peer was active recently. New activity is counted at the next check.
     Lively,
-    /// The peer is silent. Its next sign of life must be reported at once; otherwise it gets a ping
-    /// at the next check.
+    /// The peer is silent. Its next activity must be reported at once. Without any, the peer is
+    /// sent a ping at the next check.
     Quiet,
-    /// The peer got a ping. Its next sign of life must be reported at once; otherwise it is given
-    /// up at the next check, or at a later one if the network takes what is sent to it. `extended`
-    /// counts these extensions.
+    /// The peer was sent a ping. Its next activity must be reported at once. Without any, the
+    /// connection is closed at the next check, or at a later one if the network accepts bytes.
+    /// `extended` counts these extensions.
     Pinged { extended: u32 },
 }
 
-/// What was noticed of the peer since the last check.
+/// What was observed of the peer since the last check.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
-    /// Whether bytes arrived that were not reported or counted yet.
+    /// Whether bytes have arrived that were not reported or counted yet.
     pub(crate) signs: bool,
-    /// Whether the network has taken bytes again, after it was blocked.
+    /// Whether the network has accepted bytes again after it was blocked.
     pub(crate) room: bool,
     /// Whether this process was paused in between, which may be why the peer seemed silent.
     pub(crate) overslept: bool,
@@ -54,10 +55,10 @@ pub(crate) struct Seen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Wait,
-    /// The signs of life up to now were counted.
+    /// The activity up to now was counted.
     Counted,
     Ask,
-    /// The peer gets more time, as the network takes what is sent to it.
+    /// The peer gets more time, because the network accepts bytes.
     Extended,
     GiveUp,
 }
@@ -82,14 +83,15 @@ impl KeepAlive {
         self.next = None;
     }
 
-    /// Whether a sign of life must be reported at once.
+    /// Whether activity must be reported at once.
     pub(crate) fn listens(&self) -> bool {
         self.state != Silence::Lively && self.next.is_some()
     }
 
-    /// Reports a sign of life, where it must be reported at once.
+    /// Reports activity, if it must be reported at once.
     pub(crate) fn sign(&mut self, now: Instant) {
-        // After a pong, mostly nothing more arrives. If something does, it is reported, too.
+        // After a pong, usually nothing more arrives. Anything that does arrive is also reported at
+        // once.
         let (state, wait) = match self.state {
             Silence::Pinged { .. } => (Silence::Quiet, self.interval),
             Silence::Quiet | Silence::Lively => (Silence::Lively, self.interval / LOOKS),
@@ -106,8 +108,8 @@ impl KeepAlive {
             Silence::Lively if seen.signs => {
                 (Silence::Lively, deadline(now, look), Verdict::Counted)
             }
-            // The last sign of life was counted one check ago, and came between that check and the
-            // one before. The ping is timed as if it had come at the start of that time.
+            // The last activity was counted one check ago, and happened between that check and the
+            // one before. The ping is timed as if it had happened at the start of that time.
             Silence::Lively => {
                 (Silence::Quiet, deadline(at, self.interval - 2 * look), Verdict::Wait)
             }
@@ -137,8 +139,8 @@ mod tests {
     const INTERVAL: Duration = Duration::from_secs(80);
     const SILENCE: Seen = Seen { signs: false, room: false, overslept: false };
 
-    /// Signs of life come at these seconds; returns when pings were sent, and when the peer was
-    /// given up.
+    /// The peer is active at these seconds. Returns when pings were sent, and when the connection
+    /// was closed.
     fn run(signs: &[u64]) -> (Vec<u64>, u64) {
         let begin = Instant::now();
         let mut keep_alive = KeepAlive::new(Some(INTERVAL), begin);
@@ -169,7 +171,7 @@ mod tests {
         assert_eq!(run(&[]), (vec![80], 120));
     }
 
-    /// Whenever the last sign of life comes, and however many there were.
+    /// The time of the last activity and the number of activities make no difference.
     #[test]
     fn a_silent_peer_is_noticed_within_one_and_a_half_intervals() {
         for every in 1..=40 {

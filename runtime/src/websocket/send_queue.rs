@@ -1,6 +1,6 @@
-//! The send queue of a connection: [`SendQueue`] holds the bytes that wait to be sent, and the
-//! waker of the task that sends them. Any task may queue messages; only the connection's task takes
-//! them out. The limit on the queued bytes is the backpressure on this side's calls and items.
+//! The send queue of a connection: [`SendQueue`] holds the bytes to be sent, and the waker of the
+//! task that sends them. Any task may queue messages, and only the connection's task removes them.
+//! The limit on the queued bytes is the backpressure on this side's calls and items.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,9 +18,9 @@ use crate::websocket::frame::{self, Mask};
 /// Commands for the connection's task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Send what is queued, then close with this code and this reason.
+    /// Send all queued messages, then close with this code and reason.
     Close { code: u16, reason: String },
-    /// Take no new requests, let handlers finish until the deadline, then close with 1001.
+    /// Refuse new requests, let handlers finish until the deadline, then close with 1001.
     Drain { deadline: Instant },
 }
 
@@ -28,13 +28,13 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct SendQueue {
     queue: Mutex<Queue>,
-    /// How many of the queued bytes are responses. Changed only under the queue's lock; read for
-    /// each incoming message, so without it.
+    /// The number of queued bytes that belong to responses. It is changed only under the queue's
+    /// lock, and is read without the lock for each incoming message.
     answer_bytes: AtomicUsize,
-    /// Notified when there is space again, or never will be.
+    /// Notified when there is space again, or when nothing is accepted any more.
     room: Notify,
-    /// One permit: producers that found the queue full wait for it in order of arrival. Most
-    /// connections never need it.
+    /// A semaphore with one permit. Producers that found the queue full wait for it in order of
+    /// arrival. Most connections never need it.
     line: OnceLock<Box<Semaphore>>,
     limit: usize,
     /// Whether messages are masked, as a client's are.
@@ -44,15 +44,15 @@ pub(crate) struct SendQueue {
 #[derive(Debug)]
 struct Queue {
     waiting: Waiting,
-    /// Bytes queued and not yet taken by the socket.
+    /// The number of bytes queued and not yet written to the socket.
     bytes: usize,
     command: Option<Command>,
     waker: Option<Waker>,
-    /// The task runs, or was woken and will run: no need to wake it again.
+    /// The task is running, or was woken and will run, and need not be woken again.
     awake: bool,
-    /// The task waits until the socket takes more: new responses are no reason to wake it.
+    /// The task waits until the socket accepts more bytes. New responses do not wake it.
     blocked: bool,
-    /// The task must run for something other than messages or a command.
+    /// The task must run for another reason than messages or a command.
     woken: bool,
     /// Whether calls of this side are accepted.
     open: bool,
@@ -94,7 +94,7 @@ impl SendQueue {
         }
     }
 
-    /// Queues a response. Always accepted, until the connection ends.
+    /// Queues a response. It is always accepted until the connection ends.
     pub(crate) fn answer(&self, text: Vec<u8>) {
         let mask = self.mask();
         let mut queue = self.lock();
@@ -141,7 +141,8 @@ impl SendQueue {
         }
     }
 
-    /// Queues a message of this side, if there is space; returns whether there is more.
+    /// Queues a message of this side if there is space. Returns whether there is space for another
+    /// one.
     pub(crate) fn try_send(&self, text: Vec<u8>) -> Result<bool, Refused> {
         let mask = self.mask();
         let mut queue = self.lock();
@@ -153,26 +154,29 @@ impl SendQueue {
         }
         queue.push(text, false, mask);
         let room = queue.bytes < self.limit;
-        // Even if the socket is blocked: a call that waits for its response may let reading go on.
+        // Wakes the task even if the socket is blocked: reading may resume because a call waits for
+        // its response.
         wake(queue);
         Ok(room)
     }
 
-    /// Queues a message of this side even if the queue is full. Only for messages that something
-    /// else bounds.
+    /// Queues a message of this side even if the queue is full. Only for messages whose number is
+    /// bounded in another way.
     pub(crate) fn send_anyway(&self, text: Vec<u8>) {
         let mask = self.mask();
         let mut queue = self.lock();
-        // A close that waits for what is queued also sends this, as it follows its call.
+        // Accepted while a close waits for queued messages, because it belongs to a call that is
+        // queued.
         if !queue.ended {
             queue.push(text, false, mask);
             wake(queue);
         }
     }
 
-    /// Queues an item whose producer found space, or had its turn, before it encoded the item. The
-    /// item is accepted even if other messages were faster: a waiting producer must not hold one.
-    /// Returns whether there is space for another item.
+    /// Queues an item. Its producer has found space, or has reached the head of the line, before it
+    /// encoded the item. The item is accepted even if other messages have filled the queue
+    /// meanwhile, because a waiting producer must not hold an item. Returns whether there is space
+    /// for another item.
     pub(crate) fn send_item(&self, text: Vec<u8>) -> Result<bool, Closed> {
         let mask = self.mask();
         let mut queue = self.lock();
@@ -185,9 +189,10 @@ impl SendQueue {
         Ok(room)
     }
 
-    /// Queues a message of this side; waits while the queue is full. Dropping the future before it
-    /// is ready leaves nothing behind. It does not wait in the line of [`turn`](Self::wait_in_line): the
-    /// application may stop polling it, which would block everything behind it.
+    /// Queues a message of this side, and waits while the queue is full. If the future is dropped
+    /// before it is ready, nothing is queued. It does not wait in the line of
+    /// [`wait_in_line`](Self::wait_in_line): the application may stop polling it, which would block
+    /// all that wait behind it.
     pub(crate) async fn send(&self, mut text: Vec<u8>) -> Result<(), Closed> {
         loop {
             // Registered before the queue is checked, so that no wake-up is missed.
@@ -207,19 +212,19 @@ impl SendQueue {
         queue.open && queue.bytes < self.limit
     }
 
-    /// How many bytes of this side's messages may be queued.
+    /// The number of bytes above which this side's messages have to wait.
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Whether a producer waits for its turn.
+    /// Whether a producer waits in line.
     pub(crate) fn has_line(&self) -> bool {
         self.line.get().is_some_and(|line| line.available_permits() == 0)
     }
 
-    /// Waits behind all producers that already wait, then for space; or until nothing is accepted
-    /// any more. The next producer waits until the turn is dropped, so only a task that is always
-    /// polled may hold one.
+    /// Waits behind all producers that already wait, and then until there is space or nothing is
+    /// accepted any more. The next producer waits until the permit is dropped, so only a task that
+    /// is always polled may hold one.
     pub(crate) async fn wait_in_line(&self) -> LinePermit<'_> {
         let line = self.line.get_or_init(|| Box::new(Semaphore::new(1)));
         // The semaphore is never closed.
@@ -248,7 +253,7 @@ impl SendQueue {
         }
     }
 
-    /// Accepts nothing more. What is queued stays.
+    /// Accepts nothing more. Queued messages stay queued.
     pub(crate) fn shut(&self) {
         let mut queue = self.lock();
         queue.open = false;
@@ -258,7 +263,7 @@ impl SendQueue {
     }
 
     /// Runs code whose responses are still accepted after [`shut`](Self::shut), if they are queued
-    /// at once and in this thread.
+    /// on this thread before the code returns.
     pub(crate) fn let_speak(&self, speaking: impl FnOnce()) {
         self.lock().speaker = Some(std::thread::current().id());
         speaking();
@@ -279,7 +284,7 @@ impl SendQueue {
         sending.take(&mut self.lock().waiting);
     }
 
-    /// Records what the socket has taken.
+    /// Records what was written to the socket.
     pub(crate) fn sent(&self, tally: &Sent) {
         let mut queue = self.lock();
         queue.bytes = queue.bytes.saturating_sub(tally.bytes);
@@ -291,7 +296,7 @@ impl SendQueue {
         }
     }
 
-    /// How many bytes of responses are queued.
+    /// The number of queued bytes that belong to responses.
     pub(crate) fn answer_bytes(&self) -> usize {
         self.answer_bytes.load(Ordering::Relaxed)
     }
@@ -313,8 +318,8 @@ impl SendQueue {
         self.lock().command.take()
     }
 
-    /// Puts the task to sleep; `false` if something was queued since it last ran. While the socket
-    /// is blocked, messages queued behind it do not count.
+    /// Registers the task before it sleeps. Returns `false` if something was queued since the task
+    /// last ran. Queued messages do not count while the socket is blocked.
     pub(crate) fn park(&self, waker: &Waker, blocked: bool) -> bool {
         let mut queue = self.lock();
         let woken = std::mem::take(&mut queue.woken);
@@ -330,15 +335,15 @@ impl SendQueue {
         true
     }
 
-    /// Marks the task as running, so that queueing does not wake it. `true` if it was woken by this
-    /// queue.
+    /// Marks the task as running, so that queueing does not wake it. Returns whether this queue has
+    /// woken it.
     pub(crate) fn unpark(&self) -> bool {
         let mut queue = self.lock();
         queue.blocked = false;
         std::mem::replace(&mut queue.awake, true)
     }
 
-    /// Ends the queue: what is queued is dropped, and nothing more is accepted.
+    /// Ends the queue: drops queued messages, and accepts nothing more.
     pub(crate) fn end(&self) {
         let mut queue = self.lock();
         queue.open = false;
@@ -356,7 +361,7 @@ impl SendQueue {
         if self.masks { frame::new_mask() } else { None }
     }
 
-    /// Only small moves happen under the lock, no user code, so a poisoned lock is safe to use.
+    /// No user code runs under the lock, so a poisoned lock is safe to use.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -366,7 +371,7 @@ impl SendQueue {
 #[derive(Debug)]
 pub(crate) struct Closed;
 
-/// The first position in the line of producers that wait for space.
+/// The head of the line of producers that wait for space.
 #[derive(Debug)]
 pub(crate) struct LinePermit<'a>(#[allow(dead_code)] Option<SemaphorePermit<'a>>);
 
@@ -396,7 +401,8 @@ fn wake(mut queue: MutexGuard<'_, Queue>) {
     }
 }
 
-/// Capacity above this is freed while nothing is queued: a connection may be idle for long.
+/// Capacity above this is freed while nothing is queued, because a connection may be idle for a
+/// long time.
 const KEPT_ITEMS: usize = 16;
 const KEPT_BYTES: usize = 256;
 
@@ -416,8 +422,9 @@ struct Item {
     frame: usize,
     /// The size of the message.
     size: usize,
-    /// Whether it is a response to the peer. Too many queued responses pause reading; calls of this
-    /// side never do, or two sides that call each other could both wait to be read.
+    /// Whether it is a response to the peer. Too many queued responses pause reading. Calls of this
+    /// side never pause reading, because two sides that call each other could then both wait for
+    /// the other to read.
     answer: bool,
 }
 
@@ -452,8 +459,9 @@ impl Waiting {
         self.items.push_back(Item { frame: self.small.len() - start + size, size, answer });
     }
 
-    /// Up to [`SMALL`], payloads are kept one behind the other in one buffer, which is written as a whole; a
-    /// larger one keeps its own, as copying it would cost more than another write.
+    /// Payloads of at most [`SMALL`] bytes are appended to one buffer, which is written as a whole.
+    /// A larger payload keeps its own buffer, because copying it would cost more than another
+    /// write.
     #[inline(always)]
     fn payload(&mut self, mut text: Vec<u8>, mask: Mask) {
         let (at, size) = (self.small.len(), text.len());
@@ -485,14 +493,14 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(crate) struct Sending {
     queue: Waiting,
-    /// How much of `small`, and of the first large payload, is written.
+    /// The number of bytes written of `small` and of the first large payload.
     small_at: usize,
     large_at: usize,
-    /// How much of the first item's frame is written.
+    /// The number of bytes written of the first item's frame.
     of_first: usize,
 }
 
-/// How many bytes the network has taken.
+/// What was written to the network.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) bytes: usize,
@@ -505,12 +513,12 @@ impl Sending {
         self.queue.items.is_empty()
     }
 
-    /// Whether a frame is partly written, so that its rest must come before anything else.
+    /// Whether a frame is partly written, so that the rest of it must be written first.
     pub(crate) fn is_midway(&self) -> bool {
         self.of_first > 0
     }
 
-    /// Takes all queued messages; nothing may be in the process of being written.
+    /// Takes all queued messages. Everything taken before must be written.
     pub(crate) fn take(&mut self, waiting: &mut Waiting) {
         std::mem::swap(&mut self.queue, waiting);
         (self.small_at, self.large_at) = (0, 0);
@@ -527,7 +535,7 @@ impl Sending {
         chunk.unwrap_or_default()
     }
 
-    /// Records that so many bytes of the chunk were written.
+    /// Records that this number of bytes of the chunk was written.
     pub(crate) fn advance(&mut self, count: usize, sent: &mut Sent) {
         match self.queue.large.front() {
             Some((at, payload)) if *at <= self.small_at => {
@@ -553,7 +561,7 @@ impl Sending {
         self.reset();
     }
 
-    /// Everything is written: keeps no more capacity than a connection usually needs.
+    /// Called when everything is written. Frees capacity above what a connection usually needs.
     fn reset(&mut self) {
         let Waiting { items, small, large } = &mut self.queue;
         items.clear();
@@ -589,7 +597,7 @@ impl Sending {
         large.truncate(kept);
     }
 
-    /// Drops everything, as it can't be written any more.
+    /// Drops everything, because it can't be written any more.
     pub(crate) fn give_up(&mut self) {
         *self = Sending::default();
     }

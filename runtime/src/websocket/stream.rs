@@ -1,6 +1,6 @@
-//! The byte stream under a WebSocket: [`Stream`] is one type for TCP, Unix sockets, TLS, memory and
-//! the application's own streams. It reads ahead, so that a small buffer for each connection does
-//! not mean many small reads.
+//! The byte stream of a WebSocket: [`Stream`] is one type for TCP, Unix sockets, TLS, memory and
+//! streams of the application. It reads ahead, so that a small buffer for each connection does not
+//! cause many small reads.
 
 use std::cell::Cell;
 use std::io;
@@ -14,36 +14,36 @@ use tokio::net::UnixStream;
 
 use crate::util::yield_now::wake_after_others;
 
-/// How much is read from the network at once.
+/// The maximum number of bytes in one read from the network.
 const SCRATCH_SIZE: usize = 64 * 1024;
-/// How much is read before the task yields. Messages are counted elsewhere, but large messages, and
-/// parts of one that never ends, are few.
+/// The number of bytes that are read before the task yields. The budget of messages alone is not
+/// enough, because a few large messages, or fragments of an endless one, can have many bytes.
 const ALLOWANCE: u32 = 64 << 10;
 
 /// Any stream of bytes that can carry a WebSocket.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// The stream of a WebSocket. One type for all, so that the connection is compiled once, here, and
-/// not in every program that uses this crate.
+/// The stream of a WebSocket. It is one type for all kinds, so that the connection is compiled once
+/// in this crate, and not in each program that uses it.
 pub(crate) struct Stream {
     kind: Kind,
     /// Bytes read from the network so far.
     read: u64,
-    /// Bytes written to the network so far: this distinguishes a slow peer from a stuck one.
+    /// Bytes written to the network so far, which distinguish a slow peer from a stuck one.
     written: u64,
-    /// Whether the network refused the last write.
+    /// Whether the last write was pending.
     blocked: bool,
-    /// Whether the other end has sent something.
+    /// Whether the peer has sent something.
     has_activity: bool,
-    /// Whether the network has taken bytes again after it was blocked.
+    /// Whether the network has accepted bytes again after it was blocked.
     has_drained: bool,
-    /// How much may be read before the next yield.
+    /// The number of bytes that may be read before the next yield.
     allowance: u32,
-    /// Whether reading has stopped to yield, though there may be more.
+    /// Whether reading has stopped in order to yield, while there may be more.
     rests: bool,
-    /// Bytes read ahead and not yet consumed are in `at..end`. Most of the time there are none, and
-    /// then this has no capacity.
+    /// Bytes that were read ahead and not yet consumed are in `at..end`. Most of the time there are
+    /// none, and then the buffer has no capacity.
     ahead: Vec<u8>,
     at: usize,
     end: usize,
@@ -103,12 +103,13 @@ impl Stream {
         matches!(self.kind, Kind::Tcp(_))
     }
 
-    /// How many bytes were read from the network.
+    /// The number of bytes read from the network.
     pub(crate) fn brought(&self) -> u64 {
         self.network().read
     }
 
-    /// What the operating system knows of the other end: on a Unix socket, its process.
+    /// What the operating system knows about the peer: on a Unix socket, the credentials of its
+    /// process.
     pub(crate) fn extensions(&self) -> http::Extensions {
         match &self.kind {
             #[cfg(unix)]
@@ -123,13 +124,13 @@ impl Stream {
         }
     }
 
-    /// How many bytes were written to the network.
+    /// The number of bytes written to the network.
     pub(crate) fn written(&self) -> u64 {
         self.network().written
     }
 
-    /// The stream at the network. Bytes that a TLS session has accepted may still wait in it, and
-    /// the other end can't use a part of a record.
+    /// The stream at the network, below TLS. A TLS session may still hold bytes that it has
+    /// accepted, and the peer can't use an incomplete record.
     fn network(&self) -> &Stream {
         match &self.kind {
             #[cfg(feature = "tls")]
@@ -138,7 +139,7 @@ impl Stream {
         }
     }
 
-    /// Whether the other end has sent anything since [`clear_activity`](Self::clear_activity).
+    /// Whether the peer has sent anything since [`clear_activity`](Self::clear_activity).
     pub(crate) fn has_activity(&self) -> bool {
         self.network().has_activity
     }
@@ -151,9 +152,9 @@ impl Stream {
         self.has_activity = false;
     }
 
-    /// Whether the network was blocked and has taken bytes again since
-    /// [`clear_drained`](Self::clear_drained). The other end may not have got them: a proxy or the
-    /// operating systems in between take bytes as well.
+    /// Whether the network was blocked and has accepted bytes again since
+    /// [`clear_drained`](Self::clear_drained). The peer may not have received them: proxies and
+    /// operating systems also buffer bytes.
     pub(crate) fn has_drained(&self) -> bool {
         self.network().has_drained
     }
@@ -166,8 +167,8 @@ impl Stream {
         self.has_drained = false;
     }
 
-    /// Whether reading has stopped, since the last call, to yield. The task is woken to read the
-    /// rest.
+    /// Whether reading has stopped in order to yield since the last call. The task is woken to read
+    /// the rest.
     pub(crate) fn take_rest(&mut self) -> bool {
         std::mem::take(&mut self.rests)
     }
@@ -178,7 +179,7 @@ impl Stream {
         wake_after_others(cx);
     }
 
-    /// Returns bytes that were read too much: the next reads start with them.
+    /// Puts back bytes that were read too far. The next reads start with them.
     pub(crate) fn unread(&mut self, mut bytes: Vec<u8>) {
         bytes.extend_from_slice(self.ahead.get(self.at..self.end).unwrap_or_default());
         (self.at, self.end) = (0, bytes.len());
@@ -188,7 +189,7 @@ impl Stream {
 
 thread_local! {
     /// The buffer for reads from the network: one for each thread, not for each connection. A
-    /// stream that has read more than it was asked for keeps the buffer until that is consumed.
+    /// stream keeps the buffer until all bytes in it are consumed.
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
@@ -223,7 +224,7 @@ macro_rules! on_stream {
 }
 
 impl Stream {
-    /// Reads as much as is available at once, when everything read before is consumed.
+    /// Reads as many bytes as are available at once. Everything read before must be consumed.
     fn read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.allowance == 0 {
             (self.allowance, self.rests) = (ALLOWANCE, true);
@@ -249,7 +250,8 @@ impl Stream {
         polled
     }
 
-    /// The bytes read and not yet consumed; reads if there are none. Empty: the stream has ended.
+    /// The bytes that were read and not yet consumed. Reads if there are none. The result is empty
+    /// at the end of the stream.
     #[inline]
     pub(crate) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         if self.at == self.end {
@@ -258,7 +260,7 @@ impl Stream {
         Poll::Ready(Ok(self.ahead.get(self.at..self.end).unwrap_or_default()))
     }
 
-    /// Records that so many of these bytes were consumed.
+    /// Records that this number of bytes was consumed.
     #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
         self.at = self.end.min(self.at + count);

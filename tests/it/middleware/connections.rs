@@ -177,6 +177,6 @@ async fn a_panic_in_connection_middleware_is_contained() {
         assert_eq!(told.recv().await.unwrap(), event);
     }
     tokio::task::yield_now().await;
-    let line = "middleware panicked when it was told of a connection";
+    let line = "middleware panicked in a connection callback";
     assert!(log.text().contains(line), "{}", log.text());
 }

@@ -17,7 +17,7 @@ use wsjsonrpc_tests::{
 };
 
 fn limit_words(what: &str) -> String {
-    format!("Limit exceeded: too many calls of this kind are at work{what}")
+    format!("Limit exceeded: too many calls of this kind are in flight{what}")
 }
 
 #[tokio::test]
@@ -42,10 +42,10 @@ async fn calls_are_logged_without_their_contents() {
     let text = log.text();
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("wsjsonrpc::calls")).collect();
     let first = [
-        ("INFO", "call handled", "add", ""),
-        ("ERROR", "call handled, with an error", "add", "code=-32602"),
-        ("ERROR", "call handled, with an error", "unknown", "code=-32601"),
-        ("INFO", "notification handled", "add", ""),
+        ("INFO", "incoming call succeeded", "add", ""),
+        ("ERROR", "incoming call failed", "add", "code=-32602"),
+        ("ERROR", "incoming call failed", "unknown", "code=-32601"),
+        ("INFO", "incoming notification succeeded", "add", ""),
     ];
     for (line, (level, words, method, code)) in lines.iter().zip(first) {
         assert!(line.starts_with(level) && line.contains(&format!("message={words} ")), "{line}");
@@ -53,7 +53,7 @@ async fn calls_are_logged_without_their_contents() {
         assert!(line.contains("duration=") && line.contains("remote=unknown address"), "{line}");
     }
     let last = lines.last().unwrap();
-    assert!(last.contains("hang") && last.contains("call handled, not to its end"), "{last}");
+    assert!(last.contains("hang") && last.contains("incoming call dropped"), "{last}");
     assert!(!lines.iter().any(|line| line.contains("s3cr3t")), "{lines:?}");
 }
 
@@ -88,11 +88,11 @@ async fn outgoing_calls_are_logged_too() {
     let text = log.text();
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("wsjsonrpc::calls")).collect();
     let expected = [
-        ("DEBUG", "call made "),
-        ("WARN", "call made, with an error"),
-        ("WARN", "call made, with an error"),
-        ("DEBUG", "notification made"),
-        ("DEBUG", "batch sent"),
+        ("DEBUG", "outgoing call succeeded"),
+        ("WARN", "outgoing call failed"),
+        ("WARN", "outgoing call failed"),
+        ("DEBUG", "outgoing notification succeeded"),
+        ("DEBUG", "outgoing batch succeeded"),
     ];
     assert_eq!(lines.len(), expected.len());
     for (line, (level, words)) in lines.iter().zip(expected) {
@@ -123,7 +123,7 @@ async fn a_rate_limit_bounds_the_calls_of_a_connection() {
     assert_eq!(raw.ask(request("quick", "[]", "7")).await, result("null", "7"));
     let (mut other, _) = Raw::client_of(&endpoint).await;
     assert_eq!(other.ask(sum("1")).await, result("3", "1"), "another connection has its own");
-    let dropped = "dropped a notification: over the rate limit";
+    let dropped = "dropped a notification: rate limit exceeded";
     assert_eq!(log.text().matches(dropped).count(), 1, "one line for a connection");
 }
 
@@ -246,9 +246,9 @@ async fn notifications_over_a_concurrency_limit_log_two_lines() {
     raw.hang_up();
     serving.await.unwrap();
     let text = log.text();
-    let dropped = "dropped a notification: over the concurrency limit";
+    let dropped = "dropped a notification: concurrency limit exceeded";
     assert_eq!(text.matches(dropped).count(), 1, "{text}");
-    let all = "so many notifications of a connection were over a limit";
+    let all = "connection ended: total number of notifications over a limit";
     let lines: Vec<&str> = text.lines().filter(|line| line.contains(all)).collect();
     assert!(matches!(lines[..], [line] if line.contains("count=5")), "{text}");
 }
