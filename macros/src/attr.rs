@@ -191,8 +191,8 @@ impl std::str::FromStr for Bytes {
         let bytes = parsed.and_then(|bytes| usize::try_from(bytes).ok());
         bytes.map(Bytes).ok_or_else(|| {
             format!(
-                "invalid size `\"{text}\"`, expected a positive integer, a space and a unit, with \
-                 a result below 4 GiB: `\"512 B\"`, `\"64 KiB\"` or `\"1 MiB\"`"
+                "invalid size `\"{text}\"`, expected a positive integer, a space and a unit, less \
+                 than 4 GiB: `\"512 B\"`, `\"64 KiB\"` or `\"1 MiB\"`"
             )
         })
     }
