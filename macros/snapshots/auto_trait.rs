@@ -1,4 +1,4 @@
-//! After an error that only unstable Rust can have.
+//! The output after an error that can only occur in unstable Rust.
 
 #[rpc]
 pub auto trait Marker {

@@ -1,4 +1,4 @@
-//! After errors: what could be understood is there, without a service's methods.
+//! The output after errors: the methods that could be understood, and a service without methods.
 
 #[rpc(namespaec = "math")]
 pub trait Broken {

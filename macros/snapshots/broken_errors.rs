@@ -1,4 +1,4 @@
-//! After errors: an implementation that only holds the place.
+//! The output after errors: a placeholder implementation.
 
 #[derive(RpcError)]
 pub enum BankError<T> {

@@ -1,4 +1,4 @@
-//! Every shape of an error, and every argument.
+//! Every form of an error, and every argument.
 
 #[derive(RpcError)]
 pub enum BankError {

@@ -1,5 +1,5 @@
-//! A mock: with generics, borrowed arguments, a condition, a plain method, one without a result, and
-//! subscriptions.
+//! A mock of a trait with generics, borrowed arguments, a `cfg`, a plain method, a method without a
+//! result, and subscriptions.
 
 #[rpc(mock)]
 pub trait Store<K: Key>: Debug {

@@ -1,4 +1,4 @@
-//! Subscriptions: a plain one, one that may refuse, one whose items may be errors.
+//! Subscriptions: a plain one, one that can refuse, and one whose items may be errors.
 
 #[rpc(namespace = "feed")]
 trait Feeds {

@@ -107,7 +107,7 @@ async fn whole_messages_come_back_as_what_they_are() {
 }
 
 #[tokio::test]
-#[ignore = "tests/autobahn/run starts it, and ends it"]
+#[ignore = "run by tests/autobahn/run"]
 async fn serves_the_suite() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("\nserves {}", listener.local_addr().unwrap());
@@ -117,7 +117,7 @@ async fn serves_the_suite() {
 }
 
 #[tokio::test]
-#[ignore = "tests/autobahn/run starts it, and says where the suite listens"]
+#[ignore = "run by tests/autobahn/run, which sets WSJSONRPC_AUTOBAHN"]
 async fn visits_the_suite() {
     let address = std::env::var("WSJSONRPC_AUTOBAHN").expect("the address of the suite's server");
     let cases: usize = ask(&address, "/getCaseCount").await.parse().unwrap();

@@ -438,7 +438,7 @@ mod in_flight_tests {
         let find =
             |id| requests.find(&Id::from_number(id), |number| number).map(|(_, number)| number);
         assert_eq!((find(7), find(2)), (None, Some(11)));
-        // The slot is reused; the old number must not take the new request.
+        // The slot is reused, and the old number must not remove the new request.
         let reused = requests.put(call(3, 13));
         assert_eq!(reused, second);
         let take = |place, number| requests.take(place, number).map(|call| call.number);
@@ -447,7 +447,7 @@ mod in_flight_tests {
         assert_eq!((take(first, 10), take(first, 10), take(99, 1)), (Some(10), None, None));
     }
 
-    /// Requests that come and go at random, compared with a map.
+    /// Random requests, compared with a map.
     #[test]
     fn calls_are_where_they_were_put() {
         let requests = InFlightRequests::default();

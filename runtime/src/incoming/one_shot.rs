@@ -188,8 +188,8 @@ mod tests {
 
     use super::*;
 
-    /// Another thread answers and ends the link between the check of the response and the check of
-    /// the end.
+    /// Another thread answers and ends the link between the two checks for the response and for the
+    /// end.
     #[tokio::test]
     async fn an_answer_that_comes_with_the_end_is_not_lost() {
         let (sender, mut answer) = oneshot::channel();

@@ -585,13 +585,13 @@ mod batch_response_tests {
         }
     }
 
-    /// In whichever order the handlers end: one array, in the order of the requests, each with its
-    /// own response, or with -32003 where that exceeds the limit.
+    /// Whatever the order in which the handlers finish, the array has the order of the requests.
+    /// Each request has its own response, or -32003 if that exceeds the limit.
     #[test]
     fn a_batch_is_answered_in_order_and_within_its_limit() {
         for (largest, limits, runs) in [(200, 2_500, 1_000), (12_000, 60_000, 200)] {
             let ends = vec((outcome(largest), any::<u16>()), 1..8);
-            // An error for each fits.
+            // An error for each request fits.
             run(runs, (ends, 8 * ERROR_SIZE..limits), |(ends, limit)| {
                 let mut order: Vec<usize> = (0..ends.len()).collect();
                 order.sort_by_key(|index| ends.get(*index).map(|(_, late)| *late));
@@ -627,8 +627,8 @@ mod batch_response_tests {
         }
     }
 
-    /// Neither while it grows, nor when it is put in order: moving or freeing megabytes at once blocks the
-    /// thread for milliseconds.
+    /// A large array is not copied, neither while it grows nor when it is put in order: moving or
+    /// freeing megabytes at once blocks the thread for milliseconds.
     #[test]
     fn a_large_array_is_never_one_buffer() {
         const LARGE: usize = 64 * 1024;

@@ -143,7 +143,7 @@ mod tests {
             assert!(poll(other.as_mut()).is_pending());
             assert!(poll(pin!(cancellations.cancelled(1))).is_ready(), "late");
         }
-        assert_eq!(cancellations.lock().len(), 1, "only that of the call which was taken back");
+        assert_eq!(cancellations.lock().len(), 1, "only the cancelled call has an entry");
         cancellations.remove(1);
         assert_eq!(cancellations.lock().len(), 0);
         cancellations.remove(1);

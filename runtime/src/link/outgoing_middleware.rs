@@ -93,7 +93,7 @@ pub trait OutgoingMiddleware: Send + Sync + 'static {
     }
 }
 
-/// An `Arc` allows to install one value in several builders, or to choose the type at run time.
+/// Use an `Arc` to install one value in several builders, or to choose the type at run time.
 #[async_trait]
 impl<M: OutgoingMiddleware + ?Sized> OutgoingMiddleware for Arc<M> {
     async fn call(&self, request: OutgoingRequest, next: OutgoingNext<'_>) -> Result<Reply, Error> {
@@ -129,11 +129,6 @@ impl OutgoingRequest {
     /// Replaces the params by a value that serializes to a list or an object, or removes them with
     /// `()`.
     ///
-    /// # Errors
-    ///
-    /// [`Error::Encode`] if the value does not serialize to a list or an object. The request then
-    /// has no params.
-    ///
     /// ```
     /// # use wsjsonrpc::{Client, Server, memory};
     /// use wsjsonrpc::middleware::{OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply};
@@ -164,6 +159,11 @@ impl OutgoingRequest {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`] if the value does not serialize to a list or an object. The request then
+    /// has no params.
     pub fn set_params(&mut self, params: impl Serialize) -> Result<(), Error> {
         self.message.set_params(&params).map_err(|error| Error::Encode(error.into()))
     }
@@ -189,10 +189,6 @@ pub struct Reply(pub(crate) Utf8Bytes, pub(crate) Range<usize>);
 
 impl Reply {
     /// Creates a reply, to answer a call without sending it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Encode`] if the value does not serialize.
     ///
     /// ```
     /// # use wsjsonrpc::{Client, Server, memory};
@@ -224,6 +220,10 @@ impl Reply {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`] if the value does not serialize.
     pub fn new(result: impl Serialize) -> Result<Self, Error> {
         let json = serde_json::to_string(&result).map_err(|error| Error::Encode(error.into()))?;
         Ok(Self::of(json.into()))

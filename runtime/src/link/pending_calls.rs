@@ -448,7 +448,10 @@ mod tests {
         let id = insert(&pending);
         assert!(poll(&pending, id).is_pending());
         assert!(pending.resolve("1", CallOutcome::Invalid("a")));
-        assert!(!pending.resolve("1", CallOutcome::Invalid("b")), "a second response is nobody's");
+        assert!(
+            !pending.resolve("1", CallOutcome::Invalid("b")),
+            "a second response matches no call"
+        );
         pending.expire(Instant::now());
         pending.fail_unsent([id].into_iter());
         assert!(matches!(poll(&pending, id), Poll::Ready(Ok(CallOutcome::Invalid("a")))));
@@ -489,7 +492,7 @@ mod tests {
         assert_eq!(pending.len(), 0);
     }
 
-    /// The time to which the timer must be set.
+    /// The time to which the timer must be set now.
     fn next_deadline(pending: &PendingCalls) -> Option<Option<Instant>> {
         let next_deadline = pending.take_deadline();
         assert!(!pending.has_new_deadline());
@@ -520,7 +523,7 @@ mod tests {
         pending.expire(one);
         assert_eq!(next_deadline(&pending), Some(Some(three)));
         pending.expire(three);
-        assert_eq!(next_deadline(&pending), Some(None), "nobody is left");
+        assert_eq!(next_deadline(&pending), Some(None), "no call is pending");
         for id in [1, 4, 5] {
             assert!(matches!(poll(&pending, id), Poll::Ready(Ok(CallOutcome::Timeout))), "{id}");
         }

@@ -586,8 +586,8 @@ mod tests {
         assert!(room <= 16 * ordered + 256, "room for {room} deadlines, {ordered} are there");
     }
 
-    /// Random calls with and without deadlines, compared with a plain list of the pending ones:
-    /// calls expire as the list says, at the time for which the table asks.
+    /// Random calls with and without deadlines, compared with a plain list of the pending ones: the
+    /// same calls expire, at the time that the table requests.
     #[test]
     fn calls_time_out_when_they_should() {
         let begin = Instant::now();
@@ -661,7 +661,7 @@ mod tests {
         }
     }
 
-    /// One call that is never answered, a million others, and a timer that fires now and then.
+    /// One call that is never answered, a million others, and a timer that fires sometimes.
     #[test]
     fn a_million_calls_leave_nothing_behind() {
         let begin = Instant::now();
@@ -736,7 +736,8 @@ mod slots_tests {
             let mut random = Random(seed * 0x9E37_79B9);
             let mut slots = Slots::new();
             let mut model: HashMap<u64, u64> = HashMap::new();
-            // The maximum number of entries, whether old ones stay, and how often a new one comes.
+            // The maximum number of entries, whether old ones stay, and how often a new one is
+            // added.
             let (limit, stay, rush) = (1 << random.below(11), random.below(2), random.below(4) + 1);
             for step in 0..10_000 {
                 let next = slots.next_id();

@@ -168,7 +168,7 @@ pub trait Middleware: Send + Sync + 'static {
     }
 }
 
-/// An `Arc` allows to install one value in several builders, or to choose the type at run time.
+/// Use an `Arc` to install one value in several builders, or to choose the type at run time.
 #[async_trait]
 impl<M: Middleware + ?Sized> Middleware for Arc<M> {
     async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {

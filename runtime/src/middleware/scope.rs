@@ -126,7 +126,7 @@ mod tests {
         scope.include(["c"]);
         let named = ["a.b", "c", "b", "a.open"].map(|method| has(&scope, method));
         assert_eq!(named, [true, true, false, false]);
-        // By another of its names.
+        // By another name of the method.
         assert!(scope.has("b", &["a.b", "b"]) && scope.has("b", &["a.b", "b", "a.open"]));
         assert!(!scope.has("a.open", &["a.b", "a.open"]));
     }

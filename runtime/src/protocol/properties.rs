@@ -1,5 +1,5 @@
-//! Property tests: random messages and arguments, each decoded by this crate and by the reference.
-//! The seed is fixed, so every run is the same.
+//! Property tests: the decoder and the reference decoder must agree on random messages and
+//! arguments. The seed is fixed, so every run is the same.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -146,7 +146,7 @@ fn value() -> impl Strategy<Value = String> {
     })
 }
 
-/// A member of an envelope: of its usual kind, or anything.
+/// A member of an envelope, with a value of its usual kind or any other.
 fn member() -> impl Strategy<Value = String> {
     const USUAL: &[&str] = &[
         "\"jsonrpc\":\"2.0\"",
@@ -207,7 +207,7 @@ fn member() -> impl Strategy<Value = String> {
 fn envelope() -> impl Strategy<Value = String> {
     let spaced = (space(), member(), space()).prop_map(|(a, member, b)| a + &member + &b);
     let call = (space(), vec(spaced, 0..4), any::<Index>()).prop_map(|(a, mut members, place)| {
-        // Without these two, nearly all of them would be invalid requests.
+        // Without these two members, nearly all messages would be invalid requests.
         for usual in ["\"jsonrpc\":\"2.0\"", "\"method\":\"sum\""] {
             members.insert(place.index(members.len() + 1), usual.to_owned());
         }
@@ -253,7 +253,7 @@ fn every_broken_message_is_decoded_as_the_reference_decodes_it() {
     run(10_000, broken(message()), |text| check_message(&text));
 }
 
-/// Some bytes replaced by any others: most results are not UTF-8.
+/// Some bytes replaced by random ones: most results are not UTF-8.
 fn garbled(text: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>> {
     (text, vec((any::<Index>(), any::<u8>()), 1..4)).prop_map(|(text, changes)| {
         let mut bytes = text.into_bytes();
@@ -268,8 +268,8 @@ fn garbled(text: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>
     })
 }
 
-/// Text that is not UTF-8 never reaches the decoder: it ends with -32700 or with the connection.
-/// For serde_json, too, it is not JSON.
+/// Text that is not UTF-8 never reaches the decoder: it causes -32700, or ends the connection.
+/// serde_json does not accept it as JSON either.
 fn check_bytes(bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) => check_message(text),
@@ -290,7 +290,7 @@ fn every_argument_is_what_serde_json_makes_of_it() {
     run(1_000, broken(value()), |text| check_arguments(&text));
 }
 
-/// The seeds of the fuzz targets, and what they have found.
+/// The seeds of the fuzz targets, and the inputs that the targets have found.
 fn each_seed(target: &str, check: fn(&str)) {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds");
     let mut seen = 0;

@@ -43,7 +43,7 @@ pub fn check_message(text: &str) {
         Payload::Batch(entries) => entries.iter().map(|(_, entry)| part(entry)).collect(),
         _ => vec![],
     };
-    assert_eq!(parts(&ours), parts(&theirs), "the same text from another place: {text:?}");
+    assert_eq!(parts(&ours), parts(&theirs), "a part was taken from another position: {text:?}");
     if let Payload::Batch(entries) = &ours {
         for (position, entry) in entries {
             assert_eq!(decode::entry_at(text, position).as_ref(), Some(entry), "again: {text:?}");
@@ -83,7 +83,7 @@ fn payload(text: &str) -> Payload<'_> {
     if !whole.get().starts_with('[') {
         return Payload::One(entry(whole));
     }
-    let entries: Vec<&RawValue> = serde_json::from_str(text).expect("it is JSON, and a list");
+    let entries: Vec<&RawValue> = serde_json::from_str(text).expect("a JSON list");
     if entries.is_empty() {
         return Payload::EmptyBatch;
     }
@@ -151,7 +151,7 @@ fn string(json: &str) -> Option<String> {
 }
 
 fn kind(json: &str) -> &'static str {
-    match json.chars().next().expect("it is JSON") {
+    match json.chars().next().expect("JSON is not empty") {
         'n' => "null",
         't' | 'f' => "a boolean",
         '[' => "an array",
@@ -197,7 +197,7 @@ fn entry(json: &RawValue) -> Entry<'_> {
             return Entry::Invalid(Id::NULL, Flaw::Id("a string"));
         }
         Some(json) => {
-            let id = Id::from_json(json).expect("it is an id");
+            let id = Id::from_json(json).expect("a valid id");
             assert_eq!(id.to_string(), json);
             Some(id)
         }

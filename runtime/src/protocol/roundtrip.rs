@@ -1,5 +1,5 @@
-//! Property tests: everything that is written is read back as the same, by the decoder, by the
-//! reference and by serde_json alone. Every shape of message, with random ids, names and values.
+//! Property tests: the decoder, the reference decoder and serde_json alone read back everything
+//! that was written. The messages have all forms, with random ids, names and values.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use super::request_extensions::{ReceivedExtensions, SentExtensions, Trace};
 /// Parameter names, some of which must be escaped.
 const NAMES: &[&str] = &["a", "", "b\"c", "d\\", "é\n", "id", "method"];
 
-/// Any text, control characters included.
+/// Any text, including control characters.
 fn text() -> impl Strategy<Value = String> {
     const ODD: &[&str] = &["", "rpc.on", "a.b", "\"", "\\", "\u{0}", "\u{1f}\n", "é", "\u{1f600}"];
     let mixed = vec(prop_oneof![select(ODD).prop_map(str::to_owned), any::<String>()], 0..3);
@@ -48,20 +48,20 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Any id, as its sender has written it.
+/// Any id, in the form in which its sender has written it.
 fn id() -> impl Strategy<Value = Id> {
     let written = prop_oneof![
         2 => number(),
         2 => string(),
         1 => Just("null".to_owned()),
-        // As either side of this crate writes them.
+        // In the forms that clients and servers of this crate write.
         2 => (1..u64::MAX).prop_map(|number| number.to_string()),
         1 => (1..u64::MAX).prop_map(|number| format!("\"s{number}\"")),
     ];
-    written.prop_filter_map("it is no id", |json| {
+    written.prop_filter_map("not an id", |json| {
         serde_json::from_str::<&RawValue>(&json).ok()?;
         let id = Id::from_json(&json)?;
-        assert_eq!(id.to_string(), json, "given back verbatim");
+        assert_eq!(id.to_string(), json, "not returned verbatim");
         Some(id)
     })
 }
@@ -180,7 +180,7 @@ fn check_entry(entry: &Entry<'_>, written: &Written) {
             let (id, trace) = (written.id.clone(), Trace::default());
             let (params, extra) = (params.as_deref(), call.extra);
             assert_eq!(*call, IncomingCall { id, method: method.into(), params, extra, trace });
-            // A notification gets no progress.
+            // A notification has no progress.
             let progress = written.id.as_ref().filter(|id| told.progress && **id != Id::NULL);
             let expected = match written.id {
                 Some(_) => ReceivedExtensions {
@@ -225,7 +225,7 @@ fn check_members(message: &RawValue, written: &Written) {
                 ("timeout", timeout.as_deref()),
                 ("window", window.as_deref()),
             ];
-            // A notification gets no progress.
+            // A notification has no progress.
             let said = told.into_iter().filter(|_| id.is_some());
             let expected: Vec<_> = said.filter_map(|(name, json)| Some((name, json?))).collect();
             assert_eq!(extra, expected);
@@ -242,7 +242,7 @@ fn check_members(message: &RawValue, written: &Written) {
             assert_eq!(error, expected);
         }
     }
-    assert!(members.is_empty(), "it says more than it should: {members:?}");
+    assert!(members.is_empty(), "unexpected members: {members:?}");
 }
 
 fn check_alone(written: &Written) {
@@ -287,7 +287,7 @@ fn every_batch_is_read_as_it_was_written() {
     run(300, vec(prop_oneof![call(), response()], 0..6), |all| check_batch(&all));
 }
 
-/// An id goes the whole way: in with a request, out with a response, and back to the caller.
+/// An id passes through a request and a response back to the caller.
 #[test]
 fn every_id_comes_back_verbatim() {
     run(3_000, id(), |id| {

@@ -231,7 +231,7 @@ mod tests {
         let mut timer = Timer::new(Instant::now() + Duration::from_millis(10));
         assert!(!has_fired_after(&mut timer, 0).await);
         for _ in 0..3 {
-            // Longer than its extra time, and the delay that shows a pause.
+            // Longer than the extra time plus the delay that indicates a pause.
             assert!(!has_fired_after(&mut timer, 1300).await);
         }
         timer.await;

@@ -187,12 +187,13 @@ mod tests {
 
     #[test]
     fn an_answer_is_as_good_as_anything() {
-        // Pings start at 80; the pongs come at 81, 162 and 243.
+        // Pings start at 80, and the pongs arrive at 81, 162 and 243.
         assert_eq!(run(&[81, 162, 243]), (vec![80, 161, 242, 323], 363));
         assert_eq!(run(&[119]).1, 119 + 120);
     }
 
-    /// The peer may have to read what is before the ping; but a proxy may be taking the bytes.
+    /// The peer may still have to read what was sent before the ping, or a proxy may accept the
+    /// bytes.
     #[test]
     fn a_peer_for_whom_the_network_takes_bytes_gets_more_time_and_not_for_ever() {
         let begin = Instant::now();
@@ -205,7 +206,7 @@ mod tests {
         let extended = Verdict::Extended;
         assert_eq!(verdicts, [Verdict::Ask, extended, extended, extended, Verdict::GiveUp]);
         assert_eq!(keep_alive.next(), Some(begin + 3 * INTERVAL));
-        // A pong starts it anew.
+        // A pong resets the extensions.
         let mut keep_alive = KeepAlive::new(Some(INTERVAL), begin);
         assert_eq!(keep_alive.look(begin, room), Verdict::Ask);
         assert_eq!(keep_alive.look(begin, room), Verdict::Extended);

@@ -637,7 +637,7 @@ mod tests {
         assert!(!send_queue.park(Waker::noop(), true), "a command is to be obeyed");
     }
 
-    /// The bytes written, `step` at a time, and their tally.
+    /// The bytes written, `step` at a time, and what was recorded as sent.
     fn drain(sending: &mut Sending, step: usize) -> (Vec<u8>, Sent) {
         let (mut out, mut sent) = (Vec::new(), Sent::default());
         while !sending.is_empty() {
@@ -653,7 +653,7 @@ mod tests {
         queued_in(sizes, usize::MAX, mask)
     }
 
-    /// In pieces of this size, where a message is larger.
+    /// A message larger than this is queued in pieces of this size.
     fn queued_in(sizes: &[usize], piece: usize, mask: Mask) -> (Sending, Vec<Vec<u8>>) {
         let (mut waiting, mut sending) = (Waiting::default(), Sending::default());
         let mut frames = Vec::new();
@@ -681,7 +681,7 @@ mod tests {
         (sending, frames)
     }
 
-    /// Of odd sizes, so that masks begin at each of their bytes.
+    /// The sizes are odd, so that pieces begin at each byte of the mask.
     const PIECES: [usize; 4] = [usize::MAX, 3 * SMALL + 3, SMALL + 5, 1001];
     const SIZES: [usize; 9] = [3, SMALL, SMALL + 1, 0, 1, 10 * SMALL, 2 * SMALL, SMALL + 1, 7];
 

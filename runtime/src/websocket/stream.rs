@@ -323,7 +323,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_read_ahead_comes_in_order_and_holds_no_memory_afterwards() {
         let (mut ours, theirs) = tokio::io::duplex(1 << 20);
-        // One inside another: the inner stream finds the buffer in use.
+        // A stream inside of another one: the outer stream is using the buffer while the inner one
+        // reads.
         let mut stream = Stream::other(Stream::memory(theirs));
         let sent: Vec<u8> = (0..200_000_u32).map(|number| (number % 251) as u8).collect();
         ours.write_all(&sent).await.unwrap();

@@ -1,4 +1,5 @@
-//! Whatever arrives, and however it is split, is received as tungstenite alone would receive it.
+//! Compares `Transport` with tungstenite alone: both receive the same messages from the same bytes,
+//! however the bytes are split.
 
 use super::*;
 use std::io::Cursor;
@@ -7,7 +8,7 @@ use std::task::Waker;
 use crate::websocket::frame;
 use tokio::io::AsyncWriteExt;
 
-/// A frame as any peer may write it.
+/// A frame from a peer.
 fn frame(first: u8, payload: &[u8], mask: frame::Mask) -> Vec<u8> {
     let mut bytes = Vec::new();
     frame::begin(&mut bytes, payload.len(), mask);
@@ -22,13 +23,13 @@ fn config() -> Config {
     Config { max_incoming_message: 70_000, ..Config::default() }
 }
 
-/// What tungstenite alone receives, up to the end or the first error.
+/// Everything that tungstenite alone receives, up to the end or the first error.
 fn alone(bytes: &[u8], role: Role) -> Vec<String> {
     let mut stream = Cursor::new(bytes.to_vec());
     let mut socket = WebSocketContext::new(role, Some(limits(largest(&config()))));
     let mut seen = Vec::new();
     loop {
-        // What it writes would go where it reads.
+        // The stream cannot separate bytes that tungstenite writes from those that it reads.
         let mut both = Duplex { input: &mut stream };
         match socket.read(&mut both) {
             Ok(message) => seen.push(match message {
@@ -77,7 +78,7 @@ fn ending(received: Received) -> String {
     }
 }
 
-/// What the transport receives, given pieces of these sizes in turn.
+/// Everything that the transport receives, if the bytes arrive in pieces of these sizes.
 async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
     let (mut theirs, stream) = tokio::io::duplex(1 << 20);
     let mut transport = Transport::new(Stream::memory(stream), Vec::new(), role, &config());
@@ -91,7 +92,8 @@ async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
         match received {
             Poll::Pending if rest.is_empty() => {
                 drop(theirs.shutdown().await);
-                // Otherwise tokio's budget for a task is used up, and everything stays pending.
+                // Otherwise the task uses up tokio's cooperative budget, and everything stays
+                // pending.
                 tokio::task::yield_now().await;
             }
             Poll::Pending => {
@@ -111,7 +113,7 @@ async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
                 let code = match reason {
                     CloseReason::Remote { code: 1005, .. } => None,
                     CloseReason::Remote { code, .. } => Some(code),
-                    // An invalid code: tungstenite has replaced it.
+                    // tungstenite has replaced an invalid code.
                     _ => Some(1002),
                 };
                 seen.push(format!("close {code:?}"));
@@ -143,8 +145,8 @@ async fn everything_is_received_as_tungstenite_receives_it() {
         for _ in 0..1 + random(state, 8) {
             let length = [0, 1, 5, 60, 125, 126, 700, 3000, 65_535, 65_536, 70_001]
                 [random(state, if round % 50 == 0 { 11 } else { 8 })];
-            // Mostly whole messages; also fragments, control frames, reserved bits, binary and
-            // worse.
+            // Mostly whole messages; also fragments, control frames, reserved bits, binary messages
+            // and invalid frames.
             let first = match random(state, 24) {
                 0 => 0x01,
                 1 | 2 => 0x80,
@@ -186,7 +188,7 @@ async fn everything_is_received_as_tungstenite_receives_it() {
     }
 }
 
-/// A message in very many frames takes more than one turn.
+/// A message in very many frames takes more than one poll.
 #[tokio::test]
 async fn other_tasks_run_between_many_small_frames() {
     let count = 10 * MAX_FRAMES;
@@ -196,15 +198,15 @@ async fn other_tasks_run_between_many_small_frames() {
     let (mut peer, stream) = tokio::io::duplex(bytes.len());
     peer.write_all(&bytes).await.unwrap();
     let mut transport = Transport::new(Stream::other(stream), Vec::new(), Role::Server, &config());
-    let mut turns = 0;
+    let mut polls = 0;
     let message = std::future::poll_fn(|cx| {
         let polled = transport.poll_receive(cx);
-        turns += usize::from(polled.is_pending() && transport.take_rest());
+        polls += usize::from(polled.is_pending() && transport.take_rest());
         polled
     })
     .await;
     assert!(matches!(message, Received::Text(text) if text.len() == 3 + 2 * count));
-    assert!(turns >= 9, "{turns}");
+    assert!(polls >= 9, "{polls}");
 }
 
 /// Between two turns that end after many small frames, the runtime looks at its sockets. It would not if
