@@ -1,5 +1,5 @@
-//! What documents say can't rot. SECURITY.md: the tests that it names are there, and so is every limit,
-//! with the default that it has. OBSERVABILITY.md: the names of metrics and of span fields.
+//! Checks documents against the code. SECURITY.md: the tests that it names exist, and its table
+//! lists every limit with its default. OBSERVABILITY.md: the names of metrics and span fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use wsjsonrpc::Config;
 
 use crate::layers::{names, read};
 
-/// The cells of all tables whose heads begin with this, row by row.
+/// The cells, row by row, of all tables whose first line begins with `head`.
 fn rows<'a>(document: &'a str, head: &str) -> Vec<Vec<&'a str>> {
     let tables = document.split(head).skip(1);
     let rows =
@@ -15,7 +15,7 @@ fn rows<'a>(document: &'a str, head: &str) -> Vec<Vec<&'a str>> {
     rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect()
 }
 
-/// Whether there is a function of this name, right behind an attribute that makes it a test.
+/// Whether `source` has a function of this name directly below a test attribute.
 fn is_test(source: &str, name: &str) -> bool {
     let mut before = "";
     source.lines().any(|line| {
@@ -70,7 +70,7 @@ fn every_row_of_the_memory_table_names_tests_that_exist() {
     assert!(rows.len() > 10, "only {} rows were found", rows.len());
 }
 
-/// `10 MiB`, `30 s` or `10,000`, as they would be written in code's own way.
+/// Converts `10 MiB`, `30 s` or `10,000` to the form in which `Debug` prints the value.
 fn plain(cell: &str) -> String {
     let (number, unit) = cell.split_once(' ').unwrap_or((cell, ""));
     let number = number.trim_matches('`').replace(',', "");
@@ -100,7 +100,7 @@ fn every_limit_is_documented_with_its_default() {
     assert!(defaults.is_empty(), "not in SECURITY.md's table: {defaults:?}");
 }
 
-/// Whole string literals and words in backticks of this shape.
+/// String literals, or words in backticks, for which `of_shape` is true.
 fn quoted(text: &str, quote: char, of_shape: impl Fn(&str) -> bool) -> BTreeSet<&str> {
     text.split(quote).filter(|word| of_shape(word)).collect()
 }

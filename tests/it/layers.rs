@@ -1,4 +1,4 @@
-//! The modules of both crates form layers: a module imports only from those below it.
+//! Checks that the modules of both crates form layers: a module imports only from those below it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! In which forms params may come and go, as far as the program chooses: closures of one value,
-//! lists only, tuples with an optional end, `None` that is left out, one side of a contract, and the
-//! same services for both kinds of builder.
+//! The forms of params that a program can choose: closures with one value, lists only, tuples with
+//! optional elements at the end, `None` left out, one side of a contract, and the same services for
+//! both kinds of builder.
 
 use std::future::IntoFuture;
 
@@ -253,7 +253,7 @@ impl wsjsonrpc::server::Fallback for Anything {
     }
 }
 
-/// What this program answers, whichever side has opened the connection.
+/// The services of this program, whichever side has opened the connection.
 fn services() -> Services {
     Services::new()
         .service(Shown.into_service())

@@ -1,5 +1,5 @@
-//! Outgoing batches: what goes into one message, what each element brings, and what is left when
-//! something goes wrong with a part or with all of it. From either side.
+//! Outgoing batches from both sides: what goes into one message, the outcome of each element, and
+//! what happens when a part of the batch or all of it fails.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ trait Desk {
     async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
     async fn echo(&self, ctx: &Context, text: &str) -> Result<String>;
     async fn parse(&self, ctx: &Context, text: &str) -> Result<i64>;
-    /// Takes that long, by the paused clock.
+    /// Takes that many seconds, by the paused clock.
     async fn wait(&self, ctx: &Context, seconds: u64) -> Result<u64>;
     fn log(&self, ctx: &Context, line: &str);
 }
@@ -40,7 +40,7 @@ impl Desk for Clerk {
         Ok(seconds)
     }
     fn log(&self, _: &Context, line: &str) {
-        // Most tests don't listen.
+        // Most tests have dropped the receiver.
         let _ = self.0.send(line.to_owned());
     }
 }
@@ -57,7 +57,7 @@ fn server() -> ServerBuilder {
     Server::builder().service(clerk())
 }
 
-/// Connections that must be kept, and handles to a [`Desk`] on their other side: the server's and
+/// Clients that have to stay alive, and handles to a [`Desk`] on the other side: the server's and
 /// the client's, in memory and over a socket.
 async fn desks() -> (Vec<Client>, Vec<DeskClient>) {
     let (clients, servers_peers): (Vec<_>, Vec<_>) =
@@ -78,7 +78,7 @@ fn answer(id: &Value, result: impl Serialize) -> Value {
     json!({"jsonrpc": "2.0", "result": result, "id": id})
 }
 
-/// The ids of the next batch that a raw server gets; null for a notification.
+/// The ids of the next batch that a raw server receives; null for a notification.
 async fn ids(raw: &mut Raw) -> Vec<Value> {
     let batch: Vec<Value> = serde_json::from_str(&raw.receive().await).unwrap();
     batch.into_iter().map(|entry| entry["id"].clone()).collect()
@@ -221,7 +221,7 @@ async fn dropping_one_reply_does_not_affect_the_others() {
     assert_eq!(client.peer().pending_calls(), 0);
 }
 
-/// The next message that comes is a call made by this: nothing came before.
+/// Checks that nothing was sent: the next message is a call made by this function.
 async fn nothing_was_sent(raw: &mut Raw, peer: &Peer) {
     peer.notify("next", ()).await.unwrap();
     assert_eq!(raw.receive().await, r#"{"jsonrpc":"2.0","method":"next"}"#);
@@ -235,7 +235,7 @@ async fn calls_of_a_batch_that_is_dropped_unsent_are_not_sent() {
     let mut batch = peer.new_batch();
     let before = tokio::spawn(batch.add(desk.sum(1, 2)));
     let after = batch.add((desk.echo("a"), desk.log("b").notify()));
-    tokio::task::yield_now().await; // `before` waits by now
+    tokio::task::yield_now().await; // `before` is pending by now
     drop(batch);
     assert!(matches!(before.await.unwrap(), Err(Error::NotSent)));
     let (echo, _) = after.await;

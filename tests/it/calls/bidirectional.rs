@@ -1,5 +1,5 @@
-//! Calls in both directions over one connection: nested ones, very many at once, pushes, and the
-//! order in which things arrive. In memory and over a real socket.
+//! Calls in both directions over one connection: nested calls, many concurrent calls,
+//! notifications, and the order of messages. In memory and over a real socket.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use wsjsonrpc_tests::{Raw, both_ways, first_peer, listen};
 
 #[rpc]
 trait Tower {
-    /// Calls its caller with one less, down to zero, and counts the floors on the way back.
+    /// Calls its caller with `height - 1`, down to zero, and counts the levels on the way back.
     async fn climb(&self, ctx: &Context, height: u32) -> Result<u32>;
     async fn double(&self, ctx: &Context, x: u64) -> Result<u64>;
     async fn repeat(&self, ctx: &Context, text: &str, times: usize) -> Result<String>;
@@ -77,7 +77,7 @@ async fn concurrent_nested_calls_return_from_their_own_depth() {
     }
 }
 
-/// Deeper than there may be handlers at work: an error comes back, not a standstill.
+/// Nested more deeply than `max_in_flight` allows: the call fails and does not deadlock.
 #[tokio::test]
 async fn nesting_over_max_in_flight_fails_without_deadlock() {
     let config = Config { max_in_flight: 10, ..Config::default() };
@@ -126,9 +126,9 @@ async fn ten_thousand_calls_each_way_complete_on_one_thread() {
     }
 }
 
-/// The answers are far larger than the calls, and together far larger than what may wait to be
-/// sent (the calls are not): neither side may wait for the other to read first. By the paused
-/// clock a standstill is over at once, with an error.
+/// The responses are far larger than the calls, and together far larger than the send queue (the
+/// calls are not). Neither side may wait for the other to read first. With the paused clock, a
+/// deadlock ends at once with a timeout.
 #[tokio::test(start_paused = true)]
 async fn answers_far_over_the_send_queue_do_not_deadlock() {
     let config = Config { max_send_queue: 256 * 1024, ..Config::default() };
@@ -158,14 +158,14 @@ async fn a_server_calls_a_client_that_has_called_nothing() {
         async move { Ok(sent?) }
     });
     let client = client.service(Stairs.into_service()).connect(&url).await.unwrap();
-    // The client may know that it is let in before the server has it in its list.
+    // The client may finish the handshake before the server has listed the connection.
     let peer = first_peer(&endpoint).await;
     assert_eq!(TowerClient::new(&peer).double(21).await.unwrap(), 42);
     peer.notify("told", ("news",)).await.unwrap();
     assert_eq!(told.recv().await.unwrap(), "news");
     assert_eq!(client.peer().pending_calls(), 0);
 
-    // In memory there is not even a handshake between them.
+    // In memory there is no handshake between them.
     let (_client, peer) =
         memory::pair(self::client(&Config::default()), Server::builder()).unwrap();
     assert_eq!(TowerClient::new(&peer).double(21).await.unwrap(), 42);
@@ -191,7 +191,7 @@ async fn servers_use_string_ids_and_clients_use_numbers() {
     assert_eq!(waiting.await.unwrap().unwrap(), 2);
 }
 
-/// Counts for its caller: a notification for each number, then its answer.
+/// A method that sends its caller a notification for each number, and then returns.
 fn counter() -> ServerBuilder {
     Server::builder().method("count", |ctx: Context, (to,): (u32,)| async move {
         for number in 1..=to {
@@ -201,7 +201,7 @@ fn counter() -> ServerBuilder {
     })
 }
 
-/// Tells the numbers it gets.
+/// A client that passes on the numbers it receives.
 fn listener() -> (ClientBuilder, mpsc::UnboundedReceiver<u32>) {
     let (tell, told) = mpsc::unbounded_channel();
     let client = Client::builder().method("number", move |_, (number,): (u32,)| {
@@ -211,7 +211,7 @@ fn listener() -> (ClientBuilder, mpsc::UnboundedReceiver<u32>) {
     (client, told)
 }
 
-/// Clients of a counter, in memory and over a socket, with the numbers that they get.
+/// Clients of a counter, in memory and over a socket, with the numbers that they receive.
 async fn counted() -> [(Client, mpsc::UnboundedReceiver<u32>); 2] {
     let (in_memory, numbers_in_memory) = listener();
     let (over_socket, numbers_over_socket) = listener();
@@ -274,7 +274,7 @@ async fn a_server_pushes_to_many_clients_and_each_gets_all_in_order() {
     for _ in 0..CLIENTS {
         let (client, numbers) = listener();
         let client = client.connect(&url).await.unwrap();
-        // Its answer shows that the server has it in its list.
+        // The response shows that the server has listed the connection.
         client.peer().call::<String>("count", (0,)).await.unwrap();
         clients.push((client, numbers));
     }

@@ -1,5 +1,5 @@
-//! Calls that are taken back, as the wire has them: `$/cancelRequest` out and in, before, during and
-//! after the call, alone and in batches; and the one answer that each cancelled request gets.
+//! Cancellation on the wire: `$/cancelRequest` sent and received, before, during and after the
+//! call, alone and in batches. Each cancelled request gets exactly one response.
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
@@ -14,7 +14,7 @@ use wsjsonrpc_tests::{
     method_not_found, notification, poll_once, request, result, wait_for_in_flight,
 };
 
-/// `gated` waits at the gate and gives its argument; `quick` gives it at once.
+/// `gated` waits at the gate and returns its argument; `quick` returns it at once.
 fn server(gate: &Gate, config: Config) -> ServerBuilder {
     let gate = gate.clone();
     Server::builder()
@@ -34,13 +34,14 @@ async fn raw_client() -> (Raw, Gate) {
     (Raw::client(server(&gate, Config::default())).await, gate)
 }
 
-/// Requests without the member that says how long they may take.
+/// A client whose requests carry no timeout.
 fn untimed(send_cancel: SendTo) -> ClientBuilder {
     let config = Config { send_cancel, call_timeout: None, ..Config::default() };
     Client::builder().config(config)
 }
 
-/// The next thing that comes is a call made now, with this id.
+/// Checks that nothing else was sent: the next message is a call made by this function, with this
+/// id.
 async fn nothing_came(raw: &mut Raw, peer: &Peer, id: &str) {
     let sentinel = begin(peer.call::<()>("sentinel", ()).without_timeout().into_future()).await;
     let expected = format!(r#"{{"jsonrpc":"2.0","method":"sentinel","id":{id}}}"#);
@@ -60,14 +61,15 @@ async fn drop_calls(mut raw: Raw, peer: Peer, id: impl Fn(u64) -> String) {
     drop(call);
     assert_eq!(raw.receive().await, cancel(&first));
     assert_eq!(peer.pending_calls(), 0);
-    // The peer's answer is nobody's, whichever it is.
+    // A response to the cancelled call is ignored, whatever it is.
     raw.send(cancelled(&first)).await;
 
     let call = begin(peer.call::<u8>("m", ()).without_timeout().into_future()).await;
     raw.receive().await;
     raw.send(result("7", &id(2))).await;
     assert_eq!(call.await.unwrap(), 7);
-    // Answered, whether the caller has looked at it or not: there is nothing to take back.
+    // The response has arrived, so there is nothing to cancel, whether or not the caller was
+    // polled.
     let call = begin(peer.call::<u8>("m", ()).without_timeout().into_future()).await;
     raw.receive().await;
     raw.send(result("7", &id(3))).await;
@@ -142,7 +144,7 @@ async fn calls_of_a_batch_are_cancelled_one_by_one() {
 async fn only_requests_in_flight_can_be_cancelled() {
     let (mut raw, gate) = raw_client().await;
     for id in ["1", "-7", "1.50", "\"a\"", "null", "\"\\u0061b\""] {
-        // Before: it is not known yet.
+        // Before the call: the id is unknown.
         raw.check(&cancel(id), &[]).await;
         raw.check(&request("quick", "[4]", id), &[&result("4", id)]).await;
         // After.
@@ -150,10 +152,10 @@ async fn only_requests_in_flight_can_be_cancelled() {
         raw.send(request("gated", "[5]", id)).await;
         gate.arrived(1).await;
         raw.check(&cancel("\"of nobody\""), &[]).await;
-        // During: the answer is there at once, and the handler still at work.
+        // During the call: the response is sent at once, while the handler still runs.
         raw.check(&cancel(id), &[&cancelled(id)]).await;
         raw.check(&cancel(id), &[]).await;
-        // Another call of the same id is another call.
+        // A new call with the same id is a different call.
         raw.send(request("gated", "[6]", id)).await;
         gate.arrived(1).await;
         gate.open(2);
@@ -167,7 +169,7 @@ async fn only_requests_in_flight_can_be_cancelled() {
     raw.check(&request("$/cancelRequest", r#"{"id":1}"#, "1"), &[&unknown]).await;
 }
 
-/// What counts is the id's value, however it is written.
+/// Ids are compared by value, however they are written.
 #[tokio::test]
 async fn a_call_is_found_by_the_value_of_its_id() {
     let (mut raw, gate) = raw_client().await;
@@ -182,7 +184,7 @@ async fn a_call_is_found_by_the_value_of_its_id() {
         ("1", "\"1\"", false),
         ("\"a\"", "\"A\"", false),
         ("9007199254740993", "9007199254740992.0", false),
-        // Comparing what it means would take too long.
+        // Long ids are compared as text, because comparing their values would take too long.
         (&long, &other, false),
     ] {
         raw.send(request("gated", "[5]", id)).await;
@@ -211,12 +213,12 @@ async fn of_two_calls_with_one_id_the_first_is_cancelled() {
 #[tokio::test]
 async fn entries_of_a_batch_can_be_cancelled() {
     let (mut raw, gate) = raw_client().await;
-    // One that waits is cancelled, so the array is complete.
+    // Cancelling the pending entry completes the array.
     raw.send(format!("[{},{}]", request("gated", "[1]", "1"), request("quick", "[2]", "2"))).await;
     gate.arrived(1).await;
     let array = format!("[{},{}]", cancelled("1"), result("2", "2"));
     assert_eq!(raw.ask(cancel("1")).await, array);
-    // In the same array, before or behind it: the entries of a batch have no order.
+    // In the same array, before or after the call: the entries of a batch have no order.
     for parts in [
         [request("gated", "[1]", "1"), cancel("1"), request("quick", "[2]", "2")],
         [cancel("1"), request("gated", "[1]", "1"), request("quick", "[2]", "2")],
@@ -225,7 +227,7 @@ async fn entries_of_a_batch_can_be_cancelled() {
         raw.check(&format!("[{}]", parts.join(",")), &[&array]).await;
     }
     raw.check(&format!("[{},{}]", cancel("1"), cancel("7")), &[]).await;
-    // The rest goes on.
+    // The other entries are not affected.
     raw.send(format!("[{},{}]", request("gated", "[1]", "1"), request("gated", "[2]", "2"))).await;
     raw.check(&cancel("2"), &[]).await;
     gate.open(6);
@@ -279,7 +281,8 @@ async fn a_cancelled_handler_may_still_panic_or_fail() {
     }
 }
 
-/// A clone of a context that is kept knows of its own call only, even where a peer uses an id twice.
+/// A kept clone of a context sees only the cancellation of its own call, even if the peer uses an
+/// id twice.
 #[tokio::test]
 async fn a_kept_context_sees_only_its_own_cancellation() {
     let (keep, mut kept) = mpsc::unbounded_channel();
@@ -302,7 +305,7 @@ async fn a_kept_context_sees_only_its_own_cancellation() {
     let new = kept.recv().await.unwrap();
     assert!(!old.is_cancelled());
     assert!(poll_once(&mut waiting).await.is_pending());
-    // Its handler has ended, so the sign is gone, too.
+    // Its handler has ended, so the cancellation no longer applies.
     wait_for_in_flight(&peer, 0).await;
     assert!(!new.is_cancelled());
     raw.hang_up();
@@ -327,7 +330,7 @@ async fn an_applications_own_cancel_method_wins() {
     assert_eq!(raw.receive().await, result("1", "\"x\""));
 }
 
-/// Cancellations that race with answers: each request has exactly one, the one or the other.
+/// Cancellations race with responses: each request gets exactly one response.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_races_its_cancellation_is_answered_once() {
     const CALLS: usize = 2000;
@@ -380,7 +383,7 @@ async fn a_request_that_races_its_cancellation_is_answered_once() {
     }
 }
 
-/// As many calls as may be under way are given up while the peer reads nothing: all of it is taken.
+/// `max_in_flight` calls are dropped while the peer reads nothing: all cancellations are sent.
 #[tokio::test(start_paused = true)]
 async fn cancellations_are_sent_though_the_send_queue_is_full() {
     let config = Config {

@@ -1,5 +1,5 @@
-//! What becomes of handlers whose call is taken back: those that are told, those that are dropped,
-//! and the calls that they wait for themselves. In both directions, in memory and over a socket.
+//! What happens to handlers whose call is cancelled: handlers that watch for it, handlers that are
+//! dropped, and the calls that they have made. In both directions, in memory and over a socket.
 
 use std::future::{IntoFuture, pending};
 use std::time::Duration;
@@ -14,12 +14,12 @@ use wsjsonrpc_tests::{
 
 #[rpc]
 trait Work {
-    /// Waits until it is taken back.
+    /// Waits until it is cancelled.
     async fn told(&self, ctx: &Context, value: u64) -> Result<()>;
-    /// Waits for ever.
+    /// Never returns.
     #[method(cancel = "drop")]
     async fn dropped(&self, ctx: &Context, value: u64) -> Result<()>;
-    /// Waits for ever for a method of the next side.
+    /// Calls a method on its caller that never returns.
     #[method(cancel = "drop")]
     async fn chain(&self, ctx: &Context, method: &str) -> Result<()>;
     #[method(cancel = "drop")]
@@ -36,7 +36,7 @@ struct Worker {
     next: Option<Peer>,
 }
 
-/// Says when its handler is dropped, which was not ready.
+/// Reports that its handler was dropped before it was ready.
 struct Guard(Events, u64);
 
 impl Drop for Guard {
@@ -50,7 +50,7 @@ struct Fragile(Events);
 impl Drop for Fragile {
     fn drop(&mut self) {
         self.0.send("fragile".to_owned()).unwrap();
-        // Without the hook, which would fill the test's output.
+        // `resume_unwind` skips the panic hook, whose output would fill the log of the test.
         std::panic::resume_unwind(Box::new("as it should"));
     }
 }
@@ -120,7 +120,7 @@ async fn cancelled_handlers_are_signalled_or_dropped() {
             let mut ends = [seen.recv().await.unwrap(), seen.recv().await.unwrap()];
             ends.sort();
             assert_eq!(ends, ["dropped 4", "told 3"]);
-            // And when the time is over.
+            // The same when the timeout has passed.
             let outcome = work.dropped(6).timeout(Duration::from_millis(5)).await;
             assert!(matches!(outcome, Err(Error::Timeout(_))), "{outcome:?}");
             assert_eq!(seen.recv().await.unwrap(), "begun 6");
@@ -131,7 +131,7 @@ async fn cancelled_handlers_are_signalled_or_dropped() {
     }
 }
 
-/// A calls B, whose handler calls C: the end of the first call is that of the second.
+/// A calls B, whose handler calls C: cancelling the first call also cancels the second.
 #[tokio::test]
 async fn a_cancellation_propagates_to_nested_calls() {
     let (events, mut seen) = mpsc::unbounded_channel();
@@ -166,8 +166,8 @@ async fn a_handler_that_panics_when_dropped_is_contained() {
     wait_for_in_flight(&peer, 0).await;
 }
 
-/// What was asked for by a peer that is gone: requests end, whose results nobody gets; notifications
-/// are carried out, whose results nobody got anyway.
+/// A peer disconnects: the handlers of its requests are dropped, because nobody gets the results.
+/// Handlers of notifications run to their end, because nobody gets their results anyway.
 #[tokio::test]
 async fn a_closed_connection_drops_requests_but_not_notifications() {
     let (events, mut seen) = mpsc::unbounded_channel();

@@ -1,5 +1,5 @@
-//! How long a call may take, as its handler sees it: on the wire, in the context, and in the calls
-//! that the handler makes itself. The clock is paused, so times are exact.
+//! Deadlines of calls as their handler sees them: on the wire, in the context, and in the calls
+//! that the handler makes. The clock is paused, so times are exact.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -43,13 +43,13 @@ async fn a_call_sends_its_timeout_in_milliseconds() {
         raw.send(result("null", id)).await;
         call.await.unwrap();
     }
-    // In a batch; a notification is waited for by nobody.
+    // In a batch. Nobody waits for a notification, so it carries no timeout.
     let batch = peer.batch((call().timeout(SECOND), call().notify(), call().without_timeout()));
     let batch = begin(batch.into_future()).await;
     let entry = sent(r#","wsjsonrpc":{"timeout":1000}"#, "5");
     let expected = format!("[{entry},{},{}]", notification("m", "[1]"), sent("", "6"));
     assert_eq!(raw.receive().await, expected);
-    // Its time is over: the one that has a limit is taken back.
+    // The timeout passes: the call that has one is cancelled.
     let started = Instant::now();
     let cancel = |id: &str| notification("$/cancelRequest", &format!(r#"{{"id":{id}}}"#));
     let other = tokio::spawn(batch);
@@ -59,11 +59,11 @@ async fn a_call_sends_its_timeout_in_milliseconds() {
     let (late, _, answered) = other.await.unwrap().unwrap();
     assert!(matches!(late, Err(Error::Timeout(_))));
     answered.unwrap();
-    // And so is a single one.
+    // The same for a single call.
     assert!(matches!(call().timeout(SECOND).await, Err(Error::Timeout(_))));
     assert_eq!(raw.receive().await, sent(r#","wsjsonrpc":{"timeout":1000}"#, "7"));
     assert_eq!(raw.receive().await, cancel("7"));
-    // A call whose time is over before it begins is not sent.
+    // A call whose timeout is zero is not sent.
     assert!(matches!(call().timeout(Duration::ZERO).await, Err(Error::Timeout(_))));
     let batch = peer.batch((call().timeout(Duration::ZERO), call().notify()));
     let batch = tokio::spawn(batch.into_future());
@@ -91,7 +91,7 @@ async fn timeouts_are_sent_only_to_the_chosen_peers() {
     }
 }
 
-/// A handler that gives what it knows to the test.
+/// A server whose handler sends its remaining time to the test.
 fn watched() -> (ServerBuilder, mpsc::UnboundedReceiver<Option<Duration>>) {
     let (tell, told) = mpsc::unbounded_channel();
     let left = move |ctx: Context, ()| {
@@ -122,7 +122,7 @@ async fn a_handler_sees_the_deadline_of_a_valid_timeout() {
         assert_eq!(told.recv().await.unwrap(), expected, "{extra}");
         sleep(SECOND).await;
     }
-    // As long as there is a clock.
+    // The largest timeout in milliseconds.
     let ages = format!(
         r#"{{"jsonrpc":"2.0","wsjsonrpc":{{"timeout":{}}},"method":"left","id":1}}"#,
         u64::MAX
@@ -144,9 +144,9 @@ async fn a_deadline_travels_over_a_socket() {
 
 #[rpc]
 trait Relay {
-    /// Takes a second, then asks the next one; gives how long everybody had.
+    /// Takes a second, then asks the next side; returns how much time each of them had.
     async fn ask(&self, ctx: &Context, hops: u32) -> Result<Vec<Option<Duration>>>;
-    /// What a call brings that has more time than its handler.
+    /// The outcome of a call whose timeout is longer than the handler's deadline.
     async fn call(&self, ctx: &Context, way: &str) -> Result<String>;
 }
 
@@ -194,12 +194,12 @@ async fn calls_of_a_handler_inherit_its_deadline() {
         let times = relay.ask(3).timeout(10 * SECOND).await.unwrap();
         assert_eq!(times, [10, 9, 8, 7].map(|left| Some(left * SECOND)));
         assert_eq!(relay.ask(1).without_timeout().await.unwrap(), [None, None]);
-        // Whatever it sets itself.
+        // A timeout that the handler sets does not extend the deadline.
         let begun = Instant::now();
         let times = relay.ask(30).timeout(4500 * MILLISECOND).await;
         assert!(matches!(times, Err(Error::Timeout(_))), "{times:?}");
         assert_eq!(begun.elapsed(), 4500 * MILLISECOND);
-        // The calls that it has made are given up, too.
+        // The calls that the handlers have made end too.
         sleep(60 * SECOND).await;
         assert_eq!(relay.peer().pending_calls(), 0);
     }
@@ -218,7 +218,7 @@ async fn a_chain_of_three_peers_inherits_the_deadline() {
     assert!(left <= 9 * SECOND && left > SECOND, "{left:?}");
 }
 
-/// The handler's own calls end when its caller has given up, however they are sent.
+/// The handler's own calls end at its caller's deadline, however they are sent.
 #[tokio::test(start_paused = true)]
 async fn no_call_of_a_handler_outlives_its_deadline() {
     let (out, mut outcomes) = mpsc::unbounded_channel();
@@ -247,7 +247,7 @@ async fn no_call_of_a_handler_outlives_its_deadline() {
         assert_eq!((outcome, took), (expected.to_string(), elapsed * SECOND), "{way}");
         assert_eq!(peer.pending_calls(), 0);
     }
-    // The call that was late was not even sent.
+    // The call that was made after the deadline was not sent.
     let mut calls = 0;
     while let Ok(text) = tokio::time::timeout(SECOND, raw.receive()).await {
         calls += usize::from(text.contains("\"never\""));
@@ -255,7 +255,7 @@ async fn no_call_of_a_handler_outlives_its_deadline() {
     assert_eq!(calls, 2);
 }
 
-/// The time that a call waits for a connection is gone.
+/// The time that a call waits for a connection counts.
 #[tokio::test(start_paused = true)]
 async fn a_reconnecting_client_sends_the_remaining_time() {
     let (client, raw, mut attempts) =

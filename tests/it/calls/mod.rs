@@ -1,5 +1,5 @@
-//! Calls in both directions, typed and untyped, alone and in batches, and how a caller cancels them, bounds
-//! them in time and follows their progress.
+//! Calls in both directions, typed and untyped, alone and in batches: cancellation, timeouts and
+//! progress.
 
 mod argument_forms;
 mod batches;

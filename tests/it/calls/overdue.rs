@@ -1,4 +1,4 @@
-//! A timer that fires late does not win over bytes that are already there.
+//! When a timer fires late, bytes that have already arrived are read first.
 
 use std::future::IntoFuture;
 use std::io::{BufRead, BufReader};
@@ -15,7 +15,7 @@ use wsjsonrpc::{Client, Config, Error, Server};
 use wsjsonrpc_tests::http::{accept_key, read_head};
 use wsjsonrpc_tests::{Raw, SECOND, begin, child, frame, id_of, notification, result, test_name};
 
-/// The response lies behind more messages than one turn of the connection reads.
+/// The response is behind more messages than the connection reads in one turn.
 #[tokio::test(start_paused = true)]
 async fn a_late_timer_waits_for_a_response_already_received() {
     let server = Server::builder().call_timeout(10 * SECOND);
@@ -28,14 +28,14 @@ async fn a_late_timer_waits_for_a_response_already_received() {
     raw.send_bytes(&bytes).await;
     tokio::time::advance(60 * SECOND).await;
     assert_eq!(call.await.unwrap(), 7);
-    // Without a response the time is over all the same.
+    // Without a response, the call still times out.
     let call = begin(peer.call::<u32>("never", ()).into_future()).await;
     raw.receive().await;
     tokio::time::advance(60 * SECOND).await;
     assert!(matches!(call.await, Err(Error::Timeout(_))));
 }
 
-/// The pong was sent before the process paused, and so was the room for what waits to be sent.
+/// The pong and the room for queued bytes were there before the process paused.
 #[tokio::test(start_paused = true)]
 async fn a_paused_process_does_not_time_out_its_peer() {
     let config = Config { ping_interval: Some(30 * SECOND), ..Config::default() };
@@ -44,12 +44,12 @@ async fn a_paused_process_does_not_time_out_its_peer() {
     for _ in 0..10 {
         let ping = raw.socket.next().await;
         assert!(matches!(ping, Some(Ok(Message::Ping(_)))), "{ping:?}");
-        // The answer is not sent yet. It comes after the pause, as with a virtual machine.
+        // Nothing was sent yet. The bytes arrive after the pause, as with a virtual machine.
         tokio::time::advance(600 * SECOND).await;
         sleep(3 * SECOND).await;
         raw.send_bytes(&other).await;
     }
-    // A peer that is gone is given up at the usual time.
+    // A peer that is gone is noticed at the usual time.
     sleep(60 * SECOND).await;
     assert!(matches!(peer.closed().await, CloseReason::Unresponsive));
 }
@@ -75,7 +75,7 @@ async fn call(url: &str) -> Result<u32, Error> {
     Ok(first + second)
 }
 
-/// Sends more than all buffers on the way hold.
+/// Sends more than all buffers on the path hold.
 async fn push(url: &str) -> Result<(), Error> {
     let config = Config { ping_interval: None, ..config() };
     let client = Client::builder().config(config).connect(url).await.unwrap();
@@ -86,7 +86,7 @@ async fn push(url: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What runs in the process that is stopped.
+/// The program of the process that is stopped.
 async fn run(address: &str) {
     let urls: Vec<String> =
         ["call", "push", "open"].iter().map(|path| format!("ws://{address}/{path}")).collect();
@@ -143,8 +143,8 @@ fn answer(text: &str) -> Message {
     Message::text(result("1", &id_of(text)))
 }
 
-/// Real sockets, a runtime with several threads, and a process that is stopped while its timers run
-/// out: whatever came meanwhile counts.
+/// Real sockets, a runtime with several threads, and a process that is stopped while its timers
+/// expire: everything that arrived meanwhile counts.
 #[cfg(unix)]
 #[test]
 fn a_stopped_process_loses_no_call_and_no_connection() {
@@ -182,7 +182,7 @@ fn a_stopped_process_loses_no_call_and_no_connection() {
 
         signal(&child, "-STOP");
         for (socket, text) in calls.iter_mut().zip(asked) {
-            // The pong goes out with it.
+            // The pong is sent together with the response.
             socket.send(answer(&text)).await.unwrap();
         }
         let mut rest = Vec::new();

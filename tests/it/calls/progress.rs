@@ -1,5 +1,5 @@
-//! How far a call is: what goes over the wire and to whom, and that closures see all of it, in
-//! order, before the result, and within bounds.
+//! Progress of calls: what is sent and to whom. Closures see all values, in order, before the
+//! result, and within bounds.
 
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ struct Step {
 
 #[rpc]
 trait Copy {
-    /// Tells of each file.
+    /// Reports progress for each file.
     async fn copy(&self, ctx: &Context, files: u32) -> Result<u32>;
     #[method(name = "fail")]
     async fn fails(&self, ctx: &Context) -> Result<(), ErrorObject>;
@@ -43,7 +43,7 @@ impl Copy for Files {
     }
 
     async fn fails(&self, ctx: &Context) -> Result<(), ErrorObject> {
-        // What is told is written at once, so a reference to it need not be `Send`.
+        // The value is serialized at once, so a reference to it need not be `Send`.
         let cell = std::cell::Cell::new(1);
         ctx.progress(&cell).await?;
         Err(ErrorObject::new(7, "no"))
@@ -58,7 +58,7 @@ fn server() -> ServerBuilder {
     Server::builder().service(Files.into_service())
 }
 
-/// Requests without the time that they may take.
+/// A client whose requests carry no timeout.
 pub(crate) fn untimed() -> ClientBuilder {
     Client::builder().config(Config { call_timeout: None, ..Config::default() })
 }
@@ -78,7 +78,7 @@ pub(crate) fn told(token: &str, value: &str) -> String {
     notification("$/progress", &format!(r#"{{"token":{token},"value":{value}}}"#))
 }
 
-/// The messages of `Raw::check` behind which nothing else came.
+/// Sends a request whose member `wsjsonrpc` has this value.
 async fn ask(raw: &mut Raw, extra: &str, id: &str) {
     let request = request("copy", "[2]", id);
     raw.send(request.replacen(r#","id""#, &format!(r#","wsjsonrpc":{extra},"id""#), 1)).await;
@@ -104,12 +104,12 @@ async fn steps_of_all_kinds() {
             assert_eq!(copy.copy(60).on_progress(add).await.unwrap(), 60);
             let expected: Vec<Step> = (1..=60).map(|done| Step { done, of: 60 }).collect();
             assert_eq!(taken(&steps), expected);
-            // Also before an error, and by name.
+            // Also before an error, and with params by name.
             let (numbers, add) = list::<u32>();
             let outcome = copy.fails().by_name().on_progress(add).await;
             assert!(matches!(outcome, Err(Error::Call(error)) if error.message() == "no"));
             assert_eq!(taken(&numbers), [1]);
-            // In batches, each call its own.
+            // In batches, each call has its own progress.
             let ((few, add_few), (many, add_many)) = (list::<Step>(), list::<Step>());
             let batch = copy.batch((
                 copy.copy(2).on_progress(add_few),
@@ -120,7 +120,7 @@ async fn steps_of_all_kinds() {
             let (a, b, c, _) = batch.await.unwrap();
             assert_eq!((a.unwrap(), b.unwrap(), c.unwrap()), (2, 1, 40));
             assert_eq!((taken(&few).len(), taken(&many)[39].done), (2, 40));
-            // The last closure counts, and a closure's own type need not be `Sync`.
+            // The last closure is used, and a closure need not be `Sync`.
             let (late, mut add) = list::<u32>();
             let cell = std::cell::Cell::new(0);
             let call = copy.copy(3).on_progress(|_: Step| unreachable!());
@@ -144,7 +144,8 @@ async fn a_caller_sends_a_token_and_accepts_only_its_own_progress() {
         format!(r#"{{"jsonrpc":"2.0","method":"m","params":[1]{extra},"id":{id}}}"#)
     };
     assert_eq!(raw.receive().await, sent(r#","wsjsonrpc":{"progress":1}"#, "1"));
-    // Of other calls, of another type, malformed, and as a request, which nobody answers to.
+    // All of these are ignored: progress of other calls, of another type, malformed, or as a
+    // request.
     for (token, value) in [("2", "1"), ("\"01\"", "1"), ("null", "1"), ("1", "\"x\""), ("1", "{}")]
     {
         raw.check(&told(token, value), &[]).await;
@@ -155,14 +156,14 @@ async fn a_caller_sends_a_token_and_accepts_only_its_own_progress() {
     raw.check(&told("1", "10"), &[]).await;
     assert!(poll_once(&mut call).await.is_pending());
     assert_eq!(taken(&steps), [10]);
-    // Some write numbers like this; several together are in order.
+    // Some peers write numbers like this. Several values in one array keep their order.
     raw.check(&format!("[{},{}]", told("1.0", "11"), told("1", " 12 ")), &[]).await;
     raw.check(&told("1", "13"), &[]).await;
     raw.send(result("9", "1")).await;
     raw.check(&told("1", "14"), &[]).await;
     assert_eq!(call.await.unwrap(), 9);
     assert_eq!(taken(&steps), [11, 12, 13]);
-    // Even in one array with the response.
+    // The same in one array with the response.
     let (steps, add) = list::<u32>();
     let call = begin(
         peer.call::<u8>("m", [1]).on_progress(add).timeout(Duration::from_secs(9)).into_future(),
@@ -172,7 +173,7 @@ async fn a_caller_sends_a_token_and_accepts_only_its_own_progress() {
     raw.send(format!("[{},{},{}]", told("2", "1"), result("9", "2"), told("2", "3"))).await;
     assert_eq!(call.await.unwrap(), 9);
     assert_eq!(taken(&steps), [1]);
-    // In a batch; a server's tokens are its ids, too.
+    // In a batch. A server's tokens are its ids too.
     let batch =
         peer.batch((peer.call::<u8>("m", [1]).on_progress(|_: u8| {}), peer.call::<u8>("m", [1])));
     let _batch = begin(batch.into_future()).await;
@@ -192,7 +193,7 @@ async fn peers_without_extensions_get_no_progress_token() {
     let call = client.peer().call::<u8>("m", ()).on_progress(add);
     let call = begin(call.into_future()).await;
     assert_eq!(raw.receive().await, r#"{"jsonrpc":"2.0","method":"m","id":1}"#);
-    // It has not asked, so it does not look.
+    // The call has no token, so its progress is ignored.
     raw.check(&told("1", "1"), &[]).await;
     raw.send(result("3", "1")).await;
     assert_eq!(call.await.unwrap(), 3);
@@ -208,13 +209,13 @@ async fn progress_is_sent_with_the_token_of_the_request() {
         assert_eq!(raw.receive().await, told(token, r#"{"done":2,"of":2}"#));
         assert_eq!(raw.receive().await, result("2", id));
     }
-    // Nobody has asked, or not in a way that could be answered.
+    // No token, or a token that cannot be echoed.
     let long = format!(r#"{{"progress":"{}"}}"#, "x".repeat(2000));
     for extra in ["{}", "null", r#"{"progress":null}"#, r#"{"progress":{}}"#, &long] {
         ask(&mut raw, extra, "2").await;
         assert_eq!(raw.receive().await, result("2", "2"), "{extra:.99}");
     }
-    // In a batch, beside it.
+    // In a batch, progress is sent outside of the array.
     let entry = request("copy", "[1]", "3").replacen('{', r#"{"wsjsonrpc":{"progress":0},"#, 1);
     raw.send(format!("[{entry}]")).await;
     assert_eq!(raw.receive().await, told("0", r#"{"done":1,"of":1}"#));
@@ -232,7 +233,7 @@ async fn progress_that_can_not_be_sent_is_an_error() {
             let _ = out.send(ctx.progress(keys).await);
             let _ = out.send(ctx.progress("x".repeat(1000)).await);
             ctx.cancelled().await;
-            // Too late, so none of it goes out.
+            // The call is over, so none of this is sent.
             let _ = out.send(ctx.progress(1).await);
             ctx.closed().await;
             let _ = out.send(ctx.clone().progress(1).await);
@@ -250,7 +251,7 @@ async fn progress_that_can_not_be_sent_is_an_error() {
     assert!(outcomes.recv().await.unwrap().is_ok());
 }
 
-/// What is told when the call is over is nobody's; another call's token is another one.
+/// Progress after the end of a call is ignored; a later call has another token.
 #[tokio::test]
 async fn progress_after_the_call_reaches_nobody() {
     let gate = Gate::default();
@@ -309,7 +310,7 @@ async fn an_applications_own_progress_method_wins() {
     assert!(taken(&steps).is_empty());
 }
 
-/// A call that is sent again goes on with the same closure.
+/// A call that is sent again keeps its closure.
 #[tokio::test(start_paused = true)]
 async fn a_resent_call_gets_progress_from_both_connections() {
     let (connecting, mut attempts) = connect(reconnecting());

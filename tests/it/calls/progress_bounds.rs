@@ -1,5 +1,5 @@
-//! Progress towards those who do not look at it, and from those who tell too much of it: all of it
-//! has a bound, and none of it a way to hold up anything else.
+//! Bounds of progress: for callers that do not read it, and for peers that send too much. Nothing
+//! else is delayed.
 
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use wsjsonrpc_tests::{Raw, begin, request, result};
 
 use super::progress::{list, taken, told, untimed};
 
-/// A peer that tells and tells, and a caller that does not look.
+/// The peer sends progress without end, and the caller does not read it.
 #[tokio::test]
 async fn unread_progress_is_bounded() {
     let (mut raw, client) = Raw::knowing_server(untimed()).await;
@@ -32,7 +32,7 @@ async fn unread_progress_is_bounded() {
     assert_eq!(first, *b"cde", "as many as fit");
 }
 
-/// A handler that tells more than its caller reads waits for it.
+/// A handler that sends more progress than its caller reads has to wait.
 #[tokio::test]
 async fn a_handler_that_sends_progress_waits_for_its_caller() {
     const STEPS: u32 = 2000;
@@ -63,8 +63,8 @@ async fn a_handler_that_sends_progress_waits_for_its_caller() {
     assert_eq!(raw.receive().await, result("null", "1"));
 }
 
-/// While requests of a peer that takes no answers are held back, its responses are not, and neither
-/// is what was told before them.
+/// While requests are held back because the peer takes no responses, responses from the peer are
+/// still read, and so is the progress before them.
 #[tokio::test]
 async fn progress_overtakes_requests_that_are_held_back() {
     let config = Config { max_send_queue: 1000, ..Config::default() };

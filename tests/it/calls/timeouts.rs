@@ -1,5 +1,5 @@
-//! Timeouts of calls: when they come, wherever the call stands at that time, and that giving up in
-//! any state leaves nothing behind. The clock is paused, so times are exact.
+//! Timeouts of calls: when a call times out, whatever its state. A call that is dropped in any
+//! state leaves nothing behind. The clock is paused, so times are exact.
 
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::{Client, Config, Context, Error, ErrorCode, Peer, Result, Server, memory};
 use wsjsonrpc_tests::{Gate, MILLISECOND, Raw, SECOND, begin, poll_once, result};
 
-/// It stays with a peer that says nothing for long.
+/// A client that does not disconnect from a silent server.
 fn patient() -> ClientBuilder {
     Client::builder().config(Config { ping_interval: None, ..Config::default() })
 }
@@ -31,7 +31,7 @@ async fn every_call_times_out_at_its_own_time() {
     let mut last = Instant::now();
     let mut calls = JoinSet::new();
     for number in 0..2000_u32 {
-        // Neither in order nor all different; and begun at different times, too.
+        // Unsorted, with duplicates, and started at different times.
         let timeout = MILLISECOND * (1 + number * 7919 % 1500);
         if number % 100 == 99 {
             tokio::time::sleep(MILLISECOND).await;
@@ -105,8 +105,8 @@ async fn a_short_timeout_fires_before_earlier_long_ones() {
     assert_eq!(peer.pending_calls(), 0);
 }
 
-/// A raw server that does not read, a client whose outbox is full, and how many notifications that
-/// took.
+/// A raw server that does not read, a client whose send queue is full, and the number of
+/// notifications in that queue.
 async fn clogged() -> (Raw, Client, usize) {
     let config = Config { max_send_queue: 1000, write_timeout: 3600 * SECOND, ..Config::default() };
     let (raw, client) = Raw::server(Client::builder().config(config)).await;
@@ -134,7 +134,7 @@ async fn a_call_that_times_out_in_the_send_queue_is_not_sent() {
     assert!(timed_out(call(&peer, 7 * SECOND).await));
     assert_eq!((begun.elapsed(), peer.pending_calls()), (7 * SECOND, 0));
 
-    // There is room after five seconds: one is left.
+    // After five seconds there is room again, one second before the timeout.
     let call = tokio::spawn(call(&peer, 6 * SECOND));
     tokio::time::sleep(5 * SECOND).await;
     take(&mut raw, fill).await;
@@ -180,7 +180,7 @@ async fn calls_time_out_while_nothing_can_be_written() {
     let (_raw, client) = Raw::server(Client::builder().config(config)).await;
     let peer = client.peer();
     let begun = Instant::now();
-    // More than the stream takes; the others stay in the outbox behind it.
+    // More than the stream takes; the others stay in the send queue behind it.
     let text = "x".repeat(500_000);
     let large = begin(peer.call::<i64>("m", [&text]).timeout(3 * SECOND).into_future()).await;
     tokio::time::sleep(MILLISECOND).await;
@@ -194,7 +194,7 @@ async fn calls_time_out_while_nothing_can_be_written() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_time_out_while_their_connection_closes() {
-    // The close frame is out; the peer does not answer it.
+    // The close frame was sent; the peer does not answer it.
     let config = Config { close_timeout: 10 * SECOND, ..Config::default() };
     let (mut raw, client) = Raw::server(Client::builder().config(config)).await;
     let (begun, peer) = (Instant::now(), client.peer());
@@ -208,7 +208,7 @@ async fn calls_time_out_while_their_connection_closes() {
     assert!(raw.receive().await.contains("\"id\":1"));
 }
 
-/// Over a socket, so with a clock that runs.
+/// Over a socket, so the clock runs.
 #[tokio::test]
 async fn calls_time_out_while_their_server_shuts_down() {
     let never = |_: Context, ()| std::future::pending::<Result<()>>();
@@ -223,7 +223,7 @@ async fn calls_time_out_while_their_server_shuts_down() {
     gate.arrived(1).await;
     let caller = endpoint.peers().pop().unwrap();
     shut_down.send(()).unwrap();
-    // It drains as soon as new requests are refused.
+    // The server drains as soon as it refuses new requests.
     while !matches!(
         client.peer().call::<()>("no.such.method", ()).await,
         Err(Error::Call(error)) if error.code() == ErrorCode::SHUTTING_DOWN
@@ -248,7 +248,7 @@ async fn calls_of_a_batch_time_out_one_by_one() {
     });
     let usual = batch.add(peer.call::<i64>("m", ()));
     let never = batch.add(peer.call::<i64>("m", ()).without_timeout());
-    // Others come and go meanwhile, so that these are old when they are sent.
+    // Other calls start and end meanwhile, so these calls are old when they are sent.
     for _ in 0..100 {
         let mut other = call(&peer, SECOND);
         assert!(poll_once(&mut other).await.is_pending());
@@ -270,8 +270,8 @@ async fn calls_of_a_batch_time_out_one_by_one() {
     assert_eq!(never.await.unwrap(), 7);
 }
 
-/// With a paused clock, a task that woke itself all the time would keep time from passing, and one
-/// that no timer wakes lets a day pass at once.
+/// With a paused clock, a task that woke itself repeatedly would keep time from passing. If no
+/// timer wakes a task, a day passes at once.
 #[tokio::test(start_paused = true)]
 async fn an_unneeded_timer_wakes_no_task() {
     let (_raw, client) = Raw::server(patient()).await;
@@ -334,7 +334,7 @@ async fn a_response_that_races_the_timeout_ends_the_call_once() {
     assert!(timed_out(too_late.await), "the timeout was first, though nobody looked");
 }
 
-/// A call that moves from task to task wakes the last of them.
+/// When a call moves between tasks, its response wakes the last of them.
 #[tokio::test(start_paused = true)]
 async fn the_task_that_polled_last_is_woken() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
@@ -354,7 +354,7 @@ async fn the_task_that_polled_last_is_woken() {
     assert!(timed_out(late.await.unwrap()));
 }
 
-/// Others get through, in any number, while thousands wait for ever.
+/// Any number of other calls succeed while thousands of calls never end.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn stuck_calls_do_not_delay_others() {
     let never = |_: Context, ()| std::future::pending::<Result<()>>();

@@ -1,5 +1,5 @@
 //! Calls through a generated client: requests, notifications, timeouts, params by name, many at
-//! once, and what is left behind when a caller gives up. In memory and over a real socket.
+//! once, and dropped calls. In memory and over a real socket.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -17,15 +17,15 @@ trait Math {
     async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
     async fn greet(&self, ctx: &Context, name: &str, greeting: Option<&str>) -> Result<String>;
     async fn total(&self, ctx: &Context, numbers: &[i64]) -> Result<i64>;
-    /// Takes that long, by the paused clock.
+    /// Takes that many seconds, by the paused clock.
     async fn wait(&self, ctx: &Context, seconds: u64) -> Result<u64>;
     async fn never(&self, ctx: &Context) -> Result<()>;
-    /// Answers later than calls that came after it.
+    /// Responds later than calls that arrived after it.
     async fn later(&self, ctx: &Context, number: u64) -> Result<u64>;
     fn log(&self, ctx: &Context, line: &str);
 }
 
-/// Hands on what is logged.
+/// Passes on what is logged.
 struct Calculator(mpsc::UnboundedSender<String>);
 
 impl Math for Calculator {
@@ -92,7 +92,7 @@ async fn a_notification_is_handled_and_not_answered() {
         math.log("ready").notify().await.unwrap();
         assert_eq!(lines.recv().await.unwrap(), "ready");
         assert_eq!(client.peer().pending_calls(), 0);
-        // What was sent behind it is answered first: nothing was answered to it.
+        // The next call gets its response first, so there was no response to the notification.
         assert_eq!(math.sum(1, 2).await.unwrap(), 3);
     }
 }
@@ -152,7 +152,7 @@ async fn nothing_is_sent_before_a_call_is_awaited() {
     drop(first);
 }
 
-/// What the timeout of a call says: the method and the time.
+/// The message of a timed-out call, which names the method and the time.
 async fn late<T: DeserializeOwned>(call: Call<T>) -> (String, Duration) {
     match call.await {
         Err(Error::Timeout(timeout)) => (timeout.method().to_owned(), timeout.after()),
@@ -197,7 +197,7 @@ async fn a_late_response_is_dropped_and_the_connection_stays_open() {
     let late = math.wait(10).timeout(Duration::from_secs(1)).await;
     assert!(matches!(late, Err(Error::Timeout(_))));
     assert_eq!(client.peer().pending_calls(), 0);
-    // The late response comes while this waits.
+    // The late response arrives while this call waits.
     assert_eq!(math.wait(20).await.unwrap(), 20);
     assert_eq!(math.sum(1, 2).await.unwrap(), 3);
     assert!(!client.peer().is_closed());

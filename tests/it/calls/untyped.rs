@@ -1,5 +1,5 @@
 //! Calls and handlers without a trait: `peer.call` and `peer.notify` with params of every shape,
-//! methods that are closures, and the fallback for names that nothing else answers to.
+//! closures as methods, and the fallback for unknown methods.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,7 +22,7 @@ struct Point {
     y: Option<i64>,
 }
 
-/// What serde calls a type that can't be written.
+/// A type that serde cannot serialize.
 struct Unserializable;
 
 impl Serialize for Unserializable {
@@ -69,8 +69,8 @@ async fn a_method_name_may_be_any_string() {
     }
 }
 
-/// What was asked for is an [`Error::Encode`] with these words, and the next thing that comes out
-/// of the connection is a call that was made later.
+/// Checks that these params fail with an [`Error::Encode`] that has these words, and that nothing
+/// is sent: the next message is a later call.
 async fn refused_before_sending(
     peer: &Peer,
     raw: &mut Raw,
@@ -244,7 +244,7 @@ async fn a_closure_gets_the_context_of_its_connection() {
     }
 }
 
-/// Gives back what it got, refuses one name, and tells of every call.
+/// Returns its params, refuses one name, and reports every call.
 struct Catcher(mpsc::UnboundedSender<String>);
 
 #[async_trait]

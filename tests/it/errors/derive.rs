@@ -1,5 +1,5 @@
-//! `#[derive(RpcError)]`: what becomes of a value as an error object, and of an error object as a
-//! value. How they travel is in `derive_wire`.
+//! `#[derive(RpcError)]`: converting a value to an error object and back. `derive_wire` tests it
+//! over a connection.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -30,13 +30,13 @@ enum BankError {
     },
 }
 
-/// An object as a peer sends it.
+/// An error object as received from a peer.
 fn received(code: i64, data: Option<&str>) -> ErrorObject {
     let data = data.map(|data| format!(r#","data":{data}"#)).unwrap_or_default();
     serde_json::from_str(&format!(r#"{{"code":{code},"message":"m"{data}}}"#)).unwrap()
 }
 
-/// What is sent for it; and that it is read back as the same value.
+/// The parts of the error object for this value; checks that it decodes to the same value.
 #[track_caller]
 fn sent<E: RpcError + PartialEq + Debug>(error: E) -> (i64, String, Option<String>) {
     let object = error.to_object();
@@ -190,7 +190,7 @@ fn a_struct_is_one_kind_of_error() {
 
 #[derive(Debug, PartialEq, RpcError)]
 enum AppError {
-    /// It has a code of `BankError`'s, and is asked first.
+    /// Has the same code as a variant of `BankError`, and takes precedence because it comes first.
     #[rpc_error(code = 1004)]
     Shut,
     #[rpc_error(transparent)]

@@ -1,5 +1,5 @@
-//! Derived errors on their way: the text that goes over the wire, and the type that comes out on the
-//! caller's side, in every way of calling.
+//! Derived errors over a connection: the text on the wire, and the typed error that the caller
+//! gets, for each way to call.
 
 use std::future::IntoFuture;
 
@@ -12,7 +12,8 @@ use wsjsonrpc_tests::{Raw, begin, both_ways, notification, request};
 
 use wsjsonrpc_tests::reconnect::{client as reconnecting, connected};
 
-/// With thiserror, as `?` into a plain `Result<T>` needs a `std::error::Error`.
+/// Also derives thiserror's trait, because `?` into a plain `Result<T>` needs a
+/// `std::error::Error`.
 #[derive(Debug, PartialEq, RpcError, thiserror::Error)]
 enum BankError {
     #[error("{missing} are missing")]
@@ -26,7 +27,7 @@ enum BankError {
     Closed,
 }
 
-/// Whatever goes wrong, in one type: the bank's errors, foreign ones, and those of later versions.
+/// All errors in one type: the bank's, foreign ones, and those of later versions.
 #[derive(Debug, PartialEq, RpcError)]
 enum AnyError {
     #[rpc_error(transparent)]
@@ -48,11 +49,11 @@ trait Bank {
     fn close(&self, ctx: &Context) -> Result<(), BankError>;
     #[method(blocking)]
     fn audit(&self, ctx: &Context, amount: &str) -> Result<u64, AnyError>;
-    /// The bank's error through `?` into a plain result.
+    /// Uses `?` to turn the bank's error into a plain result.
     async fn transfer(&self, ctx: &Context) -> Result<()>;
-    /// An object of its own choice, as ever.
+    /// Returns an error object that it makes itself.
     async fn plain(&self, ctx: &Context) -> Result<()>;
-    /// Asks its caller's bank.
+    /// Calls the bank of its caller.
     async fn ask_back(&self, ctx: &Context, account: &str) -> Result<u64, BankError>;
 }
 
@@ -246,7 +247,7 @@ async fn a_derived_error_keeps_code_and_data_through_question_mark() {
     assert_eq!(BankError::from_object(object).unwrap(), BankError::Insufficient { missing: 1 });
 }
 
-/// A call that is sent again on the next connection fails there as it would have on the first.
+/// A call that is sent again on the next connection fails there with the same type.
 #[tokio::test(start_paused = true)]
 async fn a_resent_call_fails_with_the_typed_error() {
     let (client, mut raw, mut attempts) = connected(reconnecting()).await;

@@ -1,5 +1,5 @@
-//! Errors of handlers on their way to the caller: typed ones come back typed, foreign ones tell
-//! nothing, recognized ones keep their code; and the words of everything that can go wrong.
+//! Errors of handlers as the caller sees them: typed errors arrive typed, foreign errors reveal
+//! nothing, recognized errors keep their code. Also the text of everything that can go wrong.
 
 use std::fmt;
 use std::io;
@@ -54,7 +54,7 @@ impl fmt::Display for BankError {
 
 impl std::error::Error for BankError {}
 
-/// Another one, with a code that the first has, too.
+/// Another error, with a code that `BankError` uses too.
 #[derive(Debug, PartialEq)]
 struct Taken;
 
@@ -80,7 +80,7 @@ impl std::error::Error for Taken {}
 trait Bank {
     async fn withdraw(&self, ctx: &Context, account: &str, amount: u64) -> Result<u64, BankError>;
     async fn open(&self, ctx: &Context, account: &str) -> Result<(), Taken>;
-    /// Both errors by `?`, and one that no peer should read.
+    /// Returns both errors with `?`, and one that must not reach the peer.
     async fn transfer(&self, ctx: &Context, kind: &str) -> Result<()>;
 }
 
@@ -147,7 +147,7 @@ async fn an_undeclared_error_is_error_other() {
     #[rpc]
     trait NotThere {
         async fn nobody(&self, ctx: &Context) -> Result<(), BankError>;
-        /// The parameters are others than the server's.
+        /// The parameters differ from the server's.
         async fn withdraw(&self, ctx: &Context) -> Result<(), BankError>;
     }
     let bank = bank(server());
@@ -220,7 +220,7 @@ async fn an_error_object_passes_through_the_question_mark_as_it_is() {
     assert_eq!(error, ErrorObject::invalid_params("no such kind"));
 }
 
-/// A server that asks another one passes on that it failed, but not what that one said.
+/// A handler that calls another server reports that it failed, but not the other server's error.
 #[tokio::test]
 async fn an_error_of_a_nested_call_is_internal_to_the_caller() {
     let back = bank(server());
@@ -355,7 +355,7 @@ async fn exposed_errors_travel_in_data() {
     let cases = [
         ("chain", "[19]", internal(r#","data":["level 19\\u{1b}[31m"]"#)),
         ("chain", "[12]", internal(&format!(r#","data":{chain}"#))),
-        // No more than eight.
+        // At most eight texts.
         ("chain", "[3]", internal(&format!(r#","data":{}"#, chain_from(3)))),
         ("long", "[]", internal(&format!(r#","data":["{long}"]"#))),
         ("own", "[]", internal(r#","data":"its own""#)),
@@ -372,7 +372,7 @@ async fn exposed_errors_travel_in_data() {
         .method("panic", |_, ()| async { if true { panic!("swordfish") } else { Ok(()) } });
     let (mut raw, _client) = Raw::server(client).await;
     assert_eq!(raw.ask(request("panic", "[]", "1")).await, cases[6].2);
-    // Without it, nothing of it is told.
+    // Without the option, none of it is sent.
     let mut raw = Raw::client(failing(Server::builder()).expose_errors(false)).await;
     for (method, params, _) in &cases {
         let expected = internal(if *method == "own" { r#","data":"its own""# } else { "" });
@@ -380,7 +380,7 @@ async fn exposed_errors_travel_in_data() {
     }
 }
 
-/// An error with a cause of its own.
+/// An error with a cause.
 #[derive(Debug)]
 struct Outer(fmt::Error);
 
@@ -396,7 +396,7 @@ impl std::error::Error for Outer {
     }
 }
 
-/// As a report of the whole chain prints it, `{:#}` of anyhow for one.
+/// Like a report that prints the whole chain, for example `{:#}` of anyhow.
 #[track_caller]
 fn check_chain(error: impl std::error::Error + Send + Sync + 'static, causes: &[&str]) {
     let (alone, error) = (error.to_string(), anyhow::Error::from(error));
@@ -434,7 +434,7 @@ async fn an_error_chain_repeats_no_text_and_has_its_cause() {
     check_chain(hook(), both);
     check_chain(BindError::Io { address: "localhost".into(), error: io() }, both);
 
-    // Those that only the crate itself makes.
+    // Errors that only this crate can make.
     let twice = || Server::builder().method("m", |_, ()| async { Ok(1) });
     let services = || wsjsonrpc::Methods::new().method("m", |_, ()| async { Ok(2) });
     let bound = twice().service(services()).bind("127.0.0.1:0").await;
@@ -460,7 +460,8 @@ fn chain_from(level: usize) -> String {
     serde_json::to_string(&texts).unwrap()
 }
 
-/// The Python package wsjsonrpc drops its connection when an error object has a third member.
+/// Plain peers get no texts, because the Python package wsjsonrpc drops its connection when an
+/// error object has a third member.
 #[tokio::test]
 async fn debug_builds_expose_errors_to_peers_of_this_crate() {
     let panics = || failing(Server::builder()).middleware(wsjsonrpc::middleware::LogCalls::new());
@@ -478,7 +479,7 @@ async fn debug_builds_expose_errors_to_peers_of_this_crate() {
     }
 }
 
-/// A recognized error is nobody's secret, and has its own data or none.
+/// A recognized error is meant for the caller. It has its own data or none.
 #[tokio::test]
 async fn exposing_does_not_change_a_recognized_error() {
     let bank = bank(server().map_error::<Taken>().map_error::<BankError>().expose_errors(true));

@@ -1,5 +1,5 @@
-//! What becomes of errors: those of handlers and of `#[derive(RpcError)]` on their way to the caller, and
-//! those of the peer about a whole message.
+//! Errors: those of handlers and of `#[derive(RpcError)]` as the caller gets them, and the peer's
+//! errors about a whole message.
 
 mod derive;
 mod derive_wire;

@@ -1,4 +1,4 @@
-//! What `?` accepts in a handler, and what the caller gets for it.
+//! Which errors `?` accepts in a handler, and what the caller gets for them.
 
 use std::error::Error as StdError;
 use std::{fmt, io};
@@ -25,7 +25,7 @@ fn anyhow_of_sold_out() -> anyhow::Result<()> {
     Err(SoldOut)?
 }
 
-/// What a handler fails with, by name.
+/// Fails with the error of this name.
 fn fail(kind: &str) -> Result<()> {
     match kind {
         "anyhow" => anyhow_error()?,
@@ -91,7 +91,7 @@ fn a_type_that_is_no_error_may_have_its_own_conversion() {
     assert_eq!(refuse().unwrap_err().code().0, 7);
 }
 
-/// What thiserror writes and what the derive writes on request do not clash.
+/// The conversions of thiserror and of the derive do not conflict.
 #[derive(Debug, thiserror::Error, RpcError)]
 enum ShopError {
     #[error("sold out")]
@@ -166,7 +166,7 @@ async fn the_derive_can_convert_objects_and_failed_calls() {
         other => panic!("{other:?}"),
     };
     assert_eq!(code(error("anonymous").await), ErrorCode::UNAUTHORIZED);
-    // As in a handler that returns `Result<T>`, the peer's own error is not passed on.
+    // As in a handler that returns `Result<T>`, the peer's error is not passed on.
     assert_eq!(code(error("typed call").await), ErrorCode::INTERNAL_ERROR);
     assert_eq!(code(error("untyped call").await), ErrorCode::INTERNAL_ERROR);
     assert!(matches!(error("number").await, ShopError::Number(Number(7))));
@@ -181,7 +181,7 @@ fn a_converted_error_has_the_failed_call_as_its_source() {
     assert!(matches!(source.downcast_ref(), Some(Error::Call(ShopError::SoldOut))));
 }
 
-/// A struct and generics have them, too.
+/// Structs and generic types have the conversions too.
 #[derive(Debug, RpcError)]
 enum Either<T: serde::Serialize + serde::de::DeserializeOwned + Send + 'static> {
     #[rpc_error(code = 1)]

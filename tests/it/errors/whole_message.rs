@@ -1,5 +1,5 @@
-//! Errors of the peer about a message as a whole: a batch that it refuses, a request that it could not
-//! read. They have the id null, or that of the batch's first call.
+//! Errors of the peer about a whole message: a batch that it refuses, or a request that it could
+//! not read. Their id is null, or that of the batch's first call.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use wsjsonrpc_tests::{Raw, begin, error, method_not_found, request, result};
 
 use wsjsonrpc_tests::reconnect::{client as reconnecting, connected};
 
-/// What came of a call, in a few words.
+/// The outcome of a call, in a few words.
 fn outcome(outcome: Result<i64, Error>) -> String {
     match outcome {
         Ok(value) => format!("ok {value}"),
@@ -24,7 +24,8 @@ fn calls(peer: &Peer) -> Vec<Call<i64>> {
     (0..3).map(|_| peer.call("m", ())).collect()
 }
 
-/// Sends a batch of three calls, and what the peer answers; `$1`, `$2`, `$3` stand for the ids.
+/// Sends a batch of three calls and returns their outcomes. In the frames of the peer, `$1`, `$2`
+/// and `$3` stand for the ids.
 async fn batch(raw: &mut Raw, peer: &Peer, frames: &[String]) -> Vec<String> {
     let replies = begin(peer.batch(calls(peer)).into_future()).await;
     let sent: Vec<serde_json::Value> = serde_json::from_str(&raw.receive().await).unwrap();
@@ -40,7 +41,7 @@ async fn batch(raw: &mut Raw, peer: &Peer, frames: &[String]) -> Vec<String> {
     outcomes
 }
 
-/// Each answer to a batch of three calls, and what the calls bring.
+/// Responses to a batch of three calls, with the outcome of each call.
 fn table() -> Vec<(Vec<String>, [&'static str; 3])> {
     let whole = ["too many (-32600)"; 3];
     let too_many = |id| error(-32600, "too many", id);
@@ -52,13 +53,13 @@ fn table() -> Vec<(Vec<String>, [&'static str; 3])> {
         (vec![r#"{"error":{"code":-32600,"message":"too many"}}"#.to_owned()], whole),
         (vec![error(-32005, "limit", "null")], ["limit (-32005)"; 3]),
         (vec![r#"{"error":"overloaded","id":null}"#.to_owned()], ["overloaded (-32603)"; 3]),
-        // As go-ethereum does.
+        // As go-ethereum does it.
         (vec![array(&[too_many("$1")])], whole),
         (vec![too_many("$1")], whole),
         (vec![error(-32700, "what", "$1")], ["what (-32700)"; 3]),
         // After one of the calls was answered.
         (vec![two.clone(), too_many("null")], ["too many (-32600)", "ok 2", "too many (-32600)"]),
-        // About a call: a server may answer them one by one.
+        // About one call: a server may answer the calls one by one.
         (vec![error(7, "no", "$1"), two.clone(), three.clone()], ["no (7)", "ok 2", "ok 3"]),
         (
             vec![error(-32601, "no", "$1"), array(&[two.clone(), three.clone()])],
@@ -73,7 +74,7 @@ fn table() -> Vec<(Vec<String>, [&'static str; 3])> {
             ["ok 1", "too many (-32600)", "ok 3"],
         ),
         (vec![array(&[too_many("$1"), two, three])], ["too many (-32600)", "ok 2", "ok 3"]),
-        // The array is all that the peer says about the batch.
+        // Nothing else follows about this batch.
         (
             vec![array(&[too_many("null"), result("1", "$1")])],
             ["ok 1", "too many (-32600)", "too many (-32600)"],
@@ -82,7 +83,7 @@ fn table() -> Vec<(Vec<String>, [&'static str; 3])> {
             vec![array(&[result("2", "$2"), too_many("null"), error(7, "no", "$1")])],
             ["no (7)", "ok 2", "too many (-32600)"],
         ),
-        // About a notification, as a server has read the id that knows the method.
+        // About a notification: a server that looked up the method has read the id.
         (
             vec![array(&[error(-32601, "no", "null"), result("1", "$1")])],
             ["ok 1", "timeout", "timeout"],
@@ -129,7 +130,7 @@ async fn a_batch_is_refused_though_its_first_call_was_dropped() {
         let sent: serde_json::Value = serde_json::from_str(&raw.receive().await).unwrap();
         raw.check(&error(-32600, "too many", &sent[0]["id"].to_string()), &[]).await;
         assert_eq!(outcome(second.await), "too many (-32600)");
-        // The calls of a batch that was answered are those of no other.
+        // The calls of an answered batch do not belong to another batch.
         raw.check(&error(-32600, "too many", &sent[0]["id"].to_string()), &[]).await;
     }
 }
@@ -138,7 +139,7 @@ async fn a_batch_is_refused_though_its_first_call_was_dropped() {
 async fn an_error_without_id_answers_the_only_pending_request() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let peer = client.peer();
-    // A batch that was not sent can't be meant.
+    // The error cannot be about a batch that was not sent.
     let mut unsent = peer.new_batch();
     let waiting = unsent.add(peer.call::<i64>("later", ()));
     let call = begin(peer.call::<i64>("m", ()).into_future()).await;
@@ -151,8 +152,8 @@ async fn an_error_without_id_answers_the_only_pending_request() {
     assert_eq!(outcome(waiting.await), "ok 5");
 }
 
-/// Some servers answer notifications, against the specification. Nothing says whose such an error is, so
-/// it ends a call only where the server has been past the notification.
+/// Some servers answer notifications, against the specification. Nothing shows which message such
+/// an error belongs to, so it ends a call only if the server must have read past the notification.
 #[tokio::test(start_paused = true)]
 async fn an_error_that_may_answer_a_notification_ends_no_call() {
     let own = error(7, "no", "null");
@@ -181,7 +182,7 @@ async fn an_error_that_may_answer_a_notification_ends_no_call() {
         };
         let peer = client.peer();
         for batch in [false, true] {
-            // Before the call, and behind it.
+            // Before the call, and after it.
             for before in [true, false] {
                 if before {
                     notify(&mut raw, &peer, batch).await;
@@ -194,7 +195,7 @@ async fn an_error_that_may_answer_a_notification_ends_no_call() {
                 assert_eq!(peer.pending_calls(), 1);
                 raw.check(&result("5", &id), &[]).await;
                 assert_eq!(outcome(waiting.await), "ok 5");
-                // The server has read that one behind the notification.
+                // The server read this call after the notification.
                 let (waiting, _) = call(&mut raw, &peer).await;
                 raw.check(&own, &[]).await;
                 assert_eq!(outcome(waiting.await), if before { "no (7)" } else { "timeout" });
@@ -222,7 +223,7 @@ async fn an_ambiguous_error_fails_no_call_and_logs_one_line() {
         raw.check(&error(-32700, &format!("no\\n{}", "x".repeat(500)), "null"), &[]).await;
     }
     assert_eq!(peer.pending_calls(), 4);
-    // The first id of the batch names it.
+    // The first id of the batch stands for the batch.
     raw.check(&error(-32600, "too many", "2"), &[]).await;
     for reply in replies.await.unwrap() {
         assert_eq!(outcome(reply), "too many (-32600)");
@@ -253,7 +254,7 @@ async fn subscriptions_in_a_refused_batch_end_too() {
     let (feed, call) = replies.await.unwrap();
     assert!(matches!(feed, Err(Error::Call(_))));
     assert_eq!(outcome(call), "too many (-32600)");
-    // A late answer begins nothing that would have to be ended.
+    // A late response starts no subscription that would have to be ended.
     raw.check(&result("\"0x1\"", "1"), &[]).await;
 }
 
@@ -294,7 +295,7 @@ async fn a_batch_over_the_local_limit_is_not_sent() {
     assert_eq!(raw.receive().await, method_not_found("none", "1"));
 }
 
-/// As npm's rpc-websockets answers a notification of a method that it does not have.
+/// As npm's rpc-websockets answers a notification of an unknown method.
 #[tokio::test]
 async fn a_response_to_a_notification_fails_no_call() {
     let (mut raw, client) = Raw::server(Client::builder()).await;

@@ -1,4 +1,4 @@
-//! Handlers that block their thread are named in the log, once for each method.
+//! Handlers that block their thread are logged, once for each method.
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ fn config(limit: Option<Duration>) -> Config {
     Config { blocking_threshold: limit, ..Config::default() }
 }
 
-/// The lines of the log that are about this.
+/// The warnings in the log about blocking handlers.
 fn warnings(log: &Log) -> Vec<String> {
     let about = |line: &&str| line.contains("blocked its thread") || line.contains("took long");
     log.text().lines().filter(about).map(str::to_owned).collect()
@@ -67,7 +67,7 @@ async fn a_blocking_handler_is_logged_once_with_a_remedy() {
         for (number, method) in ["at_once", "plain", "later"].into_iter().enumerate() {
             gate.open(usize::from(method == "later"));
             assert_eq!(raw.ask(request(method, "[]", "1")).await, result("null", "1"));
-            // What ran in a task of its own is logged behind its answer.
+            // A handler that ran in its own task is logged after its response.
             tokio::task::yield_now().await;
             let warnings = warnings(&log);
             assert_eq!(warnings.len(), if round == 0 { number + 1 } else { 3 }, "{warnings:?}");
@@ -81,7 +81,7 @@ async fn a_blocking_handler_is_logged_once_with_a_remedy() {
     }
 }
 
-/// As a client's are.
+/// The same for a client's handlers.
 #[tokio::test]
 async fn a_clients_blocking_handler_is_logged_too() {
     let (log, _guard) = Log::of_this_thread();
@@ -101,11 +101,12 @@ fn methods() -> Methods {
         .method("second", |_, ()| async { Ok(()) })
 }
 
-/// Which of several was it? From then on each is measured by itself.
+/// If several handlers ran between two measurements, the log names all of them. From then on each
+/// is measured separately.
 #[tokio::test]
 async fn the_blocking_one_of_several_handlers_is_found_next_time() {
     let (log, _guard) = Log::of_this_thread();
-    // Whatever a handler does takes long.
+    // With a threshold of zero, every handler is too slow.
     let server = Server::builder().config(config(Some(Duration::ZERO))).service(methods());
     let mut raw = Raw::client(server).await;
     let batch = format!("[{},{}]", request("first", "[]", "1"), request("second", "[]", "2"));

@@ -1,5 +1,5 @@
-//! What a handler learns and leaves through its context: values on the connection, who is calling,
-//! and that the connection has ended.
+//! The context of a handler: values stored on the connection, the identity of the caller, and the
+//! end of the connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ trait Account {
     async fn login(&self, ctx: &Context, name: &str, password: &str) -> Result<()>;
     async fn logout(&self, ctx: &Context) -> Result<bool>;
     async fn whoami(&self, ctx: &Context) -> Result<String>;
-    /// `None` where `whoami` refuses.
+    /// Returns `None` where `whoami` returns an error.
     async fn maybe(&self, ctx: &Context) -> Result<Option<String>>;
 }
 
@@ -113,7 +113,7 @@ async fn a_client_has_its_own_values_for_the_servers_calls() {
     }
 }
 
-/// The context of a connection, and what must live for it to go on.
+/// The context of a connection, and the client and peer that keep the connection open.
 async fn context() -> (Context, Client, Peer) {
     let (give, mut take) = mpsc::unbounded_channel();
     let server = Server::builder().method("give", move |ctx: Context, ()| {
@@ -165,7 +165,7 @@ async fn a_context_does_not_keep_the_connection_open() {
     assert!(matches!(ctx.closed().await, CloseReason::Remote { code: 1000, .. }));
 }
 
-/// Says when it is dropped.
+/// Reports when it is dropped.
 struct Tell(mpsc::UnboundedSender<&'static str>);
 
 impl Drop for Tell {
@@ -210,11 +210,11 @@ async fn values_set_concurrently_are_replaced_whole() {
     while let Some(joined) = tasks.join_next().await {
         joined.unwrap();
     }
-    // Every value but the last was given back to whoever replaced it.
+    // Each `set` returned the value that it replaced, so all values but the last were returned.
     assert_eq!(replaced.load(Ordering::Relaxed), TASKS * 1000 - 1);
 }
 
-/// Waits for the end of its connection, then tells how it went.
+/// Waits for the end of its connection, then reports why it ended.
 fn watcher(tell: &mpsc::UnboundedSender<String>) -> Methods {
     let tell = tell.clone();
     Methods::new().method("ping", |_, ()| async { Ok(()) }).method(

@@ -1,5 +1,5 @@
-//! Handlers that misbehave harm nobody but their caller: they panic wherever they can, never finish,
-//! block, or stay when their connection is gone. What goes wrong with results is in `wire::failures`.
+//! Handlers that misbehave affect only their own caller: they panic, never finish, block, or
+//! outlive their connection. `wire::failures` tests results that cannot be sent.
 
 use std::fmt;
 use std::future::{IntoFuture, pending};
@@ -9,13 +9,13 @@ use std::sync::mpsc;
 use wsjsonrpc::{Client, Config, Context, ErrorObject, Result, RpcError, Server, memory, rpc};
 use wsjsonrpc_tests::{Gate, Raw, error, notification, request, result};
 
-/// Something of a handler's that can't even be dropped.
+/// Panics when it is dropped.
 #[derive(Debug)]
 struct Bomb;
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        // A panic while another is on its way would end the process: that is Rust's own rule.
+        // Rust aborts the process on a panic during another panic.
         if !std::thread::panicking() {
             panic!("dropped");
         }
@@ -114,7 +114,7 @@ async fn a_panic_anywhere_is_one_error_response() {
     let mut raw = Raw::client(server).await;
     for method in METHODS {
         for params in ["[false]", "[true]"] {
-            // That it panics when it is dropped changes nothing about what a known error says.
+            // The code of a known error is kept even if dropping the error panics.
             let known = method == "known_source";
             let (code, words) = if known { (7, "known") } else { (-32603, "Internal error") };
             let expected = |id| error(code, words, id);
@@ -131,7 +131,7 @@ async fn a_panic_anywhere_is_one_error_response() {
     }
 }
 
-/// Its caller has it in its own hands; nobody else waits for it.
+/// The caller's timeout ends the call; nobody else waits for it.
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_never_finishes_delays_no_other_call() {
     let server = Server::builder().service(Service.into_service());
@@ -154,7 +154,7 @@ trait Blocks {
     async fn fine(&self, ctx: &Context) -> Result<()>;
 }
 
-/// Blocks until the test lets go of the other end.
+/// Blocks until the test drops the sender.
 struct Blocking(std::sync::Mutex<mpsc::Receiver<()>>);
 
 impl Blocks for Blocking {
@@ -167,10 +167,9 @@ impl Blocks for Blocking {
     }
 }
 
-/// On a runtime with a single thread, which all connections share.
 #[rpc]
 trait Questions {
-    /// Waits for what its caller answers, and blocks the thread for it.
+    /// Blocks the thread until the caller responds.
     #[method(blocking)]
     fn ask(&self, ctx: &Context) -> Result<i64>;
 }
@@ -184,7 +183,8 @@ impl Questions for Inquirer {
     }
 }
 
-/// In the connection's own task it would wait for itself.
+/// In the connection's task the handler would wait for itself. The runtimes have one thread, or
+/// several.
 #[test]
 fn a_blocking_handler_may_block_on_a_call_to_its_caller() {
     use tokio::runtime::Builder;
@@ -213,8 +213,8 @@ async fn a_handler_marked_blocking_delays_no_other_call() {
     assert_eq!(raw.receive().await, result("null", "1"));
 }
 
-/// What its connection shares with it has to wait: its own calls, in both directions. Others go on, as
-/// long as there is a thread for them.
+/// Only the calls of its own connection have to wait, in both directions. Others go on while the
+/// runtime has another thread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unmarked_blocking_handler_delays_only_its_connection() {
     let (let_go, wait) = mpsc::channel::<()>();
@@ -240,7 +240,7 @@ async fn an_unmarked_blocking_handler_delays_only_its_connection() {
     assert_eq!(raw.receive().await, result("null", "2"));
 }
 
-/// It finishes into nothing, however it finishes; and the next connection is none the worse.
+/// The handler's outcome is discarded, whatever it is, and the next connection works.
 #[tokio::test]
 async fn handlers_that_outlive_their_connection_do_no_harm() {
     for cancel_on_close in [false, true] {
@@ -277,7 +277,7 @@ async fn handlers_that_outlive_their_connection_do_no_harm() {
     }
 }
 
-/// Each by itself: two panics at once would end the process.
+/// The values are dropped one by one, because two panics at once would abort the process.
 #[tokio::test]
 async fn values_on_a_connection_may_panic_when_dropped() {
     struct Left<const NUMBER: u8>;

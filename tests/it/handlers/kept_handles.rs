@@ -1,5 +1,6 @@
-//! Handles that a handler keeps: bounded by its deadline while its call is being handled, ordinary
-//! afterwards. Each way to keep one, with the clock paused, so times are exact.
+//! Handles that a handler keeps: they inherit its deadline while its call is handled, and are
+//! ordinary handles afterwards. Tests each way to keep one. The clock is paused, so times are
+//! exact.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -21,10 +22,10 @@ use wsjsonrpc_tests::{Gate, Raw, SECOND, begin, in_flight, listen, request, resu
 
 use wsjsonrpc_tests::post::{address, ask};
 
-/// What is called through kept handles.
+/// The methods that are called through kept handles.
 #[rpc]
 trait Page {
-    /// Takes so many seconds.
+    /// Takes that many seconds.
     async fn show(&self, ctx: &Context, seconds: u32) -> Result<u32>;
 }
 
@@ -50,23 +51,23 @@ trait Room {
     fn blocking(&self, ctx: &Context) -> Result<()>;
     #[method(ordered, cancel = "drop")]
     async fn ordered(&self, ctx: &Context) -> Result<()>;
-    /// Keeps the one that it got before it had a stream, and one out of the stream.
+    /// Keeps a handle from before the stream, and one from inside the stream.
     #[subscription]
     fn items(&self, ctx: &Context) -> impl Stream<Item = u32>;
 }
 
-/// Gives what it keeps to the test.
+/// Sends the handles that it keeps to the test.
 #[derive(Clone)]
 struct Lobby {
     keep: mpsc::UnboundedSender<Kept>,
-    /// A third side.
+    /// A handle to a third side.
     other: Peer,
 }
 
 enum Kept {
     Peer(Peer),
     Context(Context),
-    /// It is there in a moment.
+    /// Makes the handle when it is asked to.
     Later(oneshot::Sender<()>, oneshot::Receiver<Peer>),
 }
 
@@ -114,7 +115,7 @@ impl Room for Lobby {
 
     async fn both(&self, ctx: &Context) -> Result<()> {
         let (keep, peer) = (self.keep.clone(), ctx.peer());
-        // Twice the same, and that of another call.
+        // The same deadline twice, combined with that of another call.
         let within = move |ctx: Context, ()| {
             keep.send(Kept::Peer(ctx.with_deadline(&ctx.with_deadline(&peer)))).unwrap();
             async { Ok(()) }
@@ -171,7 +172,7 @@ impl Fallback for Lobby {
     }
 }
 
-/// Keeps one before and one behind the handler, if it is for `around`.
+/// Keeps a handle before and after the handler, for the method `around`.
 #[async_trait]
 impl Middleware for Lobby {
     async fn call(&self, ctx: &Context, request: Request, next: Next<'_>) -> Response {
@@ -193,7 +194,8 @@ fn client() -> ClientBuilder {
     Client::builder().service(Screen.into_service())
 }
 
-/// A server, what its handlers keep, and what keeps the third side.
+/// A server, the handles that its handlers keep, and the client that keeps the third side
+/// connected.
 async fn lobby() -> (Lobby, ServerBuilder, mpsc::UnboundedReceiver<Kept>, Client) {
     let third = Server::builder().service(Screen.into_service());
     let (other, _) = memory::pair(Client::builder(), third).unwrap();
@@ -228,7 +230,7 @@ async fn lobby() -> (Lobby, ServerBuilder, mpsc::UnboundedReceiver<Kept>, Client
     (lobby, server, kept, other)
 }
 
-/// An ordinary handle: its calls take as long as they were told.
+/// Checks that a handle is ordinary: its calls have their own timeouts only.
 async fn check(peer: &Peer, way: &str) {
     let page = PageClient::new(peer);
     let begun = Instant::now();
@@ -240,8 +242,8 @@ async fn check(peer: &Peer, way: &str) {
     assert_eq!(begun.elapsed(), (3 * 40 + 30) * SECOND, "{way}");
 }
 
-/// Calls each method, by a call with the default deadline of 30 s, and tries what it keeps, both at
-/// once and when that time is over.
+/// Calls each method with the default timeout of 30 s and checks the handles that it keeps, either
+/// at once or after that time.
 async fn check_all(ways: &[(&str, usize)], with_middleware: bool) {
     for late in [false, true] {
         let (lobby, server, mut kept, _third) = lobby().await;
@@ -257,7 +259,7 @@ async fn check_all(ways: &[(&str, usize)], with_middleware: bool) {
                     subscription = Some(items);
                 }
                 "around" => {
-                    // The middleware still has its call to make.
+                    // The middleware still waits for its own call.
                     let called = peer.call::<()>(way, ()).timeout(2 * SECOND).await;
                     assert!(matches!(called, Err(Error::Timeout(_))), "{called:?}");
                 }
@@ -302,12 +304,12 @@ async fn a_handle_kept_behind_middleware_is_ordinary() {
     check_all(&[("around", 2)], true).await;
 }
 
-/// A raw caller that gives a call no time at all, so nothing depends on the clock.
+/// A request with a timeout of zero, so the test does not depend on the clock.
 fn hurried(method: &str) -> String {
     request(method, "[]", "1").replacen('{', r#"{"wsjsonrpc":{"timeout":0},"#, 1)
 }
 
-/// Tries a handle while its call is being handled.
+/// Checks a handle while its call is handled.
 async fn bounded(peer: Peer) -> Result<()> {
     let page = PageClient::new(&peer);
     let single = page.show(0).timeout(60 * SECOND).await;
@@ -333,14 +335,14 @@ async fn a_passed_deadline_differs_from_an_unanswered_call() {
             bounded(ctx.clone().peer()).await?;
             bounded(within.clone()).await?;
             bounded(ctx.with_deadline(&within)).await?;
-            // What nobody answers is not waited for.
+            // Notifications are sent, because nobody waits for a response.
             within.notify("m", ()).await?;
             keep.send(within)?;
             Ok(())
         }
     });
     let (mut raw, _) = Raw::knowing_client(server).await;
-    // Time stands still in a connection's first moment, too.
+    // Lets time pass: with a paused clock, a new connection starts at time zero.
     sleep(SECOND).await;
     raw.send(hurried("m")).await;
     // Nothing else was sent.
@@ -367,8 +369,8 @@ async fn a_handle_kept_by_an_http_handler_is_ordinary() {
     assert_eq!(PageClient::new(within).show(0).await.unwrap(), 0);
 }
 
-/// A handler that goes on when its call was cancelled: what it still does is its own business, such as
-/// tidying up.
+/// A handler that goes on after its call was cancelled may still make calls, for example to clean
+/// up.
 #[tokio::test(start_paused = true)]
 async fn a_kept_handle_is_ordinary_after_a_cancellation() {
     let (gate, (keep, mut kept)) = (Gate::default(), mpsc::unbounded_channel());
@@ -394,8 +396,8 @@ async fn a_kept_handle_is_ordinary_after_a_cancellation() {
     gate.open(1);
 }
 
-/// The deadline bounds what was sent, too; then it is the peer that has not answered. What waits for
-/// a connection was not sent.
+/// The deadline also ends calls that were sent, with a timeout. Calls that wait for a connection
+/// were not sent.
 #[tokio::test(start_paused = true)]
 async fn a_call_sent_before_the_deadline_times_out() {
     let (told, mut outcomes) = mpsc::unbounded_channel();
@@ -438,6 +440,6 @@ async fn a_handle_kept_over_a_socket_is_ordinary() {
     let client = client().connect(&url).await.unwrap();
     client.peer().call::<()>("handle", ()).timeout(Duration::from_millis(200)).await.unwrap();
     let page = PageClient::new(kept.recv().await.unwrap().peer().await);
-    // Longer than what was left.
+    // Longer than the rest of the deadline.
     assert_eq!(page.show(1).await.unwrap(), 1);
 }

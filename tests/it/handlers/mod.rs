@@ -1,5 +1,5 @@
-//! How handlers run: their context, their order, the thread they run on, and that a handler which panics or
-//! blocks harms nobody else.
+//! How handlers run: their context, their order and their thread. A handler that panics or blocks
+//! affects nobody else.
 
 mod blocking;
 mod context;

@@ -1,5 +1,5 @@
-//! Handlers start in the order in which their messages arrived, run concurrently, and answer when
-//! they are ready: a slow one holds up nobody.
+//! Handlers start in the order in which their messages arrived, run concurrently, and respond when
+//! they are ready. A slow handler delays no other.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -111,7 +111,7 @@ async fn a_thousand_slow_handlers_delay_no_connection() {
     assert_eq!(ids, (0..1000).collect::<Vec<_>>(), "each is answered once");
 }
 
-/// The first of many need not wait until all of them have begun.
+/// The first handler can finish before all of the others have started.
 #[tokio::test]
 async fn a_burst_of_calls_does_not_delay_handlers_in_flight() {
     let begun = Arc::new(AtomicUsize::new(0));

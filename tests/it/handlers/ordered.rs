@@ -1,5 +1,5 @@
-//! `#[method(ordered)]`: a connection's ordered calls run one after another, in the order in which
-//! they came, and nothing else waits for them.
+//! `#[method(ordered)]`: the ordered calls of a connection run one after another, in the order in
+//! which they arrived. Other calls do not wait for them.
 
 use std::future::{IntoFuture, pending};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ trait Journal {
     /// Waits at the gate.
     #[method(ordered)]
     async fn append(&self, ctx: &Context, line: u32) -> Result<u32>;
-    /// Takes some turns.
+    /// Yields this many times.
     #[method(ordered)]
     async fn spin(&self, ctx: &Context, line: u32, turns: u32) -> Result<u32>;
     #[method(ordered)]
@@ -32,7 +32,7 @@ trait Journal {
     async fn forever(&self, ctx: &Context, line: u32) -> Result<()>;
     #[method(ordered)]
     async fn panics(&self, ctx: &Context, line: u32) -> Result<()>;
-    /// Calls an ordered method of its caller's, and thereby itself, or an ordered one here.
+    /// Calls a method of its caller. `relay` there calls an ordered method on this side.
     #[method(ordered)]
     async fn back(&self, ctx: &Context, line: u32, to: &str) -> Result<u32>;
     async fn relay(&self, ctx: &Context, line: u32) -> Result<u32>;
@@ -46,7 +46,7 @@ struct Book {
     at_work: Arc<AtomicUsize>,
 }
 
-/// Nobody else may be at work as long as it lives.
+/// Checks that no other ordered handler runs while it exists.
 struct Alone<'a>(&'a AtomicUsize);
 
 impl Book {
@@ -96,7 +96,7 @@ impl Journal for Book {
     async fn panics(&self, _: &Context, line: u32) -> Result<()> {
         let _alone = self.begin(line);
         self.gate.pass().await;
-        // Without the hook, which would fill the test's output.
+        // `resume_unwind` skips the panic hook, whose output would fill the log of the test.
         std::panic::resume_unwind(Box::new("as it should"))
     }
 
@@ -127,7 +127,7 @@ fn server(book: &Book) -> ServerBuilder {
     Server::builder().expose_errors(false).service(book.clone().into_service())
 }
 
-/// Calls of all kinds, of different lengths, alone and in batches.
+/// Calls of all kinds and lengths, alone and in batches.
 async fn calls_in_order(peer: Peer, seen: &mut mpsc::UnboundedReceiver<u32>) {
     let journal = JournalClient::new(peer);
     let mut calls = Vec::new();
@@ -154,7 +154,7 @@ async fn calls_in_order(peer: Peer, seen: &mut mpsc::UnboundedReceiver<u32>) {
 #[tokio::test]
 async fn ordered_calls_run_one_at_a_time_in_arrival_order() {
     let (book, mut seen) = book();
-    // The other side has a book of its own, so that only one of them is at work.
+    // The other side has a separate book, because each side runs one ordered handler at a time.
     let (other, mut other_seen) = self::book();
     for (client, caller) in both_ways(|| client(&other), || server(&book)).await {
         calls_in_order(client.peer(), &mut seen).await;
@@ -211,13 +211,13 @@ async fn a_call_cancelled_before_its_turn_never_starts() {
         let turns = if method == "spin" { ",1" } else { "" };
         raw.send(request(method, &format!("[{line}{turns}]"), &line.to_string())).await;
     }
-    // They count while they wait.
+    // They count as in flight while they wait.
     raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     assert_eq!(in_flight(&peer), 6);
     for id in ["2", "3", "4", "5"] {
         raw.check(&cancel(id), &[&cancelled(id)]).await;
     }
-    // It has begun, and goes on as it likes; the next one waits for it.
+    // The first call has started, so it runs to its end, and the next one waits for it.
     raw.check(&cancel("1"), &[&cancelled("1")]).await;
     book.gate.open(1);
     assert_eq!(raw.receive().await, result("6", "6"));
@@ -225,7 +225,7 @@ async fn a_call_cancelled_before_its_turn_never_starts() {
     assert!(seen.try_recv().is_err());
 }
 
-/// The turn becomes free in the same moment in which the next call is taken back: it is not begun.
+/// The first call ends in the same message that cancels the next one. The next one does not start.
 #[tokio::test]
 async fn a_call_cancelled_while_its_turn_comes_never_starts() {
     let (book, mut seen) = book();
@@ -253,12 +253,13 @@ async fn the_next_call_starts_however_the_last_one_ended() {
     raw.send(cancel("2")).await;
     assert_eq!(raw.receive().await, cancelled("2"));
     assert_eq!(raw.receive().await, result("3", "3"));
-    // Wrong params don't wait for anything but their turn.
+    // A call with wrong params waits for its turn like all others.
     let outcome = raw.ask(request("plain", "[]", "4")).await;
     assert!(outcome.contains("-32602"), "{outcome}");
 }
 
-/// What has come in is carried out even if the connection goes, but for what says that it need not.
+/// Ordered calls that were received run even if the connection is lost, except those with `cancel =
+/// "drop"`.
 #[tokio::test]
 async fn queued_ordered_calls_outlive_the_connection() {
     let (book, mut seen) = book();
@@ -276,7 +277,7 @@ async fn queued_ordered_calls_outlive_the_connection() {
     }
 }
 
-/// Both are named, once, while they wait.
+/// The log names both methods, once, while they wait.
 #[tokio::test(start_paused = true)]
 async fn a_deadlocked_ordered_handler_is_logged() {
     let (log, _guard) = Log::of_this_thread();
@@ -296,12 +297,13 @@ async fn a_deadlocked_ordered_handler_is_logged() {
     assert!(line.contains("WARN") && line.contains("plain") && line.contains("back"), "{line}");
     call.await.unwrap().unwrap_err();
     while seen.try_recv().is_ok() {}
-    // A second time on this connection says nothing new.
+    // A second deadlock on this connection is not logged.
     journal.back(9, "relay").await.unwrap_err();
     assert_eq!(log.text().matches(warning).count(), 1);
 }
 
-/// Neither a long turn without a call to the peer, nor a call that is answered in time.
+/// A handler that runs for a long time without calling the peer is not logged, and neither is a
+/// call that gets its response in time.
 #[tokio::test(start_paused = true)]
 async fn a_slow_ordered_handler_is_not_logged() {
     let (log, _guard) = Log::of_this_thread();
@@ -314,7 +316,7 @@ async fn a_slow_ordered_handler_is_not_logged() {
     book.gate.open(1);
     assert_eq!(raw.receive().await, result("1", "1"));
     assert_eq!(raw.receive().await, result("2", "2"));
-    // It calls back, is answered after a while, and the next one has its turn.
+    // The handler calls back and gets its response after a while. Then the next call has its turn.
     raw.send(request("back", r#"[3,"slow"]"#, "3")).await;
     raw.send(request("plain", "[4]", "4")).await;
     assert_eq!(raw.receive().await, request("slow", "[3]", r#""s1""#));
@@ -329,13 +331,13 @@ async fn a_slow_ordered_handler_is_not_logged() {
     assert!(!log.text().contains("ordered method waits"), "{}", log.text());
 }
 
-/// As documented: it waits for itself, until its own call has waited long enough.
+/// As documented: the handler waits for itself until its own call times out.
 #[tokio::test(start_paused = true)]
 async fn an_ordered_handler_that_awaits_an_ordered_call_deadlocks() {
     let (book, mut seen) = book();
     for (client, _) in both_ways(|| client(&book), || server(&book)).await {
         let journal = JournalClient::new(&client);
-        // The other side's order is another one.
+        // The order of the other side is independent.
         assert_eq!(journal.back(1, "plain").await.unwrap(), 1);
         assert_eq!(seen.recv().await, Some(1));
         let call = journal.back(2, "relay").timeout(Duration::from_secs(10));
@@ -347,7 +349,8 @@ async fn an_ordered_handler_that_awaits_an_ordered_call_deadlocks() {
                 || matches!(&outcome, Err(Error::Call(error)) if error.code() == ErrorCode::INTERNAL_ERROR),
             "{outcome:?}"
         );
-        // All of them gave up at that time: what was waited for may have had its turn, or not.
+        // All of them timed out at the same time, so the call that was waited for may or may not
+        // have run.
         assert_eq!(journal.plain(3).await.unwrap(), 3);
         let first = seen.recv().await;
         assert!(first == Some(3) || (first, seen.recv().await) == (Some(2), Some(3)));

@@ -1,6 +1,6 @@
-//! What panics when it is dropped: every kind of value that the library keeps for the application. The
-//! connection goes on, and so do its neighbours. There are two of each kind, as two panics at once would end
-//! the process.
+//! Values that panic when they are dropped, for every kind of value that the library keeps for the
+//! application. The connection and other connections go on. There are two values of each kind,
+//! because dropping both in one unwind would abort the process.
 
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -113,17 +113,17 @@ fn loaded() -> ServerBuilder {
         .authorize(Kept(Bomb))
 }
 
-/// How many bombs went off.
+/// How many bombs were dropped.
 fn count(run: impl FnOnce()) -> usize {
     let before = DROPPED.load(Ordering::Relaxed);
     run();
     DROPPED.load(Ordering::Relaxed) - before
 }
 
-/// One test, as the count is one for the process.
+/// One test, because the counter is global.
 #[tokio::test]
 async fn a_panic_in_drop_is_contained_for_every_kind_of_value() {
-    // Without a connection, and with one that outlives its endpoint.
+    // Without a connection, and with a connection that outlives its endpoint.
     assert_eq!(count(|| drop(loaded().build().unwrap())), 10);
     let endpoint = loaded().build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
@@ -165,7 +165,7 @@ async fn a_panic_in_drop_is_contained_for_every_kind_of_value() {
     items().await;
 }
 
-/// What handlers, hooks and layers leave on a connection.
+/// Values that handlers, hooks and layers leave on a connection.
 async fn a_connections_own_values() {
     #[derive(Clone)]
     struct Left<const NUMBER: u8>(#[allow(dead_code, reason = "to be dropped")] Arc<Bomb>);
@@ -187,7 +187,7 @@ async fn a_connections_own_values() {
     neighbour.check(&request("leave", "[]", "1"), &[&result("null", "1")]).await;
 }
 
-/// Errors of handlers, and of the hook of a client that connects again.
+/// Errors of handlers, and of the hook of a reconnecting client.
 async fn errors() {
     let server = Server::builder()
         .expose_errors(false)
@@ -252,8 +252,8 @@ impl Drop for Item {
     }
 }
 
-/// The stream of a subscription whose items wait for the consumer. The items themselves are encoded already,
-/// and were dropped then.
+/// The stream of a subscription whose items wait for the consumer. The items were encoded and
+/// dropped when they were taken from the stream.
 async fn items() {
     let armed = Arc::new(AtomicBool::new(false));
     let pulled = Arc::new(AtomicUsize::new(0));
@@ -283,13 +283,13 @@ async fn items() {
     let before = DROPPED.load(Ordering::Relaxed);
     drop((items, client));
     server.closed().await;
-    // Only the stream is there to be dropped: no item waits anywhere.
+    // Only the stream is dropped here, because the queue holds no items.
     while DROPPED.load(Ordering::Relaxed) - before < 1 {
         tokio::task::yield_now().await;
     }
 }
 
-/// The item panics when it is dropped, and while that unwinds, so does the stream. Then the same with
+/// The item panics when it is dropped, and the stream panics while that unwinds. Then the same with
 /// a panic in the item's `Serialize`.
 #[tokio::test]
 async fn an_item_and_its_stream_may_both_panic_when_dropped() {
@@ -336,7 +336,8 @@ async fn an_item_and_its_stream_may_both_panic_when_dropped() {
     }
 }
 
-/// What the application holds while one of its tasks unwinds: handles, calls, batches, subscriptions.
+/// Values that the application holds while one of its tasks unwinds: handles, calls, batches,
+/// subscriptions.
 #[tokio::test]
 async fn a_task_that_panics_while_it_holds_handles_is_contained() {
     let ticks = || {
@@ -382,7 +383,7 @@ async fn a_task_that_panics_while_it_holds_handles_is_contained() {
         panic!("a task of the test's own");
     });
     assert!(task.await.unwrap_err().is_panic());
-    // Its connection closes, as its last handle is gone.
+    // Its connection closes, because its last handle was dropped.
     while server.peers().len() > 1 {
         tokio::task::yield_now().await;
     }

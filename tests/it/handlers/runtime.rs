@@ -1,4 +1,4 @@
-//! Handlers on a runtime of their own: nothing of them runs where connections do.
+//! Handlers on a separate runtime: none of their code runs where connections run.
 
 use std::collections::BTreeSet;
 use std::future::IntoFuture;
@@ -14,7 +14,7 @@ use wsjsonrpc::service::{Params, Request, Response};
 use wsjsonrpc::{Client, Context, Error, ErrorCode, Result, Server, async_trait, memory, rpc};
 use wsjsonrpc_tests::{Gate, Raw, begin, cancel, cancelled, post, request, result};
 
-/// Dropping one inside of a test's runtime would block there.
+/// Dropping a runtime inside of a test's runtime would block.
 struct Handlers(Option<Runtime>);
 
 impl Handlers {
@@ -59,7 +59,7 @@ async fn a_blocking_handler_delays_no_connection() {
     for _ in 0..100 {
         assert_eq!(other.ask(request("fine", "[]", "1")).await, result("null", "1"));
     }
-    // Its own connection is alive, too: it hears an answer to a call of the server's.
+    // The connection itself works too: it receives the response to a call of the server.
     let peer = endpoint.peers().into_iter().next().unwrap();
     let call = begin(peer.call::<u32>("ask", ()).into_future()).await;
     let mut asked = raw.receive().await;
@@ -73,7 +73,7 @@ async fn a_blocking_handler_delays_no_connection() {
     assert_eq!(raw.receive().await, result("null", "1"));
 }
 
-/// Where something ran.
+/// The thread on which each part ran.
 #[derive(Clone, Default)]
 struct Places(Arc<Mutex<Vec<(&'static str, ThreadId)>>>);
 
@@ -168,7 +168,7 @@ async fn handlers_never_run_on_the_runtime_of_connections() {
         expected.extend(with_middleware.then_some("middleware"));
         assert_eq!(seen, expected);
     }
-    // Nor where HTTP requests are answered.
+    // Handlers do not run on the thread that answers HTTP requests either.
     let address = post::address(server()).await;
     let batch = format!("[{},{}]", request("plain", "[]", "1"), request("later", "[]", "2"));
     let answer = post::ask(address, &batch).await;
@@ -178,7 +178,7 @@ async fn handlers_never_run_on_the_runtime_of_connections() {
     assert!(seen.iter().all(|(_, thread)| *thread != thread::current().id()), "{seen:?}");
 }
 
-/// However many threads there are.
+/// With several threads.
 #[tokio::test]
 async fn handlers_start_in_the_order_of_their_calls() {
     let handlers = Handlers::new(4);
@@ -201,7 +201,7 @@ async fn handlers_start_in_the_order_of_their_calls() {
         let id = number.to_string();
         raw.send(request("begin", &format!("[{number}]"), &id)).await;
         raw.send(request("turn", &format!("[{number}]"), &id)).await;
-        // No more than may be in flight.
+        // At most `max_in_flight` calls at once.
         if number % 400 == 399 {
             for _ in 0..800 {
                 raw.receive().await;
@@ -238,7 +238,7 @@ async fn a_call_cancelled_before_it_starts_never_starts() {
     assert_eq!(places.0.lock().unwrap().len(), 1);
 }
 
-/// Their callers are still there.
+/// Their callers are still connected.
 #[tokio::test]
 async fn a_handler_runtime_that_is_shut_down_fails_its_calls() {
     let mut handlers = Handlers::new(1);

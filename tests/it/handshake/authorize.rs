@@ -1,5 +1,5 @@
-//! The application's hook in the handshake: whom it lets in, with what, and what becomes of its
-//! errors, its panics and its slowness.
+//! The application's hook in the handshake: which clients it accepts, the values that it grants,
+//! and what happens when it fails, panics or is slow.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ struct Sessions {
 #[async_trait]
 impl Authorize for Sessions {
     async fn authorize(&self, handshake: Handshake) -> Result<Grant, Refusal> {
-        tokio::task::yield_now().await; // a database
+        tokio::task::yield_now().await; // like a query to a database
         self.asked.lock().unwrap().push(json!({
             "target": handshake.target,
             "cookie": handshake.cookie("session"),
@@ -91,7 +91,7 @@ async fn the_hook_sees_the_whole_handshake() {
     assert_eq!(seen, [expected]);
 }
 
-/// The answer to a request, if the hook says so.
+/// The response to a request whose hook decides like this.
 async fn answer(hook: impl Authorize) -> String {
     http(address(server().authorize(hook)).await, upgrade("/", "Cookie: x=s3cr3t\r\n")).await
 }
@@ -110,7 +110,7 @@ async fn refusals_of_the_hook_are_sent_verbatim() {
     let basic = || HeaderValue::from_static("Basic realm=\"x\"");
     let got = answer(Says(move || {
         let refusal = Refusal::unauthorized("who are you? é").header(WWW_AUTHENTICATE, basic());
-        // These are set already.
+        // The library sets this header itself.
         Err(refusal.header(http::header::CONTENT_LENGTH, HeaderValue::from_static("1")))
     }));
     let headers = "www-authenticate: Basic realm=\"x\"\r\n";
@@ -118,7 +118,7 @@ async fn refusals_of_the_hook_are_sent_verbatim() {
 
     let got = answer(Says(|| Err(Refusal::forbidden(String::from("not you")))));
     assert_eq!(got.await, refusal("403 Forbidden", "", "not you"));
-    // What is no error is no refusal.
+    // A status that is not an error cannot be a refusal.
     for (status, sent) in [
         (StatusCode::TOO_MANY_REQUESTS, "429 Too Many Requests"),
         (StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable"),
@@ -137,7 +137,7 @@ const FAILED: &str = "the server failed to decide whether to let this connection
 #[tokio::test]
 async fn errors_and_panics_of_the_hook_are_a_500_without_details() {
     const WORDS: &str = "password of the database: s3cr3t";
-    // What `?` accepts in a handler, it accepts here.
+    // The hook accepts with `?` what a handler accepts.
     let hooks: [fn() -> Result<Grant, Refusal>; 4] = [
         || Err(io::Error::other(WORDS))?,
         || Err(anyhow::anyhow!(WORDS))?,
@@ -212,7 +212,7 @@ async fn the_hook_is_bounded_by_handshake_timeout() {
     assert_eq!(answer, refusal("503 Service Unavailable", "", words));
 }
 
-/// In memory there is no HTTP; the client learns of a refusal by being hung up on.
+/// In memory there is no HTTP, so a refusal closes the connection.
 #[tokio::test]
 async fn in_memory_no_call_is_handled_before_the_hook_decides() {
     let reached = Arc::new(Mutex::new(Vec::new()));

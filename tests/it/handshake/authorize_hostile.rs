@@ -1,5 +1,5 @@
-//! Clients that do not wait for the hook's decision: they send calls behind their handshake, or hang
-//! up while it decides.
+//! Clients that do not wait for the hook's decision: they send calls after their handshake, or
+//! disconnect while the hook decides.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,8 +11,8 @@ use wsjsonrpc_tests::frames::{frame_of, frames};
 use wsjsonrpc_tests::http::{address, http, read_head, refusal, upgrade};
 use wsjsonrpc_tests::{Gate, notification, request, result};
 
-/// A server that counts what is reached, and asks a hook that waits at the gate and then decides by
-/// the path.
+/// A server that counts the calls that reach it. Its hook waits at the gate and then decides by the
+/// path.
 fn server(gate: &Gate, reached: &Arc<AtomicUsize>) -> ServerBuilder {
     let (gate, reached) = (gate.clone(), Arc::clone(reached));
     let server = Server::builder().authorize_fn(move |handshake| {
@@ -54,7 +54,7 @@ async fn calls_behind_a_refused_handshake_are_not_handled() {
     ] {
         let bytes = [upgrade(path, "").as_bytes(), &calls()].concat();
         let asked = tokio::spawn(http(address, bytes));
-        // All of it was sent long before the hook decides.
+        // All of it was sent before the hook decides.
         gate.arrived(1).await;
         gate.open(1);
         assert_eq!(asked.await.unwrap(), expected, "{path}");
@@ -62,7 +62,8 @@ async fn calls_behind_a_refused_handshake_are_not_handled() {
     }
 }
 
-/// The same bytes, for the test to mean something: they wait, and are handled then, in their order.
+/// Counterpart of the test above: if the hook accepts, the same bytes are handled afterwards, in
+/// order.
 #[tokio::test]
 async fn calls_behind_a_handshake_wait_for_the_hook() {
     let (gate, reached) = (Gate::default(), Arc::default());
@@ -94,7 +95,7 @@ async fn is_accepted(stream: &mut DuplexStream) {
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
 }
 
-/// Something that a hook gives its connection, and that has to be given back.
+/// A value that a hook gives its connection, and that must be dropped in the end.
 struct Lease(Arc<AtomicUsize>);
 
 impl Lease {
@@ -110,8 +111,8 @@ impl Drop for Lease {
     }
 }
 
-/// What the hook has begun it ends: it is not cut off amid its work. What it gives is dropped, and
-/// the place is free.
+/// A hook that has started runs to its end when the client disconnects. The value that it grants is
+/// dropped, and the connection no longer counts.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_during_the_hook_leaves_nothing_behind() {
     let (gate, leases, decided) = (Gate::default(), Arc::default(), Arc::<AtomicUsize>::default());
@@ -142,14 +143,14 @@ async fn a_client_that_leaves_during_the_hook_leaves_nothing_behind() {
         tokio::task::yield_now().await;
         assert_eq!(leases.load(Ordering::Relaxed), 1);
         gate.open(1);
-        // There is nobody to answer.
+        // The client is gone, so there is nobody to respond to.
         serving.await.unwrap().unwrap_err();
         assert_eq!(leases.load(Ordering::Relaxed), 0);
         assert!(endpoint.peers().is_empty());
     }
     assert_eq!(decided.swap(0, Ordering::Relaxed), 2);
 
-    // One who hangs up and a hook that never decides: its time is that of the handshake.
+    // The client disconnects and the hook never decides: the timeout of the handshake ends it.
     let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
     let serving = serve(theirs);
     ours.write_all(upgrade("/", "").as_bytes()).await.unwrap();
@@ -158,7 +159,7 @@ async fn a_client_that_leaves_during_the_hook_leaves_nothing_behind() {
     serving.await.unwrap().unwrap_err();
     assert_eq!((leases.load(Ordering::Relaxed), decided.load(Ordering::Relaxed)), (0, 0));
 
-    // There is one place, and the next client gets it.
+    // The limit is one connection, and the next client gets it.
     gate.open(1);
     let (ours, theirs) = tokio::io::duplex(64 * 1024);
     let serving = serve(theirs);

@@ -1,5 +1,5 @@
-//! The opening handshake: HTTP written by hand to a real server and by a hand-made server to a
-//! real client, and what both sides know of each other afterwards.
+//! The opening handshake: raw HTTP requests to a real server, raw HTTP responses to a real client,
+//! and what both sides know about each other afterwards.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use wsjsonrpc_tests::frames::frame_of;
 use wsjsonrpc_tests::http::{UPGRADE, address, http, parts, read_head};
 use wsjsonrpc_tests::{assert_same_json, both_ways, listen, over_socket};
 
-/// Tells what its handlers see of the handshake.
+/// Returns what its handlers see of the handshake.
 fn server() -> ServerBuilder {
     Server::builder().method("seen", |ctx: Context, ()| async move {
         let handshake = ctx.handshake();
@@ -103,8 +103,8 @@ async fn a_head_that_is_too_large_gets_a_431() {
     }
 }
 
-/// A server that hangs up on bytes it has not read resets the connection; that must not take its
-/// answer away before the client has read it.
+/// When a server closes a socket with unread bytes, the kernel resets the connection. The client
+/// must still get the response.
 #[tokio::test]
 async fn a_refusal_arrives_even_if_the_client_keeps_sending() {
     let address = address(server().path("/rpc")).await;
@@ -121,7 +121,7 @@ async fn a_refusal_arrives_even_if_the_client_keeps_sending() {
     }
 }
 
-/// Reads the server's answer to an upgrade, and one short frame behind it.
+/// Reads the server's response to an upgrade, and one short frame after it.
 async fn head_and_frame(stream: &mut TcpStream) -> (String, String) {
     let head = read_head(stream).await;
     assert_eq!(stream.read_u8().await.unwrap(), 0x81);
@@ -142,7 +142,7 @@ async fn a_frame_right_behind_the_request_is_not_lost() {
     let (head, text) = head_and_frame(&mut stream).await;
     let (line, headers, _) = parts(&head);
     assert_eq!(line, "HTTP/1.1 101 Switching Protocols");
-    // The key and its answer of RFC 6455, section 1.3.
+    // The key and the accept value of RFC 6455, section 1.3.
     assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
     assert!(!headers.contains("sec-websocket-protocol"), "{head}");
     assert_same_json(&text, THREE, "a frame behind the request");
@@ -273,7 +273,7 @@ async fn an_invalid_header_is_an_error_without_its_value() {
     assert!(error.to_string().contains("is no name for a subprotocol"), "{error}");
 }
 
-/// What a client makes of a server that answers every request with these bytes, then hangs up.
+/// The error of a client whose server answers every request with these bytes and then disconnects.
 async fn connect_to(answer: &'static str) -> ConnectError {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -305,7 +305,7 @@ async fn a_refusal_is_quoted_in_the_error() {
     assert!(matches!(&error, ConnectError::Refused { status, .. } if status.as_u16() == 302));
 }
 
-/// Its body comes late, or never; the status is there.
+/// The status has arrived, but the body arrives late or never.
 #[tokio::test(start_paused = true)]
 async fn a_slow_refusal_is_quoted_as_far_as_it_has_come() {
     for (rest, expected) in [("are you?", "who are you?"), ("are", "who are")] {
@@ -333,7 +333,7 @@ async fn a_server_without_websocket_is_a_failed_handshake() {
         assert!(matches!(error, ConnectError::Handshake(_)), "{answer}: {error:?}");
         assert!(error.to_string().starts_with("the WebSocket handshake failed: "), "{error}");
     }
-    // A server that restarts says nothing, so that is the network's.
+    // A server that is restarting sends nothing, so this counts as a network error.
     let error = connect_to("").await;
     assert!(matches!(error, ConnectError::Io(_)), "{error:?}");
     assert!(error.to_string().ends_with("the server closed the connection without an answer"));

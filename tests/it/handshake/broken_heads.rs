@@ -1,5 +1,5 @@
-//! Whatever stands in the head of a request, the server answers in HTTP or hangs up, and no task of
-//! its panics. Each byte of a good request is replaced, dropped and doubled in turn.
+//! Whatever is in the head of a request, the server responds with HTTP or disconnects, and none of
+//! its tasks panics. Each byte of a valid request is replaced, removed and doubled in turn.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ async fn endpoint() -> Endpoint {
     let server = Server::builder().config(config).path("/rpc").subprotocol("a");
     let server =
         server.allow_origin("https://app.example.com").authorize_fn(|handshake| async move {
-            // All that a hook may look at.
+            // Everything that a hook may look at.
             let _ = (handshake.path(), handshake.query(), handshake.cookie("session"));
             let _ = handshake.offered_subprotocols().count();
             Ok(Grant::new())
@@ -21,7 +21,7 @@ async fn endpoint() -> Endpoint {
     server.build().unwrap()
 }
 
-/// The status line of the answer, if there is one.
+/// The status line of the response, if there is one.
 async fn status(endpoint: &Endpoint, request: &[u8]) -> Option<String> {
     let (mut ours, theirs) = tokio::io::duplex(64 * 1024);
     let endpoint = endpoint.clone();
@@ -31,7 +31,7 @@ async fn status(endpoint: &Endpoint, request: &[u8]) -> Option<String> {
     let mut answer = Vec::new();
     ours.read_to_end(&mut answer).await.unwrap();
     let _ = serving.await.expect("no task panics");
-    // A close frame may be behind it.
+    // A close frame may follow.
     let answer = String::from_utf8_lossy(&answer);
     answer.split_once("\r\n").map(|(line, _)| line.to_owned())
 }

@@ -1,5 +1,5 @@
-//! Web pages of other hosts may not connect: a browser sends its user's cookies with any page's
-//! WebSocket, and only the `Origin` tells who asks.
+//! Web pages of other hosts may not connect. A browser sends its user's cookies with the WebSocket
+//! of any page, and only the `Origin` header identifies the page.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use wsjsonrpc::{Client, Context, Server};
 use wsjsonrpc_tests::http::{UPGRADE, address, http, opened, parts, refusal};
 use wsjsonrpc_tests::{assert_same_json, frame, listen, notification, request, result};
 
-/// Whether a request with these headers is let in: status line and body.
+/// Whether a request with these headers is accepted: status line and body.
 async fn answer(server: ServerBuilder, host: &str, headers: &str) -> (String, String) {
     let address = address(server).await;
     let head = UPGRADE.replace("Host: x", &format!("Host: {host}"));
@@ -31,7 +31,7 @@ async fn by_default_only_same_origin_pages_and_programs_may_connect() {
         ("", "h", IN, ""),
         ("Origin: http://h\r\n", "h", IN, ""),
         ("ORIGIN: HTTP://H:80\r\n", "h", IN, ""),
-        ("Origin: https://h\r\n", "h", IN, ""), // a proxy in front of the server speaks TLS
+        ("Origin: https://h\r\n", "h", IN, ""), // a proxy terminates TLS
         ("Origin: http://[::1]:81\r\n", "[0:0::1]:81", IN, ""),
         ("Origin: https://evil.example\r\n", "h", OUT, foreign),
         ("Origin: http://h:81\r\n", "h", OUT, foreign),
@@ -53,7 +53,7 @@ async fn by_default_only_same_origin_pages_and_programs_may_connect() {
     }
 }
 
-/// Where TLS ends in front of the server, a page that came without is not one of the own host.
+/// If a proxy terminates TLS, a page that was loaded without TLS is not same-origin.
 #[tokio::test]
 async fn behind_a_tls_proxy_only_https_pages_are_same_origin() {
     let cases = [
@@ -66,13 +66,13 @@ async fn behind_a_tls_proxy_only_https_pages_are_same_origin() {
     for (headers, status) in cases {
         let (line, body) = answer(Server::builder().secure(true), "h", headers).await;
         assert_eq!(line, status, "{headers}: {body}");
-        // Naming the origin with `allow_origin` is no mend for a page of the own host.
+        // The text does not recommend `allow_origin` for a page of the same host.
         let same_host = status == OUT && !headers.contains("443");
         assert_eq!(body.contains("came by http://"), same_host, "{headers}: {body}");
     }
     let named = Server::builder().secure(true).allow_origin("http://h");
     assert_eq!(answer(named, "h", "Origin: http://h\r\n").await.0, IN);
-    // The server itself speaks no TLS.
+    // The server itself does not use TLS.
     let server = Server::builder().secure(true).bind("127.0.0.1:0").await.unwrap();
     assert!(server.url().starts_with("ws://"), "{}", server.url());
 }
@@ -87,7 +87,7 @@ async fn only_origins_on_the_list_may_connect() {
         ("Origin: https://app.example.com\r\n", IN),
         ("Origin: https://APP.example.com:443\r\n", IN),
         ("Origin: chrome-extension://abc\r\n", IN),
-        ("Origin: http://h\r\n", IN), // the own host is on it always
+        ("Origin: http://h\r\n", IN), // the server's own host is always allowed
         ("", IN),
         ("Origin: http://app.example.com\r\n", OUT),
         ("Origin: https://app.example.com:8443\r\n", OUT),
@@ -119,7 +119,7 @@ async fn an_invalid_origin_can_not_be_allowed() {
     }
 }
 
-/// A bank that knows its customers by a cookie; counts who reaches what.
+/// A bank that identifies its customers by a cookie, and counts how many hooks and calls run.
 fn bank(asked: &Arc<AtomicUsize>, paid: &Arc<AtomicUsize>) -> ServerBuilder {
     let (asked, paid) = (Arc::clone(asked), Arc::clone(paid));
     let server = Server::builder().authorize_fn(move |handshake| {
@@ -160,7 +160,7 @@ async fn a_foreign_page_with_a_victims_cookie_reaches_nothing() {
     }
     assert_eq!((asked.load(Ordering::Relaxed), paid.load(Ordering::Relaxed)), (0, 0));
 
-    // The same bytes from the bank's own page do reach it.
+    // The same bytes from the bank's own page do reach the method.
     let (mut stream, _) = opened(address, &head(&format!("http://{address}"))).await;
     tokio::io::AsyncWriteExt::write_all(&mut stream, &calls).await.unwrap();
     let [0x81, length] = [stream.read_u8().await.unwrap(), stream.read_u8().await.unwrap()] else {
@@ -173,8 +173,9 @@ async fn a_foreign_page_with_a_victims_cookie_reaches_nothing() {
     assert_eq!((asked.load(Ordering::Relaxed), paid.load(Ordering::Relaxed)), (1, 3));
 }
 
-/// A name of the attacker's that points to this machine: for the browser, page and server are one.
-/// The page has none of the victim's cookies, and a hook that knows its own names stops it.
+/// A host name of the attacker that resolves to this machine: for the browser, the page and the
+/// server have the same origin. The page does not have the victim's cookies. A hook that compares
+/// the host with its own names refuses it.
 #[tokio::test]
 async fn a_hook_that_compares_the_host_stops_dns_rebinding() {
     let reached = Arc::new(AtomicUsize::new(0));

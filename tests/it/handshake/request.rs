@@ -1,4 +1,4 @@
-//! The request that a client sends to open a WebSocket: what its URL becomes on the wire.
+//! The request that a client sends to open a WebSocket, for each form of URL.
 
 use std::io;
 
@@ -40,7 +40,7 @@ async fn a_request_target_begins_with_a_slash_and_is_ascii() {
         ("ws://host/caf\u{e9}?q=\u{fc}", "/caf%C3%A9?q=%C3%BC", "host"),
         ("ws://host/a b?c d", "/a%20b?c%20d", "host"),
         ("ws://host/\"<>^`{}?\"<>'", "/%22%3C%3E%5E%60%7B%7D?%22%3C%3E%27", "host"),
-        // Already encoded, or allowed as it is.
+        // Already encoded, or allowed without encoding.
         ("ws://host/a%20b%2F?c%20d", "/a%20b%2F?c%20d", "host"),
         ("ws://host/[]|!$&'()*+,;=:@?a[]=1&b={}|^`", "/[]|!$&'()*+,;=:@?a[]=1&b={}|^`", "host"),
         ("ws://host/100%", "/100%", "host"),
@@ -167,7 +167,7 @@ async fn an_ipv6_zone_is_not_sent_to_the_server() {
         .bind("[::1]:0")
         .await
     else {
-        // A machine without IPv6.
+        // This machine has no IPv6.
         return;
     };
     let address = server.local_addr();
@@ -177,7 +177,7 @@ async fn an_ipv6_zone_is_not_sent_to_the_server() {
     let host: Option<String> = client.peer().call("host", ()).await.unwrap();
     assert_eq!(host, Some(address.to_string()));
 
-    // No machine has an interface of that name.
+    // No machine has an interface with this name.
     let url = format!("ws://[fe80::1%25no%20such]:{}/", address.port());
     let error = Client::connect(&url).await.unwrap_err();
     let words = "connection failed: can't resolve host `fe80::1%no such`: ";
@@ -198,7 +198,7 @@ async fn a_failed_connection_names_its_target() {
     assert!(error.to_string().starts_with(&words), "{error}");
 }
 
-/// The HTTP client's URLs are reqwest's business, which does the same.
+/// reqwest handles the URLs of the HTTP client, in the same way.
 #[tokio::test]
 async fn http_urls_are_encoded_and_send_user_information() {
     let answer = r#"{"jsonrpc":"2.0","result":3,"id":1}"#;
@@ -209,7 +209,7 @@ async fn http_urls_are_encoded_and_send_user_information() {
     assert!(!shown.contains("user") && !shown.contains("123%"), "{shown}");
     let peer = peer.peer();
     assert_eq!(peer.call::<i64>("sum", (1, 2)).await.unwrap(), 3);
-    // The server waits for that.
+    // The server waits until the client is gone.
     drop(peer);
     let request = asked.await.unwrap();
     assert!(request.starts_with("POST /?q=%C3%BC%20x HTTP/1.1\r\n"), "{request}");

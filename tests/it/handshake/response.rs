@@ -1,4 +1,4 @@
-//! What a client makes of a server's response to its opening handshake, byte for byte.
+//! How a client reacts to a server's response to its opening handshake, byte for byte.
 
 use tokio::io::AsyncWriteExt;
 use wsjsonrpc::client::ClientBuilder;
@@ -6,8 +6,9 @@ use wsjsonrpc::error::ConnectError;
 use wsjsonrpc::{Client, Config};
 use wsjsonrpc_tests::http::{accept_key, read_head};
 
-/// What a client makes of this response, in which `{accept}` becomes what the client expects. The
-/// server hangs up only after the client has; with paused time, nothing has to be waited for.
+/// The outcome of connecting to a server that sends this response, with `{accept}` replaced by the
+/// value that the client expects. The server disconnects only after the client. With paused time,
+/// any wait would show.
 async fn connect_with(client: ClientBuilder, response: &[u8]) -> Result<Client, ConnectError> {
     let (ours, mut theirs) = tokio::io::duplex(256 * 1024);
     let response = response.to_vec();
@@ -42,7 +43,7 @@ async fn interim_responses_are_skipped() {
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 199 x\r\n\r\n",
     ] {
         let client = connect(format!("{before}{SWITCHES}")).await.unwrap();
-        // Its headers are those of the last one.
+        // The headers are those of the final response.
         assert_eq!(client.handshake().header("link"), None);
         assert_eq!(client.handshake().header("upgrade"), Some("websocket"));
 
@@ -67,7 +68,7 @@ async fn interim_responses_are_bounded_together() {
     assert_eq!(error.to_string(), words);
 }
 
-/// With paused time: had anything been waited for, the clock would have moved.
+/// With paused time: if the client had waited for anything, the clock would have moved.
 #[tokio::test(start_paused = true)]
 async fn the_body_of_a_refusal_ends_where_its_head_says() {
     let long = "x".repeat(10_000);
@@ -106,7 +107,7 @@ async fn the_body_of_a_refusal_ends_where_its_head_says() {
     }
 }
 
-/// Sizes without sense, and heads of chunks without end.
+/// Invalid sizes, and chunk headers without end.
 #[tokio::test(start_paused = true)]
 async fn a_malformed_body_is_bounded() {
     let extension = format!("Transfer-Encoding: chunked\r\n\r\n1;{}", "x".repeat(128 * 1024));
@@ -153,7 +154,7 @@ async fn a_response_that_is_not_http_1_1_fails_at_once() {
         ("HTTP/1.1 404 Not Found\n\n", line_feed),
         ("HTTP/1.1 404 Not Found\nContent-Length: 0\n\r\n", line_feed),
         (&old, http_1_0),
-        // Neither is whole, and neither will be.
+        // Neither is complete, and the rest never arrives.
         ("SSH-2.0-OpenSSH_9.6\r\n", no_http),
         ("HTTP/2.0 200 OK\r\n", no_http),
         ("HTTP/1.1 abc\r\n\r\n", no_http),
@@ -167,7 +168,7 @@ async fn a_response_that_is_not_http_1_1_fails_at_once() {
         assert_eq!(error.to_string(), format!("the WebSocket handshake failed: {words}"));
         assert_eq!(tokio::time::Instant::now(), begun, "{response}");
     }
-    // A refusal may be of any version: Python's http.server speaks 1.0.
+    // A refusal may have any version: Python's http.server uses 1.0.
     let error = connect("HTTP/1.0 404 File not found\r\nContent-Length: 2\r\n\r\nno").await;
     assert!(matches!(error, Err(ConnectError::Refused { status, .. }) if status == 404));
 }
@@ -189,7 +190,7 @@ async fn a_timeout_says_what_was_waited_for() {
                     polled)?";
     assert_eq!(error.to_string(), response);
 
-    // Its port is bound, and nobody accepts.
+    // Its port is bound, and nothing accepts connections.
     let server = wsjsonrpc::Server::builder().bind("127.0.0.1:0").await.unwrap();
     let error = Client::connect(&server.url()).await.unwrap_err();
     assert_eq!(error.to_string(), response);

@@ -1,5 +1,5 @@
-//! What a server makes of an opening handshake whose form is unusual, stand-alone and as a route of a
-//! web application.
+//! How a server reacts to unusual opening handshakes, stand-alone and as a route of a web
+//! application.
 
 use axum::Router;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use wsjsonrpc_tests::mounted::application;
 
 const SWITCHES: &str = "HTTP/1.1 101 Switching Protocols";
 
-/// The same server on a port of its own, and as a route of an axum application.
+/// The same server on its own port, and as a route of an axum application.
 async fn both(server: impl Fn() -> ServerBuilder) -> [std::net::SocketAddr; 2] {
     let alone = address(server()).await;
     let endpoint = server().build().unwrap();
@@ -78,7 +78,7 @@ async fn odd_bytes_in_a_cookie_hide_no_other_cookie() {
         Server::builder().authorize_fn(|handshake| async move {
             let session = handshake.cookie("session").unwrap_or("none").to_owned();
             let name = handshake.cookie("name").unwrap_or("none").to_owned();
-            // The response has room for words only if it is a refusal.
+            // Only a refusal has a body that can carry the values.
             Err(Refusal::forbidden(format!("{session} {name}")))
         })
     };
@@ -106,12 +106,12 @@ async fn http_1_0_is_refused_with_the_proxy_setting_that_helps() {
     for address in both(Server::builder).await {
         for request in [
             upgrade("/", "").replace("HTTP/1.1", "HTTP/1.0"),
-            // What nginx sends if it is told nothing at all.
+            // What nginx sends without configuration.
             "GET / HTTP/1.0\r\nHost: backend\r\nConnection: close\r\n\r\n".to_owned(),
         ] {
             let answer = http(address, &request).await;
             let (line, _, body) = parts(&answer);
-            // hyper answers in the version of the request.
+            // hyper answers with the version of the request.
             assert!(line.ends_with(" 400 Bad Request"), "{answer}");
             assert_eq!(body, words);
         }
@@ -185,7 +185,7 @@ async fn a_health_check_is_answered_only_where_enabled() {
             assert!(answer.starts_with("HTTP/1.1 404 Not Found\r\n"), "{answer}");
         }
     }
-    // What curl offers.
+    // The upgrade that curl offers.
     let h2c = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n\
                Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n";
     assert_eq!(http(checked, h2c).await, healthy("GET"));
@@ -200,7 +200,7 @@ async fn a_health_check_is_answered_only_where_enabled() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
     }
 
-    // At the path of WebSockets, and where there is no room for more of them.
+    // At the path of WebSockets, and when no more connections are allowed.
     let config = Config { max_connections: 0, ..Config::default() };
     let full = address(Server::builder().config(config).health_check("/")).await;
     assert_eq!(http(full, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").await, healthy("GET"));

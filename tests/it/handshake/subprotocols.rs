@@ -1,5 +1,5 @@
-//! RFC 6455, section 4: what a client must not take for an answer to its offers of subprotocols
-//! (and extensions), and what either side takes for a name.
+//! RFC 6455, section 4: which subprotocols and extensions a client must not accept from a server,
+//! and which names both sides accept.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -8,7 +8,7 @@ use wsjsonrpc::error::ConnectError;
 use wsjsonrpc::{Client, Server, memory};
 use wsjsonrpc_tests::http::{accept_key, address, http, parts, read_head, upgrade};
 
-/// What a client makes of a server that accepts it with these headers.
+/// The outcome of connecting to a server that responds with these headers.
 async fn connect(client: ClientBuilder, headers: &'static str) -> Result<Client, ConnectError> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -64,7 +64,7 @@ async fn a_response_that_accepts_another_request_is_refused() {
     for (right, wrong, words) in [
         ("Upgrade: websocket", "Upgrade: h2c", "does not upgrade to `websocket`"),
         ("Connection: Upgrade", "Connection: close", "has no `Connection: Upgrade`"),
-        // The answer to the key of RFC 6455, section 1.3; the client has made one of its own.
+        // The accept value for the key of RFC 6455, section 1.3; the client has another key.
         ("", "", "`Sec-WebSocket-Accept` does not fit the request"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

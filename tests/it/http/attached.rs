@@ -1,5 +1,5 @@
-//! What layers around an endpoint leave on a request, as its handlers and its hook see it, beside
-//! what handlers leave themselves.
+//! Values that layers around an endpoint leave on a request, as its handlers and its hook see them,
+//! together with values that handlers set.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use wsjsonrpc_tests::{Raw, request};
 #[derive(Clone, Debug, PartialEq)]
 struct User(&'static str);
 
-/// No more than what a value has to be.
+/// Implements only what a value has to implement.
 #[derive(Clone)]
 struct Plain;
 
@@ -46,15 +46,15 @@ async fn request_extensions_are_found_until_shadowed_or_removed() {
     assert_eq!(format!("{ada:?}"), r#"User("ada")"#);
     assert!(ctx.get::<Plain>().is_some() && ctx.get::<u16>().is_none());
 
-    // The connection's own comes first, and what was there before is given back.
+    // A value that was set hides the layer's, and `set` returns the previous value.
     assert_eq!(ctx.set(User("bob")).as_deref(), Some(&User("ada")));
     assert_eq!(ctx.get::<User>().as_deref(), Some(&User("bob")));
     assert_eq!(ctx.set(User("eve")).as_deref(), Some(&User("bob")));
-    // A logout is one: the layer's does not come back.
+    // After a logout, the layer's value stays hidden.
     assert_eq!(ctx.remove::<User>().as_deref(), Some(&User("eve")));
     assert_eq!((ctx.get::<User>(), ctx.remove::<User>()), (None, None));
     assert_eq!(ctx.require::<User>().unwrap_err().code().0, -32001);
-    // One that is held goes on.
+    // A value that is held stays valid.
     assert_eq!(*ada.clone(), User("ada"));
     assert_eq!(ctx.set(User("joe")), None);
     assert_eq!(ctx.get::<User>().as_deref(), Some(&User("joe")));
@@ -75,14 +75,14 @@ async fn get_or_set_sets_only_what_is_missing() {
     ctx.remove::<u16>();
     assert_eq!(*ctx.get_or_set(6_u16), 6);
     let held: Extension<u16> = ctx.get_or_set(7);
-    // It outlives the connection and its context.
+    // The value outlives the connection and its context.
     raw.hang_up();
     ctx.closed().await;
     drop(ctx);
     assert_eq!(*held, 6);
 }
 
-/// A login's state, say, with the user that a layer has found.
+/// Like the state of a login, with the user that a layer has found.
 struct Session {
     _user: Extension<User>,
     _alive: Arc<()>,
@@ -99,7 +99,7 @@ async fn a_layers_value_may_become_part_of_a_connection_value() {
     raw.hang_up();
     ctx.closed().await;
     drop(ctx);
-    // What is left on a connection goes with it, as soon as its task has ended.
+    // A value on a connection is dropped as soon as the connection's task has ended.
     for _ in 0..1000 {
         if Arc::strong_count(&alive) == 1 {
             return;

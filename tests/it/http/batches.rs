@@ -1,4 +1,4 @@
-//! Batches by HTTP POST: one array out, one array back, and each call its own outcome.
+//! Batches by HTTP POST: one array out, one array back, and a separate outcome for each call.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use wsjsonrpc::{Client, Context, Error, Server, memory};
 use wsjsonrpc_tests::scripted::{Scripted, answer};
 use wsjsonrpc_tests::{assert_same_json, begin, error, result};
 
-/// A server that answers the first batch of any client with these responses; `$0`, `$1` are ids.
+/// A server that answers the first batch of any client with these responses; `$0` and `$1` stand
+/// for ids.
 async fn answering(responses: &'static str) -> Scripted {
     Scripted::new(move |asked| async move {
         let body: Vec<Value> = serde_json::from_str(&asked.body).unwrap();
@@ -39,7 +40,7 @@ async fn each_call_gets_its_own_outcome_in_any_order() {
             peer.call::<i64>("a", [1]),
             peer.call::<String>("b", ()),
             peer.call::<i64>("c", ()),
-            // More responses than calls have come: what is behind them is not kept.
+            // The server has sent more responses than there are calls; the surplus is ignored.
             peer.call::<i64>("d", ()),
             peer.notify("e", ()),
         ))
@@ -111,7 +112,7 @@ async fn a_failure_of_the_whole_batch_fails_each_call() {
 async fn an_error_without_id_answers_the_call_without_response() {
     for (error, expected) in [
         (error(-32600, "what", "null"), "what (-32600)"),
-        // It answers the notification.
+        // The error belongs to the notification.
         (error(-32601, "what", "null"), "no response with the call's id"),
     ] {
         let body = format!("[{error},{}]", result("7", "1"));
@@ -125,7 +126,7 @@ async fn an_error_without_id_answers_the_call_without_response() {
     }
 }
 
-/// Only the first call's id, and only a code about a message, speak for the whole batch.
+/// Only an error with the first call's id and a code about a whole message fails the batch.
 #[tokio::test]
 async fn an_error_of_one_call_does_not_fail_its_batch() {
     for (error, failed) in [(error(7, "no", "1"), 0), (error(-32600, "no", "2"), 1)] {
@@ -162,7 +163,7 @@ async fn a_batch_of_notifications_needs_a_success_status() {
     assert!(matches!(outcome, Err(Error::Http(_))), "{outcome:?}");
 }
 
-/// Who passes news on waits no longer than its own caller does.
+/// A handler that passes on notifications waits no longer than its own caller does.
 #[tokio::test]
 async fn a_batch_of_notifications_inherits_the_deadline() {
     let silent = Scripted::new(|_| std::future::pending()).await;
@@ -200,7 +201,7 @@ async fn each_call_of_a_batch_has_its_own_timeout() {
     ] {
         assert_eq!(reply.await.unwrap_err().to_string(), words);
     }
-    // Nobody waits any more, so it is given up.
+    // No call waits any more, so the request ends.
     sending.await.unwrap().unwrap();
     server.gone().await;
     assert!(!server.asked()[0].body.contains("\"c\""));
@@ -218,7 +219,7 @@ async fn a_batch_dropped_amid_its_request_closes_its_calls() {
     assert!(matches!(call.await, Err(Error::Closed(CloseReason::Local))));
     assert_eq!(peer.pending_calls(), 0);
     drop(peer);
-    // What was connected by then, if anything was, is hung up on.
+    // If a connection was opened, it is closed.
     if !server.asked().is_empty() {
         server.gone().await;
     }

@@ -1,5 +1,5 @@
-//! Typed calls by HTTP POST from one end to the other: the stub over [`HttpPeer`], the endpoint as a
-//! route of an axum application.
+//! Typed calls by HTTP POST from end to end: the generated client over [`HttpPeer`], the endpoint
+//! as a route of an axum application.
 
 use std::future::IntoFuture;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +37,7 @@ trait Shop {
     async fn echo(&self, ctx: &Context, text: String) -> Result<String>;
     async fn broken(&self, ctx: &Context) -> Result<u8>;
     async fn sure(&self, ctx: &Context) -> Result<bool>;
-    /// Tells of each step, and waits at the gate.
+    /// Reports each step, and waits at the gate.
     async fn pack(&self, ctx: &Context, steps: u32) -> Result<u32>;
     #[subscription]
     fn prices(&self, ctx: &Context) -> impl wsjsonrpc::Stream<Item = u32>;
@@ -173,7 +173,7 @@ async fn what_needs_a_socket_fails_with_an_explanation() {
         Err(Error::Call(object)) => assert_eq!(object.code(), ErrorCode::NEEDS_WEBSOCKET),
         other => panic!("{other:?}"),
     }
-    // Asked for as an ordinary call, the server refuses it.
+    // The server refuses a subscription that is called like an ordinary method.
     match peer.call::<String>("prices", ()).await {
         Err(Error::Call(object)) => assert_eq!(object.code(), ErrorCode::NEEDS_WEBSOCKET),
         other => panic!("{other:?}"),
@@ -213,7 +213,7 @@ async fn dropping_a_call_cancels_its_handler() {
         }
     });
     let (shop, peer) = shop(server).await;
-    // Its time is over; it is dropped; the handle is closed.
+    // A timeout, a dropped call, and a closed handle.
     let late = peer.call::<()>("waits", ()).timeout(Duration::from_millis(50)).await;
     assert!(matches!(late, Err(Error::Timeout(_))), "{late:?}");
     told.recv().await.unwrap();
@@ -299,7 +299,7 @@ async fn a_refused_caller_gets_a_status() {
         outcome = &mut packing => panic!("{outcome:?}"),
         () = corner.gate.arrived(1) => {}
     }
-    // The only place is taken as long as that handler is at work.
+    // The handler occupies the only connection while it runs.
     let error = http_error(known.price("apple", 1).await.unwrap_err());
     assert_eq!(error.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
     corner.gate.open(1);
@@ -324,7 +324,7 @@ async fn a_shutdown_answers_calls_in_flight_and_refuses_new_ones() {
     assert_eq!((packing.await.unwrap(), shutdown.await), (7, 0));
 }
 
-/// Writes down what passes, and asks for the price of ten apples whatever it was.
+/// Records the calls that pass, and asks for the price of ten apples each time.
 #[derive(Clone, Default)]
 struct Tenfold(Arc<Mutex<Vec<String>>>);
 
@@ -364,7 +364,7 @@ async fn middleware_wraps_calls_by_http() {
     assert_eq!(*corner.notes.lock().unwrap(), ["x", "y"]);
 }
 
-/// Handlers end on one thread while another one begins to wait for them.
+/// Handlers end on one thread while another thread starts to wait for them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_calls_get_their_own_answers() {
     let (shop, peer) = shop(server(&Corner::default())).await;

@@ -1,4 +1,4 @@
-//! Endpoints in somebody's HTTP server, and calls by HTTP POST in both directions.
+//! Endpoints mounted in an HTTP server, and calls by HTTP POST in both directions.
 
 mod attached;
 mod batches;

@@ -1,5 +1,5 @@
-//! An endpoint as a route of somebody's HTTP server: of axum's, of hyper's own, and of hyper's
-//! automatic one. What a WebSocket on it sees, and who is let in.
+//! An endpoint as a route of an HTTP server: axum's, hyper's, and hyper's automatic one. What a
+//! WebSocket on it sees, and which clients are accepted.
 
 use std::net::SocketAddr;
 
@@ -41,7 +41,7 @@ async fn calls_go_both_ways_wherever_the_endpoint_is_mounted() {
         assert_eq!(client.peer().call::<i64>("double", (21,)).await.unwrap(), 42);
         assert_eq!(client.peer().call::<i64>("back", ()).await.unwrap(), 21);
         assert_eq!(client.peer().call::<String>("target", ()).await.unwrap(), "/rpc?room=7");
-        // Both know this crate: it says so in its response.
+        // Both sides use this crate, as the response shows.
         assert_eq!(client.handshake().header("wsjsonrpc-extensions"), Some("1"));
         let peers = endpoint.peers();
         let tripled = peers[0].call::<i64>("triple", (2,)).await.unwrap();
@@ -69,7 +69,7 @@ async fn a_frame_right_behind_the_request_is_not_lost() {
         let mut answers = vec![0; expected.len()];
         stream.read_exact(&mut answers).await.unwrap();
         assert_eq!(answers, expected);
-        // Closed by the rules: its own close frame back, then the end.
+        // A regular close: the server's own close frame, then the end of the stream.
         stream.write_all(&frames::frame_of(0x88, &1000_u16.to_be_bytes(), true)).await.unwrap();
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await.unwrap();
@@ -126,13 +126,13 @@ async fn request_extensions_reach_the_hook_and_the_handlers() {
 async fn the_application_decides_the_remote_address() {
     let endpoint = server().build().unwrap();
     let service = endpoint.http_service();
-    // What axum knows, unless something else is said.
+    // The address that axum reports, unless the application overrides it.
     let by_itself = in_axum(service.clone()).await;
     let unknown = in_axum(service.clone().remote_addr(|_| None)).await;
     let info = |parts: &http::request::Parts| {
         parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
     };
-    // What is forgotten was looked at before.
+    // `remote_addr` reads the value before `forget` removes it.
     let service = service.remote_addr(info).forget::<ConnectInfo<SocketAddr>>();
     let known = in_axum(service).await;
     for (address, is_known) in [(by_itself, true), (unknown, false), (known, true)] {

@@ -1,4 +1,4 @@
-//! Connections of a mounted endpoint among all others: places, shutdown, and what they run over.
+//! Connections of a mounted endpoint: limits, shutdown, and the streams that they run over.
 
 use std::future::IntoFuture;
 
@@ -34,7 +34,7 @@ async fn every_connection_counts_until_it_ends() {
     for _ in 0..3 {
         let one = Client::connect(&url).await.unwrap();
         let two = Client::connect(&url).await.unwrap();
-        // Both are served: a place is not only theirs during the handshake.
+        // Both connections work: they count for their whole life, not only during the handshake.
         for client in [&one, &two] {
             assert_eq!(client.peer().call::<i64>("double", (2,)).await.unwrap(), 4);
         }
@@ -45,7 +45,7 @@ async fn every_connection_counts_until_it_ends() {
         for peer in peers {
             peer.closed().await;
         }
-        // A refusal takes none, and neither does what is no handshake.
+        // A refused request does not count, and neither does a request that is no handshake.
         let address = url.trim_start_matches("ws://").trim_end_matches("/rpc").parse().unwrap();
         for _ in 0..3 {
             let get = "GET /rpc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -92,7 +92,7 @@ async fn a_shutdown_closes_connections_and_refuses_new_ones() {
     assert!(matches!(client.closed().await, CloseReason::Remote { code: 1001, .. }));
 }
 
-/// A WebSocket on the service, over whatever.
+/// A WebSocket on the service, over this stream.
 async fn over<S>(
     service: HttpService,
     ours: S,
@@ -112,7 +112,7 @@ async fn a_mounted_endpoint_runs_over_any_stream() {
     let endpoint = endpoint(Config::default());
     let (ours, theirs) = tokio::io::duplex(100);
     over(endpoint.http_service(), ours, TokioIo::new(theirs)).await;
-    // A wrapper around a socket, as TLS is one: no socket can be taken out of it.
+    // A wrapper around a socket, such as TLS: the socket cannot be unwrapped.
     let (listener, address) = wsjsonrpc_tests::mounted::listener().await;
     let ours = tokio::net::TcpStream::connect(address).await.unwrap();
     let theirs = listener.accept().await.unwrap().0;
@@ -124,7 +124,7 @@ async fn a_mounted_endpoint_runs_over_any_stream() {
     }
 }
 
-/// Without hyper, as in an application's own tests: what is posted is answered, and nothing can be
+/// Without hyper, as in an application's own tests: a POST is answered, and nothing can be
 /// upgraded.
 #[tokio::test]
 async fn the_service_can_be_called_directly() {
@@ -152,7 +152,7 @@ async fn the_service_can_be_called_directly() {
     assert_eq!(body, "the HTTP server around this endpoint can't upgrade connections\n");
 }
 
-/// What was promised with status 101 may not be kept: the server around it does not upgrade.
+/// The response has status 101, but the HTTP server does not upgrade the connection.
 #[tokio::test]
 async fn a_connection_that_is_never_upgraded_does_not_count() {
     let endpoint = endpoint(Config { max_connections: 1, ..Config::default() });
@@ -167,7 +167,7 @@ async fn a_connection_that_is_never_upgraded_does_not_count() {
         }
         let _ = serving.await;
         assert_eq!(endpoint.peers().len(), 0);
-        // The only place is free again once the task that has waited for the upgrade has ended.
+        // The connection counts until the task that waited for the upgrade has ended.
         let mut tries = 0;
         while posted(endpoint.http_service()).await == 503 {
             tries += 1;
@@ -177,7 +177,7 @@ async fn a_connection_that_is_never_upgraded_does_not_count() {
     }
 }
 
-/// The status of a message that is posted to the service itself.
+/// The status of a message that is posted directly to the service.
 async fn posted(service: HttpService) -> u16 {
     let post = Request::post("/rpc")
         .header("host", "x")

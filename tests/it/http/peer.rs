@@ -1,4 +1,4 @@
-//! Calls by HTTP POST, against a server by hand: what goes out, and what is made of what comes back.
+//! Calls by HTTP POST to a scripted server: what is sent, and how responses are interpreted.
 
 use std::time::Duration;
 
@@ -25,12 +25,12 @@ trait Shop {
     fn prices(&self, ctx: &Context) -> impl wsjsonrpc::Stream<Item = f64>;
 }
 
-/// A server that does not answer.
+/// A server that does not respond.
 async fn silent() -> Scripted {
     Scripted::new(|_| std::future::pending()).await
 }
 
-/// The ids of what was asked, single or in a batch.
+/// The ids of a request or of a batch.
 fn ids(asked: &Asked) -> Vec<u64> {
     let body: Value = serde_json::from_str(&asked.body).unwrap();
     let entries = match body {
@@ -101,7 +101,7 @@ async fn responses_are_accepted_and_other_bodies_are_errors() {
         (answer("200 OK", &format!(" {ours}\n")), Ok(7)),
         (answer("200 OK", &result("7", "1.0")), Ok(7)),
         (answer("200 OK", &format!("[{ours}]")), Ok(7)),
-        // A status that says otherwise, with a response: as some servers send errors.
+        // An error status with a valid response, as some servers send it.
         (answer("500 Internal Server Error", &ours), Ok(7)),
         (answer("200 OK", &result("7", "2")), Err("it has another id")),
         (answer("200 OK", &result("7", "\"1\"")), Ok(7)),
@@ -132,7 +132,7 @@ async fn responses_are_accepted_and_other_bodies_are_errors() {
             .into_bytes(),
             Ok(7),
         ),
-        // Its end is where the server hangs up.
+        // The body ends where the server disconnects.
         (format!("HTTP/1.1 200 OK\r\n\r\n{ours}").into_bytes(), Ok(7)),
     ];
     for (bytes, expected) in rows {
@@ -146,7 +146,7 @@ async fn responses_are_accepted_and_other_bodies_are_errors() {
             (got, expected) => panic!("{got:?} where {expected:?} was expected, for {shown}"),
         }
     }
-    // An irregular error is kept as it came.
+    // A malformed error is kept unchanged.
     let server = Scripted::saying(answer("200 OK", r#"{"id":1,"error":"out of apples"}"#)).await;
     match server.peer().call::<i64>("m", ()).await {
         Err(Error::Call(error)) => {
@@ -209,7 +209,7 @@ async fn request_and_response_sizes_are_bounded() {
     let server = Scripted::saying(answer("200 OK", &fits)).await;
     limited(&server).call::<String>("m", ()).await.unwrap();
 
-    // Said to be too large, and without a word about its size: the rest never comes.
+    // Too large by its `content-length`, and by its size alone: the rest never arrives.
     let said = "HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n{".to_owned();
     let chunk = format!("{:x}\r\n{}\r\n", 101, "x".repeat(101));
     let unsaid = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{chunk}");
@@ -276,7 +276,7 @@ async fn a_network_error_has_its_cause_and_no_secrets() {
     assert!(words.contains("refused") && !words.contains("s3cr3t"), "{words}");
     assert!(words.contains(&format!("failed: {address}: ")), "{words}");
 
-    // Hangs up in the middle of an answer, or before it.
+    // The server disconnects in the middle of a response, or before it.
     for cut in
         ["HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{", "HTTP"]
     {

@@ -1,4 +1,4 @@
-//! JSON-RPC by HTTP POST, as text: what is answered, with which status, and what is refused before
+//! JSON-RPC by HTTP POST, as text: responses and their status, and requests that are refused before
 //! anything is handled.
 
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use wsjsonrpc_tests::{
     request, result, too_large,
 };
 
-/// The status, and the whole words of a refusal.
+/// The status and the body of a refusal.
 async fn refused(address: SocketAddr, headers: &str, body: &str) -> (u16, String) {
     let (line, headers, words) = post(address, headers, body).await;
     assert!(headers.contains("content-type: text/plain; charset=utf-8"), "{headers}");
@@ -67,7 +67,7 @@ async fn a_posted_message_is_answered_in_the_response_body() {
         (notification("nothing", "[1]"), String::new()),
         (cancelled, String::new()),
         (news, String::new()),
-        // A response that nobody has asked for.
+        // A response to a call that was never made.
         (result("1", "1"), String::new()),
         ("[]".to_owned(), empty_batch()),
         ("[1]".to_owned(), format!("[{}]", not_an_object())),
@@ -153,7 +153,7 @@ async fn posts_pass_the_same_checks_as_websockets() {
     let (line, headers, body) = post(address, JSON, &message).await;
     assert!(line.contains(" 401 ") && headers.contains("x-how: so"), "{line} {headers}");
     assert_eq!(body, "log in first\n");
-    // Pages of other origins get no further than this, whatever cookies they have.
+    // Pages of other origins are refused here, whatever cookies they have.
     for origin in ["https://evil.example", "null"] {
         let foreign = format!("{cookie}Origin: {origin}\r\n");
         assert_eq!(refused(address, &foreign, &message).await.0, 403, "{origin}");
@@ -176,10 +176,10 @@ async fn a_message_over_the_limit_is_refused() {
     let message = request("double", "[1]", "1");
     let fits = format!("{message}{}", " ".repeat(LIMIT - message.len()));
     assert_eq!(ask(address, &fits).await, result("2", "1"));
-    // By what it says of itself, nothing of it being sent.
+    // Too large by its `Content-Length`, before any of it is sent.
     let said = say(address, head(JSON, LIMIT + 1)).await;
     assert!(said.starts_with("HTTP/1.1 413 ") && said.ends_with(&words), "{said}");
-    // By what comes, in pieces, without a word before.
+    // Too large by its size, in chunks without a length in the head.
     let chunked = |sizes: &[usize]| {
         let mut text = "POST /rpc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
                         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -203,12 +203,12 @@ async fn a_message_over_the_limit_is_refused() {
         let answer = say(address, chunked(sizes)).await;
         assert_eq!(parts(&answer).2, expected, "{sizes:?}");
     }
-    // The other way, it is an error of JSON-RPC.
+    // A response that is too large is a JSON-RPC error.
     let answer = ask(address, &request("long", "[100]", "1")).await;
     assert_eq!(answer, too_large("1"));
 }
 
-/// Whoever posts takes his time, or stops in the middle.
+/// The client sends slowly, or stops in the middle.
 #[tokio::test(start_paused = true)]
 async fn a_message_that_arrives_too_slowly_is_refused() {
     let config = Config { handshake_timeout: Duration::from_secs(3), ..Config::default() };
@@ -232,7 +232,7 @@ async fn a_truncated_body_is_not_handled() {
     assert_eq!(ask(address, &request("double", "[1]", "1")).await, result("2", "1"));
 }
 
-/// One connection of HTTP, several messages.
+/// One HTTP connection, several messages.
 #[tokio::test]
 async fn several_messages_may_share_a_connection() {
     let address = address(server()).await;

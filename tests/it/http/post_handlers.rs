@@ -1,5 +1,5 @@
-//! Handlers of calls that came by HTTP POST: what they can't do, how many there may be, and what they
-//! learn when their caller hangs up or the endpoint shuts down.
+//! Handlers of calls by HTTP POST: what they cannot do, how many may run, and what they learn when
+//! their caller disconnects or the endpoint shuts down.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,7 +57,7 @@ async fn calling_an_http_caller_back_fails_at_once() {
         .method("subscribe", |ctx: Context, ()| async move {
             Ok(ctx.peer().subscribe::<u8>("subscribe_x", ()).await.map(drop)?)
         })
-        // One who copes.
+        // Handles the failure itself.
         .method("copes", |ctx: Context, ()| async move {
             let failed = ctx.client::<PageClient>().confirm("sure?").await.unwrap_err();
             assert!(matches!(failed, Error::Closed(CloseReason::NoSocket)), "{failed:?}");
@@ -139,7 +139,7 @@ async fn methods_of_all_kinds_are_answered_in_one_batch() {
     assert_eq!(answer, format!("[{}]", expected.join(",")));
 }
 
-/// `gated` waits at the gate and says how it went on.
+/// `gated` waits at the gate and then reports `ctx.is_cancelled()`.
 fn gated(gate: &Gate) -> (ServerBuilder, mpsc::UnboundedReceiver<bool>) {
     let (tell, told) = mpsc::unbounded_channel();
     let gate = gate.clone();
@@ -191,12 +191,12 @@ async fn notifications_get_a_status_at_once_and_run_to_their_end() {
     gate.arrived(2).await;
     assert!(endpoint.peers().is_empty());
     gate.open(2);
-    // That nobody waits for them means nothing: nobody ever did.
+    // `cancel_on_close` does not affect notifications, because nobody waits for them.
     assert_eq!((told.recv().await, told.recv().await), (Some(false), Some(false)));
 }
 
-/// A place is taken until the last handler has ended: who hangs up, or wants no answer, has no more of
-/// them than who waits.
+/// A message counts as a connection until its last handler has ended. A client cannot start more
+/// handlers by disconnecting or by sending notifications.
 #[tokio::test]
 async fn a_message_counts_as_a_connection_until_its_handlers_end() {
     let gate = Gate::default();
@@ -210,7 +210,7 @@ async fn a_message_counts_as_a_connection_until_its_handlers_end() {
         assert!(line.contains(" 503 ") && headers.contains("retry-after: 5"), "{line} {headers}");
         gate.open(1);
         told.recv().await.unwrap();
-        // The handler ends behind what it has told.
+        // The handler ends shortly after its report.
         let free = async {
             while post(address, JSON, &request("quick", "[]", "1")).await.0.contains(" 503 ") {
                 tokio::task::yield_now().await;
@@ -221,7 +221,7 @@ async fn a_message_counts_as_a_connection_until_its_handlers_end() {
     assert_eq!(ask(address, &request("quick", "[]", "1")).await, result("null", "1"));
 }
 
-/// Posts a message, and hangs up when its handler has begun.
+/// Posts a message, and disconnects when its handler has started.
 async fn hang_up(address: std::net::SocketAddr, gate: &Gate) {
     let message = request("gated", "[]", "1");
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -254,11 +254,11 @@ async fn a_disconnect_signals_handlers_and_lets_them_finish() {
     gate.open(1);
     drop(stream);
     assert!(matches!(contexts.recv().await, Some(CloseReason::NoSocket)));
-    // It was not dropped where it stood, whether or not it has seen the end by then.
+    // The handler was not dropped, whether or not it has seen the end by then.
     assert!(told.recv().await.is_some());
 }
 
-/// Tells when it is dropped.
+/// Reports when it is dropped.
 struct Tell(Option<mpsc::UnboundedSender<()>>);
 
 impl Drop for Tell {
@@ -319,7 +319,7 @@ async fn a_shutdown_counts_aborted_handlers_and_answers_callers() {
     let (line, headers, words) = parts(&answer);
     let expected = "the server shuts down, and its handlers go on without an answer\n";
     assert!(line.contains(" 503 ") && words == expected, "{answer}");
-    // Nobody is asked to come again: it may be done by then.
+    // No `Retry-After`: the handler may still complete, so the client should not repeat the call.
     assert!(!headers.to_ascii_lowercase().contains("retry-after"), "{answer}");
     gate.open(2);
     assert_eq!((told.recv().await, told.recv().await), (Some(true), Some(true)));

@@ -1,5 +1,5 @@
-//! How a connection ends: by either side's wish, by accident, or with its runtime; what then
-//! becomes of the calls that wait, of what is queued, and of the handlers at work.
+//! How a connection ends: closed by either side, lost, or with its runtime. What happens to pending
+//! calls, queued messages and handlers in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ fn close_frame(code: u16, reason: &str) -> Message {
     Message::Close(Some(CloseFrame { code: code.into(), reason: reason.to_owned().into() }))
 }
 
-/// A way in which a raw server ends a connection, and the reason that its client should see.
+/// A way in which a raw server ends a connection, and a check of the reason that its client sees.
 type Ending = (&'static str, fn(&CloseReason) -> bool);
 
 const ENDINGS: [Ending; 5] = [
@@ -184,7 +184,7 @@ async fn a_server_handles_all_that_a_dropped_client_has_sent() {
     assert_eq!(count.load(Ordering::Relaxed), COUNT);
 }
 
-/// The second row has an answer that can't be written any more: reading goes on all the same.
+/// In the second case, the response can no longer be written. The server still reads everything.
 #[tokio::test]
 async fn a_server_handles_all_it_received_before_the_loss() {
     for first in [notification("count", "[0]"), request("count", "[0]", "1")] {
@@ -202,7 +202,7 @@ async fn a_server_handles_all_it_received_before_the_loss() {
     }
 }
 
-/// Codes that may not be sent (RFC 6455, section 7.4) become the normal one.
+/// Codes that must not be sent (RFC 6455, section 7.4) become 1000.
 #[tokio::test]
 async fn close_sends_a_valid_code_and_a_reason_that_fits() {
     let (words, cut) = ("é".repeat(100), "é".repeat(61));
@@ -233,12 +233,12 @@ async fn the_wait_for_the_peers_close_frame_is_bounded() {
     drop(silent);
 
     let (mut raw, peer) = Raw::server(Client::builder()).await;
-    raw.send_bytes(&[0x88, 0x02, 0x0f, 0xa1]).await; // closes with 4001, then does not hang up
+    raw.send_bytes(&[0x88, 0x02, 0x0f, 0xa1]).await; // closes with 4001, and keeps the stream open
     assert!(matches!(peer.closed().await, CloseReason::Remote { code: 4001, .. }));
 }
 
-/// A close frame was sent or received, and the stream is still open: whatever happens in between
-/// must not disturb the end.
+/// A close frame was sent or received, and the stream is still open: messages in between must not
+/// disturb the end.
 #[tokio::test(start_paused = true)]
 async fn messages_between_the_close_frames_are_ignored() {
     let gate = Gate::default();

@@ -1,5 +1,5 @@
-//! A peer that is gone without a word is noticed within one and a half ping intervals, or three if
-//! something takes what is sent to it; one that says anything at all is left alone.
+//! A peer that disappears is noticed within one and a half ping intervals, or three if the socket
+//! still accepts bytes. A peer that sends anything stays connected.
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -29,13 +29,13 @@ fn is_unresponsive<T>(outcome: &Result<T, Error>) -> bool {
     matches!(outcome, Err(Error::Closed(CloseReason::Unresponsive)))
 }
 
-/// The peer is there, and then it is not: nothing comes from it, and nothing reaches it.
+/// Checks that a peer is noticed that has stopped sending and reading.
 async fn is_given_up(raw: Raw, peer: Peer, last_word: Instant) {
     let call = begin(peer.call::<()>("m", ()).without_timeout().into_future()).await;
     let outcome = call.await;
     assert!(is_unresponsive(&outcome), "{outcome:?}");
     assert!(matches!(peer.closed().await, CloseReason::Unresponsive));
-    // Whether it was lively or not before.
+    // The same time, whether or not the peer was active before.
     let silence = last_word.elapsed();
     assert!(silence > 40 * SECOND && silence <= 45 * SECOND, "{silence:?}");
     drop(raw);
@@ -56,7 +56,7 @@ async fn by_default_a_silent_peer_is_noticed_within_45_seconds() {
             sleep(SECOND).await;
             raw.send(notification("no.such.method", "[]")).await;
         }
-        // As long as the task has not run, there is nothing that it could have heard.
+        // Lets the connection's task run, so that it has received the messages.
         sleep(Duration::from_millis(1)).await;
         is_given_up(raw, client.peer(), Instant::now()).await;
     }
@@ -106,7 +106,7 @@ async fn idle_peers_of_this_crate_stay_connected_for_days() {
     assert!(!peer.is_closed());
 }
 
-/// It reads nothing, so it answers no ping; but it can't be gone.
+/// The peer reads nothing, so it answers no ping. It is alive, because it sends.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_sends_without_pongs_stays_connected() {
     let whole = frame(0x81, notification("no.such.method", "[]").as_bytes());
@@ -138,7 +138,7 @@ async fn without_ping_interval_a_silent_peer_stays_connected() {
     raw.check(&request("quick", "[]", "1"), &[&result("null", "1")]).await;
 }
 
-/// The ping waits behind the message, so the peer has three intervals for both.
+/// The ping is queued behind the message, so the peer has three intervals for both.
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_stays_and_no_ping_splits_its_message() {
     const SIZE: usize = 840_000;
@@ -159,7 +159,7 @@ async fn a_slow_reader_stays_and_no_ping_splits_its_message() {
     raw.check(&request("quick", "[]", "2"), &[&result("null", "2")]).await;
 }
 
-/// It takes what it is sent and never says a word: somebody else may be taking it.
+/// The socket accepts bytes and nothing ever arrives. A proxy may be accepting them.
 #[tokio::test(start_paused = true)]
 async fn written_bytes_are_no_sign_of_life() {
     let (mut raw, peer) = Raw::client_and_peer(server().config(every(30 * SECOND))).await;
@@ -177,8 +177,8 @@ async fn written_bytes_are_no_sign_of_life() {
     assert!(silence > 45 * SECOND && silence <= 91 * SECOND, "{silence:?}");
 }
 
-/// Nothing is read from it because it does not take its answers: that is what the write timeout is
-/// for.
+/// The server does not read from a peer that does not take its responses, so only the write timeout
+/// applies.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_is_not_being_read_does_not_time_out() {
     let config = Config { max_send_queue: 1000, write_timeout: 600 * SECOND, ..every(SECOND) };
@@ -205,7 +205,7 @@ async fn a_shutdown_does_not_wait_for_a_peer_that_is_gone() {
     assert_eq!(shutdown.await, 0);
 }
 
-/// Between a client and a server, until it is told to swallow everything.
+/// A proxy between a client and a server that can start to swallow all bytes.
 struct Proxy {
     address: SocketAddr,
     swallows: Arc<AtomicBool>,
@@ -217,7 +217,7 @@ impl Proxy {
         Self::between(listener, server, Duration::ZERO)
     }
 
-    /// Waits so long after each 10 kB that it swallows.
+    /// Waits for `pace` after each 10 kB that it swallows.
     fn between(listener: TcpListener, server: SocketAddr, pace: Duration) -> Self {
         let address = listener.local_addr().unwrap();
         let swallows = Arc::new(AtomicBool::new(false));
@@ -235,7 +235,7 @@ impl Proxy {
     }
 }
 
-/// Where it swallows, it does not even pass on that one end has hung up.
+/// While it swallows bytes, it does not pass on a disconnect either.
 async fn pass_on(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
@@ -256,7 +256,7 @@ async fn pass_on(
     }
 }
 
-/// The operating system sees nothing wrong: all is acknowledged by the proxy's own.
+/// The operating system reports no problem, because the proxy's system acknowledges all bytes.
 #[tokio::test]
 async fn both_sides_notice_a_network_that_swallows_everything() {
     let config = every(Duration::from_millis(200));
@@ -289,7 +289,7 @@ async fn both_sides_notice_a_network_that_swallows_everything() {
     assert!(is_unresponsive(&peer.call::<()>("quick", ()).await));
 }
 
-/// Buffers are small, so that the proxy's reading is noticed at the other end of them soon.
+/// Small buffers, so that the other end soon notices when the proxy reads.
 fn small_buffers() -> TcpSocket {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_send_buffer_size(4096).unwrap();
@@ -297,7 +297,7 @@ fn small_buffers() -> TcpSocket {
     socket
 }
 
-/// Real sockets, and a proxy that takes 10 kB a second from a client that goes on sending.
+/// Real sockets, and a proxy that accepts 10 kB a second from a client that keeps sending.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_network_that_swallows_slowly_is_noticed() {
     let (url, _endpoint) = listen(server().config(every(None))).await;

@@ -1,5 +1,5 @@
-//! The end of a connection that the peer begins, as bytes: what was accepted before is answered, and
-//! calls end with the close frame, whatever becomes of the stream.
+//! The peer ends the connection, byte for byte: what was accepted before gets a response, and calls
+//! end with the close frame, whatever happens to the stream.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use wsjsonrpc_tests::reconnect::{client as reconnecting, connected};
 const CLOSE: &[u8] = b"\x03\xe8bye";
 
 fn config() -> Config {
-    // Nothing here may wait for the end of the stream.
+    // No test in this file may wait for the end of the stream.
     Config { close_timeout: Duration::MAX, ping_interval: None, ..Config::default() }
 }
 
@@ -81,7 +81,7 @@ async fn a_request_before_a_close_frame_is_answered() {
             vec![result("3", "1").leak().as_bytes()],
         ),
         ("nothing before it", close(), vec![CLOSE]),
-        // Nothing is sent behind a close frame, and nothing is answered.
+        // Nothing is sent after a close frame, and no request after it is answered.
         ("behind it", [close(), text(&sum("1"))].concat(), vec![CLOSE]),
     ];
     for (what, bytes, expected) in cases {
@@ -96,7 +96,7 @@ async fn a_request_before_a_close_frame_is_answered() {
     }
 }
 
-/// However little the network takes at once.
+/// However few bytes the network accepts at once.
 #[tokio::test]
 async fn a_large_answer_goes_out_whole_before_the_close_frame() {
     for half_close in [false, true] {
@@ -121,7 +121,7 @@ async fn a_large_answer_goes_out_whole_before_the_close_frame() {
     }
 }
 
-/// A handler that is not ready is not waited for.
+/// A handler that is not ready does not delay the close.
 #[tokio::test]
 async fn a_handler_in_flight_does_not_delay_the_close() {
     let gate = Gate::default();
@@ -160,8 +160,8 @@ async fn a_peer_that_closes_without_reading_is_dropped() {
     }
 }
 
-/// Requests that were read while the answers before them found no room are accepted, too: they begin as
-/// there is room, each is polled once, and none of it lasts longer than the closing may.
+/// Requests that were held back because the responses did not fit into the send queue are accepted
+/// too. They start when there is room, each is polled once, and `close_timeout` bounds all of it.
 #[tokio::test(start_paused = true)]
 async fn held_back_requests_are_answered_before_the_close_frame() {
     let config = Config { max_send_queue: 1, close_timeout: Duration::from_secs(5), ..config() };
@@ -185,7 +185,7 @@ async fn held_back_requests_are_answered_before_the_close_frame() {
     for (half_close, reads) in [(false, true), (true, true), (false, false), (true, false)] {
         let (stream, ended) = serve(&endpoint, 1000);
         let (mut reading, mut writing) = tokio::io::split(stream);
-        // Reading goes on past full queues only where a response may come.
+        // With a full send queue, the server keeps reading only while a response may arrive.
         writing.write_all(&text(&request("large", "[0]", "0"))).await.unwrap();
         assert_eq!(begins.recv().await, Some(0));
         let peer = endpoint.peers().pop().unwrap();
@@ -199,7 +199,7 @@ async fn held_back_requests_are_answered_before_the_close_frame() {
         assert!(matches!(call.await.unwrap(), Err(Error::Closed(_))));
         assert!(begins.try_recv().is_err(), "there is no room yet");
         if !reads {
-            // It is given up, and nothing of what waits has begun.
+            // The connection times out, and no request that was held back has started.
             ended.await.unwrap();
             assert!(begins.try_recv().is_err());
             continue;
@@ -216,7 +216,7 @@ async fn held_back_requests_are_answered_before_the_close_frame() {
     }
 }
 
-/// A frame that the network has a part of is not cut in two, whether it is an answer or a pong.
+/// A frame that was partly written is completed, whether it is a response or a pong.
 #[tokio::test]
 async fn only_whole_frames_are_sent_wherever_the_network_stops() {
     let sum = text(&request("sum", "[1,2]", "1"));
@@ -247,7 +247,7 @@ async fn only_whole_frames_are_sent_wherever_the_network_stops() {
     }
 }
 
-/// Over real sockets, where a request and the end may come in one segment or in two.
+/// Over real sockets, where a request and the close frame may arrive in one segment or in two.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_a_socket_ready_requests_are_always_answered() {
     let server = Server::builder()
@@ -278,7 +278,7 @@ async fn everything(stream: &mut TcpStream) -> Vec<Came> {
     frames(&bytes)
 }
 
-/// As a client does that serves methods.
+/// The same for a client that serves methods.
 #[tokio::test]
 async fn a_client_answers_before_it_replies_to_a_close_frame() {
     let client = Client::builder().method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) });
@@ -297,7 +297,7 @@ async fn a_client_answers_before_it_replies_to_a_close_frame() {
     assert_eq!(payloads(&frames(&came[..have])), [result("3", "1").as_bytes(), CLOSE]);
 }
 
-/// The stream stays open, and nothing more comes over it.
+/// The stream stays open, and nothing more arrives.
 #[tokio::test(start_paused = true)]
 async fn a_close_frame_ends_calls_at_once() {
     type Code<'a> = (&'a [u8], fn(&CloseReason) -> bool);
@@ -357,7 +357,7 @@ async fn a_client_reconnects_as_soon_as_a_close_frame_arrives() {
             break;
         }
     }
-    // The reply was written on the old connection, which is still there.
+    // The reply was written on the old connection, which is still open.
     let mut came = [0; 64];
     let have = stream.read(&mut came).await.unwrap();
     assert_eq!(payloads(&frames(&came[..have])), [CLOSE]);

@@ -1,5 +1,5 @@
-//! How connections end: closed by either side, cut off, timed out by keep-alive, or shut down with their
-//! server.
+//! How connections end: closed by either side, cut off, timed out by keep-alive, or shut down with
+//! their server.
 
 mod close;
 mod keepalive;

@@ -1,5 +1,5 @@
-//! A real network that is cut: two network namespaces of Linux and the cable between them. Without
-//! the right to make them (root), or without `ip`, it says so and tests nothing.
+//! A real network that is cut: two Linux network namespaces and a virtual cable between them.
+//! Without root or without `ip`, the test prints that and passes.
 #![cfg(target_os = "linux")]
 
 use std::future::IntoFuture;
@@ -11,7 +11,7 @@ use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::{Client, Config, Error, Server};
 use wsjsonrpc_tests::{child, first_peer, test_name};
 
-/// Set in the process at the other end: the address that it listens on.
+/// Set in the process at the other end: the address on which it listens.
 const CHILD: &str = "WSJSONRPC_TEST_BEHIND_A_CABLE";
 
 fn config() -> Config {
@@ -28,7 +28,7 @@ fn ip(arguments: &str) -> Result<(), String> {
     }
 }
 
-/// A namespace of its own, and a cable into it. Dropping it takes both away.
+/// A network namespace, and a virtual cable into it. Dropping it removes both.
 struct Cable {
     name: String,
     there: String,
@@ -60,7 +60,7 @@ impl Drop for Cable {
     }
 }
 
-/// The server's end: says how its connection ended.
+/// The server's end: prints how its connection ended.
 async fn serve(address: &str) {
     let server = Server::builder().config(config()).method("hello", |_, ()| async { Ok(()) });
     let server = server.bind(address).await.unwrap();

@@ -1,5 +1,5 @@
-//! Futures that are awaited where there is no tokio runtime, or one without timers or I/O: what needs
-//! it says so, the rest works.
+//! Futures that are awaited without a tokio runtime, or in one without timers or I/O. What needs
+//! them fails with a clear error, everything else works.
 
 use std::future::{Future, IntoFuture};
 use std::pin::pin;
@@ -24,7 +24,7 @@ impl Wake for Unpark {
     }
 }
 
-/// An executor that knows no tokio.
+/// An executor without tokio.
 fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut future = pin!(future);
@@ -82,7 +82,8 @@ fn calls_can_be_awaited_anywhere() {
     }
 }
 
-/// A reconnecting client without a connection: its calls wait for the next one, or for their time.
+/// A reconnecting client without a connection: its calls wait for the next one, or for their
+/// timeout.
 #[test]
 fn calls_of_a_client_that_is_down_can_be_awaited_anywhere() {
     let runtime = full();
@@ -98,7 +99,7 @@ fn calls_of_a_client_that_is_down_can_be_awaited_anywhere() {
         states.next().await;
         running.abort();
         let _ = running.await;
-        // From anywhere, too.
+        // Shutting down works anywhere too.
         std::thread::spawn(move || block_on(endpoint.shutdown())).join().unwrap();
         let down = states.next().await;
         assert!(matches!(down, Some(wsjsonrpc::client::ConnectionState::Down { .. })), "{down:?}");
@@ -114,7 +115,7 @@ fn calls_of_a_client_that_is_down_can_be_awaited_anywhere() {
     };
     block_on(waits());
     without_timers.block_on(waits());
-    // When its runtime is gone, they fail.
+    // When the client's runtime is gone, they fail.
     runtime.shutdown_timeout(10 * SECOND);
     let call = block_on(client.peer().call::<i64>("double", (21,)).into_future());
     assert!(matches!(call, Err(Error::Closed(_))), "{call:?} {server}");
@@ -122,7 +123,7 @@ fn calls_of_a_client_that_is_down_can_be_awaited_anywhere() {
     assert!(matches!(batch, Err(Error::Closed(_))), "{batch:?}");
 }
 
-/// What needs a runtime, each with its error's text.
+/// Everything that needs a runtime, with the text of its error.
 async fn fails() -> Vec<String> {
     let stubborn = Reconnect { retry_first: true, ..Reconnect::default() };
     let (stream, other) = tokio::io::duplex(64);
@@ -187,14 +188,14 @@ fn what_needs_sockets_fails_with_an_explanation() {
         ] {
             assert!(text.contains("the tokio runtime has no I/O"), "{text}");
         }
-        // In memory none are needed.
+        // In memory, no I/O is needed.
         let (client, _) =
             memory::pair(Client::builder().config(Config::default()), server()).unwrap();
         assert_eq!(client.peer().call::<i64>("double", (21,)).await.unwrap(), 42);
     });
 }
 
-/// Made in one runtime, run elsewhere.
+/// Created in one runtime, run elsewhere.
 #[test]
 fn a_server_runs_in_the_runtime_it_was_made_in() {
     let runtime = full();

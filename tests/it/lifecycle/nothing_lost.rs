@@ -1,4 +1,5 @@
-//! What was accepted arrives: over a real socket, in both directions, with the close right behind.
+//! Messages that were accepted arrive: over a real socket, in both directions, with a close right
+//! after them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,7 @@ use wsjsonrpc_tests::{Raw, notification, over_socket, request};
 
 const COUNT: usize = 10_000;
 
-/// A client and a server that count notifications, each its own; the outbox has room for all.
+/// A client or a server that counts notifications. The send queue has room for all of them.
 macro_rules! counting {
     ($side:ident, $count:expr) => {{
         let count = Arc::clone(&$count);
@@ -64,7 +65,7 @@ async fn a_server_that_ends_at_once_has_sent_everything() {
     }
 }
 
-/// The peer can't know yet that it is being closed. What it asks gets a refusal.
+/// The peer cannot know yet that the connection is closing. Its request is refused.
 #[tokio::test]
 async fn notifications_received_before_a_queued_close_are_handled() {
     let counted = Arc::new(AtomicUsize::new(0));

@@ -1,5 +1,6 @@
-//! The orderly end of a server: what is at work is answered, what is new is refused, then all
-//! connections are closed, within a bound. And what becomes of handlers when a connection ends.
+//! Graceful shutdown of a server: calls in flight are answered, new requests are refused, then all
+//! connections are closed, within a time limit. Also what happens to handlers when a connection
+//! ends.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -147,7 +148,7 @@ async fn a_stopped_server_stops_listening_and_closes_connections() {
     assert_eq!(running.await.unwrap(), 0);
 }
 
-/// Says how a handler ended: `finished`, or `dropped`.
+/// Reports how a handler ended: `finished` or `dropped`.
 struct Witness(mpsc::UnboundedSender<&'static str>);
 
 impl Drop for Witness {
@@ -228,7 +229,8 @@ async fn a_handler_learns_that_its_connection_has_ended() {
     assert!(matches!(told.recv().await, Some(Some(CloseReason::Lost(_)))));
 }
 
-/// Everything of a connection (services, state, handlers, its task) is gone when it has ended.
+/// Everything that belongs to a connection (services, state, handlers, its task) is dropped when it
+/// has ended.
 #[tokio::test]
 async fn an_ended_connection_leaves_nothing_behind() {
     let (alive, mut all_gone) = mpsc::channel::<()>(1);
