@@ -1,5 +1,5 @@
-//! How many connections a server holds. Whoever is over a limit is told so in HTTP, others notice
-//! nothing, and a place is free again however its connection ended.
+//! Limits on the number of connections. A client over a limit gets an HTTP error, other clients are
+//! not affected, and a connection stops counting however it ended.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -33,7 +33,7 @@ async fn one(client: &Client) {
     assert_eq!(client.peer().call::<i64>("double", (1,)).await.unwrap(), 2);
 }
 
-/// Asks until the answer is another: what this side has dropped, the server has yet to notice.
+/// Repeats `ask` until the result changes, because the server notices dropped clients only later.
 async fn until_not(answer: &str, mut ask: impl AsyncFnMut() -> String) -> String {
     loop {
         let got = ask().await;
@@ -75,7 +75,7 @@ async fn over_the_limit_per_address_a_client_gets_429() {
     let first = Client::connect(&url).await.unwrap();
     let second = Client::connect(&url).await.unwrap();
     assert_eq!(http(address, upgrade("/", "")).await, too_many());
-    // Another address, and none at all, have nothing to do with it.
+    // Other addresses, and clients without an address, do not count.
     let client = over(&endpoint, Some("192.0.2.1:1")).await.unwrap();
     one(&client).await;
     one(&over(&endpoint, None).await.unwrap()).await;
@@ -87,7 +87,7 @@ async fn over_the_limit_per_address_a_client_gets_429() {
     one(&first).await;
 }
 
-/// A client of the endpoint that comes from this address.
+/// A client that connects to the endpoint from this address.
 async fn over(endpoint: &Endpoint, address: Option<&str>) -> Result<Client, ConnectError> {
     let (ours, theirs) = tokio::io::duplex(4096);
     let (endpoint, address) = (endpoint.clone(), address.map(|text| text.parse().unwrap()));
@@ -112,7 +112,7 @@ async fn an_ipv6_network_counts_as_one_address() {
     one(&client).await;
 }
 
-/// Slow ones hold places, so that they can't hold more than there are.
+/// Unfinished handshakes count, so slow clients cannot hold more connections than the limit.
 #[tokio::test(start_paused = true)]
 async fn unfinished_handshakes_count_as_connections() {
     let endpoint = server(3, None).build().unwrap();
@@ -124,7 +124,7 @@ async fn unfinished_handshakes_count_as_connections() {
     late.write_all(upgrade("/", "").as_bytes()).await.unwrap();
     assert_eq!(until_end(&mut late).await, full());
     one(&client).await;
-    // Their time is up. Who has said nothing gets no answer.
+    // The handshake times out. A client that sent nothing gets no response.
     assert_eq!(until_end(&mut silent).await, "");
     let words = "the request was not whole in time";
     assert_eq!(until_end(&mut slow).await, refusal("408 Request Timeout", "", words));
@@ -138,7 +138,7 @@ async fn until_end(stream: &mut DuplexStream) -> String {
     answer
 }
 
-/// A stream that speaks to the endpoint, served in a task that can be ended.
+/// A stream to the endpoint, and the task that serves it, which can be aborted.
 fn serve(endpoint: &Endpoint) -> (DuplexStream, tokio::task::JoinHandle<()>) {
     let (ours, theirs) = tokio::io::duplex(4096);
     let endpoint = endpoint.clone();
@@ -153,7 +153,8 @@ async fn answer(stream: &mut DuplexStream) -> String {
     read_head(stream).await
 }
 
-/// With one place only, each next one shows that the last one's is free again.
+/// The limit is one connection, so each success shows that the previous connection no longer
+/// counts.
 #[tokio::test(start_paused = true)]
 async fn a_connection_stops_counting_however_it_ended() {
     let gate = Gate::default();
@@ -234,7 +235,7 @@ async fn a_connection_stops_counting_however_it_ended() {
         client.close().await;
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    // Two who are never polled, or only half.
+    // One that is never polled, and one that is dropped after its first poll.
     drop(endpoint.serve(tokio::io::duplex(64).1, None));
     let (_half, theirs) = tokio::io::duplex(64);
     drop(begin(endpoint.serve(theirs, None)).await);
@@ -278,7 +279,7 @@ async fn a_server_refuses_a_head_over_max_handshake_size() {
         let (mut bystander, _) = opened(address, &request(limit)).await;
         assert_eq!(request(limit).len(), limit);
         assert_eq!(http(address, request(limit + 1)).await, large);
-        // Without an end.
+        // A head without end.
         let endless = request(2 * limit).replace("\r\n\r\n", "");
         assert_eq!(http(address, endless).await, large);
         let ping = [0x89, 0x80, 0, 0, 0, 0];
@@ -303,7 +304,8 @@ async fn a_client_refuses_a_head_over_max_handshake_size() {
     assert!(error.to_string().contains("head of the response is too large"), "{error}");
 }
 
-/// Refusing must not cost what serving would: those who do not listen do not pile up.
+/// Refusing a connection must cost less than serving it: clients that do not read the refusal do
+/// not pile up.
 #[tokio::test(start_paused = true)]
 async fn refused_connections_do_not_pile_up() {
     let endpoint = server(0, None).build().unwrap();
@@ -312,7 +314,7 @@ async fn refused_connections_do_not_pile_up() {
     let (mut one_more, serving) = serve(&endpoint);
     serving.await.unwrap();
     assert_eq!(one_more.read(&mut [0; 1]).await.unwrap(), 0, "hung up on");
-    // The others' time is up, too.
+    // The timeout disconnects the others too.
     for stream in &mut streams {
         assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
     }
@@ -321,11 +323,11 @@ async fn refused_connections_do_not_pile_up() {
     assert_eq!(until_end(&mut stream).await, full());
 }
 
-/// Set in the process that has few file descriptors.
+/// Set in the process with few file descriptors.
 #[cfg(unix)]
 const CHILD: &str = "WSJSONRPC_TEST_FEW_DESCRIPTORS";
 
-/// Begins itself anew with a small limit of open files.
+/// Runs this test again in a process with a low limit of open files.
 #[cfg(unix)]
 #[test]
 fn accepting_resumes_when_file_descriptors_are_free_again() {
@@ -348,7 +350,7 @@ async fn without_file_descriptors() {
     let client = Client::connect(&url).await.unwrap();
     let mut hoard = Vec::new();
     let error = loop {
-        // The server takes its share of the descriptors at the same time.
+        // The server uses up descriptors at the same time.
         tokio::task::yield_now().await;
         match TcpStream::connect(address).await {
             Ok(stream) => hoard.push(stream),
@@ -357,10 +359,10 @@ async fn without_file_descriptors() {
     };
     println!("nothing left: {error}");
     one(&client).await;
-    // One that is connected, as far as the operating system is concerned, and not accepted.
+    // A connection that the operating system has established, but that the server has not accepted.
     drop(hoard.pop());
     let waiting = TcpStream::connect(address).await.unwrap();
-    // While these come and go, the server tries to accept it.
+    // Gives the server time to try to accept it.
     for _ in 0..20 {
         one(&client).await;
     }

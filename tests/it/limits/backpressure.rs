@@ -1,5 +1,6 @@
-//! Memory for a connection is bounded, whatever the other side does: handlers in flight, bytes that
-//! wait to go out, sizes of messages. Whoever waits because of a limit goes on when there is room.
+//! The memory of a connection is bounded, whatever the other side does: handlers in flight, bytes
+//! in the send queue, sizes of messages. Callers that wait because of a limit go on when there is
+//! room.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use wsjsonrpc_tests::{
     Gate, Raw, SECOND, begin, busy, gated_server, notification, request, result, server, too_large,
 };
 
-/// With the clock paused, time passes only when nothing else can happen.
+/// With a paused clock, time passes only when every task is idle.
 async fn all_is_quiet() {
     tokio::time::sleep(SECOND).await;
 }
@@ -68,8 +69,8 @@ fn small_outbox() -> ClientBuilder {
     Client::builder().config(Config { max_send_queue: 1000, ..Config::default() })
 }
 
-/// A raw server that does not read, a client that has filled everything up to it, and how many
-/// notifications that took.
+/// A raw server that does not read, a client that has filled the stream and its send queue, and the
+/// number of notifications that took.
 async fn filled() -> (Raw, Client, usize) {
     let (raw, client) = Raw::server(small_outbox()).await;
     let text = "x".repeat(100);
@@ -155,7 +156,7 @@ async fn reading_pauses_while_the_send_queue_is_full() {
     assert_eq!(handled.load(Ordering::Relaxed), REQUESTS);
 }
 
-/// Sends the text again and again without reading, until nothing more is taken.
+/// Sends the message repeatedly without reading until sending blocks; returns how many were sent.
 async fn send_until_it_blocks(raw: &mut Raw, message: &Message) -> usize {
     let mut sent = 0;
     while tokio::time::timeout(SECOND, raw.socket.send(message.clone())).await.is_ok() {
@@ -186,7 +187,7 @@ async fn a_peer_that_sends_without_reading_is_held_back() {
     }
 }
 
-/// Else two sides that wait for each other to read would wait for ever.
+/// Otherwise two sides would deadlock, each waiting for the other to read.
 #[tokio::test(start_paused = true)]
 async fn responses_are_read_while_the_send_queue_is_full() {
     let (mut raw, peer) = Raw::client_and_peer(answering_at_length()).await;
@@ -222,7 +223,7 @@ async fn a_tiny_send_queue_lets_one_message_through_at_a_time() {
     }
 }
 
-/// Each side waits for the other to take its answers: none may wait for ever.
+/// Each side waits until the other takes its responses. They must not deadlock.
 #[tokio::test(start_paused = true)]
 async fn both_sides_can_flood_each_other_with_large_results() {
     const CALLS: usize = 300;
@@ -266,7 +267,7 @@ async fn a_peer_that_stops_reading_is_dropped() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_slowly_is_not_dropped() {
     const SIZE: usize = 500_000;
-    // A ping would wait for hours behind what is in the stream's own buffer.
+    // A ping would wait for hours behind the bytes in the stream's buffer.
     let config = Config { ping_interval: None, ..Config::default() };
     let server = Server::builder().config(config);
     let server = server.method("large", |_, ()| async { Ok("x".repeat(SIZE)) });
@@ -290,7 +291,8 @@ fn repeating(limit: usize) -> ServerBuilder {
     Server::builder().config(config).method("repeat", repeat)
 }
 
-/// Results of a batch that would not fit together are replaced, each by its own error.
+/// If the results of a batch do not fit together, each one that does not fit is replaced by an
+/// error.
 #[tokio::test]
 async fn results_of_a_batch_over_the_limit_together_become_errors() {
     for scale in [1, 100] {
@@ -317,7 +319,7 @@ async fn results_of_a_batch_over_the_limit_together_become_errors() {
     }
 }
 
-/// Errors can't be replaced by anything shorter. They must go out, and harm nobody.
+/// An error cannot be replaced by anything shorter, so it is sent in any case.
 #[tokio::test]
 async fn errors_over_max_outgoing_message_are_sent_anyway() {
     let mut raw = Raw::client(repeating(1000)).await;
@@ -333,7 +335,7 @@ async fn errors_over_max_outgoing_message_are_sent_anyway() {
     raw.check(&request("repeat", "[1]", "3"), &[&result("\"x\"", "3")]).await;
 }
 
-/// A batch of ours may be larger than those that we take; its reply is never an offence.
+/// `max_batch` limits the batches of the peer, not the reply to a batch of this side.
 #[tokio::test]
 async fn a_batch_reply_longer_than_max_batch_is_accepted() {
     let config = Config { max_batch: 2, ..Config::default() };

@@ -1,6 +1,6 @@
-//! Each limit of `Config` that a connected peer can go over, by one that does: what exactly it gets,
-//! and that another connection notices nothing. Limits of connections and of handshakes are in
-//! `admission` and `handshake`, those of calls in `calls::timeouts`.
+//! For each limit of `Config`, a connected peer that exceeds it: the exact response, and that
+//! another connection is not affected. `admission` and `handshake` test limits of connections and
+//! handshakes, `calls::timeouts` those of calls.
 
 use std::future::pending;
 
@@ -14,21 +14,21 @@ use wsjsonrpc_tests::{
     Gate, Raw, SECOND, busy, error, frame, not_an_object, request, result, too_large,
 };
 
-/// A connection beside the one that goes over a limit. It has a call at work all the while.
+/// A second connection, which has a call in flight while the first one exceeds a limit.
 struct Bystander {
     gate: Gate,
     task: JoinHandle<()>,
 }
 
 impl Bystander {
-    /// It is answered in the end, and goes on.
+    /// Checks that its call is answered and that the connection still works.
     async fn notices_nothing(self) {
         self.gate.open(1);
         self.task.await.unwrap();
     }
 }
 
-/// A server with this configuration, one that is to go over its limit, and a bystander.
+/// A server with this configuration, a client that will exceed a limit, and a bystander.
 async fn beside(config: Config) -> (Endpoint, Raw, JoinHandle<CloseReason>, Bystander) {
     let gate = Gate::default();
     let server = Server::builder().config(config);
@@ -41,7 +41,7 @@ async fn beside(config: Config) -> (Endpoint, Raw, JoinHandle<CloseReason>, Byst
     let (mut raw, _) = Raw::client_of(&endpoint).await;
     raw.send(request("gated", "[]", "1")).await;
     gate.arrived(1).await;
-    // Who waits for an answer reads, and answers pings by that.
+    // The bystander has to read, because tungstenite answers pings while reading.
     let task = tokio::spawn(async move {
         assert_eq!(raw.receive().await, result("null", "1"));
         raw.check(&request("large", "[1]", "2"), &[&result("\"x\"", "2")]).await;
@@ -50,7 +50,7 @@ async fn beside(config: Config) -> (Endpoint, Raw, JoinHandle<CloseReason>, Byst
     (endpoint, raw, serving, Bystander { gate, task })
 }
 
-/// What goes over a limit is answered, and the connection lives on.
+/// A request that exceeds a limit gets an error, and the connection stays open.
 #[tokio::test]
 async fn requests_over_a_limit_are_answered_with_an_error() {
     let default = Config::default;
@@ -95,7 +95,7 @@ async fn requests_over_a_limit_are_answered_with_an_error() {
     }
 }
 
-/// After these there is nothing to be understood any more.
+/// After such a frame, the rest of the stream cannot be parsed.
 #[tokio::test]
 async fn frames_over_a_limit_close_the_connection_with_a_code() {
     let small = Config { max_incoming_message: 1000, ..Config::default() };
@@ -152,7 +152,7 @@ async fn over_close_timeout_an_unanswered_close_is_given_up() {
     let before = tokio::time::Instant::now();
     let peers = endpoint.peers();
     assert_eq!(peers.len(), 2);
-    // Only the one that has nothing at work is to be closed.
+    // Close the connection without a call in flight.
     let closed = peers.iter().find(|peer| format!("{peer:?}").contains("in_flight: 0")).unwrap();
     closed.close(4000, "enough");
     assert!(matches!(serving.await.unwrap(), CloseReason::Local));

@@ -1,5 +1,5 @@
-//! A connection that has much to do lets others have their turn: in the middle of a batch, and between
-//! large results.
+//! A connection with much work yields to others: in the middle of a batch, and between large
+//! results.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Context, Endpoint, Server};
 use wsjsonrpc_tests::{Gate, Raw, cancel, notification, post, request, result};
 
-/// Counts how often another task gets its turn, as seen by handlers.
+/// Counts the turns of another task, as observed by handlers.
 #[derive(Clone, Default)]
 struct Turns {
     now: Arc<AtomicUsize>,
@@ -24,7 +24,7 @@ struct Turns {
 }
 
 impl Turns {
-    /// Another task, which is always ready.
+    /// Spawns another task that is always ready.
     fn go_round(&self) {
         let now = Arc::clone(&self.now);
         tokio::spawn(async move {
@@ -40,8 +40,8 @@ impl Turns {
         self.seen.lock().unwrap().insert(self.now.load(Ordering::Relaxed));
     }
 
-    /// In how many of its turns handlers ran, since this was asked last. It may be no more than half of
-    /// the turns of their task: tokio wakes two that yield in the reverse order each time.
+    /// In how many turns of the other task handlers ran since the last call. It can be as low as
+    /// half of the turns of their task, because tokio alternates the order of two tasks that yield.
     fn take(&self) -> usize {
         std::mem::take(&mut *self.seen.lock().unwrap()).len()
     }
@@ -117,7 +117,7 @@ async fn large_results_yield_to_other_connections() {
     assert!(turns.take() >= 10, "several large results in one go");
 }
 
-/// What is of all kinds, and larger than a turn, is answered in its order.
+/// A batch with entries of all kinds that needs several turns is answered in order.
 #[tokio::test]
 async fn a_batch_that_yields_is_answered_in_its_order() {
     let turns = Turns::default();
@@ -130,13 +130,13 @@ async fn a_batch_that_yields_is_answered_in_its_order() {
         2 => notification("small", "[0]"),
         3 => request("no.such.method", "[]", &id.to_string()),
         4 => "7".to_owned(),
-        // It may be a response or a request without its method.
+        // Could be a malformed response, or a request without a method.
         5 => format!("{{\"jsonrpc\":\"2.0\",\"id\":{id}}}"),
         6 => result("1", &id.to_string()),
         _ => notification("$/progress", &format!("{{\"token\":{id},\"value\":1}}")),
     });
     raw.send(batch(entries)).await;
-    // Read only behind the batch.
+    // This message is read after the batch.
     raw.send(request("small", "[7]", "\"next\"")).await;
     let answers: Vec<Value> = serde_json::from_str(&first_array(&mut raw).await).unwrap();
     assert_eq!(answers.len(), 5 * 120);
@@ -156,7 +156,7 @@ async fn a_batch_that_yields_is_answered_in_its_order() {
     assert_eq!(turns.handled.load(Ordering::Relaxed), 361);
 }
 
-/// However late a call starts, its time has run since its message came.
+/// A call's timeout counts from the arrival of its message, however late the call starts.
 #[tokio::test(start_paused = true)]
 async fn deadlines_of_a_batch_over_several_turns_count_from_when_it_came() {
     let (tell, mut told) = mpsc::unbounded_channel();
@@ -186,7 +186,8 @@ async fn deadlines_of_a_batch_over_several_turns_count_from_when_it_came() {
     assert!(last > started, "all in one turn");
 }
 
-/// The response to the message behind the batch may come first, as handlers of the batch wait.
+/// The response to the message after the batch may arrive first, because handlers of the batch are
+/// pending.
 async fn first_array(raw: &mut Raw) -> String {
     loop {
         let text = raw.receive().await;
@@ -197,7 +198,7 @@ async fn first_array(raw: &mut Raw) -> String {
     }
 }
 
-/// A cancellation in the batch finds the calls of its batch, in whichever turn they began.
+/// A cancellation in a batch finds calls of the same batch, whatever turn they started in.
 #[tokio::test]
 async fn a_cancellation_in_a_batch_that_yields_finds_its_call() {
     let gate = Gate::default();
@@ -247,7 +248,7 @@ async fn a_shutdown_waits_for_the_whole_batch_in_progress() {
     assert_eq!(shutdown.await.unwrap(), 0);
 }
 
-/// Nobody waits for notifications, so they are handled though their sender is gone.
+/// Nobody waits for notifications, so they are handled although their sender has disconnected.
 #[tokio::test]
 async fn all_notifications_of_a_batch_run_after_its_sender_left() {
     let turns = Turns::default();
@@ -259,7 +260,7 @@ async fn all_notifications_of_a_batch_run_after_its_sender_left() {
     serving.await.unwrap();
     assert_eq!(turns.handled.load(Ordering::Relaxed), 1000);
 
-    // Nor does it matter that whoever serves the connection gives it up.
+    // They are also handled if the task that serves the connection is aborted.
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     raw.send(batch((0..1000).map(|_| notification("small", "[1]")))).await;
     while turns.handled.load(Ordering::Relaxed) == 1000 {
@@ -272,7 +273,7 @@ async fn all_notifications_of_a_batch_run_after_its_sender_left() {
     assert_eq!(turns.handled.load(Ordering::Relaxed), 2000);
 }
 
-/// The rest of the batch has nobody to answer.
+/// The rest of the batch needs no response.
 #[tokio::test]
 async fn a_batch_is_answered_before_its_trailing_notifications_run() {
     let turns = Turns::default();
@@ -288,7 +289,7 @@ async fn a_batch_is_answered_before_its_trailing_notifications_run() {
     assert_eq!(results(&body).len(), 2, "{body}");
 }
 
-/// The array is written in pieces. The peer gets the same message, in whichever order the calls end.
+/// The array is written in pieces. The peer gets the same message, whatever order the calls end in.
 #[tokio::test]
 async fn a_large_array_arrives_as_one_message_in_order() {
     const SIZES: [usize; 7] = [0, 1, 100, 4_090, 5_001, 40_002, 200_003];
@@ -298,7 +299,7 @@ async fn a_large_array_arrives_as_one_message_in_order() {
         letter.to_string().repeat(SIZES[id % SIZES.len()])
     };
     let now = move |_: Context, id: usize| async move { Ok(text(id)) };
-    // The later the call, the earlier it ends.
+    // Later calls end earlier.
     let backwards = move |_: Context, id: usize| async move {
         for _ in id..CALLS {
             tokio::task::yield_now().await;

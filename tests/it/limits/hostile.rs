@@ -1,4 +1,5 @@
-//! Peers that are slow, stuck, or out to hurt: what they cost is bounded, and others notice nothing.
+//! Peers that are slow, stuck or hostile: their cost is bounded, and other connections are not
+//! affected.
 
 use std::future::IntoFuture;
 use std::io::{Read, Write};
@@ -17,8 +18,8 @@ use wsjsonrpc_tests::{
 
 use super::served::{MAX_IN_FLIGHT, MAX_MESSAGE, MAX_SEND_QUEUE, Place, Served, ask};
 
-/// It takes a byte every second: too little for its answers, but something. It is stuck only if it
-/// takes nothing; and it can't have more than its answers' limit of memory.
+/// The peer reads one byte a second: too slow for its responses, but not stuck. Its responses take
+/// no more memory than the send queue allows.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_a_byte_a_second_is_served_at_its_own_pace() {
     let handled = Arc::new(AtomicUsize::new(0));
@@ -61,7 +62,7 @@ async fn a_flood_of_notifications_stays_within_max_in_flight() {
     gate.open(LIMIT);
 }
 
-/// One frame and never a whole message: others get their turn all the same, and the reader's own
+/// One frame that never completes its message. Other connections are served, and the reader's own
 /// calls time out when they should.
 #[tokio::test]
 async fn an_endless_message_does_not_delay_other_connections() {
@@ -82,8 +83,7 @@ async fn an_endless_message_does_not_delay_other_connections() {
     flooding.abort();
 }
 
-/// A flood that never ends is handled bit by bit: in between, the server looks for what others have
-/// sent meanwhile.
+/// A flood is handled in parts. In between, the server polls the other connections.
 #[tokio::test]
 async fn a_flood_from_one_connection_does_not_starve_others() {
     let handled = Arc::new(AtomicUsize::new(0));
@@ -91,7 +91,7 @@ async fn a_flood_from_one_connection_does_not_starve_others() {
     let (counter, before, asks) = (handled.clone(), handled.clone(), bystander.clone());
     let server = Server::builder()
         .method("note", move |_, ()| {
-            // Not before the flood is being handled.
+            // Wait until the flood is being handled.
             if counter.fetch_add(1, Ordering::Relaxed) == 10 {
                 let frame = frame(0x81, request("ask", "[]", "1").as_bytes());
                 asks.lock().unwrap().as_ref().unwrap().write_all(&frame).unwrap();
@@ -108,7 +108,7 @@ async fn a_flood_from_one_connection_does_not_starve_others() {
             (open_blocking(address, "/rpc"), open_blocking(address, "/rpc"));
         *bystander.lock().unwrap() = Some(other.try_clone().unwrap());
         let flood = frame(0x81, notification("note", "[]").as_bytes()).repeat(100_000);
-        // It is hung up on by the end of the test, at the latest.
+        // The connection ends with the test at the latest.
         std::thread::spawn(move || while hostile.write_all(&flood).is_ok() {});
         let mut answer = [0; 100];
         let length = other.read(&mut answer).unwrap();
@@ -158,7 +158,7 @@ async fn peers_that_flood_each_other_both_get_their_answers() {
     }
 }
 
-/// A close is as patient as a shutdown, not more; a shutdown on top of it changes nothing.
+/// A close is bounded by `shutdown_timeout` too. A shutdown during the close does not change that.
 #[tokio::test(start_paused = true)]
 async fn a_close_is_bounded_even_if_the_peer_reads_bit_by_bit() {
     for drains in [false, true] {
@@ -190,8 +190,8 @@ async fn a_close_is_bounded_even_if_the_peer_reads_bit_by_bit() {
     }
 }
 
-/// A process of its own serves a peer that sends as fast as it can and never reads. It is hung up on
-/// after `write_timeout`; until then another client is answered, and memory has its bound.
+/// A separate process serves a peer that sends as fast as it can and never reads. `write_timeout`
+/// disconnects the peer. Until then another client gets its responses, and memory is bounded.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
@@ -199,7 +199,7 @@ fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
     let batch = |of: &[String], times| format!("[{}]", vec![of.join(","); times].join(","));
     let large = request("echo", &text(MAX_MESSAGE / 2), "1");
     let never = request("never", &text(1), "1");
-    // Nothing holds back who wants no answers.
+    // Nothing slows down a peer that only sends notifications, so their number is limited here.
     let (held, not_held) = (1_000_000, 1000);
     for (what, text, most) in [
         ("small requests", request("echo", &text(0), "1"), held),
@@ -219,7 +219,7 @@ fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
         let Some(served) = Served::in_a_child(this, Place::Alone) else { return };
         let mut bystander = served.connect();
         ask(&mut bystander);
-        // The program's own pages count, too: those that are needed are there before it is measured.
+        // Loads the pages of the program that the run needs before memory is measured.
         let mut warm = served.connect();
         warm.write_all(&frame(0x81, text.as_bytes()).repeat(4)).unwrap();
         drop(warm);
@@ -249,7 +249,7 @@ fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
         times.sort();
         let p99 = times.get(times.len() * 99 / 100).copied().unwrap_or_default();
         println!("{what}: {sent} sent, {grown} bytes more at the peak, others' p99 {p99:?}");
-        // A call in flight is a message that came in, and one that is to go out.
+        // A call in flight holds a received message and a response.
         let bound = MAX_SEND_QUEUE + MAX_IN_FLIGHT * 2 * MAX_MESSAGE + (1 << 20);
         assert!(grown <= bound, "{what}: {grown} bytes, more than {bound}");
         served.end();

@@ -1,5 +1,5 @@
-//! What handlers at work hold on to is bounded in bytes: requests, and responses that wait for
-//! others of their batch. All of it is given back.
+//! The bytes that handlers in flight keep are bounded: requests, and responses that wait for others
+//! of their batch. All of them are released in the end.
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::oneshot;
@@ -8,7 +8,7 @@ use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Config, Server};
 use wsjsonrpc_tests::{Gate, Raw, busy, notification, request, result, too_large};
 
-/// `gated` waits at the gate, then gives a string of a size; `quick` gives one at once.
+/// `gated` waits at the gate, then returns a string of this size; `quick` returns one at once.
 fn server(gate: &Gate, max_in_flight_bytes: usize) -> ServerBuilder {
     let gate = gate.clone();
     let config = Config { max_in_flight_bytes, ..Config::default() };
@@ -23,7 +23,7 @@ fn server(gate: &Gate, max_in_flight_bytes: usize) -> ServerBuilder {
     server.method("quick", |_, (size, _): (usize, String)| async move { Ok("x".repeat(size)) })
 }
 
-/// Params that make a request of some `padding` bytes, whose result has so many.
+/// Params of a request of about `padding` bytes whose result has `result` bytes.
 fn sized(result: usize, padding: usize) -> String {
     format!("[{result},\"{}\"]", "p".repeat(padding))
 }
@@ -36,12 +36,12 @@ fn xs(size: usize, id: &str) -> String {
 async fn requests_over_max_in_flight_bytes_are_refused_at_once() {
     let gate = Gate::default();
     let (mut raw, mut other) = Raw::two_clients(server(&gate, 10_000)).await;
-    // The first passes the limit: one message may, of whatever size.
+    // One message may exceed the limit, whatever its size.
     let begins = [
         request("gated", &sized(1, 20_000), "1"),
         notification("gated", &sized(1, 20_000)),
         format!("[{}]", request("gated", &sized(1, 20_000), "1")),
-        // Handlers of a batch share its message, so it weighs until the last is done.
+        // Handlers of a batch share its message, so it counts until the last handler has ended.
         format!(
             "[{},{}]",
             notification("gated", &sized(1, 9_900)),
@@ -69,7 +69,7 @@ async fn requests_over_max_in_flight_bytes_are_refused_at_once() {
             let answer = raw.receive().await;
             assert_eq!(answer.trim_matches(['[', ']']), xs(1, "1"));
         }
-        // All of it was given back, and is again as soon as the handler's task has ended.
+        // The bytes are released as soon as the task of the handler has ended.
         while raw.ask(request("quick", &sized(1, 0), "6")).await == busy("6") {}
     }
 }
@@ -82,8 +82,8 @@ async fn requests_that_are_ready_at_once_do_not_count_as_bytes() {
     }
 }
 
-/// What the handlers of a batch have done waits for the last of them. A peer must not be able to
-/// gather results in many batches and never let one be complete.
+/// The responses of a batch wait for its last handler. A peer must not be able to collect results
+/// in many batches that never complete.
 #[tokio::test]
 async fn responses_waiting_for_their_batch_are_bounded() {
     const LIMIT: usize = 10_000;
@@ -97,14 +97,15 @@ async fn responses_waiting_for_their_batch_are_bounded() {
         raw.send(batch(name)).await;
         gate.arrived(1).await;
     }
-    // 8000 bytes wait. The first batch has no room for its second result, and then there is some.
+    // 8000 bytes are waiting, so the second result of the first batch does not fit. Then there is
+    // room again.
     gate.open(1);
     let answer = raw.receive().await;
     assert_eq!(answer, format!("[{},{}]", xs(4000, "\"a1\""), too_large("\"a2\"")));
     gate.open(1);
     let answer = raw.receive().await;
     assert_eq!(answer, format!("[{},{}]", xs(4000, "\"b1\""), xs(4000, "\"b2\"")));
-    // Nothing of it is left.
+    // All of it was released.
     for _ in 0..3 {
         raw.send(batch("c")).await;
         gate.arrived(1).await;
@@ -134,8 +135,8 @@ async fn a_batch_does_not_wait_for_its_notifications() {
     drop(done);
 }
 
-/// Handlers outlive their connection: else a peer would have ever more of them at work by hanging up
-/// and coming again.
+/// Handlers outlive their connection. Without this rule, a peer could start more and more handlers
+/// by disconnecting and connecting again.
 #[tokio::test]
 async fn a_dropped_connection_counts_until_its_handlers_have_ended() {
     let gate = Gate::default();
@@ -157,11 +158,11 @@ async fn a_dropped_connection_counts_until_its_handlers_have_ended() {
     }
     assert!(endpoint.peers().is_empty());
     let (mut raw, _) = Raw::client_of(&endpoint).await;
-    // An answer, were there one, would come first.
+    // A response would arrive before the close frame.
     let _ = raw.socket.send(Message::text("1")).await;
     assert_eq!(raw.receive_close().await.map(|close| u16::from(close.code)), Some(1013));
     gate.open(6);
-    // All six go through the gate before this one.
+    // The six handlers pass the gate before this one.
     loop {
         let (raw, serving) = Raw::client_of(&endpoint).await;
         let mut raw = raw.socket;

@@ -1,5 +1,5 @@
-//! What connections cost that do nothing, or only the first half of something: memory of a server in
-//! a process of its own, measured by the operating system.
+//! The cost of connections that do nothing, or that stop halfway: memory of a server in a separate
+//! process, measured by the operating system.
 #![cfg(target_os = "linux")]
 
 use std::io::Write;
@@ -14,7 +14,7 @@ use super::served::{MAX_MESSAGE, Place, Served, ask};
 const CONNECTIONS: usize = 300;
 const KIB: usize = 1024;
 
-/// Connects, and says this much.
+/// Connects, and sends these bytes.
 fn half_open(served: &Served, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(&served.address).unwrap();
     stream.write_all(bytes).unwrap();
@@ -35,8 +35,8 @@ fn after_a_call(served: &Served, _: &[u8]) -> TcpStream {
 
 type Way = fn(&Served, &[u8]) -> TcpStream;
 
-/// Each gets a process of its own, so that none profits from what another has left. The bounds are
-/// what such a connection has sent, once or twice, and a little for itself.
+/// Each case has a separate process, so that it cannot reuse memory that another case has released.
+/// The bounds are the bytes that such a connection has sent, once or twice, and a little more.
 #[test]
 fn idle_and_half_open_connections_cost_what_they_have_sent() {
     let this = test_name!(idle_and_half_open_connections_cost_what_they_have_sent);
@@ -57,13 +57,13 @@ fn idle_and_half_open_connections_cost_what_they_have_sent() {
     for (what, way, bytes, bound) in table {
         let Some(served) = Served::in_a_child(this, Place::Alone) else { return };
         let mut bystander = served.connect();
-        // What the program needs once is there before it is measured.
+        // Loads what the program needs once before memory is measured.
         let warm: Vec<_> = (0..4).map(|_| way(&served, &bytes)).collect();
         ask(&mut bystander);
         let before = served.memory("VmRSS");
         let many: Vec<_> = (0..CONNECTIONS).map(|_| way(&served, &bytes)).collect();
-        // All of it has come when one who connects behind them is answered, as often as there may be
-        // something left to read.
+        // When later clients get responses, the server has read everything that was sent before.
+        // Repeated as often as a connection may need several turns.
         for _ in 0..10 {
             ask(&mut served.connect());
         }
@@ -76,9 +76,9 @@ fn idle_and_half_open_connections_cost_what_they_have_sent() {
     }
 }
 
-/// A connection that came by way of somebody's HTTP server has nothing of that left, not even the
-/// buffer that its request was read into: neither the handshake nor what a router has left there, if it
-/// is to be forgotten, holds on to it.
+/// A connection that came through an HTTP server keeps nothing of it, not even the buffer that its
+/// request was read into. Neither the handshake nor the values of a router keep it alive, if those
+/// are forgotten.
 #[test]
 fn a_mounted_connection_costs_no_more_than_a_stand_alone_one() {
     let this = test_name!(a_mounted_connection_costs_no_more_than_a_stand_alone_one);

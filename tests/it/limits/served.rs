@@ -1,4 +1,4 @@
-//! A server in a process of its own, so that its memory can be measured.
+//! A server in a separate process, so that its memory can be measured.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -30,7 +30,7 @@ fn limited() -> ServerBuilder {
     })
 }
 
-/// What the server is a part of.
+/// Where the server runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Place {
     Alone,
@@ -39,20 +39,20 @@ pub(super) enum Place {
 
 pub(super) struct Served {
     child: Child,
-    /// What it writes: it could not end without a reader.
+    /// Must stay open: without a reader, the process could not write its last output.
     _stdout: BufReader<ChildStdout>,
     pub(super) address: String,
 }
 
 impl Served {
-    /// Runs this test again as a process that serves. `None`: this is that process, and the other one no
-    /// longer needs it.
+    /// Runs this test again in a process that serves. Returns `None` in that process, when it is no
+    /// longer needed.
     pub(super) fn in_a_child(test: &str, place: Place) -> Option<Self> {
         if let Some(place) = std::env::var_os(CHILD) {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                // Until the other process closes the pipe.
+                // Serve until the other process closes the pipe.
                 let over = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
                 if place == "Axum" {
                     let endpoint = limited().build().unwrap();
@@ -79,7 +79,7 @@ impl Served {
         Some(Served { child, _stdout: stdout, address })
     }
 
-    /// Its memory in bytes, now (`VmRSS`) or at its peak (`VmHWM`).
+    /// The memory of the process in bytes, now (`VmRSS`) or at its peak (`VmHWM`).
     #[cfg(target_os = "linux")]
     pub(super) fn memory(&self, what: &str) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -99,7 +99,7 @@ impl Served {
     }
 }
 
-/// One call and its answer.
+/// Makes one call and reads its response.
 pub(super) fn ask(stream: &mut TcpStream) {
     stream.write_all(&frame(0x81, request("sum", "[1,2]", "7").as_bytes())).unwrap();
     let expected = result("3", "7");

@@ -1,4 +1,4 @@
-//! Arguments of every type, and the forms in which they are sent: as a list, as an object, as a whole.
+//! Arguments of every type, in every form: as a list, as an object, and as a single value.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use super::behaviour::{check_results, connect, shown};
 type Maybe<T> = Option<T>;
 type Answer<T> = Result<T>;
 
-/// The arguments come back as text.
+/// Returns the arguments as text.
 #[rpc]
 trait Arguments {
     async fn text(&self, ctx: &Context, text: &str) -> Result<String>;

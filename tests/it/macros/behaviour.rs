@@ -1,6 +1,5 @@
-//! Each thing that `#[rpc]` supports, in a real call between two sides. How it looks on the wire is
-//! checked with a peer that speaks text; that it comes back typed, with the generated client.
-//! What arguments may be is in `arguments`.
+//! Each feature of `#[rpc]` in a real call between two sides. A raw peer checks the text on the
+//! wire, the generated client checks the types. `arguments` tests the types of arguments.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -21,7 +20,7 @@ pub(super) fn connect<C: From<Peer>>(service: impl Service) -> (Client, C) {
     (client, stub)
 }
 
-/// Checks raw requests against raw results, each with the id 1.
+/// Checks the raw results of raw requests, each with the id 1.
 pub(super) async fn check_results(service: impl Service, table: &[(&str, &str, &str)]) {
     let mut raw = Raw::client(Server::builder().service(service)).await;
     for (method, params, expected) in table {
@@ -83,7 +82,7 @@ async fn names_on_the_wire_are_what_the_attributes_say() -> Result<()> {
     Ok(())
 }
 
-/// Which thread a method ran on, and who it was asked by.
+/// Reports the thread that a method ran on, and the caller.
 #[rpc]
 trait Threads {
     fn plain(&self, ctx: &Context) -> Result<String>;
@@ -215,7 +214,7 @@ async fn generic_traits_have_generic_clients_and_services() -> Result<()> {
     let service: StoreService<_, (u8, u8), 3, bool> = Memory.into_service();
     let (_client, store) = connect::<StoreClient<(u8, u8), 3, bool>>(service);
     assert_eq!(store.put((1, 2), vec![true, false]).await?, "(3, (1, 2), [true, false])");
-    // Neither of them asks anything of its type parameters.
+    // The client has no bounds on its type parameters for this.
     struct Opaque;
     let opaque = StoreClient::<Opaque, 1, Opaque>::new(store.peer().clone()).clone();
     assert!(format!("{opaque:?}").starts_with("StoreClient { peer: "), "{opaque:?}");
@@ -226,7 +225,7 @@ async fn generic_traits_have_generic_clients_and_services() -> Result<()> {
 trait Defaults {
     async fn base(&self, ctx: &Context) -> Result<u32>;
 
-    /// The base, some times.
+    /// Multiplies the base.
     async fn times(&self, ctx: &Context, factor: &str) -> Result<u32> {
         let factor: u32 = factor.parse()?;
         if factor == 0 {
@@ -320,7 +319,7 @@ trait Answering {
     async fn answer(&self, ctx: &Context, question: &str) -> Result<String>;
 }
 
-/// One type may implement several traits; then the trait must be named.
+/// If one type implements several traits, `into_service` needs the name of the trait.
 struct Both;
 
 impl Asking for Both {

@@ -1,7 +1,7 @@
-//! Nothing that a user has named can get in the way of generated code: no prelude, no primitive type, no
-//! module called `core` or `std`, and no argument called like one of our variables.
+//! No name that a user chooses can break generated code: no prelude, no primitive type, no module
+//! named `core` or `std`, and no argument named like a generated variable.
 
-/// Without a prelude, and with everything shadowed that generated code could trip over.
+/// Has no prelude, and shadows every name that generated code could use.
 mod shadowed {
     #![no_implicit_prelude]
     #![allow(
@@ -90,7 +90,7 @@ mod shadowed {
         };
     }
 
-    /// Every variable of generated code is an argument here, too.
+    /// Every variable of generated code is also the name of an argument here.
     #[::wsjsonrpc::rpc(mock)]
     pub(super) trait Shadow {
         #[allow(clippy::too_many_arguments)]
@@ -143,7 +143,7 @@ mod shadowed {
         ) -> ::wsjsonrpc::Result<impl ::wsjsonrpc::Stream<Item = ::wsjsonrpc::Result<i32>>>;
     }
 
-    /// The trait's parameters have the names that generated code would like to have.
+    /// The trait's parameters have names that generated code might use.
     #[::wsjsonrpc::rpc(mock)]
     pub(super) trait Generic<T, B>
     where
@@ -210,7 +210,7 @@ impl Shadow for Sums {
         let numbers = [args, peer, encoder, method, result, value, error, self_, context, index];
         let texts = [request, service.unwrap_or("0")];
         let texts = texts.iter().map(|text| text.parse().unwrap_or(0));
-        // Each in its own place of the sum, so that none is taken for another.
+        // Each argument has a different weight, so that mixing up two of them changes the sum.
         Ok(numbers.into_iter().chain(texts).fold(0, |sum, number| sum * 2 + number))
     }
     fn plain(&self, _: &Context, result: i32, args: &[i32]) -> Result<i32> {
@@ -281,7 +281,7 @@ fn shadowed_names_change_no_error() {
     assert_eq!(Field::from_object(object), Ok(Field { field0: 8 }));
 }
 
-/// Generated items see what is in scope of the function.
+/// Generated items can use names of the function around them.
 #[tokio::test]
 async fn a_trait_may_stand_in_a_function() -> Result<()> {
     use wsjsonrpc::rpc;
@@ -308,7 +308,7 @@ async fn a_trait_may_stand_in_a_function() -> Result<()> {
     Ok(())
 }
 
-/// Names and types that come out of a `macro_rules!` macro.
+/// Names and types that a `macro_rules!` macro produces.
 mod made_by_a_macro {
     use wsjsonrpc::{Context, Result, Stream, rpc};
 

@@ -1,5 +1,6 @@
-//! What the macro accepts and what it says when it doesn't: one file a case in `ui/pass` and `ui/fail`.
-//! `TRYBUILD=overwrite cargo test macro_ui` writes the messages anew; read them before you commit them.
+//! What the macro accepts, and its messages for what it rejects: one file for each case in
+//! `ui/pass` and `ui/fail`. `TRYBUILD=overwrite cargo test macro_ui` updates the messages; read
+//! them before you commit them.
 
 #[test]
 fn messages_match_their_snapshots() {

@@ -1,4 +1,4 @@
-//! `#[rpc]`: what it accepts, what it generates, and what it says about mistakes.
+//! `#[rpc]`: what it accepts, what it generates, and its compile errors.
 
 mod arguments;
 mod behaviour;

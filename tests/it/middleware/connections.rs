@@ -1,4 +1,4 @@
-//! What middleware is told of connections: that they open, what goes through them, that they end.
+//! Connection events in middleware: connected, bytes transferred, disconnected.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use wsjsonrpc::{Client, Context, Server, async_trait, memory};
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::{Raw, listen, request, result, server};
 
-/// Writes down what it is told.
+/// Records the events.
 #[derive(Clone)]
 struct Observer {
     events: mpsc::UnboundedSender<String>,
@@ -43,7 +43,7 @@ impl Middleware for Observer {
             CloseReason::Lost(_) => "lost".to_owned(),
             other => other.to_string(),
         };
-        // The test may be over by now.
+        // The test may have ended.
         let _ = self.events.send(reason);
     }
 
@@ -84,7 +84,7 @@ async fn bytes_are_counted_as_on_the_network() {
         assert_eq!(told.recv().await.unwrap(), event);
     }
     let bytes = *observer.bytes.lock().unwrap();
-    // A client's header of a short frame has 6 bytes, a server's has 2.
+    // The header of a short frame has 6 bytes from a client, and 2 from a server.
     assert_eq!(bytes, (question.len() as u64 + 6, answer.len() as u64 + 2));
 }
 
@@ -125,7 +125,7 @@ async fn a_client_reports_its_own_connections() {
     assert_eq!(told.recv().await.unwrap(), "closed by this side");
 }
 
-/// One value in two builders, of a type that is not known there.
+/// One value in two builders, as a trait object.
 #[tokio::test]
 async fn shared_middleware_sees_the_same_as_owned_middleware() {
     let (observer, mut told) = Observer::new();

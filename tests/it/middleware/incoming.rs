@@ -1,4 +1,4 @@
-//! Middleware around calls that come in: what it sees, in which order, and what it may do.
+//! Middleware around incoming calls: what it sees, in which order, and what it may do.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::record::Record;
 use wsjsonrpc_tests::{Raw, busy, error, method_not_found, notification, request, result, server};
 
-/// Writes down how what comes and goes is shown.
+/// Records the `Debug` output of requests and responses.
 struct Show(Record);
 
 #[async_trait]
@@ -22,7 +22,7 @@ impl Middleware for Show {
     }
 }
 
-/// Says its name before and after.
+/// Records its name before and after the call.
 struct Named(&'static str, Record);
 
 #[async_trait]
@@ -97,7 +97,7 @@ async fn every_call_and_its_outcome_are_seen() {
             let exact = answer.contains("result") || !answer.contains("-32602");
             assert!(if exact { got == answer } else { got.contains("-32602") }, "{got}");
         } else {
-            // Messages are handled in their order.
+            // Messages are handled in order, so the one before was handled.
             raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
         }
         let lines = record.take();
@@ -125,7 +125,7 @@ async fn the_calls_of_a_batch_pass_middleware_one_by_one() {
     assert_eq!([&lines[1], &lines[3]], ["3", "nothing"]);
 }
 
-/// Answers some methods in place of their handlers.
+/// Responds to some methods instead of their handlers.
 struct Instead;
 
 #[async_trait]
@@ -176,7 +176,7 @@ async fn middleware_may_answer_instead_of_the_handler() {
     assert_eq!(*handled.lock().unwrap(), 0);
 }
 
-/// Panics for some methods, in some places.
+/// Panics for some methods, in several places.
 struct Panics;
 
 #[async_trait]
@@ -237,7 +237,7 @@ impl std::fmt::Display for OutOfStock {
 
 impl std::error::Error for OutOfStock {}
 
-/// Looks at what is behind an error.
+/// Records the source of an error.
 #[derive(Clone, Default)]
 struct Sources(Arc<Mutex<Vec<Option<String>>>>);
 

@@ -1,5 +1,5 @@
-//! Every kind of method does with middleware around it what it does without: ordered, droppable,
-//! blocking, plain; the fallback; cancellation; the end of the connection.
+//! Every kind of method behaves the same with middleware around it: ordered, droppable, blocking,
+//! plain; the fallback; cancellation; the end of the connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +32,7 @@ struct Service {
     gate: Gate,
 }
 
-/// Says that it was dropped.
+/// Reports that it was dropped.
 struct Dropped(mpsc::UnboundedSender<String>);
 
 impl Drop for Dropped {

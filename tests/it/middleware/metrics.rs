@@ -1,4 +1,4 @@
-//! The figures of `Metrics`, as a recorder of the `metrics` crate gets them.
+//! The metrics of `Metrics`, as a recorder of the `metrics` crate receives them.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -10,15 +10,15 @@ use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Config, Context, Server, memory};
 use wsjsonrpc_tests::{Raw, notification, request};
 
-/// Runs it on one thread, which has a recorder of its own. Gives the name and labels of each metric with
-/// its value; of a histogram, how many values there are.
+/// Runs the program on one thread with a separate recorder. Returns the value of each metric by
+/// name and labels; for a histogram, the number of values.
 fn recorded(program: impl Future<Output = ()>) -> BTreeMap<String, f64> {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     metrics::with_local_recorder(&recorder, || {
         runtime.block_on(program);
-        // Connections that are there still end here.
+        // Ends the connections that are still open.
         drop(runtime);
     });
     let metrics = snapshotter.snapshot().into_vec().into_iter().map(|(key, _, _, value)| {
@@ -59,9 +59,9 @@ fn incoming_calls_are_counted_by_method_and_outcome() {
         raw.ask(request("panic", "[]", "1")).await;
         raw.ask(request("fail", "[17]", "1")).await;
         raw.ask(request("count", "[0]", "1")).await;
-        // Its end.
+        // The end of the subscription.
         raw.receive().await;
-        // Whatever peers make up, it has one label.
+        // All unknown method names share one label.
         for name in 0..10 {
             raw.ask(request(&format!("made.up.{name}"), "[]", "1")).await;
         }
@@ -160,7 +160,7 @@ fn outgoing_calls_are_counted_with_the_programs_label() {
         hang.await.unwrap_err();
         peer.notify("sum", (1, 2)).await.unwrap();
         peer.batch([peer.call::<i64>("sum", (1, 2))]).await.unwrap();
-        // Its name is longer than any that a program has for its methods.
+        // Longer than any method name that is used as a label.
         peer.call::<()>(&"n".repeat(1000), ()).await.unwrap_err();
         for name in 0..300 {
             peer.call::<()>(&format!("made.up.{name}"), ()).await.unwrap_err();

@@ -1,5 +1,5 @@
-//! Middleware around calls in both directions, around connections and subscriptions, and the ready-made
-//! ones.
+//! Middleware around calls in both directions, around connections and subscriptions, and the
+//! ready-made middleware.
 
 mod connections;
 mod incoming;

@@ -1,4 +1,4 @@
-//! Middleware around calls that go out: what it sees, and what it may do.
+//! Middleware around outgoing calls: what it sees, and what it may do.
 
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use wsjsonrpc::{
 };
 use wsjsonrpc_tests::{Raw, listen, request, result};
 
-/// Writes down what passes, and lets it pass.
+/// Records calls, and passes them on.
 #[derive(Clone, Default)]
 struct Record(Arc<Mutex<Vec<String>>>);
 
@@ -153,7 +153,7 @@ async fn a_batch_is_seen_as_a_whole() {
     }
 }
 
-/// Does with calls what their names say.
+/// Changes calls according to their method name.
 struct Changes;
 
 #[async_trait]
@@ -208,11 +208,11 @@ async fn middleware_may_refuse_answer_delay_and_change_calls() {
     let refused = peer.batch([(); 3].map(|()| bank.balance())).await;
     assert!(matches!(refused, Err(Error::Call(error)) if error.code() == ErrorCode(9)));
     assert_eq!(peer.batch([bank.balance()]).await.unwrap().pop().unwrap().unwrap(), 100);
-    // A subscription whose call was answered here has nobody to bring its items.
+    // If middleware answers the call of a subscription, no items can arrive.
     assert!(peer.subscribe::<u32>("cached", ()).await.is_err());
 }
 
-/// Fails, or waits for ever, once the peer has answered.
+/// Fails, or never returns, after the peer has responded.
 struct Late(bool);
 
 #[async_trait]
@@ -238,7 +238,7 @@ async fn a_subscription_that_fails_after_the_answer_is_unsubscribed() {
         let id = serde_json::from_str::<serde_json::Value>(&sent).unwrap()["id"].to_string();
         raw.send(result("\"0x5\"", &id)).await;
         if waits {
-            // Messages are handled in their order.
+            // Messages are handled in order, so the response was read.
             raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
             assert!(wsjsonrpc_tests::poll_once(&mut asking).await.is_pending());
             drop(asking);
@@ -293,7 +293,7 @@ async fn a_reconnecting_client_passes_middleware_once_per_call() {
     assert_eq!(record.take(), [&lines[..], &["notification balance -", "null"]].concat());
 }
 
-/// A future of a call can be shared between threads, whatever stands around it.
+/// The future of a call can be shared between threads, whatever middleware it runs in.
 #[test]
 fn call_futures_stay_send_and_sync() {
     fn shared<T: Send + Sync>(_: &T) {}

@@ -1,4 +1,4 @@
-//! Ready-made middleware: the log, limits, and who may call.
+//! Ready-made middleware: logging, limits, and permissions.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -62,7 +62,7 @@ trait Hang {
 }
 
 impl Hang for Raw {
-    /// Sees that the last call is at work, hangs up, and lets its handler be dropped.
+    /// Checks that the last call is in flight, disconnects, and lets its handler be dropped.
     async fn wait_for_hang(mut self) {
         self.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
         self.hang_up();
@@ -81,7 +81,7 @@ async fn outgoing_calls_are_logged_too() {
     let peer = client.peer();
     peer.call::<String>("add", ["s3cr3t"]).await.unwrap();
     peer.call::<String>("n\none", ["s3cr3t"]).await.unwrap_err();
-    // A proxy's peers choose its names.
+    // In a proxy, the peer chooses the method names.
     peer.call::<String>(&"n".repeat(100_000), ["s3cr3t"]).await.unwrap_err();
     peer.notify("add", ["s3cr3t"]).await.unwrap();
     drop(peer.batch([peer.call::<String>("add", ["s3cr3t"])]).await.unwrap());
@@ -101,7 +101,7 @@ async fn outgoing_calls_are_logged_too() {
     }
 }
 
-/// So few in an hour that no test takes long enough for another one.
+/// So few calls an hour that no test is slow enough to get another one.
 #[tokio::test]
 async fn a_rate_limit_bounds_the_calls_of_a_connection() {
     let (log, _guard) = Log::of_this_thread();
@@ -110,7 +110,7 @@ async fn a_rate_limit_bounds_the_calls_of_a_connection() {
     let (mut raw, _) = Raw::client_of(&endpoint).await;
     let sum = |id: &str| request("sum", "[1,2]", id);
     assert_eq!(raw.ask(sum("1")).await, result("3", "1"));
-    // Those of a batch count one by one.
+    // Each call of a batch counts.
     let batch = raw.ask(format!("[{},{},{}]", sum("2"), sum("3"), sum("4"))).await;
     assert!(batch.starts_with(&format!("[{},{},", result("3", "2"), result("3", "3"))), "{batch}");
     let refused = r#"{"code":-32005,"message":"Limit exceeded: too many calls; try again in 3"#;
@@ -203,11 +203,12 @@ async fn a_call_waits_for_a_permit_for_a_bounded_time() {
     gate.open(1);
     first.await.unwrap();
     gate.arrived(1).await;
-    // The second one is at work, and stays there.
+    // The second call is in flight and stays there.
     let late = report().await.unwrap_err();
     assert!(late.to_string().contains("-32005"), "{late}");
     let given_up = begin(report()).await;
-    // Messages are read in their order: it waits for its turn by now, and then it does no more.
+    // Messages are read in order, so this call waits for a permit by now. After it is dropped, it
+    // waits no more.
     assert_eq!(peer.call::<i64>("sum", (1, 2)).await.unwrap(), 3);
     drop(given_up);
     assert_eq!(peer.call::<i64>("sum", (1, 2)).await.unwrap(), 3);
@@ -217,7 +218,7 @@ async fn a_call_waits_for_a_permit_for_a_bounded_time() {
     report().await.unwrap();
 }
 
-/// Nobody has waited for it, so nobody's end says that it is not wanted.
+/// The end of the connection does not cancel a notification.
 #[tokio::test(start_paused = true)]
 async fn a_waiting_notification_runs_after_its_connection_ended() {
     let gate = Gate::default();
@@ -295,7 +296,7 @@ async fn an_alias_does_not_bypass_a_guard() {
     let guards = [
         (RequireIdentity::<User>::new().methods(["admin.*"]), [true, true, true]),
         (RequireIdentity::new().methods(["remove"]), [true, true, true]),
-        // What is left out is what is named.
+        // `except` names the methods that need no identity.
         (RequireIdentity::new().except(["admin.*"]), [false, true, true]),
         (RequireIdentity::new().methods(["admin.*"]).except(["delete"]), [true, false, true]),
     ];
@@ -310,7 +311,7 @@ async fn an_alias_does_not_bypass_a_guard() {
     }
 }
 
-/// Middleware that decides by name sees all of them.
+/// Middleware that decides by name sees the aliases too.
 #[tokio::test]
 async fn middleware_sees_all_names_of_a_method() {
     struct Names(mpsc::UnboundedSender<(Option<String>, Vec<String>)>);

@@ -1,4 +1,5 @@
-//! Subscriptions with middleware around their calls: it sees the call, and the stream runs outside.
+//! Middleware around the calls of subscriptions: it sees the call, and the stream runs outside of
+//! it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +14,7 @@ use wsjsonrpc::{Client, Context, ErrorObject, Methods, Result, async_trait, memo
 use wsjsonrpc_tests::record::Record;
 use wsjsonrpc_tests::{Gate, Raw, cancel, cancelled, error, item, request, result};
 
-/// A stream that says when it is gone.
+/// A stream that reports when it is dropped.
 struct Held(mpsc::UnboundedSender<&'static str>);
 
 impl Drop for Held {
@@ -121,7 +122,7 @@ async fn a_subscription_cancelled_before_it_starts_is_dropped() {
     raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
 }
 
-/// Answers otherwise, once its handler has a stream.
+/// Replaces the response after its handler has a stream.
 struct Otherwise(Arc<AtomicBool>);
 
 #[async_trait]
@@ -131,7 +132,7 @@ impl Middleware for Otherwise {
         if self.0.load(Ordering::SeqCst) {
             return ErrorObject::new(9, "otherwise").into();
         }
-        // Others get their turn between the consent and the response.
+        // Yields between the handler's response and sending it.
         tokio::task::yield_now().await;
         response
     }

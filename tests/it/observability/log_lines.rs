@@ -1,5 +1,5 @@
-//! Nobody fills the log of others, and nobody writes lines of their own into it: what the other side
-//! says is escaped where it is shown, and as it came where a program asks for it.
+//! A peer can neither flood the log nor forge lines in it. Text of the other side is escaped where
+//! it is printed, and unchanged in the fields that a program reads.
 
 use futures_util::SinkExt;
 use serde::Deserialize;
@@ -15,11 +15,11 @@ use wsjsonrpc_tests::mounted::in_axum;
 use wsjsonrpc_tests::reconnect::{client, connect, connected};
 use wsjsonrpc_tests::{Gate, Raw, error, not_an_object, notification, request, result};
 
-/// A text that ends a line, begins another and colours it, and how it is shown.
+/// A text that ends a line, begins another one and colours it, and its escaped form.
 const FORGED: &str = "no\r\n ERROR it burns\u{1b}[31m\u{202e}";
 const SHOWN: &str = "no\\r\\n ERROR it burns\\u{1b}[31m\\u{202e}";
 
-/// An answer to the opening handshake that refuses with this body.
+/// A response to the opening handshake that refuses with this body.
 fn refusal() -> String {
     format!("HTTP/1.1 502 Bad Gateway\r\nContent-Length: {}\r\n\r\n{FORGED}", FORGED.len())
 }
@@ -28,7 +28,7 @@ fn farewell() -> Message {
     Message::Close(Some(CloseFrame { code: 3000.into(), reason: FORGED.into() }))
 }
 
-/// Refuses one who asks.
+/// Refuses one client.
 async fn refuse(mut stream: tokio::io::DuplexStream) {
     read_head(&mut stream).await;
     stream.write_all(refusal().as_bytes()).await.unwrap();
@@ -79,7 +79,7 @@ async fn an_error_message_is_shown_in_one_line() {
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
 }
 
-/// All that a log has are lines that were written as such.
+/// Checks that the log has only these lines, and no forged ones.
 #[track_caller]
 fn check_lines(log: &Log, expected: &[&str]) {
     let text = log.text();
@@ -96,7 +96,7 @@ fn check_lines(log: &Log, expected: &[&str]) {
 #[tokio::test(start_paused = true)]
 async fn a_server_can_not_forge_lines_in_its_clients_log() {
     let log = Log::default();
-    // The runtime has one thread, so all its tasks write to it.
+    // The runtime has one thread, so all its tasks write to this log.
     let _guard = tracing::subscriber::set_default(log.clone());
     let (_client, mut raw, mut attempts) = connected(client()).await;
     raw.socket.send(farewell()).await.unwrap();
@@ -136,7 +136,7 @@ impl std::error::Error for NoUser {
     }
 }
 
-/// Errors quote what they are about, which is what the caller has sent.
+/// Errors may quote what the caller has sent.
 #[tokio::test]
 async fn errors_that_quote_the_caller_forge_no_lines() {
     let (log, _guard) = Log::of_this_thread();
@@ -146,7 +146,7 @@ async fn errors_that_quote_the_caller_forge_no_lines() {
     });
     let (client, _peer) = memory::pair(Client::builder(), server).unwrap();
     client.peer().call::<()>("find", [FORGED]).await.unwrap_err();
-    // The cause is told, too.
+    // The line includes the cause.
     check_lines(&log, &[&format!("error=the user is not known: no user `{SHOWN}`")]);
 
     let server =
@@ -156,7 +156,7 @@ async fn errors_that_quote_the_caller_forge_no_lines() {
     check_lines(&log, &[&format!("error=the user is not known: {SHOWN}")]);
 }
 
-/// The number of lines of this level that have these words.
+/// The number of warnings with these words.
 fn count(log: &Log, words: &str) -> usize {
     log.text().lines().filter(|line| line.starts_with("WARN") && line.contains(words)).count()
 }
@@ -170,7 +170,7 @@ async fn dropped_notifications_log_two_lines_however_many_they_are() {
     let endpoint = server.build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     let (mut other, other_serving) = Raw::client_of(&endpoint).await;
-    // Room comes and goes, which makes no more lines either.
+    // A limit that is reached again and again logs no more lines.
     for _ in 0..10 {
         raw.send(request("gated", "[]", "1")).await;
         gate.arrived(1).await;
@@ -202,7 +202,7 @@ async fn notifications_dropped_in_a_shutdown_log_two_lines() {
     raw.send(request("gated", "[]", "1")).await;
     gate.arrived(1).await;
     let shutdown = tokio::spawn(async move { endpoint.shutdown().await });
-    // It has begun when calls are refused.
+    // The shutdown has started when calls are refused.
     while raw.ask(request("no", "[]", "2")).await != error(-32002, "Shutting down", "2") {}
     for _ in 0..100 {
         raw.send(notification("gated", "[]")).await;

@@ -1,4 +1,4 @@
-//! What the log and traces say, and what they never say.
+//! The content of logs and traces, and what they never contain.
 
 mod log_lines;
 mod secrets_of_calls;

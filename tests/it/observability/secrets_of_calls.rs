@@ -1,5 +1,5 @@
-//! The log never has what calls carry, on either side: parameters, results, errors, ids, close
-//! words. Not even at its most talkative.
+//! The log never contains data of calls, on either side: params, results, errors, ids, close
+//! reasons. Not even at the most verbose level.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn secret(id: &str) -> String {
     format!("\"{SECRET}{id}\"")
 }
 
-/// `answer` does with its secret what it is told to.
+/// Handles its secret as `how` says.
 async fn answer(_: Context, (how, text): (String, String)) -> wsjsonrpc::Result<String> {
     if how.ends_with("later") {
         tokio::task::yield_now().await;
@@ -30,7 +30,7 @@ async fn answer(_: Context, (how, text): (String, String)) -> wsjsonrpc::Result<
 #[tokio::test(start_paused = true)]
 async fn calls_good_and_bad_leave_no_secret_in_the_log() {
     let log = Log::default();
-    // The runtime has one thread, so all its tasks write to it.
+    // The runtime has one thread, so all its tasks write to this log.
     let _guard = tracing::subscriber::set_default(log.clone());
     let config = Config {
         max_in_flight: 2,
@@ -44,7 +44,7 @@ async fn calls_good_and_bad_leave_no_secret_in_the_log() {
         server.method("never", |_, (_,): (String,)| std::future::pending::<wsjsonrpc::Result<()>>())
     };
 
-    // Two of ours.
+    // Two peers of this crate.
     let (client, caller) =
         memory::pair(Client::builder().config(config.clone()).method("answer", answer), server())
             .unwrap();
@@ -58,14 +58,15 @@ async fn calls_good_and_bad_leave_no_secret_in_the_log() {
         peer.call::<Value>("answer", [SECRET]).await.unwrap_err();
         peer.call::<Value>("answer", (SECRET, 7)).await.unwrap_err();
         peer.call::<u64>("answer", ("fine", SECRET)).await.unwrap_err();
-        // The name of what one calls oneself is in the span of the call; what others call is not.
+        // The span of an outgoing call has the method name; an unknown method name from the peer is
+        // not logged.
         peer.call::<Value>("no.such.method", ()).await.unwrap_err();
         let _ = peer.call::<Value>("never", [SECRET]).timeout(Duration::from_secs(1)).await;
     }
     client.peer().close(4000, SECRET);
     client.closed().await;
 
-    // Raw ones, who do what ours do not.
+    // Raw peers, which send what this crate never sends.
     let (mut raw, peer) = Raw::client_and_peer(server()).await;
     let bad = [
         SECRET.to_owned(),
@@ -89,7 +90,7 @@ async fn calls_good_and_bad_leave_no_secret_in_the_log() {
     while !raw.receive().await.contains("sync") {}
     raw.send(secret(&"x".repeat(5000))).await;
     peer.closed().await;
-    // One that is not there any more.
+    // A peer that has disconnected.
     let (mut raw, peer) = Raw::client_and_peer(server()).await;
     raw.send(request("never", &format!("[{}]", secret("")), "1")).await;
     peer.closed().await;

@@ -1,4 +1,4 @@
-//! The log never has what a client sent: cookies, tokens, parameters.
+//! The log never contains what a client sent: cookies, tokens, params.
 
 use serde_json::Value;
 use wsjsonrpc::server::{Grant, Handshake, Refusal};
@@ -19,7 +19,7 @@ async fn decide(handshake: Handshake) -> Result<Grant, Refusal> {
 #[tokio::test]
 async fn handshakes_good_and_bad_leave_no_secret_in_the_log() {
     let log = Log::default();
-    // The runtime has one thread, so all its tasks write to it.
+    // The runtime has one thread, so all its tasks write to this log.
     let _guard = tracing::subscriber::set_default(log.clone());
     let server = || {
         let server = Server::builder().subprotocol("a").authorize_fn(decide);
@@ -39,11 +39,11 @@ async fn handshakes_good_and_bad_leave_no_secret_in_the_log() {
         let shown = format!("{opened:?}");
         assert!(path == "refused" || !shown.contains("s3cr3t"), "{shown}");
         let Ok(client) = opened else { continue };
-        // Its params and its id may be secret, too.
+        // Params and ids may be secret too.
         client.peer().call::<Value>("fail", ("s3cr3t",)).await.unwrap_err();
         client.peer().call::<Value>("fail", (7, "s3cr3t")).await.unwrap_err();
         client.peer().notify("fail", (7, "s3cr3t")).await.unwrap();
-        // So may be its words of farewell.
+        // So may the close reason.
         client.peer().close(4000, "s3cr3t");
         client.closed().await;
     }

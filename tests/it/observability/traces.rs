@@ -1,4 +1,4 @@
-//! Spans for calls, and traces that go over the wire, as OpenTelemetry's own exporter sees them.
+//! Spans for calls, and traces that cross the wire, as OpenTelemetry's own exporter sees them.
 
 use opentelemetry::trace::{SpanId, SpanKind, Status, TraceContextExt, TracerProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
@@ -16,7 +16,7 @@ trait Relay {
     async fn wrong(&self, ctx: &Context) -> Result<()>;
 }
 
-/// Calls whoever is calling, so many times to and fro.
+/// Calls its caller back, `depth` levels deep.
 struct There;
 
 impl Relay for There {
@@ -66,7 +66,7 @@ async fn calls_in_both_directions_are_one_trace() {
     assert_eq!(relay.far(2).into_future().instrument(root.clone()).await.unwrap(), 2);
     let root_id = root.context().span().span_context().span_id();
     drop(root);
-    // A call ends before the handler's span that brought it does.
+    // The call returns shortly before the handler's span ends.
     tokio::task::yield_now().await;
 
     let spans = rpc_spans(&exporter);
@@ -120,7 +120,7 @@ async fn an_error_marks_both_spans_without_its_message() {
 #[tokio::test]
 async fn trace_context_has_w3c_names_and_goes_only_to_known_peers() {
     let (exporter, _provider, _guard) = exporting();
-    // What a StreamJsonRpc client sends.
+    // The header that a StreamJsonRpc client sends.
     let mut raw = Raw::client(Server::builder().service(There.into_service())).await;
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let call = format!(

@@ -1,5 +1,5 @@
-//! A client that connects again: when it does, what becomes of calls meanwhile, and what ends it.
-//! The test holds the other end of each attempt, and the clock is paused, so times are exact.
+//! A reconnecting client: when it connects, what happens to calls meanwhile, and what ends it. The
+//! test holds the other end of each attempt, and the clock is paused, so times are exact.
 
 use std::future::IntoFuture;
 
@@ -33,7 +33,7 @@ async fn delays_double_up_to_the_cap_and_states_are_reported() {
     assert_eq!(is_connected(states.next().await), 2);
     assert!(matches!(client.state(), ConnectionState::Connected { number: 2, .. }));
 
-    // A connection that did not hold is no reason to begin anew.
+    // A connection that was too short does not reset the back-off.
     raw.hang_up();
     assert_eq!(is_down(states.next().await).2, 2 * SECOND);
     let raw = attempts.accept().await;
@@ -70,7 +70,7 @@ async fn jitter_spreads_the_delays() {
         last = attempt.at;
         attempt.refuse();
     }
-    // The timer's grain is a millisecond.
+    // The resolution of the timer is a millisecond.
     assert!(delays.iter().all(|delay| *delay <= SECOND + MILLISECOND), "{delays:?}");
     delays.sort();
     delays.dedup();

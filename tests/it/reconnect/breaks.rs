@@ -1,5 +1,5 @@
-//! A hundred breaks of real sockets, at random moments, while calls are under way: none is lost, none
-//! is answered twice or with another's answer.
+//! Real sockets break a hundred times at random moments while calls are in flight: no call is lost,
+//! answered twice, or answered with the result of another call.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ const BREAKS: usize = 100;
 
 #[rpc]
 trait Ledger {
-    /// Gives the key back, and how often it was called with it.
+    /// Returns the key, and how many times it was called with this key.
     #[method(idempotent)]
     async fn look(&self, ctx: &Context, key: u64) -> Result<(u64, u32)>;
 
@@ -36,7 +36,7 @@ impl Book {
             *count += 1;
             *count
         };
-        // Some are answered at once, some later, out of order.
+        // Some respond at once, some later and out of order.
         for _ in 0..key % 7 {
             tokio::task::yield_now().await;
         }
@@ -66,14 +66,14 @@ impl Chance {
     }
 }
 
-/// Stands between both sides, and breaks connections after some bytes.
+/// A proxy that breaks connections after some bytes.
 struct Breaker {
     breaks: AtomicUsize,
     enough: AtomicBool,
 }
 
 impl Breaker {
-    /// Gives its own URL.
+    /// Returns its own URL.
     async fn before(self: &Arc<Self>, server: &str, seed: u64) -> String {
         let upstream = server.trim_start_matches("ws://").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -84,7 +84,7 @@ impl Breaker {
             loop {
                 let (down, _) = listener.accept().await.unwrap();
                 let up = TcpStream::connect(&upstream).await.unwrap();
-                // Some do not survive their handshake.
+                // Some connections break during their handshake.
                 let budget = 200 + chance.below(5000) as usize;
                 breaker.carry(down, up, budget).await;
             }
@@ -92,8 +92,8 @@ impl Breaker {
         url
     }
 
-    /// Copies in both directions, byte-exact, until the budget is used up: in the middle of a frame,
-    /// mostly. Then both ends find themselves alone.
+    /// Copies exactly as many bytes as the budget allows, in both directions. The connection mostly
+    /// breaks inside a frame. Then both ends are disconnected.
     async fn carry(&self, mut down: TcpStream, mut up: TcpStream, mut budget: usize) {
         let (mut from_down, mut from_up) = ([0; 256], [0; 256]);
         loop {
@@ -121,10 +121,11 @@ impl Breaker {
     }
 }
 
-/// What became of the calls of one kind, by key.
+/// The outcomes of the calls of one kind, by key.
 type Outcomes = Vec<(u64, Result<(u64, u32), Error>)>;
 
-/// `one_thread`: the server is through with what an old connection has brought before a new one opens.
+/// With `one_thread`, the server has handled everything from an old connection before a new one
+/// opens.
 async fn run(seed: u64, one_thread: bool) {
     let book = Book::default();
     let (server, _) = listen(Server::builder().service(book.clone().into_service())).await;
@@ -161,7 +162,7 @@ async fn run(seed: u64, one_thread: bool) {
                     3..6 => outcomes.push((key + 1, ledger.book(key + 1).await)),
                     _ => {
                         let both = (ledger.look(key), ledger.book(key + 1));
-                        // Both are answered for themselves, whatever becomes of the batch.
+                        // Each call of the batch has its own outcome, even if the batch fails.
                         let (looked, booked) = ledger.batch(both).await.unwrap();
                         outcomes.extend([(key, looked), (key + 1, booked)]);
                     }
@@ -180,7 +181,7 @@ async fn run(seed: u64, one_thread: bool) {
         match outcome {
             Ok((own, count)) => {
                 assert_eq!(own, key, "another's answer");
-                // On several threads the server may come to the first sending after the second.
+                // With several threads, the server may handle the first sending after the second.
                 assert!((1..=handled).contains(count), "{key}: answer {count} of {handled}");
                 if one_thread {
                     assert_eq!(*count, handled, "the answer to the last time it was sent");

@@ -1,5 +1,5 @@
-//! What becomes of a reconnecting client's calls, notifications and batches: those made while it is
-//! down, and those under way when its connection breaks.
+//! Calls, notifications and batches of a reconnecting client: those made while it is down, and
+//! those in flight when its connection breaks.
 
 use std::future::IntoFuture;
 
@@ -77,7 +77,7 @@ async fn calls_made_while_down_may_fail_at_once() {
     assert_eq!(raw.receive().await, r#"{"jsonrpc":"2.0","method":"here"}"#);
 }
 
-/// Each connection that breaks may have brought the call to its handler, so it may have run so often.
+/// Each connection that breaks may have delivered the call, so the handler may run once for each.
 #[tokio::test(start_paused = true)]
 async fn an_idempotent_call_is_resent_as_often_as_allowed() {
     for (max_sends, sends, in_batch) in [
@@ -111,7 +111,7 @@ async fn an_idempotent_call_is_resent_as_often_as_allowed() {
             let failed = call.await.unwrap();
             assert!(matches!(failed, Err(Error::Closed(CloseReason::Lost(_)))), "{failed:?}");
         }
-        // The client goes on, and so does the count of other calls.
+        // The client continues, and other calls are counted separately.
         let fine = tokio::spawn(client.peer().call::<i64>("fine", ()).into_future());
         assert!(raw.receive().await.contains("fine"));
         let id = if max_sends.is_none() { "2" } else { "1" };
@@ -168,7 +168,7 @@ async fn calls_in_flight_fail_unless_they_are_idempotent() {
     raw.hang_up();
     assert!(matches!(once.await, Err(Error::Closed(CloseReason::Lost(_)))));
 
-    // Sent again once for each break, with an id of that connection.
+    // Sent again once for each break, with an id of the new connection.
     for _ in 0..3 {
         let waiting = begin(&mut again).await;
         let accepting = attempts.accept();
@@ -179,7 +179,7 @@ async fn calls_in_flight_fail_unless_they_are_idempotent() {
             }
         });
         assert_eq!(raw.receive().await, request("again", "[2]", "1"));
-        // An answer to an id of the first connection is nobody's.
+        // A response to an id of the first connection is ignored.
         raw.send(result("9", "2")).await;
         raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
         raw.hang_up();
@@ -207,7 +207,7 @@ async fn an_idempotent_call_of_a_batch_is_resent_alone() {
     let replies = batch.await.unwrap().unwrap();
     assert!(matches!(replies.as_slice(), [Err(Error::Closed(_)), Ok(7)]), "{replies:?}");
 
-    // A batch that is dropped tells its calls so.
+    // Dropping a batch ends its calls.
     let mut batch = peer.new_batch();
     let reply = batch.add(peer.call::<i64>("a", ()).idempotent());
     drop(batch);
@@ -215,7 +215,8 @@ async fn an_idempotent_call_of_a_batch_is_resent_alone() {
     assert!(matches!(peer.new_batch().send().await, Err(Error::EmptyBatch)));
 }
 
-/// A call whose response is too large would end one connection after another, with all that is on them.
+/// A call with a response that is too large would end each connection in turn, together with all
+/// other calls.
 #[tokio::test(start_paused = true)]
 async fn a_call_that_breaks_connections_is_not_resent_for_ever() {
     let builder = || {
@@ -245,14 +246,14 @@ async fn a_call_that_breaks_connections_is_not_resent_for_ever() {
         }
         let error = poison.await.unwrap().unwrap_err();
         assert!(matches!(error, Error::Closed(CloseReason::Protocol(_))), "{error}");
-        // The client goes on.
+        // The client continues.
         let fine = tokio::spawn(client.peer().call::<i64>("fine", ()).into_future());
         assert_eq!(raw.receive().await, r#"{"jsonrpc":"2.0","method":"fine","id":1}"#);
         raw.send(result("1", "1")).await;
         assert_eq!(fine.await.unwrap().unwrap(), 1);
     }
 
-    // The same if it is the server that does not like what it gets; other reasons do not count.
+    // The same if the server closes because of the message; other close codes do not count.
     let (client, mut raw, mut attempts) = connected(builder()).await;
     let call = client.peer().call::<i64>("poison", ()).idempotent();
     let call = tokio::spawn(call.into_future());

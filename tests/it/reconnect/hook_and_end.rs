@@ -1,4 +1,5 @@
-//! A reconnecting client's hook, its services, and its end, in whatever state it is.
+//! The hook and the services of a reconnecting client, and closing the client in each of its
+//! states.
 
 use std::error::Error as _;
 use std::future::IntoFuture;
@@ -15,7 +16,7 @@ use wsjsonrpc_tests::reconnect::{
 };
 use wsjsonrpc_tests::{Gate, MILLISECOND, Raw, SECOND, begin, id_of, request, result};
 
-/// Answers the next request, which must be this one.
+/// Answers the next request, which must call this method.
 async fn answer(raw: &mut Raw, method: &str) {
     let text = raw.receive().await;
     assert!(text.contains(&format!(r#""method":"{method}""#)), "{text}");
@@ -50,7 +51,7 @@ async fn the_hook_finishes_before_waiting_calls_are_sent() {
     let waiting = tokio::spawn(peer.call::<i64>("n", ()).into_future());
     let mut raw = attempts.accept().await;
     assert_eq!(raw.receive().await, r#"{"jsonrpc":"2.0","method":"login","id":1}"#);
-    // Nothing else is let through.
+    // No other call is sent before.
     raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
     tokio::time::sleep(SECOND).await;
     raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
@@ -110,14 +111,14 @@ async fn a_failing_hook_closes_the_connection_and_delays_grow() {
     assert!(matches!(states.next().await, Some(ConnectionState::Connected { number: 2, .. })));
     assert_eq!(runs.load(Ordering::Relaxed), 6);
 
-    // The first connection's failure is that of connecting.
+    // On the first connection, a failed hook makes `connect` fail.
     let failing = Client::builder().on_connect(|_| async { Err(ErrorObject::new(7, "no")) });
     let (connecting, mut attempts) = connect(failing);
     let (error, _raw) = tokio::join!(connecting, attempts.accept());
     assert!(matches!(error, Err(ConnectError::Hook(object)) if object.code().0 == 7));
 }
 
-/// Somebody's own code that fails when it is given up.
+/// A value of the application that panics when it is dropped.
 struct PanicsWhenDropped;
 
 impl Drop for PanicsWhenDropped {
@@ -156,13 +157,13 @@ async fn a_hook_that_panics_when_dropped_costs_one_attempt() {
     let _ = states.next().await;
     raw.hang_up();
     let _ = is_down(states.next().await);
-    // Its headers are not made in time.
+    // The headers are not ready in time.
     let _open = attempts.next().await.open();
     let (reason, ..) = is_down(states.next().await);
     assert!(
         matches!(&reason, CloseReason::Reconnect(error) if matches!(**error, ConnectError::Timeout { .. }))
     );
-    // Its connection ends while it logs in.
+    // The connection ends during the hook.
     attempts.accept().await.hang_up();
     let (reason, ..) = is_down(states.next().await);
     assert!(
@@ -172,15 +173,15 @@ async fn a_hook_that_panics_when_dropped_costs_one_attempt() {
     assert_eq!(is_connected(states.next().await), 2);
     raw.hang_up();
     let _ = is_down(states.next().await);
-    // The application has had enough while it logs in.
+    // The application closes the client during the hook.
     let raw = attempts.accept().await;
     tokio::time::sleep(MILLISECOND).await;
     let (reason, ()) = tokio::join!(client.close(), raw.wait_for_end());
     assert!(matches!(reason, CloseReason::Local), "{reason}");
 }
 
-/// A hook that calls by its client's own handle finds that down, for the reason that its own last
-/// attempt has failed for.
+/// A hook that uses the client's own handle fails, with the error of the previous attempt as its
+/// cause.
 #[tokio::test(start_paused = true)]
 async fn close_reasons_do_not_grow_with_each_attempt() {
     let own: Arc<OnceLock<Peer>> = Arc::default();
@@ -213,7 +214,8 @@ async fn close_reasons_do_not_grow_with_each_attempt() {
     client.close().await;
 }
 
-/// Brings a client into a state: connected, waiting for its next attempt, amid one, in its hook.
+/// Brings a client into a state: connected, waiting for its next attempt, during an attempt, or in
+/// its hook.
 async fn bring_into(state: usize) -> (Client, Option<Raw>, Attempts, Option<Attempt>) {
     let (client, raw, mut attempts) = logging_in().await;
     let mut states = client.states();
@@ -368,7 +370,7 @@ async fn services_stay_and_old_connections_reach_no_new_one() {
     assert!(!old.peer().is_same(&new.peer()) && !new.peer().is_same(&client.peer()));
     assert!(old.peer().notify("m", ()).await.is_err());
 
-    // A handler's handle closes just its connection.
+    // A handler's handle closes only its connection.
     new.peer().close(1000, "");
     raw.wait_for_end().await;
     let mut raw = attempts.accept().await;

@@ -1,4 +1,5 @@
-//! Clients that reconnect: when they do, what becomes of calls meanwhile, and what is not retried.
+//! Reconnecting clients: when they connect, what happens to calls meanwhile, and what they do not
+//! retry.
 
 mod attempts;
 mod breaks;

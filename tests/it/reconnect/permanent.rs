@@ -1,5 +1,5 @@
-//! What a reconnecting client does not retry: a first connection that can't come about, and a server
-//! that does not want it back. And what can be seen of what it retries.
+//! Errors that a reconnecting client does not retry: a first connection that cannot succeed, and a
+//! server that does not want the client back. Also how the application can observe retries.
 
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
@@ -58,7 +58,7 @@ async fn a_final_close_code_ends_reconnecting() {
             };
             is_remote(&reason, *code);
             is_remote(&client.closed().await, *code);
-            // Also a call that would wait for a connection, and one that would be sent again.
+            // The same for a call that would wait for a connection or would be sent again.
             let Err(Error::Closed(reason)) = client.peer().call::<()>("m", ()).idempotent().await
             else {
                 panic!("{code}")
@@ -84,7 +84,7 @@ async fn a_final_close_code_during_the_hook_ends_reconnecting() {
     assert!(matches!(error, ConnectError::Hook(_)), "{error:?}");
     assert!(error.to_string().contains("closed by the peer with code 4001: banned"), "{error}");
     attempts.are_over().await;
-    // A later one.
+    // A later connection.
     let (connecting, mut attempts) = connect(hooked());
     let welcoming = async {
         let mut raw = attempts.accept().await;
@@ -102,7 +102,7 @@ async fn a_final_close_code_during_the_hook_ends_reconnecting() {
     attempts.are_over().await;
 }
 
-/// As an application does it.
+/// With a real server whose handler closes the connection.
 #[tokio::test]
 async fn a_client_that_the_server_banned_does_not_reconnect() {
     let server = Server::builder().method("misbehave", |ctx: Context, ()| async move {
@@ -138,7 +138,7 @@ async fn a_permanent_failure_of_the_first_attempt_is_not_retried() {
         assert!(matches!(error, ConnectError::Refused { .. }), "{status}: {error:?}");
         attempts.are_over().await;
     }
-    // What is no WebSocket server, and what speaks TLS.
+    // A server that is no WebSocket server, and one that expects TLS.
     for said in [&b"220 mail.example.com ESMTP\r\n\r\n"[..], b"\x15\x03\x01\x00\x02\x02\x46"] {
         let (connecting, mut attempts) = connect(stubborn());
         let answering = async {
@@ -171,12 +171,13 @@ async fn a_temporary_failure_of_the_first_attempt_is_retried() {
         let (_raw, outcome) = tokio::join!(answering, connecting);
         drop(outcome.unwrap());
     }
-    // With new headers, those of a stranger, too.
+    // If the headers can change, even 401 is retried.
     let fresh = stubborn().headers_with(|| async { Ok([("authorization", "token")]) });
     let (connecting, mut attempts) = connect(fresh);
     let answering = async {
         attempts.next().await.answer("401 Unauthorized").await;
-        // It is closed without an answer, it can't be opened, and it is silent.
+        // A server that disconnects without a response, a connection that cannot be opened, and a
+        // silent server.
         drop(attempts.next().await.open());
         attempts.next().await.refuse();
         let _silent = attempts.next().await.open();
@@ -198,7 +199,7 @@ async fn tls_and_name_errors_of_the_first_attempt_are_final() {
     assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
     let error = connect(secure.replace("wss:", "ws:")).await;
     assert!(error.to_string().contains("connect with wss://"), "{error}");
-    // No name has more than 63 letters between two dots.
+    // A label of a host name has at most 63 letters.
     let name = "a".repeat(64);
     let error = connect(format!("ws://{name}.example/")).await;
     assert!(matches!(&error, ConnectError::Io(error) if error.kind() == ErrorKind::NotFound));
@@ -221,7 +222,7 @@ async fn attempts_are_reported_before_the_first_connection() {
             ConnectionState::Closed { reason, .. } => format!("closed: {reason}"),
             _ => unreachable!(),
         });
-        // Whatever it does, the client goes on.
+        // Even if this closure panics, the client continues.
         std::panic::resume_unwind(Box::new("a panic of the test's own"));
     });
     let (connecting, mut attempts) = connect(builder);
@@ -259,7 +260,7 @@ async fn attempts_are_reported_before_the_first_connection() {
     assert_eq!(*seen.lock().unwrap(), all);
 }
 
-/// The same settings have worked: what a proxy answers meanwhile is no reason to give up.
+/// The same settings have worked before, so the status of a proxy does not end the client.
 #[tokio::test(start_paused = true)]
 async fn later_attempts_retry_what_ends_the_first() {
     let (_client, raw, mut attempts) = connected(client()).await;
@@ -272,7 +273,7 @@ async fn later_attempts_retry_what_ends_the_first() {
     attempts.accept().await;
 }
 
-/// A Unix socket's file appears with its server.
+/// The file of a Unix socket appears when its server starts.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_missing_unix_socket_is_retried() {

@@ -1,6 +1,5 @@
-//! A server that refuses may say when to come again (`Retry-After`): a client that connects again
-//! waits for that long, and never for longer than its own maximum. The clock is paused, so times are
-//! exact.
+//! `Retry-After` in a refusal: a reconnecting client waits for that long, and never longer than its
+//! own maximum. The clock is paused, so times are exact.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use wsjsonrpc_tests::{MILLISECOND, SECOND, listen};
 const FULL: &str = "503 Service Unavailable";
 const LIMITED: &str = "429 Too Many Requests";
 
-/// `settings` go up to 2 s.
+/// The maximum in `settings` is 2 s.
 #[tokio::test(start_paused = true)]
 async fn retry_after_delays_a_client_up_to_its_own_maximum() {
     let cases: [(&str, Option<&str>, Duration); 12] = [
@@ -24,7 +23,7 @@ async fn retry_after_delays_a_client_up_to_its_own_maximum() {
         (FULL, Some("5"), 2 * SECOND),
         (FULL, Some("99999999999999999999999999"), 2 * SECOND),
         (FULL, Some("0"), Duration::ZERO),
-        // Dates would need a clock that both sides agree on.
+        // Dates are ignored, because they need synchronized clocks.
         (FULL, Some("Sun, 06 Nov 2094 08:49:37 GMT"), Duration::ZERO),
         (FULL, Some("-1"), Duration::ZERO),
         (FULL, Some("1.5"), Duration::ZERO),
@@ -42,10 +41,11 @@ async fn retry_after_delays_a_client_up_to_its_own_maximum() {
         attempts.next().await.answer(&format!("{status}{}", headers.unwrap_or_default())).await;
         let refused = Instant::now();
         let (_, number, retry_in) = is_down(states.next().await);
-        // Its own delay comes on top, or all who were refused together would come back together.
+        // The client's own delay is added, so that clients that were refused together do not return
+        // together.
         let own = 200 * MILLISECOND;
         assert_eq!((number, retry_in), (2, (told + own).min(2 * SECOND)), "{retry_after:?}");
-        // What was told counts once.
+        // The value applies once.
         let attempt = attempts.next().await;
         assert_eq!(attempt.at - refused, retry_in, "{retry_after:?}");
         attempt.refuse();
@@ -68,7 +68,7 @@ async fn retry_after_delays_retries_of_the_first_connection() {
     drop(connecting.await.unwrap().unwrap());
 }
 
-/// Who does not connect again by itself is told, too; by our own server, for one.
+/// The error of a client that does not reconnect has the value too, here from this crate's server.
 #[tokio::test]
 async fn a_refusal_carries_its_retry_after() {
     let config = wsjsonrpc::Config { max_connections: 0, ..Default::default() };
