@@ -296,7 +296,7 @@ async fn an_alias_does_not_bypass_a_guard() {
     let guards = [
         (RequireIdentity::<User>::new().methods(["admin.*"]), [true, true, true]),
         (RequireIdentity::new().methods(["remove"]), [true, true, true]),
-        // `except` names the methods that need no identity.
+        // `except` applies to the called name only, not to its aliases.
         (RequireIdentity::new().except(["admin.*"]), [false, true, true]),
         (RequireIdentity::new().methods(["admin.*"]).except(["delete"]), [true, false, true]),
     ];

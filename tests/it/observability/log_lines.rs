@@ -79,7 +79,8 @@ async fn an_error_message_is_shown_in_one_line() {
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
 }
 
-/// Checks that the log has only these lines, and no forged ones.
+/// Checks that no line of the log is forged or has control characters, and that the log has the
+/// expected texts.
 #[track_caller]
 fn check_lines(log: &Log, expected: &[&str]) {
     let text = log.text();

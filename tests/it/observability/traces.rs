@@ -120,7 +120,7 @@ async fn an_error_marks_both_spans_without_its_message() {
 #[tokio::test]
 async fn trace_context_has_w3c_names_and_goes_only_to_known_peers() {
     let (exporter, _provider, _guard) = exporting();
-    // The header that a StreamJsonRpc client sends.
+    // The members that a StreamJsonRpc client sends.
     let mut raw = Raw::client(Server::builder().service(There.into_service())).await;
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let call = format!(

@@ -1,12 +1,11 @@
-//! The dice that everything in a simulation is thrown with, and the network that they make.
-//!
-//! Must not know what goes over it.
+//! Random numbers for a simulation, and the network that they determine. Does not depend on what
+//! the network carries.
 
 use std::time::Duration;
 
 use wsjsonrpc::testing::{Cut, Direction, End, Faults, Network};
 
-/// Numbers at random, the same ones for the same seed (SplitMix64).
+/// Random numbers, the same ones for the same seed (SplitMix64).
 pub(super) struct Dice(u64);
 
 impl Dice {
@@ -34,13 +33,14 @@ impl Dice {
         from[self.below(from.len() as u64) as usize]
     }
 
-    /// Other dice, so that what one task throws does not depend on when others do.
+    /// A separate generator for a task, so that its numbers do not depend on when other tasks use
+    /// theirs.
     pub(super) fn fork(&mut self) -> Dice {
         Dice(self.next())
     }
 }
 
-/// The client's and the server's end of a bad network; one direction of it breaks if it is told to.
+/// The client's and the server's end of a bad network. With `breaks`, one direction of it breaks.
 pub(super) fn network(dice: &mut Dice, breaks: bool) -> (End, End) {
     let buffer = dice.pick(&[256, 4096, 1 << 16]);
     let delay = if buffer < 4096 { dice.pick(&[0, 20]) } else { dice.pick(&[0, 20, 200]) };

@@ -1,7 +1,5 @@
-//! Who calls, in a simulation: callers that check what comes of each call, and senders of numbered
-//! notifications.
-//!
-//! Must not know the network; what may go wrong in a run is told by its plan.
+//! The load of a simulation: callers that check the outcome of each call, and senders of numbered
+//! notifications. Does not depend on the network; a `Plan` says what may go wrong in a run.
 
 use std::future::IntoFuture;
 use std::sync::atomic::Ordering;
@@ -20,19 +18,20 @@ use super::world::{Answer, FAILED, FAILED_BACK, STEPS, World};
 pub(super) struct Plan {
     /// The connection may be lost: the network breaks, its task is dropped, or it stalls.
     pub(super) breaks: bool,
-    /// Somebody closes the connection while it is used.
+    /// One side closes the connection while it is used.
     pub(super) closes: bool,
     /// The limits are low.
     pub(super) tight: bool,
-    /// So low that both sides may have no room for what the other one sends, and for refusing it,
-    /// while both wait for responses: then none reads, until the write timeout ends it.
+    /// The limits are so low that the connection may stall: neither side has room for the other's
+    /// messages or for refusing them, and both wait for responses. Then none reads until the write
+    /// timeout ends it.
     pub(super) stalls: bool,
-    /// Calls have a timeout if none is set.
+    /// Calls without an own timeout have a default one.
     pub(super) timeout: bool,
 }
 
 impl Plan {
-    /// Whether all calls get their own answers.
+    /// Whether every call must get its own response.
     pub(super) fn is_calm(self) -> bool {
         !self.breaks && !self.closes && !self.tight
     }
@@ -51,7 +50,7 @@ struct Op {
     method: &'static str,
     text: String,
     extra: u64,
-    /// What the call was told of its progress, if it wants to know.
+    /// The progress that the call has received, if it asked for it.
     steps: Option<Steps>,
 }
 
@@ -71,7 +70,7 @@ impl Op {
         call.on_progress(move |step| steps.lock().unwrap().push(step))
     }
 
-    /// In order, without gaps; all of it, if that is owed.
+    /// Checks that progress is in order and without gaps, and complete if it is `owed`.
     fn check_steps(&self, owed: bool) {
         let Some(steps) = &self.steps else { return };
         let steps = steps.lock().unwrap();
@@ -101,7 +100,7 @@ impl Load {
         Op { id, method, text: self.text(id), extra, steps }
     }
 
-    /// Calls in all ways that there are.
+    /// Makes calls in all possible ways.
     pub(super) async fn calls(mut self, peer: Peer) {
         for _ in 0..1 + self.dice.below(6) {
             match self.dice.below(8) {
@@ -173,7 +172,7 @@ impl Load {
         }
     }
 
-    /// Numbered notifications, one after another; each is counted when it is accepted.
+    /// Numbered notifications, one after another; each one is counted when it is accepted.
     pub(super) async fn notes(mut self, peer: Peer) {
         let mut number = 0;
         for _ in 0..self.dice.below(20) {
@@ -207,7 +206,8 @@ impl Load {
         self.world.note(self.side, op.id, op.method, outcome);
     }
 
-    /// An answer is the call's own; an error is one that this call may have in this run.
+    /// Checks that a result belongs to this call, and that an error is possible for this call in
+    /// this run.
     fn check(&self, op: &Op, timed: bool, outcome: Result<Answer, Error>) {
         let Plan { breaks, closes, tight, timeout, .. } = self.plan;
         let (fits, words) = match &outcome {
@@ -233,7 +233,7 @@ impl Load {
             Err(_) => (false, "unknown"),
         };
         self.note(op, words);
-        // A connection that is being closed takes answers still, but nothing else.
+        // While the connection closes, responses still arrive, but progress may not.
         op.check_steps(outcome.is_ok() && !closes);
         assert!(fits, "call {} of {}: {outcome:.400?}", op.id, op.method);
     }

@@ -1,7 +1,8 @@
-//! A client and a server on a bad network, with everything that can happen to them at random: a
-//! seed gives the same run each time, in no time, as the clock is paused.
+//! A client and a server on a bad network, with random events. A seed gives the same run each time.
+//! A run takes no time, because the clock is paused.
 //!
-//! `WSJSONRPC_SIMULATION_SEEDS=100000` runs more of them, `WSJSONRPC_SIMULATION_SEED=17` that one.
+//! `WSJSONRPC_SIMULATION_SEEDS=100000` runs more seeds, `WSJSONRPC_SIMULATION_SEED=17` runs only
+//! this one.
 
 mod dice;
 mod load;
@@ -21,16 +22,16 @@ use dice::{Dice, network};
 use load::{Load, Plan};
 use world::{Answer, CLIENT, SERVER, World, methods};
 
-/// More than all timeouts of a run together.
+/// Longer than all timeouts of a run together.
 const BOUND: Duration = Duration::from_secs(3600);
 
-/// Who ends the connection, if the network does not.
+/// Which side ends the connection, unless the network does.
 #[derive(Clone, Copy, Debug)]
 enum Closer {
     Client,
     Server,
     Shutdown,
-    /// The task that serves is aborted.
+    /// The task that serves the connection is aborted.
     Abort,
     Nobody,
 }
@@ -51,7 +52,7 @@ fn every_call_ends_as_it_should_whatever_happens() {
         }
     }
     println!("{seen:?}");
-    // A simulation in which nothing happens finds nothing.
+    // All of these outcomes must occur, because a simulation without events finds no bugs.
     let expected = [
         "answered",
         "busy",
@@ -79,7 +80,7 @@ fn variable(name: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|error| panic!("{name} is no number: {error}")))
 }
 
-/// Names the seed if the run fails.
+/// Prints the seed if the run panics.
 struct Seed(u64);
 
 impl Drop for Seed {
@@ -90,7 +91,7 @@ impl Drop for Seed {
     }
 }
 
-/// One run. Gives what happened, and when it was over.
+/// One run. Returns what happened, and how long it took on the paused clock.
 fn run(seed: u64) -> (Vec<String>, Duration) {
     let _named_if_it_fails = Seed(seed);
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -99,7 +100,7 @@ fn run(seed: u64) -> (Vec<String>, Duration) {
         let begin = Instant::now();
         let world = timeout(BOUND, connection(Dice::new(seed))).await;
         let world = world.expect("the run ends");
-        // Handlers outlive their connection, and the network takes its time.
+        // Handlers outlive their connection, and the network has delays.
         while runtime.metrics().num_alive_tasks() > 0 {
             assert!(begin.elapsed() < 2 * BOUND, "a task is left");
             sleep(Duration::from_secs(60)).await;
@@ -112,12 +113,12 @@ fn run(seed: u64) -> (Vec<String>, Duration) {
 }
 
 fn config(dice: &mut Dice, plan: Plan) -> Config {
-    // On the slowest network, calls that are called back take more than 20 s.
+    // On the slowest network, a call with nested calls back takes more than 20 s.
     let patience = Duration::from_secs(if plan.is_calm() { 300 } else { 20 });
     let roomy = Config {
         call_timeout: plan.timeout.then_some(patience),
         shutdown_timeout: Duration::from_secs(300),
-        // Where nothing breaks, nothing but a message may wake a connection.
+        // If nothing breaks, only messages may wake a connection.
         ping_interval: if plan.is_calm() { None } else { Config::default().ping_interval },
         ..Config::default()
     };
@@ -182,7 +183,7 @@ async fn connection(mut dice: Dice) -> Arc<World> {
     }
     sleep(Duration::from_millis(dice.below(1000))).await;
     let accepted = |side: usize| world.accepted[side].load(Ordering::Relaxed);
-    // What the closing side has had accepted by now must arrive.
+    // Everything that the closing side has had accepted by now must arrive.
     let mut owed = [0, 0];
     match closer {
         Closer::Client => {
@@ -206,7 +207,7 @@ async fn connection(mut dice: Dice) -> Arc<World> {
     if plan.is_calm() {
         owed = [accepted(CLIENT), accepted(SERVER)];
         for peer in [client.peer(), caller.clone()] {
-            // Its answer comes behind all that was sent before.
+            // The response arrives after everything that was sent before.
             let id = world.new_id();
             peer.call::<Answer>("echo", (id, "")).await.unwrap();
         }
@@ -225,7 +226,7 @@ async fn connection(mut dice: Dice) -> Arc<World> {
     world
 }
 
-/// The client goes, with or without a word; the server must see it end.
+/// The client is closed or dropped, and the server must see the end of the connection.
 async fn end(dice: &mut Dice, plan: Plan, client: Client, caller: &Peer) {
     let peer = client.peer();
     if dice.one_in(2) {
@@ -251,12 +252,13 @@ fn check_end(caller: &Peer, server: &Endpoint) {
     assert!(server.peers().is_empty());
 }
 
-/// In order; without gaps, as far as they came; and at least those that are owed.
+/// Checks that notifications are handled in order, without gaps up to the last one, and at least as
+/// many as `owed`.
 fn check_notes(world: &World, plan: Plan, closer: Closer, owed: [u64; 2]) {
     for (side, handled_by) in [(CLIENT, SERVER), (SERVER, CLIENT)] {
         let notes = world.notes[handled_by].lock().unwrap();
         assert!(notes.is_sorted_by(|one, next| one < next), "out of order: {notes:?}");
-        // Who closes refuses what still comes in, and who has low limits what is too much.
+        // A side that closes refuses further notifications, and a side with low limits drops some.
         let refuses = match closer {
             Closer::Client => handled_by == CLIENT,
             Closer::Server | Closer::Shutdown | Closer::Abort => handled_by == SERVER,

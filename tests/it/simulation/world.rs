@@ -1,6 +1,5 @@
-//! What both sides of a simulated connection can be asked for, and what is noted about it.
-//!
-//! Must not know who asks, and over what.
+//! The methods of both sides of a simulated connection, and the record of what happened. Does not
+//! depend on the callers and the network.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,22 +11,22 @@ use wsjsonrpc::{Context, ErrorCode, ErrorObject, Methods};
 pub(super) const CLIENT: usize = 0;
 pub(super) const SERVER: usize = 1;
 
-/// What has happened in a run. Of the pairs, the first is about the client.
+/// What has happened in a run. In pairs, the first value is about the client.
 #[derive(Default)]
 pub(super) struct World {
     last_id: AtomicU64,
-    /// How often handlers have begun with a call.
+    /// How many handlers have started for each call.
     begun: Mutex<BTreeMap<u64, u32>>,
     /// The numbers of the notifications that this side has handled.
     pub(super) notes: [Mutex<Vec<u64>>; 2],
     /// How many notifications of this side were accepted.
     pub(super) accepted: [AtomicU64; 2],
-    /// What came of each call, in the order in which they ended.
+    /// The outcome of each call, in the order in which they ended.
     pub(super) outcomes: Mutex<Vec<String>>,
 }
 
 impl World {
-    /// What one call is known by; no other has it.
+    /// A unique number for a call.
     pub(super) fn new_id(&self) -> u64 {
         self.last_id.fetch_add(1, Ordering::Relaxed)
     }
@@ -51,7 +50,7 @@ impl World {
 
 pub(super) type Answer = (u64, String);
 
-/// What `wait` tells of its progress.
+/// The progress that `wait` reports.
 pub(super) const STEPS: [u32; 2] = [0, 1];
 
 pub(super) const FAILED: i64 = 7;
@@ -72,7 +71,7 @@ pub(super) fn methods(world: &Arc<World>, side: usize) -> Methods {
             let world = Arc::clone(&waits);
             async move {
                 for step in STEPS {
-                    // It may be too late.
+                    // The call may be over.
                     let _ = ctx.progress((id, step)).await;
                     tokio::select! {
                         () = tokio::time::sleep(Duration::from_millis(time / 2)) => {}
@@ -97,7 +96,7 @@ pub(super) fn methods(world: &Arc<World>, side: usize) -> Methods {
                 };
                 match back.await {
                     Ok(answer) if answer == (own, text) => Ok((id, answer.1)),
-                    // Nobody allows for this code.
+                    // No check allows this code.
                     Ok(_) => Err(ErrorObject::new(ErrorCode(9), "somebody else's answer")),
                     Err(error) => Err(ErrorObject::new(ErrorCode(FAILED_BACK), error.to_string())),
                 }
@@ -109,7 +108,7 @@ pub(super) fn methods(world: &Arc<World>, side: usize) -> Methods {
         })
         .method("panic", move |_, (id, _): Answer| {
             panics.begin(id);
-            // Without the hook, which would fill the test's output.
+            // `resume_unwind` skips the panic hook, whose output would fill the log of the test.
             async move {
                 std::panic::resume_unwind(Box::new("as it should")) as wsjsonrpc::Result<Answer>
             }

@@ -1,5 +1,5 @@
-//! Back-pressure of subscriptions: a slow consumer slows its own stream and nothing else, credit
-//! bounds what waits, and what becomes of items where the source can't wait.
+//! Backpressure of subscriptions: a slow consumer slows down only its own stream, credit bounds the
+//! items that wait, and `Overflow` decides about items whose source cannot wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,13 +13,13 @@ use wsjsonrpc::{
 };
 use wsjsonrpc_tests::{Raw, both_ways, notification, request, result};
 
-/// What an item of one digit takes of a window.
+/// The credit that an item of one digit costs.
 const ITEM: usize = 65;
 
-/// How many items the streams of some [`methods`] have brought.
+/// How many items the streams of some [`methods`] have produced.
 type Brought = Arc<AtomicUsize>;
 
-/// Numbers, counted when they are brought.
+/// Numbers that are counted when they are produced.
 fn count(from: u64, to: u64, brought: &Brought) -> impl Stream<Item = Result<u64>> + use<> {
     let brought = Arc::clone(brought);
     stream::iter(from..=to).map(move |number| {
@@ -28,7 +28,7 @@ fn count(from: u64, to: u64, brought: &Brought) -> impl Stream<Item = Result<u64
     })
 }
 
-/// Counts up from one number to another, and then says nothing more.
+/// Counts up from one number to another, and then stays pending.
 fn methods(topic: Topic, brought: &Brought) -> Methods {
     let brought = Arc::clone(brought);
     Methods::new().subscription(topic, move |_: Context, (from, to): (u64, u64)| {
@@ -41,7 +41,7 @@ fn numbers() -> Topic {
     Topic::new("numbers")
 }
 
-/// Waits until so many items were brought, and sees that it stays so.
+/// Waits until this many items were produced, and checks that no more follow.
 async fn settle(peer: &Peer, brought: &Brought, items: usize) {
     while brought.load(Ordering::SeqCst) < items {
         tokio::task::yield_now().await;
@@ -52,7 +52,7 @@ async fn settle(peer: &Peer, brought: &Brought, items: usize) {
     assert_eq!(brought.load(Ordering::SeqCst), items);
 }
 
-/// Waits until nothing more is brought.
+/// Waits until no more items are produced.
 async fn settle_down(peer: &Peer, brought: &Brought) {
     loop {
         let before = brought.load(Ordering::SeqCst);
@@ -83,7 +83,7 @@ async fn a_stalled_subscription_does_not_delay_a_hundred_others() {
         for asking in [client.peer(), peer] {
             brought.store(0, Ordering::SeqCst);
             let stalled = asking.subscribe::<u64>("numbers", (1_000_000, u64::MAX));
-            // An item has seven digits.
+            // Each item has seven digits.
             let mut stalled = stalled.window(50 * (64 + 7)).await.unwrap();
             let live = (0..100).map(|_| async {
                 let mut live = asking.subscribe("live", (1, 500)).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_stalled_subscription_does_not_delay_a_hundred_others() {
             join_all(live).await;
             settle(&asking, &brought, 50).await;
             assert!(take(&mut stalled, 1000).await.into_iter().eq(1_000_000..1_001_000));
-            // Its stream ends now, and brings nothing more for the next one.
+            // Its stream ends now and produces nothing more during the next test.
             drop(stalled);
             settle_down(&asking, &brought).await;
         }
@@ -109,7 +109,7 @@ async fn a_stream_is_polled_only_while_it_has_credit() {
         let asked = peer.subscribe("numbers", (10, u64::MAX));
         let mut numbers = asked.window(10 * (ITEM + 1)).await.unwrap();
         settle(&peer, &brought, 10).await;
-        // It is told of room by the half of the window.
+        // The consumer grants credit when half of the window is free.
         assert!(take(&mut numbers, 4).await.into_iter().eq(10..14));
         settle(&peer, &brought, 10).await;
         assert!(take(&mut numbers, 1).await.into_iter().eq(14..15));
@@ -190,7 +190,8 @@ async fn credit_is_not_sent_to_other_peers() {
         assert_eq!(take(&mut numbers, 1).await, [item]);
     }
     raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
-    // It was not told to wait, so it lags when nobody takes what it sends.
+    // The server does not wait for credit, so the subscription lags when the consumer takes no
+    // items.
     for item in 1..=10 {
         raw.send(notification("numbers", &format!(r#"{{"subscription":7,"result":{item}}}"#)))
             .await;
@@ -279,7 +280,8 @@ async fn a_peer_without_credit_slows_a_stream_by_not_reading() {
         }
         before = now;
     }
-    // The stream between them takes 64 KiB, as the raw client does, and an item has more than 80 bytes.
+    // The stream between both sides takes 64 KiB, as does the raw client, and an item has more than
+    // 80 bytes.
     assert!(before < (2 * 64 * 1024 + 1000) / 80, "{before}");
     for number in first..first + 5000 {
         let params = format!(r#"{{"subscription":"0x1","result":{number}}}"#);
@@ -288,7 +290,8 @@ async fn a_peer_without_credit_slows_a_stream_by_not_reading() {
     drop(peer);
 }
 
-/// Streams of one connection that all have more than it takes: each gets its share of the room.
+/// Streams of one connection that all have more items than the connection takes: each gets its
+/// share.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn waiting_streams_share_the_send_queue_in_arrival_order() {
     const STREAMS: usize = 20;
@@ -312,8 +315,8 @@ async fn waiting_streams_share_the_send_queue_in_arrival_order() {
     assert!(*least * 2 > ITEMS && *most < 2 * ITEMS, "{items:?}");
 }
 
-/// What a consumer gets of 100 items that are there at once, when it takes none of them before and
-/// there is room for two; and how many it is told were left out.
+/// The items that a consumer gets if 100 items are ready at once and the window has room for two.
+/// Also how many items were dropped, and whether the subscription lagged.
 async fn overflow(overflow: Overflow, buffer: usize) -> (Vec<u64>, u64, bool) {
     let read = match overflow {
         Overflow::Block => 2,
@@ -323,7 +326,7 @@ async fn overflow(overflow: Overflow, buffer: usize) -> (Vec<u64>, u64, bool) {
     overflow_within(overflow, buffer, usize::MAX, read).await
 }
 
-/// The same with a bound in bytes, when so many items were brought.
+/// The same with a limit in bytes, after `read` items were produced.
 async fn overflow_within(
     overflow: Overflow,
     buffer: usize,
@@ -362,13 +365,13 @@ async fn each_overflow_policy_handles_a_full_buffer() {
     assert_eq!(overflow(Overflow::DropNewest, 4).await, (newest, 94, false));
     assert_eq!(overflow(Overflow::Latest, 4).await, (vec![1, 2, 100], 97, false));
     assert_eq!(overflow(Overflow::Close, 4).await, (vec![1, 2], 0, true));
-    // A buffer of none is one of one.
+    // A buffer of zero items keeps one.
     assert_eq!(overflow(Overflow::DropOldest, 0).await, (vec![1, 2, 100], 97, false));
 }
 
 #[tokio::test]
 async fn each_overflow_policy_handles_the_limit_of_bytes() {
-    // The last four items, or a few of the first.
+    // The last four items, or the first few.
     let bytes = 3 * (ITEM + 1) + (ITEM + 2);
     let within = |overflow, read| overflow_within(overflow, 1000, bytes, read);
     let oldest = vec![1, 2, 97, 98, 99, 100];
@@ -377,14 +380,14 @@ async fn each_overflow_policy_handles_the_limit_of_bytes() {
     assert_eq!(within(Overflow::DropNewest, 100).await, (newest, 94, false));
     assert_eq!(within(Overflow::Latest, 100).await, (vec![1, 2, 100], 97, false));
     assert_eq!(within(Overflow::Close, 7).await, (vec![1, 2], 0, true));
-    // Not even the newest one can be kept.
+    // The limit is too small even for the newest item.
     for overflow in [Overflow::DropOldest, Overflow::Latest, Overflow::Close] {
         let outcome = overflow_within(overflow, 1000, ITEM - 1, 3).await;
         assert_eq!(outcome, (vec![1, 2], 0, true), "{overflow:?}");
     }
 }
 
-/// One subscription has all the bytes that its connection may keep, until it ends.
+/// One subscription uses up the limit of the connection until it ends.
 #[tokio::test]
 async fn subscriptions_of_a_connection_share_one_limit_of_bytes() {
     let brought = Brought::default();
@@ -398,7 +401,7 @@ async fn subscriptions_of_a_connection_share_one_limit_of_bytes() {
     settle(&peer, &brought, 10).await;
     let mut modest = subscribe(9).await.unwrap();
     settle(&peer, &brought, 20).await;
-    // One item is in the window, and one has found room in the buffer.
+    // One item is in the window, and one fits into the buffer.
     assert_eq!(take(&mut modest, 2).await, [0, 9]);
     assert_eq!(modest.dropped(), 8);
     drop(greedy);

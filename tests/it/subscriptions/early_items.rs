@@ -1,5 +1,5 @@
-//! Items that come before the response that names their subscription, as Solana's and Substrate's
-//! servers may send them: kept within bounds, and delivered in order behind the response.
+//! Items that arrive before the response that names their subscription, as Solana's and Substrate's
+//! servers may send them. They are kept within bounds and delivered in order after the response.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use wsjsonrpc_tests::{Raw, begin, empty_batch, end, error, item, notification, r
 
 type Subscribed = Result<Subscription<u64>, Error>;
 
-/// Asks for a subscription; gives what it brings, and the id of the call as JSON.
+/// Subscribes; returns the task that waits for the outcome, and the id of the call as JSON.
 async fn subscribe(raw: &mut Raw, peer: &Peer, window: usize) -> (JoinHandle<Subscribed>, String) {
     let asked = peer.subscribe::<u64>("feed", ()).notification("news").window(window);
     let asked = tokio::spawn(asked.into_future());
@@ -33,13 +33,13 @@ async fn take(subscription: &mut Subscription<u64>, items: usize) -> Vec<u64> {
 
 const WINDOW: usize = 100_000;
 
-/// Sees that nothing was sent, and that all that the raw peer has sent was taken in.
+/// Checks that the client sent nothing, and has read everything from the raw peer.
 async fn silent(raw: &mut Raw) {
     raw.check("[]", &[&empty_batch()]).await;
 }
 
 async fn they_come_first(mut raw: Raw, peer: Peer) {
-    // Of no call that is pending.
+    // No subscribe call is pending, so this item is dropped.
     raw.send(item("news", r#""a""#, "0")).await;
     let (asked, id) = subscribe(&mut raw, &peer, WINDOW).await;
     raw.send(item("news", r#""a""#, "1")).await;
@@ -61,7 +61,7 @@ async fn they_come_first(mut raw: Raw, peer: Peer) {
     let mut news = asked.await.unwrap().unwrap();
     assert_eq!(take(&mut news, 5).await, [1, 2, 3, 9, 10]);
     silent(&mut raw).await;
-    // What was kept for nobody is gone.
+    // Items that were kept for no subscription were dropped.
     let (asked, id) = subscribe(&mut raw, &peer, WINDOW).await;
     raw.send(result(r#""b""#, &id)).await;
     raw.send(item("news", r#""b""#, "21")).await;
@@ -114,13 +114,13 @@ async fn an_end_may_come_before_the_response() {
             (other, _) => panic!("{other:?}"),
         }
         assert!(news.next().await.is_none());
-        // It has ended, so there is nothing to unsubscribe.
+        // The subscription has ended, so the client does not unsubscribe.
         drop(news);
         silent(&mut raw).await;
     }
 }
 
-/// The next subscription, with the id that the early item had, begins with its own items.
+/// Checks that the next subscription with the same id starts with its own items.
 async fn nothing_is_left(raw: &mut Raw, client: &Client) {
     let (asked, id) = subscribe(raw, &client.peer(), WINDOW).await;
     raw.send(result(r#""a""#, &id)).await;
@@ -132,7 +132,7 @@ async fn nothing_is_left(raw: &mut Raw, client: &Client) {
 #[tokio::test(start_paused = true)]
 async fn early_items_of_a_failed_call_are_dropped() {
     let config = Config { ping_interval: None, ..Config::default() };
-    // It fails.
+    // The call fails.
     let (mut raw, client) = Raw::server(Client::builder().config(config.clone())).await;
     let (asked, id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
     raw.send(item("news", r#""a""#, "1")).await;
@@ -140,7 +140,7 @@ async fn early_items_of_a_failed_call_are_dropped() {
     assert!(matches!(asked.await.unwrap(), Err(Error::Call(error)) if error.code().0 == 7));
     nothing_is_left(&mut raw, &client).await;
 
-    // Its answer is no id.
+    // The result is no id.
     let (mut raw, client) = Raw::server(Client::builder().config(config.clone())).await;
     let (asked, id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
     raw.send(item("news", r#""a""#, "1")).await;
@@ -148,7 +148,7 @@ async fn early_items_of_a_failed_call_are_dropped() {
     assert!(matches!(asked.await.unwrap(), Err(Error::InvalidResponse(_))));
     nothing_is_left(&mut raw, &client).await;
 
-    // It is dropped.
+    // The call is dropped.
     let (mut raw, client) = Raw::server(Client::builder().config(config.clone())).await;
     let asked = client.peer().subscribe::<u64>("feed", ()).notification("news");
     let asked = begin(asked.into_future()).await;
@@ -158,7 +158,7 @@ async fn early_items_of_a_failed_call_are_dropped() {
     drop(asked);
     nothing_is_left(&mut raw, &client).await;
 
-    // Its time is over, and its future, which is kept, keeps nothing.
+    // The call times out. Its future is kept, but keeps no items.
     let (mut raw, client) = Raw::server(Client::builder().config(config)).await;
     let asked = client.peer().subscribe::<u64>("feed", ()).notification("news");
     let mut asked = begin(asked.timeout(Duration::from_secs(1)).into_future()).await;
@@ -174,7 +174,7 @@ async fn early_items_of_a_failed_call_are_dropped() {
 async fn too_many_early_items_end_their_subscription() {
     let (log, _guard) = Log::of_this_thread();
     let (mut raw, client) = Raw::server(Client::builder()).await;
-    // Three items: each counts 64 bytes more than its JSON and the id have.
+    // Room for three items: each costs 64 bytes more than its JSON and the id.
     let (asked, id) = subscribe(&mut raw, &client.peer(), 3 * 66).await;
     for value in 1..=6 {
         raw.send(item("news", "7", &value.to_string())).await;
@@ -187,7 +187,7 @@ async fn too_many_early_items_end_their_subscription() {
     assert!(matches!(news.next().await, Some(Err(Error::Lagged))));
     assert!(news.next().await.is_none());
 
-    // So is the number of items, and nobody's items take no room for ever.
+    // The number of items is bounded too, and items without a subscription are dropped.
     let (asked, id) = subscribe(&mut raw, &client.peer(), WINDOW).await;
     for number in 0..2000 {
         raw.send(item("news", &number.to_string(), "0")).await;

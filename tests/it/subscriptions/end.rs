@@ -1,5 +1,5 @@
-//! How subscriptions end: by their streams, by their consumers, before they have begun, and with
-//! their connections; and that nothing is left then.
+//! How subscriptions end: by their streams, by their consumers, before they have started, and with
+//! their connections. Nothing is left afterwards.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +16,7 @@ use wsjsonrpc_tests::{
     Gate, Raw, begin, both_ways, cancel, error, listen, notification, over_socket, request, result,
 };
 
-/// Streams and handlers that are there.
+/// Counts streams and handlers that exist.
 #[derive(Clone, Default)]
 struct Living(Arc<AtomicUsize>);
 
@@ -44,7 +44,7 @@ impl Living {
         }
     }
 
-    /// A stream that counts as long as it is there.
+    /// A stream that counts while it exists.
     fn stream<S: Stream>(&self, stream: S) -> impl Stream<Item = S::Item> + use<S> {
         let one = self.one();
         stream.map(move |item| {
@@ -54,7 +54,7 @@ impl Living {
     }
 }
 
-/// `one`: an item, and then silence. `slow`: it begins when the gate is passed.
+/// `one`: one item, then no more. `slow`: starts when the gate opens.
 fn methods(living: &Living, gate: &Gate) -> Methods {
     let (one, slow, gate) = (living.clone(), living.clone(), gate.clone());
     let silence = || stream::iter([Ok(1)]).chain(stream::pending::<Result<u8>>());
@@ -76,12 +76,12 @@ fn server(living: &Living, gate: &Gate) -> ServerBuilder {
     Server::builder().expose_errors(false).service(methods(living, gate))
 }
 
-/// What asks for `one`.
+/// The request that subscribes to `one`.
 fn asked(id: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","method":"one","id":{id}}}"#)
 }
 
-/// What goes wrong inside.
+/// The kinds of failures inside a subscription.
 #[derive(Clone)]
 enum Wrong {
     Panic,
@@ -182,7 +182,8 @@ async fn dropping_a_subscription_ends_its_stream() {
 
 #[tokio::test]
 async fn a_subscription_dropped_before_its_response_is_unsubscribed() {
-    // A peer that knows is told, and may be too late; one that does not learns it by the id.
+    // A peer with extensions gets a cancellation, possibly too late. Otherwise the client
+    // unsubscribes with the id when the response arrives.
     let (mut raw, client) = Raw::knowing_server(Client::builder()).await;
     let peer = client.peer();
     drop(begin(peer.subscribe::<u8>("one", ()).into_future()).await);
@@ -198,12 +199,12 @@ async fn a_subscription_dropped_before_its_response_is_unsubscribed() {
     raw.send(result(r#""late""#, "1")).await;
     assert_eq!(raw.receive().await, request("unsubscribe_one", r#"["late"]"#, "2"));
     raw.send(result("true", "2")).await;
-    // An error brings no id.
+    // An error has no subscription id.
     drop(begin(peer.subscribe::<u8>("one", ()).into_future()).await);
     assert_eq!(raw.receive().await, asked("3"));
     raw.send(error(1, "no", "3")).await;
     raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
-    // Nor does what was never sent.
+    // A call that was never sent has none either.
     let mut batch = peer.new_batch();
     let unsent = batch.add(peer.subscribe::<u8>("one", ()));
     drop(batch);
@@ -230,7 +231,7 @@ async fn a_handler_of_a_dropped_subscription_starts_no_stream() {
     let asked = begin(client.peer().subscribe::<u8>("slow", ()).into_future()).await;
     gate.arrived(1).await;
     drop(asked);
-    // The cancellation is before this.
+    // The cancellation was sent before this call.
     let _ = client.peer().call::<()>("no.such.method", ()).await;
     gate.open(1);
     living.wait_for(0).await;
@@ -319,7 +320,7 @@ fn whichever_side_ends_the_connection_no_stream_is_left() {
                 _ => drop(waits),
             }
             if end == 3 {
-                // The last handles are the subscriptions of this side.
+                // The subscriptions of this side hold the last handles.
                 let reason = here.next().await;
                 assert_eq!(reason.unwrap().unwrap(), 1);
                 drop((here, client));

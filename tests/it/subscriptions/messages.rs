@@ -1,4 +1,4 @@
-//! Subscriptions: what goes over the wire, and what a consumer sees of it.
+//! Subscriptions: the messages on the wire, and what a consumer gets from them.
 
 use futures_util::{StreamExt, stream};
 use wsjsonrpc::server::ServerBuilder;
@@ -6,7 +6,8 @@ use wsjsonrpc::subscription::Topic;
 use wsjsonrpc::{Client, Error, ErrorObject, Methods, Result, memory};
 use wsjsonrpc_tests::{Raw, end, item, request, result};
 
-/// Two subscriptions that the method `stop` ends, one of them with a notification of another name.
+/// Two subscriptions with the same unsubscribe method `stop`, one of them with another name for its
+/// notifications.
 fn server() -> ServerBuilder {
     let methods =
         Methods::new()
@@ -40,7 +41,7 @@ async fn a_subscription_is_refused_with_an_error() {
     let mut raw = Raw::client(server()).await;
     let refused = r#"{"jsonrpc":"2.0","error":{"code":7,"message":"no"},"id":1}"#;
     raw.check(&request("refused", "[]", "1"), &[refused]).await;
-    // Nobody would know the id of one that is asked for by a notification.
+    // A notification cannot subscribe, because the caller would not learn the id.
     raw.check(r#"{"jsonrpc":"2.0","method":"count","params":[3]}"#, &[]).await;
 }
 

@@ -1,5 +1,4 @@
-//! Subscriptions whose other side does what it should not, or what others would not: ids, names,
-//! batches, limits.
+//! Subscriptions with unusual or broken peers: ids, names, batches, limits.
 
 use futures_util::{StreamExt, stream};
 use wsjsonrpc::server::ServerBuilder;
@@ -12,7 +11,7 @@ use wsjsonrpc_tests::{
     too_large,
 };
 
-/// Asks for a subscription that the raw server answers with this.
+/// Subscribes; the raw server responds with this.
 async fn ask(raw: &mut Raw, client: &Client, answer: &str) -> Result<Subscription<u64>, Error> {
     let peer = client.peer();
     let asked = tokio::spawn(async move { peer.subscribe::<u64>("feed", ()).await });
@@ -72,7 +71,7 @@ async fn a_reused_id_belongs_to_the_later_subscription() {
     let mut second = ask(&mut raw, &client, "1").await.unwrap();
     assert!(matches!(first.next().await, Some(Err(Error::Call(_)))));
     assert!(first.next().await.is_none());
-    // It has no say about the other one.
+    // Dropping it does not end the other one.
     drop(first);
     raw.send(item("feed", "1", "5")).await;
     assert_eq!(second.next().await.unwrap().unwrap(), 5);
@@ -93,7 +92,7 @@ async fn an_end_may_carry_any_error_value() {
         raw.send(item("feed", "1", "5")).await;
         let params = format!(r#"{{"error":{last},"subscription":1}}"#);
         raw.send(notification("feed", &params)).await;
-        // What comes behind the end is nothing.
+        // Items after the end are ignored.
         raw.send(item("feed", "1", "6")).await;
         assert_eq!(feed.next().await.unwrap().unwrap(), 5);
         match feed.next().await {
@@ -148,7 +147,7 @@ async fn a_method_may_have_the_name_of_the_notifications() {
     assert!(notes.try_recv().is_err());
 }
 
-/// Subscriptions that share the names of their notifications and of the method that ends them.
+/// Subscriptions with shared names for their notifications and their unsubscribe method.
 fn server(gate: &Gate) -> ServerBuilder {
     let topic = |name| Topic::new(name).notification("news").unsubscribe("stop");
     let silence = |first: u8| {
@@ -177,7 +176,7 @@ async fn many_subscriptions_may_share_one_name() {
     assert_eq!(b.next().await.unwrap().unwrap(), 2);
     assert_eq!(again.next().await.unwrap().unwrap(), 1);
     assert!(a.id() != b.id() && a.id() != again.id() && b.id() != again.id());
-    // No more than that; and when one goes, another one may come.
+    // The limit is reached. When one subscription ends, another one can start.
     let busy = ask("b").await;
     assert!(matches!(busy, Err(Error::Call(error)) if error.code().0 == -32000));
     drop(a);
@@ -198,7 +197,7 @@ async fn no_item_comes_before_the_response_of_its_batch() {
     let batch = [request("a", "[]", "1"), request("slow", "[]", "2"), request("b", "[]", "3")];
     raw.send(format!("[{}]", batch.join(","))).await;
     gate.arrived(1).await;
-    // Nor can it be ended by somebody who guesses its id.
+    // A peer cannot end it by guessing its id.
     raw.check(&request("stop", r#"["0x1"]"#, "4"), &[&result("false", "4")]).await;
     for _ in 0..10 {
         raw.check("[]", &[&empty_batch()]).await;
@@ -231,7 +230,7 @@ async fn unsubscribing_takes_the_id_in_every_form() {
     ] {
         raw.check(&stop(params), &[&result(ended, "2")]).await;
     }
-    // Another connection's.
+    // The subscription of another connection.
     other.check(&stop(r#"["0x1"]"#), &[&result("false", "2")]).await;
     let named = r#"{"subscription":"0\u00782"}"#;
     let both = [stop(r#"["0x1"]"#), stop(r#"["0x1"]"#), stop(named)];
@@ -252,7 +251,7 @@ async fn unsubscribing_takes_the_id_in_every_form() {
         let invalid = error(-32602, &format!("Invalid params: {why}"), "2");
         raw.check(&stop(params), &[&invalid]).await;
     }
-    // A notification ends one as well, without an answer.
+    // A notification ends a subscription too, without a response.
     raw.check(&notification("stop", r#"["0x3"]"#), &[]).await;
     raw.check(&stop(r#"["0x3"]"#), &[&result("false", "2")]).await;
 }
@@ -274,7 +273,7 @@ async fn an_unsubscribe_method_ends_only_its_own_kind() {
         ("unsubscribe_blocks", "0x3", "false"),
         ("unsubscribe_blocks", "0x1", "true"),
         ("stop", "0x2", "true"),
-        // Several kinds may share one method.
+        // Several subscriptions may share an unsubscribe method.
         ("stop", "0x3", "true"),
     ] {
         let params = format!("[\"{id}\"]");
@@ -288,7 +287,7 @@ async fn a_subscription_whose_response_does_not_fit_never_starts() {
     let config = Config { max_outgoing_message: 200, max_subscriptions: 3, ..Config::default() };
     let mut raw = Raw::client(server(&gate).config(config)).await;
     let id = format!("\"{}\"", "i".repeat(200));
-    // The id does not fit either.
+    // The id does not fit into the response either.
     let large = too_large("null");
     assert_eq!(raw.ask(request("a", "[]", &id)).await, large);
     raw.check(&request("stop", r#"["0x1"]"#, "2"), &[&result("false", "2")]).await;

@@ -1,5 +1,5 @@
-//! Subscribing to what is no subscription: between peers that use this crate it fails before the
-//! method is called.
+//! Subscribing to an ordinary method: between peers of this crate it fails before the method is
+//! called.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use wsjsonrpc_tests::{Raw, both_ways, error, request, result};
 
 use wsjsonrpc_tests::mounted::in_axum;
 
-/// What the caller expects. The names of the first four are methods.
+/// The trait that the caller uses. The first four names are ordinary methods on the server.
 #[rpc]
 trait Expected {
     #[subscription]
@@ -33,7 +33,7 @@ trait Expected {
     fn real(&self, ctx: &Context) -> impl Stream<Item = u64> + Send;
 }
 
-/// What there is.
+/// The trait that the server implements.
 #[rpc]
 trait Ordinary {
     fn plain(&self, ctx: &Context) -> Result<u64>;
@@ -172,7 +172,7 @@ async fn over_http_the_caller_refuses_to_subscribe() {
 
 #[tokio::test]
 async fn peers_without_the_extensions_get_the_plain_result() {
-    // A server that says nothing of extensions: its result is taken for the id.
+    // A server that did not announce the extensions: the client takes its result for the id.
     let (mut raw, client) = Raw::server(Client::builder()).await;
     let peer = client.peer();
     let asked = tokio::spawn(async move { peer.subscribe::<u64>("plain", ()).await });
@@ -180,8 +180,8 @@ async fn peers_without_the_extensions_get_the_plain_result() {
     raw.send(result("7", "1")).await;
     assert_eq!(asked.await.unwrap().unwrap().id(), "7");
 
-    // A client that says nothing of extensions gets its result, whatever stands in the member; one
-    // that has announced them is refused.
+    // A client that did not announce the extensions gets the result, whatever the member says. A
+    // client that announced them is refused.
     let asked = r#"{"jsonrpc":"2.0","method":"plain","wsjsonrpc":{"window":5},"id":1}"#;
     let mut raw = Raw::client(Counter::default().server()).await;
     assert_eq!(raw.ask(asked).await, result("7", "1"));
@@ -192,7 +192,7 @@ async fn peers_without_the_extensions_get_the_plain_result() {
     assert_eq!(raw.ask(request("plain", "[]", "2")).await, result("7", "2"));
 }
 
-/// Answers whatever it is asked with an id, as one who passes calls on would.
+/// Responds to every call with an id, like a proxy.
 struct Relay;
 
 #[async_trait]

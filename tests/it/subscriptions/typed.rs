@@ -1,4 +1,4 @@
-//! Subscriptions of a trait: in both directions, in and out of batches, with typed items and errors.
+//! Subscriptions of a trait: in both directions, alone and in batches, with typed items and errors.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,7 +31,7 @@ impl RpcError for Unknown {
 
 #[rpc(namespace = "market", rename_all = "camelCase")]
 trait Market {
-    /// Borrows from everything.
+    /// Borrows from all arguments.
     #[subscription]
     fn all_ticks(&self, ctx: &Context, symbol: &str) -> impl Stream<Item = Tick> + Send;
 

@@ -1,5 +1,4 @@
-//! Mocks that `#[rpc(mock)]` makes: of every kind of method, and what is answered where there is no
-//! closure.
+//! Mocks from `#[rpc(mock)]`: every kind of method, and the response if a closure is missing.
 
 use std::collections::HashMap;
 use std::future::IntoFuture;
@@ -47,7 +46,7 @@ trait Shop {
     #[method(ordered)]
     fn r#move(&self, ctx: &Context) -> Result<()>;
     async fn looked(&self, ctx: &Context, name: &str);
-    /// What it does here does not count.
+    /// The mock does not use this default body.
     async fn name(&self, _ctx: &Context) -> Result<String> {
         Ok("a shop".to_owned())
     }
@@ -57,7 +56,7 @@ trait Shop {
     async fn here(&self, ctx: &Context) -> Result<bool>;
     #[cfg(any())]
     async fn here(&self, ctx: &Context, what: NoSuchType) -> Result<bool>;
-    /// Rings at its caller's.
+    /// Calls its caller back.
     async fn back(&self, ctx: &Context, times: u8) -> Result<u8>;
     #[subscription]
     fn prices(&self, ctx: &Context, name: &str) -> impl Stream<Item = f64>;
@@ -180,14 +179,14 @@ async fn a_method_without_a_closure_fails_and_is_counted() {
     let shown = format!("{mock:?}");
     assert!(shown.starts_with("ShopMock { find: no closure, 1 calls, buy: "), "{shown}");
 
-    // A closure may be given later, and by a clone; it takes the place of an earlier one.
+    // A closure can be set later and through a clone, and replaces an earlier one.
     mock.clone().queue(|_, _| Err(ErrorObject::new(1, "not yet")));
     assert!(matches!(shop.queue(1).await, Err(Error::Call(error)) if error.code() == ErrorCode(1)));
     mock.queue(|_, number| Ok(number));
     assert_eq!(shop.queue(1).await.unwrap(), 1);
 }
 
-/// However the service was made, the peer is told which closure is missing.
+/// However the service was made, the error names the missing closure.
 #[tokio::test]
 async fn a_mock_is_a_service_like_any_other() {
     async fn served(shop: impl Shop) -> Error<ShopError> {
@@ -210,7 +209,7 @@ impl Bell for Ringing {
     }
 }
 
-/// The closure is given the caller's context.
+/// The closure gets the caller's context.
 #[tokio::test]
 async fn a_closure_may_call_its_caller() {
     let (sender, mut rung) = tokio::sync::mpsc::unbounded_channel();
@@ -231,7 +230,7 @@ async fn a_closure_that_panicked_is_called_again() {
     let mut first = true;
     let mock = ShopMock::new().name(move |_ctx| {
         if std::mem::take(&mut first) {
-            // Without the hook, which would fill the test's output.
+            // `resume_unwind` skips the panic hook, whose output would fill the log of the test.
             std::panic::resume_unwind(Box::new("as it should"));
         }
         Ok("again".to_owned())
@@ -242,7 +241,7 @@ async fn a_closure_that_panicked_is_called_again() {
     assert_eq!(shop.name().await.unwrap(), "again");
 }
 
-/// A closure that runs for long holds up the calls of its own method, and nothing else.
+/// A closure that runs for a long time delays only the calls of its own method.
 #[tokio::test]
 async fn a_blocking_closure_delays_no_other_method() {
     let (open, gate) = std::sync::mpsc::channel::<()>();
@@ -288,7 +287,7 @@ trait Key:
 
 impl Key for u8 {}
 
-/// Its arguments have types that need the bounds.
+/// The types of its arguments need the bounds.
 #[rpc(mock = "FakeStore")]
 trait Store<K: Key, V = String, const N: usize = 2>: std::fmt::Debug + Default
 where

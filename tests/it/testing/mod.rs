@@ -1,4 +1,4 @@
-//! What the crate offers to its users' tests: mocks, a recorder, and networks with faults.
+//! The crate's tools for its users' tests: mocks, a recorder, and networks with faults.
 
 mod mock;
 mod network;

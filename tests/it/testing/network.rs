@@ -1,5 +1,5 @@
-//! Networks with faults: the same ones for the same seed; what both ends notice of each fault, and
-//! when. The clock is paused, so nothing is waited for.
+//! Networks with faults: a seed always gives the same faults; what both ends notice of each fault,
+//! and when. The clock is paused, so the tests do not wait.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn client() -> ClientBuilder {
     Client::builder().config(config())
 }
 
-/// What is read at a time, and when.
+/// The pieces that arrive, with their times.
 async fn pieces(faults: Faults, sent: &'static [u8]) -> Vec<(Duration, Vec<u8>)> {
     let begin = Instant::now();
     let (mut client, mut server) = Network::new(faults).open();
@@ -49,7 +49,7 @@ async fn bytes_arrive_in_pieces_late_and_whole() {
     let all: Vec<u8> = first.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
     assert_eq!(all, BYTES);
     assert!(first.len() > 50, "{}", first.len());
-    // Under way at the same time, not one after another.
+    // The bytes were in flight at the same time, not one after another.
     let ended = first.last().unwrap().0;
     assert!(first[0].0 >= 5 * MILLISECOND && ended <= 51 * MILLISECOND, "{ended:?}");
 
@@ -67,7 +67,7 @@ async fn a_cut_comes_behind_the_bytes_before_it() {
     }
 }
 
-/// Two runs, of which the second has the numbers of the first.
+/// Two runs; the second uses the numbers of the first.
 #[tokio::test(start_paused = true)]
 async fn a_seed_gives_the_same_connections_each_time() {
     async fn run(seed: u64) -> Vec<(Duration, u64, u64)> {
@@ -120,7 +120,8 @@ async fn a_cut_fails_the_calls_that_are_pending_on_both_sides() {
     }
 }
 
-/// Nobody is told, so the keep-alive has to find it out: one and a half intervals after the last sign.
+/// Neither side gets an error, so keep-alive has to notice: one and a half intervals after the last
+/// bytes.
 #[tokio::test(start_paused = true)]
 async fn a_half_open_connection_is_noticed_by_both_sides() {
     let (client, caller, network) =
@@ -155,13 +156,13 @@ async fn a_stuck_network_takes_nothing_and_a_stall_ends() {
     assert!(writing.is_err(), "somebody has taken it");
     assert!(timeout(SECOND, server.read_u8()).await.is_err(), "something has arrived");
 
-    // Later connections are as the settings say.
+    // Later connections use the settings again.
     let (mut client, mut server) = network.open();
     client.write_all(b"x").await.unwrap();
     assert_eq!(server.read_u8().await.unwrap(), b'x');
 }
 
-/// A program that has stopped, or is behind a cable that was pulled, may be killed yet.
+/// A process that has stopped, or whose cable was pulled, can still be killed.
 #[tokio::test(start_paused = true)]
 async fn a_half_open_or_stuck_connection_can_still_be_cut() {
     for cut in [Cut::HalfOpen, Cut::Stuck, Cut::End] {
@@ -194,7 +195,7 @@ async fn a_reconnecting_client_survives_each_cut() {
         network.cut(cut);
         assert_eq!(call.await.unwrap(), "kept", "{cut:?}");
     }
-    // Until it is told otherwise.
+    // The fault is set, and then replaced by another one.
     network.set_faults(Faults::seeded(5).cut_after(Direction::ToServer, 0, Cut::Abrupt));
     network.cut(Cut::Abrupt);
     let mut states = client.states();
@@ -208,7 +209,7 @@ async fn a_reconnecting_client_survives_each_cut() {
     client.close().await;
 }
 
-/// When both ends are gone, so is the task between them, whatever its state.
+/// When both ends are dropped, the task between them ends, whatever its state.
 #[test]
 fn nothing_is_left_of_an_ended_connection() {
     let mut runtime = tokio::runtime::Builder::new_current_thread();

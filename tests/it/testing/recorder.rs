@@ -1,4 +1,4 @@
-//! The recorder: what it has seen, what it answers, and how it calls back.
+//! The recorder: what it records, how it responds, and how it calls back.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -49,7 +49,7 @@ async fn calls_are_recorded_as_they_came() {
         ("math.pow", &json!({"base": 2, "exponent": 3}), false, true),
         ("math.reset", &json!(null), true, false),
     ];
-    // No params, or an empty list: that is the client's affair.
+    // The client chooses between no params and an empty list.
     assert_eq!(seen[..3], expected[..3]);
     assert_eq!((seen[3].0, seen[3].2, seen[3].3), ("math.reset", true, false));
     assert_eq!(calls[3].decode::<()>(), Ok(()));
@@ -110,7 +110,7 @@ async fn the_recorder_calls_and_notifies_the_code_under_test() {
         .method("note", move |ctx: Context, (text,): (String,)| {
             let (sender, peer) = (sender.clone(), ctx.peer());
             async move {
-                // The code under test calls in turn.
+                // The code under test makes a call itself.
                 let sum: i64 = peer.call("math.sum", (1, 2)).await?;
                 let _ = sender.send((text, sum));
                 Ok(())
@@ -124,7 +124,7 @@ async fn the_recorder_calls_and_notifies_the_code_under_test() {
     assert_eq!(recorder.calls_of("math.sum").len(), 1);
 }
 
-/// Beside services of the test's own, and on a network with faults.
+/// Together with other services of the test, and on a network with faults.
 #[tokio::test]
 async fn the_recorders_server_is_a_builder_like_any_other() {
     let recorder = Recorder::new().answer("math.sum", 3);
@@ -142,7 +142,7 @@ fn an_answer_that_is_not_json_panics() {
     drop(Recorder::new().answer("math.sum", std::collections::HashMap::from([((1, 2), 3)])));
 }
 
-/// A notification has no answer that could fail to come, so nothing is at work for it.
+/// A notification needs no response, so it does not count as in flight.
 #[tokio::test]
 async fn a_notification_does_not_count_as_in_flight() {
     let recorder = Recorder::new().hang("log").answer("sum", 3);

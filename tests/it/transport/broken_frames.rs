@@ -1,5 +1,5 @@
-//! A peer that breaks the WebSocket protocol is told so with the right close code, and nobody else
-//! notices. What is unusual but allowed (fragments, pings in between) is read.
+//! A peer that breaks the WebSocket protocol gets the right close code, and other connections are
+//! not affected. Unusual but valid input (fragments, pings in between) is accepted.
 
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
@@ -15,7 +15,7 @@ fn limited() -> ServerBuilder {
     server().config(config)
 }
 
-/// A request that calls `echo`, of exactly this many bytes.
+/// A request that calls `echo`, of exactly this size.
 fn echo_of_size(size: usize) -> (String, String) {
     let frame_of_text = request("echo", r#"[""]"#, "1").len();
     let text = "x".repeat(size - frame_of_text);
@@ -75,7 +75,7 @@ async fn requests_before_a_broken_frame_are_answered() {
     assert_eq!(u16::from(raw.receive_close().await.unwrap().code), 1002);
 }
 
-/// RFC 6455, section 7.4.1 and 7.4.2: which codes may be in a frame.
+/// RFC 6455, sections 7.4.1 and 7.4.2: which codes a close frame may have.
 #[tokio::test]
 async fn a_close_frame_with_a_reserved_code_is_a_broken_frame() {
     for code in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65_535_u16] {
@@ -141,7 +141,8 @@ async fn a_pong_echoes_the_payload_of_its_ping() {
     }
 }
 
-/// JSON in a binary frame is read; the answer is text. What is not even text is a parse error.
+/// JSON in a binary frame is accepted; the response is a text frame. A payload that is not UTF-8 is
+/// a parse error.
 #[tokio::test]
 async fn a_binary_frame_is_read_like_text_and_answered_with_text() {
     let mut raw = Raw::client(limited()).await;

@@ -1,5 +1,5 @@
-//! How servers and clients come about: services put together, listeners, streams that something
-//! else accepted, URLs that can't be used, servers that are not there or say nothing.
+//! Building servers and clients: services, listeners, streams that were accepted elsewhere, invalid
+//! URLs, and servers that are missing or silent.
 
 use std::io;
 use std::time::Duration;
@@ -23,7 +23,7 @@ trait Text {
     async fn upper(&self, ctx: &Context, text: &str) -> Result<String>;
 }
 
-/// Its name is an alias of the other's.
+/// Its alias is the name of another method.
 #[rpc]
 trait Clash {
     async fn plus(&self, ctx: &Context) -> Result<()>;
@@ -152,8 +152,8 @@ async fn a_server_accepts_an_existing_listener() {
     assert_eq!(sum(&client).await, 3);
 }
 
-/// Connections that nobody accepts: the operating system takes as many as the backlog says, and lets the
-/// others wait.
+/// Connections that nobody accepts: the operating system completes as many as the backlog allows,
+/// and the others wait.
 #[tokio::test]
 async fn a_burst_of_clients_fits_into_the_backlog() {
     let connect = async |server: &Server, most: usize| {
@@ -176,11 +176,11 @@ async fn a_burst_of_clients_fits_into_the_backlog() {
     let server = Server::builder().backlog(3).bind("127.0.0.1:0").await.unwrap();
     let few = connect(&server, 20).await;
     assert!((1..20).contains(&few), "{few}");
-    // At least 128, however few may be connected.
+    // The backlog is at least 128, however low `max_connections` is.
     let config = Config { max_connections: 1, ..Config::default() };
     let server = Server::builder().config(config).bind("127.0.0.1:0").await.unwrap();
     assert_eq!(connect(&server, 100).await, 100);
-    // The port can be had again at once, although connections to it linger.
+    // The port can be bound again at once, although old connections linger.
     let server = Server::builder().bind("127.0.0.1:0").await.unwrap();
     let (url, address) = (server.url(), server.local_addr());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -211,7 +211,7 @@ async fn an_address_in_use_is_an_error_that_names_it() {
 #[tokio::test]
 async fn ipv6_works_in_addresses_and_urls() {
     let Ok(listener) = TcpListener::bind("[::1]:0").await else {
-        return; // This machine has no IPv6.
+        return; // no IPv6 on this machine
     };
     let server = server().listen(listener).unwrap();
     let url = server.url();
@@ -276,7 +276,7 @@ async fn an_endpoint_pushes_to_all_connected_peers() {
     }
     clients.pop().unwrap().close().await;
     for peer in endpoint.peers() {
-        // Who has just left may still be on the list.
+        // A client that has just disconnected may still be listed.
         let sent = peer.notify("news", ("hear, hear",)).await;
         assert!(matches!(sent, Ok(()) | Err(Error::Closed(_))), "{sent:?}");
     }
@@ -353,7 +353,8 @@ async fn an_unusable_url_is_an_error_that_says_why() {
         let expected = format!("`{url}` {words}");
         assert!(error.to_string().starts_with(&expected), "{error}");
     }
-    // It is one line, whatever the application's own words are; the field has them as they are.
+    // The message is a single line, whatever text the application passed; the field keeps the text
+    // unchanged.
     let wrong = "ws://h\r\nX: y/";
     let header = Client::builder().header("x\r\ny", "1").connect("ws://127.0.0.1:9/").await;
     let subprotocol = Client::builder().subprotocol("x\r\ny").connect("ws://127.0.0.1:9/").await;
@@ -366,7 +367,7 @@ async fn an_unusable_url_is_an_error_that_says_why() {
     }
     let bound = Server::builder().subprotocol("x\r\ny").bind("127.0.0.1:0").await.unwrap_err();
     assert!(!bound.to_string().contains(char::is_control), "{bound}");
-    // Secrets stay out of it.
+    // Errors contain no secrets.
     for url in ["http://u:s3cr3t@h/p?token=s3cr3t#s3cr3t", "ws://u:s3cr3t@h:99999/p?s3cr3t"] {
         let error = Client::connect(url).await.unwrap_err();
         assert!(error.to_string().contains("://h"), "{error}");
@@ -379,7 +380,7 @@ async fn an_unusable_url_is_an_error_that_says_why() {
 
 #[tokio::test]
 async fn an_absent_server_is_an_io_error() {
-    // Bound, so that nobody else gets the port, and not listening.
+    // Bound, so that no other process gets the port, and not listening.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let free = socket.local_addr().unwrap();
@@ -388,7 +389,7 @@ async fn an_absent_server_is_an_io_error() {
     assert_eq!(io.kind(), io::ErrorKind::ConnectionRefused);
     assert_eq!(error.to_string(), format!("connection failed: {io}"));
 
-    // Longer than any name that can be asked for.
+    // Longer than any valid host name.
     let error = Client::connect(&format!("ws://{}.invalid/", "x".repeat(64))).await.unwrap_err();
     assert!(matches!(error, ConnectError::Io(_)), "{error:?}");
 }

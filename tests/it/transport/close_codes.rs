@@ -1,5 +1,5 @@
-//! Whoever breaks the framing is told so, a client as well as a server: which close frame goes out,
-//! seen as bytes, and that nothing comes behind it. Each case is tried on both sides.
+//! Broken framing, on servers and on clients: the bytes of the close frame that is sent, and that
+//! nothing follows it. Each case runs on both sides.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn config() -> Config {
     Config { max_incoming_message: LIMIT, ..Config::default() }
 }
 
-/// Whom the broken bytes are sent to.
+/// The side that receives the broken bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Side {
     Server,
@@ -35,7 +35,7 @@ impl Side {
         frame_of(first, payload, self.masked())
     }
 
-    /// This side of a connection, at work; the other end as bytes.
+    /// This side of an open connection, and the other end as a raw stream.
     async fn at_work(self) -> (DuplexStream, JoinHandle<CloseReason>) {
         match self {
             Side::Server => {
@@ -48,7 +48,7 @@ impl Side {
                 let call = client.peer().call::<()>("m", ()).without_timeout();
                 let ended = tokio::spawn(async move {
                     let reason = client.closed().await;
-                    // With the connection, its call.
+                    // The call fails together with the connection.
                     let failed = call.await.unwrap_err();
                     assert!(matches!(failed, Error::Closed(_)), "{failed:?}");
                     reason
@@ -64,7 +64,8 @@ fn serve(endpoint: &Endpoint) -> (DuplexStream, JoinHandle<CloseReason>) {
     serve_upgraded(endpoint, Handshake::new("/"), 64 * 1024)
 }
 
-/// Sends this, and gives what comes back: one close frame, and how the side says that it ended.
+/// Sends these bytes. Returns the close frame that was received, and the reason with which the side
+/// ended.
 async fn told(side: Side, what: &str, bytes: &[u8]) -> ((u16, String), CloseReason) {
     let (mut stream, ended) = side.at_work().await;
     stream.write_all(bytes).await.unwrap();
@@ -77,7 +78,7 @@ async fn told(side: Side, what: &str, bytes: &[u8]) -> ((u16, String), CloseReas
 
 type Case = (&'static str, Vec<u8>, u16);
 
-/// What breaks the rules for frames, beginning with masks.
+/// Frames that break the rules, starting with masks.
 fn broken_frames(side: Side) -> Vec<Case> {
     let frame = |first, payload: &[u8]| side.frame(first, payload);
     let mut cases = vec![
@@ -100,7 +101,7 @@ fn broken_frames(side: Side) -> Vec<Case> {
     cases
 }
 
-/// What is no text.
+/// Payloads that are not valid text.
 fn broken_texts(side: Side) -> Vec<Case> {
     let frame = |first, payload: &[u8]| side.frame(first, payload);
     let mut cases = vec![
@@ -116,7 +117,7 @@ fn broken_texts(side: Side) -> Vec<Case> {
     cases
 }
 
-/// What is too large, or says that it is going to be.
+/// Messages that are too large, or whose header announces too much.
 fn too_large(side: Side) -> Vec<Case> {
     let frame = |first, payload: &[u8]| side.frame(first, payload);
     let says = |first, length| announcing(first, length, side.masked());
@@ -137,7 +138,7 @@ fn too_large(side: Side) -> Vec<Case> {
     ]
 }
 
-/// Close frames that are none.
+/// Invalid close frames.
 fn broken_closes(side: Side) -> Vec<Case> {
     let close = |payload: &[u8]| side.frame(0x88, payload);
     let mut cases = vec![
@@ -175,7 +176,7 @@ async fn both_sides_answer_broken_close_frames_with_the_right_code() {
         for (what, bytes, code) in broken_closes(side) {
             let ((told, words), reason) = told(side, what, &bytes).await;
             assert_eq!(told, code, "{side:?}, {what} {bytes:?}: {words}");
-            // It is not said to have closed with 1002: that is what it was told.
+            // The reason is not a close with 1002 by the peer, because this side sent 1002.
             let CloseReason::Protocol(words) = reason else {
                 panic!("{side:?}, {what}: {reason:?}")
             };
@@ -187,7 +188,7 @@ async fn both_sides_answer_broken_close_frames_with_the_right_code() {
     }
 }
 
-/// RFC 6455, section 5.5.1: the answer to a close frame echoes its code.
+/// RFC 6455, section 5.5.1: the response to a close frame repeats its code.
 #[tokio::test(start_paused = true)]
 async fn a_valid_close_frame_is_answered_with_its_code() {
     for side in [Side::Server, Side::Client] {
@@ -213,7 +214,7 @@ async fn a_valid_close_frame_is_answered_with_its_code() {
     }
 }
 
-/// One byte a frame, with empty ones in between: up to the limit it is a message like any other.
+/// One byte in each frame, with empty frames in between: up to the limit it is an ordinary message.
 #[tokio::test(start_paused = true)]
 async fn a_message_within_the_limit_may_have_any_number_of_parts() {
     let server = Server::builder().config(config()).method("m", |_, ()| async { Ok(()) });
@@ -241,7 +242,7 @@ async fn a_message_within_the_limit_may_have_any_number_of_parts() {
     assert_eq!(call.await.unwrap().unwrap(), 7);
 }
 
-/// Who has set no limit worth the name is not at the mercy of a header.
+/// Even without an effective limit, the length in a header is not trusted.
 #[tokio::test(start_paused = true)]
 async fn an_announced_length_is_not_trusted_even_without_a_limit() {
     let config = Config { max_incoming_message: usize::MAX, ..Config::default() };
@@ -256,7 +257,7 @@ async fn an_announced_length_is_not_trusted_even_without_a_limit() {
     }
 }
 
-/// It would wait behind what the peer does not take.
+/// The close frame would wait behind the bytes that the peer does not take.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_stops_reading_gets_no_close_frame() {
     let server = Server::builder().config(Config { max_send_queue: 1000, ..Config::default() });
@@ -285,7 +286,7 @@ async fn an_upgraded_stream_over_a_limit_gets_only_1013() {
         let mut handshake = Handshake::new("/");
         handshake.remote_addr = Some("192.0.2.1:1".parse().unwrap());
         let serving = tokio::spawn(async move { endpoint.serve_upgraded(theirs, handshake).await });
-        // What it asks at once is not answered.
+        // A request after the broken frame gets no response.
         let asks = Side::Server.frame(0x81, request("m", "[]", "1").as_bytes());
         ours.write_all(&asks).await.unwrap();
         let begun = tokio::time::Instant::now();
@@ -301,8 +302,8 @@ async fn an_upgraded_stream_over_a_limit_gets_only_1013() {
     assert_eq!(frames(b"\x88\x02\x03\xf5")[0].close(), (1013, String::new()));
 }
 
-/// tungstenite does not know it, so it is looked at byte by byte: sent, received in pieces behind a
-/// ping, and received in answer to a close frame of this side.
+/// tungstenite does not support this code, so the test checks the bytes: sent, received in pieces
+/// after a ping, and received in response to a close frame of this side.
 #[tokio::test(start_paused = true)]
 async fn code_1014_is_sent_and_accepted() {
     let payload = [&1014_u16.to_be_bytes()[..], b"upstream"].concat();
@@ -332,7 +333,7 @@ async fn code_1014_is_sent_and_accepted() {
         tokio::task::yield_now().await;
     }
     endpoint.peers()[0].close(1014, "bad gateway");
-    // It is sent before the answer to it comes.
+    // The frame is sent before the response to it arrives.
     let mut sent = [0; 15];
     stream.read_exact(&mut sent).await.unwrap();
     assert_eq!(frames(&sent)[0].close(), (1014, "bad gateway".to_owned()));

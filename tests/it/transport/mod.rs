@@ -1,4 +1,4 @@
-//! What carries messages: WebSocket frames, TLS, Unix sockets, and how servers and clients are built on them.
+//! Transports: WebSocket frames, TLS, Unix sockets, and how servers and clients are built on them.
 
 mod broken_frames;
 mod builders;

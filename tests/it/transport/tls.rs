@@ -1,5 +1,5 @@
-//! TLS on both sides: who is trusted, and what becomes of those who speak something else. The
-//! certificates are made here, by an authority that is made here.
+//! TLS on both sides: which certificates are trusted, and what happens with a peer that uses
+//! another protocol. The tests make their own authority and certificates.
 
 use std::io;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use wsjsonrpc_tests::http::{address_of, http, refusal, upgrade};
 use wsjsonrpc_tests::listen;
 use wsjsonrpc_tests::tls::{Authority, Certified, client, server, server_without, works};
 
-/// The end of the error's words.
+/// Checks that the message ends with these words.
 #[track_caller]
 fn assert_tls(error: &ConnectError, words: &str) {
     assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
@@ -51,7 +51,7 @@ async fn calls_go_both_ways_through_tls() {
         assert!(echoed == text);
         client.close().await;
     }
-    // A stream that is there already.
+    // Over an existing stream.
     let tunnel = TcpStream::connect(address_of(&url)).await.unwrap();
     let client_over = client(&authority).connect_over("wss://localhost/", tunnel).await.unwrap();
     let seen: (i64, bool) = client_over.peer().call("double_by_caller", (1,)).await.unwrap();
@@ -89,17 +89,18 @@ async fn an_invalid_certificate_is_refused() {
         assert!(endpoint.peers().is_empty());
     }
     let (url, _) = listen(server(&authority.certify(|_| ()))).await;
-    // Another host than the certificate's.
+    // The host differs from the certificate's.
     let other = TcpStream::connect(address_of(&url)).await.unwrap();
     let error = client(&authority).connect_over("wss://evil.example/", other).await.unwrap_err();
     assert_tls(&error, "certificate not valid for name \"evil.example\"");
-    // The system does not know this authority; if it knows none at all, it says so.
+    // The system's roots do not include this authority. If there are no roots, the error says so.
     assert_tls(&Client::connect(&url).await.unwrap_err(), "");
-    // The server lives on.
+    // The server still works.
     works(&client(&authority).connect(&url).await.unwrap().peer()).await;
 }
 
-/// A self-signed certificate is trusted by itself; that of an authority is not a server's.
+/// A self-signed certificate can be its own root. The certificate of an authority is not valid for
+/// a server.
 #[tokio::test]
 async fn a_self_signed_certificate_works_or_the_error_says_why_not() {
     let self_signed = |names: &[&str], is_ca: IsCa| {
@@ -136,7 +137,7 @@ async fn a_self_signed_certificate_works_or_the_error_says_why_not() {
     }
 }
 
-/// The recipe in the documentation of `ServerBuilder::tls_pem`, by OpenSSL 3.
+/// The recipe in the documentation of `ServerBuilder::tls_pem`, with OpenSSL 3.
 #[tokio::test]
 async fn a_certificate_made_by_openssl_works() {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -176,7 +177,7 @@ async fn a_rustls_config_is_used_unchanged() {
         let chain = CertificateDer::from_pem_slice(certified.chain.as_bytes()).unwrap();
         (vec![chain], PrivateKeyDer::from_pem_slice(certified.key.as_bytes()).unwrap())
     };
-    // A server that wants its clients to have certificates, too.
+    // A server that requires client certificates.
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), provider());
     let (chain, key) = parts(&authority.certify(|_| ()));
     let config = ServerConfig::builder_with_provider(provider())
@@ -220,7 +221,7 @@ async fn unusable_pem_is_an_error_that_says_which() {
     assert_tls(&error, "the trusted certificates in PEM can't be used: there is no certificate");
 }
 
-/// Each server lives on after it was spoken to in the wrong way.
+/// Each server still works after a client used the wrong protocol.
 #[tokio::test]
 async fn a_peer_with_the_wrong_protocol_is_told_the_right_one() {
     let authority = Authority::default();
@@ -242,7 +243,7 @@ async fn a_peer_with_the_wrong_protocol_is_told_the_right_one() {
     assert_tls(&error, "what answers does not speak TLS; if it should not, connect with ws://");
     works(&client(&authority).connect(&without).await.unwrap().peer()).await;
 
-    // A server of others, that answers with an alert.
+    // Another server, which responds with a TLS alert.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -254,7 +255,7 @@ async fn a_peer_with_the_wrong_protocol_is_told_the_right_one() {
     assert!(error.to_string().ends_with("the server speaks TLS; connect with wss://"), "{error}");
 }
 
-/// A duplex stream, as with the clock paused nothing must depend on the network.
+/// Uses a duplex stream, because a real network does not follow the paused clock.
 #[tokio::test(start_paused = true)]
 async fn both_sides_time_out_an_endless_tls_handshake() {
     let authority = Authority::default();
@@ -280,7 +281,7 @@ async fn both_sides_time_out_an_endless_tls_handshake() {
     serving.await.unwrap().unwrap();
 }
 
-/// What is refused over TLS is refused as without: limits, and pages that came without it.
+/// Limits and origin checks work over TLS too; pages that were loaded without TLS are refused.
 #[tokio::test]
 async fn limits_and_origin_checks_apply_over_tls() {
     let authority = Authority::default();
@@ -316,16 +317,17 @@ async fn alpn_negotiates_http_1_1() {
     let name = ServerName::try_from("localhost").unwrap();
     let stream = connector.connect(name, stream).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
-    // A session of the application's own, so the URL is one without TLS.
+    // The application has made the TLS session, so the URL has no TLS.
     let client = client(&authority).connect_over("ws://localhost/", stream).await.unwrap();
     works(&client.peer()).await;
 }
 
-/// A TLS session takes far more than the network does; what counts is what the network has taken.
+/// A TLS session buffers far more than the network accepts. Only the bytes that the network
+/// accepted count.
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_over_tls_is_not_dropped() {
     let authority = Authority::default();
-    // Nobody answers a ping that is an hour behind.
+    // The peer cannot answer a ping that is an hour behind.
     let write_timeout = Duration::from_secs(20);
     let config = Config { write_timeout, ping_interval: None, ..Config::default() };
     let endpoint = server(&authority.certify(|_| ())).config(config).build().unwrap();
@@ -350,7 +352,7 @@ async fn a_slow_reader_over_tls_is_not_dropped() {
     });
     let client = client(&authority).connect_over("wss://localhost/", theirs).await.unwrap();
     slow.store(true, Ordering::Relaxed);
-    // More than the session has room for, at 64 bytes a second.
+    // More than the session buffers, at 64 bytes a second.
     let text = "x".repeat(200_000);
     let echoed: String = client.peer().call("echo", (&text,)).without_timeout().await.unwrap();
     assert!(echoed == text);

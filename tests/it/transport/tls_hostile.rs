@@ -1,5 +1,5 @@
-//! What holds without TLS holds within: a cut is no orderly end, limits and turns are the same, and
-//! who says nothing is told why it is hung up on.
+//! The rules for connections without TLS hold over TLS: a truncated stream is not an orderly end,
+//! limits and turns are the same, and a silent client gets the reason for the disconnect.
 
 use std::future::IntoFuture;
 use std::pin::Pin;
@@ -49,7 +49,7 @@ fn localhost() -> ServerName<'static> {
     ServerName::try_from("localhost").unwrap()
 }
 
-/// A raw client of an endpoint that speaks TLS, behind its handshake.
+/// A raw client of an endpoint with TLS, after the opening handshake.
 async fn raw_client(
     authority: &Authority,
     endpoint: &Endpoint,
@@ -64,7 +64,7 @@ async fn raw_client(
     (stream, serving)
 }
 
-/// Without `close_notify` nobody knows whether that was all: an attacker can cut anywhere.
+/// Without `close_notify`, the stream may be truncated: an attacker can cut it anywhere.
 #[tokio::test]
 async fn a_server_sees_a_truncated_session_as_lost_not_closed() {
     let authority = Authority::default();
@@ -81,11 +81,11 @@ async fn a_server_sees_a_truncated_session_as_lost_not_closed() {
         let reason = serving.await.unwrap();
         assert!(matches!(reason, CloseReason::Lost(_)), "{what}: {reason:?}");
     }
-    // It does say that it is done, in TLS only: the WebSocket was not closed.
+    // The client ends only the TLS session, but does not close the WebSocket.
     let (mut stream, serving) = raw_client(&authority, &endpoint).await;
     stream.shutdown().await.unwrap();
     assert!(matches!(serving.await.unwrap(), CloseReason::Lost(_)));
-    // One that has said farewell has said all.
+    // After a close frame, a missing `close_notify` does not matter.
     let (mut stream, serving) = raw_client(&authority, &endpoint).await;
     stream.write_all(&close).await.unwrap();
     drop(stream);
@@ -93,7 +93,7 @@ async fn a_server_sees_a_truncated_session_as_lost_not_closed() {
     assert!(matches!(reason, CloseReason::Remote { code: 1000, .. }), "{reason:?}");
 }
 
-/// Right behind the call, the client ends the session, or the WebSocket. It reads on.
+/// Right after the call, the client ends the session or closes the WebSocket. It keeps reading.
 #[tokio::test]
 async fn ready_requests_are_answered_before_the_end_over_tls() {
     let authority = Authority::default();
@@ -108,7 +108,7 @@ async fn ready_requests_are_answered_before_the_end_over_tls() {
         } else {
             stream.shutdown().await.unwrap();
         }
-        // An error without the server's own `close_notify`.
+        // Reading fails if the server does not send its own `close_notify`.
         let mut came = Vec::new();
         let read = stream.read_to_end(&mut came).await;
         let came = frames(&came);
@@ -173,7 +173,7 @@ async fn the_limit_per_address_applies_over_tls() {
     works(&next.peer()).await;
 }
 
-/// One that has not yet begun to speak TLS has a place, too.
+/// A connection that has not started TLS counts too.
 #[tokio::test]
 async fn an_unfinished_tls_handshake_counts_for_its_address() {
     let authority = Authority::default();
@@ -195,8 +195,8 @@ async fn an_unfinished_tls_handshake_counts_for_its_address() {
     }
 }
 
-/// Each turn ends after 64 KiB, of whatever they are made: others get theirs, on the one thread that
-/// there is.
+/// Each turn ends after 64 KiB, whatever it contains. Other connections are served on the same
+/// thread.
 #[tokio::test]
 async fn an_endless_message_over_tls_does_not_delay_others() {
     let authority = Authority::default();
@@ -217,7 +217,7 @@ async fn an_endless_message_over_tls_does_not_delay_others() {
     flooding.abort();
 }
 
-/// Polls a connection by hand, while all that it may read is there: each poll is a turn.
+/// Polls a connection by hand while all its input is available: each poll is a turn.
 async fn turns_are_bounded(
     mut stream: impl AsyncWrite + Unpin,
     serving: Serving,
@@ -233,17 +233,17 @@ async fn turns_are_bounded(
     while before < MESSAGES {
         assert!(poll_once(&mut serving).await.is_pending());
         let now = done.load(Ordering::Relaxed);
-        // What is read at once is 64 KiB, so a turn ends that far behind its limit at most.
+        // One read returns up to 64 KiB, so a turn can exceed its limit by that much.
         assert!(now - before <= ((64 << 10) + (64 << 10)) / 100_000 + 1, "{before} to {now}");
         before = now;
-        // Each poll of a task has a budget of its own.
+        // Each poll of a task gets a new budget from tokio.
         tokio::task::yield_now().await;
     }
 }
 
 type Serving = Pin<Box<dyn Future<Output = std::io::Result<CloseReason>>>>;
 
-/// Does the opening handshake with a connection that is polled here and nowhere else.
+/// Does the opening handshake with a connection that only this test polls.
 async fn open(mut stream: impl AsyncRead + AsyncWrite + Unpin, serving: &mut Serving) {
     let opening = async {
         stream.write_all(upgrade("/", "").as_bytes()).await.unwrap();
@@ -298,7 +298,7 @@ async fn a_silent_peer_over_tls_gets_a_close_reason() {
     let (mut stream, serving) = raw_client(&authority, &endpoint).await;
     assert!(matches!(serving.await.unwrap(), CloseReason::Unresponsive));
     let mut bytes = Vec::new();
-    // It was hung up on, so the session has no orderly end.
+    // The server disconnected, so the session has no orderly end.
     let _ = stream.read_to_end(&mut bytes).await;
     let came = frames(&bytes);
     let [ping, close] = came.as_slice() else { panic!("{came:?}") };
@@ -306,7 +306,7 @@ async fn a_silent_peer_over_tls_gets_a_close_reason() {
     assert_eq!(close.close(), (1011, "keep-alive timed out".to_owned()));
 }
 
-/// A pause in the middle of a record is no end, and no message either.
+/// A pause in the middle of a record is neither an end nor a message.
 #[tokio::test(start_paused = true)]
 async fn a_peer_over_tls_that_stops_reading_is_dropped() {
     let authority = Authority::default();

@@ -1,4 +1,4 @@
-//! Unix sockets: both directions over one, its URL, its file before and after.
+//! Unix sockets: calls in both directions, the URL, and the socket file before and after.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -16,14 +16,14 @@ use wsjsonrpc::error::{BindError, ConnectError};
 use wsjsonrpc::server::{Grant, Refusal, ServerBuilder};
 use wsjsonrpc::{Client, Config, Context, Server};
 
-/// A directory of the test's own, and a path in it.
+/// A directory for the test, and a path in it.
 fn place() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.sock");
     (directory, path)
 }
 
-/// Doubles numbers, and lets its caller do so.
+/// Doubles numbers, and lets its caller double one.
 fn doubling() -> ServerBuilder {
     wsjsonrpc_tests::server().method("ask.back", |ctx: Context, (x,): (i64,)| async move {
         Ok(ctx.peer().call::<i64>("triple", (x,)).await?)
@@ -192,7 +192,7 @@ async fn a_listener_with_a_full_backlog_is_in_use() {
     while let Ok(stream) = tokio::net::UnixStream::connect(&path).await {
         queued.push(stream);
         if queued.len() > 10_000 {
-            return; // a system without a bound
+            return; // a system without a limit
         }
     }
     let error = words(doubling().bind_unix(&path).await);
@@ -212,7 +212,7 @@ async fn a_file_that_is_no_socket_is_never_removed() {
     let error = words(doubling().bind_unix(directory.path()).await);
     assert!(error.ends_with(refused), "{error}");
 
-    // A link to a socket that nobody listens on is a link.
+    // A link to a socket without a listener is not removed.
     let (link, socket) = (directory.path().join("link"), directory.path().join("socket"));
     drop(StdListener::bind(&socket).unwrap());
     symlink(&socket, &link).unwrap();

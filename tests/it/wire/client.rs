@@ -1,5 +1,5 @@
-//! The calling side on the wire: what exactly is sent, and what is made of all sorts of replies.
-//! The other side is raw, so each text is as the test writes it.
+//! The calling side on the wire: the text that is sent, and how all kinds of replies are
+//! interpreted. The other side is raw, so the test chooses each text.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -105,7 +105,7 @@ async fn unsendable_calls_fail_before_anything_is_sent() {
     raw.check("[]", &[&empty_batch()]).await;
 }
 
-/// What came of a call, in a word.
+/// The outcome of a call, in a word.
 fn outcome<T: Serialize>(outcome: Result<T, Error>) -> String {
     match outcome {
         Ok(value) => format!("ok {}", serde_json::to_string(&value).unwrap()),
@@ -122,7 +122,7 @@ fn outcome<T: Serialize>(outcome: Result<T, Error>) -> String {
     }
 }
 
-/// Replies to one call after the other; `$` stands for the call's id.
+/// Replies to one call after another; `$` stands for the call's id.
 async fn replies<T: DeserializeOwned + Serialize>(table: &[(&str, &str)]) {
     let (mut raw, client) = pair().await;
     for (at, (reply, expected)) in table.iter().enumerate() {
@@ -203,7 +203,7 @@ async fn error_objects_of_other_implementations_are_accepted() {
         ),
         (r#"{"error":{"code":-32000.0,"message":""},"id":$}"#, r#"error -32000 "" no data"#),
         (r#"{"error":{"code":5},"id":$}"#, r#"error 5 "" no data"#),
-        // Nothing that the server says is lost.
+        // The error keeps everything that the server sent.
         (
             r#"{"error":{"code":"5","message":"m"},"id":$}"#,
             r#"error -32603 "m" {"code":"5","message":"m"}"#,
@@ -229,7 +229,7 @@ async fn error_objects_of_other_implementations_are_accepted() {
     .await;
 }
 
-/// Some servers keep ids as strings.
+/// Some servers store ids as strings.
 #[tokio::test]
 async fn a_numeric_id_may_come_back_as_a_string() {
     let (log, _guard) = Log::of_this_thread();
@@ -324,8 +324,8 @@ async fn a_batch_is_sent_as_one_array() {
     assert_eq!(raw.receive().await, r#"[{"jsonrpc":"2.0","method":"math.nothing"}]"#);
 }
 
-/// Some servers answer a batch of notifications with an empty array, and would take offence at an
-/// error about it.
+/// Some servers answer a batch of notifications with an empty array, and would not accept an error
+/// about it.
 #[tokio::test]
 async fn an_empty_array_answers_only_a_batch_of_notifications() {
     let (mut raw, client) = pair().await;
@@ -336,7 +336,7 @@ async fn an_empty_array_answers_only_a_batch_of_notifications() {
     raw.check("[]", &[&empty_batch()]).await;
 }
 
-/// Replies to a batch of three calls with the ids 1 to 3: frames, and what comes of each call.
+/// Replies to a batch of three calls with the ids 1 to 3: the frames, and the outcome of each call.
 #[tokio::test(start_paused = true)]
 async fn a_batch_accepts_its_replies_in_any_form() {
     let [one, two, three] = [1, 2, 3].map(|id| result(&format!("{id}{id}"), &id.to_string()));
@@ -392,8 +392,8 @@ async fn an_array_may_mix_replies_and_requests() {
     assert_eq!(call.await.unwrap(), 7);
 }
 
-/// The other way round: a server that calls its caller. A client with ids of its own kind must not
-/// mistake such a request for a reply.
+/// In the opposite direction, a server calls its caller. A client with ids of the same kind must
+/// not mistake such a request for a reply.
 #[tokio::test]
 async fn ids_of_a_servers_own_calls_are_strings() {
     let ask = |ctx: Context, ()| async move {

@@ -1,4 +1,4 @@
-//! The examples in docs/wire.md, played against a server as they stand there.
+//! Runs the examples of docs/wire.md against a server.
 
 use std::future::pending;
 
@@ -53,7 +53,7 @@ impl Example for Handlers {
 }
 
 fn server() -> ServerBuilder {
-    // A stream that goes on after its items, so that its end is not among the messages.
+    // The stream stays open after its items, so that its end is not among the messages.
     let count =
         Methods::new().subscription(Topic::new("count"), |_: Context, (to,): (u64,)| async move {
             Ok(stream::iter((1..=to).map(Ok)).chain(stream::pending()))

@@ -1,6 +1,5 @@
-//! What goes over the wire: raw text in, raw text out, a table for each row of the rules in
-//! ARCHITECTURE.md. Here: envelopes, ids, batches, and what is no message at all.
-//! Params are in `params`, failing handlers in `failures`.
+//! Raw text in, raw text out: envelopes, ids, batches, and text that is not a message. `params`
+//! tests params, `failures` tests handlers that fail.
 
 use futures_util::SinkExt;
 use tokio::sync::mpsc;
@@ -60,7 +59,7 @@ async fn an_id_comes_back_verbatim() {
     }
 }
 
-/// An id comes back as long as a response with it fits `max_outgoing_message`.
+/// The response has the id if it fits `max_outgoing_message`.
 #[tokio::test]
 async fn an_id_too_large_for_a_response_comes_back_as_null() {
     let config = Config { max_outgoing_message: 1000, ..Config::default() };
@@ -82,7 +81,7 @@ async fn an_id_too_large_for_a_response_comes_back_as_null() {
     }
 }
 
-/// Whoever waits with long ids holds no more than `max_in_flight_bytes`.
+/// Calls with long ids take no more than `max_in_flight_bytes`.
 #[tokio::test]
 async fn ids_of_calls_in_flight_count_as_bytes_in_flight() {
     let config = Config { max_in_flight_bytes: 10_000, ..Config::default() };
@@ -90,7 +89,7 @@ async fn ids_of_calls_in_flight_count_as_bytes_in_flight() {
         let (gate, config) = (Gate::default(), config.clone());
         let gated = gate.handler(());
         let mut raw = Raw::client(server().config(config).method("gated", gated)).await;
-        // Each is once in the message and once beside it.
+        // Each id counts twice: once in the message and once as a copy.
         let id = |number: u32| format!("\"{number}{}\"", "x".repeat(3000));
         let wrap = |text: String| if in_batch { format!("[{text}]") } else { text };
         for number in [1, 2] {
@@ -129,7 +128,7 @@ async fn an_invalid_id_is_an_invalid_request() {
     }
 }
 
-/// Whatever becomes of it, a notification is not answered.
+/// A notification never gets a response, whatever its outcome is.
 #[tokio::test]
 async fn a_notification_is_handled_and_never_answered() {
     let (send, mut handled) = mpsc::unbounded_channel();
@@ -224,7 +223,7 @@ async fn a_request_without_version_2_0_is_invalid() {
     }
 }
 
-/// The error carries the id if a usable one could be read, else null.
+/// The error has the request's id if it could be read, otherwise null.
 #[tokio::test]
 async fn json_that_is_no_request_is_an_invalid_request() {
     let mut raw = Raw::client(server()).await;
@@ -277,7 +276,7 @@ async fn json_that_is_no_request_is_an_invalid_request() {
     }
 }
 
-/// Which of the two would count is anybody's guess.
+/// It is undefined which of the two members would count.
 #[tokio::test]
 async fn a_duplicate_member_is_an_invalid_request() {
     let mut raw = Raw::client(server()).await;

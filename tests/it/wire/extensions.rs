@@ -1,6 +1,5 @@
-//! What this crate knows beside JSON-RPC is sent only to peers that have announced that they know it,
-//! and understood from all: a web page can't set the header that announces it, and a POST has no
-//! opening handshake.
+//! Extensions to JSON-RPC are sent only to peers that announced them, and understood from all
+//! peers. A web page cannot set the header, and a POST has no opening handshake.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -61,7 +60,7 @@ async fn a_server_understands(mut raw: Raw, gate: Gate) {
     let cancelled = cancelled("5");
     assert_eq!(raw.ask(cancel("5")).await, cancelled);
 
-    // One item and a bit more: two are sent, and the others when there is credit.
+    // The window takes a bit more than one item: two are sent, and the others when there is credit.
     assert_eq!(raw.ask(with("numbers", r#"{"window":66}"#)).await, result(r#""0x1""#, "1"));
     assert_eq!((raw.receive().await, raw.receive().await), (item(1), item(2)));
     raw.check("[]", &[&empty_batch()]).await;
@@ -91,7 +90,7 @@ async fn a_server_understands_extensions_by_post() {
     assert_eq!(ask(address, &with("steps", r#"{"progress":1}"#)).await, result(r#""done""#, "1"));
 }
 
-/// What a server sends that was never told that this side understands it.
+/// A server may send extensions although the client did not announce them.
 #[tokio::test]
 async fn a_client_understands_extensions_it_did_not_ask_for() {
     let (mut raw, client) = Raw::server(Client::builder()).await;
@@ -100,7 +99,7 @@ async fn a_client_understands_extensions_it_did_not_ask_for() {
         begin(peer.call::<u8>("m", ()).on_progress(|_: u8| panic!("not asked for")).into_future());
     let call = call.await;
     assert_eq!(raw.receive().await, r#"{"jsonrpc":"2.0","method":"m","id":1}"#);
-    // Nobody has asked for it.
+    // The call did not ask for progress.
     raw.send(notification("$/progress", r#"{"token":1,"value":5}"#)).await;
     raw.send(result("7", "1")).await;
     assert_eq!(call.await.unwrap(), 7);

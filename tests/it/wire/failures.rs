@@ -1,5 +1,5 @@
-//! What the caller sees when a handler fails: one error response with the right id, nothing of
-//! what went wrong inside, and a connection that lives on.
+//! What the caller sees when a handler fails: one error response with the right id and no internal
+//! details, on a connection that stays open.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Config, Context, ErrorObject, Result, RpcError, Server, rpc};
 use wsjsonrpc_tests::{Raw, error, notification, request, result, too_large};
 
-/// A result that can't be written.
+/// A result that cannot be serialized.
 enum Unwritable {
     Fails,
     FailsLate,
@@ -97,7 +97,7 @@ impl Fails for Service {
     }
 }
 
-/// An error that the server recognises.
+/// An error that the server recognizes.
 #[derive(Debug)]
 struct Stock(u32);
 
@@ -118,7 +118,7 @@ impl RpcError for Stock {
     }
 }
 
-/// One that it does not: nobody has told it to.
+/// An error that the server does not recognize, because no `map_error` names it.
 #[derive(Debug)]
 struct Unknown;
 
@@ -234,7 +234,7 @@ async fn an_error_object_is_sent_as_the_application_made_it() {
     }
 }
 
-/// A conversion to an error object is the application's code, too.
+/// The conversion to an error object is the application's code and may panic.
 #[tokio::test]
 async fn an_error_whose_conversion_panics_is_an_internal_error() {
     #[derive(Debug)]

@@ -1,4 +1,5 @@
-//! Raw text in and raw text out: which message gets which answer, on the serving and on the calling side.
+//! Raw text in and raw text out: which message gets which response, on the serving and on the
+//! calling side.
 
 mod client;
 mod document;

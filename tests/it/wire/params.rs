@@ -1,5 +1,5 @@
-//! What a request's `params` may look like, and what is said about those that do not fit: exact,
-//! by position and by name, without sending a long input back.
+//! The forms of a request's `params`, and the errors about those that do not fit: exact, by
+//! position and by name, without quoting long input.
 
 use serde::{Deserialize, Serialize};
 use wsjsonrpc::{Context, Methods, Result, Server, Stream, rpc};
@@ -165,7 +165,7 @@ async fn params_may_be_positional_or_named() {
     }
 }
 
-/// Params that do not fit: method, params and what the error says.
+/// Params that do not fit: method, params and the text of the error.
 #[tokio::test]
 async fn params_must_fit_and_the_error_says_what_does_not() {
     let mut raw = client().await;
@@ -229,7 +229,7 @@ async fn params_that_are_no_list_or_object_are_an_invalid_request() {
     }
 }
 
-/// A lone half of a surrogate pair is no character: no text, but no harm either.
+/// Half of a surrogate pair is not a character, so it is refused, and does no harm.
 #[tokio::test]
 async fn a_lone_surrogate_is_an_invalid_param() {
     let mut raw = client().await;
@@ -307,7 +307,7 @@ impl Limited for Lengths {
     }
 }
 
-/// White space counts, as it is text that was sent. The method's own name is not part of it.
+/// White space counts, because it was sent. The method's name does not count.
 #[tokio::test]
 async fn params_over_a_methods_limit_are_refused() {
     let closures = Methods::new()

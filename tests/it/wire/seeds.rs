@@ -1,5 +1,5 @@
-//! What fuzzing has found, good and bad, is tried by every test run: all seeds of the two targets
-//! that feed a whole connection. Those of the decoder are in the runtime's own tests.
+//! Runs the seeds of the two fuzz targets that feed a whole connection, so that every test run
+//! tries what fuzzing has found. The runtime's own tests run the seeds of the decoder.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn each_seed(target: &str, run: fn(&[u8])) {
     let mut seen = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        // Shown if this seed's run fails.
+        // Printed if this seed fails.
         println!("{}", path.display());
         run(&fs::read(path).unwrap());
         seen += 1;

@@ -1,6 +1,7 @@
-//! The examples of the specification's section 7 (<https://www.jsonrpc.org/specification#examples>),
-//! as they stand there: `-->` is sent to us, `<--` is what we answer, except that our error messages
-//! may say more behind a colon. Once with us as the server, and once with us as a client that serves.
+//! The examples of the specification's section 7
+//! (<https://www.jsonrpc.org/specification#examples>), unchanged: `-->` is sent to us, `<--` is our
+//! response. Our error messages may continue after a colon. Once with us as the server, and once as
+//! a client that serves methods.
 
 use serde_json::Value;
 use wsjsonrpc::client::ClientBuilder;
@@ -8,7 +9,7 @@ use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Context, Result, Server, rpc};
 use wsjsonrpc_tests::{Raw, empty_batch};
 
-/// What the examples call.
+/// The methods of the examples.
 #[rpc]
 trait Examples {
     async fn subtract(&self, ctx: &Context, minuend: i64, subtrahend: i64) -> Result<i64>;
@@ -53,7 +54,7 @@ fn client() -> ClientBuilder {
     Client::builder().service(Service.into_service())
 }
 
-/// Plays a dialogue to a server, then to a client.
+/// Runs a dialogue with a server, then with a client.
 async fn play(dialogue: &str) {
     let mut to_server = Raw::client(server()).await;
     let (mut to_client, _client) = Raw::server(client()).await;
@@ -89,7 +90,7 @@ fn shorten(response: &mut Value) {
     }
 }
 
-/// Lines that begin with an arrow, each with the lines that continue it.
+/// The turns of a dialogue: lines that begin with an arrow, each with the lines that continue it.
 fn turns(dialogue: &str) -> impl Iterator<Item = (&str, String)> {
     let mut turns: Vec<(&str, String)> = Vec::new();
     for line in dialogue.lines().map(str::trim).filter(|line| !line.is_empty()) {
