@@ -1,4 +1,4 @@
-# The suite's own programs, its settings, and its results. For Python 2.7, as the suite is.
+# Runs the suite's programs, writes its settings, and reads its results. For Python 2.7, like the suite.
 from __future__ import print_function
 
 import collections
@@ -17,7 +17,7 @@ def group(case):
 
 
 def wstest(packages, *args):
-    """The suite's program, installed in a folder of its own."""
+    """Runs the suite's program, which is installed in a separate folder."""
     site.addsitedir(packages)
     sys.argv = ["wstest"] + list(args)
     from autobahntestsuite.wstest import run
@@ -26,14 +26,14 @@ def wstest(packages, *args):
 
 
 def port():
-    """One that was free a moment ago."""
+    """Prints a port that was free a moment ago."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     print(listener.getsockname()[1])
 
 
 def spec(role, url, outdir, *groups):
-    """What the suite is told, with the cases of these groups, or of all."""
+    """Prints the settings of the suite, with the cases of these groups, or of all groups."""
     with open(os.path.join(HERE, "cases.json")) as file:
         settings = json.load(file)
     if groups:
@@ -47,7 +47,7 @@ def spec(role, url, outdir, *groups):
 
 
 def summary(packages, role, spec, outdir):
-    """Prints the results by group; 1 if a case failed or is missing."""
+    """Prints the results by group; returns 1 if a case failed or is missing."""
     site.addsitedir(packages)
     from autobahntestsuite.case import Cases
     from autobahntestsuite.caseset import CaseSet

@@ -1,4 +1,4 @@
-//! What a connection holds that does nothing.
+//! The memory of an idle connection.
 
 use tokio::runtime::Builder;
 use wsjsonrpc::{Context, Server};
@@ -8,11 +8,11 @@ use crate::served::{Hostile, KIB, Tested, check, settled};
 
 const CONNECTIONS: usize = 400;
 
-/// On tokio's multi-threaded runtime, before its first call and after it. What the allocator needs for
-/// itself is not counted, nor is what the kernel needs.
+/// On tokio's multi-threaded runtime, before and after its first call. The overhead of the
+/// allocator and the kernel's buffers are not counted.
 #[test]
 fn an_idle_connection_is_small() {
-    // The first one has a thread for each processor, as `#[tokio::main]` has.
+    // `None` uses a thread for each processor, like `#[tokio::main]`.
     for threads in [None, Some(1), Some(4)] {
         for used in [false, true] {
             let mut runtime = Builder::new_multi_thread();
@@ -31,7 +31,7 @@ fn an_idle_connection_is_small() {
                 }
                 hostile
             };
-            // What the program needs once is there before it is measured.
+            // Allocates what the program needs once before memory is measured.
             let warm: Vec<_> = (0..CONNECTIONS / 4).map(|_| open()).collect();
             let before = settled();
             let many: Vec<_> = (0..CONNECTIONS).map(|_| open()).collect();

@@ -1,5 +1,4 @@
-//! Messages that are kept for longer than it takes to read them: what they hold of what they were read
-//! with.
+//! Messages that are kept after they were read must not keep the buffers that they were read with.
 
 use std::future::IntoFuture;
 use std::io::Write;
@@ -21,13 +20,14 @@ use crate::served::{Hostile, KIB, SCRATCH, TEXT, Tested, check, settled};
 /// The first byte of a ping.
 const PING: u8 = 0x89;
 
-/// A response that nobody waits for.
+/// A response without a pending call.
 fn filler(size: usize) -> String {
     let empty = result("\"\"", "999999").len();
     result(&format!("\"{}\"", "x".repeat(size - empty)), "999999")
 }
 
-/// As many bytes as several small messages share, of which only the text is kept.
+/// The text and a filler, together as large as the chunk of a buffer that small messages share.
+/// Only the text is kept.
 fn shared(text: &str, masked: bool) -> Vec<u8> {
     let filler = filler(2 * KIB - text.len() - 16);
     [frame_of(TEXT, text.as_bytes(), masked), frame_of(TEXT, filler.as_bytes(), masked)].concat()
@@ -36,8 +36,8 @@ fn shared(text: &str, masked: bool) -> Vec<u8> {
 const OUTBOX: usize = 256 * KIB;
 const IN_FLIGHT: usize = 64;
 
-/// A connection whose peer does not read its answers, while a call of this side waits for its response:
-/// more requests are held back.
+/// A connection whose peer does not read its responses, while a call of this side is pending:
+/// further requests are held back.
 fn clogged(tested: &Tested) -> Hostile {
     let config = Config { max_send_queue: OUTBOX, max_in_flight: IN_FLIGHT, ..Config::default() };
     let server = Server::builder()
@@ -64,7 +64,7 @@ fn requests_that_are_held_back_keep_nothing_else() {
     let before = settled();
     let small = shared(&request("no.such.method", "[]", "1"), true);
     assert!(hostile.flood(&small, 3000) > 2500);
-    // Held requests, and as many bytes of refusals as may wait.
+    // The held requests, and up to the same number of bytes of refusals.
     let held = OUTBOX + IN_FLIGHT * 128;
     check("held requests", settled().saturating_sub(before), held + 3 * OUTBOX);
 }
@@ -75,14 +75,14 @@ fn requests_in_pieces_that_are_held_back_keep_nothing_else() {
         let tested = Tested::new();
         let mut hostile = clogged(&tested);
         let text = request("no.such.method", &format!("[\"{}\"]", "p".repeat(1500)), "1");
-        // What is not read in one piece goes another way, and a large message is not.
+        // The large message in front splits the text over two reads, which takes a different path.
         let large = frame_of(TEXT, filler(256 * KIB).as_bytes(), true);
         let frame = frame_of(TEXT, text.as_bytes(), true);
         let (begin, end) = frame.split_at(frame.len() / 2);
         let first = [&large, begin].concat();
         let before = settled();
         if pings {
-            // Its answer waits behind all others.
+            // The pong waits behind all responses.
             hostile.stream.write_all(&frame_of(PING, b"", true)).unwrap();
         }
         for _ in 0..50 {
@@ -95,7 +95,7 @@ fn requests_in_pieces_that_are_held_back_keep_nothing_else() {
     }
 }
 
-/// Without answers of its own, so that each message is let go at once.
+/// Needs no responses, so each message is released at once.
 #[test]
 fn a_large_message_leaves_nothing_behind() {
     const CONNECTIONS: usize = 20;
@@ -117,7 +117,7 @@ fn a_large_message_leaves_nothing_behind() {
     );
 }
 
-/// A client, and a server that says what this does.
+/// A client, and a server that runs this closure.
 fn client_of(
     tested: &Tested,
     client: ClientBuilder,
@@ -127,7 +127,7 @@ fn client_of(
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let serving = std::thread::spawn(move || {
         let (stream, _) = listener.accept().unwrap();
-        // It knows this crate's extensions.
+        // The server announces this crate's extensions.
         #[allow(clippy::result_large_err, reason = "tungstenite asks for it")]
         let agree = |_: &Request, mut response: Response| {
             let (name, version) = EXTENSIONS;
@@ -140,7 +140,7 @@ fn client_of(
     (client, serving)
 }
 
-/// The id of the next call that comes.
+/// The id of the next call.
 fn next_id(socket: &mut WebSocket<TcpStream>) -> String {
     let text = socket.read().unwrap().into_text().unwrap();
     serde_json::from_str::<serde_json::Value>(&text).unwrap()["id"].to_string()
@@ -150,7 +150,7 @@ fn say(socket: &mut WebSocket<TcpStream>, text: &str) {
     socket.get_mut().write_all(&frame_of(TEXT, text.as_bytes(), false)).unwrap();
 }
 
-/// A server sends the smallest items, each with much that is dropped.
+/// A server sends the smallest items, each with a large message that is dropped.
 #[test]
 fn items_that_nobody_consumes_keep_their_window() {
     const SUBSCRIPTIONS: usize = 15;
@@ -189,7 +189,7 @@ fn items_that_nobody_consumes_keep_their_window() {
     serving.join().unwrap();
 }
 
-/// A server answers with small results in large messages, and the callers take their time.
+/// A server responds with small results in large messages, and the callers do not take them.
 #[test]
 fn results_that_nobody_takes_keep_little_else() {
     const CALLS: usize = 50;
@@ -228,7 +228,8 @@ fn results_that_nobody_takes_keep_little_else() {
     serving.join().unwrap();
 }
 
-/// A server sends items of a subscription that it has not answered: the smallest ones, and large ones.
+/// A server sends items before the response to the subscribe call: the smallest ones, and large
+/// ones.
 #[test]
 fn items_before_their_response_have_one_bound() {
     const WINDOW: usize = 256 * KIB;
@@ -264,7 +265,7 @@ fn items_before_their_response_have_one_bound() {
     }
 }
 
-/// A peer tells how far calls are, and nobody looks.
+/// A peer sends progress that the callers do not read.
 #[test]
 fn progress_that_nobody_looks_at_has_a_bound() {
     const CALLS: usize = 4;

@@ -1,6 +1,6 @@
-//! What a connection can be made to hold, by the worst input of each kind: one test for each row of
-//! the sum in SECURITY.md, over real sockets, on a multi-threaded runtime, in bytes that an allocator
-//! counts.
+//! The memory that a peer can make a connection hold, with the worst input of each kind. There is
+//! one test for each row of the table in SECURITY.md, over real sockets, on a multi-threaded
+//! runtime. An allocator counts the bytes.
 //!
 //! The peer is a blocking socket in the same process. It allocates its messages before the
 //! measurement begins, so what grows is the side under test.

@@ -1,4 +1,4 @@
-//! What requests and their responses hold.
+//! The memory of requests and their responses.
 
 use std::io::Write;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,7 @@ use crate::served::{Hostile, KIB, MIB, SCRATCH, TEXT, Tested, check, live, peak,
 const BEGIN: u8 = 0x01;
 const GO_ON: u8 = 0x00;
 
-/// What a handler in flight costs by itself: its task, its future, its entry.
+/// The cost of a handler in flight: its task, its future, its entry.
 const HANDLER: usize = 2 * KIB;
 
 fn methods() -> Methods {
@@ -39,7 +39,7 @@ fn a_message_that_is_being_read_is_held_three_times_at_most() {
     const LARGEST: usize = 4 * MIB;
     let one = announcing(TEXT, LARGEST as u64, true);
     let almost = vec![b' '; LARGEST - 1];
-    // What has come grows by doubling, and the buffer of the first frame is still there.
+    // The buffer grows by doubling, and the buffer of the first frame still exists.
     let two = [frame_of(BEGIN, &almost[..LARGEST - 100], true), frame_of(GO_ON, b"  ", true)];
     let half = &almost[..LARGEST / 2];
     let three = [frame_of(BEGIN, half, true), frame_of(GO_ON, &half[..LARGEST / 2 - 1], true)];
@@ -81,7 +81,7 @@ fn requests_in_flight_have_a_bound() {
         let grown = settled().saturating_sub(before);
         let bound =
             BYTES.min(IN_FLIGHT * text.len()) + text.len() + IN_FLIGHT * (2 * KIB + HANDLER);
-        // What is refused is answered.
+        // Requests over the limit are refused.
         check(&format!("requests of {size} bytes"), grown, bound + SCRATCH);
     }
 }
@@ -106,7 +106,8 @@ impl Keep for Keeper {
     }
 }
 
-/// How many times its text a decoded `Value` takes, at worst; and what a method's own limit makes of it.
+/// How many times the size of its text a decoded `Value` takes at worst, and the effect of
+/// `max_params`.
 #[test]
 fn decoded_params_cost_a_multiple_unless_max_params_is_set() {
     const SIZE: usize = 256 * KIB;
@@ -127,7 +128,7 @@ fn decoded_params_cost_a_multiple_unless_max_params_is_set() {
     }
 }
 
-/// Requests whose answers the peer does not read: the smallest ones, and large ones.
+/// Requests whose responses the peer does not read: the smallest ones, and large ones.
 #[test]
 fn answers_that_wait_have_a_bound() {
     const OUTBOX: usize = MIB;
@@ -148,7 +149,7 @@ fn answers_that_wait_have_a_bound() {
     }
 }
 
-/// Handlers that are in flight when the peer stops reading: their results have a bound of their own.
+/// The results of handlers that are in flight when the peer stops reading have a separate bound.
 #[test]
 fn results_of_handlers_in_flight_have_a_bound() {
     const IN_FLIGHT: usize = 64;
@@ -169,13 +170,13 @@ fn results_of_handlers_in_flight_have_a_bound() {
     );
     let mut hostile = Hostile::connect(tested.serve(server));
     let before = settled();
-    // One more may begin.
+    // Leaves room for one more handler.
     const GATED: usize = IN_FLIGHT - 1;
     for id in 0..GATED {
         hostile.send(&request("gated", "[]", &id.to_string()));
     }
     tested.runtime.block_on(gate.arrived(GATED as u32));
-    // What the network takes is taken.
+    // Fills the buffers of the network.
     hostile.flood(&frame_of(TEXT, request("large", "[]", "1").as_bytes(), true), 400);
     settled();
     gate.open(GATED);
@@ -215,18 +216,18 @@ fn errors_that_wait_for_others_of_their_batch_have_a_bound() {
     let before = settled();
     hostile.flood(&frame, 300);
     let grown = settled().saturating_sub(before);
-    // The answers of the batches that were refused wait, too, as nobody reads them.
+    // The refusals of further batches wait too, because nobody reads them.
     check("batches of errors", grown, 2 * BYTES + MIB + 300 * (256 + HANDLER));
 }
 
-/// A call of a batch that waits for its turn holds little beside its text: it is decoded and looked up when it
-/// starts.
+/// A call of a batch that has not started takes little memory besides its text, because it is
+/// decoded and looked up when it starts.
 #[test]
 fn a_call_of_a_batch_that_has_not_started_is_a_place_in_the_text() {
-    // So many that none starts in the turn that reads them.
+    // So many that no call starts in the turn that reads the batch.
     const FEW: usize = 520;
     const MANY: usize = 1000;
-    // Where it begins in the text, where its response will be, and room for that.
+    // The position in the text, the position of the response, and the entry for the response.
     const EACH: usize = 8 + 24 + 48;
     let held = |calls: usize, params: usize| {
         let tested = Tested::on(Builder::new_multi_thread().worker_threads(1));
@@ -245,14 +246,14 @@ fn a_call_of_a_batch_that_has_not_started_is_a_place_in_the_text() {
         settled();
         (held.get().unwrap().saturating_sub(before), text.len())
     };
-    // Of about the same size.
+    // Both messages have about the same size.
     let (few, text) = held(FEW, 150);
     let (many, same) = held(MANY, 51);
     assert!(text.abs_diff(same) < 2 * KIB, "{text} and {same}");
     check("calls of a batch", many.saturating_sub(few), (MANY - FEW) * EACH + 4 * KIB);
 }
 
-/// The head of an opening handshake that does not end.
+/// The head of an opening handshake that never ends.
 #[test]
 fn half_a_head_is_held_twice_at_most() {
     const CONNECTIONS: usize = 50;

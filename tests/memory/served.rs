@@ -1,4 +1,4 @@
-//! A server on a runtime of its own, the peers that measure it, and the count of live bytes.
+//! A server on its own runtime, the peers that measure it, and the count of live bytes.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,16 +18,16 @@ pub(crate) const MIB: usize = 1024 * KIB;
 /// Worker threads of the runtime under test.
 pub(crate) const THREADS: usize = 4;
 
-/// What they read into, all together.
+/// The read buffers of all worker threads.
 pub(crate) const SCRATCH: usize = THREADS * 64 * KIB;
 
 /// The first byte of a whole text message.
 pub(crate) const TEXT: u8 = 0x81;
 
-/// Others of this process would be counted, too.
+/// Tests run one at a time, because the allocator counts all bytes of the process.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// One side of a connection under test, alone in this process.
+/// One side of a connection under test.
 pub(crate) struct Tested {
     pub(crate) runtime: Runtime,
     _alone: MutexGuard<'static, ()>,
@@ -83,14 +83,14 @@ pub(crate) fn peak(work: impl FnOnce()) -> usize {
     })
 }
 
-/// Prints the figure and compares it with the bound of its row.
+/// Prints the measured growth and compares it with the bound.
 #[track_caller]
 pub(crate) fn check(what: &str, grown: usize, bound: usize) {
     println!("{what}: {grown} bytes of {bound}");
     assert!(grown <= bound, "{what}: {grown} bytes, more than {bound}");
 }
 
-/// A WebSocket client by hand.
+/// A WebSocket client that sends raw frames.
 pub(crate) struct Hostile {
     pub(crate) stream: TcpStream,
 }
@@ -104,7 +104,8 @@ impl Hostile {
         self.stream.write_all(&frame_of(TEXT, text.as_bytes(), true)).unwrap();
     }
 
-    /// Sends until the network has taken nothing for a while, or so many times.
+    /// Sends `bytes` repeatedly, at most `most` times, until the network accepts nothing for a
+    /// while.
     pub(crate) fn flood(&mut self, bytes: &[u8], most: usize) -> usize {
         self.stream.set_write_timeout(Some(Duration::from_millis(1000))).unwrap();
         let mut sent = 0;
@@ -122,7 +123,7 @@ impl Hostile {
         sent
     }
 
-    /// Reads until this has come.
+    /// Reads until this text has arrived.
     pub(crate) fn read_until(&mut self, text: &str) {
         let mut all = Vec::new();
         while !all.windows(text.len()).any(|part| part == text.as_bytes()) {
@@ -132,7 +133,7 @@ impl Hostile {
         }
     }
 
-    /// Reads so many bytes and drops them.
+    /// Reads this many bytes and drops them.
     pub(crate) fn read(&mut self, mut bytes: usize) {
         let mut waste = [0; 16 * KIB];
         while bytes > 0 {

@@ -1,4 +1,4 @@
-//! What subscriptions hold.
+//! The memory of subscriptions.
 
 use futures_util::{StreamExt, stream};
 use wsjsonrpc::subscription::{Overflow, Topic};
@@ -7,11 +7,11 @@ use wsjsonrpc_tests::request;
 
 use crate::served::{Hostile, KIB, MIB, THREADS, Tested, check, peak, settled};
 
-/// What a subscription costs by itself: its task, its stream, its request.
+/// The cost of a subscription: its task, its stream, its request.
 const EACH: usize = 4 * KIB;
 
-/// Many subscriptions whose items are large. The peer reads some, so that all of them have their turn,
-/// and then nothing more.
+/// Many subscriptions with large items. The peer reads some items, so that all subscriptions have
+/// their turn, and then stops reading.
 #[test]
 fn producers_wait_without_their_items() {
     const COUNT: usize = 64;
@@ -33,11 +33,11 @@ fn producers_wait_without_their_items() {
         hostile.read(COUNT * ITEM);
         settled();
     });
-    // Each thread may have an item in its hands, in a buffer that grew by doubling.
+    // Each thread may hold one item, in a buffer that grew by doubling.
     check("producers", peak - before, MIB + (1 + 2 * THREADS) * ITEM + COUNT * EACH);
 }
 
-/// Streams that do not wait, whose items are large and many.
+/// Streams that do not wait for the consumer, with many large items.
 #[test]
 fn items_that_wait_beside_their_streams_have_one_bound() {
     const COUNT: usize = 64;
@@ -52,7 +52,7 @@ fn items_that_wait_beside_their_streams_have_one_bound() {
             max_subscription_buffer: BUFFER,
             ..Config::default()
         };
-        // More than the network takes, and then nothing more.
+        // More items than the network takes; then the stream stays pending.
         let items = move |_: Context, ()| async move {
             let items = stream::repeat(Ok::<_, ErrorObject>(item)).take(20);
             Ok::<_, ErrorObject>(items.chain(stream::pending()))

@@ -1,9 +1,9 @@
-//! Tests that need a process of their own: such a test starts the test binary again, with itself as the
-//! only test. An environment variable that it sets tells the new process which part to play.
+//! Tests that need a separate process: such a test starts the test binary again, with itself as the
+//! only test. An environment variable tells the new process to run the other part of the test.
 
 use std::process::Command;
 
-/// The whole name of a test in the module where this is written, for [`command`].
+/// The full name of a test in the current module, for [`command`].
 #[macro_export]
 macro_rules! test_name {
     ($test:ident) => {
@@ -23,7 +23,7 @@ pub fn command(wrapper: &[&str], test: &str) -> Command {
             command
         }
     };
-    // Names of tests do not begin with that of their crate.
+    // The test binary expects names without the crate's name.
     let (_, test) = test.split_once("::").expect("a name made by `test_name`");
     command.args([test, "--exact", "--nocapture"]);
     command

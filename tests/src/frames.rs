@@ -1,8 +1,9 @@
-//! WebSocket frames as bytes, of either side. Masks are zeros, so a payload is the same with and without.
+//! WebSocket frames as bytes, for both sides. Masks are zero, so a payload looks the same with and
+//! without a mask.
 
 use tokio::io::{AsyncReadExt, DuplexStream};
 
-/// The header of a frame that announces so many bytes, whatever follows.
+/// The header of a frame that announces this length, whatever follows.
 pub fn announcing(first: u8, length: u64, masked: bool) -> Vec<u8> {
     let mask = if masked { 0x80 } else { 0 };
     let mut frame = vec![first];
@@ -33,9 +34,9 @@ pub fn frame_of(first: u8, payload: &[u8], masked: bool) -> Vec<u8> {
 pub struct Came {
     pub first: u8,
     pub masked: bool,
-    /// Without its mask. Shorter than `length` if there was no more.
+    /// The payload without its mask. Shorter than `length` if the frame was cut off.
     pub payload: Vec<u8>,
-    /// The length that it announces.
+    /// The length in the header.
     pub length: usize,
 }
 
@@ -70,7 +71,7 @@ pub fn frames(bytes: &[u8]) -> Vec<Came> {
     frames
 }
 
-/// All frames that come until the other side ends its direction.
+/// All frames until the other side ends its direction.
 pub async fn rest_of(stream: &mut DuplexStream) -> Vec<Came> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.expect("it ends");

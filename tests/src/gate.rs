@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 use wsjsonrpc::{Context, Result};
 
-/// Holds handlers until the test lets them go on. Clones are the same gate.
+/// Holds handlers until the test opens it. Clones are the same gate.
 #[derive(Clone, Debug)]
 pub struct Gate {
     started: Arc<AtomicUsize>,
@@ -46,23 +46,23 @@ impl Gate {
         }
     }
 
-    /// How often [`handler`](Self::handler)s were called.
+    /// How many calls of [`handler`](Self::handler)s have started.
     pub fn started(&self) -> usize {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// In a handler: announces that it is here, and waits to be let through.
+    /// For a handler: counts as arrived, and waits until the gate opens for it.
     pub async fn pass(&self) {
         self.arrived.add_permits(1);
         self.open.acquire().await.expect("never closed").forget();
     }
 
-    /// Waits until so many more handlers are here.
+    /// Waits until this many more handlers have arrived.
     pub async fn arrived(&self, handlers: u32) {
         self.arrived.acquire_many(handlers).await.expect("never closed").forget();
     }
 
-    /// Lets so many through, now or later.
+    /// Lets this many handlers through, now or later.
     pub fn open(&self, handlers: usize) {
         self.open.add_permits(handlers);
     }

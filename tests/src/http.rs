@@ -1,4 +1,4 @@
-//! The opening handshake by hand: HTTP requests and responses as text.
+//! Raw opening handshakes: HTTP requests and responses as text.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -26,20 +26,21 @@ pub async fn address(server: ServerBuilder) -> SocketAddr {
     address
 }
 
-/// Sends this, ends its own direction, and returns all that comes back until the server closes.
+/// Sends this request, shuts down its own direction, and returns everything that the server sends.
 pub async fn http(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(address).await.expect("it listens");
-    // A server may refuse before it has read all.
+    // The server may refuse the request before it has read everything.
     let _ = stream.write_all(request.as_ref()).await;
-    // One that takes it for a WebSocket sees it end, and the test fails.
+    // If the server treats this as a WebSocket, it sees the end, and the test fails.
     let _ = stream.shutdown().await;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.expect("an answer");
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// Sends this, and returns all that comes back until the server closes. For requests that ask it to close
-/// the connection: this side stays open, as servers take its end for a client that has left.
+/// Sends this request, and returns everything that the server sends. The request must ask the
+/// server to close the connection. This side stays open, because servers treat a half-closed
+/// connection as a client that has disconnected.
 pub async fn say(address: SocketAddr, request: impl AsRef<[u8]>) -> String {
     let mut stream = TcpStream::connect(address).await.expect("it listens");
     stream.write_all(request.as_ref()).await.expect("it reads");
@@ -55,7 +56,7 @@ pub fn parts(answer: &str) -> (&str, String, &str) {
     (status, headers.to_lowercase(), body)
 }
 
-/// A connection on which this request was sent, and the head of the response.
+/// Sends this request; returns the connection and the head of the response.
 pub async fn opened(address: SocketAddr, request: &str) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(address).await.expect("it listens");
     stream.write_all(request.as_bytes()).await.expect("it reads");
@@ -77,7 +78,7 @@ pub fn open_blocking(address: SocketAddr, target: &str) -> std::net::TcpStream {
     stream
 }
 
-/// Reads the head of a request or of a response, and not a byte more.
+/// Reads exactly the head of a request or a response.
 pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -86,7 +87,7 @@ pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     String::from_utf8(head).expect("a head is text")
 }
 
-/// The `Sec-WebSocket-Accept` that accepts this request.
+/// The `Sec-WebSocket-Accept` value for this request.
 pub fn accept_key(request: &str) -> String {
     let key = request.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
@@ -95,7 +96,7 @@ pub fn accept_key(request: &str) -> String {
     derive_accept_key(key.expect("the request has a key").as_bytes())
 }
 
-/// A whole refusal.
+/// A whole refusal, as the server sends it.
 pub fn refusal(status: &str, headers: &str, words: &str) -> String {
     let length = words.len() + 1;
     format!(
@@ -104,8 +105,8 @@ pub fn refusal(status: &str, headers: &str, words: &str) -> String {
     )
 }
 
-/// A server that reads one request, sends this answer and then waits for the client to close. The task
-/// returns the request.
+/// A server that reads one request, sends this response and then waits for the client to close. The
+/// task returns the request.
 pub async fn answering(answer: impl Into<Vec<u8>>) -> (SocketAddr, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = listener.local_addr().expect("it is bound");

@@ -1,18 +1,18 @@
-//! What the integration tests share. Only public items of the crate are used here.
+//! Helpers for the integration tests. They use only public items of the crate.
 //!
 //! | module | what |
 //! |---|---|
-//! | [`raw`] | WebSocket peers that speak text |
+//! | [`raw`] | WebSocket peers that send and receive text |
 //! | [`messages`] | JSON-RPC messages as text |
 //! | [`frames`] | WebSocket frames as bytes |
-//! | [`http`], [`scripted`] | the opening handshake and HTTP responses by hand |
-//! | [`post`], [`mounted`] | HTTP POST, and endpoints in somebody's HTTP server |
-//! | [`servers`], [`gate`] | servers with the usual methods, some of which wait for the test |
-//! | [`reconnect`] | clients that reconnect, with each attempt in the test's hand |
+//! | [`http`], [`scripted`] | raw opening handshakes and HTTP responses |
+//! | [`post`], [`mounted`] | HTTP POST, and endpoints mounted in HTTP servers |
+//! | [`servers`], [`gate`] | servers with common methods, and handlers that wait for the test |
+//! | [`reconnect`] | reconnecting clients, with each attempt controlled by the test |
 //! | [`tls`] | certificates, and servers and clients that use them |
-//! | [`log`], [`record`] | the log and the calls that middleware saw |
-//! | [`poll`], [`child`] | futures polled by hand; tests that need a process of their own |
-#![allow(missing_docs, reason = "fields and methods of test helpers say it by their names")]
+//! | [`log`], [`record`] | the log, and the calls that middleware saw |
+//! | [`poll`], [`child`] | futures polled by hand; tests that need a separate process |
+#![allow(missing_docs, reason = "the names of fields and methods of test helpers describe them")]
 
 pub mod child;
 pub mod frames;

@@ -1,4 +1,4 @@
-//! A log that a test can look into.
+//! A log that a test can read.
 
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, Once};
@@ -8,16 +8,16 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Metadata, Subscriber};
 
-/// Keeps every event and span of every level and target as text: a line for each, and one more for what
-/// is added to a span.
+/// Keeps every event and span of every level and target as text: one line each, and one more for
+/// fields that a span gets later.
 #[derive(Clone, Debug)]
 pub struct Log(Arc<Mutex<String>>);
 
 impl Default for Log {
     fn default() -> Self {
-        // tracing asks only the thread at hand whether anybody wants what is logged in this place for
-        // the first time, and keeps the answer for all: so every thread has to have a subscriber, or
-        // another test's thread answers for this one.
+        // tracing asks the current thread's subscriber once whether a call site is enabled and
+        // caches the result for all threads. So every thread needs a subscriber, otherwise the
+        // thread of another test decides for this one.
         static EVERYWHERE: Once = Once::new();
         EVERYWHERE.call_once(|| {
             let _ = tracing::subscriber::set_global_default(Unread);
@@ -26,7 +26,7 @@ impl Default for Log {
     }
 }
 
-/// Wants everything and keeps nothing.
+/// Enables everything and keeps nothing.
 struct Unread;
 
 impl Subscriber for Unread {
@@ -80,14 +80,14 @@ impl Subscriber for Log {
 }
 
 impl Log {
-    /// A log of what this thread does until the guard is dropped.
+    /// Logs what this thread does until the guard is dropped.
     pub fn of_this_thread() -> (Self, DefaultGuard) {
         let log = Log::default();
         let guard = tracing::subscriber::set_default(log.clone());
         (log, guard)
     }
 
-    /// What was written so far.
+    /// The text so far.
     pub fn text(&self) -> String {
         self.0.lock().unwrap().clone()
     }

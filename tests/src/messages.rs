@@ -31,17 +31,17 @@ pub fn error(code: i64, message: &str, id: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","error":{{"code":{code},"message":"{message}"}},"id":{id}}}"#)
 }
 
-/// The error about JSON that is no request. `why` is what it says behind "Invalid Request: ".
+/// The error about JSON that is not a request. `why` follows "Invalid Request: ".
 pub fn invalid_request(why: &str, id: &str) -> String {
     error(-32600, &format!("Invalid Request: {why}").replace('"', "\\\""), id)
 }
 
-/// The answer to `[]`, which tests send to see that all before it was read.
+/// The response to `[]`, which tests send to check that everything before was read.
 pub fn empty_batch() -> String {
     invalid_request("the batch is empty", "null")
 }
 
-/// The answer to a number, which tests send for the same reason.
+/// The response to a number, which tests send for the same reason.
 pub fn not_an_object() -> String {
     invalid_request("expected an object, got a number", "null")
 }
@@ -56,17 +56,17 @@ pub fn cancel(id: &str) -> String {
     notification("$/cancelRequest", &format!(r#"{{"id":{id}}}"#))
 }
 
-/// The answer to a request that was cancelled.
+/// The response to a request that was cancelled.
 pub fn cancelled(id: &str) -> String {
     error(-32800, "Request cancelled", id)
 }
 
-/// The answer to a request over a limit on what is in flight.
+/// The response to a request over an in-flight limit.
 pub fn busy(id: &str) -> String {
     error(-32000, "Server busy", id)
 }
 
-/// The answer in place of a result over `max_outgoing_message`.
+/// The response that replaces a result over `max_outgoing_message`.
 pub fn too_large(id: &str) -> String {
     error(-32003, "Result too large", id)
 }

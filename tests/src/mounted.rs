@@ -1,4 +1,4 @@
-//! Endpoints in HTTP servers that somebody else wrote.
+//! Endpoints mounted in HTTP servers.
 
 use std::net::SocketAddr;
 
@@ -22,7 +22,8 @@ pub async fn in_axum(service: HttpService) -> SocketAddr {
     application(Router::new().route_service("/rpc", service)).await
 }
 
-/// The same, with a layer that puts the whole target into the extensions of each request, as routers do.
+/// The same, with a layer that adds the original URI to the extensions of each request, as routers
+/// do.
 pub async fn in_axum_with_uris(endpoint: &Endpoint) -> SocketAddr {
     let service = endpoint.http_service().forget::<Uri>();
     let leaving = axum::middleware::map_request(|mut request: axum::extract::Request| async {

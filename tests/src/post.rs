@@ -32,7 +32,7 @@ pub async fn post(address: SocketAddr, headers: &str, body: &str) -> (String, St
 /// Posts a message that must be accepted; returns the body of the response.
 pub async fn ask(address: SocketAddr, body: &str) -> String {
     let (line, headers, answer) = post(address, JSON, body).await;
-    // RFC 9110, section 15.3.5: where nothing is asked, there is no content, and so no type of it.
+    // RFC 9110, section 15.3.5: a response without content has no content type.
     let expected = if answer.is_empty() { "204 No Content" } else { "200 OK" };
     assert_eq!(line, format!("HTTP/1.1 {expected}"), "{body}: {answer}");
     let has_type = headers.contains("content-type: application/json");

@@ -1,5 +1,5 @@
-//! WebSocket peers that send the texts which a test writes and return the texts that arrive, so that the
-//! wire is what is tested.
+//! WebSocket peers that send the test's texts and return the received texts, so that tests check
+//! the wire format.
 
 use std::future::IntoFuture;
 
@@ -21,7 +21,7 @@ use crate::begin;
 use crate::messages::{assert_same_json, empty_batch, method_not_found};
 use crate::servers::{first_peer, serve_upgraded};
 
-/// A WebSocket peer that sends the texts of the test.
+/// A WebSocket peer that sends texts of the test.
 pub struct Raw {
     pub socket: WebSocketStream<DuplexStream>,
 }
@@ -60,7 +60,7 @@ impl Raw {
         self.socket.send(message).await.expect("the connection is open");
     }
 
-    /// The next text. Pings and pongs are skipped.
+    /// Returns the next text. Skips pings and pongs.
     pub async fn receive(&mut self) -> String {
         loop {
             match self.socket.next().await.expect("the connection is open").expect("no error") {
@@ -71,7 +71,7 @@ impl Raw {
         }
     }
 
-    /// The close frame, which must come before any message.
+    /// Returns the close frame, which must arrive before any message.
     pub async fn receive_close(&mut self) -> Option<CloseFrame> {
         loop {
             match self.socket.next().await.expect("a close frame").expect("no error") {
@@ -82,13 +82,14 @@ impl Raw {
         }
     }
 
-    /// Sends a text and returns the next one that comes.
+    /// Sends a text and returns the next text that arrives.
     pub async fn ask(&mut self, text: impl AsRef<str>) -> String {
         self.send(text).await;
         self.receive().await
     }
 
-    /// Polls a call and checks the request that it sends. `members` are method and params, as text.
+    /// Polls a call and checks the request that it sends. `members` are `method` and `params`, as
+    /// text.
     pub async fn expect_call<T: DeserializeOwned>(
         &mut self,
         call: Call<T>,
@@ -99,8 +100,9 @@ impl Raw {
         assert_eq!(self.receive().await, format!(r#"{{"jsonrpc":"2.0",{members},"id":{id}}}"#));
     }
 
-    /// Sends `incoming` and checks what comes back: these texts in this order, and nothing else.
-    /// To see that nothing else comes, it asks for an unknown method: the answer must be the next text.
+    /// Sends `incoming` and checks the responses: these texts in this order, and nothing else. To
+    /// check that nothing else arrives, it calls an unknown method; the next text must be the error
+    /// for that call.
     pub async fn check(&mut self, incoming: &str, expected: &[&str]) {
         self.send(incoming).await;
         self.send(r#"{"jsonrpc":"2.0","method":"no.such.method","id":"sentinel"}"#).await;
@@ -148,14 +150,14 @@ impl Raw {
 /// The header that announces the extensions.
 pub const EXTENSIONS: (&str, &str) = ("wsjsonrpc-extensions", "1");
 
-/// The other side's handle, and what is below the messages.
+/// Access to the other side's handle, and to the level below messages.
 impl Raw {
     /// A raw client of an endpoint; the task returns how the server's end of the connection ended.
     pub async fn client_of(endpoint: &Endpoint) -> (Self, JoinHandle<CloseReason>) {
         Self::client_with(endpoint, Handshake::new("/")).await
     }
 
-    /// The same, with a handshake of the test's.
+    /// The same, with this handshake.
     pub async fn client_with(
         endpoint: &Endpoint,
         handshake: Handshake,
@@ -173,7 +175,7 @@ impl Raw {
         (raw, first_peer(&endpoint).await)
     }
 
-    /// Checks a table of texts that each have exactly one answer, byte for byte.
+    /// Checks that each text of a table gets exactly one response, byte for byte.
     pub async fn check_verbatim(&mut self, table: &[(&str, &str)]) {
         for (incoming, expected) in table {
             let got = self.ask(incoming).await;
@@ -181,7 +183,7 @@ impl Raw {
         }
     }
 
-    /// Bytes below the level of messages.
+    /// Sends bytes below the level of messages.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         self.socket.get_mut().write_all(bytes).await.expect("the stream is open");
     }
@@ -191,7 +193,7 @@ impl Raw {
         drop(self);
     }
 
-    /// Drops all that still comes until the other side closes. Answers its close frame.
+    /// Ignores all messages until the other side closes, and answers its close frame.
     pub async fn wait_for_end(mut self) {
         while let Some(Ok(_)) = self.socket.next().await {}
     }

@@ -1,5 +1,5 @@
-//! Clients that reconnect. The test holds the other end of each attempt to open a stream, so that it
-//! decides when one fails and when one succeeds.
+//! Reconnecting clients. The test holds the other end of each connection attempt and decides
+//! whether it succeeds.
 
 use std::future::Future;
 use std::io;
@@ -35,32 +35,32 @@ impl Attempts {
         assert!(self.0.recv().await.is_none(), "it tries again");
     }
 
-    /// Lets the next attempt succeed.
+    /// Accepts the next attempt.
     pub async fn accept(&mut self) -> Raw {
         self.next().await.accept().await
     }
 }
 
 impl Attempt {
-    /// Lets it fail.
+    /// Makes the attempt fail.
     pub fn refuse(self) {
         let _ = self.answer.send(Err(io::ErrorKind::ConnectionRefused.into()));
     }
 
-    /// Gives it a stream, on which the client begins its handshake.
+    /// Gives the client a stream, on which it starts its handshake.
     pub fn open(self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         self.answer.send(Ok(theirs)).expect("it waits for the stream");
         ours
     }
 
-    /// Gives it a stream and answers the handshake.
+    /// Gives the client a stream and completes the handshake.
     pub async fn accept(self) -> Raw {
         let accepting = tokio_tungstenite::accept_async(self.open());
         Raw { socket: accepting.await.expect("the handshake is valid") }
     }
 
-    /// Answers the handshake with this HTTP status; returns the request.
+    /// Responds to the handshake with this HTTP status; returns the request.
     pub async fn answer(self, status: &str) -> String {
         let mut stream = self.open();
         let head = read_head(&mut stream).await;
@@ -75,7 +75,7 @@ pub fn settings() -> Reconnect {
     Reconnect { jitter: 0.0, max: 2 * SECOND, ..Reconnect::default() }
 }
 
-/// Begins to connect; the attempts are the test's.
+/// Starts to connect; returns the attempts.
 pub fn connect(
     builder: ClientBuilder,
 ) -> (impl Future<Output = Result<Client, ConnectError>> + Send + 'static, Attempts) {
@@ -100,7 +100,7 @@ pub fn client() -> ClientBuilder {
     Client::builder().reconnect(settings())
 }
 
-/// What a state says that must be `Down`: the reason, the attempt, and when it comes.
+/// The reason, the attempt and its delay, from a state that must be `Down`.
 pub fn is_down(state: Option<ConnectionState>) -> (CloseReason, u32, Duration) {
     match state {
         Some(ConnectionState::Down { reason, attempt, retry_in, .. }) => {

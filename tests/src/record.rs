@@ -1,4 +1,4 @@
-//! Middleware that records the calls which pass.
+//! Middleware that records calls.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,12 +6,12 @@ use wsjsonrpc::middleware::{Middleware, Next};
 use wsjsonrpc::service::{Request, Response};
 use wsjsonrpc::{Context, async_trait};
 
-/// Records each call and its outcome, a line for each, and lets it pass. Clones share the lines.
+/// Records each call and its outcome as a line, and passes the call on. Clones share the lines.
 #[derive(Clone, Default)]
 pub struct Record(Arc<Mutex<Vec<String>>>);
 
 impl Record {
-    /// The lines since the last time.
+    /// The lines since the last `take`.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
     }

@@ -1,4 +1,4 @@
-//! An HTTP server by hand: it keeps the requests that it gets, and answers as the test says.
+//! A scripted HTTP server: it records the requests that it gets, and responds as the test says.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -17,17 +17,18 @@ pub struct Asked {
     pub body: String,
 }
 
-/// A server that answers by a script.
+/// A server that responds by a script.
 #[derive(Debug)]
 pub struct Scripted {
     pub url: String,
     asked: Arc<Mutex<Vec<Asked>>>,
-    /// A message for each client that has left.
+    /// One message for each client that has disconnected.
     gone: mpsc::UnboundedReceiver<()>,
 }
 
 impl Scripted {
-    /// Answers each request with the bytes that the closure makes of it, unless the client leaves before.
+    /// Responds to each request with the bytes that the closure returns, unless the client
+    /// disconnects before.
     pub async fn new<F>(answer: impl Fn(Asked) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Vec<u8>> + Send + 'static,
@@ -60,29 +61,29 @@ impl Scripted {
         Scripted { url, asked, gone }
     }
 
-    /// Always answers with this.
+    /// Always sends this response.
     pub async fn saying(answer: impl Into<Vec<u8>>) -> Self {
         let answer = answer.into();
         Self::new(move |_| std::future::ready(answer.clone())).await
     }
 
-    /// A peer whose calls this server gets.
+    /// A peer that sends its calls to this server.
     pub fn peer(&self) -> Peer {
         HttpPeer::new(&self.url).expect("the URL is valid").peer()
     }
 
-    /// What it was asked so far.
+    /// The requests so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().expect("nobody panics").clone()
     }
 
-    /// Waits until a client has left.
+    /// Waits until a client has disconnected.
     pub async fn gone(&mut self) {
         self.gone.recv().await.expect("the server runs");
     }
 }
 
-/// Whether the connection goes on behind this answer.
+/// Whether the connection stays open after this response.
 fn is_whole(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer).to_lowercase();
     (text.contains("content-length") || text.contains("chunked"))
@@ -93,7 +94,7 @@ async fn hung_up(stream: &mut TcpStream) {
     while stream.read_u8().await.is_ok() {}
 }
 
-/// One request; `None` when the client has left.
+/// Reads one request; `None` when the client has disconnected.
 async fn request(stream: &mut TcpStream) -> Option<Asked> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -118,7 +119,7 @@ pub fn answer(status: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// What an error says that HTTP is the reason of.
+/// The HTTP error inside an error.
 pub fn http_error<E: std::fmt::Debug>(error: Error<E>) -> HttpError {
     match error {
         Error::Http(error) => error,

@@ -65,7 +65,7 @@ pub fn gated_server(gate: &Gate) -> ServerBuilder {
     server().method("gated", gate.handler("finished"))
 }
 
-/// All timeouts are as long as a duration can be.
+/// A configuration in which all timeouts have the maximum duration.
 pub fn longest_timeouts() -> Config {
     Config {
         call_timeout: Some(Duration::MAX),
@@ -101,7 +101,7 @@ pub async fn both_ways(
     [in_memory, over_socket(client(), server()).await]
 }
 
-/// An endpoint's handle to a client, as soon as the endpoint has one.
+/// An endpoint's handle to its client, as soon as it is listed.
 pub async fn first_peer(endpoint: &Endpoint) -> Peer {
     loop {
         match endpoint.peers().pop() {
@@ -132,7 +132,7 @@ pub fn in_flight(peer: &Peer) -> usize {
     digits.and_then(|digits| digits.parse().ok()).expect("a number")
 }
 
-/// Waits until so many are. With the clock paused, no time passes but what others wait for.
+/// Waits until this many handlers are in flight. Yields, so with a paused clock no time passes.
 pub async fn wait_for_in_flight(peer: &Peer, handlers: usize) {
     while in_flight(peer) != handlers {
         tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Certificates made by an authority that is made here, and servers and clients that use them.
+//! Certificates of a test authority, and servers and clients that use them.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use wsjsonrpc::client::ClientBuilder;
@@ -15,7 +15,7 @@ pub struct Certified {
 }
 
 impl Default for Authority {
-    /// A new one, which signs itself.
+    /// A new authority with a self-signed certificate.
     fn default() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -24,7 +24,7 @@ impl Default for Authority {
 }
 
 impl Authority {
-    /// Its own certificate, in PEM.
+    /// The authority's own certificate, in PEM.
     pub fn pem(&self) -> String {
         self.0.pem()
     }
@@ -40,12 +40,12 @@ impl Authority {
     }
 }
 
-/// A server with this certificate. Its method `double_by_caller` calls back.
+/// A server with this certificate. Its method `double_by_caller` calls its caller back.
 pub fn server(certified: &Certified) -> ServerBuilder {
     server_without().tls_pem(&certified.chain, &certified.key)
 }
 
-/// The same without TLS.
+/// The same server without TLS.
 pub fn server_without() -> ServerBuilder {
     let server = Server::builder().method("echo", |_, (text,): (String,)| async { Ok(text) });
     server.method("double_by_caller", |ctx: Context, (number,): (i64,)| async move {
@@ -54,13 +54,13 @@ pub fn server_without() -> ServerBuilder {
     })
 }
 
-/// A client that trusts this authority and can be called back.
+/// A client that trusts this authority and serves the method that the server calls.
 pub fn client(authority: &Authority) -> ClientBuilder {
     let client = Client::builder().tls_roots_pem(authority.pem());
     client.method("double", |_, (number,): (i64,)| async move { Ok(2 * number) })
 }
 
-/// Checks that calls go both ways.
+/// Checks that calls work in both directions.
 pub async fn works(peer: &Peer) {
     let seen: (i64, bool) = peer.call("double_by_caller", (21,)).await.unwrap();
     assert_eq!(seen, (42, true));

@@ -1,1 +1,1 @@
-//! What the compiler says where a feature of the crate is off; see `tests/messages.rs`.
+//! Checks the compile errors if a feature of the crate is off; see `tests/messages.rs`.

@@ -1,6 +1,6 @@
-//! Each use of something behind a feature names the feature. trybuild compiles the cases with the
-//! features of this package, which are none, even where the workspace is tested with all of them.
-//! `TRYBUILD=overwrite cargo test -p wsjsonrpc-featureless` writes the messages anew.
+//! Each use of an item behind a feature causes an error that names the feature. trybuild compiles
+//! the cases with the features of this package, so with none, even if the workspace is tested with
+//! all features. `TRYBUILD=overwrite cargo test -p wsjsonrpc-featureless` updates the messages.
 
 #[test]
 fn messages_name_the_feature() {

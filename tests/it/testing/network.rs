@@ -195,7 +195,7 @@ async fn a_reconnecting_client_survives_each_cut() {
         network.cut(cut);
         assert_eq!(call.await.unwrap(), "kept", "{cut:?}");
     }
-    // The fault is set, and then replaced by another one.
+    // A setting for new connections stays until the next `set_faults`.
     network.set_faults(Faults::seeded(5).cut_after(Direction::ToServer, 0, Cut::Abrupt));
     network.cut(Cut::Abrupt);
     let mut states = client.states();

@@ -23,7 +23,7 @@ trait Text {
     async fn upper(&self, ctx: &Context, text: &str) -> Result<String>;
 }
 
-/// Its alias is the name of another method.
+/// Its method has the same name as an alias in `Math`.
 #[rpc]
 trait Clash {
     async fn plus(&self, ctx: &Context) -> Result<()>;

@@ -1,19 +1,19 @@
-//! Uses the crate under another name, and hands it on to others: `#[rpc(crate = …)]` says where it is.
-//! Must not depend on anything called `wsjsonrpc`.
+//! Uses the crate under another name, and re-exports it: `#[rpc(crate = …)]` names its path. Must
+//! not depend on a crate named `wsjsonrpc`.
 
-/// What a library that wraps the crate would offer.
+/// A library that wraps the crate.
 pub mod wrapper {
     pub use other_name as inside;
 }
 
-/// The path is the dependency's name.
+/// The path is the name of the dependency.
 pub mod by_name {
     use std::pin::Pin;
     use std::task::{self, Poll};
 
     use other_name::{Context, Result, RpcError, Stream, rpc};
 
-    /// What is wrong with numbers.
+    /// An error about numbers.
     #[derive(Debug, PartialEq, RpcError)]
     #[rpc_error(crate = other_name)]
     pub enum MathError {
@@ -62,7 +62,7 @@ pub mod by_path {
     /// Greets.
     #[rpc(crate = "crate::wrapper::inside", mock)]
     pub trait Hello {
-        /// Greets somebody.
+        /// Greets by name.
         async fn greet(&self, ctx: &Context, name: &str) -> Result<String, Absent>;
     }
 }

@@ -1,6 +1,5 @@
-//! Stands between clients and server, and breaks connections in all ways that there are.
-//!
-//! Must not know WebSocket.
+//! A proxy between clients and server that breaks connections in every possible way. Does not
+//! depend on WebSocket.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,11 +12,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::tally::{Tally, add};
 
-/// The same numbers in each run (xorshift), if the same is asked for.
+/// Random numbers, the same ones for the same seed (xorshift).
 pub(crate) struct Dice(u64);
 
 impl Dice {
-    /// Seeds that differ in a bit give numbers that have nothing in common (splitmix64).
+    /// Mixes the seed, so that similar seeds give unrelated numbers (splitmix64).
     pub(crate) fn new(seed: u64) -> Self {
         let mut state = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
         state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -36,15 +35,15 @@ impl Dice {
 /// How a connection breaks.
 #[derive(Clone, Copy, Debug)]
 enum Break {
-    /// Both ends see its end.
+    /// Both ends see the end of the stream.
     Drop,
-    /// Both are reset.
+    /// Both ends see a reset.
     Reset,
-    /// One end sees a reset, the other one its end.
+    /// One end sees a reset, the other one the end of the stream.
     HalfReset,
     /// One direction ends, the other goes on.
     HalfClose,
-    /// Nothing arrives any more, and nobody is told.
+    /// No bytes arrive any more, and neither end gets an error.
     Silence,
 }
 
@@ -53,7 +52,7 @@ const BREAKS: [Break; 5] =
 pub(crate) const NAMES: [&str; 5] =
     ["dropped", "reset", "reset at one end", "half-closed", "silent"];
 
-/// Listens for clients.
+/// A proxy that listens for clients.
 pub(crate) struct Breaker {
     address: SocketAddr,
     task: JoinHandle<()>,
@@ -85,17 +84,18 @@ impl Breaker {
         format!("ws://{}/", self.address)
     }
 
-    /// What is carried at this moment is dropped.
+    /// Drops all connections.
     pub(crate) async fn end(self) {
         self.task.abort();
         drop(self.task.await);
     }
 }
 
-/// Bytes that a slow connection passes on in a second.
+/// The bytes that a slow connection passes on in a second.
 const SLOW: u64 = 10_000;
 
-/// One direction at a time, byte for byte, until the budget is used up: within a frame, mostly.
+/// Copies bytes in one direction at a time until the budget is used up, which is mostly inside a
+/// frame.
 async fn carry(
     mut down: TcpStream,
     mut up: TcpStream,
@@ -103,7 +103,7 @@ async fn carry(
     leak: u64,
     tally: Arc<Tally>,
 ) {
-    // Some do not survive their handshake. Some end by themselves before that.
+    // Some connections break during their handshake. Some end before they break.
     let mut budget = match dice.below(8) {
         0 => dice.below(400) as usize,
         1 => usize::MAX,
@@ -111,12 +111,12 @@ async fn carry(
         _ => dice.below(20_000) as usize,
     };
     let mut buffers = (vec![0; 8192], vec![0; 8192]);
-    // Some pass on what comes at a snail's pace, so that queues fill up and time runs out.
+    // Some connections are very slow, so that queues fill up and timeouts expire.
     let slow = dice.below(8) == 0;
     if slow {
         add(&tally.slow);
     }
-    // What was read last and not passed on, and whether it is for the server.
+    // The bytes that were read last but not passed on, and whether they are for the server.
     let mut rest = (Vec::new(), false);
     while budget > 0 {
         let (to, bytes, up_stream) = tokio::select! {
@@ -154,7 +154,8 @@ async fn carry(
             let to_server = dice.below(2) == 0;
             let (mut from, mut to) = if to_server { (up, down) } else { (down, up) };
             drop(from.shutdown().await);
-            // The other direction ends by itself, or in the end. Nothing is missing in it.
+            // The other direction continues until it ends, for at most three seconds. None of its
+            // bytes are missing.
             let passing_on = async {
                 if rest.1 != to_server {
                     to.write_all(&rest.0).await?;

@@ -1,6 +1,5 @@
-//! Who calls, what is called, and whether each answer is the call's own.
-//!
-//! Must not know how connections break.
+//! The callers of the soak test, the methods that they call, and the check that each result belongs
+//! to its call. Does not depend on how connections break.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -20,27 +19,27 @@ use crate::breaker::Dice;
 use crate::config;
 use crate::tally::{Tally, add};
 
-/// Clients that are made anew when their connection has ended, and clients that connect again.
+/// Clients that are replaced when their connection has ended, and clients that reconnect.
 pub(crate) const PLAIN: u64 = 10;
 pub(crate) const RECONNECTING: u64 = 4;
 /// How many tasks call on each client.
 const TASKS: u64 = 4;
-/// How many calls are remembered, and how many connections.
+/// How many calls and how many connections are remembered.
 const REMEMBERED: usize = 1 << 20;
 const KEPT: usize = 200;
 
 type Answer = (u64, String);
 
-/// What both sides share, as they are one process.
+/// State that both sides share, because they are one process.
 #[derive(Clone)]
 pub(crate) struct World(Arc<Shared>);
 
 struct Shared {
     tally: Arc<Tally>,
     ids: AtomicU64,
-    /// How often each of the latest calls was carried out.
+    /// How many times each of the latest calls was executed.
     carried_out: Vec<AtomicU8>,
-    /// Handles to connections that have ended, or will.
+    /// Handles to connections that have ended or will end.
     kept: Mutex<VecDeque<Peer>>,
 }
 
@@ -83,12 +82,12 @@ impl World {
         }
     }
 
-    /// How many calls wait on the connections that are remembered.
+    /// How many calls are pending on the remembered connections.
     pub(crate) fn pending(&self) -> usize {
         self.0.kept.lock().expect("nobody panics").iter().map(Peer::pending_calls).sum()
     }
 
-    /// What either side serves.
+    /// The methods that both sides serve.
     pub(crate) fn methods(&self) -> Methods {
         let (echo, wait, back, heard) = (self.clone(), self.clone(), self.clone(), self.clone());
         Methods::new()
@@ -113,12 +112,12 @@ impl World {
                 Ok(stream::iter((0..to).map(move |number| Ok((number, text.clone())))))
             })
             .method("leave", |ctx: Context, (id, text, _): (u64, String, u64)| async move {
-                ctx.peer().close(4000, "as you wish");
+                ctx.peer().close(4000, "requested by the test");
                 Ok((id, text))
             })
     }
 
-    /// Calls the caller, who may do the same.
+    /// Calls the caller, which may call back too.
     async fn call_back(
         self,
         ctx: Context,
@@ -157,10 +156,10 @@ impl World {
         self.op(method, "x".repeat(size as usize), extra, dice.below(4) == 0)
     }
 
-    /// One call, to whichever end it comes. It is dropped when the patience is over.
+    /// Makes one call and checks its outcome. Drops the call after `patience`.
     async fn carry_out(&self, op: &Op, peer: &Peer, patience: Option<Duration>) {
         add(&self.tally().begun);
-        // On the heap: handlers call handlers.
+        // Boxed, because handlers call handlers.
         let call = Box::pin(op.call(peer).into_future());
         match patience {
             None => self.check(op, call.await),
@@ -203,7 +202,7 @@ impl World {
         let sent = batch.send().await;
         for (reply, op) in replies {
             let outcome = match (&sent, reply.await) {
-                // Why it was not sent: there was no connection, or not soon enough.
+                // The reason why the batch was not sent: no connection, or none in time.
                 (Err(Error::Closed(reason)), Err(Error::NotSent)) => {
                     Err(Error::Closed(reason.clone()))
                 }
@@ -216,8 +215,8 @@ impl World {
         }
     }
 
-    /// Takes the items of a subscription, or some of them. There must be each one, in order, and behind the
-    /// last one the end.
+    /// Takes all items of a subscription, or some of them. Each item must arrive, in order,
+    /// followed by the end.
     async fn subscribe(&self, dice: &mut Dice, peer: &Peer) {
         let tally = self.tally();
         let (items, size) = (dice.below(200), dice.below(2_000));
@@ -251,7 +250,7 @@ impl World {
         add(&tally.answered);
     }
 
-    /// Counts what ended a call without its answer.
+    /// Counts the reason that ended a call without a result.
     fn end(&self, error: Error, what: &dyn fmt::Display) {
         let tally = self.tally();
         add(match error {
@@ -269,7 +268,7 @@ impl World {
         });
     }
 
-    /// Calls in all ways that there are, as long as there is somebody to call.
+    /// Makes calls in all possible ways until the peer is closed.
     async fn calls(self, peer: Peer, mut dice: Dice, enough: Arc<AtomicBool>) {
         while !enough.load(Ordering::Relaxed) && !peer.is_closed() {
             match dice.below(16) {
@@ -306,7 +305,7 @@ impl World {
         })
     }
 
-    /// One client after another, or one that connects again and again.
+    /// Runs one client after another, or one that reconnects.
     pub(crate) async fn caller(self, index: u64, seed: u64, url: String, enough: Arc<AtomicBool>) {
         let mut dice = Dice::new(seed ^ (index << 40));
         while !enough.load(Ordering::Relaxed) {
@@ -329,7 +328,7 @@ impl World {
         }
     }
 
-    /// Calls on a client until it ends, or until the time is over: then it leaves.
+    /// Makes calls on a client until it ends or its time is over. Then it disconnects.
     async fn use_up(
         &self,
         client: Client,
@@ -359,10 +358,10 @@ impl World {
         if leaves {
             add(&self.tally().left);
             match dice.below(3) {
-                // Calls are under way.
+                // Calls are in flight.
                 0 => drop(client.close().await),
                 1 => peer.close(4001, "enough"),
-                // The connection ends with its last handle.
+                // Dropping the last handle ends the connection.
                 _ => {
                     over.store(true, Ordering::Relaxed);
                     drop((client, peer));

@@ -1,8 +1,8 @@
-//! A soak test: calls in both directions over real sockets that break at random, for as long as one
-//! likes. It ends with an error if anything is left, or lost, or if memory has grown.
+//! A soak test: calls in both directions over real sockets that break at random, for any duration.
+//! It fails if anything is left or lost, or if memory has grown.
 //!
-//! `tests/soak` runs it; tests/README.md says what it has shown. Owns the run and its verdict. Must
-//! not know how connections break, nor what is called.
+//! `tests/soak` runs it; tests/README.md has the results. This file starts the run and decides the
+//! outcome. It does not depend on how connections break and which methods are called.
 
 mod breaker;
 mod callers;
@@ -23,10 +23,11 @@ use crate::callers::{PLAIN, RECONNECTING, World};
 use crate::tally::{Memory, Tally, add};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// When all is told to end, all ends sooner than that: longer than any timeout of a connection.
+/// After the stop, everything must end within this time, which is longer than any timeout of a
+/// connection.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Short, so that each of these timeouts ends some connection.
+/// Timeouts so short that each of them ends some connections.
 fn config() -> Config {
     Config {
         call_timeout: Some(2 * SECOND),
@@ -40,14 +41,14 @@ fn config() -> Config {
 
 fn number(name: &str, default: u64) -> u64 {
     let Ok(value) = std::env::var(name) else { return default };
-    value.parse().unwrap_or_else(|error| panic!("{name} is no number: {error}"))
+    value.parse().unwrap_or_else(|error| panic!("{name} is not a number: {error}"))
 }
 
 fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("it needs nothing")
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("the runtime builds")
 }
 
-/// Waits until it holds, within [`PATIENCE`].
+/// Waits until `what` is true, within [`PATIENCE`].
 async fn soon(what: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + PATIENCE;
     while !what() {
@@ -62,11 +63,11 @@ async fn soon(what: impl Fn() -> bool) -> bool {
 fn main() -> ExitCode {
     let duration = Duration::from_secs(number("WSJSONRPC_SOAK_SECONDS", 30));
     let seed = number("WSJSONRPC_SOAK_SEED", 1);
-    // So many bytes are lost with each break: shows that the verdict on memory finds a leak.
+    // Leaks this many bytes with each break, to show that the check of memory finds a leak.
     let leak = number("WSJSONRPC_SOAK_LEAK", 0);
     println!("{} s, seed {seed}", duration.as_secs());
 
-    // A runtime for either side, or nobody could tell whose tasks are left.
+    // One runtime for each side, so that the tasks that are left can be attributed.
     let (serving, calling) = (runtime(), runtime());
     let tally = Arc::new(Tally::default());
     let world = World::new(Arc::clone(&tally));
@@ -105,26 +106,26 @@ fn main() -> ExitCode {
         enough.store(true, Ordering::Relaxed);
         let mut failures = Vec::new();
         if tokio::time::timeout(PATIENCE, callers.join_all()).await.is_err() {
-            failures.push("a call or a client does not end".to_owned());
+            failures.push("a call or a client did not end".to_owned());
         }
         breaker.end().await;
         failures.extend(verdict(&world, &endpoint).await);
         let left = || alive.num_alive_tasks();
         if !soon(|| left() == 0).await {
-            failures.push(format!("{} tasks of the server are left", left()));
+            failures.push(format!("{} tasks of the server are still alive", left()));
         }
         failures.extend(memory.verdict());
         failures
     });
     drop(stop);
     let serving = thread.join().expect("the server does not panic");
-    // Those of connections that were slow to the end take a moment longer.
+    // Slow connections need a moment longer for their tasks.
     let alive = calling.metrics();
     calling.block_on(soon(|| alive.num_alive_tasks() == 0));
     let left = alive.num_alive_tasks();
     println!("{}", tally.report());
     println!(
-        "tasks left: {left} of the clients, {} of the server",
+        "tasks still alive: {left} of the clients, {} of the server",
         serving.metrics().num_alive_tasks()
     );
     for failure in &failures {
@@ -133,8 +134,8 @@ fn main() -> ExitCode {
     if failures.is_empty() && left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Stops the whole process now and then, as a virtual machine that is paused: all timers are overdue
-/// afterwards, while answers lie in the sockets.
+/// Stops the whole process from time to time, like a virtual machine that is paused: all timers are
+/// overdue afterwards, while responses are in the sockets.
 async fn pause(mut dice: Dice, duration: Duration, tally: Arc<Tally>) {
     let process = std::process::id();
     loop {
@@ -149,15 +150,15 @@ async fn pause(mut dice: Dice, duration: Duration, tally: Arc<Tally>) {
     }
 }
 
-/// What is left when all callers have ended.
+/// Checks what is left when all callers have ended.
 async fn verdict(world: &World, endpoint: &Endpoint) -> Vec<String> {
     let mut failures = Vec::new();
     if !soon(|| endpoint.peers().is_empty()).await {
-        failures.push(format!("the server counts {} connections", endpoint.peers().len()));
+        failures.push(format!("the server still lists {} connections", endpoint.peers().len()));
     }
-    // Calls of handlers end with their connection, and handlers with their calls.
+    // Calls of handlers end with their connection, and handlers end with their calls.
     if !soon(|| world.pending() == 0).await {
-        failures.push(format!("{} calls are pending on connections that ended", world.pending()));
+        failures.push(format!("{} calls are still pending on closed connections", world.pending()));
     }
     soon(|| world.tally().is_settled()).await;
     failures.extend(world.tally().verdict());

@@ -1,6 +1,5 @@
-//! What has happened in a run, and what that says.
-//!
-//! Must not know connections.
+//! Counts what has happened in a run, and decides whether the run failed. Does not depend on
+//! connections.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,26 +11,26 @@ use crate::breaker::NAMES;
 pub(crate) struct Tally {
     pub(crate) begun: AtomicU64,
     pub(crate) answered: AtomicU64,
-    /// The answer was not the call's own, or of a call that was carried out twice.
+    /// The result belongs to another call, or the call was executed twice.
     pub(crate) wrong: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) timed_out: AtomicU64,
     pub(crate) closed: AtomicU64,
     pub(crate) dropped: AtomicU64,
-    /// Errors that nobody has caused.
+    /// Errors without a cause in the test.
     pub(crate) odd: AtomicU64,
     pub(crate) notified: AtomicU64,
     pub(crate) heard: AtomicU64,
     pub(crate) batches: AtomicU64,
     pub(crate) opened: AtomicU64,
     pub(crate) not_opened: AtomicU64,
-    /// By their own side, as opposed to the network.
+    /// Closed by their own side, not by the network.
     pub(crate) left: AtomicU64,
     pub(crate) subscribed: AtomicU64,
     pub(crate) items: AtomicU64,
-    /// Connections that pass on what comes slowly.
+    /// Connections that pass bytes on slowly.
     pub(crate) slow: AtomicU64,
-    /// How often the whole process was stopped for a while.
+    /// How many times the whole process was stopped.
     pub(crate) pauses: AtomicU64,
     breaks: [AtomicU64; NAMES.len()],
 }
@@ -77,12 +76,12 @@ impl Tally {
             .map(|(name, count)| format!("{} {name}", get(count)))
             .collect();
         format!(
-            "calls: {} begun, {} answered, {} refused, {} timed out, {} closed, {} dropped; \
+            "calls: {} started, {} answered, {} refused, {} timed out, {} closed, {} dropped; \
              {} batches\n\
-             notifications: {} sent, {} heard\n\
+             notifications: {} sent, {} received\n\
              subscriptions: {}, with {} items\n\
-             connections: {} opened, {} not; {} left by their own side; {} slow\n\
-             broken: {} ({}); the process stopped {} times",
+             connections: {} opened, {} failed to open; {} closed by their own side; {} slow\n\
+             broken: {} ({}); the process was stopped {} times",
             get(&self.begun),
             get(&self.answered),
             get(&self.refused),
@@ -104,29 +103,29 @@ impl Tally {
         )
     }
 
-    /// Whether each call that was begun has ended.
+    /// Whether each call that was started has ended.
     pub(crate) fn is_settled(&self) -> bool {
         get(&self.begun) == self.ended()
     }
 
-    /// What is wrong when all is over.
+    /// The failures at the end of a run.
     pub(crate) fn verdict(&self) -> Vec<String> {
         let mut failures = Vec::new();
         if !self.is_settled() {
             let (begun, ended) = (get(&self.begun), self.ended());
-            failures.push(format!("{begun} calls were begun, {ended} have ended"));
+            failures.push(format!("{begun} calls were started, {ended} have ended"));
         }
         if get(&self.wrong) + get(&self.odd) > 0 {
             failures.push(format!(
-                "{} wrong answers, {} odd errors",
+                "{} wrong results, {} unexpected errors",
                 get(&self.wrong),
                 get(&self.odd)
             ));
         }
         if get(&self.heard) > get(&self.notified) {
-            failures.push("more notifications were heard than sent".to_owned());
+            failures.push("more notifications were received than sent".to_owned());
         }
-        // A run in which nothing happens finds nothing.
+        // Each of these must occur, because a run without events finds no bugs.
         let ways = [
             &self.answered,
             &self.timed_out,
@@ -137,25 +136,25 @@ impl Tally {
             &self.slow,
         ];
         if ways.into_iter().chain(&self.breaks).any(|way| get(way) == 0) {
-            failures.push("something has never happened: is the run too short?".to_owned());
+            failures.push("an outcome never occurred; try a longer run".to_owned());
         }
         failures
     }
 }
 
-/// How resident memory goes over a run.
+/// The resident memory during a run.
 #[derive(Default)]
 pub(crate) struct Memory {
-    /// KiB, and how many connections were broken by then.
+    /// Resident memory in KiB, and how many connections were broken by then.
     samples: Vec<(u64, u64)>,
 }
 
-/// What memory may grow by between the middles of two thirds of a run, in KiB. Its median moves by
-/// some hundred by itself; in ten minutes, 1 KiB for each broken connection is more.
+/// How much the median may grow between two thirds of a run, in KiB. It varies by some hundred
+/// without a leak; 1 KiB for each broken connection exceeds the limit within ten minutes.
 const GROWTH: u64 = 4 * 1024;
 
 impl Memory {
-    /// Nothing where the system does not tell.
+    /// Adds no sample where `/proc` is missing.
     pub(crate) fn sample(&mut self, breaks: u64) {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -164,8 +163,8 @@ impl Memory {
         }
     }
 
-    /// The median of a third of the samples, in KiB, and how many connections were broken in its
-    /// middle.
+    /// The median of a third of the samples, in KiB, and how many connections were broken in the
+    /// middle of that third.
     fn third(&self, index: usize) -> Option<(u64, u64)> {
         let size = self.samples.len() / 3;
         let third = self.samples.get(index * size..(index + 1) * size)?;
@@ -174,7 +173,7 @@ impl Memory {
         Some((*kib.get(size / 2)?, third.get(size / 2)?.1))
     }
 
-    /// What is wrong.
+    /// The failure, if memory has grown too much.
     pub(crate) fn verdict(&self) -> Option<String> {
         let [Some(first), Some(middle), Some(last)] = [0, 1, 2].map(|index| self.third(index))
         else {
@@ -184,7 +183,7 @@ impl Memory {
         let breaks = last.1 - middle.1;
         println!(
             "memory: medians of the thirds {}, {} and {} KiB; a leak of {} bytes for each of the {breaks} \
-             breaks in between would have been found",
+             breaks in between would have been detected",
             first.0,
             middle.0,
             last.0,
