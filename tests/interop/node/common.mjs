@@ -1,5 +1,6 @@
-// What every Node part shares: the npm packages, our two programs, and one printed line for each check.
-// Knows the programs of `tests/interop/peer` by their environment variables; knows nothing of the wire.
+// Helpers of all Node parts: loading the npm packages, starting our two programs, and printing one
+// line for each check. Finds the programs of `tests/interop/peer` by their environment variables.
+// Does not depend on the protocol.
 
 import { spawn } from "node:child_process";
 import { createRequire } from "node:module";

@@ -1,5 +1,6 @@
-// The npm package ethers, a client of Ethereum nodes, at our server: its WebSocketProvider calls eth_subscribe, takes
-// eth_subscription notifications, and gives up a feed with eth_unsubscribe when the last listener goes.
+// The npm package ethers, a client of Ethereum nodes, against our server: its WebSocketProvider
+// calls eth_subscribe, receives eth_subscription notifications, and calls eth_unsubscribe when the
+// last listener is removed.
 
 import { Checks, PeerServer, require, sleep } from "./common.mjs";
 

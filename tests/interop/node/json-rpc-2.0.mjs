@@ -1,5 +1,6 @@
-// The npm package json-rpc-2.0 over `ws`, as client of our server and as server of our client; it serves and calls
-// on one connection. It answers a batch with an object where only one response is left of it.
+// The npm package json-rpc-2.0 over `ws`, as client of our server and as server of our client; it
+// serves and calls on one connection. It answers a batch with an object if only one response is
+// left.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";

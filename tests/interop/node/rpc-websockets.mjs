@@ -1,7 +1,7 @@
-// The npm package rpc-websockets, as client of our server and as server of our client.
-// As a client it takes any message whose id is one of its own pending numbers for the reply, so the ids of a
-// server's calls must not be numbers. As a server it never answers a request whose id is 0 or "", and its events
-// are objects without jsonrpc, id or method.
+// The npm package rpc-websockets, as client of our server and as server of our client. As a client,
+// it takes every message whose id equals one of its pending numbers for the reply, so the ids of a
+// server's calls must not be numbers. As a server, it never answers a request whose id is 0 or "",
+// and its events are objects without jsonrpc, id or method.
 
 import { Checks, PeerServer, errorOf, once, require, runClient } from "./common.mjs";
 
@@ -58,7 +58,8 @@ async function notifications(client) {
 }
 
 async function callbacks(url) {
-  // A new connection: its first pending id is 1, and so would be a numeric id of the server's first call.
+  // A new connection: its first pending id is 1, which a numeric id of the server's first call
+  // would equal.
   const client = await connect(url);
   serve(client, { "client.add": (x, y) => x + y });
   checks.equal("the server's first call does not collide with our first call", await client.call("call_me", ["client.add", [1, 2]]), 3);

@@ -1,7 +1,7 @@
-"""What every Python part shares: starting our side, and printing one line for each check.
+"""Helpers of all Python parts: starting our side, and printing one line for each check.
 
-Knows the two programs of `tests/interop/peer` by their environment variables; knows nothing of
-the wire nor of the counterparts.
+Finds the two programs of `tests/interop/peer` by their environment variables. Does not depend on
+the protocol or on the other implementations.
 """
 
 import json
@@ -43,7 +43,7 @@ class Checks:
 
 
 class PeerServer:
-    """Our server as a process of its own, on a port of its own, or on the Unix socket of a path."""
+    """Our server in a separate process, on a free port or on a Unix socket."""
 
     def __init__(self, address="127.0.0.1:0"):
         self.process = subprocess.Popen(
@@ -61,7 +61,7 @@ class PeerServer:
         return int(self.url.rstrip("/").rsplit(":", 1)[1])
 
     def stop(self):
-        """Asks it to stop as Ctrl-C does; returns its exit code."""
+        """Stops it like Ctrl-C does; returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
         try:

@@ -1,7 +1,7 @@
-"""The PyPI package `websockets` as client, speaking plain text to our server.
+"""The PyPI package `websockets` as client, sending raw text to our server.
 
-Owns the wire seen from outside: the table of `table.py`, frames of every kind, concurrency, calls
-from the server, identity, close codes. Must not know how our side is built.
+Tests the protocol from outside: the table of `table.py`, frames of every kind, concurrency, calls
+from the server, identity, close codes. Does not depend on how our side is built.
 """
 
 import asyncio
@@ -23,16 +23,16 @@ MARKED = '{"jsonrpc":"2.0","result":42,"id":"marker"}'
 
 
 class Number(str):
-    """A number as it is written, so that 1.5 is not 1.50."""
+    """Keeps the text of a number, so that 1.5 is not equal to 1.50."""
 
 
 def read(text):
-    """JSON with numbers letter for letter; None for no text."""
+    """Decodes JSON, with numbers as text; None for no text."""
     return None if text is None else json.loads(text, parse_int=Number, parse_float=Number)
 
 
 def same(got, expected):
-    """Equal, except that the message of an error may say more than expected."""
+    """Equal, except that the message of an error may be longer than expected."""
     if isinstance(expected, list):
         return isinstance(got, list) and len(got) == len(expected) and all(map(same, got, expected))
     if isinstance(expected, dict):
@@ -50,7 +50,7 @@ async def receive(ws, timeout=TIMEOUT):
 
 
 async def ask(ws, method, params=None, id="q"):
-    """One request, one response; returns the result, or the error object."""
+    """Sends a request; returns the result or the error object."""
     await ws.send(json.dumps({"jsonrpc": "2.0", "method": method, "params": params or [], "id": id}))
     reply = json.loads(await receive(ws))
     assert reply["id"] == id, reply
@@ -58,7 +58,7 @@ async def ask(ws, method, params=None, id="q"):
 
 
 async def row(ws, incoming, expected):
-    """Sends one text and a request behind it; returns what came before the answer to the latter."""
+    """Sends a text, then a marker request; returns the texts before the response to the marker."""
     await ws.send(incoming)
     await ws.send(MARKER)
     got = []
@@ -67,7 +67,7 @@ async def row(ws, incoming, expected):
         if read(text) == read(MARKED):
             break
         got.append(text)
-    # A handler that took its time is answered after the marker.
+    # The response of a slow handler arrives after the marker.
     if expected is not None and not got:
         got.append(await receive(ws))
     return got
@@ -79,7 +79,7 @@ def shorten(text):
 
 
 async def wire_table(url):
-    """Every row on one connection: that each is answered shows that the one before did no harm."""
+    """Every row on one connection: each response shows that the row before did no harm."""
     ws = await connect(url, max_size=None)
     for name, incoming, expected in table.all_cases():
         name = f"wire: {name}"
@@ -167,7 +167,7 @@ async def concurrency(ws):
 
 
 async def slow_reader(ws):
-    """20 MiB of answers to a client that asks first and reads later."""
+    """20 MiB of responses to a client that sends all requests before it reads."""
     count, text = 320, "x" * 65536
     request = '{"jsonrpc":"2.0","method":"echo","params":["%s"],"id":%d}'
 
@@ -187,7 +187,7 @@ async def slow_reader(ws):
 
 
 async def callbacks(ws):
-    """The server calls us in the middle of our own call."""
+    """The server calls us during our own call."""
     await ws.send('{"jsonrpc":"2.0","method":"call_me","params":["client.add",[1,2]],"id":1}')
     request = json.loads(await receive(ws))
     checks.that("a server's request", request.get("method") == "client.add" and request.get("params") == [1, 2], request)
@@ -271,7 +271,7 @@ async def handshakes(url):
 
 
 async def no_websocket(url):
-    """What else may come to the port."""
+    """Other protocols on the port."""
     host, port = url.removeprefix("ws://").rstrip("/").split(":")
     for name, request in (
         ("a plain HTTP request is refused in HTTP", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
@@ -344,7 +344,7 @@ async def close_codes(url):
 
 
 async def at_shutdown():
-    """What was taken in is answered, then comes the close handshake."""
+    """What was received gets a response; then comes the close handshake."""
     server = PeerServer()
     ws = await connect(server.url)
     await ws.send('{"jsonrpc":"2.0","method":"slow","params":[700],"id":1}')
@@ -361,7 +361,7 @@ async def at_shutdown():
 
 
 async def unix_socket():
-    """Their client on a Unix socket, which is gone when the server is."""
+    """Their client on a Unix socket, whose file is removed when the server stops."""
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, "peer.sock")
         server = PeerServer(path)

@@ -1,7 +1,7 @@
-"""The PyPI package `websockets` as a server that answers in odd ways; our client is run against it.
+"""The PyPI package `websockets` as a server that responds in unusual ways, for our client.
 
-The method's name says what is odd. Every call of our client after an odd one shows that the
-connection lived on.
+The method's name describes the response. Every later call of our client shows that the connection
+stayed open.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from common import Checks, client_command, report_client
 
 checks = Checks("python websockets, odd server")
 
-# With which code each connection of our client ended.
+# The code with which each connection of our client ended.
 close_codes = []
 
 
@@ -25,7 +25,7 @@ def error(id, code=1, message="no", **more):
     return json.dumps({"jsonrpc": "2.0", "error": {"code": code, "message": message, **more}, "id": id})
 
 
-# One text or several, in place of the answer to a request with this id.
+# The texts that replace the response to a request with this id.
 TEXTS = {
     "odd.plain": lambda id: [ok(id)],
     "odd.null": lambda id: [ok(id, None)],
@@ -55,7 +55,7 @@ TEXTS = {
     "odd.array_neither_twice": lambda id: ['[{"jsonrpc":"2.0","id":%d},{"jsonrpc":"2.0","id":%d}]' % (id, id)],
 }
 
-# What comes back for a batch that begins with this method.
+# The texts that answer a batch that begins with this method.
 BATCHES = {
     "odd.batch_reverse": lambda ids: ["[" + ",".join(ok(id, id) for id in reversed(ids)) + "]"],
     "odd.batch_split": lambda ids: [ok(id, id) for id in reversed(ids)],
@@ -74,7 +74,8 @@ class Session:
     def __init__(self, ws):
         self.ws = ws
         self.pending = {}
-        # What our client has no reason to send: errors with id null are deadly to some peers.
+        # Our client should never send these: some peers drop the connection on an error with a null
+        # id.
         self.null_errors = 0
         self.empty_arrays = 0
 
@@ -84,9 +85,9 @@ class Session:
 
     async def request(self, message):
         method, id = message["method"], message["id"]
-        # A client's ids are numbers from 1 on: rpc-websockets does not answer a 0.
+        # A client's ids are numbers from 1 on, because rpc-websockets does not answer the id 0.
         if type(id) is not int or id < 1:
-            await self.ws.send(error(id, 6, f"id {id!r} is no number from 1 on"))
+            await self.ws.send(error(id, 6, f"id {id!r} is not a number from 1 on"))
         elif method in TEXTS:
             await self.send_all(TEXTS[method](id))
         elif method == "odd.binary":
@@ -97,7 +98,8 @@ class Session:
             await asyncio.sleep(0.6)
             await self.ws.send(ok(id, 4))
         elif method == "odd.same_id":
-            # A request of ours under the id of the call that waits; its answer is the answer.
+            # A request of ours with the id of the pending call; the client's response becomes the
+            # result.
             self.pending[id] = lambda reply: ok(id, reply.get("result"))
             await self.ws.send(json.dumps({"jsonrpc": "2.0", "method": "client.add", "params": [1, 2], "id": id}))
         elif method == "odd.mixed_array":
@@ -137,7 +139,7 @@ class Session:
 async def handle(ws):
     session = Session(ws)
     if ws.request.path == "/welcome":
-        # May reach the client in one packet with the end of the handshake.
+        # May arrive in the same packet as the end of the handshake.
         await ws.send('{"jsonrpc":"2.0","method":"client.log","params":["welcome"]}')
     async with asyncio.TaskGroup() as tasks:
         async for text in ws:
@@ -146,7 +148,7 @@ async def handle(ws):
 
 
 async def refuse(connection, request):
-    """A door that stays closed for some."""
+    """Refuses the path /secret."""
     if request.path == "/secret":
         return connection.respond(401, "who are you?")
 

@@ -1,7 +1,7 @@
-"""The wire as a table: what goes in, and what must come out. Data only.
+"""The protocol as a table: the texts that are sent, and the expected responses. Data only.
 
-An expected text of None is silence. In an expected error the message is a prefix (a server may say
-more), everything else is exact: no further member, numbers and ids letter for letter.
+None means that no response is expected. In an expected error the message is a prefix, because a
+server may add to it. Everything else is exact: no further members, numbers and ids verbatim.
 """
 
 BAD_JSON = '{"jsonrpc":"2.0","error":{"code":-32700,"message":"Parse error"},"id":null}'
@@ -20,7 +20,7 @@ def params_error(id):
     return error(-32602, "Invalid params", id)
 
 
-# The examples of the specification's section 7, letter for letter.
+# The examples of the specification's section 7, verbatim.
 SPEC = [
     ("positional parameters", '{"jsonrpc": "2.0", "method": "subtract", "params": [42, 23], "id": 1}', '{"jsonrpc": "2.0", "result": 19, "id": 1}'),
     ("positional parameters, swapped", '{"jsonrpc": "2.0", "method": "subtract", "params": [23, 42], "id": 2}', '{"jsonrpc": "2.0", "result": -19, "id": 2}'),
@@ -52,7 +52,7 @@ SPEC = [
     ("batch, all notifications", '[{"jsonrpc": "2.0", "method": "notify_sum", "params": [1,2,4]},{"jsonrpc": "2.0", "method": "notify_hello", "params": [7]}]', None),
 ]
 
-# Every id comes back letter for letter; each is the id of a math.sum(1, 2).
+# Each is the id of a math.sum(1, 2), and must come back verbatim.
 IDS = ["0", "-1", "1.5", "1.50", "1e3", "-0", "-0.0", "9007199254740993", "18446744073709551617", "123456789012345678901234567890", '""', '"1"', '"\\u00e9"', '"a\\"b\\\\"', '"☃ 𝄞"', "null"]
 
 # Not an id: -32600 with id null.
@@ -123,7 +123,7 @@ CASES = [
     ("a batch in order, slow one first", "[" + call("slow", "[150]", "1") + "," + call("math.sum", "[1,2]", "2") + "]", "[" + result("150", "1") + "," + result("3", "2") + "]"),
     ("a batch in which all is wrong", "[{}," + call("nope", "[]", '"a"') + "," + call("math.sum", "[]", '"b"') + "," + note("fail", "[]") + "]", "[" + BAD_REQUEST + "," + error(-32601, "Method not found", '"a"') + "," + params_error('"b"') + "]"),
     ("equal ids in a batch", "[" + call("math.sum", "[1,2]", "7") + "," + call("math.sum", "[3,4]", "7") + "]", "[" + result("3", "7") + "," + result("7", "7") + "]"),
-    # responses nobody waits for
+    # responses to unknown calls
     ("a result nobody waits for", result("1", "77"), None),
     ("an error nobody waits for", error(1, "no", '"s1"'), None),
     ("an error with id null", error(-32600, "Invalid Request", "null"), None),
@@ -147,7 +147,7 @@ CASES = [
     ("id twice", '{"jsonrpc":"2.0","method":"nothing","id":1,"id":2}', None),
 ]
 
-# For these the design asks for one clean answer, and does not say which: a result or an error object.
+# These need exactly one response, either a result or an error object.
 ONE_ANSWER = {
     "deep params",
     "a BOM in front",

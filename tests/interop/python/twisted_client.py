@@ -1,7 +1,7 @@
-"""The PyPI package `wsjsonrpc` (Twisted, Autobahn) as client of our server, used as its own manual shows.
+"""The PyPI package `wsjsonrpc` (Twisted, Autobahn) as client of our server, used as in its manual.
 
 It counts ids from 0, leaves out empty params, and drops the connection on an error object with
-`data`, on a response nobody waits for, and on a request with a member that it does not know.
+`data`, on a response to an unknown call, and on a request with an unknown member.
 """
 
 import sys
@@ -15,7 +15,7 @@ checks = Checks("python wsjsonrpc, client")
 
 
 class Client:
-    """A connection that serves while it calls."""
+    """A connection that serves methods and makes calls."""
 
     def __init__(self):
         self.factory = factory.JsonRpcWebSocketClientFactory("ws://127.0.0.1/wsjsonrpc")
@@ -36,7 +36,7 @@ class Client:
 
     @staticmethod
     def ask_back(protocol, depth):
-        """Called by the server, calls the server, which calls us, and so on."""
+        """Calls the server back, which calls us again, and so on."""
         if depth == 0:
             return "bottom"
         return protocol.request("call_me", ["client.ask_back", [depth - 1]])
@@ -132,7 +132,7 @@ async def manual(port):
 
 
 async def its_limit(port):
-    """An error with data ends its connection. That is known; that it harms nobody else, is shown."""
+    """An error with data ends its connection, which is known. Our server must not be affected."""
     protocol = await Client().connect(port)
     answer = protocol.request("fail")
     while protocol.transport.connected:

@@ -1,8 +1,8 @@
-"""The PyPI package `wsjsonrpc` (Twisted, Autobahn) as server; our client is run against it.
+"""The PyPI package `wsjsonrpc` (Twisted, Autobahn) as server, for our client.
 
-Its handlers do not learn the id of a request, yet its exceptions must carry it; the protocol below
-keeps it for them. It answers a batch of only notifications with `[]`, and drops the connection when
-told that `[]` is no request.
+Its handlers do not learn the id of a request, but its exceptions must carry it, so the protocol
+below keeps it. It answers a batch of only notifications with `[]`, and drops the connection if it
+gets an error about that `[]`.
 """
 
 import sys
@@ -23,7 +23,7 @@ SCENARIOS = [
 
 
 class Protocol(protocol.JsonRpcServerProtocol):
-    """One connection, with what the handlers leave on it."""
+    """One connection, with the state that handlers store on it."""
 
     def __init__(self):
         super().__init__()
@@ -59,7 +59,7 @@ def whoami(connection):
 
 
 def passed_on(connection, answer):
-    """An error of the peer's becomes ours; it carries the other id, so it needs a new one."""
+    """Passes on the peer's error with the id of our own request."""
     id = connection.current_id
 
     def again(failure):

@@ -1,6 +1,5 @@
-//! A jsonrpsee server with the methods that the tests call.
-//!
-//! Must not know wsjsonrpc: what is here is written as a user of jsonrpsee writes it.
+//! A jsonrpsee server with the methods that the tests call. Does not depend on wsjsonrpc: this is
+//! code as a user of jsonrpsee writes it.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,9 +25,9 @@ impl JsonrpseeServer {
         JsonrpseeServer { url, handle: server.start(module()) }
     }
 
-    /// Closes all connections and waits for the end.
+    /// Closes all connections and waits until the server has stopped.
     pub async fn stop(self) {
-        // An error says that it has stopped already.
+        // Fails if the server has already stopped.
         let _ = self.handle.stop();
         self.handle.stopped().await;
     }
@@ -40,12 +39,12 @@ struct Summands {
     y: i64,
 }
 
-/// jsonrpsee's `Params` decode a list and an object alike into a struct.
+/// jsonrpsee's `Params` decode both a list and an object into a struct.
 fn sum(params: &Params<'_>) -> Result<i64, ErrorObjectOwned> {
     params.parse::<Summands>().map(|Summands { x, y }| x + y)
 }
 
-/// How many feeds that nobody has ended are open.
+/// The number of open subscriptions without an end.
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 struct Open;
@@ -63,7 +62,7 @@ impl Drop for Open {
     }
 }
 
-/// `eth_subscribe` to `newHeads` for ever, to `few` with an end, to `broken` with an error; others are
+/// `eth_subscribe`: `newHeads` never ends, `few` ends, `broken` ends with an error; other names are
 /// refused.
 fn feeds(module: &mut RpcModule<()>) -> Result<(), RegisterMethodError> {
     let names = ("eth_subscribe", "eth_subscription", "eth_unsubscribe");

@@ -1,5 +1,5 @@
-//! Subscriptions, in the names of an Ethereum node: jsonrpsee's client at our server, and our client at
-//! jsonrpsee's server.
+//! Subscriptions with the names of an Ethereum node: jsonrpsee's client against our server, and our
+//! client against jsonrpsee's server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -96,7 +96,7 @@ async fn their_client_gets_every_item_and_the_end() {
         for number in 1..=3 {
             assert_eq!(heads.next().await.unwrap().unwrap(), head(number));
         }
-        // It does not tell one end from the other.
+        // Its client does not distinguish the kinds of ends.
         assert!(heads.next().await.is_none(), "{kind}");
         assert!(matches!(heads.close_reason(), Some(SubscriptionCloseReason::ConnectionClosed)));
     }
@@ -126,7 +126,7 @@ async fn their_client_unsubscribes() {
     assert!(client.is_connected());
 }
 
-/// Their server counts the feeds of all tests.
+/// Their server counts the subscriptions of all tests.
 #[tokio::test]
 async fn their_server_is_heard() {
     let server = JsonrpseeServer::start().await;

@@ -87,8 +87,8 @@ impl Interop for Served {
         Ok(ctx.require::<Text>()?.0.clone())
     }
 
-    /// An object, a list, and none. Not a list of two: jsonrpsee would take it for the id and the
-    /// result of a subscription.
+    /// Params as an object, as a list, and none. Not a list of two, because jsonrpsee takes it for
+    /// the id and the item of a subscription.
     async fn notify_me(&self, ctx: &Context, method: &str) -> Result<()> {
         let peer = ctx.peer();
         let sent = async {
@@ -101,7 +101,7 @@ impl Interop for Served {
     }
 }
 
-/// Our server; it shuts down when this is dropped.
+/// Our server; dropping it shuts the server down.
 struct OurServer {
     stop: oneshot::Sender<()>,
     server: tokio::task::JoinHandle<()>,
@@ -245,7 +245,7 @@ async fn a_call_in_progress_is_answered_at_shutdown() {
     let (client, OurServer { stop, server }) = setup().await;
     let client = Arc::new(client);
     let slow = tokio::spawn(call::<u64>(&client, "slow", rpc_params![400]));
-    // Answered after `slow` was taken in: handlers begin in the order of their messages.
+    // The server has received `slow` before: handlers start in the order of their messages.
     tokio::task::yield_now().await;
     assert_eq!(client.request::<i64, _>("math.sum", rpc_params![1, 2]).await.unwrap(), 3);
     stop.send(()).unwrap();

@@ -1,6 +1,6 @@
 //! Our client against jsonrpsee's server by HTTP POST, on the port of its WebSockets.
 //!
-//! Facts: an error is answered with status 200, a notification with 200 and an empty body.
+//! jsonrpsee answers an error with status 200, and a notification with 200 and an empty body.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use wsjsonrpc::{Context, Error, ErrorCode, Peer, Result, rpc};
 use wsjsonrpc::http::HttpPeer;
 
-/// What the jsonrpsee server serves; only the stub is used.
+/// The methods of the jsonrpsee server; only the generated client is used.
 #[rpc]
 trait Interop {
     #[method(name = "math.sum")]

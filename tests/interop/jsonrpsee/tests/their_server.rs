@@ -1,7 +1,7 @@
 //! Our client against jsonrpsee's server.
 //!
-//! Facts: jsonrpsee's server hands no notification to a handler, answers an unknown one with
-//! silence, and reads fractional ids as no id.
+//! jsonrpsee's server passes no notification to a handler, does not answer an unknown one, and does
+//! not accept fractional ids.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl RpcError for BankError {
     }
 }
 
-/// What the jsonrpsee server serves; only the stub is used.
+/// The methods of the jsonrpsee server; only the generated client is used.
 #[rpc]
 trait Interop {
     #[method(name = "math.sum")]
@@ -43,7 +43,7 @@ async fn setup() -> (JsonrpseeServer, InteropClient) {
     (server, client)
 }
 
-/// The code of the error object that an untyped call brings.
+/// The code of the error object that an untyped call returns.
 async fn code_of(peer: &Peer, method: &str, params: Value) -> i64 {
     match peer.call::<Value>(method, params).await {
         Err(Error::Call(object)) => object.code().0,

@@ -1,6 +1,5 @@
-//! What our server serves, and what our client serves to a server.
-//!
-//! Must not know who calls: the same methods serve Python, Node and jsonrpsee.
+//! The methods of our server, and those that our client serves to a server. Does not depend on the
+//! caller: the same methods serve Python, Node and jsonrpsee.
 
 use std::collections::HashMap;
 
@@ -41,7 +40,7 @@ pub trait Interop {
     #[method(name = "math.sum")]
     async fn math_sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
     async fn echo(&self, ctx: &Context, s: &str) -> Result<String>;
-    /// Any JSON, given back as it came.
+    /// Returns any JSON value unchanged.
     async fn value(&self, ctx: &Context, v: Box<RawValue>) -> Result<Box<RawValue>>;
     async fn nothing(&self, ctx: &Context) -> Result<()>;
     async fn greet(&self, ctx: &Context, name: &str, greeting: Option<&str>) -> Result<String>;
@@ -55,12 +54,12 @@ pub trait Interop {
     #[method(params = "whole", aliases = ["notify_sum", "notify_hello"])]
     async fn update(&self, ctx: &Context, values: Vec<i64>);
 
-    // Everything that can go wrong.
+    // Failures of all kinds.
     async fn fail(&self, ctx: &Context) -> Result<(), BankError>;
     async fn fail_plain(&self, ctx: &Context) -> Result<(), BankError>;
     async fn broken(&self, ctx: &Context) -> Result<()>;
     async fn panic(&self, ctx: &Context) -> Result<()>;
-    /// JSON has only texts as keys.
+    /// JSON objects allow only strings as keys.
     async fn unserializable(&self, ctx: &Context) -> Result<HashMap<Vec<u8>, u8>>;
 
     // State of the connection.
@@ -69,7 +68,7 @@ pub trait Interop {
     async fn login(&self, ctx: &Context, user: String) -> Result<()>;
     async fn whoami(&self, ctx: &Context) -> Result<String>;
 
-    // The caller is called.
+    // Calls back to the caller.
     async fn call_me(
         &self,
         ctx: &Context,
@@ -93,6 +92,6 @@ pub trait ClientSide {
     async fn fail(&self, ctx: &Context) -> Result<(), BankError>;
     async fn fail_plain(&self, ctx: &Context) -> Result<(), BankError>;
     async fn log(&self, ctx: &Context, text: String);
-    /// Calls the server, which calls this again, until `depth` is 0.
+    /// Calls the server, which calls this method again, until `depth` is 0.
     async fn ask_back(&self, ctx: &Context, depth: u32) -> Result<String>;
 }

@@ -1,10 +1,10 @@
-//! The contract of our two interop programs, shared by both.
+//! The interface of our two interop programs.
 //!
-//! - [`contract`]: what our server serves, and what our client serves to a server
-//! - [`node`]: what our server serves to clients of Ethereum nodes
-//! - [`outcome`]: results of calls as JSON, to be compared and printed
-//! - [`usual`]: what every JSON-RPC server should be able to do with our client
-//! - [`odd`]: what our client makes of a server that answers in odd ways
+//! - [`contract`]: the methods of our server, and those that our client serves to a server
+//! - [`node`]: the methods for clients of Ethereum nodes
+//! - [`outcome`]: outcomes of calls as JSON, to be compared and printed
+//! - [`usual`]: scenarios that every JSON-RPC server should support with our client
+//! - [`odd`]: scenarios with a server that responds in unusual ways
 #![forbid(unsafe_code)]
 
 pub mod contract;

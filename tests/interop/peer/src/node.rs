@@ -1,5 +1,5 @@
-//! The feeds of an Ethereum node, as far as a client of one needs them: blocks that come by
-//! themselves, and subscriptions in the names that such clients know.
+//! The subscriptions of an Ethereum node that a client library needs: new blocks, and the method
+//! names that such clients use.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ pub trait Node {
         #[param(default)] filter: Value,
     ) -> Result<impl Stream<Item = Value>>;
 
-    /// How many feeds are open, on all connections.
+    /// The number of open subscriptions on all connections.
     #[method(name = "test_feeds")]
     fn feeds(&self, ctx: &Context) -> Result<usize>;
 }
@@ -36,7 +36,7 @@ pub struct Chain {
     feeds: Arc<AtomicUsize>,
 }
 
-/// A feed that is open.
+/// An open subscription.
 struct Open(Arc<AtomicUsize>);
 
 impl Drop for Open {

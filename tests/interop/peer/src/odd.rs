@@ -1,7 +1,7 @@
-//! What our client makes of a server that answers in odd ways (`python/raw_server.py`).
+//! Scenarios for our client with a server that responds in unusual ways (`python/raw_server.py`).
 //!
-//! Each scenario calls the server's method of the same name, which says what is odd. Must not know
-//! more of the server than that.
+//! Each scenario calls the server's method of the same name, which describes the response. Nothing
+//! else here depends on the server.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use wsjsonrpc::{Error, Peer};
 use crate::outcome::{Outcome, code_of, error, of, success};
 use crate::usual::Notes;
 
-/// Short enough that a missing answer does not hold up the run.
+/// Short enough that a missing response does not delay the run.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Plays the scenario of that name; `None` if there is none here.
+/// Runs the scenario of this name; `None` if there is none here.
 pub async fn play(name: &str, peer: &Peer, notes: &mut Notes) -> Option<Outcome> {
     let call = || peer.call::<Value>(name, [1]);
     let (got, expected) = match name {
@@ -64,7 +64,7 @@ pub async fn play(name: &str, peer: &Peer, notes: &mut Notes) -> Option<Outcome>
             of(call().await),
             json!({"error": {"code": -32603, "message": "no", "data": "no"}}),
         ),
-        // An error with the id null is about the only call that is pending.
+        // An error with the id null belongs to the only pending call.
         "odd.unknown_ids" => (of(call().await), json!({"error": {"code": 1, "message": "no"}})),
         "odd.never" => (of(call().timeout(SHORT).await), json!("timeout")),
         "odd.late" => {
@@ -80,14 +80,14 @@ pub async fn play(name: &str, peer: &Peer, notes: &mut Notes) -> Option<Outcome>
     Some(Outcome { got, expected })
 }
 
-/// The server answers each call of a batch with its id; ids rise in the order of the calls.
+/// The server responds to each call of a batch with its id; ids rise in the order of the calls.
 async fn batches(name: &str, peer: &Peer) -> Option<Outcome> {
     let call = || peer.call::<i64>(name, [1]).timeout(SHORT);
     if name == "odd.batch_empty_array" {
-        // An error in answer to it would cost us the connection to Python's wsjsonrpc.
+        // Python's wsjsonrpc would drop the connection if we sent an error about this array.
         let before = of(peer.call::<Value>("odd.null_errors_sent", ()).await);
         let sent = peer.batch([peer.notify(name, [1])]).await.is_ok();
-        // Its answer comes before the next one.
+        // An error would be sent before the next call.
         let plain = of(peer.call::<Value>("odd.plain", ()).await);
         let after = of(peer.call::<Value>("odd.null_errors_sent", ()).await);
         let got = json!([sent, plain, after]);
@@ -113,7 +113,7 @@ async fn batches(name: &str, peer: &Peer) -> Option<Outcome> {
     Some(Outcome { got, expected })
 }
 
-/// Ids as distances from the id that the first call must have had.
+/// Ids as distances from the id of the first call.
 fn rebase(answers: Vec<Result<i64, Error>>) -> Value {
     let ids = answers.iter().enumerate();
     let first = ids.filter_map(|(n, id)| id.as_ref().ok().map(|id| id - n as i64)).min();

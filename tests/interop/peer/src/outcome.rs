@@ -1,11 +1,9 @@
-//! Results of calls as JSON, to be compared and printed.
-//!
-//! Must not know any scenario.
+//! Outcomes of calls as JSON, to be compared and printed. Does not depend on the scenarios.
 
 use serde_json::{Value, json};
 use wsjsonrpc::{Error, ErrorObject};
 
-/// What one scenario brought, and what it should have brought.
+/// The actual and the expected outcome of a scenario.
 pub struct Outcome {
     pub got: Value,
     pub expected: Value,
@@ -30,7 +28,7 @@ pub fn of<T: Into<Value>>(result: Result<T, Error>) -> Value {
     }
 }
 
-/// Like [`of`], without the error's message: servers say the same in different words.
+/// Like [`of`], without the error's message, because servers use different texts.
 pub fn code_of<T: Into<Value>>(result: Result<T, Error>) -> Value {
     match result {
         Err(Error::Call(object)) => error(object.code().0),
@@ -38,17 +36,17 @@ pub fn code_of<T: Into<Value>>(result: Result<T, Error>) -> Value {
     }
 }
 
-/// What [`of`] gives for a success.
+/// The value that [`of`] returns for a success.
 pub fn success(value: impl Into<Value>) -> Value {
     json!({ "result": value.into() })
 }
 
-/// What [`code_of`] gives for an error object.
+/// The value that [`code_of`] returns for an error object.
 pub fn error(code: i64) -> Value {
     json!({ "error": code })
 }
 
-/// The peer's error object becomes the answer; any other failure is an inner one.
+/// The peer's error object is passed on; any other failure becomes an internal error.
 pub fn pass_on(error: Error) -> ErrorObject {
     match error {
         Error::Call(object) => object,

@@ -1,7 +1,6 @@
-//! What every JSON-RPC server should be able to do with our client.
+//! Scenarios that every JSON-RPC server should support with our client.
 //!
-//! Must not know which software the server is; scenarios that only one of them can play are named
-//! after it.
+//! Does not depend on the software of the server; scenarios for one server only have its name.
 
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use wsjsonrpc::Peer;
 
 use crate::outcome::{Outcome, code_of, error, of, success};
 
-/// Plays the scenario of that name; `None` if there is none here.
+/// Runs the scenario of this name; `None` if there is none here.
 pub async fn play(name: &str, peer: &Peer, notes: &mut Notes) -> Option<Outcome> {
     let call = |method: &str, params: Value| peer.call::<Value>(method, params);
     let (got, expected) = match name {
@@ -66,7 +65,7 @@ pub async fn play(name: &str, peer: &Peer, notes: &mut Notes) -> Option<Outcome>
     Some(Outcome { got, expected })
 }
 
-/// 500 calls wait at once, the slow ones first.
+/// 500 concurrent calls, the slow ones first.
 async fn concurrent(peer: &Peer) -> Value {
     let mut waiting = Vec::new();
     for n in 0..500_u64 {
@@ -104,7 +103,7 @@ async fn batches(name: &str, peer: &Peer) -> Option<Outcome> {
         }
         "batch_notifications" => {
             let sent = peer.batch(vec![mark("x"), mark("y")]).await.is_ok();
-            // Long enough for whatever the server may answer, and for what our answer would do to it.
+            // Long enough for any response of the server, and for its reaction to our response.
             tokio::time::sleep(Duration::from_millis(300)).await;
             (json!([sent, of(sum(1, 2).await)]), json!([true, success(3)]))
         }
@@ -118,10 +117,10 @@ async fn batches(name: &str, peer: &Peer) -> Option<Outcome> {
     Some(Outcome { got, expected })
 }
 
-/// What our client was notified of.
+/// The notifications that our client received.
 pub type Notes = tokio::sync::mpsc::UnboundedReceiver<String>;
 
-/// The server's `call_me`, `notify_me` and `batch_me` call what we serve.
+/// The server's `call_me`, `notify_me` and `batch_me` call our methods.
 async fn callbacks(name: &str, peer: &Peer, notes: &mut Notes) -> Option<Outcome> {
     let call_me = |method: &str, params: Value| peer.call::<Value>("call_me", (method, params));
     let (got, expected) = match name {
@@ -153,7 +152,7 @@ async fn callbacks(name: &str, peer: &Peer, notes: &mut Notes) -> Option<Outcome
     Some(Outcome { got, expected })
 }
 
-/// What only rpc-websockets does: events, its login, its way to answer what is thrown.
+/// Features of rpc-websockets only: events, its login, its response to an exception.
 async fn rpc_websockets(name: &str, peer: &Peer) -> Option<Outcome> {
     let call = |method: &str, params: Value| peer.call::<Value>(method, params);
     let (got, expected) = match name {
@@ -162,7 +161,7 @@ async fn rpc_websockets(name: &str, peer: &Peer) -> Option<Outcome> {
             json!({"error": {"code": -32000, "message": "TypeError", "data": "some text"}}),
         ),
         "rpc_websockets_events" => {
-            // An event is an object that is no JSON-RPC message; it must not cost the connection.
+            // An event is not a JSON-RPC message; it must not end the connection.
             let on = of(call("rpc.on", json!(["news"])).await);
             let published = of(call("publish", json!([1])).await);
             tokio::time::sleep(Duration::from_millis(200)).await;

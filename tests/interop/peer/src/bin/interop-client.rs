@@ -1,7 +1,7 @@
-//! Our client for counterparts that are servers: `interop-client URL SCENARIO…`.
+//! Our client for the servers of other implementations: `interop-client URL SCENARIO…`.
 //!
-//! Plays the scenarios one after another on one connection, and prints a JSON line for each:
-//! `{"check": …, "ok": …, "got": …, "expected": …}`. Exits with 1 if one of them failed.
+//! Runs the scenarios one after another on one connection, and prints a JSON line for each:
+//! `{"check": …, "ok": …, "got": …, "expected": …}`. Exits with 1 if a scenario failed.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -36,7 +36,7 @@ impl ClientSide for Serving {
     }
 
     async fn log(&self, _ctx: &Context, text: String) {
-        // The receiver is there as long as the program plays; after that nobody asks.
+        // Sending fails only when the program ends.
         let _ = self.notes.send(text);
     }
 

@@ -1,6 +1,7 @@
-//! Our server for counterparts that are clients: `interop-server [ADDRESS]`, default 127.0.0.1:0.
+//! Our server for the clients of other implementations: `interop-server [ADDRESS]`, default
+//! 127.0.0.1:0.
 //!
-//! Prints `listening on URL`, serves [`Interop`] and [`Node`] on any path, ends with Ctrl-C.
+//! Prints `listening on URL`, serves [`Interop`] and [`Node`] on any path, and stops on Ctrl-C.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use wsjsonrpc::{Context, Result, Server};
 
 struct Served;
 
-/// What `log` left on the connection.
+/// The texts that `log` has stored on the connection.
 #[derive(Default)]
 struct Log(Mutex<Vec<String>>);
 
@@ -135,7 +136,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let services = Server::builder().service(Served.into_service());
     let services = services.service(Chain::default().into_service());
     let stop = async {
-        // An error would mean that there is no Ctrl-C here: then nobody can ask for the end.
+        // On an error, Ctrl-C is not available, so run until the process is killed.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
