@@ -1,9 +1,10 @@
-//! Connects a TCP stream to a name that has several addresses, some of which may be unreachable.
+//! Connects a TCP stream to a host name that has several addresses, some of which may be
+//! unreachable.
 //!
-//! The next address is tried while the earlier attempts are still running, as a network that drops
-//! packets reports nothing: with broken IPv6, say, trying one after another would wait for the
-//! first attempt to time out ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305), "Happy
-//! Eyeballs").
+//! The next attempt starts while the earlier ones are still running, because a network that drops
+//! packets reports nothing. With broken IPv6, for example, trying one address after another would
+//! wait for the first attempt to time out ([RFC 8305](https://www.rfc-editor.org/rfc/rfc8305),
+//! "Happy Eyeballs").
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -15,18 +16,18 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, sleep};
 
-/// How long an attempt runs before the next one starts: the value recommended by RFC 8305, section
-/// 8.
+/// How long an attempt runs before the next one starts: the value that RFC 8305, section 8,
+/// recommends.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Connects to `host`, a name or an address; an IPv6 address may have a zone after a `%`.
+/// Connects to `host`, a name or an address. An IPv6 address may have a zone after a `%`.
 ///
 /// # Errors
-/// The name has no address, or no address can be connected to: then it is the last one's error. The
-/// error names the address.
+/// The name has no address, or none of its addresses accepts the connection: then this is the error
+/// of the last attempt. The error names the address.
 ///
 /// # Cancel safety
-/// Dropping the future ends all attempts.
+/// Dropping the future cancels all attempts.
 pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     let addresses: Vec<SocketAddr> = match with_numeric_zone(host, port) {
         Some(address) => vec![address],
@@ -41,14 +42,14 @@ pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     first_of(alternating(&addresses), connect).await
 }
 
-/// Parses a numeric zone here, as not all resolvers accept one.
+/// Parses a numeric zone here, because not all resolvers accept one.
 fn with_numeric_zone(host: &str, port: u16) -> Option<SocketAddr> {
     let (address, zone) = host.split_once('%')?;
     let address: Ipv6Addr = address.parse().ok()?;
     Some(SocketAddrV6::new(address, port, 0, zone.parse().ok()?).into())
 }
 
-/// A host and one of its addresses, for an error message; they may be the same.
+/// A host and one of its addresses, for an error message. They may be the same.
 fn place(host: &str, address: SocketAddr) -> String {
     if address.ip().to_string() == host {
         return address.to_string();
@@ -56,14 +57,14 @@ fn place(host: &str, address: SocketAddr) -> String {
     format!("{host}:{} ({address})", address.port())
 }
 
-/// Adds the address to an error, as the operating system does not name it.
+/// Adds the address to an error, because the operating system does not name it.
 fn about(what: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
-/// Addresses of the two families in alternation, starting with the first one's family, otherwise in
-/// their order (RFC 8305, section 4): a family that does not work at all costs only every other
-/// attempt.
+/// Alternates between the addresses of the two families, starting with the family of the first
+/// address, otherwise in their order (RFC 8305, section 4). So a family that does not work at all
+/// delays only every other attempt.
 fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let first = addresses.first().map(SocketAddr::is_ipv6);
     let (ours, others): (Vec<SocketAddr>, Vec<SocketAddr>) =
@@ -77,8 +78,8 @@ fn alternating(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     all
 }
 
-/// Returns the first attempt that succeeds. The next one starts when the last one fails, or after
-/// `HEAD_START`.
+/// Returns the first attempt that succeeds. The next attempt starts when an earlier one fails, or
+/// after `HEAD_START`.
 async fn first_of<A, T, F>(addresses: Vec<A>, connect: impl Fn(A) -> F) -> io::Result<T>
 where
     F: Future<Output = io::Result<T>>,
@@ -117,9 +118,9 @@ where
     .await
 }
 
-/// The error of a name that can't be resolved. The system's resolver has no error kind for a name
-/// that does not exist: `NotFound` stands for it here. A resolver that has no answer yet says so in
-/// the message, or on Windows in the code.
+/// The error for a name that cannot be resolved. The system's resolver has no error kind for a name
+/// that does not exist; `NotFound` stands for it here. A resolver that has no answer yet says so in
+/// its message, or on Windows in its code.
 fn unresolved(host: &str, error: &io::Error) -> io::Error {
     /// `WSATRY_AGAIN`
     const TRY_AGAIN: i32 = 11002;
@@ -127,11 +128,11 @@ fn unresolved(host: &str, error: &io::Error) -> io::Error {
     let temporary = error.raw_os_error() == Some(TRY_AGAIN)
         || ["emporary failure", "ry again", "again later"].iter().any(|said| words.contains(said));
     let kind = if temporary { error.kind() } else { io::ErrorKind::NotFound };
-    io::Error::new(kind, format!("can't resolve host `{host}`: {words}"))
+    io::Error::new(kind, format!("cannot resolve host `{host}`: {words}"))
 }
 
 fn no_address() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "the name has no address")
+    io::Error::new(io::ErrorKind::NotFound, "the host name has no address")
 }
 
 #[cfg(test)]
@@ -142,10 +143,11 @@ mod tests {
 
     const MILLISECOND: Duration = Duration::from_millis(1);
 
-    /// The result of an address, after so many milliseconds; `None`: never.
+    /// The result of an address and after how many milliseconds; `None` for an attempt that never
+    /// ends.
     type Fate = Option<(u64, Result<(), io::ErrorKind>)>;
 
-    /// Which attempt wins, when in milliseconds, and when each attempt started.
+    /// Which attempt succeeds, when in milliseconds, and when each attempt started.
     async fn run(fates: &[Fate]) -> (Result<usize, io::ErrorKind>, u128, Vec<u128>) {
         let begun = Instant::now();
         let starts = RefCell::new(Vec::new());
@@ -226,7 +228,7 @@ mod tests {
         ] {
             let error = unresolved("example.com", &io::Error::other(words));
             assert_eq!(error.kind() == io::ErrorKind::NotFound, gone, "{words}");
-            assert_eq!(error.to_string(), format!("can't resolve host `example.com`: {words}"));
+            assert_eq!(error.to_string(), format!("cannot resolve host `example.com`: {words}"));
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::CloseReason;
 
-/// How a client connects again when its connection is lost; given to
+/// How a client reconnects when its connection is lost. Passed to
 /// [`ClientBuilder::reconnect`](crate::client::ClientBuilder::reconnect).
 ///
 /// ```
@@ -22,74 +22,79 @@ use crate::error::CloseReason;
 /// # drop(client);
 /// ```
 ///
-/// Write `..Reconnect::default()` at the end, as above: later versions may add fields.
+/// End the literal with `..Reconnect::default()`, as above: later versions may add fields.
 #[derive(Clone, Debug)]
 pub struct Reconnect {
     /// The longest delay before the first attempt.
     ///
-    /// Default 100 ms. Too low: a server that goes down with many clients gets all of them back in
-    /// one moment. Too high: a short break is noticed.
+    /// Default 100 ms. Too low: when a server restarts, all its clients reconnect in the same
+    /// moment. Too high: users notice short interruptions.
     pub initial: Duration,
 
-    /// No delay is longer than this.
+    /// The upper limit of all delays.
     ///
-    /// A server that refuses may say when to come again (`Retry-After`, in seconds): that long comes
-    /// on top of the delay, and is cut short by this, too.
+    /// A server that refuses a client may send `Retry-After` in seconds. The client adds that time
+    /// to its delay; this limit applies to that time as well.
     ///
-    /// Default 30 s. Too low: a server that struggles is kept busy with handshakes. Too high: clients
-    /// come back late.
+    /// Default 30 s. Too low: an overloaded server is kept busy with handshakes. Too high: clients
+    /// reconnect late.
     pub max: Duration,
 
-    /// Each delay is this many times the one before it, as long as attempts fail. The delays begin
-    /// anew after a connection that held for longer than the delay that would have come next: so a
-    /// server that takes connections and drops them at once is left alone more and more, too.
+    /// The factor by which the delay grows after each failed attempt. The delay starts again from
+    /// `initial` after a connection that lasted longer than the next delay would have been. So the
+    /// delays also grow for a server that accepts connections and drops them at once.
     ///
-    /// Default 2. At 1 or less the delays do not grow.
+    /// Default 2. With 1 or less, the delays do not grow.
     pub factor: f64,
 
-    /// Which part of each delay is random, from 0 (none of it) to 1 (all of it). Of a delay of one
-    /// second, 0.25 makes something between 0.75 and 1 s.
+    /// The random part of each delay, from 0 (none) to 1 (all of it). With 0.25, a delay of one
+    /// second becomes 0.75 s to 1 s.
     ///
-    /// Default 1: clients that lost their server together come back evenly spread.
+    /// Default 1: clients that lost their server at the same time reconnect evenly spread.
     pub jitter: f64,
 
-    /// How many attempts in a row may fail before the client gives up; `None` for no limit. 0 never
-    /// connects again.
+    /// How many attempts in a row may fail before the client gives up. `None` is no limit; with 0
+    /// the client never reconnects.
     ///
-    /// Default `None`: the application says when it has had enough, with
+    /// Default `None`: the application decides when to stop, with
     /// [`Client::close`](crate::Client::close).
     pub max_attempts: Option<u32>,
 
-    /// Whether the first connection is retried, too: then [`connect`](crate::client::ClientBuilder::connect)
-    /// waits for a server that is not up yet. [`on_state`](crate::client::ClientBuilder::on_state) tells of each
-    /// failed attempt, and so does a line of the log at level WARN.
+    /// Whether the first connection is retried as well, so that
+    /// [`connect`](crate::client::ClientBuilder::connect) waits for a server that has not started
+    /// yet. [`on_state`](crate::client::ClientBuilder::on_state) reports each failed attempt, and
+    /// so does a log line at level WARN.
     ///
-    /// A failure that does not go away by itself ends `connect` with its error: the URL, a host that does
-    /// not exist, a certificate that is not trusted, `ws://` to a port that speaks TLS and the reverse, a
-    /// server that does not speak WebSocket, and an HTTP status other than 408, 425, 429 and those of
-    /// 500 to 599 (but 501 and 505). With [`headers_with`](crate::client::ClientBuilder::headers_with), 401 and 403
-    /// are retried. Where the name of a server only appears together with the server, call `connect` again
-    /// yourself.
+    /// `connect` returns permanent failures at once: an invalid URL, a host that does not exist, a
+    /// certificate that is not trusted, `ws://` to a port that speaks TLS or the reverse, a server
+    /// that does not speak WebSocket, and an HTTP status other than 408, 425, 429 and 500 to 599
+    /// (except 501 and 505). With [`headers_with`](crate::client::ClientBuilder::headers_with), 401
+    /// and 403 are retried. If the host name exists only while the server runs, call `connect`
+    /// again yourself.
     ///
-    /// Once there was a connection, most of these are retried, too: the same settings have worked, and
-    /// proxies answer with 404 or an old certificate while a server restarts. Only 401 and 403 (without
-    /// `headers_with`) and [`final_codes`](Self::final_codes) end the client then.
+    /// After the first connection, the client retries most of these failures, because the same
+    /// settings have worked before, and proxies answer with 404 or an old certificate while a
+    /// server restarts. Then only 401 and 403 (without `headers_with`) and
+    /// [`final_codes`](Self::final_codes) end the client.
     ///
-    /// Default `false`: every failure of the first attempt is reported.
+    /// Default `false`: every failure of the first attempt is returned.
     pub retry_first: bool,
 
-    /// Close codes by which the server says "do not come back": after a connection that it closed with one
-    /// of them, the client does not connect again. Calls fail with [`Error::Closed`](crate::Error::Closed)
-    /// and [`CloseReason::Remote`](crate::error::CloseReason::Remote), which has the code and the server's words;
-    /// the client's last state is [`Closed`](crate::client::ConnectionState::Closed).
+    /// Close codes by which the server asks the client to stay away. After a connection that the
+    /// server closed with one of them, the client does not reconnect. Calls fail with
+    /// [`Error::Closed`](crate::Error::Closed) and
+    /// [`CloseReason::Remote`](crate::error::CloseReason::Remote), which contains the code and the
+    /// server's reason. The client's last state is
+    /// [`Closed`](crate::client::ConnectionState::Closed).
     ///
-    /// Default 1008 (policy violation) and 4000 to 4999, which applications define: a client that a server
-    /// has thrown out stays out. Too few: such a client is back in an instant. Too many: a server that
-    /// restarts with one of these codes loses its clients. An empty list always connects again.
+    /// Default 1008 (policy violation) and 4000 to 4999 (defined by applications), so that a client
+    /// that a server has disconnected on purpose stays away. Too few codes: such a client
+    /// reconnects at once. Too many: a server that restarts with one of these codes loses its
+    /// clients. With an empty list the client always reconnects.
     ///
     /// ```
     /// # use wsjsonrpc::client::Reconnect;
-    /// // 4100 asks for a new connection, all others of the application's own do not.
+    /// // The server asks for a new connection with 4100; its other codes are final.
     /// let final_codes = vec![1008..=1008, 4000..=4099, 4101..=4999];
     /// let settings = Reconnect { final_codes, ..Reconnect::default() };
     /// # drop(settings);
@@ -97,30 +102,37 @@ pub struct Reconnect {
     pub final_codes: Vec<RangeInclusive<u16>>,
 
     /// How many times an [idempotent](crate::Call::idempotent) call is sent at most, the first time
-    /// included. A call whose connection breaks after the last time fails with
-    /// [`Error::Closed`](crate::Error::Closed); 0 counts as 1.
+    /// included. If the connection breaks after the last time, the call fails with
+    /// [`Error::Closed`](crate::Error::Closed). 0 counts as 1.
     ///
-    /// Default `None`: as often as connections break, until it is answered or its timeout is over. Too
-    /// low: calls fail that the next connection would have carried. Too high: a server that breaks down
-    /// over a call gets it again and again.
+    /// Default `None`: the call is sent again after each lost connection, until it is answered or
+    /// times out. Too low: calls fail that the next connection would have answered. Too high: a
+    /// call that crashes the server is sent again and again.
     pub max_sends: Option<u32>,
 
-    /// What becomes of calls that are made while there is no connection.
+    /// What happens to calls made while the client is not connected.
     ///
     /// Default [`WhileDown::Wait`].
     pub while_down: WhileDown,
 }
 
-/// What becomes of calls, batches and notifications that are made while a reconnecting client has no
-/// connection.
+/// What happens to calls, batches and notifications that are made while a reconnecting client is
+/// not connected.
+///
+/// ```
+/// use wsjsonrpc::client::{Reconnect, WhileDown};
+///
+/// let settings = Reconnect { while_down: WhileDown::Fail, ..Reconnect::default() };
+/// # drop(settings);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhileDown {
-    /// They wait for the next connection; a call for as long as its timeout allows, a notification
-    /// without a limit. Which of those that wait goes out first is not certain.
+    /// Wait for the next connection: a call until its timeout, a notification without a limit. The
+    /// order in which waiting calls are sent is not defined.
     #[default]
     Wait,
-    /// They fail at once, with [`Error::Closed`](crate::Error::Closed): nothing was sent.
+    /// Fail at once with [`Error::Closed`](crate::Error::Closed). Nothing was sent.
     Fail,
 }
 
@@ -141,7 +153,7 @@ impl Default for Reconnect {
 }
 
 impl Reconnect {
-    /// Whether the close code says that the client should not reconnect.
+    /// Whether the server's close code tells the client not to reconnect.
     pub(crate) fn is_final(&self, reason: &CloseReason) -> bool {
         let CloseReason::Remote { code, .. } = reason else { return false };
         self.final_codes.iter().any(|codes| codes.contains(code))
@@ -152,7 +164,7 @@ impl Reconnect {
 #[derive(Debug)]
 pub(crate) struct Backoff {
     settings: Reconnect,
-    /// How often the first delay was multiplied.
+    /// How many times the first delay was multiplied.
     steps: i32,
     /// Attempts since the last connection.
     attempts: u32,
@@ -163,9 +175,10 @@ impl Backoff {
         Backoff { settings, steps: 0, attempts: 0 }
     }
 
-    /// The delay before the next attempt and the attempt's number, counted from 1; `None` if no
-    /// attempt is left. `random` is from 0 to 1. `retry_after` is the server's `Retry-After`; it is added
-    /// to the delay, or all clients that were refused together would come back together.
+    /// The delay before the next attempt and the number of that attempt, counted from 1; `None` if
+    /// no attempt is left. `random` is between 0 and 1. `retry_after` is the server's
+    /// `Retry-After`. It is added to the delay: otherwise all clients that were refused together
+    /// would reconnect together.
     pub(crate) fn next(&mut self, random: f64, retry_after: Duration) -> Option<(u32, Duration)> {
         if self.settings.max_attempts.is_some_and(|max| self.attempts >= max) {
             return None;
@@ -188,7 +201,7 @@ impl Backoff {
         self.attempts = 0;
     }
 
-    /// Called when a connection has ended that lasted so long.
+    /// Called when a connection has ended after this time.
     pub(crate) fn held(&mut self, lived: Duration) {
         if lived > self.whole() {
             self.steps = 0;

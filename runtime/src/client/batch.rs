@@ -1,5 +1,5 @@
-//! A batch of a reconnecting client ([`SessionBatch`]): its calls get their ids and pending entries
-//! only when the connection that sends it is known.
+//! A batch of a reconnecting client ([`SessionBatch`]). Its calls get their ids and pending entries
+//! only when the connection that sends the batch is known.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl SessionBatch {
             if let (Entry::Call { limit, place, .. }, Some(ticket)) = (entry, ticket) {
                 let until = limit.since(now).sent();
                 sent.push((ticket.id(), until.at));
-                // If the call was given up, its ticket is dropped here.
+                // If the caller dropped the call, its ticket is dropped here.
                 let _ = place.send((ticket, until));
             }
         }
@@ -124,7 +124,7 @@ impl SessionBatch {
                 }
             }
         }
-        // All calls may have failed to encode; then each reports that itself.
+        // If all calls failed to encode, each of them reports that itself.
         let text = (!messages.is_empty()).then(|| array(messages.iter().map(Vec::as_slice)));
         Ok((text, tickets))
     }
@@ -147,7 +147,7 @@ impl RouteBatch for SessionBatch {
     }
 }
 
-/// The reply of one of the calls. An idempotent call is sent again if its connection breaks. Keeps
+/// The reply to one of the calls. An idempotent call is sent again if its connection breaks. Keeps
 /// the client alive.
 async fn reply(
     session: Arc<SessionHandle>,

@@ -1,5 +1,4 @@
-//! The builder of clients: [`ClientBuilder`] checks all settings before it connects, once or with
-//! reconnecting.
+//! The builder of clients ([`ClientBuilder`]). It checks all settings before it connects.
 
 use std::fmt;
 use std::future::Future;
@@ -29,7 +28,30 @@ use crate::services::{common_builder_methods, service_methods};
 use crate::util::BoxFuture;
 use crate::websocket::stream::Stream;
 
-/// Builds a [`Client`]; made by [`Client::builder`].
+/// Builds a [`Client`]. Created by [`Client::builder`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use wsjsonrpc::{Client, Server};
+///
+/// # let server = Server::builder()
+/// #     .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
+/// #     .bind("127.0.0.1:0")
+/// #     .await?;
+/// # let url = server.url();
+/// # tokio::spawn(server.run());
+/// let client = Client::builder()
+///     .header("authorization", "Bearer s3cr3t")
+///     .call_timeout(Duration::from_secs(5))
+///     .method("notice", |_, (text,): (String,)| async move { Ok(println!("{text}")) })
+///     .connect(&url)
+///     .await?;
+/// assert_eq!(client.peer().call::<i64>("double", (21,)).await?, 42);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Default)]
 #[must_use = "a builder does nothing until it connects"]
 pub struct ClientBuilder {
@@ -37,7 +59,7 @@ pub struct ClientBuilder {
     config: Config,
     headers: HeaderMap,
     subprotocols: Vec<String>,
-    /// The first header that can't be sent; reported when connecting.
+    /// The first header that cannot be sent; reported when connecting.
     bad_header: Option<String>,
     hooks: Hooks,
     reconnect: Option<Reconnect>,
@@ -48,9 +70,21 @@ pub struct ClientBuilder {
 impl ClientBuilder {
     common_builder_methods!();
 
-    /// Sends an HTTP header with the opening handshake: a cookie, a token, an origin. One that is
-    /// no valid header is an error of [`connect`](Self::connect), and so is one that the handshake
-    /// sets itself, or that describes a body (`Content-Length`, `Transfer-Encoding`).
+    /// Sends an HTTP header with the opening handshake: a cookie, a token, an origin. May be called
+    /// for several headers.
+    ///
+    /// [`connect`](Self::connect) fails with [`ConnectError::Header`] if the header is not valid,
+    /// if the handshake sets it itself, or if it describes a body (`Content-Length`,
+    /// `Transfer-Encoding`).
+    ///
+    /// ```
+    /// use wsjsonrpc::Client;
+    ///
+    /// let client = Client::builder()
+    ///     .header("authorization", "Bearer s3cr3t")
+    ///     .header("cookie", "session=xyz");
+    /// # drop(client);
+    /// ```
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         if let Err(words) = add_header(&mut self.headers, name.as_ref(), value.as_ref()) {
             self.bad_header.get_or_insert(words);
@@ -58,10 +92,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Asks the closure for headers before each opening handshake, for what does not last, such as a
-    /// token. They take the place of those of the same name. Its time is part of
-    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout); if it fails or panics, or a
-    /// header is not valid, that attempt fails with
+    /// Calls the closure for headers before each opening handshake, for values that expire, such as
+    /// a token. They replace headers of the same name.
+    ///
+    /// The time of the closure is part of
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout). If the closure fails or
+    /// panics, or returns an invalid header, the attempt to connect fails with
     /// [`ConnectError::Hook`](crate::error::ConnectError::Hook).
     ///
     /// ```
@@ -94,13 +130,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Runs the closure on each new connection, the first one included, before anything else is sent
-    /// on it: to log in, or to subscribe. It gets a handle to that very connection, which ends with
-    /// it; calls by the client's own handles go out when the closure is done. If it fails or panics,
-    /// the connection is closed, and the attempt has failed with
-    /// [`ConnectError::Hook`](crate::error::ConnectError::Hook). The server may call this side meanwhile.
+    /// Runs the closure on each new connection, the first one included, before anything else is
+    /// sent on it: to log in, or to subscribe.
     ///
-    /// It has no time limit but that of its calls.
+    /// The closure gets a handle to that one connection; the handle ends with the connection. Calls
+    /// through the client's own handles wait until the closure has finished. If the closure fails
+    /// or panics, the client closes the connection, and the attempt to connect fails with
+    /// [`ConnectError::Hook`](crate::error::ConnectError::Hook). The server may call this side
+    /// while the closure runs.
+    ///
+    /// The closure has no time limit except the timeouts of its calls.
     ///
     /// ```
     /// # use wsjsonrpc::{rpc, Context, Result};
@@ -120,10 +159,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Runs the closure on each state of a [reconnecting](Self::reconnect) client, in order: connected,
-    /// down with the reason and the time of the next attempt, closed. It is the way to see failed attempts
-    /// before the first connection ([`Reconnect::retry_first`]); later, [`Client::states`] tells the same.
-    /// The client waits for it, so it must not block.
+    /// Calls the closure with each state of a [reconnecting](Self::reconnect) client, in order:
+    /// connected, down (with the reason and the delay before the next attempt), closed.
+    ///
+    /// Only this closure sees failed attempts before the first connection
+    /// ([`Reconnect::retry_first`]). After the first connection, [`Client::states`] reports the
+    /// same states. The client waits for the closure, so it must not block.
     ///
     /// ```no_run
     /// # use wsjsonrpc::Client;
@@ -146,22 +187,25 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects again whenever the connection is lost. [`Reconnect`] has the delays, and the close codes
-    /// after which the client stays closed ([`Reconnect::final_codes`]). The client ends for good when it is
-    /// closed or dropped, when attempts are used up, when the server closes the connection with one of those
-    /// codes, and when the server answers with HTTP status 401 or 403, unless
-    /// [`headers_with`](Self::headers_with) makes new headers.
+    /// Reconnects whenever the connection is lost. [`Reconnect`] sets the delays, and the close
+    /// codes after which the client stays closed ([`Reconnect::final_codes`]).
     ///
-    /// - The client's [`Peer`]s and stubs go on with the new connection. Its services stay
-    ///   registered; each connection has a [`Context`](crate::Context) of its own, and what handlers
-    ///   of an old one still answer goes nowhere.
-    /// - Calls, batches and notifications made meanwhile wait or fail: [`Reconnect::while_down`].
-    /// - Calls under way when it broke fail with [`Error::Closed`](crate::Error::Closed), as nobody
-    ///   knows whether they were carried out; unless they are
-    ///   [idempotent](crate::Call::idempotent): those are sent again, as often as connections break
-    ///   ([`Reconnect::max_sends`]). Their timeouts count from their beginning. An idempotent call of a batch goes on by itself, without the batch.
-    /// - Of a notification nobody knows whether it arrived: it is sent once or never.
-    /// - [`Client::states`] tells what happens.
+    /// The client ends for good when it is closed or dropped, when no attempts are left, when the
+    /// server closes the connection with one of those codes, and when the server responds with HTTP
+    /// status 401 or 403, unless [`headers_with`](Self::headers_with) provides new headers.
+    ///
+    /// - The client's [`Peer`]s and stubs use the new connection. Its services stay registered.
+    ///   Each connection has its own [`Context`](crate::Context); results of handlers that a lost
+    ///   connection started are dropped.
+    /// - Calls, batches and notifications made while the client is not connected wait or fail:
+    ///   [`Reconnect::while_down`].
+    /// - Calls in flight when the connection breaks fail with
+    ///   [`Error::Closed`](crate::Error::Closed), because the server may or may not have handled
+    ///   them. [Idempotent](crate::Call::idempotent) calls are sent again instead, after each lost
+    ///   connection ([`Reconnect::max_sends`]). Their timeouts still count from the first attempt.
+    ///   An idempotent call of a batch is sent again alone.
+    /// - A notification is sent at most once. The client cannot know whether it arrived.
+    /// - [`Client::states`] reports what happens.
     ///
     /// ```
     /// # use wsjsonrpc::{rpc, Client, Context, Result, Server};
@@ -191,18 +235,26 @@ impl ClientBuilder {
         self
     }
 
-    /// Offers a subprotocol. May be called for several, the most wanted first; connecting fails
-    /// if the server speaks none of them. Default: none.
+    /// Offers a subprotocol ([RFC 6455, section
+    /// 1.9](https://www.rfc-editor.org/rfc/rfc6455#section-1.9)). May be called for several, in
+    /// order of preference. Connecting fails if the server supports none of them. Default: none.
+    ///
+    /// ```
+    /// let client = wsjsonrpc::Client::builder().subprotocol("chat.v2").subprotocol("chat.v1");
+    /// # drop(client);
+    /// ```
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         self.subprotocols.push(name.into());
         self
     }
 
-    /// Trusts the certificate authorities in this PEM text for `wss://`, and no others. A server's own
-    /// self-signed certificate may be among them, if it is not that of an authority (`CA:FALSE`) and
-    /// has the host of the URL among its subject alternative names; `ServerBuilder::tls_pem` shows how
-    /// to make one. Default: the authorities that the operating system trusts. Text that can't be used is an error of [`connect`](Self::connect). Needs the feature
-    /// `tls`.
+    /// Trusts the certificate authorities in this PEM text for `wss://`, and no others. Default:
+    /// the authorities that the operating system trusts. Needs the feature `tls`.
+    ///
+    /// The text may contain a server's self-signed certificate, if it is not a certificate of an
+    /// authority (`CA:FALSE`) and has the host of the URL among its subject alternative names.
+    /// `ServerBuilder::tls_pem` shows how to make one. [`connect`](Self::connect) fails if the text
+    /// cannot be used.
     ///
     /// ```
     /// # let authority = "";
@@ -216,8 +268,8 @@ impl ClientBuilder {
     }
 
     /// Trusts the certificate authorities that Mozilla trusts for `wss://`, from a list that is
-    /// compiled in: for systems without one, such as bare containers. Needs the feature
-    /// `webpki-roots`.
+    /// compiled in. For systems without such a list, for example minimal containers. Needs the
+    /// feature `webpki-roots`.
     ///
     /// ```
     /// let client = wsjsonrpc::Client::builder().tls_webpki_roots();
@@ -229,8 +281,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Opens `wss://` with these settings, taken as they are: client certificates, roots of one's
-    /// own, another provider. Needs the feature `tls`.
+    /// Uses these rustls settings unchanged for `wss://`: client certificates, your own roots,
+    /// another crypto provider. Needs the feature `tls`.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -239,7 +291,7 @@ impl ClientBuilder {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
     ///     .with_safe_default_protocol_versions()?
-    ///     .with_root_certificates(RootCertStore::empty()) // trusts nobody
+    ///     .with_root_certificates(RootCertStore::empty()) // trusts no server
     ///     .with_no_client_auth();
     /// let client = wsjsonrpc::Client::builder().tls_config(config);
     /// # drop(client);
@@ -252,31 +304,49 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to a `ws://` URL, or with the feature `tls` to a `wss://` URL; on Unix also to a Unix
-    /// socket: `ws+unix:///run/app.sock:/path?query` is the path of its file, percent-encoded where
-    /// need be, and behind a colon what is asked for. Its `Host` is `localhost`.
+    /// Connects to a `ws://` URL, with the feature `tls` also to a `wss://` URL, and on Unix to a
+    /// Unix socket: `ws+unix:///run/app.sock:/path?query`. The part before the second colon is the
+    /// path of the socket file, percent-encoded where necessary; the part after it is the request
+    /// target. The `Host` header is then `localhost`.
     ///
-    /// The URL is read as browsers read it: spaces, quotes and letters beyond ASCII in the path and
-    /// the query are percent-encoded, the host is in small letters, and a fragment is not sent.
-    /// Control characters are an error. A host name beyond ASCII must be given in its ASCII form
-    /// (`xn--…`). The zone of an IPv6 address (`ws://[fe80::1%25eth0]:8080/`) chooses the interface
-    /// and is not sent.
+    /// The URL is parsed as browsers do: spaces, quotes and non-ASCII characters in the path and
+    /// the query are percent-encoded, the host is converted to lower case, and the fragment is not
+    /// sent. Control characters are an error. A host name with non-ASCII characters must be given
+    /// in its ASCII form (`xn--…`). The zone of an IPv6 address (`ws://[fe80::1%25eth0]:8080/`)
+    /// selects the interface and is not sent.
     ///
     /// A user name and a password in the URL (`wss://user:password@host/`) are sent as Basic
     /// authorization ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)), unless
     /// [`header`](Self::header) or [`headers_with`](Self::headers_with) sets `Authorization`. They
-    /// are in no error and no log line. Over `ws://` everyone on the way can read them.
+    /// never appear in errors or log lines. Over `ws://` they are sent unencrypted.
     ///
-    /// Redirects are not followed: a [`ConnectError::Refused`] has the headers of the response.
+    /// The client does not follow redirects: [`ConnectError::Refused`] contains the headers of the
+    /// response.
     ///
-    /// Dropping the last handle closes the connection: keep the [`Client`], a [`Peer`] or a stub of it.
+    /// Dropping the last handle closes the connection: keep the [`Client`], a [`Peer`] or a stub.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Server};
+    /// # let server = Server::builder()
+    /// #     .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
+    /// #     .bind("127.0.0.1:0")
+    /// #     .await?;
+    /// # let url = server.url();
+    /// # tokio::spawn(server.run());
+    /// let client = Client::builder().header("cookie", "session=xyz").connect(&url).await?;
+    /// assert_eq!(client.peer().call::<i64>("double", (21,)).await?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// [`ConnectError`] says whether the URL, the network, the server or this client's own
-    /// services are to blame.
+    /// [`ConnectError`] says whether the cause is the URL, the network, the server or this client's
+    /// own services.
     ///
     /// # Cancel safety
-    /// Dropping the future drops the half-made connection.
+    /// Dropping the future drops the unfinished connection.
     pub async fn connect(self, url: &str) -> StdResult<Client, ConnectError> {
         let mut target = parse(url)?;
         let source = match target.socket.take() {
@@ -287,8 +357,8 @@ impl ClientBuilder {
         self.dial(target, source).await
     }
 
-    /// As [`connect`](Self::connect), over the streams that the closure opens: a tunnel, a serial
-    /// line. The URL is used as by [`connect_over`](Self::connect_over).
+    /// Like [`connect`](Self::connect), over streams that the closure opens: a tunnel, a serial
+    /// line. The URL is used as in [`connect_over`](Self::connect_over).
     ///
     /// ```no_run
     /// # use wsjsonrpc::Client;
@@ -305,10 +375,10 @@ impl ClientBuilder {
     /// ```
     ///
     /// # Errors
-    /// As [`connect`](Self::connect); what the closure fails with is a [`ConnectError::Io`].
+    /// As for [`connect`](Self::connect). An error of the closure becomes [`ConnectError::Io`].
     ///
     /// # Cancel safety
-    /// Dropping the future drops the half-made connection.
+    /// Dropping the future drops the unfinished connection.
     pub async fn connect_with<F, S>(
         self,
         url: &str,
@@ -336,16 +406,36 @@ impl ClientBuilder {
         Ok(Client::of(opened))
     }
 
-    /// Does the opening handshake over a stream that is there already: a tunnel, a socket that was
-    /// inherited, a TLS session. The URL gives the path and the `Host` header; if it is a `wss://` URL, a TLS
-    /// session is opened on the stream first (so give the URL of a stream that is one already as
-    /// `ws://`).
+    /// Performs the opening handshake over an existing stream: a tunnel, an inherited socket, a TLS
+    /// session. The URL provides the path and the `Host` header. With a `wss://` URL, the client
+    /// first performs a TLS handshake on the stream; use `ws://` if the stream already is a TLS
+    /// session.
     ///
-    /// There is just this one stream, so [`reconnect`](Self::reconnect) has no effect; see
-    /// [`connect_with`](Self::connect_with).
+    /// There is only this one stream, so [`reconnect`](Self::reconnect) has no effect. Use
+    /// [`connect_with`](Self::connect_with) to reconnect.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Server};
+    /// # let server = Server::builder()
+    /// #     .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
+    /// #     .bind("127.0.0.1:0")
+    /// #     .await?;
+    /// # let address = server.local_addr();
+    /// # tokio::spawn(server.run());
+    /// let stream = tokio::net::TcpStream::connect(address).await?;
+    /// let client = Client::builder().connect_over("ws://inside/", stream).await?;
+    /// assert_eq!(client.peer().call::<i64>("double", (21,)).await?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As [`connect`](Self::connect).
+    /// As for [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the stream.
     pub async fn connect_over(
         self,
         url: &str,
@@ -367,7 +457,7 @@ impl ClientBuilder {
         let mut headers = self.headers;
         let mut names = self.subprotocols.iter();
         if let Some(name) = names.find(|name| !is_subprotocol(name)) {
-            return Err(ConnectError::Header(format!("`{name}` is no name for a subprotocol")));
+            return Err(ConnectError::Header(format!("invalid subprotocol name `{name}`")));
         }
         if !self.subprotocols.is_empty() {
             let offer = HeaderValue::try_from(self.subprotocols.join(", "))

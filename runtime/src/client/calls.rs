@@ -1,4 +1,5 @@
-//! A call of a reconnecting client: sent on one connection after another until one has queued it.
+//! A call of a reconnecting client: tries one connection after another until one has queued the
+//! call.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -18,14 +19,14 @@ pub(super) async fn first_attempt(
     attempts(session, message, limit.beginning_now(), None).await
 }
 
-/// Makes a call of a reconnecting client on one connection after another, until it was sent; if it
-/// is idempotent, until it is answered. Each attempt has an id and a pending entry of its own, and
-/// the old ones are removed before the next attempt. Keeps the client alive. `broke`: the call was
-/// sent before, and its connection ended with this reason.
+/// Makes a call on one connection after another until the call was sent, or if it is idempotent,
+/// until it is answered. Each attempt has its own id and pending entry; those of the last attempt
+/// are removed before the next one. Keeps the client alive. `broke` is set if the call was sent
+/// before: the reason why that connection ended.
 ///
-/// If a connection ended because of a message, that may have been this call or its response, and
-/// the next connection would end too, with all other calls on it. So the call is not sent again
-/// after the second such end, nor more than `max_sends` times.
+/// If a connection ended because of a message, that message may have been this call or its
+/// response. The next connection would then end too, with all other calls on it. So the call is not
+/// sent again after the second such end, and never more than `max_sends` times.
 pub(super) async fn attempts(
     session: Arc<SessionHandle>,
     message: OutgoingCall,
@@ -67,7 +68,7 @@ pub(super) async fn attempts(
         });
         match attempt.await {
             Err(Error::Closed(_)) if !sent => {}
-            // The old id is forgotten, so no response to it can arrive any more.
+            // The old id has been forgotten, so no response to it can arrive any more.
             Err(Error::Closed(reason)) if idempotent => {
                 sends = sends.saturating_add(1);
                 if sends >= session.max_sends || (blamed && reason.blames_a_message()) {

@@ -1,6 +1,6 @@
-//! Makes a client's connections: [`Dialer`] dials and does the opening handshake, [`Connector`]
-//! does the handshake over a given stream, and [`Hooks`] are the application's closures around it.
-//! `session` and `reconnect` decide when to dial.
+//! Makes a client's connections. [`Dialer`] connects and does the opening handshake, [`Connector`]
+//! does the handshake over a given stream, and [`Hooks`] are the application's closures. `session`
+//! and `reconnect` decide when to connect.
 
 use std::fmt;
 use std::io;
@@ -41,8 +41,9 @@ use crate::util::runtime::{self, with_io};
 use crate::websocket::stream::Stream;
 use crate::websocket::transport::Transport;
 
-/// A server that is bound and not run accepts TCP connections and then sends nothing.
-const IS_IT_RUN: &str = "is the server running (`Server::run` does nothing until it is polled)?";
+/// A server that is bound but does not run accepts TCP connections, and then sends nothing.
+const IS_IT_RUN: &str =
+    "is the server running? (`Server::run` does nothing until it is awaited or spawned)";
 
 type StateHook = Box<dyn Fn(&ConnectionState) + Send + Sync>;
 type Hook<A, T> = Box<dyn Fn(A) -> BoxFuture<T> + Send + Sync>;
@@ -57,9 +58,9 @@ pub(crate) struct Hooks {
 
 impl Drop for Hooks {
     fn drop(&mut self) {
-        drop_contained(self.headers.take(), "the closure of `headers_with`");
-        drop_contained(self.on_connect.take(), "the closure of `on_connect`");
-        drop_contained(self.on_state.take(), "the closure of `on_state`");
+        drop_contained(self.headers.take(), "the `headers_with` closure");
+        drop_contained(self.on_connect.take(), "the `on_connect` closure");
+        drop_contained(self.on_state.take(), "the `on_state` closure");
     }
 }
 
@@ -68,7 +69,7 @@ impl Hooks {
     pub(crate) fn tell(&self, state: &ConnectionState) {
         if let Some(hook) = &self.on_state {
             if catch_unwind(|| hook(state)).is_err() {
-                tracing::error!("the closure of `on_state` panicked");
+                tracing::error!("the `on_state` closure panicked");
             }
         }
     }
@@ -82,7 +83,7 @@ pub(crate) enum Source {
     Other(Hook<(), io::Result<Stream>>),
 }
 
-/// A client that is ready except for a stream.
+/// A client that is ready except for its stream.
 pub(crate) struct Connector {
     pub(crate) router: Arc<Router>,
     pub(crate) config: Arc<Config>,
@@ -107,10 +108,10 @@ impl Connector {
         stream: Stream,
     ) -> Result<Opened, ConnectError> {
         runtime::check().map_err(ConnectError::Io)?;
-        let mut waiting_for = String::new();
+        let (mut waiting_for, limit) = (String::new(), self.config.handshake_timeout);
         let opening = self.open(target, stream, None, &mut waiting_for);
-        let opened = runtime::timeout(self.config.handshake_timeout, pin!(opening)).await;
-        opened.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for }))
+        let opened = runtime::timeout(limit, pin!(opening)).await;
+        opened.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for, after: limit }))
     }
 
     /// Does the opening handshake over a stream. `waiting_for` always names the current step.
@@ -122,16 +123,16 @@ impl Connector {
         remote_addr: Option<SocketAddr>,
         waiting_for: &mut String,
     ) -> Result<Opened, ConnectError> {
-        "the closure of `headers_with`".clone_into(waiting_for);
+        "the `headers_with` closure".clone_into(waiting_for);
         let fresh = self.fresh_headers().await?;
         let request = fresh.as_ref().unwrap_or(&self.headers);
         let uri = &target.uri;
         #[cfg(feature = "tls")]
         if is_secure(uri) {
-            *waiting_for = format!("the server's side of the TLS handshake; {IS_IT_RUN}");
+            *waiting_for = format!("the server's TLS handshake; {IS_IT_RUN}");
             stream = tls::connect(stream, host(uri), self.trust.clone()).await?;
         }
-        *waiting_for = format!("the server's response to the opening handshake; {IS_IT_RUN}");
+        *waiting_for = format!("the server's response to the WebSocket handshake; {IS_IT_RUN}");
         let max_head = self.config.max_handshake_size;
         let (headers, subprotocol, part) = open(&mut stream, target, request, max_head).await?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
@@ -158,10 +159,11 @@ impl Connector {
         Opened { peer, link, handshake: Arc::new(handshake) }
     }
 
-    /// Runs the application's hook on a new connection, until the connection ends.
+    /// Runs the application's hook on a new connection, until the hook finishes or the connection
+    /// ends.
     pub(crate) async fn run_on_connect(&self, opened: &Opened) -> Result<(), ConnectError> {
         let Some(hook) = &self.hooks.on_connect else { return Ok(()) };
-        // A handle that does not keep the connection open, as a hook may store it.
+        // This handle does not keep the connection open, because a hook may store it.
         let peer = Peer::new(Arc::clone(&opened.link));
         match race(pin!(catch_unwind_async(|| hook(peer))), pin!(opened.link.closed())).await {
             Either::Left(outcome) => settle(outcome),
@@ -171,7 +173,7 @@ impl Connector {
         }
     }
 
-    /// The headers, with those that the application makes anew for each connection.
+    /// The headers, including those that the application provides anew for each connection.
     async fn fresh_headers(&self) -> Result<Option<HeaderMap>, ConnectError> {
         let Some(hook) = &self.hooks.headers else { return Ok(None) };
         let fresh = settle(catch_unwind_async(|| hook(())).await)?;
@@ -184,7 +186,9 @@ impl Connector {
 /// Converts the outcome of a hook.
 fn settle<T, P>(outcome: Result<RpcResult<T>, P>) -> Result<T, ConnectError> {
     outcome
-        .unwrap_or_else(|_| Err(ErrorObject::new(ErrorCode::INTERNAL_ERROR, "it panicked")))
+        .unwrap_or_else(|_| {
+            Err(ErrorObject::new(ErrorCode::INTERNAL_ERROR, "the closure panicked"))
+        })
         .map_err(ConnectError::Hook)
 }
 
@@ -207,7 +211,7 @@ impl Dialer {
             self.ready.open(&self.target, stream, remote_addr, &mut waiting_for).await
         };
         let dialed = runtime::timeout(limit, pin!(dialing)).await;
-        dialed.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for }))
+        dialed.unwrap_or_else(|_| Err(ConnectError::Timeout { waiting_for, after: limit }))
     }
 
     async fn stream(&self, waiting_for: &mut String) -> io::Result<(Stream, Option<SocketAddr>)> {
@@ -222,7 +226,7 @@ impl Dialer {
             }
             #[cfg(unix)]
             Source::Unix(path) => {
-                let name = format!("the Unix socket {}", path.display());
+                let name = format!("Unix socket {}", path.display());
                 waiting_for.clone_from(&name);
                 match with_io(UnixStream::connect(path)).await {
                     Ok(stream) => Ok((Stream::unix(stream), None)),
@@ -230,23 +234,23 @@ impl Dialer {
                 }
             }
             Source::Other(connector) => {
-                "the closure of `connect_with`".clone_into(waiting_for);
-                let panicked = |_| Err(io::Error::other("the closure of `connect_with` panicked"));
+                "the `connect_with` closure".clone_into(waiting_for);
+                let panicked = |_| Err(io::Error::other("the `connect_with` closure panicked"));
                 Ok((catch_unwind_async(|| connector(())).await.unwrap_or_else(panicked)?, None))
             }
         }
     }
 
-    /// Whether reconnecting is useless although there was a connection before: the server knows the
-    /// client and rejects it. Fresh headers may change that. Other refusals also come from proxies
+    /// Whether reconnecting is pointless although there was a connection before: the server rejects
+    /// this client's identity. New headers may change that. Other refusals also come from proxies
     /// while a server restarts.
     pub(crate) fn is_unwanted(&self, error: &ConnectError) -> bool {
         matches!(error, ConnectError::Refused { status, .. } if is_unauthorized(*status))
             && self.ready.hooks.headers.is_none()
     }
 
-    /// Whether retrying the first connection is useless: a setting of this side or of the server is
-    /// wrong, which does not change by itself.
+    /// Whether retrying the first connection is pointless: a setting of this side or of the server
+    /// is wrong, and will stay wrong.
     pub(crate) fn is_permanent(&self, error: &ConnectError) -> bool {
         match error {
             ConnectError::Url(_)
@@ -257,12 +261,12 @@ impl Dialer {
                 self.is_unwanted(error)
             }
             ConnectError::Refused { status, .. } => !may_change(*status),
-            // A handshake that breaks off may be a server that restarts.
+            // A server that restarts may break off a handshake.
             ConnectError::Tls(error) => {
                 use io::ErrorKind::{InvalidData, InvalidInput, Other};
                 matches!(error.kind(), InvalidData | InvalidInput | Other)
             }
-            // A Unix socket's file, and what a closure opens, may appear when their server starts.
+            // A Unix socket's file, or what a closure opens, may appear when its server starts.
             ConnectError::Io(error) => {
                 let no_host = matches!(self.source, Source::Tcp);
                 let kind = error.kind();
@@ -277,7 +281,7 @@ fn is_unauthorized(status: StatusCode) -> bool {
     [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN].contains(&status)
 }
 
-/// Whether a server may answer with another status the next time.
+/// Whether a server may respond with another status to the next attempt.
 fn may_change(status: StatusCode) -> bool {
     let permanent = [StatusCode::NOT_IMPLEMENTED, StatusCode::HTTP_VERSION_NOT_SUPPORTED];
     let temporary =
@@ -288,20 +292,20 @@ fn may_change(status: StatusCode) -> bool {
 /// Adds a header of the application.
 ///
 /// # Errors
-/// It can't be sent. The value is left out of the message: it may be secret.
+/// The header cannot be sent. The message leaves out the value, which may be secret.
 pub(crate) fn add_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {
     match HeaderName::try_from(name).ok().zip(HeaderValue::try_from(value).ok()) {
         Some((known, _)) if RESERVED.contains(&known) => Err(format!(
-            "the header `{name}` is the handshake's own or describes a body: leave it out"
+            "cannot set header `{name}`: the handshake sets it, or it describes a body; remove it"
         )),
         Some((HOST, _)) if headers.contains_key(HOST) => {
-            Err("the header `Host` is given twice; a request has one".to_owned())
+            Err("header `Host` is set twice; set it once".to_owned())
         }
         Some((name, value)) => {
             headers.append(name, value);
             Ok(())
         }
-        None => Err(format!("the header `{name}` has a name or a value that HTTP does not allow")),
+        None => Err(format!("header `{name}` has a name or a value that HTTP does not allow")),
     }
 }
 

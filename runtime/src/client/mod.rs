@@ -1,8 +1,8 @@
-//! Connecting to a server: [`Client`], its builder and its reconnecting.
+//! Connecting to a server: [`Client`], its builder, and reconnecting.
 
-// In reading order: `builder`; `dial` with `addresses` makes a connection; `session` is the state
-// of a reconnecting client, `reconnect` its task with the delays of `backoff`, `calls` and `batch`
-// what it sends.
+// In reading order: `builder`; `dial` and `addresses` make a connection; `session` is the state of
+// a reconnecting client, `reconnect` its task with the delays of `backoff`; `calls` and `batch`
+// send on whichever connection is current.
 
 mod addresses;
 pub(crate) mod backoff;
@@ -27,12 +27,12 @@ use crate::handshake::Handshake;
 use crate::link::Link;
 use crate::outgoing::peer::Peer;
 
-/// An open connection, seen from the side that opened it.
+/// The client side of a connection. Cheap to clone.
 ///
-/// It closes when this and all handles from [`peer`](Self::peer) are gone: what is queued is sent,
-/// then a close frame. Handles that its own services get ([`Context::peer`](crate::Context::peer))
-/// do not keep it open. One that [reconnects](crate::client::ClientBuilder::reconnect) is a chain of
-/// connections.
+/// The connection closes when this and all handles from [`peer`](Self::peer) have been dropped: the
+/// client sends what is queued, then a close frame. Handles that the client's own services get
+/// ([`Context::peer`](crate::Context::peer)) do not keep the connection open. A client that
+/// [reconnects](crate::client::ClientBuilder::reconnect) uses one connection after another.
 ///
 /// ```
 /// # use wsjsonrpc::{rpc, Client, Context, Result, Server};
@@ -72,16 +72,32 @@ enum Connections {
 }
 
 impl Client {
-    /// Connects to a `ws://` URL with default settings, or with the feature `tls` to a `wss://` URL;
-    /// on Unix also to a Unix socket: `ws+unix:///run/app.sock:/path`.
+    /// Connects with default settings to a `ws://` URL, with the feature `tls` also to a `wss://`
+    /// URL, and on Unix to a Unix socket (`ws+unix:///run/app.sock:/path`).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Server};
+    /// # let server = Server::builder()
+    /// #     .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
+    /// #     .bind("127.0.0.1:0")
+    /// #     .await?;
+    /// # let url = server.url();
+    /// # tokio::spawn(server.run());
+    /// let client = Client::connect(&url).await?;
+    /// assert_eq!(client.peer().call::<i64>("double", (21,)).await?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As [`ClientBuilder::connect`].
+    /// As for [`ClientBuilder::connect`].
     pub async fn connect(url: &str) -> Result<Client, ConnectError> {
         Self::builder().connect(url).await
     }
 
-    /// Connects with headers, services or limits of one's own.
+    /// Creates a builder, to connect with headers, services, limits or reconnecting.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
@@ -97,13 +113,28 @@ impl Client {
         Client { peer, connections: Connections::Session(session) }
     }
 
-    /// A handle to the server that keeps the connection open. A reconnecting client's goes on with
-    /// the next one.
+    /// A handle for calls to the server. It keeps the connection open. The handle of a reconnecting
+    /// client always uses the current connection.
     pub fn peer(&self) -> Peer {
         self.peer.clone()
     }
 
-    /// What the opening handshake told of the server; that of the latest connection.
+    /// The opening handshake as the client saw it. Of a reconnecting client, that of the latest
+    /// connection.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Server};
+    /// let server = Server::builder().subprotocol("chat.v1").bind("127.0.0.1:0").await?;
+    /// let url = server.url();
+    /// tokio::spawn(server.run());
+    ///
+    /// let client = Client::builder().subprotocol("chat.v1").connect(&url).await?;
+    /// assert_eq!(client.handshake().subprotocol.as_deref(), Some("chat.v1"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn handshake(&self) -> Arc<Handshake> {
         match &self.connections {
             Connections::One { handshake, .. } => Arc::clone(handshake),
@@ -111,7 +142,7 @@ impl Client {
         }
     }
 
-    /// Whether it has a connection.
+    /// Whether the client is connected.
     pub fn state(&self) -> ConnectionState {
         match &self.connections {
             Connections::One { link, .. } => ConnectionState::of(link),
@@ -119,7 +150,7 @@ impl Client {
         }
     }
 
-    /// Its states, one after another, from that of now to the last one.
+    /// A stream of the client's states, from the current state to the last one.
     ///
     /// ```
     /// # use wsjsonrpc::{memory, Client, Server};
@@ -133,7 +164,7 @@ impl Client {
     ///     match state {
     ///         ConnectionState::Connected { number, .. } => println!("connection {number}"),
     ///         ConnectionState::Down { reason, retry_in, .. } => {
-    ///             println!("{reason}; trying again in {retry_in:?}");
+    ///             println!("{reason}; reconnecting in {retry_in:?}");
     ///         }
     ///         ConnectionState::Closed { reason, .. } => println!("{reason}"),
     ///         _ => {}
@@ -149,19 +180,48 @@ impl Client {
         }
     }
 
-    /// Sends what is queued, closes the connection with code 1000 and waits until it has ended.
+    /// Sends what is queued, closes the connection with code 1000, and waits until it has ended.
     /// Calls that have no response by then fail with [`Error::Closed`](crate::Error::Closed). A
-    /// reconnecting client ends for good, whatever it is doing.
+    /// reconnecting client ends for good.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wsjsonrpc::error::CloseReason;
+    /// use wsjsonrpc::{Client, Server, memory};
+    ///
+    /// let (client, _) = memory::pair(Client::builder(), Server::builder())?;
+    /// assert!(matches!(client.close().await, CloseReason::Local));
+    /// assert!(client.peer().is_closed());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
-    /// The closing goes on when the future is dropped.
+    /// The connection closes even if the future is dropped.
     pub async fn close(&self) -> CloseReason {
         self.peer.close(1000, "");
         self.closed().await
     }
 
-    /// Waits until the connection has ended, for whatever reason, and says why; of a reconnecting
-    /// client, until it has ended for good.
+    /// Waits until the connection has ended, and returns the reason. For a reconnecting client,
+    /// waits until the client has ended for good.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wsjsonrpc::{Client, Server, memory};
+    ///
+    /// let (client, caller) = memory::pair(Client::builder(), Server::builder())?;
+    /// caller.close(1001, "maintenance");
+    /// let reason = client.closed().await;
+    /// assert!(reason.to_string().ends_with("code 1001: maintenance"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Safe: the future can be dropped and called again.
     pub async fn closed(&self) -> CloseReason {
         self.peer.closed().await
     }

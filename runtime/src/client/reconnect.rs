@@ -1,7 +1,8 @@
-//! The task of a reconnecting client: keeps a connection, waits, and makes the next one.
+//! The task of a reconnecting client. It waits for the end of a connection, then for the delay, and
+//! connects again.
 //!
-//! It ends when the application closes the client or drops its last handle, when no attempts are
-//! left, or when the server rejects the client.
+//! The task ends when the application closes the client or drops its last handle, when no attempts
+//! are left, or when the server rejects the client.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::protocol::escape::clip;
 use crate::util::catch_unwind::{Panicked, catch_unwind};
 use crate::util::race::{Either, race};
 
-/// Makes the first connection, and starts the task that makes the others.
+/// Makes the first connection, and spawns the task that makes the others.
 pub(crate) async fn start(
     dialer: Dialer,
     settings: Reconnect,
@@ -37,7 +38,7 @@ pub(crate) async fn start(
         }
         let next = backoff.next(rand::random(), error.retry_after());
         let Some((attempt, delay)) = next else { return Err(error) };
-        tracing::warn!(%error, attempt, ?delay, "connecting failed; retrying");
+        tracing::warn!(%error, attempt, ?delay, "connect failed; retrying");
         let reason = bounded(error);
         dialer.ready.hooks.tell(&ConnectionState::Down { reason, attempt, retry_in: delay });
         sleep(delay).await;
@@ -83,7 +84,7 @@ impl Driver {
         }
     }
 
-    /// Ends the client. The first reason counts.
+    /// Ends the client. Only the first reason is kept.
     fn close(&self, reason: CloseReason) {
         if self.session.close_reason().is_none() {
             self.session.set_closed(reason);
@@ -99,12 +100,15 @@ impl Driver {
     fn is_final(&self, reason: &CloseReason) -> bool {
         let is_final = self.backoff.settings().is_final(reason);
         if is_final {
-            tracing::warn!(%reason, "the server does not want this client back; not reconnecting");
+            tracing::warn!(
+                %reason,
+                "not reconnecting: the server's close code is one of `Reconnect::final_codes`"
+            );
         }
         is_final
     }
 
-    /// Waits until the connection has ended, for whatever reason.
+    /// Waits until the connection has ended.
     async fn hold(&mut self, opened: Opened) -> CloseReason {
         let since = Instant::now();
         let stopped = race(pin!(opened.link.closed()), pin!(self.session.stopped())).await;
@@ -116,14 +120,14 @@ impl Driver {
         reason
     }
 
-    /// Makes the next connection and runs its hook; or returns why there is none.
+    /// Makes the next connection and runs its hook, or returns why there is none.
     async fn next(&mut self, mut reason: CloseReason) -> Result<Opened, CloseReason> {
         let mut retry_after = Duration::ZERO;
         loop {
             let Some((attempt, delay)) = self.backoff.next(rand::random(), retry_after) else {
                 return Err(reason);
             };
-            tracing::warn!(%reason, attempt, ?delay, "no connection; reconnecting");
+            tracing::warn!(%reason, attempt, ?delay, "connection lost; reconnecting");
             self.session.set_down(reason, attempt, delay);
             self.tell();
             let error = match self.attempt(delay).await? {
@@ -146,7 +150,7 @@ impl Driver {
     }
 
     /// # Errors
-    /// Outer: there must be no other attempt. Inner: this attempt has failed.
+    /// The outer error: there must be no other attempt. The inner error: this attempt failed.
     async fn attempt(&self, delay: Duration) -> Result<Result<Opened, ConnectError>, CloseReason> {
         let dialing = pin!(async {
             sleep(delay).await;
@@ -170,13 +174,13 @@ impl Driver {
     }
 }
 
-/// The reason of a failed attempt. A hook that calls through its own client, which is down, fails
-/// with the reason why that is down, which is such a failure again: the text would grow with each
-/// attempt. So only the beginning of a long text is kept.
+/// The reason of a failed attempt. Long texts are cut: a hook that makes calls through its own
+/// client, which is down, fails with the reason why that client is down. That reason is such a
+/// failure again, so the text would grow with each attempt.
 fn bounded(error: ConnectError) -> CloseReason {
     const MAX_WORDS: usize = 1000;
     let ConnectError::Hook(_) = &error else { return CloseReason::Reconnect(Arc::new(error)) };
-    // It may be the application's own error, whose `Display` may panic.
+    // The error may be the application's own, and its `Display` may panic.
     let words = catch_unwind(|| Some(error.to_string()).filter(|words| words.len() > MAX_WORDS));
     let error = match words {
         Ok(None) => error,
@@ -184,7 +188,7 @@ fn bounded(error: ConnectError) -> CloseReason {
             let (start, more) = clip(&words, MAX_WORDS / 2);
             ConnectError::Hook(format!("{start}{more}").into())
         }
-        Err(Panicked) => ConnectError::Hook("its error panicked".into()),
+        Err(Panicked) => ConnectError::Hook("the error panicked when it was formatted".into()),
     };
     CloseReason::Reconnect(Arc::new(error))
 }

@@ -1,7 +1,7 @@
 //! The state that all handles of a reconnecting client share ([`Session`]): the current connection,
 //! waiting for the next one, and the end of the client.
 //!
-//! Every connection has a link of its own, so nothing of an old connection reaches a new one.
+//! Each connection has its own link, so nothing from an old connection reaches a new one.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -29,38 +29,54 @@ use crate::outgoing::peer::{Route, RouteBatch};
 use crate::protocol::encode::OutgoingMessage;
 use crate::util::BoxFuture;
 
-/// Whether a client has a connection.
+/// Whether a client is connected.
+///
+/// ```
+/// use wsjsonrpc::client::ConnectionState;
+///
+/// fn describe(state: &ConnectionState) -> String {
+///     match state {
+///         ConnectionState::Connected { number, .. } => format!("connection {number} is open"),
+///         ConnectionState::Down { reason, retry_in, .. } => {
+///             format!("{reason}; reconnecting in {retry_in:?}")
+///         }
+///         ConnectionState::Closed { reason, .. } => format!("ended for good: {reason}"),
+///         _ => "unknown".to_owned(),
+///     }
+/// }
+/// # let _ = describe;
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// It has.
+    /// The client is connected.
     #[non_exhaustive]
     Connected {
-        /// Which one it is, counted from 1. One that is missing was lost before anybody looked.
+        /// The number of the connection, counted from 1. A missing number belongs to a connection
+        /// that was lost before its state was read.
         number: u64,
     },
-    /// It has none, and connects again. Only with
+    /// The client is not connected and reconnects. Happens only with
     /// [`ClientBuilder::reconnect`](crate::client::ClientBuilder::reconnect).
     #[non_exhaustive]
     Down {
-        /// Why: what ended the connection, or what the last attempt failed with
-        /// ([`CloseReason::Reconnect`]).
+        /// Why the connection ended, or why the latest attempt failed ([`CloseReason::Reconnect`]).
         reason: CloseReason,
-        /// Which attempt in a row the next one is, counted from 1.
+        /// The number of the next attempt since the connection was lost, counted from 1.
         attempt: u32,
-        /// How long after this became the state it is made.
+        /// The delay before the next attempt, counted from when this became the state.
         retry_in: Duration,
     },
-    /// It has none, for good.
+    /// The client has ended for good.
     #[non_exhaustive]
     Closed {
-        /// Why.
+        /// Why the client ended.
         reason: CloseReason,
     },
 }
 
 impl ConnectionState {
-    /// Of a client that does not reconnect.
+    /// The state of a client that does not reconnect.
     pub(crate) fn of(link: &Link) -> Self {
         match link.close_reason() {
             None => ConnectionState::Connected { number: 1 },
@@ -68,7 +84,7 @@ impl ConnectionState {
         }
     }
 
-    /// Why the client has ended for good, if it has.
+    /// Why the client ended for good, if it did.
     fn closed(&self) -> Option<&CloseReason> {
         if let ConnectionState::Closed { reason } = self { Some(reason) } else { None }
     }
@@ -80,10 +96,10 @@ pub(crate) struct Session {
     /// The outgoing middleware of all its connections.
     pub(crate) outgoing: Option<Arc<Chain>>,
     while_down: WhileDown,
-    /// The maximum number of times that an idempotent call is sent.
+    /// How many times an idempotent call is sent at most.
     pub(crate) max_sends: u32,
-    /// The runtime of its task; its timers bound the wait for a connection, wherever that is
-    /// awaited.
+    /// The runtime of the client's task. Its timers limit the wait for a connection, on whatever
+    /// executor a call is awaited.
     pub(crate) runtime: Option<Handle>,
     status: watch::Sender<Status>,
     /// Set when the application closes the client: the close code and reason.
@@ -123,7 +139,7 @@ impl Session {
         }
     }
 
-    /// The current connection; without one, waits or fails, as `while_down` says.
+    /// The current connection. Without one, waits or fails, depending on `while_down`.
     pub(crate) async fn link(&self) -> Result<Arc<Link>, Error> {
         match self.open_link() {
             Some(link) => Ok(link),
@@ -132,7 +148,7 @@ impl Session {
         }
     }
 
-    /// The current connection; without one, waits for the next.
+    /// The current connection. Without one, waits for the next.
     ///
     /// # Errors
     /// There will be no other connection.
@@ -153,7 +169,7 @@ impl Session {
         }
     }
 
-    /// The current link, unless it has begun to end, even if the state does not say so yet.
+    /// The current link, unless it has started to close, even if the state does not say so yet.
     fn open_link(&self) -> Option<Arc<Link>> {
         if self.is_stopped() {
             return None;
@@ -162,7 +178,7 @@ impl Session {
         link.send_queue.is_open().then_some(link)
     }
 
-    /// The current connection, whatever its condition.
+    /// The current connection, even if it is closing.
     pub(crate) fn current(&self) -> Option<Arc<Link>> {
         self.status.borrow().link.clone()
     }
@@ -179,14 +195,14 @@ impl Session {
         }
     }
 
-    /// Ends the client for good, in whatever state. The first call counts.
+    /// Ends the client for good, whatever its state. Only the first call has an effect.
     pub(crate) fn close(&self, code: u16, reason: &str) {
         self.stop.send_if_modified(|stop| {
             let first = stop.is_none();
             stop.get_or_insert_with(|| (code, reason.to_owned()));
             first
         });
-        // So that calls fail from now on, before the driver notices.
+        // So that calls fail from now on, even before the driver notices.
         if let Some(link) = self.current() {
             link.close(code, reason);
         }
@@ -220,7 +236,7 @@ impl Session {
         }
     }
 
-    /// Why the client has ended for good, if it has.
+    /// Why the client ended for good, if it did.
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         self.status.borrow().state.closed().cloned()
     }
@@ -282,7 +298,7 @@ impl Session {
         });
     }
 
-    /// Ends the client. The first reason counts.
+    /// Ends the client. Only the first reason is kept.
     pub(crate) fn set_closed(&self, reason: CloseReason) {
         if self.close_reason().is_none() {
             self.change(|status| {
@@ -292,9 +308,9 @@ impl Session {
         }
     }
 
-    /// Changes the status. Only the driver does, so nothing is lost between the read and the write.
-    /// The old status is dropped outside the lock: it may hold the last reference to a link, with
-    /// foreign wakers in it.
+    /// Changes the status. Only the driver calls this, so nothing is lost between the read and the
+    /// write. The old status is dropped outside the lock: it may hold the last reference to a link,
+    /// which contains wakers of other code.
     fn change(&self, change: impl FnOnce(&mut Status)) {
         let mut status = self.status.borrow().clone();
         change(&mut status);
@@ -308,7 +324,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// The application's handle on a session; dropping the last one ends the session.
+/// The application's handle to a session. Dropping the last one ends the session.
 pub(crate) struct SessionHandle(pub(crate) Arc<Session>);
 
 impl Route for SessionHandle {
@@ -363,27 +379,41 @@ impl Drop for SessionHandle {
     }
 }
 
-/// The states of a client, one after another: a [`Stream`]. Made by
-/// [`Client::states`](crate::Client::states).
+/// A [`Stream`] of a client's states. Created by [`Client::states`](crate::Client::states).
 ///
-/// A consumer that is slow sees the latest state and not those in between. The number in
-/// [`Connected`](ConnectionState::Connected) tells how many connections there were. It does not keep the
-/// connection open.
+/// A slow consumer sees the latest state and misses those in between; the number in
+/// [`Connected`](ConnectionState::Connected) shows how many connections there were. The stream does
+/// not keep the connection open.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use wsjsonrpc::client::ConnectionState;
+/// use wsjsonrpc::{Client, Server, memory};
+///
+/// let (client, _) = memory::pair(Client::builder(), Server::builder())?;
+/// let mut states = client.states();
+/// client.close().await;
+/// assert!(matches!(states.next().await, Some(ConnectionState::Closed { .. })));
+/// assert!(states.next().await.is_none());
+/// # Ok(())
+/// # }
+/// ```
 pub struct ConnectionStates(States);
 
 /// Where the states come from.
 enum States {
-    /// Ready with the next state and what comes after it.
+    /// Resolves to the next state and the source of the states after it.
     Next(NextState),
     Over,
 }
 
 type NextState = Pin<Box<dyn Future<Output = Option<(ConnectionState, NextStates)>> + Send + Sync>>;
 
-/// What comes after a state.
+/// The source of the states after a state.
 enum NextStates {
     Session(watch::Receiver<Status>),
-    /// The end of a connection that no other follows.
+    /// The end of a connection that is not replaced.
     End(Arc<Link>),
 }
 
@@ -418,10 +448,10 @@ impl ConnectionStates {
     }
 
     /// Waits for the next state. The first one is the current state, the last one is
-    /// [`Closed`](ConnectionState::Closed); then comes `None`.
+    /// [`Closed`](ConnectionState::Closed), and then follows `None`.
     ///
     /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
+    /// No state is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<ConnectionState> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }

@@ -1,4 +1,4 @@
-//! Errors before a connection or a server exists: [`ConnectError`] and [`BindError`].
+//! Errors from before a connection or a server exists: [`ConnectError`] and [`BindError`].
 
 use std::fmt;
 use std::io;
@@ -7,10 +7,24 @@ use std::time::Duration;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 
+use crate::error::Elapsed;
 use crate::protocol::error::ErrorObject;
 use crate::protocol::escape::Shown;
 
-/// Two services answer to the same method name.
+/// Two methods were registered under the same name.
+///
+/// [`ConnectError`] and [`BindError`] contain it.
+///
+/// ```
+/// use wsjsonrpc::Server;
+/// use wsjsonrpc::error::BindError;
+///
+/// let server = Server::builder()
+///     .method("sum", |_, (x, y): (i64, i64)| async move { Ok(x + y) })
+///     .method("sum", |_, (x, y): (i64, i64)| async move { Ok(y + x) });
+/// let Err(BindError::DuplicateMethod(error)) = server.build() else { panic!() };
+/// assert_eq!(error.name(), "sum");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DuplicateMethod {
     pub(crate) name: String,
@@ -28,27 +42,45 @@ impl fmt::Display for DuplicateMethod {
         let name = &self.name;
         write!(
             f,
-            "the method `{name}` is registered twice; give one of the traits a namespace, or rename one of the methods"
+            "method `{name}` is registered twice; rename one of the methods, or give one of the \
+             traits a namespace"
         )
     }
 }
 
 impl std::error::Error for DuplicateMethod {}
 
-/// Why [`ClientBuilder::connect`](crate::client::ClientBuilder::connect) brought no connection.
+/// Why [`ClientBuilder::connect`](crate::client::ClientBuilder::connect) failed.
+///
+/// The message contains the texts of all causes. Match on the variant to reach the cause itself.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use wsjsonrpc::Client;
+/// use wsjsonrpc::error::ConnectError;
+///
+/// match Client::connect("http://localhost/").await {
+///     Ok(_) => println!("connected"),
+///     Err(ConnectError::Refused { status, body, .. }) => println!("refused: {status} {body}"),
+///     Err(ConnectError::Url(reason)) => assert!(reason.contains("is not a WebSocket URL")),
+///     Err(other) => println!("{other}"),
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The URL can't be used; it says why.
+    /// The URL cannot be used. The text quotes the URL, without its secrets, and gives the reason.
     Url(String),
-    /// A header or a subprotocol's name can't be sent; it says which.
+    /// A header or the name of a subprotocol cannot be sent. The text names it.
     Header(String),
     /// Two of the client's own services have a method of the same name.
     DuplicateMethod(DuplicateMethod),
-    /// The network connection failed; the error names the host and the address.
+    /// The network connection failed. The error names the host and the address.
     Io(io::Error),
-    /// The TLS handshake failed: the server's certificate is not trusted, not for this host or out
-    /// of date, or what answers does not speak TLS; it says which.
+    /// The TLS handshake failed. The error gives the cause: the server's certificate is not
+    /// trusted, is not valid for this host or is out of date, or the server does not speak TLS.
     Tls(io::Error),
     /// The server answered the handshake with an HTTP status other than 101.
     ///
@@ -56,7 +88,7 @@ pub enum ConnectError {
     /// # use wsjsonrpc::Client;
     /// # use wsjsonrpc::error::ConnectError;
     /// # async fn show() {
-    /// // Redirects are not followed; the application may do so, if it trusts where they lead.
+    /// // The client does not follow redirects. Do so yourself if you trust the new location.
     /// if let Err(ConnectError::Refused { headers, .. }) = Client::connect("ws://old.example").await {
     ///     println!("the server has moved to {:?}", headers.get("location"));
     /// }
@@ -66,27 +98,29 @@ pub enum ConnectError {
     Refused {
         /// The status.
         status: StatusCode,
-        /// The body, at most 4 KiB of it, as text, as it came.
+        /// The body as text, unchanged, cut off after 4 KiB.
         body: String,
-        /// When to come again, if the server says it in seconds: its `Retry-After`
-        /// ([RFC 9110, section 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). A
-        /// date in its place is not read.
+        /// How long the server asks the client to wait before it tries again: `Retry-After` in
+        /// seconds ([RFC 9110, section
+        /// 10.2.3](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3)). `None` without that
+        /// header, and also if the header has a date.
         retry_after: Option<Duration>,
-        /// The response's headers, `Location` of a redirect and `WWW-Authenticate` among them. They
-        /// are marked as sensitive, so `Debug` does not show their values.
+        /// The headers of the response, among them the `Location` of a redirect and
+        /// `WWW-Authenticate`. They are marked as sensitive, so `Debug` does not show their values.
         headers: Box<HeaderMap>,
     },
-    /// What answered does not speak WebSocket as it should; it says what is wrong.
+    /// The server does not speak WebSocket, or not correctly. The text says what is wrong.
     Handshake(String),
-    /// Connecting took longer than
-    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout).
+    /// Connecting took longer than [`Config::handshake_timeout`](crate::Config::handshake_timeout).
     #[non_exhaustive]
     Timeout {
-        /// What the client waited for when the time was up, for a person to read.
+        /// What the client was waiting for when the time ran out, as text for people.
         waiting_for: String,
+        /// How long connecting took: the timeout.
+        after: Duration,
     },
-    /// The hook of [`on_connect`](crate::client::ClientBuilder::on_connect) or of
-    /// [`headers_with`](crate::client::ClientBuilder::headers_with) has failed or panicked.
+    /// The closure of [`on_connect`](crate::client::ClientBuilder::on_connect) or of
+    /// [`headers_with`](crate::client::ClientBuilder::headers_with) failed or panicked.
     Hook(ErrorObject),
 }
 
@@ -103,10 +137,10 @@ impl ConnectError {
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // It may quote the application's own URL or header.
+            // The text may quote the application's own URL or header.
             ConnectError::Url(what) | ConnectError::Header(what) => Shown(what).fmt(f),
             ConnectError::DuplicateMethod(error) => error.fmt(f),
-            // The error says what failed, and where.
+            // The error itself names the operation and the address.
             ConnectError::Io(error) => {
                 write!(f, "connection failed: {}", Shown(&error.to_string()))
             }
@@ -120,14 +154,15 @@ impl fmt::Display for ConnectError {
                 if body.is_empty() { Ok(()) } else { write!(f, ": {}", Shown(body)) }
             }
             ConnectError::Handshake(what) => {
-                write!(f, "the WebSocket handshake failed: {}", Shown(what))
+                write!(f, "WebSocket handshake failed: {}", Shown(what))
             }
-            ConnectError::Timeout { waiting_for } => {
-                write!(f, "connecting timed out while waiting for {}", Shown(waiting_for))
+            ConnectError::Timeout { waiting_for, after } => {
+                let (after, waiting_for) = (Elapsed(*after), Shown(waiting_for));
+                write!(f, "connecting timed out after {after} while waiting for {waiting_for}")
             }
             ConnectError::Hook(error) => match error.source() {
-                Some(source) => write!(f, "the client's own hook failed: {source}"),
-                None => write!(f, "the client's own hook failed: {error}"),
+                Some(source) => write!(f, "client hook failed: {source}"),
+                None => write!(f, "client hook failed: {error}"),
             },
         }
     }
@@ -150,18 +185,33 @@ impl From<DuplicateMethod> for ConnectError {
 }
 
 /// Why a server could not start.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use wsjsonrpc::Server;
+/// use wsjsonrpc::error::BindError;
+///
+/// let Err(error) = Server::builder().bind("127.0.0.1").await else { panic!() };
+/// assert!(matches!(error, BindError::Io { .. }));
+/// assert_eq!(
+///     error.to_string(),
+///     "cannot listen on 127.0.0.1: expected host:port, such as 127.0.0.1:8080",
+/// );
+/// # }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BindError {
-    /// Two of its services have a method of the same name.
+    /// Two of the server's services have a method of the same name.
     DuplicateMethod(DuplicateMethod),
-    /// The builder was given something that can't be used; it says what.
+    /// A setting of the builder cannot be used. The text names the setting and the reason.
     Setting(String),
-    /// It can't listen on the address.
+    /// The server cannot listen on the address.
     Io {
-        /// The address as it was given.
+        /// The address as the application wrote it, or the addresses that it resolved to.
         address: String,
-        /// What the operating system says.
+        /// The error of the operating system.
         error: io::Error,
     },
 }
@@ -172,7 +222,7 @@ impl fmt::Display for BindError {
             BindError::DuplicateMethod(error) => error.fmt(f),
             BindError::Setting(what) => Shown(what).fmt(f),
             BindError::Io { address, error } => {
-                write!(f, "can't listen on {}: {}", Shown(address), Shown(&error.to_string()))
+                write!(f, "cannot listen on {}: {}", Shown(address), Shown(&error.to_string()))
             }
         }
     }

@@ -1,5 +1,5 @@
 //! [`HttpError`]: why a call by HTTP POST has no JSON-RPC response. It exists without the feature
-//! `http-client`, too, so that errors have the same variants in every program.
+//! `http-client` as well, so that [`Error`](crate::Error) has the same variants in every program.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,8 +9,23 @@ use http::StatusCode;
 
 use crate::protocol::escape::Shown;
 
-/// What an HTTP server said in place of a JSON-RPC response, or why it said nothing: what is in
+/// Why a call by HTTP POST returned no JSON-RPC response: the content of
 /// [`Error::Http`](crate::Error::Http). Cheap to clone.
+///
+/// The server responded with an HTTP error, the request failed, or the call was a subscription,
+/// which HTTP does not support.
+///
+/// ```
+/// use wsjsonrpc::Error;
+///
+/// fn should_retry(error: &Error) -> bool {
+///     match error {
+///         Error::Http(error) => error.status().is_some_and(|status| status == 503),
+///         _ => false,
+///     }
+/// }
+/// # assert!(!should_retry(&Error::EmptyBatch));
+/// ```
 #[derive(Clone, Debug)]
 pub struct HttpError(Arc<What>);
 
@@ -28,7 +43,7 @@ impl HttpError {
         HttpError(Arc::new(What::Status { status, body }))
     }
 
-    /// No response, or one that broke off. `words` is everything that the error says, in one line.
+    /// No response, or an incomplete one. `words` is the whole text of the error, in one line.
     pub(crate) fn broken(
         status: Option<StatusCode>,
         words: String,
@@ -42,7 +57,7 @@ impl HttpError {
         HttpError(Arc::new(What::Subscription))
     }
 
-    /// The status of the answer, if there was one.
+    /// The HTTP status, if the server sent one.
     pub fn status(&self) -> Option<StatusCode> {
         match &*self.0 {
             What::Status { status, .. } => Some(*status),
@@ -51,7 +66,7 @@ impl HttpError {
         }
     }
 
-    /// The error of the HTTP client, if that is what it is about.
+    /// The error of the HTTP client, if it reported one.
     pub fn cause(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         match &*self.0 {
             What::Broken { cause, .. } => Some(&**cause),
@@ -59,7 +74,7 @@ impl HttpError {
         }
     }
 
-    /// The body of the answer, at most 4 KiB of it, as text, as it came.
+    /// The body of the response as text, unchanged, cut off after 4 KiB. Empty if there was none.
     pub fn body(&self) -> &str {
         match &*self.0 {
             What::Status { body, .. } => body,
@@ -72,24 +87,24 @@ impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             What::Status { status, body } if body.is_empty() => {
-                write!(f, "the server answered with HTTP status {status}")
+                write!(f, "server responded with HTTP status {status}")
             }
             What::Status { status, body } => {
-                write!(f, "the server answered with HTTP status {status}: {}", Shown(body))
+                write!(f, "server responded with HTTP status {status}: {}", Shown(body))
             }
             What::Broken { status: Some(status), words, .. } => {
-                write!(f, "the answer with HTTP status {status} broke off: {}", Shown(words))
+                write!(f, "response with HTTP status {status} was cut short: {}", Shown(words))
             }
             What::Broken { status: None, words, .. } => {
-                write!(f, "the HTTP request has failed: {}", Shown(words))
+                write!(f, "HTTP request failed: {}", Shown(words))
             }
             What::Subscription => f.write_str(
-                "a subscription needs a WebSocket, as HTTP has one response for each call; nothing \
-                 was sent",
+                "a subscription needs a WebSocket: HTTP POST returns one response for each call; \
+                 nothing was sent",
             ),
         }
     }
 }
 
-/// Has no [`source`](StdError::source): the text contains the texts of all causes.
+/// Has no [`source`](StdError::source), because the text already contains the texts of all causes.
 impl StdError for HttpError {}

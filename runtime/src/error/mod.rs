@@ -1,7 +1,8 @@
-//! What goes wrong on this side: errors of calls ([`Error`]), and of connections ([`CloseReason`],
-//! [`ConnectError`]).
+//! Errors that this side reports: errors of calls ([`Error`]), the end of a connection
+//! ([`CloseReason`]), and failures to connect or to listen ([`ConnectError`], [`BindError`]).
 //!
-//! In texts, control characters that the other side sent are escaped; fields have them unchanged.
+//! Messages (`Display`) escape control characters that the peer sent. Fields contain the peer's
+//! text unchanged.
 
 pub(crate) mod connect_error;
 pub(crate) mod http_error;
@@ -21,16 +22,16 @@ use crate::protocol::error::ErrorObject;
 use crate::protocol::escape::Shown;
 use crate::protocol::typed::RpcError;
 
-/// Why a call brought no result.
+/// Why a call returned no result.
 ///
-/// Its text contains that of its cause, so `{}` is enough to print it.
-/// [`source`](std::error::Error::source) goes on behind the cause, so a report of the whole chain, as
-/// anyhow prints it, says nothing twice. This holds for every error type of the crate. To get at the
-/// cause itself, match on the variant.
+/// The message contains the texts of all causes, so `{}` prints everything.
+/// [`source`](std::error::Error::source) returns the cause of the innermost error that is already
+/// in the message, so printing the whole chain, as anyhow does, repeats nothing. This holds for
+/// every error type of this crate. Match on the variant to reach the cause itself.
 ///
-/// `E` is the method's own error type; for most it is [`ErrorObject`]. With a type of the
-/// application's ([`RpcError`](trait@crate::RpcError)), the caller matches on what the handler
-/// returned:
+/// `E` is the error type of the method, by default [`ErrorObject`]. If the method has an error type
+/// of the application ([`RpcError`](trait@crate::RpcError)), the caller matches on the value that
+/// the handler returned:
 ///
 /// ```
 /// # use wsjsonrpc::{Context, Error, Result, RpcError, rpc};
@@ -56,81 +57,86 @@ use crate::protocol::typed::RpcError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error<E = ErrorObject> {
-    /// The peer answered with an error of the method. The connection is fine.
+    /// The peer responded with an error of the method's error type. The connection stays open.
     Call(E),
 
-    /// The peer answered with an error object that is none of the method's error type: -32601
-    /// because it has no such method, for example, or one of the type's codes with data that does
-    /// not fit. It is as it came. The connection is fine.
+    /// The peer responded with an error object that does not belong to the method's error type, for
+    /// example -32601 because it has no such method, or a code of that type with data that does not
+    /// decode. The object is unchanged. The connection stays open.
     Other(ErrorObject),
 
-    /// No response came in time. The peer may still be working on it; a late response is dropped.
-    /// The connection is fine. Wait longer with [`Call::timeout`](crate::Call::timeout).
+    /// No response arrived in time. The peer may still be handling the call; a late response is
+    /// ignored. The connection stays open. Set a longer timeout with
+    /// [`Call::timeout`](crate::Call::timeout).
     Timeout(Timeout),
 
-    /// The deadline of the call that is being handled had passed before this call could be sent
-    /// ([`Context::deadline`](crate::Context::deadline)); nothing was sent. The connection is fine. A call
-    /// that was sent before that fails with [`Error::Timeout`]: the peer did not answer in the time that was
-    /// left.
+    /// The deadline of the call that is being handled
+    /// ([`Context::deadline`](crate::Context::deadline)) had passed before this call could be sent.
+    /// Nothing was sent. The connection stays open.
+    ///
+    /// A call that was sent before the deadline fails with [`Error::Timeout`] instead: the peer did
+    /// not respond in the remaining time.
     DeadlinePassed,
 
-    /// The connection has ended, and with it every call on it. Whether the peer did what was asked
-    /// is unknown. Connect again.
+    /// The connection ended before the response arrived. The peer may or may not have handled the
+    /// call. Connect again.
     Closed(CloseReason),
 
-    /// The arguments do not serialize to JSON params; nothing was sent. The connection is fine.
+    /// The arguments cannot be serialized to JSON. Nothing was sent. The connection stays open.
     Encode(io::Error),
 
-    /// The call is larger than [`Config::max_outgoing_message`](crate::Config::max_outgoing_message);
-    /// nothing was sent. The connection is fine.
+    /// The call is larger than
+    /// [`Config::max_outgoing_message`](crate::Config::max_outgoing_message). Nothing was sent. The
+    /// connection stays open.
     TooLarge {
-        /// Its size in bytes.
+        /// The size of the call in bytes.
         size: usize,
         /// The limit in bytes.
         limit: usize,
     },
 
-    /// The peer's result is not of the method's type. The connection is fine; the two sides
-    /// disagree about the method.
+    /// The result cannot be deserialized into the method's return type: the two sides disagree
+    /// about the method. The connection stays open.
     Decode(serde_json::Error),
 
-    /// The peer's answer is no JSON-RPC response: it has both a result and an error, or neither. By
-    /// HTTP also: it is not JSON, is too large, or has another id. The connection is fine.
+    /// The peer's response is not a valid JSON-RPC response: it has both a result and an error, or
+    /// neither. With HTTP also if the response is not JSON, is too large, or has another id. The
+    /// connection stays open.
     ///
-    /// An error that is no error object (a string, an object without a code) is an [`Error::Call`]
-    /// with the code -32603 and what the peer sent as its [`data`](ErrorObject::data).
+    /// An `error` member that is not an error object (a string, or an object without a code) is an
+    /// [`Error::Call`] with code -32603, whose [`data`](ErrorObject::data) is what the peer sent.
     InvalidResponse(&'static str),
 
-    /// The call went by HTTP ([`HttpError`]) and brought no JSON-RPC response: the server answered
-    /// with a status other than 2xx, or the network failed. Whether the server did what was asked is
-    /// unknown in general. Never with a WebSocket.
+    /// The call was sent by HTTP POST and returned no JSON-RPC response: the server responded with a
+    /// status other than 2xx, or the network failed. See [`HttpError`]. The server may or may not
+    /// have handled the call. Never happens on a WebSocket.
     Http(HttpError),
 
-    /// More items of a subscription have come than there was room for
-    /// ([`Config::subscription_window`](crate::Config::subscription_window)), or its producer ends
-    /// those whose consumers are too slow. The subscription is over; the connection is fine.
+    /// The subscription ended because its items were consumed too slowly: more arrived than
+    /// [`Config::subscription_window`](crate::Config::subscription_window) allows, or the producer
+    /// ends subscriptions of slow consumers. The connection stays open.
     Lagged,
 
-    /// A batch without entries; it was not sent, as the specification forbids it.
+    /// The batch has no entries. It was not sent, because the specification forbids empty batches.
     EmptyBatch,
 
     /// The batch has more entries than
-    /// [`Config::max_outgoing_batch`](crate::Config::max_outgoing_batch); nothing was sent. The
-    /// connection is fine.
+    /// [`Config::max_outgoing_batch`](crate::Config::max_outgoing_batch). Nothing was sent. The
+    /// connection stays open.
     LargeBatch {
-        /// How many calls and notifications it has.
+        /// The number of calls and notifications in the batch.
         entries: usize,
         /// The limit.
         limit: usize,
     },
 
-    /// The batch of this call was dropped before it was sent.
+    /// The batch that contains this call was dropped before it was sent.
     NotSent,
 }
 
 impl<E> Error<E> {
-    /// Converts the error for a method with another error type. `convert` gets the content of
-    /// [`Error::Call`].
+    /// Converts the error to that of a method with another error type. `convert` gets the content
+    /// of [`Error::Call`].
     pub(crate) fn map_call<F>(self, convert: impl FnOnce(E) -> Error<F>) -> Error<F> {
         match self {
             Error::Call(error) => convert(error),
@@ -152,8 +158,11 @@ impl<E> Error<E> {
 }
 
 impl<E: RpcError> Error<E> {
-    /// The error object, to pass on another server's error to one's own caller: as it came if the
-    /// peer answered with one, else -32603 with this error as its source.
+    /// Converts into an error object, for handlers that pass the error of another server on to
+    /// their own caller.
+    ///
+    /// An error object from the peer stays unchanged. Every other error becomes -32603 with this
+    /// error as its [`source`](ErrorObject::source).
     ///
     /// ```
     /// # use wsjsonrpc::{Context, Error, Peer, Result};
@@ -173,7 +182,7 @@ impl<E: RpcError> Error<E> {
     }
 }
 
-/// An error of the peer is shown as its error object: message and code.
+/// Shows an error of the peer as its error object: message and code.
 impl<E: RpcError> fmt::Display for Error<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -184,28 +193,35 @@ impl<E: RpcError> fmt::Display for Error<E> {
                 f.write_str("the deadline of the call being handled has passed; nothing was sent")
             }
             Error::Closed(CloseReason::NoSocket) => {
-                f.write_str("the caller can't be called back, as it has no WebSocket")
+                f.write_str("cannot call back: the caller has no WebSocket")
             }
-            Error::Closed(reason) => write!(f, "the connection is closed: {reason}"),
-            Error::Encode(error) => write!(f, "the arguments can't be sent: {error}"),
+            Error::Closed(reason) => reason.fmt(f),
+            Error::Encode(error) => write!(f, "cannot serialize the arguments: {error}"),
             Error::TooLarge { size, limit } => {
-                write!(f, "the call has {size} bytes, the limit is {limit}; nothing was sent")
+                write!(
+                    f,
+                    "call of {size} bytes is larger than Config::max_outgoing_message ({limit} \
+                     bytes); nothing was sent"
+                )
             }
             Error::Decode(error) => {
-                // It may quote the result.
+                // The error may quote the result.
                 let error = error.to_string();
-                write!(f, "the result is not of the expected type: {}", Shown(&error))
+                write!(f, "cannot deserialize the result: {}", Shown(&error))
             }
-            Error::InvalidResponse(what) => write!(f, "the peer's answer is no response: {what}"),
+            Error::InvalidResponse(what) => write!(f, "invalid response: {what}"),
             Error::Http(error) => error.fmt(f),
-            Error::Lagged => f.write_str("the items of the subscription were not taken in time"),
-            Error::EmptyBatch => f.write_str("a batch without entries can't be sent"),
+            Error::Lagged => f.write_str(
+                "subscription ended: its items were consumed too slowly; consume faster, or raise \
+                 Config::subscription_window",
+            ),
+            Error::EmptyBatch => f.write_str("cannot send an empty batch; add at least one call"),
             Error::LargeBatch { entries, limit } => write!(
                 f,
-                "the batch has {entries} entries, the limit is {limit}; nothing was sent; split it, or \
-                 raise Config::max_outgoing_batch"
+                "batch of {entries} entries is larger than Config::max_outgoing_batch ({limit}); \
+                 nothing was sent; split the batch, or raise the limit"
             ),
-            Error::NotSent => f.write_str("the batch was dropped before it was sent"),
+            Error::NotSent => f.write_str("batch was dropped before it was sent"),
         }
     }
 }
@@ -213,7 +229,8 @@ impl<E: RpcError> fmt::Display for Error<E> {
 impl<E: RpcError + fmt::Debug> std::error::Error for Error<E> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // A handler that fails with this is recognized by it, inside an error of any type.
+            // A handler that fails with this error is recognized by its source, whatever error type
+            // wraps it.
             Error::Closed(reason @ CloseReason::NoSocket) => Some(reason),
             Error::Closed(reason) => reason.source(),
             Error::Encode(error) => error.source(),
@@ -224,7 +241,7 @@ impl<E: RpcError + fmt::Debug> std::error::Error for Error<E> {
     }
 }
 
-/// The call that got no response in time, and how long it waited: what is in [`Error::Timeout`].
+/// A call that timed out, and how long it waited: the content of [`Error::Timeout`].
 ///
 /// ```
 /// # use std::time::Duration;
@@ -241,12 +258,12 @@ struct Unanswered {
     method: Box<str>,
     calls: usize,
     after: Duration,
-    /// Why the client had no connection at the timeout.
+    /// Why the client was not connected when the time ran out.
     no_connection: Option<Box<str>>,
 }
 
 impl Timeout {
-    /// The timeout of one call, for tests and for middleware with a timeout of its own.
+    /// The timeout of one call. For tests, and for middleware that has its own timeout.
     pub fn new(method: &str, after: Duration) -> Self {
         Self::of_batch(method, 1, after)
     }
@@ -259,24 +276,25 @@ impl Timeout {
         Timeout(Box::new(Unanswered { method, calls, after, no_connection: None }))
     }
 
-    /// Adds the reason why the client had no connection.
+    /// Adds the reason why the client is not connected.
     pub(crate) fn without_connection(mut self, reason: &CloseReason) -> Self {
         self.0.no_connection = Some(reason.to_string().into());
         self
     }
 
-    /// The wire name of the method; of a batch as a whole, that of its first entry.
+    /// The method's name on the wire. For a batch as a whole, the name of its first entry.
     pub fn method(&self) -> &str {
         &self.0.method
     }
 
-    /// How long the call waited: its timeout.
+    /// How long the call waited, that is, its timeout.
     pub fn after(&self) -> Duration {
         self.0.after
     }
 
-    /// Whether a [reconnecting client](crate::client::ClientBuilder::reconnect) had no connection when the time was
-    /// over. Then the message says why the latest attempt to connect failed.
+    /// Whether a [reconnecting client](crate::client::ClientBuilder::reconnect) was not connected
+    /// when the time ran out. If so, the message contains the error of the latest attempt to
+    /// connect.
     pub fn had_no_connection(&self) -> bool {
         self.0.no_connection.is_some()
     }
@@ -295,10 +313,7 @@ impl fmt::Display for Timeout {
             0 | 1 => write!(f, "\"{method}\" within ")?,
             _ => write!(f, "a batch of {calls} (\"{method}\", …) within ")?,
         }
-        match after.as_secs_f64() {
-            seconds if seconds >= 1.0 => write!(f, "{} s", (seconds * 10.0).round() / 10.0)?,
-            seconds => write!(f, "{} ms", (seconds * 1e4).round() / 10.0)?,
-        }
+        Elapsed(*after).fmt(f)?;
         match no_connection {
             Some(reason) => write!(f, "; the client is reconnecting: {reason}"),
             None => Ok(()),
@@ -308,43 +323,74 @@ impl fmt::Display for Timeout {
 
 impl std::error::Error for Timeout {}
 
+/// A time for error messages: `30 s`, `1.5 s`, `250 ms`.
+pub(crate) struct Elapsed(pub(crate) Duration);
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_secs_f64() {
+            seconds if seconds >= 1.0 => write!(f, "{} s", (seconds * 10.0).round() / 10.0),
+            seconds => write!(f, "{} ms", (seconds * 1e4).round() / 10.0),
+        }
+    }
+}
+
 /// Why a connection ended.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use wsjsonrpc::error::CloseReason;
+/// use wsjsonrpc::{Client, Server, memory};
+///
+/// let (client, caller) = memory::pair(Client::builder(), Server::builder())?;
+/// caller.close(4000, "logged in elsewhere");
+/// let reason = client.peer().closed().await;
+/// assert!(matches!(reason, CloseReason::Remote { code: 4000, .. }));
+/// assert_eq!(
+///     reason.to_string(),
+///     "connection closed by the peer with code 4000: logged in elsewhere",
+/// );
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// This side closed it.
+    /// This side closed the connection.
     Local,
-    /// The peer closed it, with the code and words of its close frame
-    /// ([RFC 6455, section 7.4](https://www.rfc-editor.org/rfc/rfc6455#section-7.4); 1005 if it
-    /// gave no code).
+    /// The peer closed the connection with a close frame ([RFC 6455, section
+    /// 7.4](https://www.rfc-editor.org/rfc/rfc6455#section-7.4)).
     Remote {
-        /// The close code.
+        /// The close code. 1005 if the close frame had none.
         code: u16,
-        /// The peer's words as they came, mostly none.
+        /// The reason in the close frame, unchanged. Usually empty.
         reason: String,
     },
     /// The network connection broke, or ended without a close frame.
     Lost(Arc<io::Error>),
-    /// The peer broke the WebSocket protocol, or sent a message over the limit.
+    /// The peer violated the WebSocket protocol, or sent a message larger than the limit.
     Protocol(String),
-    /// The peer took nothing for [`Config::write_timeout`](crate::Config::write_timeout).
+    /// The peer read nothing for [`Config::write_timeout`](crate::Config::write_timeout) while data
+    /// was waiting to be sent.
     Stalled,
-    /// Nothing came from the peer for [`Config::ping_interval`](crate::Config::ping_interval), nor
-    /// an answer to the ping that it was sent then: it hangs, or the network in between is cut.
+    /// Keep-alive timed out: the peer sent nothing for
+    /// [`Config::ping_interval`](crate::Config::ping_interval), and did not answer the ping that
+    /// followed. The peer hangs, or the network is interrupted.
     Unresponsive,
-    /// The task of the connection was dropped, as happens when its runtime shuts down.
+    /// The connection's task was dropped, for example because its tokio runtime shut down.
     Aborted,
-    /// A [reconnecting client](crate::client::ClientBuilder::reconnect) has lost its connection, and this is
-    /// what its last attempt to connect again failed with.
+    /// A [reconnecting client](crate::client::ClientBuilder::reconnect) lost its connection, and
+    /// its latest attempt to connect failed with this error.
     Reconnect(Arc<ConnectError>),
-    /// There never was one: the caller came by HTTP POST, and can't be called back. A handler that
-    /// passes this on with `?` answers -32006
+    /// There is no connection: the caller used HTTP POST and cannot be called back. A handler that
+    /// returns this error with `?` responds with -32006
     /// ([`ErrorCode::NEEDS_WEBSOCKET`](crate::ErrorCode::NEEDS_WEBSOCKET)).
     NoSocket,
 }
 
 impl CloseReason {
-    /// Whether the connection ended because of one of its messages, for example one that was too
+    /// Whether the connection ended because of one of its messages, for example because it was too
     /// large.
     pub(crate) fn blames_a_message(&self) -> bool {
         use CloseCode::{Invalid, Protocol, Size, Unsupported};
@@ -361,24 +407,28 @@ impl CloseReason {
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CloseReason::Local => f.write_str("closed by this side"),
+            CloseReason::Local => f.write_str("connection closed by this side"),
             CloseReason::Remote { code, reason } if reason.is_empty() => {
-                write!(f, "closed by the peer with code {code}")
+                write!(f, "connection closed by the peer with code {code}")
             }
             CloseReason::Remote { code, reason } => {
-                write!(f, "closed by the peer with code {code}: {}", Shown(reason))
+                write!(f, "connection closed by the peer with code {code}: {}", Shown(reason))
             }
-            CloseReason::Lost(error) => write!(f, "lost: {error}"),
-            CloseReason::Protocol(what) => write!(f, "the peer broke the protocol: {what}"),
-            CloseReason::Stalled => f.write_str("the peer has stopped reading"),
+            CloseReason::Lost(error) => write!(f, "connection lost: {error}"),
+            CloseReason::Protocol(what) => write!(f, "the peer violated the protocol: {what}"),
+            CloseReason::Stalled => f.write_str(
+                "write timed out: the peer read nothing for as long as Config::write_timeout",
+            ),
             CloseReason::Unresponsive => {
-                f.write_str("the peer says nothing any more and answers no ping")
+                f.write_str("keep-alive timed out: nothing received, and a ping was not answered")
             }
-            CloseReason::Aborted => f.write_str("its task was dropped"),
+            CloseReason::Aborted => f.write_str(
+                "the connection's task was dropped; the tokio runtime may have shut down",
+            ),
             CloseReason::Reconnect(error) => {
-                write!(f, "it was lost, and there is no new one: {error}")
+                write!(f, "connection lost and reconnecting failed: {error}")
             }
-            CloseReason::NoSocket => f.write_str("the caller came by HTTP POST"),
+            CloseReason::NoSocket => f.write_str("the caller used HTTP POST"),
         }
     }
 }
@@ -393,16 +443,16 @@ impl std::error::Error for CloseReason {
     }
 }
 
-/// An error of the application and its causes in one line for the log. The text may quote the peer.
+/// An application error with its causes in one line, for the log. The text may quote the peer.
 pub(crate) struct Causes<'a>(pub(crate) &'a (dyn std::error::Error + 'static));
 
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut said = self.0.to_string();
-        // Limited, as a chain of causes may be endless.
+        // Limited, because a chain of causes may be endless.
         for cause in std::iter::successors(self.0.source(), |error| error.source()).take(8) {
             let words = cause.to_string();
-            // Some errors include their causes.
+            // Some errors include the texts of their causes.
             if !said.contains(&words) {
                 said = format!("{said}: {words}");
             }
@@ -411,19 +461,21 @@ impl fmt::Display for Causes<'_> {
     }
 }
 
-/// The close reason without the peer's text, for a server's log.
+/// A close reason without the peer's text, for a server's log.
 pub(crate) struct Wordless<'a>(pub(crate) &'a CloseReason);
 
 impl fmt::Display for Wordless<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            CloseReason::Remote { code, .. } => write!(f, "closed by the peer with code {code}"),
+            CloseReason::Remote { code, .. } => {
+                write!(f, "connection closed by the peer with code {code}")
+            }
             other => other.fmt(f),
         }
     }
 }
 
-/// The remote address, for log lines.
+/// A remote address, for log lines.
 pub(crate) struct Remote(pub(crate) Option<SocketAddr>);
 
 impl fmt::Display for Remote {

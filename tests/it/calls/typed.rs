@@ -282,7 +282,7 @@ async fn a_connection_made_by_a_stub_lives_as_long_as_the_stub() {
     assert_eq!(clone.sum(3, 4).await.unwrap(), 7);
     drop(clone);
     let reason = seen_by_server.closed().await.to_string();
-    assert_eq!(reason, "closed by the peer with code 1000");
+    assert_eq!(reason, "connection closed by the peer with code 1000");
 }
 
 #[tokio::test]
@@ -294,7 +294,7 @@ async fn a_result_of_another_type_fails_its_own_call_only() {
     let (client, math) = in_memory();
     let mistaken = MistakenClient::new(&client).greet("Ada", None).await.unwrap_err();
     assert!(matches!(mistaken, Error::Decode(_)), "{mistaken:?}");
-    assert!(mistaken.to_string().starts_with("the result is not of the expected type: "));
+    assert!(mistaken.to_string().starts_with("cannot deserialize the result: "));
     assert_eq!(math.sum(1, 2).await.unwrap(), 3);
 }
 

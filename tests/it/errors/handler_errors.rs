@@ -255,38 +255,38 @@ fn every_error_message_says_what_went_wrong() {
             Error::Timeout(Timeout::new("m", Duration::from_micros(20_020))),
             "no response to \"m\" within 20 ms",
         ),
-        (Error::Closed(CloseReason::Local), "the connection is closed: closed by this side"),
-        (remote(1000, ""), "the connection is closed: closed by the peer with code 1000"),
-        (remote(4000, "bye"), "the connection is closed: closed by the peer with code 4000: bye"),
-        (lost(), "the connection is closed: lost: cable cut"),
+        (Error::Closed(CloseReason::Local), "connection closed by this side"),
+        (remote(1000, ""), "connection closed by the peer with code 1000"),
+        (remote(4000, "bye"), "connection closed by the peer with code 4000: bye"),
+        (lost(), "connection lost: cable cut"),
         (
             Error::Closed(CloseReason::Stalled),
-            "the connection is closed: the peer has stopped reading",
+            "write timed out: the peer read nothing for as long as Config::write_timeout",
         ),
-        (Error::Closed(CloseReason::Aborted), "the connection is closed: its task was dropped"),
         (
-            Error::Closed(CloseReason::NoSocket),
-            "the caller can't be called back, as it has no WebSocket",
+            Error::Closed(CloseReason::Aborted),
+            "the connection's task was dropped; the tokio runtime may have shut down",
         ),
+        (Error::Closed(CloseReason::NoSocket), "cannot call back: the caller has no WebSocket"),
         (
             Error::Closed(CloseReason::Protocol("a reserved bit".into())),
-            "the connection is closed: the peer broke the protocol: a reserved bit",
+            "the peer violated the protocol: a reserved bit",
         ),
-        (Error::Encode(encode()), "the arguments can't be sent: no such key"),
+        (Error::Encode(encode()), "cannot serialize the arguments: no such key"),
         (
             Error::TooLarge { size: 11, limit: 10 },
-            "the call has 11 bytes, the limit is 10; nothing was sent",
+            "call of 11 bytes is larger than Config::max_outgoing_message (10 bytes); nothing was sent",
         ),
         (
             Error::Decode(decode()),
-            "the result is not of the expected type: invalid value: integer `-1`, expected u8 at line 1 column 2",
+            "cannot deserialize the result: invalid value: integer `-1`, expected u8 at line 1 column 2",
         ),
         (
             Error::InvalidResponse("it has neither a result nor an error"),
-            "the peer's answer is no response: it has neither a result nor an error",
+            "invalid response: it has neither a result nor an error",
         ),
-        (Error::EmptyBatch, "a batch without entries can't be sent"),
-        (Error::NotSent, "the batch was dropped before it was sent"),
+        (Error::EmptyBatch, "cannot send an empty batch; add at least one call"),
+        (Error::NotSent, "batch was dropped before it was sent"),
     ];
     for (error, expected) in cases {
         assert_eq!(error.to_string(), expected);

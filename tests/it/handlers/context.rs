@@ -241,7 +241,7 @@ async fn a_handler_learns_that_its_connection_has_ended() {
         client.peer().call::<()>("ping", ()).await.unwrap();
         assert!(told.try_recv().is_err(), "the connection has not ended");
         client.close().await;
-        assert_eq!(told.recv().await.unwrap(), "closed by the peer with code 1000");
+        assert_eq!(told.recv().await.unwrap(), "connection closed by the peer with code 1000");
     }
 }
 

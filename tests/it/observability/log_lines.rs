@@ -52,8 +52,8 @@ async fn a_close_reason_is_shown_in_one_line() {
     raw.receive().await;
     raw.socket.send(farewell()).await.unwrap();
     let error = call.await.unwrap().unwrap_err();
-    let words = format!("closed by the peer with code 3000: {SHOWN}");
-    assert_eq!(error.to_string(), format!("the connection is closed: {words}"));
+    let words = format!("connection closed by the peer with code 3000: {SHOWN}");
+    assert_eq!(error.to_string(), words);
     let reason = client.closed().await;
     assert_eq!(reason.to_string(), words);
     let CloseReason::Remote { reason, .. } = reason else { panic!("{reason:?}") };
@@ -74,7 +74,7 @@ async fn an_error_message_is_shown_in_one_line() {
     let Error::Call(object) = error else { panic!("{error:?}") };
     assert_eq!(object.message(), FORGED);
     let error = client.peer().call::<Fruit>("fruit", ()).await.unwrap_err();
-    let words = format!("the result is not of the expected type: unknown variant `{SHOWN}`");
+    let words = format!("cannot deserialize the result: unknown variant `{SHOWN}`");
     assert!(error.to_string().starts_with(&words), "{error}");
     assert!(matches!(error, Error::Decode(_)), "{error:?}");
 }
@@ -104,7 +104,7 @@ async fn a_server_can_not_forge_lines_in_its_clients_log() {
     drop(raw);
     refuse(attempts.next().await.open()).await;
     let _raw = attempts.accept().await;
-    let closed = format!("closed by the peer with code 3000: {SHOWN}");
+    let closed = format!("connection closed by the peer with code 3000: {SHOWN}");
     check_lines(&log, &[&closed, &format!("502 Bad Gateway: {SHOWN}")]);
 }
 
@@ -230,7 +230,7 @@ async fn a_full_server_logs_one_line_however_many_connect() {
         drop(refused);
         serving.await.unwrap();
     }
-    assert_eq!(count(&log, "all connections are taken"), 1, "{}", log.text());
+    assert_eq!(count(&log, "connection limit reached"), 1, "{}", log.text());
     assert_eq!(count(&log, ""), 1, "{}", log.text());
 }
 

@@ -256,7 +256,7 @@ async fn attempts_are_reported_before_the_first_connection() {
     attempts.are_over().await;
     let all = ["1 in 100ms", "2 in 200ms", "connected 1", "1 in 400ms", "connected 2"];
     let mut all: Vec<String> = all.map(str::to_owned).into();
-    all.push("closed: closed by this side".to_owned());
+    all.push("closed: connection closed by this side".to_owned());
     assert_eq!(*seen.lock().unwrap(), all);
 }
 
