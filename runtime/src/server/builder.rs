@@ -35,14 +35,43 @@ use crate::util::runtime::{self, with_io};
 const MIN_BACKLOG: u32 = 128;
 const MAX_BACKLOG: u32 = 4096;
 
-/// Builds a [`Server`], or an [`Endpoint`] that has no listener; made by [`Server::builder`].
+/// Builds a [`Server`], or an [`Endpoint`], which has no listener. Created by [`Server::builder`].
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use wsjsonrpc::{Context, Result, Server, rpc};
+///
+/// #[rpc]
+/// trait Math {
+///     async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
+/// }
+///
+/// struct Calculator;
+///
+/// impl Math for Calculator {
+///     async fn sum(&self, _: &Context, x: i64, y: i64) -> Result<i64> {
+///         Ok(x + y)
+///     }
+/// }
+///
+/// let server = Server::builder()
+///     .service(Calculator.into_service())
+///     .path("/rpc")
+///     .allow_origin("https://app.example.com")
+///     .bind("127.0.0.1:0")
+///     .await?;
+/// assert!(server.url().ends_with("/rpc"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 #[must_use = "a builder does nothing until it is bound"]
 pub struct ServerBuilder {
     pub(crate) router: RouterBuilder,
     config: Config,
     rules: Rules,
-    /// The first setting that can't be used; reported when building.
+    /// The first setting that cannot be used; reported when building.
     bad_setting: Option<String>,
     backlog: Option<u32>,
     #[cfg(feature = "tls")]
@@ -52,34 +81,39 @@ pub struct ServerBuilder {
 impl ServerBuilder {
     common_builder_methods!();
 
-    /// How many TCP connections the operating system keeps for this server until it accepts them (the
-    /// backlog of `listen`). Clients over it wait for a second or more, until their network tries again.
-    /// The operating system may have a lower limit: `net.core.somaxconn` on Linux. Of no effect on
-    /// [`listen`](Self::listen) and on Unix sockets.
+    /// The backlog of the listener: how many TCP connections the operating system keeps until the
+    /// server accepts them. Clients beyond the backlog wait for a second or more, until their TCP
+    /// retries. The operating system may have a lower limit (`net.core.somaxconn` on Linux). No
+    /// effect on [`listen`](Self::listen) and on Unix sockets.
     ///
-    /// Default: [`Config::max_connections`], at least 128 and at most 4096. Too low: clients that come
-    /// in a burst, as after a restart, wait. Too high: a server that hangs leaves more clients without an
-    /// answer.
+    /// Default: [`Config::max_connections`], but at least 128 and at most 4096. Too low: clients
+    /// that connect in a burst, for example after a restart, wait. Too high: a server that hangs
+    /// keeps more clients waiting.
     pub fn backlog(mut self, connections: u32) -> Self {
         self.backlog = Some(connections);
         self
     }
 
-    /// Serves this URL path; others get HTTP status 404. May be called for several. Default: any.
+    /// Serves this URL path. Requests for other paths get HTTP status 404. May be called for
+    /// several paths. Default: all paths.
+    ///
+    /// ```
+    /// let server = wsjsonrpc::Server::builder().path("/rpc").path("/rpc/v2");
+    /// # server.build().unwrap();
+    /// ```
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.rules.paths.push(encoded_path(&path.into()));
         self
     }
 
-    /// Answers a plain GET or HEAD of this path with HTTP status 200: a health check, as load
-    /// balancers and Kubernetes make them. Default: none, and such a request gets 426 or 404.
+    /// Answers plain GET and HEAD requests for this path with HTTP status 200: a health check for
+    /// load balancers and Kubernetes. Default: none; such requests get 426 or 404.
     ///
-    /// The path may be one where WebSockets are served, too. The check is answered by whatever
-    /// accepts connections: neither the `Origin` nor the [`Authorize`] hook is
-    /// asked, and a server that has no room for more connections answers it all the same, as
-    /// restarting it would not help. HTTP/1.0 will do. In a web application
-    /// ([`Endpoint::http_service`](crate::Endpoint::http_service)) a route of its own is the place
-    /// for it.
+    /// The path may also be one that serves WebSockets. A health check passes neither the `Origin`
+    /// check nor the [`Authorize`] hook. A server at its connection limit answers health checks as
+    /// well, because restarting it would not help. HTTP/1.0 requests are accepted. In a web
+    /// application ([`Endpoint::http_service`](crate::Endpoint::http_service)), use a separate
+    /// route instead.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -96,38 +130,45 @@ impl ServerBuilder {
         self
     }
 
-    /// Speaks this subprotocol if a client offers it. May be called for several, the most wanted
-    /// first ([RFC 6455, section 1.9](https://www.rfc-editor.org/rfc/rfc6455#section-1.9)).
-    /// Default: none. A client that offers none, or only others, is let in all the same.
+    /// Accepts this subprotocol if a client offers it ([RFC 6455, section
+    /// 1.9](https://www.rfc-editor.org/rfc/rfc6455#section-1.9)). May be called for several, in
+    /// order of preference. Default: none. Clients that offer no subprotocol, or only others, are
+    /// accepted as well.
     ///
-    /// A name that RFC 6455 does not allow is an error of [`build`](Self::build).
+    /// [`build`](Self::build) fails if RFC 6455 does not allow the name.
+    ///
+    /// ```
+    /// let server = wsjsonrpc::Server::builder().subprotocol("chat.v2").subprotocol("chat.v1");
+    /// # server.build().unwrap();
+    /// ```
     pub fn subprotocol(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
         if is_subprotocol(&name) {
             self.rules.subprotocols.push(name);
         } else {
-            self.is_bad(format!("`{name}` is no name for a subprotocol"));
+            self.is_bad(format!("invalid subprotocol name `{name}`"));
         }
         self
     }
 
-    /// Lets web pages of this origin connect, besides those of the server's own host. May be called
-    /// for several.
+    /// Allows web pages of this origin to connect, in addition to pages of the server's own host.
+    /// May be called for several origins.
     ///
-    /// A browser sends a user's cookies with a WebSocket that any page opens, and says in the
-    /// `Origin` header which page it is
-    /// ([RFC 6455, section 10.2](https://www.rfc-editor.org/rfc/rfc6455#section-10.2)). So by
-    /// default pages are let in only if their scheme, host and port are those of the request's own
-    /// `Host`; others get HTTP status 403. Programs send no `Origin`, and are let in.
+    /// A browser lets any page open a WebSocket, sends the user's cookies with it, and names the
+    /// page in the `Origin` header ([RFC 6455, section
+    /// 10.2](https://www.rfc-editor.org/rfc/rfc6455#section-10.2)). So by default the server
+    /// accepts a page only if its scheme, host and port match the request's own `Host`. Other pages
+    /// get HTTP status 403. Programs that are not browsers send no `Origin`, and are accepted.
     ///
-    /// Name your page's origin here if it is served by another host or port than the WebSocket is,
-    /// or if a reverse proxy changes the `Host` header on the way. An origin is a scheme, a host
-    /// and perhaps a port, in full; anything else is an error of [`build`](Self::build).
+    /// Add the origin of your page if another host or port serves it than serves the WebSocket, or
+    /// if a reverse proxy changes the `Host` header. An origin is a scheme, a host and optionally a
+    /// port; [`build`](Self::build) fails for anything else.
     ///
-    /// The request's `Host` is what the page's address says. A page that has its own name point to
-    /// this machine (DNS rebinding) is a page of the own host, without any cookies of yours: a
-    /// server that serves whoever asks, on a developer's machine say, and must not serve pages, has
-    /// to compare `Host` with its own names in its [`Authorize`] hook:
+    /// The `Host` header is what the page's address says. With DNS rebinding, an attacker's host
+    /// name resolves to this machine, and the attacker's page counts as a page of the own host,
+    /// though without your cookies. A server that serves unauthenticated clients but must not serve
+    /// web pages, for example on a developer's machine, has to compare `Host` with its own names in
+    /// its [`Authorize`] hook:
     ///
     /// ```
     /// use http::StatusCode;
@@ -137,7 +178,7 @@ impl ServerBuilder {
     /// let server = Server::builder().authorize_fn(|handshake| async move {
     ///     match handshake.header("host") {
     ///         Some("localhost:9000" | "127.0.0.1:9000") => Ok(Grant::new()),
-    ///         _ => Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "no such host here")),
+    ///         _ => Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, "unknown host")),
     ///     }
     /// });
     /// # drop(server);
@@ -154,19 +195,19 @@ impl ServerBuilder {
         match Origin::parse(origin) {
             Some(origin) => self.rules.origins.allowed.push(origin),
             None => self.is_bad(format!(
-                "`{origin}` is no origin; expected a scheme, a host and perhaps a port, with \
-                 nothing behind them: `https://app.example.com`"
+                "invalid origin `{origin}`: expected a scheme, a host and optionally a port, such \
+                 as `https://app.example.com`"
             )),
         }
         self
     }
 
-    /// Whether clients speak TLS with a proxy in front of this server. Then a page that came without TLS
-    /// (`Origin: http://…`) is not one of the own host, as someone on the network may have changed it,
-    /// and gets HTTP status 403. A server that speaks TLS itself needs no such setting. Neither
-    /// `X-Forwarded-Proto` nor `Forwarded` is read.
+    /// Whether a proxy in front of this server terminates TLS. If `true`, a page that was loaded
+    /// without TLS (`Origin: http://…`) is not accepted as a page of the own host and gets HTTP
+    /// status 403, because somebody on the network may have changed it. Not needed for a server
+    /// that does TLS itself. The server reads neither `X-Forwarded-Proto` nor `Forwarded`.
     ///
-    /// Default `false`: pages of the own host may come by HTTP and by HTTPS.
+    /// Default `false`: pages of the own host are accepted with `http` and with `https`.
     ///
     /// ```
     /// // Behind nginx, Caddy or a load balancer that terminates TLS.
@@ -178,8 +219,9 @@ impl ServerBuilder {
         self
     }
 
-    /// Lets web pages of all origins connect: for a public service, or one that takes nobody's
-    /// cookie for a proof of who he is. With cookies, any page could act for its visitors.
+    /// Allows web pages of all origins to connect. Use this only for a public service, or for one
+    /// that does not authenticate by cookies: with cookies, any page could act on behalf of its
+    /// visitors.
     ///
     /// ```
     /// let server = wsjsonrpc::Server::builder().allow_any_origin();
@@ -190,14 +232,34 @@ impl ServerBuilder {
         self
     }
 
-    /// Asks this before a client is let in; see [`Authorize`]. The last one counts. Default: nobody
-    /// is asked.
+    /// Calls this hook before a client is accepted; see [`Authorize`]. The last call wins. Default:
+    /// none, every client is accepted.
+    ///
+    /// ```
+    /// use wsjsonrpc::server::{Authorize, Grant, Handshake, Refusal};
+    /// use wsjsonrpc::{Server, async_trait};
+    ///
+    /// struct Token(String);
+    ///
+    /// #[async_trait]
+    /// impl Authorize for Token {
+    ///     async fn authorize(&self, handshake: Handshake) -> Result<Grant, Refusal> {
+    ///         match handshake.header("authorization") {
+    ///             Some(token) if token == self.0 => Ok(Grant::new()),
+    ///             _ => Err(Refusal::unauthorized("send a valid token")),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let server = Server::builder().authorize(Token("Bearer s3cr3t".to_owned()));
+    /// # drop(server);
+    /// ```
     pub fn authorize(mut self, hook: impl Authorize) -> Self {
         self.rules.authorize = Some(Arc::new(hook));
         self
     }
 
-    /// Asks a closure before a client is let in; see [`Authorize`].
+    /// Calls a closure before a client is accepted; see [`Authorize`].
     ///
     /// ```
     /// use wsjsonrpc::Server;
@@ -220,12 +282,13 @@ impl ServerBuilder {
         self.authorize(AuthorizeFn(hook))
     }
 
-    /// Speaks TLS, with this certificate chain (the server's own first) and its private key, both
-    /// in PEM. What can't be used is an error of [`build`](Self::build). Needs the feature `tls`.
+    /// Accepts TLS connections with this certificate chain (the server's own certificate first) and
+    /// its private key, both in PEM. [`build`](Self::build) fails if they cannot be used. Needs the
+    /// feature `tls`.
     ///
-    /// A self-signed certificate needs the server's host among its subject alternative names (SAN),
-    /// and must not be that of an authority (`CA:FALSE`); clients trust it with `tls_roots_pem`.
-    /// `examples/self_signed.rs` makes one. So does OpenSSL 3:
+    /// A self-signed certificate must name the server's host among its subject alternative names
+    /// (SAN), and must not be a certificate of an authority (`CA:FALSE`). Clients trust it with
+    /// `tls_roots_pem`. `examples/self_signed.rs` makes one, and so does OpenSSL 3:
     ///
     /// ```text
     /// openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 \
@@ -252,9 +315,10 @@ impl ServerBuilder {
         self
     }
 
-    /// Speaks TLS with these settings, taken as they are: client certificates, certificates that
-    /// are renewed while the server runs (`rustls::server::ResolvesServerCert`), another provider.
-    /// If they name protocols (ALPN), `http/1.1` must be among them. Needs the feature `tls`.
+    /// Accepts TLS connections with these rustls settings, unchanged: client certificates,
+    /// certificates that are renewed while the server runs (`rustls::server::ResolvesServerCert`),
+    /// another crypto provider. If the settings name ALPN protocols, `http/1.1` must be among them.
+    /// Needs the feature `tls`.
     ///
     /// ```no_run
     /// use std::sync::Arc;
@@ -280,10 +344,20 @@ impl ServerBuilder {
         self.bad_setting.get_or_insert(words);
     }
 
-    /// Listens on an address; port 0 takes any that is free.
+    /// Listens on an address. Port 0 selects a free port; see [`Server::local_addr`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = wsjsonrpc::Server::builder().bind("127.0.0.1:0").await?;
+    /// println!("listening on {}", server.local_addr());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As those of [`build`](Self::build), or the address can't be had.
+    /// The errors of [`build`](Self::build), and [`BindError::Io`] if the address is invalid, in
+    /// use or not permitted.
     pub async fn bind(self, address: impl ToSocketAddrs + fmt::Debug) -> Result<Server, BindError> {
         let most = u32::try_from(self.config.max_connections).unwrap_or(u32::MAX);
         let backlog = self.backlog.unwrap_or(most.clamp(MIN_BACKLOG, MAX_BACKLOG));
@@ -291,28 +365,39 @@ impl ServerBuilder {
         Server::over(endpoint, listener::bind(address, backlog).await?)
     }
 
-    /// Listens on a listener that the caller has made.
+    /// Uses a listener that the application created.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let server = wsjsonrpc::Server::builder().listen(listener)?;
+    /// # drop(server);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As those of [`build`](Self::build), or the listener does not know its address.
+    /// The errors of [`build`](Self::build), and [`BindError::Io`] if the listener has no local
+    /// address.
     pub fn listen(self, listener: TcpListener) -> Result<Server, BindError> {
         Server::over(self.build()?, listener)
     }
 
-    /// Listens on a Unix socket: for programs of the same machine, which connect to
-    /// [`Server::url`], `ws+unix:///run/app.sock:/`. Only on Unix.
+    /// Listens on a Unix socket, for programs on the same machine. They connect to [`Server::url`],
+    /// for example `ws+unix:///run/app.sock:/`. Only on Unix.
     ///
-    /// A socket that nobody listens on any more is replaced. The file is removed when the server
-    /// ends, unless another one has taken its place. Two servers that begin at the same moment can
-    /// replace each other's: see to it that there is one.
+    /// The server replaces a stale socket file, that is, one that no process listens on. It removes
+    /// the file when it ends, unless another server has replaced it. Two servers that start at the
+    /// same moment can replace each other's file, so start only one.
     ///
-    /// Who may connect is what the file's permissions say, and they come from the process's umask.
-    /// To let in nobody but your own user or group, put it into a directory that only they can
-    /// enter. Who the client is, handlers find out by `ctx.get::<UCred>()`
-    /// ([`tokio::net::unix::UCred`]), and the [`Authorize`](crate::server::Authorize) hook by
+    /// The permissions of the file decide who may connect; they come from the process's umask. To
+    /// admit only your own user or group, put the file into a directory that only they can enter.
+    /// Handlers read the client's identity with `ctx.get::<UCred>()` ([`tokio::net::unix::UCred`]),
+    /// the [`Authorize`](crate::server::Authorize) hook from
     /// [`Handshake::extensions`](field@crate::server::Handshake::extensions).
     /// [`Config::max_connections_per_address`](crate::Config::max_connections_per_address) does not
-    /// apply, as there are no addresses.
+    /// apply, because clients have no address.
     ///
     /// ```
     /// # use wsjsonrpc::{Client, Server};
@@ -333,9 +418,9 @@ impl ServerBuilder {
     /// ```
     ///
     /// # Errors
-    /// As those of [`build`](Self::build); somebody listens on the socket; something is there that
-    /// is no socket, and is left alone; the operating system does not allow it; or the server has a
-    /// certificate: TLS is not offered here.
+    /// The errors of [`build`](Self::build), and [`BindError::Io`] if a server already listens on
+    /// the socket, if the path exists and is not a socket (the file stays unchanged), if the operating
+    /// system refuses, or if the builder has a certificate: TLS is not supported on Unix sockets.
     #[cfg(unix)]
     pub async fn bind_unix(self, path: impl AsRef<Path>) -> Result<Server<PathBuf>, BindError> {
         let path = path.as_ref();
@@ -357,16 +442,31 @@ impl ServerBuilder {
         }
     }
 
-    /// Listens on a Unix socket that the caller has made, or was given by the program that started
-    /// this one. Its file stays where it is when the server ends. Only on Unix.
+    /// Uses a Unix socket that the application created or inherited from the process that started
+    /// it. The server does not remove its file. Only on Unix.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = std::env::temp_dir().join(format!("wsjsonrpc-listen-{}.sock", std::process::id()));
+    /// # drop(std::fs::remove_file(&path));
+    /// let listener = tokio::net::UnixListener::bind(&path)?;
+    /// let server = wsjsonrpc::Server::builder().listen_unix(listener)?;
+    /// assert_eq!(server.socket_path(), path);
+    /// # drop(server);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// As those of [`build`](Self::build); the socket has no path, or the server has a certificate.
+    /// The errors of [`build`](Self::build), and [`BindError::Io`] if the socket has no path, or
+    /// the builder has a certificate.
     #[cfg(unix)]
     pub fn listen_unix(self, listener: UnixListener) -> Result<Server<PathBuf>, BindError> {
         let endpoint = self.build_plain()?;
         let path = listener.local_addr().and_then(|address| {
-            let words = "it has no path; serve what it accepts with `Endpoint::serve`";
+            let words = "the socket has no path; accept streams yourself and pass them to `Endpoint::serve`";
             let nameless = || io::Error::new(io::ErrorKind::InvalidInput, words);
             std::path::absolute(address.as_pathname().ok_or_else(nameless)?)
         });
@@ -378,21 +478,37 @@ impl ServerBuilder {
         }
     }
 
-    /// Builds an endpoint for a listener that can't use TLS.
+    /// Builds an endpoint for a listener that does not support TLS.
     #[cfg(unix)]
     fn build_plain(self) -> Result<Endpoint, BindError> {
         let endpoint = self.build()?;
         if endpoint.is_secure() {
-            let words = "TLS is not offered on a Unix socket: leave the certificate out";
+            let words = "TLS is not supported on a Unix socket; remove the certificate";
             return Err(BindError::Setting(words.to_owned()));
         }
         Ok(endpoint)
     }
 
-    /// Everything but a listener: for streams that something else accepts.
+    /// Builds an endpoint without a listener, for streams that something else accepts.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let endpoint = wsjsonrpc::Server::builder().build()?;
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    /// tokio::spawn(async move {
+    ///     while let Ok((stream, address)) = listener.accept().await {
+    ///         let endpoint = endpoint.clone();
+    ///         tokio::spawn(async move { endpoint.serve(stream, Some(address)).await });
+    ///     }
+    /// });
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// Two services have a method of the same name, or a setting can't be used.
+    /// [`BindError::DuplicateMethod`] if two services have a method of the same name, and
+    /// [`BindError::Setting`] if a setting cannot be used.
     pub fn build(self) -> Result<Endpoint, BindError> {
         if let Some(words) = self.bad_setting {
             return Err(BindError::Setting(words));

@@ -1,5 +1,5 @@
-//! The connections of a server: [`Connections`] is the registry that lists, counts and drains them
-//! at shutdown. A [`ConnectionEntry`] keeps a connection in it.
+//! The connections of a server. [`Connections`] is the registry that lists and counts them, and
+//! drains them at shutdown. A [`ConnectionEntry`] keeps a connection in the registry.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
@@ -33,15 +33,15 @@ pub(crate) struct Connections {
 struct ConnectionTable {
     /// In the order in which they were opened.
     links: BTreeMap<u64, Arc<Link>>,
-    /// Callers without a connection, kept until their last handler ends.
+    /// Callers without a connection, kept until their last handler has ended.
     http_callers: HashMap<u64, Arc<Link>>,
-    /// Connections that ended before their handlers.
+    /// Connections that have ended while some of their handlers are still running.
     left_behind: Vec<Arc<Link>>,
     next: u64,
-    /// Cloned for every connection and held until it and its handlers have ended. `None` once
-    /// shutdown has begun.
+    /// Cloned for each connection, and held until the connection and its handlers have ended.
+    /// `None` once shutdown has started.
     tracker: Option<Tracker>,
-    /// The deadline of the shutdown; connections that come later are drained at once.
+    /// The deadline of the shutdown. Connections that open later are drained at once.
     drain: Option<Instant>,
 }
 
@@ -91,13 +91,13 @@ impl Connections {
         ConnectionEntry { connections: Arc::clone(self), key }
     }
 
-    /// Whether shutdown has begun.
+    /// Whether shutdown has started.
     #[cfg(feature = "tower")]
     pub(crate) fn is_draining(&self) -> bool {
         self.table().drain.is_some()
     }
 
-    /// Adds a caller without a connection. `None`: shutdown has begun.
+    /// Adds a caller without a connection. `None` if shutdown has started.
     #[cfg(feature = "tower")]
     pub(crate) fn receive(self: &Arc<Self>, link: &Arc<Link>) -> Option<(Tracker, HttpCaller)> {
         let mut table = self.table();
@@ -109,9 +109,9 @@ impl Connections {
         Some((tracker, HttpCaller { connections: Arc::clone(self), key }))
     }
 
-    /// Makes all connections finish by the deadline, new ones included, and waits for it; then
-    /// waits at most `closing` for those that have not. Returns the number of handlers that were
-    /// still in flight at the deadline.
+    /// Makes all connections, new ones included, finish by the deadline, and waits for that. Then
+    /// waits for at most `closing` for the remaining ones. Returns the number of handlers that were
+    /// in flight at the deadline.
     pub(crate) async fn shut_down(&self, deadline: Instant, closing: Duration) -> usize {
         let tracker = {
             let mut table = self.table();
@@ -174,15 +174,15 @@ impl ConnectionTable {
         links.map(|link| link.in_flight.load(Ordering::Acquire)).sum()
     }
 
-    /// Removes a connection, or keeps it among those that have handlers left. Returns the links to
-    /// drop, outside the lock.
+    /// Removes a connection, or moves it to `left_behind` if it has handlers in flight. Returns the
+    /// links to drop outside the lock.
     fn leave(&mut self, key: u64) -> Vec<Arc<Link>> {
         let Some(link) = self.links.remove(&key) else { return Vec::new() };
         if !has_in_flight(&link) {
             return vec![link];
         }
         let mut ended = Vec::new();
-        // Searched only before it grows, so that the cost of each of many is small.
+        // Searched only before the vector grows, so that the cost for each connection stays small.
         if self.left_behind.len() == self.left_behind.capacity() {
             let behind = std::mem::take(&mut self.left_behind);
             (self.left_behind, ended) = behind.into_iter().partition(has_in_flight);
@@ -192,13 +192,13 @@ impl ConnectionTable {
     }
 }
 
-/// Keeps a connection in the registry.
+/// Keeps a connection in the registry until it is dropped.
 pub(crate) struct ConnectionEntry {
     connections: Arc<Connections>,
     key: u64,
 }
 
-/// Keeps a caller without a connection in the registry.
+/// Keeps a caller without a connection in the registry until it is dropped.
 #[cfg(feature = "tower")]
 pub(crate) struct HttpCaller {
     connections: Arc<Connections>,

@@ -1,5 +1,5 @@
 //! A server without its listener: [`Endpoint`] serves streams, lists its connections and shuts them
-//! down. `Server` runs one on a listener; `http` mounts one in an HTTP server.
+//! down. [`Server`](crate::Server) runs one on a listener; `http` mounts one in an HTTP server.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -36,7 +36,7 @@ use crate::util::runtime::deadline;
 use crate::websocket::stream::Stream;
 use crate::websocket::transport::Transport;
 
-/// Services ready to be served over any stream: a server without a listener. Made by
+/// A server without a listener, which serves any stream. Created by
 /// [`ServerBuilder::build`](crate::server::ServerBuilder::build). Cheap to clone.
 ///
 /// ```
@@ -46,7 +46,7 @@ use crate::websocket::transport::Transport;
 /// let endpoint = Server::builder()
 ///     .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
 ///     .build()?;
-/// let (ours, theirs) = tokio::io::duplex(4096); // whatever carries bytes in both directions
+/// let (ours, theirs) = tokio::io::duplex(4096); // any stream of bytes in both directions
 /// tokio::spawn(async move { endpoint.serve(ours, None).await });
 ///
 /// let client = Client::builder().connect_over("ws://localhost/", theirs).await?;
@@ -86,24 +86,25 @@ impl Endpoint {
 
     #[cfg(feature = "tls")]
     pub(crate) fn with_tls(mut self, config: Option<Arc<crate::rustls::ServerConfig>>) -> Self {
-        // It has just been made, so there is no other reference.
+        // The endpoint has just been created, so there is no other reference.
         if let Some(shared) = Arc::get_mut(&mut self.shared) {
             shared.tls = config;
         }
         self
     }
 
-    /// Does the opening handshake on a stream, then serves it until the connection ends. If the
-    /// builder was given a certificate, the stream is taken for one that a TLS session begins on.
+    /// Performs the opening handshake on a stream, and serves the stream until the connection ends.
+    /// If the builder has a certificate, a TLS handshake comes first.
     ///
-    /// The connection lives in the returned future: spawn it, or the stream is not served.
+    /// The connection lives in the returned future, so spawn it.
     ///
     /// # Errors
-    /// The client was refused, and has been told why; or its network connection, its TLS session or
-    /// its time ([`Config::handshake_timeout`](crate::Config::handshake_timeout)) came to an end.
+    /// The client was refused (and got an HTTP response), the network connection or the TLS
+    /// handshake failed, or the handshake took longer than
+    /// [`Config::handshake_timeout`](crate::Config::handshake_timeout).
     ///
     /// # Cancel safety
-    /// Dropping it drops the connection without a close frame; its pending calls fail.
+    /// Dropping the future drops the connection without a close frame. Its pending calls fail.
     pub async fn serve(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -113,16 +114,31 @@ impl Endpoint {
         self.serve_stream(Stream::other(stream), remote_addr).await
     }
 
-    /// Serves a stream that has been upgraded to a WebSocket already, by a web framework for
-    /// instance, until the connection ends.
+    /// Serves a stream that was upgraded to a WebSocket elsewhere, for example by a web framework,
+    /// until the connection ends.
     ///
-    /// Whoever has upgraded it has decided that the client may come in: neither the `Origin` nor
-    /// the path is looked at here, and the [`Authorize`](crate::server::Authorize) hook is not run. Only
-    /// [`Config::max_connections`](crate::Config::max_connections) and the limit for each address
-    /// hold here, too: over them, the WebSocket is closed with code 1013.
+    /// The code that upgraded the stream has already accepted the client: this method checks
+    /// neither `Origin` nor path, and does not run the [`Authorize`](crate::server::Authorize)
+    /// hook. [`Config::max_connections`](crate::Config::max_connections) and the limit per address
+    /// still apply; beyond them the server closes the WebSocket with code 1013.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wsjsonrpc::Server;
+    /// use wsjsonrpc::server::Handshake;
+    ///
+    /// let endpoint = Server::builder().build()?;
+    /// let (upgraded, other_end) = tokio::io::duplex(4096); // from the framework, after its upgrade
+    /// # drop(other_end);
+    /// let reason = endpoint.serve_upgraded(upgraded, Handshake::new("/rpc")).await;
+    /// println!("{reason}");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
-    /// As that of [`serve`](Self::serve).
+    /// As for [`serve`](Self::serve).
     pub async fn serve_upgraded(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -130,7 +146,7 @@ impl Endpoint {
     ) -> CloseReason {
         let stream = Stream::other(stream);
         if let Err(error) = runtime::check() {
-            tracing::error!(%error, "a connection can't be served");
+            tracing::error!(%error, "cannot serve a connection");
             return CloseReason::Lost(Arc::new(error));
         }
         match self.acquire(handshake.remote_addr) {
@@ -148,34 +164,68 @@ impl Endpoint {
         }
     }
 
-    /// The clients that are connected now, in the order in which they connected. Clients that call by HTTP
-    /// POST are not among them.
+    /// The connected clients, in the order in which they connected. Clients that use HTTP POST are
+    /// not included.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Server};
+    /// let server = Server::builder().bind("127.0.0.1:0").await?;
+    /// let (url, endpoint) = (server.url(), server.endpoint().clone());
+    /// tokio::spawn(server.run());
+    ///
+    /// let client = Client::builder()
+    ///     .method("notice", |_, (text,): (String,)| async move { Ok(text.len()) })
+    ///     .connect(&url)
+    ///     .await?;
+    /// for peer in endpoint.peers() {
+    ///     assert_eq!(peer.call::<usize>("notice", ["hello"]).await?, 5);
+    /// }
+    /// # drop(client);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn peers(&self) -> Vec<Peer> {
         self.shared.connections.peers()
     }
 
-    /// Shuts down all connections: new requests are refused, handlers at work may finish within
-    /// [`Config::shutdown_timeout`](crate::Config::shutdown_timeout), what they answer is sent,
-    /// then each connection is closed with code 1001. Streams given to it later are closed, too; in a
-    /// web application, its route answers with HTTP status 503 from then on. Posted messages whose
-    /// handlers are at work are answered as calls on a connection are.
+    /// Shuts down all connections gracefully. The server refuses new requests, lets handlers in
+    /// flight finish within [`Config::shutdown_timeout`](crate::Config::shutdown_timeout), sends
+    /// their responses, and closes each connection with code 1001. Streams passed in later are
+    /// closed as well; in a web application, the route responds with HTTP status 503 from then on.
+    /// Handlers of HTTP POST requests in flight finish and respond like those of connections.
     ///
-    /// Returns how many handlers were still at work when the time was up. They go on by
-    /// themselves, but nobody gets their answers. A handler that awaits this waits for itself, and
-    /// so for the whole time.
+    /// Returns the number of handlers that were still in flight when the time was up. They keep
+    /// running, but their responses are dropped. A handler that awaits this future waits for
+    /// itself, and so for the whole time.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = wsjsonrpc::Server::builder().bind("127.0.0.1:0").await?;
+    /// let endpoint = server.endpoint().clone();
+    /// let running = tokio::spawn(server.run());
+    /// let unfinished = endpoint.shutdown().await; // `run` still accepts; `run_until` stops that, too
+    /// assert_eq!(unfinished, 0);
+    /// running.abort();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
-    /// The connections go on shutting down when the future is dropped; it may be called again.
+    /// The connections keep shutting down if the future is dropped. The method may be called again.
     pub async fn shutdown(&self) -> usize {
         let config = &self.shared.config;
         let deadline = deadline(Instant::now(), config.shutdown_timeout);
-        // The connections' own timers end them; this one is for a task that does not get to run.
+        // The connections' own timers end them. This timer is for a connection task that does not
+        // get to run.
         let closing = config.close_timeout.saturating_add(Duration::from_secs(1));
         self.shared.connections.shut_down(deadline, closing).await
     }
 
-    /// Serves one stream. Not an async function: its future would keep space for the arguments as
-    /// long as the connection lives. For the same reason the handshake is boxed.
+    /// Serves one stream. Not an async function: its future would reserve space for the arguments
+    /// as long as the connection lives. The handshake is boxed for the same reason.
     pub(crate) fn serve_stream(
         &self,
         stream: Stream,
@@ -187,19 +237,20 @@ impl Endpoint {
             match opening.await {
                 Ok(serving) => Ok(serving.await),
                 Err(AcceptError::Io(error)) => Err(error),
-                Err(AcceptError::Health { .. }) => {
-                    Err(io::Error::other("it was a health check, and is answered"))
-                }
-                // Only the status: the refusal's text may quote the client, and this is logged.
+                Err(AcceptError::Health { .. }) => Err(io::Error::other(
+                    "the request was a health check; it was answered with HTTP status 200",
+                )),
+                // Only the status: the refusal's text may quote the client, and this error is
+                // logged.
                 Err(AcceptError::Refused(refusal)) => {
-                    let words = "the client was refused with HTTP status";
+                    let words = "client refused with HTTP status";
                     Err(io::Error::other(format!("{words} {}", refusal.status())))
                 }
             }
         }
     }
 
-    /// As [`serve_stream`](Self::serve_stream), with a log line at its end.
+    /// Like [`serve_stream`](Self::serve_stream), and logs the end of the connection.
     pub(crate) fn serve_logged(
         &self,
         stream: Stream,
@@ -214,12 +265,12 @@ impl Endpoint {
                     let reason = Wordless(&reason);
                     tracing::debug!(%remote, %reason, "connection ended");
                 }
-                Err(error) => tracing::debug!(%remote, %error, "no connection"),
+                Err(error) => tracing::debug!(%remote, %error, "handshake failed"),
             }
         }
     }
 
-    /// From an accepted stream to a connection that is ready to be served.
+    /// Turns an accepted stream into a connection that is ready to be served.
     async fn open(
         self,
         mut stream: Stream,
@@ -230,7 +281,8 @@ impl Endpoint {
             Acquired::Granted(permit) => (permit, None),
             Acquired::Refused(permit, refusal) => (permit, Some(refusal)),
             Acquired::Dropped => {
-                let words = "the server is full, and busy with refusing others";
+                let words = "dropped without a response: `Config::max_connections` is reached, and \
+                             too many other clients are being refused";
                 return Err(io::Error::other(words).into());
             }
         };
@@ -249,9 +301,9 @@ impl Endpoint {
         Ok(serving)
     }
 
-    /// Returns the client's handle, and the connection: already registered, and served as long as
-    /// the future is polled. Boxed, as a task that awaits it would otherwise reserve space for it
-    /// several times.
+    /// Returns a handle to the client, and the connection: already registered, and served as long
+    /// as the future is polled. Boxed, because a task that awaits it would otherwise reserve space
+    /// for it several times.
     pub(crate) fn run(
         &self,
         stream: Stream,
@@ -279,7 +331,7 @@ impl Endpoint {
         self.shared.connection_limit.acquire(remote_addr.map(|address| address.ip()))
     }
 
-    /// Handles one message of a caller without a connection.
+    /// Handles one message of a caller that has no connection.
     #[cfg(feature = "tower")]
     pub(crate) fn one_shot(&self, handshake: Handshake, grant: Grant) -> OneShotCall {
         let (config, router) = (Arc::clone(&self.shared.config), Arc::clone(&self.shared.router));
@@ -308,7 +360,7 @@ impl Endpoint {
     }
 }
 
-/// A connection that is in the registry as long as it is served.
+/// A connection that stays in the registry as long as it is served.
 pub(crate) struct Serving {
     connection: Connection,
     _entry: ConnectionEntry,

@@ -15,8 +15,8 @@ use crate::server::socket_file::SocketFile;
 use crate::util::runtime::{self, with_io};
 use crate::websocket::stream::Stream;
 
-/// Listens on the first of these addresses that is free, with this backlog of connections not yet
-/// accepted.
+/// Listens on the first of these addresses that is free. `backlog` is how many connections the
+/// operating system keeps until they are accepted.
 pub(crate) async fn bind(
     address: impl ToSocketAddrs + fmt::Debug,
     backlog: u32,
@@ -35,17 +35,17 @@ pub(crate) async fn bind(
     })
 }
 
-/// As tokio's `TcpListener::bind`, which has a fixed backlog.
+/// Like tokio's `TcpListener::bind`, which has a fixed backlog.
 fn listen(addresses: &[SocketAddr], backlog: u32) -> io::Result<TcpListener> {
     let listen = |address: &SocketAddr| {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // On Windows this option would let other processes take the port over.
+        // On Windows, this option would let other processes take over the port.
         #[cfg(not(windows))]
         socket.set_reuseaddr(true)?;
         socket.bind(*address)?;
         socket.listen(backlog)
     };
-    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "there is no such address");
+    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "the host name has no address");
     for address in addresses {
         match listen(address) {
             Ok(listener) => return Ok(listener),
@@ -79,7 +79,7 @@ impl Listener {
                 // nothing.
                 if let Err(error) = stream.set_nodelay(true) {
                     let remote = Remote(Some(address));
-                    tracing::debug!(%remote, %error, "can't set TCP_NODELAY");
+                    tracing::debug!(%remote, %error, "cannot set TCP_NODELAY");
                 }
                 Ok((Stream::tcp(stream), Some(address)))
             }
@@ -89,7 +89,7 @@ impl Listener {
     }
 }
 
-/// The same port with an address that can be reached from this machine.
+/// The same port, with an address that can be reached from this machine.
 pub(crate) fn reached(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         let v4 = address.is_ipv4();
@@ -98,11 +98,11 @@ pub(crate) fn reached(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// The operating system's errors for an invalid address and for one that can't be resolved look
-/// much the same, so this adds a hint.
+/// Adds a hint, because the operating system's errors for an invalid address and for a name that
+/// cannot be resolved look much the same.
 fn no_address(given: &str, error: io::Error) -> io::Error {
     let has_port = given.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    // A host and a port as separate values can't be confused.
+    // A host and a port as separate values cannot be confused.
     if given.starts_with('(') || (has_port && !given.contains('/')) {
         return error;
     }

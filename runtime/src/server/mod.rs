@@ -1,8 +1,7 @@
-//! Accepting connections: [`Server`], which runs a listener, and [`Endpoint`], which serves
-//! streams.
+//! Accepting connections: [`Server`] runs a listener, [`Endpoint`] serves streams.
 
-// In reading order: `builder`, `listener` with `socket_file`, `endpoint`, and `connections`, the
-// registry for pushes and shutdown.
+// In reading order: `builder`; `listener` with `socket_file`; `endpoint`; and `connections`, the
+// registry for pushing to clients and for shutdown.
 
 mod builder;
 pub(crate) mod connections;
@@ -37,11 +36,12 @@ use crate::handshake::url;
 use crate::util::race::{Either, race};
 use crate::util::runtime::{self, timer, within};
 
-/// The pause before the next accept after an error of the operating system, such as too many open
-/// files.
+/// The pause after an accept that failed with an error of the operating system, such as too many
+/// open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A server that listens and waits to be run.
+/// A server that listens. It serves clients once [`run`](Self::run) or
+/// [`run_until`](Self::run_until) is awaited or spawned.
 ///
 /// ```
 /// # use wsjsonrpc::{Client, Server};
@@ -59,15 +59,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// assert_eq!(client.peer().call::<i64>("double", (21,)).await?, 42);
 ///
 /// drop(stop);
-/// assert_eq!(running.await?, 0); // no handler had to be cut off
+/// assert_eq!(running.await?, 0); // the number of handlers that did not finish
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// `A` is what it listens on: the address of a TCP port, or with
-/// [`bind_unix`](ServerBuilder::bind_unix) the path of a Unix socket.
+/// `A` is the address type: that of a TCP port, or with [`bind_unix`](ServerBuilder::bind_unix) the
+/// path of a Unix socket.
 #[derive(Debug)]
-#[must_use = "a server accepts nobody until it is run"]
+#[must_use = "a server accepts no connections until it is run"]
 pub struct Server<A = SocketAddr> {
     pub(crate) endpoint: Endpoint,
     pub(crate) listener: Listener,
@@ -77,7 +77,7 @@ pub struct Server<A = SocketAddr> {
 }
 
 impl Server {
-    /// Builds a server.
+    /// Creates a builder.
     pub fn builder() -> ServerBuilder {
         ServerBuilder::default()
     }
@@ -93,32 +93,56 @@ impl Server {
         Ok(Server { endpoint, listener, address, url, runtime })
     }
 
-    /// The address it listens on.
+    /// The address that the server listens on, with the port that it got for port 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 }
 
 impl<A> Server<A> {
-    /// A URL that clients on this machine can connect to.
+    /// A URL at which clients on this machine can connect.
     pub fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// The server without its listener: for its connected peers, or to shut it down from
-    /// elsewhere.
+    /// The server without its listener: to reach connected clients, or to shut the server down from
+    /// elsewhere. Clone it before [`run`](Self::run) consumes the server.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = wsjsonrpc::Server::builder().bind("127.0.0.1:0").await?;
+    /// let endpoint = server.endpoint().clone();
+    /// tokio::spawn(server.run());
+    /// println!("{} clients", endpoint.peers().len());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// Accepts and serves until the future is dropped. Connections go on without it; see
-    /// [`run_until`](Self::run_until) for an orderly end.
+    /// Accepts and serves connections until the future is dropped.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = wsjsonrpc::Server::builder().bind("127.0.0.1:0").await?;
+    /// let running = tokio::spawn(server.run());
+    /// # running.abort();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops accepting. Open connections continue;
+    /// [`run_until`](Self::run_until) shuts them down gracefully.
     pub async fn run(self) {
         self.run_until(std::future::pending()).await;
     }
 
-    /// Accepts and serves until `shutdown` is ready. Then the server accepts no more connections and shuts
-    /// the open ones down as [`Endpoint::shutdown`] does.
+    /// Accepts and serves connections until `shutdown` is ready. Then the server stops accepting,
+    /// and shuts its connections down as [`Endpoint::shutdown`] does.
     ///
     /// ```no_run
     /// # use wsjsonrpc::Server;
@@ -126,7 +150,7 @@ impl<A> Server<A> {
     /// let server = Server::builder().bind("127.0.0.1:8080").await?;
     /// let ctrl_c = async {
     ///     if tokio::signal::ctrl_c().await.is_err() {
-    ///         std::future::pending().await // no signal will come
+    ///         std::future::pending().await // the signal cannot be received
     ///     }
     /// };
     /// server.run_until(ctrl_c).await;
@@ -134,14 +158,16 @@ impl<A> Server<A> {
     /// # }
     /// ```
     ///
-    /// Returns how many handlers were still at work when
-    /// [`Config::shutdown_timeout`](crate::Config::shutdown_timeout) was up.
+    /// Returns the number of handlers that were still in flight after
+    /// [`Config::shutdown_timeout`](crate::Config::shutdown_timeout).
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> usize {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset};
         let Server { endpoint, listener, runtime, .. } = self;
         let here = Handle::try_current().ok().filter(|_| runtime::check().is_ok());
         let Some(runtime) = here.or(runtime) else {
-            tracing::error!("a server can't run without a tokio runtime");
+            tracing::error!(
+                "cannot run the server without a tokio runtime; call `Server::run` inside one"
+            );
             return 0;
         };
         let mut shutdown = pin!(shutdown);
@@ -155,12 +181,12 @@ impl<A> Server<A> {
                     failing = false;
                     runtime.spawn(endpoint.serve_logged(stream, remote_addr));
                 }
-                // The client is gone before it was accepted; not worth a log line.
+                // The client disconnected before it was accepted. Not worth a log line.
                 Err(error) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
                 Err(error) => {
-                    // Logged once for each series of failures, so that clients can't fill the log.
+                    // Logged once for each series of failures, so that clients cannot fill the log.
                     if !failing {
-                        tracing::warn!(%error, "can't accept connections; trying again and again");
+                        tracing::warn!(%error, retry_in = ?ACCEPT_PAUSE, "accept failed; retrying");
                     }
                     failing = true;
                     let until = Instant::now() + ACCEPT_PAUSE;
@@ -187,7 +213,7 @@ impl Server<PathBuf> {
         Server { endpoint, listener, address: path, url, runtime: Handle::try_current().ok() }
     }
 
-    /// The path of the Unix socket that it listens on.
+    /// The path of the Unix socket that the server listens on.
     pub fn socket_path(&self) -> &Path {
         &self.address
     }

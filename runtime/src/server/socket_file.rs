@@ -1,4 +1,4 @@
-//! The file of a Unix socket that a server listens on: replaces a stale one, and removes the file
+//! The file of a Unix socket that a server listens on. Replaces a stale file, and removes the file
 //! at the end.
 
 use std::fs::{self, Metadata};
@@ -16,7 +16,7 @@ pub(crate) struct SocketFile {
     identity: (u64, u64),
 }
 
-/// The identity of a file, under whatever name.
+/// The identity of a file, whatever its name.
 fn identity(file: &Metadata) -> (u64, u64) {
     (file.dev(), file.ino())
 }
@@ -31,7 +31,7 @@ pub(crate) async fn listen(path: &Path) -> io::Result<(SocketFile, UnixListener)
     Ok((SocketFile { path, identity }, listener))
 }
 
-/// Removes the file of a server that is gone.
+/// Removes a stale socket file.
 async fn make_room(path: &Path) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -40,22 +40,23 @@ async fn make_room(path: &Path) -> io::Result<()> {
     };
     let in_use = |words| Err(io::Error::new(ErrorKind::AddrInUse, words));
     if !found.file_type().is_socket() {
-        return in_use("something is there that is no socket; it was left alone");
+        return in_use("the path exists and is not a socket; remove the file, or use another path");
     }
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         // A socket whose queue is full has a listener.
-        Ok(_) => return in_use("somebody listens on it already"),
+        Ok(_) => return in_use("another process is already listening on the socket"),
         Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            return in_use("somebody listens on it already");
+            return in_use("another process is already listening on the socket");
         }
         Err(error) => {
-            let words = format!("it is not known whether somebody listens on it already: {error}");
+            let words =
+                format!("cannot tell whether another process is listening on the socket: {error}");
             return Err(io::Error::new(error.kind(), words));
         }
     }
-    // Another server may have replaced the file in between.
+    // Another server may have replaced the file in the meantime.
     match fs::symlink_metadata(path) {
         Ok(now) if identity(&now) == identity(&found) => fs::remove_file(path),
         _ => Ok(()),
@@ -74,7 +75,7 @@ impl Drop for SocketFile {
         if own.is_ok_and(|file| identity(&file) == self.identity) {
             if let Err(error) = fs::remove_file(&self.path) {
                 let path = self.path.display();
-                tracing::warn!(%path, %error, "can't remove the file of a Unix socket");
+                tracing::warn!(%path, %error, "cannot remove the socket file");
             }
         }
     }

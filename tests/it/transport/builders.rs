@@ -79,8 +79,8 @@ async fn one_server_has_several_services_and_closures() {
 
 fn words(name: &str) -> String {
     format!(
-        "the method `{name}` is registered twice; \
-         give one of the traits a namespace, or rename one of the methods"
+        "method `{name}` is registered twice; \
+         rename one of the methods, or give one of the traits a namespace"
     )
 }
 
@@ -204,7 +204,7 @@ async fn an_address_in_use_is_an_error_that_names_it() {
         let BindError::Io { error: io, .. } = &error else { panic!("{error:?}") };
         assert_eq!(io.kind(), io::ErrorKind::AddrInUse);
         let words = error.to_string();
-        assert!(words.starts_with(&format!("can't listen on {address}: ")), "{words}");
+        assert!(words.starts_with(&format!("cannot listen on {address}: ")), "{words}");
     }
 }
 
@@ -327,7 +327,7 @@ async fn only_the_chosen_paths_are_served() {
         assert!(matches!(error, ConnectError::Refused { .. }), "{path}: {error:?}");
         let seen = if path.is_empty() { "/" } else { path };
         let expected = "the server refused the connection with HTTP status 404 Not Found: \
-                        nothing is served at the path";
+                        unknown path";
         assert_eq!(error.to_string(), format!("{expected} `{seen}`"), "{path}");
     }
 }
@@ -335,18 +335,18 @@ async fn only_the_chosen_paths_are_served() {
 #[tokio::test]
 async fn an_unusable_url_is_an_error_that_says_why() {
     let no_websocket =
-        "is no WebSocket URL; expected `ws://host:port/path` or `wss://host:port/path`";
+        "is not a WebSocket URL; expected `ws://host:port/path` or `wss://host:port/path`";
     for (url, words) in [
         ("http://127.0.0.1/", no_websocket),
         ("127.0.0.1:80", no_websocket),
         ("/path", no_websocket),
         ("WSX://host", no_websocket),
-        ("wss://", "is no URL"),
-        ("", "is no URL"),
-        ("ws://", "is no URL"),
-        ("ws:///path", "is no URL"),
-        ("ws://host name/", "is no URL"),
-        ("ws://127.0.0.1:99999/", "is no URL"),
+        ("wss://", "is not a URL"),
+        ("", "is not a URL"),
+        ("ws://", "is not a URL"),
+        ("ws:///path", "is not a URL"),
+        ("ws://host name/", "is not a URL"),
+        ("ws://127.0.0.1:99999/", "is not a URL"),
     ] {
         let error = Client::connect(url).await.unwrap_err();
         assert!(matches!(error, ConnectError::Url(_)), "{url}: {error:?}");

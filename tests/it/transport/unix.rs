@@ -178,7 +178,10 @@ async fn a_socket_in_use_is_left_alone() {
     let (_directory, path) = place();
     let (url, _stop, _) = run(doubling(), &path).await;
     let error = doubling().bind_unix(&path).await.unwrap_err();
-    let expected = format!("can't listen on {}: somebody listens on it already", path.display());
+    let expected = format!(
+        "cannot listen on {}: another process is already listening on the socket",
+        path.display()
+    );
     assert_eq!(error.to_string(), expected);
     assert!(matches!(error, BindError::Io { error, .. } if error.kind() == ErrorKind::AddrInUse));
     drop(Client::connect(&url).await.unwrap());
@@ -196,17 +199,17 @@ async fn a_listener_with_a_full_backlog_is_in_use() {
         }
     }
     let error = words(doubling().bind_unix(&path).await);
-    assert!(error.ends_with("somebody listens on it already"), "{error}");
+    assert!(error.ends_with("another process is already listening on the socket"), "{error}");
     assert!(path.exists());
 }
 
 #[tokio::test]
 async fn a_file_that_is_no_socket_is_never_removed() {
     let (directory, path) = place();
-    let refused = "something is there that is no socket; it was left alone";
+    let refused = "the path exists and is not a socket; remove the file, or use another path";
     fs::write(&path, "precious").unwrap();
     let error = words(doubling().bind_unix(&path).await);
-    assert_eq!(error, format!("can't listen on {}: {refused}", path.display()));
+    assert_eq!(error, format!("cannot listen on {}: {refused}", path.display()));
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
 
     let error = words(doubling().bind_unix(directory.path()).await);
