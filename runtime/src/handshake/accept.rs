@@ -1,5 +1,5 @@
 //! The server's half of the opening handshake: reads the HTTP request, applies the rules, and
-//! writes the response. Every refusal is an HTTP response that says what is wrong.
+//! writes the response. Every refusal is an HTTP response that gives the reason.
 
 use std::io;
 use std::pin::pin;
@@ -52,7 +52,7 @@ impl From<Refusal> for AcceptError {
     }
 }
 
-/// Does the handshake. A refused client has got its response.
+/// Performs the handshake. A refused client has received its response when this returns.
 pub(crate) async fn accept(
     stream: &mut Stream,
     arrival: Arrival,
@@ -79,7 +79,7 @@ pub(crate) async fn accept(
     }
 }
 
-/// Sends a refusal. The client gets a little time for it, even after its deadline.
+/// Sends a refusal. The client gets a short time to read it, even after its deadline.
 pub(crate) async fn refuse(stream: &mut Stream, refusal: Refusal) -> AcceptError {
     let told = timeout(LINGER, pin!(tell(stream, &refusal))).await;
     told.unwrap_or(Ok(())).map_or_else(AcceptError::Io, |()| AcceptError::Refused(refusal))
@@ -87,7 +87,10 @@ pub(crate) async fn refuse(stream: &mut Stream, refusal: Refusal) -> AcceptError
 
 /// The error for a client that is too late to get a response.
 pub(crate) fn too_late() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the client did not finish its handshake in time")
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        "the client did not complete its handshake within `Config::handshake_timeout`",
+    )
 }
 
 /// Sends the refusal and waits until the client closes the connection.
@@ -125,14 +128,14 @@ async fn finish(stream: &mut Stream, response: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads the request and decides about it.
+/// Reads the request, and accepts or refuses it.
 async fn receive(
     stream: &mut Stream,
     arrival: Arrival,
     rules: &Rules,
     max_head: usize,
 ) -> Result<(Vec<u8>, Accepted), AcceptError> {
-    // Grows with what arrives: a client that sends nothing costs nothing.
+    // Grows with what arrives, so a client that sends nothing costs nothing.
     let mut head = Vec::new();
     let read = {
         let reading = pin!(read_head(stream, &mut head, b"", max_head));
@@ -142,7 +145,8 @@ async fn receive(
         Ok(read) => read.map_err(no_request)?,
         Err(_) if head.is_empty() => return Err(too_late().into()),
         Err(_) => {
-            let words = "the request was not whole in time";
+            let words =
+                "the request did not arrive completely within the server's handshake timeout";
             return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, words).into());
         }
     };
@@ -151,7 +155,7 @@ async fn receive(
     if rules.is_health_check(&request) {
         return Err(AcceptError::Health { body: request.method() == Method::GET });
     }
-    // The stream's own knowledge of the client goes where web frameworks put theirs.
+    // What the stream knows about the client goes where web frameworks put it, too.
     *request.extensions_mut() = stream.extensions();
     let Welcome { response, handshake, grant } = rules.decide(request, arrival).await?;
     let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
@@ -163,14 +167,15 @@ async fn receive(
 fn no_request(error: HeadError) -> AcceptError {
     let (status, words) = match error {
         HeadError::Io(error) => return AcceptError::Io(error),
-        HeadError::Malformed => (StatusCode::BAD_REQUEST, "the WebSocket request is malformed"),
+        HeadError::Malformed => (StatusCode::BAD_REQUEST, "malformed WebSocket request"),
         HeadError::BareLineFeed => (
             StatusCode::BAD_REQUEST,
-            "the lines of the request end with a line feed alone; HTTP/1.1 needs CR LF",
+            "malformed request: its lines end with LF; HTTP/1.1 requires CR LF",
         ),
-        HeadError::TooLarge => {
-            (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the request head is too large")
-        }
+        HeadError::TooLarge => (
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "the request line and headers are too large",
+        ),
         HeadError::TooManyHeaders => {
             (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the request has too many headers")
         }

@@ -21,13 +21,13 @@ use crate::util::catch_unwind::{CatchUnwind, Panicked};
 use crate::util::runtime::timeout_at;
 use crate::util::type_map::TypeMap;
 
-/// Decides, before a connection opens, whether a client is let in, and who it is.
+/// Decides before a connection opens whether to accept a client, and as whom.
 ///
-/// Given to [`ServerBuilder::authorize`](crate::server::ServerBuilder::authorize);
-/// [`authorize_fn`](crate::server::ServerBuilder::authorize_fn) takes a closure instead. It runs after
-/// everything else about the handshake was found to be in order, the `Origin` included, and within
-/// [`Config::handshake_timeout`](crate::Config::handshake_timeout). The client waits for it, and
-/// nobody else does.
+/// Passed to [`ServerBuilder::authorize`](crate::server::ServerBuilder::authorize);
+/// [`authorize_fn`](crate::server::ServerBuilder::authorize_fn) takes a closure instead. The hook
+/// runs after all other checks of the handshake, the `Origin` check included, and within
+/// [`Config::handshake_timeout`](crate::Config::handshake_timeout). While it runs, only this client
+/// waits.
 ///
 /// ```
 /// use wsjsonrpc::{Client, Context, Server};
@@ -36,7 +36,7 @@ use crate::util::type_map::TypeMap;
 /// use wsjsonrpc::async_trait;
 ///
 /// struct User(String);
-/// struct Sessions; // a database, say
+/// struct Sessions; // for example, a database
 ///
 /// #[async_trait]
 /// impl Authorize for Sessions {
@@ -69,15 +69,16 @@ use crate::util::type_map::TypeMap;
 /// ```
 #[async_trait]
 pub trait Authorize: Send + Sync + 'static {
-    /// Decides about one client. A panic is logged, and refuses it with status 500.
+    /// Accepts or refuses one client. If the hook panics, the panic is logged and the client gets
+    /// HTTP status 500.
     ///
     /// # Errors
-    /// The client is refused, with this status and these words.
+    /// The [`Refusal`] with which the client is refused.
     ///
     /// # Cancel safety
-    /// The future is dropped when the time for the handshake is up. A client that hangs up does not
-    /// end it; what it grants is then dropped. In a web application (`Endpoint::http_service`), the
-    /// server around it may drop the future when the client hangs up.
+    /// The future is dropped when the handshake times out. A client that disconnects does not
+    /// cancel it; the grant is then dropped. In a web application (`Endpoint::http_service`), the
+    /// HTTP server may drop the future when the client disconnects.
     async fn authorize(&self, handshake: Handshake) -> Result<Grant, Refusal>;
 }
 
@@ -88,7 +89,7 @@ impl<A: Authorize + ?Sized> Authorize for Arc<A> {
     }
 }
 
-/// What a client gets that is let in.
+/// What a client gets that is accepted: values for its connection, and response headers.
 ///
 /// ```
 /// use http::{HeaderValue, header::SET_COOKIE};
@@ -102,27 +103,27 @@ impl<A: Authorize + ?Sized> Authorize for Arc<A> {
 /// # drop(grant);
 /// ```
 #[derive(Default)]
-#[must_use = "it is what lets the client in, once it is returned"]
+#[must_use = "a grant has no effect until the hook returns it"]
 pub struct Grant {
     pub(crate) state: TypeMap,
     pub(crate) headers: HeaderMap,
 }
 
 impl Grant {
-    /// Lets the client in, and gives it nothing.
+    /// Accepts the client, without values or headers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Puts a value on the connection, one for each type: handlers find it with
+    /// Stores a value on the connection, one for each type. Handlers read it with
     /// [`Context::get`](crate::Context::get) and [`require`](crate::Context::require).
     pub fn set<T: Send + Sync + 'static>(self, value: T) -> Self {
         drop(self.state.set(value));
         self
     }
 
-    /// Adds a header to the response, such as `Set-Cookie`. Those of the opening handshake itself
-    /// are set already and stay as they are.
+    /// Adds a header to the response, such as `Set-Cookie`. Headers that the opening handshake sets
+    /// itself are ignored.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         if !RESERVED.contains(&name) {
             self.headers.append(name, value);
@@ -168,7 +169,7 @@ where
     }
 }
 
-/// Calls the hook. A failure inside it is logged, and not reported to the client.
+/// Calls the hook. A failure inside the hook is logged, and not reported to the client.
 pub(crate) async fn ask(
     hook: &dyn Authorize,
     handshake: &Handshake,
@@ -179,19 +180,19 @@ pub(crate) async fn ask(
         let answer = hook.authorize(handshake.clone()).await;
         if let Some(error) = answer.as_ref().err().and_then(Refusal::source) {
             let error = Causes(error);
-            tracing::error!(%remote, %error, "the authorization hook failed");
+            tracing::error!(%remote, %error, "`Authorize` hook failed; client refused");
         }
         answer
     }));
     let asking = async {
         asking.await.unwrap_or_else(|Panicked| {
-            tracing::error!(%remote, "the authorization hook panicked");
+            tracing::error!(%remote, "`Authorize` hook panicked; client refused");
             Err(Refusal::internal())
         })
     };
     timeout_at(deadline, pin!(asking)).await.unwrap_or_else(|_| {
-        tracing::error!(%remote, "the authorization hook did not decide in time");
-        let words = "the server did not decide in time whether to let this connection in";
+        tracing::error!(%remote, "`Authorize` hook exceeded `Config::handshake_timeout`");
+        let words = "the server did not authorize this connection in time; try again later";
         Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words))
     })
 }

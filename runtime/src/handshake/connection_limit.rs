@@ -1,5 +1,5 @@
-//! The limit on a server's connections: [`ConnectionLimit`] hands out a [`ConnectionPermit`] for
-//! each, from before its handshake to its end.
+//! The limit on a server's connections. [`ConnectionLimit`] gives each connection a
+//! [`ConnectionPermit`], from before its handshake to its end.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,7 +10,7 @@ use http::StatusCode;
 use crate::config::Config;
 use crate::handshake::refusal::Refusal;
 
-/// How many clients may be in the process of getting a refusal. Further clients are disconnected
+/// How many clients may be receiving a refusal at the same time. Further clients are disconnected
 /// without a response: refusing must not cost as much as serving.
 const MAX_REFUSED: usize = 128;
 
@@ -26,14 +26,14 @@ pub(crate) struct ConnectionLimit {
 struct Counts {
     granted: usize,
     refused: usize,
-    /// Whether a warning was logged that the limit is reached. It is logged again only after a
-    /// tenth of the permits was free: clients must not fill the log by coming and going.
+    /// Whether the warning that the limit is reached was logged. It is logged again only after a
+    /// tenth of the permits was free, so that clients cannot fill the log by reconnecting.
     warned: bool,
     /// Counted only if there is a limit. An address without connections has no entry.
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// A permit. It is released when it is dropped, so that no way to end a connection can forget it.
+/// A permit. It is released when it is dropped, so every way to end a connection releases it.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     connection_limit: Arc<ConnectionLimit>,
@@ -50,7 +50,7 @@ enum Kind {
 #[derive(Debug)]
 pub(crate) enum Acquired {
     Granted(ConnectionPermit),
-    /// The client gets a refusal; the permit is one for refused clients.
+    /// The client gets a refusal. The permit is one for refused clients.
     Refused(ConnectionPermit, Refusal),
     /// There is no permit even for a refusal.
     Dropped,
@@ -66,16 +66,16 @@ impl ConnectionLimit {
     }
 
     pub(crate) fn acquire(self: &Arc<Self>, address: Option<IpAddr>) -> Acquired {
-        // Kept only if it is needed.
+        // The address is needed only for the limit per address.
         let address = address.filter(|_| self.limit_per_address.is_some()).map(network);
         let mut counts = self.counts();
         let mut warn = false;
         let refusal = if counts.granted >= self.limit {
             warn = !std::mem::replace(&mut counts.warned, true);
-            let words = "the server has as many connections as it takes; try again later";
+            let words = "the server has reached its connection limit; try again later";
             Some((StatusCode::SERVICE_UNAVAILABLE, words))
         } else if self.is_too_many(&counts, address) {
-            let words = "there are too many connections from this address; close some first";
+            let words = "too many connections from this address; close some first";
             Some((StatusCode::TOO_MANY_REQUESTS, words))
         } else {
             None
@@ -97,7 +97,10 @@ impl ConnectionLimit {
         drop(counts);
         if warn {
             let limit = self.limit;
-            tracing::warn!(limit, "all connections are taken (`Config::max_connections`)");
+            tracing::warn!(
+                limit,
+                "connection limit reached; refusing clients (raise `Config::max_connections`)"
+            );
         }
         admission
     }
@@ -167,7 +170,7 @@ mod tests {
         match connection_limit.acquire(Some(address.parse().unwrap())) {
             Acquired::Granted(permit) => Ok(permit),
             Acquired::Refused(_, refusal) => Err(refusal.status()),
-            Acquired::Dropped => panic!("nobody is being refused"),
+            Acquired::Dropped => panic!("no permit for a refusal"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The head of an HTTP message, for both halves of the opening handshake: reads it up to its empty
+//! The head of an HTTP message, for both sides of the opening handshake: reads it up to its empty
 //! line, within a limit, and parses it.
 
 use std::io;
@@ -10,16 +10,17 @@ use tokio_tungstenite::tungstenite::handshake::machine::TryParse;
 
 use crate::websocket::stream::Stream;
 
-/// Why there is no head.
+/// Why a head could not be read.
 #[derive(Debug)]
 pub(crate) enum HeadError {
-    /// It exceeds the limit.
+    /// The head exceeds the limit.
     TooLarge,
     TooManyHeaders,
-    /// It starts with a TLS record, which no HTTP message does.
+    /// The input starts with a TLS record, which no HTTP message does.
     Tls,
-    /// Its last lines end with a line feed alone. RFC 9112, section 2.2, allows a server to accept
-    /// that as the end; but proxies do not agree on it, so it is refused as soon as it is complete.
+    /// The last lines end with a line feed alone. RFC 9112, section 2.2, allows a server to accept
+    /// that as the end of the head. Proxies do not agree on it, so such a head is refused as soon
+    /// as it is complete.
     BareLineFeed,
     Malformed,
     Io(io::Error),
@@ -31,9 +32,9 @@ impl From<io::Error> for HeadError {
     }
 }
 
-/// Reads a head to its end, and returns what was read after it. The buffer may already contain a
-/// part of it, and stays unchanged as long as nothing arrives. `beginning` is how each head starts:
-/// anything else fails at once.
+/// Reads a head to its end, and returns the bytes that were read after it. The buffer may already
+/// contain a part of the head, and stays unchanged as long as nothing arrives. `beginning` is how
+/// each head starts; anything else fails at once.
 pub(crate) async fn read_head(
     stream: &mut Stream,
     head: &mut Vec<u8>,
@@ -49,8 +50,8 @@ pub(crate) async fn read_head(
         if head.iter().zip(beginning).any(|(byte, expected)| byte != expected) {
             return Err(HeadError::Malformed);
         }
-        // Parsed only once it is complete, and each byte is checked once: a slow sender causes no
-        // quadratic work.
+        // Parsed only when complete, and each byte is searched once, so that a slow sender causes
+        // no quadratic work.
         if let Some(end) = empty_line(head, searched) {
             break end;
         }
@@ -125,7 +126,7 @@ fn parse_version(version: &str) -> Result<Version, HeadError> {
 
 /// The first line without its line end, and the headers after it.
 fn line_and_headers(head: &[u8]) -> Result<(&[u8], HeaderMap), HeadError> {
-    // RFC 9112, section 2.2: an empty line before it is ignored.
+    // RFC 9112, section 2.2: ignore an empty line before the first line.
     let head = head.strip_prefix(b"\r\n").unwrap_or(head);
     let end = head.iter().position(|byte| *byte == b'\n').ok_or(HeadError::Malformed)?;
     let (line, rest) = head.split_at(end + 1);

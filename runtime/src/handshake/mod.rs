@@ -1,9 +1,9 @@
-//! The opening handshake, and what it tells about the other side: [`Handshake`], with target,
+//! The opening handshake, and what it reveals about the other side ([`Handshake`]): target,
 //! headers, cookies and address.
 //!
-//! In reading order: `head` reads an HTTP head; on the server, `accept` does the handshake by the
-//! `rules`, with `origin`, `authorize`, `refusal` and `connection_limit`; on the client, `open`
-//! does it for a `url`. `tls` is for both; `percent` encodes.
+//! In reading order: `head` reads the head of an HTTP message. On the server, `accept` performs the
+//! handshake by the `rules`, with `origin`, `authorize`, `refusal` and `connection_limit`. On the
+//! client, `open` performs it for a `url`. Both use `tls`; `percent` encodes.
 
 pub(crate) mod accept;
 pub(crate) mod authorize;
@@ -26,10 +26,10 @@ use http::{Extensions, HeaderMap};
 
 use crate::protocol::request_extensions;
 
-/// What is known of a connection from its opening handshake
-/// ([RFC 6455, section 4](https://www.rfc-editor.org/rfc/rfc6455#section-4)).
+/// What a connection knows from its opening handshake ([RFC 6455, section
+/// 4](https://www.rfc-editor.org/rfc/rfc6455#section-4)).
 ///
-/// On a server it tells of the client's HTTP request, on a client of the server's response.
+/// On a server it describes the client's HTTP request, on a client the server's response.
 ///
 /// ```
 /// use http::HeaderValue;
@@ -44,29 +44,28 @@ use crate::protocol::request_extensions;
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Handshake {
-    /// What the client asked for: path and query, as sent.
+    /// The request target: path and query, as sent.
     pub target: String,
     /// The HTTP headers that the other side sent.
     pub headers: HeaderMap,
-    /// The network address of the other side, where there is one.
+    /// The network address of the other side, if it has one.
     pub remote_addr: Option<SocketAddr>,
-    /// The subprotocol that both agreed on.
+    /// The subprotocol that both sides agreed on.
     pub subprotocol: Option<String>,
-    /// What else is known of the other side: what layers around the endpoint have left on the HTTP
-    /// request, a session or a user say; on a Unix socket its [`UCred`](tokio::net::unix::UCred), the
-    /// process, its user and its group. Handlers find it with
-    /// [`Context::get`](crate::Context::get), too.
+    /// Further values about the other side: what tower layers in front of the endpoint stored on
+    /// the HTTP request, for example a session or a user, and on a Unix socket its
+    /// [`UCred`](tokio::net::unix::UCred) (process, user and group). Handlers also read these
+    /// values with [`Context::get`](crate::Context::get).
     pub extensions: Extensions,
 }
 
 impl Handshake {
-    /// One with this target and nothing else: for a stream that something else has upgraded, and
-    /// for tests.
+    /// A handshake with only a target, for a stream that was upgraded elsewhere, and for tests.
     pub fn new(target: impl Into<String>) -> Self {
         Handshake { target: target.into(), ..Handshake::default() }
     }
 
-    /// Whether the other side announced that it understands this crate's extensions.
+    /// Whether the other side announced support for this crate's extensions.
     pub(crate) fn is_extended(&self) -> bool {
         self.headers
             .get(request_extensions::HEADER)
@@ -83,17 +82,17 @@ impl Handshake {
         self.target.split_once('?').map(|(_, query)| query)
     }
 
-    /// A header's value; `None` if it is absent or not UTF-8. Upper and lower case are the same.
+    /// The value of a header; `None` if it is absent or not UTF-8. Ignores upper and lower case in
+    /// the name.
     pub fn header(&self, name: &str) -> Option<&str> {
         std::str::from_utf8(self.headers.get(name)?.as_bytes()).ok()
     }
 
-    /// The value of a cookie in the `Cookie` headers
-    /// ([RFC 6265, section 4.2](https://www.rfc-editor.org/rfc/rfc6265#section-4.2)), without the
-    /// quotes it may have. The first one, if there are several of the name; `None` if its value is
-    /// not UTF-8.
+    /// The value of a cookie in the `Cookie` headers ([RFC 6265, section
+    /// 4.2](https://www.rfc-editor.org/rfc/rfc6265#section-4.2)), without surrounding quotes. If
+    /// several cookies have this name, the first one. `None` if the value is not UTF-8.
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        // Byte by byte: another cookie may be in any encoding.
+        // Searched as bytes, because another cookie may have any encoding.
         let headers = self.headers.get_all(COOKIE).into_iter();
         let mut pairs = headers.flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
         let value = pairs.find_map(|pair| {
@@ -105,14 +104,14 @@ impl Handshake {
         Some(value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value))
     }
 
-    /// On a server: all subprotocols that the client offered, in its order; `subprotocol` is the one
-    /// that was chosen.
+    /// On a server, all subprotocols that the client offered, in its order.
+    /// [`subprotocol`](field@Self::subprotocol) is the one that was chosen.
     ///
     /// ```
     /// # let mut handshake = wsjsonrpc::server::Handshake::new("/");
     /// # let value = http::HeaderValue::from_static("chat.v2, token.s3cr3t");
     /// # handshake.headers.insert("sec-websocket-protocol", value);
-    /// // A page can't send headers of its own with a WebSocket, so some send a token this way.
+    /// // A web page cannot set headers on a WebSocket, so some pages send a token this way.
     /// let mut offered = handshake.offered_subprotocols();
     /// assert_eq!(offered.find_map(|name| name.strip_prefix("token.")), Some("s3cr3t"));
     /// ```
@@ -121,8 +120,8 @@ impl Handshake {
     }
 }
 
-/// The elements of a comma-separated list. Several headers with one name are one list: RFC 9110,
-/// section 5.3. As bytes: an element that is not UTF-8 does not affect the others.
+/// The elements of a comma-separated list. Several headers with one name form one list (RFC 9110,
+/// section 5.3). As bytes, so that an element that is not UTF-8 does not affect the others.
 pub(crate) fn list(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(name).into_iter();
     let elements = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));

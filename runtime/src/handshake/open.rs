@@ -24,13 +24,13 @@ use crate::websocket::stream::Stream;
 
 /// How many bytes of a refusal's body are kept.
 const MAX_WORDS: usize = 4096;
-/// How many bytes are read for that: chunks have headers.
+/// How many bytes are read to get them, because chunks have headers.
 const MAX_READ: usize = 16 * MAX_WORDS;
 /// How long the body may take to arrive after its head.
 const WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Headers that the handshake sets itself, or that describe a body: it has none, and the server
-/// would wait for it.
+/// Headers that the handshake sets itself, or that describe a body. The request has no body, and
+/// the server would wait for one.
 pub(crate) const RESERVED: [HeaderName; 13] = [
     CONNECTION,
     CONTENT_LENGTH,
@@ -47,8 +47,8 @@ pub(crate) const RESERVED: [HeaderName; 13] = [
     HeaderName::from_static(HEADER),
 ];
 
-/// Does the handshake. Returns the headers of the response, the agreed subprotocol, and the bytes
-/// that were read after the response.
+/// Performs the handshake. Returns the headers of the response, the agreed subprotocol, and the
+/// bytes that were read after the response.
 pub(crate) async fn open(
     stream: &mut Stream,
     target: &Target,
@@ -68,7 +68,7 @@ pub(crate) async fn open(
     Ok((response.into_parts().0.headers, subprotocol, behind))
 }
 
-/// Reads the final response: earlier ones (1xx, RFC 9110, section 15.2) only announce it. The limit
+/// Reads the final response. Earlier ones (1xx, RFC 9110, section 15.2) only announce it. The limit
 /// applies to all of them together.
 async fn read_response(
     stream: &mut Stream,
@@ -102,12 +102,12 @@ async fn refused(stream: &mut Stream, response: Response<()>, behind: Vec<u8>) -
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = std::str::from_utf8(headers.get(RETRY_AFTER)?.as_bytes()).ok()?.trim();
     let is_number = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
-    // A number that no integer can hold is longer than any client waits.
+    // A number too large for the integer is longer than any client waits.
     is_number.then(|| Duration::from_secs(seconds.parse().unwrap_or(u64::MAX)))
 }
 
-/// The body of a refusal, to be shown: as much of it as arrives soon and is readable text. `part`
-/// was read after the head.
+/// The body of a refusal, for error messages: what arrives soon and is readable text. `part` was
+/// read after the head.
 async fn words(
     stream: &mut Stream,
     status: StatusCode,
@@ -137,18 +137,18 @@ struct Body {
     rest: Rest,
 }
 
-/// What comes next in a body.
+/// What follows next in a body.
 #[derive(Clone, Copy)]
 enum Rest {
-    /// So many bytes.
+    /// This many bytes.
     Bytes(usize),
     /// Everything up to the end of the connection.
     ToEnd,
-    /// A chunk's header; its size so far.
+    /// The header of a chunk, with the size read so far.
     Size(usize),
-    /// The rest of a chunk's header; the chunk's size.
+    /// The rest of a chunk's header, with the chunk's size.
     Extension(usize),
-    /// So many bytes of a chunk.
+    /// This many bytes of a chunk.
     Chunk(usize),
     /// The line end after a chunk.
     Behind,
@@ -169,7 +169,7 @@ impl Body {
         Body { content: Vec::new(), rest }
     }
 
-    /// Whether nothing more must be read.
+    /// Whether the body is complete.
     fn is_complete(&self) -> bool {
         self.content.len() >= MAX_WORDS || matches!(self.rest, Rest::Bytes(0))
     }
@@ -241,34 +241,34 @@ fn judge<'a>(
     key: &str,
 ) -> Result<Option<&'a str>, &'static str> {
     if response.version() == Version::HTTP_10 {
-        return Err("the response is HTTP/1.0, which has no upgrade; a proxy may be in between, \
-                    nginx without `proxy_http_version 1.1;` for one");
+        return Err("the response is HTTP/1.0, which cannot upgrade to WebSocket; if nginx is in \
+                    between, set `proxy_http_version 1.1;`");
     }
     let answer = response.headers();
     if !names(answer, UPGRADE, "websocket") {
-        return Err("the response does not upgrade to `websocket`");
+        return Err("the response has no `Upgrade: websocket` header");
     }
     if !names(answer, CONNECTION, "upgrade") {
-        return Err("the response has no `Connection: Upgrade`");
+        return Err("the response has no `Connection: Upgrade` header");
     }
     let accept = answer.get(SEC_WEBSOCKET_ACCEPT);
     if accept.is_none_or(|accept| accept.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes())
     {
-        return Err("the response's `Sec-WebSocket-Accept` does not fit the request");
+        return Err("the response has a wrong `Sec-WebSocket-Accept` header");
     }
-    // None was offered.
+    // The client offered none.
     if answer.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
-        return Err("the server has chosen an extension that was not offered");
+        return Err("the server chose a WebSocket extension that the client did not offer");
     }
     let mut agreed = answer.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     match (agreed.next(), agreed.next()) {
         (None, _) if offered_subprotocols(request).next().is_none() => Ok(None),
-        (None, _) => Err("the server speaks none of the subprotocols that were offered"),
-        (Some(_), Some(_)) => Err("the server has chosen more than one subprotocol"),
+        (None, _) => Err("the server supports none of the offered subprotocols"),
+        (Some(_), Some(_)) => Err("the server chose more than one subprotocol"),
         (Some(name), None) => {
             let name = std::str::from_utf8(name.as_bytes()).unwrap_or_default();
             let offered = offered_subprotocols(request).any(|offered| offered == name);
-            let words = "the server has chosen a subprotocol that was not offered";
+            let words = "the server chose a subprotocol that the client did not offer";
             if offered { Ok(Some(name)) } else { Err(words) }
         }
     }
@@ -277,15 +277,17 @@ fn judge<'a>(
 fn no_response(error: HeadError) -> ConnectError {
     ConnectError::Handshake(match error {
         HeadError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            let words = "the server closed the connection without an answer";
+            let words = "the server closed the connection without a response";
             return ConnectError::Io(io::Error::new(error.kind(), words));
         }
         HeadError::Io(error) => return ConnectError::Io(error),
-        HeadError::TooLarge => "the head of the response is too large".to_owned(),
+        HeadError::TooLarge => {
+            "the head of the response is larger than `Config::max_handshake_size`".to_owned()
+        }
         HeadError::TooManyHeaders => "the response has too many headers".to_owned(),
         HeadError::Tls => "the server speaks TLS; connect with wss://".to_owned(),
         HeadError::BareLineFeed => {
-            "the lines of the response end with a line feed alone; HTTP/1.1 needs CR LF".to_owned()
+            "malformed response: its lines end with LF; HTTP/1.1 requires CR LF".to_owned()
         }
         HeadError::Malformed => "the response is not HTTP/1.1".to_owned(),
     })

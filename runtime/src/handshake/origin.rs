@@ -15,12 +15,12 @@ use crate::handshake::refusal::Refusal;
 pub(crate) struct Origin {
     scheme: String,
     host: String,
-    /// The scheme's default port, if it has one and none is given.
+    /// The given port, or the scheme's default port.
     port: Option<u16>,
 }
 
 impl Origin {
-    /// `None` if it is anything but a scheme, a host and perhaps a port.
+    /// `None` if the text is not a scheme, a host and optionally a port.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let mut letters = scheme.bytes();
@@ -36,8 +36,8 @@ impl Origin {
     }
 
     /// Whether the page comes from the host to which the request was sent. A `Host` without a port
-    /// means the default port of the scheme that the client used: `https` if this side speaks TLS;
-    /// if it does not, a proxy in front of it may, so the page's own scheme decides.
+    /// means the default port of the scheme that the client used: `https` if this side does TLS. If
+    /// this side does not, a proxy in front of it may, so the page's own scheme decides.
     fn is_host(&self, host: &str, secure: bool) -> bool {
         let same_scheme = self.scheme == "https" || (self.scheme == "http" && !secure);
         let Some((host, port)) = host_and_port(host) else { return false };
@@ -73,26 +73,26 @@ fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
         return Some((host, None));
     }
     let port = rest.strip_prefix(':')?;
-    // The parser would accept a plus sign, too.
+    // The parser would accept a plus sign as well.
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     Some((host, Some(port.parse().ok().filter(|_| digits)?)))
 }
 
-/// The origins that are accepted besides the server's own host.
+/// The origins that are accepted in addition to the server's own host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origins {
     pub(crate) any: bool,
     pub(crate) allowed: Vec<Origin>,
-    /// Whether the first refused origin was logged.
+    /// Whether the warning about a refused origin was logged.
     warned: Arc<AtomicBool>,
 }
 
 impl Origins {
-    /// Checks the origin. A client that is not a browser sends no `Origin`, and does not send a
-    /// user's cookies without the user's knowledge.
+    /// Checks the origin. A client that is not a browser sends no `Origin`, and does not send a user's
+    /// cookies without the user's knowledge.
     ///
     /// # Errors
-    /// The page may not connect; the text is for the server's developer.
+    /// The page may not connect. The text is for the developer of the server.
     pub(crate) fn check(&self, headers: &HeaderMap, secure: bool) -> Result<(), Refusal> {
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(value) = origins.next() else { return Ok(()) };
@@ -100,19 +100,19 @@ impl Origins {
             return Ok(());
         }
         if origins.next().is_some() {
-            return Err(Refusal::forbidden("the request has more than one Origin header"));
+            return Err(Refusal::forbidden("the request has more than one `Origin` header"));
         }
         if value == "null" {
             return Err(Refusal::forbidden(
-                "the page that connects has no origin of its own (it is sandboxed, or a local \
-                 file); to let such pages in, the server has to allow any origin \
-                 (`ServerBuilder::allow_any_origin`)",
+                "origin `null` is not allowed: the page is sandboxed or a local file; only \
+                 `ServerBuilder::allow_any_origin` accepts such pages",
             ));
         }
         let origin = std::str::from_utf8(value.as_bytes()).ok().and_then(Origin::parse);
         let Some(origin) = origin else {
             return Err(Refusal::forbidden(
-                "the Origin header is no origin, which looks like `https://example.com`",
+                "malformed `Origin` header; expected a scheme and a host, such as \
+                 `https://example.com`",
             ));
         };
         let mut hosts = headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
@@ -123,21 +123,20 @@ impl Origins {
         }
         if secure && host.is_some_and(|host| origin.is_host(host, false)) {
             return Err(Refusal::forbidden(
-                "the page came by http://, and this server only takes pages that came by https://",
+                "the page was loaded by http://; this server accepts only pages loaded by https://",
             ));
         }
         if !self.warned.swap(true, Ordering::Relaxed) {
             // A browser shows its developer neither the status nor the body. The origin is not
-            // logged, as the client may send anything.
+            // logged, because the client may send anything.
             tracing::warn!(
-                "refused a web page of another origin; to let it in, name its origin with \
+                "refused a web page of another origin; allow its origin with \
                  `ServerBuilder::allow_origin` (further refusals are logged at debug level)"
             );
         }
         Err(Refusal::forbidden(
-            "pages of this origin may not connect: it is neither the host of this request nor on \
-             the server's list; to let it in, the server has to name it \
-             (`ServerBuilder::allow_origin`)",
+            "origin not allowed: it is neither the host of this request nor on the server's list; \
+             add it with `ServerBuilder::allow_origin`",
         ))
     }
 }
@@ -200,8 +199,8 @@ mod tests {
 
     #[test]
     fn the_same_host() {
-        // Origin, Host, whether a server without TLS accepts it as its own, whether one with TLS
-        // does.
+        // Origin, Host, whether a server without TLS accepts the origin as its own, whether one
+        // with TLS does.
         let cases = [
             ("http://example.com", "example.com", true, false),
             ("http://example.com", "EXAMPLE.com:80", true, false),

@@ -1,11 +1,11 @@
 //! Encodes bytes as ASCII text for HTTP: percent-encoding in URLs, base64 in headers.
 
-/// ASCII characters that are percent-encoded in a path and in a query, besides the space: as in
-/// <https://url.spec.whatwg.org/#percent-encoded-bytes>.
+/// ASCII characters that are percent-encoded in a path and in a query, in addition to the space: as
+/// in <https://url.spec.whatwg.org/#percent-encoded-bytes>.
 const NOT_IN_PATH: &[u8] = b"\"<>^`{}";
 pub(crate) const NOT_IN_QUERY: &[u8] = b"\"<>'";
 
-/// A path as it is sent in a request: with a leading slash, and encoded.
+/// A path in the form in which a request sends it: with a leading slash, and encoded.
 pub(crate) fn encoded_path(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len() + 1);
     if !path.starts_with('/') {
@@ -23,14 +23,14 @@ pub(crate) fn encode(text: &mut String, bytes: &[u8], stays: impl Fn(u8) -> bool
         if byte.is_ascii_graphic() && stays(*byte) {
             text.push(char::from(*byte));
         } else {
-            // Writing to a string can't fail.
+            // Writing to a string cannot fail.
             let _ = write!(text, "%{byte:02X}");
         }
     }
 }
 
-/// Decodes percent-encoding, and returns whether all of it was well-formed; malformed parts are
-/// kept.
+/// Decodes percent-encoding, and returns whether all of it was well-formed. Malformed parts stay
+/// unchanged.
 pub(crate) fn decode(text: &str) -> (Vec<u8>, bool) {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

@@ -12,14 +12,14 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::protocol::error::AnyError;
 
-/// How long a client should wait that was refused because a limit was reached, in seconds.
+/// How many seconds a client should wait that was refused because of a limit.
 const RETRY_SECONDS: &str = "5";
 
-/// Why a client is not let in: an HTTP status, and words for whoever reads the response.
+/// Why a client is refused: an HTTP status, a text and headers.
 ///
-/// An [`Authorize`](crate::server::Authorize) hook returns it. `?` takes any [`std::error::Error`],
-/// `anyhow::Error` and `Box<dyn Error + Send + Sync>`: the client gets status 500 without a reason, and
-/// the server logs the error.
+/// Returned by an [`Authorize`](crate::server::Authorize) hook. `?` converts any
+/// [`std::error::Error`], `anyhow::Error` and `Box<dyn Error + Send + Sync>`: the client gets
+/// status 500 without a reason, and the server logs the error.
 ///
 /// ```
 /// use http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
@@ -42,8 +42,15 @@ struct Parts {
 }
 
 impl Refusal {
-    /// A refusal with this HTTP status, a number or a [`StatusCode`]. It must be an error's, 400 to 599:
-    /// 500 replaces any other. The words are the body of the response.
+    /// A refusal with this HTTP status (a number or a [`StatusCode`]) and this text as the body of
+    /// the response. A status outside 400 to 599 is replaced by 500.
+    ///
+    /// ```
+    /// use wsjsonrpc::server::Refusal;
+    ///
+    /// assert_eq!(Refusal::new(402, "the trial is over").status(), 402);
+    /// assert_eq!(Refusal::new(200, "not an error status").status(), 500);
+    /// ```
     pub fn new(status: impl TryInto<StatusCode>, words: impl Into<Cow<'static, str>>) -> Self {
         let status = status.try_into().ok();
         let status = status.filter(|status| status.is_client_error() || status.is_server_error());
@@ -52,18 +59,30 @@ impl Refusal {
         Refusal(Box::new(Parts { status, words, headers: HeaderMap::new(), source: None }))
     }
 
-    /// Status 401: who it is, is unknown.
+    /// 401: the client has not identified itself.
+    ///
+    /// ```
+    /// use wsjsonrpc::server::Refusal;
+    ///
+    /// assert_eq!(Refusal::unauthorized("log in first").status(), 401);
+    /// ```
     pub fn unauthorized(words: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, words)
     }
 
-    /// Status 403: who it is, is known or does not matter, and it may not come in.
+    /// 403: the client may not connect, whoever it is.
+    ///
+    /// ```
+    /// use wsjsonrpc::server::Refusal;
+    ///
+    /// assert_eq!(Refusal::forbidden("your account is locked").status(), 403);
+    /// ```
     pub fn forbidden(words: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::FORBIDDEN, words)
     }
 
     pub(crate) fn internal() -> Self {
-        let words = "the server failed to decide whether to let this connection in";
+        let words = "the server failed to authorize this connection";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, words)
     }
 
@@ -72,9 +91,9 @@ impl Refusal {
         Self::new(status, words).header(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
     }
 
-    /// Adds a header to the response, such as the `WWW-Authenticate` that a 401 should have
-    /// ([RFC 9110, section 15.5.2](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.2)). Those
-    /// that describe the body and the connection are set already and stay as they are.
+    /// Adds a header to the response, such as the `WWW-Authenticate` that a 401 should have ([RFC
+    /// 9110, section 15.5.2](https://www.rfc-editor.org/rfc/rfc9110#section-15.5.2)). Headers that
+    /// describe the body and the connection are ignored.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         if ![CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING].contains(&name) {
@@ -88,7 +107,7 @@ impl Refusal {
         self.0.status
     }
 
-    /// The error that caused it, for the log.
+    /// The error that caused the refusal, for the log.
     pub(crate) fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.0.source.as_deref()
     }
@@ -97,8 +116,8 @@ impl Refusal {
         &self.0.words
     }
 
-    /// Whether it has an `Upgrade` header, which must be a connection option, too (RFC 9110,
-    /// section 7.8).
+    /// Whether the refusal has an `Upgrade` header, which must then be a connection option as well
+    /// (RFC 9110, section 7.8).
     pub(crate) fn names_upgrade(&self) -> bool {
         self.0.headers.contains_key(UPGRADE)
     }

@@ -1,5 +1,5 @@
-//! Which clients a server accepts, decided from the head of their request: [`Rules`]. `accept` uses
-//! them for sockets, `http` for requests of an HTTP server.
+//! Which clients a server accepts, decided from the head of their request ([`Rules`]). `accept`
+//! uses the rules for sockets, `http` for requests of an HTTP server.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -29,7 +29,7 @@ const MAX_SHOWN_PATH: usize = 100;
 /// Which clients are accepted, and with which subprotocol.
 #[derive(Clone, Default)]
 pub(crate) struct Rules {
-    /// The paths that are served; empty: any path.
+    /// The served paths; empty for all paths.
     pub(crate) paths: Vec<String>,
     /// The supported subprotocols in order of preference.
     pub(crate) subprotocols: Vec<String>,
@@ -48,7 +48,7 @@ pub(crate) struct Arrival {
     pub(crate) secure: bool,
     /// The deadline of the handshake.
     pub(crate) deadline: Instant,
-    /// Set if the client is refused, whatever its request.
+    /// Set if the client is refused whatever it requests.
     pub(crate) refusal: Option<Refusal>,
 }
 
@@ -67,7 +67,7 @@ impl Drop for Rules {
 }
 
 impl Rules {
-    /// Decides about a WebSocket request.
+    /// Accepts or refuses a WebSocket request.
     pub(crate) async fn decide(
         &self,
         request: Request<()>,
@@ -88,13 +88,13 @@ impl Rules {
             response.headers_mut().insert(HeaderName::from_static(HEADER), version);
         }
         let mut grant = self.authorize(&handshake, arrival.deadline).await?;
-        // None of these headers is set yet.
+        // The response has none of these headers yet.
         response.headers_mut().extend(std::mem::take(&mut grant.headers));
         Ok(Welcome { response, handshake, grant })
     }
 
-    /// Decides about a posted message, from the head of its request. `check` validates the
-    /// message's headers, right before the application's hook is called.
+    /// Accepts or refuses an HTTP POST from the head of its request. `check` validates the headers
+    /// of the message, right before the application's hook is called.
     #[cfg(feature = "tower")]
     pub(crate) async fn decide_message(
         &self,
@@ -125,12 +125,12 @@ impl Rules {
         self.check_path(request.uri())?;
         let headers = request.headers();
         if request.method() != Method::GET {
-            let words = "a WebSocket is opened with GET";
+            let words = "a WebSocket request must use the method GET";
             return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, words)
                 .header(ALLOW, HeaderValue::from_static("GET")));
         }
         if request.version() < Version::HTTP_11 {
-            let words = "the request is HTTP/1.0, and a WebSocket needs HTTP/1.1; behind nginx, \
+            let words = "the request is HTTP/1.0, but WebSocket requires HTTP/1.1; behind nginx, \
                          set `proxy_http_version 1.1;`";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
         }
@@ -141,14 +141,14 @@ impl Rules {
             return Err(no_upgrade());
         }
         let Some(key) = headers.get(SEC_WEBSOCKET_KEY).filter(|key| is_key(key.as_bytes())) else {
-            let words = "the WebSocket request is malformed: its `Sec-WebSocket-Key` must be 16 \
-                         bytes in base64";
+            let words = "malformed WebSocket request: its `Sec-WebSocket-Key` must be 16 bytes in \
+                         base64";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
         };
         check_host(headers)?;
         // RFC 6455, sections 11.3.1 and 11.3.5.
         if !is_single(headers, SEC_WEBSOCKET_KEY) || !is_single(headers, SEC_WEBSOCKET_VERSION) {
-            let words = "the WebSocket request is malformed: it has two keys or two versions";
+            let words = "malformed WebSocket request: its key or version is given twice";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
         }
         self.origins.check(headers, secure)?;
@@ -179,12 +179,12 @@ impl Rules {
         if self.paths.is_empty() || serves(uri.path()) || serves(&encoded_path(uri.path())) {
             return Ok(());
         }
-        // The path may contain anything, so the text is one line and limited.
+        // The path may contain anything, so the text is kept on one line and short.
         let mut path: String = uri.path().chars().take(MAX_SHOWN_PATH).collect();
         if path.len() < uri.path().len() {
             path.push_str("...");
         }
-        let words = format!("nothing is served at the path `{}`", Shown(&path));
+        let words = format!("unknown path `{}`", Shown(&path));
         Err(Refusal::new(StatusCode::NOT_FOUND, words))
     }
 
@@ -223,7 +223,7 @@ fn check_host(headers: &HeaderMap) -> Result<(), Refusal> {
     if is_single(headers, HOST) {
         return Ok(());
     }
-    Err(Refusal::new(StatusCode::BAD_REQUEST, "the request must have one Host header"))
+    Err(Refusal::new(StatusCode::BAD_REQUEST, "the request must have exactly one `Host` header"))
 }
 
 /// Whether this is the base64 of 16 bytes.
@@ -235,8 +235,8 @@ fn is_key(key: &[u8]) -> bool {
 
 /// RFC 9110, section 15.5.22: a 426 response names the protocol to upgrade to.
 fn no_upgrade() -> Refusal {
-    let words = "this is a WebSocket endpoint; connect with ws:// or wss:// (a proxy in between has \
-                 to pass on the headers `Upgrade` and `Connection`)";
+    let words = "this is a WebSocket endpoint; connect with ws:// or wss:// (a proxy in between must \
+                 pass on the headers `Upgrade` and `Connection`)";
     Refusal::new(StatusCode::UPGRADE_REQUIRED, words)
         .header(UPGRADE, HeaderValue::from_static("websocket"))
         .header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))

@@ -1,5 +1,5 @@
-//! TLS for both sides, with rustls and its ring provider: configurations, trusted roots, and the
-//! TLS handshake. A client that speaks plain HTTP to a TLS server gets an HTTP response.
+//! TLS for both sides, with rustls and its ring provider: settings, trusted roots, and the TLS
+//! handshake. A client that speaks plain HTTP to a TLS server gets an HTTP response.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -26,13 +26,13 @@ use crate::websocket::stream::Stream;
 /// The first byte of a TLS session: a handshake record.
 const HANDSHAKE: u8 = 22;
 
-/// WebSocket is opened with HTTP/1.1. With ALPN, the session can't be mistaken for one of another
+/// WebSocket starts with HTTP/1.1. With ALPN, the session cannot be mistaken for one of another
 /// protocol.
 fn alpn() -> Vec<Vec<u8>> {
     vec![b"http/1.1".to_vec()]
 }
 
-/// Named explicitly, so that the process needs no default provider, and gets none.
+/// Named explicitly, so that the process needs no default provider.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
@@ -41,7 +41,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match certificates {
         Ok(certificates) if certificates.is_empty() => {
-            Err("there is no certificate in it".to_owned())
+            Err("no certificate found; expected a PEM block of type `CERTIFICATE`".to_owned())
         }
         Ok(certificates) => Ok(certificates),
         Err(error) => Err(error.to_string()),
@@ -49,12 +49,12 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
 }
 
 /// # Errors
-/// What is wrong with them; the text is for the server's developer.
+/// The reason why they cannot be used, as a text for the developer of the server.
 pub(crate) fn server_config(chain: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, String> {
     let chain = certificates(chain)
-        .map_err(|error| format!("the certificate chain in PEM can't be used: {error}"))?;
+        .map_err(|error| format!("cannot use the PEM certificate chain: {error}"))?;
     let key = PrivateKeyDer::from_pem_slice(key)
-        .map_err(|error| format!("the private key in PEM can't be used: {error}"))?;
+        .map_err(|error| format!("cannot use the PEM private key: {error}"))?;
     let config =
         ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
     let config = config.map(|config| config.with_no_client_auth().with_single_cert(chain, key));
@@ -64,12 +64,12 @@ pub(crate) fn server_config(chain: &[u8], key: &[u8]) -> Result<Arc<ServerConfig
             Ok(Arc::new(config))
         }
         Ok(Err(error)) | Err(error) => {
-            Err(format!("the certificate and its private key can't be used: {error}"))
+            Err(format!("cannot use the certificate with this private key: {error}"))
         }
     }
 }
 
-/// Does the server's half of the TLS handshake.
+/// Performs the server's half of the TLS handshake.
 pub(crate) async fn accept(
     mut stream: Stream,
     config: &Arc<ServerConfig>,
@@ -116,13 +116,14 @@ impl Trust {
                 let (added, _) = roots.add_parsable_certificates(loaded.certs);
                 if added == 0 {
                     let why = loaded.errors.first().map(|error| format!(": {error}"));
-                    let words = "this system has no list of trusted certificates";
+                    let words = "this system has no list of trusted certificates; set them with \
+                                 tls_roots_pem or tls_webpki_roots";
                     return Err(io::Error::other(format!("{words}{}", why.unwrap_or_default())));
                 }
             }
             Trust::Pem(pem) => {
                 let unusable = |error: String| {
-                    let words = format!("the trusted certificates in PEM can't be used: {error}");
+                    let words = format!("cannot use the trusted PEM certificates: {error}");
                     io::Error::new(io::ErrorKind::InvalidInput, words)
                 };
                 for certificate in certificates(&pem).map_err(unusable)? {
@@ -152,7 +153,7 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// Does the client's half of the TLS handshake. The certificate must be valid for `host`.
+/// Performs the client's half of the TLS handshake. The certificate must be valid for `host`.
 pub(crate) async fn connect(
     stream: Stream,
     host: &str,
@@ -166,7 +167,7 @@ pub(crate) async fn connect(
     connecting.await.map(Stream::tls).map_err(|error| ConnectError::Tls(explain(error)))
 }
 
-/// An error of rustls, and how to mend it.
+/// An error of rustls, and how to fix it.
 #[derive(Debug)]
 struct Explained {
     error: Error,
@@ -185,17 +186,17 @@ impl StdError for Explained {
     }
 }
 
-/// How to mend a rejected certificate, where the error's own text does not say it.
+/// How to fix a rejected certificate, if the error's own text does not say it.
 fn mend(error: &CertificateError) -> Option<&'static str> {
     match error {
         CertificateError::UnknownIssuer => Some(
-            "the client does not trust who issued it; add the issuer's certificate, or a self-signed one \
-             itself, with tls_roots_pem",
+            "the client does not trust its issuer; add the issuer's certificate (or a self-signed \
+             certificate itself) with tls_roots_pem",
         ),
-        // For example, after the issuer's certificate was made anew with the same name.
+        // For example, after the issuer's certificate was created again with the same name.
         CertificateError::BadSignature => Some(
-            "a trusted certificate has the name of its issuer and another key; give tls_roots_pem the one \
-             that the server has now",
+            "a trusted certificate has the name of its issuer but another key; pass the issuer's \
+             current certificate to tls_roots_pem",
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             Some(
@@ -204,18 +205,18 @@ fn mend(error: &CertificateError) -> Option<&'static str> {
         }
         // An error of webpki, which has no public type here.
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Some(
-            "it is the certificate of an authority (CA:TRUE); make a server's own with CA:FALSE",
+            "it is a certificate of an authority (CA:TRUE); create a server certificate with CA:FALSE",
         ),
         _ => None,
     }
 }
 
-/// Adds an explanation to errors whose text is not helpful.
+/// Adds an explanation to errors whose text does not help.
 fn explain(error: io::Error) -> io::Error {
     let tls = error.get_ref().and_then(|error| error.downcast_ref::<Error>());
     match tls {
         Some(Error::InvalidMessage(_)) => {
-            let words = "what answers does not speak TLS; if it should not, connect with ws://";
+            let words = "the server does not speak TLS; connect with ws:// if that is intended";
             return io::Error::new(error.kind(), words);
         }
         Some(Error::InvalidCertificate(certificate)) => {
@@ -227,7 +228,10 @@ fn explain(error: io::Error) -> io::Error {
         _ => {}
     }
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        return io::Error::new(error.kind(), "the server hung up during the TLS handshake");
+        return io::Error::new(
+            error.kind(),
+            "the server closed the connection during the TLS handshake",
+        );
     }
     error
 }

@@ -12,9 +12,9 @@ use crate::protocol::escape::Shown;
 
 /// The form of a URL, for errors.
 const EXPECTED: &str =
-    "is no WebSocket URL; expected `ws://host:port/path` or `wss://host:port/path`";
+    "is not a WebSocket URL; expected `ws://host:port/path` or `wss://host:port/path`";
 
-/// A URL that can be connected to.
+/// A parsed URL.
 pub(crate) struct Target {
     /// Scheme, host, port, path and query, all valid in HTTP: the path has a leading slash, and
     /// nothing needs encoding. Without user information, zone and fragment.
@@ -40,9 +40,9 @@ impl Target {
     }
 }
 
-/// Parses a URL as a browser does, with four exceptions: control characters inside it are an error,
-/// and not dropped; so are non-ASCII characters and percent-encoding in a host; a backslash is no
-/// slash; and `/../` stays in the path.
+/// Parses a URL as browsers do, with four exceptions. Control characters inside the URL are an
+/// error. Non-ASCII characters and percent-encoding in the host are an error. A backslash is no
+/// slash. `/../` stays in the path.
 pub(crate) fn parse(url: &str) -> Result<Target, ConnectError> {
     let url = url.trim_matches(|character| character <= ' ');
     read(url).map_err(|what| {
@@ -51,13 +51,15 @@ pub(crate) fn parse(url: &str) -> Result<Target, ConnectError> {
     })
 }
 
-/// The error is the part of a sentence after the URL.
+/// The error continues a sentence that starts with the URL.
 fn read(url: &str) -> Result<Target, String> {
     if url.is_empty() {
-        return Err("is no URL: it is empty".to_owned());
+        return Err("is not a URL: it is empty".to_owned());
     }
     if url.contains(|character: char| character.is_ascii_control()) {
-        return Err("is no URL: it contains a control character, such as a line break".to_owned());
+        return Err(
+            "is not a URL: it contains a control character, such as a line break".to_owned()
+        );
     }
     let (scheme, rest) = url.split_once(':').ok_or(EXPECTED)?;
     let scheme = scheme.to_ascii_lowercase();
@@ -66,7 +68,7 @@ fn read(url: &str) -> Result<Target, String> {
         "ws" | "wss" => {}
         "ws+unix" => return socket(rest),
         "wss+unix" => {
-            let words = "asks for TLS over a Unix socket, which is not offered; use `ws+unix:`";
+            let words = "asks for TLS over a Unix socket, which is not supported; use `ws+unix:`";
             return Err(words.to_owned());
         }
         _ => return Err(EXPECTED.to_owned()),
@@ -79,7 +81,7 @@ fn read(url: &str) -> Result<Target, String> {
     };
     let Authority { host, port, zone } = Authority::parse(authority)?;
     if scheme == "wss" && !cfg!(feature = "tls") {
-        let words = "asks for TLS: enable the feature `tls` of the crate wsjsonrpc, or open the TLS \
+        let words = "needs TLS; enable the feature `tls` of the crate wsjsonrpc, or open the TLS \
                      session yourself and use `connect_over` with a `ws://` URL";
         return Err(words.to_owned());
     }
@@ -88,7 +90,7 @@ fn read(url: &str) -> Result<Target, String> {
     Ok(Target { uri, zone, credentials, socket: None })
 }
 
-/// Builds a URI; characters that the path and the query must not contain are encoded.
+/// Builds a URI. Encodes characters that the path and the query must not contain.
 fn uri(scheme: &str, authority: &str, target: &str) -> Result<Uri, String> {
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -100,14 +102,14 @@ fn uri(scheme: &str, authority: &str, target: &str) -> Result<Uri, String> {
         encode(&mut target, query.as_bytes(), |byte| !NOT_IN_QUERY.contains(&byte));
     }
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(target);
-    uri.build().map_err(|error| format!("is no URL: {error}"))
+    uri.build().map_err(|error| format!("is not a URL: {error}"))
 }
 
 /// The address of a TCP connection.
 struct Authority {
     /// In lower case; an IPv6 address in brackets, without its zone.
     host: String,
-    /// With the colon before it, or empty.
+    /// With the leading colon, or empty.
     port: String,
     zone: Option<String>,
 }
@@ -116,14 +118,17 @@ impl Authority {
     fn parse(text: &str) -> Result<Self, String> {
         let (host, zone, port) = match text.strip_prefix('[') {
             Some(inside) => {
-                let (address, port) =
-                    inside.split_once(']').ok_or("is no URL: a `]` is missing behind the host")?;
+                let (address, port) = inside
+                    .split_once(']')
+                    .ok_or("is not a URL: a `]` is missing after the host")?;
                 let (address, zone) = match address.split_once('%') {
                     Some((address, zone)) => (address, Some(self::zone(zone)?)),
                     None => (address, None),
                 };
                 if address.parse::<Ipv6Addr>().is_err() {
-                    return Err("is no URL: what is in brackets is no IPv6 address".to_owned());
+                    return Err(
+                        "is not a URL: the text in brackets is not an IPv6 address".to_owned()
+                    );
                 }
                 (format!("[{}]", address.to_ascii_lowercase()), zone, port)
             }
@@ -136,15 +141,15 @@ impl Authority {
         let digits = match port.strip_prefix(':') {
             Some(digits) => digits,
             None if port.is_empty() => "",
-            None => return Err("is no URL: only a port may follow the `]`".to_owned()),
+            None => return Err("is not a URL: only a port may follow the `]`".to_owned()),
         };
         if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            let words = "is no URL: its port is no number (in a password, `/`, `?`, `#` and `@` \
-                         have to be percent-encoded)";
+            let words = "is not a URL: its port is not a number (in a password, `/`, `?`, `#` and `@` \
+                         must be percent-encoded)";
             return Err(words.to_owned());
         }
         if !digits.is_empty() && digits.parse::<u16>().is_err() {
-            return Err("is no URL: its port is above 65535".to_owned());
+            return Err("is not a URL: its port is above 65535".to_owned());
         }
         let port = if digits.is_empty() { String::new() } else { format!(":{digits}") };
         Ok(Authority { host, port, zone })
@@ -153,30 +158,30 @@ impl Authority {
 
 fn check_name(host: &str) -> Result<(), String> {
     if host.is_empty() {
-        return Err("is no URL: it has no host".to_owned());
+        return Err("is not a URL: it has no host".to_owned());
     }
     if !host.is_ascii() {
-        let words = "has letters beyond ASCII in its host; write the host in its ASCII form, which \
-                     begins with `xn--`";
+        let words = "has non-ASCII characters in its host; write the host in its ASCII form, which \
+                     starts with `xn--`";
         return Err(words.to_owned());
     }
     // RFC 3986, section 3.2.2, without percent-encoding, which no resolver supports.
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
     match host.bytes().find(|byte| !is_allowed(*byte)) {
-        Some(byte) => Err(format!("is no URL: its host contains `{}`", char::from(byte))),
+        Some(byte) => Err(format!("is not a URL: its host contains `{}`", char::from(byte))),
         None => Ok(()),
     }
 }
 
 /// The part after the `%` in an IPv6 address. In a URL the `%` itself is encoded as `%25` (RFC
-/// 6874); a plain `%` is common and accepted, too.
+/// 6874); a plain `%` is common and also accepted.
 fn zone(text: &str) -> Result<String, String> {
     let zone = match text.strip_prefix("25") {
         Some(encoded) if !encoded.is_empty() => String::from_utf8(decode(encoded).0).ok(),
         _ => Some(text.to_owned()),
     };
     let zone = zone.filter(|zone| !zone.is_empty() && !zone.contains(char::is_control));
-    zone.ok_or_else(|| "is no URL: the zone of its IPv6 address can't be read".to_owned())
+    zone.ok_or_else(|| "is not a URL: the zone of its IPv6 address is invalid".to_owned())
 }
 
 /// Basic authorization ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)) from the URL's user
@@ -188,25 +193,27 @@ fn credentials(user_info: &str) -> Result<Option<HeaderValue>, String> {
     }
     let (mut pair, password) = (decode(user).0, decode(password).0);
     if pair.contains(&b':') {
-        return Err("has a user name with a colon, which HTTP has no way to send".to_owned());
+        return Err(
+            "has a user name with a colon, which Basic authorization cannot send".to_owned()
+        );
     }
     pair.push(b':');
     pair.extend_from_slice(&password);
     let value = HeaderValue::try_from(format!("Basic {}", base64(&pair)));
-    let mut value = value.map_err(|_| "has a user name that can't be sent")?;
+    let mut value = value.map_err(|_| "has a user name that cannot be sent")?;
     value.set_sensitive(true);
     Ok(Some(value))
 }
 
-/// Parses the part after `ws+unix:`, in the form of the npm package `ws`: a socket's absolute path,
-/// then perhaps a colon and the request target. Characters with a meaning in a URL are
-/// percent-encoded in the path.
+/// Parses the part after `ws+unix:`, in the form of the npm package `ws`: the absolute path of a
+/// socket, then optionally a colon and the request target. In the path, characters with a meaning
+/// in a URL are percent-encoded.
 fn socket(rest: &str) -> Result<Target, String> {
     let path = match rest.strip_prefix("//") {
         None => rest,
         Some(path) if path.starts_with('/') => path,
         Some(_) => {
-            let words = "names a host; a socket's path is absolute, so there are three slashes: \
+            let words = "names a host; the path of a socket is absolute, so write three slashes: \
                          `ws+unix:///run/app.sock:/path`";
             return Err(words.to_owned());
         }
@@ -215,7 +222,7 @@ fn socket(rest: &str) -> Result<Target, String> {
     let path = file(path)?;
     let target = target.strip_prefix(':').unwrap_or(target);
     if !matches!(target.as_bytes().first(), None | Some(b'/' | b'?')) {
-        return Err("has no `/` behind the colon that ends the socket's path".to_owned());
+        return Err("has no `/` after the colon that ends the socket's path".to_owned());
     }
     let uri = uri("ws", "localhost", target)?;
     Ok(Target { uri, zone: None, credentials: None, socket: Some(path) })
@@ -229,10 +236,10 @@ fn file(encoded: &str) -> Result<PathBuf, String> {
 
     let (path, is_whole) = decode(encoded);
     if !is_whole {
-        return Err("is no URL: two hexadecimal digits must follow a `%`".to_owned());
+        return Err("is not a URL: two hexadecimal digits must follow a `%`".to_owned());
     }
     if path.first() != Some(&b'/') || path.contains(&0) {
-        let words = "has no absolute path of a socket; expected `ws+unix:///run/app.sock:/path`";
+        let words = "has no absolute socket path; expected `ws+unix:///run/app.sock:/path`";
         return Err(words.to_owned());
     }
     Ok(OsString::from_vec(path).into())
@@ -240,7 +247,7 @@ fn file(encoded: &str) -> Result<PathBuf, String> {
 
 #[cfg(not(unix))]
 fn file(_encoded: &str) -> Result<PathBuf, String> {
-    Err("asks for a Unix socket, and there are none on this platform".to_owned())
+    Err("names a Unix socket, which this platform does not support".to_owned())
 }
 
 /// The URL of a Unix socket, with this request target.
@@ -256,9 +263,9 @@ pub(crate) fn of_socket(path: &std::path::Path, target: &str) -> String {
     url
 }
 
-/// The URL without queries and user information, which may contain tokens and passwords, so that it
-/// may be shown in an error or a log. Works for invalid URLs, too: a slash in a password makes a
-/// URL invalid.
+/// The URL without query and user information, which may contain tokens and passwords, so that
+/// errors and logs may show it. Works for invalid URLs as well, because a slash in a password makes
+/// a URL invalid.
 pub(crate) fn without_secrets(url: &str) -> String {
     let (scheme, rest) = url.split_at(behind_slashes(url));
     let (authority, behind) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -305,7 +312,7 @@ mod tests {
     fn without_the_feature_a_url_with_tls_is_an_error_that_names_it() {
         let error = parse("wss://example.org/rpc?token=s3cr3t").err().unwrap();
         assert!(matches!(error, ConnectError::Url(_)), "{error:?}");
-        let words = "`wss://example.org/rpc` asks for TLS: enable the feature `tls` of the crate \
+        let words = "`wss://example.org/rpc` needs TLS; enable the feature `tls` of the crate \
                      wsjsonrpc, or open the TLS session yourself and use `connect_over` with a \
                      `ws://` URL";
         assert_eq!(error.to_string(), words);

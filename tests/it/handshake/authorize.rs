@@ -132,7 +132,7 @@ async fn refusals_of_the_hook_are_sent_verbatim() {
     }
 }
 
-const FAILED: &str = "the server failed to decide whether to let this connection in";
+const FAILED: &str = "the server failed to authorize this connection";
 
 #[tokio::test]
 async fn errors_and_panics_of_the_hook_are_a_500_without_details() {
@@ -208,7 +208,7 @@ async fn the_hook_is_bounded_by_handshake_timeout() {
     assert!(error.to_string().contains("HTTP status 503"), "{error}");
     let mut answer = String::new();
     ours.read_to_string(&mut answer).await.unwrap();
-    let words = "the server did not decide in time whether to let this connection in";
+    let words = "the server did not authorize this connection in time; try again later";
     assert_eq!(answer, refusal("503 Service Unavailable", "", words));
 }
 

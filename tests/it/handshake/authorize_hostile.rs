@@ -46,7 +46,7 @@ fn calls() -> Vec<u8> {
 async fn calls_behind_a_refused_handshake_are_not_handled() {
     let (gate, reached) = (Gate::default(), Arc::default());
     let address = address(server(&gate, &reached)).await;
-    let failed = "the server failed to decide whether to let this connection in";
+    let failed = "the server failed to authorize this connection";
     for (path, expected) in [
         ("/out", refusal("403 Forbidden", "", "not you")),
         ("/panic", refusal("500 Internal Server Error", "", failed)),

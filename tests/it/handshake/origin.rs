@@ -25,8 +25,8 @@ const OUT: &str = "HTTP/1.1 403 Forbidden";
 
 #[tokio::test]
 async fn by_default_only_same_origin_pages_and_programs_may_connect() {
-    let foreign = "the server has to name it (`ServerBuilder::allow_origin`)";
-    let none = "the Origin header is no origin";
+    let foreign = "add it with `ServerBuilder::allow_origin`";
+    let none = "malformed `Origin` header";
     let cases = [
         ("", "h", IN, ""),
         ("Origin: http://h\r\n", "h", IN, ""),
@@ -38,13 +38,13 @@ async fn by_default_only_same_origin_pages_and_programs_may_connect() {
         ("Origin: http://h\r\n", "h:81", OUT, foreign),
         ("Origin: http://h.evil.example\r\n", "h", OUT, foreign),
         ("Origin: file://h\r\n", "h", OUT, foreign),
-        ("Origin: null\r\n", "h", OUT, "allow any origin (`ServerBuilder::allow_any_origin`)"),
+        ("Origin: null\r\n", "h", OUT, "only `ServerBuilder::allow_any_origin` accepts such pages"),
         ("Origin: \r\n", "h", OUT, none),
         ("Origin: h\r\n", "h", OUT, none),
         ("Origin: http://h/\r\n", "h", OUT, none),
         ("Origin: http://h http://evil.example\r\n", "h", OUT, none),
         ("Origin: http://h\u{e9}\r\n", "h", OUT, none),
-        ("Origin: http://h\r\nOrigin: http://h\r\n", "h", OUT, "more than one Origin header"),
+        ("Origin: http://h\r\nOrigin: http://h\r\n", "h", OUT, "more than one `Origin` header"),
     ];
     for (headers, host, status, words) in cases {
         let (line, body) = answer(Server::builder(), host, headers).await;
@@ -68,7 +68,7 @@ async fn behind_a_tls_proxy_only_https_pages_are_same_origin() {
         assert_eq!(line, status, "{headers}: {body}");
         // The text does not recommend `allow_origin` for a page of the same host.
         let same_host = status == OUT && !headers.contains("443");
-        assert_eq!(body.contains("came by http://"), same_host, "{headers}: {body}");
+        assert_eq!(body.contains("loaded by http://"), same_host, "{headers}: {body}");
     }
     let named = Server::builder().secure(true).allow_origin("http://h");
     assert_eq!(answer(named, "h", "Origin: http://h\r\n").await.0, IN);
@@ -113,9 +113,9 @@ async fn an_invalid_origin_can_not_be_allowed() {
         let server = Server::builder().allow_origin("https://fine.example").allow_origin(bad);
         let error = server.allow_origin("second").build().unwrap_err();
         assert!(matches!(error, BindError::Setting(_)), "{error:?}");
-        assert!(error.to_string().starts_with(&format!("`{bad}` is no origin; ")), "{error}");
+        assert!(error.to_string().starts_with(&format!("invalid origin `{bad}`: ")), "{error}");
         let error = Server::builder().allow_origin(bad).bind("127.0.0.1:0").await.unwrap_err();
-        assert!(error.to_string().starts_with(&format!("`{bad}` is no origin; ")), "{error}");
+        assert!(error.to_string().starts_with(&format!("invalid origin `{bad}`: ")), "{error}");
     }
 }
 
@@ -228,10 +228,11 @@ async fn a_refusal_arrives_whole_and_a_client_quotes_it() {
     let error = client.connect(&url).await.unwrap_err();
     let ConnectError::Refused { status, body, .. } = &error else { panic!("{error:?}") };
     assert_eq!(status.as_u16(), 403);
-    assert!(body.ends_with("allow any origin (`ServerBuilder::allow_any_origin`)"), "{body}");
+    assert!(body.ends_with("only `ServerBuilder::allow_any_origin` accepts such pages"), "{body}");
 
     let address = address(Server::builder()).await;
     let request = format!("GET / HTTP/1.1\r\n{UPGRADE}Origin: x\r\n\r\n");
-    let words = "the Origin header is no origin, which looks like `https://example.com`";
+    let words =
+        "malformed `Origin` header; expected a scheme and a host, such as `https://example.com`";
     assert_eq!(http(address, request).await, refusal("403 Forbidden", "", words));
 }

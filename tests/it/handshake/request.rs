@@ -64,19 +64,19 @@ async fn a_url_that_can_not_be_sent_is_an_error_that_says_why() {
         ("ws://host/a\r\nx: y", "contains a control character"),
         ("ws://host/a\tb", "contains a control character"),
         ("ws://host/\0x", "contains a control character"),
-        ("ws://ex\u{e4}mple.org/", "has letters beyond ASCII in its host"),
+        ("ws://ex\u{e4}mple.org/", "has non-ASCII characters in its host"),
         ("ws://ex%61mple.org/", "its host contains `%`"),
         ("ws://ho st/", "its host contains ` `"),
         ("ws://host\\path", "its host contains `\\`"),
-        ("ws://fe80::1/", "its port is no number"),
+        ("ws://fe80::1/", "its port is not a number"),
         ("ws://[fe80::1/", "a `]` is missing"),
-        ("ws://[fe80::g]/", "no IPv6 address"),
+        ("ws://[fe80::g]/", "not an IPv6 address"),
         ("ws://[fe80::1%]/", "zone of its IPv6 address"),
         ("ws://[fe80::1%25%00]/", "zone of its IPv6 address"),
         ("ws://[::1]80/", "only a port may follow"),
-        ("ws://host:+80/", "its port is no number"),
+        ("ws://host:+80/", "its port is not a number"),
         ("ws://host:65536/", "its port is above 65535"),
-        ("ws://user:pass/word@host/", "in a password, `/`, `?`, `#` and `@` have to be"),
+        ("ws://user:pass/word@host/", "in a password, `/`, `?`, `#` and `@` must be"),
         ("ws://us%3Aer:password@host/", "a user name with a colon"),
         ("ws:host", "expected `ws://host:port/path`"),
     ] {
@@ -180,7 +180,7 @@ async fn an_ipv6_zone_is_not_sent_to_the_server() {
     // No machine has an interface with this name.
     let url = format!("ws://[fe80::1%25no%20such]:{}/", address.port());
     let error = Client::connect(&url).await.unwrap_err();
-    let words = "connection failed: can't resolve host `fe80::1%no such`: ";
+    let words = "connection failed: cannot resolve host `fe80::1%no such`: ";
     assert!(error.to_string().starts_with(words), "{error}");
 }
 

@@ -64,7 +64,7 @@ async fn interim_responses_are_bounded_together() {
     };
     drop(connect(2048 / early.len() - 5).await.unwrap());
     let error = connect(2048 / early.len() + 1).await.unwrap_err();
-    let words = "the WebSocket handshake failed: the head of the response is too large";
+    let words = "WebSocket handshake failed: the head of the response is larger than `Config::max_handshake_size`";
     assert_eq!(error.to_string(), words);
 }
 
@@ -145,10 +145,10 @@ async fn headers_of_a_refusal_are_readable_and_not_in_its_debug() {
 async fn a_response_that_is_not_http_1_1_fails_at_once() {
     let bare = SWITCHES.replace("\r\n", "\n");
     let old = SWITCHES.replace("HTTP/1.1", "HTTP/1.0");
-    let line_feed = "the lines of the response end with a line feed alone; HTTP/1.1 needs CR LF";
+    let line_feed = "malformed response: its lines end with LF; HTTP/1.1 requires CR LF";
     let no_http = "the response is not HTTP/1.1";
-    let http_1_0 = "the response is HTTP/1.0, which has no upgrade; a proxy may be in between, nginx \
-                    without `proxy_http_version 1.1;` for one";
+    let http_1_0 = "the response is HTTP/1.0, which cannot upgrade to WebSocket; if nginx is in \
+                    between, set `proxy_http_version 1.1;`";
     for (response, words) in [
         (bare.as_str(), line_feed),
         ("HTTP/1.1 404 Not Found\n\n", line_feed),
@@ -165,7 +165,7 @@ async fn a_response_that_is_not_http_1_1_fails_at_once() {
         let begun = tokio::time::Instant::now();
         let error = connect(response).await.unwrap_err();
         assert!(matches!(error, ConnectError::Handshake(_)), "{response}: {error:?}");
-        assert_eq!(error.to_string(), format!("the WebSocket handshake failed: {words}"));
+        assert_eq!(error.to_string(), format!("WebSocket handshake failed: {words}"));
         assert_eq!(tokio::time::Instant::now(), begun, "{response}");
     }
     // A refusal may have any version: Python's http.server uses 1.0.
@@ -185,9 +185,9 @@ async fn list_headers_may_have_several_lines_and_any_bytes() {
 async fn a_timeout_says_what_was_waited_for() {
     let (_silent, stream) = tokio::io::duplex(4096);
     let error = Client::builder().connect_over("ws://x/", stream).await.unwrap_err();
-    let response = "connecting timed out while waiting for the server's response to the opening \
-                    handshake; is the server running (`Server::run` does nothing until it is \
-                    polled)?";
+    let response = "connecting timed out after 10 s while waiting for the server's response to the WebSocket \
+                    handshake; is the server running? (`Server::run` does nothing until it is \
+                    awaited or spawned)";
     assert_eq!(error.to_string(), response);
 
     // Its port is bound, and nothing accepts connections.
@@ -197,20 +197,20 @@ async fn a_timeout_says_what_was_waited_for() {
 
     let (_silent, stream) = tokio::io::duplex(4096);
     let error = Client::builder().connect_over("wss://x/", stream).await.unwrap_err();
-    let words = "connecting timed out while waiting for the server's side of the TLS handshake; ";
+    let words = "connecting timed out after 10 s while waiting for the server's TLS handshake; ";
     assert!(error.to_string().starts_with(words), "{error}");
 
     let never = std::future::pending::<std::io::Result<tokio::io::DuplexStream>>;
     let error = Client::builder().connect_with("ws://x/", never).await.unwrap_err();
-    let words = "connecting timed out while waiting for the closure of `connect_with`";
+    let words = "connecting timed out after 10 s while waiting for the `connect_with` closure";
     assert_eq!(error.to_string(), words);
 
     let never = std::future::pending::<wsjsonrpc::Result<[(&str, &str); 0]>>;
     let (_silent, stream) = tokio::io::duplex(4096);
     let client = Client::builder().headers_with(never);
     let error = client.connect_over("ws://x/", stream).await.unwrap_err();
-    let words = "connecting timed out while waiting for the closure of `headers_with`";
+    let words = "connecting timed out after 10 s while waiting for the `headers_with` closure";
     assert_eq!(error.to_string(), words);
     let ConnectError::Timeout { waiting_for, .. } = error else { panic!("{error:?}") };
-    assert_eq!(waiting_for, "the closure of `headers_with`");
+    assert_eq!(waiting_for, "the `headers_with` closure");
 }

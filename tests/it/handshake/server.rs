@@ -101,7 +101,7 @@ async fn odd_bytes_in_a_cookie_hide_no_other_cookie() {
 
 #[tokio::test]
 async fn http_1_0_is_refused_with_the_proxy_setting_that_helps() {
-    let words = "the request is HTTP/1.0, and a WebSocket needs HTTP/1.1; behind nginx, set \
+    let words = "the request is HTTP/1.0, but WebSocket requires HTTP/1.1; behind nginx, set \
                  `proxy_http_version 1.1;`\n";
     for address in both(Server::builder).await {
         for request in [
@@ -135,7 +135,7 @@ async fn bare_line_feeds_are_refused_at_once() {
         assert_eq!(tokio::time::Instant::now(), begun);
         let (line, _, body) = parts(&answer);
         assert_eq!(line, "HTTP/1.1 400 Bad Request");
-        let words = "the lines of the request end with a line feed alone; HTTP/1.1 needs CR LF\n";
+        let words = "malformed request: its lines end with LF; HTTP/1.1 requires CR LF\n";
         assert_eq!(body, words);
     }
 }
@@ -153,14 +153,14 @@ async fn an_unknown_path_is_quoted_within_bounds() {
             let answer = http(address, upgrade(target, "")).await;
             let (line, headers, body) = parts(&answer);
             assert_eq!(line, "HTTP/1.1 404 Not Found");
-            assert_eq!(body, format!("nothing is served at the path `{shown}`\n"));
+            assert_eq!(body, format!("unknown path `{shown}`\n"));
             assert!(headers.contains("content-type: text/plain; charset=utf-8"), "{answer}");
         }
     }
     let (url, _) = listen(Server::builder().path("/rpc")).await;
     let error = Client::connect(&url.replace("rpc", "rcp?token=x")).await.unwrap_err();
-    let words = "the server refused the connection with HTTP status 404 Not Found: nothing is \
-                 served at the path `/rcp`";
+    let words = "the server refused the connection with HTTP status 404 Not Found: unknown \
+                 path `/rcp`";
     assert_eq!(error.to_string(), words);
 }
 
@@ -216,7 +216,7 @@ async fn a_url_is_no_address_to_listen_on() {
     {
         let error = Server::builder().bind(address).await.unwrap_err();
         let words =
-            format!("can't listen on {address}: expected host:port, such as 127.0.0.1:8080");
+            format!("cannot listen on {address}: expected host:port, such as 127.0.0.1:8080");
         assert_eq!(error.to_string(), words);
     }
     let error = Server::builder().bind(("no such host", 80)).await.unwrap_err();

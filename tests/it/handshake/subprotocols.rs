@@ -39,9 +39,9 @@ async fn a_client_refuses_a_subprotocol_it_did_not_offer() {
         let client = connect(client, headers).await.unwrap();
         assert_eq!(client.handshake().subprotocol.as_deref(), agreed);
     }
-    let not_offered = "the server has chosen a subprotocol that was not offered";
-    let several = "the server has chosen more than one subprotocol";
-    let extension = "the server has chosen an extension that was not offered";
+    let not_offered = "the server chose a subprotocol that the client did not offer";
+    let several = "the server chose more than one subprotocol";
+    let extension = "the server chose a WebSocket extension that the client did not offer";
     let bad = [
         (none(), "Sec-WebSocket-Protocol: a\r\n", not_offered),
         (two(), "Sec-WebSocket-Protocol: c\r\n", not_offered),
@@ -49,23 +49,23 @@ async fn a_client_refuses_a_subprotocol_it_did_not_offer() {
         (two(), "Sec-WebSocket-Protocol: a, b\r\n", not_offered),
         (two(), "Sec-WebSocket-Protocol:\r\n", not_offered),
         (two(), "Sec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n", several),
-        (two(), "", "the server speaks none of the subprotocols that were offered"),
+        (two(), "", "the server supports none of the offered subprotocols"),
         (none(), "Sec-WebSocket-Extensions: permessage-deflate\r\n", extension),
     ];
     for (client, headers, words) in bad {
         let error = connect(client, headers).await.unwrap_err();
         assert!(matches!(error, ConnectError::Handshake(_)), "{headers}: {error:?}");
-        assert_eq!(error.to_string(), format!("the WebSocket handshake failed: {words}"));
+        assert_eq!(error.to_string(), format!("WebSocket handshake failed: {words}"));
     }
 }
 
 #[tokio::test]
 async fn a_response_that_accepts_another_request_is_refused() {
     for (right, wrong, words) in [
-        ("Upgrade: websocket", "Upgrade: h2c", "does not upgrade to `websocket`"),
+        ("Upgrade: websocket", "Upgrade: h2c", "has no `Upgrade: websocket` header"),
         ("Connection: Upgrade", "Connection: close", "has no `Connection: Upgrade`"),
         // The accept value for the key of RFC 6455, section 1.3; the client has another key.
-        ("", "", "`Sec-WebSocket-Accept` does not fit the request"),
+        ("", "", "wrong `Sec-WebSocket-Accept` header"),
     ] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("ws://{}/", listener.local_addr().unwrap());
@@ -98,7 +98,7 @@ async fn a_server_without_a_common_subprotocol_names_none() {
 #[tokio::test]
 async fn an_invalid_subprotocol_is_an_error_on_both_sides() {
     for name in ["", "a b", "a,b", "a/b", "é", "\"a\""] {
-        let words = format!("`{name}` is no name for a subprotocol");
+        let words = format!("invalid subprotocol name `{name}`");
         let error = Server::builder().subprotocol("fine").subprotocol(name).build().unwrap_err();
         assert_eq!(error.to_string(), words);
         let client = Client::builder().subprotocol("fine").subprotocol(name);
@@ -128,11 +128,12 @@ async fn handshake_headers_can_not_be_set_by_the_application() {
     for name in names {
         let client = Client::builder().header(name, "x");
         let error = client.connect("ws://127.0.0.1:9/").await.unwrap_err();
-        let words =
-            format!("the header `{name}` is the handshake's own or describes a body: leave it out");
+        let words = format!(
+            "cannot set header `{name}`: the handshake sets it, or it describes a body; remove it"
+        );
         assert_eq!(error.to_string(), words);
     }
     let client = Client::builder().header("Host", "a").header("host", "b");
     let error = client.connect("ws://127.0.0.1:9/").await.unwrap_err();
-    assert_eq!(error.to_string(), "the header `Host` is given twice; a request has one");
+    assert_eq!(error.to_string(), "header `Host` is set twice; set it once");
 }

@@ -12,8 +12,8 @@ use wsjsonrpc::{Client, Config, Endpoint};
 use wsjsonrpc_tests::http::{UPGRADE, address_of, http, opened, read_head, refusal, upgrade};
 use wsjsonrpc_tests::{Gate, Raw, begin, child, listen, request, result, test_name};
 
-const FULL: &str = "the server has as many connections as it takes; try again later";
-const TOO_MANY: &str = "there are too many connections from this address; close some first";
+const FULL: &str = "the server has reached its connection limit; try again later";
+const TOO_MANY: &str = "too many connections from this address; close some first";
 
 fn full() -> String {
     refusal("503 Service Unavailable", "retry-after: 5\r\n", FULL)
@@ -126,7 +126,7 @@ async fn unfinished_handshakes_count_as_connections() {
     one(&client).await;
     // The handshake times out. A client that sent nothing gets no response.
     assert_eq!(until_end(&mut silent).await, "");
-    let words = "the request was not whole in time";
+    let words = "the request did not arrive completely within the server's handshake timeout";
     assert_eq!(until_end(&mut slow).await, refusal("408 Request Timeout", "", words));
     one(&over(&endpoint, None).await.unwrap()).await;
     one(&client).await;
@@ -269,7 +269,7 @@ async fn a_server_refuses_a_head_over_max_handshake_size() {
         let head = format!("GET / HTTP/1.1\r\n{UPGRADE}X: \r\n\r\n");
         head.replace("X: ", &format!("X: {}", "x".repeat(size - head.len())))
     };
-    let words = "the request head is too large";
+    let words = "the request line and headers are too large";
     let large = refusal("431 Request Header Fields Too Large", "", words);
     for limit in [400, 16 * 1024, 100_000] {
         let config = Config { max_handshake_size: limit, ..Config::default() };
@@ -301,7 +301,7 @@ async fn a_client_refuses_a_head_over_max_handshake_size() {
     let client = Client::builder().config(config);
     let error = client.connect_over("ws://x/", ours).await.unwrap_err();
     assert!(matches!(error, ConnectError::Handshake(_)), "{error:?}");
-    assert!(error.to_string().contains("head of the response is too large"), "{error}");
+    assert!(error.to_string().contains("head of the response is larger than"), "{error}");
 }
 
 /// Refusing a connection must cost less than serving it: clients that do not read the refusal do

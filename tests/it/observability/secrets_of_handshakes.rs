@@ -66,13 +66,13 @@ async fn handshakes_good_and_bad_leave_no_secret_in_the_log() {
     assert!(!text.contains("s3cr3t"), "{text}");
     assert_eq!(text.matches("refused a web page of another origin").count(), 1, "{text}");
     for line in [
-        "the authorization hook panicked",
-        "the authorization hook failed",
+        "`Authorize` hook panicked",
+        "`Authorize` hook failed",
         "the database is down",
         "HTTP status 403 Forbidden",
         "HTTP status 431",
         "it failed",
-        "closed by the peer with code 4000",
+        "connection closed by the peer with code 4000",
     ] {
         assert!(text.contains(line), "no `{line}` in\n{text}");
     }

@@ -115,7 +115,7 @@ async fn a_self_signed_certificate_works_or_the_error_says_why_not() {
     let cases = [
         (self_signed(&["127.0.0.1"], IsCa::ExplicitNoCa), None),
         (self_signed(&["127.0.0.1"], IsCa::NoCa), None),
-        (self_signed(&["127.0.0.1"], authority), Some("make a server's own with CA:FALSE")),
+        (self_signed(&["127.0.0.1"], authority), Some("create a server certificate with CA:FALSE")),
         (self_signed(&["localhost"], IsCa::ExplicitNoCa), Some("(SAN), or add the host")),
     ];
     let mut other = CertificateParams::default();
@@ -123,7 +123,7 @@ async fn a_self_signed_certificate_works_or_the_error_says_why_not() {
     let other = other.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
     let (url, _) = listen(server(&self_signed(&["127.0.0.1"], IsCa::ExplicitNoCa))).await;
     let stranger = Client::builder().tls_roots_pem(other).connect(&url).await;
-    assert_tls(&stranger.unwrap_err(), "; the client does not trust who issued it; add");
+    assert_tls(&stranger.unwrap_err(), "; the client does not trust its issuer; add");
     for (certified, refused) in cases {
         let (url, _) = listen(server(&certified)).await;
         let outcome = Client::builder().tls_roots_pem(certified.chain).connect(&url).await;
@@ -205,11 +205,11 @@ async fn unusable_pem_is_an_error_that_says_which() {
     let authority = Authority::default();
     let (good, other) = (authority.certify(|_| ()), authority.certify(|_| ()));
     for (chain, key, words) in [
-        ("", &good.key[..], "the certificate chain in PEM can't be used: there is no certificate"),
-        (&good.key, &good.key, "the certificate chain in PEM can't be used: there is no certif"),
-        (&good.chain, "", "the private key in PEM can't be used"),
-        (&good.chain, &good.chain, "the private key in PEM can't be used"),
-        (&good.chain, &other.key, "the certificate and its private key can't be used"),
+        ("", &good.key[..], "cannot use the PEM certificate chain: no certificate found"),
+        (&good.key, &good.key, "cannot use the PEM certificate chain: no certificate"),
+        (&good.chain, "", "cannot use the PEM private key"),
+        (&good.chain, &good.chain, "cannot use the PEM private key"),
+        (&good.chain, &other.key, "cannot use the certificate with this private key"),
     ] {
         let error = Server::builder().tls_pem(chain, key).build().unwrap_err();
         assert!(matches!(error, BindError::Setting(_)), "{error:?}");
@@ -218,7 +218,7 @@ async fn unusable_pem_is_an_error_that_says_which() {
     }
     let (url, _) = listen(server(&good)).await;
     let error = Client::builder().tls_roots_pem("no PEM").connect(&url).await.unwrap_err();
-    assert_tls(&error, "the trusted certificates in PEM can't be used: there is no certificate");
+    assert_tls(&error, "cannot use the trusted PEM certificates: no certificate found");
 }
 
 /// Each server still works after a client used the wrong protocol.
@@ -240,7 +240,7 @@ async fn a_peer_with_the_wrong_protocol_is_told_the_right_one() {
 
     let (without, _) = listen(server_without()).await;
     let error = client(&authority).connect(&without.replace("ws", "wss")).await.unwrap_err();
-    assert_tls(&error, "what answers does not speak TLS; if it should not, connect with ws://");
+    assert_tls(&error, "the server does not speak TLS; connect with ws:// if that is intended");
     works(&client(&authority).connect(&without).await.unwrap().peer()).await;
 
     // Another server, which responds with a TLS alert.
