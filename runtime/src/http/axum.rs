@@ -1,4 +1,4 @@
-//! Reads what axum leaves in a request's extensions. Only with the feature `axum`.
+//! Reads what axum stores in a request's extensions. Only with the feature `axum`.
 
 use std::net::SocketAddr;
 
@@ -12,8 +12,8 @@ pub(crate) fn remote_addr(request: &Parts) -> Option<SocketAddr> {
     request.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| *address)
 }
 
-/// Replaces the URI that axum keeps by a copy: the original is part of the buffer that the request
-/// was read into, all of which would stay in memory as long as the connection.
+/// Replaces the URI that axum keeps by a copy. The original is part of the buffer that the request
+/// was read into; the whole buffer would stay in memory as long as the connection.
 pub(crate) fn detach_uri(request: &mut Parts) {
     let Some(OriginalUri(uri)) = request.extensions.get_mut() else { return };
     if let Ok(copy) = uri.to_string().parse::<Uri>() {

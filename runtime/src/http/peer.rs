@@ -17,38 +17,38 @@ use crate::http::post::Post;
 use crate::link::outgoing_middleware::{Chain, OutgoingMiddleware};
 use crate::outgoing::peer::Peer;
 
-/// A JSON-RPC server that is called by HTTP POST, for callers that need no WebSocket: each call is a
-/// request of its own, and nothing comes but its response. It becomes a [`Peer`], and so whatever is
-/// made of one: `MathClient::new(HttpPeer::new("http://127.0.0.1:8080/rpc")?)`. Nothing is sent before
-/// the first call. Needs the feature `http-client`.
+/// A JSON-RPC server that is called by HTTP POST, for callers that need no WebSocket. Each call is
+/// one HTTP request, and the server cannot call back. An `HttpPeer` converts into a [`Peer`], and
+/// so into every stub: `MathClient::new(HttpPeer::new("http://127.0.0.1:8080/rpc")?)`. Nothing is
+/// sent before the first call. Needs the feature `http-client`.
 ///
-/// What is different from a [`Peer`] with a WebSocket:
+/// Differences from a [`Peer`] with a WebSocket:
 ///
-/// - A call is one POST, and its response's body is read within
-///   [`Config::max_incoming_message`]; a larger one is an [`Error::InvalidResponse`]. What is no
-///   JSON-RPC response is an [`Error::Http`], and so is a network that fails. A status other than 2xx
-///   with the call's own response in its body is taken for what that says.
-/// - A notification is ready when the server has taken it with a status of 2xx, or
-///   [`Config::call_timeout`] is over.
-/// - A [batch](Peer::batch) is one POST. [`Batch::send`](crate::Batch::send) waits for its answer; what
-///   goes wrong once it is under way is an error of each call, [`Error::Http`] for one. Dropped
-///   amid that, its calls fail with [`Error::Closed`].
-/// - Dropping a call aborts its request; the server is not told in any other way. No call is sent a
-///   second time, not even an [idempotent](crate::Call::idempotent) one.
-/// - [Progress](crate::Call::on_progress) never comes, and a subscription fails with
+/// - A call is one POST. The body of the response may have [`Config::max_incoming_message`] bytes;
+///   a larger one is an [`Error::InvalidResponse`]. A response that is not JSON-RPC is an
+///   [`Error::Http`], and so is a network failure. If the body contains the call's response, the
+///   HTTP status does not matter.
+/// - A notification is ready when the server responds with status 2xx, or when
+///   [`Config::call_timeout`] has passed.
+/// - A [batch](Peer::batch) is one POST. [`Batch::send`](crate::Batch::send) waits for the
+///   response. Failures after sending are errors of each call, for example [`Error::Http`]. If the
+///   future of `send` is dropped meanwhile, the calls fail with [`Error::Closed`].
+/// - Dropping a call aborts its HTTP request; the server gets no other cancellation. No call is
+///   sent twice, not even an [idempotent](crate::Call::idempotent) one.
+/// - [Progress](crate::Call::on_progress) is not supported, and a subscription fails with
 ///   [`Error::Http`] before it is sent.
-/// - [`Peer::close`] ends all its handles: calls under way and later ones fail with
-///   [`Error::Closed`]; code and words go nowhere. [`Peer::closed`] waits for that and for nothing
-///   else: there is no connection that could break. [`Peer::pending_calls`] are those whose answer
-///   has not come; [`Peer::is_same`] is true for clones of one handle.
+/// - [`Peer::close`] ends all handles: calls in flight and later calls fail with [`Error::Closed`];
+///   close code and reason are not sent. [`Peer::closed`] waits only for that, because there is no
+///   connection that could break. [`Peer::pending_calls`] counts calls without a response.
+///   [`Peer::is_same`] is true for clones of one handle.
 ///
-/// The [`reqwest::Client`] that it makes follows no redirects, as a POST might become a GET, heeds
-/// the environment's proxies (`HTTP_PROXY`), and keeps connections for further calls. For other
-/// proxies, trusted certificates, cookies or headers, bring your own:
+/// The default [`reqwest::Client`] does not follow redirects (a POST could become a GET), uses the
+/// proxies of the environment (`HTTP_PROXY`), and keeps connections open for later calls. For other
+/// proxies, trusted certificates, cookies or headers, pass your own with
 /// [`with_client`](Self::with_client).
 ///
-/// `https://` needs one of reqwest's own features for TLS, which an application enables in its
-/// Cargo.toml: `reqwest = { version = "0.13", features = ["rustls"] }`.
+/// `https://` needs one of reqwest's TLS features, which the application enables in its Cargo.toml:
+/// `reqwest = { version = "0.13", features = ["rustls"] }`.
 ///
 /// [`Error::Http`]: crate::Error::Http
 /// [`Error::Closed`]: crate::Error::Closed
@@ -68,7 +68,7 @@ use crate::outgoing::peer::Peer;
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "nothing is called before it has become a peer"]
+#[must_use = "an `HttpPeer` does nothing until it is converted into a peer or a stub"]
 pub struct HttpPeer {
     client: reqwest::Client,
     url: Url,
@@ -79,8 +79,20 @@ pub struct HttpPeer {
 impl HttpPeer {
     /// The server at this `http://` or `https://` URL.
     ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wsjsonrpc::http::HttpPeer;
+    ///
+    /// let peer = HttpPeer::new("http://127.0.0.1:8080/rpc")?.peer(); // nothing is sent yet
+    /// assert!(HttpPeer::new("ws://127.0.0.1:8080/").is_err());
+    /// # drop(peer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// The URL can't be used, or there can be no HTTP client on this system.
+    /// [`ConnectError::Url`] if the URL cannot be used, and [`ConnectError::Io`] if this system
+    /// cannot provide an HTTP client.
     pub fn new(url: &str) -> StdResult<Self, ConnectError> {
         let url = parse(url)?;
         let client = reqwest::Client::builder().redirect(Policy::none()).build();
@@ -88,8 +100,8 @@ impl HttpPeer {
         Ok(Self::of(client, url))
     }
 
-    /// The server at this URL, by an HTTP client of the application's: with its headers, cookies,
-    /// proxies, trusted certificates and timeouts, and redirects if it follows them.
+    /// The server at this URL, called through the application's own HTTP client with its headers,
+    /// cookies, proxies, trusted certificates, timeouts and redirect policy.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -107,7 +119,7 @@ impl HttpPeer {
     /// ```
     ///
     /// # Errors
-    /// The URL can't be used.
+    /// [`ConnectError::Url`] if the URL cannot be used.
     pub fn with_client(client: reqwest::Client, url: &str) -> StdResult<Self, ConnectError> {
         Ok(Self::of(client, parse(url)?))
     }
@@ -116,27 +128,28 @@ impl HttpPeer {
         HttpPeer { client, url, config: Config::default(), outgoing: Vec::new() }
     }
 
-    /// Puts this around every call; see [`OutgoingMiddleware`]. The first one is the outermost.
+    /// Wraps every call in this middleware; see [`OutgoingMiddleware`]. The first one is the
+    /// outermost.
     pub fn outgoing_middleware(mut self, middleware: impl OutgoingMiddleware) -> Self {
         self.outgoing.push(Arc::new(middleware));
         self
     }
 
-    /// Sets limits and timeouts. Those that count here are `call_timeout`, `max_incoming_message`,
-    /// `max_outgoing_message`, and for what JSON-RPC itself does not know `send_timeout` and
-    /// `send_trace`, where the server counts as one that does not know it.
+    /// Sets limits and timeouts. Used are `call_timeout`, `max_incoming_message` and
+    /// `max_outgoing_message`, and `send_timeout` and `send_trace`, for which the server counts as
+    /// one that has not announced support.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
-    /// How long calls wait for a response; `None` for as long as it takes. Default 30 s.
+    /// How long calls wait for a response; `None` for no limit. Default 30 s.
     pub fn call_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.config.call_timeout = timeout.into();
         self
     }
 
-    /// The handle that makes the calls.
+    /// Converts into the handle that makes the calls.
     #[must_use]
     pub fn peer(self) -> Peer {
         Peer::on(Arc::new(Post::new(self.client, self.url, self.config, Chain::of(self.outgoing))))
@@ -148,9 +161,9 @@ fn parse(url: &str) -> StdResult<Url, ConnectError> {
     match Url::parse(url) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
         Ok(_) => Err(ConnectError::Url(format!(
-            "`{shown}` is no URL for HTTP; expected `http://host:port/path` or `https://host/path`"
+            "`{shown}` is not an HTTP URL; expected `http://host:port/path` or `https://host/path`"
         ))),
-        Err(error) => Err(ConnectError::Url(format!("`{shown}` is no URL: {error}"))),
+        Err(error) => Err(ConnectError::Url(format!("`{shown}` is not a URL: {error}"))),
     }
 }
 

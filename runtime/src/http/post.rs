@@ -1,5 +1,5 @@
-//! Calls by HTTP POST: [`Post`] is the [`Route`] that all handles of one server share, and it sends
-//! one message and reads its response, with limits on size and time. Only with the feature
+//! Calls by HTTP POST. [`Post`] is the [`Route`] that all handles of one server share. It sends one
+//! message and reads the response, within limits on size and time. Only with the feature
 //! `http-client`.
 
 use std::io;
@@ -31,7 +31,7 @@ use crate::util::race::{Either, race};
 use crate::util::runtime::deadline;
 use crate::util::runtime::{self, timeout_at};
 
-/// How many bytes are kept of a response that is not JSON-RPC.
+/// How many bytes of a response are kept that is not JSON-RPC.
 const MAX_WORDS: usize = 4096;
 
 /// The state that all handles of an HTTP server share.
@@ -52,19 +52,19 @@ pub(crate) struct PostResponse {
     pub(crate) body: Vec<u8>,
 }
 
-/// Why there is no response, for each of the calls that were sent.
+/// Why there is no response, for each of the calls in the request.
 #[derive(Clone)]
 pub(crate) enum Failure {
-    /// With the time that has elapsed.
+    /// With the elapsed time.
     Timeout(Duration),
-    /// The application has closed the handle.
+    /// The application closed the handle.
     Closed,
     TooLarge,
     Http(HttpError),
 }
 
 impl Failure {
-    /// The error of so many calls; `method` is that of the first one.
+    /// The error of this many calls. `method` is that of the first one.
     pub(crate) fn into_error(self, method: &str, calls: usize) -> Error {
         match self {
             Failure::Timeout(after) => Error::Timeout(Timeout::of_batch(method, calls, after)),
@@ -127,7 +127,7 @@ impl Post {
     }
 
     /// # Errors
-    /// The message can't be sent.
+    /// The message cannot be sent.
     pub(crate) fn check(&self, text: &[u8]) -> Result<(), Error> {
         let (size, limit) = (text.len(), self.config.max_outgoing_message);
         if self.is_closed() {
@@ -151,7 +151,7 @@ impl Post {
             let read = self.read(&mut response, self.config.max_incoming_message, begun).await;
             match read {
                 Ok(body) => Ok(PostResponse { status, body }),
-                // The beginning of the body tells what is wrong, even if its end is missing.
+                // The start of the body gives the reason, even if the rest is missing.
                 Err((_, body)) if !status.is_success() => Err(refused(status, body)),
                 Err((failure, _)) => Err(failure),
             }
@@ -159,7 +159,7 @@ impl Post {
         .await
     }
 
-    /// Sends a checked text that gets no response: only the status counts.
+    /// Sends a checked text that gets no response. Only the status matters.
     pub(crate) async fn notify(
         &self,
         text: Vec<u8>,
@@ -185,7 +185,7 @@ impl Post {
     ) -> Result<T, Failure> {
         let mut closing = self.closing();
         let closed = async {
-            // An error: the last handle is gone, so it can't be closed any more.
+            // An error means that the last handle is gone, so nobody can close it any more.
             if closing.wait_for(|closed| *closed).await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -215,8 +215,8 @@ impl Post {
         request.body(text).send().await.map_err(|error| self.broken(None, error, begun))
     }
 
-    /// The body. If it is too large or breaks off, the error has the part that was read; the rest
-    /// is not awaited.
+    /// Reads the body. If it is too large or ends early, the error contains the part that was read;
+    /// the rest is not awaited.
     async fn read(
         &self,
         response: &mut Response,
@@ -247,7 +247,7 @@ impl Post {
     }
 
     fn broken(&self, status: Option<StatusCode>, error: reqwest::Error, begun: Instant) -> Failure {
-        // A timeout that the application has set on its own HTTP client.
+        // A timeout of the application's own HTTP client.
         if error.is_timeout() {
             return Failure::Timeout(begun.elapsed());
         }
@@ -255,9 +255,9 @@ impl Post {
         let error = error.without_url();
         let mut words = Causes(&error).to_string();
         if self.url.scheme() == "https" && words.contains("scheme is not http") {
-            words = "the URL asks for TLS, and reqwest was built without: enable one of its \
-                     features in your own Cargo.toml, `reqwest = { version = \"0.13\", features = \
-                     [\"rustls\"] }` for one"
+            words = "the URL needs TLS, but reqwest was built without TLS; enable one of its \
+                     features in your Cargo.toml, such as `reqwest = { version = \"0.13\", \
+                     features = [\"rustls\"] }`"
                 .to_owned();
         }
         // Without a response, the address is the first thing to check.
@@ -314,7 +314,7 @@ impl Route for Post {
 
     fn closed(self: Arc<Self>) -> BoxFuture<CloseReason> {
         Box::pin(async move {
-            // The handle keeps the sender, so it does not end in another way.
+            // The handle keeps the sender, so the wait ends only when it is closed.
             let _ = self.closing().wait_for(|closed| *closed).await;
             CloseReason::Local
         })

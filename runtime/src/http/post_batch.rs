@@ -1,5 +1,5 @@
-//! A batch by HTTP: one POST, whose response has the result of each call. Only with the feature
-//! `http-client`.
+//! A batch by HTTP: one POST, whose response contains the result of each call. Only with the
+//! feature `http-client`.
 
 use std::borrow::Cow;
 use std::pin::pin;
@@ -24,7 +24,7 @@ use crate::util::runtime::deadline;
 
 pub(crate) struct PostBatch {
     post: Arc<Post>,
-    /// Limits the batch if it has no calls; otherwise the timeouts of its calls do.
+    /// The time limit of a batch without calls. Otherwise the timeouts of its calls apply.
     inherited: InheritedDeadline,
     messages: Vec<Vec<u8>>,
     /// The method of the first entry.
@@ -48,11 +48,11 @@ impl PostBatch {
         PostBatch { post, inherited, messages: Vec::new(), first, calls: Vec::new() }
     }
 
-    /// Sends the batch and waits for the response, or until all its calls have timed out. Once it
-    /// is sent, errors go to each call.
+    /// Sends the batch, and waits for the response or until all its calls have timed out. Once the
+    /// batch is sent, errors go to each call.
     async fn send_now(self) -> Result<(), Error> {
         let PostBatch { post, inherited, messages, first, calls } = self;
-        // All calls may have failed to encode; then each reports that itself.
+        // If all calls failed to encode, each of them reports that itself.
         if messages.is_empty() {
             return Ok(());
         }
@@ -123,7 +123,7 @@ impl RouteBatch for PostBatch {
 impl Waiting {
     fn settle(self, outcome: Outcome) {
         note(&self.span, &outcome);
-        // The caller may have given the call up.
+        // The caller may have dropped the call.
         let _ = self.caller.send(outcome);
     }
 }
@@ -160,7 +160,7 @@ impl Sent {
     }
 }
 
-/// Ends the calls of an aborted request; whether the server has handled them is unknown.
+/// Ends the calls of an aborted request. It is unknown whether the server handled them.
 impl Drop for Sent {
     fn drop(&mut self) {
         for (call, _) in self.calls.drain(..) {

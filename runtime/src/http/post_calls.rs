@@ -1,4 +1,4 @@
-//! A call by HTTP: writes its request, and finds the response of each call in the body. Only with
+//! A call by HTTP: writes the request, and finds the response of each call in the body. Only with
 //! the feature `http-client`.
 
 use std::ops::Range;
@@ -54,7 +54,7 @@ pub(crate) async fn notify(
     notify_all(post, notification.into_notification(), &method, 1, limit).await
 }
 
-/// Sends a batch of so many notifications; `method` is that of the first one.
+/// Sends a batch of this many notifications. `method` is that of the first one.
 pub(crate) async fn notify_all(
     post: &Post,
     text: Vec<u8>,
@@ -79,7 +79,7 @@ pub(crate) fn write(
     }
     let (outgoing, id) = (message.outgoing, post.next_id());
     let span = CallSpan::client(|| outgoing.method.to_string(), || id.to_string());
-    // Without a handshake, the server could not announce extensions.
+    // There is no handshake in which the server could announce extensions.
     let config = &post.config;
     let timeout = timeout.filter(|_| config.send_timeout.includes(false));
     let told = SentExtensions { timeout, ..SentExtensions::default() };
@@ -104,8 +104,8 @@ pub(crate) fn note(span: &CallSpan, outcome: &Outcome) {
     }
 }
 
-/// Delivers one outcome to each of the calls, which are given by id and method. The ids count up;
-/// `give` gets the index of the call.
+/// Delivers one outcome to each call, given by id and method. The ids count up; `give` gets the
+/// index of the call.
 pub(crate) fn deliver(
     answer: Result<PostResponse, Failure>,
     calls: &[(u64, &str)],
@@ -130,11 +130,11 @@ pub(crate) fn deliver(
     }
 }
 
-/// Why a call has no response of its own.
+/// Why a call has no response.
 enum Rest {
     Failed(Failure),
     Invalid(&'static str),
-    /// The server's error is about the whole message.
+    /// The server sent an error about the whole message.
     Object(ErrorObject),
 }
 
@@ -158,14 +158,14 @@ fn sort(
     let text = match String::from_utf8(body) {
         Ok(text) => Utf8Bytes::from(text),
         Err(error) if !status.is_success() => return Err(refused(status, error.into_bytes())),
-        Err(_) => return Ok(Rest::Invalid("it is no UTF-8")),
+        Err(_) => return Ok(Rest::Invalid("it is not UTF-8")),
     };
     let limits = Limits { max_calls: calls.len(), max_responses: &|| calls.len() };
     let (entries, nothing) = match payload(&text, limits) {
         Payload::One(entry) => (vec![(Position::default(), entry)], "it has another id"),
         Payload::Batch(entries) => (entries, "the array has no response with the call's id"),
         Payload::EmptyBatch => (Vec::new(), "the array has no response with the call's id"),
-        Payload::LargeBatch => (Vec::new(), "it is an array of something else"),
+        Payload::LargeBatch => (Vec::new(), "it is not an array of responses"),
         Payload::NotJson if text.is_empty() => (Vec::new(), "it is empty"),
         Payload::NotJson => (Vec::new(), "it is not JSON"),
     };
@@ -179,23 +179,23 @@ fn sort(
         match id.and_then(|id| place(counted(id, || {})?)) {
             Some(place) => {
                 found = true;
-                // go-ethereum answers a batch that is too large in this way.
+                // go-ethereum responds in this way to a batch that is too large.
                 if let (true, 0, ResponseOutcome::Error(json)) = (is_one, place, outcome) {
                     about_all =
                         Some(of_peer(json)).filter(|error| error.code().is_about_a_message());
                 }
                 give(place, CallOutcome::of(&text, outcome).into_result(|| Error::NotSent));
             }
-            // A server that did not read the id answers in this way. In an array, this is the error
-            // of a call that has no other response.
+            // A server responds in this way if it could not read the id. In an array, this is the
+            // error of a call that has no other response.
             None if id.is_none_or(|id| id == "null") && about_all.is_none() => {
                 if let ResponseOutcome::Error(json) = outcome {
-                    // With an error status, an object with a member of this name is just a text.
+                    // With an error status, an object with a member of this name is only text.
                     about_all = match serde_json::from_str(json) {
                         Err(_) if is_success => Some(of_peer(json)),
                         read => read.ok(),
                     };
-                    // Next to other responses, it answers a notification.
+                    // Next to other responses, it belongs to a notification.
                     about_all = about_all.filter(|error: &ErrorObject| {
                         is_one || error.code() != ErrorCode::METHOD_NOT_FOUND
                     });

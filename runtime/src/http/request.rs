@@ -15,11 +15,11 @@ use crate::util::runtime::timeout_at;
 /// How much is allocated at once for a body in parts, whatever size it announces.
 const FIRST_ROOM: usize = 64 * 1024;
 
-/// The content types of a message. All three are in use. A page of another origin can't send any of
-/// them without a preflight request, as it can with plain text and forms.
+/// The content types of a message; all three are in use. A page of another origin cannot send any
+/// of them without a preflight request, as it could with plain text and forms.
 const TYPES: [&str; 3] = ["application/json", "application/json-rpc", "application/jsonrequest"];
 
-/// Adds a `Host` header: HTTP/2 has the host elsewhere (RFC 9113, section 8.3.1).
+/// Adds a `Host` header, because HTTP/2 has the host elsewhere (RFC 9113, section 8.3.1).
 pub(crate) fn name_host(request: &mut Parts) {
     if request.version < Version::HTTP_2 || request.headers.contains_key(HOST) {
         return;
@@ -40,19 +40,20 @@ pub(crate) fn check(headers: &HeaderMap, limit: usize) -> Result<(), Refusal> {
     match (types.next(), types.next()) {
         (Some(value), None) if is_json(value) => {}
         _ => {
-            let words = "a JSON-RPC message is posted with `Content-Type: application/json`";
+            let words =
+                "unsupported media type; send JSON-RPC with `Content-Type: application/json`";
             return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
         }
     }
-    // A compressed body, for example. A layer that decompresses it removes the header.
+    // For example, a compressed body. A layer that decompresses the body removes the header.
     let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if !headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
-        let words = "a message is taken as it is, without a `Content-Encoding`";
+        let words = "`Content-Encoding` is not supported; send the message uncompressed";
         return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
     }
     let length = headers.get(CONTENT_LENGTH).map(HeaderValue::as_bytes);
     let length = length.and_then(|length| std::str::from_utf8(length).ok()?.parse::<u64>().ok());
-    // A length that is no number is left to the HTTP server.
+    // The HTTP server handles a length that is not a number.
     match length {
         Some(length) if length > limit as u64 => Err(too_large()),
         _ => Ok(()),
@@ -66,18 +67,18 @@ pub(crate) async fn read<B: http_body::Body>(
     deadline: Instant,
 ) -> Result<Bytes, Refusal> {
     timeout_at(deadline, pin!(read_all(body, limit))).await.unwrap_or_else(|_| {
-        let words = "the request was not whole in time";
+        let words = "the request did not arrive completely within the server's handshake timeout";
         Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, words))
     })
 }
 
 async fn read_all<B: http_body::Body>(body: B, limit: usize) -> Result<Bytes, Refusal> {
     let mut body = pin!(body);
-    // Most bodies come in one part, which is not copied.
+    // Most bodies arrive in one part, which is not copied.
     let (mut first, mut all) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
-            let words = "the body of the request could not be read to its end";
+            let words = "the request body ended early";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, words));
         };
         // Trailers are ignored.
@@ -105,7 +106,7 @@ async fn read_all<B: http_body::Body>(body: B, limit: usize) -> Result<Bytes, Re
 }
 
 fn too_large() -> Refusal {
-    let words = "the message is larger than this server takes";
+    let words = "the message is larger than the server's limit";
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, words)
 }
 

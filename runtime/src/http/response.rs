@@ -75,7 +75,7 @@ pub(crate) fn json(text: Pieces, headers: HeaderMap) -> Response<HttpBody> {
     response
 }
 
-/// The response to a message that asks for none: RFC 9110, section 15.3.5.
+/// The response to a message that needs none: RFC 9110, section 15.3.5.
 pub(crate) fn nothing(headers: HeaderMap) -> Response<HttpBody> {
     let mut response = Response::new(HttpBody::default());
     *response.status_mut() = StatusCode::NO_CONTENT;

@@ -1,5 +1,5 @@
-//! [`HttpService`]: an endpoint as a tower service in any HTTP server. It opens WebSockets and
-//! answers messages that are posted.
+//! [`HttpService`]: an endpoint as a tower service for any HTTP server. It opens WebSockets, and
+//! responds to JSON-RPC messages sent by POST.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -30,54 +30,56 @@ use crate::util::catch_unwind::{Panicked, catch_unwind};
 use crate::util::runtime::deadline;
 use crate::util::runtime::{self, timeout_at};
 
-/// An [`Endpoint`] as one route of a web application: a tower service, and one of hyper's. Made by
-/// [`Endpoint::http_service`]. Cheap to clone. Needs the feature `tower`.
+/// An [`Endpoint`] as one route of a web application: a tower service, and a service of hyper.
+/// Created by [`Endpoint::http_service`]. Cheap to clone. Needs the feature `tower`.
 ///
-/// - A WebSocket request is upgraded. The handshake, the `Origin` check, the
-///   [`Authorize`](crate::server::Authorize) hook and the limits are those of a [`Server`](crate::Server);
-///   after the upgrade the connection has the raw socket, in a task of its own, if the server around
-///   it runs on TCP.
+/// In an axum application, write `Router::new().route_service("/rpc", endpoint.http_service())` and
+/// enable the feature `axum`. Then the service reads the client's address from axum's
+/// `ConnectInfo<SocketAddr>`, and keeps a small copy of axum's `OriginalUri` instead of the 8 KiB
+/// that the request was read into.
+///
+/// - The service upgrades WebSocket requests. Handshake, `Origin` check,
+///   [`Authorize`](crate::server::Authorize) hook and limits are those of a
+///   [`Server`](crate::Server). After the upgrade the connection uses the raw socket in its own
+///   task, if the HTTP server runs on TCP.
 /// - A POST with `Content-Type: application/json` (or `application/json-rpc`,
-///   `application/jsonrequest`) is one JSON-RPC message, single or batch, and its answer the body of
-///   the response, with status 200 whatever it says; a message of notifications only has no answer,
-///   and gets status 204. The path, the `Origin` and the hook are looked at for each. Such a caller has no socket: calling it
-///   back fails with [`CloseReason::NoSocket`](crate::error::CloseReason::NoSocket), which it sees as
-///   -32006, as it does for subscriptions. It may hang up, which handlers see as the end of a
-///   connection.
+///   `application/jsonrequest`) contains one JSON-RPC message, a single one or a batch. Every
+///   JSON-RPC response, parse errors included, has status 200. A message that contains only
+///   notifications gets status 204 without a body. Path, `Origin` and hook are checked for each
+///   POST. Calling such a caller back fails with
+///   [`CloseReason::NoSocket`](crate::error::CloseReason::NoSocket); the caller gets -32006, and
+///   also for subscriptions. Handlers see a caller that disconnects as the end of a connection.
 /// - Other methods get status 405.
 ///
-/// Below axum's `nest_service`, the path is what is left of it without the prefix, for
+/// Below axum's `nest_service`, the path for
 /// [`ServerBuilder::path`](crate::server::ServerBuilder::path) and in
-/// [`Handshake::target`](field@crate::server::Handshake::target).
+/// [`Handshake::target`](field@crate::server::Handshake::target) is the rest after the prefix.
 ///
-/// What outer layers leave in the request's extensions is found by
-/// [`Context::get`](crate::Context::get) and in [`Handshake::extensions`](crate::server::Handshake).
+/// Handlers read values that outer layers stored in the request's extensions with
+/// [`Context::get`](crate::Context::get), and hooks in
+/// [`Handshake::extensions`](crate::server::Handshake).
 ///
-/// [`Config::max_connections`](crate::Config::max_connections) counts POSTs, too, until the last of
-/// their handlers has ended. [`Config::handshake_timeout`](crate::Config::handshake_timeout) bounds
-/// the reading of a POST, and
-/// [`Config::max_incoming_message`](crate::Config::max_incoming_message) its size: else it is 408, or
-/// 413. WebSockets over HTTP/2 (RFC 8441) are not supported; browsers use HTTP/1.1 for them where a
-/// server does not offer that.
+/// [`Config::max_connections`](crate::Config::max_connections) includes POSTs until the last of
+/// their handlers has ended. Reading a POST must finish within
+/// [`Config::handshake_timeout`](crate::Config::handshake_timeout) (otherwise status 408), and its
+/// size is limited by [`Config::max_incoming_message`](crate::Config::max_incoming_message)
+/// (otherwise 413). WebSockets over HTTP/2 (RFC 8441) are not supported; browsers use HTTP/1.1 for
+/// WebSockets if the server does not offer that.
 ///
-/// What counts for each connection counts for each POST anew,
-/// [`Config::max_in_flight`](crate::Config::max_in_flight) and a rate limit for one; a route of
-/// `axum::routing::get_service` around it leaves POST out. TLS is the business of the server around it: a
-/// certificate that the builder was given is not looked at.
-///
-/// In an axum application it is `Router::new().route_service("/rpc", endpoint.http_service())`. Take the
-/// feature `axum` for that: it knows the client's address by axum's `ConnectInfo<SocketAddr>`, and keeps
-/// a small copy of axum's `OriginalUri` in place of the 8 KiB that the request was read into.
+/// Limits per connection, such as [`Config::max_in_flight`](crate::Config::max_in_flight) and rate
+/// limits, start anew with each POST. To serve no POSTs, wrap the service in
+/// `axum::routing::get_service`. The HTTP server is responsible for TLS; a certificate in the
+/// builder is ignored.
 ///
 /// # Slow clients
 ///
-/// Until a request has come, the connection is the business of the server around the endpoint. Two
-/// common ones set no timeout: with `axum::serve`, and with hyper-util's `auto::Builder` while it
-/// waits for the first bytes, a client that says nothing keeps its connection for as long as it likes.
-/// Put a reverse proxy with timeouts in front of them, or serve with hyper's `http1::Builder` and a timer,
-/// as below. `examples/axum_app.rs` does so with an axum application, and shuts it down.
+/// Until a request has arrived, the HTTP server in front of the endpoint is responsible for
+/// timeouts. Two common servers set none: with `axum::serve`, and with hyper-util's `auto::Builder`
+/// while it waits for the first bytes, a silent client keeps its connection without a time limit.
+/// Put a reverse proxy with timeouts in front, or serve with hyper's `http1::Builder` and a timer,
+/// as below. `examples/axum_app.rs` does so with an axum application, and shuts it down gracefully.
 ///
-/// A bare hyper server also has to allow upgrades:
+/// A plain hyper server also has to allow upgrades:
 ///
 /// ```
 /// use std::time::Duration;
@@ -97,18 +99,18 @@ use crate::util::runtime::{self, timeout_at};
 ///
 /// let service = endpoint.http_service();
 /// let mut http = http1::Builder::new();
-/// // For the head of a request; the wait for the next request counts, too.
+/// // Limits the head of a request, and the wait for the next request.
 /// http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(10));
 /// tokio::spawn(async move {
 ///     loop {
 ///         let Ok((stream, _)) = listener.accept().await else {
-///             // No file descriptor is left, for example.
+///             // For example, too many open files.
 ///             sleep(Duration::from_millis(100)).await;
 ///             continue;
 ///         };
 ///         let serving = http.serve_connection(TokioIo::new(stream), service.clone());
-///         // For everything else, such as a client that does not read an answer. A WebSocket is not
-///         // affected: it leaves hyper when it is upgraded.
+///         // Limits everything else, such as a client that does not read a response. Does not
+///         // limit a WebSocket, which leaves hyper when it is upgraded.
 ///         tokio::spawn(timeout(Duration::from_secs(60), serving.with_upgrades()));
 ///     }
 /// });
@@ -135,7 +137,19 @@ type RemoteAddr = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
 type Responding = Pin<Box<dyn Future<Output = Result<Response<HttpBody>, Infallible>> + Send>>;
 
 impl Endpoint {
-    /// This endpoint as a route of a web application; see [`HttpService`]. Needs the feature `tower`.
+    /// This endpoint as a route of a web application; see [`HttpService`]. Needs the feature
+    /// `tower`.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let endpoint = wsjsonrpc::Server::builder()
+    ///     .method("double", |_, (x,): (i64,)| async move { Ok(2 * x) })
+    ///     .build()?;
+    /// # #[cfg(feature = "axum")]
+    /// let app: axum::Router = axum::Router::new().route_service("/rpc", endpoint.http_service());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn http_service(&self) -> HttpService {
         let options = Options { secure: self.rules().behind_tls, ..Options::default() };
         HttpService { endpoint: self.clone(), options: Arc::new(options) }
@@ -143,19 +157,20 @@ impl Endpoint {
 }
 
 impl HttpService {
-    /// How to tell the client's address from a request: for
-    /// [`Handshake::remote_addr`](crate::server::Handshake::remote_addr), the log, and
+    /// How to get the client's address from a request. Used for
+    /// [`Handshake::remote_addr`](crate::server::Handshake::remote_addr), for log lines, and for
     /// [`Config::max_connections_per_address`](crate::Config::max_connections_per_address), which
-    /// limits nobody without it. Behind a proxy it may come from a header, if the proxy sets it. A
-    /// panic in it is logged, and refuses the request with status 500.
+    /// has no effect without an address. Behind a proxy the address may come from a header, if the
+    /// proxy always sets it. If the closure panics, the panic is logged and the request gets status
+    /// 500.
     ///
-    /// Default: not known; with the feature `axum`, what an application has that was made with
+    /// Default: unknown. With the feature `axum`, the address that axum provides with
     /// `into_make_service_with_connect_info::<SocketAddr>()`.
     ///
     /// ```
     /// # use std::net::SocketAddr;
     /// # let endpoint = wsjsonrpc::Server::builder().build().unwrap();
-    /// // Put there by whoever has accepted the connection.
+    /// // The code that accepted the connection stored the address there.
     /// let service =
     ///     endpoint.http_service().remote_addr(|parts| parts.extensions.get::<SocketAddr>().copied());
     /// # drop(service);
@@ -169,19 +184,20 @@ impl HttpService {
         self
     }
 
-    /// Whether clients speak TLS, with the server around it or with a proxy in front of it: then a page
-    /// that came without TLS is not one of the own host. Default:
-    /// [`ServerBuilder::secure`](crate::server::ServerBuilder::secure), and that is `false`.
+    /// Whether clients use TLS, terminated by the HTTP server or by a proxy in front of it. If so,
+    /// a page that was loaded without TLS is not accepted as a page of the own host. Default: the
+    /// value of [`ServerBuilder::secure`](crate::server::ServerBuilder::secure), which is `false`
+    /// by default.
     #[must_use]
     pub fn secure(mut self, secure: bool) -> Self {
         self.options_mut().secure = secure;
         self
     }
 
-    /// Does not keep this type of the request's extensions as long as a WebSocket lasts: nothing
-    /// finds it. What a router leaves there for its own use takes memory in each connection: an
-    /// [`http::Uri`] or a header's value that hyper has made holds on to the 8 KiB that the request was
-    /// read into.
+    /// Drops this type of the request's extensions before a WebSocket opens; handlers cannot read
+    /// it then. Values that a router stores for its own use take memory in each connection: an
+    /// [`http::Uri`], or a header value that hyper created, keeps the 8 KiB alive that the request
+    /// was read into.
     ///
     /// ```
     /// # let endpoint = wsjsonrpc::Server::builder().build().unwrap();
@@ -215,7 +231,7 @@ impl HttpService {
             Ok(answered.unwrap_or_else(|refusal| {
                 // Only the status: the refusal's text may quote the client.
                 let status = refusal.status().as_u16();
-                tracing::debug!(status, "a request was refused");
+                tracing::debug!(status, "request refused");
                 refuse(&refusal)
             }))
         })
@@ -228,7 +244,7 @@ impl HttpService {
         }
         let remote_addr = match &self.options.remote_addr {
             Some(find) => catch_unwind(|| find(parts)).map_err(|Panicked| {
-                tracing::error!("the closure of `HttpService::remote_addr` panicked");
+                tracing::error!("the `HttpService::remote_addr` closure panicked; request refused");
                 Refusal::internal()
             })?,
             #[cfg(feature = "axum")]
@@ -250,7 +266,7 @@ impl HttpService {
         Ok((Arrival { remote_addr, secure: self.options.secure, deadline, refusal }, permit))
     }
 
-    /// Opens a WebSocket, which then runs in a task of its own.
+    /// Opens a WebSocket, which then runs in its own task.
     async fn open(self, mut parts: Parts) -> Result<Response<HttpBody>, Refusal> {
         let upgrade = parts.extensions.remove::<OnUpgrade>();
         let (arrival, permit) = self.arrival(&mut parts)?;
@@ -259,7 +275,8 @@ impl HttpService {
         let rules = self.endpoint.rules();
         let welcome = rules.decide(Request::from_parts(parts, ()), arrival).await?;
         let Some(upgrade) = upgrade else {
-            let words = "the HTTP server around this endpoint can't upgrade connections";
+            let words = "the HTTP server of this endpoint does not support upgrades; enable them \
+                         (hyper: `with_upgrades`)";
             tracing::error!("{words}");
             return Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, words));
         };
@@ -277,7 +294,7 @@ impl HttpService {
         Ok(response.map(|()| HttpBody::default()))
     }
 
-    /// Answers a posted message.
+    /// Responds to a posted message.
     async fn answer<B>(self, mut parts: Parts, body: B) -> Result<Response<HttpBody>, Refusal>
     where
         B: http_body::Body + Send + 'static,
@@ -303,16 +320,16 @@ impl HttpService {
     }
 }
 
-/// From the promised upgrade to the end of the connection.
+/// From the announced upgrade to the end of the connection.
 async fn serve(opening: Pin<Box<impl Future<Output = Option<Pin<Box<Serving>>>>>>, remote: Remote) {
     let Some(serving) = opening.await else {
-        return tracing::debug!(%remote, "no connection: it was not upgraded");
+        return tracing::debug!(%remote, "handshake failed: no upgrade by the HTTP server in time");
     };
     let reason = serving.await;
     tracing::debug!(%remote, reason = %Wordless(&reason), "connection ended");
 }
 
-/// Copies headers, as a request's headers may share the buffer that it was read into.
+/// Copies headers, because a request's headers may share the buffer that the request was read into.
 fn copied(headers: &HeaderMap) -> HeaderMap {
     let copy = |value: &HeaderValue| {
         let mut copy = HeaderValue::from_bytes(value.as_bytes()).ok()?;
@@ -328,13 +345,14 @@ fn copied(headers: &HeaderMap) -> HeaderMap {
     copies
 }
 
-/// The HTTP server around an endpoint may run on another executor.
+/// The HTTP server of an endpoint may run on another executor.
 fn is_in_runtime() -> bool {
-    runtime::check().map_err(|error| tracing::error!(%error, "a request can't be served")).is_ok()
+    runtime::check().map_err(|error| tracing::error!(%error, "cannot serve the request")).is_ok()
 }
 
 fn wrong_method() -> Refusal {
-    let words = "a WebSocket is opened with GET, and a JSON-RPC message is sent with POST";
+    let words =
+        "method not allowed; open a WebSocket with GET, or send a JSON-RPC message with POST";
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, words)
         .header(ALLOW, HeaderValue::from_static("GET, POST"))
 }
@@ -343,14 +361,15 @@ fn shutting_down() -> Refusal {
     Refusal::full(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down")
 }
 
-/// Without `Retry-After`: the request might be executed twice.
+/// Without `Retry-After`, because the request might then be executed twice.
 fn cut_off() -> Refusal {
-    let words = "the server shuts down, and its handlers go on without an answer";
+    let words =
+        "the server shut down before the request was answered; it may still have been executed";
     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, words)
 }
 
 fn full() -> Refusal {
-    let words = "the server is full, and busy with refusing others";
+    let words = "the server has reached its connection limit; try again later";
     Refusal::full(StatusCode::SERVICE_UNAVAILABLE, words)
 }
 

@@ -1,5 +1,5 @@
-//! Takes the socket out of a connection that hyper has upgraded, so that reading and writing do not
-//! go through hyper's wrappers.
+//! Takes the socket out of a connection that hyper has upgraded, so that reads and writes do not
+//! pass through hyper's wrappers.
 
 use hyper::rt::{Read, Write};
 use hyper::upgrade::Upgraded;
@@ -9,13 +9,13 @@ use tokio::net::TcpStream;
 
 use crate::websocket::stream::Stream;
 
-/// The stream, and the bytes that hyper has read beyond the request.
+/// The stream, and the bytes that hyper read after the request.
 pub(crate) fn stream_of(upgraded: Upgraded) -> (Stream, Vec<u8>) {
     let upgraded = match socket::<TcpStream>(upgraded) {
         Ok((socket, part)) => {
             // Responses are collected before they are written, so Nagle's algorithm gains nothing.
             if let Err(error) = socket.set_nodelay(true) {
-                tracing::debug!(%error, "can't set TCP_NODELAY");
+                tracing::debug!(%error, "cannot set TCP_NODELAY");
             }
             return (Stream::tcp(socket), part);
         }
@@ -26,12 +26,12 @@ pub(crate) fn stream_of(upgraded: Upgraded) -> (Stream, Vec<u8>) {
         Ok((socket, part)) => return (Stream::unix(socket), part),
         Err(upgraded) => upgraded,
     };
-    // TLS or another stream: it returns the bytes read before by itself.
+    // TLS or another stream. It returns the bytes that were read before.
     (Stream::other(TokioIo::new(upgraded)), Vec::new())
 }
 
 /// Takes the socket out if it has this type. The automatic server of `hyper_util`, which axum uses,
-/// adds a wrapper of its own.
+/// adds its own wrapper.
 fn socket<T>(upgraded: Upgraded) -> Result<(T, Vec<u8>), Upgraded>
 where
     T: Send + 'static,
@@ -62,7 +62,7 @@ mod tests {
 
     use super::*;
 
-    /// Both servers of hyper return the socket itself and the bytes that they read beyond the
+    /// Both servers of hyper return the socket itself, and the bytes that they read after the
     /// request.
     #[tokio::test]
     async fn the_socket_is_taken_out_of_what_is_around_it() {

@@ -94,7 +94,7 @@ async fn a_failure_of_the_whole_batch_fails_each_call() {
         (answer("200 OK", r#"{"error":"Too many","id":null}"#), "Too many"),
         (
             b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: close\r\n\r\n[".to_vec(),
-            "broke off",
+            "was cut short",
         ),
     ] {
         let server = Scripted::saying(bytes).await;

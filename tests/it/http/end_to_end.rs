@@ -249,7 +249,7 @@ async fn limits_of_client_and_server_give_distinct_errors() {
     let text = |size| "x".repeat(size);
     let error = http_error(theirs.echo(text(300)).await.unwrap_err());
     assert_eq!(error.status(), Some(StatusCode::PAYLOAD_TOO_LARGE));
-    assert_eq!(error.body(), "the message is larger than this server takes");
+    assert_eq!(error.body(), "the message is larger than the server's limit");
     match theirs.echo(text(200)).await {
         Err(Error::Call(object)) => assert_eq!(object.code(), ErrorCode::RESULT_TOO_LARGE),
         other => panic!("{other:?}"),

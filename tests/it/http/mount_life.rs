@@ -149,7 +149,10 @@ async fn the_service_can_be_called_directly() {
     let response = service.oneshot(open).await.unwrap();
     assert_eq!(response.status(), 500);
     let body = response.into_body().collect().await.unwrap().to_bytes();
-    assert_eq!(body, "the HTTP server around this endpoint can't upgrade connections\n");
+    assert_eq!(
+        body,
+        "the HTTP server of this endpoint does not support upgrades; enable them (hyper: `with_upgrades`)\n"
+    );
 }
 
 /// The response has status 101, but the HTTP server does not upgrade the connection.

@@ -108,7 +108,7 @@ async fn responses_are_accepted_and_other_bodies_are_errors() {
         (answer("200 OK", &result("7", "\"01\"")), Err("it has another id")),
         (answer("200 OK", &result("7", "null")), Err("it has another id")),
         (answer("200 OK", "[]"), Err("the array has no response with the call's id")),
-        (answer("200 OK", "[1,2,3]"), Err("it is an array of something else")),
+        (answer("200 OK", "[1,2,3]"), Err("it is not an array of responses")),
         (answer("200 OK", ""), Err("it is empty")),
         (answer("200 OK", "<html>"), Err("it is not JSON")),
         (answer("200 OK", &ours[..ours.len() - 1]), Err("it is not JSON")),
@@ -120,7 +120,7 @@ async fn responses_are_accepted_and_other_bodies_are_errors() {
                 broken.push(0xff);
                 broken
             },
-            Err("it is no UTF-8"),
+            Err("it is not UTF-8"),
         ),
         (
             format!(

@@ -40,7 +40,7 @@ fn server() -> ServerBuilder {
 #[tokio::test]
 async fn a_posted_message_is_answered_in_the_response_body() {
     let address = address(server()).await;
-    let socket = "This method needs a WebSocket: it talks back to its caller";
+    let socket = "This method needs a WebSocket: it sends messages to its caller";
     let both = format!("[{},{}]", request("later", "[1]", "1"), request("double", "[2]", "2"));
     let with_news =
         format!("[{},{}]", notification("double", "[1]"), request("double", "[2]", "2"));
@@ -119,13 +119,13 @@ async fn only_json_content_types_are_accepted() {
         "Content-Type: application/json, text/plain\r\n",
     ];
     for bad in bad {
-        let words = "a JSON-RPC message is posted with `Content-Type: application/json`\n";
+        let words = "unsupported media type; send JSON-RPC with `Content-Type: application/json`\n";
         assert_eq!(refused(address, bad, &message).await, (415, words.to_owned()), "{bad}");
     }
     let plain = format!("{JSON}Content-Encoding: identity\r\n");
     assert_eq!(post(address, &plain, &message).await.2, result("2", "1"));
     let compressed = format!("{JSON}Content-Encoding: gzip\r\n");
-    let words = "a message is taken as it is, without a `Content-Encoding`\n";
+    let words = "`Content-Encoding` is not supported; send the message uncompressed\n";
     assert_eq!(refused(address, &compressed, &message).await, (415, words.to_owned()));
 }
 
@@ -172,7 +172,7 @@ async fn a_message_over_the_limit_is_refused() {
     let server = server().config(config);
     let server = server.method("long", |_, (n,): (usize,)| async move { Ok("x".repeat(n)) });
     let address = address(server).await;
-    let words = "the message is larger than this server takes\n".to_owned();
+    let words = "the message is larger than the server's limit\n".to_owned();
     let message = request("double", "[1]", "1");
     let fits = format!("{message}{}", " ".repeat(LIMIT - message.len()));
     assert_eq!(ask(address, &fits).await, result("2", "1"));
@@ -218,7 +218,10 @@ async fn a_message_that_arrives_too_slowly_is_refused() {
     let (line, _, words) = parts(&answer);
     assert_eq!(
         (line, words),
-        ("HTTP/1.1 408 Request Timeout", "the request was not whole in time\n")
+        (
+            "HTTP/1.1 408 Request Timeout",
+            "the request did not arrive completely within the server's handshake timeout\n"
+        )
     );
 }
 

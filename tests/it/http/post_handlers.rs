@@ -32,7 +32,7 @@ trait Page {
     async fn confirm(&self, ctx: &Context, question: &str) -> Result<bool>;
 }
 
-const NEEDS_SOCKET: &str = "This method needs a WebSocket: it talks back to its caller";
+const NEEDS_SOCKET: &str = "This method needs a WebSocket: it sends messages to its caller";
 
 #[tokio::test]
 async fn calling_an_http_caller_back_fails_at_once() {
@@ -77,7 +77,7 @@ async fn calling_an_http_caller_back_fails_at_once() {
         assert_eq!(answer, error(-32006, NEEDS_SOCKET, "1"), "{method}");
     }
     assert!(!log.text().contains("handler failed"), "{}", log.text());
-    let words = "\"the caller can't be called back, as it has no WebSocket\"";
+    let words = "\"cannot call back: the caller has no WebSocket\"";
     assert_eq!(ask(address, &request("copes", "[]", "1")).await, result(words, "1"));
     assert_eq!(ask(address, &request("own", "[]", "1")).await, error(1, "own", "1"));
     let answer = ask(address, &request("another", "[]", "1")).await;
@@ -317,7 +317,8 @@ async fn a_shutdown_counts_aborted_handlers_and_answers_callers() {
     assert_eq!(endpoint.shutdown().await, 2);
     let answer = asking.await.unwrap();
     let (line, headers, words) = parts(&answer);
-    let expected = "the server shuts down, and its handlers go on without an answer\n";
+    let expected =
+        "the server shut down before the request was answered; it may still have been executed\n";
     assert!(line.contains(" 503 ") && words == expected, "{answer}");
     // No `Retry-After`: the handler may still complete, so the client should not repeat the call.
     assert!(!headers.to_ascii_lowercase().contains("retry-after"), "{answer}");
