@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-/// Which way bytes go.
+/// The direction in which bytes travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From the client to the server.
@@ -17,25 +17,32 @@ pub enum Direction {
 }
 
 /// How a connection breaks.
+///
+/// ```
+/// use wsjsonrpc::testing::{Cut, Direction, Faults};
+///
+/// // A client that disappears without closing its connection, after sending 10,000 bytes.
+/// let faults = Faults::seeded(7).cut_after(Direction::ToServer, 10_000, Cut::HalfOpen);
+/// # drop(faults);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cut {
-    /// Both ends see the end of the connection at once, whichever direction was cut: a process that
-    /// was killed.
+    /// Both ends see the end of the connection at once, whichever direction is cut. Like a process
+    /// that was killed.
     Abrupt,
-    /// What is sent is swallowed, and nobody is told: a half-open connection, behind a cable that was
-    /// pulled or a machine that is gone. Only a keep-alive notices it
+    /// Sent data disappears, and neither side notices: a half-open connection. Like an unplugged
+    /// cable, or a machine that lost power. Only keep-alive detects it
     /// ([`Config::ping_interval`](crate::Config::ping_interval)).
     HalfOpen,
-    /// Nothing is taken any more, so the sender's buffers fill up: a program that has stopped.
+    /// Nothing is read any more, so the sender's buffers fill up. Like a program that hangs.
     Stuck,
-    /// The receiver sees the end of the stream, the sender is told nothing.
+    /// The receiver sees the end of the stream; the sender notices nothing.
     End,
 }
 
-/// What goes wrong on the connections of a [`Network`](crate::testing::Network), and when. A seed gives
-/// the same run each time, as long as the rest of the test does the same each time: on a
-/// runtime with one thread and a paused clock, that is.
+/// The faults of a [`Network`](crate::testing::Network). The same seed gives the same run, as long
+/// as the rest of the test is deterministic: on a single-threaded runtime with a paused clock.
 ///
 /// ```
 /// use std::time::Duration;
@@ -48,7 +55,7 @@ pub enum Cut {
 /// # drop(faults);
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "settings do nothing until a network has them"]
+#[must_use = "faults do nothing until they are passed to a network"]
 pub struct Faults {
     pub(super) seed: u64,
     pub(super) buffer: usize,
@@ -61,7 +68,7 @@ pub struct Faults {
 const PIECE: usize = 64 * 1024;
 
 impl Faults {
-    /// A network with this seed on which nothing goes wrong until something is asked for.
+    /// A network with this seed and without faults. Add them with the other methods.
     pub fn seeded(seed: u64) -> Self {
         Faults {
             seed,
@@ -72,36 +79,36 @@ impl Faults {
         }
     }
 
-    /// Each piece is under way for a time of this range. Pieces keep their order, and are under way at
-    /// the same time, as on a long cable. By tokio's clock: where that is paused, it takes no time.
+    /// Delays each piece by a random time in this range. Pieces keep their order; several may be in
+    /// transit at the same time. Uses tokio's clock: if it is paused, delays take no time.
     pub fn delay(mut self, range: RangeInclusive<Duration>) -> Self {
         self.delay = range;
         self
     }
 
-    /// Bytes arrive in pieces of 1 to `most` bytes, short ones as often as long ones; the receiver gets
-    /// to run after each. At least 1, at most 64 KiB. Default: all that was sent arrives at once.
+    /// Delivers bytes in pieces of 1 to `most` bytes, uniformly distributed. The receiver runs
+    /// after each piece. At least 1, at most 64 KiB. Default: everything that was sent arrives at
+    /// once.
     pub fn split(mut self, most: usize) -> Self {
         self.split = Some(most.clamp(1, PIECE));
         self
     }
 
-    /// How many bytes each direction takes before the receiver has taken them, in each of the three
-    /// places where they wait: with the sender, under way, and with the receiver. At least 1, default
-    /// 64 KiB.
+    /// How many bytes each direction buffers in each of three places: at the sender, in transit,
+    /// and at the receiver. At least 1, default 64 KiB.
     pub fn buffer(mut self, bytes: usize) -> Self {
         self.buffer = bytes.max(1);
         self
     }
 
-    /// Each connection breaks when so many bytes have arrived in this direction, the opening handshake
-    /// included, if it has one. One cut for each direction; the last one counts.
+    /// Breaks each connection after this many bytes have arrived in this direction, including the
+    /// opening handshake if there is one. Each direction has at most one cut; the last call wins.
     pub fn cut_after(self, direction: Direction, bytes: u64, cut: Cut) -> Self {
         self.cut_within(direction, bytes..=bytes, cut)
     }
 
-    /// As [`cut_after`](Self::cut_after), after a number of bytes out of this range, another one for
-    /// each connection.
+    /// Like [`cut_after`](Self::cut_after), after a random number of bytes in this range, chosen
+    /// for each connection.
     pub fn cut_within(
         mut self,
         direction: Direction,
@@ -112,11 +119,12 @@ impl Faults {
         self
     }
 
-    /// The faults in one direction of the `number`th connection: the same in each run, whatever
-    /// happens on other connections.
+    /// The faults in one direction of the `number`th connection. They are the same in each run,
+    /// whatever happens on other connections.
     pub(super) fn dice(&self, number: u64, direction: Direction) -> Dice {
         let stream = number.wrapping_mul(2).wrapping_add(direction as u64);
-        // Far apart, or the third connection of one seed would be the first one of another.
+        // Far apart: otherwise the third connection of one seed would equal the first one of
+        // another.
         let seed = self.seed ^ stream.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
         let cut = self.cuts[direction as usize].as_ref();
@@ -130,7 +138,7 @@ pub(super) struct Dice {
     random: Xoshiro256PlusPlus,
     delay: RangeInclusive<Duration>,
     split: Option<usize>,
-    /// How many bytes are left until it breaks, and how it breaks.
+    /// How many bytes are left until the direction breaks, and how it breaks.
     pub(super) cut: Option<(u64, Cut)>,
 }
 

@@ -1,4 +1,4 @@
-//! One direction of a connection in memory: carries bytes in pieces, delays them, and breaks. Like
+//! One direction of a connection in memory. Carries bytes in pieces, delays them, and breaks. Like
 //! TCP, it never reorders or changes bytes.
 
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::faults::{Cut, Dice};
 use crate::util::runtime::deadline;
 
-/// What the test has requested since the connection began.
+/// What the test has requested since the connection opened.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Orders {
     pub(super) cut: Option<Cut>,
@@ -32,7 +32,7 @@ pub(super) struct Line {
     pub(super) room: usize,
 }
 
-/// The other end is gone in both directions.
+/// The other end was dropped in both directions.
 pub(super) struct HungUp;
 
 /// Bytes in transit.
@@ -44,7 +44,7 @@ struct Piece {
 }
 
 impl Line {
-    /// Carries bytes until the sender or the receiver is gone, or until it breaks.
+    /// Carries bytes until the sender or the receiver is dropped, or until the direction breaks.
     pub(super) async fn run(
         mut self,
         mut from: ReadHalf<DuplexStream>,

@@ -18,14 +18,14 @@ use crate::server::Server;
 /// What a mock's closure for a subscription returns: `Box::pin(stream)`.
 pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 
-/// A method's closure, if it has one. Clones are the same slot.
+/// The closure of a method, if it has one. Clones share the slot.
 pub struct Slot<F: ?Sized> {
     shared: Arc<Shared<F>>,
 }
 
 struct Shared<F: ?Sized> {
     calls: AtomicU64,
-    /// Two locks: while a closure runs, which may take long, the slot can be checked or given
+    /// Two locks, because a closure may run for long: meanwhile the slot can be checked or get
     /// another closure.
     closure: Mutex<Option<Closure<F>>>,
 }
@@ -33,10 +33,10 @@ struct Shared<F: ?Sized> {
 type Closure<F> = Arc<Mutex<Box<F>>>;
 
 impl<F: ?Sized> Slot<F> {
-    /// Puts a closure in, in place of the one that is there.
+    /// Replaces the closure.
     pub fn set(&self, closure: Box<F>) {
         let previous = self.slot().replace(Arc::new(Mutex::new(closure)));
-        // Outside the lock: whatever the closure has captured is the user's.
+        // Outside the lock, because the values captured by the closure are the user's.
         drop(previous);
     }
 
@@ -44,12 +44,13 @@ impl<F: ?Sized> Slot<F> {
         self.shared.closure.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How often the method was called.
+    /// How many times the method was called.
     pub fn calls(&self) -> u64 {
         self.shared.calls.load(Ordering::Relaxed)
     }
 
-    /// What is answered if there is no closure. The call counts then; else [`run`](Self::run) counts it.
+    /// The error if there is no closure; the call is counted here. Otherwise [`run`](Self::run)
+    /// counts it.
     pub fn refusal(&self, mock: &str, method: &str) -> Option<ErrorObject> {
         if self.slot().is_some() {
             return None;
@@ -61,39 +62,41 @@ impl<F: ?Sized> Slot<F> {
     /// Runs the closure for one call.
     ///
     /// # Panics
-    /// If there is none. Calls over a connection do not get here then.
+    /// If there is no closure. Calls over a connection never get here in that case.
     #[track_caller]
     pub fn run<R>(&self, mock: &str, method: &str, run: impl FnOnce(&mut F) -> R) -> R {
         self.shared.calls.fetch_add(1, Ordering::Relaxed);
         let closure = self.slot().clone();
         let Some(closure) = closure else { panic!("{}", no_closure(mock, method)) };
-        // Held while the closure runs, as it is `FnMut`: calls run one after another. A closure
-        // that has panicked may be called again.
+        // Locked while the closure runs, because it is `FnMut`: calls run one after another. A
+        // closure that panicked may be called again.
         let mut closure = closure.lock().unwrap_or_else(PoisonError::into_inner);
         run(&mut closure)
     }
 }
 
 fn no_closure(mock: &str, method: &str) -> String {
-    format!("`{mock}` has no closure for `{method}`: give it one with `.{method}(|ctx, …| …)`")
+    format!("`{mock}` has no closure for `{method}`; set one with `.{method}(|ctx, …| …)`")
 }
 
-/// A test asks for the calls of a method that is not there: else a slip of the pen would count as
-/// none.
+/// Panics for the calls of a method that does not exist, because a misspelled name would otherwise
+/// count zero calls.
 #[track_caller]
 pub fn no_such_method(mock: &str, method: &str) -> u64 {
-    panic!("`{mock}` has no method `{method}`: the name is the one that it has in Rust")
+    panic!(
+        "`{mock}` has no method `{method}`; use the method's Rust name, not its name on the wire"
+    )
 }
 
-/// A peer that calls a service, over a connection of its own in memory.
+/// A peer that calls a service, over its own connection in memory.
 ///
 /// # Panics
-/// Outside of a tokio runtime.
+/// Outside a tokio runtime.
 #[track_caller]
 pub fn client_of(service: impl Service) -> Peer {
     match memory::pair(Client::builder(), Server::builder().service(service)) {
         Ok((client, _)) => client.peer(),
-        Err(error) => panic!("a service can't be served: {error}"),
+        Err(error) => panic!("cannot serve the mock: {error}"),
     }
 }
 

@@ -1,9 +1,10 @@
-//! For tests of programs that use this crate: networks with faults, a counterpart that records, and
-//! what generated mocks are made of. Needs the feature `testing`.
+//! Helpers for testing programs that use this crate: networks with faults, a recording counterpart,
+//! and the parts of generated mocks. Needs the feature `testing`.
 //!
-//! # Code that calls, without a server
+//! # Testing code that makes calls
 //!
-//! `#[rpc(mock)]` makes a mock of a contract: a closure for each method, with the method's own types.
+//! `#[rpc(mock)]` generates a mock of a contract. Set a closure for each method, with the method's
+//! own types.
 //!
 //! ```
 //! use wsjsonrpc::{Context, Error, Result, rpc};
@@ -14,7 +15,7 @@
 //!     async fn name(&self, ctx: &Context, number: i64) -> Result<String>;
 //! }
 //!
-//! /// What is tested.
+//! /// The code under test.
 //! async fn describe(math: &MathClient, numbers: &[i64]) -> Result<String, Error> {
 //!     let mut total = 0;
 //!     for number in numbers {
@@ -35,31 +36,37 @@
 //! # }
 //! ```
 //!
-//! Where the contract is not at hand, or what counts is what is sent, [`Recorder`] records calls as JSON
-//! and answers by a script.
+//! If the contract is not available, or to check what is sent, use [`Recorder`]: it records calls
+//! as JSON and responds from a script.
 //!
 //! # Networks that fail
 //!
-//! [`pair`] connects a client and a server in memory, as [`memory::pair`](crate::memory::pair) does, over
-//! a [`Network`] with [`Faults`]: delays, bytes that arrive in pieces, cuts of all kinds. With tokio's
-//! clock paused, delays and timeouts take no time, and a seed gives the same run each time.
+//! [`pair`] connects a client and a server in memory like [`memory::pair`](crate::memory::pair),
+//! over a [`Network`] with [`Faults`]: delays, bytes that arrive in pieces, and all kinds of broken
+//! connections. If tokio's clock is paused, delays and timeouts take no time. A seed gives the same
+//! run each time.
 //!
 //! # Mocks
 //!
-//! For a trait `Math` with `#[rpc(mock)]`, `MathMock` (or the name in `mock = "FakeMath"`) is made if this
-//! feature is on, so contracts of a library can be mocked by whoever turns it on. It has
+//! For a trait `Math` with `#[rpc(mock)]`, the macro generates `MathMock` (or the name in `mock =
+//! "FakeMath"`) if this feature is enabled. So users of a library can mock its contracts by
+//! enabling the feature. The mock has these methods:
 //!
-//! - `new()`, and a method for each of the trait's, which takes a closure: the context and the
-//!   arguments as the trait's method has them, and the same return type. A subscription's stream is
-//!   [boxed](BoxStream). The closure may change what it has captured (`FnMut`), and runs where the call
-//!   was read, so it must not block. It runs for one call at a time.
-//! - `into_client()`: a stub for it, over a connection of its own in memory.
-//! - `into_service()`, as it implements the trait: `Server::builder().service(mock.into_service())`. If
-//!   the trait has supertraits other than `Clone`, `Debug` and `Default`, implement them for the mock.
-//! - `calls("sum")`: how often that method was called. Clones of a mock are the same mock, so keep one.
+//! - `new()`.
+//! - A method for each method of the trait. It takes a closure with the same context, arguments and
+//!   return type; the stream of a subscription is [boxed](BoxStream). The closure may change
+//!   captured values (`FnMut`). It runs where the call was read, so it must not block, and it runs
+//!   for one call at a time.
+//! - `into_client()`: a stub for the mock, over its own connection in memory.
+//! - `into_service()`, because the mock implements the trait:
+//!   `Server::builder().service(mock.into_service())`. If the trait has supertraits other than
+//!   `Clone`, `Debug` and `Default`, implement them for the mock.
+//! - `calls("sum")`: how many times that method was called. Clones share everything, so keep one
+//!   for this.
 //!
-//! A method without a closure is answered with -32601, with words that say so; also one that has a body in
-//! the trait. Only who calls it without a connection, as `Math::sum(&mock, …)`, gets a panic.
+//! A method without a closure responds with -32601 and an explanation, even if the trait has a
+//! default body for it. Calling the method directly without a connection, as `Math::sum(&mock, …)`,
+//! panics.
 
 mod faults;
 mod line;

@@ -1,5 +1,5 @@
-//! [`Network`]: opens connections in memory with faults, and breaks them when the test says so. It
-//! connects byte streams; `pair` adds a client and a server.
+//! [`Network`]: opens connections in memory with faults, and breaks them when the test asks for it.
+//! It connects byte streams; `pair` adds a client and a server.
 
 use std::fmt;
 use std::io;
@@ -19,11 +19,11 @@ use crate::util::runtime::deadline;
 
 const BOTH: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
 
-/// A network in memory with [`Faults`], and the handle by which a test makes more of them. Clones are
-/// the same network.
+/// A network in memory with [`Faults`]. The test uses this handle to open connections and to break
+/// them. Clones are the same network.
 ///
-/// [`pair`](crate::testing::pair) makes one for a client and a server;
-/// [`connector`](Self::connector) is for clients that connect again.
+/// [`pair`](crate::testing::pair) creates one for a client and a server.
+/// [`connector`](Self::connector) is for clients that reconnect.
 ///
 /// ```
 /// use wsjsonrpc::testing::{Cut, Direction, Faults, Network};
@@ -53,12 +53,12 @@ struct Shared {
 struct State {
     faults: Faults,
     opened: u64,
-    /// Connections that may still be open, with the orders for each direction.
+    /// Connections that may still be open, with the requests of the test for each direction.
     links: Vec<[watch::Sender<Orders>; 2]>,
 }
 
 impl Network {
-    /// One without connections.
+    /// A network without connections.
     pub fn new(faults: Faults) -> Self {
         let state = Mutex::new(State { faults, opened: 0, links: Vec::new() });
         Network { shared: Arc::new(Shared { state, carried: Default::default() }) }
@@ -68,8 +68,8 @@ impl Network {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a connection. Gives the client's end, then the server's. A task of the current tokio
-    /// runtime carries the bytes, until both ends are dropped.
+    /// Opens a connection. Returns the client's end, then the server's. A task of the current tokio
+    /// runtime carries the bytes until both ends are dropped.
     pub fn open(&self) -> (End, End) {
         let mut state = self.state();
         let (number, buffer) = (state.opened, state.faults.buffer);
@@ -108,8 +108,22 @@ impl Network {
         (client, server)
     }
 
-    /// Breaks all connections that are open now. What is under way is lost. What was broken otherwise
-    /// before, [`Cut::Abrupt`] still ends.
+    /// Breaks all connections that are open now. Data in transit is lost. [`Cut::Abrupt`] also ends
+    /// connections that were broken in another way before.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use tokio::io::AsyncReadExt;
+    /// use wsjsonrpc::testing::{Cut, Faults, Network};
+    ///
+    /// let network = Network::new(Faults::seeded(7));
+    /// let (_client, mut server) = network.open();
+    /// network.cut(Cut::Abrupt);
+    /// assert_eq!(server.read(&mut [0; 10]).await?, 0); // the end of the stream
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cut(&self, cut: Cut) {
         BOTH.into_iter().for_each(|direction| self.cut_direction(direction, cut));
     }
@@ -119,28 +133,47 @@ impl Network {
         self.order(direction, |orders| orders.cut = Some(cut));
     }
 
-    /// Takes nothing and delivers nothing for so long, on all connections that are open now; then all
-    /// goes on, and nothing is lost.
+    /// Pauses all connections that are open now for this time. Then they continue, and no data is
+    /// lost.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() -> std::io::Result<()> {
+    /// use std::time::Duration;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    /// use tokio::time::Instant;
+    /// use wsjsonrpc::testing::{Faults, Network};
+    ///
+    /// let network = Network::new(Faults::seeded(7));
+    /// let (mut client, mut server) = network.open();
+    /// let begun = Instant::now();
+    /// network.stall(Duration::from_secs(20));
+    /// client.write_all(b"hello").await?;
+    /// server.read_exact(&mut [0; 5]).await?;
+    /// assert!(begun.elapsed() >= Duration::from_secs(20));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stall(&self, time: Duration) {
         BOTH.into_iter().for_each(|direction| self.stall_direction(direction, time));
     }
 
-    /// As [`stall`](Self::stall), in one direction.
+    /// Like [`stall`](Self::stall), in one direction.
     pub fn stall_direction(&self, direction: Direction, time: Duration) {
         let until = deadline(Instant::now(), time);
         self.order(direction, |orders| orders.stalled_until = Some(until));
     }
 
     fn order(&self, direction: Direction, change: impl Fn(&mut Orders)) {
-        // Sent outside the lock, as it wakes the connections.
+        // Sent outside the lock, because it wakes the connections.
         let links = self.state().links.clone();
         for orders in &links {
             orders[direction as usize].send_modify(&change);
         }
     }
 
-    /// What goes wrong on connections that are opened from now on. They count on, so each has chances
-    /// of its own.
+    /// Sets the faults of connections that are opened from now on. The numbers of connections
+    /// continue, so each new one has other random decisions.
     pub fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
     }
@@ -150,8 +183,8 @@ impl Network {
         self.state().opened
     }
 
-    /// How many bytes have arrived in this direction, on all connections together: what a test prints
-    /// to find out where [`Faults::cut_after`] has to cut.
+    /// How many bytes have arrived in this direction on all connections together. Print it to find
+    /// a value for [`Faults::cut_after`].
     pub fn carried(&self, direction: Direction) -> u64 {
         self.shared.carried[direction as usize].load(Ordering::Relaxed)
     }

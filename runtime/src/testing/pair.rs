@@ -14,8 +14,8 @@ use crate::server::ServerBuilder;
 use crate::server::endpoint::Endpoint;
 use crate::websocket::stream::Stream;
 
-/// As [`memory::pair`](crate::memory::pair), on a [`Network`] with these faults. Also gives the network,
-/// for what the test wants to go wrong at a moment of its own choice.
+/// Like [`memory::pair`](crate::memory::pair), over a [`Network`] with these faults. Also returns
+/// the network, so that the test can break the connection at a chosen moment.
 ///
 /// ```
 /// use wsjsonrpc::testing::{self, Cut, Faults};
@@ -36,7 +36,7 @@ use crate::websocket::stream::Stream;
 /// ```
 ///
 /// # Errors
-/// As [`memory::pair`](crate::memory::pair).
+/// As for [`memory::pair`](crate::memory::pair).
 pub fn pair(
     client: ClientBuilder,
     server: ServerBuilder,
@@ -49,8 +49,8 @@ pub fn pair(
 }
 
 impl Network {
-    /// For [`ClientBuilder::connect_with`]: each connection goes to this endpoint, with the opening
-    /// handshake, and has faults of its own.
+    /// A closure for [`ClientBuilder::connect_with`]. Each connection leads to this endpoint,
+    /// starts with the opening handshake, and has its own faults.
     ///
     /// ```
     /// use std::time::Duration;
@@ -85,7 +85,7 @@ impl Network {
             let endpoint = endpoint.clone();
             tokio::spawn(async move {
                 if let Err(error) = endpoint.serve(ours, None).await {
-                    tracing::debug!(%error, "a client on a network in memory was not served");
+                    tracing::debug!(%error, "handshake failed on a network in memory");
                 }
             });
             ready(Ok(theirs))

@@ -1,4 +1,4 @@
-//! [`Recorded`]: what a recorder has seen of one call.
+//! [`Recorded`]: one call that a recorder received.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -6,7 +6,25 @@ use serde_json::Value;
 use crate::incoming::service::{Params, Request};
 use crate::protocol::error::Result;
 
-/// A call or a notification that a [`Recorder`](crate::testing::Recorder) has received.
+/// A call or a notification that a [`Recorder`](crate::testing::Recorder) received.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use wsjsonrpc::testing::Recorder;
+///
+/// let recorder = Recorder::new().answer("math.sum", 3);
+/// recorder.peer().call::<i64>("math.sum", (1, 2)).await?;
+///
+/// let call = &recorder.calls()[0];
+/// assert_eq!(call.method(), "math.sum");
+/// assert_eq!(call.json(), Some("[1,2]"));
+/// let (x, y): (i64, i64) = call.decode().unwrap();
+/// assert_eq!((x, y), (1, 2));
+/// assert!(!call.is_notification());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Recorded {
     method: Box<str>,
@@ -34,30 +52,31 @@ impl Recorded {
         &self.method
     }
 
-    /// The list or object that was sent; null if there were no params.
+    /// The list or object that was sent; null without params.
     pub fn params(&self) -> &Value {
         &self.params
     }
 
-    /// The params as the text that was sent; `None` if there were none.
+    /// The params as the text that was sent; `None` without params.
     pub fn json(&self) -> Option<&str> {
         self.json.as_deref()
     }
 
-    /// All params as one value: a list as a tuple or `Vec`, an object as a struct or map.
+    /// Decodes all params into one value: a list into a tuple or `Vec`, an object into a struct or
+    /// map.
     ///
     /// # Errors
-    /// -32602 that says what does not fit.
+    /// -32602 with the reason.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T> {
         Params::of(self.json()).decode()
     }
 
-    /// Whether nobody waits for an answer.
+    /// Whether it is a notification, which gets no response.
     pub fn is_notification(&self) -> bool {
         self.notification
     }
 
-    /// Whether it came in a batch.
+    /// Whether it was part of a batch.
     pub fn in_batch(&self) -> bool {
         self.batch
     }

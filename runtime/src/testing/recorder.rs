@@ -1,4 +1,5 @@
-//! [`Recorder`]: a service for tests that records the calls it gets, and answers them by a script.
+//! [`Recorder`]: a service for tests that records the calls it receives, and responds from a
+//! script.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,8 +21,8 @@ use crate::outgoing::peer::Peer;
 use crate::protocol::error::{ErrorObject, Result};
 use crate::server::{Server, ServerBuilder};
 
-/// The other side, for a test of code that calls: records each call and notification, and answers as it
-/// was told. Clones are the same recorder.
+/// A counterpart for testing code that makes calls. It records each call and notification, and
+/// responds from a script. Clones share the recorder.
 ///
 /// ```
 /// use serde_json::json;
@@ -34,7 +35,7 @@ use crate::server::{Server, ServerBuilder};
 ///     async fn transfer(&self, ctx: &Context, from: &str, to: &str, amount: i64) -> Result<()>;
 /// }
 ///
-/// /// What is tested: empties an account. Tries again if the bank is busy.
+/// /// The code under test: empties an account, and tries again if the bank is busy.
 /// async fn empty(bank: &BankClient, from: &str, to: &str) -> Result<i64, Error> {
 ///     let amount = bank.balance(from).await?;
 ///     while let Err(error) = bank.transfer(from, to, amount).await {
@@ -61,8 +62,9 @@ use crate::server::{Server, ServerBuilder};
 /// # }
 /// ```
 ///
-/// Answers that are given several for one method are for one call after another; the last one stays. A
-/// method without any is answered with -32601. Answers may be added at any time, also by a clone.
+/// Several answers for one method are used for one call after another; the last one is used for all
+/// further calls. A method without an answer responds with -32601. Answers may be added at any
+/// time, also through a clone.
 #[derive(Clone)]
 pub struct Recorder {
     shared: Arc<Shared>,
@@ -74,7 +76,7 @@ struct Shared {
 }
 
 impl Recorder {
-    /// One that has no answers.
+    /// A recorder without answers.
     pub fn new() -> Self {
         let shared = Shared { script: Mutex::default(), calls: watch::Sender::default() };
         Recorder { shared: Arc::new(shared) }
@@ -87,21 +89,22 @@ impl Recorder {
         self
     }
 
-    /// Answers with a result.
+    /// Responds to a method with this result.
     ///
     /// # Panics
-    /// If the result can't be written as JSON: a map whose keys are no strings, for example.
+    /// If the result cannot be serialized to JSON, for example a map whose keys are not strings.
     #[track_caller]
     pub fn answer(self, method: impl Into<String>, result: impl Serialize) -> Self {
         let method = method.into();
         match to_raw_value(&result) {
             Ok(result) => self.add(method, ScriptedAnswer::Result(result.into())),
-            Err(error) => panic!("the answer for `{method}` can't be written as JSON: {error}"),
+            Err(error) => panic!("cannot serialize the answer for `{method}`: {error}"),
         }
     }
 
-    /// Answers with what the closure says about the params, which it gets as one value: a tuple or `Vec`
-    /// for a list, a struct or map for an object. Params that do not fit are answered with -32602.
+    /// Responds to a method with the result of the closure. The closure gets all params as one
+    /// value: a tuple or `Vec` for a list, a struct or map for an object. Params that do not fit
+    /// get -32602.
     ///
     /// ```
     /// use wsjsonrpc::testing::Recorder;
@@ -124,26 +127,51 @@ impl Recorder {
         self.add(method, answer)
     }
 
-    /// Answers with an error.
+    /// Responds to a method with an error.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use wsjsonrpc::ErrorObject;
+    /// use wsjsonrpc::testing::Recorder;
+    ///
+    /// let recorder = Recorder::new().fail("pay", ErrorObject::new(1001, "no funds"));
+    /// let error = recorder.peer().call::<()>("pay", (50,)).await.unwrap_err();
+    /// assert_eq!(error.to_string(), "no funds (1001)");
+    /// # }
+    /// ```
     pub fn fail(self, method: impl Into<String>, error: ErrorObject) -> Self {
         self.add(method, ScriptedAnswer::Error(error))
     }
 
-    /// Never answers.
+    /// Never responds to a method, for testing timeouts.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// use std::time::Duration;
+    /// use wsjsonrpc::Error;
+    /// use wsjsonrpc::testing::Recorder;
+    ///
+    /// let recorder = Recorder::new().hang("slow");
+    /// let call = recorder.peer().call::<()>("slow", ()).timeout(Duration::from_millis(20));
+    /// assert!(matches!(call.await, Err(Error::Timeout(_))));
+    /// # }
+    /// ```
     pub fn hang(self, method: impl Into<String>) -> Self {
         self.add(method, ScriptedAnswer::Never)
     }
 
-    /// A peer that calls this recorder, over a connection of its own in memory. Needs a tokio runtime.
+    /// A peer that calls this recorder, over its own connection in memory. Needs a tokio runtime.
     pub fn peer(&self) -> Peer {
         match self.connect(Client::builder()) {
             Ok((client, _)) => client.peer(),
-            Err(error) => unreachable!("default settings can be used: {error}"),
+            Err(error) => unreachable!("the default settings are valid: {error}"),
         }
     }
 
-    /// As [`peer`](Self::peer), for code that serves as well: connects a client, and also gives the peer
-    /// by which the test calls and notifies it.
+    /// Like [`peer`](Self::peer), for code that also serves: connects a client, and also returns
+    /// the peer with which the test calls and notifies that client.
     ///
     /// ```
     /// use wsjsonrpc::Client;
@@ -159,7 +187,7 @@ impl Recorder {
     /// ```
     ///
     /// # Errors
-    /// As [`memory::pair`](crate::memory::pair).
+    /// As for [`memory::pair`](crate::memory::pair).
     pub fn connect(
         &self,
         client: ClientBuilder,
@@ -167,7 +195,7 @@ impl Recorder {
         memory::pair(client, self.server())
     }
 
-    /// A server with this recorder behind it, for settings and services of its own, a real socket, or a
+    /// A server backed by this recorder, to add settings and services, or to use a real socket or a
     /// [network with faults](crate::testing::pair).
     pub fn server(&self) -> ServerBuilder {
         let mut server = Server::builder();
@@ -175,19 +203,32 @@ impl Recorder {
         server
     }
 
-    /// All calls and notifications so far, in the order in which they came.
+    /// All calls and notifications so far, in the order in which they arrived.
     pub fn calls(&self) -> Vec<Recorded> {
         self.shared.calls.borrow().clone()
     }
 
-    /// Those of one method.
+    /// The calls and notifications of one method so far.
     pub fn calls_of(&self, method: &str) -> Vec<Recorded> {
         let calls = self.shared.calls.borrow();
         calls.iter().filter(|call| call.method() == method).cloned().collect()
     }
 
-    /// Waits until so many calls and notifications have come in all, and gives them. For as long as
-    /// it takes: put a `tokio::time::timeout` around it where they may not come.
+    /// Waits until at least this many calls and notifications have arrived in total, and returns
+    /// all of them. Has no time limit: wrap it in `tokio::time::timeout` if they may not arrive.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wsjsonrpc::testing::Recorder;
+    ///
+    /// let recorder = Recorder::new();
+    /// recorder.peer().notify("log", ["ready"]).await?;
+    /// let calls = recorder.wait_for(1).await;
+    /// assert_eq!(calls[0].method(), "log");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
@@ -195,7 +236,7 @@ impl Recorder {
         self.wait_until(calls, |_| true).await
     }
 
-    /// As [`wait_for`](Self::wait_for), for those of one method.
+    /// Like [`wait_for`](Self::wait_for), for one method.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
@@ -208,7 +249,7 @@ impl Recorder {
             calls.iter().filter(|call| wanted(call)).cloned().collect()
         };
         let mut calls = self.shared.calls.subscribe();
-        // This fails only if the recorder is gone.
+        // This fails only if the recorder was dropped.
         let seen = calls.wait_for(|calls| of(calls).len() >= count).await;
         seen.map(|calls| of(&calls)).unwrap_or_default()
     }

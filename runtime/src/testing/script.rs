@@ -37,7 +37,7 @@ impl Script {
         });
         next.unwrap_or_else(|| {
             let words = format!(
-                "this recorder has no answer for `{method}`: give it one with \
+                "this recorder has no answer for `{method}`; add one with \
                  `.answer(\"{method}\", …)`, `.answer_with`, `.fail` or `.hang`"
             );
             ScriptedAnswer::Error(ErrorObject::new(ErrorCode::METHOD_NOT_FOUND, words))
@@ -55,11 +55,11 @@ impl ScriptedAnswer {
             ScriptedAnswer::With(handler) => {
                 Outcome::ready(|| request.reply(handler(request.params())))
             }
-            // A notification that never ends could be neither observed nor ended.
+            // A notification that never ends could neither be observed nor be stopped.
             ScriptedAnswer::Never if request.is_notification() => {
                 Outcome::ready(|| request.reply::<Result<()>>(Ok(())))
             }
-            // The handler ends when the connection is closed.
+            // The handler ends when the connection closes.
             ScriptedAnswer::Never => {
                 let caller = request.caller();
                 Outcome::future(pending()).droppable(&caller)

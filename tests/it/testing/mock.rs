@@ -73,9 +73,8 @@ fn item(name: &str) -> Item {
 }
 
 fn is_unset<E: RpcError + std::fmt::Debug>(error: Error<E>, method: &str) {
-    let words = format!(
-        "`ShopMock` has no closure for `{method}`: give it one with `.{method}(|ctx, …| …)`"
-    );
+    let words =
+        format!("`ShopMock` has no closure for `{method}`; set one with `.{method}(|ctx, …| …)`");
     let object = match error {
         Error::Call(error) => error.to_object(),
         Error::Other(object) => object,

@@ -81,7 +81,7 @@ async fn answers_are_given_in_order_and_the_last_one_repeats() {
     assert_eq!(code(wrong).0, ErrorCode::INVALID_PARAMS.0);
 
     let (number, words) = code(math.pow(1, 2).await);
-    let expected = "this recorder has no answer for `math.pow`: give it one with \
+    let expected = "this recorder has no answer for `math.pow`; add one with \
                     `.answer(\"math.pow\", …)`, `.answer_with`, `.fail` or `.hang`";
     assert_eq!((number, words.as_str()), (-32601, expected));
     recorder.clone().answer("math.pow", 1);
@@ -137,7 +137,7 @@ async fn the_recorders_server_is_a_builder_like_any_other() {
 }
 
 #[test]
-#[should_panic(expected = "the answer for `math.sum` can't be written as JSON")]
+#[should_panic(expected = "cannot serialize the answer for `math.sum`")]
 fn an_answer_that_is_not_json_panics() {
     drop(Recorder::new().answer("math.sum", std::collections::HashMap::from([((1, 2), 3)])));
 }
