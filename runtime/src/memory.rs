@@ -1,6 +1,6 @@
-//! Two connected peers without a network, for tests.
+//! Two connected peers without a network, for tests ([`pair`]).
 //!
-//! Above the stream of bytes it is the same code as over a socket: frames, limits, order, closing.
+//! Above the byte stream they run the same code as over a socket: frames, limits, order, closing.
 
 use std::io;
 
@@ -23,14 +23,14 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 /// How many bytes may be in transit in one direction.
 const BUFFER: usize = 64 * 1024;
 
-/// Connects a client to a server in memory. Gives the client, and the server's handle to it.
+/// Connects a client to a server in memory. Returns the client, and the server's handle to it.
 ///
-/// Both sides run in tasks of the current tokio runtime; with its clock paused
-/// (`tokio::time::pause`) timeouts take no time. There is no HTTP handshake: the server sees the
-/// client's headers and the target `/`, and lets it in whatever its rules for paths and origins are.
-/// Its [`Authorize`](crate::server::Authorize) hook is run before anything the client sends is looked at;
-/// a client that it refuses is hung up on. The connection ends when the client is dropped or closed;
-/// there is no way to connect again, and the client's hooks for connecting are not run.
+/// Both sides run in tasks of the current tokio runtime. If its clock is paused
+/// (`tokio::time::pause`), timeouts take no time. There is no HTTP handshake: the server sees the
+/// client's headers and the target `/`, and its rules for paths and origins do not apply. The
+/// server's [`Authorize`](crate::server::Authorize) hook runs before anything from the client is
+/// read; a refused client is disconnected. The connection ends when the client is dropped or
+/// closed. Reconnecting is not supported, and the client's hooks for connecting do not run.
 ///
 /// ```
 /// # use wsjsonrpc::{memory, rpc, Client, Context, Result, Server};
@@ -61,14 +61,14 @@ const BUFFER: usize = 64 * 1024;
 /// ```
 ///
 /// # Errors
-/// Two services of a side have a method of the same name, or a setting or a header of a builder can't
-/// be used; or there is no tokio runtime.
+/// Two services of one side have a method of the same name, a setting or a header of a builder
+/// cannot be used, or there is no tokio runtime.
 pub fn pair(client: ClientBuilder, server: ServerBuilder) -> Result<(Client, Peer), ConnectError> {
     let (ours, theirs) = tokio::io::duplex(BUFFER);
     join(client, server, Stream::memory(theirs), Stream::memory(ours))
 }
 
-/// A client on its end of a stream, and a server on the other end.
+/// A client on one end of a stream, and a server on the other end.
 pub(crate) fn join(
     client: ClientBuilder,
     server: ServerBuilder,
@@ -85,7 +85,7 @@ pub(crate) fn join(
     let headers = client.headers.clone();
     let subprotocol = endpoint.rules().agree(offered_subprotocols(&headers)).map(str::to_owned);
     if subprotocol.is_none() && offered_subprotocols(&headers).next().is_some() {
-        let words = "the server speaks none of the subprotocols that were offered";
+        let words = "the server supports none of the offered subprotocols";
         return Err(ConnectError::Handshake(words.to_owned()));
     }
     let mut seen_by_server = Handshake { headers, ..Handshake::new("/") };
@@ -103,7 +103,7 @@ pub(crate) fn join(
         match endpoint.rules().authorize(&handshake, deadline).await {
             Ok(grant) => serving.adopt(grant),
             Err(refusal) => {
-                tracing::debug!(status = %refusal.status(), "the client was refused");
+                tracing::debug!(status = %refusal.status(), "client refused by the `Authorize` hook");
                 return;
             }
         }

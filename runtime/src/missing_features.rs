@@ -1,7 +1,7 @@
 //! Stand-ins for public methods behind features that are off, so that the compiler's error names
 //! the feature. rustc does that itself for types and modules.
 //!
-//! Each has a bound that no type satisfies. The bound has a lifetime of its own (`for<'a>`), or
+//! Each has a bound that no type satisfies. The bound has its own lifetime (`for<'a>`): otherwise
 //! rustc would report the error here.
 
 /// The bound of methods behind the feature `tls`.

@@ -1,5 +1,5 @@
 //! What both builders have in common: services, closures, middleware, limits. [`RouterBuilder`]
-//! collects them, wraps the services in their middleware, and makes the router.
+//! collects them, wraps the services in the middleware, and builds the router.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -27,16 +27,32 @@ use crate::protocol::typed::RpcError;
 /// The methods of a builder with a field `router: RouterBuilder`.
 macro_rules! service_methods {
     () => {
-        /// Adds a service: what `into_service()` makes of an implemented `#[rpc]` trait, or
-        /// [`Methods`](crate::Methods). Names are looked up when the builder is done, so one that
-        /// is there twice is an error then.
+        /// Adds a service: the result of `into_service()` of an implemented `#[rpc]` trait, or
+        /// [`Methods`](crate::Methods). Building fails if two services have a method of the same
+        /// name.
+        ///
+        /// ```
+        /// use wsjsonrpc::{Methods, Server};
+        ///
+        /// let methods = Methods::new().method("ping", |_ctx, (): ()| async { Ok("pong") });
+        /// let server = Server::builder().service(methods);
+        /// # drop(server);
+        /// ```
         pub fn service(mut self, service: impl crate::service::Service) -> Self {
             self.router.service(service);
             self
         }
 
-        /// Adds a method by a closure, for names that are not known when the program is compiled.
-        /// See [`Methods::method`](crate::Methods::method) for what it gets and returns.
+        /// Adds a method as a closure, for names that are known only at run time. See
+        /// [`Methods::method`](crate::Methods::method) for its params and its result.
+        ///
+        /// ```
+        /// use wsjsonrpc::Server;
+        ///
+        /// let server = Server::builder()
+        ///     .method("math.sum", |_ctx, (x, y): (i64, i64)| async move { Ok(x + y) });
+        /// # drop(server);
+        /// ```
         pub fn method<P, F, T>(
             mut self,
             name: impl Into<std::borrow::Cow<'static, str>>,
@@ -51,14 +67,42 @@ macro_rules! service_methods {
             self
         }
 
-        /// Handles the calls of all methods that nothing else answers to. The last one counts.
+        /// Handles the calls of all unknown methods; see [`Fallback`](crate::server::Fallback). The
+        /// last call wins.
+        ///
+        /// ```
+        /// use serde_json::value::{RawValue, to_raw_value};
+        /// use wsjsonrpc::server::Fallback;
+        /// use wsjsonrpc::service::Params;
+        /// use wsjsonrpc::{Context, Result, Server, async_trait};
+        ///
+        /// struct Echo;
+        ///
+        /// #[async_trait]
+        /// impl Fallback for Echo {
+        ///     async fn call(&self, _: &Context, method: &str, _: Params<'_>) -> Result<Box<RawValue>> {
+        ///         Ok(to_raw_value(&format!("you called {method}"))?)
+        ///     }
+        /// }
+        ///
+        /// let server = Server::builder().fallback(Echo);
+        /// # drop(server);
+        /// ```
         pub fn fallback(mut self, fallback: impl crate::incoming::methods::Fallback) -> Self {
             self.router.fallback(fallback);
             self
         }
 
-        /// Puts middleware around all calls that come in; the first one is the outermost. See
+        /// Wraps all incoming calls in this middleware. The first one is the outermost. See
         /// [`Middleware`](crate::middleware::Middleware).
+        ///
+        /// ```
+        /// use wsjsonrpc::Server;
+        /// use wsjsonrpc::middleware::LogCalls;
+        ///
+        /// let server = Server::builder().middleware(LogCalls::new());
+        /// # drop(server);
+        /// ```
         pub fn middleware(
             mut self,
             middleware: impl crate::middleware::incoming::Middleware,
@@ -67,8 +111,8 @@ macro_rules! service_methods {
             self
         }
 
-        /// Puts middleware around all calls that this side makes; the first one is the outermost. See
-        /// [`OutgoingMiddleware`](crate::middleware::OutgoingMiddleware).
+        /// Wraps all calls that this side makes in this middleware. The first one is the outermost.
+        /// See [`OutgoingMiddleware`](crate::middleware::OutgoingMiddleware).
         pub fn outgoing_middleware(
             mut self,
             middleware: impl crate::link::outgoing_middleware::OutgoingMiddleware,
@@ -77,12 +121,13 @@ macro_rules! service_methods {
             self
         }
 
-        /// Makes errors of type `E` keep their own code when they pass through `?` in a handler
-        /// that returns [`Result<T>`](crate::Result). Others become -32603.
+        /// Lets errors of type `E` keep their own code when a handler that returns
+        /// [`Result<T>`](crate::Result) passes them on with `?`. Other errors become -32603.
         ///
-        /// An `E` in a `Box<dyn Error + Send + Sync>` is mapped too. An `E` that another error
-        /// wraps is not, and neither is one in an `anyhow::Error`, which hides its type; take it
-        /// out first: `error.downcast::<E>().map_or_else(ErrorObject::from, |e| e.to_object())`.
+        /// An `E` in a `Box<dyn Error + Send + Sync>` is converted as well. An `E` that another
+        /// error wraps is not, and neither is one in an `anyhow::Error`, which hides its type.
+        /// Extract it first: `error.downcast::<E>().map_or_else(ErrorObject::from, |e|
+        /// e.to_object())`.
         ///
         /// ```
         /// use wsjsonrpc::{RpcError, Server};
@@ -117,27 +162,36 @@ macro_rules! common_builder_methods {
     () => {
         service_methods!();
 
-        /// Adds all that a [`Services`](crate::Services) has: a program whose server and clients
-        /// handle the same calls writes them once. Middleware stands inside of what this builder
-        /// has already; a fallback replaces that of this builder.
+        /// Adds everything in a [`Services`](crate::Services), so that a server and clients can
+        /// share one list. Its middleware runs inside the middleware that this builder already has.
+        /// Its fallback replaces the fallback of this builder.
+        ///
+        /// ```
+        /// use wsjsonrpc::{Client, Server, Services};
+        ///
+        /// let shared = || Services::new().method("ping", |_ctx, (): ()| async { Ok("pong") });
+        /// let server = Server::builder().services(shared());
+        /// let client = Client::builder().services(shared());
+        /// # drop((server, client));
+        /// ```
         pub fn services(mut self, services: crate::Services) -> Self {
             self.router.append(services.router);
             self
         }
 
-        /// Whether the peer learns why a handler failed. An error that has passed through `?` and has
-        /// no code of its own is -32603 "Internal error" for the peer. With `true`, the `data` of that
-        /// error is a list of texts: what the error says, then what each error says that it comes
-        /// from; at most 8 texts of 500 bytes each, with control characters escaped. After a panic,
-        /// the list says only that the handler panicked.
+        /// Whether the peer gets the texts of errors. A handler's error that `?` converted, and
+        /// that has no code of its own, is -32603 "Internal error" for the peer. With `true`, the
+        /// `data` of that error is a list of texts: the error's message, then the messages of its
+        /// sources, at most 8 texts of 500 bytes each, with control characters escaped. After a
+        /// panic, the list says only that the handler panicked.
         ///
         /// `true` applies to every peer, `false` to none. Default: in builds with debug assertions
         /// (`cargo run`, `cargo test`), peers that announced this crate's extensions in the opening
-        /// handshake get the texts, so that a failing handler can be seen without any set-up. Other
-        /// peers don't, HTTP POST included: some clients, the Python package wsjsonrpc for one, drop
-        /// the connection when an error object has a third member. In release builds nobody gets them,
-        /// as errors of a file system or a database are not for strangers. The error is logged in any
-        /// case. A test that compares whole error objects should set it.
+        /// handshake get the texts, so that you see why a handler failed without any set-up. Other
+        /// peers do not, HTTP POST included, because some clients drop the connection when an error
+        /// object has a third member (for example the Python package wsjsonrpc). In release builds
+        /// no peer gets them, because errors of a file system or a database may contain secrets.
+        /// The error is always logged. Set this in tests that compare whole error objects.
         ///
         /// ```
         /// # use wsjsonrpc::{memory, Client, Context, Server};
@@ -157,34 +211,34 @@ macro_rules! common_builder_methods {
             self
         }
 
-        /// Runs handlers on another runtime than the connections: a handler that blocks its thread then
-        /// delays other handlers, and no connection. Reading, writing, keep-alive, timeouts and the
-        /// calls of this side go on.
+        /// Runs handlers on another tokio runtime than the connections. A handler that blocks its
+        /// thread then delays only other handlers. Reading, writing, keep-alive, timeouts and the
+        /// calls of this side continue.
         ///
-        /// By default a handler is polled where its call was read, which is quicker. While one blocks a
-        /// thread there, its connection stands still. So may all others, with several threads too:
-        /// the thread that blocks may be the one that watches the sockets for all of them.
+        /// By default a handler is polled where its call was read, which is faster. A handler that
+        /// blocks there stops its connection. It may stop all other connections as well, even on a
+        /// multi-threaded runtime, because the blocked thread may be the one that watches all
+        /// sockets.
         ///
-        /// On the other runtime run the handlers of methods, of notifications and of subscriptions with
-        /// their streams, the fallback, and the middleware around them. Calls of one connection begin in
-        /// the order in which they were read, one after another, so one that blocks before its first
-        /// await holds up those behind it; `#[method(blocking)]` does not. What is told of connections
-        /// and not of calls stays where connections are: `authorize`, hooks, and the methods of
-        /// middleware about connections. Each call counts in
-        /// [`Config::max_in_flight`](crate::Config::max_in_flight) from when it was read, and costs two
-        /// switches between threads. When the other runtime is shut down, calls are answered with
-        /// -32603.
+        /// The other runtime runs the handlers of methods, notifications and subscriptions with
+        /// their streams, the fallback, and the middleware around them. Calls of one connection
+        /// start one after another in the order in which they were read, so a handler that blocks
+        /// before its first await delays those after it; `#[method(blocking)]` does not. Code about
+        /// connections stays on the connections' runtime: `authorize`, hooks, and the connection
+        /// methods of middleware. Each call counts in
+        /// [`Config::max_in_flight`](crate::Config::max_in_flight) from when it was read, and costs
+        /// two switches between threads. If the other runtime shuts down, calls get -32603.
         ///
         /// ```
         /// use tokio::runtime::Runtime;
         /// use wsjsonrpc::{Context, Server};
         ///
-        /// // Has to live as long as the server: dropping it cancels the handlers.
+        /// // Must live as long as the server: dropping it cancels the handlers.
         /// let handlers = Runtime::new().unwrap();
         /// let server = Server::builder()
         ///     .handler_runtime(handlers.handle().clone())
         ///     .method("digest", |_: Context, (text,): (String,)| async move {
-        ///         // A library that nobody has looked into may block here.
+        ///         // Code that blocks by mistake delays no connection here.
         ///         Ok(text.len())
         ///     });
         /// # drop(server);
@@ -195,12 +249,20 @@ macro_rules! common_builder_methods {
         }
 
         /// Sets all limits and timeouts.
+        ///
+        /// ```
+        /// use wsjsonrpc::{Config, Server};
+        ///
+        /// let config = Config { max_incoming_message: 64 * 1024, ..Config::default() };
+        /// let server = Server::builder().config(config);
+        /// # drop(server);
+        /// ```
         pub fn config(mut self, config: crate::config::Config) -> Self {
             self.config = config;
             self
         }
 
-        /// How long calls made from this side wait for a response; `None` for as long as the
+        /// How long calls made by this side wait for a response; `None` waits as long as the
         /// connection lives. Default 30 s.
         pub fn call_timeout(mut self, timeout: impl Into<Option<std::time::Duration>>) -> Self {
             self.config.call_timeout = timeout.into();
@@ -217,7 +279,7 @@ pub(crate) use {common_builder_methods, service_methods};
 /// ```
 /// use wsjsonrpc::{Client, Server, Services};
 ///
-/// /// What this program answers, whichever side has opened the connection.
+/// /// The methods of this program, whichever side opened the connection.
 /// fn services() -> Services {
 ///     Services::new()
 ///         .method("version", |_ctx, (): ()| async { Ok(env!("CARGO_PKG_VERSION")) })
@@ -229,13 +291,13 @@ pub(crate) use {common_builder_methods, service_methods};
 /// # drop((server, client));
 /// ```
 #[derive(Debug, Default)]
-#[must_use = "it does nothing until a builder has it: `.services(..)`"]
+#[must_use = "services do nothing until they are passed to a builder with `.services(..)`"]
 pub struct Services {
     pub(crate) router: RouterBuilder,
 }
 
 impl Services {
-    /// One that has nothing yet.
+    /// An empty list.
     pub fn new() -> Self {
         Self::default()
     }
@@ -324,7 +386,7 @@ impl RouterBuilder {
         router.handler_runtime = self.handler_runtime;
         let wrap = |service: Arc<dyn Service>, method, name: Cow<'static, str>, names| match &stack
         {
-            // A peer may always end what it has begun.
+            // Middleware cannot stop a peer from unsubscribing.
             Some(stack) if method != Topic::UNSUBSCRIBE => {
                 around(stack, &error_map, (service, method), name, names)
             }
@@ -341,7 +403,7 @@ impl RouterBuilder {
         }
         let fallback = match (self.fallback, &stack) {
             (Some(service), _) => Some((service, "fallback")),
-            // Middleware sees calls of methods that nobody has, too.
+            // Middleware also sees calls of unknown methods.
             (None, Some(_)) => Some((Arc::new(Nothing) as Arc<dyn Service>, "unknown")),
             (None, None) => None,
         };
@@ -352,7 +414,7 @@ impl RouterBuilder {
     }
 }
 
-/// The names of each method: those with the same number.
+/// The names of each method, that is, those with the same number.
 fn names_of(methods: &[(Cow<'static, str>, usize)]) -> HashMap<usize, Names> {
     let mut names: HashMap<usize, Vec<Cow<'static, str>>> = HashMap::new();
     for (name, method) in methods {
