@@ -1,5 +1,5 @@
-//! The error object of the wire ([`ErrorObject`]), its codes ([`ErrorCode`]), and the conversion of
-//! a handler's errors into one.
+//! The error object on the wire ([`ErrorObject`]), its codes ([`ErrorCode`]), and the conversion of
+//! a handler's errors into it.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -16,53 +16,64 @@ use super::text;
 
 /// What a handler returns: a value, or an error that is sent to the caller.
 ///
-/// `?` takes any [`std::error::Error`], and `anyhow::Error`; see [`ErrorObject`].
+/// `?` converts any [`std::error::Error`] and `anyhow::Error`; see [`ErrorObject`].
 ///
-/// It is not meant for `main`, where an error would be shown as it looks to a peer. Return
-/// `Result<(), Box<dyn std::error::Error>>` there, or `anyhow::Result<()>`, which prints an error with
-/// its causes.
+/// Do not use it for `main`, which would print only what a peer sees. Return `Result<(), Box<dyn
+/// std::error::Error>>` there, or `anyhow::Result<()>`, which prints an error with its causes.
 pub type Result<T, E = ErrorObject> = std::result::Result<T, E>;
 
-/// The number that says what kind of error it is
-/// ([JSON-RPC 2.0, section 5.1](https://www.jsonrpc.org/specification#error_object)).
+/// The code of an error ([JSON-RPC 2.0, section
+/// 5.1](https://www.jsonrpc.org/specification#error_object)).
 ///
-/// -32768 to -32000 are reserved by the specification; an application uses any other number.
-/// A code from a peer that does not fit 64 bits is brought to the nearest number that does.
+/// The specification reserves -32768 to -32000; applications use other numbers. A code from a peer
+/// that does not fit into 64 bits becomes the nearest number that does.
+///
+/// ```
+/// use wsjsonrpc::{ErrorCode, ErrorObject};
+///
+/// const NO_FUNDS: ErrorCode = ErrorCode(1001);
+///
+/// let error = ErrorObject::new(NO_FUNDS, "no funds");
+/// assert_eq!(error.code(), NO_FUNDS);
+/// assert_ne!(error.code(), ErrorCode::INTERNAL_ERROR);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ErrorCode(pub i64);
 
 impl ErrorCode {
     /// The message is not JSON.
     pub const PARSE_ERROR: ErrorCode = ErrorCode(-32700);
-    /// The message is JSON, but no request.
+    /// The message is JSON, but not a valid request.
     pub const INVALID_REQUEST: ErrorCode = ErrorCode(-32600);
-    /// There is no such method.
+    /// The method does not exist.
     pub const METHOD_NOT_FOUND: ErrorCode = ErrorCode(-32601);
-    /// The parameters do not fit the method.
+    /// The params do not match the method.
     pub const INVALID_PARAMS: ErrorCode = ErrorCode(-32602);
-    /// Something went wrong inside; what, is not told.
+    /// The handler failed. The peer gets no details.
     pub const INTERNAL_ERROR: ErrorCode = ErrorCode(-32603);
-    /// Too many requests of this connection are being handled. Wait for some, then try again.
+    /// Too many requests of this connection are in flight. Try again when some of them have been
+    /// answered.
     pub const SERVER_BUSY: ErrorCode = ErrorCode(-32000);
-    /// The call needs an identity that the connection does not have ([`Context::require`](crate::Context::require)).
+    /// The call needs an identity that the connection does not have
+    /// ([`Context::require`](crate::Context::require)).
     pub const UNAUTHORIZED: ErrorCode = ErrorCode(-32001);
-    /// The connection is about to close and takes no new requests.
+    /// The connection is about to close and accepts no new requests.
     pub const SHUTTING_DOWN: ErrorCode = ErrorCode(-32002);
     /// The result is larger than this side may send.
     pub const RESULT_TOO_LARGE: ErrorCode = ErrorCode(-32003);
-    /// A subscription has ended because its consumer was too slow
+    /// A subscription ended because its consumer was too slow
     /// ([`Overflow::Close`](crate::subscription::Overflow::Close)).
     pub const SUBSCRIPTION_LAGGED: ErrorCode = ErrorCode(-32004);
-    /// The caller makes more calls than it may, or more at the same time. The number is that of
+    /// The caller exceeds a limit on the rate or the number of its calls. The code is that of
     /// Ethereum's [EIP-1474](https://eips.ethereum.org/EIPS/eip-1474).
     pub const LIMIT_EXCEEDED: ErrorCode = ErrorCode(-32005);
-    /// The method calls its caller back, or sends it items of a subscription, and the caller came by
-    /// HTTP POST: it has to connect with a WebSocket.
+    /// The method calls its caller back or sends it items of a subscription, but the caller used
+    /// HTTP POST. The caller must connect with a WebSocket.
     pub const NEEDS_WEBSOCKET: ErrorCode = ErrorCode(-32006);
-    /// The caller has taken the call back. The number is that of the Language Server Protocol.
+    /// The caller cancelled the call. The code is that of the Language Server Protocol.
     pub const REQUEST_CANCELLED: ErrorCode = ErrorCode(-32800);
 
-    /// Whether it says that a whole message was refused, and not one call of it.
+    /// Whether the code means that a whole message was refused, and not one call of it.
     pub(crate) fn is_about_a_message(self) -> bool {
         matches!(self, ErrorCode::PARSE_ERROR | ErrorCode::INVALID_REQUEST)
     }
@@ -82,7 +93,7 @@ impl ErrorCode {
             ErrorCode::SUBSCRIPTION_LAGGED => "Subscription lagged",
             ErrorCode::LIMIT_EXCEEDED => "Limit exceeded",
             ErrorCode::NEEDS_WEBSOCKET => {
-                "This method needs a WebSocket: it talks back to its caller"
+                "This method needs a WebSocket: it sends messages to its caller"
             }
             ErrorCode::REQUEST_CANCELLED => "Request cancelled",
             _ => "Application error",
@@ -102,16 +113,16 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// An error as it goes over the wire: a code, a message, and perhaps data
-/// ([JSON-RPC 2.0, section 5.1](https://www.jsonrpc.org/specification#error_object)).
+/// An error as it is sent: a code, a message, and optional data ([JSON-RPC 2.0, section
+/// 5.1](https://www.jsonrpc.org/specification#error_object)).
 ///
-/// It is the error type of a handler that returns [`Result<T>`](Result). `?` converts every
-/// [`std::error::Error`], `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `String` and `&str` into
-/// one: the peer gets -32603 "Internal error" and no details. The error itself is kept as
-/// [`source`](Self::source) and logged. An error type that the server recognizes
-/// ([`ServerBuilder::map_error`](crate::server::ServerBuilder::map_error)) keeps its own code.
+/// It is the error type of a handler that returns [`Result<T>`](Result). `?` converts any
+/// [`std::error::Error`], `anyhow::Error`, `Box<dyn Error + Send + Sync>`, `String` and `&str`: the
+/// peer gets -32603 "Internal error" without details. The error itself is kept as
+/// [`source`](Self::source) and logged. Error types that the server knows
+/// ([`ServerBuilder::map_error`](crate::server::ServerBuilder::map_error)) keep their own code.
 ///
-/// For that reason `ErrorObject` does not implement `std::error::Error`.
+/// Because of this conversion, `ErrorObject` does not implement `std::error::Error`.
 ///
 /// ```
 /// use wsjsonrpc::{ErrorObject, Result};
@@ -129,7 +140,7 @@ impl fmt::Display for ErrorCode {
 #[derive(Clone)]
 pub struct ErrorObject(Box<Members>);
 
-/// Boxed, as results are moved often, and most are no errors.
+/// Boxed, because results are moved often, and most are not errors.
 #[derive(Clone)]
 struct Members {
     code: ErrorCode,
@@ -143,15 +154,22 @@ impl Drop for Members {
     fn drop(&mut self) {
         let Some(source) = self.source.take() else { return };
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(source))) {
-            // The payload may panic, too.
+            // The drop of the payload may panic as well.
             std::mem::forget(payload);
-            tracing::error!("an error panicked when it was dropped");
+            tracing::error!("panic in the `Drop` of a handler's error");
         }
     }
 }
 
 impl ErrorObject {
-    /// An error with a code and a message of the application's choice.
+    /// An error with this code and this message.
+    ///
+    /// ```
+    /// use wsjsonrpc::ErrorObject;
+    ///
+    /// let error = ErrorObject::new(1001, "out of stock");
+    /// assert_eq!(error.to_string(), "out of stock (1001)");
+    /// ```
     pub fn new(code: impl Into<ErrorCode>, message: impl Into<Cow<'static, str>>) -> Self {
         let (code, message) = (code.into(), message.into());
         ErrorObject(Box::new(Members { code, message, data: None, source: None }))
@@ -162,22 +180,41 @@ impl ErrorObject {
         Self::new(code, code.text())
     }
 
-    /// -32602: the parameters do not fit. Say which, and what was expected.
+    /// -32602: the params do not match the method. The message should say which, and what was
+    /// expected.
+    ///
+    /// ```
+    /// use wsjsonrpc::{ErrorObject, Result};
+    ///
+    /// fn check(count: i64) -> Result<()> {
+    ///     if count < 0 {
+    ///         return Err(ErrorObject::invalid_params("count must not be negative"));
+    ///     }
+    ///     Ok(())
+    /// }
+    /// assert_eq!(check(-1).unwrap_err().code().0, -32602);
+    /// ```
     pub fn invalid_params(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::INVALID_PARAMS, message)
     }
 
-    /// -32603: something went wrong inside.
+    /// -32603: the handler failed.
     pub fn internal() -> Self {
         Self::of(ErrorCode::INTERNAL_ERROR)
     }
 
-    /// -32601: there is no such method.
+    /// -32601: the method does not exist.
+    ///
+    /// ```
+    /// use wsjsonrpc::{ErrorCode, ErrorObject};
+    ///
+    /// assert_eq!(ErrorObject::method_not_found().code(), ErrorCode::METHOD_NOT_FOUND);
+    /// ```
     pub fn method_not_found() -> Self {
         Self::of(ErrorCode::METHOD_NOT_FOUND)
     }
 
-    /// -32601 with the method's name. The name is the peer's text, so it is escaped and cut.
+    /// -32601 with the method's name. The name is the peer's text, so it is escaped and shortened.
     #[cold]
     #[inline(never)]
     pub(crate) fn no_method(name: &str) -> Self {
@@ -190,7 +227,8 @@ impl ErrorObject {
         Self::new(ErrorCode::METHOD_NOT_FOUND, format!("{words}: \"{start}{more}\""))
     }
 
-    /// The same error, with the method's name if it is [`method_not_found`](Self::method_not_found).
+    /// The same error, with the method's name if it is
+    /// [`method_not_found`](Self::method_not_found).
     pub(crate) fn naming(self, method: &str) -> Self {
         let is_plain = self.0.code == ErrorCode::METHOD_NOT_FOUND
             && self.0.message == ErrorCode::METHOD_NOT_FOUND.text()
@@ -206,12 +244,27 @@ impl ErrorObject {
         Self::new(ErrorCode::INVALID_REQUEST, format!("{words}: {why}"))
     }
 
-    /// -32001: the caller must say first who it is.
+    /// -32001: the caller must authenticate first.
+    ///
+    /// ```
+    /// use wsjsonrpc::ErrorObject;
+    ///
+    /// let error = ErrorObject::unauthorized("log in first");
+    /// assert_eq!(error.to_string(), "log in first (-32001)");
+    /// ```
     pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::UNAUTHORIZED, message)
     }
 
-    /// Adds data for the caller's program. Data that does not serialize is left out, and logged.
+    /// Adds data for the caller's program. If the data cannot be serialized, it is left out, and
+    /// that is logged.
+    ///
+    /// ```
+    /// use wsjsonrpc::ErrorObject;
+    ///
+    /// let error = ErrorObject::new(1001, "no funds").with_data(50);
+    /// assert_eq!(error.data_as::<u64>(), Some(50));
+    /// ```
     #[must_use]
     pub fn with_data(mut self, data: impl Serialize) -> Self {
         match serde_json::value::to_raw_value(&data) {
@@ -219,34 +272,34 @@ impl ErrorObject {
             Err(error) => {
                 let error = error.to_string();
                 let error = Shown(&error);
-                tracing::warn!(code = self.0.code.0, %error, "error data left out: it does not serialize")
+                tracing::warn!(code = self.0.code.0, %error, "error data left out: it cannot be serialized")
             }
         }
         self
     }
 
-    /// What kind of error it is.
+    /// The error's code.
     pub fn code(&self) -> ErrorCode {
         self.0.code
     }
 
-    /// The error in words, as they came if it is the peer's. [`Display`](fmt::Display) escapes
-    /// control characters.
+    /// The error's message. If the error came from the peer, this is the peer's text, unchanged;
+    /// [`Display`](fmt::Display) escapes control characters.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The `data` member as JSON; `None` where it is absent. See [`data_as`](Self::data_as).
+    /// The `data` member as JSON; `None` if it is absent. See [`data_as`](Self::data_as).
     pub fn data(&self) -> Option<&RawValue> {
         self.0.data.as_deref()
     }
 
-    /// The `data` member decoded; `None` where it is absent or no `T`.
+    /// The decoded `data` member; `None` if it is absent, or not a valid `T`.
     pub fn data_as<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(self.0.data.as_ref()?.get()).ok()
     }
 
-    /// The error of this process that `?` turned into this object. It never travels.
+    /// The error of this process that `?` converted into this object. It is never sent.
     pub fn source(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
         self.0.source.as_deref()
     }
@@ -270,7 +323,7 @@ impl ErrorObject {
     }
 }
 
-/// Compares only what is sent.
+/// Compares what is sent, and not the source.
 impl PartialEq for ErrorObject {
     fn eq(&self, other: &Self) -> bool {
         let data = |object: &Self| object.0.data.as_ref().map(|data| data.get().to_owned());
@@ -294,8 +347,9 @@ impl fmt::Debug for ErrorObject {
     }
 }
 
-/// The message and the code. A -32603 whose data is a list of texts, as the option `expose_errors` sends
-/// it, goes on with the texts. Control characters are escaped, as all of it may be the peer's.
+/// Shows the message and the code. For a -32603 whose data is a list of texts, as the option
+/// `expose_errors` sends it, also shows the texts. Control characters are escaped, because all of
+/// it may come from the peer.
 impl fmt::Display for ErrorObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", Shown(&self.0.message), self.0.code)?;
@@ -339,8 +393,8 @@ impl<E: AnyError> From<E> for ErrorObject {
     }
 }
 
-/// Lenient, as the peers' programs differ: unknown members, `"data": null` and any number for a
-/// code are accepted; a missing message is an empty one.
+/// Lenient, because implementations differ: accepts unknown members, `"data": null` and any number
+/// as the code. A missing message becomes an empty one.
 impl<'de> Deserialize<'de> for ErrorObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         struct Object;
