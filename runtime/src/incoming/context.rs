@@ -1,5 +1,5 @@
-//! The first argument of every handler: [`Context`]. It holds the connection that the call came in
-//! on, the call's deadline and cancellation, and the values that belong to the connection.
+//! The first argument of every handler ([`Context`]): the connection that the call arrived on, the
+//! call's deadline and cancellation, and the values of the connection.
 
 use std::fmt;
 use std::future::Future;
@@ -27,9 +27,10 @@ use crate::util::race::race;
 use crate::util::runtime::deadline;
 use crate::util::type_map::{Found, TypeMap};
 
-/// The connection that a call came in on: the caller, its handshake, and what earlier calls left.
+/// The first argument of every handler: the caller, its opening handshake, the call's deadline and
+/// cancellation, and values that belong to the connection.
 ///
-/// Cheap to clone; a clone may be kept beyond the call.
+/// Cheap to clone. A clone may be kept after the call has ended.
 ///
 /// ```
 /// # use wsjsonrpc::{memory, rpc, Client, Context, ErrorObject, Result, Server};
@@ -74,21 +75,21 @@ pub struct Context {
 struct Call {
     /// The call's number on its connection.
     number: u64,
-    /// In nanoseconds since the connection began: half as large as an `Instant`, and every request
-    /// is moved with it.
+    /// In nanoseconds since the connection opened: half the size of an `Instant`, and moved with
+    /// every request.
     deadline: Option<NonZeroU64>,
-    /// State that the call's handles and the clones of its context share. Most calls have none, so
-    /// it is made on first use.
+    /// State shared by the call's handles and the clones of its context. Most calls have none, so
+    /// it is created on first use.
     handled: OnceLock<Arc<HandledCall>>,
 }
 
 struct Shared {
     link: Arc<Link>,
     begun: Instant,
-    /// In an `Arc` of its own: its values are lent out, perhaps to be stored in `state`.
+    /// In its own `Arc`, because its values are lent out, and may be stored in `state`.
     handshake: Arc<Handshake>,
     state: TypeMap,
-    /// The queue of the calls of ordered methods, made with the first one.
+    /// The queue of the calls of ordered methods, created with the first one.
     ordered_calls: OnceLock<Box<OrderedCalls>>,
 }
 
@@ -96,7 +97,7 @@ struct Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(handshake) = Arc::get_mut(&mut self.handshake) {
-            drop_contained(std::mem::take(&mut handshake.extensions), "an extension of a request");
+            drop_contained(std::mem::take(&mut handshake.extensions), "a request extension");
         }
     }
 }
@@ -107,7 +108,7 @@ impl Outer for Handshake {
     }
 }
 
-/// Enough for five centuries.
+/// The result overflows only after more than 500 years.
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -121,7 +122,7 @@ impl Context {
         Context { shared, call: Call::default() }
     }
 
-    /// The context of a call, with the extensions of its request; `now` is the [`age`](Self::age)
+    /// The context of a call, with the extensions of its request. `now` is the [`age`](Self::age)
     /// of its connection.
     #[inline]
     pub(crate) fn of_call(
@@ -149,14 +150,14 @@ impl Context {
         &self.shared.link
     }
 
-    /// Whether the caller requests a subscription with a window, and both sides use this crate.
+    /// Whether the caller requests a subscription with a window, which both sides must support.
     #[inline]
     pub(crate) fn is_asked_to_subscribe(&self) -> bool {
         self.call.handled.get().is_some_and(|handled| handled.is_asked_to_subscribe())
             && self.shared.link.extended
     }
 
-    /// Begins a subscription with this call and returns its window.
+    /// Starts a subscription with this call, and returns its window.
     pub(crate) fn begin_subscription(&self) -> Option<u64> {
         self.call.handled.get()?.begin_subscription()
     }
@@ -171,18 +172,18 @@ impl Context {
         self.call.number
     }
 
-    /// Adds the values that authorization left on the connection.
+    /// Adds the values that authorization stored on the connection.
     pub(crate) fn adopt(&self, state: TypeMap) {
         self.shared.state.adopt(state);
     }
 
-    /// The caller, to be called back. It does not keep the connection open.
+    /// A handle to the caller, for calling back. It does not keep the connection open.
     ///
-    /// While this call is being handled, calls by this handle inherit its [`deadline`](Self::deadline): they
-    /// wait no longer than that, whatever their own timeout. That ends when the handler returns, when the
-    /// call is answered (a subscription's, when it is accepted), and when
-    /// [`is_cancelled`](Self::is_cancelled) is true. From then on a handle that was kept is an ordinary one.
-    /// Calls that it has begun before keep the time that they were given.
+    /// While this call is being handled, calls through this handle inherit its
+    /// [`deadline`](Self::deadline): whatever their own timeout, they wait no longer. The
+    /// inheritance ends when the handler returns, when the call is answered (a subscription: when
+    /// it is accepted), and when [`is_cancelled`](Self::is_cancelled) becomes true. After that, a
+    /// stored handle is an ordinary one. Calls that it has already started keep their time limit.
     ///
     /// ```
     /// # use std::sync::Mutex;
@@ -195,7 +196,7 @@ impl Context {
     ///
     /// impl Room for Lobby {
     ///     async fn join(&self, ctx: &Context) -> Result<()> {
-    ///         // Good for as long as the connection is open.
+    ///         // Usable as long as the connection is open.
     ///         self.members.lock().unwrap().push(ctx.peer());
     ///         Ok(())
     ///     }
@@ -225,7 +226,7 @@ impl Context {
         deadline(self.shared.begun, Duration::from_nanos(nanoseconds.get()))
     }
 
-    /// The context of the same call without what handles inherit: cheaper than a clone.
+    /// The context of the same call without what handles inherit. Cheaper than a clone.
     pub(crate) fn bare(&self) -> Self {
         let call = Call { number: self.call.number, ..Call::default() };
         Context { shared: Arc::clone(&self.shared), call }
@@ -250,13 +251,41 @@ impl Context {
 
     /// A typed stub for calling the caller back: `ctx.client::<TickerClient>().tick(1.5).await?`.
     ///
-    /// The answer is taken in while the handler waits, so calls back and forth may nest as deep as
-    /// they like.
+    /// Responses are read while the handler waits, so calls in both directions may nest to any
+    /// depth. Deadlines are inherited as with [`peer`](Self::peer).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wsjsonrpc::{Client, Context, Result, Server, memory, rpc};
+    ///
+    /// #[rpc]
+    /// trait Prompt {
+    ///     async fn confirm(&self, ctx: &Context, question: &str) -> Result<bool>;
+    /// }
+    ///
+    /// struct User;
+    ///
+    /// impl Prompt for User {
+    ///     async fn confirm(&self, _: &Context, question: &str) -> Result<bool> {
+    ///         Ok(question == "really?")
+    ///     }
+    /// }
+    ///
+    /// let server = Server::builder().method("delete", |ctx: Context, ()| async move {
+    ///     let prompt = ctx.client::<PromptClient>();
+    ///     Ok(prompt.confirm("really?").await?)
+    /// });
+    /// let (client, _) = memory::pair(Client::builder().service(User.into_service()), server)?;
+    /// assert!(client.peer().call::<bool>("delete", ()).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn client<C: From<Peer>>(&self) -> C {
         C::from(self.peer())
     }
 
-    /// What the opening handshake told: target, headers, cookies, address, subprotocol.
+    /// The opening handshake: target, headers, cookies, address, subprotocol.
     pub fn handshake(&self) -> &Handshake {
         &self.shared.handshake
     }
@@ -266,19 +295,31 @@ impl Context {
         (&self.shared.state, &self.shared.handshake)
     }
 
-    /// Waits until the connection has ended: for handlers that work long, to give up when nobody
-    /// waits for the result.
+    /// Waits until the connection has ended, for handlers that stop when their caller is gone.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Context, Result};
+    /// async fn watch(ctx: &Context) -> Result<()> {
+    ///     let ctx = ctx.clone();
+    ///     tokio::spawn(async move {
+    ///         let reason = ctx.closed().await;
+    ///         println!("the caller has left: {reason}");
+    ///     });
+    ///     Ok(())
+    /// }
+    /// # let _ = watch;
+    /// ```
     ///
     /// # Cancel safety
-    /// It changes nothing, so it may be dropped and called again.
+    /// Safe: the future can be dropped and called again.
     pub async fn closed(&self) -> CloseReason {
         self.shared.link.closed().await
     }
 
-    /// Waits until the result is of no use any more: the caller has taken the call back, because its
-    /// time was over or because nobody waits for it, or the connection has ended. A call that was
-    /// taken back has been answered by then, with -32800; what the handler returns is dropped. A
-    /// clone that is kept beyond its call waits for the end of the connection.
+    /// Waits until the result is not needed any more: the caller cancelled the call (by its
+    /// timeout, or because it dropped the call), or the connection ended. A cancelled call has
+    /// already been answered with -32800, and the result of the handler is dropped. For a clone
+    /// that is kept after its call, this waits for the end of the connection.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -288,7 +329,7 @@ impl Context {
     ///     for _ in 0..1000 {
     ///         tokio::select! {
     ///             () = step() => {}
-    ///             () = ctx.cancelled() => break, // tidy up, and stop
+    ///             () = ctx.cancelled() => break, // clean up, and stop
     ///         }
     ///     }
     ///     Ok(1000)
@@ -296,32 +337,49 @@ impl Context {
     /// ```
     ///
     /// # Cancel safety
-    /// It changes nothing, so it may be dropped and called again.
+    /// Safe: the future can be dropped and called again.
     pub async fn cancelled(&self) {
         let link = &self.shared.link;
         race(pin!(link.cancellations.cancelled(self.call.number)), pin!(link.closed())).await;
     }
 
-    /// Whether the result is of no use any more; see [`cancelled`](Self::cancelled).
+    /// Whether the result is not needed any more; see [`cancelled`](Self::cancelled).
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Context, ErrorCode, ErrorObject, Result};
+    /// /// For computations without an await, in a `#[method(blocking)]`.
+    /// fn count(ctx: &Context) -> Result<u64> {
+    ///     let mut found = 0;
+    ///     for number in 0..1_000_000_u64 {
+    ///         if number % 1000 == 0 && ctx.is_cancelled() {
+    ///             return Err(ErrorObject::new(ErrorCode::REQUEST_CANCELLED, "cancelled"));
+    ///         }
+    ///         found += u64::from(number % 7 == 0);
+    ///     }
+    ///     Ok(found)
+    /// }
+    /// # let _ = count;
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         let link = &self.shared.link;
         self.is_taken_back() || link.close_reason().is_some()
     }
 
-    /// Waits until all earlier ordered calls are done. The caller drops the guard at the end of its
-    /// own call. `None`: this call was cancelled while it waited.
+    /// Waits until all earlier ordered calls have ended. The caller drops the guard at the end of
+    /// its own call. `None` if this call was cancelled while it waited.
     pub(crate) async fn ordered_permit(&self, method: Box<str>) -> Option<MutexGuard<'_, ()>> {
         let ordered_calls = self.shared.ordered_calls.get_or_init(Box::default);
         ordered_calls.acquire(self.call.number, method, &self.shared.link).await
     }
 
-    /// Tells the caller how far the call is, if it wants to know
-    /// ([`Call::on_progress`](crate::Call::on_progress)): with the notification `$/progress` of the
-    /// Language Server Protocol. Waits for room in the outbox, so a handler can't outrun its caller's
-    /// network; what is told before the handler returns arrives before its result.
+    /// Reports progress to the caller, if the caller asked for it
+    /// ([`Call::on_progress`](crate::Call::on_progress)), with the notification `$/progress` of the
+    /// Language Server Protocol. Waits while the send queue is full, so a handler cannot send
+    /// faster than its caller's network. Values reported before the handler returns arrive before
+    /// its result.
     ///
-    /// Does nothing if the caller has not asked for it, has taken the call back, or came by HTTP POST.
-    /// When the call was answered, nobody looks at it any more.
+    /// Does nothing if the caller did not ask for progress, cancelled the call, or used HTTP POST.
+    /// Values reported after the call was answered are ignored.
     ///
     /// ```
     /// # use wsjsonrpc::{Context, Result};
@@ -336,11 +394,11 @@ impl Context {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Encode`], [`Error::TooLarge`]: the value. [`Error::Closed`]: the connection has
-    /// ended, or is being closed.
+    /// [`Error::Encode`] or [`Error::TooLarge`] because of the value, [`Error::Closed`] if the
+    /// connection has ended or is closing.
     ///
     /// # Cancel safety
-    /// A future that is dropped before it is ready has told nothing.
+    /// If the future is dropped before it is ready, nothing was sent.
     pub fn progress<T: Serialize>(
         &self,
         value: T,
@@ -348,7 +406,7 @@ impl Context {
         let token = self.call.handled.get().and_then(|handled| handled.extra.progress.as_deref());
         let deaf = || self.is_taken_back() || self.shared.link.has_no_socket();
         let token = token.filter(|_| !deaf());
-        // Encoded right here, so the value need not be `Send`.
+        // Encoded here, so that the value need not be `Send`.
         let text = token.map(|token| request_extensions::progress(token, &value));
         let link = &self.shared.link;
         async move {
@@ -363,14 +421,14 @@ impl Context {
         self.shared.link.cancellations.is_cancelled(self.call.number)
     }
 
-    /// When the caller gives up waiting, if it has said so: callers that use this crate do, others
-    /// don't know how to. It is a [`tokio::time::Instant`], which follows tokio's clock where a test has
-    /// paused that; [`into_std`](tokio::time::Instant::into_std) makes a [`std::time::Instant`] of it.
+    /// The time when the caller stops waiting, if the caller sent its timeout. Callers that use
+    /// this crate do; others usually do not. Follows tokio's clock, also where a test has paused
+    /// it; [`into_std`](tokio::time::Instant::into_std) converts to [`std::time::Instant`].
     ///
-    /// Nothing happens to a handler at that time: the handler looks whether it is too late to begin
-    /// something. Calls by [`peer`](Self::peer) and [`client`](Self::client), and those by
-    /// [`Context::with_deadline`], wait no longer than that while the handler runs. A call that begins after the
-    /// deadline fails with [`Error::DeadlinePassed`], and nothing is sent.
+    /// The handler is not stopped at that time. Check the deadline before starting expensive work.
+    /// While the handler runs, calls through [`peer`](Self::peer), [`client`](Self::client) and
+    /// [`Context::with_deadline`] wait no longer than the deadline. A call started after the
+    /// deadline fails with [`Error::DeadlinePassed`] and is not sent.
     ///
     /// ```
     /// # use wsjsonrpc::{Context, Result};
@@ -386,23 +444,49 @@ impl Context {
         self.call.deadline.map(|at| self.instant(at))
     }
 
-    /// Leaves a value on the connection for its later calls, one for each type. Gives back the one
-    /// that was there.
+    /// Stores a value on the connection for its later calls, one for each type. Returns the
+    /// previous value.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Context, Server, memory};
+    /// struct Language(String);
+    ///
+    /// let server = Server::builder()
+    ///     .method("set_language", |ctx: Context, (name,): (String,)| async move {
+    ///         ctx.set(Language(name));
+    ///         Ok(())
+    ///     })
+    ///     .method("hello", |ctx: Context, ()| async move {
+    ///         let language = ctx.get::<Language>();
+    ///         Ok(match language.as_ref().map(|language| language.0.as_str()) {
+    ///             Some("fr") => "bonjour",
+    ///             _ => "hello",
+    ///         })
+    ///     });
+    /// let (client, _) = memory::pair(Client::builder(), server)?;
+    /// client.peer().call::<()>("set_language", ["fr"]).await?;
+    /// assert_eq!(client.peer().call::<String>("hello", ()).await?, "bonjour");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set<T: Send + Sync + 'static>(&self, value: T) -> Option<Extension<T>> {
         let (state, handshake) = self.values();
         seen(state.set(value), handshake)
     }
 
-    /// The value of this type that an earlier call of this connection has left, or its
-    /// authorization ([`Grant::set`](crate::server::Grant::set)), or else a layer around the endpoint
+    /// The value of this type. Looked up in this order: values that handlers stored with
+    /// [`set`](Self::set) or authorization with [`Grant::set`](crate::server::Grant::set), then
+    /// values of layers around the endpoint
     /// ([`Handshake::extensions`](field@Handshake::extensions)).
     pub fn get<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
         let (state, handshake) = self.values();
         seen(state.get(), handshake)
     }
 
-    /// The value of this type; if there is none, this one is left on the connection. Of several
-    /// calls at the same time, one leaves its own, and all get that.
+    /// The value of this type. If there is none, stores this one on the connection. If several
+    /// calls do so at the same time, one value is stored, and all calls get it.
     ///
     /// ```
     /// # use std::sync::atomic::{AtomicU64, Ordering};
@@ -415,7 +499,7 @@ impl Context {
     /// }
     /// ```
     pub fn get_or_set<T: Send + Sync + 'static>(&self, value: T) -> Extension<T> {
-        // A value that hides an extension is never removed, so this can't change in between.
+        // A value that hides an extension is never removed, so the result cannot change in between.
         let (state, handshake) = self.values();
         let outer = Extension::outer(handshake);
         match outer.filter(|_| matches!(state.get::<T>(), Found::Nothing)) {
@@ -424,37 +508,72 @@ impl Context {
         }
     }
 
-    /// Takes the value of this type off the connection, as a logout does. One that a layer around
-    /// the endpoint has put there is not seen any more.
+    /// Removes the value of this type from the connection, for example at logout. A value that a
+    /// layer around the endpoint stored is hidden.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Context, Result};
+    /// struct User(String);
+    ///
+    /// async fn logout(ctx: &Context) -> Result<bool> {
+    ///     Ok(ctx.remove::<User>().is_some())
+    /// }
+    /// # let _ = logout;
+    /// ```
     pub fn remove<T: Send + Sync + 'static>(&self) -> Option<Extension<T>> {
         let (state, handshake) = self.values();
         let is_outer = handshake.extensions.get::<T>().is_some();
         seen(if is_outer { state.hide() } else { state.remove() }, handshake)
     }
 
-    /// The value of this type, for handlers that can't do without.
+    /// The value of this type, for handlers that need it, for example the logged-in user.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Context, ErrorCode, Server, memory};
+    /// struct User(String);
+    ///
+    /// let server = Server::builder().method("whoami", |ctx: Context, ()| async move {
+    ///     Ok(ctx.require::<User>()?.0.clone())
+    /// });
+    /// let (client, _) = memory::pair(Client::builder(), server)?;
+    /// let error = client.peer().call::<String>("whoami", ()).await.unwrap_err().into_object();
+    /// assert_eq!(error.code(), ErrorCode::UNAUTHORIZED);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// -32001 "Unauthorized" if [`get`](Self::get) finds none. The log names the type, at debug level.
+    /// -32001 "Unauthorized" if [`get`](Self::get) finds none. A log line at debug level names the
+    /// type.
     pub fn require<T: Send + Sync + 'static>(&self) -> Result<Extension<T>> {
         self.get().ok_or_else(|| {
             tracing::debug!(
                 type_name = std::any::type_name::<T>(),
-                "the connection has no value of the type that a handler requires; the caller gets -32001"
+                "`Context::require` found no value of this type; the caller gets -32001"
             );
             ErrorObject::unauthorized("Unauthorized")
         })
     }
 
-    /// A handle like `peer` whose calls inherit the [deadline](Self::deadline) of this call: for calls to
-    /// a third side that this call depends on. When this call is over, it is an ordinary handle; see
+    /// A handle like `peer` whose calls inherit the [deadline](Self::deadline) of this call, for
+    /// calls to a third side that this call depends on. Ordinary again after this call; see
     /// [`peer`](Self::peer).
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Context, Error, Peer, Result};
+    /// async fn relay(ctx: &Context, backend: &Peer) -> Result<u64> {
+    ///     let backend = ctx.with_deadline(backend);
+    ///     backend.call("stock", ["apple"]).await.map_err(Error::into_object)
+    /// }
+    /// ```
     pub fn with_deadline(&self, peer: &Peer) -> Peer {
         peer.clone().inheriting(self.handled().cloned())
     }
 }
 
-/// A clone may outlive the call, so the call's end must reach it.
+/// A clone may outlive the call, so the end of the call must reach it.
 impl Clone for Context {
     fn clone(&self) -> Self {
         self.handled();

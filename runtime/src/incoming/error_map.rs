@@ -1,5 +1,5 @@
-//! Converts the errors of handlers for the peer: error types that the application has registered
-//! keep their own code, others become an internal error ([`ErrorMap`]). This runs application code:
+//! Converts the errors of handlers for the peer ([`ErrorMap`]). Error types that the application
+//! has registered keep their own code, others become an internal error. This runs application code:
 //! conversions, the errors' `Display`, and their `Drop`.
 
 use std::error::Error as StdError;
@@ -47,7 +47,7 @@ impl ErrorMap {
         self.exposes.unwrap_or(cfg!(debug_assertions) && audience.extended)
     }
 
-    /// The error for the peer after this has panicked. It never contains the panic's message.
+    /// The error for the peer after a panic in `what`. It never contains the panic's message.
     pub(crate) fn panicked(&self, what: &str, audience: Audience) -> ErrorObject {
         let error = ErrorObject::internal();
         if self.exposes(audience) { error.with_data([format!("{what} panicked")]) } else { error }
@@ -58,8 +58,9 @@ impl ErrorMap {
         self.exposes = other.exposes.or(self.exposes);
     }
 
-    /// Converts an error of a registered type into its own object; returns others unchanged, with
-    /// their source. If the handler failed because the caller has no socket, the error says so.
+    /// Converts an error of a registered type into its own object, and returns others unchanged,
+    /// with their source. If the handler failed because the caller has no WebSocket, the error says
+    /// so.
     pub(crate) fn known(
         &self,
         error: ErrorObject,
@@ -115,14 +116,17 @@ impl ErrorMap {
             }
         });
         translated.unwrap_or_else(|Panicked| {
-            tracing::error!(method, "an error's own code panicked; the caller gets -32603");
-            self.panicked("the code of an error", audience)
+            tracing::error!(
+                method,
+                "the conversion or `Display` of a handler's error panicked; the caller gets -32603"
+            );
+            self.panicked("the conversion of the error", audience)
         })
     }
 }
 
-/// The text of an error, and then of each of its sources, unless it repeats the one before. Control
-/// characters are escaped, as the texts may quote what a peer has sent.
+/// The text of an error and of each of its sources, unless it repeats the previous one. Control
+/// characters are escaped, because the texts may quote the peer.
 fn chain(error: &(dyn StdError + 'static)) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
     for error in std::iter::successors(Some(error), |error| (*error).source()).take(EXPOSED_ERRORS)
@@ -140,7 +144,7 @@ fn chain(error: &(dyn StdError + 'static)) -> Vec<String> {
     texts
 }
 
-/// Whether this error or one of its sources is a call to a caller without a socket.
+/// Whether this error or one of its sources is a call to a caller that has no WebSocket.
 fn is_for_want_of_socket(error: &(dyn StdError + 'static)) -> bool {
     let mut next = Some(error);
     // A chain of sources may be endless.

@@ -1,4 +1,4 @@
-//! [`Extension`]: a borrowed handle to a value that belongs to a connection.
+//! [`Extension`]: a shared handle to a value that belongs to a connection.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use http::Extensions;
 
-/// A value of a connection, as [`Context::get`](crate::Context::get) gives it: left by a handler, by
-/// the authorization, or by a layer around the endpoint. Cheap to clone; may be kept beyond the call.
+/// A value of a connection, as returned by [`Context::get`](crate::Context::get): stored by a
+/// handler, by authorization, or by a layer around the endpoint. Cheap to clone, and may be kept
+/// after the call.
 ///
 /// ```
 /// # use wsjsonrpc::{Context, Result};
@@ -25,8 +26,8 @@ pub struct Extension<T>(Held<T>);
 
 enum Held<T> {
     Own(Arc<T>),
-    /// Extensions of the handshake, which have a value of the type and never change. The value is
-    /// looked up for each use, as the extensions lend it out without sharing ownership.
+    /// Extensions of the handshake, which contain a value of the type and never change. The value
+    /// is looked up for each use, because the extensions lend it out without sharing ownership.
     Outer(Arc<dyn Outer>),
 }
 
@@ -56,8 +57,8 @@ impl<T: Send + Sync + 'static> Deref for Extension<T> {
             Held::Own(value) => value,
             Held::Outer(outer) => match outer.extensions().get() {
                 Some(value) => value,
-                // It was there when this was made.
-                None => unreachable!("extensions of a handshake do not change"),
+                // The value existed when this was created.
+                None => unreachable!("extensions of a handshake never change"),
             },
         }
     }

@@ -1,5 +1,5 @@
 //! Handlers for methods whose names are known only at run time: closures ([`Methods`]), and a
-//! [`Fallback`] for all names that nothing else handles.
+//! [`Fallback`] for all unknown names.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::protocol::error::Result;
 use crate::protocol::whole::form_of;
 use crate::util::catch_unwind::UserValues;
 
-/// A service made of closures.
+/// A service made of closures, for methods whose names are known only at run time.
 ///
 /// ```
 /// use wsjsonrpc::{ErrorObject, Methods};
@@ -45,30 +45,50 @@ pub struct Methods {
 type Handler = dyn Fn(Request) -> Outcome + Send + Sync;
 
 impl Methods {
-    /// One without methods.
+    /// A service without methods.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a method. The closure gets the connection's context and all params as one value, and
-    /// returns a future of a [`Result`]. The type `P` of that value decides which params are valid:
+    /// Adds a method. The closure gets the context and all params as one value, and returns a
+    /// future of a [`Result`]. The type `P` of that value decides which params are valid:
     ///
     /// | `P` | params |
     /// |---|---|
     /// | `()` | none |
-    /// | a tuple, as `(String, Option<u32>)` | a list; `Option`s at its end may be left out |
+    /// | a tuple, such as `(String, Option<u32>)` | a list; trailing `Option`s may be left out |
     /// | `Vec<T>` | a list of any length |
     /// | a struct, or a map | an object; a struct also takes a list of its fields |
     /// | an enum | a list of one, `["red"]`; a variant with data may also be the object itself |
     /// | a number, `bool`, `String`, and what serializes as one of them | a list of one, `[5]` |
     ///
-    /// In the last row, `P` is never a list or an object itself, so there is no other reading of
-    /// the params. [`method`](Self::method) finds it out when the method is added, by
-    /// deserializing a `P` from nothing.
+    /// In the last row, `P` is never a list or an object itself, so the params have only one
+    /// meaning. [`method`](Self::method) detects this when the method is added, by deserializing a
+    /// `P` from nothing.
     ///
-    /// Neither the closure nor its future may block the thread, as both begin in the task of the
-    /// connection. Above all, `Handle::block_on`, also within `block_in_place`, waits forever there for a
-    /// call back to the caller. Await `tokio::task::spawn_blocking(…)` for what blocks.
+    /// Neither the closure nor its future may block the thread, because both start in the
+    /// connection's task. In particular, `Handle::block_on` (even within `block_in_place`) around a
+    /// call back to the caller never returns. Run blocking code with
+    /// `tokio::task::spawn_blocking(…)`.
+    ///
+    /// ```
+    /// use serde::Deserialize;
+    /// use wsjsonrpc::Methods;
+    ///
+    /// #[derive(Deserialize)]
+    /// struct Order {
+    ///     article: String,
+    ///     count: u32,
+    /// }
+    ///
+    /// let methods = Methods::new()
+    ///     .method("ping", |_ctx, (): ()| async { Ok("pong") })
+    ///     .method("sum", |_ctx, numbers: Vec<i64>| async move { Ok(numbers.iter().sum::<i64>()) })
+    ///     .method("order", |_ctx, order: Order| async move {
+    ///         Ok(format!("{} × {}", order.count, order.article))
+    ///     });
+    /// # drop(methods);
+    /// ```
     #[must_use]
     pub fn method<P, F, T>(
         mut self,
@@ -95,9 +115,9 @@ impl Methods {
         self
     }
 
-    /// Adds a subscription. The closure gets the connection's context and all params as one value,
-    /// as that of a [`method`](Self::method) does, and returns a future of a stream, or of an error
-    /// to refuse it. An error that the stream brings ends it.
+    /// Adds a subscription. The closure gets the same arguments as that of a
+    /// [`method`](Self::method), and returns a future of a stream, or of an error that refuses the
+    /// subscription. An error that the stream yields ends it.
     ///
     /// ```
     /// use futures_util::stream;
@@ -106,7 +126,7 @@ impl Methods {
     ///
     /// let methods = Methods::new().subscription(Topic::new("count"), |_ctx, (upto,): (u32,)| async move {
     ///     if upto > 1000 {
-    ///         return Err(ErrorObject::invalid_params("at most to 1000"));
+    ///         return Err(ErrorObject::invalid_params("upto must be at most 1000"));
     ///     }
     ///     Ok(stream::iter((1..=upto).map(Ok)))
     /// });
@@ -143,11 +163,11 @@ impl Methods {
         self
     }
 
-    /// Lets the methods and subscriptions that were added so far take params of at most so many bytes of
-    /// JSON. Larger ones are refused with -32602 before they are decoded.
+    /// Limits the params of the methods and subscriptions added so far to this many bytes of JSON.
+    /// Larger params get -32602 before they are decoded.
     ///
-    /// Decoded params can be much larger than their text: a `serde_json::Value` has up to 130 times as
-    /// many bytes. For a trait, there is `#[method(max_params = "64 KiB")]`.
+    /// Decoded params can be much larger than their text: a `serde_json::Value` uses up to 130
+    /// times as many bytes. For a trait, use `#[method(max_params = "64 KiB")]`.
     ///
     /// ```
     /// use wsjsonrpc::Methods;
@@ -198,7 +218,8 @@ impl fmt::Debug for Methods {
     }
 }
 
-/// Handles the calls of all methods that no service answers to: for proxies, scripts, logs.
+/// Handles the calls of all unknown methods, for example to forward or log them. Passed to
+/// [`ServerBuilder::fallback`](crate::server::ServerBuilder::fallback).
 ///
 /// ```
 /// use serde_json::value::{RawValue, to_raw_value};
@@ -220,11 +241,11 @@ impl fmt::Debug for Methods {
 /// ```
 #[async_trait]
 pub trait Fallback: Send + Sync + 'static {
-    /// Handles one call; for a notification the result is dropped.
+    /// Handles one call. The result of a notification is dropped.
     ///
     /// # Errors
-    /// [`ErrorObject::method_not_found`](crate::ErrorObject::method_not_found) for names that it
-    /// does not know either. The caller's message then names the method.
+    /// Return [`ErrorObject::method_not_found`](crate::ErrorObject::method_not_found) for unknown
+    /// names. The message that the caller gets then names the method.
     async fn call(
         &self,
         context: &Context,
@@ -233,7 +254,7 @@ pub trait Fallback: Send + Sync + 'static {
     ) -> Result<Box<RawValue>>;
 }
 
-/// A fallback as a service without names of its own.
+/// A fallback as a service without method names.
 pub(crate) struct FallbackService(pub(crate) Arc<dyn Fallback>);
 
 impl Service for FallbackService {

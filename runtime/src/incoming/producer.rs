@@ -1,7 +1,7 @@
 //! Producing a subscription: from the stream that a handler returns to the notifications with its
 //! items. [`Producer`] drives the stream, `Room` is its share of the send queue, and `Source`
-//! buffers items where the stream does not wait. The stream is polled only while an item can be
-//! sent or buffered, so backpressure from a slow consumer reaches its stream and nothing else.
+//! buffers items of streams that do not wait. The stream is polled only while an item can be sent
+//! or buffered, so backpressure from a slow consumer reaches its stream and nothing else.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -31,7 +31,8 @@ use crate::websocket::send_queue::{Closed, LinePermit, SendQueue};
 /// How many items are sent before the task yields.
 const BUDGET: usize = 256;
 
-/// A subscription that was asked for: for its handler, which begins it with a stream or refuses it.
+/// A requested subscription. Its handler starts it with a stream, or refuses it by returning an
+/// error.
 pub struct Producer {
     topic: Topic,
     link: Arc<Link>,
@@ -50,7 +51,8 @@ impl Producer {
         Producer { topic, link, subscription, handled }
     }
 
-    /// Consents, and sends what the stream brings until it ends or nobody wants it any more.
+    /// Accepts the subscription, and sends the items of the stream until the stream ends or the
+    /// consumer unsubscribes.
     pub async fn run<T, S>(self, stream: S) -> Response
     where
         T: Serialize,
@@ -87,8 +89,8 @@ impl Producer {
                 break Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE));
             }
             self.subscription.spend(cost(bytes));
-            // Encoded only now, when there is space: no producer holds an encoded item while it
-            // waits.
+            // Encoded only now, when there is space, so that no producer holds an encoded item
+            // while it waits.
             if room.fill(text).is_err() {
                 // What is queued is sent, and then the connection closes.
                 return Response(ResponseKind::Silent);
@@ -99,7 +101,7 @@ impl Producer {
                 tokio::task::yield_now().await;
             }
         };
-        // A panic here is the handler's, and the peer gets an error.
+        // A panic here belongs to the handler, and the peer gets an error.
         drop(source);
         drop(contained.0.take());
         Response(ResponseKind::Ended(end))
@@ -144,14 +146,14 @@ impl Producer {
                 };
                 let next = source.poll(cx, &self.topic, may_send);
                 if next.is_pending() && may_send {
-                    // There is nothing to send.
+                    // Nothing to send.
                     room.leave();
                 }
                 if next.is_ready() || registered {
                     return next;
                 }
-                // Registered only now, as most items are ready at once. Then everything is checked
-                // again, so that no change is missed.
+                // Registered only now, because most items are ready at once. Then everything is
+                // checked again, so that no change is missed.
                 self.subscription.register(cx.waker());
                 registered = true;
                 if self.subscription.stopped().is_none() && self.subscription.has_credit() == credit
@@ -164,33 +166,34 @@ impl Producer {
     }
 }
 
-/// A stream of the user's. A panic in its `Drop` stays here, also while another panic unwinds: two at once
-/// would abort the process.
+/// A stream of the application. A panic in its `Drop` is contained, also while another panic
+/// unwinds, because two panics at once would abort the process.
 struct Contained<S>(Option<Pin<Box<S>>>);
 
 impl<S> Drop for Contained<S> {
     fn drop(&mut self) {
-        drop_contained(self.0.take(), "the stream of a subscription");
+        drop_contained(self.0.take(), "a subscription stream");
     }
 }
 
-/// Runs code on an item and drops the item. Panics in both do not meet.
+/// Runs code on an item, and drops the item. Panics in the code and in the drop never unwind
+/// together.
 fn lend<T, R>(item: T, code: impl FnOnce(&T) -> R) -> R {
     let outcome = catch_unwind(|| code(&item));
-    drop_contained(item, "an item of a subscription");
-    outcome.unwrap_or_else(|Panicked| resume_unwind(Box::new("an item panicked")))
+    drop_contained(item, "a subscription item");
+    outcome.unwrap_or_else(|Panicked| resume_unwind(Box::new("a subscription item panicked")))
 }
 
-/// A producer's claim to space in the send queue. It acquires the claim before it polls its stream,
-/// and so before it has an item.
+/// A producer's claim to space in the send queue. The producer acquires the claim before it polls
+/// its stream, and so before it has an item.
 struct Room<'a> {
     send_queue: &'a SendQueue,
     /// Whether there was space after the last item was queued.
     left: bool,
-    /// Waits in line for the producer's turn.
+    /// Waits in the queue of producers.
     waiting: Option<Pin<Box<dyn Future<Output = LinePermit<'a>> + Send + 'a>>>,
     permit: Option<LinePermit<'a>>,
-    /// Bytes queued since the turn began.
+    /// Bytes queued since this producer got its permit.
     queued: usize,
 }
 
@@ -202,7 +205,7 @@ impl<'a> Room<'a> {
     /// Ready when an item may be queued.
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Closed>> {
         if self.waiting.is_none() {
-            // After a wait, the producer has to ask again.
+            // After waiting, the producer has to ask again.
             let left = std::mem::take(&mut self.left);
             let first = self.permit.is_some() || !self.send_queue.has_line();
             if first && (left || self.send_queue.has_room()) {
@@ -211,7 +214,7 @@ impl<'a> Room<'a> {
             if !self.send_queue.is_open() {
                 return Poll::Ready(Err(Closed));
             }
-            // Back to the end of the line.
+            // Back to the end of the queue of producers.
             (self.permit, self.queued) = (None, 0);
         }
         let send_queue = self.send_queue;
@@ -225,8 +228,8 @@ impl<'a> Room<'a> {
     fn fill(&mut self, text: Vec<u8>) -> Result<(), Closed> {
         self.queued += text.len();
         self.left = self.send_queue.send_item(text)?;
-        // The network, on another thread, may take items as fast as they come, while other
-        // producers wait in line.
+        // The network, on another thread, may send items as fast as they arrive, while other
+        // producers wait.
         let had_permit = self.permit.is_some() && self.queued >= self.send_queue.limit();
         if !self.left || had_permit {
             self.leave();
@@ -234,7 +237,7 @@ impl<'a> Room<'a> {
         Ok(())
     }
 
-    /// Leaves the line, so that other producers get their turn.
+    /// Releases the permit, so that other producers can send.
     fn leave(&mut self) {
         (self.left, self.waiting, self.permit, self.queued) = (false, None, None, 0);
     }
@@ -249,7 +252,7 @@ enum Next<T> {
 }
 
 enum Pulled<T> {
-    /// There was space when the stream returned it.
+    /// There was space when the stream yielded it.
     Fresh(T),
     /// It was buffered, as JSON.
     Kept(Box<[u8]>),
@@ -385,7 +388,7 @@ impl<S, T> Drop for Source<'_, S, T> {
     }
 }
 
-/// The bytes that a buffered item counts.
+/// How many bytes a buffered item counts.
 fn kept_size(json: &[u8]) -> usize {
     usize::try_from(cost(json.len())).unwrap_or(usize::MAX)
 }

@@ -1,6 +1,6 @@
 //! Services, which handle incoming calls: the trait [`Service`], a [`Request`] as a handler sees
-//! it, and its [`Outcome`]. Generated code uses this file. A request carries neither a connection
-//! nor an id nor a batch, so a handler can't answer twice or answer another call.
+//! it, and its [`Outcome`]. Generated code uses this file. A request contains neither connection
+//! nor id nor batch, so a handler cannot answer twice, or answer another call.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,11 +28,11 @@ use crate::util::BoxFuture;
 use crate::util::catch_unwind::CatchUnwind;
 use crate::util::race::{Either, race};
 
-/// Handles incoming calls of some methods. `#[rpc]` generates one for a trait, and
-/// [`Methods`](crate::Methods) makes one of closures; few need to implement it.
+/// Handles incoming calls. `#[rpc]` generates a service for a trait, and
+/// [`Methods`](crate::Methods) creates one from closures, so you rarely need to implement it.
 ///
-/// A `Box<dyn Service>` and an `Arc<dyn Service>` are services too, so a program can choose between
-/// implementations at run time:
+/// `Box<dyn Service>` and `Arc<dyn Service>` are services as well, so a program can choose an
+/// implementation at run time:
 ///
 /// ```
 /// use wsjsonrpc::{Context, Result, Server, rpc};
@@ -72,13 +72,14 @@ use crate::util::race::{Either, race};
     note = "for a closure, call `.method(name, closure)` of the builder or of `wsjsonrpc::Methods`"
 )]
 pub trait Service: Send + Sync + 'static {
-    /// The wire names of its methods, each with the number that [`call`](Self::call) gets. Asked
-    /// once, when the server or client is built. Several names may have the same number.
-    /// [`Topic::UNSUBSCRIBE`](crate::subscription::Topic::UNSUBSCRIBE) is that of methods which end subscriptions;
-    /// they are not called here, and several services may have them under the same name.
+    /// The wire names of the methods, each with the number that is passed to [`call`](Self::call).
+    /// Called once, when the server or client is built. Several names may have the same number. The
+    /// number [`Topic::UNSUBSCRIBE`](crate::subscription::Topic::UNSUBSCRIBE) marks methods that
+    /// end subscriptions: they are never passed to `call`, and several services may have them under
+    /// the same name.
     fn methods(&self) -> Vec<(Cow<'static, str>, usize)>;
 
-    /// Begins to handle a request of the method with this number. Must not block.
+    /// Starts handling a request for the method with this number. Must not block.
     fn call(&self, method: usize, request: Request) -> Outcome;
 }
 
@@ -102,10 +103,39 @@ impl<S: Service + ?Sized> Service for Arc<S> {
     }
 }
 
-/// An incoming call: its connection, its method and its params. It owns its message, so what is
-/// decoded from it may borrow.
+/// An incoming call: its connection, method and params. It owns its message, so decoded values may
+/// borrow from it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::borrow::Cow;
+/// use wsjsonrpc::service::{Outcome, Request, Service};
+/// use wsjsonrpc::{Client, Result, Server, memory};
+///
+/// /// A service written by hand, with one method.
+/// struct Doubler;
+///
+/// impl Service for Doubler {
+///     fn methods(&self) -> Vec<(Cow<'static, str>, usize)> {
+///         vec![("double".into(), 0)]
+///     }
+///
+///     fn call(&self, _method: usize, request: Request) -> Outcome {
+///         Outcome::ready(move || {
+///             let doubled: Result<i64> = request.params().decode().map(|(x,): (i64,)| 2 * x);
+///             request.reply(doubled)
+///         })
+///     }
+/// }
+///
+/// let (client, _) = memory::pair(Client::builder(), Server::builder().service(Doubler))?;
+/// assert_eq!(client.peer().call::<i64>("double", (21,)).await?, 42);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Request {
-    /// Dropped with the request, which the handler holds until it is done.
+    /// Dropped with the request, which the handler holds until it has ended.
     context: Handled,
     message: Utf8Bytes,
     method: Method,
@@ -113,7 +143,7 @@ pub struct Request {
     notification: bool,
 }
 
-/// The context of a call, for as long as the call is being handled.
+/// The context of a call, as long as the call is being handled.
 pub(crate) struct Handled(Context);
 
 impl Deref for Handled {
@@ -134,7 +164,7 @@ impl Drop for Handled {
 /// The method's name.
 pub(crate) enum Method {
     InMessage(Range<usize>),
-    /// The name was written with escapes.
+    /// The name contained escapes.
     Decoded(Box<str>),
 }
 
@@ -154,13 +184,13 @@ impl Request {
         Handled(self.context.again())
     }
 
-    /// The connection it came in on. Handles made of it inherit the call's
+    /// The context of the call. Handles created from it inherit the call's
     /// [deadline](Context::deadline) until the request is dropped.
     pub fn context(&self) -> &Context {
         &self.context
     }
 
-    /// The method's wire name, as the caller wrote it.
+    /// The method's name on the wire.
     pub fn method(&self) -> &str {
         match &self.method {
             Method::InMessage(range) => self.message.get(range.clone()).unwrap_or_default(),
@@ -173,7 +203,7 @@ impl Request {
         Params { json: self.params.clone().and_then(|range| self.message.get(range)) }
     }
 
-    /// Whether it is a notification, whose outcome nobody gets.
+    /// Whether it is a notification, which gets no response.
     pub fn is_notification(&self) -> bool {
         self.notification
     }
@@ -204,7 +234,7 @@ impl Request {
         Args::list(self.params().json, names)
     }
 
-    /// Decodes all params into the one argument of a closure; see [`whole::of_closure`].
+    /// Decodes all params into the single argument of a closure; see [`whole::of_closure`].
     pub(crate) fn of_closure<'a, T: Deserialize<'a>>(&'a self, form: Form) -> Result<T> {
         whole::of_closure(self.params().json, form)
     }
@@ -216,14 +246,14 @@ impl Request {
         self.params().decode()
     }
 
-    /// Marks the request as one for a subscription. Returns how much the consumer takes before it
-    /// sends credit, if it uses credit.
+    /// Marks the request as a subscription. Returns how much the consumer accepts before it sends
+    /// credit, if it uses credit.
     pub(crate) fn begin_subscription(&self) -> Option<u64> {
         self.context.begin_subscription()
     }
 
-    /// Fails if the caller requests a subscription from a method that is none. Called when the
-    /// method reads its arguments, before a subscription could begin.
+    /// Fails if the caller wants to subscribe to a method that is not a subscription. Called when the
+    /// method reads its arguments, before a subscription could start.
     #[inline]
     pub(crate) fn refuse_subscribing(&self) -> Result<()> {
         if self.context.is_asked_to_subscribe() { Err(self.no_subscription()) } else { Ok(()) }
@@ -234,12 +264,13 @@ impl Request {
     fn no_subscription(&self) -> ErrorObject {
         let method = self.method();
         let words = format!(
-            "Invalid Request: method `{method}` is not a subscription; call it instead of subscribing"
+            "Invalid Request: method `{method}` is not a subscription; call it without subscribing"
         );
         ErrorObject::new(ErrorCode::INVALID_REQUEST, words)
     }
 
-    /// For a method that takes params of at most so many bytes of JSON: the outcome if there are more.
+    /// For a method with a limit on the size of its params, in bytes of JSON: the outcome if they
+    /// are larger.
     #[doc(hidden)]
     #[inline]
     pub fn refuse_params_over(&self, limit: usize) -> Option<Outcome> {
@@ -252,11 +283,12 @@ impl Request {
     fn large_params(&self, size: usize, limit: usize) -> Outcome {
         let method = self.method();
         let words =
-            format!("Invalid params: {size} bytes, and method `{method}` takes at most {limit}");
+            format!("Invalid params: {size} bytes; method `{method}` accepts at most {limit}");
         Outcome(OutcomeKind::Ready(self.fail(ErrorObject::invalid_params(words))))
     }
 
-    /// The outcome of the method as a response. A notification's result is not even serialized.
+    /// Converts the result of the method into a response. A notification's result is not
+    /// serialized.
     pub fn reply<R: Returns>(&self, outcome: R) -> Response
     where
         R::Ok: SentResult,
@@ -271,7 +303,7 @@ impl Request {
         }
     }
 
-    /// An error as a response.
+    /// Converts an error into a response.
     pub fn fail(&self, error: ErrorObject) -> Response {
         Response(ResponseKind::Error(error))
     }
@@ -288,6 +320,28 @@ impl fmt::Debug for Request {
 }
 
 /// The params of a call, not yet decoded.
+///
+/// ```
+/// use serde_json::value::RawValue;
+/// use wsjsonrpc::server::Fallback;
+/// use wsjsonrpc::service::Params;
+/// use wsjsonrpc::{Context, ErrorObject, Result, async_trait};
+///
+/// /// A method `add` without the macro.
+/// struct Add;
+///
+/// #[async_trait]
+/// impl Fallback for Add {
+///     async fn call(&self, _: &Context, method: &str, params: Params<'_>) -> Result<Box<RawValue>> {
+///         if method != "add" {
+///             return Err(ErrorObject::method_not_found());
+///         }
+///         let (x, y): (i64, i64) = params.decode()?;
+///         Ok(serde_json::value::to_raw_value(&(x + y))?)
+///     }
+/// }
+/// # let _ = Add;
+/// ```
 #[derive(Clone, Copy)]
 pub struct Params<'a> {
     json: Option<&'a str>,
@@ -299,17 +353,17 @@ impl<'a> Params<'a> {
         Params { json }
     }
 
-    /// The JSON list or object; `None` if there are no params.
+    /// The params as a JSON list or object; `None` without params.
     pub fn json(&self) -> Option<&'a str> {
         self.json
     }
 
-    /// Decodes all of them into one value: a list into a tuple or `Vec`, an object into a struct
-    /// or map. No params, an empty list and an empty object are the same. The list may be shorter
-    /// than the tuple if the rest of the tuple are `Option`s.
+    /// Decodes all params into one value: a list into a tuple or `Vec`, an object into a struct or
+    /// map. No params, an empty list and an empty object mean the same. A list may be shorter than
+    /// the tuple if the remaining elements are `Option`s.
     ///
     /// # Errors
-    /// -32602 that says what does not fit.
+    /// -32602 with the reason.
     pub fn decode<T: Deserialize<'a>>(&self) -> Result<T> {
         whole::whole(self.json)
     }
@@ -322,7 +376,7 @@ impl fmt::Debug for Params<'_> {
     }
 }
 
-/// Who made a call, beside its request, which its handler owns. For generated code.
+/// The caller, separate from the request, which the handler owns. For generated code.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Caller {
@@ -331,7 +385,28 @@ pub struct Caller {
     notification: bool,
 }
 
-/// What comes of a request; made by [`Request::reply`] and [`Request::fail`].
+/// The response to a request. Created by [`Request::reply`] and [`Request::fail`].
+///
+/// ```
+/// use wsjsonrpc::middleware::{Middleware, Next};
+/// use wsjsonrpc::service::{Request, Response};
+/// use wsjsonrpc::{Context, async_trait};
+///
+/// /// Logs the errors of handlers.
+/// struct LogErrors;
+///
+/// #[async_trait]
+/// impl Middleware for LogErrors {
+///     async fn call(&self, _: &Context, request: Request, next: Next<'_>) -> Response {
+///         let response = next.run(request).await;
+///         if let Some(error) = response.error() {
+///             println!("{error}");
+///         }
+///         response
+///     }
+/// }
+/// # let _ = LogErrors;
+/// ```
 pub struct Response(pub(crate) ResponseKind);
 
 #[derive(Debug)]
@@ -339,16 +414,16 @@ pub(crate) enum ResponseKind {
     /// The response's text up to its id.
     Result(Vec<u8>),
     Error(ErrorObject),
-    /// A subscription that was answered earlier has ended, perhaps with an error.
+    /// A subscription that was accepted earlier has ended, possibly with an error.
     Ended(Option<ErrorObject>),
     /// Nothing is sent.
     Silent,
-    /// An accepted subscription, as middleware sees it: the rest of the handler runs outside the
+    /// An accepted subscription, as middleware sees it. The rest of the handler runs outside the
     /// middleware.
     Accepted(Box<AcceptedHandler>),
 }
 
-/// The handler of a subscription that has its stream and whose call is not answered yet.
+/// The handler of a subscription that has its stream and whose call has not been answered yet.
 pub(crate) struct AcceptedHandler {
     pub(crate) handler: CatchUnwind<'static, Response>,
     pub(crate) accepted: Box<AcceptedSubscription>,
@@ -361,13 +436,13 @@ impl fmt::Debug for AcceptedHandler {
 }
 
 impl Response {
-    /// The error, if it is one. What [`source`](ErrorObject::source) says of it is for this side
-    /// only.
+    /// The error, if it is one. Its [`source`](ErrorObject::source) is for this side only; it is
+    /// never sent.
     pub fn error(&self) -> Option<&ErrorObject> {
         if let ResponseKind::Error(error) = &self.0 { Some(error) } else { None }
     }
 
-    /// The result as JSON, if there is one: neither a notification nor a subscription has.
+    /// The result as JSON. `None` for errors, notifications and subscriptions.
     pub fn result(&self) -> Option<&str> {
         if let ResponseKind::Result(text) = &self.0 { result_in(text) } else { None }
     }
@@ -386,17 +461,18 @@ impl fmt::Debug for Response {
     }
 }
 
-/// An error response, whatever the request.
+/// An error response, for any request.
 impl From<ErrorObject> for Response {
     fn from(error: ErrorObject) -> Self {
         Response(ResponseKind::Error(error))
     }
 }
 
-/// The name of the parameter of a method that ends subscriptions, as in their notifications.
+/// The name of the parameter of a method that ends subscriptions, the same as in their
+/// notifications.
 const ID: &str = "subscription";
 
-/// How far a service has got with a request.
+/// The state of a request after [`Service::call`]: answered, or a future that will answer it.
 pub struct Outcome(pub(crate) OutcomeKind);
 
 pub(crate) enum OutcomeKind {
@@ -407,18 +483,18 @@ pub(crate) enum OutcomeKind {
 }
 
 impl Outcome {
-    /// The handler is async. It is polled once where the request was read; if it is not ready
-    /// then, it goes on in a task of its own.
+    /// For an async handler. It is polled once where the request was read. If it is not ready then,
+    /// it continues in its own task.
     pub fn future(handler: impl Future<Output = Response> + Send + 'static) -> Self {
         Outcome(OutcomeKind::Pending(Box::pin(handler)))
     }
 
-    /// The handler is a plain function that does not block; it runs at once.
+    /// For a plain function that does not block. It runs at once.
     pub fn ready(handler: impl FnOnce() -> Response) -> Self {
         Outcome(OutcomeKind::Ready(handler()))
     }
 
-    /// The handler blocks; it runs on tokio's pool of threads for that.
+    /// For a handler that blocks. It runs on tokio's thread pool for blocking code.
     pub fn blocking(handler: impl FnOnce() -> Response + Send + 'static) -> Self {
         Self::future(async move {
             match tokio::task::spawn_blocking(handler).await {
@@ -432,8 +508,8 @@ impl Outcome {
         })
     }
 
-    /// It begins when the handlers of this kind that came before it on its connection are done, or
-    /// never, if its call is taken back before.
+    /// Starts after all earlier handlers of this kind on its connection have ended, or never if its
+    /// call is cancelled before.
     #[doc(hidden)]
     pub fn ordered(self, caller: &Caller) -> Self {
         let OutcomeKind::Pending(handler) = self.0 else { return self };
@@ -444,8 +520,8 @@ impl Outcome {
         })
     }
 
-    /// It is dropped where it stands when its result is of no use any more. A notification's never
-    /// was, so that is handled to its end.
+    /// Dropped at its next await when the result is not needed any more. A notification's result
+    /// never is, so notifications are handled to the end.
     #[doc(hidden)]
     pub fn droppable(self, caller: &Caller) -> Self {
         let OutcomeKind::Pending(handler) = self.0 else { return self };
@@ -461,8 +537,8 @@ impl Outcome {
         })
     }
 
-    /// The handler of a subscription: it gets the request back, with a [`Producer`] to
-    /// [`run`](Producer::run) its stream with.
+    /// The handler of a subscription. It gets the request back, with a [`Producer`] that
+    /// [runs](Producer::run) its stream.
     #[doc(hidden)]
     pub fn subscription<F>(
         request: Request,
@@ -473,7 +549,9 @@ impl Outcome {
         F: Future<Output = Response> + Send + 'static,
     {
         if request.is_notification() {
-            tracing::debug!("dropped a subscription without an id: nobody would know its own");
+            tracing::debug!(
+                "ignored a subscription without an id: its caller could not get the subscription id"
+            );
             return Outcome(OutcomeKind::Ready(Response(ResponseKind::Silent)));
         }
         let link = Arc::clone(request.context().link());
@@ -499,7 +577,7 @@ impl Outcome {
         Outcome(OutcomeKind::Subscription(Box::pin(handler(request, producer)), Box::new(accepted)))
     }
 
-    /// Handles a call of an unsubscribe method. Its one parameter is the subscription's id.
+    /// Handles a call of an unsubscribe method. Its only parameter is the subscription's id.
     pub(crate) fn unsubscribe(request: &Request) -> Self {
         let id = || {
             let mut args = request.args(&[ID])?;
@@ -512,7 +590,7 @@ impl Outcome {
         Outcome(OutcomeKind::Ready(request.reply::<Result<bool, ErrorObject>>(ended)))
     }
 
-    /// A number that [`Service::methods`] never gave.
+    /// A number that [`Service::methods`] did not return.
     #[doc(hidden)]
     pub fn unknown(request: Request) -> Self {
         let error = ErrorObject::no_method(request.method());
@@ -520,7 +598,7 @@ impl Outcome {
     }
 }
 
-/// The response to a cancelled call. The canceller has sent it already, or the connection is
+/// The response to a cancelled call. It was sent when the call was cancelled, or the connection has
 /// closed.
 fn cancelled() -> Response {
     Response(ResponseKind::Error(ErrorObject::of(ErrorCode::REQUEST_CANCELLED)))

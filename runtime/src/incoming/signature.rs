@@ -1,5 +1,5 @@
-//! Traits for the types in a method's signature: [`Returns`] for what it returns, [`Arg`] for
-//! arguments that it borrows. Generated code uses this file.
+//! Traits for the types in a method's signature: [`Returns`] for return types, [`Arg`] for borrowed
+//! arguments. Generated code uses this file.
 
 use std::convert::Infallible;
 
@@ -9,17 +9,17 @@ use crate::protocol::typed::RpcError;
 
 /// What a method may return: a `Result`, by any name, or nothing.
 #[diagnostic::on_unimplemented(
-    message = "an rpc method can't return `{Self}`",
+    message = "an rpc method cannot return `{Self}`",
     label = "expected `wsjsonrpc::Result<T>`, `Result<T, E>` or no return type",
     note = "return `wsjsonrpc::Result<T>`, or `Result<T, E>` with an `E` that implements `wsjsonrpc::RpcError`"
 )]
 pub trait Returns {
-    /// What the caller gets.
+    /// The type of the result.
     type Ok;
-    /// Or what it gets instead.
+    /// The type of the error.
     type Err: RpcError;
 
-    /// Which of them it is.
+    /// Converts into a result.
     fn into_result(self) -> std::result::Result<Self::Ok, Self::Err>;
 }
 
@@ -52,17 +52,17 @@ impl RpcError for Infallible {
     }
 }
 
-/// A borrowed argument: what is kept on the server while the handler looks at it.
+/// A borrowed argument: what the server stores while the handler borrows it.
 #[diagnostic::on_unimplemented(
-    message = "an rpc method can't borrow an argument as `{Self}`",
+    message = "an rpc method cannot borrow an argument as `{Self}`",
     label = "expected `&str`, `&[T]`, `&T` or an `Option` of these",
-    note = "take it by value: `Vec<String>` in place of `Vec<&str>`"
+    note = "take the argument by value, for example `Vec<String>` instead of `Vec<&str>`"
 )]
 pub trait Arg<'a>: Sized {
-    /// What is decoded.
+    /// The decoded type.
     type Store: 'a;
 
-    /// What the method sees of it.
+    /// What the method gets.
     fn get(store: &'a Self::Store) -> Self;
 }
 

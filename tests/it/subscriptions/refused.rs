@@ -98,7 +98,7 @@ fn is_refused<T>(outcome: Result<T, Error>, method: &str) {
     let Err(Error::Call(error)) = outcome else { panic!("{method} is no subscription") };
     assert_eq!(error.code().0, -32600);
     let words = format!(
-        "Invalid Request: method `{method}` is not a subscription; call it instead of subscribing"
+        "Invalid Request: method `{method}` is not a subscription; call it without subscribing"
     );
     assert_eq!(error.message(), words);
 }
@@ -187,7 +187,7 @@ async fn peers_without_the_extensions_get_the_plain_result() {
     assert_eq!(raw.ask(asked).await, result("7", "1"));
     let (mut raw, _peer) = Raw::knowing_client(Counter::default().server()).await;
     let words =
-        "Invalid Request: method `plain` is not a subscription; call it instead of subscribing";
+        "Invalid Request: method `plain` is not a subscription; call it without subscribing";
     assert_eq!(raw.ask(asked).await, error(-32600, words, "1"));
     assert_eq!(raw.ask(request("plain", "[]", "2")).await, result("7", "2"));
 }

@@ -319,7 +319,7 @@ async fn params_over_a_methods_limit_are_refused() {
     let (fits, large) = (r#"["123456"]"#, r#"["1234567"]"#);
     let refusal = |method: &str, size: usize, limit: usize| {
         let words =
-            format!("Invalid params: {size} bytes, and method `{method}` takes at most {limit}");
+            format!("Invalid params: {size} bytes; method `{method}` accepts at most {limit}");
         error(-32602, &words, "1")
     };
     for method in ["later", "at_once", "blocking", "ordered", "whole", "closure"] {
