@@ -26,33 +26,49 @@ use crate::util::runtime::deadline;
 /// What can be sent as a batch: [`Call`]s and [`Notification`]s, and tuples (up to 12), `Vec`s and
 /// arrays of them.
 ///
-/// The output has the same shape, with a `Result` for each of them: its value and its error have the
-/// types of that call.
+/// The output has the same shape, with a `Result` for each element. Each result has the value type
+/// and error type of its call.
+///
+/// ```
+/// # use wsjsonrpc::{memory, Client, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let server = Server::builder().method("double", |_, (x,): (i64,)| async move { Ok(2 * x) });
+/// # let (client, _) = memory::pair(Client::builder(), server)?;
+/// let peer = client.peer();
+/// let calls: Vec<_> = (0..3).map(|x| peer.call::<i64>("double", (x,))).collect();
+/// let (doubled, logged) = peer.batch((calls, peer.notify("log", ["done"]))).await?;
+/// let doubled: Vec<i64> = doubled.into_iter().collect::<Result<_, _>>()?;
+/// assert_eq!(doubled, [0, 2, 4]);
+/// assert!(logged.is_ok());
+/// # Ok(())
+/// # }
+/// ```
 pub trait IntoBatch {
-    /// What it brings.
+    /// The results, in the same shape.
     type Output;
 
-    /// Waits for it.
+    /// The future of the results.
     type Replies: Future<Output = Self::Output> + Send + Unpin + 'static;
 
-    /// Puts the calls into a batch.
+    /// Adds the calls to a batch.
     fn add_to(self, batch: &mut Batch) -> Self::Replies;
 }
 
-/// A batch to be sent; made by [`Peer::batch`]. Nothing happens until it is awaited.
+/// A batch that has not been sent. Created by [`Peer::batch`]. Nothing is sent until it is awaited.
 ///
 /// # Errors
-/// Awaiting it gives the results of its elements. An error of the batch itself ([`Error::Closed`],
-/// [`Error::TooLarge`], [`Error::LargeBatch`], [`Error::EmptyBatch`]) means that nothing of it was sent.
-/// A reply that is missing, late or wrong fails only its own element.
+/// Awaiting it returns the results of its elements. An error of the batch itself
+/// ([`Error::Closed`], [`Error::TooLarge`], [`Error::LargeBatch`], [`Error::EmptyBatch`]) means
+/// that nothing was sent. A missing, late or invalid response fails only its own element.
 ///
-/// A peer that refuses the batch as a whole answers with one error: with the id null, or, as
-/// go-ethereum does, with the id of the first call and the code -32600 or -32700. Every call of the
-/// batch then fails with that error at once. In an array, an error with the id null fails the calls of
-/// the batch that the array does not answer.
+/// A peer that refuses the whole batch responds with one error: with the id null, or as go-ethereum
+/// does, with the id of the first call and the code -32600 or -32700. Then every call of the batch
+/// fails with that error at once. An error with the id null inside an array is the error of those
+/// calls that the array does not answer.
 ///
 /// # Cancel safety
-/// As that of a [`Call`].
+/// As for a [`Call`].
 #[must_use = "a batch sends nothing until it is awaited: `peer.batch(calls).await`"]
 #[derive(Debug)]
 pub struct BatchCall<B> {
@@ -84,7 +100,7 @@ where
     }
 }
 
-/// A batch that is filled step by step; made by [`Peer::new_batch`].
+/// A batch that is filled step by step. Created by [`Peer::new_batch`].
 ///
 /// ```
 /// # use wsjsonrpc::{memory, Client, Server};
@@ -103,13 +119,13 @@ where
 /// # }
 /// ```
 #[derive(Debug)]
-#[must_use = "a batch sends nothing until it is told to: `batch.send().await`"]
+#[must_use = "a batch sends nothing until it is sent: `batch.send().await`"]
 pub struct Batch {
     parts: Parts,
     added: usize,
     /// The maximum number of calls.
     limit: usize,
-    /// The middleware around sending, if there is any, and the view of the batch that it gets.
+    /// The middleware around sending, if there is any, and its view of the batch.
     around: Option<(Arc<Chain>, OutgoingBatch)>,
 }
 
@@ -127,14 +143,14 @@ impl Batch {
         Batch { parts, added: 0, limit, around }
     }
 
-    /// Adds a call, a notification, or several. The future brings what they bring; it is ready
-    /// after [`send`](Self::send), or with [`Error::NotSent`] when the batch is dropped.
-    #[must_use = "without it, what the peer answers is lost"]
+    /// Adds a call, a notification, or several. The returned future resolves to their results after
+    /// [`send`](Self::send), or to [`Error::NotSent`] if the batch is dropped.
+    #[must_use = "the future returns the peer's response"]
     pub fn add<B: IntoBatch>(&mut self, calls: B) -> B::Replies {
         calls.add_to(self)
     }
 
-    /// How many calls and notifications were added.
+    /// The number of calls and notifications added so far.
     pub fn len(&self) -> usize {
         self.added
     }
@@ -144,21 +160,22 @@ impl Batch {
         self.added == 0
     }
 
-    /// Sends all that was added, in one message; waits for room in the outbox.
+    /// Sends everything that was added in one message. Waits while the send queue is full.
     ///
-    /// The batch of a [reconnecting client](crate::client::ClientBuilder::reconnect) waits for a connection,
-    /// if calls do. The time of its calls counts meanwhile, and when that of all is over, it fails
-    /// with [`Error::Timeout`].
+    /// The batch of a [reconnecting client](crate::client::ClientBuilder::reconnect) waits for a
+    /// connection if calls do. The timeouts of its calls count meanwhile; when all of them have
+    /// passed, sending fails with [`Error::Timeout`].
     ///
-    /// By HTTP it waits for the answer, too.
+    /// With HTTP it also waits for the response.
     ///
     /// # Errors
     /// [`Error::EmptyBatch`], [`Error::LargeBatch`], [`Error::TooLarge`], [`Error::Closed`],
-    /// [`Error::Timeout`]: nothing was sent. By HTTP, a batch of nothing but notifications has no other place for its errors.
+    /// [`Error::Timeout`]: nothing was sent. With HTTP, a batch that contains only notifications
+    /// reports all its errors here.
     ///
     /// # Cancel safety
-    /// If the future is dropped before it is ready, nothing was sent. By HTTP, it may have been; its
-    /// calls fail with [`Error::Closed`].
+    /// If the future is dropped before it is ready, nothing was sent. With HTTP, the batch may have
+    /// been sent; its calls fail with [`Error::Closed`].
     pub async fn send(self) -> Result<(), Error> {
         if self.added == 0 {
             return Err(Error::EmptyBatch);
@@ -189,7 +206,7 @@ impl Batch {
         BatchReply(CallFuture::new(exchange, call.listener))
     }
 
-    /// Adds a call and returns its exchange.
+    /// Adds a call, and returns its exchange.
     pub(crate) fn exchange(
         &mut self,
         peer: &Peer,
@@ -246,7 +263,7 @@ impl std::fmt::Debug for Parts {
     }
 }
 
-/// A batch for one connection: its calls have their entries in the pending table already.
+/// A batch for one connection. Its calls already have their entries in the pending table.
 struct LinkBatch {
     link_ref: LinkRef,
     messages: Vec<Vec<u8>>,
@@ -258,7 +275,7 @@ impl LinkBatch {
     async fn send(mut self) -> Result<(), Error> {
         let link = self.link_ref.link();
         link.check_open()?;
-        // All calls may have failed to encode; then each reports that itself.
+        // If all calls failed to encode, each of them reports that itself.
         if !self.messages.is_empty() {
             let text = array(self.messages.iter().map(Vec::as_slice));
             link.pending.queue(self.calls.iter().map(|(id, _)| *id));
@@ -296,8 +313,8 @@ impl Drop for LinkBatch {
     }
 }
 
-/// What one call of a batch brings: the future of [`Batch::add`].
-#[must_use = "without it, what the peer answers is lost"]
+/// The result of one element of a batch: the future that [`Batch::add`] returns.
+#[must_use = "the future returns the peer's response"]
 pub struct BatchReply<T, E>(CallFuture<T, E>);
 
 impl<T, E> std::fmt::Debug for BatchReply<T, E> {
@@ -327,7 +344,7 @@ where
     }
 }
 
-/// `Ok` means that the notification is in the batch.
+/// `Ok` means that the notification is part of the batch.
 impl IntoBatch for Notification {
     type Output = Result<(), Error>;
     type Replies = Ready<Self::Output>;

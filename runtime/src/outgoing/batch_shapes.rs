@@ -1,5 +1,5 @@
-//! [`IntoBatch`] for lists and tuples of calls: adds each to the batch and waits for all replies at
-//! once.
+//! [`IntoBatch`] for lists and tuples of calls: adds each call to the batch, and waits for all
+//! replies at once.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,8 +19,7 @@ where
         let replies: Vec<_> = self.into_iter().map(|call| call.add_to(batch)).collect();
         let mut replies: Vec<_> = replies.into_iter().map(Joined::new).collect();
         Box::pin(std::future::poll_fn(move |cx| {
-            // Every reply is polled each time: their timers run at the same time, not one after
-            // another.
+            // Every reply is polled each time, so that their timers run at the same time.
             let waiting = replies.iter_mut().filter_map(|reply| reply.is_pending(cx).then_some(()));
             if waiting.count() > 0 {
                 return Poll::Pending;

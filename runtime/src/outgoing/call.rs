@@ -1,4 +1,4 @@
-//! An outgoing call that is not sent yet: [`Call`] and its builder methods, the future
+//! An outgoing call that has not been sent: [`Call`] and its builder methods, the future
 //! [`CallFuture`], [`Notification`], and the [`Encoder`] that generated stubs use. The message is
 //! encoded once, here; `exchange` sends it.
 
@@ -29,9 +29,9 @@ use crate::util::BoxFuture;
 
 /// A call that is ready to be sent. Nothing is sent until it is awaited: `client.sum(1, 2).await`.
 ///
-/// The compiler warns of a call that is neither awaited nor assigned. It does not warn of
-/// `let _ = client.sum(1, 2);`, which sends nothing either; clippy's lint `let_underscore_must_use` does.
-/// To send a call and not wait for an answer, use [`notify`](Self::notify).
+/// The compiler warns about a call that is neither awaited nor assigned. It does not warn about
+/// `let _ = client.sum(1, 2);`, which sends nothing either; clippy's lint `let_underscore_must_use`
+/// does. To send a call without waiting for a response, use [`notify`](Self::notify).
 ///
 /// ```
 /// # use std::time::Duration;
@@ -49,22 +49,22 @@ use crate::util::BoxFuture;
 /// # let math = MathClient::new(client.peer());
 /// math.sum(1, 2).await?;                                  // a request
 /// math.sum(1, 2).notify().await?;                         // a notification
-/// math.sum(1, 2).timeout(Duration::from_secs(1)).await?;  // a request with a deadline
+/// math.sum(1, 2).timeout(Duration::from_secs(1)).await?;  // a request with a timeout
 /// math.sum(1, 2).by_name().await?;                        // params as an object
 /// # Ok(())
 /// # }
 /// ```
 ///
 /// # Errors
-/// Awaiting it gives the result, or an [`Error`] that says what went wrong and whether the
-/// connection is still of use. [`Error::Call`] has the `E` that the peer's handler returned, decoded
-/// ([`RpcError`](trait@crate::RpcError)); an error object that is no `E` is in [`Error::Other`].
+/// Awaiting the call returns the result or an [`Error`], which says what failed and whether the
+/// connection is still usable. [`Error::Call`] contains the decoded `E` that the peer's handler
+/// returned ([`RpcError`](trait@RpcError)). An error object that is not an `E` is in [`Error::Other`].
 ///
 /// # Cancel safety
-/// The future may be dropped at any time: the call is forgotten on this side, and a late response
-/// is dropped. If it was sent by then, the peer is told that nobody waits for it any more
-/// ([`Config::send_cancel`](crate::Config::send_cancel)); what comes of that is for its handler to
-/// decide.
+/// Dropping the future cancels the call: this side ignores a late response, and if the call was
+/// already sent, it sends a cancellation to the peer
+/// ([`Config::send_cancel`](crate::Config::send_cancel)). The peer's handler decides what to do
+/// about it.
 #[must_use = "a call sends nothing until it is awaited: `client.sum(1, 2).await`"]
 pub struct Call<T, E = ErrorObject> {
     pub(crate) peer: Peer,
@@ -75,19 +75,51 @@ pub struct Call<T, E = ErrorObject> {
 }
 
 impl<T, E> Call<T, E> {
-    /// Sends it as a notification instead: it is not answered, not even with an error.
+    /// Sends the call as a notification: it gets no response, not even an error.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Context, Result as RpcResult, Server, memory, rpc};
+    /// #[rpc]
+    /// trait Log {
+    ///     async fn line(&self, ctx: &Context, text: &str) -> RpcResult<()>;
+    /// }
+    ///
+    /// # let (client, _) = memory::pair(Client::builder(), Server::builder())?;
+    /// LogClient::new(client.peer()).line("ready").notify().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn notify(self) -> Notification {
         Notification { peer: self.peer, message: self.message }
     }
 
-    /// How long to wait for the response, counted from the first poll, in place of
-    /// [`Config::call_timeout`](crate::Config::call_timeout). Waiting for room to send counts. A call
-    /// whose time is over before it begins is not sent.
+    /// How long to wait for the response, counted from the first poll. Replaces
+    /// [`Config::call_timeout`](crate::Config::call_timeout). The time includes waiting for space
+    /// in the send queue. A call whose time is up before it starts is not sent.
     ///
-    /// When the time is over, the peer is told, and how long it has is told with the call, if it
-    /// knows what that means: [`Config::send_cancel`](crate::Config::send_cancel) and
-    /// [`Config::send_timeout`](crate::Config::send_timeout). Within a handler, its own deadline
-    /// counts as well; see [`Context::deadline`](crate::Context::deadline).
+    /// If the peer supports it, it gets the timeout with the call
+    /// ([`Config::send_timeout`](crate::Config::send_timeout)), and a cancellation when the time is
+    /// up ([`Config::send_cancel`](crate::Config::send_cancel)). Within a handler, the deadline of
+    /// the call being handled applies as well; see [`Context::deadline`](crate::Context::deadline).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Context, Error, Server, memory};
+    /// use std::time::Duration;
+    ///
+    /// let server = Server::builder().method("sleep", |ctx: Context, ()| async move {
+    ///     ctx.cancelled().await; // ready when the caller's timeout has passed
+    ///     Ok(())
+    /// });
+    /// let (client, _) = memory::pair(Client::builder(), server)?;
+    /// let call = client.peer().call::<()>("sleep", ()).timeout(Duration::from_millis(50));
+    /// assert!(matches!(call.await, Err(Error::Timeout(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -99,16 +131,37 @@ impl<T, E> Call<T, E> {
         self
     }
 
-    /// Says that doing it several times is as good as doing it once: if the connection of a
-    /// [reconnecting client](crate::client::ClientBuilder::reconnect) breaks while the call is under way, it
-    /// is sent again on the next one in place of failing with [`Error::Closed`]. The handler may run any
-    /// number of times, once for each connection that breaks, and at the same time;
-    /// [`Reconnect::max_sends`](crate::client::Reconnect::max_sends) limits it. The call's timeout goes on
-    /// meanwhile. If a second connection ends because of what a message on it was, as with a response over
-    /// [`Config::max_incoming_message`](crate::Config::max_incoming_message), the call fails with that:
-    /// it may be the reason. For calls by stub: `#[method(idempotent)]`.
+    /// Declares that running the call several times has the same effect as running it once. If the
+    /// connection of a [reconnecting client](crate::client::ClientBuilder::reconnect) breaks while
+    /// the call is in flight, the client sends the call again on the next connection, instead of
+    /// failing with [`Error::Closed`]. The handler may run once for each connection that breaks,
+    /// also at the same time; [`Reconnect::max_sends`](crate::client::Reconnect::max_sends) limits
+    /// that. The call's timeout keeps counting.
     ///
-    /// Of no effect without such a client, and for a notification.
+    /// If a second connection ends because of a message on it, for example a response larger than
+    /// [`Config::max_incoming_message`](crate::Config::max_incoming_message), the call fails with
+    /// that error, because this call may be the cause. For stubs, write `#[method(idempotent)]`.
+    ///
+    /// No effect without a reconnecting client, and on notifications.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Server};
+    /// # use wsjsonrpc::client::Reconnect;
+    /// # let server = Server::builder()
+    /// #     .method("price", |_, (_article,): (String,)| async move { Ok(9.99) })
+    /// #     .bind("127.0.0.1:0")
+    /// #     .await?;
+    /// # let url = server.url();
+    /// # tokio::spawn(server.run());
+    /// let client = Client::builder().reconnect(Reconnect::default()).connect(&url).await?;
+    /// // Reading a price twice does no harm, so send it again if the connection breaks.
+    /// let price = client.peer().call::<f64>("price", ["apple"]).idempotent().await?;
+    /// assert_eq!(price, 9.99);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn idempotent(mut self) -> Self {
         if let Ok(message) = &mut self.message {
             message.idempotent = true;
@@ -116,16 +169,16 @@ impl<T, E> Call<T, E> {
         self
     }
 
-    /// Runs a closure on each value by which the handler tells how far it is
-    /// ([`Context::progress`](crate::Context::progress)), in order, all of them before the call is
-    /// ready. Of several closures the last one counts.
+    /// Calls a closure with each progress value that the handler reports
+    /// ([`Context::progress`](crate::Context::progress)), in order. All values are passed on before
+    /// the call returns. The last closure wins.
     ///
-    /// It runs where the call is awaited, when it is awaited: at most 64 values wait until then, and
-    /// at most 1 MiB of them; where there are more, the oldest are dropped. A value that is no `P`
-    /// is skipped.
+    /// The closure runs where the call is awaited. Until then at most 64 values or 1 MiB are
+    /// buffered; if there are more, the oldest are dropped. A value that does not decode as `P` is
+    /// skipped.
     ///
-    /// Only peers that have said in the opening handshake that they know this crate's extensions are
-    /// asked for it. Of no effect on a notification.
+    /// Progress is requested only from peers that announced this crate's extensions in the opening
+    /// handshake. No effect on notifications.
     ///
     /// ```
     /// # use wsjsonrpc::{memory, Client, Context, Server};
@@ -158,7 +211,7 @@ impl<T, E> Call<T, E> {
 
     /// Sends the params as an object with the parameters' names instead of a list.
     ///
-    /// An untyped call knows no names: pass it a struct or a map.
+    /// An untyped call has no parameter names: pass a struct or a map instead.
     pub fn by_name(mut self) -> Self {
         self.message = self.message.and_then(|mut message| {
             message.name_args()?;
@@ -185,7 +238,7 @@ impl<T: DeserializeOwned, E: RpcError> IntoFuture for Call<T, E> {
     }
 }
 
-/// A call under way; the future of [`Call`].
+/// A call in flight: the future of a [`Call`].
 #[must_use = "a call sends nothing until it is awaited: `client.sum(1, 2).await`"]
 pub struct CallFuture<T, E = ErrorObject> {
     exchange: Exchange,
@@ -210,7 +263,7 @@ impl<T: DeserializeOwned, E: RpcError> Future for CallFuture<T, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = self.exchange.poll(cx);
-        // Progress that came before the response is in the queue by now.
+        // Progress values that arrived before the response are in the queue by now.
         if let Some(listener) = &mut self.listener {
             listener.run();
         }
@@ -238,17 +291,27 @@ pub(crate) fn typed<E: RpcError>(error: Error) -> Error<E> {
     error.map_call(|object| E::from_object(object).map_or_else(Error::Other, Error::Call))
 }
 
-/// A message that is never answered, not even with an error. Nothing happens until it is awaited.
+/// A message that gets no response, not even an error. Nothing is sent until it is awaited.
 ///
-/// Awaiting it gives `Ok` as soon as the message is queued; it waits while
-/// [`Config::max_send_queue`](crate::Config::max_send_queue) is exceeded, so a sender can't outrun the
+/// Awaiting it returns `Ok` as soon as the message is queued. It waits while the send queue is full
+/// ([`Config::max_send_queue`](crate::Config::max_send_queue)), so a sender cannot outrun the
 /// network.
+///
+/// ```
+/// # use wsjsonrpc::{memory, Client, Server};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (client, _) = memory::pair(Client::builder(), Server::builder())?;
+/// client.peer().notify("log", ["ready"]).await?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// [`Error::Closed`], [`Error::Encode`], [`Error::TooLarge`].
 ///
 /// # Cancel safety
-/// A future that is dropped before it is ready has sent nothing.
+/// If the future is dropped before it is ready, nothing was sent.
 #[must_use = "a notification is not sent until it is awaited: `client.log(\"ready\").notify().await`"]
 pub struct Notification {
     pub(crate) peer: Peer,
@@ -288,7 +351,7 @@ async fn around(chain: Arc<Chain>, peer: Peer, message: OutgoingMessage) -> Resu
     chain.call(OutgoingRequest::new(message, true), send).await.map(drop)
 }
 
-/// Writes the arguments of a call. For generated code; errors come out of the awaited call.
+/// Writes the arguments of a call. For generated code. Awaiting the call returns the errors.
 #[derive(Debug)]
 pub struct Encoder {
     peer: Peer,
@@ -296,7 +359,7 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Begins a call of a method whose parameters have these wire names.
+    /// Starts a call of a method whose parameters have these wire names.
     pub fn new(
         peer: &Peer,
         method: &'static str,
@@ -324,7 +387,7 @@ impl Encoder {
         }
     }
 
-    /// The same, unless it is null and can be left out.
+    /// Like [`arg`](Self::arg), but omits a null argument that may be left out.
     pub fn arg_unless_null<T: SentArg + ?Sized>(&mut self, value: &T) {
         if let Ok(message) = &mut self.message {
             if let Err(error) = message.arg_unless_null(value) {
@@ -333,12 +396,12 @@ impl Encoder {
         }
     }
 
-    /// All arguments were written.
+    /// Creates the call, once all arguments are written.
     pub fn finish<T: ReceivedResult, E>(self) -> Call<T, E> {
         self.into_call()
     }
 
-    /// The same with any result type, for typed stubs.
+    /// Like [`finish`](Self::finish) with any result type, for typed stubs.
     #[inline]
     pub(crate) fn into_call<T, E>(self) -> Call<T, E> {
         let message = self.message.map(|mut message| {
@@ -349,7 +412,7 @@ impl Encoder {
         Call { peer: self.peer, message, timeout, listener: None, result: PhantomData }
     }
 
-    /// All arguments were written; it is the call of a subscription with these other names.
+    /// Creates the call of a subscription with these other names, once all arguments are written.
     pub fn subscribe<T: ReceivedResult, E>(
         self,
         unsubscribe: &str,

@@ -1,7 +1,7 @@
 //! Deadlines of outgoing calls: a call's own timeout ([`CallTimeout`], [`CallDeadline`]), and the
-//! deadline that a handle inherits from the call for which it was made ([`HandledCall`],
-//! [`InheritedDeadline`]). The inheritance ends when the handler returns or the call is cancelled
-//! or answered.
+//! deadline that a handle inherits from the call for which it was created ([`HandledCall`],
+//! [`InheritedDeadline`]). The inheritance ends when the handler returns, or when the call is
+//! cancelled or answered.
 
 use std::future::Future;
 use std::pin::pin;
@@ -19,14 +19,14 @@ use crate::util::race::{Either, race};
 use crate::util::runtime::deadline;
 use crate::util::runtime::timer;
 
-/// A call of the peer that is being handled. Clones of its context and the handles made for it
-/// share this.
+/// A call of the peer that is being handled. Clones of its context share this, and so do the
+/// handles created for it.
 #[derive(Debug)]
 pub(crate) struct HandledCall {
     deadline: Option<Instant>,
-    /// The extensions that came with the request.
+    /// The extensions that arrived with the request.
     pub(crate) extra: ReceivedExtensions,
-    /// Whether a subscription has begun with the call.
+    /// Whether the call has started a subscription.
     subscribed: AtomicBool,
     /// Whether the handler has returned or the call was answered.
     over: AtomicBool,
@@ -47,30 +47,31 @@ impl HandledCall {
         HandledCall { deadline, extra, subscribed, over, number, link }
     }
 
-    /// Whether the call requests a subscription and none has begun yet.
+    /// Whether the call requests a subscription and has not started one yet.
     pub(crate) fn is_asked_to_subscribe(&self) -> bool {
         self.extra.window.is_some() && !self.subscribed.load(Ordering::Relaxed)
     }
 
-    /// Begins a subscription with the call and returns its window.
+    /// Starts a subscription with the call, and returns its window.
     pub(crate) fn begin_subscription(&self) -> Option<u64> {
         self.subscribed.store(true, Ordering::Relaxed);
         self.extra.window
     }
 
-    /// Makes the handles of this call ordinary ones.
+    /// Turns the handles of this call into ordinary ones.
     pub(crate) fn end(&self) {
         self.over.store(true, Ordering::Release);
     }
 
-    /// Whether the call is answered, cancelled or its connection closed.
+    /// Whether the call was answered or cancelled, or its connection has closed.
     fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
             || self.link.upgrade().is_none_or(|link| link.is_unwanted(self.number))
     }
 }
 
-/// What a handle inherits: usually nothing, or the deadline of the one call that it was made for.
+/// What a handle inherits: usually nothing, or the deadline of the one call for which it was
+/// created.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum InheritedDeadline {
     #[default]
@@ -100,7 +101,7 @@ impl InheritedDeadline {
         }
     }
 
-    /// The timeout of a call that was given this one, limited by the inherited deadlines.
+    /// The given timeout, limited by the inherited deadlines.
     #[inline]
     pub(crate) fn limit(&self, timeout: Option<Duration>) -> CallTimeout {
         match self {
@@ -128,7 +129,7 @@ impl InheritedDeadline {
 pub(crate) struct CallTimeout {
     /// The part of `whole` that is left.
     pub(crate) timeout: Option<Duration>,
-    /// In milliseconds, for error messages: this is moved with each call, and a `Duration` is four
+    /// In milliseconds, for error messages. This is moved with each call, and a `Duration` is four
     /// times as large.
     whole: u32,
     /// Whether the timeout comes from the call being handled.
@@ -142,7 +143,7 @@ impl CallTimeout {
     fn new(timeout: Option<Duration>, inherited: bool) -> Self {
         let milliseconds = |time: Duration| {
             let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
-            // Rounded up: a timeout above zero must not become zero.
+            // Rounded up, because a timeout above zero must not become zero.
             let rest = time.subsec_nanos().div_ceil(1_000_000);
             seconds.saturating_mul(1000).saturating_add(rest)
         };
@@ -159,7 +160,7 @@ impl CallTimeout {
     }
 
     /// # Errors
-    /// The time has passed.
+    /// The time is up.
     pub(crate) fn check(self, method: &str) -> Result<(), Error> {
         if self.is_over() { Err(self.passed(method)) } else { Ok(()) }
     }
@@ -194,7 +195,7 @@ impl CallTimeout {
         self.since(Instant::now())
     }
 
-    /// The timeout, less the time that has elapsed.
+    /// The timeout minus the elapsed time.
     pub(crate) fn after(self, elapsed: Duration) -> Self {
         CallTimeout { timeout: self.timeout.map(|timeout| timeout.saturating_sub(elapsed)), ..self }
     }
@@ -214,13 +215,13 @@ impl CallDeadline {
         CallTimeout { timeout, ..self.limit }
     }
 
-    /// The deadline of a call that was sent: from now on a timeout means that the peer has not
+    /// The deadline of a call that was sent. From now on, a timeout means that the peer has not
     /// answered.
     pub(crate) fn sent(self) -> Self {
         CallDeadline { limit: CallTimeout { inherited: false, ..self.limit }, ..self }
     }
 
-    /// Waits for a step before the call is sent, at most until the deadline; `late` makes the
+    /// Waits for a step before the call is sent, at most until the deadline; `late` creates the
     /// error. Outside a runtime, the timer uses `runtime`.
     pub(crate) async fn wait<T>(
         self,

@@ -1,4 +1,4 @@
-//! The handle to the peer, [`Peer`], and where its messages go ([`Target`]): one connection, or a
+//! The handle to the peer ([`Peer`]), and where its messages go ([`Target`]): one connection, or a
 //! [`Route`], which `client` and `http` implement.
 
 use std::borrow::Cow;
@@ -22,11 +22,12 @@ use crate::outgoing::subscription::Subscribe;
 use crate::protocol::encode::{Form, OutgoingMessage};
 use crate::util::BoxFuture;
 
-/// A handle to the other side of a connection. Cheap to clone, usable from any task.
+/// A handle to the other side of a connection, for calls and notifications. Cheap to clone, and
+/// usable from any task.
 ///
-/// Either side has one: a client from [`Client::peer`](crate::Client::peer), a handler from
-/// [`Context::peer`](crate::Context::peer). Typed stubs are made of it (`MathClient::new(peer)`);
-/// it makes untyped calls itself:
+/// Both sides have one: a client from [`Client::peer`](crate::Client::peer), a handler from
+/// [`Context::peer`](crate::Context::peer). Typed stubs are created from it
+/// (`MathClient::new(peer)`). It also makes untyped calls:
 ///
 /// ```
 /// # use wsjsonrpc::{memory, Client, Server};
@@ -42,12 +43,14 @@ use crate::util::BoxFuture;
 /// # }
 /// ```
 ///
-/// The handles of a [reconnecting client](crate::client::ClientBuilder::reconnect) go on with each new
-/// connection; those that its handlers and its hook get stay with theirs, and end with it.
+/// The handles of a [reconnecting client](crate::client::ClientBuilder::reconnect) use the current
+/// connection. Handles that its handlers and its `on_connect` closure get belong to one connection,
+/// and end with it.
 #[derive(Clone)]
 pub struct Peer {
     target: Target,
-    /// The deadline that its calls inherit while the call for which it was made is being handled.
+    /// The deadline that its calls inherit, as long as the call for which it was created is being
+    /// handled.
     inherited: InheritedDeadline,
 }
 
@@ -74,7 +77,7 @@ pub(crate) trait Route: Send + Sync {
     /// Nothing is sent before the future is polled.
     fn call(self: Arc<Self>, message: OutgoingCall, limit: CallTimeout) -> BoxedReply;
 
-    /// As [`call`](Self::call).
+    /// Like [`call`](Self::call).
     fn notify(
         self: Arc<Self>,
         notification: OutgoingMessage,
@@ -122,7 +125,7 @@ impl Peer {
         self.target
     }
 
-    /// A handle whose calls inherit the deadline of this call, as long as the call is being
+    /// A handle whose calls inherit the deadline of this call, as long as that call is being
     /// handled.
     pub(crate) fn inheriting(mut self, handled: Option<Arc<HandledCall>>) -> Self {
         if let Some(handled) = handled {
@@ -135,7 +138,7 @@ impl Peer {
         &self.inherited
     }
 
-    /// The timeout of a call that was given this one, limited by the inherited deadlines.
+    /// The given timeout, limited by the inherited deadlines.
     pub(crate) fn limit(&self, timeout: Option<Duration>) -> CallTimeout {
         self.inherited.limit(timeout)
     }
@@ -155,7 +158,7 @@ impl Peer {
         }
     }
 
-    /// Sends a notification; waits while the send queue is full.
+    /// Sends a notification. Waits while the send queue is full.
     pub(crate) async fn send(&self, notification: OutgoingMessage) -> Result<(), Error> {
         match &self.target {
             Target::Link(link_ref) => {
@@ -173,11 +176,11 @@ impl Peer {
         }
     }
 
-    /// A call of a method by name. Await it, or turn it into a notification first; see [`Call`].
+    /// A call of a method by name. Await it to send it; see [`Call`].
     ///
     /// `params` must serialize to a list (a tuple, an array, a `Vec`) or an object (a struct, a
-    /// map). `()` sends none. An error that the peer answers with is always an
-    /// [`Error::Call`]; there is no type that it might not fit. To make it one of an error type:
+    /// map); `()` sends no params. Every error object from the peer is an [`Error::Call`], because
+    /// an untyped call has no error type. Convert it into an error type like this:
     ///
     /// ```
     /// # use wsjsonrpc::{Error, Peer, RpcError};
@@ -187,7 +190,7 @@ impl Peer {
     /// if let Err(Error::Call(object)) = peer.call::<u64>("bank.withdraw", [50]).await {
     ///     match BankError::from_object(object) {
     ///         Ok(BankError::Insufficient { missing }) => println!("{missing} are missing"),
-    ///         Err(object) => println!("not the bank's: {object}"),
+    ///         Err(object) => println!("another error: {object}"),
     ///     }
     /// }
     /// # }
@@ -198,12 +201,23 @@ impl Peer {
         encoder.into_call()
     }
 
-    /// A notification: a call that is never answered. Await it to send it; see [`Notification`].
+    /// A notification: a message that gets no response. Await it to send it; see [`Notification`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Server, memory};
+    /// # let (client, _) = memory::pair(Client::builder(), Server::builder())?;
+    /// client.peer().notify("log", ["ready"]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn notify(&self, method: &str, params: impl Serialize) -> Notification {
         self.call::<()>(method, params).notify()
     }
 
-    /// Several calls in one message; see [`IntoBatch`] for what may be in it.
+    /// Several calls in one message ([JSON-RPC 2.0, section
+    /// 6](https://www.jsonrpc.org/specification#batch)). See [`IntoBatch`] for what it may contain.
     ///
     /// ```
     /// # use wsjsonrpc::{memory, Client, Server};
@@ -230,24 +244,42 @@ impl Peer {
     }
 
     /// An empty batch, to be filled step by step.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{memory, Client, Server};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Server::builder().method("double", |_, (x,): (i64,)| async move { Ok(2 * x) });
+    /// # let (client, _) = memory::pair(Client::builder(), server)?;
+    /// let peer = client.peer();
+    /// let mut batch = peer.new_batch();
+    /// let first = batch.add(peer.call::<i64>("double", (1,)));
+    /// let second = batch.add(peer.call::<i64>("double", (2,)));
+    /// batch.send().await?;
+    /// assert_eq!((first.await?, second.await?), (2, 4));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new_batch(&self) -> Batch {
         Batch::new(self.clone())
     }
 
-    /// Asks for a subscription by the name of its method; see [`Subscribe`].
+    /// Subscribes by the name of a method; see [`Subscribe`].
     ///
-    /// Subscribing to an ordinary method fails with -32600 if the peer uses this crate and the method
-    /// was made with [`#[rpc]`](macro@crate::rpc) or a closure. Every other peer, a
-    /// [`Fallback`](crate::server::Fallback) and a [`Service`](crate::service::Service) of your own just handle the
-    /// call: if its result is a string or a number, that is taken for the subscription's id.
+    /// If the peer uses this crate, subscribing to an ordinary method of
+    /// [`#[rpc]`](macro@crate::rpc) or of a closure fails with -32600. Other peers, a
+    /// [`Fallback`](crate::server::Fallback) and your own [`Service`](crate::service::Service)
+    /// handle the call as usual: if the result is a string or a number, it is taken as the
+    /// subscription's id.
     ///
-    /// Some servers send items before the response that names their subscription. They are kept while
-    /// the call is pending, up to its [`window`](Subscribe::window) in bytes and 1024 items, and come
-    /// first. If more of them came, the subscription ends behind those with [`Error::Lagged`]. A
-    /// method of this side that is registered under the name of the notifications gets them instead.
+    /// Some servers send items before the response that contains the id. These items are buffered
+    /// while the call is pending, up to its [`window`](Subscribe::window) in bytes and 1024 items,
+    /// and are delivered first. If more arrive, the subscription ends after them with
+    /// [`Error::Lagged`]. A method that this side has registered under the name of the
+    /// notifications gets them instead.
     ///
-    /// The names of its notifications and of the method that ends it are those that
-    /// [`Topic::new`](crate::subscription::Topic::new) has for it; other servers have others:
+    /// By default the names of the notifications and of the method that unsubscribes are those of
+    /// [`Topic::new`](crate::subscription::Topic::new). Set the names that other servers use:
     ///
     /// ```no_run
     /// # use wsjsonrpc::{Client, Error};
@@ -272,14 +304,29 @@ impl Peer {
         Subscribe::new(self.call(method, params), names)
     }
 
-    /// Sends what is queued, then closes the connection with a close code
-    /// ([RFC 6455, section 7.4](https://www.rfc-editor.org/rfc/rfc6455#section-7.4); 1000 is the
-    /// normal one, and stands in for codes that may not be sent) and a few words (at most 123
-    /// bytes; longer ones are cut).
+    /// Sends what is queued, then closes the connection with a close code and a reason. The code
+    /// must be one that may be sent ([RFC 6455, section
+    /// 7.4](https://www.rfc-editor.org/rfc/rfc6455#section-7.4)); any other is replaced by 1000,
+    /// the normal one. The reason is cut to 123 bytes.
     ///
-    /// Returns at once; [`closed`](Self::closed) waits. Calls made from now on fail, and so do
-    /// those whose response has not come when the connection ends. A reconnecting client ends for
-    /// good; only with the handle that a handler or the hook has got, it connects again.
+    /// Returns at once; [`closed`](Self::closed) waits. From now on new calls fail, and calls
+    /// without a response fail when the connection ends. A reconnecting client ends for good. If
+    /// the handle belongs to one connection, as in a handler or in `on_connect`, only that
+    /// connection closes, and the client reconnects.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Server, memory};
+    /// use wsjsonrpc::error::CloseReason;
+    ///
+    /// let (client, caller) = memory::pair(Client::builder(), Server::builder())?;
+    /// caller.close(4000, "banned");
+    /// let reason = client.closed().await;
+    /// assert!(matches!(reason, CloseReason::Remote { code: 4000, .. }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn close(&self, code: u16, reason: &str) {
         match &self.target {
             Target::Link(link_ref) => link_ref.link().close(code, reason),
@@ -287,11 +334,11 @@ impl Peer {
         }
     }
 
-    /// Waits until the connection has ended, and says why. Ready at once if it has already. A
-    /// reconnecting client's has ended when there will be no other.
+    /// Waits until the connection has ended, and returns the reason. Ready at once if it has
+    /// already ended. For a reconnecting client, waits until it has ended for good.
     ///
     /// # Cancel safety
-    /// It changes nothing, so it may be dropped and called again.
+    /// Safe: the future can be dropped and called again.
     pub async fn closed(&self) -> CloseReason {
         match &self.target {
             Target::Link(link_ref) => link_ref.link().closed().await,
@@ -299,13 +346,13 @@ impl Peer {
         }
     }
 
-    /// Whether the connection has ended; a reconnecting client's: for good.
+    /// Whether the connection has ended. For a reconnecting client, whether it has ended for good.
     pub fn is_closed(&self) -> bool {
         self.close_reason().is_some()
     }
 
-    /// How many calls made from this side wait for their response. Those that wait for a connection
-    /// are not among them.
+    /// How many calls of this side are waiting for their response. Calls that wait for a connection
+    /// are not included.
     pub fn pending_calls(&self) -> usize {
         match &self.target {
             Target::Link(link_ref) => link_ref.link().pending.len(),
@@ -314,6 +361,17 @@ impl Peer {
     }
 
     /// Whether both are handles of the same connection, or of the same reconnecting client.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Server, memory};
+    /// let (client, caller) = memory::pair(Client::builder(), Server::builder())?;
+    /// assert!(client.peer().is_same(&client.peer()));
+    /// assert!(!client.peer().is_same(&caller)); // the other side of the connection
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_same(&self, other: &Peer) -> bool {
         match (&self.target, &other.target) {
             (Target::Link(own), Target::Link(other)) => Arc::ptr_eq(own.link(), other.link()),

@@ -1,5 +1,5 @@
-//! Progress of an outgoing call, on the caller's side: decodes the values and runs the caller's
-//! closure. The closure runs where the call is awaited, never in the connection's task.
+//! Progress of an outgoing call on the caller's side: decodes the values and runs the caller's
+//! closure, where the call is awaited and never in the connection's task.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ type Run = Box<dyn FnMut(&str) + Send>;
 /// The progress closure of a call, with the queue of values.
 pub(crate) struct Listener {
     progress: Arc<ProgressQueue>,
-    /// Never locked: it makes the call's future `Sync` whatever the closure is.
+    /// Never locked: the mutex makes the call's future `Sync`, whatever the closure is.
     run: Mutex<Run>,
 }
 
@@ -26,13 +26,13 @@ impl Listener {
             Ok(value) => closure(value),
             Err(error) => {
                 let expected = std::any::type_name::<P>();
-                // The value is not logged: it may be secret.
+                // The value is not logged, because it may be secret.
                 let (category, column) = (error.classify(), error.column());
                 tracing::debug!(
                     expected,
                     ?category,
                     column,
-                    "progress of another type was skipped"
+                    "skipped a progress value that does not decode as the type of the `on_progress` closure"
                 );
             }
         };

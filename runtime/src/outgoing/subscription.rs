@@ -27,11 +27,11 @@ use crate::protocol::item::write_credit;
 use crate::protocol::typed::RpcError;
 use crate::protocol::value::read;
 
-/// A subscription that is not asked for yet. Nothing happens until it is awaited; then it brings a
-/// [`Subscription`], or what the peer says against it.
+/// A subscription that has not been requested. Nothing is sent until it is awaited. Then it returns
+/// a [`Subscription`], or the error with which the peer refused it.
 ///
-/// It is a call like any other: it has a [`timeout`](Self::timeout), may be sent
-/// [`by_name`](Self::by_name), and may be part of a [batch](Peer::batch).
+/// It is a call like any other: it has a [`timeout`](Self::timeout), can be sent
+/// [`by_name`](Self::by_name), and can be part of a [batch](Peer::batch).
 ///
 /// ```
 /// # use wsjsonrpc::{memory, Client, Server, Methods, Context, Result};
@@ -55,9 +55,9 @@ use crate::protocol::value::read;
 /// Those of a [`Call`].
 ///
 /// # Cancel safety
-/// The future may be dropped at any time: if the peer has begun by then, or does, it is told to
-/// stop.
-#[must_use = "a subscription does not begin until it is awaited: `client.ticks().await`"]
+/// The future may be dropped at any time. If the peer has started the subscription, or starts it
+/// later, this side unsubscribes.
+#[must_use = "a subscription does not start until it is awaited: `client.ticks().await`"]
 pub struct Subscribe<T, E = ErrorObject> {
     call: Call<(), E>,
     names: SubscriptionNames,
@@ -71,32 +71,43 @@ impl<T, E> Subscribe<T, E> {
         Subscribe { call, names, window, item: PhantomData }
     }
 
-    /// The name of the notifications that items come with, if it is not that of the method.
+    /// The name of the notifications that contain the items. Default: the name of the method.
     pub fn notification(mut self, name: &str) -> Self {
         self.names.notification = name.into();
         self
     }
 
-    /// The name of the method that ends it, if it is not `unsubscribe_` and that of the method.
+    /// The name of the method that unsubscribes. Default: `unsubscribe_` plus the name of the
+    /// method.
     pub fn unsubscribe(mut self, name: &str) -> Self {
         self.names.unsubscribe = name.into();
         self
     }
 
-    /// How many bytes of items may wait to be consumed, in place of
+    /// How many bytes of items may wait to be consumed. Replaces
     /// [`Config::subscription_window`](crate::Config::subscription_window).
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Error, Peer};
+    /// # async fn show(peer: Peer) -> Result<(), Error> {
+    /// let mut blocks =
+    ///     peer.subscribe::<String>("blocks", ()).window(4 * 1024 * 1024).await?; // 4 MiB
+    /// # blocks.next().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn window(mut self, bytes: usize) -> Self {
         self.window = bytes as u64;
         self
     }
 
-    /// How long to wait for the peer's consent; see [`Call::timeout`].
+    /// How long to wait for the peer to accept the subscription; see [`Call::timeout`].
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.call = self.call.timeout(timeout);
         self
     }
 
-    /// Waits for the peer's consent as long as the connection lives.
+    /// Waits for the peer to accept as long as the connection lives.
     pub fn without_timeout(mut self) -> Self {
         self.call = self.call.without_timeout();
         self
@@ -120,8 +131,8 @@ impl<T, E> Subscribe<T, E> {
     }
 }
 
-/// The consumer's half of a subscription. Dropping it ends the subscription, even before it has
-/// begun.
+/// The consumer's half of a subscription. Dropping it unsubscribes, even before the subscription
+/// has started.
 struct Half {
     buffer: Arc<SubscriptionBuffer<Link>>,
     /// Keeps the connection open, as every handle does.
@@ -141,17 +152,17 @@ impl Drop for Half {
 struct Subscribing(Option<Half>);
 
 impl Subscribing {
-    /// Handles the outcome of the call: the subscription's id has arrived, or an error.
+    /// Handles the outcome of the call: the subscription's id, or an error.
     fn finish<T, E: RpcError>(
         &mut self,
         outcome: Result<(), Error>,
     ) -> Result<Subscription<T, E>, Error<E>> {
-        // If the call has failed, dropping the half ends the subscription here.
+        // If the call failed, dropping the half ends the subscription here.
         let half = self.0.take();
         outcome.map_err(typed)?;
         let half = half.filter(|half| half.buffer.id().is_some());
         let half =
-            half.ok_or(Error::InvalidResponse("a subscription's id must be a string or a number"))?;
+            half.ok_or(Error::InvalidResponse("the subscription id must be a string or a number"))?;
         Ok(Subscription { half, taken: TakenItems::default(), over: false, result: PhantomData })
     }
 }
@@ -191,8 +202,8 @@ impl<T, E> fmt::Debug for Subscribe<T, E> {
     }
 }
 
-/// A subscription that is asked for; the future of [`Subscribe`].
-#[must_use = "a subscription does not begin until it is awaited: `client.ticks().await`"]
+/// A requested subscription: the future of [`Subscribe`].
+#[must_use = "a subscription does not start until it is awaited: `client.ticks().await`"]
 pub struct SubscribeFuture<T, E = ErrorObject> {
     exchange: Exchange,
     subscribing: Subscribing,
@@ -214,19 +225,56 @@ impl<T, E> fmt::Debug for SubscribeFuture<T, E> {
     }
 }
 
-/// Items that the peer sends, one after another, in their order: a [`Stream`].
+/// A [`Stream`] of items that the peer sends, in order.
 ///
-/// It ends when the producer has no more, with the error that the producer has ended with, with
-/// [`Error::Closed`] when the connection ends (that of a
-/// [reconnecting client](crate::client::ClientBuilder::reconnect) too: subscribe again in its
-/// [hook](crate::client::ClientBuilder::on_connect)), or with [`Error::Lagged`]. An error that is not the end
-/// is [`Error::Decode`]: that one item is not of type `T`.
+/// The stream ends:
 ///
-/// Dropping it tells the peer to stop. It keeps a client's connection open, as a [`Peer`] does.
+/// - without an error, when the producer has no more items,
+/// - with the error of the producer,
+/// - with [`Error::Closed`], when the connection ends. This includes the connection of a
+///   [reconnecting client](crate::client::ClientBuilder::reconnect): subscribe again in its
+///   [`on_connect`](crate::client::ClientBuilder::on_connect) closure.
+/// - with [`Error::Lagged`], when items were consumed too slowly.
 ///
-/// A consumer that is slow slows its producer, if that is this crate's
+/// [`Error::Decode`] does not end the stream: one item is not a valid `T`.
+///
+/// Dropping the subscription unsubscribes. It keeps a client's connection open, as a [`Peer`] does.
+///
+/// A slow consumer slows its producer if the producer uses this crate
 /// ([`Config::subscription_window`](crate::Config::subscription_window)), and nothing else on the
 /// connection.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use futures_util::stream;
+/// use wsjsonrpc::{Client, Context, Result, Server, Stream, memory, rpc};
+///
+/// #[rpc]
+/// trait Clock {
+///     #[subscription]
+///     async fn ticks(&self, ctx: &Context, count: u32) -> Result<impl Stream<Item = u32> + Send>;
+/// }
+///
+/// struct Ticker;
+///
+/// impl Clock for Ticker {
+///     async fn ticks(&self, _: &Context, count: u32) -> Result<impl Stream<Item = u32> + Send> {
+///         Ok(stream::iter(1..=count))
+///     }
+/// }
+///
+/// let server = Server::builder().service(Ticker.into_service());
+/// let (client, _) = memory::pair(Client::builder(), server)?;
+/// let mut ticks = ClockClient::new(client.peer()).ticks(3).await?;
+/// let mut sum = 0;
+/// while let Some(tick) = ticks.next().await {
+///     sum += tick?;
+/// }
+/// assert_eq!(sum, 6);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Subscription<T, E = ErrorObject> {
     half: Half,
     taken: TakenItems,
@@ -235,10 +283,10 @@ pub struct Subscription<T, E = ErrorObject> {
 }
 
 impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
-    /// The next item; `None` when there are no more.
+    /// The next item; `None` after the end.
     ///
     /// # Errors
-    /// See [`Subscription`]; after all but [`Error::Decode`] there is nothing more.
+    /// See [`Subscription`]. After every error except [`Error::Decode`], the stream has ended.
     ///
     /// # Cancel safety
     /// No item is lost when the future is dropped.
@@ -264,8 +312,8 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
         let item = read(json).map_err(Error::Decode);
         if let Some(bytes) = buffer.consumed(&mut self.taken) {
             if let Some((link, id)) = buffer.home().zip(buffer.id()) {
-                // Small, and bounded by the bytes consumed, so this need not wait for the send
-                // queue.
+                // Small, and limited by the number of consumed bytes, so this need not wait for the
+                // send queue.
                 link.send_queue.send_anyway(write_credit(id, bytes));
             }
         }
@@ -287,14 +335,25 @@ fn last(end: End) -> Option<Error> {
 }
 
 impl<T, E> Subscription<T, E> {
-    /// The id that the producer has given it, as JSON.
+    /// The id that the producer assigned, as JSON.
     pub fn id(&self) -> String {
         self.half.buffer.id().map(|id| id.to_string()).unwrap_or_default()
     }
 
-    /// How many items the producer has left out so far, because its source could not wait and the
-    /// consumer was slow; see [`Overflow`](crate::subscription::Overflow). Only producers that use this crate say
-    /// so.
+    /// How many items the producer has dropped so far because its stream does not wait and the
+    /// consumer was slow; see [`Overflow`](crate::subscription::Overflow). Only producers that use
+    /// this crate report it.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Error, Subscription};
+    /// async fn show(mut prices: Subscription<f64>) -> Result<(), Error> {
+    ///     while let Some(price) = prices.next().await {
+    ///         println!("{} ({} prices dropped so far)", price?, prices.dropped());
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # let _ = show;
+    /// ```
     pub fn dropped(&self) -> u64 {
         self.half.buffer.dropped()
     }
@@ -304,10 +363,10 @@ impl<T, E> Subscription<T, E> {
         &self.half.peer
     }
 
-    /// Waits for the connection's end; see [`Peer::closed`].
+    /// Waits until the connection has ended; see [`Peer::closed`].
     ///
     /// # Cancel safety
-    /// It changes nothing.
+    /// Safe: the future can be dropped and called again.
     pub async fn closed(&self) -> CloseReason {
         match self.half.buffer.home() {
             Some(link) => link.closed().await,
