@@ -1,9 +1,8 @@
-//! JSON-RPC 2.0 over WebSocket in both directions, from one annotated trait.
+//! JSON-RPC 2.0 over WebSocket, in both directions, from one annotated trait.
 //!
-//! A trait with [`#[rpc]`](macro@rpc) is the contract. The attribute generates a client stub whose methods
-//! make typed [`Call`]s, and a [`Service`](service::Service) that unpacks incoming params into the methods'
-//! arguments. A [`Server`] accepts connections and a [`Client`] opens them. Once connected, both ends can
-//! serve, and both have a [`Peer`] to call the other.
+//! An [`#[rpc]`](macro@rpc) trait is the contract. The attribute generates a typed client stub, and
+//! the code that decodes incoming calls for your implementation. A [`Server`] accepts connections,
+//! a [`Client`] opens them. Both sides of a connection can serve and call.
 //!
 //! ```
 //! use wsjsonrpc::{Client, Context, Result, Server, rpc};
@@ -15,16 +14,16 @@
 //!
 //! #[rpc]
 //! trait Exchange {
-//!     async fn watch(&self, ctx: &Context, symbol: String) -> Result<()>;
+//!     async fn watch(&self, ctx: &Context, symbol: String) -> Result<u32>;
 //! }
 //!
 //! struct Prices;
 //!
 //! impl Exchange for Prices {
-//!     async fn watch(&self, ctx: &Context, _symbol: String) -> Result<()> {
-//!         // Calls whoever is calling; answered before `watch` returns.
+//!     async fn watch(&self, ctx: &Context, _symbol: String) -> Result<u32> {
+//!         // The server calls its client inside a handler.
 //!         ctx.client::<TickerClient>().tick(101.5).await?;
-//!         Ok(())
+//!         Ok(1)
 //!     }
 //! }
 //!
@@ -44,74 +43,100 @@
 //! tokio::spawn(server.run());
 //!
 //! let client = Client::builder().service(Screen.into_service()).connect(&url).await?;
-//! ExchangeClient::new(client.peer()).watch("XYZ".to_owned()).await?;
+//! let exchange = ExchangeClient::new(client.peer());
+//! assert_eq!(exchange.watch("XYZ".to_owned()).await?, 1);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Everything runs on tokio: connecting and serving need a runtime with its network and time
-//! drivers enabled, and fail with an error where there is none. Calls, batches and subscriptions on a
-//! connection can be awaited anywhere, on other executors too; those of an `HttpPeer` need the runtime.
+//! # Items by task
 //!
-//! # Where to look
+//! | task | items | guide |
+//! |---|---|---|
+//! | describe an API | [`#[rpc]`](macro@rpc), [`Context`], [`Result`] | [Getting started], [Methods and parameters] |
+//! | serve | [`Server`], [`ServerBuilder`](server::ServerBuilder), [`Services`], [`Methods`] | [Getting started], [Deploying] |
+//! | connect and call | [`Client`], [`ClientBuilder`](client::ClientBuilder), [`Call`], [`Peer`] | [Two-way calls] |
+//! | report errors | [`Error`], [`ErrorObject`], [`RpcError`](trait@RpcError) and [its derive](derive@RpcError) | [Errors] |
+//! | send several calls at once | [`Peer::batch`], [`Batch`] | [Batches] |
+//! | authenticate clients | [`Authorize`](server::Authorize), [`Grant`](server::Grant), [`Refusal`](server::Refusal), [`Context::require`] | [Authentication], [TLS] |
+//! | stream items | `#[subscription]` in [`#[rpc]`](macro@rpc), [`Subscription`], the module [`subscription`] | [Subscriptions], [Broadcasting] |
+//! | reconnect | [`ClientBuilder::reconnect`](client::ClientBuilder::reconnect), [`Reconnect`](client::Reconnect) | [Reconnecting] |
+//! | cancel, limit time, report progress | [`Context::cancelled`], [`Context::deadline`], [`Context::progress`], [`Call::timeout`] | [Cancellation] |
+//! | log, measure, limit | the module [`middleware`] | [Middleware], [Observability] |
+//! | mount in axum or hyper, use HTTP POST | [`Endpoint`], the module [`http`] | [axum and HTTP] |
+//! | set limits and timeouts | [`Config`] | [Deploying] |
+//! | test | [`memory::pair`], the module `testing` | [Testing] |
 //!
-//! - Contracts: [`rpc`](macro@rpc), [`Context`], [`Result`], [`ErrorObject`],
-//!   [`RpcError`](trait@RpcError) and [its derive](derive@RpcError).
-//! - Servers: [`Server`], [`Endpoint`], [`Methods`], [`Services`], and the module [`server`].
-//! - Authentication: [`Authorize`](server::Authorize), [`Grant`](server::Grant),
-//!   [`Refusal`](server::Refusal), and [`Context::get`] for what belongs to a connection.
-//! - Calls: [`Client`], [`Peer`], [`Call`], [`Batch`], [`Error`].
-//! - Cancellation, deadlines and progress: [`Context::cancelled`], [`Context::deadline`],
-//!   [`Context::progress`] and [`Call::on_progress`].
-//! - Subscriptions: `#[subscription]` in a [contract](macro@rpc), [`Subscription`], and the module
-//!   [`subscription`]; without the macro [`Peer::subscribe`] and [`Methods::subscription`].
-//! - Reconnecting: [`ClientBuilder::reconnect`](client::ClientBuilder::reconnect),
-//!   [`Reconnect`](client::Reconnect), [`ConnectionState`](client::ConnectionState).
-//! - Middleware: [`middleware`], with logs, metrics, limits and guards ready-made.
-//! - Unix sockets: [`ServerBuilder::bind_unix`](server::ServerBuilder::bind_unix), and URLs such as
-//!   `ws+unix:///run/app.sock:/path`.
-//! - HTTP: the module [`http`], for axum, hyper and calls by HTTP POST.
-//! - Limits and timeouts: [`Config`].
-//! - Tests: [`memory::pair`]; with the feature `testing` the module `testing`.
+//! Coming from elsewhere: [Migrating from jsonrpsee], [Migrating from Python]. For clients in other
+//! languages: [the wire format].
+//!
+//! [Getting started]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/getting-started.md
+//! [Two-way calls]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/two-way-calls.md
+//! [Methods and parameters]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/methods-and-parameters.md
+//! [Errors]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/errors.md
+//! [Batches]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/batches.md
+//! [Authentication]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/authentication.md
+//! [TLS]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/tls.md
+//! [Subscriptions]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/subscriptions.md
+//! [Broadcasting]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/broadcasting.md
+//! [Reconnecting]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/reconnecting.md
+//! [Cancellation]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/cancellation.md
+//! [Middleware]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/middleware.md
+//! [Observability]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/observability.md
+//! [axum and HTTP]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/axum-and-http.md
+//! [Testing]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/testing.md
+//! [Deploying]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/deploying.md
+//! [Migrating from jsonrpsee]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/migrating-from-jsonrpsee.md
+//! [Migrating from Python]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/migrating-from-python.md
+//! [the wire format]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/wire.md
+//!
+//! # Runtime
+//!
+//! Everything runs on tokio. Connecting and serving need a tokio runtime with its I/O and time
+//! drivers enabled; without one they return an error. Calls, batches and subscriptions on a
+//! connection can be awaited on any executor, those of an `HttpPeer` only on tokio.
 //!
 //! # Features
 //!
-//! - `tls`: `wss://` for clients, certificates for servers, by rustls; re-exported as `rustls`.
-//! - `webpki-roots`: with it, a client can trust the authorities that Mozilla trusts.
-//! - `axum`: an [`Endpoint`] as one route of an axum application, for WebSockets and for HTTP POST
-//!   (`Endpoint::http_service`). `tower`: the same for whatever else takes a tower service, and for a
-//!   bare hyper server.
-//! - `http-client`: `HttpPeer`, which calls servers by HTTP POST with the same stubs; by reqwest,
-//!   re-exported as `reqwest`.
+//! No feature is enabled by default.
+//!
+//! - `tls`: `wss://` for clients and certificates for servers, with rustls (re-exported as
+//!   `rustls`).
+//! - `webpki-roots`: lets a client trust the certificate authorities that Mozilla trusts.
+//! - `axum`: an [`Endpoint`] as a route of an axum application (`Endpoint::http_service`), for
+//!   WebSockets and HTTP POST. `tower`: the same for other users of tower services, and for a plain
+//!   hyper server.
+//! - `http-client`: `HttpPeer`, which calls servers by HTTP POST with the same stubs, with reqwest
+//!   (re-exported as `reqwest`).
 //! - `metrics`: `middleware::Metrics`, which counts and measures calls, connections and bytes for the
 //!   `metrics` facade.
-//! - `rate-limit`: `middleware::RateLimit`, how many calls a connection may make in a time, by governor.
-//! - `opentelemetry`: a span of `tracing` for each call on both sides, with the fields of
-//!   OpenTelemetry's conventions for RPC; where a subscriber of `tracing-opentelemetry` exports them,
-//!   the caller's span is the parent of the handler's, on another machine too
+//! - `rate-limit`: `middleware::RateLimit`, which limits the calls of a connection per time, with
+//!   governor.
+//! - `opentelemetry`: a `tracing` span for each call on both sides, with the fields of
+//!   OpenTelemetry's conventions for RPC. If a subscriber of `tracing-opentelemetry` exports the
+//!   spans, the caller's span is the parent of the handler's span, also across machines
 //!   ([`Config::send_trace`]).
-//! - `testing`: the module `testing`, and what `#[rpc(mock)]` makes; for the `[dev-dependencies]`.
-//!
-//! None is on by default.
-//!
-//! # The source, in reading order
-//!
-//! A module imports only from those below it in this list; ARCHITECTURE.md says more.
-//!
-//! - `memory`, `testing`: connections in memory, and what tests of applications need.
-//! - `http`: an endpoint as a tower service, and HTTP POST in both directions.
-//! - `server` and `client`: listening and connecting, shutting down and reconnecting. Neither knows the other.
-//! - `services`: what both builders have in common.
-//! - `connection`: the task that drives one socket.
-//! - `middleware`: what wraps calls.
-//! - `incoming`: from a request to its response.
-//! - `outgoing`: from a call to its reply.
-//! - `link`: what both directions of a connection share.
-//! - `handshake`: the opening handshake, origin, authorization, TLS.
-//! - `websocket`: frames, messages, the send queue, keep-alive.
-//! - `span`, `error`, `config`, `util`.
-//! - `protocol`: the JSON-RPC text format; no tokio, no WebSocket.
+//! - `testing`: the module `testing`, and the mocks that `#[rpc(mock)]` generates. Enable it in
+//!   `[dev-dependencies]`.
 #![forbid(unsafe_code)]
+
+// The source, in reading order. A module imports only from those below it in this list;
+// ARCHITECTURE.md has the details.
+//
+// - `memory`, `testing`: connections in memory, and helpers for tests of applications.
+// - `http`: an endpoint as a tower service, and HTTP POST in both directions.
+// - `server` and `client`: listening and connecting, shutdown and reconnecting. Neither uses the
+//   other.
+// - `services`: what both builders have in common.
+// - `connection`: the task that drives one socket.
+// - `middleware`: what wraps calls.
+// - `incoming`: from a request to its response.
+// - `outgoing`: from a call to its reply.
+// - `link`: what both directions of a connection share.
+// - `handshake`: the opening handshake, origin, authorization, TLS.
+// - `websocket`: frames, messages, the send queue, keep-alive.
+// - `span`, `error`, `config`, `util`.
+// - `protocol`: the JSON-RPC text format; no tokio, no WebSocket.
 
 pub mod client;
 mod config;
@@ -156,14 +181,14 @@ pub use crate::protocol::typed::RpcError;
 pub use crate::server::{Endpoint, Server};
 pub use crate::services::Services;
 
-/// Calls and batches on their way: what [`Call`] and [`Batch`] become.
+/// Unsent and sent calls: what [`Call`] and [`Batch`] become.
 pub mod call {
     pub use crate::outgoing::batch::{BatchCall, BatchReply, IntoBatch};
     pub use crate::outgoing::call::{CallFuture, Notification};
 }
 
-/// Services written by hand, and what every service gets and gives. Most programs need none of it: the
-/// attribute [`rpc`](macro@rpc) and [`Methods`] make services.
+/// Services written by hand: [`Service`](service::Service), and its requests and responses. Most
+/// programs do not need this module, because [`#[rpc]`](macro@rpc) and [`Methods`] create services.
 pub mod service {
     pub use crate::incoming::extension::Extension;
     pub use crate::incoming::service::{Outcome, Params, Request, Response, Service};
@@ -183,7 +208,8 @@ pub mod __fuzzing {
     pub use crate::protocol::reference::{check_arguments, check_message};
 }
 
-/// For code that `#[rpc]` and `#[derive(RpcError)]` generate. Not for people: it changes without notice.
+/// For code that `#[rpc]` and `#[derive(RpcError)]` generate. Not a public API: it changes without
+/// notice.
 #[doc(hidden)]
 pub mod __private {
     pub use std::borrow::Cow;
