@@ -95,7 +95,7 @@ pub(crate) fn too_late() -> io::Error {
 
 /// Sends the refusal and waits until the client closes the connection.
 async fn tell(stream: &mut Stream, refusal: &Refusal) -> io::Result<()> {
-    let (status, words) = (refusal.status(), refusal.words());
+    let (status, words) = (refusal.status(), refusal.message());
     let length = words.len() + 1;
     let also = if refusal.names_upgrade() { ", upgrade" } else { "" };
     let mut response = format!(

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_of_one_client_are_one() {
+    fn addresses_of_one_network_share_a_limit() {
         let connection_limit = connection_limit(100, Some(1));
         let one = granted(&connection_limit, "192.0.2.1").unwrap();
         let two = granted(&connection_limit, "2001:db8::1").unwrap();
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_told_once_and_again_after_a_tenth_was_free() {
+    fn the_limit_is_logged_again_after_a_tenth_was_free() {
         let connection_limit = connection_limit(20, None);
         let mut counts: Vec<Acquired> = (0..20).map(|_| connection_limit.acquire(None)).collect();
         assert!(!connection_limit.counts().warned);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_are_refused_are_bounded_too() {
+    fn concurrent_refusals_are_limited() {
         let connection_limit = connection_limit(0, None);
         let refused: Vec<Acquired> =
             (0..MAX_REFUSED).map(|_| connection_limit.acquire(None)).collect();

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_an_origin() {
+    fn valid_origins() {
         let good = [
             ("https://example.com", "https://EXAMPLE.com:443"),
             ("http://example.com", "HTTP://example.com:80"),

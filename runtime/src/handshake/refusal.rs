@@ -36,7 +36,7 @@ pub struct Refusal(Box<Parts>);
 
 struct Parts {
     status: StatusCode,
-    words: Cow<'static, str>,
+    message: Cow<'static, str>,
     headers: HeaderMap,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
@@ -51,12 +51,12 @@ impl Refusal {
     /// assert_eq!(Refusal::new(402, "the trial is over").status(), 402);
     /// assert_eq!(Refusal::new(200, "not an error status").status(), 500);
     /// ```
-    pub fn new(status: impl TryInto<StatusCode>, words: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(status: impl TryInto<StatusCode>, message: impl Into<Cow<'static, str>>) -> Self {
         let status = status.try_into().ok();
         let status = status.filter(|status| status.is_client_error() || status.is_server_error());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let words = words.into();
-        Refusal(Box::new(Parts { status, words, headers: HeaderMap::new(), source: None }))
+        let message = message.into();
+        Refusal(Box::new(Parts { status, message, headers: HeaderMap::new(), source: None }))
     }
 
     /// 401: the client has not identified itself.
@@ -66,8 +66,8 @@ impl Refusal {
     ///
     /// assert_eq!(Refusal::unauthorized("log in first").status(), 401);
     /// ```
-    pub fn unauthorized(words: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, words)
+    pub fn unauthorized(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, message)
     }
 
     /// 403: the client may not connect, whoever it is.
@@ -77,18 +77,18 @@ impl Refusal {
     ///
     /// assert_eq!(Refusal::forbidden("your account is locked").status(), 403);
     /// ```
-    pub fn forbidden(words: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, words)
+    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
     }
 
     pub(crate) fn internal() -> Self {
-        let words = "the server failed to authorize this connection";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, words)
+        let message = "the server failed to authorize this connection";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
     /// The refusal of a server that has reached a limit; the client may try again.
-    pub(crate) fn full(status: StatusCode, words: &'static str) -> Self {
-        Self::new(status, words).header(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
+    pub(crate) fn full(status: StatusCode, message: &'static str) -> Self {
+        Self::new(status, message).header(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
     }
 
     /// Adds a header to the response, such as the `WWW-Authenticate` that a 401 should have ([RFC
@@ -112,8 +112,8 @@ impl Refusal {
         self.0.source.as_deref()
     }
 
-    pub(crate) fn words(&self) -> &str {
-        &self.0.words
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// Whether the refusal has an `Upgrade` header, which must then be a connection option as well
@@ -137,7 +137,7 @@ impl<E: AnyError> From<E> for Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0.status, self.0.words)
+        write!(f, "{}: {}", self.0.status, self.0.message)
     }
 }
 
@@ -146,7 +146,7 @@ impl fmt::Debug for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refusal")
             .field("status", &self.0.status)
-            .field("words", &self.0.words)
+            .field("message", &self.0.message)
             .field("headers", &self.0.headers.keys())
             .field("source", &self.0.source)
             .finish()

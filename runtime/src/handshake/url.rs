@@ -309,7 +309,7 @@ mod tests {
 
     #[cfg(not(feature = "tls"))]
     #[test]
-    fn without_the_feature_a_url_with_tls_is_an_error_that_names_it() {
+    fn a_wss_url_without_the_feature_tls_is_an_error() {
         let error = parse("wss://example.org/rpc?token=s3cr3t").err().unwrap();
         assert!(matches!(error, ConnectError::Url(_)), "{error:?}");
         let words = "`wss://example.org/rpc` needs TLS; enable the feature `tls` of the crate \
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_log_may_show_of_a_url() {
+    fn secrets_are_removed_from_urls() {
         let cases = [
             ("ws://host:80/path?token=x", "ws://host:80/path"),
             ("ws://user:password@host/a@b", "ws://host/a@b"),
@@ -367,7 +367,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn what_a_server_writes_is_read_back() {
+    fn a_socket_url_round_trips() {
         use std::ffi::OsStr;
         use std::os::unix::ffi::OsStrExt;
 
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_lead_to_no_socket() {
+    fn invalid_urls_of_unix_sockets() {
         for url in [
             "ws+unix://run/app.sock",
             "ws+unix:app.sock",

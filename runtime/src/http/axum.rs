@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_uri_that_was_copied_says_the_same() {
+    fn a_copied_uri_is_equal() {
         for uri in ["/", "/rpc/a%20b?x=1&y", "http://host:80/rpc", "*", "host:443"] {
             let uri: Uri = uri.parse().unwrap();
             let request = Request::builder().uri("/").extension(OriginalUri(uri.clone()));

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_has_one_host_wherever_it_is_told() {
+    fn a_request_gets_one_host_header() {
         let table = [
             (Version::HTTP_2, "https://a:1/x", None, Some("a:1")),
             (Version::HTTP_2, "https://a/x", Some("b"), Some("b")),

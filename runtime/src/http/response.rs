@@ -55,7 +55,8 @@ impl http_body::Body for HttpBody {
 
 /// The response for a refused client.
 pub(crate) fn refuse(refusal: &Refusal) -> Response<HttpBody> {
-    let mut response = Response::new(HttpBody::new(format!("{}\n", refusal.words()).into_bytes()));
+    let mut response =
+        Response::new(HttpBody::new(format!("{}\n", refusal.message()).into_bytes()));
     *response.status_mut() = refusal.status();
     response.headers_mut().extend(refusal.headers().clone());
     if refusal.names_upgrade() {
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_does_not_show_what_it_says() {
+    fn debug_hides_the_body() {
         let response = json(b"secret".to_vec().into(), HeaderMap::new());
         assert_eq!(format!("{:?}", response.body()), "HttpBody(6 bytes)");
     }

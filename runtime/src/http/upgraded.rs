@@ -65,7 +65,7 @@ mod tests {
     /// Both servers of hyper return the socket itself, and the bytes that they read after the
     /// request.
     #[tokio::test]
-    async fn the_socket_is_taken_out_of_what_is_around_it() {
+    async fn the_raw_socket_is_extracted() {
         for automatic in [false, true] {
             let (give, mut take) = mpsc::unbounded_channel();
             let service = service_fn(move |mut request: Request<Incoming>| {

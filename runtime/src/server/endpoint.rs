@@ -156,7 +156,7 @@ impl Endpoint {
             }
             Acquired::Refused(_place, refusal) => {
                 let transport = Transport::new(stream, Vec::new(), Role::Server, self.config());
-                let telling = Box::pin(turn_away(transport, refusal.words()));
+                let telling = Box::pin(turn_away(transport, refusal.message()));
                 let _ = runtime::timeout(self.config().close_timeout, pin!(telling)).await;
                 CloseReason::Local
             }
