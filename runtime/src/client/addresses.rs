@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_that_leads_nowhere_costs_a_head_start() {
+    async fn an_unreachable_address_costs_one_head_start() {
         let refused = Err(io::ErrorKind::ConnectionRefused);
         let unreachable = Err(io::ErrorKind::HostUnreachable);
         let table: [(&[Fate], _, _, &[u128]); 9] = [
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn zones_that_are_numbers_need_no_resolver() {
+    fn numeric_zones_need_no_resolver() {
         let with_zone =
             |address: &str, zone| SocketAddrV6::new(address.parse().unwrap(), 9, 0, zone);
         for (host, expected) in [
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_does_not_exist_is_told_from_a_resolver_without_an_answer() {
+    fn an_unknown_name_differs_from_a_temporary_failure() {
         for (words, gone) in [
             ("failed to lookup address information: Name or service not known", true),
             ("failed to lookup address information: nodename nor servname provided", true),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn families_take_turns() {
+    fn address_families_alternate() {
         let parse = |text: &str| -> Vec<SocketAddr> {
             text.split_whitespace().map(|address| address.parse().unwrap()).collect()
         };

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_takes_its_part_and_no_more() {
+    fn jitter_is_the_random_part_of_a_delay() {
         for (jitter, random, expected) in
             [(0.0, 0.9, 100), (0.25, 1.0, 75), (0.25, 0.0, 100), (7.0, 0.5, 50), (-1.0, 0.5, 100)]
         {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_wants_comes_on_top_and_is_capped() {
+    fn retry_after_is_added_and_capped() {
         let settings = Reconnect { max: MILLISECOND * 500, ..Reconnect::default() };
         for (retry_after, random, expected) in
             [(0, 0.0, 100), (300, 0.0, 400), (300, 1.0, 300), (450, 0.0, 500), (u64::MAX, 1.0, 500)]
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn they_begin_anew_only_after_a_connection_that_held() {
+    fn delays_restart_after_a_long_connection() {
         let mut backoff = Backoff::new(Reconnect::default());
         assert_eq!(backoff.next(0.0, Duration::ZERO), Some((1, MILLISECOND * 100)));
         assert_eq!(backoff.next(0.0, Duration::ZERO), Some((2, MILLISECOND * 200)));
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_without_meaning_do_no_harm() {
+    fn meaningless_settings_are_harmless() {
         for factor in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -2.0, 0.0] {
             for jitter in [f64::NAN, f64::INFINITY, -1.0] {
                 for initial in [Duration::ZERO, Duration::MAX] {

@@ -166,10 +166,14 @@ impl ClientBuilder {
     /// ([`Reconnect::retry_first`]). After the first connection, [`Client::states`] reports the
     /// same states. The client waits for the closure, so it must not block.
     ///
-    /// ```no_run
-    /// # use wsjsonrpc::Client;
+    /// ```
+    /// # use wsjsonrpc::{Client, Server};
     /// # use wsjsonrpc::client::{ConnectionState, Reconnect};
-    /// # async fn show() -> Result<(), wsjsonrpc::error::ConnectError> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Server::builder().bind("127.0.0.1:0").await?;
+    /// # let url = server.url();
+    /// # tokio::spawn(server.run());
     /// let client = Client::builder()
     ///     .reconnect(Reconnect { retry_first: true, ..Reconnect::default() })
     ///     .on_state(|state| {
@@ -177,7 +181,8 @@ impl ClientBuilder {
     ///             eprintln!("attempt {attempt} in {retry_in:?}: {reason}");
     ///         }
     ///     })
-    ///     .connect("ws://localhost:8080/").await?;
+    ///     .connect(&url)
+    ///     .await?;
     /// # drop(client);
     /// # Ok(())
     /// # }
@@ -360,14 +365,18 @@ impl ClientBuilder {
     /// Like [`connect`](Self::connect), over streams that the closure opens: a tunnel, a serial
     /// line. The URL is used as in [`connect_over`](Self::connect_over).
     ///
-    /// ```no_run
-    /// # use wsjsonrpc::Client;
+    /// ```
+    /// # use wsjsonrpc::{Client, Server};
     /// # use wsjsonrpc::client::Reconnect;
     /// # use tokio::net::TcpStream;
-    /// # async fn show() -> Result<(), Box<dyn std::error::Error>> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Server::builder().bind("127.0.0.1:0").await?;
+    /// # let tunnel = server.local_addr();
+    /// # tokio::spawn(server.run());
     /// let client = Client::builder()
     ///     .reconnect(Reconnect::default())
-    ///     .connect_with("ws://inside/", || TcpStream::connect("tunnel.example.com:4000"))
+    ///     .connect_with("ws://inside/", move || TcpStream::connect(tunnel))
     ///     .await?;
     /// # drop(client);
     /// # Ok(())

@@ -62,7 +62,7 @@ pub enum ConnectionState {
     Down {
         /// Why the connection ended, or why the latest attempt failed ([`CloseReason::Reconnect`]).
         reason: CloseReason,
-        /// The number of the next attempt since the connection was lost, counted from 1.
+        /// The number of the next attempt in a row, counted from 1.
         attempt: u32,
         /// The delay before the next attempt, counted from when this became the state.
         retry_in: Duration,

@@ -25,8 +25,8 @@ use crate::protocol::typed::RpcError;
 /// Why a call returned no result.
 ///
 /// The message contains the texts of all causes, so `{}` prints everything.
-/// [`source`](std::error::Error::source) returns the cause of the innermost error that is already
-/// in the message, so printing the whole chain, as anyhow does, repeats nothing. This holds for
+/// [`source`](std::error::Error::source) skips the cause that the message already contains and
+/// returns the next one, so printing the whole chain, as anyhow does, repeats nothing. This holds for
 /// every error type of this crate. Match on the variant to reach the cause itself.
 ///
 /// `E` is the error type of the method, by default [`ErrorObject`]. If the method has an error type

@@ -173,8 +173,8 @@ impl<T, E> Call<T, E> {
     /// ([`Context::progress`](crate::Context::progress)), in order. All values are passed on before
     /// the call returns. The last closure wins.
     ///
-    /// The closure runs where the call is awaited. Until then at most 64 values or 1 MiB are
-    /// buffered; if there are more, the oldest are dropped. A value that does not decode as `P` is
+    /// The closure runs where the call is awaited. Until then at most 64 values and 1 MiB are
+    /// buffered; beyond that, the oldest are dropped. A value that does not decode as `P` is
     /// skipped.
     ///
     /// Progress is requested only from peers that announced this crate's extensions in the opening

@@ -51,8 +51,8 @@ impl ErrorCode {
     pub const INVALID_PARAMS: ErrorCode = ErrorCode(-32602);
     /// The handler failed. The peer gets no details.
     pub const INTERNAL_ERROR: ErrorCode = ErrorCode(-32603);
-    /// Too many requests of this connection are in flight. Try again when some of them have been
-    /// answered.
+    /// Too many requests or subscriptions of this connection are in flight. Try again when some of
+    /// them have ended.
     pub const SERVER_BUSY: ErrorCode = ErrorCode(-32000);
     /// The call needs an identity that the connection does not have
     /// ([`Context::require`](crate::Context::require)).
@@ -439,7 +439,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_from_any_peer_is_read() {
+    fn lenient_deserialization() {
         for (json, code, message) in [
             (r#"{"code":1,"message":"m"}"#, 1, "m"),
             (r#"{"message":"m","code":-32768,"data":null,"extra":[{}]}"#, -32768, "m"),
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_foreign_error_says_stays_here() {
+    fn the_source_is_not_sent() {
         let object = ErrorObject::from(std::io::Error::other("secret"));
         let mut out = Vec::new();
         object.write(&mut out);
