@@ -352,7 +352,11 @@ mod tests {
         }
         for params in ["[1]", "[\"a\",2]", "[[]]", r#"{"x":1}"#, r#"{"x":"a"}"#] {
             let error = Args::new(Some(params), &["x"]).unwrap().next::<Nothing>().unwrap_err();
-            assert_eq!(error.message(), "Invalid params: `x`: its type does not read a value", "{params}");
+            assert_eq!(
+                error.message(),
+                "Invalid params: `x`: its type does not read a value",
+                "{params}"
+            );
         }
         for params in ["[0.5]", "[0.5,1]", r#"{"x":0.5}"#] {
             let error = Args::new(Some(params), &["x"]).unwrap().next::<i128>().unwrap_err();
