@@ -23,8 +23,13 @@ pub enum Behaviour {
     Pings,
     Slowloris,
     Mutual,
+    TinyFrames,
     Batches,
+    RefusedBatches,
     LargeBatches,
+    Nesting,
+    LargeTexts,
+    LargeParams,
     LargeResults,
     Subscriptions,
     Posts,
@@ -33,15 +38,20 @@ pub enum Behaviour {
 }
 
 impl Behaviour {
-    pub const ALL: [Behaviour; 13] = [
+    pub const ALL: [Behaviour; 18] = [
         Behaviour::NeverReads,
         Behaviour::ByteByByte,
         Behaviour::Notifies,
         Behaviour::Pings,
         Behaviour::Slowloris,
         Behaviour::Mutual,
+        Behaviour::TinyFrames,
         Behaviour::Batches,
+        Behaviour::RefusedBatches,
         Behaviour::LargeBatches,
+        Behaviour::Nesting,
+        Behaviour::LargeTexts,
+        Behaviour::LargeParams,
         Behaviour::LargeResults,
         Behaviour::Subscriptions,
         Behaviour::Posts,
@@ -66,8 +76,15 @@ impl Behaviour {
             Behaviour::Pings => "floods with pings",
             Behaviour::Slowloris => "200 handshakes that never end, 10 bytes a second each",
             Behaviour::Mutual => "floods with calls, and makes the server flood it with calls",
+            Behaviour::TinyFrames => "floods with messages in 5000 frames of 1 byte",
             Behaviour::Batches => "floods with batches of 1000 small calls",
+            Behaviour::RefusedBatches => {
+                "floods with batches of 4.5 million entries, which are refused"
+            }
             Behaviour::LargeBatches => "floods with batches of 100 calls with results of 64 KiB",
+            Behaviour::Nesting => "floods with messages of 9 MiB of `[`",
+            Behaviour::LargeTexts => "floods with messages of 9 MiB that are a string with `é`",
+            Behaviour::LargeParams => "floods with calls that decode a text of 9 MiB and return it",
             Behaviour::LargeResults => "floods with calls that have results of 64 KiB",
             Behaviour::Subscriptions => "reads the items of 100 subscriptions as fast as it can",
             Behaviour::Posts => "floods with batches of 1000 small calls by HTTP POST",
@@ -80,6 +97,8 @@ impl Behaviour {
 /// How many calls one request makes the server make. Few, as making them is a handler's own work, and
 /// that of one that computes for long delays others with any library.
 const REVERSED: usize = 20;
+/// How large a large message is: less than the largest that a server takes by default.
+const MESSAGE: usize = 9 << 20;
 /// How large a large result is.
 const LARGE: usize = 64 << 10;
 /// A peer that is not read from for so long is of no use any more.
@@ -156,7 +175,26 @@ impl Hostile {
                     (0..REVERSED).for_each(|_| masked(&mut frames, text.as_bytes()));
                 }
             }
+            Behaviour::TinyFrames => {
+                let padded = format!("{}{text}", " ".repeat(5000 - text.len()));
+                for (index, byte) in padded.bytes().enumerate() {
+                    let first = u8::from(index == 0) | u8::from(index == 4999) << 7;
+                    frames.extend([first, 0x81, 0, 0, 0, 0, byte]);
+                }
+            }
             Behaviour::Batches => masked(&mut frames, batch(&sum, 1000).as_bytes()),
+            Behaviour::RefusedBatches => {
+                let text = format!("[{}1]", "1,".repeat(MESSAGE / 2));
+                masked(&mut frames, text.as_bytes());
+            }
+            Behaviour::Nesting => masked(&mut frames, "[".repeat(MESSAGE).as_bytes()),
+            Behaviour::LargeTexts => {
+                masked(&mut frames, format!("\"{}\"", "é".repeat(MESSAGE / 2)).as_bytes());
+            }
+            Behaviour::LargeParams => {
+                let text = format!("\"{}\"", "x".repeat(MESSAGE));
+                masked(&mut frames, call("echo", &text, r#","id":1"#).as_bytes());
+            }
             Behaviour::LargeBatches => masked(&mut frames, batch(&large, 100).as_bytes()),
             Behaviour::LargeResults => masked(&mut frames, large.as_bytes()),
             Behaviour::Subscriptions => {
@@ -258,8 +296,13 @@ impl Hostile {
         match self.behaviour {
             Behaviour::Mutual => lane.answer()?,
             Behaviour::Pings
+            | Behaviour::TinyFrames
             | Behaviour::Batches
+            | Behaviour::RefusedBatches
             | Behaviour::LargeBatches
+            | Behaviour::Nesting
+            | Behaviour::LargeTexts
+            | Behaviour::LargeParams
             | Behaviour::LargeResults
             | Behaviour::Subscriptions
             | Behaviour::Posts

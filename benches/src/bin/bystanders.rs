@@ -21,9 +21,11 @@ usage: cargo run --release --bin bystanders -- [options]
 /// How many connections are measured, one call at a time, one after the other.
 const BYSTANDERS: usize = 10;
 const SLICE: Duration = Duration::from_millis(250);
-/// While a call was under way, the server or this program has waited for so long for a processor:
-/// something else was using it, and the call tells nothing.
+/// A call does not count if the server or this program waited for so long for a processor while it was
+/// under way: something else was using the processor.
 const CONTENDED: Duration = Duration::from_micros(20);
+/// A call that takes so long always meets something else. That time is subtracted instead.
+const LONG: Duration = Duration::from_millis(1);
 /// What a hostile peer has left behind is over by then; and a new one has begun.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -62,9 +64,11 @@ impl Bystanders {
                 }
                 let time = asked.elapsed();
                 self.made += 1;
-                if self.contention.so_far()? - waited < CONTENDED {
+                let waited = self.contention.so_far()? - waited;
+                let own = time.saturating_sub(waited);
+                if waited < CONTENDED || own > LONG {
                     self.counted += 1;
-                    times.push(time.as_nanos() as f64 / 1000.0);
+                    times.push(own.as_nanos() as f64 / 1000.0);
                 }
             }
         }

@@ -46,6 +46,15 @@ impl Turns {
         std::mem::take(&mut *self.seen.lock().unwrap()).len()
     }
 
+    fn restart(&self) {
+        self.now.store(0, Ordering::Relaxed);
+    }
+
+    /// How many turns the other task had since `restart`.
+    fn passed(&self) -> usize {
+        self.now.load(Ordering::Relaxed)
+    }
+
     fn server(&self) -> ServerBuilder {
         let (small, large, later) = (self.clone(), self.clone(), self.clone());
         Server::builder()
@@ -115,6 +124,55 @@ async fn large_results_yield_to_other_connections() {
         assert_eq!(answer["id"], id);
     }
     assert!(turns.take() >= 10, "several large results in one go");
+}
+
+/// A large message is decoded over many turns, whatever it contains, and before the next one.
+#[tokio::test]
+async fn a_large_message_is_decoded_over_many_turns() {
+    const SIZE: usize = 4 << 20;
+    let turns = Turns::default();
+    turns.go_round();
+    let repeated = |part: &str| part.repeat(SIZE / part.len());
+    let large = |params: String, id: &str| request("no.such.method", &params, id);
+    let server = Server::builder;
+    let mut raw = Raw::client(server()).await;
+    let address = post::address(server()).await;
+    for (text, code) in [
+        (repeated("["), -32700),
+        (repeated(r#"{"a":"#), -32700),
+        (repeated(" "), -32700),
+        (format!("[{}]", repeated("1 ")), -32700),
+        (format!("[[{}1]]", repeated("1,")), -32600),
+        (format!("\"{}\"", repeated("é")), -32600),
+        (large(format!("[{}1]", repeated("1,")), "1"), -32601),
+        (large(format!("[\"{}\"]", repeated("\\n")), "1"), -32601),
+        (format!("[{}]", large(format!("[{}1]", repeated("[],")), "1")), -32601),
+        (format!("[{},{}]", request("first", "[]", "0"), large(repeated("1"), "1")), -32600),
+    ] {
+        for binary in [false, true] {
+            turns.restart();
+            if binary {
+                raw.send_binary(text.clone()).await;
+            } else {
+                raw.send(&text).await;
+            }
+            // Is handled after the large one.
+            raw.send(request("next", "[]", "2")).await;
+            let answer = raw.receive().await;
+            assert!(answer.contains(&format!("\"code\":{code}")), "{text:.40} {answer:.200}");
+            assert!(turns.passed() > SIZE / (1 << 20), "{} turns: {text:.40}", turns.passed());
+            assert!(raw.receive().await.contains("\"id\":2"), "{text:.40}");
+        }
+        turns.restart();
+        let answer = post::ask(address, &text).await;
+        assert!(answer.contains(&format!("\"code\":{code}")), "{text:.40} {answer:.200}");
+        assert!(turns.passed() > SIZE / (1 << 20), "{} turns: {text:.40}", turns.passed());
+    }
+    // Bytes that are not UTF-8, at the end.
+    let mut bytes = repeated("é").into_bytes();
+    bytes.push(0xFF);
+    raw.send_binary(bytes).await;
+    assert!(raw.receive().await.contains("\"code\":-32700"));
 }
 
 /// A batch with entries of all kinds that needs several turns is answered in order.
