@@ -1,5 +1,5 @@
-//! Micro-benchmarks over the public API, between two peers in memory: client, frames, dispatch and
-//! handler in one thread, and no sockets.
+//! Micro-benchmarks of the public API, between two peers in memory: client, frames, dispatch and
+//! handler in one thread, without sockets.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::future::join_all;
@@ -39,7 +39,7 @@ fn micro(criterion: &mut Criterion) {
         bencher.to_async(&runtime).iter(|| async { math.sum(1, 2).await.expect("a sum") });
     });
 
-    // What comes in hundreds is told for each one of them.
+    // Each iteration handles a hundred messages; the throughput is in messages.
     let mut group = criterion.benchmark_group("hundreds");
     group.throughput(Throughput::Elements(100));
     group.bench_function("100 calls in flight", |bencher| {

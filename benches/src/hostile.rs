@@ -1,10 +1,10 @@
-//! Peers that are out to hurt, for measuring what others notice of them.
+//! Hostile peers, for measuring their effect on other clients.
 //!
-//! They work in the thread that measures, between its calls: each call to `pump` does what the
-//! network takes at once and never waits. So they take no CPU time from whoever is measured, and
-//! what is measured is the server's fairness, not that of the operating system's scheduler. What
-//! they have sent waits in the kernel, megabytes of it where they flood, so a server that has its
-//! hands full with it has them full all the while. Must not know what is measured.
+//! They run in the thread that measures, between its calls: each call to `pump` does what the
+//! network accepts at once and never waits. So they take no CPU time from the measured clients, and
+//! the result shows the fairness of the server, not of the operating system's scheduler. When a
+//! peer floods, megabytes of its requests wait in the kernel, so the server never catches up with
+//! it. Does not depend on what is measured.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use anyhow::Result;
 
 use crate::wire::{Inbox, connect, dial, masked, number_after, value_after};
 
-/// What a peer does.
+/// The behaviour of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behaviour {
     NeverReads,
@@ -59,7 +59,7 @@ impl Behaviour {
         Behaviour::BlocksElsewhere,
     ];
 
-    /// What its server is started with.
+    /// The option with which the server is started for this behaviour.
     pub fn option(self) -> Option<&'static str> {
         match self {
             Behaviour::Posts => Some("--mounted"),
@@ -94,14 +94,14 @@ impl Behaviour {
     }
 }
 
-/// How many calls one request makes the server make. Few, as making them is a handler's own work, and
-/// that of one that computes for long delays others with any library.
+/// How many calls one request makes the server make. A small number, because a handler makes them,
+/// and with any library a handler that computes for a long time delays others.
 const REVERSED: usize = 20;
-/// How large a large message is: less than the largest that a server takes by default.
+/// The size of a large message, below the default limit of a server.
 const MESSAGE: usize = 9 << 20;
-/// How large a large result is.
+/// The size of a large result.
 const LARGE: usize = 64 << 10;
-/// A peer that is not read from for so long is of no use any more.
+/// A connection that the server has not read from for this long is replaced.
 const STALLED: Duration = Duration::from_millis(20);
 
 /// One or many connections of a peer.
@@ -118,7 +118,7 @@ pub struct Hostile {
 struct Lane {
     stream: TcpStream,
     inbox: Inbox,
-    /// What is left of what was begun to be sent.
+    /// The rest of the bytes that are being sent.
     out: Vec<u8>,
     at: usize,
     moved: Instant,
@@ -131,7 +131,7 @@ impl Lane {
         Ok(Lane { stream, inbox, out, at: 0, moved: Instant::now() })
     }
 
-    /// Sends what it can of what there is. `true`: all of it.
+    /// Sends as many of the pending bytes as possible. Returns `true` if all were sent.
     fn send(&mut self) -> Result<bool> {
         while let Some(rest @ [_, ..]) = self.out.get(self.at..) {
             match self.stream.write(rest) {
@@ -224,7 +224,7 @@ impl Hostile {
         Hostile { behaviour, address, lanes, next: 0, frames, begun: false, waste }
     }
 
-    /// Does a little of what it does, without waiting for anything.
+    /// Does a part of the work, without waiting.
     pub fn pump(&mut self) -> Result<()> {
         match self.behaviour {
             Behaviour::ByteByByte => self.drip(100, Duration::from_secs(1)),
@@ -233,7 +233,7 @@ impl Hostile {
         }
     }
 
-    /// Many connections, and now and then a byte on each.
+    /// Opens many connections, and sends a byte on each from time to time.
     fn drip(&mut self, connections: usize, pause: Duration) -> Result<()> {
         if self.lanes.len() < connections {
             let stream = match self.behaviour {
@@ -241,7 +241,7 @@ impl Hostile {
                 _ => connect(self.address)?,
             };
             let mut lane = Lane::new(stream)?;
-            // Nobody shall do anything at the same moment.
+            // Spreads the connections over time.
             lane.moved -= pause.mul_f64(self.lanes.len() as f64 / connections as f64);
             self.lanes.push(lane);
         }
@@ -266,7 +266,7 @@ impl Hostile {
         Ok(())
     }
 
-    /// One connection, and as much as it takes.
+    /// Opens one connection, and sends as much as the network accepts.
     fn flood(&mut self) -> Result<()> {
         let Some(lane) = self.lanes.first_mut() else {
             let stream = match self.behaviour {
@@ -282,7 +282,7 @@ impl Hostile {
                 if now_and_then && lane.moved.elapsed() < Duration::from_millis(6) {
                     break;
                 }
-                // Once is enough: the items come by themselves.
+                // Subscribe only once; the items follow.
                 if self.behaviour == Behaviour::Subscriptions && self.begun {
                     break;
                 }
@@ -308,14 +308,14 @@ impl Hostile {
             | Behaviour::Posts
             | Behaviour::Blocks
             | Behaviour::BlocksElsewhere => {
-                // Not for ever: there is somebody to be measured.
+                // A limit, because the thread also has to measure.
                 for _ in 0..64 {
                     if !matches!(lane.stream.read(&mut self.waste), Ok(1..)) {
                         break;
                     }
                 }
             }
-            // The next one begins where this one is not listened to any more.
+            // Replaces a connection that the server no longer reads from.
             Behaviour::NeverReads if lane.moved.elapsed() > STALLED => self.lanes.clear(),
             _ => {}
         }
@@ -324,12 +324,12 @@ impl Hostile {
 }
 
 impl Lane {
-    /// Reads what has come, and answers calls.
+    /// Reads the messages that have arrived, and answers calls.
     fn answer(&mut self) -> Result<()> {
         loop {
             match self.inbox.fill(&mut self.stream) {
                 Ok(true) => {}
-                Ok(false) => anyhow::bail!("the server has closed the connection"),
+                Ok(false) => anyhow::bail!("the server closed the connection"),
                 Err(error) => match error.downcast_ref::<std::io::Error>() {
                     Some(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                     _ => return Err(error),

@@ -1,10 +1,11 @@
-//! What the benchmark's programs share. `bench` runs the others, one process for each thing that is
-//! measured, and plays the other side itself with `load` and `responder`, which cost next to nothing.
+//! Code that the benchmark's programs share. `bench` runs the others, one process for each
+//! measurement, and acts as the other side with `load` and `responder`, which cost very little.
 //!
-//! From the ground up: `wire` is WebSocket on blocking sockets, `load` and `responder` play a client
-//! and a server, `hostile` a client that is out to hurt, `options` is the command line of the programs under test, `client` what the typed
-//! clients have in common, `process` starts the programs and reads their cost, `experiments` says
-//! what is measured, `measure` measures it, `stats` condenses it, `report` writes it down.
+//! From the lowest layer to the highest: `wire` is WebSocket on blocking sockets, `load` and
+//! `responder` act as a client and a server, `hostile` acts as a hostile client, `options` is the
+//! command line of the programs under test, `client` is shared by the typed clients, `process`
+//! starts the programs and reads their cost, `experiments` lists the measurements, `measure` runs
+//! them, `stats` summarizes the numbers, `report` writes the results.
 
 pub mod client;
 pub mod experiments;

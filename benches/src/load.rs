@@ -1,7 +1,5 @@
-//! The load on a server: raw clients that send pre-built frames and check what comes back.
-//!
-//! They take turns: all requests of a turn are written, then all answers are read. Must not know
-//! which server is at the other end.
+//! The load on a server: raw clients that send pre-built frames and check the responses. In each
+//! turn, they first write all requests and then read all responses. Does not depend on the server.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -12,29 +10,29 @@ use anyhow::{Result, ensure};
 use crate::options::method_name;
 use crate::wire::{self, Inbox, masked, number_after, value_after};
 
-/// What a client sends in one turn.
+/// The requests of a client in one turn.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {
-    /// So many calls of `math.sum`.
+    /// This many calls of `math.sum`.
     Sum(usize),
-    /// So many calls of methods that `--methods` registers, spread evenly over all of them.
+    /// This many calls of the methods that `--methods` registers, spread evenly over all of them.
     Spread { calls: usize, methods: usize },
-    /// So many calls of `wait`.
+    /// This many calls of `wait`.
     Wait(usize),
-    /// One batch with so many calls of `math.sum`.
+    /// One batch with this many calls of `math.sum`.
     Batch(usize),
-    /// So many calls of `echo`, each with a string of so many bytes.
+    /// This many calls of `echo`, each with a string of `bytes` bytes.
     Echo { calls: usize, bytes: usize },
-    /// So many notifications, and one call to know when they are through.
+    /// This many notifications, and one call to know when they were handled.
     Notes(usize),
-    /// One call of `reverse`, which makes the server call so many times; those calls count.
+    /// One call of `reverse`, which makes the server make this many calls; those calls count.
     Reverse(usize),
-    /// A subscription that brings so many items.
+    /// A subscription with this many items.
     Items(usize),
 }
 
 impl Shape {
-    /// The frames, or HTTP requests, and how many answers come.
+    /// The frames or HTTP requests, and the number of responses.
     fn frames(self, post: bool) -> (Vec<u8>, usize) {
         let call = |method: &str, params: String, id: usize| {
             format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":[{params}],"id":{id}}}"#)
@@ -71,7 +69,7 @@ impl Shape {
         (frames, answers)
     }
 
-    /// How many calls a turn counts for.
+    /// How many calls a turn counts as.
     pub fn calls(self) -> usize {
         match self {
             Shape::Sum(calls) | Shape::Wait(calls) | Shape::Reverse(calls) => calls,
@@ -82,7 +80,7 @@ impl Shape {
         }
     }
 
-    /// Whether an answer is the right one.
+    /// Whether a response is correct.
     fn is_right(self, text: &[u8]) -> bool {
         let id = number_after(text, "\"id\":");
         let result = number_after(text, "\"result\":");
@@ -94,7 +92,8 @@ impl Shape {
             Shape::Reverse(calls) => result == i64::try_from(calls).ok(),
             Shape::Batch(entries) => {
                 let ends = text.starts_with(b"[{") && text.ends_with(b"}]");
-                // An answer has two braces and nothing nested; the ids are as good as certain then.
+                // A response has two braces and nothing nested, so the number of braces is enough
+                // to check the ids in between.
                 let answers = text.iter().filter(|byte| **byte == b'{').count();
                 ends && answers == entries && result == id.map(|id| id + 1)
             }
@@ -126,12 +125,12 @@ struct Lane {
 pub struct Load {
     shape: Shape,
     lanes: Vec<Lane>,
-    /// Duration of each turn in nanoseconds, since they were last taken.
+    /// The duration of each turn in nanoseconds since the list was last taken.
     pub turns: Vec<u64>,
 }
 
 impl Load {
-    /// Connects so many clients, with WebSockets or for HTTP POST.
+    /// Connects this many clients, with WebSockets or for HTTP POST.
     pub fn connect(
         address: SocketAddr,
         shape: Shape,
@@ -148,7 +147,7 @@ impl Load {
         Ok(Load { shape, lanes, turns: Vec::new() })
     }
 
-    /// Takes turns for so long. Gives how many calls were answered.
+    /// Runs turns for this long. Returns how many calls were answered.
     pub fn run_for(&mut self, time: Duration) -> Result<usize> {
         let begin = Instant::now();
         let mut turn_begin = begin;
@@ -164,7 +163,7 @@ impl Load {
         }
     }
 
-    /// Every client sends its requests and waits for the answers.
+    /// Every client sends its requests and waits for the responses.
     pub fn turn(&mut self) -> Result<usize> {
         if let Shape::Reverse(calls) = self.shape {
             self.lanes.iter_mut().try_for_each(|lane| lane.serve(calls))?;
@@ -179,32 +178,32 @@ impl Load {
 }
 
 impl Lane {
-    /// Reads the answers; looks closely at the first and the last.
+    /// Reads the responses; checks the content of the first and the last one.
     fn read(&mut self, shape: Shape) -> Result<()> {
         let mut answered = 0;
         while answered < self.answers {
-            ensure!(self.inbox.fill(&mut self.stream)?, "the server has closed the connection");
+            ensure!(self.inbox.fill(&mut self.stream)?, "the server closed the connection");
             loop {
                 let taken = if self.post { self.inbox.take_body()? } else { self.inbox.take()? };
                 let Some(text) = taken else { break };
                 answered += 1;
                 if answered == 1 || answered == self.answers {
                     let cut = String::from_utf8_lossy(text.get(..200).unwrap_or(text));
-                    ensure!(shape.is_right(text), "a wrong answer to {shape:?}: {cut}");
+                    ensure!(shape.is_right(text), "wrong response to {shape:?}: {cut}");
                 }
             }
         }
-        ensure!(answered == self.answers, "{answered} answers to {} requests", self.answers);
+        ensure!(answered == self.answers, "{answered} responses to {} requests", self.answers);
         Ok(())
     }
 
-    /// Makes the server call, answers its calls, and waits for its verdict.
+    /// Makes the server call, answers its calls, and waits for the final response.
     fn serve(&mut self, calls: usize) -> Result<()> {
         self.stream.write_all(&self.frames)?;
         let mut out = Vec::new();
         let mut served = 0;
         loop {
-            ensure!(self.inbox.fill(&mut self.stream)?, "the server has closed the connection");
+            ensure!(self.inbox.fill(&mut self.stream)?, "the server closed the connection");
             while let Some(text) = self.inbox.take()? {
                 let is_call = value_after(text, "\"params\":").is_some();
                 match value_after(text, "\"id\":") {
@@ -227,11 +226,11 @@ impl Lane {
     }
 }
 
-/// Connections that are open and silent.
+/// Open connections without traffic.
 pub struct Idle(Vec<TcpStream>);
 
 impl Idle {
-    /// Opens so many; `used` ones make a call each before they fall silent.
+    /// Opens this many connections; if they are `used`, each makes one call first.
     pub fn connect(address: SocketAddr, connections: usize, used: bool) -> Result<Self> {
         let shape = Shape::Sum(1);
         let mut inbox = Inbox::default();

@@ -1,38 +1,37 @@
-//! The command line of the programs under test, and their tokio runtime.
-//!
-//! Must not know what they serve.
+//! The command line of the programs under test, and their tokio runtime. Does not depend on what
+//! they serve.
 
 use std::future::Future;
 
 use anyhow::{Context, Result, bail};
 
-/// What the programs under test can be told. Each looks at what concerns it.
+/// The options of the programs under test. Each program reads those that concern it.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// Run on tokio's multi-threaded runtime in place of the single-threaded one.
+    /// Use tokio's multi-threaded runtime instead of the single-threaded one.
     pub multi_thread: bool,
-    /// Servers: the limits that a server has if nothing is said, in place of high ones.
+    /// Servers: use the default limits instead of high ones.
     pub default_limits: bool,
-    /// Servers: be a route of a web application.
+    /// Servers: run as a route of a web application.
     pub mounted: bool,
-    /// A server: handlers have a runtime of their own.
+    /// Our server: use a separate runtime for handlers.
     pub handler_runtime: bool,
-    /// Servers: how many methods to register besides the usual ones.
+    /// Servers: how many additional methods to register.
     pub methods: usize,
-    /// Clients: where to connect.
+    /// Clients: the address to connect to.
     pub address: String,
-    /// Clients: how many tasks call at the same time, all on one connection.
+    /// Clients: how many tasks make calls at the same time, all on one connection.
     pub tasks: usize,
-    /// Clients: how many calls are pending all the while, never answered.
+    /// Clients: how many calls stay pending the whole time, never answered.
     pub pending: usize,
-    /// Clients: subscribe to so many items, again and again, in place of calling.
+    /// Clients: subscribe to this many items repeatedly instead of making calls.
     pub items: usize,
-    /// Clients: make so many calls and end, in place of waiting for commands.
+    /// Clients: make this many calls and end instead of waiting for commands.
     pub calls: Option<usize>,
 }
 
 impl Options {
-    /// Reads them from the command line.
+    /// Reads the options from the command line.
     pub fn from_args() -> Result<Self> {
         let mut options = Options { tasks: 1, ..Options::default() };
         let mut args = std::env::args().skip(1);
@@ -53,8 +52,9 @@ impl Options {
                 options.mounted = true;
                 continue;
             }
-            let value = args.next().with_context(|| format!("`{name}` wants a value"))?;
-            let number = || value.parse().with_context(|| format!("`{name} {value}`: no number"));
+            let value = args.next().with_context(|| format!("`{name}` needs a value"))?;
+            let number =
+                || value.parse().with_context(|| format!("`{name} {value}`: not a number"));
             match name.as_str() {
                 "--methods" => options.methods = number()?,
                 "--address" => options.address = value,
@@ -68,8 +68,8 @@ impl Options {
         Ok(options)
     }
 
-    /// The runtime that was asked for, the same for all programs under test. From here on, the
-    /// program ends when the one that started it ends, however that comes.
+    /// The runtime for all programs under test, as the options say. From here on, the program ends
+    /// when its parent process ends.
     pub fn runtime(&self) -> Result<tokio::runtime::Runtime> {
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
         let mut builder = if self.multi_thread {
@@ -86,7 +86,7 @@ impl Options {
     }
 }
 
-/// The name of one of the methods that `--methods` registers. All are equally long.
+/// The name of one of the methods that `--methods` registers. All names have the same length.
 pub fn method_name(index: usize) -> String {
     format!("method.{index:06}")
 }

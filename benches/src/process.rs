@@ -1,6 +1,5 @@
-//! A program under test: starting it, what it costs (Linux), and its end.
-//!
-//! Must not know what is measured.
+//! A program under test: starting it, measuring its cost (Linux), and ending it. Does not depend on
+//! what is measured.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -12,25 +11,25 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The processors that this program may use, and which of them what. Otherwise where a program runs, and
-/// beside what, is a matter of when it was started.
+/// The processors that this program may use, and which program runs on which. Without this, the
+/// placement would depend on the time at which a program was started.
 pub struct Processors {
     all: CpuSet,
-    /// Where what is measured runs.
+    /// The processors of the program under test.
     measured: CpuSet,
-    /// Where this program runs meanwhile.
+    /// The processors of this program meanwhile.
     own: CpuSet,
 }
 
 impl Processors {
-    /// Both sides share one processor, and so take turns. On two, each turn would wake one that is idle,
-    /// which on a virtual machine costs more than a hundred calls.
+    /// Both sides share one processor and take turns. With two processors, each turn would wake an
+    /// idle one, which costs more than a hundred calls on a virtual machine.
     pub fn together() -> Result<Self> {
         let [all, first, _] = look()?;
         Processors { all, measured: first, own: first }.settle()
     }
 
-    /// What is measured has one for itself, as far as this program is concerned, if there are two.
+    /// If there are two processors, the program under test has one that this program does not use.
     pub fn apart() -> Result<Self> {
         let [all, first, others] = look()?;
         let own = if others.count() > 0 { others } else { all };
@@ -42,14 +41,14 @@ impl Processors {
         Ok(self)
     }
 
-    /// Starts what is to be measured. With many threads, the operating system decides where all run.
+    /// Starts a program under test. With many threads, the operating system chooses the processors.
     pub fn start(
         &self,
         many_threads: bool,
         program: &'static str,
         args: &[String],
     ) -> Result<Process> {
-        // A process begins where the thread that starts it may run.
+        // A child process inherits the processors of the thread that starts it.
         let (measured, own) =
             if many_threads { (&self.all, &self.all) } else { (&self.measured, &self.own) };
         run_on(measured)?;
@@ -58,15 +57,15 @@ impl Processors {
         process
     }
 
-    /// Nothing is measured any more.
+    /// Removes the restriction of processors after the measurement.
     pub fn leave(self) -> Result<()> {
         run_on(&self.all)
     }
 }
 
-/// All that there are, the first one, and the others.
+/// All processors, the first one, and the others.
 fn look() -> Result<[CpuSet; 3]> {
-    let all = sched_getaffinity(None).context("which processors there are")?;
+    let all = sched_getaffinity(None).context("reading the available processors failed")?;
     let (mut first, mut others) = (CpuSet::new(), all);
     if let Some(at) = (0..CpuSet::MAX_CPU).find(|&at| all.is_set(at)) {
         first.set(at);
@@ -76,10 +75,10 @@ fn look() -> Result<[CpuSet; 3]> {
 }
 
 fn run_on(processors: &CpuSet) -> Result<()> {
-    sched_setaffinity(None, processors).context("can't choose processors")
+    sched_setaffinity(None, processors).context("setting the processors failed")
 }
 
-/// A program under test that runs. It is killed when this is dropped.
+/// A running program under test. Dropping it kills the process.
 pub struct Process {
     program: &'static str,
     child: Child,
@@ -99,7 +98,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("can't start {}", path.display()))?;
         let (input, output) =
-            child.stdin.take().zip(child.stdout.take()).context("a program without pipes")?;
+            child.stdin.take().zip(child.stdout.take()).context("the program has no pipes")?;
         Ok(Process { program, child, input, output: BufReader::new(output) })
     }
 
@@ -107,42 +106,42 @@ impl Process {
     pub fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         let read = self.output.read_line(&mut line)?;
-        ensure!(read > 0, "{} has ended, its error message is above", self.program);
+        ensure!(read > 0, "{} has ended; its error message is above", self.program);
         Ok(line.trim().to_owned())
     }
 
     /// The address that a server prints first.
     pub fn address(&mut self) -> Result<SocketAddr> {
         let line = self.line()?;
-        line.parse().with_context(|| format!("{} prints no address: {line}", self.program))
+        line.parse().with_context(|| format!("{} did not print an address: {line}", self.program))
     }
 
-    /// Makes a client call for so long; gives how many calls were answered.
+    /// Makes a client call for this long; returns how many calls were answered.
     pub fn call_for(&mut self, time: Duration) -> Result<usize> {
         writeln!(self.input, "{}", time.as_millis())?;
         let line = self.line()?;
-        line.parse().with_context(|| format!("{} prints no count: {line}", self.program))
+        line.parse().with_context(|| format!("{} did not print a count: {line}", self.program))
     }
 
-    /// CPU time of all its threads, in user space and in the kernel, as the scheduler counts it:
-    /// in nanoseconds, exact for threads that sleep. A thread that has ended is missing; none of
-    /// the programs ends any while it is measured.
+    /// The CPU time of all threads, in user space and in the kernel, as the scheduler counts it: in
+    /// nanoseconds, exact for threads that sleep. Threads that have ended are missing, but none of
+    /// the programs ends threads while it is measured.
     pub fn cpu(&self) -> Result<Duration> {
-        // Whoever has just answered may still be on the way to sleep.
+        // A thread that has just responded may not sleep yet.
         std::thread::sleep(Duration::from_millis(1));
         let mut total = 0;
         for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
             let path = task?.path().join("schedstat");
             let text = fs::read_to_string(&path)
-                .with_context(|| format!("{}: a Linux kernel counts there", path.display()))?;
+                .with_context(|| format!("cannot read {}; this needs Linux", path.display()))?;
             let on_cpu = text.split_whitespace().next().context("an empty schedstat")?;
             total += on_cpu.parse::<u64>()?;
         }
         Ok(Duration::from_nanos(total))
     }
 
-    /// How long this program and the other one have waited for a processor that something else was
-    /// using, so far.
+    /// How long this program and the other one have waited so far for a processor that something
+    /// else was using.
     pub fn contention(&self) -> Result<Contention> {
         let mut files = vec![File::open("/proc/thread-self/schedstat")?];
         for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
@@ -160,7 +159,7 @@ impl Process {
     }
 }
 
-/// The scheduler's count of waiting, of the threads that there were when this was made.
+/// The scheduler's waiting times of the threads that existed when this was created.
 pub struct Contention(Vec<File>);
 
 impl Contention {
@@ -179,22 +178,22 @@ impl Contention {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself; either way it is gone after this.
+        // The process may have ended already; in any case it is gone after this.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// `cargo run` builds this program only; the others must be as new.
+/// `cargo run` builds only this program, so the others are built here.
 pub fn build() -> Result<()> {
-    ensure!(!cfg!(debug_assertions), "a benchmark wants `cargo run --release`");
-    // Without cargo, whoever started it has built it.
+    ensure!(!cfg!(debug_assertions), "benchmarks need a release build; use `cargo run --release`");
+    // Without cargo, this program was started directly, so the others are built already.
     let Some(cargo) = std::env::var_os("CARGO") else { return Ok(()) };
     let built = Command::new(cargo)
         .args(["build", "--release", "--bins", "--quiet", "--manifest-path"])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
         .status()
         .context("can't start cargo")?;
-    ensure!(built.success(), "the programs under test do not build");
+    ensure!(built.success(), "building the programs under test failed");
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! The other side of the typed clients: a raw server that answers every `math.sum` with 3, sends as
-//! many items to `items` as it is asked for, and nothing else at all. It runs in threads of the program that measures.
-//!
-//! Must not know which client is at the other end.
+//! many items of `items` as requested, and supports nothing else. It runs in threads of the
+//! measuring program. Does not depend on the client.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -11,13 +10,13 @@ use anyhow::Result;
 
 use crate::wire::{Inbox, accept, unmasked, value_after};
 
-/// Starts it; it runs as long as the program. Gives its address.
+/// Starts the server, which runs as long as the program. Returns its address.
 pub fn start() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // A client that ends, ends its thread with an error. Clients complain on their own.
+            // The end of a client ends its thread with an error. Clients report their own errors.
             thread::spawn(move || serve(stream));
         }
     });

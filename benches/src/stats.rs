@@ -1,8 +1,8 @@
-//! Many numbers made into few.
+//! Summaries of many numbers.
 
 use serde::Serialize;
 
-/// The median of several rounds, and how far they spread: the quartiles.
+/// The median of several rounds, with the quartiles.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Summary {
     pub median: f64,
@@ -11,7 +11,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// `None` if there is nothing to condense.
+    /// `None` without values.
     pub fn of(mut values: Vec<f64>) -> Option<Summary> {
         values.sort_by(f64::total_cmp);
         let at = |part| quantile(&values, part);
@@ -19,7 +19,7 @@ impl Summary {
     }
 }
 
-/// A quantile of sorted values, between two of them if need be.
+/// A quantile of sorted values, interpolated between two values.
 pub fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
     let position = part * sorted.len().checked_sub(1)? as f64;
     let below = sorted.get(position.floor() as usize)?;

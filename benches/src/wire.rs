@@ -1,7 +1,5 @@
-//! WebSocket on blocking sockets, as little of it as a load generator needs: whole text frames, no
-//! fragments, no pings; and as little of HTTP.
-//!
-//! Must not know JSON-RPC.
+//! The part of WebSocket that a load generator needs, on blocking sockets: whole text frames, no
+//! fragments, no pings. Also the same for HTTP. Does not depend on JSON-RPC.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -13,17 +11,17 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 const TEXT: u8 = 0x81;
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// A peer that says nothing for so long has lost something.
+/// If a peer sends nothing for this long, a message was lost.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Appends a text frame as a client sends it.
+/// Appends a text frame as sent by a client.
 pub fn masked(out: &mut Vec<u8>, text: &[u8]) {
     head(out, text.len(), 0x80);
     out.extend(MASK);
     out.extend(text.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
 }
 
-/// Appends a text frame as a server sends it.
+/// Appends a text frame as sent by a server.
 pub fn unmasked(out: &mut Vec<u8>, text: &[u8]) {
     head(out, text.len(), 0);
     out.extend(text);
@@ -60,7 +58,7 @@ pub fn connect(address: SocketAddr) -> Result<TcpStream> {
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
     )?;
     let head = read_head(&mut stream)?;
-    ensure!(head.starts_with("HTTP/1.1 101"), "the server refuses: {head}");
+    ensure!(head.starts_with("HTTP/1.1 101"), "the server refused the request: {head}");
     Ok(stream)
 }
 
@@ -72,7 +70,7 @@ pub fn accept(stream: &mut TcpStream) -> Result<()> {
         .lines()
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-key"))
-        .context("a client without a WebSocket key")?;
+        .context("the client sent no WebSocket key")?;
     let accept = derive_accept_key(key.1.trim().as_bytes());
     write!(
         stream,
@@ -92,7 +90,7 @@ fn read_head(stream: &mut TcpStream) -> Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        stream.read_exact(&mut byte).context("no end of the HTTP header")?;
+        stream.read_exact(&mut byte).context("the HTTP head is incomplete")?;
         head.extend(byte);
     }
     Ok(String::from_utf8_lossy(&head).into_owned())
@@ -101,7 +99,7 @@ fn read_head(stream: &mut TcpStream) -> Result<String> {
 /// Reads frames from a socket.
 pub struct Inbox {
     buffer: Vec<u8>,
-    /// What was read and not yet taken is between these.
+    /// Bytes that were read and not yet taken are between these two.
     at: usize,
     filled: usize,
 }
@@ -113,12 +111,12 @@ impl Default for Inbox {
 }
 
 impl Inbox {
-    /// One for a connection of many.
+    /// A small buffer, for programs with many connections.
     pub fn small() -> Self {
         Inbox { buffer: vec![0; 4096], at: 0, filled: 0 }
     }
 
-    /// Waits for more bytes; `false` if there are no more.
+    /// Waits for more bytes; returns `false` at the end of the stream.
     pub fn fill(&mut self, stream: &mut TcpStream) -> Result<bool> {
         self.buffer.copy_within(self.at..self.filled, 0);
         self.filled -= self.at;
@@ -127,13 +125,13 @@ impl Inbox {
             self.buffer.resize(2 * self.filled, 0);
         }
         let spare = self.buffer.get_mut(self.filled..).unwrap_or_default();
-        let read = stream.read(spare).context("no answer from the program under test")?;
+        let read = stream.read(spare).context("no response from the program under test")?;
         self.filled += read;
         Ok(read > 0)
     }
 
-    /// The next text frame that is complete, unmasked; `None` if more must be read. An error is
-    /// the end of the connection, too.
+    /// The next complete text frame, unmasked; `None` if more bytes are needed. An error also means
+    /// that the connection has ended.
     pub fn take(&mut self) -> Result<Option<&[u8]>> {
         let bytes = self.buffer.get(self.at..self.filled).unwrap_or_default();
         let &[kind, size, ref rest @ ..] = bytes else { return Ok(None) };
@@ -155,7 +153,7 @@ impl Inbox {
             return Ok(None);
         }
         if kind != TEXT {
-            bail!("a frame that is no whole text message: {kind:#x}");
+            bail!("expected an unfragmented text frame, got {kind:#x}");
         }
         self.at = begin + len;
         let text = self.buffer.get_mut(begin..begin + len).unwrap_or_default();
@@ -178,7 +176,7 @@ pub fn post(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 impl Inbox {
-    /// The body of the next HTTP response that is complete; `None` if more must be read.
+    /// The body of the next complete HTTP response; `None` if more bytes are needed.
     pub fn take_body(&mut self) -> Result<Option<&[u8]>> {
         const END: &[u8] = b"\r\n\r\n";
         let bytes = self.buffer.get(self.at..self.filled).unwrap_or_default();
@@ -186,13 +184,14 @@ impl Inbox {
             return Ok(None);
         };
         let head = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default());
-        ensure!(head.starts_with("HTTP/1.1 200"), "the server refuses: {head}");
+        ensure!(head.starts_with("HTTP/1.1 200"), "the server refused the request: {head}");
         let length = head
             .lines()
             .filter_map(|line| line.split_once(':'))
             .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-            .context("a response without a length")?;
-        let length: usize = length.1.trim().parse().context("a response without a length")?;
+            .context("the response has no valid content-length")?;
+        let length: usize =
+            length.1.trim().parse().context("the response has no valid content-length")?;
         let begin = self.at + end + END.len();
         if begin + length > self.filled {
             return Ok(None);
@@ -202,7 +201,7 @@ impl Inbox {
     }
 }
 
-/// What stands behind a key such as `"id":`, up to a comma or brace, wherever it stands first.
+/// The value after a key such as `"id":`, up to a comma or brace. The first occurrence counts.
 pub fn value_after<'a>(text: &'a [u8], key: &str) -> Option<&'a str> {
     let begin = text.windows(key.len()).position(|window| window == key.as_bytes())?;
     let value = text.get(begin + key.len()..)?;
@@ -210,12 +209,12 @@ pub fn value_after<'a>(text: &'a [u8], key: &str) -> Option<&'a str> {
     std::str::from_utf8(value.get(..len)?).ok()
 }
 
-/// The number behind a key.
+/// The number after a key.
 pub fn number_after(text: &[u8], key: &str) -> Option<i64> {
     value_after(text, key)?.parse().ok()
 }
 
-/// So that a lost answer is an error in place of a wait for ever.
+/// Sets a read timeout, so that a lost response causes an error.
 pub fn impatient(stream: &TcpStream) -> Result<()> {
     Ok(stream.set_read_timeout(Some(PATIENCE))?)
 }

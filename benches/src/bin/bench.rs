@@ -14,17 +14,18 @@ use wsjsonrpc_benches::responder;
 const USAGE: &str = "\
 usage: cargo run --release --bin bench -- [options] [workload...]
 
-  --rounds N       how many rounds; default 9
-  --quick          3 short rounds, and no compile time: to see whether it works
-  --multi-thread   tokio's multi-threaded runtime in the processes under test
-  --list           the workloads' names
+  --rounds N       the number of rounds (default: 9)
+  --quick          3 short rounds and no compile times, to check that everything works
+  --multi-thread   use tokio's multi-threaded runtime in the processes under test
+  --list           list the workloads
 
-Without workloads, all of them; then the results go to this folder, else below `target`.";
+Runs all workloads if none are named, and then writes the results to this folder. Results of other
+runs go below `target`.";
 
-/// The scripts beside this program, and what each prints numbers about.
+/// The scripts in the benchmark's folder, whose numbers become part of the results.
 const SCRIPTS: [&str; 2] = ["instructions", "compile-time"];
 
-/// As many idle connections as an experiment asks for.
+/// The highest number of idle connections in an experiment.
 const CONNECTIONS: usize = 10_000;
 
 /// Files that this program has open besides the connections.
@@ -49,7 +50,7 @@ fn main() -> Result<()> {
         return Ok(());
     }
     if let Some(unknown) = arguments.workloads.iter().find(|name| !names.contains(&name.as_str())) {
-        bail!("there is no workload `{unknown}`; there are {}", names.join(", "));
+        bail!("unknown workload `{unknown}`; the workloads are: {}", names.join(", "));
     }
     build()?;
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -69,8 +70,8 @@ fn arguments() -> Result<Option<Arguments>> {
     while let Some(argument) = args.next() {
         match argument.as_str() {
             "--rounds" => {
-                let rounds = args.next().context("`--rounds` wants a number")?;
-                found.effort.rounds = rounds.parse().context("`--rounds` wants a number")?;
+                let rounds = args.next().context("`--rounds` needs a number")?;
+                found.effort.rounds = rounds.parse().context("`--rounds` needs a number")?;
             }
             "--quick" => {
                 found.quick = true;
@@ -83,22 +84,22 @@ fn arguments() -> Result<Option<Arguments>> {
             workload => found.workloads.push(workload.to_owned()),
         }
     }
-    ensure!(found.effort.rounds > 0, "`--rounds` wants at least one");
+    ensure!(found.effort.rounds > 0, "`--rounds` must be at least 1");
     Ok(Some(found))
 }
 
-/// How many idle connections this process and its children may have, as far as that can be raised.
+/// How many idle connections this process and its children may have after raising the limit.
 fn connections() -> Result<usize> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).context("can't raise the number of open files")?;
+    setrlimit(Resource::Nofile, limit).context("raising the limit of open files failed")?;
     let files =
         limit.maximum.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
     let connections = files.saturating_sub(OTHER_FILES).min(CONNECTIONS);
     if connections < CONNECTIONS {
         eprintln!(
-            "only {files} files may be open: {connections} idle connections in place of \
-             {CONNECTIONS}; `ulimit -Hn` says the limit"
+            "only {files} files may be open, so {connections} idle connections are used instead of \
+             {CONNECTIONS} (see `ulimit -Hn`)"
         );
     }
     Ok(connections)
@@ -137,7 +138,7 @@ fn run(arguments: &Arguments, all: &[Experiment], home: &Path) -> Result<Report>
     Ok(report)
 }
 
-/// A path next to this program, which is in cargo's target folder.
+/// A path next to this program, in cargo's target folder.
 fn beside_this_program(name: &str) -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(name))
 }

@@ -23,7 +23,7 @@ struct Jsonrpsee(Arc<WsClient>);
 
 impl Caller for Jsonrpsee {
     async fn connect(url: String) -> Result<Self> {
-        // As much as the load asks for, so that nothing is refused.
+        // High limits, so that no response is refused.
         let builder = WsClientBuilder::default()
             .max_concurrent_requests(1 << 20)
             .max_buffer_capacity_per_subscription(1 << 20)

@@ -28,7 +28,7 @@ impl Caller for Ours {
     }
 
     async fn items(&self, items: usize) -> Result<usize> {
-        // The other side does not count, so there must be room for all.
+        // The other side ignores credit, so the window must hold all items.
         let mut numbers = self.0.items(items).window(usize::MAX).await?;
         let mut last = 0;
         for _ in 0..items {

@@ -1,5 +1,5 @@
-//! The load by hand, for profilers: `load ADDRESS WORKLOAD SIZE TURNS` calls a server, and
-//! `load respond` answers a typed client until it is killed; it prints its address first.
+//! Makes the load by hand, for profilers: `load ADDRESS WORKLOAD SIZE TURNS` calls a server. `load
+//! respond` prints its address and answers a typed client until it is killed.
 
 use anyhow::{Context, Result, bail};
 use wsjsonrpc_benches::load::{Load, Shape};

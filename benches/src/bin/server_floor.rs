@@ -1,8 +1,8 @@
 //! The floor: a bare tokio-tungstenite loop with a borrowed serde envelope and hard-wired methods.
 //! Prints its address, then serves until it is killed.
 //!
-//! It has tungstenite's default configuration, no limits, no errors, no batches, no context, and
-//! nothing runs concurrently. A library on the same WebSocket implementation can hardly do less.
+//! It has tungstenite's default configuration, no limits, no errors, no batches, no context, and no
+//! concurrency. A library on the same WebSocket implementation can hardly do less work.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<()> {
     })
 }
 
-/// Reads all that is there, answers all of it, flushes once.
+/// Reads all available messages, responds to them, and flushes once.
 async fn serve(mut socket: WebSocketStream<TcpStream>) {
     loop {
         let mut first = true;

@@ -1,6 +1,6 @@
 //! jsonrpsee's server. Prints its address, then serves until it is killed.
 //!
-//! It has no server-to-client calls, and its handlers never see a notification.
+//! It cannot call its clients, and its handlers never see a notification.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ fn module(methods: usize) -> Result<RpcModule<()>> {
         Ok(())
     })?;
     for index in 0..methods {
-        // It takes names that live as long as the program.
+        // jsonrpsee needs static method names.
         let name: &'static str = method_name(index).leak();
         module.register_async_method(name, |params, _, _| async move {
             let (x, y): (i64, i64) = params.parse()?;
@@ -47,7 +47,7 @@ fn module(methods: usize) -> Result<RpcModule<()>> {
 fn main() -> Result<()> {
     let options = Options::from_args()?;
     options.run(async {
-        // As much as the load asks for, so that nothing is refused.
+        // High limits, so that no request is refused.
         let config = ServerConfig::builder()
             .max_connections(1 << 20)
             .set_message_buffer_capacity(1 << 16)

@@ -17,18 +17,18 @@ trait Bench {
     async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
     async fn echo(&self, ctx: &Context, s: &str) -> Result<String>;
     async fn large(&self, ctx: &Context, size: usize) -> Result<String>;
-    /// Blocks its thread for so many milliseconds, and does not say so.
+    /// Blocks its thread for this long, without being marked `blocking`.
     async fn block(&self, ctx: &Context, milliseconds: u64) -> Result<()>;
     async fn wait(&self, ctx: &Context, x: i64) -> Result<i64>;
     async fn note(&self, ctx: &Context, x: i64) -> Result<()>;
-    /// Nobody is told of the end, as jsonrpsee's client isn't.
+    /// Sends no message at the end of the stream, like jsonrpsee's server.
     #[subscription(tell_end = false)]
     fn items(&self, ctx: &Context, items: usize) -> impl Stream<Item = usize>;
-    /// Calls the caller so many times at once. Gives how many answers were right.
+    /// Calls the caller this many times at once. Returns how many responses were correct.
     async fn reverse(&self, ctx: &Context, calls: i64) -> Result<usize>;
 }
 
-/// What the load generator serves.
+/// The methods that the load generator serves.
 #[rpc]
 trait Math {
     #[method(name = "math.sum")]
@@ -85,7 +85,7 @@ fn main() -> anyhow::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?);
         let mut builder = builder.config(config);
-        // By default it would have one thread, as this process may run on one processor.
+        // Two threads, because the default would be one if this process may use only one processor.
         let runtime = || Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let handlers = options.handler_runtime.then(runtime).transpose()?;
         if let Some(handlers) = &handlers {
@@ -93,7 +93,7 @@ fn main() -> anyhow::Result<()> {
         }
         if options.mounted {
             let app = Router::new().route_service("/", builder.build()?.http_service());
-            // As the stand-alone server does, and jsonrpsee's.
+            // The stand-alone server sets this too, and so does jsonrpsee's.
             let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
             axum::serve(listener, app).await?;
         } else {

@@ -1,6 +1,5 @@
-//! What the scripts beside the benchmark print: lines of a name and a number, and words for people.
-//!
-//! Must not know what the numbers mean.
+//! The output of the scripts beside the benchmark: lines of a name, a number, and a description.
+//! Does not depend on the meaning of the numbers.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -9,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-/// A number that a script has found.
+/// A number that a script has printed.
 #[derive(Clone, Debug, Serialize)]
 pub struct External {
     pub name: String,
@@ -17,15 +16,15 @@ pub struct External {
 }
 
 impl External {
-    /// Runs a script and gives the numbers it prints. A script that lacks what it needs prints
-    /// none.
+    /// Runs a script and returns the numbers that it prints. A script without its requirements
+    /// prints none.
     pub fn run(script: &Path, args: &[&OsStr]) -> Result<Vec<External>> {
         let output = Command::new(script)
             .args(args)
             .stderr(Stdio::inherit())
             .output()
             .with_context(|| format!("can't run {}", script.display()))?;
-        ensure!(output.status.success(), "{} has failed", script.display());
+        ensure!(output.status.success(), "{} failed", script.display());
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         print!("{text}");
         Ok(text.lines().filter_map(parse).collect())

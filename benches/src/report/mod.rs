@@ -1,6 +1,5 @@
-//! What a run has found: its numbers by name, for the tables, the targets and the plot.
-//!
-//! Must not know how anything was measured.
+//! The results of a run: its numbers by name, for the tables, the targets and the plot. Does not
+//! depend on how they were measured.
 
 mod external;
 mod machine;
@@ -19,17 +18,17 @@ pub use machine::Machine;
 pub use plot::plot;
 pub use targets::Target;
 
-/// All that a run has found.
+/// All results of a run.
 #[derive(Serialize)]
 pub struct Report {
     pub machine: Machine,
     pub effort: Effort,
     pub experiments: Vec<Found>,
-    /// What the scripts beside this program have found, by name.
+    /// The numbers that the scripts have printed, by name.
     pub external: Vec<External>,
 }
 
-/// What an experiment has found.
+/// The results of an experiment.
 #[derive(Serialize)]
 pub struct Found {
     pub name: &'static str,
@@ -50,7 +49,7 @@ impl Found {
         Summary::of(self.case(case)?.samples.iter().filter_map(figure).collect())
     }
 
-    /// A figure of a case over that of another, round by round.
+    /// The ratio of a figure of two cases, round by round.
     fn ratio(&self, case: Which, other: Which, figure: Figure) -> Option<Summary> {
         let rounds = self.case(case)?.samples.iter().zip(&self.case(other)?.samples);
         let ratio = |(a, b): (&Sample, &Sample)| Some(figure(a)? / figure(b)?);
@@ -92,7 +91,7 @@ impl Report {
         self.found(name)?.ratio(case, other, figure)
     }
 
-    /// A number that a script has found.
+    /// A number that a script has printed.
     fn external(&self, name: &str) -> Option<f64> {
         self.external.iter().find(|found| found.name == name).map(|found| found.value)
     }

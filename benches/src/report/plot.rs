@@ -1,5 +1,5 @@
-//! The plot: CPU time for a call, by workload. It brings its own light background, so that it can
-//! be read on a dark page, too.
+//! The plot: CPU time of a call, by workload. It has a light background, so that it is readable on
+//! a dark page too.
 
 use anyhow::{Result, anyhow};
 use plotters::backend::SVGBackend;
@@ -12,7 +12,7 @@ use super::table::number;
 use super::{CPU, FLOOR, Found, JSONRPSEE, OURS, Report, Which};
 
 const WIDTH: i32 = 860;
-/// Where the bars begin and where the longest ends.
+/// The left edge of the bars, and the right edge of the longest one.
 const LEFT: i32 = 280;
 const RIGHT: i32 = 790;
 const TOP: i32 = 92;
@@ -24,12 +24,12 @@ const BARS: [(Which, &str, RGBColor); 3] = [
     (FLOOR, "floor: bare WebSocket loop", RGBColor(150, 150, 150)),
     (JSONRPSEE, "jsonrpsee", RGBColor(213, 94, 0)),
 ];
-/// Plotters takes the height of a line for the size of a font.
+/// Plotters uses the height of a line as the size of a font.
 const EM: f64 = 1.24;
 const INK: RGBColor = RGBColor(36, 41, 47);
 const FAINT: RGBColor = RGBColor(87, 96, 106);
 
-/// The plot as SVG; `None` if nothing that it shows was measured.
+/// The plot as SVG; `None` if none of its values were measured.
 pub fn plot(report: &Report) -> Result<Option<String>> {
     let comparable = |found: &&Found| found.figure(JSONRPSEE, CPU).is_some();
     let found: Vec<&Found> = report.of_kind(Kind::Load).filter(comparable).collect();

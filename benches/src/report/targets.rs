@@ -1,4 +1,4 @@
-//! What is asked of this project's speed, and whether it is reached.
+//! The performance targets of this project, and whether they are reached.
 
 use crate::experiments::{Contender, FEW, MANY};
 use crate::stats::Summary;
@@ -6,7 +6,7 @@ use crate::stats::Summary;
 use super::table::{fraction, number};
 use super::{BYTES, CPU, FLOOR, JSONRPSEE, OURS, P50, Report};
 
-/// A figure that must not be larger than something.
+/// An upper bound for a figure.
 pub struct Target {
     figure: &'static str,
     must: f64,
@@ -16,7 +16,7 @@ pub struct Target {
 }
 
 impl Report {
-    /// All targets, with what was measured.
+    /// All targets with the measured values.
     pub fn targets(&self) -> Vec<Target> {
         let target = |figure, must, aim, measured| Target { figure, must, aim, measured };
         let to_floor = |name, figure| self.ratio(name, OURS, FLOOR, figure);
@@ -93,7 +93,7 @@ impl Report {
 }
 
 impl Target {
-    /// As a row of a table; `None` if it was not measured.
+    /// The row of a table; `None` if the figure was not measured.
     fn row(self) -> Option<Vec<String>> {
         let measured = self.measured?;
         let verdict = match measured.median {
