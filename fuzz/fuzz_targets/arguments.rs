@@ -1,4 +1,4 @@
-//! Any JSON value as an argument of many types: each must be what serde_json makes of it.
+//! Any JSON value as an argument of many types: the decoder must agree with serde_json.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any bytes as what a server sends.
+//! Any bytes as the input of a server.
 
 #![no_main]
 

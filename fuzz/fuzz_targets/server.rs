@@ -1,4 +1,4 @@
-//! Any bytes as what a client sends.
+//! Any bytes as the input of a client.
 
 #![no_main]
 

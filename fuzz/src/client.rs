@@ -1,7 +1,6 @@
-//! Any bytes as what a server sends, while calls wait for responses: each of them ends, the
-//! connection answers or ends, and other clients go on.
-//!
-//! Must not know where the bytes come from.
+//! Treats any bytes as the input of a server while calls are pending: each call ends, the
+//! connection responds or ends, and other clients still work. Does not depend on the source of the
+//! bytes.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -9,11 +8,11 @@ use wsjsonrpc::{Client, Error, Peer, Server, memory};
 
 use super::{config, ends, feed, is_extended, methods, pour, simulate};
 
-/// Lets the client in.
+/// Accepts the client.
 async fn accept(stream: &mut DuplexStream, extended: bool) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.expect("a request comes"));
+        head.push(stream.read_u8().await.expect("a request arrives"));
     }
     let head = String::from_utf8(head).expect("a request is text");
     let key = head.lines().find_map(|line| {
@@ -29,8 +28,8 @@ async fn accept(stream: &mut DuplexStream, extended: bool) {
     stream.write_all(answer.as_bytes()).await.expect("the client reads");
 }
 
-/// Single calls have the ids 1 and 2, those of the batch 3 and 4, that of the subscription 5, and the
-/// one that wants to know how far it is 6.
+/// Makes calls with these ids: single calls 1 and 2, a batch 3 and 4, a subscription 5, a call with
+/// progress 6.
 async fn calls(peer: Peer) {
     let one = tokio::spawn(peer.call::<i64>("one", [1]).into_future());
     let two = tokio::spawn(peer.call::<String>("two", [2]).into_future());
@@ -39,7 +38,7 @@ async fn calls(peer: Peer) {
     let items = peer.subscribe::<u64>("five", ()).window(500);
     let items = tokio::spawn(async move {
         let Ok(mut items) = items.await else { return };
-        // The end comes once.
+        // The stream ends once.
         while items.next().await.is_some() {}
         assert!(items.next().await.is_none());
     });
@@ -53,10 +52,9 @@ async fn calls(peer: Peer) {
     assert!(matches!(unsent, None | Some(Error::Closed(_))), "{unsent:?}");
 }
 
-/// Feeds a client with this.
+/// Feeds a client with this input.
 ///
-/// # Panics
-/// It has done what it must not do.
+/// # Panics If the client violates one of these promises.
 pub fn run(input: &[u8]) {
     let [flags, input @ ..] = input else { return };
     simulate(async {
@@ -65,7 +63,8 @@ pub fn run(input: &[u8]) {
         let connecting = tokio::spawn(builder.connect_over("ws://fuzzed/", theirs));
         if flags & 1 == 0 {
             accept(&mut ours, is_extended(*flags)).await;
-            let client = ends(connecting).await.expect("it does not panic").expect("it is let in");
+            let client =
+                ends(connecting).await.expect("it does not panic").expect("the client connects");
             let peer = client.peer();
             let calling = tokio::spawn(calls(peer.clone()));
             feed(ours, input, false).await;
@@ -80,6 +79,6 @@ pub fn run(input: &[u8]) {
         let server = Server::builder().service(methods());
         let (client, _) = memory::pair(Client::builder(), server).expect("names are unique");
         let answer = client.peer().call::<Vec<i64>>("echo", [1]).await;
-        assert_eq!(answer.expect("others go on"), [1]);
+        assert_eq!(answer.expect("other clients still work"), [1]);
     });
 }

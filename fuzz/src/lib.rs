@@ -1,9 +1,8 @@
-//! What the targets that feed a whole connection do, and what they have in common: from a fuzzer's
-//! bytes to frames, a runtime whose clock is paused, and what the connection under test can be asked
-//! for.
+//! Shared code of the targets that feed a whole connection: it turns a fuzzer's bytes into frames,
+//! runs on a paused clock, and provides the methods of the connection under test.
 //!
-//! `tests/it/wire/seeds.rs` has this file, too, so that a plain `cargo test` runs all seeds. Must not
-//! know a fuzzer, nor which side is under test beyond whether frames to it are masked.
+//! `tests/it/wire/seeds.rs` includes this file, so that `cargo test` runs all seeds. Does not
+//! depend on a fuzzer, and knows of the side under test only whether its frames are masked.
 
 pub mod client;
 pub mod server;
@@ -21,7 +20,7 @@ use wsjsonrpc::{Config, Context, ErrorObject, Methods, Stream};
 /// Longer than all timeouts of a connection together.
 const BOUND: Duration = Duration::from_secs(3600);
 
-/// Runs until all its tasks have ended: none may be left behind.
+/// Runs the future and then waits until all its tasks have ended.
 pub fn simulate(run: impl Future<Output = ()>) {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().expect("it needs nothing");
@@ -36,12 +35,13 @@ pub fn simulate(run: impl Future<Output = ()>) {
     });
 }
 
-/// What is waited for comes, sooner or later.
+/// Fails if the future does not complete.
 pub async fn ends<T>(future: impl Future<Output = T>) -> T {
-    timeout(BOUND, future).await.expect("something waits for ever")
+    timeout(BOUND, future).await.expect("a future never completes")
 }
 
-/// Low limits, so that they are reached; or none at all; or hardly room for the last question.
+/// Low limits that the input reaches, or none at all, or limits with hardly any room for the
+/// question at the end.
 pub fn config(flags: u8) -> Config {
     let (message, others) = match flags & 6 {
         2 => (usize::MAX, usize::MAX),
@@ -67,12 +67,12 @@ pub fn config(flags: u8) -> Config {
     }
 }
 
-/// Whether the other side has said that it knows this crate's extensions.
+/// Whether the other side announced this crate's extensions.
 pub fn is_extended(flags: u8) -> bool {
     flags & 8 != 0
 }
 
-/// Counts down to an error, without a pause.
+/// Counts down to an error, without pausing.
 struct CountDown(u64);
 
 impl Stream for CountDown {
@@ -93,7 +93,7 @@ impl Stream for CountDown {
     }
 }
 
-/// The methods and subscriptions of either side.
+/// The methods and subscriptions of both sides.
 pub fn methods() -> Methods {
     let count = |_: Context, (from,): (u64,)| async move { Ok(CountDown(from % 100_000)) };
     let topic = || Topic::new("count").unsubscribe("stop");
@@ -120,18 +120,19 @@ pub fn methods() -> Methods {
         .method("back", |ctx: Context, (number,): (i64,)| async move {
             Ok(ctx.peer().call::<i64>("question", [number]).await?)
         })
-        // Past the hook, which would end the fuzzer.
+        // `resume_unwind` skips the panic hook, which would end the fuzzer.
         .method("panic", |_, (_,): (i64,)| async move {
             std::panic::resume_unwind(Box::new("as it should")) as wsjsonrpc::Result<()>
         })
 }
 
-/// A request that has an answer, whatever came before it, if the connection still lives.
+/// A request that gets a response after any input, unless the connection has ended.
 const QUESTION: &[u8] = br#"{"jsonrpc":"2.0","method":"echo","params":[1],"id":"the last one"}"#;
 const ITS_ANSWER: &[u8] = br#""id":"the last one""#;
 
-/// One frame. The low half of `kind` is its opcode; bits above make it unfinished (0x10), wrongly
-/// masked (0x20), no frame but just these bytes (0x40), or one with a reserved bit (0x80).
+/// Makes one frame. The low half of `kind` is its opcode. The bits above mean: not the final
+/// fragment (0x10), wrongly masked (0x20), raw bytes without a header (0x40), a reserved bit is set
+/// (0x80).
 fn frame(kind: u8, payload: &[u8], masked: bool) -> Vec<u8> {
     if kind & 0x40 != 0 {
         return payload.to_vec();
@@ -157,7 +158,7 @@ fn frame(kind: u8, payload: &[u8], masked: bool) -> Vec<u8> {
     frame
 }
 
-/// The parts of an input stand between pairs of bytes that are in no UTF-8 text.
+/// Splits an input at pairs of bytes that cannot occur in UTF-8.
 fn parts(input: &[u8]) -> Vec<&[u8]> {
     let (mut parts, mut rest) = (Vec::new(), input);
     while let Some(end) = rest.windows(2).position(|pair| pair == [0xff, 0xfe]) {
@@ -168,16 +169,17 @@ fn parts(input: &[u8]) -> Vec<&[u8]> {
     parts
 }
 
-/// Feeds a connection with frames made of the input, then with a question: it answers, or ends.
+/// Feeds a connection with the frames of the input and then with a question: it must respond or
+/// end.
 pub async fn feed(stream: DuplexStream, input: &[u8], masked: bool) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let feeding = async {
         for part in parts(input) {
             if let [kind, payload @ ..] = part {
-                // The connection may have ended, or not be reading.
+                // The connection may have ended, or may have stopped reading.
                 let frame = frame(*kind, payload, masked);
                 let _ = timeout(Duration::from_secs(60), writer.write_all(&frame)).await;
-                // Sometimes all that came is handled before the next part does.
+                // Sometimes everything is handled before the next part arrives.
                 if payload.len() % 2 == 0 {
                     sleep(Duration::from_millis(1)).await;
                 }
@@ -211,8 +213,8 @@ pub async fn feed(stream: DuplexStream, input: &[u8], masked: bool) {
     ends(both).await;
 }
 
-/// Whether the answer is in there. What a client sends is masked: each byte with the one four
-/// places before it gives the same as without.
+/// Whether the response is in these bytes. The frames of a client are masked, so this compares each
+/// byte XOR the one four places before it, which is the same with and without a mask.
 fn answered(bytes: &[u8], plain: bool) -> bool {
     if plain {
         return bytes.windows(ITS_ANSWER.len()).any(|window| window == ITS_ANSWER);
@@ -224,7 +226,7 @@ fn answered(bytes: &[u8], plain: bool) -> bool {
     bytes.windows(answer.len()).any(|window| window == answer)
 }
 
-/// Sends the input as it is, then hangs up; reads all that comes.
+/// Sends the input unchanged, ends its own direction, and reads everything that arrives.
 pub async fn pour(stream: DuplexStream, input: &[u8]) {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let writing = async {

@@ -1,6 +1,5 @@
-//! Any bytes as what a client sends: the connection answers or ends, and the next one is served.
-//!
-//! Must not know where the bytes come from.
+//! Treats any bytes as the input of a client: the connection responds or ends, and the next
+//! connection is served. Does not depend on the source of the bytes.
 
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use wsjsonrpc::server::Handshake;
@@ -8,10 +7,9 @@ use wsjsonrpc::{Client, Server};
 
 use super::{config, ends, feed, is_extended, methods, pour, simulate};
 
-/// Feeds a server with this.
+/// Feeds a server with this input.
 ///
-/// # Panics
-/// It has done what it must not do.
+/// # Panics If the server violates one of these promises.
 pub fn run(input: &[u8]) {
     let [flags, input @ ..] = input else { return };
     simulate(async {
@@ -39,9 +37,9 @@ pub fn run(input: &[u8]) {
         let (ours, theirs) = tokio::io::duplex(1000);
         tokio::spawn(async move { endpoint.serve(ours, None).await });
         let client = Client::builder().connect_over("ws://fuzzed/", theirs).await;
-        let client = client.expect("the next one is let in");
+        let client = client.expect("the next client connects");
         let answer = client.peer().call::<Vec<i64>>("echo", [1]).await;
-        assert_eq!(answer.expect("the next one is answered"), [1]);
+        assert_eq!(answer.expect("the next client gets a response"), [1]);
         client.close().await;
     });
 }
