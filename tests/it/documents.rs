@@ -28,7 +28,9 @@ fn is_test(source: &str, name: &str) -> bool {
 /// The parts of `folder::file::test`.
 fn path(test: &str) -> (&str, &str, &str) {
     let mut parts = test.splitn(3, "::");
-    let mut next = || parts.next().unwrap_or_else(|| panic!("`{test}` is no `folder::file::test`"));
+    let mut next = || {
+        parts.next().unwrap_or_else(|| panic!("`{test}` is not of the form `folder::file::test`"))
+    };
     (next(), next(), next())
 }
 
@@ -42,14 +44,14 @@ fn every_hostile_behaviour_names_tests_that_exist() {
         for test in names(tests) {
             let (folder, file, name) = path(test);
             let binary = read(format!("tests/it/{folder}/mod.rs"));
-            assert!(binary.contains(&format!("mod {file};\n")), "`{file}` is in no binary");
+            assert!(binary.contains(&format!("mod {file};\n")), "no binary contains `{file}`");
             let source = read(format!("tests/it/{folder}/{file}.rs"));
             assert!(is_test(&source, name), "there is no test `{test}` for: {behaviour}");
         }
     }
     assert!(
         rows.len() > 30,
-        "only {} rows were found: does this test still read them?",
+        "only {} rows were found; check how this test reads the document",
         rows.len()
     );
 }
@@ -62,7 +64,7 @@ fn every_row_of_the_memory_table_names_tests_that_exist() {
         assert!(names(row[2]).next().is_some(), "no test for: {}", row[0]);
         for test in names(row[2]) {
             let (file, name) = test.split_once("::").expect("`file::test`");
-            assert!(binary.contains(&format!("mod {file};\n")), "`{file}` is in no binary");
+            assert!(binary.contains(&format!("mod {file};\n")), "no binary contains `{file}`");
             let source = read(format!("tests/memory/{file}.rs"));
             assert!(is_test(&source, name), "there is no test `{test}` for: {}", row[0]);
         }
@@ -92,7 +94,7 @@ fn every_limit_is_documented_with_its_default() {
     for row in rows(&document, "| Limit |") {
         let name = row[0].trim_matches('`');
         let default = defaults.remove(name).unwrap_or_else(|| {
-            panic!("`{name}` is no field of `Config`, or stands in the table twice")
+            panic!("`{name}` is not a field of `Config`, or is in the table twice")
         });
         let default = default.trim_start_matches("Some(").trim_end_matches(')');
         assert_eq!(plain(row[1]), default, "the default of `{name}`");
@@ -118,7 +120,7 @@ fn every_metric_is_documented() {
     let mut sorted = documented.clone();
     sorted.sort_unstable();
     assert_eq!(sorted, in_code);
-    assert!(in_code.len() > 10, "does this test still read the file?");
+    assert!(in_code.len() > 10, "too few names were found; check how this test reads the file");
     for row in rows {
         let (name, kind, unit) = (row[0].trim_matches('`'), row[1], row[2]);
         assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
@@ -137,5 +139,5 @@ fn every_field_of_a_span_is_documented() {
     let rows = rows(&document, "| Field |");
     let documented: BTreeSet<&str> = rows.iter().flat_map(|row| names(row[0])).collect();
     assert_eq!(documented, in_code);
-    assert!(in_code.len() > 5, "does this test still read the file?");
+    assert!(in_code.len() > 5, "too few names were found; check how this test reads the file");
 }

@@ -64,7 +64,7 @@ fn a_module_imports_only_from_modules_below_it() {
         let Some(module) = name.split('.').next().filter(|module| *module != "lib") else {
             continue;
         };
-        let own = place(module).unwrap_or_else(|| panic!("`{module}` is in no layer"));
+        let own = place(module).unwrap_or_else(|| panic!("no layer contains `{module}`"));
         let source = read(&path);
         let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
         for import in code.flat_map(|line| line.split("crate::").skip(1)) {
@@ -78,12 +78,12 @@ fn a_module_imports_only_from_modules_below_it() {
             );
             assert!(
                 !matches!((module, import), ("server", "client")),
-                "{file}: client and server do not know each other"
+                "{file}: client and server must not import each other"
             );
             seen += 1;
         }
     }
-    assert!(seen > 400, "only {seen} imports were found: does this test still read them?");
+    assert!(seen > 400, "only {seen} imports were found; check how this test reads the sources");
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn items_that_nobody_consumes_keep_their_window() {
     finished.recv().unwrap();
     let grown = settled().saturating_sub(before);
     check("items", grown, SUBSCRIPTIONS * (2 * WINDOW + 128 * KIB));
-    assert!(grown > SUBSCRIPTIONS * WINDOW, "{grown} bytes: did they come?");
+    assert!(grown > SUBSCRIPTIONS * WINDOW, "only {grown} bytes; did the items arrive?");
     drop((subscriptions, go));
     serving.join().unwrap();
 }

@@ -182,7 +182,7 @@ fn results_of_handlers_in_flight_have_a_bound() {
     gate.open(GATED);
     let grown = settled().saturating_sub(before);
     check("results", grown, MIB + IN_FLIGHT * (RESULT + HANDLER) + 400 * 256);
-    assert!(grown > GATED * RESULT, "{grown} bytes: were they made?");
+    assert!(grown > GATED * RESULT, "only {grown} bytes; were the results made?");
 }
 
 /// Batches that are never complete.
@@ -200,7 +200,7 @@ fn responses_that_wait_for_others_of_their_batch_have_a_bound() {
     hostile.flood(&frame, 60);
     let grown = settled().saturating_sub(before);
     check("batches", grown, 2 * BYTES + 60 * (frame.len() + 9 * 256 + HANDLER));
-    assert!(grown > BYTES / 2, "{grown} bytes: were they gathered?");
+    assert!(grown > BYTES / 2, "only {grown} bytes; were the responses collected?");
 }
 
 /// Batches that are never complete, whose other entries are answered with errors.

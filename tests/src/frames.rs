@@ -43,7 +43,7 @@ pub struct Came {
 impl Came {
     /// The code and the reason of a close frame.
     pub fn close(&self) -> (u16, String) {
-        assert_eq!(self.first, 0x88, "no close frame: {self:?}");
+        assert_eq!(self.first, 0x88, "not a close frame: {self:?}");
         let (code, reason) = self.payload.split_first_chunk().expect("a code");
         (u16::from_be_bytes(*code), String::from_utf8(reason.to_vec()).expect("UTF-8"))
     }
@@ -74,7 +74,7 @@ pub fn frames(bytes: &[u8]) -> Vec<Came> {
 /// All frames until the other side ends its direction.
 pub async fn rest_of(stream: &mut DuplexStream) -> Vec<Came> {
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).await.expect("it ends");
+    stream.read_to_end(&mut bytes).await.expect("the stream ends");
     frames(&bytes)
 }
 

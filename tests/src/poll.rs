@@ -8,7 +8,7 @@ use std::task::Poll;
 pub async fn begin<F: Future>(future: F) -> Pin<Box<F>> {
     let mut future = Box::pin(future);
     let pending = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await;
-    assert!(pending, "it was expected to wait");
+    assert!(pending, "expected a pending future");
     future
 }
 

@@ -27,12 +27,15 @@ pub struct Attempt {
 impl Attempts {
     /// Waits for the next attempt.
     pub async fn next(&mut self) -> Attempt {
-        self.0.recv().await.expect("it tries again")
+        self.0.recv().await.expect("the client makes another attempt")
     }
 
     /// Checks that the client's task has ended.
     pub async fn are_over(&mut self) {
-        assert!(self.0.recv().await.is_none(), "it tries again");
+        assert!(
+            self.0.recv().await.is_none(),
+            "the client makes another attempt, but must have ended"
+        );
     }
 
     /// Accepts the next attempt.
@@ -50,7 +53,7 @@ impl Attempt {
     /// Gives the client a stream, on which it starts its handshake.
     pub fn open(self) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        self.answer.send(Ok(theirs)).expect("it waits for the stream");
+        self.answer.send(Ok(theirs)).expect("the client waits for the stream");
         ours
     }
 
@@ -106,7 +109,7 @@ pub fn is_down(state: Option<ConnectionState>) -> (CloseReason, u32, Duration) {
         Some(ConnectionState::Down { reason, attempt, retry_in, .. }) => {
             (reason, attempt, retry_in)
         }
-        other => panic!("it should be down: {other:?}"),
+        other => panic!("expected `Down`, got {other:?}"),
     }
 }
 
@@ -114,6 +117,6 @@ pub fn is_down(state: Option<ConnectionState>) -> (CloseReason, u32, Duration) {
 pub fn is_connected(state: Option<ConnectionState>) -> u64 {
     match state {
         Some(ConnectionState::Connected { number, .. }) => number,
-        other => panic!("it should be connected: {other:?}"),
+        other => panic!("expected `Connected`, got {other:?}"),
     }
 }

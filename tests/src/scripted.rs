@@ -123,6 +123,6 @@ pub fn answer(status: &str, body: &str) -> Vec<u8> {
 pub fn http_error<E: std::fmt::Debug>(error: Error<E>) -> HttpError {
     match error {
         Error::Http(error) => error,
-        other => panic!("expected an error of HTTP, got {other:?}"),
+        other => panic!("expected an HTTP error, got {other:?}"),
     }
 }

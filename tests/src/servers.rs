@@ -88,7 +88,7 @@ pub async fn listen(server: ServerBuilder) -> (String, Endpoint) {
 /// A client and the server's handle to it, over a socket.
 pub async fn over_socket(client: ClientBuilder, server: ServerBuilder) -> (Client, Peer) {
     let (url, endpoint) = listen(server).await;
-    let client = client.connect(&url).await.expect("the server lets everybody in");
+    let client = client.connect(&url).await.expect("the server accepts every client");
     (client, first_peer(&endpoint).await)
 }
 

@@ -83,7 +83,7 @@ async fn nesting_over_max_in_flight_fails_without_deadlock() {
     let config = Config { max_in_flight: 10, ..Config::default() };
     for (client, _) in pairs(config).await {
         let tower = TowerClient::new(&client);
-        let Err(Error::Call(error)) = tower.climb(100).await else { panic!("it is too high") };
+        let Err(Error::Call(error)) = tower.climb(100).await else { panic!("nesting must fail") };
         assert_eq!(error.code(), ErrorCode::INTERNAL_ERROR);
         assert_eq!(tower.climb(10).await.unwrap(), 10);
     }

@@ -379,7 +379,7 @@ async fn a_request_that_races_its_cancellation_is_answered_once() {
         }
         raw.check("[]", &[&empty_batch()]).await;
         assert!(answers.iter().all(|count| *count == 1), "seed {seed}: {answers:?}");
-        assert!((1..CALLS).contains(&taken_back), "seed {seed}: {taken_back} were taken back");
+        assert!((1..CALLS).contains(&taken_back), "seed {seed}: {taken_back} were cancelled");
     }
 }
 
@@ -415,5 +415,5 @@ async fn cancellations_are_sent_though_the_send_queue_is_full() {
     }
     last.await.unwrap().unwrap();
     assert!(requests > 20, "{requests}");
-    assert_eq!(requests, taken_back, "whatever was sent was taken back, and nothing else");
+    assert_eq!(requests, taken_back, "exactly the calls that were sent are cancelled");
 }

@@ -188,5 +188,5 @@ async fn a_closed_connection_drops_requests_but_not_notifications() {
     assert_eq!(ends, ["dropped 2", "told 3", "told 4"]);
     peer.closed().await;
     wait_for_in_flight(&peer, 1).await;
-    assert!(seen.try_recv().is_err(), "the notification's handler goes on");
+    assert!(seen.try_recv().is_err(), "the notification's handler keeps running");
 }

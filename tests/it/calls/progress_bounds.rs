@@ -56,7 +56,7 @@ async fn a_handler_that_sends_progress_waits_for_its_caller() {
         tokio::task::yield_now().await;
     }
     let unread = *count.lock().unwrap();
-    assert!((1..300).contains(&unread), "{unread} were told to somebody who does not read");
+    assert!((1..300).contains(&unread), "{unread} values were sent to a caller that does not read");
     for _ in 0..STEPS {
         assert!(raw.receive().await.contains("$/progress"));
     }

@@ -115,7 +115,7 @@ async fn clogged() -> (Raw, Client, usize) {
     let fill = || client.peer().notify("fill", [&text]).into_future();
     while tokio::time::timeout(SECOND, fill()).await.is_ok() {
         sent += 1;
-        assert!(sent < 1000, "nothing holds the sender back");
+        assert!(sent < 1000, "sending never blocks");
     }
     (raw, client, sent)
 }
@@ -169,7 +169,7 @@ async fn a_call_waiting_for_the_send_queue_ends_with_its_connection() {
     let [waiting, other] = [call(&client.peer(), SECOND), call(&client.peer(), SECOND)];
     let (waiting, other) = (begin(waiting).await, begin(other).await);
     client.peer().close(1000, "");
-    assert!(matches!(waiting.await, Err(Error::Closed(_))), "nothing more is taken");
+    assert!(matches!(waiting.await, Err(Error::Closed(_))), "the stream still takes bytes");
     drop(client);
     assert!(matches!(other.await, Err(Error::Closed(_))));
 }
@@ -292,18 +292,18 @@ async fn a_call_dropped_in_any_state_leaves_nothing() {
     drop(call(&peer, SECOND));
     assert_eq!(peer.pending_calls(), 0, "before its first poll");
     drop(begin(call(&peer, SECOND)).await);
-    assert_eq!(peer.pending_calls(), 0, "while it waits");
+    assert_eq!(peer.pending_calls(), 0, "while pending");
     let answered = begin(call(&peer, SECOND)).await;
     raw.receive().await;
     raw.receive().await;
     raw.check(&result("7", "2"), &[]).await;
-    assert_eq!(peer.pending_calls(), 1, "it has not looked yet");
+    assert_eq!(peer.pending_calls(), 1, "it was not polled yet");
     drop(answered);
-    assert_eq!(peer.pending_calls(), 0, "after its response came");
+    assert_eq!(peer.pending_calls(), 0, "after its response arrived");
     let late = begin(call(&peer, SECOND)).await;
     tokio::time::sleep(2 * SECOND).await;
     drop(late);
-    assert_eq!(peer.pending_calls(), 0, "after its time");
+    assert_eq!(peer.pending_calls(), 0, "after its timeout");
     let over = begin(call(&peer, SECOND)).await;
     raw.hang_up();
     client.closed().await;
@@ -314,7 +314,7 @@ async fn a_call_dropped_in_any_state_leaves_nothing() {
     let waiting = begin(call(&client.peer(), SECOND)).await;
     assert_eq!(client.peer().pending_calls(), 1);
     drop(waiting);
-    assert_eq!(client.peer().pending_calls(), 0, "while it waits for room");
+    assert_eq!(client.peer().pending_calls(), 0, "while it waits for room in the send queue");
 }
 
 #[tokio::test(start_paused = true)]
@@ -325,13 +325,17 @@ async fn a_response_that_races_the_timeout_ends_the_call_once() {
     raw.receive().await;
     raw.check(&result("7", "1"), &[]).await;
     tokio::time::sleep(10 * SECOND).await;
-    assert_eq!(in_time.await.unwrap(), 7, "the response was first, though nobody looked");
+    assert_eq!(
+        in_time.await.unwrap(),
+        7,
+        "the response was first, although the call was not polled"
+    );
 
     let too_late = begin(call(&peer, SECOND)).await;
     raw.receive().await;
     tokio::time::sleep(10 * SECOND).await;
     raw.check(&result("7", "2"), &[]).await;
-    assert!(timed_out(too_late.await), "the timeout was first, though nobody looked");
+    assert!(timed_out(too_late.await), "the timeout was first, although the call was not polled");
 }
 
 /// When a call moves between tasks, its response wakes the last of them.

@@ -267,7 +267,7 @@ async fn the_fallback_gets_unknown_methods() {
         while calls.try_recv().is_ok() {}
         let peer = client.peer();
         assert_eq!(peer.call::<i64>("tuple", (5, 3)).await.unwrap(), 2);
-        assert!(calls.try_recv().is_err(), "a method that is there is not for the fallback");
+        assert!(calls.try_recv().is_err(), "the fallback must not get existing methods");
 
         let echo: (String, Option<String>) = peer.call("any.name", [1, 2]).await.unwrap();
         assert_eq!(echo, ("any.name".to_owned(), Some("[1,2]".to_owned())));

@@ -403,7 +403,7 @@ fn check_chain(error: impl std::error::Error + Send + Sync + 'static, causes: &[
     let texts: Vec<String> = error.chain().map(ToString::to_string).collect();
     for (place, text) in texts.iter().enumerate() {
         let said = &texts[..place];
-        assert!(!said.iter().any(|said| said.contains(text)), "{text} is said twice: {error:#}");
+        assert!(!said.iter().any(|said| said.contains(text)), "{text} appears twice: {error:#}");
     }
     let whole = format!("{error:#}");
     for cause in causes {

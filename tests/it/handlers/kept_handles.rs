@@ -184,7 +184,10 @@ impl Middleware for Lobby {
         if mine {
             self.keep.send(Kept::Context(ctx.clone())).unwrap();
             let late = ctx.client::<PageClient>().show(3).timeout(100 * SECOND);
-            assert!(matches!(late.await, Err(Error::Timeout(_))), "it is not answered yet");
+            assert!(
+                matches!(late.await, Err(Error::Timeout(_))),
+                "the middleware's call must time out"
+            );
         }
         response
     }
@@ -392,7 +395,7 @@ async fn a_kept_handle_is_ordinary_after_a_cancellation() {
     drop(call);
     check(&kept.recv().await.unwrap(), "after").await;
     check(&first, "before").await;
-    assert_eq!(in_flight(&caller), 1, "its handler is still there");
+    assert_eq!(in_flight(&caller), 1, "its handler is still in flight");
     gate.open(1);
 }
 

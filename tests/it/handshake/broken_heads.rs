@@ -70,6 +70,9 @@ async fn no_broken_byte_of_a_request_makes_a_task_panic() {
             refused += usize::from(line.starts_with("HTTP/1.1 4"));
         }
     }
-    assert!(refused > good.len(), "only {refused} were refused: does this test still break them?");
+    assert!(
+        refused > good.len(),
+        "only {refused} were refused; check how this test breaks the heads"
+    );
     assert_eq!(status(&endpoint, &good).await, accepted);
 }

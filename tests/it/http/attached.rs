@@ -106,7 +106,7 @@ async fn a_layers_value_may_become_part_of_a_connection_value() {
         }
         tokio::task::yield_now().await;
     }
-    panic!("what was left on the connection is still there");
+    panic!("the value on the connection was not dropped");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -174,7 +174,7 @@ async fn a_connection_that_is_never_upgraded_does_not_count() {
         let mut tries = 0;
         while posted(endpoint.http_service()).await == 503 {
             tries += 1;
-            assert!(tries < 1000, "its place is still taken");
+            assert!(tries < 1000, "the connection still counts");
             tokio::task::yield_now().await;
         }
     }

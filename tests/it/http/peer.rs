@@ -177,7 +177,7 @@ async fn other_statuses_are_errors_that_quote_the_body() {
         assert!(error.body().contains(expected) && error.body().len() <= 4096, "{error}");
         let shown = error.to_string();
         assert!(shown.contains(status) && !shown.contains(['\n', '\u{1b}']), "{shown}");
-        assert_eq!(server.asked().len(), 1, "nothing is sent again or elsewhere");
+        assert_eq!(server.asked().len(), 1, "nothing is sent again or to another address");
     }
 }
 

@@ -197,7 +197,7 @@ async fn held_back_requests_are_answered_before_the_close_frame() {
             writing.write_all(&close()).await.unwrap();
         }
         assert!(matches!(call.await.unwrap(), Err(Error::Closed(_))));
-        assert!(begins.try_recv().is_err(), "there is no room yet");
+        assert!(begins.try_recv().is_err(), "a handler started without room for its response");
         if !reads {
             // The connection times out, and no request that was held back has started.
             ended.await.unwrap();

@@ -87,7 +87,7 @@ async fn a_shutdown_reports_how_many_handlers_it_aborted() {
         stays.wait_for_end().await;
     });
     assert_eq!(cut_off, 3);
-    assert_eq!(endpoint.shutdown().await, 3, "they are still at work");
+    assert_eq!(endpoint.shutdown().await, 3, "the handlers are still running");
 }
 
 #[tokio::test(start_paused = true)]

@@ -313,7 +313,7 @@ async fn refused_connections_do_not_pile_up() {
     tokio::task::yield_now().await;
     let (mut one_more, serving) = serve(&endpoint);
     serving.await.unwrap();
-    assert_eq!(one_more.read(&mut [0; 1]).await.unwrap(), 0, "hung up on");
+    assert_eq!(one_more.read(&mut [0; 1]).await.unwrap(), 0, "the server must disconnect");
     // The timeout disconnects the others too.
     for stream in &mut streams {
         assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);

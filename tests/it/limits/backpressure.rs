@@ -79,7 +79,7 @@ async fn filled() -> (Raw, Client, usize) {
     while let Ok(queued) = tokio::time::timeout(SECOND, fill(sent)).await {
         queued.unwrap();
         sent += 1;
-        assert!(sent < 10_000, "nothing holds the sender back");
+        assert!(sent < 10_000, "sending never blocks");
     }
     (raw, client, sent)
 }
@@ -148,7 +148,7 @@ async fn reading_pauses_while_the_send_queue_is_full() {
     }
     all_is_quiet().await;
     let before = handled.load(Ordering::Relaxed);
-    assert!(before < 50, "{before} answers wait to be read");
+    assert!(before < 50, "{before} responses wait to be read");
     let large = format!("\"{}\"", "x".repeat(10_000));
     for id in 0..REQUESTS {
         assert_eq!(raw.receive().await, result(&large, &id.to_string()));
@@ -161,7 +161,7 @@ async fn send_until_it_blocks(raw: &mut Raw, message: &Message) -> usize {
     let mut sent = 0;
     while tokio::time::timeout(SECOND, raw.socket.send(message.clone())).await.is_ok() {
         sent += 1;
-        assert!(sent < 20_000, "nothing holds back {message:?}");
+        assert!(sent < 20_000, "sending {message:?} never blocks");
     }
     sent
 }
@@ -261,7 +261,10 @@ async fn a_peer_that_stops_reading_is_dropped() {
     assert!(matches!(client.closed().await, CloseReason::Stalled));
 
     let (_raw, client, _) = filled().await;
-    assert!(matches!(client.close().await, CloseReason::Stalled), "what is queued can't go out");
+    assert!(
+        matches!(client.close().await, CloseReason::Stalled),
+        "the queued bytes cannot be sent"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,7 +281,7 @@ async fn a_peer_that_reads_slowly_is_not_dropped() {
     while left > 0 {
         tokio::time::sleep(Config::default().write_timeout - SECOND).await;
         let read = raw.socket.get_mut().read(&mut bytes).await.unwrap();
-        assert!(read > 0, "it was given up with {left} bytes left");
+        assert!(read > 0, "disconnected with {left} bytes left");
         left -= read;
     }
     raw.check(&request("no", "[]", "2"), &[&wsjsonrpc_tests::method_not_found("no", "2")]).await;

@@ -99,9 +99,9 @@ async fn a_large_batch_yields_to_other_connections() {
     let address = post::address(turns.server()).await;
     for method in ["small", "later"] {
         assert_eq!(results(&raw.ask(calls(method, 1000)).await), expected);
-        assert!(turns.take() >= 4, "a batch of a thousand in one go");
+        assert!(turns.take() >= 4, "a batch of a thousand ran in one turn");
         assert_eq!(results(&post::ask(address, &calls(method, 1000)).await), expected);
-        assert!(turns.take() >= 4, "a posted batch of a thousand in one go");
+        assert!(turns.take() >= 4, "a posted batch of a thousand ran in one turn");
     }
 }
 
@@ -114,7 +114,7 @@ async fn large_results_yield_to_other_connections() {
     let large = |id: usize| request("large", SIZE, &id.to_string());
     let answers = results(&raw.ask(batch((0..20).map(large))).await);
     assert!(answers.iter().all(|(_, text)| text.as_str().unwrap().len() == 200_000));
-    assert!(turns.take() >= 10, "several large results of a batch in one go");
+    assert!(turns.take() >= 10, "several large results of a batch were made in one turn");
     for id in 0..20 {
         raw.socket.feed(Message::text(large(id))).await.unwrap();
     }
@@ -123,7 +123,7 @@ async fn large_results_yield_to_other_connections() {
         let answer: Value = serde_json::from_str(&raw.receive().await).unwrap();
         assert_eq!(answer["id"], id);
     }
-    assert!(turns.take() >= 10, "several large results in one go");
+    assert!(turns.take() >= 10, "several large results were made in one turn");
 }
 
 /// A large message is decoded over many turns, whatever it contains, and before the next one.
@@ -241,7 +241,7 @@ async fn deadlines_of_a_batch_over_several_turns_count_from_when_it_came() {
         assert_eq!(same, deadline);
         last = started;
     }
-    assert!(last > started, "all in one turn");
+    assert!(last > started, "all calls ran in one turn");
 }
 
 /// The response to the message after the batch may arrive first, because handlers of the batch are
@@ -325,7 +325,7 @@ async fn all_notifications_of_a_batch_run_after_its_sender_left() {
         tokio::task::yield_now().await;
     }
     let handled = turns.handled.load(Ordering::Relaxed);
-    assert!(handled < 2000, "all of it in one go");
+    assert!(handled < 2000, "the whole batch ran in one turn");
     serving.abort();
     assert!(serving.await.is_err());
     assert_eq!(turns.handled.load(Ordering::Relaxed), 2000);

@@ -41,9 +41,9 @@ async fn a_peer_that_reads_a_byte_a_second_is_served_at_its_own_pace() {
     }
     let (mut other, _) = Raw::client_of(&endpoint).await;
     other.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
-    assert!(!serving.is_finished(), "it is slow, not stuck");
+    assert!(!serving.is_finished(), "a slow peer must stay connected");
     let more = handled.load(Ordering::Relaxed) - before;
-    assert!(more <= 6, "{more} more answers for 5000 bytes");
+    assert!(more <= 6, "{more} more responses for 5000 bytes");
     serving.abort();
 }
 
@@ -116,7 +116,7 @@ async fn a_flood_from_one_connection_does_not_starve_others() {
     });
     let answer: serde_json::Value = serde_json::from_str(&asking.await.unwrap()).unwrap();
     let before = answer["result"].as_u64().unwrap();
-    assert!(before < 2000, "{before} of the flood came first");
+    assert!(before < 2000, "{before} messages of the flood were handled first");
 }
 
 /// Calls in both directions, whose requests and results are larger than all buffers together.
@@ -184,7 +184,7 @@ async fn a_close_is_bounded_even_if_the_peer_reads_bit_by_bit() {
         }
         let reason = serving.await.unwrap();
         assert!(matches!(reason, CloseReason::Local), "{reason:?}");
-        assert!(begun.elapsed() >= 60 * SECOND, "it had its time: {:?}", begun.elapsed());
+        assert!(begun.elapsed() >= 60 * SECOND, "closed too early: {:?}", begun.elapsed());
         assert!(late.await.is_err());
         taking.abort();
     }
@@ -243,7 +243,7 @@ fn a_peer_that_never_reads_costs_no_more_than_its_limits() {
             times.push(begun.elapsed());
         }
         let sent = flooding.join().unwrap();
-        assert!(sent < held, "nothing holds back {what}");
+        assert!(sent < held, "sending {what} never blocks");
         ask(&mut bystander);
         let grown = served.memory("VmHWM") - before;
         times.sort();

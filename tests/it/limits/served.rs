@@ -75,7 +75,7 @@ impl Served {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut lines = stdout.by_ref().lines().map_while(Result::ok);
         let address = lines.find_map(|line| line.strip_prefix("address ").map(str::to_owned));
-        let address = address.expect("it has bound a port");
+        let address = address.expect("the server prints its port");
         Some(Served { child, _stdout: stdout, address })
     }
 

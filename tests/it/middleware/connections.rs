@@ -48,7 +48,7 @@ impl Middleware for Observer {
     }
 
     fn transferred(&self, _: &Context, received: u64, sent: u64) {
-        assert!(received + sent > 0, "nothing is not worth a word");
+        assert!(received + sent > 0, "empty transfers must not be reported");
         let mut bytes = self.bytes.lock().unwrap();
         *bytes = (bytes.0 + received, bytes.1 + sent);
     }

@@ -272,7 +272,7 @@ async fn middleware_sees_recognized_codes_and_the_cause_of_others() {
     assert_eq!([&lines[1], &lines[3]], ["1001 out of stock", "-32603 Internal error"]);
     assert_eq!(*sources.0.lock().unwrap(), [None, Some("inside".to_owned())]);
     let told = log.text().matches("handler failed; the caller gets").count();
-    assert_eq!(told, 1, "one line for the error, however much middleware there is");
+    assert_eq!(told, 1, "the error is logged once, whatever the number of middlewares");
 }
 
 #[tokio::test]

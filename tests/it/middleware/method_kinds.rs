@@ -133,7 +133,10 @@ async fn a_cancelled_call_is_dropped_or_signalled() {
     }
     let outcomes: Vec<String> = setup.record.take();
     assert!(outcomes.contains(&"-32800 Request cancelled".to_owned()), "{outcomes:?}");
-    assert!(outcomes.contains(&"null".to_owned()), "a handler that was told ends as it likes");
+    assert!(
+        outcomes.contains(&"null".to_owned()),
+        "a handler that watches for the cancellation ends by itself"
+    );
 }
 
 #[tokio::test]

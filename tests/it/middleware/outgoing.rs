@@ -202,7 +202,7 @@ async fn middleware_may_refuse_answer_delay_and_change_calls() {
     assert_eq!(peer.call::<u64>("balance", [[1]]).await.unwrap(), 100);
     let late = peer.call::<()>("slow", ()).timeout(Duration::from_secs(9)).await;
     let late = late.unwrap_err().to_string();
-    assert_eq!(late, "no response to \"slow\" within 9 s", "its own time counts");
+    assert_eq!(late, "no response to \"slow\" within 9 s", "the time in the middleware counts");
     let slow = peer.call::<()>("slow", ()).timeout(Duration::from_secs(11)).await;
     assert!(matches!(slow, Err(Error::Call(error)) if error.code().0 == -32601));
     let refused = peer.batch([(); 3].map(|()| bank.balance())).await;

@@ -122,7 +122,11 @@ async fn a_rate_limit_bounds_the_calls_of_a_connection() {
     }
     assert_eq!(raw.ask(request("quick", "[]", "7")).await, result("null", "7"));
     let (mut other, _) = Raw::client_of(&endpoint).await;
-    assert_eq!(other.ask(sum("1")).await, result("3", "1"), "another connection has its own");
+    assert_eq!(
+        other.ask(sum("1")).await,
+        result("3", "1"),
+        "another connection has a separate limit"
+    );
     let dropped = "dropped a notification: rate limit exceeded";
     assert_eq!(log.text().matches(dropped).count(), 1, "one line for a connection");
 }

@@ -180,26 +180,29 @@ async fn run(seed: u64, one_thread: bool) {
         let idempotent = key % 2 == 0;
         match outcome {
             Ok((own, count)) => {
-                assert_eq!(own, key, "another's answer");
+                assert_eq!(own, key, "the result of another call");
                 // With several threads, the server may handle the first sending after the second.
                 assert!((1..=handled).contains(count), "{key}: answer {count} of {handled}");
                 if one_thread {
-                    assert_eq!(*count, handled, "the answer to the last time it was sent");
+                    assert_eq!(*count, handled, "the response must be the one to the last sending");
                 }
-                assert!(idempotent || handled == 1, "{key} was carried out {handled} times");
+                assert!(idempotent || handled == 1, "{key} was executed {handled} times");
                 repeated += usize::from(handled > 1);
             }
             Err(Error::Closed(reason)) => {
                 assert!(!idempotent, "{key} was lost: {reason}");
                 assert!(!matches!(reason, CloseReason::Local | CloseReason::Reconnect(_)));
-                assert!(handled <= 1, "{key} was carried out {handled} times");
+                assert!(handled <= 1, "{key} was executed {handled} times");
                 failed += 1;
             }
             Err(error) => panic!("{key}: {error}"),
         }
     }
     assert!(breaker.breaks.load(Ordering::Relaxed) >= BREAKS);
-    assert!(hooked.load(Ordering::Relaxed) > BREAKS / 2, "most get beyond their handshake");
+    assert!(
+        hooked.load(Ordering::Relaxed) > BREAKS / 2,
+        "most connections must survive their handshake"
+    );
     assert!(repeated > 0 && failed > 0, "{repeated} repeated, {failed} failed: no real breaks");
     assert_eq!(client.peer().pending_calls(), 0);
     assert!(matches!(client.close().await, CloseReason::Local));

@@ -75,8 +75,8 @@ impl Op {
         let Some(steps) = &self.steps else { return };
         let steps = steps.lock().unwrap();
         let expected = STEPS.map(|step| (self.id, step));
-        assert!(expected.starts_with(&steps), "{} was told {steps:?}", self.id);
-        assert!(!owed || steps.len() == expected.len(), "{} was told {steps:?}", self.id);
+        assert!(expected.starts_with(&steps), "{} got progress {steps:?}", self.id);
+        assert!(!owed || steps.len() == expected.len(), "{} got progress {steps:?}", self.id);
     }
 }
 

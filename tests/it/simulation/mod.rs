@@ -65,7 +65,7 @@ fn every_call_ends_as_it_should_whatever_happens() {
         "taken back",
         "timeout",
     ];
-    assert!(!many || seen.keys().eq(expected), "what has come of calls: {seen:?}");
+    assert!(!many || seen.keys().eq(expected), "outcomes of calls: {seen:?}");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_seed_gives_the_same_run_each_time() {
 
 fn variable(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|error| panic!("{name} is no number: {error}")))
+    Some(value.parse().unwrap_or_else(|error| panic!("{name} is not a number: {error}")))
 }
 
 /// Prints the seed if the run panics.
@@ -102,12 +102,12 @@ fn run(seed: u64) -> (Vec<String>, Duration) {
         let world = world.expect("the run ends");
         // Handlers outlive their connection, and the network has delays.
         while runtime.metrics().num_alive_tasks() > 0 {
-            assert!(begin.elapsed() < 2 * BOUND, "a task is left");
+            assert!(begin.elapsed() < 2 * BOUND, "a task is still alive");
             sleep(Duration::from_secs(60)).await;
         }
-        assert!(world.most_begun() <= 1, "a call was carried out twice");
+        assert!(world.most_begun() <= 1, "a call was executed twice");
         let outcomes = std::mem::take(&mut *world.outcomes.lock().unwrap());
-        assert_eq!(Arc::strong_count(&world), 1, "a service is left");
+        assert_eq!(Arc::strong_count(&world), 1, "a service was not dropped");
         (outcomes, begin.elapsed())
     })
 }
@@ -167,7 +167,7 @@ async fn connection(mut dice: Dice) -> Arc<World> {
     };
     let caller = server.peers().pop();
     let Some(caller) = caller else {
-        assert!(cut, "the server does not know its client");
+        assert!(cut, "the server does not list its client");
         client.closed().await;
         let _ = serving.await.unwrap();
         return world;

@@ -175,7 +175,10 @@ async fn a_half_open_or_stuck_connection_can_still_be_cut() {
         tokio::time::sleep(SECOND).await;
         let ended = timeout(SECOND, client.read_u8()).await;
         assert!(matches!(ended, Ok(Err(_))), "{cut:?}: {ended:?}");
-        assert!(client.write_all(b"more").await.is_err(), "{cut:?}: it takes bytes still");
+        assert!(
+            client.write_all(b"more").await.is_err(),
+            "{cut:?}: the stream still accepts bytes"
+        );
     }
 }
 

@@ -50,7 +50,7 @@ async fn a_broken_frame_closes_its_own_connection_with_the_right_code() {
         raw.send_bytes(&bytes).await;
         let frame = raw.receive_close().await.expect(what);
         assert_eq!(u16::from(frame.code), code, "{what}");
-        assert!(!frame.reason.is_empty(), "{what}: the reason says what is wrong");
+        assert!(!frame.reason.is_empty(), "{what}: the close reason must name the error");
         raw.wait_for_end().await;
         let reason = serving.await.unwrap();
         assert!(matches!(reason, CloseReason::Protocol(_)), "{what}: {reason:?}");

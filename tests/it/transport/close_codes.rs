@@ -160,7 +160,7 @@ async fn both_sides_close_broken_frames_with_the_right_code() {
         {
             let ((told, words), reason) = told(side, what, &bytes).await;
             assert_eq!(told, code, "{side:?}, {what}: {words}");
-            assert!(!words.is_empty(), "{side:?}, {what}: the reason says what is wrong");
+            assert!(!words.is_empty(), "{side:?}, {what}: the close reason must name the error");
             if code == 1009 {
                 let limit = format!("the limit is {LIMIT}");
                 assert!(words.ends_with(&limit), "{side:?}, {what}: {words}");
@@ -297,7 +297,7 @@ async fn an_upgraded_stream_over_a_limit_gets_only_1013() {
         assert_eq!(code, 1013, "{words}");
         assert!(words.contains("try again later") || words.contains("close some first"), "{words}");
         assert!(matches!(serving.await.unwrap(), CloseReason::Local));
-        assert!(begun.elapsed() <= Duration::from_secs(6), "it does not stay for ever");
+        assert!(begun.elapsed() <= Duration::from_secs(6), "the connection must end");
     }
     assert_eq!(frames(b"\x88\x02\x03\xf5")[0].close(), (1013, String::new()));
 }

@@ -232,7 +232,7 @@ async fn a_file_that_replaced_the_socket_is_kept() {
     let _other = StdListener::bind(&path).unwrap();
     drop(stop);
     running.await.unwrap();
-    assert!(StdStream::connect(&path).is_ok(), "the other one's file is still there");
+    assert!(StdStream::connect(&path).is_ok(), "the other server's file must stay");
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ struct Block<'a> {
 
 fn examples() -> Vec<Block<'static>> {
     let blocks = DOCUMENT.split("```wire").skip(1).map(|block| {
-        let (block, _) = block.split_once("```").expect("a block has an end");
+        let (block, _) = block.split_once("```").expect("a code block must end");
         let mut lines = block.lines();
         let announced = lines.next().is_some_and(|info| info.contains("announced"));
         Block { announced, lines: lines.collect() }

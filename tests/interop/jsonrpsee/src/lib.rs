@@ -118,6 +118,6 @@ fn module() -> RpcModule<()> {
         feeds(&mut module)?;
         Ok::<_, RegisterMethodError>(())
     })();
-    registered.expect("every name is there once");
+    registered.expect("method names are unique");
     module
 }

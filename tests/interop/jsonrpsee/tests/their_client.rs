@@ -148,7 +148,7 @@ async fn error_of(client: &WsClient, method: &str) -> (i32, String, Option<Value
             let data = object.data().map(|data| serde_json::from_str(data.get()).unwrap());
             (object.code(), object.message().to_owned(), data)
         }
-        other => panic!("{method}: no error object but {other:?}"),
+        other => panic!("{method}: expected an error object, got {other:?}"),
     }
 }
 

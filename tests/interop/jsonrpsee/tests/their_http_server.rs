@@ -48,7 +48,7 @@ async fn errors_by_http() {
     ] {
         match peer.call::<Value>(method, params).await {
             Err(Error::Call(object)) => assert_eq!(object.code(), code, "{method}"),
-            other => panic!("{method}: no error object but {other:?}"),
+            other => panic!("{method}: expected an error object, got {other:?}"),
         }
     }
 }

@@ -47,7 +47,7 @@ async fn setup() -> (JsonrpseeServer, InteropClient) {
 async fn code_of(peer: &Peer, method: &str, params: Value) -> i64 {
     match peer.call::<Value>(method, params).await {
         Err(Error::Call(object)) => object.code().0,
-        other => panic!("{method}: no error object but {other:?}"),
+        other => panic!("{method}: expected an error object, got {other:?}"),
     }
 }
 
@@ -81,7 +81,7 @@ async fn errors() {
     assert_eq!(code_of(client.peer(), "math.sum", json!([1])).await, -32602);
     match client.fail().await {
         Err(Error::Call(error)) => assert_eq!(error, BankError::Insufficient { missing: 7 }),
-        other => panic!("no error of the bank but {other:?}"),
+        other => panic!("expected an error of the bank, got {other:?}"),
     }
     let late = client.slow(500).timeout(Duration::from_millis(50)).await;
     assert!(matches!(late, Err(Error::Timeout(_))), "{late:?}");
