@@ -54,7 +54,8 @@ async fn calls(peer: Peer) {
 
 /// Feeds a client with this input.
 ///
-/// # Panics If the client violates one of these promises.
+/// # Panics
+/// If the client violates one of these promises.
 pub fn run(input: &[u8]) {
     let [flags, input @ ..] = input else { return };
     simulate(async {

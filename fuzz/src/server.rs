@@ -9,7 +9,8 @@ use super::{config, ends, feed, is_extended, methods, pour, simulate};
 
 /// Feeds a server with this input.
 ///
-/// # Panics If the server violates one of these promises.
+/// # Panics
+/// If the server violates one of these promises.
 pub fn run(input: &[u8]) {
     let [flags, input @ ..] = input else { return };
     simulate(async {

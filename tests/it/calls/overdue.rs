@@ -35,7 +35,7 @@ async fn a_late_timer_waits_for_a_response_already_received() {
     assert!(matches!(call.await, Err(Error::Timeout(_))));
 }
 
-/// The pong and the room for queued bytes were there before the process paused.
+/// After a pause, a silent peer gets time for the bytes that the pause has delayed.
 #[tokio::test(start_paused = true)]
 async fn a_paused_process_does_not_time_out_its_peer() {
     let config = Config { ping_interval: Some(30 * SECOND), ..Config::default() };
@@ -44,7 +44,7 @@ async fn a_paused_process_does_not_time_out_its_peer() {
     for _ in 0..10 {
         let ping = raw.socket.next().await;
         assert!(matches!(ping, Some(Ok(Message::Ping(_)))), "{ping:?}");
-        // Nothing was sent yet. The bytes arrive after the pause, as with a virtual machine.
+        // The bytes of the peer arrive after the pause, as with a virtual machine.
         tokio::time::advance(600 * SECOND).await;
         sleep(3 * SECOND).await;
         raw.send_bytes(&other).await;

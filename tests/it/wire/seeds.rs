@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-#[allow(unreachable_pub, dead_code, reason = "a library of its own, for the fuzzer")]
+#[allow(unreachable_pub, dead_code, reason = "the fuzzer uses these files as a library")]
 #[path = "../../../fuzz/src/lib.rs"]
 mod fuzzed;
 
