@@ -232,7 +232,8 @@ async fn an_ambiguous_error_fails_no_call_and_logs_one_line() {
     assert_eq!(outcome(call.await), "ok 7");
 
     let text = log.text();
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains("to no call")).collect();
+    let lines: Vec<&str> =
+        text.lines().filter(|line| line.contains("matches no pending call")).collect();
     assert_eq!(lines.len(), 1, "{text}");
     assert!(lines[0].starts_with("WARN ") && lines[0].contains(r"no\n"), "{}", lines[0]);
     assert!(lines[0].len() < 400, "{}", lines[0]);

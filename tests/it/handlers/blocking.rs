@@ -49,7 +49,8 @@ fn config(limit: Option<Duration>) -> Config {
 
 /// The warnings in the log about blocking handlers.
 fn warnings(log: &Log) -> Vec<String> {
-    let about = |line: &&str| line.contains("blocked its thread") || line.contains("took long");
+    let about =
+        |line: &&str| line.contains("blocked its thread") || line.contains("blocked a connection");
     log.text().lines().filter(about).map(str::to_owned).collect()
 }
 

@@ -286,7 +286,7 @@ async fn a_deadlocked_ordered_handler_is_logged() {
     let (client, _) =
         memory::pair(client(&book).config(config.clone()), server(&book).config(config)).unwrap();
     let journal = JournalClient::new(&client);
-    let warning = "ordered method waits behind another one";
+    let warning = "possible deadlock: an ordered method";
     // The server's `back` calls the client's `relay`, which calls the server's `plain`.
     let call = tokio::spawn(journal.back(1, "relay").into_future());
     tokio::time::sleep(Duration::from_secs(4)).await;

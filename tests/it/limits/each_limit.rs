@@ -140,7 +140,7 @@ async fn over_ping_interval_a_peer_is_pinged_then_closed_with_1011() {
     assert!(matches!(serving.await.unwrap(), CloseReason::Unresponsive));
     let mut bytes = Vec::new();
     raw.socket.get_mut().read_to_end(&mut bytes).await.unwrap();
-    assert_eq!(bytes[..6], [0x89, 0, 0x88, 17, 0x03, 0xf3]); // a ping, and 1011 with 15 letters
+    assert_eq!(bytes[..6], [0x89, 0, 0x88, 22, 0x03, 0xf3]); // a ping, and 1011 with 20 letters
     bystander.notices_nothing().await;
 }
 

@@ -213,7 +213,7 @@ async fn notifications_dropped_in_a_shutdown_log_two_lines() {
     raw.wait_for_end().await;
     serving.await.unwrap();
     assert_eq!(shutdown.await.unwrap(), 0);
-    assert_eq!(count(&log, "does not read responses"), 1, "{}", log.text());
+    assert_eq!(count(&log, "does not read its responses"), 1, "{}", log.text());
     assert_eq!(count(&log, "count=100 "), 1, "{}", log.text());
 }
 
