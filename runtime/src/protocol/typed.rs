@@ -151,11 +151,11 @@ pub trait SourceField: Serialize + DeserializeOwned {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned> SourceField for T {}
 
-/// A [`SourceField`] in serialized form.
+/// A `SourceField` in serialized form.
 #[derive(Debug)]
 pub struct SentSource(Result<Box<RawValue>, serde_json::Error>);
 
-/// Serializes a [`SourceField`].
+/// Serializes a `SourceField`.
 pub fn source_field<T: SourceField>(field: &T) -> SentSource {
     SentSource(to_raw_value(field))
 }
@@ -166,7 +166,7 @@ impl Serialize for SentSource {
     }
 }
 
-/// [`value`] for a [`SourceField`].
+/// [`value`] for a `SourceField`.
 pub fn source_value<T: SourceField>(object: &ErrorObject) -> Option<T> {
     value(object)
 }
