@@ -117,8 +117,8 @@ impl Responder {
         };
         match call.reply_to {
             ReplyTo::One => {
-                let told = self.send(response, &call.id);
-                open(subscription, told);
+                let id_sent = self.send(response, &call.id);
+                open(subscription, id_sent);
             }
             ReplyTo::Batch(batch, index) => {
                 batch.put(index, &call.id, response, Some(Arc::clone(subscription)));
@@ -237,8 +237,8 @@ async fn start_in_order(mut handlers: mpsc::UnboundedReceiver<BoxFuture<()>>) {
 
 /// Opens a subscription after the response with its id is queued. If an error was queued instead,
 /// the peer does not know the subscription, so it stops.
-fn open(subscription: &ProducedSubscription, told: bool) {
-    if !told {
+fn open(subscription: &ProducedSubscription, id_sent: bool) {
+    if !id_sent {
         subscription.stop(StopReason::Peer);
     }
     subscription.enter(Stage::Open);
@@ -287,9 +287,9 @@ impl PendingBatch {
         let before = all.size();
         let room = self.responder.batch_bytes_left();
         let limit = self.responder.limit().min(before.saturating_add(room));
-        let told = all.put(index, id, response, limit);
+        let id_sent = all.put(index, id, response, limit);
         let mut produced = self.produced.lock().unwrap_or_else(PoisonError::into_inner);
-        produced.extend(subscription.map(|subscription| (subscription, told)));
+        produced.extend(subscription.map(|subscription| (subscription, id_sent)));
         let produced = if all.is_complete() { std::mem::take(&mut *produced) } else { Vec::new() };
         let grown = all.size().saturating_sub(before);
         self.responder.weights.batch_response.fetch_add(grown, Ordering::Relaxed);
@@ -302,7 +302,7 @@ impl PendingBatch {
             self.responder.weights.batch_response.fetch_sub(all.size(), Ordering::Relaxed);
             self.responder.send_array(all);
         }
-        produced.iter().for_each(|(subscription, told)| open(subscription, *told));
+        produced.iter().for_each(|(subscription, id_sent)| open(subscription, *id_sent));
     }
 }
 

@@ -261,7 +261,7 @@ impl Link {
     ) -> Vec<u8> {
         let OutgoingCall { outgoing, buffer } = message;
         let progress = outgoing.progress.as_ref().filter(|_| self.extended);
-        let told = SentExtensions {
+        let extensions = SentExtensions {
             timeout: timeout.filter(|_| self.config.send_timeout.includes(self.extended)),
             window: buffer.as_ref().map(|buffer| buffer.window).filter(|_| self.extended),
             progress: progress.is_some(),
@@ -277,7 +277,7 @@ impl Link {
                 span.write(out);
             }
         };
-        outgoing.into_request(&told, write_trace, |out| self.pending.write_id(id, out))
+        outgoing.into_request(&extensions, write_trace, |out| self.pending.write_id(id, out))
     }
 
     /// The span of a call with this id.

@@ -83,6 +83,45 @@ pub trait OutgoingMiddleware: Send + Sync + 'static {
     /// Handles one batch: sends it with `next.run().await`, or returns an error, and then nothing of
     /// the batch is sent. By default, sends it.
     ///
+    /// ```
+    /// # use wsjsonrpc::{Client, Server, memory};
+    /// use wsjsonrpc::middleware::{
+    ///     BatchNext, OutgoingBatch, OutgoingMiddleware, OutgoingNext, OutgoingRequest, Reply,
+    /// };
+    /// use wsjsonrpc::{Error, ErrorObject, async_trait};
+    ///
+    /// struct SmallBatches;
+    ///
+    /// #[async_trait]
+    /// impl OutgoingMiddleware for SmallBatches {
+    ///     async fn call(
+    ///         &self,
+    ///         request: OutgoingRequest,
+    ///         next: OutgoingNext<'_>,
+    ///     ) -> Result<Reply, Error> {
+    ///         next.run(request).await
+    ///     }
+    ///
+    ///     async fn batch(&self, batch: &OutgoingBatch, next: BatchNext<'_>) -> Result<(), Error> {
+    ///         if batch.requests().len() > 1 {
+    ///             return Err(Error::Call(ErrorObject::new(413, "batch too large")));
+    ///         }
+    ///         next.run().await
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let server = Server::builder().method("ping", |_, ()| async { Ok(()) });
+    /// let client = Client::builder().outgoing_middleware(SmallBatches);
+    /// # let (client, _) = memory::pair(client, server)?;
+    /// # let peer = client.peer();
+    /// assert!(peer.batch(["ping"].map(|method| peer.call::<()>(method, ()))).await.is_ok());
+    /// assert!(peer.batch(["ping"; 2].map(|method| peer.call::<()>(method, ()))).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// The caller gets the returned error, which is usually one of

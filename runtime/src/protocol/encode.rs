@@ -304,11 +304,11 @@ impl OutgoingMessage {
     /// before the id, each with its comma.
     pub(crate) fn into_request(
         mut self,
-        told: &SentExtensions,
+        extensions: &SentExtensions,
         write_more: impl FnOnce(&mut Vec<u8>),
         write_id: impl Fn(&mut Vec<u8>),
     ) -> Vec<u8> {
-        told.write(&mut self.text, &write_id);
+        extensions.write(&mut self.text, &write_id);
         write_more(&mut self.text);
         self.text.extend_from_slice(b",\"id\":");
         write_id(&mut self.text);

@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn what_is_told_is_read() {
         let timeout = Some(Duration::from_millis(1500));
-        for (told, expected) in [
+        for (extensions, expected) in [
             (SentExtensions::default(), ""),
             (SentExtensions { timeout, ..SentExtensions::default() }, r#"{"timeout":1500}"#),
             (
@@ -199,14 +199,14 @@ mod tests {
             ),
         ] {
             let mut out = Vec::new();
-            told.write(&mut out, |out| out.extend_from_slice(b"\"s7\""));
+            extensions.write(&mut out, |out| out.extend_from_slice(b"\"s7\""));
             let out = String::from_utf8(out).unwrap();
             let json = out.strip_prefix(",\"wsjsonrpc\":").unwrap_or_default();
             assert_eq!(json, expected);
             let extra = ReceivedExtensions {
-                timeout: told.timeout,
-                progress: told.progress.then(|| "\"s7\"".into()),
-                window: told.window,
+                timeout: extensions.timeout,
+                progress: extensions.progress.then(|| "\"s7\"".into()),
+                window: extensions.window,
             };
             assert_eq!(ReceivedExtensions::read(json), extra);
         }

@@ -76,7 +76,7 @@ struct Written {
 
 #[derive(Clone, Debug)]
 enum Says {
-    Call { method: String, params: Option<String>, told: SentExtensions },
+    Call { method: String, params: Option<String>, extensions: SentExtensions },
     Result(String),
     Error(ErrorObject),
 }
@@ -91,7 +91,7 @@ enum Passed {
     Whole,
 }
 
-fn told() -> impl Strategy<Value = SentExtensions> {
+fn extensions() -> impl Strategy<Value = SentExtensions> {
     let some = || proptest::option::of(any::<u64>());
     (some(), any::<bool>(), some()).prop_map(|(timeout, progress, window)| SentExtensions {
         timeout: timeout.map(Duration::from_millis),
@@ -105,7 +105,7 @@ fn call() -> impl Strategy<Value = Written> {
         select(vec![Passed::ByPosition, Passed::ByName, Passed::NamedAfterwards, Passed::Whole]);
     let args = vec(value(), 0..NAMES.len());
     let id = proptest::option::of(id());
-    (text(), passed, args, id, told()).prop_map(|(method, passed, args, id, told)| {
+    (text(), passed, args, id, extensions()).prop_map(|(method, passed, args, id, extensions)| {
         let (form, names) = match passed {
             Passed::ByPosition => (Form::Positional, &[][..]),
             Passed::ByName => (Form::Named, NAMES),
@@ -140,10 +140,10 @@ fn call() -> impl Strategy<Value = Written> {
             }
         };
         let text = match &id {
-            Some(id) => outgoing.into_request(&told, |_| {}, |out| id.write(out)),
+            Some(id) => outgoing.into_request(&extensions, |_| {}, |out| id.write(out)),
             None => outgoing.into_notification(),
         };
-        Written { text, id, says: Says::Call { method, params, told } }
+        Written { text, id, says: Says::Call { method, params, extensions } }
     })
 }
 
@@ -176,17 +176,17 @@ fn decoded(text: &str) -> Payload<'_> {
 fn check_entry(entry: &Entry<'_>, written: &Written) {
     let id = written.id.as_ref().map(ToString::to_string);
     match (&written.says, entry) {
-        (Says::Call { method, params, told }, Entry::Call(call)) => {
+        (Says::Call { method, params, extensions }, Entry::Call(call)) => {
             let (id, trace) = (written.id.clone(), Trace::default());
             let (params, extra) = (params.as_deref(), call.extra);
             assert_eq!(*call, IncomingCall { id, method: method.into(), params, extra, trace });
             // A notification has no progress.
-            let progress = written.id.as_ref().filter(|id| told.progress && **id != Id::NULL);
+            let progress = written.id.as_ref().filter(|id| extensions.progress && **id != Id::NULL);
             let expected = match written.id {
                 Some(_) => ReceivedExtensions {
-                    timeout: told.timeout,
+                    timeout: extensions.timeout,
                     progress: progress.map(|id| id.to_string().into()),
-                    window: told.window,
+                    window: extensions.window,
                 },
                 None => ReceivedExtensions::default(),
             };
@@ -214,19 +214,19 @@ fn check_members(message: &RawValue, written: &Written) {
     let id = take("id");
     assert_eq!(id, written.id.as_ref().map(ToString::to_string).as_deref());
     match &written.says {
-        Says::Call { method, params, told } => {
+        Says::Call { method, params, extensions } => {
             let extra: BTreeMap<&str, &RawValue> =
                 serde_json::from_str(take("wsjsonrpc").unwrap_or("{}")).unwrap();
             let extra: Vec<_> = extra.iter().map(|(name, json)| (*name, json.get())).collect();
-            let timeout = told.timeout.map(|timeout| timeout.as_millis().to_string());
-            let window = told.window.map(|window| window.to_string());
-            let told = [
-                ("progress", id.filter(|_| told.progress)),
+            let timeout = extensions.timeout.map(|timeout| timeout.as_millis().to_string());
+            let window = extensions.window.map(|window| window.to_string());
+            let extensions = [
+                ("progress", id.filter(|_| extensions.progress)),
                 ("timeout", timeout.as_deref()),
                 ("window", window.as_deref()),
             ];
             // A notification has no progress.
-            let said = told.into_iter().filter(|_| id.is_some());
+            let said = extensions.into_iter().filter(|_| id.is_some());
             let expected: Vec<_> = said.filter_map(|(name, json)| Some((name, json?))).collect();
             assert_eq!(extra, expected);
             assert_eq!(serde_json::from_str::<String>(take("method").unwrap()).unwrap(), *method);
