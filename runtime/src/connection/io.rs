@@ -149,7 +149,8 @@ impl Reader {
         Stopped::Spent
     }
 
-    /// Handles a message of a peer that does not read its responses. `full`: no more may be held back.
+    /// Handles a message from a peer that does not read its responses. `full`: no more messages may
+    /// be held back.
     fn receive_clogged(
         &mut self,
         message: Utf8Bytes,
@@ -173,7 +174,8 @@ impl Reader {
         }
     }
 
-    /// Decodes more of a large message, and handles it after the last slice. `false`: there is more.
+    /// Decodes the next slice of a large message, and handles the message after the last slice.
+    /// Returns `false` if the connection has to yield first.
     #[cold]
     #[inline(never)]
     fn go_on(&mut self, to: &Destination<'_>) -> bool {
@@ -226,7 +228,7 @@ impl Reader {
     }
 
     /// Handles the messages that were held back, as far as that is possible after the connection
-    /// has ended. Large ones are dropped: decoding them would delay other tasks.
+    /// has ended. Large messages are dropped, because decoding them would delay other tasks.
     pub(crate) fn finish(&mut self, dispatcher: &Dispatcher) {
         dispatcher.finish();
         let mut dropped = self.large.take().is_some();

@@ -152,7 +152,7 @@ impl Dispatcher {
         &self.responder.link
     }
 
-    /// Decodes the next slice of a large message. `true`: it was the last one.
+    /// Decodes the next slice of a large message. Returns `true` after the last one.
     pub(crate) fn advance(&self, large: &mut LargeMessage) -> bool {
         self.with_limits(|limits| large.advance(limits))
     }

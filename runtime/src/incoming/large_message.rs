@@ -1,17 +1,19 @@
-//! A message so large that it is decoded in slices, between which other tasks run: [`LargeMessage`].
+//! A message that is so large that it is decoded in slices ([`LargeMessage`]), so that other tasks
+//! can run in between.
 
 use tokio_tungstenite::tungstenite::{Bytes, Utf8Bytes};
 
 use crate::protocol::decode::Limits;
 use crate::protocol::slices::Slices;
 
-/// How many bytes are checked to be UTF-8 in one slice.
+/// The number of bytes that are checked to be UTF-8 in one slice.
 const CHECKED: usize = 32 * 1024;
 
 /// A large message that is being decoded.
 pub(crate) struct LargeMessage {
     text: Utf8Bytes,
-    /// What was not text yet when it came: the part that is not checked yet, and the one that is.
+    /// For a binary message: the bytes that are not checked yet to be UTF-8, and the text that is
+    /// checked.
     unchecked: Bytes,
     checked: String,
     slices: Slices,
@@ -22,7 +24,7 @@ impl LargeMessage {
         Self::new(text, Bytes::new())
     }
 
-    /// Bytes that may be text.
+    /// Creates it from bytes, which may be text.
     pub(crate) fn bytes(bytes: Bytes) -> Box<Self> {
         Self::new(Utf8Bytes::default(), bytes)
     }
@@ -34,7 +36,7 @@ impl LargeMessage {
         Box::new(LargeMessage { text, unchecked, checked, slices: Slices::new() })
     }
 
-    /// Does the next slice. `true`: it was the last one.
+    /// Decodes the next slice. Returns `true` after the last one.
     pub(crate) fn advance(&mut self, limits: Limits<'_>) -> bool {
         if self.unchecked.is_empty() {
             return self.slices.advance(&self.text, limits);
@@ -42,12 +44,12 @@ impl LargeMessage {
         let part = self.unchecked.get(..CHECKED).unwrap_or(&self.unchecked);
         let valid = match std::str::from_utf8(part) {
             Ok(text) => text,
-            // A character may end behind this part.
+            // A character may end after this part.
             Err(error) if error.error_len().is_none() && part.len() < self.unchecked.len() => part
                 .get(..error.valid_up_to())
                 .and_then(|text| std::str::from_utf8(text).ok())
                 .unwrap_or_default(),
-            // It is not text: an empty one is not JSON either.
+            // The bytes are not text. An empty text stands for them, because it is not JSON either.
             Err(_) => {
                 self.unchecked = Bytes::new();
                 return self.slices.advance("", limits);

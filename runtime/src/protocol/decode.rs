@@ -159,7 +159,7 @@ fn batch<'a>(cursor: &mut Cursor<'a>, limits: Limits<'_>) -> Option<Payload<'a>>
         if *count <= limit {
             entries.push((Position { start, parts: None }, entry));
         } else if calls > limits.max_calls {
-            // What follows is not looked at, even if it is not JSON.
+            // The rest is not read, even if it is not JSON.
             return Some(Payload::LargeBatch);
         }
         if cursor.take(b',').is_none() {
@@ -343,7 +343,7 @@ impl<'a> Envelope<'a> {
     pub(super) fn set(&mut self, name: &str, value: &'a str) {
         self.repeated |= match name {
             "jsonrpc" => {
-                // With all characters escaped, it has 20 bytes.
+                // The version has 20 bytes if all characters are escaped.
                 let is_2_0 = value.len() <= 20
                     && text::content(value).is_some_and(|version| version == "2.0");
                 self.jsonrpc.replace(is_2_0).is_some()
@@ -369,7 +369,7 @@ impl<'a> Envelope<'a> {
         };
     }
 
-    /// Reads an object, and returns whether it is a response. `None`: it is not JSON.
+    /// Reads an object, and returns whether it is a response. Returns `None` if it is not JSON.
     pub(super) fn is_response(&mut self, cursor: &mut Cursor<'a>) -> Option<bool> {
         self.read(cursor)?;
         Some(self.method.is_none() && !self.repeated)

@@ -51,7 +51,8 @@ pub fn check_message(text: &str) {
     }
 }
 
-/// What two decoders must agree on. One keeps more about the places of large entries.
+/// The part of a result on which the decoders must agree. One of them also records positions inside
+/// large entries.
 fn outline(payload: &Payload<'_>) -> String {
     match payload {
         Payload::Batch(entries) => {
@@ -103,7 +104,8 @@ fn payload(text: &str) -> Payload<'_> {
     Payload::Batch(others)
 }
 
-/// Counts the entries of a broken array that are no responses, up to the place where it is broken.
+/// Counts the entries of an invalid array that are not responses, up to the position where it is
+/// invalid.
 struct Calls(usize);
 
 impl<'a> Visitor<'a> for &mut Calls {

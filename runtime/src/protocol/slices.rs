@@ -1,8 +1,8 @@
-//! Decodes a large message in slices, with the result that [`decode`](super::decode) has in one go:
-//! [`Slices`]. Other tasks run between two slices.
+//! Decodes a large message in slices ([`Slices`]), so that other tasks can run between two slices.
+//! The result is the same as that of [`decode`](super::decode).
 //!
-//! One pass over the text keeps where the members with a meaning are ([`Parts`]). What is left to do at
-//! the end does not depend on how large the values are.
+//! A single pass over the text records the positions of the known members ([`Parts`]). The
+//! remaining work at the end does not depend on the size of the values.
 
 use std::borrow::Cow;
 
@@ -12,20 +12,22 @@ use super::id::Id;
 use super::scan::{Cursor, Nesting, special};
 use super::text;
 
-/// Larger messages are decoded in slices.
+/// Messages larger than this are decoded in slices.
 pub(crate) const LARGE: usize = 64 * 1024;
 
-/// How much is done in one slice: so many characters, brackets or short values. It takes 0.05 ms.
+/// The budget of a slice: a number of characters, brackets or short values. A slice takes about
+/// 0.05 ms.
 const SLICE: usize = 16 * 1024;
-/// So many bytes inside a string count for one.
+/// The number of bytes inside a string that cost 1.
 const STRING: usize = 16;
 
-/// A smaller message of an array is decoded in one go, and again where it is needed.
+/// An entry of an array that is not larger than this is decoded at once, and decoded again when it
+/// is needed.
 const SMALL_ENTRY: usize = 1024;
-/// So many bytes of such a message count for one.
+/// The number of bytes of such an entry that cost 1.
 const SMALL_PART: usize = 4;
 
-/// The members with a meaning. A name with all of its characters escaped has at most `MAX_NAME` bytes.
+/// The names of the known members. A name with all characters escaped has at most `MAX_NAME` bytes.
 const NAMES: [&str; 9] = [
     "jsonrpc",
     "id",
@@ -38,17 +40,17 @@ const NAMES: [&str; 9] = [
     "tracestate",
 ];
 const MAX_NAME: usize = 11 * 6 + 2;
-/// The first so many may not occur twice.
+/// The number of names, from the start of [`NAMES`], that may not occur twice.
 const UNIQUE: usize = 7;
 const METHOD: usize = 2;
 
 /// A range in the text. A message has less than 4 GiB.
 type Place = (u32, u32);
 
-/// Where the members of one message are, or what else it is.
+/// The positions of the members of one message, or what is wrong with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
-    /// `None`: it is no object.
+    /// `None` if the message is not an object.
     members: Option<[Option<Place>; NAMES.len()]>,
     start: usize,
     /// The first member that occurs twice.
@@ -56,12 +58,12 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// A response has no method.
+    /// Whether the message looks like a response: it has no method.
     fn is_response(&self) -> bool {
         self.twice.is_none() && self.members.is_some_and(|members| members[METHOD].is_none())
     }
 
-    /// The message; `text` is the text that it is a part of.
+    /// The decoded message. `text` is the text that contains it.
     pub(crate) fn entry<'a>(&self, text: &'a str) -> Entry<'a> {
         let Some(members) = &self.members else {
             return no_object(text.get(self.start..).unwrap_or_default());
@@ -79,7 +81,7 @@ impl Parts {
     }
 }
 
-/// What comes next in the text.
+/// What is expected next in the text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Next {
     Value,
@@ -89,29 +91,29 @@ enum Next {
     FirstKey,
     Key,
     Colon,
-    /// What follows a value: a comma, or the end of its container.
+    /// After a value: a comma, or the end of the container.
     Behind,
-    /// More of a string.
+    /// The rest of a string.
     Text {
         is_key: bool,
     },
-    /// More of a number.
+    /// The rest of a number.
     Digits(Digits),
-    /// Nothing but whitespace.
+    /// Only whitespace.
     End,
 }
 
-/// The part of a number.
+/// The part of a number that is being read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Digits {
-    /// A zero, which no digit follows.
+    /// A leading zero, after which no digit may follow.
     Zero,
     Whole,
     Fraction,
     Exponent,
 }
 
-/// How far the decoding has come.
+/// The state of the decoder.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     Reading,
@@ -126,11 +128,11 @@ pub(crate) struct Slices {
     at: usize,
     next: Next,
     nesting: Nesting,
-    /// How many containers are open.
+    /// The number of open containers.
     depth: usize,
     /// Whether the message is an array.
     is_batch: bool,
-    /// Where the last key or value at the level of members began.
+    /// The start of the last key or value at the level of members.
     start: usize,
     /// The index of the last key in `NAMES`.
     name: Option<usize>,
@@ -161,7 +163,8 @@ impl Slices {
         }
     }
 
-    /// Decodes the next slice of the text, which must be the same each time. `true`: it was the last one.
+    /// Decodes the next slice of the text, which must be the same text each time. Returns `true`
+    /// after the last slice.
     pub(crate) fn advance(&mut self, text: &str, limits: Limits<'_>) -> bool {
         self.advance_by(SLICE, text, limits)
     }
@@ -173,7 +176,7 @@ impl Slices {
         self.state != State::Reading
     }
 
-    /// The message, when all of it is decoded.
+    /// The decoded message, after the last slice.
     pub(crate) fn payload<'a>(&self, text: &'a str) -> Payload<'a> {
         match self.state {
             State::Reading | State::NotJson => Payload::NotJson,
@@ -189,7 +192,7 @@ impl Slices {
         self.entries.iter().filter_map(entry).collect()
     }
 
-    /// `None`: it is not JSON.
+    /// Decodes a slice. Returns `None` if the text is not JSON.
     fn slice(&mut self, mut left: usize, text: &str, limits: Limits<'_>) -> Option<()> {
         let bytes = text.as_bytes();
         while left > 0 && self.state == State::Reading {
@@ -270,7 +273,7 @@ impl Slices {
         self.is_batch && self.depth == 1
     }
 
-    /// Begins a value.
+    /// Reads the start of a value.
     fn value(&mut self, bytes: &[u8], byte: u8, limits: Limits<'_>) -> Option<()> {
         let is_message = self.depth == 0 || self.is_entry();
         if is_message {
@@ -313,7 +316,7 @@ impl Slices {
         Some(())
     }
 
-    /// Goes on with a number; `byte` is the next byte.
+    /// Continues a number. `byte` is the next byte.
     fn digit(&mut self, part: Digits, bytes: &[u8], byte: u8, limits: Limits<'_>) -> Option<()> {
         let next = match (part, byte) {
             (Digits::Whole | Digits::Fraction | Digits::Exponent, b'0'..=b'9') => {
@@ -331,7 +334,7 @@ impl Slices {
                 return Some(());
             }
         };
-        // One digit at least.
+        // At least one digit.
         bytes.get(self.at + 1).filter(|byte| byte.is_ascii_digit())?;
         self.at += 2;
         self.next = Next::Digits(next);
@@ -358,7 +361,7 @@ impl Slices {
         self.end_value(limits);
     }
 
-    /// Called behind a value.
+    /// Called after a value.
     fn end_value(&mut self, limits: Limits<'_>) {
         self.next = if self.depth == 0 { Next::End } else { Next::Behind };
         if self.depth == 0 {
@@ -381,12 +384,12 @@ impl Slices {
         if member.is_none() {
             *member = Some((self.start as u32, self.at as u32));
         } else if name < UNIQUE {
-            // The first one of the others counts.
+            // Of the other members, the first one counts.
             self.parts.twice = self.parts.twice.or(NAMES.get(name).copied());
         }
     }
 
-    /// Called behind a message of an array.
+    /// Called after an entry of an array.
     fn end_entry(&mut self, position: Position, is_response: bool, limits: Limits<'_>) {
         let (count, limit) = match is_response {
             true => (&mut self.responses, (limits.max_responses)()),
@@ -414,7 +417,8 @@ impl Slices {
     }
 }
 
-/// The size of the message at this place, and whether it is a response, if it is small.
+/// The size of the message at this position, and whether it is a response. `None` if it is not
+/// small.
 fn small_entry(text: &str, start: usize) -> Option<(usize, bool)> {
     let mut end = text.len().min(start + SMALL_ENTRY);
     while !text.is_char_boundary(end) {
@@ -450,7 +454,7 @@ mod tests {
         (count, slices)
     }
 
-    /// However a text is made, a slice of it is small.
+    /// Whatever the text contains, a slice of it is small.
     #[test]
     fn large_texts_take_many_slices() {
         const SIZE: usize = 1 << 20;
@@ -470,7 +474,7 @@ mod tests {
             let (count, _) = slices(&text);
             assert!(count >= SIZE / SLICE / 16, "{count}: {:.20}", text);
         }
-        // Plain text is quick.
+        // Plain text is fast.
         let (count, decoded) = slices(&format!("\"{}\"", long("a")));
         assert!(count >= SIZE / SLICE / STRING, "{count}");
         assert_eq!(decoded.state, State::Done);
@@ -482,7 +486,7 @@ mod tests {
         assert_eq!((count, decoded.state), (1, State::LargeBatch));
     }
 
-    /// The members of large entries are found again without another look at their values.
+    /// The members of large entries are found again without reading their values again.
     #[test]
     fn large_entries_keep_where_their_members_are() {
         let large = "x".repeat(10_000);

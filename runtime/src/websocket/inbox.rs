@@ -86,9 +86,10 @@ fn whole(bytes: &[u8], masked: bool, limit: usize) -> Option<(Header, &[u8], &[u
     usual.then_some((header, payload, behind))
 }
 
-/// tungstenite gets a larger frame as several ones of at most this size. It unmasks a frame and checks its
-/// text when the frame is complete, and other tasks must not wait while it does so for megabytes. A
-/// multiple of four, so that the mask of each piece is that of the frame.
+/// A frame larger than this is passed to tungstenite as several frames of this size. tungstenite
+/// unmasks and checks a frame when the frame is complete, and other tasks must not wait while it
+/// does so for megabytes. The size is a multiple of four, so that each piece has the mask of the
+/// frame.
 const PIECE: u64 = 32 * 1024;
 
 /// Limits how far tungstenite may read: to the end of a frame that it must handle, because the
@@ -97,12 +98,13 @@ const PIECE: u64 = 32 * 1024;
 pub(crate) struct Gate {
     /// Whether tungstenite has to read a frame, or the rest of one.
     open: bool,
-    /// The header that has arrived so far, or that tungstenite gets.
+    /// The part of the header that has arrived, or the header that is passed to tungstenite.
     header: [u8; Header::MAX],
     have: u8,
-    /// How much of the header tungstenite has got; `None` until the header is complete.
+    /// The number of bytes of the header that were passed to tungstenite. `None` until the header
+    /// is complete.
     given: Option<u8>,
-    /// How much of the payload is still missing: of the piece that tungstenite gets now, and behind it.
+    /// The number of missing bytes of the payload: in the current piece, and after it.
     left: u64,
     behind: u64,
     /// The mask of the frame.
@@ -160,8 +162,8 @@ impl Gate {
         self.closes |= self.code.is_none() || self.left > 0;
     }
 
-    /// Puts the rest of the header that comes next into the buffer, as far as it has room, and returns how
-    /// many bytes that were. `None`: the bytes that arrived come next.
+    /// Copies the rest of the header to the buffer, as far as there is space, and returns the
+    /// number of bytes. Returns `None` if received bytes are next.
     pub(crate) fn give_header(&mut self, buffer: &mut [u8]) -> Option<usize> {
         let given = self.given?;
         let rest = self.header.get(usize::from(given)..usize::from(self.have))?;
@@ -175,8 +177,8 @@ impl Gate {
         Some(most)
     }
 
-    /// Takes what these next bytes have of a header, and returns how many bytes that were. `None`: the
-    /// header is complete. `limit` is the size of the largest message.
+    /// Takes bytes of a header from the start of these bytes, and returns their number. Returns
+    /// `None` if the header is complete. `limit` is the maximum size of a message.
     pub(crate) fn take_header(&mut self, bytes: &[u8], limit: usize) -> Option<usize> {
         if self.given.is_some() || self.for_good {
             return None;
@@ -218,7 +220,7 @@ impl Gate {
         passed as usize
     }
 
-    /// Closes the gate behind the last byte of a frame.
+    /// Closes the gate after the last byte of a frame.
     fn close_at_end(&mut self) {
         if self.left == 0 && self.given == Some(self.have) {
             (self.open, self.have, self.given) = (false, 0, None);
@@ -258,7 +260,7 @@ impl Gate {
         }
     }
 
-    /// Begins the next piece of a large frame, as a frame of its own.
+    /// Begins the next piece of a large frame, as a separate frame.
     fn next_piece(&mut self, first: u8) {
         self.left = self.behind.min(PIECE);
         self.behind -= self.left;

@@ -543,8 +543,8 @@ pub(crate) enum Received {
 }
 
 impl Received {
-    /// Treats a binary message that is UTF-8 as text, unless it is so large that checking it would take
-    /// long.
+    /// Converts a binary message that is UTF-8 to text, unless it is so large that checking it
+    /// would take long.
     #[inline]
     pub(crate) fn into_text(self) -> Self {
         let Received::Binary(bytes) = self else { return self };

@@ -104,7 +104,7 @@ async fn ours(bytes: &[u8], role: Role, cuts: &[usize]) -> Vec<String> {
             }
             Poll::Ready(Received::Text(text)) => seen.push(format!("text {}", text.as_str())),
             Poll::Ready(Received::Binary(bytes)) => seen.push(match Utf8Bytes::try_from(bytes) {
-                // A large one, which is checked in slices later.
+                // A large message, which is checked in slices later.
                 Ok(text) => format!("text {}", text.as_str()),
                 Err(_) => "no text".to_owned(),
             }),
@@ -209,8 +209,8 @@ async fn other_tasks_run_between_many_small_frames() {
     assert!(polls >= 9, "{polls}");
 }
 
-/// Between two turns that end after many small frames, the runtime looks at its sockets. It would not if
-/// the task only woke itself: tokio would run it dozens of times before.
+/// Between two polls that end after many small frames, the runtime checks its sockets. If the task
+/// only woke itself, tokio would first run it dozens of times.
 #[tokio::test]
 async fn sockets_are_polled_between_many_small_frames() {
     use std::io::Write;
@@ -225,8 +225,8 @@ async fn sockets_are_polled_between_many_small_frames() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut other = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (mut waiting, _) = listener.accept().await.unwrap();
-    let turns = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&turns);
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&polls);
     let flooded = tokio::spawn(async move {
         let mut transport =
             Transport::new(Stream::memory(stream), Vec::new(), Role::Server, &config());
@@ -239,7 +239,7 @@ async fn sockets_are_polled_between_many_small_frames() {
         .await
     });
     assert_eq!(waiting.read_u8().await.unwrap(), b'x');
-    let turns = turns.load(Ordering::Relaxed);
-    assert!(turns <= 5, "{turns} turns");
+    let polls = polls.load(Ordering::Relaxed);
+    assert!(polls <= 5, "{polls} polls");
     flooded.abort();
 }
