@@ -113,6 +113,14 @@ macro_rules! service_methods {
 
         /// Wraps all calls that this side makes in this middleware. The first one is the outermost.
         /// See [`OutgoingMiddleware`](crate::middleware::OutgoingMiddleware).
+        ///
+        /// ```
+        /// use wsjsonrpc::Client;
+        /// use wsjsonrpc::middleware::LogCalls;
+        ///
+        /// let client = Client::builder().outgoing_middleware(LogCalls::new());
+        /// # drop(client);
+        /// ```
         pub fn outgoing_middleware(
             mut self,
             middleware: impl crate::link::outgoing_middleware::OutgoingMiddleware,

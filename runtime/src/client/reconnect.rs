@@ -127,7 +127,7 @@ impl Driver {
             let Some((attempt, delay)) = self.backoff.next(rand::random(), retry_after) else {
                 return Err(reason);
             };
-            tracing::warn!(%reason, attempt, ?delay, "connection lost; reconnecting");
+            tracing::warn!(%reason, attempt, ?delay, "not connected; reconnecting");
             self.session.set_down(reason, attempt, delay);
             self.tell();
             let error = match self.attempt(delay).await? {

@@ -416,12 +416,13 @@ impl fmt::Display for CloseReason {
             }
             CloseReason::Lost(error) => write!(f, "connection lost: {error}"),
             CloseReason::Protocol(what) => write!(f, "the peer violated the protocol: {what}"),
-            CloseReason::Stalled => f.write_str(
-                "write timed out: the peer read nothing for as long as Config::write_timeout",
-            ),
-            CloseReason::Unresponsive => {
-                f.write_str("keep-alive timed out: nothing received, and a ping was not answered")
+            CloseReason::Stalled => {
+                f.write_str("write timed out: the peer stopped reading (Config::write_timeout)")
             }
+            CloseReason::Unresponsive => f.write_str(
+                "keep-alive timed out: nothing received, and a ping was not answered \
+                     (Config::ping_interval)",
+            ),
             CloseReason::Aborted => f.write_str(
                 "the connection's task was dropped; the tokio runtime may have shut down",
             ),

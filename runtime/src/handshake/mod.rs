@@ -91,6 +91,16 @@ impl Handshake {
     /// The value of a cookie in the `Cookie` headers ([RFC 6265, section
     /// 4.2](https://www.rfc-editor.org/rfc/rfc6265#section-4.2)), without surrounding quotes. If
     /// several cookies have this name, the first one. `None` if the value is not UTF-8.
+    ///
+    /// ```
+    /// use http::HeaderValue;
+    /// use wsjsonrpc::server::Handshake;
+    ///
+    /// let mut handshake = Handshake::new("/");
+    /// handshake.headers.insert("cookie", HeaderValue::from_static("theme=\"dark\"; session=xyz"));
+    /// assert_eq!(handshake.cookie("theme"), Some("dark"));
+    /// assert_eq!(handshake.cookie("user"), None);
+    /// ```
     pub fn cookie(&self, name: &str) -> Option<&str> {
         // Searched as bytes, because another cookie may have any encoding.
         let headers = self.headers.get_all(COOKIE).into_iter();

@@ -171,12 +171,12 @@ pub(crate) async fn connect(
 #[derive(Debug)]
 struct Explained {
     error: Error,
-    mend: &'static str,
+    fix: &'static str,
 }
 
 impl fmt::Display for Explained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.error, self.mend)
+        write!(f, "{}; {}", self.error, self.fix)
     }
 }
 
@@ -187,7 +187,7 @@ impl StdError for Explained {
 }
 
 /// How to fix a rejected certificate, if the error's own text does not say it.
-fn mend(error: &CertificateError) -> Option<&'static str> {
+fn fix(error: &CertificateError) -> Option<&'static str> {
     match error {
         CertificateError::UnknownIssuer => Some(
             "the client does not trust its issuer; add the issuer's certificate (or a self-signed \
@@ -220,9 +220,9 @@ fn explain(error: io::Error) -> io::Error {
             return io::Error::new(error.kind(), words);
         }
         Some(Error::InvalidCertificate(certificate)) => {
-            if let Some(mend) = mend(certificate) {
+            if let Some(fix) = fix(certificate) {
                 let error_of_rustls = Error::InvalidCertificate(certificate.clone());
-                return io::Error::new(error.kind(), Explained { error: error_of_rustls, mend });
+                return io::Error::new(error.kind(), Explained { error: error_of_rustls, fix });
             }
         }
         _ => {}

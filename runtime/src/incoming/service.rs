@@ -473,6 +473,35 @@ impl From<ErrorObject> for Response {
 const ID: &str = "subscription";
 
 /// The state of a request after [`Service::call`]: answered, or a future that will answer it.
+///
+/// ```
+/// use std::borrow::Cow;
+/// use wsjsonrpc::service::{Outcome, Request, Service};
+/// use wsjsonrpc::{ErrorObject, Server};
+///
+/// /// An async service written by hand, with one method.
+/// struct Files;
+///
+/// impl Service for Files {
+///     fn methods(&self) -> Vec<(Cow<'static, str>, usize)> {
+///         vec![("size".into(), 0)]
+///     }
+///
+///     fn call(&self, _method: usize, request: Request) -> Outcome {
+///         Outcome::future(async move {
+///             let (path,): (String,) = match request.params().decode() {
+///                 Ok(params) => params,
+///                 Err(error) => return request.fail(error),
+///             };
+///             let size = std::fs::metadata(path).map(|file| file.len());
+///             request.reply(size.map_err(ErrorObject::from))
+///         })
+///     }
+/// }
+///
+/// let server = Server::builder().service(Files);
+/// # drop(server);
+/// ```
 pub struct Outcome(pub(crate) OutcomeKind);
 
 pub(crate) enum OutcomeKind {

@@ -32,7 +32,7 @@ impl Listener {
                     expected,
                     ?category,
                     column,
-                    "skipped a progress value that does not decode as the type of the `on_progress` closure"
+                    "skipped a progress value that is not of the `on_progress` closure's type"
                 );
             }
         };

@@ -72,6 +72,19 @@ impl<T, E> Subscribe<T, E> {
     }
 
     /// The name of the notifications that contain the items. Default: the name of the method.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Error, Peer};
+    /// # async fn show(node: Peer) -> Result<(), Error> {
+    /// let mut heads = node
+    ///     .subscribe::<serde_json::Value>("eth_subscribe", ["newHeads"])
+    ///     .notification("eth_subscription")
+    ///     .unsubscribe("eth_unsubscribe")
+    ///     .await?;
+    /// # heads.next().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn notification(mut self, name: &str) -> Self {
         self.names.notification = name.into();
         self

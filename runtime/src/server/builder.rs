@@ -466,7 +466,8 @@ impl ServerBuilder {
     pub fn listen_unix(self, listener: UnixListener) -> Result<Server<PathBuf>, BindError> {
         let endpoint = self.build_plain()?;
         let path = listener.local_addr().and_then(|address| {
-            let words = "the socket has no path; accept streams yourself and pass them to `Endpoint::serve`";
+            let words = "the socket has no path; accept streams yourself and pass them to \
+                         `Endpoint::serve`";
             let nameless = || io::Error::new(io::ErrorKind::InvalidInput, words);
             std::path::absolute(address.as_pathname().ok_or_else(nameless)?)
         });

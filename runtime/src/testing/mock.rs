@@ -16,6 +16,20 @@ use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::server::Server;
 
 /// What a mock's closure for a subscription returns: `Box::pin(stream)`.
+///
+/// ```
+/// use futures_util::stream;
+/// use wsjsonrpc::{Context, Result, Stream, rpc};
+///
+/// #[rpc(mock)]
+/// pub trait Clock {
+///     #[subscription]
+///     async fn ticks(&self, ctx: &Context) -> Result<impl Stream<Item = u32> + Send>;
+/// }
+///
+/// let mock = ClockMock::new().ticks(|_ctx| Ok(Box::pin(stream::iter([1, 2, 3]))));
+/// # drop(mock);
+/// ```
 pub type BoxStream<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 
 /// The closure of a method, if it has one. Clones share the slot.

@@ -174,6 +174,16 @@ impl Network {
 
     /// Sets the faults of connections that are opened from now on. The numbers of connections
     /// continue, so each new one has other random decisions.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use wsjsonrpc::testing::{Faults, Network};
+    ///
+    /// let network = Network::new(Faults::seeded(7));
+    /// // The first connection is fast. Those opened from now on are slow.
+    /// let slow = Duration::from_millis(500)..=Duration::from_millis(900);
+    /// network.set_faults(Faults::seeded(7).delay(slow));
+    /// ```
     pub fn set_faults(&self, faults: Faults) {
         self.state().faults = faults;
     }

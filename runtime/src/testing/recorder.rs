@@ -197,6 +197,22 @@ impl Recorder {
 
     /// A server backed by this recorder, to add settings and services, or to use a real socket or a
     /// [network with faults](crate::testing::pair).
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wsjsonrpc::Client;
+    /// use wsjsonrpc::testing::Recorder;
+    ///
+    /// let server = Recorder::new().answer("math.sum", 3).server().bind("127.0.0.1:0").await?;
+    /// let url = server.url();
+    /// tokio::spawn(server.run());
+    ///
+    /// let client = Client::connect(&url).await?;
+    /// assert_eq!(client.peer().call::<i64>("math.sum", (1, 2)).await?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn server(&self) -> ServerBuilder {
         let mut server = Server::builder();
         server.router.catch_all(self.clone());

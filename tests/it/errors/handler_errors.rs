@@ -261,7 +261,7 @@ fn every_error_message_says_what_went_wrong() {
         (lost(), "connection lost: cable cut"),
         (
             Error::Closed(CloseReason::Stalled),
-            "write timed out: the peer read nothing for as long as Config::write_timeout",
+            "write timed out: the peer stopped reading (Config::write_timeout)",
         ),
         (
             Error::Closed(CloseReason::Aborted),
