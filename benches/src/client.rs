@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::options::Options;
 
@@ -22,10 +22,14 @@ pub trait Caller: Clone + Send + Sync + 'static {
     fn sum(&self, x: i64, y: i64) -> impl Future<Output = Result<i64>> + Send;
 
     /// Subscribes to so many items, and takes them. Gives the number in the last one.
-    fn items(&self, items: usize) -> impl Future<Output = Result<usize>> + Send;
+    fn items(&self, items: usize) -> impl Future<Output = Result<usize>> + Send {
+        async move { bail!("this client has no subscription of {items} items") }
+    }
 
     /// Calls a method that is never answered.
-    fn never(&self) -> impl Future<Output = ()> + Send;
+    fn never(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
 }
 
 /// When the tasks are done.

@@ -10,32 +10,55 @@ pub enum Contender {
     Ours,
     Floor,
     Jsonrpsee,
+    Tarpc,
+    Tonic,
 }
 
 impl Contender {
+    /// Those that speak JSON-RPC over WebSocket.
     pub const ALL: [Contender; 3] = [Contender::Ours, Contender::Floor, Contender::Jsonrpsee];
+    /// Those with a typed client and a typed server.
+    pub const TYPED: [Contender; 4] =
+        [Contender::Ours, Contender::Tarpc, Contender::Jsonrpsee, Contender::Tonic];
 
     pub fn name(self) -> &'static str {
         match self {
             Contender::Ours => "ours",
             Contender::Floor => "floor",
             Contender::Jsonrpsee => "jsonrpsee",
+            Contender::Tarpc => "tarpc",
+            Contender::Tonic => "tonic",
         }
     }
 
-    pub fn server(self) -> &'static str {
+    /// The program with the server. tarpc and tonic have none, as the load generator does not speak
+    /// their protocols.
+    pub fn server(self) -> Option<&'static str> {
         match self {
-            Contender::Ours => "server_ours",
-            Contender::Floor => "server_floor",
-            Contender::Jsonrpsee => "server_jsonrpsee",
+            Contender::Ours => Some("server_ours"),
+            Contender::Floor => Some("server_floor"),
+            Contender::Jsonrpsee => Some("server_jsonrpsee"),
+            Contender::Tarpc | Contender::Tonic => None,
         }
     }
 
-    /// The floor has no client: that would be a socket.
-    pub fn client(self) -> &'static str {
+    /// The program with the typed client. The floor has none: that would be a socket.
+    pub fn client(self) -> Option<&'static str> {
         match self {
-            Contender::Jsonrpsee => "client_jsonrpsee",
-            Contender::Ours | Contender::Floor => "client_ours",
+            Contender::Ours => Some("client_ours"),
+            Contender::Jsonrpsee => Some("client_jsonrpsee"),
+            Contender::Floor | Contender::Tarpc | Contender::Tonic => None,
+        }
+    }
+
+    /// The program with a typed client and a typed server.
+    pub fn both(self) -> Option<&'static str> {
+        match self {
+            Contender::Ours => Some("both_ours"),
+            Contender::Jsonrpsee => Some("both_jsonrpsee"),
+            Contender::Tarpc => Some("both_tarpc"),
+            Contender::Tonic => Some("both_tonic"),
+            Contender::Floor => None,
         }
     }
 }
@@ -47,6 +70,8 @@ pub enum Work {
     Server { shape: Shape, connections: usize, methods: usize, idle: usize, host: Host },
     /// So many tasks of a typed client call, and so many calls are pending all the while.
     Client { tasks: usize, pending: usize },
+    /// So many tasks of a typed client call a typed server in the same process, over loopback TCP.
+    Both { tasks: usize },
     /// A typed client subscribes to so many items, again and again.
     Consumer { items: usize },
     /// So many connections to a server are opened, and memory is measured, not time.
@@ -81,6 +106,8 @@ pub enum Kind {
     Load,
     /// The same on tokio's multi-threaded runtime.
     Threads,
+    /// A typed client and a typed server together, beside those of other protocols.
+    Both,
     /// Memory of a connection.
     Memory,
     /// Each contender with little and with much of something.
@@ -111,6 +138,7 @@ pub fn all(connections: usize) -> Vec<Experiment> {
     let mut all = servers();
     all.extend(posts());
     all.extend(clients());
+    all.extend(both());
     all.extend(threads(&all));
     all.extend(memory(connections));
     all.extend(growth(connections));
@@ -192,6 +220,19 @@ fn clients() -> Vec<Experiment> {
             "client, a subscription, an item",
             Work::Consumer { items: ITEMS },
         ),
+    ]
+}
+
+fn both() -> Vec<Experiment> {
+    let experiment = |name, title, tasks| {
+        let work = Work::Both { tasks };
+        let case = |contender| Case { contender, variant: "", multi_thread: false, work };
+        let cases = Contender::TYPED.map(case).to_vec();
+        Experiment { name, title, kind: Kind::Both, cases }
+    };
+    vec![
+        experiment("both-1", "client and server, 1 task", 1),
+        experiment("both-100", "client and server, 100 tasks on a connection", 100),
     ]
 }
 

@@ -6,13 +6,15 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use crate::experiments::{Case, Experiment, Host, Work};
 use crate::load::{Idle, Load, Shape};
 use crate::process::{Process, Processors};
 use crate::stats::quantile;
+
+const NO_PROGRAM: &str = "no program for this contender";
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -135,15 +137,16 @@ impl Running {
                 if host != Host::Own {
                     args.push("--mounted".to_owned());
                 }
-                let mut process = start(case.contender.server(), &args)?;
+                let mut process = start(case.contender.server().context(NO_PROGRAM)?, &args)?;
                 let address = process.address()?;
                 let idle = Idle::connect(address, idle, false)?;
                 let load = Load::connect(address, shape, connections, host == Host::Post)?;
                 (process, Some(load), Some(idle))
             }
-            Work::Client { .. } | Work::Consumer { .. } => {
+            Work::Client { .. } | Work::Consumer { .. } | Work::Both { .. } => {
                 add("--address", place.responder.to_string());
                 match case.work {
+                    Work::Both { tasks } => add("--tasks", tasks.to_string()),
                     Work::Client { tasks, pending } => {
                         add("--tasks", tasks.to_string());
                         add("--pending", pending.to_string());
@@ -151,7 +154,11 @@ impl Running {
                     Work::Consumer { items } => add("--items", items.to_string()),
                     _ => {}
                 }
-                let mut process = start(case.contender.client(), &args)?;
+                let program = match case.work {
+                    Work::Both { .. } => case.contender.both(),
+                    _ => case.contender.client(),
+                };
+                let mut process = start(program.context(NO_PROGRAM)?, &args)?;
                 let line = process.line()?;
                 ensure!(line == "ready", "a client says `{line}`");
                 (process, None, None)
@@ -209,8 +216,8 @@ fn resident(case: &Case, effort: Effort, place: &Place) -> Result<Sample> {
     if host != Host::Own {
         args.push("--mounted".to_owned());
     }
-    let mut process =
-        place.processors.start(effort.multi_thread, case.contender.server(), &args)?;
+    let program = case.contender.server().context(NO_PROGRAM)?;
+    let mut process = place.processors.start(effort.multi_thread, program, &args)?;
     let address = process.address()?;
     // What every server needs once, however many connections there are.
     Load::connect(address, Shape::Sum(100), 1, false)?.run_for(Duration::from_millis(20))?;

@@ -19,8 +19,16 @@ pub struct Machine {
     pub crates: Vec<String>,
 }
 
-const CRATES: [&str; 6] =
-    ["wsjsonrpc", "jsonrpsee", "tokio", "tokio-tungstenite", "tungstenite", "serde_json"];
+const CRATES: [&str; 8] = [
+    "wsjsonrpc",
+    "jsonrpsee",
+    "tarpc",
+    "tonic",
+    "tokio",
+    "tokio-tungstenite",
+    "tungstenite",
+    "serde_json",
+];
 
 impl Machine {
     /// Asks the system; what it does not tell is "unknown". `lock` is the benchmark's `Cargo.lock`.

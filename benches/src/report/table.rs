@@ -80,6 +80,8 @@ impl Report {
         };
         section("Targets", &["", "must", "aim", "measured", ""], self.target_rows());
         section("CPU time for a call, µs", &head, rows(&loads, CPU));
+        let title = "CPU time for a call between a typed client and a typed server, both sides, µs";
+        section(title, &["", "ours", "tarpc", "jsonrpsee", "tonic"], self.both_rows());
         let threads: Vec<&Found> = self.of_kind(Kind::Threads).collect();
         let title = "CPU time for a call on tokio's multi-threaded runtime, µs";
         section(title, &head, rows(&threads, CPU));
@@ -124,6 +126,15 @@ impl Report {
             effort.rounds, effort.slices, effort.slice_ms,
         );
         text
+    }
+
+    fn both_rows(&self) -> Vec<Vec<String>> {
+        let row = |found: &Found| {
+            let cell = |contender| spread(found.figure((contender, ""), CPU));
+            let title = found.title.to_owned();
+            std::iter::once(title).chain(Contender::TYPED.map(cell)).collect()
+        };
+        self.of_kind(Kind::Both).map(row).collect()
     }
 
     fn growth_rows(&self) -> Vec<Vec<String>> {
