@@ -1,17 +1,17 @@
-//! Several calls in one message: of different types, many of one type, filled step by step, with
-//! notifications among them.
+//! Several calls in one message: calls of different types, a list of equal calls, and a batch that is filled
+//! step by step. Notifications can be among them.
 //!
-//! Run it with `cargo run --example batch`. It ends by itself.
+//! Run it with `cargo run -p examples --example batch`. It ends by itself.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use wsjsonrpc::{Context, ErrorObject, Result, Server, rpc};
+use wsjsonrpc::{Call, Context, ErrorObject, Result, Server, rpc};
 
 #[rpc(namespace = "shop")]
 trait Shop {
     async fn price(&self, ctx: &Context, article: &str) -> Result<u64>;
     async fn articles(&self, ctx: &Context) -> Result<Vec<String>>;
-    /// Notifications: nobody waits for an answer.
+    /// Counts a view. The client sends it as a notification, which has no response.
     async fn viewed(&self, ctx: &Context, article: &str) -> Result<()>;
     async fn views(&self, ctx: &Context) -> Result<u64>;
 }
@@ -52,7 +52,7 @@ async fn main() -> anyhow::Result<()> {
     tokio::spawn(server.run());
     let shop = ShopClient::connect(&url).await?;
 
-    // A tuple: each call has its own type, and its own result.
+    // A tuple: each call has its own type and its own result.
     let (apple, articles, dragonfruit, viewed) = shop
         .batch((
             shop.price("apple"),
@@ -62,27 +62,29 @@ async fn main() -> anyhow::Result<()> {
         ))
         .await?;
     viewed?;
-    println!("apple: {}, articles: {:?}", apple?, articles?);
-    println!(
-        "dragonfruit: {}",
-        dragonfruit.map_or_else(|error| error.to_string(), |p| p.to_string())
-    );
+    println!("The apple costs {}; the articles are {:?}", apple?, articles?);
+    match dragonfruit {
+        Ok(price) => println!("The dragonfruit costs {price}"),
+        Err(error) => println!("The dragonfruit has no price: {error}"),
+    }
 
-    // A list: as many as there are.
+    // An array or a Vec: any number of calls of one type.
     let prices = shop.batch(PRICES.map(|(name, _)| shop.price(name))).await?;
-    println!("all prices: {:?}", prices.into_iter().collect::<Result<Vec<u64>, _>>()?);
+    println!("All prices: {:?}", prices.into_iter().collect::<Result<Vec<u64>, _>>()?);
 
-    // Step by step, where the calls are made in different places.
+    // Step by step: for calls that are made in different places.
     let mut batch = shop.peer().new_batch();
     for (name, _) in PRICES {
         drop(batch.add(shop.viewed(name).notify()));
     }
     let views = batch.add(shop.views());
     batch.send().await?;
-    println!("views: {}", views.await?);
+    println!("Views: {}", views.await?);
 
-    // An empty one is refused before it is sent.
-    let nothing: Vec<wsjsonrpc::Call<u64>> = Vec::new();
-    println!("an empty batch: {}", shop.batch(nothing).await.expect_err("it is refused"));
+    // An empty batch is an error, and nothing is sent.
+    match shop.batch(Vec::<Call<u64>>::new()).await {
+        Err(error) => println!("An empty batch: {error}"),
+        Ok(_) => println!("Unexpected: an empty batch was sent"),
+    }
     Ok(())
 }

@@ -1,8 +1,7 @@
-//! A chat: clients call the server, and the server calls its clients. It pushes each line to all of
-//! them (a notification), and asks each newcomer for a name (a request) while that client's own call
-//! waits for its answer.
+//! A chat. Clients call the server, and the server calls its clients: it asks each new guest for a name (a
+//! request) while the guest's own call is in flight, and pushes each line to all guests (notifications).
 //!
-//! Run it with `cargo run --example bidirectional`. It ends by itself.
+//! Run it with `cargo run -p examples --example bidirectional`. It ends by itself.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,23 +12,24 @@ use tokio::time::timeout;
 use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Context, ErrorObject, Peer, Result, Server, rpc};
 
-/// What the server does for its clients.
+/// What clients call on the server.
 #[rpc(namespace = "room")]
 trait Room {
-    /// Returns the number of guests. Entering again only changes the name.
+    /// Enters the room and returns the number of guests. A second call only changes the name.
     async fn enter(&self, ctx: &Context) -> Result<usize>;
+    /// Sends a line to all guests.
     async fn say(&self, ctx: &Context, text: &str) -> Result<()>;
 }
 
-/// What a client does for the server.
+/// What the server calls on a client.
 #[rpc(namespace = "guest")]
 trait Guest {
     async fn name(&self, ctx: &Context) -> Result<String>;
     async fn heard(&self, ctx: &Context, who: &str, text: &str) -> Result<()>;
 }
 
-/// How long a line waits for room in a guest's send queue (`Config::max_send_queue`). Only a guest that
-/// does not read has none for so long.
+/// How long a line may wait for space in a guest's send queue (`Config::max_send_queue`). The queue stays full
+/// for so long only if the guest does not read.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -37,7 +37,7 @@ struct Lobby {
     guests: Mutex<Vec<Peer>>,
 }
 
-/// What `enter` leaves on the connection.
+/// The guest's name. `enter` stores it on the connection.
 struct Name(String);
 
 impl Lobby {
@@ -48,14 +48,14 @@ impl Lobby {
         guests
     }
 
-    /// Pushes a line to all guests at the same time, so that a slow guest holds up no other.
-    async fn tell_all(&self, who: &str, text: &str) {
-        // A copy: no lock is held while lines wait.
+    /// Sends a line to all guests concurrently, so that a slow guest does not delay the others.
+    async fn broadcast(&self, who: &str, text: &str) {
+        // Clone the list: a lock must not be held across an await.
         let guests = self.guests().clone();
         let lines = guests.iter().map(|guest| async move {
             let line = GuestClient::new(guest).heard(who, text).notify();
             if timeout(PATIENCE, line).await.is_err() {
-                // It has to leave, and may connect again.
+                // Disconnect the slow guest. It may reconnect.
                 guest.close(1013, "too slow");
                 self.guests().retain(|other| !other.is_same(guest));
             }
@@ -68,24 +68,24 @@ impl Room for Lobby {
     async fn enter(&self, ctx: &Context) -> Result<usize> {
         let name = ctx.client::<GuestClient>().name().await?;
         if name.trim().is_empty() || name.len() > 64 {
-            return Err(ErrorObject::new(1001, "a name has 1 to 64 bytes"));
+            return Err(ErrorObject::new(1001, "a name must have 1 to 64 bytes"));
         }
-        let line = format!("{name} came in");
-        let newcomer = ctx.set(Name(name)).is_none();
-        let present = {
+        let line = format!("{name} enters");
+        let is_new = ctx.set(Name(name)).is_none();
+        let count = {
             let mut guests = self.guests();
-            if newcomer {
+            if is_new {
                 guests.push(ctx.peer());
             }
             guests.len()
         };
-        self.tell_all("room", &line).await;
-        Ok(present)
+        self.broadcast("room", &line).await;
+        Ok(count)
     }
 
     async fn say(&self, ctx: &Context, text: &str) -> Result<()> {
         let name = ctx.require::<Name>()?;
-        self.tell_all(&name.0, text).await;
+        self.broadcast(&name.0, text).await;
         Ok(())
     }
 }
@@ -121,15 +121,16 @@ async fn main() -> anyhow::Result<()> {
     let ada = Person { name: "Ada", heard: heard.clone() };
     let ada = Client::builder().service(ada.into_service()).connect(&url).await?;
     let ada = RoomClient::new(ada);
-    println!("present: {}", ada.enter().await?);
+    println!("Guests after Ada entered: {}", ada.enter().await?);
 
     let bob = Person { name: "Bob", heard };
     let bob = Client::builder().service(bob.into_service()).connect(&url).await?;
     let bob = RoomClient::new(bob);
-    println!("present: {}", bob.enter().await?);
+    println!("Guests after Bob entered: {}", bob.enter().await?);
 
     ada.say("Hello, Bob!").await?;
     bob.say("Hello, Ada!").await?;
+    // One line for the first guest when it entered, and two for each of the other three broadcasts.
     for _ in 0..7 {
         println!("{}", lines.recv().await.unwrap_or_default());
     }

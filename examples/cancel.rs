@@ -1,7 +1,7 @@
-//! A long computation that is cancelled: by dropping its call, by a deadline, and through a second
-//! server that the first one asks. It shows that the work stops.
+//! Cancellation of a long computation: by dropping its call, by a timeout, and across two servers. The output
+//! shows that the handlers stop.
 //!
-//! Run it with `cargo run --example cancel`. It ends by itself.
+//! Run it with `cargo run -p examples --example cancel`. It ends by itself.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use wsjsonrpc::{Context, Error, Peer, Result, Server, rpc};
 
 #[rpc]
 trait Primes {
-    /// Counts the primes below a limit, and looks now and then whether anybody still waits.
+    /// Counts the primes below a limit. The handler checks regularly whether the call was cancelled.
     async fn count(&self, ctx: &Context, below: u64) -> Result<u64>;
 
-    /// Asks somebody else. When this call is cancelled, its future is dropped, and with it the call
-    /// that it waits for: that is cancelled, too.
+    /// Passes the call on to another server. With `cancel = "drop"` the server drops this handler when the
+    /// call is cancelled. That drops the call to the other server, which cancels it there.
     #[method(cancel = "drop")]
     async fn delegate(&self, ctx: &Context, below: u64) -> Result<u64>;
 }
 
 struct Calculator {
-    /// What it has to say beside its results.
+    /// Reports what the handlers do.
     events: mpsc::UnboundedSender<String>,
     other: Option<Peer>,
 }
 
 impl Primes for Calculator {
     async fn count(&self, ctx: &Context, below: u64) -> Result<u64> {
-        self.events.send("the handler begins".to_owned())?;
+        self.events.send("the handler starts".to_owned())?;
         let mut primes = 0;
         for number in 2..below {
             primes += u64::from((2..).take_while(|n| n * n <= number).all(|n| number % n != 0));
@@ -36,7 +36,7 @@ impl Primes for Calculator {
                     self.events.send(format!("the handler stops at {number}"))?;
                     break;
                 }
-                // Others on this thread get their turn, too.
+                // Lets other tasks of this thread run.
                 tokio::task::yield_now().await;
             }
         }
@@ -45,12 +45,12 @@ impl Primes for Calculator {
 
     async fn delegate(&self, ctx: &Context, below: u64) -> Result<u64> {
         let Some(other) = &self.other else { return self.count(ctx, below).await };
-        // `with_deadline`: it has no more time than this call.
+        // The call to the other server gets the time that is left for this one.
         Ok(PrimesClient::new(ctx.with_deadline(other)).count(below).await?)
     }
 }
 
-/// Starts a server; returns a client of it.
+/// Starts a server and returns a client for it.
 async fn start(calculator: Calculator) -> anyhow::Result<PrimesClient> {
     let server = Server::builder().service(calculator.into_service()).bind("127.0.0.1:0").await?;
     let url = server.url();
@@ -61,37 +61,37 @@ async fn start(calculator: Calculator) -> anyhow::Result<PrimesClient> {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt::init();
-    let (events, mut told) = mpsc::unbounded_channel();
-    let mut next = async || println!("  {}", told.recv().await.unwrap_or_default());
+    let (events, mut received) = mpsc::unbounded_channel();
+    let mut print_event = async || println!("  {}", received.recv().await.unwrap_or_default());
 
     let far = start(Calculator { events: events.clone(), other: None }).await?;
     let near = start(Calculator { events, other: Some(far.peer().clone()) }).await?;
 
-    println!("a call that is awaited:");
+    println!("The caller waits for the result:");
     let primes = near.count(10_000).await?;
-    next().await;
-    println!("  primes below 10000: {primes}");
+    print_event().await;
+    println!("  there are {primes} primes below 10000");
 
-    println!("a call that is dropped:");
+    println!("The caller drops the call:");
     tokio::select! {
-        _ = near.count(u64::MAX) => unreachable!("it would take ages"),
-        () = next() => {}
+        outcome = near.count(u64::MAX) => println!("  unexpected: {outcome:?}"),
+        () = print_event() => {}
     }
-    next().await;
+    print_event().await;
 
-    println!("a call with a deadline:");
+    println!("The call has a timeout:");
     match near.count(u64::MAX).timeout(Duration::from_millis(50)).await {
-        Err(Error::Timeout(_)) => println!("  the caller waits no longer"),
-        other => unreachable!("it would take ages: {other:?}"),
+        Err(error @ Error::Timeout(_)) => println!("  the caller gets an error: {error}"),
+        other => println!("  unexpected: {other:?}"),
     }
-    next().await;
-    next().await;
+    print_event().await;
+    print_event().await;
 
-    println!("a call that another server works at:");
+    println!("The caller drops a call that another server handles:");
     tokio::select! {
-        _ = near.delegate(u64::MAX) => unreachable!("it would take ages"),
-        () = next() => {}
+        outcome = near.delegate(u64::MAX) => println!("  unexpected: {outcome:?}"),
+        () = print_event() => {}
     }
-    next().await;
+    print_event().await;
     Ok(())
 }

@@ -1,25 +1,26 @@
-//! What can go wrong, and what the caller sees of it: the application's own errors with their
-//! types, foreign errors, wrong params, timeouts, a closed connection.
+//! Everything that can go wrong, and what the caller sees: the application's own error types, errors of other
+//! libraries, wrong params, an unknown method, a timeout, a closed connection.
 //!
-//! Run it with `cargo run --example errors`. It ends by itself.
+//! Run it with `cargo run -p examples --example errors`. It ends by itself. The server logs the errors whose
+//! text it does not send.
 
 use std::fmt;
 use std::time::Duration;
 
 use wsjsonrpc::{Client, Context, Error, Result, RpcError, Server, rpc};
 
-/// An error of the application. It keeps its type over the wire.
+/// An error type of the application. The caller gets the same type.
 #[derive(Debug, RpcError)]
 enum BankError {
-    /// What is in it travels as `data`: `{"missing": 50}`.
+    /// The fields are sent as `data`: `{"missing": 50}`.
     #[rpc_error(code = 1001, message = "{missing} are missing")]
     Insufficient { missing: u64 },
-    /// The message is the name in words.
+    /// Without a `message`, the message is the variant's name in words.
     #[rpc_error(code = 1002)]
     NoSuchAccount,
 }
 
-/// With this, `?` takes it where a plain `Result<T>` is returned. (thiserror writes it, too.)
+/// Methods that return a plain `Result<T>` need this for `?`. The derive of thiserror also writes it.
 impl std::error::Error for BankError {}
 
 impl fmt::Display for BankError {
@@ -30,14 +31,14 @@ impl fmt::Display for BankError {
 
 #[rpc(namespace = "bank")]
 trait Bank {
-    /// The error's type is part of the method's.
+    /// The error type is part of the method's signature.
     async fn withdraw(&self, ctx: &Context, amount: u64) -> Result<u64, BankError>;
-    /// `?` takes any error; the peer learns nothing of the inside of one.
+    /// `?` accepts any error. The caller gets -32603 "Internal error"; in debug builds also the error's text.
     async fn import(&self, ctx: &Context, amount: &str) -> Result<u64>;
-    /// ... but an error that the server was told to recognize keeps its code.
+    /// `?` keeps the code and data of an error type that the server knows by `map_error`.
     async fn close_account(&self, ctx: &Context) -> Result<()>;
-    /// Takes very long. When the caller gives up, or its connection ends, the handler is dropped;
-    /// without that, it would stay until it ends by itself.
+    /// Takes very long. With `cancel = "drop"` the server drops the handler when the caller gives up or
+    /// disconnects. By default, a handler runs to its end.
     #[method(cancel = "drop")]
     async fn audit(&self, ctx: &Context) -> Result<()>;
 }
@@ -67,6 +68,14 @@ impl Bank for Vault {
     }
 }
 
+/// Prints the outcome of a call.
+fn show<T: fmt::Debug, E: fmt::Display>(what: &str, outcome: Result<T, E>) {
+    match outcome {
+        Ok(value) => println!("{what}: {value:?}"),
+        Err(error) => println!("{what}: {error}"),
+    }
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt::init();
@@ -78,21 +87,23 @@ async fn main() -> anyhow::Result<()> {
     let bank = BankClient::new(&client);
 
     match bank.withdraw(150).await {
-        Err(Error::Call(BankError::Insufficient { missing })) => println!("{missing} are missing"),
-        other => println!("unexpected: {other:?}"),
+        Err(Error::Call(BankError::Insufficient { missing })) => {
+            println!("An error with its own type: {missing} are missing");
+        }
+        other => println!("Unexpected: {other:?}"),
     }
-    println!("a foreign error: {}", bank.import("12 apples").await.expect_err("no number"));
-    println!("a recognized one: {}", bank.close_account().await.expect_err("no account"));
+    show("An error of another library", bank.import("12 apples").await);
+    show("An error type that the server knows", bank.close_account().await);
 
-    let wrong = client.peer().call::<u64>("bank.withdraw", ["a lot"]).await;
-    println!("wrong params: {}", wrong.expect_err("not a number"));
-    let unknown = client.peer().call::<u64>("bank.rob", ()).await;
-    println!("an unknown method: {}", unknown.expect_err("not there"));
-
-    let audit = bank.audit().timeout(Duration::from_millis(50)).await;
-    println!("a deadline: {}", audit.expect_err("it never ends"));
+    let peer = client.peer();
+    show("Wrong params", peer.call::<u64>("bank.withdraw", ["a lot"]).await);
+    show("An unknown method", peer.call::<u64>("bank.rob", ()).await);
+    show("A timeout", bank.audit().timeout(Duration::from_millis(50)).await);
 
     client.close().await;
-    println!("after closing: {}", bank.withdraw(1).await.expect_err("closed"));
+    match bank.withdraw(1).await {
+        Err(Error::Closed(reason)) => println!("After closing the connection: {reason}"),
+        other => println!("Unexpected: {other:?}"),
+    }
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! Identity on the connection: the cookie of the handshake, or a login call, leaves a user there for
-//! the connection's later calls, and for no other connection. A session that is over is not let in.
+//! Authentication with a session cookie or with a login method. Either of them stores the user on the
+//! connection, where later calls find it. Other connections do not see it.
 //!
-//! Run it with `cargo run --example login`. It ends by itself.
+//! Run it with `cargo run -p examples --example login`. It ends by itself.
 
 use wsjsonrpc::server::{Grant, Handshake, Refusal};
-use wsjsonrpc::{Client, Context, ErrorCode, ErrorObject, Result, Server, rpc};
+use wsjsonrpc::{Client, Context, Error, ErrorCode, ErrorObject, Result, Server, rpc};
 
 #[rpc(namespace = "account")]
 trait Account {
@@ -20,12 +20,13 @@ struct User {
 
 struct Accounts;
 
-/// Before a client is let in: who it is, by the session cookie that the web application has set.
+/// Runs before a connection opens. The web application has set the cookie.
 async fn authorize(handshake: Handshake) -> Result<Grant, Refusal> {
     match handshake.cookie("session") {
-        Some("s3cr3t") => Ok(Grant::new().set(User { name: "Ada (by cookie)".to_owned() })),
-        Some(_) => Err(Refusal::forbidden("this session is over")),
-        None => Ok(Grant::new()), // it may log in later
+        Some("s3cr3t") => Ok(Grant::new().set(User { name: "Ada".to_owned() })),
+        Some(_) => Err(Refusal::forbidden("the session has expired")),
+        // Clients without a cookie may connect, and log in later.
+        None => Ok(Grant::new()),
     }
 }
 
@@ -61,29 +62,37 @@ async fn main() -> anyhow::Result<()> {
 
     let bob = AccountClient::connect(&url).await?;
     match bob.whoami().await {
-        Err(wsjsonrpc::Error::Call(error)) if error.code() == ErrorCode::UNAUTHORIZED => {
-            println!("before the login: {error}");
+        Err(Error::Call(error)) if error.code() == ErrorCode::UNAUTHORIZED => {
+            println!("Before the login: {error}");
         }
-        other => println!("unexpected: {other:?}"),
+        other => println!("Unexpected: {other:?}"),
     }
-    println!(
-        "a wrong password: {}",
-        bob.login("Bob".to_owned(), "1234").await.expect_err("refused")
-    );
+    match bob.login("Bob".to_owned(), "1234").await {
+        Err(error) => println!("With a wrong password: {error}"),
+        Ok(()) => println!("Unexpected: logged in with a wrong password"),
+    }
     bob.login("Bob".to_owned(), "open sesame").await?;
-    println!("after the login: {}", bob.whoami().await?);
+    println!("After the login: {}", bob.whoami().await?);
 
     let stranger = AccountClient::connect(&url).await?;
-    println!("another connection: {}", stranger.whoami().await.expect_err("refused"));
+    match stranger.whoami().await {
+        Err(error) => println!("On another connection: {error}"),
+        Ok(name) => println!("Unexpected: another connection is {name}"),
+    }
 
     let ada =
         Client::builder().header("cookie", "theme=dark; session=s3cr3t").connect(&url).await?;
-    println!("with a cookie: {}", AccountClient::new(ada).whoami().await?);
+    println!("With a session cookie: {}", AccountClient::new(ada).whoami().await?);
 
-    let late = Client::builder().header("cookie", "session=0ld").connect(&url).await;
-    println!("with an old cookie: {}", late.expect_err("refused"));
+    match Client::builder().header("cookie", "session=0ld").connect(&url).await {
+        Err(error) => println!("With an expired session: {error}"),
+        Ok(_) => println!("Unexpected: connected with an expired session"),
+    }
 
     bob.logout().await?;
-    println!("after the logout: {}", bob.whoami().await.expect_err("refused"));
+    match bob.whoami().await {
+        Err(error) => println!("After the logout: {error}"),
+        Ok(name) => println!("Unexpected: still logged in as {name}"),
+    }
     Ok(())
 }

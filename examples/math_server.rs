@@ -1,12 +1,14 @@
-//! A server for clients of any language: `math.sum(x, y)` and `echo(s)`, on any path.
+//! A server for clients in any language. It has the methods `math.sum(x, y)` and `echo(s)` and accepts
+//! connections on every path.
 //!
-//! Run it with `cargo run --example math_server [ADDR]` (default 127.0.0.1:8095; port 0 takes one
-//! that is free) and call it with `cargo run --example math_client`. Ctrl-C shuts it down.
+//! Run it with `cargo run -p examples --example math_server [ADDR]` (default 127.0.0.1:8095; port 0 chooses a
+//! free one) and call it with `cargo run -p examples --example math_client`. Ctrl-C shuts it down gracefully.
 
 use wsjsonrpc::{Config, Context, Result, Server, rpc};
 
 #[rpc]
 trait Math {
+    /// A method that never waits can be an ordinary function.
     #[method(name = "math.sum")]
     fn math_sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
 
@@ -17,7 +19,8 @@ struct Calculator;
 
 impl Math for Calculator {
     fn math_sum(&self, _: &Context, x: i64, y: i64) -> Result<i64> {
-        Ok(x + y)
+        // Overflow is an error for the caller, not a panic.
+        x.checked_add(y).ok_or_else(|| wsjsonrpc::ErrorObject::new(1001, "the sum is too large"))
     }
 
     async fn echo(&self, _: &Context, s: &str) -> Result<String> {
@@ -29,27 +32,25 @@ impl Math for Calculator {
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt::init();
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8095".to_owned());
-    // The defaults bound what each client can hold; a server that strangers reach lowers them to what
-    // its methods need.
+    // The defaults suit clients that you trust. A public server lowers the limits to what its methods need.
     let config = Config {
         max_incoming_message: 1 << 20,
         max_outgoing_message: 1 << 20,
         max_in_flight_bytes: 4 << 20,
-        // Behind a reverse proxy, all connections have the proxy's address: leave it out there.
+        // Omit this limit behind a reverse proxy: there, all connections come from the proxy's address.
         max_connections_per_address: Some(100),
         ..Config::default()
     };
     let server =
         Server::builder().service(Calculator.into_service()).config(config).bind(address).await?;
-    println!("listening on {}", server.url());
+    println!("The server listens on {}", server.url());
 
-    let cut_off = server
-        .run_until(async {
-            if let Err(error) = tokio::signal::ctrl_c().await {
-                eprintln!("can't wait for Ctrl-C: {error}");
-            }
-        })
-        .await;
-    println!("stopped; {cut_off} calls cut off");
+    let ctrl_c = async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            eprintln!("Cannot listen for Ctrl-C, shutting down: {error}");
+        }
+    };
+    let aborted = server.run_until(ctrl_c).await;
+    println!("The server has shut down; {aborted} handlers were aborted");
     Ok(())
 }

@@ -1,15 +1,17 @@
-//! Both sides in one process: a trait, its implementation, a server, a client.
+//! A contract, a server and a client in one program.
 //!
-//! Run it with `cargo run --example quickstart`. It ends by itself.
+//! Run it with `cargo run -p examples --example quickstart`. It ends by itself.
 
 use wsjsonrpc::{Context, Result, Server, rpc};
 
+/// The contract. The attribute generates `MathClient` for callers and `into_service` for implementations.
 #[rpc]
 trait Math {
     /// Adds two numbers.
     #[method(name = "math.sum")]
     async fn math_sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
 
+    /// Callers may omit the greeting.
     async fn greet(&self, ctx: &Context, name: &str, greeting: Option<&str>) -> Result<String>;
 }
 
@@ -30,7 +32,7 @@ async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt::init();
     let server = Server::builder().service(Calculator.into_service()).bind("127.0.0.1:0").await?;
     let url = server.url();
-    println!("listening on {url}");
+    println!("The server listens on {url}");
     tokio::spawn(server.run());
 
     let math = MathClient::connect(&url).await?;
@@ -39,6 +41,6 @@ async fn main() -> anyhow::Result<()> {
 
     let (sum, text) =
         math.batch((math.math_sum(20, 22), math.greet("you", Some("Welcome")))).await?;
-    println!("both in one message: {}, {:?}", sum?, text?);
+    println!("Two calls in one message: {} and {:?}", sum?, text?);
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! A client that outlives its server: it connects again, logs in again, and goes on with its calls.
+//! A client that outlives its server: it reconnects, logs in again, and continues with its calls.
 //!
-//! Run it with `cargo run --example reconnect`. It ends by itself.
+//! Run it with `cargo run -p examples --example reconnect`. It ends by itself.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use wsjsonrpc::{Client, Context, Result, Server, rpc};
 trait Shop {
     async fn login(&self, ctx: &Context, name: String) -> Result<()>;
 
-    /// Asking several times does no harm: a call whose connection breaks is sent again.
+    /// An idempotent method may run several times: if the connection is lost during the call, the client sends
+    /// the call again on the next connection.
     #[method(idempotent)]
     async fn price(&self, ctx: &Context, article: &str) -> Result<String>;
 }
@@ -27,7 +28,7 @@ impl Shop for Stock {
     }
 
     async fn price(&self, ctx: &Context, article: &str) -> Result<String> {
-        Ok(format!("{}'s price of an {article}: 9.99", ctx.require::<User>()?.0))
+        Ok(format!("the price of the {article} for {} is 9.99", ctx.require::<User>()?.0))
     }
 }
 
@@ -40,6 +41,7 @@ async fn main() -> anyhow::Result<()> {
 
     let client = Client::builder()
         .reconnect(Reconnect { initial: Duration::from_millis(10), ..Reconnect::default() })
+        // Runs on each new connection, before all other calls.
         .on_connect(|peer| async move { Ok(ShopClient::new(peer).login("Ada".to_owned()).await?) })
         .connect(&url)
         .await?;
@@ -47,23 +49,26 @@ async fn main() -> anyhow::Result<()> {
     let watching = tokio::spawn(async move {
         while let Some(state) = states.next().await {
             match state {
-                ConnectionState::Connected { number, .. } => println!("connection {number}"),
-                ConnectionState::Down { reason, .. } => println!("down: {reason}"),
-                ConnectionState::Closed { reason, .. } => println!("the end: {reason}"),
+                ConnectionState::Connected { number, .. } => {
+                    println!("Connected: connection {number}");
+                }
+                ConnectionState::Down { reason, .. } => println!("Reconnecting: {reason}"),
+                ConnectionState::Closed { reason, .. } => println!("Closed: {reason}"),
                 _ => {}
             }
         }
     });
     let shop = ShopClient::new(client.peer());
-    println!("{}", shop.price("apple").await?);
+    println!("The first server answers: {}", shop.price("apple").await?);
 
-    // The server goes, and another one comes to its place.
+    // The server shuts down, and another one starts on the same port.
     running.abort();
     let _ = running.await;
     endpoint.shutdown().await;
     let server = Server::builder().service(Stock.into_service()).bind(address).await?;
     tokio::spawn(server.run());
-    println!("{}", shop.price("orange").await?);
+    // This call waits for the new connection.
+    println!("The second server answers: {}", shop.price("orange").await?);
 
     client.close().await;
     watching.await?;

@@ -1,25 +1,26 @@
-//! A feed of prices, with one consumer that is fast and one that is slow. The market does not wait: what
-//! the slow one has no room for is left out, oldest first, and it learns how much that was. The fast one
-//! does not notice.
+//! A subscription to prices with a fast and a slow consumer. The market never waits: if a consumer has no space
+//! for a price, the server drops the oldest one and reports the number of dropped prices. The slow consumer
+//! does not delay the fast one.
 //!
-//! Run it with `cargo run --example ticker`. It ends by itself, when the market closes.
+//! Run it with `cargo run -p examples --example ticker`. It ends when the market closes.
 
 use std::time::Duration;
 
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::{self, error::RecvError};
+use wsjsonrpc::server::ServerBuilder;
 use wsjsonrpc::{Client, Context, ErrorObject, Result, Server, Stream, Subscription, rpc};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Price {
-    symbol: String,
-    cents: u64,
+pub(crate) struct Price {
+    pub(crate) symbol: String,
+    pub(crate) cents: u64,
 }
 
 #[rpc(namespace = "market")]
-trait Market {
-    /// The prices of one article, from now on.
+pub(crate) trait Market {
+    /// The prices of one stock, starting now.
     #[subscription(overflow = "drop_oldest", buffer = 4)]
     async fn prices(
         &self,
@@ -29,7 +30,7 @@ trait Market {
 }
 
 struct Exchange {
-    /// `None` once the market has closed.
+    /// A weak sender: the streams end when the market drops the real one.
     prices: broadcast::WeakSender<Price>,
 }
 
@@ -40,14 +41,14 @@ impl Market for Exchange {
         symbol: String,
     ) -> Result<impl Stream<Item = Price> + Send> {
         if symbol != "XYZ" {
-            return Err(ErrorObject::invalid_params("only XYZ is traded here"));
+            return Err(ErrorObject::invalid_params("the only symbol is XYZ"));
         }
         let prices = self.prices.upgrade().ok_or(ErrorObject::new(1001, "the market is closed"))?;
-        // Ends when the last sender is gone.
         Ok(stream::unfold(prices.subscribe(), |mut prices| async move {
             loop {
                 match prices.recv().await {
                     Ok(price) => return Some((price, prices)),
+                    // Prices that this stream did not take in time. Continue with the oldest that is left.
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return None,
                 }
@@ -56,14 +57,18 @@ impl Market for Exchange {
     }
 }
 
-/// Takes prices to the end, with a pause after each.
+pub(crate) fn server(prices: &broadcast::Sender<Price>) -> ServerBuilder {
+    Server::builder().service(Exchange { prices: prices.downgrade() }.into_service())
+}
+
+/// Receives prices until the subscription ends, with a pause after each.
 async fn watch(name: &str, mut prices: Subscription<Price>, pause: Duration) -> anyhow::Result<()> {
-    let (mut seen, mut last) = (0, 0);
+    let (mut received, mut last) = (0, 0);
     while let Some(price) = prices.next().await {
-        (seen, last) = (seen + 1, price?.cents);
+        (received, last) = (received + 1, price?.cents);
         tokio::time::sleep(pause).await;
     }
-    println!("{name}: {seen} prices, {} left out, the last one {last}", prices.dropped());
+    println!("{name}: received {received} prices, {} dropped, last price {last}", prices.dropped());
     Ok(())
 }
 
@@ -71,24 +76,24 @@ async fn watch(name: &str, mut prices: Subscription<Price>, pause: Duration) -> 
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt::init();
     let (trades, _) = broadcast::channel(16);
-    let exchange = Exchange { prices: trades.downgrade() };
-    let server = Server::builder().service(exchange.into_service()).bind("127.0.0.1:0").await?;
+    let server = server(&trades).bind("127.0.0.1:0").await?;
     let url = server.url();
     tokio::spawn(server.run());
 
-    // Both on one connection.
+    // Both subscriptions use one connection.
     let client = Client::connect(&url).await?;
     let market = MarketClient::new(client.peer());
     let fast = market.prices("XYZ".to_owned()).await?;
-    // Room for four prices or so.
+    // A window of 400 bytes holds about four prices.
     let slow = market.prices("XYZ".to_owned()).window(400).await?;
-    if let Err(refused) = market.prices("ABC".to_owned()).await {
-        println!("refused: {refused}");
+    match market.prices("ABC".to_owned()).await {
+        Err(error) => println!("ABC: {error}"),
+        Ok(_) => println!("Unexpected: subscribed to ABC"),
     }
 
     let trading = async move {
         for cents in 1..=200 {
-            // An error would say that nobody listens.
+            // Fails only if there is no subscriber.
             let _ = trades.send(Price { symbol: "XYZ".to_owned(), cents });
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -96,8 +101,8 @@ async fn main() -> anyhow::Result<()> {
     };
     tokio::try_join!(
         trading,
-        watch("fast", fast, Duration::ZERO),
-        watch("slow", slow, Duration::from_millis(20)),
+        watch("The fast consumer", fast, Duration::ZERO),
+        watch("The slow consumer", slow, Duration::from_millis(20)),
     )?;
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! Two programs of one machine, without a network: the server listens on a Unix socket, knows by the
-//! operating system who calls, and removes the socket when it ends.
+//! Two programs on one machine, without a network: the server listens on a Unix socket, asks the operating
+//! system which user has connected, and removes the socket when it shuts down.
 //!
-//! Run it with `cargo run --example unix_socket`. It ends by itself.
+//! Run it with `cargo run -p examples --example unix_socket`. It ends by itself.
 
 #[cfg(unix)]
 mod unix {
@@ -14,32 +14,34 @@ mod unix {
         async fn whoami(&self, ctx: &Context) -> Result<String>;
     }
 
-    struct Own;
+    struct Local;
 
-    impl Daemon for Own {
+    impl Daemon for Local {
         async fn whoami(&self, ctx: &Context) -> Result<String> {
+            // The server stores the credentials of the client's process on each connection.
             let caller = ctx.require::<UCred>()?;
             Ok(format!("user {}, group {}", caller.uid(), caller.gid()))
         }
     }
 
     pub(crate) async fn run() -> anyhow::Result<()> {
-        // Only its owner can enter this directory, and so connect.
+        // Only the owner can enter this directory, so only the owner can connect.
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("daemon.sock");
-        let server = Server::builder().service(Own.into_service()).bind_unix(&path).await?;
+        let server = Server::builder().service(Local.into_service()).bind_unix(&path).await?;
         let url = server.url();
+        println!("The server listens on {url}");
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(server.run_until(async { drop(stopped.await) }));
 
-        println!("connecting to {url}");
         let client = Client::connect(&url).await?;
-        println!("the server knows its caller: {}", DaemonClient::new(&client).whoami().await?);
+        println!("The server sees the client as {}", DaemonClient::new(&client).whoami().await?);
         client.close().await;
 
         drop(stop);
-        running.await?;
-        println!("the socket is {}", if path.exists() { "still there" } else { "gone" });
+        let aborted = running.await?;
+        println!("The server has shut down; {aborted} handlers were aborted");
+        println!("The socket {}", if path.exists() { "still exists" } else { "is removed" });
         Ok(())
     }
 }
@@ -53,5 +55,5 @@ async fn main() -> anyhow::Result<()> {
 
 #[cfg(not(unix))]
 fn main() {
-    println!("there are no Unix sockets on this platform");
+    println!("This platform has no Unix sockets");
 }

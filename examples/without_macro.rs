@@ -1,7 +1,7 @@
-//! Methods whose names are known only when the program runs: closures, a fallback for everything
-//! else, and calls by name.
+//! Methods whose names are known only at run time: closures as methods, a fallback for all other names, and
+//! calls by name.
 //!
-//! Run it with `cargo run --example without_macro`. It ends by itself.
+//! Run it with `cargo run -p examples --example without_macro`. It ends by itself.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use wsjsonrpc::server::Fallback;
 use wsjsonrpc::service::Params;
 use wsjsonrpc::{Client, Context, ErrorObject, Result, Server, async_trait};
 
-/// Answers to `get.*`, whatever comes after the dot.
+/// Answers all methods that begin with `get.`.
 struct Settings(BTreeMap<String, u32>);
 
 #[async_trait]
@@ -32,17 +32,17 @@ struct Point {
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt::init();
     let mut server = Server::builder()
-        // A tuple or Vec takes a list, a struct or map an object.
+        // Params as a list decode into a tuple or a Vec, params as an object into a struct or a map.
         .method("math.mean", |_ctx, numbers: Vec<f64>| async move {
             if numbers.is_empty() {
-                return Err(ErrorObject::invalid_params("no numbers"));
+                return Err(ErrorObject::invalid_params("the list is empty"));
             }
             Ok(numbers.iter().sum::<f64>() / numbers.len() as f64)
         })
         .method("norm", |_ctx, point: BTreeMap<String, f64>| async move {
             Ok(point.values().map(|v| v * v).sum::<f64>().sqrt())
         })
-        // The context leads back to the caller.
+        // The context has a handle to call the caller.
         .method("ask_me", |ctx: Context, (question,): (String,)| async move {
             let answer: String = ctx.peer().call("answer", [question]).await?;
             Ok(answer.to_uppercase())
@@ -65,11 +65,14 @@ async fn main() -> anyhow::Result<()> {
         .connect(&url)
         .await?;
     let peer = client.peer();
-    println!("mean: {}", peer.call::<f64>("math.mean", [1.0, 2.0, 6.0]).await?);
+    println!("math.mean: {}", peer.call::<f64>("math.mean", [1.0, 2.0, 6.0]).await?);
     println!("norm: {}", peer.call::<f64>("norm", Point { x: 3.0, y: 4.0 }).await?);
-    println!("3^4: {}", peer.call::<u32>("power.3", (4,)).await?);
-    println!("asked back: {}", peer.call::<String>("ask_me", ["the answer?"]).await?);
-    println!("volume: {:?}", peer.call::<Option<u32>>("get.volume", ()).await?);
-    println!("unknown: {}", peer.call::<()>("set.volume", (12,)).await.expect_err("not there"));
+    println!("power.3: {}", peer.call::<u32>("power.3", (4,)).await?);
+    println!("ask_me: {}", peer.call::<String>("ask_me", ["the answer?"]).await?);
+    println!("get.volume: {:?}", peer.call::<Option<u32>>("get.volume", ()).await?);
+    match peer.call::<()>("set.volume", (12,)).await {
+        Err(error) => println!("set.volume: {error}"),
+        Ok(()) => println!("Unexpected: set.volume is a method"),
+    }
     Ok(())
 }

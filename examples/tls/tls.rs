@@ -1,9 +1,12 @@
-//! TLS with a self-signed certificate, for development and for machines of one's own: the program makes
-//! a certificate, serves `wss://` with it, and connects with a client that trusts it and nothing else.
+//! A server with TLS. The program makes a self-signed certificate, serves `wss://` with it, and connects with a
+//! client that trusts this certificate and no other.
 //!
-//! Run it with `cargo run --example self_signed`. It ends by itself.
+//! Self-signed certificates are for development and for machines that you control. On the public internet, give
+//! `tls_pem` a certificate of an authority such as Let's Encrypt; clients then need no extra setting.
 //!
-//! OpenSSL 3 makes such a certificate on the command line:
+//! Run it with `cargo run -p examples-tls --example tls`. It ends by itself.
+//!
+//! OpenSSL 3 makes the same kind of certificate on the command line:
 //!
 //! ```text
 //! openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 \
@@ -28,13 +31,13 @@ impl Greeter for Polite {
     }
 }
 
-/// Makes a certificate for these host names and IP addresses, and its private key, both in PEM.
+/// Makes a certificate for these host names and IP addresses. Returns the certificate and its private key in PEM.
 fn self_signed(names: &[&str]) -> Result<(String, String), rcgen::Error> {
-    // A client looks for the host of its URL among the subject alternative names (SAN) only.
+    // Clients look for the URL's host among the subject alternative names, not in the common name.
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, "self-signed example");
-    // CA:FALSE. The certificate of an authority (CA:TRUE) is refused as that of a server.
+    // Sets CA:FALSE. Clients refuse the certificate of an authority (CA:TRUE) as a server's certificate.
     params.is_ca = IsCa::ExplicitNoCa;
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
@@ -52,15 +55,20 @@ async fn main() -> anyhow::Result<()> {
         .await?;
     let (by_address, port) = (server.url(), server.local_addr().port());
     let by_name = format!("wss://localhost:{port}/");
+    println!("The server listens on {by_address}");
     tokio::spawn(server.run());
 
-    // Clients need the certificate. The key stays with the server.
+    // Give clients the certificate. The private key stays on the server.
     for url in [&by_address, &by_name] {
         let client = Client::builder().tls_roots_pem(certificate.as_str()).connect(url).await?;
-        println!("{url}: {}", GreeterClient::new(&client).greet("Ada").await?);
+        println!("Over {url}: {}", GreeterClient::new(&client).greet("Ada").await?);
+        client.close().await;
     }
 
-    let stranger = Client::connect(&by_name).await;
-    println!("without the certificate: {}", stranger.expect_err("nobody vouches for the server"));
+    // This client trusts only the authorities of the operating system.
+    match Client::connect(&by_name).await {
+        Ok(_) => println!("Unexpected: connected without the certificate"),
+        Err(error) => println!("Without the certificate: {error}"),
+    }
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! One route of a web application. Pages, forms and sessions are axum's. Calls over a WebSocket or by
-//! HTTP POST are this crate's, on `/rpc`, with the user that the application's own session layer has
-//! found. Metrics are at `/metrics`.
+//! A web application with axum. Axum serves the pages, the login form and the sessions. The route `/rpc` serves
+//! JSON-RPC over WebSocket and HTTP POST, for the user that the application's session layer has found. Metrics
+//! are at `/metrics`.
 //!
-//! Run it with `cargo run --example axum_app [ADDR]` (default 127.0.0.1:8096) and open the address in
-//! two browser windows. Ctrl-C shuts it down.
+//! Run it with `cargo run -p examples-web --example axum_app [ADDR]` (default 127.0.0.1:8096; port 0 chooses a
+//! free one) and open the address in two browser windows. Ctrl-C shuts it down gracefully.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -35,23 +35,23 @@ use wsjsonrpc::middleware::Metrics;
 use wsjsonrpc::server::{Grant, Refusal};
 use wsjsonrpc::{Config, Context, Endpoint, Peer, Result, Server, rpc};
 
-/// What a page calls.
+/// What a page calls on the server.
 #[rpc(namespace = "room")]
 trait Room {
-    /// Enters the room; returns who is in it. The page is called back before it is answered.
+    /// Enters the room and returns the names of its members. Before that, the server calls the page.
     async fn join(&self, ctx: &Context) -> Result<Vec<String>>;
-    /// Shows a text on all pages in the room; returns how many have shown it.
+    /// Shows a text on all pages in the room and returns how many of them have shown it.
     async fn say(&self, ctx: &Context, text: &str) -> Result<usize>;
 }
 
 /// What the server calls on a page.
 #[rpc(namespace = "page")]
 trait Page {
-    /// Returns whether the text is on the screen.
+    /// Shows a text and returns whether it is on the screen.
     async fn show(&self, ctx: &Context, from: &str, text: &str) -> Result<bool>;
 }
 
-/// Who has logged in. The session layer leaves it on the request.
+/// The user of a session. The session layer stores it in the request's extensions.
 #[derive(Clone)]
 struct User {
     name: Arc<str>,
@@ -62,7 +62,7 @@ struct Lobby {
     members: Mutex<Vec<(Arc<str>, Peer)>>,
 }
 
-/// How long `say` waits for a page. A page that has not answered by then is not counted.
+/// How long `say` waits for a page. It does not count a page that has not answered by then.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl Lobby {
@@ -79,7 +79,7 @@ impl Room for Lobby {
         let name = Arc::clone(&ctx.require::<User>()?.name);
         ctx.client::<PageClient>().show("room", &format!("Welcome, {name}!")).await?;
         let mut members = self.members();
-        // A page may call `join` as often as it likes, and is in the room once.
+        // A page that calls `join` twice is in the room once.
         if !members.iter().any(|(_, peer)| peer.is_same(&ctx.peer())) {
             members.push((name, ctx.peer()));
         }
@@ -90,7 +90,7 @@ impl Room for Lobby {
         let name = Arc::clone(&ctx.require::<User>()?.name);
         let pages: Vec<PageClient> =
             self.members().iter().map(|(_, peer)| PageClient::new(peer)).collect();
-        // All calls go out at the same time, so that a page that is slow or gone holds up no other.
+        // The calls run concurrently, so that a page that is slow or gone does not delay the others.
         let shown = pages
             .iter()
             .map(|page| async { page.show(&name, text).timeout(PATIENCE).await.unwrap_or(false) });
@@ -98,14 +98,14 @@ impl Room for Lobby {
     }
 }
 
-/// The application's sessions: from a cookie's value to its user, and when it was given out. A real
-/// application has them in a database.
+/// The sessions: the cookie's value, the user, and the time of the login. A real application keeps them in a
+/// database.
 #[derive(Clone, Default)]
 struct Sessions(Arc<Mutex<HashMap<String, (User, Instant)>>>);
 
 /// How long a session lasts.
 const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
-/// Anybody can log in here, so there is a limit to the sessions that are kept.
+/// Everyone can log in to this example, so the number of sessions is limited.
 const MAX_SESSIONS: usize = 10_000;
 
 impl Sessions {
@@ -113,12 +113,12 @@ impl Sessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the cookie's value; `None` if there are too many sessions.
-    fn begin(&self, name: &str) -> Option<String> {
+    /// Starts a session and returns the cookie's value, or `None` if there are too many sessions.
+    fn start(&self, name: &str) -> Option<String> {
         let session = format!("{:032x}", rand::random::<u128>());
         let mut sessions = self.lock();
         if sessions.len() >= MAX_SESSIONS {
-            sessions.retain(|_, (_, begun)| begun.elapsed() < SESSION);
+            sessions.retain(|_, (_, start)| start.elapsed() < SESSION);
         }
         if sessions.len() >= MAX_SESSIONS {
             return None;
@@ -128,18 +128,18 @@ impl Sessions {
     }
 
     fn user(&self, request: &Request) -> Option<User> {
-        // Not `to_str`: a cookie of another application may have bytes that are not ASCII.
+        // `to_str` would fail if a cookie of another application has bytes outside ASCII.
         let lines = request.headers().get_all(COOKIE).into_iter();
         let mut cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
         let session = cookies.find_map(|cookie| cookie.trim_ascii().strip_prefix(b"session="))?;
         let session = std::str::from_utf8(session).ok()?;
         let sessions = self.lock();
-        let (user, begun) = sessions.get(session)?;
-        (begun.elapsed() < SESSION).then(|| user.clone())
+        let (user, start) = sessions.get(session)?;
+        (start.elapsed() < SESSION).then(|| user.clone())
     }
 }
 
-/// The session layer: finds the user, for everything below it.
+/// The session layer: finds the user for all routes.
 async fn identify(State(sessions): State<Sessions>, mut request: Request, next: Next) -> Response {
     if let Some(user) = sessions.user(&request) {
         request.extensions_mut().insert(user);
@@ -159,14 +159,14 @@ struct Login {
     name: String,
 }
 
-/// A password would be checked here.
+/// A real application would check a password.
 async fn login(State(sessions): State<Sessions>, Form(login): Form<Login>) -> Response {
     let name = login.name.trim();
     if name.is_empty() || name.len() > 64 {
-        return (StatusCode::BAD_REQUEST, "a name has 1 to 64 bytes").into_response();
+        return (StatusCode::BAD_REQUEST, "a name must have 1 to 64 bytes").into_response();
     }
-    let Some(session) = sessions.begin(name) else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "too many people are logged in").into_response();
+    let Some(session) = sessions.start(name) else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "too many users are logged in").into_response();
     };
     let age = SESSION.as_secs();
     let cookie = format!("session={session}; Max-Age={age}; HttpOnly; SameSite=Strict; Path=/");
@@ -177,7 +177,7 @@ async fn metrics(State(metrics): State<PrometheusHandle>) -> String {
     metrics.render()
 }
 
-/// The calls. A request without a session is refused with 401, before a connection is opened.
+/// The JSON-RPC endpoint. It refuses a request without a session with status 401 and opens no connection.
 pub(crate) fn endpoint() -> Result<Endpoint, BindError> {
     Server::builder()
         .service(Lobby::default().into_service())
@@ -189,9 +189,9 @@ pub(crate) fn endpoint() -> Result<Endpoint, BindError> {
             }
         })
         .config(Config {
-            // As much as a line of text needs.
+            // Enough for a line of text.
             max_incoming_message: 64 << 10,
-            // Behind a reverse proxy, all connections have the proxy's address: leave it out there.
+            // Omit this limit behind a reverse proxy: there, all connections come from the proxy's address.
             max_connections_per_address: Some(100),
             ..Config::default()
         })
@@ -209,42 +209,40 @@ pub(crate) fn app(endpoint: &Endpoint, recorder: PrometheusHandle) -> Router {
         .layer(from_fn_with_state(sessions, identify))
 }
 
-/// How many HTTP connections there are at the same time. Further clients wait to be accepted.
+/// The maximum number of HTTP connections at the same time. Further clients wait.
 const MAX_CONNECTIONS: usize = 1000;
-/// How long a client may take for the head of a request, and how long it may keep a connection on
-/// which it asks nothing.
+/// How long a client may take to send the head of a request. It also bounds how long a connection may be idle.
 const HEAD: Duration = Duration::from_secs(10);
-/// How old an HTTP connection becomes. Then the response under way is the last one. This bounds a
-/// client that sends a body, or reads a response, byte by byte.
+/// The maximum age of an HTTP connection. After that, the server completes the current response and closes the
+/// connection. This bounds clients that send a body or read a response byte by byte.
 const AGE: Duration = Duration::from_secs(60);
-/// How long that last response may take.
+/// How long the last response of a connection may take.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Serves the application until `stop` is ready, and its HTTP connections have ended.
+/// Serves the application until `stop` is ready and all HTTP connections have ended.
 ///
-/// `axum::serve` would be one line. It has no timeouts: a client that sends half a request and stops
-/// keeps its connection as long as it likes, and keeps a graceful shutdown waiting. Use it behind a
-/// reverse proxy that has timeouts.
+/// `axum::serve` would be one line, but it has no timeouts: a client that sends half a request and stops keeps
+/// its connection and blocks a graceful shutdown. Use `axum::serve` behind a reverse proxy that has timeouts.
 ///
-/// A WebSocket is no HTTP connection any more after its upgrade. `Config` has its limits.
+/// These limits end with the upgrade to a WebSocket. From then on, those of `Config` apply.
 pub(crate) async fn serve(mut listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(64 << 10);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stopping, stopped) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
         let accepting = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, Listener::accept(&mut listener).await)
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (permit, Listener::accept(&mut listener).await)
         };
-        let (place, (stream, address)) = tokio::select! {
+        let (permit, (stream, address)) = tokio::select! {
             accepted = accepting => accepted,
             () = &mut stop => break,
         };
         let app = TowerToHyperService::new(app.clone());
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-            // How the endpoint knows the client's address.
+            // The endpoint reads the client's address from here.
             request.extensions_mut().insert(ConnectInfo::<SocketAddr>(address));
             app.call(request)
         });
@@ -261,11 +259,11 @@ pub(crate) async fn serve(mut listener: TcpListener, app: Router, stop: impl Fut
                 connection.as_mut().graceful_shutdown();
                 let _ = timeout(GRACE, connection).await;
             }
-            drop((place, stopped));
+            drop((permit, stopped));
         });
     }
     drop((listener, stopped));
-    // Tells all connections, and waits until the last one has ended.
+    // Notifies all connections and waits until the last one has ended.
     let _ = stopping.send(());
     stopping.closed().await;
 }
@@ -277,16 +275,16 @@ async fn main() -> anyhow::Result<()> {
     let app = app(&endpoint, PrometheusBuilder::new().install_recorder()?);
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8096".to_owned());
     let listener = TcpListener::bind(address).await?;
-    println!("open http://{}/", listener.local_addr()?);
+    println!("Open http://{}/", listener.local_addr()?);
 
     let stop = async {
         if let Err(error) = tokio::signal::ctrl_c().await {
-            eprintln!("can't wait for Ctrl-C: {error}");
+            eprintln!("Cannot listen for Ctrl-C, shutting down: {error}");
         }
     };
     serve(listener, app, stop).await;
-    // The WebSockets.
-    let cut_off = endpoint.shutdown().await;
-    println!("stopped; {cut_off} calls cut off");
+    // Then the WebSocket connections.
+    let aborted = endpoint.shutdown().await;
+    println!("The server has shut down; {aborted} handlers were aborted");
     Ok(())
 }

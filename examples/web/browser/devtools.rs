@@ -1,7 +1,5 @@
-//! A browser without a window, told what to do by the Chrome DevTools Protocol
-//! (<https://chromedevtools.github.io/devtools-protocol/>).
-//!
-//! Must not know what is tested with it.
+//! A headless browser, controlled over the Chrome DevTools Protocol
+//! (<https://chromedevtools.github.io/devtools-protocol/>). This module is independent of the tests.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,12 +13,12 @@ use tokio::process::{Child, Command};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// What it is called, in the order in which it is looked for.
+/// The names of the program, in the order in which they are tried.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-/// A bound for a browser that does not do what it should; on a busy machine it takes its time.
+/// How long to wait for the browser before the test fails. Busy machines are slow.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A browser. It ends when this is dropped.
+/// A running browser. Dropping it ends the process.
 pub(crate) struct Browser {
     _process: Child,
     _profile: TempDir,
@@ -28,24 +26,23 @@ pub(crate) struct Browser {
     calls: u64,
 }
 
-/// One tab of it.
+/// A tab of the browser.
 #[derive(Clone)]
 pub(crate) struct Tab {
     session: String,
 }
 
 impl Browser {
-    /// Starts the one that is installed. `None`: there is none.
+    /// Starts the installed browser, or returns `None` if there is none.
     pub(crate) async fn start() -> Option<Browser> {
         let profile = TempDir::new().expect("a folder for the browser's profile");
         let mut process = NAMES.iter().find_map(|name| {
             Command::new(name)
                 .args(["--headless", "--remote-debugging-port=0", "--no-first-run"])
-                // What it would like to know of its makers is none of a test's business.
+                // No connections to the vendor.
                 .args(["--disable-background-networking", "--disable-component-update"])
                 .args(["--disable-sync", "--disable-quic"])
-                // In containers there is neither a sandbox for it nor much shared memory, and the
-                // pages are our own.
+                // Containers have no sandbox and little shared memory. The pages are trusted.
                 .args(["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"])
                 .arg(format!("--user-data-dir={}", profile.path().display()))
                 .stdin(Stdio::null())
@@ -62,16 +59,16 @@ impl Browser {
                     return url.to_owned();
                 }
             }
-            panic!("the browser has ended before it was ready");
+            panic!("the browser ended before it was ready");
         })
         .await;
-        // It goes on to write there, and must not be stopped by a full pipe.
+        // Keep reading, because a full pipe would block the browser.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let (socket, _) = connect_async(url).await.expect("the browser's WebSocket");
         Some(Browser { _process: process, _profile: profile, socket, calls: 0 })
     }
 
-    /// Opens a page in a tab of its own.
+    /// Opens a page in a new tab.
     pub(crate) async fn open(&mut self, url: &str) -> Tab {
         let created = self.command(None, "Target.createTarget", json!({ "url": url })).await;
         let created = created.expect("a tab");
@@ -82,23 +79,23 @@ impl Browser {
         Tab { session }
     }
 
-    /// Runs a script in the page; gives its value, once a promise is settled.
+    /// Runs a script in the page and returns its value. Waits for promises.
     pub(crate) async fn run(&mut self, tab: &Tab, script: &str) -> Value {
         self.evaluate(tab, script).await.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
-    /// Runs a script again and again until its value is true. Until then it may fail: what it asks
-    /// for may not be there yet, and a page that gives way to another answers with an error.
+    /// Runs a script repeatedly until its value is true. Until then the script may fail: an element may not exist
+    /// yet, and a page that is being replaced returns an error.
     pub(crate) async fn wait_for(&mut self, tab: &Tab, script: &str) {
-        let begun = tokio::time::Instant::now();
+        let start = tokio::time::Instant::now();
         loop {
             let outcome = self.evaluate(tab, script).await;
             if outcome == Ok(Value::Bool(true)) {
                 return;
             }
-            if begun.elapsed() > PATIENCE {
+            if start.elapsed() > PATIENCE {
                 let page = self.evaluate(tab, "document.documentElement.outerHTML").await;
-                panic!("waited in vain for {script} ({outcome:?}) in {page:?}");
+                panic!("timed out waiting for {script} ({outcome:?}) in {page:?}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -113,7 +110,7 @@ impl Browser {
         }
     }
 
-    /// One command, and what comes of it.
+    /// Sends a command and returns its result.
     async fn command(
         &mut self,
         tab: Option<&Tab>,
@@ -126,13 +123,13 @@ impl Browser {
         if let Some(tab) = tab {
             command["sessionId"] = tab.session.clone().into();
         }
-        self.socket.send(Message::text(command.to_string())).await.expect("the browser listens");
+        self.socket.send(Message::text(command.to_string())).await.expect("the browser reads");
         within(async {
             loop {
-                let message = self.socket.next().await.expect("the browser is there");
+                let message = self.socket.next().await.expect("the browser is connected");
                 let text = message.expect("a message").into_text().expect("text");
                 let mut answer: Value = serde_json::from_str(&text).expect("JSON");
-                // Everything else is an event.
+                // All other messages are events.
                 if answer["id"] == id {
                     return match answer.get("error") {
                         Some(error) => Err(format!("{method}: {error}")),

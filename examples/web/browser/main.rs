@@ -1,7 +1,7 @@
-//! The example `axum_app` in a real browser: it logs in, opens a socket with its cookie, calls, is
-//! called back; and a page of another origin is let into nothing.
+//! The example `axum_app` in a real browser: a page logs in, connects with its cookie, calls the server, and
+//! answers calls of the server. A page of another origin is refused.
 //!
-//! Where there is no Chromium, these tests say so and succeed.
+//! Without Chromium, these tests print that they are skipped and succeed.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -17,11 +17,11 @@ use tokio::net::TcpListener;
 use devtools::{Browser, Tab};
 
 #[path = "../axum_app.rs"]
-#[allow(dead_code, reason = "its main function is not run here")]
+#[allow(dead_code, reason = "the test does not run its main function")]
 mod axum_app;
 mod devtools;
 
-/// Starts the application on a port of its own. Gives where it is.
+/// Starts the application on a free port and returns its address.
 async fn start() -> SocketAddr {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     let recorder = RECORDER.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap());
@@ -39,18 +39,18 @@ async fn serve(app: Router) -> SocketAddr {
 async fn browser() -> Option<Browser> {
     let browser = Browser::start().await;
     if browser.is_none() {
-        // Past `println`, which a test that succeeds keeps to itself.
-        let told = b"left out: there is no Chromium here (Debian: `apt-get install chromium`)\n";
-        std::io::stderr().write_all(told).unwrap();
+        // The test runner captures the output of `eprintln`, but not this.
+        let text = b"skipped: Chromium is not installed (Debian: `apt-get install chromium`)\n";
+        std::io::stderr().write_all(text).unwrap();
     }
     browser
 }
 
-/// Logs in by the form, as a person does.
+/// Logs in with the form.
 async fn log_in(browser: &mut Browser, address: SocketAddr, name: &str) -> Tab {
     let tab = browser.open(&format!("http://{address}/")).await;
     browser.wait_for(&tab, "!!document.querySelector('form input[name=name]')").await;
-    // The click comes after the script's answer: the page that it ends can't give one.
+    // Click after the script has returned its value: the click ends the page.
     let submit = format!(
         "document.querySelector('input').value = '{name}';
         setTimeout(() => document.querySelector('button').click())"
@@ -60,9 +60,9 @@ async fn log_in(browser: &mut Browser, address: SocketAddr, name: &str) -> Tab {
     tab
 }
 
-/// Whoever runs the tests is told, though a test that succeeds is silent as a rule.
+/// The message about a skipped test is visible although the test succeeds.
 #[tokio::test]
-async fn who_has_no_browser_is_told() {
+async fn a_missing_browser_is_reported() {
     let empty = tempfile::tempdir().unwrap();
     let tests = std::env::current_exe().unwrap();
     let outcome = tokio::process::Command::new(tests)
@@ -71,34 +71,33 @@ async fn who_has_no_browser_is_told() {
         .output()
         .await
         .unwrap();
-    let told = String::from_utf8(outcome.stderr).unwrap();
-    assert!(outcome.status.success() && told.contains("there is no Chromium here"), "{told}");
+    let stderr = String::from_utf8(outcome.stderr).unwrap();
+    assert!(outcome.status.success() && stderr.contains("Chromium is not installed"), "{stderr}");
 }
 
 #[tokio::test]
-async fn a_page_calls_and_is_called_back() {
+async fn a_page_and_the_server_call_each_other() {
     let Some(mut browser) = browser().await else { return };
     let address = start().await;
     let tab = log_in(&mut browser, address, "Ada").await;
 
-    // The socket was opened with the cookie, or nobody would be known; and the server has called the
-    // page before it has answered.
+    // The server knows the name from the cookie, and called the page before it answered.
     browser.wait_for(&tab, "members.textContent === 'Here: Ada'").await;
     let texts = "Array.from(document.querySelectorAll('li'), line => line.textContent)";
     assert_eq!(browser.run(&tab, texts).await, json!(["room: Welcome, Ada!"]));
 
-    // Over the socket: every page in the room shows it, this one among them.
+    // Over the socket: all pages in the room show it, including this one.
     assert_eq!(browser.run(&tab, "room.call('room.say', 'hello')").await, json!(1));
     assert_eq!(browser.run(&tab, texts).await, json!(["room: Welcome, Ada!", "Ada: hello"]));
     let unknown = "room.call('room.leave').catch(error => error.message)";
     assert_eq!(browser.run(&tab, unknown).await, json!("Method not found: \"room.leave\""));
 
-    // By HTTP POST on the same route: it reaches the page's socket.
+    // By HTTP POST on the same route: the text arrives over the page's socket.
     let answer = browser.run(&tab, "post('room.say', 'hello again')").await;
     assert_eq!(answer, json!({ "jsonrpc": "2.0", "result": 1, "id": 1 }));
     let count = browser.run(&tab, "document.querySelectorAll('li').length").await;
     assert_eq!(count, json!(3));
-    // What calls its caller back can't be done without a socket.
+    // `join` calls the page, which is impossible over HTTP POST.
     let answer = browser.run(&tab, "post('room.join')").await;
     assert_eq!(answer["error"]["code"], json!(-32006), "{answer}");
 
@@ -113,7 +112,7 @@ async fn pages_call_each_other() {
     let address = start().await;
     let ada = log_in(&mut browser, address, "Ada").await;
     browser.wait_for(&ada, "members.textContent === 'Here: Ada'").await;
-    // The session's cookie is the browser's, so the second window is Ada's, too.
+    // Both windows share the browser's cookie, so Ada is also the user of the second one.
     let second = browser.open(&format!("http://{address}/")).await;
     browser.wait_for(&second, "document.title === 'The room'").await;
     browser.wait_for(&second, "members.textContent === 'Here: Ada, Ada'").await;
@@ -121,8 +120,7 @@ async fn pages_call_each_other() {
     browser.wait_for(&ada, "document.body.textContent.includes('Ada: both?')").await;
 }
 
-/// The attacker's page is on the same machine, so that the browser sends the victim's cookie along:
-/// a port is no part of what a cookie belongs to.
+/// The attacker's page is on the same host, so the browser sends the victim's cookie: cookies ignore the port.
 #[tokio::test]
 async fn a_page_of_another_origin_is_refused() {
     let Some(mut browser) = browser().await else { return };
@@ -145,8 +143,8 @@ async fn a_page_of_another_origin_is_refused() {
         )
     };
     assert_eq!(browser.run(&tab, &open(address)).await, json!("refused"));
-    // A form's content type needs nobody's leave to be sent across origins; JSON's does, and the
-    // server gives none.
+    // Browsers send `text/plain` to other origins without a preflight request. JSON needs one, and the server
+    // does not allow it.
     for kind in ["text/plain", "application/json"] {
         let post = format!(
             "fetch('http://{address}/rpc', {{
@@ -157,14 +155,14 @@ async fn a_page_of_another_origin_is_refused() {
             if kind == "text/plain" { "no-cors" } else { "cors" },
         );
         let outcome = browser.run(&tab, &post).await;
-        // An opaque response says nothing; whether it has done anything is seen below.
+        // The page cannot read an opaque response. Below, the test checks that the call had no effect.
         assert!([json!("opaque"), json!("refused")].contains(&outcome), "{kind}: {outcome}");
     }
     let texts = browser.run(&victim, "document.getElementById('texts').textContent").await;
     assert_eq!(texts, json!("room: Welcome, Ada!"));
 
-    // The same socket from a page of the application's own is let in.
+    // The server accepts the same connection from a page of its own origin.
     assert_eq!(browser.run(&victim, &open(address)).await, json!("open"));
     let none: Value = browser.run(&victim, "document.cookie").await;
-    assert_eq!(none, json!(""), "the cookie is none of the page's business");
+    assert_eq!(none, json!(""), "scripts must not see the session cookie");
 }

@@ -1,5 +1,4 @@
-//! The example `axum_app`, with clients that are slow. The clock is paused, and goes on whenever nothing
-//! else happens.
+//! The example `axum_app` with slow HTTP clients. The clock is paused: it advances when all tasks wait.
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -7,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-#[path = "../axum_app.rs"]
-#[allow(dead_code, reason = "its main function is not run here")]
+#[path = "axum_app.rs"]
+#[allow(dead_code, reason = "the test does not run its main function")]
 mod axum_app;
 
 fn app() -> Router {
@@ -16,7 +15,7 @@ fn app() -> Router {
     Router::new().route("/", page).route("/echo", post(|body: String| async { body }))
 }
 
-/// No client keeps a connection, whatever it leaves out.
+/// The server closes the connection of every client that stops sending, wherever it stops.
 #[tokio::test(start_paused = true)]
 async fn a_slow_client_loses_its_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -25,10 +24,10 @@ async fn a_slow_client_loses_its_connection() {
     for (sent, answer) in [
         ("", ""),
         ("GET / HTTP/1.1\r\nHost: x", ""),
-        // Half of what HTTP/2 begins with.
+        // Half of the HTTP/2 preface.
         ("PRI * HTTP/2.0\r\n", ""),
         ("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhel", ""),
-        // Asks once, and keeps the connection.
+        // One request, then an idle connection.
         ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "hello"),
         ("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nhel", "hel"),
     ] {
@@ -47,9 +46,9 @@ async fn a_slow_client_loses_its_connection() {
     }
 }
 
-/// Nor does one keep the server from stopping.
+/// A graceful shutdown does not wait for a client that has stopped sending.
 #[tokio::test(start_paused = true)]
-async fn a_slow_client_does_not_hold_up_a_shutdown() {
+async fn a_slow_client_does_not_block_a_shutdown() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
