@@ -197,8 +197,8 @@ impl Dispatcher {
             Payload::EmptyBatch => return self.refuse(&Id::NULL, &Flaw::EmptyBatch),
             Payload::LargeBatch => {
                 let limit = self.link().config.max_batch;
-                let why = format_args!("a batch may have at most {limit} entries");
-                return self.refuse(&Id::NULL, &why);
+                return self
+                    .refuse(&Id::NULL, &format_args!("a batch may have at most {limit} entries"));
             }
             Payload::NotJson => return self.malformed(),
         };

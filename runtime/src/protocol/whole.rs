@@ -197,8 +197,9 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Exactly<V> {
             given += 1;
         }
         if given > len {
-            let words = format_args!("{given} parameters given, expected at most {len}");
-            return Err(A::Error::custom(words));
+            return Err(A::Error::custom(format_args!(
+                "{given} parameters given, expected at most {len}"
+            )));
         }
         Ok(value)
     }
