@@ -119,6 +119,8 @@
 //! - `testing`: the module `testing`, and the mocks that `#[rpc(mock)]` generates. Enable it in
 //!   `[dev-dependencies]`.
 #![forbid(unsafe_code)]
+// Feature badges. Only docs.rs sets `docsrs`, with a nightly compiler.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // The source, in reading order. A module imports only from those below it in this list;
 // ARCHITECTURE.md has the details.
