@@ -77,7 +77,7 @@ use crate::util::runtime::{self, timeout_at};
 /// timeouts. Two common servers set none: with `axum::serve`, and with hyper-util's `auto::Builder`
 /// while it waits for the first bytes, a silent client keeps its connection without a time limit.
 /// Put a reverse proxy with timeouts in front, or serve with hyper's `http1::Builder` and a timer,
-/// as below. `examples/axum_app.rs` does so with an axum application, and shuts it down gracefully.
+/// as below. `examples/web/axum_app.rs` does so with an axum application, and shuts it down gracefully.
 ///
 /// A plain hyper server also has to allow upgrades:
 ///

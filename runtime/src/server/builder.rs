@@ -288,7 +288,7 @@ impl ServerBuilder {
     ///
     /// A self-signed certificate must name the server's host among its subject alternative names
     /// (SAN), and must not be a certificate of an authority (`CA:FALSE`). Clients trust it with
-    /// `tls_roots_pem`. `examples/self_signed.rs` makes one, and so does OpenSSL 3:
+    /// `tls_roots_pem`. `examples/tls` makes one, and so does OpenSSL 3:
     ///
     /// ```text
     /// openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 \
