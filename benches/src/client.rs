@@ -2,7 +2,7 @@
 //! they can, and commands from the program that measures.
 //!
 //! Prints `ready`; then for each line on standard input, a number of milliseconds, it calls for so
-//! long and prints how many calls were answered. Must not know which client it is.
+//! long and prints how many calls were answered.
 
 use std::future::Future;
 use std::io::BufRead;

@@ -1,6 +1,4 @@
 //! What is measured: each experiment with its cases, which are measured side by side.
-//!
-//! Must not know how a case is measured.
 
 use crate::load::Shape;
 
@@ -85,7 +83,7 @@ pub enum Host {
     Own,
     /// A web application's, by WebSocket.
     Application,
-    /// By HTTP POST, on whatever does that.
+    /// By HTTP POST.
     Post,
 }
 
@@ -94,7 +92,7 @@ pub enum Host {
 pub struct Case {
     pub contender: Contender,
     pub variant: &'static str,
-    /// On tokio's multi-threaded runtime, whatever the run as a whole asks for.
+    /// On tokio's multi-threaded runtime, even if the other cases run on the single-threaded one.
     pub multi_thread: bool,
     pub work: Work,
 }
@@ -331,7 +329,7 @@ fn growth(connections: usize) -> Vec<Experiment> {
     all.extend([
         mounted("mounted", "stand-alone → mounted in axum, 100 in flight", IN_FLIGHT, axum),
         mounted("mounted-1", "stand-alone → mounted in axum, sequential calls", 1, axum),
-        // Whatever there is of a difference is the measurement's.
+        // Any difference is a measurement error.
         mounted("twins", "stand-alone → the very same, 100 in flight", IN_FLIGHT, Host::Own),
     ]);
     // One by one: together they would need more files than a process usually may open.

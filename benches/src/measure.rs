@@ -1,7 +1,7 @@
 //! Measures the cases of an experiment side by side, in rounds.
 //!
 //! In each round all cases run in fresh processes, and take turns in short slices of time, so that
-//! whatever else the machine does meets all of them alike.
+//! other load on the machine affects all of them equally.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -100,7 +100,7 @@ fn side_by_side(
         case.forget();
     }
     for slice in 0..effort.slices {
-        // Nobody is always first, or always behind the same one.
+        // No case is always first, or always after the same one.
         let first = (round + slice) % running.len();
         let (tail, head) = running.split_at_mut(first);
         for case in head.iter_mut().chain(tail) {

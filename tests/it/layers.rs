@@ -26,7 +26,7 @@ const RUNTIME: [&str; 19] = [
     "missing_features",
 ];
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 

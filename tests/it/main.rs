@@ -12,6 +12,7 @@ mod limits;
 mod macros;
 mod middleware;
 mod observability;
+mod prose;
 mod reconnect;
 mod simulation;
 mod subscriptions;

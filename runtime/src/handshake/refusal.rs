@@ -70,7 +70,7 @@ impl Refusal {
         Self::new(StatusCode::UNAUTHORIZED, message)
     }
 
-    /// 403: the client may not connect, whoever it is.
+    /// 403: the client may not connect, even if it logs in again.
     ///
     /// ```
     /// use wsjsonrpc::server::Refusal;

@@ -6,7 +6,7 @@
 //!
 //! [`SubscriptionBuffers`] expects a subscription from before its call is sent. The subscription
 //! begins when the response is read. Items that arrive before the response are kept until then.
-//! Memory is bounded: a peer that supports credit is told how much more it may send, and a
+//! Memory is bounded: a peer that supports credit learns how much more it may send, and a
 //! subscription whose buffer overflows ends.
 
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! A mock without the feature `testing`. One message for each use, whatever is done with it.
+//! A mock without the feature `testing`. One message for each use of the mock.
 
 use wsjsonrpc::{Context, Result, rpc};
 

@@ -113,7 +113,7 @@ async function callbacks(url) {
 
 async function identity(url) {
   const { peer, socket } = await connect(url);
-  checks.equal("who is unknown is told so", (await errorOf(peer.request("whoami"))).code, -32001);
+  checks.equal("an unknown client gets the error Unauthorized", (await errorOf(peer.request("whoami"))).code, -32001);
   await peer.request("login", ["Ada"]);
   checks.equal("login leaves identity on the connection", await peer.request("whoami"), "Ada");
   socket.close();

@@ -76,7 +76,7 @@ async function callbacks(url) {
 
 async function identity(url) {
   const ada = await connect(url);
-  checks.equal("who is unknown is told so", (await errorOf(ada.call("whoami"))).code, -32001);
+  checks.equal("an unknown client gets the error Unauthorized", (await errorOf(ada.call("whoami"))).code, -32001);
   await ada.call("login", ["Ada"]);
   checks.equal("login leaves identity on the connection", await ada.call("whoami"), "Ada");
   const closed = once(ada, "close");

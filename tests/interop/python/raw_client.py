@@ -246,7 +246,7 @@ async def notifications(ws):
 async def identity(url):
     async with connect(url) as ada, connect(url) as eve:
         error = await ask(ada, "whoami")
-        checks.that("who is unknown is told so", isinstance(error, dict) and error["code"] == -32001, error)
+        checks.that("an unknown client gets the error Unauthorized", isinstance(error, dict) and error["code"] == -32001, error)
         await ask(ada, "login", ["Ada"])
         checks.equal("identity stays on its connection", await ask(ada, "whoami"), "Ada")
         error = await ask(eve, "whoami")

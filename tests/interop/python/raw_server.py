@@ -183,7 +183,7 @@ async def refused(url):
         *client_command(url, ["odd.plain"]), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     stdout, stderr = await asyncio.wait_for(process.communicate(), 60)
-    checks.that("a refused handshake is told with its status", process.returncode == 2 and b"401" in stderr, stderr)
+    checks.that("a refused handshake is reported with its status", process.returncode == 2 and b"401" in stderr, stderr)
 
 
 async def main():

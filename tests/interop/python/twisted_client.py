@@ -67,7 +67,7 @@ async def errors(protocol):
     checks.equal("a handler that fails", await error_of(protocol.request("broken")), ("JsonRpcInternalError", -32603, "Internal error"))
     checks.equal("a handler that panics", await error_of(protocol.request("panic")), ("JsonRpcInternalError", -32603, "Internal error"))
     checks.equal("an application error", await error_of(protocol.request("fail_plain")), ("JsonRpcCustomException", 1002, "no such account"))
-    checks.equal("the connection lives on", await protocol.request("math.sum", [1, 2]), 3)
+    checks.equal("the connection stays open", await protocol.request("math.sum", [1, 2]), 3)
 
 
 async def notifications(protocol):
@@ -116,7 +116,7 @@ async def callbacks(client, protocol):
 
 async def identity(port):
     ada, eve = await Client().connect(port), await Client().connect(port)
-    checks.equal("who is unknown is told so", (await error_of(ada.request("whoami")))[1], -32001)
+    checks.equal("an unknown client gets the error Unauthorized", (await error_of(ada.request("whoami")))[1], -32001)
     await ada.request("login", ["Ada"])
     checks.equal("login leaves identity on the connection", await ada.request("whoami"), "Ada")
     checks.equal("and on no other", (await error_of(eve.request("whoami")))[1], -32001)

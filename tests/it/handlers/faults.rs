@@ -74,7 +74,7 @@ async fn at(later: bool) {
 impl Misbehaves for Service {
     async fn throws(&self, _: &Context, later: bool) -> Result<()> {
         at(later).await;
-        panic!("as it was told to")
+        panic!("as the test wants it")
     }
     async fn thrown_payload(&self, _: &Context, later: bool) -> Result<()> {
         at(later).await;
@@ -254,7 +254,7 @@ async fn handlers_that_outlive_their_connection_do_no_harm() {
                 let bomb = (how == "drops").then(|| Bomb);
                 gate.pass().await;
                 match how.as_str() {
-                    "panics" => panic!("as it was told to"),
+                    "panics" => panic!("as the test wants it"),
                     "fails" => Err(Known(Bomb))?,
                     _ => drop(bomb),
                 }

@@ -183,9 +183,9 @@ async fn a_connection_stops_counting_however_it_ended() {
         "gone in the head",
         "aborted",
         "aborted in the head",
-        "hung up",
+        "disconnected",
         "protocol error",
-        "handler at work",
+        "handler in flight",
     ] {
         let (mut stream, serving) = serve(&endpoint);
         match end {
@@ -205,7 +205,7 @@ async fn a_connection_stops_counting_however_it_ended() {
                 assert!(answer(&mut stream).await.starts_with("HTTP/1.1 101 "), "{end}");
             }
         }
-        if end == "handler at work" {
+        if end == "handler in flight" {
             let call = wsjsonrpc_tests::frame(0x81, request("hold", "[]", "1").as_bytes());
             stream.write_all(&call).await.unwrap();
             gate.arrived(1).await;
@@ -224,7 +224,7 @@ async fn a_connection_stops_counting_however_it_ended() {
             drop(stream);
             let _ = serving.await;
         }
-        if end == "handler at work" {
+        if end == "handler in flight" {
             assert_eq!(status(&endpoint, "192.0.2.1:1").await, 503, "it is the handler's");
             gate.open(1);
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -62,7 +62,7 @@ fn every_call_ends_as_it_should_whatever_happens() {
         "failed back",
         "panicked",
         "refused",
-        "taken back",
+        "cancelled",
         "timeout",
     ];
     assert!(!many || seen.keys().eq(expected), "outcomes of calls: {seen:?}");

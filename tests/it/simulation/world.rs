@@ -77,7 +77,7 @@ pub(super) fn methods(world: &Arc<World>, side: usize) -> Methods {
                         () = tokio::time::sleep(Duration::from_millis(time / 2)) => {}
                         () = ctx.cancelled() => {
                             if !ctx.peer().is_closed() {
-                                world.note(side, id, "wait", "taken back");
+                                world.note(side, id, "wait", "cancelled");
                             }
                             break;
                         }
@@ -97,7 +97,7 @@ pub(super) fn methods(world: &Arc<World>, side: usize) -> Methods {
                 match back.await {
                     Ok(answer) if answer == (own, text) => Ok((id, answer.1)),
                     // No check allows this code.
-                    Ok(_) => Err(ErrorObject::new(ErrorCode(9), "somebody else's answer")),
+                    Ok(_) => Err(ErrorObject::new(ErrorCode(9), "the answer of another call")),
                     Err(error) => Err(ErrorObject::new(ErrorCode(FAILED_BACK), error.to_string())),
                 }
             }

@@ -153,7 +153,7 @@ async fn a_stuck_network_takes_nothing_and_a_stall_ends() {
 
     network.cut_direction(Direction::ToServer, Cut::Stuck);
     let writing = timeout(SECOND, client.write_all(&BYTES)).await;
-    assert!(writing.is_err(), "somebody has taken it");
+    assert!(writing.is_err(), "the bytes were accepted");
     assert!(timeout(SECOND, server.read_u8()).await.is_err(), "something has arrived");
 
     // Later connections use the settings again.

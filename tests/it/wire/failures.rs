@@ -23,7 +23,7 @@ impl Serialize for Unwritable {
         match self {
             Unwritable::Fails => Err(S::Error::custom("a secret of the inside")),
             Unwritable::FailsLate => serializer.collect_seq([Ok("written"), Err(())].map(Item)),
-            Unwritable::Panics => panic!("as it was told to"),
+            Unwritable::Panics => panic!("as the test wants it"),
         }
     }
 }
@@ -247,7 +247,7 @@ async fn an_error_whose_conversion_panics_is_an_internal_error() {
     impl std::error::Error for Trap {}
     impl RpcError for Trap {
         fn to_object(&self) -> ErrorObject {
-            panic!("as it was told to")
+            panic!("as the test wants it")
         }
         fn from_object(object: ErrorObject) -> std::result::Result<Self, ErrorObject> {
             Err(object)

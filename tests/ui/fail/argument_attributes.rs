@@ -1,4 +1,4 @@
-//! Attributes on arguments which mean nothing there, or too much.
+//! Attributes on arguments that have no meaning there, or contradict each other.
 
 use wsjsonrpc::{Context, Result, rpc};
 

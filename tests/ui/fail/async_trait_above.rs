@@ -1,4 +1,4 @@
-//! `#[async_trait]` has been at work before `#[rpc]`. One message, and no other from the trait's users.
+//! `#[async_trait]` above `#[rpc]`, so it is expanded first. One message, and none about uses of the trait.
 
 use wsjsonrpc::{Context, Peer, Result, Server, async_trait, rpc};
 

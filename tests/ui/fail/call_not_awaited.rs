@@ -1,4 +1,4 @@
-//! What is not awaited sends nothing, and the compiler says so.
+//! A call that is not awaited sends nothing, and the compiler warns.
 #![deny(unused_must_use)]
 
 use wsjsonrpc::{Client, Peer};

@@ -1,4 +1,4 @@
-//! The contract in place of its client. Rustc suggests `dyn`; `dyn_contract` is what comes of that.
+//! The trait instead of its client. Rustc suggests `dyn`; `dyn_contract` tests that.
 
 use wsjsonrpc::{Context, Result, rpc};
 

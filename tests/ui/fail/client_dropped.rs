@@ -1,4 +1,4 @@
-//! A client that nobody keeps: its connection closes at once.
+//! A client that is dropped at once, which closes its connection.
 #![deny(unused_must_use)]
 
 use wsjsonrpc::Client;

@@ -1,4 +1,4 @@
-//! No context. What uses the trait gives no further errors.
+//! No context. Uses of the trait give no further errors.
 
 use wsjsonrpc::{Result, rpc};
 

@@ -1,4 +1,4 @@
-//! `dyn` of a contract: to choose an implementation, and in place of the client.
+//! `dyn` of a contract: to choose an implementation, and instead of the client.
 
 use wsjsonrpc::{Context, Result, Server, rpc};
 

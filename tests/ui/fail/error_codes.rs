@@ -1,5 +1,5 @@
-//! Codes that are missing, taken, reserved or no numbers. Whoever uses the type has no trouble of
-//! his own.
+//! Codes that are missing, duplicate, reserved or not numbers. Uses of the type give no further
+//! errors.
 
 use wsjsonrpc::{Context, Result, RpcError, rpc};
 

@@ -1,4 +1,4 @@
-//! A union is no error.
+//! A union cannot be an error type.
 
 use wsjsonrpc::RpcError;
 

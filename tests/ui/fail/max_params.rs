@@ -1,4 +1,4 @@
-//! Sizes that are none.
+//! Values that are not sizes.
 
 use wsjsonrpc::{Context, Result, rpc};
 

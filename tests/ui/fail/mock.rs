@@ -1,4 +1,4 @@
-//! `mock` with a value that is no name, and methods whose names the mock needs.
+//! `mock` with a value that is not a name, and methods with names that the mock needs.
 
 use wsjsonrpc::{Context, Result, rpc};
 

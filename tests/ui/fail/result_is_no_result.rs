@@ -1,4 +1,4 @@
-//! Return types that are neither a `Result` nor nothing.
+//! Return types that are neither a `Result` nor omitted.
 
 use wsjsonrpc::{Context, rpc};
 

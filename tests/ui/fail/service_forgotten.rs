@@ -1,4 +1,4 @@
-//! An implementation of a contract where its service belongs.
+//! An implementation of a contract where its service is expected.
 
 use std::sync::Arc;
 

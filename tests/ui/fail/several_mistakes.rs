@@ -1,4 +1,4 @@
-//! All mistakes are told at once, and what uses the trait gives no further errors.
+//! All mistakes are reported together, and uses of the trait give no further errors.
 
 use wsjsonrpc::{Context, Result, rpc};
 

@@ -1,4 +1,4 @@
-//! Bounds which mean something else in the client.
+//! Bounds that have another meaning in the client.
 
 use wsjsonrpc::{Context, Result, rpc};
 

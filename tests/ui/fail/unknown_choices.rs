@@ -1,4 +1,4 @@
-//! Strings that are none of the choices.
+//! Strings that are not one of the allowed values.
 
 use wsjsonrpc::{Context, Result, rpc};
 

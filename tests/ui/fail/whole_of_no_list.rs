@@ -1,5 +1,5 @@
-//! One value that is neither a list nor an object cannot be all of `params`, and what is left out of
-//! it is not our business.
+//! A value that is neither a list nor an object cannot be the whole of `params`. `omit_none` has no effect
+//! inside of it.
 
 use wsjsonrpc::{Context, Result, rpc};
 

@@ -1,4 +1,4 @@
-//! Attributes that are no list of `name = value`.
+//! Attributes that are not a list of `name = value`.
 
 use wsjsonrpc::{Context, Result, rpc};
 

@@ -1,4 +1,4 @@
-//! Derived errors give no warnings of their own, whatever is denied and whatever is deprecated.
+//! Derived errors give no warnings, whichever lints are denied and whichever items are deprecated.
 
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused, clippy::all, clippy::pedantic)]

@@ -1,4 +1,4 @@
-//! The least that can be written.
+//! The shortest contract.
 
 use wsjsonrpc::{Context, Result, rpc};
 

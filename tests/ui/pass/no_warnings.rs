@@ -1,4 +1,4 @@
-//! Generated code gives no warnings of its own, used or not, whatever is denied.
+//! Generated code gives no warnings, used or not, whichever lints are denied.
 
 #![deny(warnings, missing_docs, missing_debug_implementations, unreachable_pub, unused, private_interfaces)]
 #![deny(private_bounds, nonstandard_style, future_incompatible, rust_2018_idioms, deprecated, async_fn_in_trait)]
