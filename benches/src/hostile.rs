@@ -79,7 +79,7 @@ impl Behaviour {
             Behaviour::TinyFrames => "floods with messages in 5000 frames of 1 byte",
             Behaviour::Batches => "floods with batches of 1000 small calls",
             Behaviour::RefusedBatches => {
-                "floods with batches of 4.5 million entries, which are refused"
+                "floods with batches of 4.7 million entries, which are refused"
             }
             Behaviour::LargeBatches => "floods with batches of 100 calls with results of 64 KiB",
             Behaviour::Nesting => "floods with messages of 9 MiB of `[`",

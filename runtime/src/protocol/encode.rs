@@ -129,6 +129,7 @@ pub(crate) enum EncodeError {
 }
 
 impl OutgoingMessage {
+    #[inline]
     pub(crate) fn new(
         method: Cow<'static, str>,
         form: Form,
@@ -302,6 +303,7 @@ impl OutgoingMessage {
 
     /// The message as a request. `write_id` appends the id as JSON. `write_more` appends members
     /// before the id, each with its comma.
+    #[inline]
     pub(crate) fn into_request(
         mut self,
         extensions: &SentExtensions,
