@@ -169,8 +169,10 @@ pub use reqwest;
 pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::{RpcError, rpc};
 
+#[doc(inline)]
 pub use crate::client::Client;
 pub use crate::config::{Config, SendTo};
+#[doc(inline)]
 pub use crate::error::Error;
 pub use crate::incoming::context::Context;
 pub use crate::incoming::methods::Methods;
@@ -180,6 +182,7 @@ pub use crate::outgoing::peer::Peer;
 pub use crate::outgoing::subscription::Subscription;
 pub use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 pub use crate::protocol::typed::RpcError;
+#[doc(inline)]
 pub use crate::server::{Endpoint, Server};
 pub use crate::services::Services;
 
@@ -243,6 +246,7 @@ pub mod __private {
     pub type CallOf<R> = crate::Call<<R as Returns>::Ok, <R as Returns>::Err>;
 
     pub use crate::call::{BatchCall, IntoBatch};
+    #[doc(inline)]
     pub use crate::client::Client;
     pub use crate::error::ConnectError;
     pub use crate::service::{Outcome, Request, Response, Service};

@@ -192,7 +192,7 @@ impl Client {
     ///
     /// let (client, _) = memory::pair(Client::builder(), Server::builder())?;
     /// assert!(matches!(client.close().await, CloseReason::Local));
-    /// assert!(client.peer().is_closed());
+    /// assert!(client.is_closed());
     /// # Ok(())
     /// # }
     /// ```
@@ -202,6 +202,12 @@ impl Client {
     pub async fn close(&self) -> CloseReason {
         self.peer.close(1000, "");
         self.closed().await
+    }
+
+    /// Whether the connection has ended. For a reconnecting client, whether the client has ended for
+    /// good.
+    pub fn is_closed(&self) -> bool {
+        self.peer.is_closed()
     }
 
     /// Waits until the connection has ended, and returns the reason. For a reconnecting client,

@@ -125,6 +125,7 @@ impl Driver {
         let mut retry_after = Duration::ZERO;
         loop {
             let Some((attempt, delay)) = self.backoff.next(rand::random(), retry_after) else {
+                tracing::warn!(%reason, "not reconnecting: no attempts are left (`Reconnect::max_attempts`)");
                 return Err(reason);
             };
             tracing::warn!(%reason, attempt, ?delay, "not connected; reconnecting");
@@ -144,6 +145,7 @@ impl Driver {
             retry_after = error.retry_after();
             reason = bounded(error);
             if last {
+                tracing::warn!(%reason, "not reconnecting: the server does not accept this client");
                 return Err(reason);
             }
         }

@@ -207,6 +207,13 @@ fn fix(error: &CertificateError) -> Option<&'static str> {
         CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => Some(
             "it is a certificate of an authority (CA:TRUE); create a server certificate with CA:FALSE",
         ),
+        // For example, if a trusted certificate of the system has the name of the issuer, but a key
+        // of another algorithm.
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Some(
+            "add the issuer's certificate (or a self-signed certificate itself) with tls_roots_pem; if it is \
+             added, another trusted certificate has the same subject: choose another one",
+        ),
         _ => None,
     }
 }

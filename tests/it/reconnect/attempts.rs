@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use wsjsonrpc::client::{ConnectionState, Reconnect};
 use wsjsonrpc::error::{CloseReason, ConnectError};
 use wsjsonrpc::{Client, ErrorObject, memory};
+use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::reconnect::{client, connect, connected, is_connected, is_down, settings};
 use wsjsonrpc_tests::{MILLISECOND, Raw, SECOND, begin, notification, result};
 
@@ -110,6 +111,7 @@ async fn a_client_reconnects_however_the_connection_ended() {
 async fn a_client_gives_up_after_the_last_attempt() {
     for (max_attempts, retry_first) in [(0, false), (3, false), (3, true)] {
         let settings = Reconnect { max_attempts: Some(max_attempts), retry_first, ..settings() };
+        let (log, _guard) = Log::of_this_thread();
         let (client, raw, mut attempts) = connected(Client::builder().reconnect(settings)).await;
         let waiting = begin(client.peer().call::<i64>("m", ()).idempotent().into_future()).await;
         raw.hang_up();
@@ -119,6 +121,8 @@ async fn a_client_gives_up_after_the_last_attempt() {
         attempts.are_over().await;
         let reason = client.closed().await;
         assert_eq!(matches!(reason, CloseReason::Reconnect(_)), max_attempts > 0, "{reason}");
+        let ended = "not reconnecting: no attempts are left";
+        assert_eq!(log.text().matches(ended).count(), 1, "{}", log.text());
         let (Err(before), Err(after)) = (waiting.await, client.peer().call::<i64>("m", ()).await)
         else {
             panic!("there is no connection");
@@ -165,6 +169,7 @@ async fn only_401_and_403_end_reconnecting() {
         ("429 Too Many Requests", false),
         ("503 Service Unavailable", false),
     ] {
+        let (log, _guard) = Log::of_this_thread();
         let (client, raw, mut attempts) = connected(client()).await;
         raw.hang_up();
         attempts.next().await.answer(status).await;
@@ -175,6 +180,8 @@ async fn only_401_and_403_end_reconnecting() {
         } else {
             attempts.accept().await;
         }
+        let ended = "not reconnecting: the server does not accept this client";
+        assert_eq!(log.text().contains(ended), gives_up, "{}", log.text());
     }
 }
 
