@@ -9,7 +9,7 @@ use crate::protocol::typed::RpcError;
 
 /// What a method may return: a `Result`, by any name, or nothing.
 #[diagnostic::on_unimplemented(
-    message = "an rpc method cannot return `{Self}`",
+    message = "an RPC method cannot return `{Self}`",
     label = "expected `wsjsonrpc::Result<T>`, `Result<T, E>` or no return type",
     note = "return `wsjsonrpc::Result<T>`, or `Result<T, E>` with an `E` that implements `wsjsonrpc::RpcError`"
 )]
@@ -54,7 +54,7 @@ impl RpcError for Infallible {
 
 /// A borrowed argument: what the server stores while the handler borrows it.
 #[diagnostic::on_unimplemented(
-    message = "an rpc method cannot borrow an argument as `{Self}`",
+    message = "an RPC method cannot borrow an argument as `{Self}`",
     label = "expected `&str`, `&[T]`, `&T` or an `Option` of these",
     note = "take the argument by value, for example `Vec<String>` instead of `Vec<&str>`"
 )]

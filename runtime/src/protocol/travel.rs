@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// An argument that the client can serialize.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be an argument of an RPC method: the client can't serialize it",
+    message = "`{Self}` cannot be an argument of an RPC method: the client cannot serialize it",
     label = "`{Self}` does not implement `serde::Serialize`",
     note = "`#[rpc]` generates a client and a service, so the types need both traits: `#[derive(serde::Serialize, serde::Deserialize)]`",
     note = "if this program only serves the trait, write `#[rpc(server)]` to generate no client"
@@ -21,7 +21,7 @@ impl<T: Serialize + ?Sized> SentArg for T {}
 
 /// A result, or an item of a subscription, that the client can deserialize.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be the result of an RPC method: the client can't deserialize it",
+    message = "`{Self}` cannot be the result of an RPC method: the client cannot deserialize it",
     label = "`{Self}` does not implement `serde::Deserialize`",
     note = "`#[rpc]` generates a client and a service, so the types need both traits: `#[derive(serde::Serialize, serde::Deserialize)]`",
     note = "if this program only serves the trait, write `#[rpc(server)]` to generate no client"
@@ -33,7 +33,7 @@ impl<T: DeserializeOwned> ReceivedResult for T {}
 
 /// A result that the service can serialize.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be the result of an RPC method: the service can't serialize it",
+    message = "`{Self}` cannot be the result of an RPC method: the service cannot serialize it",
     label = "`{Self}` does not implement `serde::Serialize`",
     note = "`#[rpc]` generates a client and a service, so the types need both traits: `#[derive(serde::Serialize, serde::Deserialize)]`",
     note = "if this program only calls the methods, write `#[rpc(client)]` to generate no service"
@@ -45,7 +45,7 @@ impl<T: Serialize> SentResult for T {}
 
 /// An argument that the service can deserialize.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be an argument of an RPC method: the service can't deserialize it",
+    message = "`{Self}` cannot be an argument of an RPC method: the service cannot deserialize it",
     label = "`{Self}` does not implement `serde::Deserialize`",
     note = "`#[rpc]` generates a client and a service, so the types need both traits: `#[derive(serde::Serialize, serde::Deserialize)]`",
     note = "if this program only calls the methods, write `#[rpc(client)]` to generate no service"

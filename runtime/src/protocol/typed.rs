@@ -72,7 +72,7 @@ use super::value::Missing;
 /// ErrorObject` for types with this trait, because it would conflict with the conversion from
 /// `std::error::Error`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be sent as a JSON-RPC error",
+    message = "`{Self}` cannot be sent as a JSON-RPC error",
     note = "add `#[derive(wsjsonrpc::RpcError)]` to it, or return `wsjsonrpc::Result<T>`, to which `?` converts any error"
 )]
 pub trait RpcError: Sized + Send + 'static {
@@ -141,7 +141,7 @@ impl Serialize for Fields {
 
 /// A field with thiserror's `#[from]` or `#[source]`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be a field of a derived `RpcError`: fields are sent to the caller",
+    message = "`{Self}` cannot be a field of a derived `RpcError`: fields are sent to the caller",
     label = "`{Self}` does not implement serde's `Serialize` and `Deserialize`",
     note = "to keep it local, as the source of an `ErrorObject`: `#[rpc_error(transparent, from)] Other(ErrorObject)`, and an `impl From<{Self}>` that returns `Self::Other(error.into())`",
     note = "to send its text: `#[rpc_error(code = 1001)] Failed(String)`"
