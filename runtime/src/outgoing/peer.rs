@@ -347,6 +347,10 @@ impl Peer {
     }
 
     /// Whether the connection has ended. For a reconnecting client, whether it has ended for good.
+    ///
+    /// After [`close`](Self::close), calls fail with [`Error::Closed`] at once, but this is `false` until
+    /// the peer has answered the close frame, or [`Config::close_timeout`](crate::Config::close_timeout)
+    /// has passed. A program that chooses from several peers drops a handle that it has closed.
     pub fn is_closed(&self) -> bool {
         self.close_reason().is_some()
     }
