@@ -38,7 +38,7 @@ trait Bank {
     /// `?` keeps the code and data of an error type that the server knows by `map_error`.
     async fn close_account(&self, ctx: &Context) -> Result<()>;
     /// Takes very long. With `cancel = "drop"` the server drops the handler when the caller gives up or
-    /// disconnects. By default, a handler runs to its end.
+    /// disconnects. By default, a handler runs to completion.
     #[method(cancel = "drop")]
     async fn audit(&self, ctx: &Context) -> Result<()>;
 }

@@ -186,7 +186,7 @@ fn servers() -> Vec<Experiment> {
     ]
 }
 
-/// Calls by HTTP POST.
+/// Calls over HTTP POST.
 fn posts() -> Vec<Experiment> {
     let experiment = |name, title, shape, connections| {
         let host = Host::Post;

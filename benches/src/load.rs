@@ -117,7 +117,7 @@ struct Lane {
     inbox: Inbox,
     frames: Vec<u8>,
     answers: usize,
-    /// Calls by HTTP POST.
+    /// Calls over HTTP POST.
     post: bool,
 }
 

@@ -1,5 +1,5 @@
 //! Finds `#[async_trait]` on a trait with `#[rpc]`, and restores the original signatures. The
-//! attribute is not needed, and the signatures that it generates can't be implemented by an `async
+//! attribute is not needed, and the signatures that it generates cannot be implemented by an `async
 //! fn`.
 
 use proc_macro2::{Span, TokenStream, TokenTree};

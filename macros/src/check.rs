@@ -298,7 +298,11 @@ fn check_params(method: &Method, report: &mut Report) {
         } else if seen.contains(&name.text.as_str()) {
             report.error_at(
                 name.span,
-                format!("two arguments have the name `{}` on the wire", name.text),
+                format!(
+                    "two arguments have the name `{}` on the wire: rename one of them with \
+                     `#[param(rename = \"…\")]`",
+                    name.text
+                ),
             );
         }
         seen.push(&name.text);

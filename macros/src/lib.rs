@@ -295,7 +295,7 @@ use crate::report::Report;
 /// When a caller cancels a call, it gets the error -32800 at once, whatever the handler does. A
 /// dropped future stops at its current `await`, so use `cancel = "drop"` for handlers that leave
 /// nothing half done. If a dropped handler was waiting for calls, these are cancelled as well.
-/// Notifications can't be cancelled, and their handlers run to the end.
+/// Notifications cannot be cancelled, and their handlers run to the end.
 ///
 /// ## Ordered methods
 ///
@@ -406,7 +406,7 @@ use crate::report::Report;
 ///
 /// # Recursion
 ///
-/// An `async fn` of an `impl` can't call itself. Let it call another function, which calls itself
+/// An `async fn` of an `impl` cannot call itself. Let it call another function, which calls itself
 /// through a `Box`:
 ///
 /// ```
@@ -437,7 +437,7 @@ use crate::report::Report;
 ///
 /// # Reserved names
 ///
-/// In Rust, a method can't be named `new`, `connect`, `peer`, `batch` or `into_service`, nor, if
+/// In Rust, a method cannot be named `new`, `connect`, `peer`, `batch` or `into_service`, nor, if
 /// there is a mock, `calls` or `into_client`. On the wire it can, with
 /// `#[method(name = "connect")]`. On the wire, JSON-RPC reserves all names that begin with `rpc.`.
 #[proc_macro_attribute]

@@ -178,8 +178,13 @@ fn check_receiver(sig: &Signature, report: &mut Report) {
     let expected =
         || format!("because one service handles all calls concurrently: {}", right_form(sig));
     match sig.receiver() {
-        None => report
-            .error(&sig.ident, format!("expected `&self` as the first argument, {}", expected())),
+        None => report.error(
+            &sig.ident,
+            format!(
+                "expected `&self` as the first argument, because methods are called on the service: {}",
+                right_form(sig)
+            ),
+        ),
         Some(Receiver { kind: ReceiverKind::Reference(_, None, None), .. }) => {}
         Some(Receiver { kind: ReceiverKind::Reference(_, Some(lifetime), None), .. }) => {
             report.error(lifetime, "expected `&self` without a lifetime");

@@ -26,7 +26,7 @@ const SUBSCRIPTION: &Known = &[
 
 /// The correct return type of a subscription.
 const RIGHT_FORM: &str = "`-> impl Stream<Item = T>`, \
-     or `-> Result<impl Stream<Item = T>>` if it can refuse";
+     or `-> Result<impl Stream<Item = T>>` if the method can refuse the subscription";
 
 /// The arguments of `#[subscription(…)]`, without those that it shares with `#[method(…)]`.
 pub(crate) struct Options {
@@ -155,10 +155,10 @@ impl Options {
                     "an item cannot borrow, because it is sent to the subscriber: use an owned type"
                 }
                 "impl" | "dyn" => {
-                    "an item needs a concrete type, which client and server know: name it, \
+                    "an item needs a concrete type that both client and server know: name the type, \
                      or write `#[subscription(item = Type)]`"
                 }
-                "Self" => "`Self` means nothing to the peer: name the type",
+                "Self" => "`Self` is not known to the peer: name the type",
                 _ => continue,
             };
             report.error_at(word.span, why);

@@ -7,7 +7,7 @@ use syn::{Generics, Path, ReturnType, Type, TypeParam, WherePredicate};
 use crate::report::Report;
 use crate::text::{Word, words};
 
-const SELF: &str = "`Self` means nothing to the peer: name the type";
+const SELF: &str = "`Self` is not known to the peer: name the type";
 
 /// Types that own their content. A reference inside of one would have to borrow from the message.
 const OWNERS: [&str; 8] =
@@ -30,8 +30,8 @@ pub(crate) fn check_argument(ty: &Type, generics: &Generics, report: &mut Report
                  changes do not reach the caller; use `&T`, `&str` or an owned type"
             }
             "impl" => {
-                "an argument needs a concrete type, which client and server know: replace `impl` \
-                 by it, or by a type parameter of the trait"
+                "an argument needs a concrete type that both client and server know: replace `impl` \
+                 with that type, or with a type parameter of the trait"
             }
             "dyn" => "`dyn` types cannot be decoded: use a struct or an enum",
             "Self" => SELF,
@@ -54,8 +54,8 @@ pub(crate) fn check_argument(ty: &Type, generics: &Generics, report: &mut Report
     }
 }
 
-/// Finds a reference inside an argument's type. A string with escapes can't be borrowed from the
-/// message, so `Vec<&str>` can't be decoded from every list of strings.
+/// Finds a reference inside an argument's type. A string with escapes cannot be borrowed from the
+/// message, so `Vec<&str>` cannot be decoded from every list of strings.
 fn inner_reference(words: &[Word]) -> Option<&Word> {
     let mut around: Vec<&str> = Vec::new();
     let mut previous = "";
@@ -94,8 +94,8 @@ pub(crate) fn check_output(output: &ReturnType, report: &mut Report) {
                  such as `String` or `Vec<T>`"
             }
             "impl" => {
-                "a result needs a concrete type, which client and server know: replace `impl` by \
-                 it, and write `async fn` if this is a future"
+                "a result needs a concrete type that both client and server know: replace `impl` \
+                 with that type, and write `async fn` if the method returns a future"
             }
             "dyn" => "`dyn` types cannot be sent: use a struct or an enum",
             "Self" => SELF,

@@ -238,7 +238,7 @@ pub struct Config {
     /// Whether a handler that is still running when its connection ends is dropped at its next
     /// await.
     ///
-    /// Default `false`: handlers run to their end, so nothing is left half written.
+    /// Default `false`: handlers run to completion, so nothing is left half written.
     /// [`Context::closed`](crate::Context::closed) tells a handler that its caller is gone.
     pub cancel_on_close: bool,
 

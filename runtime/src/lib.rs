@@ -106,7 +106,7 @@
 //! - `axum`: an [`Endpoint`] as a route of an axum application (`Endpoint::http_service`), for
 //!   WebSockets and HTTP POST. `tower`: the same for other users of tower services, and for a plain
 //!   hyper server.
-//! - `http-client`: `HttpPeer`, which calls servers by HTTP POST with the same stubs, with reqwest
+//! - `http-client`: `HttpPeer`, which calls servers over HTTP POST with the same stubs, with reqwest
 //!   (re-exported as `reqwest`).
 //! - `metrics`: `middleware::Metrics`, which counts and measures calls, connections and bytes for the
 //!   `metrics` facade.

@@ -1,4 +1,4 @@
-//! Messages by HTTP POST.
+//! Messages over HTTP POST.
 
 use std::net::SocketAddr;
 

@@ -227,7 +227,7 @@ fn check_transparent(
     let message = own.message.as_ref().map(ToTokens::to_token_stream);
     let display = own.display.map(|span| quote_spanned!(span=> display));
     for what in [code, message, display].into_iter().flatten() {
-        report.error(what, "a `transparent` variant takes this from its field: remove this argument or `transparent`");
+        report.error(what, "a `transparent` variant takes its code and its message from its field: remove this argument, or `transparent`");
     }
 }
 
@@ -280,13 +280,13 @@ fn read_fields(
             report.error_at(
                 span,
                 "thiserror's attribute needs `std::error::Error`, which `ErrorObject` does not \
-                 implement: replace it by `#[rpc_error(transparent, from)]` on the variant",
+                 implement: replace it with `#[rpc_error(transparent, from)]` on the variant",
             );
         }
         if transparent.is_none() {
             check_owned(&field.ty, report);
         } else if let Some(span) = own.default.or(own.rename.as_ref().map(Spanned::span)) {
-            report.error_at(span, "this has no effect on the field of a `transparent` variant, which is sent as it is: remove it");
+            report.error_at(span, "`default` and `rename` have no effect on the field of a `transparent` variant, which is sent unchanged: remove them");
         }
         let (name, span) = match (&member, &own.rename) {
             (Member::Unnamed(_), rename) => {
@@ -306,7 +306,13 @@ fn read_fields(
             }
         };
         if let (Some(span), true) = (span, seen.iter().any(|other| other.name == name)) {
-            report.error_at(span, format!("two fields have the name `{name}` on the wire"));
+            report.error_at(
+                span,
+                format!(
+                    "two fields have the name `{name}` on the wire: rename one of them with \
+                     `#[rpc_error(rename = \"…\")]`"
+                ),
+            );
         }
         let (has_default, is_source) = (own.default.is_some(), own.source.is_some());
         seen.push(Field { member, ty: field.ty, name, has_default, is_source });

@@ -204,14 +204,14 @@ impl Client {
         self.closed().await
     }
 
-    /// Whether the connection has ended. For a reconnecting client, whether the client has ended for
-    /// good.
+    /// Returns `true` if the connection is closed. A reconnecting client returns `true` only when it no
+    /// longer reconnects.
     pub fn is_closed(&self) -> bool {
         self.peer.is_closed()
     }
 
     /// Waits until the connection has ended, and returns the reason. For a reconnecting client,
-    /// waits until the client has ended for good.
+    /// waits until it no longer reconnects.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -67,7 +67,7 @@ pub enum ConnectionState {
         /// The delay before the next attempt, counted from when this became the state.
         retry_in: Duration,
     },
-    /// The client has ended for good.
+    /// The client no longer reconnects.
     #[non_exhaustive]
     Closed {
         /// Why the client ended.
@@ -84,7 +84,7 @@ impl ConnectionState {
         }
     }
 
-    /// Why the client ended for good, if it did.
+    /// Why the client no longer reconnects, if so.
     fn closed(&self) -> Option<&CloseReason> {
         if let ConnectionState::Closed { reason } = self { Some(reason) } else { None }
     }
@@ -222,7 +222,7 @@ impl Session {
         Arc::clone(&self.status.borrow().handshake)
     }
 
-    /// Waits until the client has ended for good.
+    /// Waits until the client no longer reconnects.
     pub(crate) async fn closed(&self) -> CloseReason {
         let mut status = self.status.subscribe();
         loop {
@@ -236,7 +236,7 @@ impl Session {
         }
     }
 
-    /// Why the client ended for good, if it did.
+    /// Why the client no longer reconnects, if so.
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         self.status.borrow().state.closed().cloned()
     }

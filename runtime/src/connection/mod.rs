@@ -282,7 +282,7 @@ impl Connection {
             (Err(lost), _) => {
                 self.writer.give_up();
                 self.enter_last(Phase::Closing, lost);
-                // Reported as progress, so that reading goes on.
+                // Reported as progress, so that reading continues.
                 Ok(Written { progress: true, ..Written::default() })
             }
         }

@@ -1,4 +1,4 @@
-//! [`HttpError`]: why a call by HTTP POST has no JSON-RPC response. It exists without the feature
+//! [`HttpError`]: why a call over HTTP POST has no JSON-RPC response. It exists without the feature
 //! `http-client` as well, so that [`Error`](crate::Error) has the same variants in every program.
 
 use std::error::Error as StdError;
@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use crate::protocol::escape::Shown;
 
-/// Why a call by HTTP POST returned no JSON-RPC response: the content of
+/// Why a call over HTTP POST returned no JSON-RPC response: the content of
 /// [`Error::Http`](crate::Error::Http). Cheap to clone.
 ///
 /// The server responded with an HTTP error, the request failed, or the call was a subscription,

@@ -107,7 +107,7 @@ pub enum Error<E = ErrorObject> {
     /// [`Error::Call`] with code -32603, whose [`data`](ErrorObject::data) is what the peer sent.
     InvalidResponse(&'static str),
 
-    /// The call was sent by HTTP POST and returned no JSON-RPC response: the server responded with a
+    /// The call was sent over HTTP POST and returned no JSON-RPC response: the server responded with a
     /// status other than 2xx, or the network failed. See [`HttpError`]. The server may or may not
     /// have handled the call. Never happens on a WebSocket.
     Http(HttpError),
@@ -193,7 +193,7 @@ impl<E: RpcError> fmt::Display for Error<E> {
                 f.write_str("the deadline of the call being handled has passed; nothing was sent")
             }
             Error::Closed(CloseReason::NoSocket) => {
-                f.write_str("cannot call back: the caller has no WebSocket")
+                f.write_str("cannot call back: only WebSocket callers can be called back")
             }
             Error::Closed(reason) => reason.fmt(f),
             Error::Encode(error) => write!(f, "cannot serialize the arguments: {error}"),

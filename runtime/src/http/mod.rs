@@ -1,4 +1,4 @@
-//! JSON-RPC over HTTP: an endpoint as a tower service (`service`), and calls by HTTP POST (`peer`).
+//! JSON-RPC over HTTP: an endpoint as a tower service (`service`), and calls over HTTP POST (`peer`).
 
 #[cfg(feature = "axum")]
 mod axum;

@@ -1,4 +1,4 @@
-//! [`HttpPeer`]: a handle to a server that is called by HTTP POST, and its builder. Only with the
+//! [`HttpPeer`]: a handle to a server that is called over HTTP POST, and its builder. Only with the
 //! feature `http-client`.
 
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::http::post::Post;
 use crate::link::outgoing_middleware::{Chain, OutgoingMiddleware};
 use crate::outgoing::peer::Peer;
 
-/// A JSON-RPC server that is called by HTTP POST, for callers that need no WebSocket. Each call is
+/// A JSON-RPC server that is called over HTTP POST, for callers that need no WebSocket. Each call is
 /// one HTTP request, and the server cannot call back. An `HttpPeer` converts into a [`Peer`], and
 /// so into every stub: `MathClient::new(HttpPeer::new("http://127.0.0.1:8080/rpc")?)`. Nothing is
 /// sent before the first call. Needs the feature `http-client`.

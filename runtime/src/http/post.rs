@@ -1,4 +1,4 @@
-//! Calls by HTTP POST. [`Post`] is the [`Route`] that all handles of one server share. It sends one
+//! Calls over HTTP POST. [`Post`] is the [`Route`] that all handles of one server share. It sends one
 //! message and reads the response, within limits on size and time. Only with the feature
 //! `http-client`.
 

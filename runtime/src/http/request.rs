@@ -1,4 +1,4 @@
-//! A JSON-RPC message received by HTTP POST: checks its headers and reads its body.
+//! A JSON-RPC message received over HTTP POST: checks its headers and reads its body.
 
 use std::pin::pin;
 

@@ -389,7 +389,10 @@ impl Dispatcher {
         if self.responder.is_busy() {
             if notification && self.dropped.is_first() {
                 let method = self.responder.router.name(route);
-                tracing::warn!(method, "dropped a notification: too many calls are in flight");
+                tracing::warn!(
+                    method,
+                    "dropped a notification: too many calls are in flight (`Config::max_in_flight`, `Config::max_in_flight_bytes`)"
+                );
             }
             return refusal(ErrorCode::SERVER_BUSY);
         }

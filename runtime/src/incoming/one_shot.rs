@@ -1,6 +1,6 @@
 //! Handles one message from a caller without a connection, from its text to the text of its
 //! response. HTTP POST uses it. The link of such a caller is closed from the start, so handlers
-//! can't call back.
+//! cannot call back.
 
 use std::future::Future;
 use std::pin::pin;
@@ -55,7 +55,7 @@ impl OneShotCall {
         state: TypeMap,
     ) -> Self {
         let link = Arc::new(Link::new(Side::Server, config, router.outgoing.clone(), false));
-        // The caller can't be called back.
+        // The caller cannot be called back.
         link.begin_close(CloseReason::NoSocket);
         let context = Context::new(Arc::clone(&link), handshake);
         context.adopt(state);

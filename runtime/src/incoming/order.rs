@@ -77,7 +77,7 @@ impl OrderedCalls {
             tracing::warn!(
                 method,
                 behind = &**behind,
-                "possible deadlock: an ordered method has waited 5 s for another one, while a call to the peer is pending; if the peer's handler of that call has called back, both methods wait for each other: make one of them unordered"
+                "possible deadlock: an ordered method has waited 5 s for another one, which may be waiting for its own call to the peer; make one of them unordered"
             );
         }
     }

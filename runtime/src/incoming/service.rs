@@ -269,8 +269,7 @@ impl Request {
         ErrorObject::new(ErrorCode::INVALID_REQUEST, words)
     }
 
-    /// For a method with a limit on the size of its params, in bytes of JSON: the outcome if they
-    /// are larger.
+    /// Returns an error outcome if the params are larger than `limit` bytes of JSON.
     #[doc(hidden)]
     #[inline]
     pub fn refuse_params_over(&self, limit: usize) -> Option<Outcome> {
@@ -550,7 +549,7 @@ impl Outcome {
     }
 
     /// Dropped at its next await when the result is not needed any more. A notification's result
-    /// never is, so notifications are handled to the end.
+    /// never is, so notifications run to completion.
     #[doc(hidden)]
     pub fn droppable(self, caller: &Caller) -> Self {
         let OutcomeKind::Pending(handler) = self.0 else { return self };

@@ -51,7 +51,7 @@ use crate::util::catch_unwind::UserValues;
 /// # Which calls
 ///
 /// The middleware runs once for each call. If a reconnecting client sends an idempotent call again,
-/// this happens inside of `next.run`. It does not run for a call whose arguments can't be encoded
+/// this happens inside of `next.run`. It does not run for a call whose arguments cannot be encoded
 /// or whose deadline passes before it starts, nor for messages that this crate sends on its own:
 /// unsubscribe calls, cancellations and progress. The calls of a [batch](crate::Peer::batch) pass
 /// together through [`batch`](Self::batch), which does not see their outcomes.

@@ -2,7 +2,7 @@
 //! connection's task, [`CallOutcome`] is the outcome of a call, and [`Part`] is the batch that it
 //! belongs to.
 //!
-//! An entry is inserted before its message is sent, so a response can't arrive too early. The table
+//! An entry is inserted before its message is sent, so a response cannot arrive too early. The table
 //! is behind one lock. Wakers are foreign code, so they are cloned, woken and dropped outside of
 //! the lock.
 

@@ -58,7 +58,7 @@ impl Removed {
 
 #[derive(Debug)]
 pub(crate) struct Table {
-    /// Ids are never reused, so that a late response can't match a new call.
+    /// Ids are never reused, so that a late response cannot match a new call.
     slots: Slots<Slot>,
     deadlines: Deadlines,
     /// The id of the first call after the last notification; 0 if there was none.

@@ -36,7 +36,7 @@ const OTHER: &str = "other";
 /// calls. The metrics go to the recorder that the program has installed. OBSERVABILITY.md lists
 /// their names.
 ///
-/// Peers can't create new values of labels. An unknown method is `unknown`. Only the first 64 error
+/// Peers cannot create new values of labels. An unknown method is `unknown`. Only the first 64 error
 /// codes, and the first 256 methods of outgoing calls, have their own values; all others are `other`,
 /// and so are methods with names of more than 256 bytes.
 ///

@@ -322,7 +322,7 @@ impl Layered {
                             accepted,
                         }))))
                     }
-                    // As without middleware: the connection can't receive items any more.
+                    // As without middleware: the connection cannot receive items any more.
                     Either::Right(_) => Ok(ErrorObject::of(ErrorCode::REQUEST_CANCELLED).into()),
                 }
             }

@@ -25,8 +25,8 @@ use crate::protocol::error::{ErrorCode, ErrorObject};
 /// Clones share one limit, and their calls count together, until [`burst`](Self::burst) is called on
 /// one of them.
 ///
-/// The limit applies to each connection separately. It can't limit several connections together,
-/// nor calls by HTTP POST, which have no connection. For these, use a limit in front of the server.
+/// The limit applies to each connection separately. It cannot limit several connections together,
+/// nor calls over HTTP POST, which have no connection. For these, use a limit in front of the server.
 ///
 /// ```
 /// # use wsjsonrpc::{Client, memory};
@@ -65,17 +65,17 @@ struct Limiter {
 }
 
 impl RateLimit {
-    /// Allows this number of calls per second, and as many at once. 0 counts as 1.
+    /// Allows `calls` calls per second, with bursts of up to `calls`. 0 is treated as 1.
     pub fn per_second(calls: u32) -> Self {
         Self::of(Quota::per_second(at_least_one(calls)))
     }
 
-    /// Allows this number of calls per minute, and as many at once. 0 counts as 1.
+    /// Allows `calls` calls per minute, with bursts of up to `calls`. 0 is treated as 1.
     pub fn per_minute(calls: u32) -> Self {
         Self::of(Quota::per_minute(at_least_one(calls)))
     }
 
-    /// Allows this number of calls per hour, and as many at once. 0 counts as 1.
+    /// Allows `calls` calls per hour, with bursts of up to `calls`. 0 is treated as 1.
     pub fn per_hour(calls: u32) -> Self {
         Self::of(Quota::per_hour(at_least_one(calls)))
     }

@@ -9,7 +9,7 @@ macro_rules! scope_methods {
         /// Restricts the middleware to these methods. Repeated calls add methods.
         ///
         /// In a name, `*` stands for any characters: `report.*`. If one name of a method matches,
-        /// its aliases are included as well, so that an alias can't bypass the middleware.
+        /// its aliases are included as well, so that an alias cannot bypass the middleware.
         #[must_use]
         pub fn methods(mut self, patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
             self.scope.include(patterns);
@@ -60,7 +60,7 @@ impl Scope {
         self.except.extend(patterns.into_iter().map(Into::into));
     }
 
-    /// The other names of a method count for inclusion, but not for exclusion, so that an alias can't
+    /// The other names of a method count for inclusion, but not for exclusion, so that an alias cannot
     /// bypass a limit.
     pub(crate) fn has<N: AsRef<str>>(&self, method: &str, names: &[N]) -> bool {
         let is_named =

@@ -88,7 +88,7 @@ pub(crate) trait Route: Send + Sync {
 
     fn close(&self, code: u16, reason: &str);
 
-    /// Why the route has ended for good, if it has.
+    /// Why the route is closed, if it is.
     fn close_reason(&self) -> Option<CloseReason>;
 
     fn closed(self: Arc<Self>) -> BoxFuture<CloseReason>;
@@ -168,7 +168,7 @@ impl Peer {
         }
     }
 
-    /// Why the peer's connection has ended for good, if it has.
+    /// Why the connection is closed, if it is.
     pub(crate) fn close_reason(&self) -> Option<CloseReason> {
         match &self.target {
             Target::Link(link_ref) => link_ref.link().close_reason(),
@@ -335,7 +335,7 @@ impl Peer {
     }
 
     /// Waits until the connection has ended, and returns the reason. Ready at once if it has
-    /// already ended. For a reconnecting client, waits until it has ended for good.
+    /// already ended. For a reconnecting client, waits until it no longer reconnects.
     ///
     /// # Cancel safety
     /// Safe: the future can be dropped and called again.
@@ -346,7 +346,8 @@ impl Peer {
         }
     }
 
-    /// Whether the connection has ended. For a reconnecting client, whether it has ended for good.
+    /// Returns `true` if the connection is closed. For a reconnecting client, returns `true` only when
+    /// it no longer reconnects.
     ///
     /// After [`close`](Self::close), calls fail with [`Error::Closed`] at once, but this is `false` until
     /// the peer has answered the close frame, or [`Config::close_timeout`](crate::Config::close_timeout)

@@ -96,7 +96,7 @@ pub(crate) enum ResponseOutcome<'a> {
     Neither,
 }
 
-/// Limits on the entries of an array, so that a small text can't cause large allocations.
+/// Limits on the entries of an array, so that a small text cannot cause large allocations.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits<'a> {
     /// An array with more requests, notifications and invalid entries together is refused as a

@@ -81,7 +81,7 @@ pub(crate) fn array<'a>(messages: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     out
 }
 
-/// A call with this many arguments or more can't be sent by name.
+/// A call with this many arguments or more cannot be sent by name.
 const MOST: u8 = u8::MAX;
 
 /// A request before it is sent, without its id.

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 /// Displays a text and escapes everything that could end or rewrite a line: control characters,
 /// line separators and marks that change the writing direction, as `\n` or `\u{1b}`. So a peer
-/// can't add lines to a log or colours to a terminal.
+/// cannot add lines to a log or colours to a terminal.
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Shown<'_> {

@@ -46,7 +46,7 @@ impl Id {
             b'0'..=b'9' | b'-' => {
                 Some(Id(canonical(json).map_or_else(|| Repr::Text(json.into()), Repr::Number)))
             }
-            // A string that can't be decoded (a lone surrogate) would make the response unreadable.
+            // A string that cannot be decoded (a lone surrogate) would make the response unreadable.
             b'"' if !json.contains('\\') || serde_json::from_str::<String>(json).is_ok() => {
                 Some(Id(Repr::Text(json.into())))
             }

@@ -2,7 +2,7 @@
 //! the names of the control notifications for cancellation and progress.
 //!
 //! The member is sent only to peers that announced support in the opening handshake. It is read
-//! from all peers, because a web page can't set the header that announces support, and a POST has
+//! from all peers, because a web page cannot set the header that announces support, and a POST has
 //! no opening handshake.
 //!
 //! Each of its members is optional, and an invalid value counts as missing, so that it does not

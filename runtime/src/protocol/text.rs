@@ -32,7 +32,7 @@ pub(crate) fn is_string_or_number(json: &str) -> bool {
 }
 
 /// The content of a JSON string, borrowed if it has no escapes. `None` if it is not a string, or if
-/// it can't be decoded (a lone surrogate).
+/// it cannot be decoded (a lone surrogate).
 pub(crate) fn content(json: &str) -> Option<Cow<'_, str>> {
     let inner = json.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') {

@@ -18,7 +18,7 @@ use super::value::Missing;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Whole,
-    /// The type is always a number, a string or a boolean, so it can't be a list or an object. Its
+    /// The type is always a number, a string or a boolean, so it cannot be a list or an object. Its
     /// value is the only element of a list.
     ListOfOne,
     /// An enum: a string or an object. Its value is the only element of a list, or the object

@@ -1,5 +1,5 @@
-//! A hasher for short texts, many times faster than the standard one. Use it only if a peer can't
-//! choose colliding keys, or can't decide the number of keys.
+//! A hasher for short texts, many times faster than the standard one. Use it only if a peer cannot
+//! choose colliding keys, or cannot decide the number of keys.
 
 use std::hash::{BuildHasherDefault, Hasher};
 

@@ -77,7 +77,7 @@ impl Header {
     }
 }
 
-/// A random mask. Section 5.3 requires that it can't be predicted.
+/// A random mask. Section 5.3 requires that it cannot be predicted.
 #[inline(never)]
 pub(crate) fn new_mask() -> Mask {
     Some(rand::random())

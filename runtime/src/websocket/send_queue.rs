@@ -597,7 +597,7 @@ impl Sending {
         large.truncate(kept);
     }
 
-    /// Drops everything, because it can't be written any more.
+    /// Drops everything, because it cannot be written any more.
     pub(crate) fn give_up(&mut self) {
         *self = Sending::default();
     }

@@ -130,7 +130,7 @@ impl Stream {
     }
 
     /// The stream at the network, below TLS. A TLS session may still hold bytes that it has
-    /// accepted, and the peer can't use an incomplete record.
+    /// accepted, and the peer cannot use an incomplete record.
     fn network(&self) -> &Stream {
         match &self.kind {
             #[cfg(feature = "tls")]

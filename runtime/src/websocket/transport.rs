@@ -458,7 +458,7 @@ impl Transport {
             return Poll::Ready(());
         }
         let mut waste = [0; 1024];
-        // Bounded, so that a flood can't keep the task here.
+        // Bounded, so that a flood cannot keep the task here.
         for _ in 0..64 {
             let mut buffer = ReadBuf::new(&mut waste);
             match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)) {

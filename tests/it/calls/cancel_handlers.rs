@@ -167,7 +167,7 @@ async fn a_handler_that_panics_when_dropped_is_contained() {
 }
 
 /// A peer disconnects: the handlers of its requests are dropped, because nobody gets the results.
-/// Handlers of notifications run to their end, because nobody gets their results anyway.
+/// Handlers of notifications run to completion, because nobody gets their results anyway.
 #[tokio::test]
 async fn a_closed_connection_drops_requests_but_not_notifications() {
     let (events, mut seen) = mpsc::unbounded_channel();

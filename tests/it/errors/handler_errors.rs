@@ -267,7 +267,10 @@ fn every_error_message_says_what_went_wrong() {
             Error::Closed(CloseReason::Aborted),
             "the connection's task was dropped; the tokio runtime may have shut down",
         ),
-        (Error::Closed(CloseReason::NoSocket), "cannot call back: the caller has no WebSocket"),
+        (
+            Error::Closed(CloseReason::NoSocket),
+            "cannot call back: only WebSocket callers can be called back",
+        ),
         (
             Error::Closed(CloseReason::Protocol("a reserved bit".into())),
             "the peer violated the protocol: a reserved bit",

@@ -213,7 +213,7 @@ async fn a_handler_marked_blocking_delays_no_other_call() {
     assert_eq!(raw.receive().await, result("null", "1"));
 }
 
-/// Only the calls of its own connection have to wait, in both directions. Others go on while the
+/// Only the calls of its own connection have to wait, in both directions. Others continue while the
 /// runtime has another thread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unmarked_blocking_handler_delays_only_its_connection() {

@@ -372,7 +372,7 @@ async fn a_handle_kept_by_an_http_handler_is_ordinary() {
     assert_eq!(PageClient::new(within).show(0).await.unwrap(), 0);
 }
 
-/// A handler that goes on after its call was cancelled may still make calls, for example to clean
+/// A handler that continues after its call was cancelled may still make calls, for example to clean
 /// up.
 #[tokio::test(start_paused = true)]
 async fn a_kept_handle_is_ordinary_after_a_cancellation() {

@@ -217,7 +217,7 @@ async fn a_call_cancelled_before_its_turn_never_starts() {
     for id in ["2", "3", "4", "5"] {
         raw.check(&cancel(id), &[&cancelled(id)]).await;
     }
-    // The first call has started, so it runs to its end, and the next one waits for it.
+    // The first call has started, so it runs to completion, and the next one waits for it.
     raw.check(&cancel("1"), &[&cancelled("1")]).await;
     book.gate.open(1);
     assert_eq!(raw.receive().await, result("6", "6"));

@@ -1,5 +1,5 @@
 //! Values that panic when they are dropped, for every kind of value that the library keeps for the
-//! application. The connection and other connections go on. There are two values of each kind,
+//! application. The connection and other connections continue. There are two values of each kind,
 //! because dropping both in one unwind would abort the process.
 
 use std::future::IntoFuture;

@@ -111,7 +111,7 @@ impl Drop for Lease {
     }
 }
 
-/// A hook that has started runs to its end when the client disconnects. The value that it grants is
+/// A hook that has started runs to completion when the client disconnects. The value that it grants is
 /// dropped, and the connection no longer counts.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_during_the_hook_leaves_nothing_behind() {

@@ -1,4 +1,4 @@
-//! Batches by HTTP POST: one array out, one array back, and a separate outcome for each call.
+//! Batches over HTTP POST: one array out, one array back, and a separate outcome for each call.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Typed calls by HTTP POST from end to end: the generated client over [`HttpPeer`], the endpoint
+//! Typed calls over HTTP POST from end to end: the generated client over [`HttpPeer`], the endpoint
 //! as a route of an axum application.
 
 use std::future::IntoFuture;

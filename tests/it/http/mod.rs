@@ -1,4 +1,4 @@
-//! Endpoints mounted in an HTTP server, and calls by HTTP POST in both directions.
+//! Endpoints mounted in an HTTP server, and calls over HTTP POST in both directions.
 
 mod attached;
 mod batches;

@@ -1,4 +1,4 @@
-//! Calls by HTTP POST to a scripted server: what is sent, and how responses are interpreted.
+//! Calls over HTTP POST to a scripted server: what is sent, and how responses are interpreted.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! JSON-RPC by HTTP POST, as text: responses and their status, and requests that are refused before
+//! JSON-RPC over HTTP POST, as text: responses and their status, and requests that are refused before
 //! anything is handled.
 
 use std::net::SocketAddr;

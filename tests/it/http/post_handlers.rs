@@ -1,4 +1,4 @@
-//! Handlers of calls by HTTP POST: what they cannot do, how many may run, and what they learn when
+//! Handlers of calls over HTTP POST: what they cannot do, how many may run, and what they learn when
 //! their caller disconnects or the endpoint shuts down.
 
 use std::sync::Arc;
@@ -77,7 +77,7 @@ async fn calling_an_http_caller_back_fails_at_once() {
         assert_eq!(answer, error(-32006, NEEDS_SOCKET, "1"), "{method}");
     }
     assert!(!log.text().contains("handler failed"), "{}", log.text());
-    let words = "\"cannot call back: the caller has no WebSocket\"";
+    let words = "\"cannot call back: only WebSocket callers can be called back\"";
     assert_eq!(ask(address, &request("copes", "[]", "1")).await, result(words, "1"));
     assert_eq!(ask(address, &request("own", "[]", "1")).await, error(1, "own", "1"));
     let answer = ask(address, &request("another", "[]", "1")).await;

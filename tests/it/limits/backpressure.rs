@@ -1,5 +1,5 @@
 //! The memory of a connection is bounded, whatever the other side does: handlers in flight, bytes
-//! in the send queue, sizes of messages. Callers that wait because of a limit go on when there is
+//! in the send queue, sizes of messages. Callers that wait because of a limit continue when there is
 //! room.
 
 use std::collections::HashMap;

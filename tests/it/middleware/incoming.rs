@@ -97,7 +97,7 @@ async fn every_call_and_its_outcome_are_seen() {
             let exact = answer.contains("result") || !answer.contains("-32602");
             assert!(if exact { got == answer } else { got.contains("-32602") }, "{got}");
         } else {
-            // Messages are handled in order, so the one before was handled.
+            // Messages are handled in order, so this response proves that the notification was handled.
             raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
         }
         let lines = record.take();

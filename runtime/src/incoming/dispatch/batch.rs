@@ -227,7 +227,7 @@ struct StartedPart {
     cancelled: Vec<Id>,
 }
 
-/// A batch that was partly started and goes on after a yield.
+/// A batch that was partly started and continues after a yield.
 pub(super) struct Unfinished {
     message: Utf8Bytes,
     /// The positions in the message at which the remaining entries begin.

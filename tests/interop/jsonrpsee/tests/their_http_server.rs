@@ -1,4 +1,4 @@
-//! Our client against jsonrpsee's server by HTTP POST, on the port of its WebSockets.
+//! Our client against jsonrpsee's server over HTTP POST, on the port of its WebSockets.
 //!
 //! jsonrpsee answers an error with status 200, and a notification with 200 and an empty body.
 

@@ -41,7 +41,7 @@ enum Break {
     Reset,
     /// One end sees a reset, the other one the end of the stream.
     HalfReset,
-    /// One direction ends, the other goes on.
+    /// One direction ends, the other continues.
     HalfClose,
     /// No bytes arrive any more, and neither end gets an error.
     Silence,
