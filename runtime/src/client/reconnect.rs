@@ -19,6 +19,9 @@ use crate::protocol::escape::clip;
 use crate::util::catch_unwind::{Panicked, catch_unwind};
 use crate::util::race::{Either, race};
 
+/// How long a connection whose hook has failed may take to end before this side closes it.
+const CLOSE_FOLLOWS: Duration = Duration::from_millis(250);
+
 /// Makes the first connection, and spawns the task that makes the others.
 pub(crate) async fn start(
     dialer: Dialer,
@@ -27,7 +30,7 @@ pub(crate) async fn start(
     let mut backoff = Backoff::new(settings);
     let opened = loop {
         let (error, is_final) = match dialer.dial().await {
-            Ok(opened) => match dialer.ready.run_on_connect(&opened).await {
+            Ok(opened) => match greet(&dialer, &opened).await {
                 Ok(()) => break opened,
                 Err(error) => (error, backoff.settings().is_final(&opened.link.reason())),
             },
@@ -163,8 +166,7 @@ impl Driver {
             Either::Left(Err(error)) => return Ok(Err(error)),
             Either::Right(_) => return Err(CloseReason::Local),
         };
-        let ready = &self.dialer.ready;
-        let greeted = race(pin!(ready.run_on_connect(&opened)), pin!(self.session.stopped())).await;
+        let greeted = race(pin!(greet(&self.dialer, &opened)), pin!(self.session.stopped())).await;
         match greeted {
             Either::Left(Ok(())) => Ok(Ok(opened)),
             Either::Left(Err(error)) => {
@@ -174,6 +176,17 @@ impl Driver {
             Either::Right(stop) => Err(end(opened, stop).await),
         }
     }
+}
+
+/// Runs the hook on a new connection. A server that refuses a login often sends an error and then
+/// its close frame, whose code decides whether to reconnect. So a connection whose hook has failed
+/// gets some time to end.
+async fn greet(dialer: &Dialer, opened: &Opened) -> Result<(), ConnectError> {
+    let greeted = dialer.ready.run_on_connect(opened).await;
+    if greeted.is_err() {
+        race(pin!(opened.link.closed()), pin!(sleep(CLOSE_FOLLOWS))).await;
+    }
+    greeted
 }
 
 /// The reason of a failed attempt. Long texts are cut: a hook that makes calls through its own

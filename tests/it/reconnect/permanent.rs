@@ -14,7 +14,7 @@ use wsjsonrpc::{Client, Context, Error, Server};
 use wsjsonrpc_tests::log::Log;
 use wsjsonrpc_tests::reconnect::{client, connect, connected, settings};
 use wsjsonrpc_tests::tls::{self, Authority};
-use wsjsonrpc_tests::{MILLISECOND, listen};
+use wsjsonrpc_tests::{MILLISECOND, Raw, error, id_of, listen, result};
 
 fn stubborn() -> ClientBuilder {
     Client::builder().reconnect(Reconnect { retry_first: true, ..settings() })
@@ -99,6 +99,41 @@ async fn a_final_close_code_during_the_hook_ends_reconnecting() {
     raw.receive().await;
     raw.socket.close(Some(frame(4001, "banned"))).await.unwrap();
     is_remote(&client.closed().await, 4001);
+    attempts.are_over().await;
+}
+
+/// The login is refused with an error, and the close frame arrives a little later.
+#[tokio::test(start_paused = true)]
+async fn a_login_refused_with_a_final_code_is_not_retried() {
+    let login = || {
+        stubborn().on_connect(|peer| async move {
+            peer.call::<()>("login", ()).await?;
+            Ok(())
+        })
+    };
+    let refuse = |mut raw: Raw| async move {
+        let id = id_of(&raw.receive().await);
+        raw.send(error(7, "banned", &id)).await;
+        tokio::time::sleep(50 * MILLISECOND).await;
+        raw.socket.close(Some(frame(4001, "banned"))).await.unwrap();
+    };
+    let (connecting, mut attempts) = connect(login());
+    let ((), outcome) = tokio::join!(async { refuse(attempts.accept().await).await }, connecting);
+    let Err(ConnectError::Hook(refused)) = outcome else { panic!("the login was refused") };
+    assert!(refused.source().is_some_and(|source| source.to_string().contains("banned")));
+    attempts.are_over().await;
+
+    let (connecting, mut attempts) = connect(login());
+    let accepting = async {
+        let mut raw = attempts.accept().await;
+        let id = id_of(&raw.receive().await);
+        raw.send(result("null", &id)).await;
+        raw
+    };
+    let (raw, client) = tokio::join!(accepting, connecting);
+    raw.hang_up();
+    refuse(attempts.accept().await).await;
+    is_remote(&client.unwrap().closed().await, 4001);
     attempts.are_over().await;
 }
 
