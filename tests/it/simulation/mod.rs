@@ -56,13 +56,13 @@ fn every_call_ends_as_it_should_whatever_happens() {
     let expected = [
         "answered",
         "busy",
+        "cancelled",
         "closed",
         "dropped",
         "failed",
         "failed back",
         "panicked",
         "refused",
-        "cancelled",
         "timeout",
     ];
     assert!(!many || seen.keys().eq(expected), "outcomes of calls: {seen:?}");
