@@ -299,6 +299,8 @@ fn any_number(mut rest: &[u8]) -> Option<&[u8]> {
         rest = behind;
     }
     rest = match rest {
+        // No leading zeros.
+        [b'0', b'0'..=b'9', ..] => return None,
         [b'0', rest @ ..] => rest,
         rest => behind_digits(rest)?,
     };

@@ -323,6 +323,7 @@ impl Slices {
                 self.at += 1;
                 return Some(());
             }
+            (Digits::Zero, b'0'..=b'9') => return None,
             (Digits::Zero | Digits::Whole, b'.') => Digits::Fraction,
             (Digits::Zero | Digits::Whole | Digits::Fraction, b'e' | b'E') => {
                 let sign = bytes.get(self.at + 1).is_some_and(|byte| matches!(byte, b'+' | b'-'));
