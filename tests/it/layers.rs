@@ -1,5 +1,6 @@
 //! Checks that the modules of both crates form layers: a module imports only from those below it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -40,14 +41,22 @@ pub(crate) fn names(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// All source files below a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
+/// Folders that contain generated files or other people's.
+const SKIPPED: [&str; 6] = ["target", ".git", "node_modules", "artifacts", "corpus", "seeds"];
+
+/// All files below a folder with one of these extensions.
+pub(crate) fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        let is = |name: Option<&OsStr>, known: &[&str]| {
+            name.and_then(OsStr::to_str).is_some_and(|name| known.contains(&name))
+        };
         if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            if !is(path.file_name(), &SKIPPED) {
+                found.extend(files(&path, extensions));
+            }
+        } else if is(path.extension(), extensions) {
             found.push(path);
         }
     }
@@ -59,7 +68,7 @@ fn a_module_imports_only_from_modules_below_it() {
     let place = |module: &str| RUNTIME.iter().position(|known| *known == module);
     let folder = root().join("runtime/src");
     let mut seen = 0;
-    for path in sources(&folder) {
+    for path in files(&folder, &["rs"]) {
         let name = path.strip_prefix(&folder).unwrap().iter().next().unwrap().to_str().unwrap();
         let Some(module) = name.split('.').next().filter(|module| *module != "lib") else {
             continue;
@@ -88,7 +97,7 @@ fn a_module_imports_only_from_modules_below_it() {
 
 #[test]
 fn the_protocol_knows_no_runtime_and_no_socket() {
-    for path in sources(&root().join("runtime/src/protocol")) {
+    for path in files(&root().join("runtime/src/protocol"), &["rs"]) {
         let source = read(&path);
         let code = source.lines().filter(|line| !line.trim_start().starts_with("//"));
         for foreign in ["crate::", "tokio", "tungstenite", "http::"] {

@@ -47,6 +47,13 @@ pub(crate) enum Stopped {
     At(Received),
 }
 
+/// How many bytes of responses this queues.
+fn queued_by(link: &Link, handle: impl FnOnce()) -> usize {
+    let before = link.send_queue.answer_bytes();
+    handle();
+    link.send_queue.answer_bytes().saturating_sub(before)
+}
+
 /// Where messages go, and which of them are accepted.
 pub(crate) struct Destination<'a> {
     pub(crate) dispatcher: &'a Dispatcher,
@@ -85,9 +92,9 @@ impl Reader {
         let limit = link.config.max_send_queue.max(1);
         self.pauses = false;
         if dispatcher.is_midway() {
-            let before = link.send_queue.answer_bytes();
-            dispatcher.resume();
-            self.refused += link.send_queue.answer_bytes().saturating_sub(before);
+            self.refused += queued_by(link, || {
+                dispatcher.resume();
+            });
             // The next message may be a batch as large as this one, so yield first.
             return Stopped::Spent;
         }
@@ -163,12 +170,10 @@ impl Reader {
             return;
         }
         if full {
-            let before = link.send_queue.answer_bytes();
-            match slices {
+            self.refused += queued_by(link, || match slices {
                 None => dispatcher.receive(message, Admission::Busy),
                 Some(slices) => dispatcher.receive_large(message, slices, Admission::Busy),
-            }
-            self.refused += link.send_queue.answer_bytes().saturating_sub(before);
+            });
         } else {
             self.held.hold(message);
         }

@@ -44,6 +44,21 @@ impl fmt::Display for Flaw {
     }
 }
 
+/// The names of the known members.
+pub(super) const MEMBERS: [&str; 9] = [
+    "jsonrpc",
+    "id",
+    "method",
+    "params",
+    "result",
+    "error",
+    "wsjsonrpc",
+    "traceparent",
+    "tracestate",
+];
+/// The number of names, from the start of [`MEMBERS`], that may not occur twice.
+pub(super) const UNIQUE: usize = 7;
+
 const STRING: &str = "a string";
 
 /// The kind of a JSON value, for an error message.
@@ -60,8 +75,7 @@ pub(crate) fn kind_of(json: &str) -> &'static str {
 
 /// The first known member that occurs twice in an object.
 pub(super) fn repeated(mut at: Cursor<'_>) -> Option<&'static str> {
-    const NAMES: [&str; 7] = ["jsonrpc", "id", "method", "params", "result", "error", "wsjsonrpc"];
-    let mut seen = [false; NAMES.len()];
+    let mut seen = [false; UNIQUE];
     at.take(b'{')?;
     loop {
         let key = match at.string()? {
@@ -70,7 +84,7 @@ pub(super) fn repeated(mut at: Cursor<'_>) -> Option<&'static str> {
         };
         at.take(b':')?;
         at.value()?;
-        let known = NAMES.iter().zip(&mut seen).find(|(name, _)| ***name == *key);
+        let known = MEMBERS.iter().zip(&mut seen).find(|(name, _)| ***name == *key);
         if let Some((name, seen)) = known {
             if std::mem::replace(seen, true) {
                 return Some(name);

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::decode::{BatchEntry, Entry, Envelope, Limits, Payload, Position, entry_at, no_object};
-use super::flaw::Flaw;
+use super::flaw::{Flaw, MEMBERS, UNIQUE};
 use super::id::Id;
 use super::scan::{Cursor, Nesting, special};
 use super::text;
@@ -27,21 +27,9 @@ const SMALL_ENTRY: usize = 1024;
 /// The number of bytes of such an entry that cost 1.
 const SMALL_PART: usize = 4;
 
-/// The names of the known members. A name with all characters escaped has at most `MAX_NAME` bytes.
-const NAMES: [&str; 9] = [
-    "jsonrpc",
-    "id",
-    "method",
-    "params",
-    "result",
-    "error",
-    "wsjsonrpc",
-    "traceparent",
-    "tracestate",
-];
+/// A member's name with all characters escaped has at most so many bytes.
 const MAX_NAME: usize = 11 * 6 + 2;
-/// The number of names, from the start of [`NAMES`], that may not occur twice.
-const UNIQUE: usize = 7;
+/// The index of this name in [`MEMBERS`].
 const METHOD: usize = 2;
 
 /// A range in the text. A message has less than 4 GiB.
@@ -51,7 +39,7 @@ type Place = (u32, u32);
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
     /// `None` if the message is not an object.
-    members: Option<[Option<Place>; NAMES.len()]>,
+    members: Option<[Option<Place>; MEMBERS.len()]>,
     start: usize,
     /// The first member that occurs twice.
     twice: Option<&'static str>,
@@ -72,7 +60,7 @@ impl Parts {
             return Entry::Invalid(Id::NULL, Flaw::Twice(name));
         }
         let mut envelope = Envelope::default();
-        for (name, place) in NAMES.iter().zip(members) {
+        for (name, place) in MEMBERS.iter().zip(members) {
             if let Some((start, end)) = *place {
                 envelope.set(name, text.get(start as usize..end as usize).unwrap_or_default());
             }
@@ -134,7 +122,7 @@ pub(crate) struct Slices {
     is_batch: bool,
     /// The start of the last key or value at the level of members.
     start: usize,
-    /// The index of the last key in `NAMES`.
+    /// The index of the last key in `MEMBERS`.
     name: Option<usize>,
     /// The message that is being read.
     parts: Parts,
@@ -349,7 +337,7 @@ impl Slices {
             // A name like `"m\u0065thod"` is unusual, but means the same.
             let key = if json.len() <= MAX_NAME { text::content(json) } else { None };
             let key = key.unwrap_or(Cow::Borrowed(""));
-            self.name = NAMES.iter().position(|name| *name == key);
+            self.name = MEMBERS.iter().position(|name| *name == key);
         }
         Some(())
     }
@@ -386,7 +374,7 @@ impl Slices {
             *member = Some((self.start as u32, self.at as u32));
         } else if name < UNIQUE {
             // Of the other members, the first one counts.
-            self.parts.twice = self.parts.twice.or(NAMES.get(name).copied());
+            self.parts.twice = self.parts.twice.or(MEMBERS.get(name).copied());
         }
     }
 
