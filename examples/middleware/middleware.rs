@@ -1,4 +1,4 @@
-//! Middleware: a server with a log, metrics, limits, an access check and middleware of its own, and a client
+//! Middleware: a server with a log, metrics, limits, an access check and custom middleware, and a client
 //! with middleware around the calls that it makes.
 //!
 //! Run it with `cargo run -p examples-middleware --example middleware`. It ends by itself. The last lines are
