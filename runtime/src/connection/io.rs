@@ -4,6 +4,7 @@
 //! write and flush.
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::task::{Context as TaskContext, Poll};
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -294,6 +295,8 @@ const PUT_OFF: usize = 8;
 const ENOUGH: usize = 64 * 1024;
 /// The maximum number of bytes written in a round and in one system call, which copies all of them.
 const MOST: usize = 128 * 1024;
+/// The maximum number of separate buffers in one system call.
+const MOST_SLICES: usize = 64;
 /// The number of pongs in tungstenite's buffer at which reading pauses.
 const MAX_PONGS: usize = 64;
 
@@ -378,8 +381,13 @@ impl Writer {
                 }
             }
             self.unflushed = true;
-            let chunk = self.sending.chunk();
-            match transport.poll_write(cx, chunk.get(..left).unwrap_or(chunk)) {
+            let polled = if self.sending.is_scattered() {
+                self.write_scattered(cx, transport, left)
+            } else {
+                let chunk = self.sending.chunk();
+                transport.poll_write(cx, chunk.get(..left).unwrap_or(chunk))
+            };
+            match polled {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(count) => {
                     let count = count?;
@@ -390,6 +398,22 @@ impl Writer {
             transport.set_midway(self.sending.is_midway());
         }
         Ok(Poll::Ready(!self.sending.is_empty() || !send_queue.is_empty()))
+    }
+
+    /// Writes bytes that are in several places with one system call.
+    #[inline(never)]
+    fn write_scattered(
+        &self,
+        cx: &mut TaskContext<'_>,
+        transport: &mut Transport,
+        most: usize,
+    ) -> Poll<Result<usize, CloseReason>> {
+        let mut slices = [IoSlice::new(&[]); MOST_SLICES];
+        let count = self.sending.slices(&mut slices, most);
+        match slices.get(..count).unwrap_or_default() {
+            [one] => transport.poll_write(cx, one),
+            several => transport.poll_write_vectored(cx, several),
+        }
     }
 
     /// Called when something was put into tungstenite's buffer directly.

@@ -3,6 +3,7 @@
 //! The limit on the queued bytes is the backpressure on this side's calls and items.
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
@@ -10,6 +11,7 @@ use std::thread::ThreadId;
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Bytes;
 
 use crate::protocol::encode::buffer;
 use crate::protocol::pieces::{Pieces, SMALL};
@@ -66,6 +68,40 @@ struct Queue {
 pub(crate) enum Refused {
     /// The queue is full; returns the message.
     Full(Vec<u8>),
+    Closed,
+}
+
+/// A message for many connections, encoded once. Queues refer to its bytes and do not copy them.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedMessage {
+    /// A whole frame without a mask, as a server sends it.
+    frame: Bytes,
+    /// The size of the frame's header.
+    header: usize,
+}
+
+#[cfg_attr(not(test), expect(dead_code))]
+impl SharedMessage {
+    pub(crate) fn new(text: &[u8]) -> Self {
+        let mut frame = Vec::with_capacity(frame::Header::MAX + text.len());
+        frame::begin(&mut frame, text.len(), None);
+        let header = frame.len();
+        frame.extend_from_slice(text);
+        SharedMessage { frame: frame.into(), header }
+    }
+
+    pub(crate) fn text(&self) -> &[u8] {
+        self.frame.get(self.header..).unwrap_or_default()
+    }
+}
+
+/// What a queue did with a shared message.
+#[derive(Debug)]
+#[must_use = "the waker must be woken"]
+pub(crate) enum Share {
+    /// The message is queued. The caller must wake the connection's task, if it sleeps.
+    Queued(#[cfg_attr(not(test), expect(dead_code))] Option<Waker>),
+    Full,
     Closed,
 }
 
@@ -187,6 +223,43 @@ impl SendQueue {
         let room = queue.bytes < self.limit;
         wake(queue);
         Ok(room)
+    }
+
+    /// Like [`send_item`](Self::send_item), for an item whose text is in two parts. Many queues can
+    /// refer to the same second part. A client's queue copies the second part in order to mask it.
+    #[cfg_attr(not(test), expect(dead_code))]
+    pub(crate) fn send_item_parts(&self, head: &[u8], tail: &Bytes) -> Result<bool, Closed> {
+        let mask = self.mask();
+        let mut queue = self.lock();
+        if !queue.open {
+            return Err(Closed);
+        }
+        queue.bytes += head.len() + tail.len();
+        queue.waiting.push_parts(head, tail, mask);
+        let room = queue.bytes < self.limit;
+        wake(queue);
+        Ok(room)
+    }
+
+    /// Queues a reference to a shared message if there is space. The whole message counts towards
+    /// the limit. A client's queue copies the message in order to mask it. Returns the waker of the
+    /// connection's task, so that a caller that holds a lock can wake the task afterwards.
+    #[cfg_attr(not(test), expect(dead_code))]
+    pub(crate) fn share(&self, message: &SharedMessage) -> Share {
+        let mask = self.mask();
+        let mut queue = self.lock();
+        if !queue.open {
+            return Share::Closed;
+        }
+        if queue.bytes >= self.limit {
+            return Share::Full;
+        }
+        queue.bytes += message.text().len();
+        queue.waiting.push_shared(message, mask);
+        if std::mem::replace(&mut queue.awake, true) {
+            return Share::Queued(None);
+        }
+        Share::Queued(queue.waker.take())
     }
 
     /// Queues a message of this side, and waits while the queue is full. If the future is dropped
@@ -412,9 +485,13 @@ pub(crate) struct Waiting {
     items: VecDeque<Item>,
     /// Frames of small messages, and headers of large ones.
     small: Vec<u8>,
-    /// Large payloads, with the positions in `small` where they belong.
-    large: VecDeque<(usize, Vec<u8>)>,
+    /// Large payloads and shared bytes, with the positions in `small` where they belong. None of
+    /// them is empty.
+    large: VecDeque<(usize, Bytes)>,
 }
+
+/// Shared bytes of at most this number are copied: a reference to them needs as much memory.
+const REFERENCE: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
 struct Item {
@@ -452,6 +529,36 @@ impl Waiting {
         }
     }
 
+    /// A message that other queues share. With a mask, the text is copied.
+    fn push_shared(&mut self, message: &SharedMessage, mask: Mask) {
+        if mask.is_some() {
+            return self.push(message.text().to_vec(), false, mask);
+        }
+        let (frame, size) = (message.frame.len(), message.text().len());
+        self.items.push_back(Item { frame, size, answer: false });
+        self.refer(&message.frame);
+    }
+
+    /// A message of this side whose text is in two parts. With a mask, the second part is copied.
+    fn push_parts(&mut self, head: &[u8], tail: &Bytes, mut mask: Mask) {
+        self.begin(head.len() + tail.len(), false, mask);
+        let at = self.small.len();
+        self.small.extend_from_slice(head);
+        let Some(rest) = &mut mask else { return self.refer(tail) };
+        frame::apply(Some(*rest), self.small.get_mut(at..).unwrap_or_default());
+        rest.rotate_left(head.len() % 4);
+        self.payload(tail.to_vec(), mask);
+    }
+
+    /// Appends a reference to shared bytes.
+    fn refer(&mut self, bytes: &Bytes) {
+        if bytes.len() <= REFERENCE {
+            self.small.extend_from_slice(bytes);
+        } else {
+            self.large.push_back((self.small.len(), bytes.clone()));
+        }
+    }
+
     #[inline(always)]
     fn begin(&mut self, size: usize, answer: bool, mask: Mask) {
         let start = self.small.len();
@@ -468,7 +575,7 @@ impl Waiting {
         if size > SMALL {
             buffer::trim(&mut text);
             frame::apply(mask, &mut text);
-            self.large.push_back((at, text));
+            self.large.push_back((at, text.into()));
             return;
         }
         self.small.extend_from_slice(&text);
@@ -535,17 +642,42 @@ impl Sending {
         chunk.unwrap_or_default()
     }
 
-    /// Records that this number of bytes of the chunk was written.
-    pub(crate) fn advance(&mut self, count: usize, sent: &mut Sent) {
-        match self.queue.large.front() {
-            Some((at, payload)) if *at <= self.small_at => {
-                self.large_at += count;
-                if self.large_at >= payload.len() {
-                    self.queue.large.pop_front();
-                    self.large_at = 0;
-                }
+    /// Whether the bytes to write are in more than one place.
+    pub(crate) fn is_scattered(&self) -> bool {
+        !self.queue.large.is_empty()
+    }
+
+    /// The bytes to write next, at most `most`, in the order in which they must be written. Returns
+    /// the number of slices.
+    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>], most: usize) -> usize {
+        let Waiting { small, large, .. } = &self.queue;
+        let (mut small_at, mut large_at) = (self.small_at, self.large_at);
+        let small_parts = large.iter().map(|(at, _)| *at).chain([small.len()]);
+        let payloads = large.iter().map(|(_, payload)| payload.as_ref()).chain([&[][..]]);
+        let parts = small_parts.zip(payloads).flat_map(|(at, payload)| {
+            let before = small.get(small_at..at).unwrap_or_default();
+            let rest = payload.get(large_at..).unwrap_or_default();
+            (small_at, large_at) = (small_at.max(at), 0);
+            [before, rest]
+        });
+        let (mut left, mut count) = (most, 0);
+        for (slice, part) in slices.iter_mut().zip(parts.filter(|part| !part.is_empty())) {
+            let part = part.get(..left).unwrap_or(part);
+            if part.is_empty() {
+                break;
             }
-            _ => self.small_at += count,
+            *slice = IoSlice::new(part);
+            (left, count) = (left - part.len(), count + 1);
+        }
+        count
+    }
+
+    /// Records that this number of bytes was written.
+    pub(crate) fn advance(&mut self, count: usize, sent: &mut Sent) {
+        if self.is_scattered() {
+            self.advance_scattered(count);
+        } else {
+            self.small_at += count;
         }
         self.of_first += count;
         while let Some(item) = self.queue.items.front() {
@@ -559,6 +691,28 @@ impl Sending {
             self.queue.items.pop_front();
         }
         self.reset();
+    }
+
+    /// Moves the positions forward past bytes that may be in several places.
+    #[inline(never)]
+    fn advance_scattered(&mut self, mut count: usize) {
+        while let Some((at, payload)) = self.queue.large.front() {
+            let before = count.min(at.saturating_sub(self.small_at));
+            self.small_at += before;
+            count -= before;
+            if count == 0 {
+                return;
+            }
+            let rest = payload.len() - self.large_at;
+            if count < rest {
+                self.large_at += count;
+                return;
+            }
+            count -= rest;
+            self.large_at = 0;
+            self.queue.large.pop_front();
+        }
+        self.small_at += count;
     }
 
     /// Called when everything is written. Frees capacity above what a connection usually needs.
@@ -637,24 +791,49 @@ mod tests {
         assert!(!send_queue.park(Waker::noop(), true), "a command is to be obeyed");
     }
 
-    /// The bytes written, `step` at a time, and what was recorded as sent.
-    fn drain(sending: &mut Sending, step: usize) -> (Vec<u8>, Sent) {
+    /// The bytes written, at most `step` from `places` slices at a time, and what was recorded as
+    /// sent.
+    fn drain(sending: &mut Sending, step: usize, places: usize) -> (Vec<u8>, Sent) {
         let (mut out, mut sent) = (Vec::new(), Sent::default());
         while !sending.is_empty() {
-            let part = sending.chunk().len().min(step);
-            assert!(part > 0);
-            out.extend_from_slice(&sending.chunk()[..part]);
+            let part = write_some(sending, step, places, &mut out);
+            assert!(0 < part && part <= step);
             sending.advance(part, &mut sent);
         }
         (out, sent)
     }
 
-    fn queued(sizes: &[usize], mask: Mask) -> (Sending, Vec<Vec<u8>>) {
-        queued_in(sizes, usize::MAX, mask)
+    fn write_some(sending: &Sending, most: usize, places: usize, out: &mut Vec<u8>) -> usize {
+        let before = out.len();
+        if places == 1 {
+            let chunk = sending.chunk();
+            out.extend_from_slice(chunk.get(..most).unwrap_or(chunk));
+        } else {
+            let mut slices = vec![IoSlice::new(&[]); places];
+            let count = sending.slices(&mut slices, most);
+            assert!(slices[..count].iter().all(|slice| !slice.is_empty()));
+            slices[..count].iter().for_each(|slice| out.extend_from_slice(slice));
+        }
+        out.len() - before
     }
 
-    /// A message larger than this is queued in pieces of this size.
-    fn queued_in(sizes: &[usize], piece: usize, mask: Mask) -> (Sending, Vec<Vec<u8>>) {
+    fn queued(sizes: &[usize], mask: Mask) -> (Sending, Vec<Vec<u8>>) {
+        queued_as(sizes, How::Pieces(usize::MAX), mask)
+    }
+
+    /// How messages are queued.
+    #[derive(Clone, Copy, Debug)]
+    enum How {
+        /// A message larger than this is queued in pieces of this size.
+        Pieces(usize),
+        /// Every other message is shared with other queues.
+        Shared,
+        /// Every other message has a first part of at most this size, and its second part is shared
+        /// with other queues.
+        Parts(usize),
+    }
+
+    fn queued_as(sizes: &[usize], how: How, mask: Mask) -> (Sending, Vec<Vec<u8>>) {
         let (mut waiting, mut sending) = (Waiting::default(), Sending::default());
         let mut frames = Vec::new();
         for (index, size) in sizes.iter().enumerate() {
@@ -666,6 +845,19 @@ mod tests {
             frame.extend_from_slice(&text);
             frame::apply(mask, &mut frame[header..]);
             frames.push(frame);
+            let piece = match how {
+                How::Shared if index % 2 == 1 => {
+                    waiting.push_shared(&SharedMessage::new(&text), mask);
+                    continue;
+                }
+                How::Parts(head) if index % 2 == 1 => {
+                    let (head, tail) = text.split_at(head.min(*size));
+                    waiting.push_parts(head, &Bytes::copy_from_slice(tail), mask);
+                    continue;
+                }
+                How::Pieces(piece) => piece,
+                How::Shared | How::Parts(_) => usize::MAX,
+            };
             if *size <= piece {
                 waiting.push(text, index % 2 == 0, mask);
                 continue;
@@ -682,17 +874,38 @@ mod tests {
     }
 
     /// The sizes are odd, so that pieces begin at each byte of the mask.
-    const PIECES: [usize; 4] = [usize::MAX, 3 * SMALL + 3, SMALL + 5, 1001];
-    const SIZES: [usize; 9] = [3, SMALL, SMALL + 1, 0, 1, 10 * SMALL, 2 * SMALL, SMALL + 1, 7];
+    const HOW: [How; 7] = [
+        How::Pieces(usize::MAX),
+        How::Pieces(3 * SMALL + 3),
+        How::Pieces(SMALL + 5),
+        How::Pieces(1001),
+        How::Shared,
+        How::Parts(21),
+        How::Parts(0),
+    ];
+    /// The number of bytes and of slices in one write.
+    const STEPS: [(usize, usize); 9] = [
+        (1, 1),
+        (2, 1),
+        (1000, 1),
+        (usize::MAX, 1),
+        (7, 2),
+        (1000, 3),
+        (SMALL, 64),
+        (usize::MAX, 2),
+        (usize::MAX, 64),
+    ];
+    const SIZES: [usize; 12] =
+        [3, SMALL, SMALL + 1, 0, 1, 10 * SMALL, 2 * SMALL, SMALL + 1, 7, REFERENCE, 70, 200];
 
     #[test]
     fn small_and_large_messages_go_out_in_the_order_in_which_they_came() {
         for mask in [None, Some([7, 8, 9, 10])] {
-            for step in [1, 2, 1000, SMALL, usize::MAX] {
-                for piece in PIECES {
-                    let (mut sending, frames) = queued_in(&SIZES, piece, mask);
-                    let (out, sent) = drain(&mut sending, step);
-                    assert!(out == frames.concat(), "{step}");
+            for (step, places) in STEPS {
+                for how in HOW {
+                    let (mut sending, frames) = queued_as(&SIZES, how, mask);
+                    let (out, sent) = drain(&mut sending, step, places);
+                    assert!(out == frames.concat(), "{how:?} {step} {places}");
                     let answers = SIZES.iter().step_by(2).sum::<usize>();
                     assert_eq!(sent.bytes, SIZES.iter().sum::<usize>());
                     assert_eq!((sent.answer_bytes, sent.messages), (answers, SIZES.len()));
@@ -705,6 +918,40 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_message_is_not_copied() {
+        let message = SharedMessage::new(&[b'x'; 1000]);
+        let queues = [SendQueue::new(1 << 20, false), SendQueue::new(1 << 20, false)];
+        for queue in &queues {
+            assert!(matches!(queue.share(&message), Share::Queued(None)));
+            let queue = queue.lock();
+            assert_eq!(queue.waiting.large[0].1.as_ptr(), message.frame.as_ptr());
+            assert_eq!((queue.bytes, queue.waiting.small.capacity()), (1000, 0));
+        }
+        let tail = Bytes::from(vec![b'y'; 1000]);
+        for queue in &queues {
+            assert!(queue.send_item_parts(b"head", &tail).unwrap());
+            assert_eq!(queue.lock().waiting.large[1].1.as_ptr(), tail.as_ptr());
+            assert_eq!(queue.lock().bytes, 2004);
+        }
+    }
+
+    #[test]
+    fn a_shared_message_is_refused_like_any_other() {
+        let message = SharedMessage::new(b"0123456789");
+        let queue = SendQueue::new(15, false);
+        assert!(queue.park(Waker::noop(), false));
+        let Share::Queued(Some(waker)) = queue.share(&message) else { panic!("the task sleeps") };
+        waker.wake();
+        assert!(matches!(queue.share(&message), Share::Queued(None)), "there was space for one");
+        assert!(matches!(queue.share(&message), Share::Full));
+        // An item is queued whatever else has filled the queue, but reports it.
+        assert!(!queue.send_item_parts(b"head", &Bytes::from_static(b"tail")).unwrap());
+        queue.shut();
+        assert!(matches!(queue.share(&message), Share::Closed));
+        assert!(queue.send_item_parts(b"head", &Bytes::from_static(b"tail")).is_err());
+    }
+
+    #[test]
     fn a_frame_that_has_begun_is_completed_and_nothing_else() {
         let mut whole = 0;
         let ends = queued(&SIZES, None).1.into_iter().map(|frame| {
@@ -713,18 +960,18 @@ mod tests {
         });
         let ends: Vec<usize> = ends.collect();
         let near_ends = (0..whole).filter(|at| at % 197 == 0 || whole - at < 20 || *at < 20);
-        for (cut, piece) in near_ends.flat_map(|cut| PIECES.map(|piece| (cut, piece))) {
-            let (mut sending, frames) = queued_in(&SIZES, piece, None);
+        let cases = near_ends.flat_map(|cut| HOW.map(|how| (cut, how)));
+        for (cut, how, places) in cases.flat_map(|(cut, how)| [(cut, how, 1), (cut, how, 64)]) {
+            let (mut sending, frames) = queued_as(&SIZES, how, None);
             let (mut out, mut sent) = (Vec::new(), Sent::default());
             while out.len() < cut {
-                let part = sending.chunk().len().min(cut - out.len());
-                out.extend_from_slice(&sending.chunk()[..part]);
+                let part = write_some(&sending, cut - out.len(), places, &mut out);
                 sending.advance(part, &mut sent);
             }
             let midway = sending.is_midway();
             sending.clear();
             assert_eq!(sending.is_empty(), !midway, "{cut}");
-            out.extend(drain(&mut sending, 1000).0);
+            out.extend(drain(&mut sending, 1000, places).0);
             assert!(frames.concat().starts_with(&out), "{cut}");
             assert!(out.is_empty() || ends.contains(&out.len()), "{cut}: {}", out.len());
         }

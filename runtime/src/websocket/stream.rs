@@ -3,7 +3,7 @@
 //! cause many small reads.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -269,6 +269,16 @@ impl Stream {
         }
     }
 
+    /// Records the outcome of a write.
+    #[inline]
+    fn count(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let was_blocked = std::mem::replace(&mut self.blocked, polled.is_pending());
+        let written = ready!(polled)?;
+        self.has_drained |= was_blocked;
+        self.written += written as u64;
+        Poll::Ready(Ok(written))
+    }
+
     fn put_back(&mut self) {
         let ahead = std::mem::take(&mut self.ahead);
         if ahead.len() == SCRATCH_SIZE {
@@ -299,11 +309,28 @@ impl AsyncWrite for Stream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = on_stream!(self, stream => stream.poll_write(cx, bytes));
-        let was_blocked = std::mem::replace(&mut self.blocked, polled.is_pending());
-        let written = ready!(polled)?;
-        self.has_drained |= was_blocked;
-        self.written += written as u64;
-        Poll::Ready(Ok(written))
+        self.count(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = on_stream!(self, stream => stream.poll_write_vectored(cx, slices));
+        self.count(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.kind {
+            Kind::Tcp(stream) => stream.is_write_vectored(),
+            #[cfg(unix)]
+            Kind::Unix(stream) => stream.is_write_vectored(),
+            Kind::Memory(stream) => stream.is_write_vectored(),
+            #[cfg(feature = "tls")]
+            Kind::Tls(stream) => stream.is_write_vectored(),
+            Kind::Other(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -339,6 +366,24 @@ mod tests {
         }
         assert_eq!(received, sent);
         assert_eq!(stream.ahead.capacity(), 0);
+    }
+
+    #[tokio::test]
+    async fn bytes_of_vectored_writes_are_counted() {
+        let (mut ours, theirs) = tokio::io::duplex(5);
+        let mut stream = Stream::other(Stream::memory(theirs));
+        assert!(stream.is_write_vectored());
+        let slices = [IoSlice::new(b"abc"), IoSlice::new(b"defg")];
+        assert_eq!(stream.write_vectored(&slices).await.unwrap(), 5);
+        assert_eq!(stream.written(), 5);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let polled = Pin::new(&mut stream).poll_write_vectored(&mut cx, &slices);
+        assert!(polled.is_pending() && !stream.has_drained());
+        let mut received = [0; 5];
+        ours.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"abcde");
+        assert_eq!(stream.write_vectored(&slices[1..]).await.unwrap(), 4);
+        assert!(stream.has_drained() && stream.written() == 9);
     }
 
     #[tokio::test]

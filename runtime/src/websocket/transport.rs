@@ -2,7 +2,8 @@
 //! handles control frames and the close handshake. Only this file uses tungstenite's protocol
 //! types.
 
-use std::io;
+use std::borrow::Cow;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -31,6 +32,9 @@ const MAX_FRAMES: usize = 128;
 /// An upper bound on the configured maximum size of a message: 2 GiB. tungstenite reserves as much
 /// memory as a frame's header announces, and the process aborts if it is not available.
 const LARGEST: usize = i32::MAX as usize;
+
+/// The number of bytes that are joined for one write to a stream without vectored writes.
+const JOINED: usize = 16 * 1024;
 
 /// A WebSocket after its opening handshake.
 ///
@@ -352,9 +356,38 @@ impl Transport {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<Result<usize, CloseReason>> {
+        ready!(self.poll_writable(cx))?;
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
+        Poll::Ready(count(written))
+    }
+
+    /// Like [`poll_write`](Self::poll_write), for bytes in several places.
+    pub(crate) fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<Result<usize, CloseReason>> {
+        ready!(self.poll_writable(cx))?;
+        if self.stream.is_write_vectored() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
+            return Poll::Ready(count(written));
+        }
+        // One write for many small slices.
+        let joined = match slices.first() {
+            Some(first) if first.len() < JOINED => join(slices),
+            Some(first) => Cow::Borrowed(&**first),
+            None => Cow::Borrowed(&[][..]),
+        };
+        Poll::Ready(count(ready!(Pin::new(&mut self.stream).poll_write(cx, &joined))))
+    }
+
+    /// Ready when a message frame, or the next part of one, may be written.
+    #[inline]
+    fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         if self.half_closed {
-            ready!(self.finish_control(cx))?;
-        } else if !self.midway {
+            return self.finish_control(cx);
+        }
+        if !self.midway {
             if self.control {
                 ready!(self.poll_flush(cx))?;
             }
@@ -362,11 +395,7 @@ impl Transport {
                 return Poll::Ready(Err(lost(ProtocolError::SendAfterClosing.into())));
             }
         }
-        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
-        Poll::Ready(match written {
-            Ok(0) => Err(lost(io::Error::from(io::ErrorKind::WriteZero).into())),
-            written => written.map_err(|error| lost(error.into())),
-        })
+        Poll::Ready(Ok(()))
     }
 
     /// Writes the rest of a control frame that is partly written.
@@ -591,6 +620,25 @@ impl Received {
         };
         Received::Broken { code: code.into(), reason }
     }
+}
+
+/// The number of bytes written.
+#[inline]
+fn count(written: io::Result<usize>) -> Result<usize, CloseReason> {
+    match written {
+        Ok(0) => Err(lost(io::Error::from(io::ErrorKind::WriteZero).into())),
+        written => written.map_err(|error| lost(error.into())),
+    }
+}
+
+/// The first bytes of these slices, at most [`JOINED`].
+fn join<'a>(slices: &[IoSlice<'_>]) -> Cow<'a, [u8]> {
+    let mut joined = Vec::with_capacity(JOINED.min(slices.iter().map(|slice| slice.len()).sum()));
+    for slice in slices {
+        let left = JOINED - joined.len();
+        joined.extend_from_slice(slice.get(..left).unwrap_or(slice));
+    }
+    Cow::Owned(joined)
 }
 
 pub(crate) fn lost(error: WsError) -> CloseReason {

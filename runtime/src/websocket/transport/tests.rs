@@ -188,6 +188,55 @@ async fn everything_is_received_as_tungstenite_receives_it() {
     }
 }
 
+/// Small slices are joined for a stream that writes only one buffer at a time.
+#[tokio::test]
+async fn a_stream_without_vectored_writes_gets_joined_slices() {
+    struct Plain;
+
+    impl AsyncRead for Plain {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl AsyncWrite for Plain {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    let stream = Stream::other(Plain);
+    let mut transport = Transport::new(stream, Vec::new(), Role::Server, &config());
+    let mut cx = Context::from_waker(Waker::noop());
+    let large = vec![0; 2 * JOINED];
+    let mut write = |slices: &[&[u8]]| {
+        let slices: Vec<_> = slices.iter().map(|slice| IoSlice::new(slice)).collect();
+        match transport.poll_write_vectored(&mut cx, &slices) {
+            Poll::Ready(written) => written.unwrap(),
+            Poll::Pending => panic!("the stream accepts everything"),
+        }
+    };
+    assert_eq!(write(&[b"ab", b"c", b"def"]), 6);
+    assert_eq!(write(&[b"ab", &large]), JOINED);
+    assert_eq!(write(&[&large, b"ab"]), 2 * JOINED, "a large slice is not copied");
+}
+
 /// A message in very many frames takes more than one poll.
 #[tokio::test]
 async fn other_tasks_run_between_many_small_frames() {
