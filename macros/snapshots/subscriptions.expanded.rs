@@ -22,6 +22,17 @@ trait Feeds: ::core::marker::Send + ::core::marker::Sync + 'static {
         Output = Result<impl Stream<Item = Head> + ::core::marker::Send, Refused>,
     > + ::core::marker::Send;
     fn pieces(&self, ctx: &Context) -> impl Stream<Item = Result<Piece, Broken>> + Send;
+    fn entries(
+        &self,
+        ctx: &Context,
+    ) -> impl Stream<Item = Positioned<Entry>> + ::core::marker::Send;
+    fn changes(
+        &self,
+        ctx: &Context,
+    ) -> Result<
+        impl Stream<Item = Result<Positioned<Change>, Broken>> + ::core::marker::Send,
+        Refused,
+    >;
     /// Converts this value into a service, with which a server or a client answers calls.
     ///
     /// To keep access to the value, or to serve it in several places, call this method on an
@@ -66,6 +77,21 @@ where
         context: &Context,
     ) -> impl Stream<Item = Result<Piece, Broken>> + Send {
         <T as Feeds>::pieces(&**self, context)
+    }
+    fn entries(
+        &self,
+        context: &Context,
+    ) -> impl Stream<Item = Positioned<Entry>> + ::core::marker::Send {
+        <T as Feeds>::entries(&**self, context)
+    }
+    fn changes(
+        &self,
+        context: &Context,
+    ) -> Result<
+        impl Stream<Item = Result<Positioned<Change>, Broken>> + ::core::marker::Send,
+        Refused,
+    > {
+        <T as Feeds>::changes(&**self, context)
     }
 }
 /// A typed client: calls the methods of [`Feeds`](trait@Feeds) on the peer.
@@ -171,6 +197,36 @@ impl FeedsClient {
         );
         encoder.subscribe("feed.unsubscribe_pieces", "feed.pieces")
     }
+    /// Calls `feed.entries`.
+    fn entries(
+        &self,
+    ) -> ::wsjsonrpc::__private::Subscribe<Entry, ::wsjsonrpc::__private::ErrorObject> {
+        let encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "feed.entries",
+            ::wsjsonrpc::__private::Form::Positional,
+            &[],
+        );
+        encoder.subscribe("feed.unsubscribe_entries", "feed.entries")
+    }
+    /// Calls `feed.changes`.
+    fn changes(
+        &self,
+    ) -> ::wsjsonrpc::__private::Subscribe<
+        Change,
+        <Result<
+            Positioned<Change>,
+            Broken,
+        > as ::wsjsonrpc::__private::IntoItem<Change>>::Err,
+    > {
+        let encoder = ::wsjsonrpc::__private::Encoder::new(
+            &self.peer,
+            "feed.changes",
+            ::wsjsonrpc::__private::Form::Positional,
+            &[],
+        );
+        encoder.subscribe("feed.unsubscribe_changes", "feed.changes")
+    }
 }
 #[allow(deprecated, reason = "generated along with the trait")]
 impl ::core::clone::Clone for FeedsClient {
@@ -240,6 +296,16 @@ where
             (::wsjsonrpc::__private::Cow::Borrowed("feed.pieces"), 2usize),
             (
                 ::wsjsonrpc::__private::Cow::Borrowed("feed.unsubscribe_pieces"),
+                ::wsjsonrpc::__private::Topic::UNSUBSCRIBE,
+            ),
+            (::wsjsonrpc::__private::Cow::Borrowed("feed.entries"), 3usize),
+            (
+                ::wsjsonrpc::__private::Cow::Borrowed("feed.unsubscribe_entries"),
+                ::wsjsonrpc::__private::Topic::UNSUBSCRIBE,
+            ),
+            (::wsjsonrpc::__private::Cow::Borrowed("feed.changes"), 4usize),
+            (
+                ::wsjsonrpc::__private::Cow::Borrowed("feed.unsubscribe_changes"),
                 ::wsjsonrpc::__private::Topic::UNSUBSCRIBE,
             ),
         ])
@@ -355,6 +421,65 @@ where
                         }
                         let result = <T as Feeds>::pieces(&service, request.context());
                         producer.run::<Piece, _>(result).await
+                    },
+                )
+            }
+            3usize => {
+                let service = ::core::clone::Clone::clone(&self.0);
+                let topic = ::wsjsonrpc::__private::Topic::fixed(
+                    "feed.entries",
+                    "feed.unsubscribe_entries",
+                    "feed.entries",
+                );
+                ::wsjsonrpc::__private::Outcome::subscription(
+                    request,
+                    topic,
+                    move |request, producer| async move {
+                        let args = match request.args(&[]) {
+                            ::core::result::Result::Ok(value) => value,
+                            ::core::result::Result::Err(error) => {
+                                return request.fail(error);
+                            }
+                        };
+                        if let ::core::result::Result::Err(error) = args.finish() {
+                            return request.fail(error);
+                        }
+                        let result = <T as Feeds>::entries(&service, request.context());
+                        producer.run::<Entry, _>(result).await
+                    },
+                )
+            }
+            4usize => {
+                let service = ::core::clone::Clone::clone(&self.0);
+                let topic = ::wsjsonrpc::__private::Topic::fixed(
+                    "feed.changes",
+                    "feed.unsubscribe_changes",
+                    "feed.changes",
+                );
+                ::wsjsonrpc::__private::Outcome::subscription(
+                    request,
+                    topic,
+                    move |request, producer| async move {
+                        let args = match request.args(&[]) {
+                            ::core::result::Result::Ok(value) => value,
+                            ::core::result::Result::Err(error) => {
+                                return request.fail(error);
+                            }
+                        };
+                        if let ::core::result::Result::Err(error) = args.finish() {
+                            return request.fail(error);
+                        }
+                        let result = <T as Feeds>::changes(&service, request.context());
+                        let result = match ::wsjsonrpc::__private::Returns::into_result(
+                            result,
+                        ) {
+                            ::core::result::Result::Ok(stream) => stream,
+                            ::core::result::Result::Err(error) => {
+                                return request
+                                    .fail(::wsjsonrpc::__private::RpcError::to_object(&error));
+                            }
+                        };
+                        producer.run::<Change, _>(result).await
                     },
                 )
             }

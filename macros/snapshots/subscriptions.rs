@@ -1,4 +1,5 @@
-//! Subscriptions: a plain one, one that can refuse, and one whose items may be errors.
+//! Subscriptions: a plain one, one that can refuse, one whose items may be errors, and ones whose
+//! items have positions.
 
 #[rpc(namespace = "feed")]
 trait Feeds {
@@ -10,4 +11,10 @@ trait Feeds {
 
     #[subscription]
     fn pieces(&self, ctx: &Context) -> impl Stream<Item = Result<Piece, Broken>> + Send;
+
+    #[subscription]
+    fn entries(&self, ctx: &Context) -> impl Stream<Item = Positioned<Entry>>;
+
+    #[subscription]
+    fn changes(&self, ctx: &Context) -> Result<impl Stream<Item = Result<Positioned<Change>, Broken>>, Refused>;
 }

@@ -311,7 +311,9 @@ use crate::report::Report;
 /// A function with `#[subscription]` returns a stream of items, `-> impl Stream<Item = T>`, or a
 /// `Result` of such a stream if it can refuse the subscription. It is a plain `fn` or an
 /// `async fn`. The items of the stream are `T`, or `Result<T, E>`, whose first error ends the
-/// subscription. The stream may borrow from `self`, the context and the arguments.
+/// subscription. In place of `T`, the stream may yield `wsjsonrpc::subscription::Positioned<T>`, as
+/// that of a `wsjsonrpc::Channel` does: then clients can resume after a reconnect. The stream may
+/// borrow from `self`, the context and the arguments.
 ///
 /// The client's method returns a `wsjsonrpc::subscription::Subscribe`. Awaiting it returns a
 /// `wsjsonrpc::Subscription<T>`. It fails with -32600 if the peer also uses this crate and has an
@@ -322,7 +324,7 @@ use crate::report::Report;
 /// | `name = "eth_subscribe"` | the complete name on the wire | as for a method |
 /// | `unsubscribe = "eth_unsubscribe"` | the complete name of the method that ends this subscription. Several subscriptions may share one; it ends only these. Its only parameter is the id, by position or with the name `subscription` | `unsubscribe_blocks` for `blocks` and for `subscribe_blocks`, with namespace and `rename_all` |
 /// | `notification = "eth_subscription"` | the complete name of the notifications that carry the items. Several subscriptions may share one | the name of the subscription |
-/// | `item = Type` | the type of an item | `T` in `Item = T` and in `Item = Result<T, E>` |
+/// | `item = Type` | the type of an item | `T` in `Item = T`, in `Positioned<T>` and in `Result<T, E>` |
 /// | `params`, `max_params`, `omit_none` | as for a method | as for a method |
 /// | `overflow = "block"` | what happens if the consumer is slow: the stream waits (`"block"`), or items are dropped (`"drop_oldest"`, `"drop_newest"`, `"latest"`), or the subscription ends (`"close"`). See `wsjsonrpc::subscription::Overflow` | `"block"` |
 /// | `buffer = 16` | how many items are buffered, unless the stream waits | 16 |

@@ -52,8 +52,10 @@ pub(crate) enum Overflow {
 pub(crate) struct Items {
     /// The type of an item.
     pub(crate) item: TokenStream,
-    /// The stream's item: the type itself, or a `Result` of it.
+    /// The stream's item: the type itself, `Positioned` of it, or a `Result` of one of them.
     pub(crate) brought: TokenStream,
+    /// Whether the stream's items may be errors.
+    pub(crate) fails: bool,
     /// For a function that can refuse, its return type with `()` in place of the stream:
     /// `Result<(), E>`.
     pub(crate) refusal: Option<TokenStream>,
@@ -145,10 +147,18 @@ impl Options {
             report.error(ty, format!("expected a stream: {RIGHT_FORM}"));
             return None;
         };
-        let item = match &self.item {
-            Some(item) => item.clone(),
-            None => ok_type(&brought).unwrap_or_else(|| brought.clone()),
+        let ok = type_in("Result", &brought);
+        let fails = match &self.item {
+            Some(item) => {
+                quote!(#item).to_string() != quote!(#brought).to_string()
+                    && type_in("Positioned", &brought).is_none()
+            }
+            None => ok.is_some(),
         };
+        let item = self.item.clone().unwrap_or_else(|| {
+            let item = ok.unwrap_or_else(|| brought.clone());
+            type_in("Positioned", &item).unwrap_or(item)
+        });
         for word in words(item.to_token_stream()) {
             let why = match word.text.as_str() {
                 "&" => {
@@ -164,7 +174,7 @@ impl Options {
             report.error_at(word.span, why);
             return None;
         }
-        Some(Items { item: quote!(#item), brought: quote!(#brought), refusal })
+        Some(Items { item: quote!(#item), brought: quote!(#brought), fails, refusal })
     }
 }
 
@@ -201,10 +211,10 @@ fn brought(stream: &Type) -> Option<Type> {
     })
 }
 
-/// `T` of `Result<T>` or `Result<T, E>`.
-fn ok_type(ty: &Type) -> Option<Type> {
+/// `T` of `Result<T>` or `Result<T, E>` if the name is `Result`.
+fn type_in(name: &str, ty: &Type) -> Option<Type> {
     let Type::Path(path) = ungrouped(ty) else { return None };
-    let segment = path.path.segments.last().filter(|segment| segment.ident == "Result")?;
+    let segment = path.path.segments.last().filter(|segment| segment.ident == name)?;
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
     match arguments.args.first()? {
         GenericArgument::Type(ty) => Some(ty.clone()),

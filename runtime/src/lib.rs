@@ -174,6 +174,7 @@ pub use crate::client::Client;
 pub use crate::config::{Config, SendTo};
 #[doc(inline)]
 pub use crate::error::Error;
+pub use crate::incoming::channel::Channel;
 pub use crate::incoming::context::Context;
 pub use crate::incoming::methods::Methods;
 pub use crate::outgoing::batch::Batch;
@@ -201,9 +202,11 @@ pub mod service {
 
 /// Subscriptions: streams of items from one side to the other.
 pub mod subscription {
+    pub use crate::incoming::channel::{ChannelBuilder, ChannelStream, PublishError};
     pub use crate::incoming::producer::Producer;
-    pub use crate::incoming::topic::{IntoItem, Overflow, Topic};
+    pub use crate::incoming::topic::{IntoItem, Overflow, Positioned, Topic};
     pub use crate::outgoing::subscription::{Subscribe, SubscribeFuture};
+    pub use crate::protocol::item::Position;
 }
 
 /// For the targets in `fuzz/`, and only where they are built.

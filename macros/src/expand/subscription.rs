@@ -80,9 +80,9 @@ pub(super) fn client_type(
     output: Span,
 ) -> TokenStream {
     let private = contract.private();
-    let Items { item, brought, refusal } = &subscription.items;
+    let Items { item, brought, fails, refusal } = &subscription.items;
     let error = match refusal {
-        _ if item.to_string() != brought.to_string() => {
+        _ if *fails => {
             let private = contract.private_at(brought.span());
             quote_spanned!(brought.span()=> <#brought as #private::IntoItem<#item>>::Err)
         }

@@ -340,6 +340,10 @@ impl Route for SessionHandle {
         self.0.current()
     }
 
+    fn next_link(self: Arc<Self>) -> Option<BoxFuture<Result<Arc<Link>, Error>>> {
+        Some(Box::pin(async move { self.0.next_link().await }))
+    }
+
     fn pending_calls(&self) -> usize {
         self.0.current().map_or(0, |link| link.pending.len())
     }

@@ -117,6 +117,12 @@ pub enum Error<E = ErrorObject> {
     /// ends subscriptions of slow consumers. The connection stays open.
     Lagged,
 
+    /// Items of a resumed subscription may be missing here. The subscription continues, and so does
+    /// the connection; the next item follows. Only subscriptions that
+    /// [`resume`](crate::subscription::Subscribe::resume) or
+    /// [`resubscribe`](crate::subscription::Subscribe::resubscribe) have gaps.
+    Gap(Gap),
+
     /// The batch has no entries. It was not sent, because the specification forbids empty batches.
     EmptyBatch,
 
@@ -150,6 +156,7 @@ impl<E> Error<E> {
             Error::InvalidResponse(what) => Error::InvalidResponse(what),
             Error::Http(error) => Error::Http(error),
             Error::Lagged => Error::Lagged,
+            Error::Gap(gap) => Error::Gap(gap),
             Error::EmptyBatch => Error::EmptyBatch,
             Error::LargeBatch { entries, limit } => Error::LargeBatch { entries, limit },
             Error::NotSent => Error::NotSent,
@@ -215,6 +222,7 @@ impl<E: RpcError> fmt::Display for Error<E> {
                 "subscription ended: its items were consumed too slowly; consume faster, or raise \
                  Config::subscription_window",
             ),
+            Error::Gap(gap) => gap.fmt(f),
             Error::EmptyBatch => f.write_str("cannot send an empty batch; add at least one call"),
             Error::LargeBatch { entries, limit } => write!(
                 f,
@@ -237,6 +245,54 @@ impl<E: RpcError + fmt::Debug> std::error::Error for Error<E> {
             Error::Decode(error) => error.source(),
             Error::Http(error) => error.source(),
             _ => None,
+        }
+    }
+}
+
+/// Why items of a resumed subscription may be missing: the content of [`Error::Gap`]. The consumer
+/// of the subscription decides what to do, for example load the current state in another way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gap {
+    /// The producer has another log than before, usually because its process has restarted.
+    /// Nothing is known about the items between the last one that was consumed and the next one.
+    Restarted,
+    /// The producer no longer has the items after the last one that was consumed.
+    #[non_exhaustive]
+    Expired {
+        /// The number of missing items. If the producer filters its items for each subscriber, this
+        /// includes items that the subscriber would not have got.
+        missed: u64,
+    },
+    /// The consumer was too slow, and the producer dropped items.
+    #[non_exhaustive]
+    Dropped {
+        /// The number of missing items.
+        missed: u64,
+    },
+    /// The client has subscribed again at a server that does not support resuming, or with
+    /// [`resubscribe`](crate::subscription::Subscribe::resubscribe). Nothing is known about the
+    /// items in between.
+    Resubscribed,
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Gap::Restarted => f.write_str(
+                "gap in the subscription: the server has lost its log, for example by a restart",
+            ),
+            Gap::Expired { missed } => {
+                write!(f, "gap in the subscription: the server no longer has {missed} items")
+            }
+            Gap::Dropped { missed } => write!(
+                f,
+                "gap in the subscription: the server dropped {missed} items, because they were \
+                 consumed too slowly"
+            ),
+            Gap::Resubscribed => f.write_str(
+                "gap in the subscription: the client has reconnected and subscribed again",
+            ),
         }
     }
 }

@@ -21,7 +21,8 @@ use crate::link::Link;
 use crate::outgoing::deadline::HandledCall;
 use crate::outgoing::peer::Peer;
 use crate::protocol::error::{ErrorObject, Result};
-use crate::protocol::request_extensions::{self, ReceivedExtensions};
+use crate::protocol::item::Position;
+use crate::protocol::request_extensions::{self, ReceivedExtensions, Resume};
 use crate::util::catch_unwind::drop_contained;
 use crate::util::race::race;
 use crate::util::runtime::deadline;
@@ -138,7 +139,7 @@ impl Context {
                 let over = now().saturating_add(nanoseconds(timeout));
                 call.deadline = Some(NonZeroU64::new(over).unwrap_or(NonZeroU64::MIN));
             }
-            if extra.progress.is_some() || extra.window.is_some() {
+            if extra.progress.is_some() || extra.window.is_some() || extra.resume.is_some() {
                 let handled = self.make_handled(&call, extra);
                 call.handled = OnceLock::from(handled);
             }
@@ -160,6 +161,11 @@ impl Context {
     /// Starts a subscription with this call, and returns its window.
     pub(crate) fn begin_subscription(&self) -> Option<u64> {
         self.call.handled.get()?.begin_subscription()
+    }
+
+    /// The state of a call that asks for the positions of a subscription's items.
+    pub(crate) fn resuming(&self) -> Option<&Arc<HandledCall>> {
+        self.call.handled.get().filter(|handled| handled.extra.resume.is_some())
     }
 
     /// The age of the connection in nanoseconds.
@@ -442,6 +448,62 @@ impl Context {
     /// ```
     pub fn deadline(&self) -> Option<Instant> {
         self.call.deadline.map(|at| self.instant(at))
+    }
+
+    /// The position after which a subscriber wants to continue
+    /// ([`Subscribe::resume`](crate::subscription::Subscribe::resume)): after the last item that it
+    /// consumed before its connection broke. `None` if it starts, and if it does not resume.
+    ///
+    /// A [`Channel`](crate::Channel) handles positions. A handler with its own storage looks the
+    /// position up, sets where its stream [starts](Self::starts_after), and yields
+    /// [`Positioned`](crate::subscription::Positioned) items:
+    ///
+    /// ```
+    /// use futures_util::stream;
+    /// use wsjsonrpc::subscription::{Position, Positioned};
+    /// use wsjsonrpc::{Context, Result, Stream, rpc};
+    ///
+    /// #[rpc]
+    /// trait Ledger {
+    ///     #[subscription]
+    ///     async fn entries(&self, ctx: &Context)
+    ///         -> Result<impl Stream<Item = Positioned<String>> + Send>;
+    /// }
+    ///
+    /// /// Its entries are never deleted; the first one has the offset 1.
+    /// struct Archive(Vec<String>);
+    ///
+    /// impl Ledger for Archive {
+    ///     async fn entries(
+    ///         &self,
+    ///         ctx: &Context,
+    ///     ) -> Result<impl Stream<Item = Positioned<String>> + Send> {
+    ///         let known = ctx.resume_position().filter(|position| position.epoch == "ledger");
+    ///         let start = known.map_or(0, |position| position.offset.min(self.0.len() as u64));
+    ///         ctx.starts_after(Position { epoch: "ledger".to_owned(), offset: start });
+    ///         let entries = self.0.iter().cloned().zip(1..).skip(start as usize);
+    ///         Ok(stream::iter(entries.map(|(entry, offset)| Positioned::new(offset, entry))))
+    ///     }
+    /// }
+    /// ```
+    pub fn resume_position(&self) -> Option<&Position> {
+        match self.resuming()?.extra.resume.as_deref()? {
+            Resume::After(position) => Some(position),
+            Resume::FromNow => None,
+        }
+    }
+
+    /// Sets the position after which the items of this subscription start. A subscriber that
+    /// resumes gets it before the first item. If it differs from the position that the subscriber
+    /// [asked for](Self::resume_position), the subscriber gets an
+    /// [`Error::Gap`](crate::Error::Gap) before the next item.
+    ///
+    /// Call it before the handler returns its stream; the last call counts. No effect if the
+    /// subscriber does not resume, and in calls that are not subscriptions.
+    pub fn starts_after(&self, position: Position) {
+        if let Some(handled) = self.resuming() {
+            handled.set_start(position);
+        }
     }
 
     /// Stores a value on the connection for its later calls, one for each type. Returns the

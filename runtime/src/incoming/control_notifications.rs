@@ -88,9 +88,10 @@ impl<'a> ControlNotification<'a> {
             }
             ControlNotification::Item(buffer, item) => match item.content {
                 Content::Result(json) => {
-                    to.link.item(buffer, message.clone(), range(message, json), item.dropped);
+                    to.link.item(buffer, message.clone(), range(message, json), item.marks);
                 }
                 Content::Error(json) => to.link.consumed.finish(buffer, json),
+                Content::Position(json) => buffer.set_start(json),
             },
             ControlNotification::Early(name, item) => to.link.consumed.keep(name, item),
             ControlNotification::Credit((id, bytes)) => to.link.produced.add_credit(id, *bytes),

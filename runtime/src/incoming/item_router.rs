@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::link::Link;
 use crate::link::subscription_buffer::SubscriptionBuffer;
 use crate::protocol::decode::range;
-use crate::protocol::item::{Content, Item, behind_head, head};
+use crate::protocol::item::{Content, Item, Marks, behind_head, head};
 
 /// Remembers the subscription of the last item, because the next item often belongs to the same
 /// one.
@@ -30,15 +30,15 @@ impl ItemRouter {
         if !link.consumed.any() {
             return Some(message);
         }
-        let Some((known, place, dropped)) = self.find(link, &message) else {
+        let Some((known, place, marks)) = self.find(link, &message) else {
             return Some(message);
         };
-        link.item(&known.buffer, message, place, dropped);
+        link.item(&known.buffer, message, place, marks);
         self.0.set(Some(known));
         None
     }
 
-    fn find(&self, link: &Link, message: &str) -> Option<(Box<Known>, Range<usize>, u64)> {
+    fn find(&self, link: &Link, message: &str) -> Option<(Box<Known>, Range<usize>, Marks)> {
         let latest = self.0.take().filter(|known| known.buffer.is_live());
         let (mut latest, begins) = match latest {
             Some(known) => {
@@ -48,8 +48,8 @@ impl ItemRouter {
             None => (None, false),
         };
         if let Some(known) = latest.take_if(|_| begins) {
-            let (item, dropped) = behind_head(message.get(known.head.len()..)?)?;
-            return Some((known, range(message, item), dropped));
+            let (item, marks) = behind_head(message.get(known.head.len()..)?)?;
+            return Some((known, range(message, item), marks));
         }
         let (name, item) = Item::of_message(message)?;
         let Content::Result(json) = item.content else { return None };
@@ -63,6 +63,6 @@ impl ItemRouter {
                 Box::new(Known { buffer, head: Vec::new() })
             }
         };
-        Some((known, range(message, json), item.dropped))
+        Some((known, range(message, json), item.marks))
     }
 }

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::incoming::context::Context;
 use crate::incoming::service::{Outcome, Params, Request, Service};
-use crate::incoming::topic::Topic;
+use crate::incoming::topic::{ClosureItem, Topic};
 use crate::protocol::error::Result;
 use crate::protocol::whole::form_of;
 use crate::util::catch_unwind::UserValues;
@@ -43,6 +43,8 @@ pub struct Methods {
 }
 
 type Handler = dyn Fn(Request) -> Outcome + Send + Sync;
+
+type ItemOf<S> = <<S as Stream>::Item as ClosureItem>::Value;
 
 impl Methods {
     /// A service without methods.
@@ -117,7 +119,8 @@ impl Methods {
 
     /// Adds a subscription. The closure gets the same arguments as that of a
     /// [`method`](Self::method), and returns a future of a stream, or of an error that refuses the
-    /// subscription. An error that the stream yields ends it.
+    /// subscription. The stream yields `Result<T>`, whose first error ends the subscription, or is
+    /// that of a [`Channel`](crate::Channel).
     ///
     /// ```
     /// use futures_util::stream;
@@ -133,7 +136,7 @@ impl Methods {
     /// # drop(methods);
     /// ```
     #[must_use]
-    pub fn subscription<P, F, S, T>(
+    pub fn subscription<P, F, S>(
         mut self,
         topic: Topic,
         handler: impl Fn(Context, P) -> F + Send + Sync + 'static,
@@ -141,8 +144,8 @@ impl Methods {
     where
         P: DeserializeOwned,
         F: Future<Output = Result<S>> + Send + 'static,
-        S: Stream<Item = Result<T>> + Send + 'static,
-        T: Serialize + Send + 'static,
+        S: Stream + Send + 'static,
+        S::Item: ClosureItem,
     {
         self.names.push(topic.name.clone());
         self.unsubscribe.push(topic.unsubscribe.clone());
@@ -155,7 +158,7 @@ impl Methods {
             let stream = handler(request.context().clone(), params);
             Outcome::subscription(request, topic.clone(), |request, producer| async move {
                 match stream.await {
-                    Ok(stream) => producer.run::<T, S>(stream).await,
+                    Ok(stream) => producer.run::<ItemOf<S>, S>(stream).await,
                     Err(error) => request.fail(error),
                 }
             })

@@ -2,9 +2,11 @@
 //!
 //! In reading order: `dispatch` decodes a message and decides which calls are handled, `router`
 //! finds the service, `service` and `context` define what a handler gets, `in_flight` runs the
-//! handler, and `responder` writes the response. `producer` sends the items of a subscription.
+//! handler, and `responder` writes the response. `producer` sends the items of a subscription, and
+//! `channel` is a source of items for many subscriptions.
 //! `one_shot` handles a message without a connection.
 
+pub(crate) mod channel;
 pub(crate) mod context;
 mod control_notifications;
 pub(crate) mod dispatch;

@@ -3,6 +3,7 @@
 //! buffers items of streams that do not wait. The stream is polled only while an item can be sent
 //! or buffered, so backpressure from a slow consumer reaches its stream and nothing else.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -14,16 +15,20 @@ use std::task::{Context as TaskContext, Poll, ready};
 
 use futures_core::Stream;
 use serde::Serialize;
+use tokio_tungstenite::tungstenite::Bytes;
 
 use crate::config::Config;
+use crate::incoming::channel::PublishedItem;
 use crate::incoming::service::{Response, ResponseKind};
-use crate::incoming::topic::{IntoItem, Overflow, Topic};
+use crate::incoming::topic::{IntoItem, Overflow, Topic, Yielded, YieldedItem};
 use crate::link::Link;
 use crate::link::credit::{ProducedSubscription, Stage, StopReason};
 use crate::outgoing::deadline::HandledCall;
 use crate::protocol::encode::buffer;
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::protocol::item::{cost, head, write, write_json};
+use crate::protocol::item::{
+    Marks, OVERHEAD, begin, cost, head, write, write_json, write_position,
+};
 use crate::protocol::typed::RpcError;
 use crate::util::catch_unwind::{Panicked, catch_unwind, drop_contained};
 use crate::websocket::send_queue::{Closed, LinePermit, SendQueue};
@@ -39,6 +44,8 @@ pub struct Producer {
     subscription: Arc<ProducedSubscription>,
     /// What handles of the call inherit, until the call is answered.
     handled: Option<Arc<HandledCall>>,
+    /// The call, if its caller wants the positions of the items.
+    resuming: Option<Arc<HandledCall>>,
 }
 
 impl Producer {
@@ -47,8 +54,9 @@ impl Producer {
         link: Arc<Link>,
         subscription: Arc<ProducedSubscription>,
         handled: Option<Arc<HandledCall>>,
+        resuming: Option<Arc<HandledCall>>,
     ) -> Self {
-        Producer { topic, link, subscription, handled }
+        Producer { topic, link, subscription, handled, resuming }
     }
 
     /// Accepts the subscription, and sends the items of the stream until the stream ends or the
@@ -65,6 +73,11 @@ impl Producer {
             handled.end();
         }
         let head = head(&self.topic.notification, &self.subscription.id());
+        if let Some(position) = self.resuming.as_ref().and_then(|call| call.take_start()) {
+            // There is only one for each subscription, so it need not wait for space in the send
+            // queue.
+            self.link.send_queue.send_anyway(write_position(&head, &position));
+        }
         let Some(stream) = &mut contained.0 else { return Response(ResponseKind::Silent) };
         let mut source = Source::<S, T>::of(stream.as_mut(), &self.link);
         let (mut room, mut sent) = (Room::new(&self.link.send_queue), 0_usize);
@@ -77,21 +90,34 @@ impl Producer {
                     break Some(ErrorObject::of(ErrorCode::SHUTTING_DOWN));
                 }
             };
-            let dropped = if self.link.extended { dropped } else { 0 };
-            let (text, bytes) = match item {
-                Pulled::Fresh(item) => match lend(item, |item| write(&head, item, dropped)) {
-                    Ok(written) => written,
-                    Err(error) => break Some(ErrorObject::from(error)),
-                },
-                Pulled::Kept(json) => write_json(&head, &json, dropped),
+            let resumes = self.resuming.is_some();
+            let marks = |offset: Option<u64>| Marks {
+                dropped: if self.link.extended || resumes { dropped } else { 0 },
+                offset: offset.filter(|_| resumes),
             };
-            if text.len() > self.link.config.max_outgoing_message {
+            let (size, item) = match item {
+                Pulled::Value(item, offset) => {
+                    match lend(item, |item| write(&head, item, marks(offset))) {
+                        Ok((text, size)) => (size, Encoded::Text(text)),
+                        Err(error) => break Some(ErrorObject::from(error)),
+                    }
+                }
+                Pulled::Kept(KeptItem::Json(json, offset)) => {
+                    let (text, size) = write_json(&head, &json, marks(offset));
+                    (size, Encoded::Text(text))
+                }
+                Pulled::Kept(KeptItem::Published(item)) => {
+                    let head = head_of_item(&head, marks(None).dropped);
+                    (item.size, Encoded::Shared(head, item.tail(resumes)))
+                }
+            };
+            if item.len() > self.link.config.max_outgoing_message {
                 break Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE));
             }
-            self.subscription.spend(cost(bytes));
+            self.subscription.spend(cost(size));
             // Encoded only now, when there is space, so that no producer holds an encoded item
             // while it waits.
-            if room.fill(text).is_err() {
+            if room.fill(item).is_err() {
                 // What is queued is sent, and then the connection closes.
                 return Response(ResponseKind::Silent);
             }
@@ -225,9 +251,12 @@ impl<'a> Room<'a> {
     }
 
     /// Queues an item.
-    fn fill(&mut self, text: Vec<u8>) -> Result<(), Closed> {
-        self.queued += text.len();
-        self.left = self.send_queue.send_item(text)?;
+    fn fill(&mut self, item: Encoded<'_>) -> Result<(), Closed> {
+        self.queued += item.len();
+        self.left = match item {
+            Encoded::Text(text) => self.send_queue.send_item(text)?,
+            Encoded::Shared(head, tail) => self.send_queue.send_item_parts(&head, &tail)?,
+        };
         // The network, on another thread, may send items as fast as they arrive, while other
         // producers wait.
         let had_permit = self.permit.is_some() && self.queued >= self.send_queue.limit();
@@ -252,18 +281,62 @@ enum Next<T> {
 }
 
 enum Pulled<T> {
-    /// There was space when the stream yielded it.
-    Fresh(T),
-    /// It was buffered, as JSON.
-    Kept(Box<[u8]>),
+    /// A value, with its offset if it has one.
+    Value(T, Option<u64>),
+    Kept(KeptItem),
+}
+
+/// An item that is already encoded.
+enum KeptItem {
+    /// The item as JSON, with its offset if it has one.
+    Json(Box<[u8]>, Option<u64>),
+    /// An item of a channel, which other subscriptions share.
+    Published(Arc<PublishedItem>),
+}
+
+impl KeptItem {
+    /// How many bytes it counts while it waits.
+    fn size(&self) -> usize {
+        let size = match self {
+            KeptItem::Json(json, _) => json.len(),
+            KeptItem::Published(item) => item.size,
+        };
+        usize::try_from(cost(size)).unwrap_or(usize::MAX)
+    }
+}
+
+/// The message with an item.
+enum Encoded<'a> {
+    Text(Vec<u8>),
+    /// In two parts, of which other subscriptions share the second one.
+    Shared(Cow<'a, [u8]>, Bytes),
+}
+
+impl Encoded<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Encoded::Text(text) => text.len(),
+            Encoded::Shared(head, tail) => head.len() + tail.len(),
+        }
+    }
+}
+
+/// The first part of the message with an item.
+fn head_of_item(head: &[u8], dropped: u64) -> Cow<'_, [u8]> {
+    if dropped == 0 {
+        return Cow::Borrowed(head);
+    }
+    let mut out = Vec::new();
+    begin(&mut out, head, dropped);
+    Cow::Owned(out)
 }
 
 /// A stream, with its items that wait for space.
 struct Source<'a, S, T> {
     stream: Pin<&'a mut S>,
     link: &'a Link,
-    /// As JSON, so that their size is known.
-    items: VecDeque<Box<[u8]>>,
+    /// Encoded, so that their size is known.
+    items: VecDeque<KeptItem>,
     dropped: u64,
     /// The end of the stream, which is sent after the buffered items.
     end: Option<Option<ErrorObject>>,
@@ -287,16 +360,14 @@ where
                 return Poll::Pending;
             }
             return self.pull(cx).map(|pulled| match pulled {
-                Ok(item) => Next::Item(Pulled::Fresh(item), 0),
+                Ok(item) => Next::Item(item, std::mem::take(&mut self.dropped)),
                 Err(end) => Next::End(end),
             });
         }
         if room {
-            if let Some(json) = self.pop() {
-                return Poll::Ready(Next::Item(
-                    Pulled::Kept(json),
-                    std::mem::take(&mut self.dropped),
-                ));
+            if let Some(item) = self.pop() {
+                let dropped = std::mem::take(&mut self.dropped);
+                return Poll::Ready(Next::Item(Pulled::Kept(item), dropped));
             }
         }
         let mut pulled = 0;
@@ -304,9 +375,12 @@ where
             match self.pull(cx) {
                 Poll::Ready(Ok(item)) if room => {
                     let dropped = std::mem::take(&mut self.dropped);
-                    return Poll::Ready(Next::Item(Pulled::Fresh(item), dropped));
+                    return Poll::Ready(Next::Item(item, dropped));
                 }
-                Poll::Ready(Ok(item)) => lend(item, |item| self.keep(item, topic)),
+                Poll::Ready(Ok(Pulled::Value(item, offset))) => {
+                    lend(item, |item| self.encode(item, offset, topic));
+                }
+                Poll::Ready(Ok(Pulled::Kept(item))) => self.keep(item, topic),
                 Poll::Ready(Err(end)) => self.end = Some(end),
                 Poll::Pending => break,
             }
@@ -323,38 +397,51 @@ where
     }
 
     /// The stream's next item, or why there is none.
-    fn pull(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<T, Option<ErrorObject>>> {
-        self.stream.as_mut().poll_next(cx).map(|item| match item.map(IntoItem::into_item) {
-            Some(Ok(item)) => Ok(item),
+    fn pull(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Pulled<T>, Option<ErrorObject>>> {
+        let item = ready!(self.stream.as_mut().poll_next(cx)).map(IntoItem::into_item);
+        Poll::Ready(match item {
+            Some(Ok(Yielded(item))) => match item {
+                YieldedItem::Value(item, offset) => Ok(Pulled::Value(item, offset)),
+                YieldedItem::Published(item, skipped) => {
+                    self.dropped += skipped;
+                    Ok(Pulled::Kept(KeptItem::Published(item)))
+                }
+                YieldedItem::Failed(error) => Err(Some(error)),
+            },
             Some(Err(error)) => Err(Some(error.to_object())),
             None => Err(None),
         })
     }
 
-    /// Buffers an item for which the send queue has no space. All subscriptions of a connection
-    /// share the limit in bytes.
-    fn keep(&mut self, item: &T, topic: &Topic) {
-        let makes_room = matches!(topic.overflow, Overflow::DropOldest | Overflow::Latest);
-        if self.items.len() >= topic.room() && !(makes_room && self.drop_oldest()) {
-            return self.refuse(topic);
-        }
+    /// Encodes and buffers an item for which the send queue has no space.
+    fn encode(&mut self, item: &T, offset: Option<u64>, topic: &Topic) {
         let mut text = buffer::take();
         if let Err(error) = serde_json::to_writer(&mut text, item) {
             return self.end = Some(Some(ErrorObject::from(error)));
         }
-        let Config { max_outgoing_message, max_subscription_buffer, .. } = *self.link.config;
-        if text.len() > max_outgoing_message {
-            return self.end = Some(Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE)));
-        }
         let json: Box<[u8]> = text.as_slice().into();
         buffer::give_back(text);
-        while !self.link.produced.reserve_buffer(kept_size(&json), max_subscription_buffer) {
+        self.keep(KeptItem::Json(json, offset), topic);
+    }
+
+    /// Buffers an item for which the send queue has no space. All subscriptions of a connection
+    /// share the limit in bytes.
+    fn keep(&mut self, item: KeptItem, topic: &Topic) {
+        let Config { max_outgoing_message, max_subscription_buffer, .. } = *self.link.config;
+        if item.size() > max_outgoing_message.saturating_add(OVERHEAD) {
+            return self.end = Some(Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE)));
+        }
+        let makes_room = matches!(topic.overflow, Overflow::DropOldest | Overflow::Latest);
+        if self.items.len() >= topic.room() && !(makes_room && self.drop_oldest()) {
+            return self.refuse(topic);
+        }
+        while !self.link.produced.reserve_buffer(item.size(), max_subscription_buffer) {
             // If any item is kept, it is the newest one.
             if !(makes_room && self.drop_oldest()) {
                 return self.refuse(topic);
             }
         }
-        self.items.push_back(json);
+        self.items.push_back(item);
     }
 
     /// Handles a new item for which there is no space.
@@ -375,10 +462,10 @@ where
 }
 
 impl<S, T> Source<'_, S, T> {
-    fn pop(&mut self) -> Option<Box<[u8]>> {
-        let json = self.items.pop_front()?;
-        self.link.produced.release_buffer(kept_size(&json));
-        Some(json)
+    fn pop(&mut self) -> Option<KeptItem> {
+        let item = self.items.pop_front()?;
+        self.link.produced.release_buffer(item.size());
+        Some(item)
     }
 }
 
@@ -386,11 +473,6 @@ impl<S, T> Drop for Source<'_, S, T> {
     fn drop(&mut self) {
         while self.pop().is_some() {}
     }
-}
-
-/// How many bytes a buffered item counts.
-fn kept_size(json: &[u8]) -> usize {
-    usize::try_from(cost(json.len())).unwrap_or(usize::MAX)
 }
 
 impl fmt::Debug for Producer {

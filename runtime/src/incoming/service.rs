@@ -601,7 +601,8 @@ impl Outcome {
             tell_end: topic.tell_end || link.extended,
         };
         let handled = request.context().handled().cloned();
-        let producer = Producer::new(topic, link, subscription, handled);
+        let resuming = request.context().resuming().cloned();
+        let producer = Producer::new(topic, link, subscription, handled, resuming);
         Outcome(OutcomeKind::Subscription(Box::pin(handler(request, producer)), Box::new(accepted)))
     }
 

@@ -3,7 +3,12 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::sync::Arc;
 
+use serde::Serialize;
+
+use crate::incoming::channel::PublishedItem;
+use crate::protocol::error::{ErrorObject, Result};
 use crate::protocol::typed::RpcError;
 
 /// What happens to items that cannot be sent because the consumer is slow.
@@ -155,32 +160,120 @@ impl Topic {
     }
 }
 
-/// What the stream of a subscription may yield: items of type `T`, or `Result`s of them. The first
-/// error ends the stream.
+/// What the stream of a subscription may yield: items of type `T`, [`Positioned`] items, or
+/// `Result`s of them. The first error ends the stream.
 #[diagnostic::on_unimplemented(
     message = "the stream of a subscription to `{T}` cannot yield `{Self}`",
-    note = "its items must be `{T}` or `Result<{T}, E>`, with an `E` that implements `wsjsonrpc::RpcError`"
+    note = "its items must be `{T}`, `Positioned<{T}>`, or a `Result` of one of them with an error that implements `wsjsonrpc::RpcError`"
 )]
 pub trait IntoItem<T> {
     /// The error that may end the stream.
     type Err: RpcError;
 
     /// Converts into an item or the error.
-    fn into_item(self) -> std::result::Result<T, Self::Err>;
+    #[doc(hidden)]
+    fn into_item(self) -> std::result::Result<Yielded<T>, Self::Err>;
+}
+
+/// What the stream of a closure may yield, so that its value type follows from it.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "the stream of a subscription cannot yield `{Self}`",
+    note = "its items must be `wsjsonrpc::Result<T>` or `Positioned<T>`"
+)]
+pub trait ClosureItem: IntoItem<Self::Value> {
+    type Value: Serialize + Send + 'static;
+}
+
+impl<T: Serialize + Send + 'static> ClosureItem for Result<T> {
+    type Value = T;
+}
+
+impl<T: Serialize + Send + 'static> ClosureItem for Positioned<T> {
+    type Value = T;
+}
+
+/// An item as a stream yields it. Not a public API.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Yielded<T>(pub(crate) YieldedItem<T>);
+
+#[derive(Debug)]
+pub(crate) enum YieldedItem<T> {
+    /// A value, with its offset if it has one.
+    Value(T, Option<u64>),
+    /// An item of a channel, with the number of items that its stream has skipped before it.
+    Published(Arc<PublishedItem>, u64),
+    /// The end of a channel with an error.
+    Failed(ErrorObject),
 }
 
 impl<T> IntoItem<T> for T {
     type Err = Infallible;
 
-    fn into_item(self) -> std::result::Result<T, Infallible> {
-        Ok(self)
+    fn into_item(self) -> std::result::Result<Yielded<T>, Infallible> {
+        Ok(Yielded(YieldedItem::Value(self, None)))
     }
 }
 
 impl<T, E: RpcError> IntoItem<T> for std::result::Result<T, E> {
     type Err = E;
 
-    fn into_item(self) -> Self {
-        self
+    fn into_item(self) -> std::result::Result<Yielded<T>, E> {
+        self.map(|item| Yielded(YieldedItem::Value(item, None)))
+    }
+}
+
+impl<T> IntoItem<T> for Positioned<T> {
+    type Err = Infallible;
+
+    fn into_item(self) -> std::result::Result<Yielded<T>, Infallible> {
+        Ok(Yielded(self.0))
+    }
+}
+
+impl<T, E: RpcError> IntoItem<T> for std::result::Result<Positioned<T>, E> {
+    type Err = E;
+
+    fn into_item(self) -> std::result::Result<Yielded<T>, E> {
+        self.map(|item| Yielded(item.0))
+    }
+}
+
+/// An item of a subscription with its position, so that a consumer can continue after it when its
+/// connection breaks ([`Subscribe::resume`](crate::subscription::Subscribe::resume)).
+///
+/// The stream of a [`Channel`](crate::Channel) yields such items. A handler with its own storage
+/// creates them; see [`Context::resume_position`](crate::Context::resume_position). The client's
+/// [`Subscription`](crate::Subscription) yields the plain `T`.
+///
+/// ```
+/// use wsjsonrpc::{Context, Result, Stream, rpc};
+/// use wsjsonrpc::subscription::Positioned;
+///
+/// #[rpc]
+/// trait News {
+///     #[subscription]
+///     async fn headlines(&self, ctx: &Context)
+///         -> Result<impl Stream<Item = Positioned<String>> + Send>;
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Positioned<T>(pub(crate) YieldedItem<T>);
+
+impl<T> Positioned<T> {
+    /// An item with its offset. Offsets must grow from item to item, start at 1 or above, and stay
+    /// below 2^53, because JavaScript rounds larger numbers.
+    pub fn new(offset: u64, item: T) -> Self {
+        Positioned(YieldedItem::Value(item, Some(offset)))
+    }
+
+    /// The offset of the item.
+    pub fn offset(&self) -> u64 {
+        match &self.0 {
+            YieldedItem::Value(_, offset) => offset.unwrap_or_default(),
+            YieldedItem::Published(item, _) => item.offset,
+            YieldedItem::Failed(_) => 0,
+        }
     }
 }

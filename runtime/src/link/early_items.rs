@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::protocol::item::{Content, Item, cost};
+use crate::protocol::item::{Content, Item, Marks, cost};
 use crate::util::drop_counter::DropCounter;
 
 /// The maximum number of kept items on a connection.
@@ -27,8 +27,9 @@ pub(crate) struct EarlyItems {
 /// The items kept for one id.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    /// Each item with the number of items that its producer dropped before it.
-    pub(crate) items: Vec<(Utf8Bytes, u64)>,
+    pub(crate) items: Vec<(Utf8Bytes, Marks)>,
+    /// The position after which the items start, as JSON.
+    pub(crate) start: Option<Box<str>>,
     /// If the subscription has already ended, its error as JSON.
     pub(crate) end: Option<Box<str>>,
     /// Whether items after these were dropped.
@@ -38,7 +39,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     fn count(&self) -> usize {
-        self.items.len() + usize::from(self.end.is_some())
+        self.items.len() + usize::from(self.end.is_some()) + usize::from(self.start.is_some())
     }
 }
 
@@ -52,7 +53,7 @@ impl EarlyItems {
     /// caller logs.
     pub(crate) fn keep(&mut self, notification: &Arc<str>, item: &Item<'_>, window: u64) -> bool {
         let json = match item.content {
-            Content::Result(json) | Content::Error(json) => json,
+            Content::Result(json) | Content::Error(json) | Content::Position(json) => json,
         };
         let full = self.count >= MAX_ITEMS || self.bytes >= window;
         let by_id = match self.kept.get_mut(notification) {
@@ -65,8 +66,9 @@ impl EarlyItems {
             None if full => return self.dropped.is_first(),
             None => by_id.entry(item.subscription.into()).or_default(),
         };
-        // Nothing is kept after an end or a gap.
-        if kept.end.is_some() {
+        // Nothing is kept after an end or a gap, and one position.
+        let again = matches!(item.content, Content::Position(_)) && kept.start.is_some();
+        if kept.end.is_some() || again {
             return false;
         }
         if full || kept.overflowed {
@@ -74,7 +76,8 @@ impl EarlyItems {
             return self.dropped.is_first();
         }
         match item.content {
-            Content::Result(json) => kept.items.push((json.into(), item.dropped)),
+            Content::Result(json) => kept.items.push((json.into(), item.marks)),
+            Content::Position(json) => kept.start = Some(json.into()),
             Content::Error(json) => kept.end = Some(json.into()),
         }
         let bytes = cost(item.subscription.len().saturating_add(json.len()));
@@ -116,7 +119,7 @@ mod tests {
     use super::*;
 
     fn item<'a>(subscription: &'a str, json: &'a str) -> Item<'a> {
-        Item { subscription, content: Content::Result(json), dropped: 0 }
+        Item { subscription, content: Content::Result(json), marks: Marks::default() }
     }
 
     #[test]
@@ -151,7 +154,8 @@ mod tests {
         let name: Arc<str> = "a".into();
         let mut early = EarlyItems::default();
         early.keep(&name, &item("1", "5"), 1000);
-        let end = Item { subscription: "1", content: Content::Error("null"), dropped: 0 };
+        let marks = Marks::default();
+        let end = Item { subscription: "1", content: Content::Error("null"), marks };
         early.keep(&name, &end, 1000);
         early.keep(&name, &end, 1000);
         early.keep(&name, &item("1", "6"), 1000);

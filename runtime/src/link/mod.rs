@@ -31,6 +31,7 @@ use crate::link::pending_calls::{PendingCalls, Side};
 use crate::link::subscription_buffer::SubscriptionBuffer;
 use crate::link::subscription_buffer::SubscriptionBuffers;
 use crate::protocol::encode::{OutgoingMessage, notification};
+use crate::protocol::item::Marks;
 use crate::protocol::request_extensions::{CANCEL, SentExtensions};
 use crate::span::CallSpan;
 use crate::websocket::send_queue::{Command, Refused, SendQueue};
@@ -265,12 +266,16 @@ impl Link {
             timeout: timeout.filter(|_| self.config.send_timeout.includes(self.extended)),
             window: buffer.as_ref().map(|buffer| buffer.window).filter(|_| self.extended),
             progress: progress.is_some(),
+            resume: buffer
+                .as_ref()
+                .and_then(|buffer| buffer.resume.as_ref())
+                .filter(|_| self.extended),
         };
         if let Some(progress) = progress {
             self.pending.listen(id, Arc::clone(progress));
         }
-        if let Some(buffer) = buffer {
-            self.consumed.expect(id, &buffer, Arc::downgrade(self), self.extended);
+        if let Some(buffer) = &buffer {
+            self.consumed.expect(id, buffer, Arc::downgrade(self), self.extended);
         }
         let write_trace = |out: &mut Vec<u8>| {
             if self.config.send_trace.includes(self.extended) {
@@ -306,9 +311,9 @@ impl Link {
         buffer: &Arc<SubscriptionBuffer<Link>>,
         message: Utf8Bytes,
         range: Range<usize>,
-        dropped: u64,
+        marks: Marks,
     ) {
-        if !self.consumed.push(buffer, message, range, dropped) {
+        if !self.consumed.push(buffer, message, range, marks) {
             if let Some(id) = buffer.id() {
                 self.unsubscribe(&buffer.names.unsubscribe, id);
             }

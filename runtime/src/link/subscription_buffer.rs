@@ -21,7 +21,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::error::CloseReason;
 use crate::link::early_items::{EarlyItems, Kept};
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::protocol::item::{Item, cost};
+use crate::protocol::item::{Item, Marks, Position, cost};
+use crate::protocol::request_extensions::Resume;
 use crate::protocol::text;
 use crate::util::hasher::QuickHash;
 use crate::websocket::inbox::detach;
@@ -38,7 +39,7 @@ const KEPT: usize = 64;
 const SHARED: usize = 64;
 
 /// An item is this range of a message.
-pub(crate) type RawItem = (Utf8Bytes, Range<usize>);
+pub(crate) type RawItem = (Utf8Bytes, Range<usize>, Marks);
 
 /// The buffer of one subscription. `L` is the handle of the connection.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub(crate) struct SubscriptionBuffer<L> {
     pub(crate) names: SubscriptionNames,
     /// The number of bytes that may be buffered.
     pub(crate) window: u64,
+    /// Where the items should start, if their positions are wanted.
+    pub(crate) resume: Option<Resume>,
     /// The subscription's id as JSON, once it is known.
     id: OnceLock<Arc<str>>,
     /// Whether the subscription has begun and not ended. It is changed together with the table, and
@@ -70,6 +73,8 @@ struct BufferState<L> {
     /// Whether the peer expects credit.
     counts: bool,
     dropped: u64,
+    /// The position after which the items start, until the consumer takes it.
+    start: Option<Position>,
     end: Option<End>,
     waker: Option<Waker>,
     /// Whether the consumer is gone.
@@ -104,19 +109,20 @@ pub(crate) enum End {
 }
 
 impl<L> SubscriptionBuffer<L> {
-    pub(crate) fn new(names: SubscriptionNames, window: u64) -> Self {
+    pub(crate) fn new(names: SubscriptionNames, window: u64, resume: Option<Resume>) -> Self {
         let state = BufferState {
             home: Weak::new(),
             items: VecDeque::new(),
             bytes: 0,
             counts: false,
             dropped: 0,
+            start: None,
             end: None,
             waker: None,
             abandoned: false,
         };
         let (id, live, state) = (OnceLock::new(), AtomicBool::new(false), Mutex::new(state));
-        SubscriptionBuffer { names, window: window.max(1), id, live, state }
+        SubscriptionBuffer { names, window: window.max(1), resume, id, live, state }
     }
 
     /// Called before the subscription is requested on this connection. `counts` is whether the peer
@@ -175,23 +181,41 @@ impl<L> SubscriptionBuffer<L> {
         self.lock().dropped
     }
 
-    /// Takes the buffered items, or returns why no more items arrive. All items taken before must
-    /// be consumed.
+    /// Sets the position after which the items start, given as JSON, and wakes the consumer.
+    /// Ignored if it is invalid.
+    pub(crate) fn set_start(&self, json: &str) {
+        let Ok(start) = serde_json::from_str(json) else {
+            return tracing::debug!("ignored the position of a subscription: it is invalid");
+        };
+        let mut state = self.lock();
+        state.start = Some(start);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Takes the position after which the items start if it has arrived, otherwise the buffered
+    /// items, or returns why no more items arrive. All items taken before must be consumed.
     pub(crate) fn poll(
         &self,
         cx: &mut Context<'_>,
         taken: &mut TakenItems,
-    ) -> Poll<Result<(), End>> {
+    ) -> Poll<Result<Option<Position>, End>> {
         let mut fresh = None;
         loop {
             let mut state = self.lock();
             state.settle(taken);
+            if let Some(start) = state.start.take() {
+                return Poll::Ready(Ok(Some(start)));
+            }
             if !state.items.is_empty() {
                 std::mem::swap(&mut state.items, &mut taken.items);
                 if state.items.capacity() > KEPT {
                     state.items = VecDeque::new();
                 }
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(None));
             }
             if let Some(end) = &state.end {
                 return Poll::Ready(Err(end.clone()));
@@ -235,7 +259,7 @@ impl<L> SubscriptionBuffer<L> {
         &self,
         message: Utf8Bytes,
         range: Range<usize>,
-        dropped: u64,
+        marks: Marks,
     ) -> (Option<Waker>, bool) {
         let item = if message.len() - range.len().min(message.len()) > MAX_BESIDE {
             (message.get(range.clone()).unwrap_or_default().into(), 0..range.len())
@@ -246,7 +270,7 @@ impl<L> SubscriptionBuffer<L> {
         if state.end.is_some() || state.abandoned {
             return (None, false);
         }
-        state.dropped = state.dropped.saturating_add(dropped);
+        state.dropped = state.dropped.saturating_add(marks.dropped);
         // One item may exceed the window, with or without credit.
         let lagged = state.bytes >= self.window;
         if lagged {
@@ -255,7 +279,7 @@ impl<L> SubscriptionBuffer<L> {
             state.bytes = state.bytes.saturating_add(cost(item.1.len()));
             let (message, range) = item;
             let is_slow = state.items.len() >= SHARED;
-            state.items.push_back((if is_slow { detach(message) } else { message }, range));
+            state.items.push_back((if is_slow { detach(message) } else { message }, range, marks));
         }
         (state.waker.take(), lagged)
     }
@@ -398,9 +422,12 @@ impl<L> SubscriptionBuffers<L> {
     /// the buffer has overflowed and the subscription has ended.
     #[cold]
     fn catch_up(&self, buffer: &Arc<SubscriptionBuffer<L>>, kept: Kept) -> bool {
-        for (json, dropped) in kept.items {
+        if let Some(start) = kept.start {
+            buffer.set_start(&start);
+        }
+        for (json, marks) in kept.items {
             let range = 0..json.len();
-            if !self.push(buffer, json, range, dropped) {
+            if !self.push(buffer, json, range, marks) {
                 return false;
             }
         }
@@ -465,9 +492,9 @@ impl<L> SubscriptionBuffers<L> {
         buffer: &Arc<SubscriptionBuffer<L>>,
         message: Utf8Bytes,
         range: Range<usize>,
-        dropped: u64,
+        marks: Marks,
     ) -> bool {
-        let (waker, lagged) = buffer.push(message, range, dropped);
+        let (waker, lagged) = buffer.push(message, range, marks);
         if lagged {
             self.remove(buffer);
         }

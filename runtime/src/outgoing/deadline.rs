@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Timeout};
 use crate::link::Link;
+use crate::protocol::item::Position;
 use crate::protocol::request_extensions::ReceivedExtensions;
 use crate::util::race::{Either, race};
 use crate::util::runtime::deadline;
@@ -28,6 +29,8 @@ pub(crate) struct HandledCall {
     pub(crate) extra: ReceivedExtensions,
     /// Whether the call has started a subscription.
     subscribed: AtomicBool,
+    /// The position after which the items of the subscription start, once the handler has set it.
+    start: Mutex<Option<Position>>,
     /// Whether the handler has returned or the call was answered.
     over: AtomicBool,
     /// The call's number on its own connection, which may differ from the handle's connection.
@@ -44,7 +47,7 @@ impl HandledCall {
     ) -> Self {
         let (over, link) = (AtomicBool::new(false), Arc::downgrade(link));
         let subscribed = AtomicBool::new(false);
-        HandledCall { deadline, extra, subscribed, over, number, link }
+        HandledCall { deadline, extra, subscribed, start: Mutex::default(), over, number, link }
     }
 
     /// Whether the call requests a subscription and has not started one yet.
@@ -56,6 +59,14 @@ impl HandledCall {
     pub(crate) fn begin_subscription(&self) -> Option<u64> {
         self.subscribed.store(true, Ordering::Relaxed);
         self.extra.window
+    }
+
+    pub(crate) fn set_start(&self, position: Position) {
+        *self.start.lock().unwrap_or_else(PoisonError::into_inner) = Some(position);
+    }
+
+    pub(crate) fn take_start(&self) -> Option<Position> {
+        self.start.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Turns the handles of this call into ordinary ones.

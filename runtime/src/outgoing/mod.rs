@@ -2,7 +2,8 @@
 //!
 //! In reading order: `peer` is the handle to a peer, `call` is a single call and its encoder, and
 //! `exchange` is the state machine that sends a request and waits for its response. `batch` sends
-//! several calls in one message, and `subscription` consumes a subscription. `deadline` limits a
+//! several calls in one message, and `subscription` consumes a subscription, which `resume` continues
+//! on the next connection of a reconnecting client. `deadline` limits a
 //! call to the deadline of the handler that makes it.
 
 pub(crate) mod batch;
@@ -12,4 +13,5 @@ pub(crate) mod deadline;
 pub(crate) mod exchange;
 pub(crate) mod peer;
 mod progress;
+mod resume;
 pub(crate) mod subscription;

@@ -72,6 +72,12 @@ pub(crate) trait Route: Send + Sync {
     /// The connection that it uses at the moment, if there is one.
     fn link(&self) -> Option<Arc<Link>>;
 
+    /// Waits for a connection if there is none, whatever the settings for calls say. `None` if the
+    /// route does not reconnect.
+    fn next_link(self: Arc<Self>) -> Option<BoxFuture<Result<Arc<Link>, Error>>> {
+        None
+    }
+
     fn pending_calls(&self) -> usize;
 
     /// Nothing is sent before the future is polled.
@@ -155,6 +161,28 @@ impl Peer {
         match &self.target {
             Target::Link(link_ref) => link_ref.link().outgoing.as_ref(),
             Target::Route(route) => route.middleware(),
+        }
+    }
+
+    /// Whether the handle continues on another connection when its connection ends.
+    pub(crate) fn reconnects(&self) -> bool {
+        match &self.target {
+            Target::Link(_) => false,
+            Target::Route(route) => Arc::clone(route).next_link().is_some(),
+        }
+    }
+
+    /// Waits until there is a connection.
+    ///
+    /// # Errors
+    /// There will be no connection any more.
+    pub(crate) async fn next_connection(&self) -> Result<(), Error> {
+        match &self.target {
+            Target::Link(link_ref) => link_ref.link().check_open(),
+            Target::Route(route) => match Arc::clone(route).next_link() {
+                Some(next) => next.await.map(drop),
+                None => Ok(()),
+            },
         }
     }
 

@@ -21,9 +21,11 @@ use crate::outgoing::batch::{Batch, IntoBatch};
 use crate::outgoing::call::{Call, typed};
 use crate::outgoing::exchange::Exchange;
 use crate::outgoing::peer::Peer;
+use crate::outgoing::resume::{Mode, Resumption, Template};
 use crate::protocol::encode::EncodeError;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::write_credit;
+use crate::protocol::request_extensions::Resume;
 use crate::protocol::typed::RpcError;
 use crate::protocol::value::read;
 
@@ -62,13 +64,14 @@ pub struct Subscribe<T, E = ErrorObject> {
     call: Call<(), E>,
     names: SubscriptionNames,
     window: u64,
+    mode: Option<Mode>,
     item: PhantomData<fn() -> T>,
 }
 
 impl<T, E> Subscribe<T, E> {
     pub(crate) fn new(call: Call<(), E>, names: SubscriptionNames) -> Self {
         let window = call.peer.config().subscription_window as u64;
-        Subscribe { call, names, window, item: PhantomData }
+        Subscribe { call, names, window, mode: None, item: PhantomData }
     }
 
     /// The name of the notifications that contain the items. Default: the name of the method.
@@ -132,24 +135,97 @@ impl<T, E> Subscribe<T, E> {
         self
     }
 
+    /// Lets the stream of a [reconnecting client](crate::client::ClientBuilder::reconnect) continue
+    /// on its next connection, after the last item that the consumer has taken. The consumer gets
+    /// each item once and in order. Where items may be missing, the stream yields one
+    /// [`Error::Gap`], which says why, and continues.
+    ///
+    /// The client subscribes again with the same params, after its
+    /// [`on_connect`](crate::client::ClientBuilder::on_connect) closure has logged in. This happens
+    /// when the consumer polls the stream and has consumed all items of the old connection.
+    ///
+    /// The server must support it: with a [`Channel`](crate::Channel), or with
+    /// [`Positioned`](crate::subscription::Positioned) items of its own. Towards other servers, the
+    /// stream continues as with [`resubscribe`](Self::resubscribe). A server that restarts has
+    /// usually lost its log, which is a [`Gap::Restarted`].
+    ///
+    /// The stream ends with an error if the server refuses the subscription, and when the client
+    /// does not reconnect any more. Without `reconnect`, this setting has no effect.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Error, Peer};
+    /// # fn reload() {}
+    /// async fn follow(peer: Peer) -> Result<(), Error> {
+    ///     let mut headlines = peer.subscribe::<String>("headlines", ()).resume().await?;
+    ///     while let Some(headline) = headlines.next().await {
+    ///         match headline {
+    ///             Ok(headline) => println!("{headline}"),
+    ///             // Items are missing here: load the current state in another way.
+    ///             Err(Error::Gap(gap)) => {
+    ///                 println!("{gap}");
+    ///                 reload();
+    ///             }
+    ///             Err(error) => return Err(error),
+    ///         }
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # let _ = follow;
+    /// ```
+    pub fn resume(mut self) -> Self {
+        self.mode = Some(Mode::Resume);
+        self
+    }
+
+    /// Lets the stream of a [reconnecting client](crate::client::ClientBuilder::reconnect) continue
+    /// on its next connection with whatever the server sends then, for servers that do not support
+    /// [`resume`](Self::resume), such as Ethereum nodes. The client subscribes again with the same
+    /// params. Before the first item of each further connection, the stream yields an
+    /// [`Error::Gap`] ([`Gap::Resubscribed`]), because the items in between are missing.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Error, Peer};
+    /// # async fn show(node: Peer) -> Result<(), Error> {
+    /// let mut heads = node
+    ///     .subscribe::<serde_json::Value>("eth_subscribe", ["newHeads"])
+    ///     .notification("eth_subscription")
+    ///     .unsubscribe("eth_unsubscribe")
+    ///     .resubscribe()
+    ///     .await?;
+    /// # heads.next().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn resubscribe(mut self) -> Self {
+        self.mode = Some(Mode::Resubscribe);
+        self
+    }
+
     /// Splits the call into the parts of an exchange and the subscription that it requests.
     #[allow(clippy::type_complexity)]
-    fn split(self) -> (Peer, Result<OutgoingCall, EncodeError>, Option<Duration>, Subscribing) {
-        let buffer = Arc::new(SubscriptionBuffer::new(self.names, self.window));
-        let Call { peer, message, timeout, .. } = self.call;
-        let subscribing =
-            Subscribing(Some(Half { buffer: Arc::clone(&buffer), peer: peer.clone() }));
+    fn split(self) -> (Peer, Result<OutgoingCall, EncodeError>, Option<Duration>, Requested) {
+        let Subscribe { call: Call { peer, message, timeout, .. }, names, window, mode, .. } = self;
+        let mode = mode.filter(|_| peer.reconnects());
+        let resumption = mode.zip(message.as_ref().ok()).map(|(mode, message)| {
+            let (peer, message, names) = (peer.clone(), message.clone(), names.clone());
+            let template = Template { peer, message, names, window, timeout };
+            Box::new(Resumption::new(template, mode))
+        });
+        let resume = mode.filter(|mode| *mode == Mode::Resume).map(|_| Resume::FromNow);
+        let buffer = Arc::new(SubscriptionBuffer::new(names, window, resume));
+        let half = Half { buffer: Arc::clone(&buffer), peer: peer.clone() };
         let message = message.map(|outgoing| OutgoingCall { outgoing, buffer: Some(buffer) });
-        (peer, message, timeout, subscribing)
+        let requested = Requested { subscribing: Subscribing(Some(half)), resumption };
+        (peer, message, timeout, requested)
     }
 }
 
 /// The consumer's half of a subscription. Dropping it unsubscribes, even before the subscription
 /// has started.
-struct Half {
-    buffer: Arc<SubscriptionBuffer<Link>>,
+pub(super) struct Half {
+    pub(super) buffer: Arc<SubscriptionBuffer<Link>>,
     /// Keeps the connection open, as every handle does.
-    peer: Peer,
+    pub(super) peer: Peer,
 }
 
 impl Drop for Half {
@@ -161,22 +237,39 @@ impl Drop for Half {
     }
 }
 
-/// A requested subscription.
-struct Subscribing(Option<Half>);
+/// A requested subscription. If its call fails, dropping the half ends the subscription here.
+pub(super) struct Subscribing(pub(super) Option<Half>);
 
 impl Subscribing {
+    /// Called when the peer has responded.
+    pub(super) fn begun(&mut self) -> Result<Half, Error> {
+        let half = self.0.take().filter(|half| half.buffer.id().is_some());
+        half.ok_or(Error::InvalidResponse("the subscription id must be a string or a number"))
+    }
+}
+
+/// A requested subscription, and how it continues after a reconnect.
+struct Requested {
+    subscribing: Subscribing,
+    resumption: Option<Box<Resumption>>,
+}
+
+impl Requested {
     /// Handles the outcome of the call: the subscription's id, or an error.
     fn finish<T, E: RpcError>(
         &mut self,
         outcome: Result<(), Error>,
     ) -> Result<Subscription<T, E>, Error<E>> {
-        // If the call failed, dropping the half ends the subscription here.
-        let half = self.0.take();
-        outcome.map_err(typed)?;
-        let half = half.filter(|half| half.buffer.id().is_some());
-        let half =
-            half.ok_or(Error::InvalidResponse("the subscription id must be a string or a number"))?;
-        Ok(Subscription { half, taken: TakenItems::default(), over: false, result: PhantomData })
+        let begun = outcome.and_then(|()| self.subscribing.begun());
+        // Dropped now if the call failed.
+        self.subscribing.0 = None;
+        Ok(Subscription {
+            half: begun.map_err(typed)?,
+            taken: TakenItems::default(),
+            resumption: self.resumption.take(),
+            over: false,
+            result: PhantomData,
+        })
     }
 }
 
@@ -185,9 +278,9 @@ impl<T, E: RpcError> IntoFuture for Subscribe<T, E> {
     type IntoFuture = SubscribeFuture<T, E>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let (peer, message, timeout, subscribing) = self.split();
+        let (peer, message, timeout, requested) = self.split();
         let exchange = Exchange::new(peer, message, timeout);
-        SubscribeFuture { exchange, subscribing, result: PhantomData }
+        SubscribeFuture { exchange, requested, result: PhantomData }
     }
 }
 
@@ -200,9 +293,9 @@ where
     type Replies = SubscribeFuture<T, E>;
 
     fn add_to(self, batch: &mut Batch) -> Self::Replies {
-        let (peer, message, timeout, subscribing) = self.split();
+        let (peer, message, timeout, requested) = self.split();
         let exchange = batch.exchange(&peer, message, timeout);
-        SubscribeFuture { exchange, subscribing, result: PhantomData }
+        SubscribeFuture { exchange, requested, result: PhantomData }
     }
 }
 
@@ -219,7 +312,7 @@ impl<T, E> fmt::Debug for Subscribe<T, E> {
 #[must_use = "a subscription does not start until it is awaited: `client.ticks().await`"]
 pub struct SubscribeFuture<T, E = ErrorObject> {
     exchange: Exchange,
-    subscribing: Subscribing,
+    requested: Requested,
     result: PhantomData<fn() -> (T, E)>,
 }
 
@@ -228,7 +321,7 @@ impl<T, E: RpcError> Future for SubscribeFuture<T, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = ready!(self.exchange.poll(cx)).map(drop);
-        Poll::Ready(self.subscribing.finish(outcome))
+        Poll::Ready(self.requested.finish(outcome))
     }
 }
 
@@ -244,12 +337,13 @@ impl<T, E> fmt::Debug for SubscribeFuture<T, E> {
 ///
 /// - without an error, when the producer has no more items,
 /// - with the error of the producer,
-/// - with [`Error::Closed`], when the connection ends. This includes the connection of a
-///   [reconnecting client](crate::client::ClientBuilder::reconnect): subscribe again in its
-///   [`on_connect`](crate::client::ClientBuilder::on_connect) closure.
+/// - with [`Error::Closed`], when the connection ends. A
+///   [reconnecting client](crate::client::ClientBuilder::reconnect) can instead
+///   [`resume`](Subscribe::resume) on its next connection.
 /// - with [`Error::Lagged`], when items were consumed too slowly.
 ///
-/// [`Error::Decode`] does not end the stream: one item is not a valid `T`.
+/// Two errors do not end the stream: [`Error::Decode`], one item is not a valid `T`, and
+/// [`Error::Gap`], items of a resumed subscription are missing.
 ///
 /// Dropping the subscription unsubscribes. It keeps a client's connection open, as a [`Peer`] does.
 ///
@@ -291,6 +385,7 @@ impl<T, E> fmt::Debug for SubscribeFuture<T, E> {
 pub struct Subscription<T, E = ErrorObject> {
     half: Half,
     taken: TakenItems,
+    resumption: Option<Box<Resumption>>,
     over: bool,
     result: PhantomData<fn() -> (T, E)>,
 }
@@ -299,7 +394,8 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
     /// The next item; `None` after the end.
     ///
     /// # Errors
-    /// See [`Subscription`]. After every error except [`Error::Decode`], the stream has ended.
+    /// See [`Subscription`]. After every error except [`Error::Decode`] and [`Error::Gap`], the
+    /// stream has ended.
     ///
     /// # Cancel safety
     /// No item is lost when the future is dropped.
@@ -308,29 +404,71 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Error<E>>>> {
-        if self.over {
-            return Poll::Ready(None);
+        loop {
+            if self.over {
+                return Poll::Ready(None);
+            }
+            if let Some(resumption) = &mut self.resumption {
+                match ready!(resumption.poll(cx)) {
+                    Ok(None) => {}
+                    Ok(Some((half, gap))) => {
+                        (self.half, self.taken) = (half, TakenItems::default());
+                        if let Some(gap) = gap {
+                            return Poll::Ready(Some(Err(Error::Gap(gap))));
+                        }
+                    }
+                    Err(error) => {
+                        self.over = true;
+                        return Poll::Ready(Some(Err(typed(error))));
+                    }
+                }
+            }
+            let buffer = &self.half.buffer;
+            let Some((message, range, marks)) = self.taken.first() else {
+                match ready!(buffer.poll(cx, &mut self.taken)) {
+                    Ok(start) => {
+                        let resumption = self.resumption.as_mut();
+                        let gap = resumption.zip(start).and_then(|(it, start)| it.start(start));
+                        if let Some(gap) = gap {
+                            return Poll::Ready(Some(Err(Error::Gap(gap))));
+                        }
+                    }
+                    Err(end) => {
+                        let end = match &mut self.resumption {
+                            Some(resumption) => resumption.restore(end, &self.half),
+                            None => Err(end),
+                        };
+                        if let Err(end) = end {
+                            self.over = true;
+                            return Poll::Ready(last(end).map(|error| Err(typed(error))));
+                        }
+                    }
+                }
+                continue;
+            };
+            let (marks, mut known) = (*marks, false);
+            if let Some(resumption) = &mut self.resumption {
+                if let Some(gap) = resumption.gap_before(marks) {
+                    return Poll::Ready(Some(Err(Error::Gap(gap))));
+                }
+                known = resumption.is_known(marks);
+                if !known {
+                    resumption.consumed(marks);
+                }
+            }
+            let json = message.get(range.clone()).unwrap_or_default();
+            let item = (!known).then(|| read(json).map_err(Error::Decode));
+            if let Some(bytes) = buffer.consumed(&mut self.taken) {
+                if let Some((link, id)) = buffer.home().zip(buffer.id()) {
+                    // Small, and limited by the number of consumed bytes, so this need not wait for
+                    // the send queue.
+                    link.send_queue.send_anyway(write_credit(id, bytes));
+                }
+            }
+            if item.is_some() {
+                return Poll::Ready(item);
+            }
         }
-        let buffer = &self.half.buffer;
-        let (message, range) = loop {
-            if let Some(item) = self.taken.first() {
-                break item;
-            }
-            if let Err(end) = ready!(buffer.poll(cx, &mut self.taken)) {
-                self.over = true;
-                return Poll::Ready(last(end).map(|error| Err(typed(error))));
-            }
-        };
-        let json = message.get(range.clone()).unwrap_or_default();
-        let item = read(json).map_err(Error::Decode);
-        if let Some(bytes) = buffer.consumed(&mut self.taken) {
-            if let Some((link, id)) = buffer.home().zip(buffer.id()) {
-                // Small, and limited by the number of consumed bytes, so this need not wait for the
-                // send queue.
-                link.send_queue.send_anyway(write_credit(id, bytes));
-            }
-        }
-        Poll::Ready(Some(item))
     }
 }
 

@@ -306,7 +306,7 @@ impl OutgoingMessage {
     #[inline]
     pub(crate) fn into_request(
         mut self,
-        extensions: &SentExtensions,
+        extensions: &SentExtensions<'_>,
         write_more: impl FnOnce(&mut Vec<u8>),
         write_id: impl Fn(&mut Vec<u8>),
     ) -> Vec<u8> {

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use super::encode::buffer;
 use super::id::Id;
+use super::item::Position;
 use super::scan::Cursor;
 use super::text;
 
@@ -44,6 +45,17 @@ pub(crate) struct ReceivedExtensions {
     pub(crate) progress: Option<Box<str>>,
     /// The number of bytes of a subscription's items that may be in transit or unread.
     pub(crate) window: Option<u64>,
+    /// Where the items of a subscription should start, if the caller wants their positions.
+    pub(crate) resume: Option<Box<Resume>>,
+}
+
+/// Where the items of a subscription should start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Resume {
+    /// The caller has no position yet, and wants to know the positions of the items.
+    FromNow,
+    /// After the last item that the caller has consumed.
+    After(Position),
 }
 
 /// The trace that a call is a part of, as JSON of any kind.
@@ -65,6 +77,8 @@ struct Members<'a> {
     progress: Option<&'a RawValue>,
     #[serde(borrow)]
     window: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resume: Option<&'a RawValue>,
 }
 
 impl ReceivedExtensions {
@@ -85,6 +99,7 @@ impl ReceivedExtensions {
             timeout: members.timeout.and_then(|json| milliseconds(json.get())),
             progress: members.progress.filter(is_token).map(|json| json.get().into()),
             window: members.window.and_then(|json| json.get().parse().ok()),
+            resume: members.resume.and_then(|json| resume(json.get())).map(Box::new),
         }
     }
 }
@@ -136,6 +151,13 @@ pub(crate) fn progress<T: Serialize + ?Sized>(
     Ok(out)
 }
 
+fn resume(json: &str) -> Option<Resume> {
+    if json == "true" {
+        return Some(Resume::FromNow);
+    }
+    serde_json::from_str(json).ok().map(Resume::After)
+}
+
 fn milliseconds(json: &str) -> Option<Duration> {
     let digits = !json.is_empty() && json.bytes().all(|byte| byte.is_ascii_digit());
     if digits { json.parse().ok().map(Duration::from_millis) } else { None }
@@ -143,15 +165,16 @@ fn milliseconds(json: &str) -> Option<Duration> {
 
 /// The extensions of a request of this side.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct SentExtensions {
+pub(crate) struct SentExtensions<'a> {
     /// How long this side waits for the response.
     pub(crate) timeout: Option<Duration>,
     /// Whether it wants progress; the request's own id is the token.
     pub(crate) progress: bool,
     pub(crate) window: Option<u64>,
+    pub(crate) resume: Option<&'a Resume>,
 }
 
-impl SentExtensions {
+impl SentExtensions<'_> {
     /// Appends the member and the comma before it, if there is any extension.
     #[inline]
     pub(crate) fn write(&self, out: &mut Vec<u8>, write_id: impl Fn(&mut Vec<u8>)) {
@@ -173,6 +196,13 @@ impl SentExtensions {
             member(out, b"\"window\":");
             out.extend_from_slice(itoa::Buffer::new().format(window).as_bytes());
         }
+        if let Some(resume) = self.resume {
+            member(out, b"\"resume\":");
+            match resume {
+                Resume::FromNow => out.extend_from_slice(b"true"),
+                Resume::After(position) => position.write(out),
+            }
+        }
         if open == b"," {
             out.push(b'}');
         }
@@ -186,6 +216,7 @@ mod tests {
     #[test]
     fn what_is_told_is_read() {
         let timeout = Some(Duration::from_millis(1500));
+        let after = Resume::After(Position { epoch: "e1".to_owned(), offset: 41 });
         for (extensions, expected) in [
             (SentExtensions::default(), ""),
             (SentExtensions { timeout, ..SentExtensions::default() }, r#"{"timeout":1500}"#),
@@ -194,8 +225,17 @@ mod tests {
                 r#"{"progress":"s7"}"#,
             ),
             (
-                SentExtensions { timeout, progress: true, window: Some(9) },
-                r#"{"timeout":1500,"progress":"s7","window":9}"#,
+                SentExtensions {
+                    timeout,
+                    progress: true,
+                    window: Some(9),
+                    resume: Some(&Resume::FromNow),
+                },
+                r#"{"timeout":1500,"progress":"s7","window":9,"resume":true}"#,
+            ),
+            (
+                SentExtensions { resume: Some(&after), ..SentExtensions::default() },
+                r#"{"resume":{"epoch":"e1","offset":41}}"#,
             ),
         ] {
             let mut out = Vec::new();
@@ -207,6 +247,7 @@ mod tests {
                 timeout: extensions.timeout,
                 progress: extensions.progress.then(|| "\"s7\"".into()),
                 window: extensions.window,
+                resume: extensions.resume.cloned().map(Box::new),
             };
             assert_eq!(ReceivedExtensions::read(json), extra);
         }
@@ -235,6 +276,10 @@ mod tests {
             r#"{"timeout":-1,"progress":null,"window":1.5,"more":[]}"#,
             r#"{"timeout":"1","progress":{},"window":"x"}"#,
             r#"{"timeout":99999999999999999999}"#,
+            r#"{"resume":false}"#,
+            r#"{"resume":{"epoch":"e1"}}"#,
+            r#"{"resume":{"epoch":1,"offset":2}}"#,
+            r#"{"resume":{"epoch":"e1","offset":-1}}"#,
         ] {
             assert_eq!(ReceivedExtensions::read(json), ReceivedExtensions::default(), "{json}");
         }

@@ -16,9 +16,10 @@ use super::decode::{
 use super::encode::{Form, OutgoingMessage, array, begin_result, end_response, error_response};
 use super::error::ErrorObject;
 use super::id::Id;
+use super::item::Position;
 use super::properties::{number, run, string};
 use super::reference::check_message;
-use super::request_extensions::{ReceivedExtensions, SentExtensions, Trace};
+use super::request_extensions::{ReceivedExtensions, Resume, SentExtensions, Trace};
 
 /// Parameter names, some of which must be escaped.
 const NAMES: &[&str] = &["a", "", "b\"c", "d\\", "é\n", "id", "method"];
@@ -76,7 +77,7 @@ struct Written {
 
 #[derive(Clone, Debug)]
 enum Says {
-    Call { method: String, params: Option<String>, extensions: SentExtensions },
+    Call { method: String, params: Option<String>, extensions: SentExtensions<'static> },
     Result(String),
     Error(ErrorObject),
 }
@@ -91,12 +92,12 @@ enum Passed {
     Whole,
 }
 
-fn extensions() -> impl Strategy<Value = SentExtensions> {
+fn extensions() -> impl Strategy<Value = SentExtensions<'static>> {
     let some = || proptest::option::of(any::<u64>());
-    (some(), any::<bool>(), some()).prop_map(|(timeout, progress, window)| SentExtensions {
-        timeout: timeout.map(Duration::from_millis),
-        progress,
-        window,
+    static AFTER: Resume = Resume::After(Position { epoch: String::new(), offset: 7 });
+    let resume = select(vec![None, Some(&Resume::FromNow), Some(&AFTER)]);
+    (some(), any::<bool>(), some(), resume).prop_map(|(timeout, progress, window, resume)| {
+        SentExtensions { timeout: timeout.map(Duration::from_millis), progress, window, resume }
     })
 }
 
@@ -187,6 +188,7 @@ fn check_entry(entry: &Entry<'_>, written: &Written) {
                     timeout: extensions.timeout,
                     progress: progress.map(|id| id.to_string().into()),
                     window: extensions.window,
+                    resume: extensions.resume.cloned().map(Box::new),
                 },
                 None => ReceivedExtensions::default(),
             };

@@ -227,7 +227,6 @@ impl SendQueue {
 
     /// Like [`send_item`](Self::send_item), for an item whose text is in two parts. Many queues can
     /// refer to the same second part. A client's queue copies the second part in order to mask it.
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(crate) fn send_item_parts(&self, head: &[u8], tail: &Bytes) -> Result<bool, Closed> {
         let mask = self.mask();
         let mut queue = self.lock();
