@@ -19,7 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use crate::client::addresses;
 use crate::client::session::ConnectionState;
 use crate::config::Config;
-use crate::connection::{Connection, Setup};
+use crate::connection::{ConnectionTask, Setup};
 use crate::error::Error;
 use crate::error::connect_error::ConnectError;
 use crate::handshake::Handshake;
@@ -152,7 +152,7 @@ impl Connector {
             tracker: None,
             permit: None,
         };
-        let connection = Connection::new(transport, setup);
+        let connection = ConnectionTask::new(transport, setup);
         let link = Arc::clone(connection.link());
         tokio::spawn(connection);
         let peer = Peer::keeping(Arc::clone(&link));

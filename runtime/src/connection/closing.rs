@@ -37,7 +37,7 @@ pub(crate) struct PendingClose {
     pub(crate) deadline: Instant,
 }
 
-impl Connection {
+impl ConnectionTask {
     pub(super) fn apply(&mut self, command: Command) {
         match (&self.phase, command) {
             (Phase::Open | Phase::Draining, Command::Close { code, reason }) => {

@@ -30,7 +30,7 @@ fn echo(received: &Received, link: &Link) -> bool {
     true
 }
 
-fn echoing(transport: Transport, side: Side, config: &Arc<Config>) -> Connection {
+fn echoing(transport: Transport, side: Side, config: &Arc<Config>) -> ConnectionTask {
     let setup = Setup {
         side,
         config: Arc::clone(config),
@@ -39,7 +39,7 @@ fn echoing(transport: Transport, side: Side, config: &Arc<Config>) -> Connection
         tracker: None,
         permit: None,
     };
-    let mut connection = Connection::new(transport, setup);
+    let mut connection = ConnectionTask::new(transport, setup);
     connection.reader.takes = Some(echo);
     connection
 }

@@ -1,4 +1,4 @@
-//! The task that owns one socket: [`Connection`] reads, dispatches, writes and closes.
+//! The task that owns one socket: [`ConnectionTask`] reads, dispatches, writes and closes.
 //!
 //! This is the only place where reading and writing meet. A poll consists of rounds. In each round
 //! the connection reads the messages that are available (up to a budget), writes all that is
@@ -52,7 +52,7 @@ const ROUNDS: usize = 32;
 
 /// A future that drives one socket. It completes when the connection ends, with the reason.
 #[must_use = "a connection lives only while it is polled"]
-pub(crate) struct Connection {
+pub(crate) struct ConnectionTask {
     transport: Transport,
     dispatcher: Dispatcher,
     link: Arc<Link>,
@@ -89,7 +89,7 @@ pub(crate) struct Setup {
     pub(crate) permit: Option<ConnectionPermit>,
 }
 
-impl Connection {
+impl ConnectionTask {
     pub(crate) fn new(transport: Transport, setup: Setup) -> Self {
         let timers = Timers::new(setup.config.ping_interval);
         let (outgoing, extended) = (setup.router.outgoing.clone(), setup.handshake.is_extended());
@@ -105,7 +105,7 @@ impl Connection {
             permit,
         );
         let dispatcher = Dispatcher::new(responder, context);
-        Connection {
+        ConnectionTask {
             transport,
             dispatcher,
             link,
@@ -295,7 +295,7 @@ impl Connection {
     }
 }
 
-impl Future for Connection {
+impl Future for ConnectionTask {
     type Output = CloseReason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<CloseReason> {
@@ -321,7 +321,7 @@ impl Future for Connection {
 }
 
 /// Ends all that waits for this connection when its task is dropped.
-impl Drop for Connection {
+impl Drop for ConnectionTask {
     fn drop(&mut self) {
         let reason = self.link.end(CloseReason::Aborted);
         self.end_observation(&reason);

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::config::Config;
-use crate::connection::{Connection, Setup};
+use crate::connection::{ConnectionTask, Setup};
 use crate::error::{CloseReason, Remote, Wordless};
 use crate::handshake::Handshake;
 use crate::handshake::accept::{AcceptError, Accepted, accept};
@@ -320,7 +320,7 @@ impl Endpoint {
             tracker: self.shared.connections.tracker(),
             permit,
         };
-        let connection = Connection::new(transport, setup);
+        let connection = ConnectionTask::new(transport, setup);
         let peer = Peer::new(Arc::clone(connection.link()));
         let entry = self.shared.connections.insert(connection.link());
         (peer, Box::pin(Serving { connection, _entry: entry }))
@@ -362,7 +362,7 @@ impl Endpoint {
 
 /// A connection that stays in the registry as long as it is served.
 pub(crate) struct Serving {
-    connection: Connection,
+    connection: ConnectionTask,
     _entry: ConnectionEntry,
 }
 
