@@ -33,7 +33,7 @@ pub fn run(input: &[u8]) {
             pour(ours, input).await;
             let _ = ends(serving).await.expect("it does not panic");
         }
-        assert!(endpoint.peers().is_empty());
+        assert!(endpoint.connections().is_empty());
 
         let (ours, theirs) = tokio::io::duplex(1000);
         tokio::spawn(async move { endpoint.serve(ours, None).await });

@@ -168,6 +168,16 @@ pub struct Config {
     /// silent peer occupies a socket, and one of `max_connections`, for that long.
     pub handshake_timeout: Duration,
 
+    /// How long a server's [`on_connect`](crate::server::ServerBuilder::on_connect) hook may take for
+    /// one connection, and its [`on_disconnect`](crate::server::ServerBuilder::on_disconnect) hook.
+    /// After this time the server drops the hook. A client whose `on_connect` hook has not finished is
+    /// disconnected with code 1013. Not used by clients.
+    ///
+    /// Default 10 s. Too low: a slow database disconnects clients. Too high: clients wait that long for
+    /// the responses to their first calls when a hook hangs, and shutdown may wait as long, up to its
+    /// own limits.
+    pub hook_timeout: Duration,
+
     /// How long the peer may read nothing while data is waiting to be sent, before the connection
     /// is closed.
     ///
@@ -321,6 +331,7 @@ impl Default for Config {
             subscription_window: 256 << 10,
             call_timeout: Some(Duration::from_secs(30)),
             handshake_timeout: Duration::from_secs(10),
+            hook_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             ping_interval: Some(Duration::from_secs(30)),
             close_timeout: Duration::from_secs(5),

@@ -104,8 +104,8 @@ pub async fn both_ways(
 /// An endpoint's handle to its client, as soon as it is listed.
 pub async fn first_peer(endpoint: &Endpoint) -> Peer {
     loop {
-        match endpoint.peers().pop() {
-            Some(peer) => break peer,
+        match endpoint.connections().pop() {
+            Some(connection) => break connection.peer(),
             None => tokio::task::yield_now().await,
         }
     }

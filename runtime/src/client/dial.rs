@@ -151,6 +151,8 @@ impl Connector {
             handshake: handshake.clone(),
             tracker: None,
             permit: None,
+            index: None,
+            gate: None,
         };
         let connection = ConnectionTask::new(transport, setup);
         let link = Arc::clone(connection.link());

@@ -104,7 +104,12 @@ impl ConnectionTask {
             Phase::Flushing(pending_close) if flushed => {
                 (pending_close.code, std::mem::take(&mut pending_close.reason))
             }
-            Phase::Draining if flushed && in_flight == 0 && self.link.produced.is_empty() => {
+            Phase::Draining
+                if flushed
+                    && in_flight == 0
+                    && self.gate.is_none()
+                    && self.link.produced.is_empty() =>
+            {
                 (CloseCode::Away.into(), "shutting down".to_owned())
             }
             &mut Phase::Answering { half_closed }
@@ -159,9 +164,12 @@ impl ConnectionTask {
             let overslept = timer.take_overslept();
             match &mut self.phase {
                 Phase::Answering { .. } => {
-                    tracing::warn!(
-                        "connection closed before all responses were sent: the peer reads too slowly"
-                    );
+                    // If the hook takes too long, the reader logs what it drops.
+                    if self.gate.is_none() {
+                        tracing::warn!(
+                            "connection closed before all responses were sent: the peer reads too slowly"
+                        );
+                    }
                     return Err(Ended(CloseReason::Local));
                 }
                 Phase::Closing | Phase::Lingering => return Err(Ended(CloseReason::Local)),

@@ -38,6 +38,8 @@ fn echoing(transport: Transport, side: Side, config: &Arc<Config>) -> Connection
         handshake: Handshake::new("/"),
         tracker: None,
         permit: None,
+        index: None,
+        gate: None,
     };
     let mut connection = ConnectionTask::new(transport, setup);
     connection.reader.takes = Some(echo);

@@ -1,6 +1,6 @@
 //! The two halves of a connection. [`Reader`] takes messages from the transport and passes them to
-//! the dispatcher, or holds them back ([`HeldMessages`]) while the peer does not read its
-//! responses. [`Writer`] moves messages from the send queue to the network, and decides when to
+//! the dispatcher, or holds them back ([`HeldMessages`]) while the peer does not read its responses
+//! and while the server's `on_connect` hook runs. [`Writer`] moves messages from the send queue to the network, and decides when to
 //! write and flush.
 
 use std::collections::VecDeque;
@@ -10,6 +10,7 @@ use std::task::{Context as TaskContext, Poll};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::config::Config;
+use crate::connection::gate::Verdict;
 use crate::error::CloseReason;
 use crate::incoming::dispatch::{Admission, Dispatcher};
 use crate::incoming::large_message::LargeMessage;
@@ -23,10 +24,25 @@ use crate::websocket::transport::{Received, Transport};
 /// system call.
 const CONTROL: usize = 4;
 
+/// Whether calls of the peer are handled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Calls {
+    #[default]
+    Handled,
+    /// Not yet: the server's `on_connect` hook is running.
+    Held,
+    /// Never: the hook has refused the connection, which is about to close.
+    Dropped,
+}
+
 #[derive(Default)]
 pub(crate) struct Reader {
-    /// Messages that were received while the peer was not reading its responses.
+    /// Messages that were received while the peer was not reading its responses, or before the
+    /// connection was accepted.
     held: HeldMessages,
+    calls: Calls,
+    /// The number of messages that were dropped because the connection was not accepted.
+    dropped: usize,
     /// A large message that is being decoded, and whether it was held back before.
     large: Option<(Box<LargeMessage>, bool)>,
     /// Bytes of refusals that were queued meanwhile.
@@ -63,6 +79,38 @@ pub(crate) struct Destination<'a> {
 }
 
 impl Reader {
+    /// `gated`: calls of the peer are held until [`leave_gate`](Self::leave_gate).
+    pub(crate) fn new(gated: bool) -> Self {
+        let calls = if gated { Calls::Held } else { Calls::Handled };
+        Reader { calls, ..Reader::default() }
+    }
+
+    /// Called when the `on_connect` hook has ended.
+    pub(crate) fn leave_gate(&mut self, verdict: Verdict) {
+        self.calls = match verdict {
+            Verdict::Accepted => Calls::Handled,
+            Verdict::Refused => Calls::Dropped,
+        };
+        if verdict == Verdict::Refused {
+            self.drop_held();
+        }
+    }
+
+    #[cold]
+    fn drop_held(&mut self) {
+        self.dropped += usize::from(self.large.take().is_some());
+        while self.held.release().is_some() {
+            self.dropped += 1;
+        }
+    }
+
+    /// Whether calls have to wait for the `on_connect` hook. During a shutdown they do not: they are
+    /// refused in any case.
+    #[inline]
+    fn is_gated(&self, admission: Admission) -> bool {
+        self.calls != Calls::Handled && admission != Admission::Refused
+    }
+
     /// Whether this side has paused reading, so that a silent peer proves nothing.
     pub(crate) fn pauses(&self) -> bool {
         self.pauses
@@ -91,6 +139,7 @@ impl Reader {
     ) -> Stopped {
         let Destination { dispatcher, link, admission } = to;
         let limit = link.config.max_send_queue.max(1);
+        let gated = self.is_gated(*admission);
         self.pauses = false;
         if dispatcher.is_midway() {
             self.refused += queued_by(link, || {
@@ -105,7 +154,8 @@ impl Reader {
         while dispatcher.budget() > 0 {
             dispatcher.spend(1);
             let clogged = link.send_queue.answer_bytes() >= limit;
-            if !clogged {
+            let holds = clogged || gated;
+            if !holds {
                 self.refused = 0;
                 if let Some(message) = self.held.release() {
                     if message.len() > LARGE {
@@ -116,10 +166,13 @@ impl Reader {
                     continue;
                 }
             }
-            let full = clogged && self.held.is_full(&link.config);
+            let full = holds && self.held.is_full(&link.config);
             // If no call of this side is pending, reading can pause. Otherwise the peer's responses
-            // must be read; requests that arrive before them can only be refused.
-            let may_pause = clogged && (link.pending.len() == 0 || (full && self.refused >= limit));
+            // must be read; requests that arrive before them can only be refused. While the hook
+            // runs, reading does not pause before the limit, so that the end of the stream is seen.
+            let nothing_pending = holds && link.pending.len() == 0;
+            let may_pause = (clogged && !gated && nothing_pending)
+                || (full && (nothing_pending || self.refused >= limit));
             if may_pause || writer.pauses_reading() {
                 self.pauses = true;
                 return Stopped::Dry;
@@ -142,9 +195,11 @@ impl Reader {
                     self.large = Some((LargeMessage::bytes(bytes), false));
                     return Stopped::Spent;
                 }
-                Received::Text(message) if clogged => self.receive_clogged(message, None, full, to),
+                Received::Text(message) if holds => self.receive_held(message, None, full, to),
                 // Stands for a text that is not JSON.
-                Received::Binary(_) if clogged => self.held.hold(Utf8Bytes::from_static("]")),
+                Received::Binary(_) if holds => {
+                    self.receive_held(Utf8Bytes::from_static("]"), None, full, to);
+                }
                 Received::Text(message) => dispatcher.receive(message, *admission),
                 Received::Binary(_) => dispatcher.malformed(),
                 Received::Control => {
@@ -157,9 +212,8 @@ impl Reader {
         Stopped::Spent
     }
 
-    /// Handles a message from a peer that does not read its responses. `full`: no more messages may
-    /// be held back.
-    fn receive_clogged(
+    /// Handles a message whose calls must wait. `full`: no more messages may be held back.
+    fn receive_held(
         &mut self,
         message: Utf8Bytes,
         slices: Option<&Slices>,
@@ -170,7 +224,9 @@ impl Reader {
         if dispatcher.receive_news(&message, slices) {
             return;
         }
-        if full {
+        if self.calls == Calls::Dropped {
+            self.dropped += 1;
+        } else if full {
             self.refused += queued_by(link, || match slices {
                 None => dispatcher.receive(message, Admission::Busy),
                 Some(slices) => dispatcher.receive_large(message, slices, Admission::Busy),
@@ -193,9 +249,10 @@ impl Reader {
         }
         let (message, slices) = large.decoded();
         let clogged = link.send_queue.answer_bytes() >= link.config.max_send_queue.max(1);
-        if !was_held && (clogged || !self.held.is_empty()) {
+        let holds = clogged || self.is_gated(*admission);
+        if !was_held && (holds || !self.held.is_empty()) {
             let full = self.held.is_full(&link.config);
-            self.receive_clogged(message, Some(&slices), full, to);
+            self.receive_held(message, Some(&slices), full, to);
         } else {
             dispatcher.receive_large(message, &slices, *admission);
         }
@@ -214,7 +271,8 @@ impl Reader {
         if done && self.large.is_some() {
             link.send_queue.let_speak(|| done = self.go_on(to));
         }
-        while done && dispatcher.budget() > 0 && link.send_queue.answer_bytes() < limit {
+        let gated = self.is_gated(*admission);
+        while done && !gated && dispatcher.budget() > 0 && link.send_queue.answer_bytes() < limit {
             let Some(message) = self.held.release() else { break };
             dispatcher.spend(1);
             if message.len() > LARGE {
@@ -234,9 +292,21 @@ impl Reader {
     }
 
     /// Handles the messages that were held back, as far as that is possible after the connection
-    /// has ended. Large messages are dropped, because decoding them would delay other tasks.
+    /// has ended. Large messages are dropped, because decoding them would delay other tasks. All of
+    /// them are dropped if the connection was not accepted.
     pub(crate) fn finish(&mut self, dispatcher: &Dispatcher) {
         dispatcher.finish();
+        if self.calls != Calls::Handled {
+            self.drop_held();
+            if self.dropped > 0 {
+                let messages = self.dropped;
+                tracing::debug!(
+                    messages,
+                    "dropped the messages of a connection that no `on_connect` hook has accepted"
+                );
+            }
+            return;
+        }
         let mut dropped = self.large.take().is_some();
         while let Some(message) = self.held.release() {
             if message.len() > LARGE {
@@ -255,8 +325,8 @@ impl Reader {
 /// as one megabyte.
 const OVERHEAD: usize = 128;
 
-/// Requests of a peer that does not read its responses. They are handled once the peer reads again.
-/// The peer's own responses are still read meanwhile; otherwise two sides that wait for each other
+/// Requests of a peer that does not read its responses, or that is not accepted yet. They are handled
+/// once the peer reads again, or is accepted. The peer's own responses are still read meanwhile; otherwise two sides that wait for each other
 /// to read would deadlock.
 #[derive(Default)]
 pub(crate) struct HeldMessages {

@@ -4,13 +4,14 @@
 //! the connection reads the messages that are available (up to a budget), writes all that is
 //! queued, and flushes once. It never waits for a handler, a permit or another connection.
 //!
-//! In reading order: `io` is the reading and the writing half, `timers` runs deadlines and
-//! keep-alive, `closing` has the phases from open to closed, and `observer` reports the connection
-//! to metrics.
+//! In reading order: `io` is the reading and the writing half, `gate` waits for the server's
+//! `on_connect` hook, `timers` runs deadlines and keep-alive, `closing` has the phases from open to
+//! closed, and `observer` reports the connection to metrics.
 
 mod closing;
 #[cfg(test)]
 mod echo;
+pub(crate) mod gate;
 mod io;
 mod observer;
 mod timers;
@@ -27,13 +28,14 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::config::Config;
 use crate::connection::closing::Phase;
+use crate::connection::gate::Gate;
 use crate::connection::io::{Destination, Reader, Stopped, Writer, Written};
 use crate::connection::observer::Observed;
 use crate::connection::timers::Timers;
 use crate::error::CloseReason;
 use crate::handshake::Handshake;
 use crate::handshake::connection_limit::ConnectionPermit;
-use crate::incoming::context::Context;
+use crate::incoming::context::{Context, IdentityIndex};
 use crate::incoming::dispatch::{Admission, Dispatcher};
 use crate::incoming::responder::{Responder, ResponseSink, Tracker};
 use crate::incoming::router::Router;
@@ -73,6 +75,9 @@ pub(crate) struct ConnectionTask {
     /// The timers of pending calls and of keep-alive.
     timers: Timers,
     observed: Option<Box<Observed>>,
+    /// Present until the hook that decides about this connection has ended. Until then, calls of the
+    /// peer are held back.
+    gate: Option<Arc<Gate>>,
 }
 
 /// Ends the connection. The reason counts unless one was set before.
@@ -87,6 +92,10 @@ pub(crate) struct Setup {
     pub(crate) tracker: Option<Tracker>,
     /// The permit of the server's connection limit.
     pub(crate) permit: Option<ConnectionPermit>,
+    /// The index of the server's connections.
+    pub(crate) index: Option<Arc<dyn IdentityIndex>>,
+    /// Present if a hook decides whether the peer's calls are handled.
+    pub(crate) gate: Option<Arc<Gate>>,
 }
 
 impl ConnectionTask {
@@ -95,7 +104,7 @@ impl ConnectionTask {
         let (outgoing, extended) = (setup.router.outgoing.clone(), setup.handshake.is_extended());
         let link = Arc::new(Link::new(setup.side, setup.config, outgoing, extended));
         let observed = setup.router.observer.as_ref().map(Observed::new);
-        let context = Context::new(Arc::clone(&link), setup.handshake);
+        let context = Context::new(Arc::clone(&link), setup.handshake, setup.index);
         let (tracker, permit) = (setup.tracker, setup.permit);
         let responder = Responder::new(
             setup.router,
@@ -110,7 +119,7 @@ impl ConnectionTask {
             dispatcher,
             link,
             phase: Phase::Open,
-            reader: Reader::default(),
+            reader: Reader::new(setup.gate.is_some()),
             writer: Writer::default(),
             timer: None,
             written: 0,
@@ -120,6 +129,7 @@ impl ConnectionTask {
             calls_end: false,
             timers,
             observed,
+            gate: setup.gate,
         }
     }
 
@@ -129,6 +139,11 @@ impl ConnectionTask {
 
     pub(crate) fn context(&self) -> &Context {
         self.dispatcher.context()
+    }
+
+    /// While this is held, the connection counts in the server's limit, and shutdown waits.
+    pub(crate) fn responder(&self) -> &Arc<Responder> {
+        self.dispatcher.responder()
     }
 
     /// Reads and writes until there is nothing left to do, or until the task yields.
@@ -147,6 +162,7 @@ impl ConnectionTask {
             if let Some(command) = self.link.send_queue.take_command() {
                 self.apply(command);
             }
+            self.check_gate();
             let more_to_read = self.read(cx)?;
             // Responses come before timers. The timers wake this task, so one check in a poll is
             // enough, unless a call has an earlier deadline or keep-alive waits for activity.
@@ -171,6 +187,16 @@ impl ConnectionTask {
         // There is more to do: yield. This task needs no other waker.
         wake_after_others(cx);
         Ok(())
+    }
+
+    /// Lets the reader handle the peer's calls once the hook has accepted the connection.
+    #[inline]
+    fn check_gate(&mut self) {
+        let verdict = self.gate.as_ref().and_then(|gate| gate.verdict());
+        if let Some(verdict) = verdict {
+            self.gate = None;
+            self.reader.leave_gate(verdict);
+        }
     }
 
     /// Reads the messages that are available. Returns `true` if the budget is used up and there may
@@ -213,7 +239,8 @@ impl ConnectionTask {
                 let ended =
                     matches!(&reason, CloseReason::Lost(error) if error.kind() == UnexpectedEof);
                 let closing = matches!(self.phase, Phase::Closing);
-                if !ended || closing || self.is_flushed() {
+                let done = self.is_flushed() && !self.reader.holds_any();
+                if !ended || closing || done {
                     return Err(Ended(reason));
                 }
                 self.calls_end = true;
@@ -304,6 +331,7 @@ impl Future for ConnectionTask {
             observed.begin(this.dispatcher.context());
         }
         let driven = this.drive(cx);
+        this.link.transferred.set(this.transport.brought(), this.transport.written());
         if let Some(observed) = &mut this.observed {
             observed.count(this.dispatcher.context(), &this.transport);
         }
@@ -313,6 +341,7 @@ impl Future for ConnectionTask {
             }
             return Poll::Pending;
         };
+        this.check_gate();
         this.reader.finish(&this.dispatcher);
         let reason = this.link.end(reason);
         this.end_observation(&reason);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hash::Hash;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::handshake::Handshake;
 use crate::handshake::refusal::Refusal;
 use crate::protocol::request_extensions::HEADER;
 use crate::util::catch_unwind::{CatchUnwind, Panicked};
+use crate::util::identity::Identity;
 use crate::util::runtime::timeout_at;
 use crate::util::type_map::TypeMap;
 
@@ -89,7 +91,8 @@ impl<A: Authorize + ?Sized> Authorize for Arc<A> {
     }
 }
 
-/// What a client gets that is accepted: values for its connection, and response headers.
+/// What a client gets that is accepted: values and identities for its connection, and response
+/// headers.
 ///
 /// ```
 /// use http::{HeaderValue, header::SET_COOKIE};
@@ -107,6 +110,7 @@ impl<A: Authorize + ?Sized> Authorize for Arc<A> {
 pub struct Grant {
     pub(crate) state: TypeMap,
     pub(crate) headers: HeaderMap,
+    pub(crate) identities: Vec<Identity>,
 }
 
 impl Grant {
@@ -119,6 +123,26 @@ impl Grant {
     /// [`Context::get`](crate::Context::get) and [`require`](crate::Context::require).
     pub fn set<T: Send + Sync + 'static>(self, value: T) -> Self {
         drop(self.state.set(value));
+        self
+    }
+
+    /// Says whose connection this will be, so that
+    /// [`Endpoint::connections_of`](crate::Endpoint::connections_of) finds it by this key. A later
+    /// key of the same type replaces this one; see
+    /// [`Context::identify`](crate::Context::identify). No effect on an HTTP POST, which has no
+    /// connection.
+    ///
+    /// ```
+    /// use wsjsonrpc::server::Grant;
+    ///
+    /// #[derive(PartialEq, Eq, Hash)]
+    /// struct UserId(u64);
+    ///
+    /// let grant = Grant::new().identify(UserId(7));
+    /// # drop(grant);
+    /// ```
+    pub fn identify<K: Eq + Hash + Send + Sync + 'static>(mut self, key: K) -> Self {
+        self.identities.push(Identity::new(key));
         self
     }
 
@@ -151,6 +175,7 @@ impl fmt::Debug for Grant {
         f.debug_struct("Grant")
             .field("state", &self.state)
             .field("headers", &self.headers.keys())
+            .field("identities", &self.identities.len())
             .finish()
     }
 }

@@ -239,7 +239,7 @@ impl HttpService {
 
     /// What is known of a client before it is authorized, and its permit.
     fn arrival(&self, parts: &mut Parts) -> Result<(Arrival, Option<ConnectionPermit>), Refusal> {
-        if self.endpoint.connections().is_draining() {
+        if self.endpoint.registry().is_draining() {
             return Err(shutting_down());
         }
         let remote_addr = match &self.options.remote_addr {
@@ -311,7 +311,7 @@ impl HttpService {
         let headers = std::mem::take(&mut grant.headers);
         let caller = self.endpoint.one_shot(handshake, grant);
         let (tracker, http_caller) =
-            self.endpoint.connections().receive(caller.link()).ok_or_else(shutting_down)?;
+            self.endpoint.registry().receive(caller.context()).ok_or_else(shutting_down)?;
         match caller.handle(message, tracker, Box::new((http_caller, permit))).await {
             OneShotOutcome::Text(text) => Ok(json(text, headers)),
             OneShotOutcome::Nothing => Ok(nothing(headers)),

@@ -1,12 +1,14 @@
 //! The first argument of every handler ([`Context`]): the connection that the call arrived on, the
 //! call's deadline and cancellation, and the values of the connection.
 
+use std::any::TypeId;
 use std::fmt;
 use std::future::Future;
+use std::hash::Hash;
 use std::num::NonZeroU64;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::Extensions;
 use serde::Serialize;
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::error::{CloseReason, Error};
 use crate::handshake::Handshake;
+use crate::incoming::connection_id::ConnectionId;
 use crate::incoming::extension::{Extension, Outer};
 use crate::incoming::order::OrderedCalls;
 use crate::link::Link;
@@ -24,6 +27,7 @@ use crate::protocol::error::{ErrorObject, Result};
 use crate::protocol::item::Position;
 use crate::protocol::request_extensions::{self, ReceivedExtensions, Resume};
 use crate::util::catch_unwind::drop_contained;
+use crate::util::identity::Identity;
 use crate::util::race::race;
 use crate::util::runtime::deadline;
 use crate::util::type_map::{Found, TypeMap};
@@ -86,12 +90,27 @@ struct Call {
 
 struct Shared {
     link: Arc<Link>,
+    id: ConnectionId,
     begun: Instant,
+    /// The same moment by the clock on the wall.
+    connected_at: SystemTime,
     /// In its own `Arc`, because its values are lent out, and may be stored in `state`.
     handshake: Arc<Handshake>,
     state: TypeMap,
     /// The queue of the calls of ordered methods, created with the first one.
     ordered_calls: OnceLock<Box<OrderedCalls>>,
+    /// The index of a server's connections. A client has none, and a caller without a connection.
+    index: Option<Arc<dyn IdentityIndex>>,
+}
+
+/// Finds the connections of a server by their identities. An open connection has at most one
+/// identity of each type, and one that has ended has none.
+pub(crate) trait IdentityIndex: Send + Sync {
+    /// Adds an identity, in place of an earlier one of its type.
+    fn identify(&self, connection: ConnectionId, identity: Identity);
+
+    /// Removes the identity of this type. Returns whether there was one.
+    fn remove_identity(&self, connection: ConnectionId, kind: TypeId) -> bool;
 }
 
 /// A panic in the drop of a request's extension must not reach the connection.
@@ -116,11 +135,22 @@ fn nanoseconds(duration: Duration) -> u64 {
 
 impl Context {
     /// The context of a connection, outside any call.
-    pub(crate) fn new(link: Arc<Link>, handshake: Handshake) -> Self {
-        let (begun, state, ordered_calls) = (Instant::now(), TypeMap::default(), OnceLock::new());
-        let handshake = Arc::new(handshake);
-        let shared = Arc::new(Shared { link, begun, handshake, state, ordered_calls });
-        Context { shared, call: Call::default() }
+    pub(crate) fn new(
+        link: Arc<Link>,
+        handshake: Handshake,
+        index: Option<Arc<dyn IdentityIndex>>,
+    ) -> Self {
+        let shared = Shared {
+            link,
+            id: ConnectionId::next(),
+            begun: Instant::now(),
+            connected_at: SystemTime::now(),
+            handshake: Arc::new(handshake),
+            state: TypeMap::default(),
+            ordered_calls: OnceLock::new(),
+            index,
+        };
+        Context { shared: Arc::new(shared), call: Call::default() }
     }
 
     /// The context of a call, with the extensions of its request. `now` is the [`age`](Self::age)
@@ -166,6 +196,10 @@ impl Context {
     /// The state of a call that asks for the positions of a subscription's items.
     pub(crate) fn resuming(&self) -> Option<&Arc<HandledCall>> {
         self.call.handled.get().filter(|handled| handled.extra.resume.is_some())
+    }
+
+    pub(crate) fn connected_at(&self) -> SystemTime {
+        self.shared.connected_at
     }
 
     /// The age of the connection in nanoseconds.
@@ -617,6 +651,76 @@ impl Context {
             );
             ErrorObject::unauthorized("Unauthorized")
         })
+    }
+
+    /// The number of the caller's connection. A caller that uses HTTP POST has no connection: each of
+    /// its messages has a number of its own, which [`Endpoint::connection`] does not find.
+    ///
+    /// [`Endpoint::connection`]: crate::Endpoint::connection
+    pub fn connection_id(&self) -> ConnectionId {
+        self.shared.id
+    }
+
+    /// Says whose connection this is, so that
+    /// [`Endpoint::connections_of`](crate::Endpoint::connections_of) finds it by this key. For a
+    /// method that logs the caller in. A hook that authorizes clients uses
+    /// [`Grant::identify`](crate::server::Grant::identify) instead.
+    ///
+    /// A connection has one key of each type: a later one of the same type replaces it. The server
+    /// forgets the keys when the connection ends. The method has no effect on a connection that has
+    /// ended, on a client, and for a caller that uses HTTP POST.
+    ///
+    /// A key is found only by a key of the same type, so a `String` is not found by a `&str`. Use a
+    /// type of the application, as here:
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Context, Server};
+    /// #[derive(PartialEq, Eq, Hash)]
+    /// struct UserId(u64);
+    ///
+    /// let server = Server::builder()
+    ///     .method("login", |ctx: Context, (id,): (u64,)| async move {
+    ///         ctx.identify(UserId(id)); // after checking the password
+    ///         Ok(())
+    ///     })
+    ///     .bind("127.0.0.1:0")
+    ///     .await?;
+    /// let (url, endpoint) = (server.url(), server.endpoint().clone());
+    /// tokio::spawn(server.run());
+    ///
+    /// let client = Client::connect(&url).await?;
+    /// client.peer().call::<()>("login", [7]).await?;
+    /// assert_eq!(endpoint.connections_of(&UserId(7)).len(), 1);
+    /// assert!(endpoint.connections_of(&UserId(8)).is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn identify<K: Eq + Hash + Send + Sync + 'static>(&self, key: K) {
+        self.add_identity(Identity::new(key));
+    }
+
+    pub(crate) fn add_identity(&self, identity: Identity) {
+        if let Some(index) = &self.shared.index {
+            index.identify(self.shared.id, identity);
+        }
+    }
+
+    /// Removes the key of this type that [`identify`](Self::identify) has set, for example at logout.
+    /// Returns whether there was one.
+    ///
+    /// ```
+    /// # use wsjsonrpc::{Context, Result};
+    /// # #[derive(PartialEq, Eq, Hash)] struct UserId(u64);
+    /// async fn logout(ctx: &Context) -> Result<bool> {
+    ///     Ok(ctx.remove_identity::<UserId>())
+    /// }
+    /// # let _ = logout;
+    /// ```
+    pub fn remove_identity<K: 'static>(&self) -> bool {
+        let index = self.shared.index.as_ref();
+        index.is_some_and(|index| index.remove_identity(self.shared.id, TypeId::of::<K>()))
     }
 
     /// A handle like `peer` whose calls inherit the [deadline](Self::deadline) of this call, for

@@ -148,6 +148,10 @@ impl Dispatcher {
         &self.context
     }
 
+    pub(crate) fn responder(&self) -> &Arc<Responder> {
+        &self.responder
+    }
+
     fn link(&self) -> &Link {
         &self.responder.link
     }

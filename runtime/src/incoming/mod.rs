@@ -7,6 +7,7 @@
 //! `one_shot` handles a message without a connection.
 
 pub(crate) mod channel;
+pub(crate) mod connection_id;
 pub(crate) mod context;
 mod control_notifications;
 pub(crate) mod dispatch;

@@ -57,13 +57,13 @@ impl OneShotCall {
         let link = Arc::new(Link::new(Side::Server, config, router.outgoing.clone(), false));
         // The caller cannot be called back.
         link.begin_close(CloseReason::NoSocket);
-        let context = Context::new(Arc::clone(&link), handshake);
+        let context = Context::new(Arc::clone(&link), handshake, None);
         context.adopt(state);
         OneShotCall { link, router, context }
     }
 
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        &self.link
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
     }
 
     /// Handles the message. If the future is dropped before the response is ready, the calls are

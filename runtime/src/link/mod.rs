@@ -15,7 +15,7 @@ mod pending_table;
 pub(crate) mod subscription_buffer;
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -72,6 +72,7 @@ pub(crate) struct Link {
     pub(crate) cancellations: Cancellations,
     /// The number of handlers that have started and not finished.
     pub(crate) in_flight: AtomicUsize,
+    pub(crate) transferred: Transferred,
     /// The number of batches sent that contain only notifications and may still be answered with
     /// `[]`, against the specification.
     empty_replies: AtomicUsize,
@@ -80,6 +81,36 @@ pub(crate) struct Link {
     /// Whether the connection has completely ended.
     over: AtomicBool,
     ended: Notify,
+}
+
+/// The number of bytes that a connection has read from the network and written to it.
+#[derive(Debug, Default)]
+pub(crate) struct Transferred {
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+impl Transferred {
+    /// Sets the totals. Only the connection's task calls this, once in each poll.
+    #[inline]
+    pub(crate) fn set(&self, received: u64, sent: u64) {
+        // Most polls change one of the two. A load and a comparison cost less than a store to memory
+        // that other threads read.
+        if self.received() != received {
+            self.received.store(received, Ordering::Relaxed);
+        }
+        if self.sent() != sent {
+            self.sent.store(sent, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
 }
 
 /// A call before it is sent, and before a connection is chosen for it.
@@ -124,6 +155,7 @@ impl Link {
             produced: ProducedSubscriptions::default(),
             cancellations: Cancellations::default(),
             in_flight: AtomicUsize::new(0),
+            transferred: Transferred::default(),
             empty_replies: AtomicUsize::new(0),
             reason: OnceLock::new(),
             over: AtomicBool::new(false),

@@ -13,6 +13,7 @@ use tokio::net::UnixListener;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::config::Config;
+use crate::error::CloseReason;
 use crate::error::connect_error::BindError;
 use crate::handshake::authorize::{Authorize, AuthorizeFn, Grant};
 use crate::handshake::origin::Origin;
@@ -22,11 +23,12 @@ use crate::handshake::rules::Rules;
 #[cfg(feature = "tls")]
 use crate::handshake::tls;
 use crate::handshake::{Handshake, is_subprotocol};
+use crate::server::hooks::Hooks;
 #[cfg(unix)]
 use crate::server::listener::Listener;
 #[cfg(unix)]
 use crate::server::socket_file;
-use crate::server::{Endpoint, Server, listener};
+use crate::server::{Connection, Endpoint, Rejection, Server, listener};
 use crate::services::{RouterBuilder, common_builder_methods, service_methods};
 #[cfg(unix)]
 use crate::util::runtime::{self, with_io};
@@ -71,6 +73,7 @@ pub struct ServerBuilder {
     pub(crate) router: RouterBuilder,
     config: Config,
     rules: Rules,
+    hooks: Hooks,
     /// The first setting that cannot be used; reported when building.
     bad_setting: Option<String>,
     backlog: Option<u32>,
@@ -280,6 +283,144 @@ impl ServerBuilder {
         F: Future<Output = Result<Grant, Refusal>> + Send + 'static,
     {
         self.authorize(AuthorizeFn(hook))
+    }
+
+    /// Runs this hook for each new connection, before any call of the client is handled. The hook may
+    /// store values, call the client and await its response, or refuse the connection. The last call
+    /// wins. Default: none.
+    ///
+    /// The hook runs after the opening handshake and after [`Authorize`], in a task of its own on the
+    /// runtime of the connections. Requests and notifications that arrive meanwhile wait, and are
+    /// handled in the order in which they arrived when the hook has returned `Ok`. Responses,
+    /// progress and items of subscriptions are processed at once, so the hook can wait for them. The
+    /// waiting messages may take as much memory as
+    /// [`Config::max_send_queue`](crate::Config::max_send_queue). When they take more, the server
+    /// stops reading. If calls of the hook are pending then, it continues to read, and answers
+    /// further requests with [`ErrorCode::SERVER_BUSY`](crate::ErrorCode::SERVER_BUSY).
+    ///
+    /// | the hook | the connection |
+    /// |---|---|
+    /// | returns `Ok(())` | continues |
+    /// | returns `Err(Rejection::new(4003, "banned"))` | is closed with this code and reason |
+    /// | returns another error with `?` | is closed with 1008 or 1011; see [`Rejection`] |
+    /// | panics | is closed with 1011; the panic is logged |
+    /// | takes longer than [`Config::hook_timeout`](crate::Config::hook_timeout) | is closed with 1013, and the hook is dropped |
+    ///
+    /// What the hook has sent before arrives before the close frame. The messages that waited are
+    /// dropped if the connection is closed.
+    ///
+    /// If the connection ends while the hook runs, the hook runs on, within the same time limit. Its
+    /// calls to the client fail with [`Error::Closed`](crate::Error::Closed). If it returns `Ok`,
+    /// requests and notifications that arrived before a close frame of the client are still handled,
+    /// provided that the hook returns within
+    /// [`Config::close_timeout`](crate::Config::close_timeout), and
+    /// [`on_disconnect`](Self::on_disconnect) runs.
+    ///
+    /// The hook also runs in web applications (`Endpoint::http_service`), for
+    /// [`Endpoint::serve_upgraded`] and for [`memory::pair`](crate::memory::pair). It does not run
+    /// for HTTP POST, which has no connection. Graceful shutdown waits for hooks as it does for
+    /// handlers, and refuses the requests that wait for them.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wsjsonrpc::server::Rejection;
+    /// use wsjsonrpc::{Client, Context, Result, Server, rpc};
+    ///
+    /// struct Version(String);
+    ///
+    /// /// What the server calls on each client.
+    /// #[rpc]
+    /// trait App {
+    ///     async fn version(&self, ctx: &Context) -> Result<String>;
+    /// }
+    ///
+    /// let server = Server::builder()
+    ///     .on_connect(|connection| async move {
+    ///         let version = connection.client::<AppClient>().version().await?;
+    ///         if version.starts_with("1.") {
+    ///             return Err(Rejection::new(4000, "update the app"));
+    ///         }
+    ///         connection.set(Version(version)); // handlers: ctx.get::<Version>()
+    ///         Ok(())
+    ///     })
+    ///     .bind("127.0.0.1:0")
+    ///     .await?;
+    /// let url = server.url();
+    /// tokio::spawn(server.run());
+    ///
+    /// struct Old;
+    ///
+    /// impl App for Old {
+    ///     async fn version(&self, _: &Context) -> Result<String> {
+    ///         Ok("1.7".to_owned())
+    ///     }
+    /// }
+    ///
+    /// let client = Client::builder().service(Old.into_service()).connect(&url).await?;
+    /// let reason = client.closed().await;
+    /// assert_eq!(reason.to_string(), "connection closed by the peer with code 4000: update the app");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// The hook's future is dropped after `hook_timeout`, and when the runtime shuts down.
+    pub fn on_connect<F>(mut self, hook: impl Fn(Connection) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), Rejection>> + Send + 'static,
+    {
+        self.hooks.on_connect(hook);
+        self
+    }
+
+    /// Runs this hook for each connection that has ended, with the reason. The values of the
+    /// connection are still there ([`Connection::get`]). The last call wins. Default: none.
+    ///
+    /// The hook runs exactly once for each connection for which
+    /// [`on_connect`](Self::on_connect) returned `Ok`, or for each one if there is no `on_connect`
+    /// hook: after a close by either side, a network failure, a timeout, a shutdown, and also if the
+    /// future that serves the connection is dropped or its task is aborted
+    /// ([`CloseReason::Aborted`]). It does not run for a connection that was refused, and not once
+    /// the runtime of the connections is shutting down, because nothing can be spawned there any
+    /// more.
+    ///
+    /// It starts when the connection has ended and is no longer in
+    /// [`Endpoint::connections`](crate::Endpoint::connections). Handlers of the connection may still
+    /// be running then, because handlers run to completion
+    /// ([`Config::cancel_on_close`](crate::Config::cancel_on_close)). It runs in a task of its own
+    /// on the runtime of the connections, and is dropped after
+    /// [`Config::hook_timeout`](crate::Config::hook_timeout). A panic is logged. Graceful shutdown
+    /// waits for it. Hooks of several connections run concurrently.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    ///
+    /// use wsjsonrpc::Server;
+    ///
+    /// let online = Arc::new(AtomicUsize::new(0));
+    /// let (joined, left) = (Arc::clone(&online), online);
+    /// let server = Server::builder()
+    ///     .on_connect(move |_| {
+    ///         joined.fetch_add(1, Ordering::Relaxed);
+    ///         async { Ok(()) }
+    ///     })
+    ///     .on_disconnect(move |connection, reason| {
+    ///         left.fetch_sub(1, Ordering::Relaxed);
+    ///         async move { println!("{} has left: {reason}", connection.id()) }
+    ///     });
+    /// # drop(server);
+    /// ```
+    pub fn on_disconnect<F>(
+        mut self,
+        hook: impl Fn(Connection, CloseReason) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.hooks.on_disconnect(hook);
+        self
     }
 
     /// Accepts TLS connections with this certificate chain (the server's own certificate first) and
@@ -514,7 +655,7 @@ impl ServerBuilder {
         if let Some(words) = self.bad_setting {
             return Err(BindError::Setting(words));
         }
-        let endpoint = Endpoint::new(self.router.build()?, self.config, self.rules);
+        let endpoint = Endpoint::new(self.router.build()?, self.config, self.rules, self.hooks);
         #[cfg(feature = "tls")]
         let endpoint = endpoint.with_tls(self.tls);
         Ok(endpoint)

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::hash::Hash;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -25,12 +26,16 @@ use crate::handshake::connection_limit::{Acquired, ConnectionLimit, ConnectionPe
 use crate::handshake::rules::{Arrival, Rules};
 #[cfg(feature = "tls")]
 use crate::handshake::tls;
+use crate::incoming::connection_id::ConnectionId;
+use crate::incoming::context::IdentityIndex;
 #[cfg(feature = "tower")]
 use crate::incoming::one_shot::OneShotCall;
 use crate::incoming::router::Router;
 use crate::link::pending_calls::Side;
 use crate::outgoing::peer::Peer;
+use crate::server::connection::Connection;
 use crate::server::connections::{ConnectionEntry, Connections};
+use crate::server::hooks::{ConnectionHooks, Hooks};
 use crate::util::runtime;
 use crate::util::runtime::deadline;
 use crate::websocket::stream::Stream;
@@ -67,10 +72,11 @@ struct Shared {
     tls: Option<Arc<crate::rustls::ServerConfig>>,
     connection_limit: Arc<ConnectionLimit>,
     connections: Arc<Connections>,
+    hooks: Option<Arc<Hooks>>,
 }
 
 impl Endpoint {
-    pub(crate) fn new(router: Router, config: Config, rules: Rules) -> Self {
+    pub(crate) fn new(router: Router, config: Config, rules: Rules, hooks: Hooks) -> Self {
         Endpoint {
             shared: Arc::new(Shared {
                 router: Arc::new(router),
@@ -80,6 +86,7 @@ impl Endpoint {
                 #[cfg(feature = "tls")]
                 tls: None,
                 connections: Connections::new(),
+                hooks: hooks.shared(),
             }),
         }
     }
@@ -164,8 +171,13 @@ impl Endpoint {
         }
     }
 
-    /// The connected clients, in the order in which they connected. Clients that use HTTP POST are
-    /// not included.
+    /// The open connections, in the order in which they were opened. Clients that use HTTP POST have
+    /// no connection.
+    ///
+    /// A connection is listed from the end of its opening handshake until it has ended, also while
+    /// its [`on_connect`](crate::server::ServerBuilder::on_connect) hook runs. When the
+    /// [`on_disconnect`](crate::server::ServerBuilder::on_disconnect) hook runs, it is not listed
+    /// any more.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -179,15 +191,69 @@ impl Endpoint {
     ///     .method("notice", |_, (text,): (String,)| async move { Ok(text.len()) })
     ///     .connect(&url)
     ///     .await?;
-    /// for peer in endpoint.peers() {
-    ///     assert_eq!(peer.call::<usize>("notice", ["hello"]).await?, 5);
+    /// for connection in endpoint.connections() {
+    ///     println!("{} from {:?}", connection.id(), connection.remote_addr());
+    ///     assert_eq!(connection.peer().call::<usize>("notice", ["hello"]).await?, 5);
     /// }
     /// # drop(client);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn peers(&self) -> Vec<Peer> {
-        self.shared.connections.peers()
+    pub fn connections(&self) -> Vec<Connection> {
+        self.shared.connections.all()
+    }
+
+    /// The number of open connections: the length of [`connections`](Self::connections).
+    pub fn connection_count(&self) -> usize {
+        self.shared.connections.len()
+    }
+
+    /// The open connection with this number. `None` if it has ended, or belongs to another endpoint.
+    pub fn connection(&self, id: ConnectionId) -> Option<Connection> {
+        self.shared.connections.find(id)
+    }
+
+    /// The open connections with this key, in the order in which they were opened, for example all
+    /// connections of one user. The application names the key of a connection with
+    /// [`Grant::identify`](crate::server::Grant::identify) when it authorizes the client, or with
+    /// [`Context::identify`](crate::Context::identify) or
+    /// [`Connection::identify`](crate::server::Connection::identify) later.
+    ///
+    /// The server keeps an index, so the time does not depend on the number of other connections. A
+    /// key has to have the type with which it was named.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Server};
+    /// use wsjsonrpc::server::{Grant, Refusal};
+    ///
+    /// #[derive(PartialEq, Eq, Hash)]
+    /// struct UserId(String);
+    ///
+    /// let server = Server::builder()
+    ///     .authorize_fn(|handshake| async move {
+    ///         match handshake.header("authorization") {
+    ///             Some("Bearer s3cr3t") => Ok(Grant::new().identify(UserId("ada".to_owned()))),
+    ///             _ => Err(Refusal::unauthorized("a valid token is needed")),
+    ///         }
+    ///     })
+    ///     .bind("127.0.0.1:0")
+    ///     .await?;
+    /// let (url, endpoint) = (server.url(), server.endpoint().clone());
+    /// tokio::spawn(server.run());
+    ///
+    /// let client = Client::builder().header("authorization", "Bearer s3cr3t").connect(&url).await?;
+    /// // Ada's session has ended.
+    /// for connection in endpoint.connections_of(&UserId("ada".to_owned())) {
+    ///     connection.close(4001, "session ended");
+    /// }
+    /// client.closed().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connections_of<K: Eq + Hash + Send + Sync + 'static>(&self, key: &K) -> Vec<Connection> {
+        self.shared.connections.of(key)
     }
 
     /// Shuts down all connections gracefully. The server refuses new requests, lets handlers in
@@ -312,18 +378,26 @@ impl Endpoint {
         permit: Option<ConnectionPermit>,
     ) -> (Peer, Pin<Box<Serving>>) {
         let transport = Transport::new(stream, part, Role::Server, &self.shared.config);
+        let Shared { router, config, connections, hooks, .. } = &*self.shared;
+        let gate = hooks.as_ref().and_then(|hooks| hooks.gate());
         let setup = Setup {
             side: Side::Server,
-            config: Arc::clone(&self.shared.config),
-            router: Arc::clone(&self.shared.router),
+            config: Arc::clone(config),
+            router: Arc::clone(router),
             handshake,
-            tracker: self.shared.connections.tracker(),
+            tracker: connections.tracker(),
             permit,
+            index: Some(Arc::clone(connections) as Arc<dyn IdentityIndex>),
+            gate: gate.clone(),
         };
-        let connection = ConnectionTask::new(transport, setup);
-        let peer = Peer::new(Arc::clone(connection.link()));
-        let entry = self.shared.connections.insert(connection.link());
-        (peer, Box::pin(Serving { connection, _entry: entry }))
+        let task = ConnectionTask::new(transport, setup);
+        let connection = Connection::new(task.context().bare());
+        let hooks = hooks.as_ref().map(|hooks| {
+            let (hooks, lease) = (Arc::clone(hooks), connections.lease());
+            ConnectionHooks::new(hooks, connection.clone(), gate, task.responder(), lease)
+        });
+        let entry = connections.insert(task.context());
+        (connection.peer(), Box::pin(Serving { task, _entry: entry, hooks }))
     }
 
     /// Applies the connection limit to a client with this address.
@@ -339,7 +413,7 @@ impl Endpoint {
     }
 
     #[cfg(feature = "tower")]
-    pub(crate) fn connections(&self) -> &Arc<Connections> {
+    pub(crate) fn registry(&self) -> &Arc<Connections> {
         &self.shared.connections
     }
 
@@ -360,16 +434,20 @@ impl Endpoint {
     }
 }
 
-/// A connection that stays in the registry as long as it is served.
+/// A connection that stays in the registry as long as it is served. The fields are dropped in this
+/// order: the connection ends, leaves the registry, and then its `on_disconnect` hook runs.
 pub(crate) struct Serving {
-    connection: ConnectionTask,
+    task: ConnectionTask,
     _entry: ConnectionEntry,
+    hooks: Option<ConnectionHooks>,
 }
 
 impl Serving {
-    /// Stores the values of the authorization on the connection.
+    /// Stores the values and the identities of the authorization on the connection.
     pub(crate) fn adopt(&self, grant: Grant) {
-        self.connection.context().adopt(grant.state);
+        let context = self.task.context();
+        context.adopt(grant.state);
+        grant.identities.into_iter().for_each(|identity| context.add_identity(identity));
     }
 }
 
@@ -377,7 +455,11 @@ impl Future for Serving {
     type Output = CloseReason;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        Pin::new(&mut self.connection).poll(cx)
+        let polled = Pin::new(&mut self.task).poll(cx);
+        if let Some(hooks) = &self.hooks {
+            hooks.connected();
+        }
+        polled
     }
 }
 

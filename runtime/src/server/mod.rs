@@ -1,20 +1,26 @@
 //! Accepting connections: [`Server`] runs a listener, [`Endpoint`] serves streams.
 
-// In reading order: `builder`; `listener` with `socket_file`; `endpoint`; and `connections`, the
-// registry for pushing to clients and for shutdown.
+// In reading order: `builder`; `listener` with `socket_file`; `endpoint`; `connections`, the registry
+// for pushing to clients and for shutdown, with the handle `connection`; and `hooks` with `rejection`.
 
 mod builder;
+mod connection;
 pub(crate) mod connections;
 pub(crate) mod endpoint;
+mod hooks;
 mod listener;
+mod rejection;
 #[cfg(unix)]
 mod socket_file;
 
 pub use self::builder::ServerBuilder;
+pub use self::connection::Connection;
 pub use self::endpoint::Endpoint;
+pub use self::rejection::Rejection;
 pub use crate::handshake::Handshake;
 pub use crate::handshake::authorize::{Authorize, Grant};
 pub use crate::handshake::refusal::Refusal;
+pub use crate::incoming::connection_id::ConnectionId;
 pub use crate::incoming::methods::Fallback;
 
 use std::future::Future;
@@ -114,7 +120,7 @@ impl<A> Server<A> {
     /// let server = wsjsonrpc::Server::builder().bind("127.0.0.1:0").await?;
     /// let endpoint = server.endpoint().clone();
     /// tokio::spawn(server.run());
-    /// println!("{} clients", endpoint.peers().len());
+    /// println!("{} clients", endpoint.connection_count());
     /// # Ok(())
     /// # }
     /// ```

@@ -368,6 +368,11 @@ impl SendQueue {
         }
     }
 
+    /// The number of bytes queued and not yet written to the socket.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// The number of queued bytes that belong to responses.
     pub(crate) fn answer_bytes(&self) -> usize {
         self.answer_bytes.load(Ordering::Relaxed)

@@ -278,7 +278,7 @@ async fn a_server_pushes_to_many_clients_and_each_gets_all_in_order() {
         client.peer().call::<String>("count", (0,)).await.unwrap();
         clients.push((client, numbers));
     }
-    let peers = endpoint.peers();
+    let peers: Vec<_> = endpoint.connections().iter().map(|it| it.peer()).collect();
     assert_eq!(peers.len(), CLIENTS);
     for number in 1..=PUSHES {
         for peer in &peers {

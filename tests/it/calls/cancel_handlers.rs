@@ -148,8 +148,8 @@ async fn a_cancellation_propagates_to_nested_calls() {
         assert_eq!(seen.recv().await.unwrap(), end);
         wait_for_in_flight(&caller, 0).await;
         assert_eq!(next.peer().pending_calls(), 0);
-        for peer in far.peers() {
-            wait_for_in_flight(&peer, 0).await;
+        for connection in far.connections() {
+            wait_for_in_flight(&connection.peer(), 0).await;
         }
     }
 }

@@ -221,7 +221,7 @@ async fn calls_time_out_while_their_server_shuts_down() {
     let client = Client::builder().method("never", never).connect(&url).await.unwrap();
     let holding = begin(client.peer().call::<()>("hold", ()).into_future()).await;
     gate.arrived(1).await;
-    let caller = endpoint.peers().pop().unwrap();
+    let caller = endpoint.connections().pop().unwrap().peer();
     shut_down.send(()).unwrap();
     // The server drains as soon as it refuses new requests.
     while !matches!(

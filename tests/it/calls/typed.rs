@@ -277,7 +277,7 @@ async fn a_connection_made_by_a_stub_lives_as_long_as_the_stub() {
     let math = MathClient::connect(&url).await.unwrap();
     let clone = math.clone();
     assert_eq!(math.sum(1, 2).await.unwrap(), 3);
-    let seen_by_server = endpoint.peers().pop().unwrap();
+    let seen_by_server = endpoint.connections().pop().unwrap().peer();
     drop(math);
     assert_eq!(clone.sum(3, 4).await.unwrap(), 7);
     drop(clone);

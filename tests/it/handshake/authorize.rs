@@ -170,7 +170,7 @@ async fn errors_and_panics_of_the_hook_are_a_500_without_details() {
     }
     bystander.peer().call::<Value>("whoami", ()).await.unwrap();
     Client::connect(&url).await.unwrap().peer().call::<Value>("whoami", ()).await.unwrap();
-    assert!(!endpoint.peers().is_empty());
+    assert!(!endpoint.connections().is_empty());
 }
 
 #[tokio::test]

@@ -146,7 +146,7 @@ async fn a_client_that_leaves_during_the_hook_leaves_nothing_behind() {
         // The client is gone, so there is nobody to respond to.
         serving.await.unwrap().unwrap_err();
         assert_eq!(leases.load(Ordering::Relaxed), 0);
-        assert!(endpoint.peers().is_empty());
+        assert!(endpoint.connections().is_empty());
     }
     assert_eq!(decided.swap(0, Ordering::Relaxed), 2);
 

@@ -43,11 +43,11 @@ async fn calls_go_both_ways_wherever_the_endpoint_is_mounted() {
         assert_eq!(client.peer().call::<String>("target", ()).await.unwrap(), "/rpc?room=7");
         // Both sides use this crate, as the response shows.
         assert_eq!(client.handshake().header("wsjsonrpc-extensions"), Some("1"));
-        let peers = endpoint.peers();
-        let tripled = peers[0].call::<i64>("triple", (2,)).await.unwrap();
-        assert_eq!((peers.len(), tripled), (1, 6));
+        let connections = endpoint.connections();
+        let tripled = connections[0].peer().call::<i64>("triple", (2,)).await.unwrap();
+        assert_eq!((connections.len(), tripled), (1, 6));
         client.close().await;
-        peers[0].closed().await;
+        connections[0].closed().await;
     }
 }
 

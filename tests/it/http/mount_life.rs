@@ -39,11 +39,11 @@ async fn every_connection_counts_until_it_ends() {
             assert_eq!(client.peer().call::<i64>("double", (2,)).await.unwrap(), 4);
         }
         assert_eq!(status(&url).await, 503);
-        let peers = endpoint.peers();
-        assert_eq!(peers.len(), 2);
+        let connections = endpoint.connections();
+        assert_eq!(connections.len(), 2);
         drop((one, two));
-        for peer in peers {
-            peer.closed().await;
+        for connection in connections {
+            connection.closed().await;
         }
         // A refused request does not count, and neither does a request that is no handshake.
         let address = url.trim_start_matches("ws://").trim_end_matches("/rpc").parse().unwrap();
@@ -51,7 +51,7 @@ async fn every_connection_counts_until_it_ends() {
             let get = "GET /rpc HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
             assert!(say(address, get).await.starts_with("HTTP/1.1 426 "));
         }
-        while !endpoint.peers().is_empty() {
+        while !endpoint.connections().is_empty() {
             tokio::task::yield_now().await;
         }
     }
@@ -169,7 +169,7 @@ async fn a_connection_that_is_never_upgraded_does_not_count() {
             client.closed().await;
         }
         let _ = serving.await;
-        assert_eq!(endpoint.peers().len(), 0);
+        assert_eq!(endpoint.connection_count(), 0);
         // The connection counts until the task that waited for the upgrade has ended.
         let mut tries = 0;
         while posted(endpoint.http_service()).await == 503 {

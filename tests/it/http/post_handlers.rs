@@ -189,7 +189,7 @@ async fn notifications_get_a_status_at_once_and_run_to_their_end() {
     assert_eq!(ask(address, &notification("gated", "[]")).await, "");
     assert_eq!(ask(address, &mixed).await, format!("[{}]", result("null", "1")));
     gate.arrived(2).await;
-    assert!(endpoint.peers().is_empty());
+    assert!(endpoint.connections().is_empty());
     gate.open(2);
     // `cancel_on_close` does not affect notifications, because nobody waits for them.
     assert_eq!((told.recv().await, told.recv().await), (Some(false), Some(false)));

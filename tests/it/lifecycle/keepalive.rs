@@ -69,7 +69,7 @@ async fn a_peer_that_hangs_gets_a_close_frame_with_a_reason() {
     let begun = Instant::now();
     assert!(matches!(serving.await.unwrap(), CloseReason::Unresponsive));
     assert_eq!(begun.elapsed(), 45 * SECOND);
-    assert!(endpoint.peers().is_empty());
+    assert!(endpoint.connections().is_empty());
     let mut bytes = Vec::new();
     raw.socket.get_mut().read_to_end(&mut bytes).await.unwrap();
     let (ping, close) = (&[0x89, 0][..], &[0x88, 2 + 20, 0x03, 0xf3][..]); // 1011
@@ -266,7 +266,7 @@ async fn both_sides_notice_a_network_that_swallows_everything() {
     let client = Client::builder().config(config).connect(&through).await.unwrap();
     let peer = client.peer();
     peer.call::<()>("quick", ()).await.unwrap();
-    let caller = endpoint.peers().pop().unwrap();
+    let caller = endpoint.connections().pop().unwrap().peer();
     let calls = [
         begin(peer.call::<()>("quick", ()).into_future()).await,
         begin(caller.call::<()>("no.such.method", ()).into_future()).await,

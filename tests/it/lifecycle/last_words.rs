@@ -188,7 +188,7 @@ async fn held_back_requests_are_answered_before_the_close_frame() {
         // With a full send queue, the server keeps reading only while a response may arrive.
         writing.write_all(&text(&request("large", "[0]", "0"))).await.unwrap();
         assert_eq!(begins.recv().await, Some(0));
-        let peer = endpoint.peers().pop().unwrap();
+        let peer = endpoint.connections().pop().unwrap().peer();
         let call = tokio::spawn(peer.call::<()>("m", ()).without_timeout().into_future());
         writing.write_all(&requests).await.unwrap();
         if half_close {

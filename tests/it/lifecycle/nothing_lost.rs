@@ -47,7 +47,7 @@ async fn a_server_that_ends_at_once_has_sent_everything() {
         let running = tokio::spawn(server.run_until(async { drop(stopped.await) }));
         let client = counting!(Client, at_client).connect(&url).await.unwrap();
         client.peer().call::<()>("count", [0]).await.unwrap();
-        let caller = endpoint.peers().pop().unwrap();
+        let caller = endpoint.connections().pop().unwrap().peer();
         for number in 0..COUNT {
             caller.notify("count", [number]).await.unwrap();
         }

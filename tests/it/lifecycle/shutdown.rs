@@ -107,7 +107,7 @@ async fn a_shutdown_ends_even_if_a_peer_neither_reads_nor_answers() {
     assert_eq!(begin(endpoint.shutdown()).await.await, 0);
     serving.await.unwrap();
     silent_serving.await.unwrap();
-    assert_eq!(endpoint.peers().len(), 0);
+    assert_eq!(endpoint.connection_count(), 0);
 }
 
 #[tokio::test]
@@ -262,11 +262,11 @@ async fn dropping_the_serving_future_ends_the_calls_of_its_peer() {
     let endpoint = Server::builder().build().unwrap();
     let (mut raw, serving) = Raw::client_of(&endpoint).await;
     raw.check("[]", &[&wsjsonrpc_tests::empty_batch()]).await;
-    let peer = endpoint.peers().pop().unwrap();
+    let peer = endpoint.connections().pop().unwrap().peer();
     let call = begin(peer.call::<()>("never.answered", ()).into_future()).await;
     serving.abort();
     assert!(matches!(call.await, Err(Error::Closed(CloseReason::Aborted))));
-    assert!(endpoint.peers().is_empty());
+    assert!(endpoint.connections().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -150,10 +150,9 @@ async fn over_close_timeout_an_unanswered_close_is_given_up() {
     let (endpoint, mut raw, serving, bystander) = beside(config).await;
     raw.check("1", &[&not_an_object()]).await;
     let before = tokio::time::Instant::now();
-    let peers = endpoint.peers();
-    assert_eq!(peers.len(), 2);
-    // Close the connection without a call in flight.
-    let closed = peers.iter().find(|peer| format!("{peer:?}").contains("in_flight: 0")).unwrap();
+    let connections = endpoint.connections();
+    assert_eq!(connections.len(), 2);
+    let closed = connections.iter().find(|it| it.calls_in_flight() == 0).unwrap();
     closed.close(4000, "enough");
     assert!(matches!(serving.await.unwrap(), CloseReason::Local));
     assert_eq!(before.elapsed(), 2 * SECOND);

@@ -166,7 +166,7 @@ async fn a_close_is_bounded_even_if_the_peer_reads_bit_by_bit() {
         let endpoint = Server::builder().config(config).build().unwrap();
         let (mut raw, serving) = Raw::client_of(&endpoint).await;
         raw.check("1", &[&wsjsonrpc_tests::not_an_object()]).await;
-        let peer = endpoint.peers().pop().unwrap();
+        let peer = endpoint.connections().pop().unwrap().peer();
         peer.notify("fill", ["x".repeat(1_000_000)]).await.unwrap();
         let late = begin(peer.call::<()>("late", ()).without_timeout().into_future()).await;
         peer.close(4000, "enough");

@@ -156,7 +156,7 @@ async fn a_dropped_connection_counts_until_its_handlers_have_ended() {
         raw.hang_up();
         serving.await.unwrap();
     }
-    assert!(endpoint.peers().is_empty());
+    assert!(endpoint.connections().is_empty());
     let (mut raw, _) = Raw::client_of(&endpoint).await;
     // A response would arrive before the close frame.
     let _ = raw.socket.send(Message::text("1")).await;

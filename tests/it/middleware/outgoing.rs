@@ -286,7 +286,7 @@ async fn a_reconnecting_client_passes_middleware_once_per_call() {
         .unwrap();
     let bank = BankClient::new(client.peer());
     assert_eq!(bank.balance().await.unwrap(), 100);
-    endpoint.peers().into_iter().for_each(|peer| peer.close(1012, "again"));
+    endpoint.connections().iter().for_each(|it| it.close(1012, "again"));
     assert_eq!(bank.balance().await.unwrap(), 100);
     client.peer().notify("balance", ()).await.unwrap();
     let lines = ["request balance -", "100", "request balance -", "100"];

@@ -165,7 +165,7 @@ async fn connection(mut dice: Dice) -> Arc<World> {
             return world;
         }
     };
-    let caller = server.peers().pop();
+    let caller = server.connections().pop().map(|it| it.peer());
     let Some(caller) = caller else {
         assert!(cut, "the server does not list its client");
         client.closed().await;
@@ -249,7 +249,7 @@ fn is_orderly(reason: &CloseReason) -> bool {
 fn check_end(caller: &Peer, server: &Endpoint) {
     assert!(caller.is_closed());
     assert_eq!(caller.pending_calls(), 0);
-    assert!(server.peers().is_empty());
+    assert!(server.connections().is_empty());
 }
 
 /// Checks that notifications are handled in order, without gaps up to the last one, and at least as

@@ -301,8 +301,8 @@ fn whichever_side_ends_the_connection_no_stream_is_left() {
             }));
             let client = Client::builder().service(both()).connect(&url).await.unwrap();
             let theirs = loop {
-                match endpoint.peers().pop() {
-                    Some(peer) => break peer,
+                match endpoint.connections().pop() {
+                    Some(connection) => break connection.peer(),
                     None => tokio::task::yield_now().await,
                 }
             };
@@ -372,7 +372,7 @@ async fn a_reconnecting_client_resubscribes_in_its_hook() {
     for _ in 0..3 {
         let mut one = subscriptions.recv().await.unwrap();
         assert_eq!(one.next().await.unwrap().unwrap(), 1);
-        endpoint.peers().iter().for_each(|peer| peer.close(1012, "restart"));
+        endpoint.connections().iter().for_each(|it| it.close(1012, "restart"));
         assert!(matches!(one.next().await, Some(Err(Error::Closed(_)))));
         assert!(one.next().await.is_none());
     }

@@ -230,11 +230,11 @@ async fn an_endpoint_serves_any_stream() {
     });
     let client = Client::builder().connect_over("ws://example.org/x", theirs).await.unwrap();
     assert_eq!(sum(&client).await, 3);
-    assert_eq!(endpoint.peers().len(), 1);
+    assert_eq!(endpoint.connection_count(), 1);
     client.close().await;
     let reason = serving.await.unwrap().unwrap();
     assert!(matches!(reason, CloseReason::Remote { code: 1000, .. }), "{reason:?}");
-    assert!(endpoint.peers().is_empty());
+    assert!(endpoint.connections().is_empty());
 }
 
 #[tokio::test]
@@ -275,9 +275,9 @@ async fn an_endpoint_pushes_to_all_connected_peers() {
         clients.push(client);
     }
     clients.pop().unwrap().close().await;
-    for peer in endpoint.peers() {
+    for connection in endpoint.connections() {
         // A client that has just disconnected may still be listed.
-        let sent = peer.notify("news", ("hear, hear",)).await;
+        let sent = connection.peer().notify("news", ("hear, hear",)).await;
         assert!(matches!(sent, Ok(()) | Err(Error::Closed(_))), "{sent:?}");
     }
     let mut who = Vec::new();

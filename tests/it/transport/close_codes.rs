@@ -329,10 +329,10 @@ async fn code_1014_is_sent_and_accepted() {
 
     let endpoint = Server::builder().build().unwrap();
     let (mut stream, serving) = serve(&endpoint);
-    while endpoint.peers().is_empty() {
+    while endpoint.connections().is_empty() {
         tokio::task::yield_now().await;
     }
-    endpoint.peers()[0].close(1014, "bad gateway");
+    endpoint.connections()[0].close(1014, "bad gateway");
     // The frame is sent before the response to it arrives.
     let mut sent = [0; 15];
     stream.read_exact(&mut sent).await.unwrap();

@@ -86,7 +86,7 @@ async fn an_invalid_certificate_is_refused() {
         let (url, endpoint) = listen(server(&certified)).await;
         let error = client(&authority).connect(&url).await.unwrap_err();
         assert_tls(&error, words);
-        assert!(endpoint.peers().is_empty());
+        assert!(endpoint.connections().is_empty());
     }
     let (url, _) = listen(server(&authority.certify(|_| ()))).await;
     // The host differs from the certificate's.

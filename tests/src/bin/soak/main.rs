@@ -153,8 +153,9 @@ async fn pause(mut dice: Dice, duration: Duration, tally: Arc<Tally>) {
 /// Checks what is left when all callers have ended.
 async fn verdict(world: &World, endpoint: &Endpoint) -> Vec<String> {
     let mut failures = Vec::new();
-    if !soon(|| endpoint.peers().is_empty()).await {
-        failures.push(format!("the server still lists {} connections", endpoint.peers().len()));
+    if !soon(|| endpoint.connections().is_empty()).await {
+        failures
+            .push(format!("the server still lists {} connections", endpoint.connection_count()));
     }
     // Calls of handlers end with their connection, and handlers end with their calls.
     if !soon(|| world.pending() == 0).await {
