@@ -9,11 +9,13 @@
 //! | [`post`], [`mounted`] | HTTP POST, and endpoints mounted in HTTP servers |
 //! | [`servers`], [`gate`] | servers with common methods, and handlers that wait for the test |
 //! | [`reconnect`] | reconnecting clients, with each attempt controlled by the test |
+//! | [`breaker`] | a proxy that breaks connections at random moments |
 //! | [`tls`] | certificates, and servers and clients that use them |
 //! | [`log`], [`record`] | the log, and the calls that middleware saw |
 //! | [`poll`], [`child`] | futures polled by hand; tests that need a separate process |
 #![allow(missing_docs, reason = "the names of fields and methods of test helpers describe them")]
 
+pub mod breaker;
 pub mod child;
 pub mod frames;
 pub mod gate;

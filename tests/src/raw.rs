@@ -132,6 +132,13 @@ impl Raw {
     /// A raw server, and a client that is connected to it.
     pub async fn knowing_server(client: ClientBuilder) -> (Self, Client) {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let connecting = client.connect_over("ws://localhost/", theirs);
+        let (raw, client) = tokio::join!(Self::knowing(ours), connecting);
+        (raw, client.expect("the handshake is answered"))
+    }
+
+    /// A raw server on this stream.
+    pub async fn knowing(stream: DuplexStream) -> Self {
         #[allow(clippy::result_large_err, reason = "tungstenite asks for it")]
         let agree = |request: &Request, mut response: Response| {
             let (name, version) = EXTENSIONS;
@@ -139,11 +146,8 @@ impl Raw {
             response.headers_mut().insert(name, HeaderValue::from_static(version));
             Ok(response)
         };
-        let accepting = tokio_tungstenite::accept_hdr_async(ours, agree);
-        let connecting = client.connect_over("ws://localhost/", theirs);
-        let (socket, client) = tokio::join!(accepting, connecting);
-        let socket = socket.expect("the handshake is valid");
-        (Raw { socket }, client.expect("the handshake is answered"))
+        let accepting = tokio_tungstenite::accept_hdr_async(stream, agree);
+        Raw { socket: accepting.await.expect("the handshake is valid") }
     }
 }
 

@@ -63,6 +63,11 @@ impl Attempt {
         Raw { socket: accepting.await.expect("the handshake is valid") }
     }
 
+    /// The same, for a server that announces the extensions.
+    pub async fn accept_knowing(self) -> Raw {
+        Raw::knowing(self.open()).await
+    }
+
     /// Responds to the handshake with this HTTP status; returns the request.
     pub async fn answer(self, status: &str) -> String {
         let mut stream = self.open();

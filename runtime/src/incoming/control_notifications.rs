@@ -90,7 +90,9 @@ impl<'a> ControlNotification<'a> {
                 Content::Result(json) => {
                     to.link.item(buffer, message.clone(), range(message, json), item.marks);
                 }
-                Content::Error(json) => to.link.consumed.finish(buffer, json),
+                Content::Error(json) => {
+                    to.link.consumed.finish(buffer, json, item.marks.dropped);
+                }
                 Content::Position(json) => buffer.set_start(json),
             },
             ControlNotification::Early(name, item) => to.link.consumed.keep(name, item),

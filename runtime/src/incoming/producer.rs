@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use futures_core::Stream;
@@ -127,6 +128,9 @@ impl Producer {
                 tokio::task::yield_now().await;
             }
         };
+        if self.link.extended || self.resuming.is_some() {
+            self.subscription.dropped_at_end.store(source.dropped, Ordering::Relaxed);
+        }
         // A panic here belongs to the handler, and the peer gets an error.
         drop(source);
         drop(contained.0.take());
@@ -335,8 +339,9 @@ fn head_of_item(head: &[u8], dropped: u64) -> Cow<'_, [u8]> {
 struct Source<'a, S, T> {
     stream: Pin<&'a mut S>,
     link: &'a Link,
-    /// Encoded, so that their size is known.
-    items: VecDeque<KeptItem>,
+    /// Encoded, so that their size is known. Each with the number of items dropped before it.
+    items: VecDeque<(KeptItem, u64)>,
+    /// The number of items dropped after the last one in `items`.
     dropped: u64,
     /// The end of the stream, which is sent after the buffered items.
     end: Option<Option<ErrorObject>>,
@@ -365,8 +370,7 @@ where
             });
         }
         if room {
-            if let Some(item) = self.pop() {
-                let dropped = std::mem::take(&mut self.dropped);
+            if let Some((item, dropped)) = self.pop() {
                 return Poll::Ready(Next::Item(Pulled::Kept(item), dropped));
             }
         }
@@ -441,7 +445,7 @@ where
                 return self.refuse(topic);
             }
         }
-        self.items.push_back(item);
+        self.items.push_back((item, std::mem::take(&mut self.dropped)));
     }
 
     /// Handles a new item for which there is no space.
@@ -455,17 +459,19 @@ where
     }
 
     fn drop_oldest(&mut self) -> bool {
-        let dropped = self.pop().is_some();
-        self.dropped += u64::from(dropped);
-        dropped
+        let Some((_, before)) = self.pop() else { return false };
+        let dropped = self.items.front_mut().map_or(&mut self.dropped, |(_, dropped)| dropped);
+        *dropped += before + 1;
+        true
     }
 }
 
 impl<S, T> Source<'_, S, T> {
-    fn pop(&mut self) -> Option<KeptItem> {
-        let item = self.items.pop_front()?;
+    /// The oldest buffered item, with the number of items dropped before it.
+    fn pop(&mut self) -> Option<(KeptItem, u64)> {
+        let (item, dropped) = self.items.pop_front()?;
         self.link.produced.release_buffer(item.size());
-        Some(item)
+        Some((item, dropped))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
@@ -47,6 +47,8 @@ pub(crate) struct ProducedSubscription {
     counts: bool,
     /// A [`StopReason`], or 0. It is read for each item, and therefore without the lock.
     stop: AtomicU8,
+    /// The number of items dropped after the last one that was sent, once the stream has ended.
+    pub(crate) dropped_at_end: AtomicU64,
     state: Mutex<ProducedState>,
 }
 
@@ -100,6 +102,7 @@ impl ProducedSubscriptions {
             credit: AtomicI64::new(to_signed(window.unwrap_or(0))),
             counts: window.is_some(),
             stop: AtomicU8::new(stop),
+            dropped_at_end: AtomicU64::new(0),
             state: Mutex::new(ProducedState { stage: Stage::Requested, waker: None }),
         });
         table.produced.insert(subscription.number, Arc::clone(&subscription));
@@ -278,10 +281,11 @@ impl AcceptedSubscription {
     pub(crate) fn end(&self, error: Option<&ErrorObject>) {
         let unwanted = self.subscription.stopped() == Some(StopReason::Peer);
         if !unwanted && (error.is_some() || self.tell_end) {
+            let dropped = self.subscription.dropped_at_end.load(Ordering::Relaxed);
             let head = head(&self.notification, &self.subscription.id());
             // There is at most one such message for each subscription, so it need not wait for
             // space in the send queue.
-            self.link.send_queue.send_anyway(write_end(&head, error));
+            self.link.send_queue.send_anyway(write_end(&head, error, dropped));
         }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct Kept {
     pub(crate) start: Option<Box<str>>,
     /// If the subscription has already ended, its error as JSON.
     pub(crate) end: Option<Box<str>>,
+    pub(crate) dropped_at_end: u64,
     /// Whether items after these were dropped.
     pub(crate) overflowed: bool,
     bytes: u64,
@@ -78,7 +79,10 @@ impl EarlyItems {
         match item.content {
             Content::Result(json) => kept.items.push((json.into(), item.marks)),
             Content::Position(json) => kept.start = Some(json.into()),
-            Content::Error(json) => kept.end = Some(json.into()),
+            Content::Error(json) => {
+                kept.end = Some(json.into());
+                kept.dropped_at_end = item.marks.dropped;
+            }
         }
         let bytes = cost(item.subscription.len().saturating_add(json.len()));
         kept.bytes = kept.bytes.saturating_add(bytes);

@@ -181,6 +181,11 @@ impl<L> SubscriptionBuffer<L> {
         self.lock().dropped
     }
 
+    fn add_dropped(&self, dropped: u64) {
+        let mut state = self.lock();
+        state.dropped = state.dropped.saturating_add(dropped);
+    }
+
     /// Sets the position after which the items start, given as JSON, and wakes the consumer.
     /// Ignored if it is invalid.
     pub(crate) fn set_start(&self, json: &str) {
@@ -439,7 +444,7 @@ impl<L> SubscriptionBuffers<L> {
             return false;
         }
         if let Some(error) = kept.end {
-            self.finish(buffer, &error);
+            self.finish(buffer, &error, kept.dropped_at_end);
         }
         true
     }
@@ -504,10 +509,14 @@ impl<L> SubscriptionBuffers<L> {
         !lagged
     }
 
-    /// Handles the peer's notification that a subscription has ended, with its error as JSON.
-    pub(crate) fn finish(&self, buffer: &Arc<SubscriptionBuffer<L>>, error: &str) {
+    /// Handles the peer's notification that a subscription has ended, with its error as JSON and the
+    /// number of items that were dropped before the end.
+    pub(crate) fn finish(&self, buffer: &Arc<SubscriptionBuffer<L>>, error: &str, dropped: u64) {
         let end = if error == "null" { End::Finished } else { End::Error(last_word(error)) };
         self.remove(buffer);
+        if dropped > 0 {
+            buffer.add_dropped(dropped);
+        }
         if let Some(waker) = buffer.end(end) {
             waker.wake();
         }

@@ -144,8 +144,8 @@ impl Resumption {
     }
 }
 
-/// Requests the subscription on the next connection, again and again until it has begun, the peer
-/// refuses it, or the client does not reconnect any more.
+/// Requests the subscription on the next connection, and repeats the request until the subscription
+/// has begun, the peer refuses it, or the client does not reconnect any more.
 async fn subscribe_again(
     template: Template,
     resume: Option<Resume>,
@@ -171,7 +171,10 @@ async fn subscribe_again(
             // The request or an item may be the cause, and would end the next connection, too.
             Error::Closed(reason) if reason.blames_a_message() && blamed => return Err(error),
             Error::Closed(reason) => blamed |= reason.blames_a_message(),
-            Error::Timeout(timeout) if timeout.had_no_connection() => {}
+            // The connection may be broken, which keep-alive will notice.
+            Error::Timeout(_) => {
+                tracing::warn!(%error, "cannot resume a subscription; trying again");
+            }
             Error::Call(object) if object.code() == ErrorCode::SHUTTING_DOWN => {
                 if let Some(link) = buffer.home() {
                     link.closed().await;

@@ -229,10 +229,10 @@ impl Position {
     }
 }
 
-/// The notification that a subscription has ended.
-pub(crate) fn write_end(head: &[u8], error: Option<&ErrorObject>) -> Vec<u8> {
+/// The notification that a subscription has ended, and how many items were dropped before the end.
+pub(crate) fn write_end(head: &[u8], error: Option<&ErrorObject>, dropped: u64) -> Vec<u8> {
     let mut out = buffer::take();
-    out.extend_from_slice(head);
+    begin(&mut out, head, dropped);
     out.extend_from_slice(b"\"error\":");
     match error {
         Some(error) => error.write(&mut out),
@@ -279,10 +279,10 @@ mod tests {
             panic!("{start}")
         };
         assert_eq!(serde_json::from_str::<Position>(json).unwrap(), position);
-        let end = params(&write_end(&head, None));
+        let end = params(&write_end(&head, None, 0));
         assert_eq!(Item::read(&end).unwrap().content, Content::Error("null"));
         let error = ErrorObject::new(1, "m");
-        let end = params(&write_end(&head, Some(&error)));
+        let end = params(&write_end(&head, Some(&error), 3));
         let Content::Error(json) = Item::read(&end).unwrap().content else { panic!("{end}") };
         assert_eq!(serde_json::from_str::<ErrorObject>(json).unwrap(), error);
         assert_eq!(credit(&params(&write_credit("7", 9))), Some(("7", 9)));

@@ -222,8 +222,13 @@ fn check_members(message: &RawValue, written: &Written) {
             let extra: Vec<_> = extra.iter().map(|(name, json)| (*name, json.get())).collect();
             let timeout = extensions.timeout.map(|timeout| timeout.as_millis().to_string());
             let window = extensions.window.map(|window| window.to_string());
+            let resume = extensions.resume.map(|resume| match resume {
+                Resume::FromNow => "true".to_owned(),
+                Resume::After(position) => serde_json::to_string(position).unwrap(),
+            });
             let extensions = [
                 ("progress", id.filter(|_| extensions.progress)),
+                ("resume", resume.as_deref()),
                 ("timeout", timeout.as_deref()),
                 ("window", window.as_deref()),
             ];

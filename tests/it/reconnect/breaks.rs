@@ -2,16 +2,15 @@
 //! answered twice, or answered with the result of another call.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use wsjsonrpc::client::Reconnect;
 use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::{Client, Context, Error, Peer, Result, Server, rpc};
+use wsjsonrpc_tests::breaker::Breaker;
 use wsjsonrpc_tests::listen;
 
 const BREAKS: usize = 100;
@@ -54,73 +53,6 @@ impl Ledger for Book {
     }
 }
 
-/// The same numbers in each run (xorshift).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
-/// A proxy that breaks connections after some bytes.
-struct Breaker {
-    breaks: AtomicUsize,
-    enough: AtomicBool,
-}
-
-impl Breaker {
-    /// Returns its own URL.
-    async fn before(self: &Arc<Self>, server: &str, seed: u64) -> String {
-        let upstream = server.trim_start_matches("ws://").trim_end_matches('/').to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("ws://{}/", listener.local_addr().unwrap());
-        let breaker = Arc::clone(self);
-        tokio::spawn(async move {
-            let mut chance = Chance(seed);
-            loop {
-                let (down, _) = listener.accept().await.unwrap();
-                let up = TcpStream::connect(&upstream).await.unwrap();
-                // Some connections break during their handshake.
-                let budget = 200 + chance.below(5000) as usize;
-                breaker.carry(down, up, budget).await;
-            }
-        });
-        url
-    }
-
-    /// Copies exactly as many bytes as the budget allows, in both directions. The connection mostly
-    /// breaks inside a frame. Then both ends are disconnected.
-    async fn carry(&self, mut down: TcpStream, mut up: TcpStream, mut budget: usize) {
-        let (mut from_down, mut from_up) = ([0; 256], [0; 256]);
-        loop {
-            let unlimited = self.enough.load(Ordering::Relaxed);
-            let (to, bytes) = tokio::select! {
-                count = down.read(&mut from_down) => match count {
-                    Ok(count @ 1..) => (&mut up, &from_down[..count]),
-                    _ => return,
-                },
-                count = up.read(&mut from_up) => match count {
-                    Ok(count @ 1..) => (&mut down, &from_up[..count]),
-                    _ => return,
-                },
-            };
-            let part = if unlimited { bytes.len() } else { bytes.len().min(budget) };
-            if to.write_all(&bytes[..part]).await.is_err() {
-                return;
-            }
-            budget -= part.min(budget);
-            if budget == 0 && !unlimited {
-                self.breaks.fetch_add(1, Ordering::Relaxed);
-                return;
-            }
-        }
-    }
-}
-
 /// The outcomes of the calls of one kind, by key.
 type Outcomes = Vec<(u64, Result<(u64, u32), Error>)>;
 
@@ -129,7 +61,7 @@ type Outcomes = Vec<(u64, Result<(u64, u32), Error>)>;
 async fn run(seed: u64, one_thread: bool) {
     let book = Book::default();
     let (server, _) = listen(Server::builder().service(book.clone().into_service())).await;
-    let breaker = Arc::new(Breaker { breaks: AtomicUsize::new(0), enough: AtomicBool::new(false) });
+    let breaker = Arc::new(Breaker::default());
     let url = breaker.before(&server, seed).await;
     let hooked = Arc::new(AtomicUsize::new(0));
     let hook = Arc::clone(&hooked);

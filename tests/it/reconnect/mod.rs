@@ -6,4 +6,5 @@ mod breaks;
 mod calls;
 mod hook_and_end;
 mod permanent;
+mod resume;
 mod retry_after;

@@ -6,6 +6,7 @@
 
 mod dice;
 mod load;
+mod resume;
 mod world;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Subscriptions: their messages, backpressure, ends, and peers that break the rules.
 
 mod backpressure;
+mod channel;
 mod early_items;
 mod end;
 mod messages;
