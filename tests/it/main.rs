@@ -1,6 +1,7 @@
 //! All integration tests, in one binary. Each folder tests one subject, which its `mod.rs` names.
 
 mod calls;
+mod connections;
 mod documents;
 mod errors;
 mod handlers;
