@@ -4,7 +4,7 @@ use std::future::pending;
 
 use futures_util::{StreamExt, stream};
 use wsjsonrpc::server::ServerBuilder;
-use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::subscription::{Position, Positioned, Topic};
 use wsjsonrpc::{Context, Methods, Result, Server, rpc};
 use wsjsonrpc_tests::{Raw, assert_same_json, method_not_found};
 
@@ -58,7 +58,15 @@ fn server() -> ServerBuilder {
         Methods::new().subscription(Topic::new("count"), |_: Context, (to,): (u64,)| async move {
             Ok(stream::iter((1..=to).map(Ok)).chain(stream::pending()))
         });
-    Server::builder().service(Handlers.into_service()).service(count)
+    let entries =
+        Methods::new().subscription(Topic::new("entries"), |ctx: Context, ()| async move {
+            let start = ctx.resume_position().map_or(0, |position| position.offset);
+            ctx.starts_after(Position { epoch: "ledger".to_owned(), offset: start });
+            let entries = (1..).zip(["a", "b", "c"]).skip(start as usize);
+            let entries = entries.map(|(offset, entry)| Positioned::new(offset, entry));
+            Ok(stream::iter(entries).chain(stream::pending()))
+        });
+    Server::builder().service(Handlers.into_service()).service(count).service(entries)
 }
 
 struct Block<'a> {
