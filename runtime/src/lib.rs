@@ -60,6 +60,7 @@
 //! | send several calls at once | [`Peer::batch`], [`Batch`] | [Batches] |
 //! | authenticate clients | [`Authorize`](server::Authorize), [`Grant`](server::Grant), [`Refusal`](server::Refusal), [`Context::require`] | [Authentication], [TLS] |
 //! | stream items | `#[subscription]` in [`#[rpc]`](macro@rpc), [`Subscription`], the module [`subscription`] | [Subscriptions], [Broadcasting] |
+//! | send to many peers | [`Group`], [`Groups`](group::Groups), [`Call::broadcast`] | [Broadcasting] |
 //! | reconnect | [`ClientBuilder::reconnect`](client::ClientBuilder::reconnect), [`Reconnect`](client::Reconnect) | [Reconnecting] |
 //! | cancel, limit time, report progress | [`Context::cancelled`], [`Context::deadline`], [`Context::progress`], [`Call::timeout`] | [Cancellation] |
 //! | log, measure, limit | the module [`middleware`] | [Middleware], [Observability] |
@@ -133,6 +134,7 @@
 // - `connection`: the task that drives one socket.
 // - `middleware`: what wraps calls.
 // - `incoming`: from a request to its response.
+// - `group`: sets of peers, for broadcasts and for calls to many.
 // - `outgoing`: from a call to its reply.
 // - `link`: what both directions of a connection share.
 // - `handshake`: the opening handshake, origin, authorization, TLS.
@@ -144,6 +146,7 @@ pub mod client;
 mod config;
 mod connection;
 pub mod error;
+pub mod group;
 mod handshake;
 pub mod http;
 mod incoming;
@@ -174,6 +177,8 @@ pub use crate::client::Client;
 pub use crate::config::{Config, SendTo};
 #[doc(inline)]
 pub use crate::error::Error;
+#[doc(inline)]
+pub use crate::group::Group;
 pub use crate::incoming::channel::Channel;
 pub use crate::incoming::context::Context;
 pub use crate::incoming::methods::Methods;

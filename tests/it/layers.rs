@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `runtime/src`, from the lowest to the highest.
-const RUNTIME: [&str; 19] = [
+const RUNTIME: [&str; 20] = [
     "util",
     "protocol",
     "config",
@@ -15,6 +15,7 @@ const RUNTIME: [&str; 19] = [
     "handshake",
     "link",
     "outgoing",
+    "group",
     "incoming",
     "middleware",
     "connection",

@@ -4,6 +4,7 @@ mod calls;
 mod connections;
 mod documents;
 mod errors;
+mod group;
 mod handlers;
 mod handshake;
 mod http;

@@ -21,6 +21,7 @@ use crate::client::calls::first_attempt;
 use crate::config::Config;
 use crate::error::{CloseReason, Error};
 use crate::handshake::Handshake;
+use crate::link::memberships::Memberships;
 use crate::link::outgoing_middleware::Chain;
 use crate::link::{Link, OutgoingCall};
 use crate::outgoing::deadline::{CallTimeout, InheritedDeadline};
@@ -101,6 +102,8 @@ pub(crate) struct Session {
     /// The runtime of the client's task. Its timers limit the wait for a connection, on whatever
     /// executor a call is awaited.
     pub(crate) runtime: Option<Handle>,
+    /// The groups that the client is a member of.
+    memberships: Memberships,
     status: watch::Sender<Status>,
     /// Set when the application closes the client: the close code and reason.
     stop: watch::Sender<Option<(u16, String)>>,
@@ -134,6 +137,7 @@ impl Session {
             while_down: settings.while_down,
             max_sends: settings.max_sends.unwrap_or(u32::MAX),
             runtime: Handle::try_current().ok(),
+            memberships: Memberships::default(),
             status: watch::Sender::new(status),
             stop: watch::Sender::new(None),
         }
@@ -301,6 +305,7 @@ impl Session {
     /// Ends the client. Only the first reason is kept.
     pub(crate) fn set_closed(&self, reason: CloseReason) {
         if self.close_reason().is_none() {
+            self.memberships.end();
             self.change(|status| {
                 status.state = ConnectionState::Closed { reason };
                 status.link = None;
@@ -342,6 +347,10 @@ impl Route for SessionHandle {
 
     fn next_link(self: Arc<Self>) -> Option<BoxFuture<Result<Arc<Link>, Error>>> {
         Some(Box::pin(async move { self.0.next_link().await }))
+    }
+
+    fn memberships(&self) -> Option<&Memberships> {
+        Some(&self.0.memberships)
     }
 
     fn pending_calls(&self) -> usize {

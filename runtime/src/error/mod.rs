@@ -138,6 +138,10 @@ pub enum Error<E = ErrorObject> {
 
     /// The batch that contains this call was dropped before it was sent.
     NotSent,
+
+    /// The call was made on a [`Group`](crate::Group) that has no member, or none that accepts
+    /// calls. Nothing was sent.
+    NoMember,
 }
 
 impl<E> Error<E> {
@@ -160,6 +164,7 @@ impl<E> Error<E> {
             Error::EmptyBatch => Error::EmptyBatch,
             Error::LargeBatch { entries, limit } => Error::LargeBatch { entries, limit },
             Error::NotSent => Error::NotSent,
+            Error::NoMember => Error::NoMember,
         }
     }
 }
@@ -230,6 +235,10 @@ impl<E: RpcError> fmt::Display for Error<E> {
                  nothing was sent; split the batch, or raise the limit"
             ),
             Error::NotSent => f.write_str("batch was dropped before it was sent"),
+            Error::NoMember => f.write_str(
+                "the group has no member that accepts calls; insert a connected peer, or check \
+                 Group::is_empty",
+            ),
         }
     }
 }

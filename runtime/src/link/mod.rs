@@ -4,11 +4,12 @@
 //! reconnecting client creates a new one.
 //!
 //! In reading order: `pending_calls` and its `pending_table`, `cancellations`,
-//! `subscription_buffer` with `early_items`, `credit`, `outgoing_middleware`.
+//! `subscription_buffer` with `early_items`, `credit`, `outgoing_middleware`, `memberships`.
 
 pub(crate) mod cancellations;
 pub(crate) mod credit;
 mod early_items;
+pub(crate) mod memberships;
 pub(crate) mod outgoing_middleware;
 pub(crate) mod pending_calls;
 mod pending_table;
@@ -26,6 +27,7 @@ use crate::config::Config;
 use crate::error::{CloseReason, Error};
 use crate::link::cancellations::Cancellations;
 use crate::link::credit::ProducedSubscriptions;
+use crate::link::memberships::Memberships;
 use crate::link::outgoing_middleware::Chain;
 use crate::link::pending_calls::{PendingCalls, Side};
 use crate::link::subscription_buffer::SubscriptionBuffer;
@@ -70,6 +72,8 @@ pub(crate) struct Link {
     pub(crate) produced: ProducedSubscriptions,
     /// Incoming calls that the peer has cancelled.
     pub(crate) cancellations: Cancellations,
+    /// The groups that the connection is a member of.
+    pub(crate) memberships: Memberships,
     /// The number of handlers that have started and not finished.
     pub(crate) in_flight: AtomicUsize,
     pub(crate) transferred: Transferred,
@@ -154,6 +158,7 @@ impl Link {
             consumed: SubscriptionBuffers::default(),
             produced: ProducedSubscriptions::default(),
             cancellations: Cancellations::default(),
+            memberships: Memberships::default(),
             in_flight: AtomicUsize::new(0),
             transferred: Transferred::default(),
             empty_replies: AtomicUsize::new(0),
@@ -180,11 +185,12 @@ impl Link {
     }
 
     /// Ends all pending calls and subscriptions with the reason, because no response can arrive any
-    /// more, and wakes tasks that wait for the end of the connection.
+    /// more, leaves all groups, and wakes tasks that wait for the end of the connection.
     pub(crate) fn end_all_calls(&self) {
         let reason = self.reason();
         self.pending.close(&reason);
         self.consumed.close(&reason);
+        self.memberships.end();
         self.over.store(true, Ordering::Release);
         self.ended.notify_waiters();
     }

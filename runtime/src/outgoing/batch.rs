@@ -131,6 +131,7 @@ pub struct Batch {
 
 impl Batch {
     pub(crate) fn new(peer: Peer) -> Self {
+        let peer = peer.one_member();
         let limit = peer.config().max_outgoing_batch;
         let around = peer.outgoing().map(|chain| (Arc::clone(chain), OutgoingBatch(Vec::new())));
         let inherited = peer.inherited().clone();

@@ -17,6 +17,7 @@ use crate::link::OutgoingCall;
 use crate::link::outgoing_middleware::{Chain, OutgoingRequest, Reply};
 use crate::link::subscription_buffer::SubscriptionNames;
 use crate::outgoing::exchange::{Exchange, RawResult};
+use crate::outgoing::fan_out::{CallAll, Report};
 use crate::outgoing::peer::Peer;
 use crate::outgoing::progress::Listener;
 use crate::outgoing::subscription::Subscribe;
@@ -93,6 +94,75 @@ impl<T, E> Call<T, E> {
     /// ```
     pub fn notify(self) -> Notification {
         Notification { peer: self.peer, message: self.message }
+    }
+
+    /// Queues the call as a notification without waiting: for each member of a
+    /// [`Group`](crate::Group), or for a single peer. Returns at once, outside of a tokio runtime
+    /// too.
+    ///
+    /// The message is encoded once, and the send queues of all members refer to the same bytes. A
+    /// member whose send queue is full is treated as
+    /// [`SlowMember`](crate::group::SlowMember) says. A single peer whose send queue is full does not
+    /// get the message. The report tells what happened, so nobody has to wait.
+    ///
+    /// [Outgoing middleware](crate::middleware::OutgoingMiddleware) does not see broadcasts: it may
+    /// wait, and it may change a message for one member, and a broadcast does neither.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use wsjsonrpc::{Client, Group, Server, memory};
+    ///
+    /// # let pair = || memory::pair(Client::builder(), Server::builder());
+    /// # let ((_client, ada), (_other, bob)) = (pair()?, pair()?);
+    /// let room = Group::new();
+    /// room.insert(&ada);
+    /// room.insert(&bob);
+    /// let report = room.peer().call::<()>("message", ["hi"]).broadcast()?;
+    /// assert_eq!(report.sent, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Encode`] and [`Error::TooLarge`]. Nothing was queued.
+    pub fn broadcast(self) -> Result<Report, Error> {
+        let message = self.message.map_err(|error| Error::Encode(error.into()))?;
+        self.peer.broadcast(message.into_notification())
+    }
+
+    /// Calls every member of a [`Group`](crate::Group), and returns a stream of their results; see
+    /// [`CallAll`]. For a single peer, the stream has one result.
+    ///
+    /// The arguments are encoded once. Each call has its own timeout, which starts when the call is
+    /// sent, and passes through the outgoing middleware of its member. At most
+    /// [`max_concurrent_calls`](crate::group::GroupBuilder::max_concurrent_calls) are in flight at
+    /// the same time.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use wsjsonrpc::{Client, Group, Server, memory};
+    /// use std::time::Duration;
+    ///
+    /// # let worker = || Client::builder().method("load", |_, ()| async { Ok(3) });
+    /// # let pair = || memory::pair(worker(), Server::builder());
+    /// # let ((_first, ada), (_second, bob)) = (pair()?, pair()?);
+    /// # let workers = Group::new();
+    /// # workers.insert(&ada);
+    /// # workers.insert(&bob);
+    /// let call = workers.peer().call::<u32>("load", ()).timeout(Duration::from_secs(2));
+    /// let mut loads = call.call_all();
+    /// let mut sum = 0;
+    /// while let Some((_worker, load)) = loads.next().await {
+    ///     sum += load.unwrap_or(0); // a worker that failed or did not answer in time
+    /// }
+    /// assert_eq!(sum, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn call_all(self) -> CallAll<T, E> {
+        CallAll::new(self)
     }
 
     /// How long to wait for the response, counted from the first poll. Replaces

@@ -146,6 +146,16 @@ impl Exchange {
         timeout: Option<Duration>,
     ) -> Self {
         let limit = peer.limit(timeout);
+        Exchange::within(peer, message, limit)
+    }
+
+    /// Like [`new`](Self::new), with a timeout that contains the inherited deadlines.
+    #[inline]
+    pub(crate) fn within(
+        peer: Peer,
+        message: Result<OutgoingCall, EncodeError>,
+        limit: CallTimeout,
+    ) -> Self {
         if limit.is_over() {
             if let Ok(message) = &message {
                 return Exchange::Failed(limit.passed(&message.outgoing.method));

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::config::Config;
 use crate::error::{CloseReason, Error};
+use crate::link::memberships::{self, Memberships};
 use crate::link::outgoing_middleware::Chain;
 use crate::link::subscription_buffer::SubscriptionNames;
 use crate::link::{CloseOnDrop, Link, LinkRef, OutgoingCall};
@@ -18,6 +19,7 @@ use crate::outgoing::batch::{Batch, BatchCall, IntoBatch};
 use crate::outgoing::call::{Call, Encoder, Notification};
 use crate::outgoing::deadline::{CallTimeout, HandledCall, InheritedDeadline};
 use crate::outgoing::exchange::{BoxedReply, Exchange};
+use crate::outgoing::fan_out::Report;
 use crate::outgoing::subscription::Subscribe;
 use crate::protocol::encode::{Form, OutgoingMessage};
 use crate::util::BoxFuture;
@@ -78,6 +80,22 @@ pub(crate) trait Route: Send + Sync {
         None
     }
 
+    /// The groups that it is a member of. `None` if it cannot be a member.
+    fn memberships(&self) -> Option<&Memberships> {
+        None
+    }
+
+    /// The peers that get one call each if a call is sent to all, and how many such calls are in
+    /// flight at most. `None` if there is only one peer.
+    fn members(&self) -> Option<(Vec<Peer>, usize)> {
+        None
+    }
+
+    /// The peer that gets a batch, if the route is not the way to a single peer.
+    fn one_member(&self) -> Option<Peer> {
+        None
+    }
+
     fn pending_calls(&self) -> usize;
 
     /// Nothing is sent before the future is polled.
@@ -89,6 +107,18 @@ pub(crate) trait Route: Send + Sync {
         notification: OutgoingMessage,
         inherited: &InheritedDeadline,
     ) -> BoxFuture<Result<(), Error>>;
+
+    /// Queues a notification without waiting. By default for the connection that is used at the
+    /// moment.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    fn broadcast(&self, text: Vec<u8>) -> Result<Report, Error> {
+        match self.link() {
+            Some(link) => Report::of_one(&link, text),
+            None => Ok(Report { gone: 1, ..Report::default() }),
+        }
+    }
 
     fn batch(self: Arc<Self>, inherited: InheritedDeadline) -> Box<dyn RouteBatch>;
 
@@ -125,6 +155,78 @@ impl Peer {
 
     fn of(target: Target) -> Self {
         Peer { target, inherited: InheritedDeadline::Nothing }
+    }
+
+    /// A handle to the same peer that inherits no deadline.
+    pub(crate) fn ordinary(&self) -> Self {
+        Peer::of(self.target.clone())
+    }
+
+    /// A handle to the same peer that does not keep a client's connection open.
+    pub(crate) fn not_keeping(&self) -> Self {
+        match &self.target {
+            Target::Link(link_ref) => Peer::new(Arc::clone(link_ref.link())),
+            Target::Route(_) => self.ordinary(),
+        }
+    }
+
+    /// The connection that it uses at the moment, if there is one.
+    pub(crate) fn link(&self) -> Option<Cow<'_, Arc<Link>>> {
+        match &self.target {
+            Target::Link(link_ref) => Some(Cow::Borrowed(link_ref.link())),
+            Target::Route(route) => route.link().map(Cow::Owned),
+        }
+    }
+
+    /// The groups that it is a member of, and its key in them. `None` if it cannot be a member of a
+    /// group.
+    pub(crate) fn membership(&self) -> Option<memberships::Entry<'_>> {
+        match &self.target {
+            Target::Link(link_ref) if link_ref.link().has_no_socket() => None,
+            Target::Link(link_ref) => Some((&link_ref.link().memberships, self.key())),
+            Target::Route(route) => Some((route.memberships()?, self.key())),
+        }
+    }
+
+    /// Identifies the peer in groups, as long as a handle to it exists.
+    pub(crate) fn key(&self) -> usize {
+        match &self.target {
+            Target::Link(link_ref) => memberships::key(link_ref.link()),
+            Target::Route(route) => memberships::key(route),
+        }
+    }
+
+    /// The peers that get one call each if a call is sent to all, and how many such calls are in
+    /// flight at most.
+    pub(crate) fn members(&self) -> (Vec<Peer>, usize) {
+        let members = match &self.target {
+            Target::Link(_) => None,
+            Target::Route(route) => route.members(),
+        };
+        members.unwrap_or_else(|| (vec![self.ordinary()], 1))
+    }
+
+    /// The peer itself, or one member of a group.
+    pub(crate) fn one_member(self) -> Self {
+        let member = match &self.target {
+            Target::Link(_) => None,
+            Target::Route(route) => route.one_member(),
+        };
+        match member {
+            Some(member) => Peer { target: member.target, inherited: self.inherited },
+            None => self,
+        }
+    }
+
+    /// Queues a notification without waiting.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`].
+    pub(crate) fn broadcast(&self, text: Vec<u8>) -> Result<Report, Error> {
+        match &self.target {
+            Target::Link(link_ref) => Report::of_one(link_ref.link(), text),
+            Target::Route(route) => route.broadcast(text),
+        }
     }
 
     pub(crate) fn into_target(self) -> Target {

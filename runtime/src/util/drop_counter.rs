@@ -24,6 +24,10 @@ impl DropCounter {
         Self::of("connection ended: total number of errors from the peer that match no call")
     }
 
+    pub(crate) fn slow_member() -> Self {
+        Self::of("member left its group: total number of messages dropped for it")
+    }
+
     fn of(what: &'static str) -> Self {
         DropCounter { count: AtomicU64::new(0), what }
     }

@@ -11,6 +11,7 @@ pub(crate) mod identity;
 pub(crate) mod race;
 pub(crate) mod runtime;
 pub(crate) mod type_map;
+pub(crate) mod unordered;
 pub(crate) mod yield_now;
 
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::thread::ThreadId;
 
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Bytes;
@@ -80,7 +81,6 @@ pub(crate) struct SharedMessage {
     header: usize,
 }
 
-#[cfg_attr(not(test), expect(dead_code))]
 impl SharedMessage {
     pub(crate) fn new(text: &[u8]) -> Self {
         let mut frame = Vec::with_capacity(frame::Header::MAX + text.len());
@@ -100,7 +100,7 @@ impl SharedMessage {
 #[must_use = "the waker must be woken"]
 pub(crate) enum Share {
     /// The message is queued. The caller must wake the connection's task, if it sleeps.
-    Queued(#[cfg_attr(not(test), expect(dead_code))] Option<Waker>),
+    Queued(Option<Waker>),
     Full,
     Closed,
 }
@@ -243,7 +243,6 @@ impl SendQueue {
     /// Queues a reference to a shared message if there is space. The whole message counts towards
     /// the limit. A client's queue copies the message in order to mask it. Returns the waker of the
     /// connection's task, so that a caller that holds a lock can wake the task afterwards.
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(crate) fn share(&self, message: &SharedMessage) -> Share {
         let mask = self.mask();
         let mut queue = self.lock();
@@ -282,6 +281,12 @@ impl SendQueue {
     pub(crate) fn has_room(&self) -> bool {
         let queue = self.lock();
         queue.open && queue.bytes < self.limit
+    }
+
+    /// Ready when there is space again, or when nothing is accepted any more. Create it before you
+    /// check for space, so that no wake-up is missed.
+    pub(crate) fn room(&self) -> Notified<'_> {
+        self.room.notified()
     }
 
     /// The number of bytes above which this side's messages have to wait.
