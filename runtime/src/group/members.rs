@@ -16,6 +16,7 @@ use crate::outgoing::peer::Peer;
 use crate::util::catch_unwind::catch_unwind;
 use crate::util::drop_counter::DropCounter;
 use crate::util::hasher::QuickHash;
+use crate::util::type_map::TypeMap;
 
 /// Code of this crate that follows who is in a group. No lock is held when it is called. The calls
 /// of one observer come one after another, in the order of the changes, on the thread of any task.
@@ -38,6 +39,8 @@ pub(crate) struct Members {
     on_empty: Option<Box<dyn Fn() + Send + Sync>>,
     /// Identifies the collection to which the group belongs.
     family: usize,
+    /// What is attached to the group, one value for each type.
+    pub(crate) attached: TypeMap,
     this: Weak<Members>,
 }
 
@@ -94,6 +97,7 @@ impl Members {
             dropped: AtomicU64::new(0),
             on_empty,
             family,
+            attached: TypeMap::default(),
             this: Weak::clone(this),
         })
     }
@@ -195,7 +199,6 @@ impl Members {
     }
 
     /// Reports later changes to an observer, and returns the members at this moment.
-    #[cfg_attr(not(test), expect(dead_code))]
     pub(crate) fn observe(&self, observer: Weak<dyn Observer>) -> Vec<Peer> {
         let mut state = self.lock();
         let known = state.observers.iter().filter(|known| known.strong_count() > 0);

@@ -61,6 +61,7 @@
 mod broadcast;
 mod keyed;
 mod members;
+mod presence;
 mod route;
 
 use std::fmt;
@@ -68,6 +69,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::keyed::Groups;
+pub use self::presence::{Presence, PresenceEvent, PresenceStream};
 pub use crate::outgoing::fan_out::{CallAll, Report};
 
 use crate::config::Config;
@@ -156,6 +158,15 @@ impl Group {
 
     fn of(members: Arc<Members>) -> Self {
         Group(Arc::new(View::of(members)))
+    }
+
+    fn members_ref(&self) -> &Arc<Members> {
+        &self.0.members
+    }
+
+    /// The group without exceptions.
+    fn whole(&self) -> Group {
+        Group::of(Arc::clone(&self.0.members))
     }
 
     /// Adds a peer. Returns whether it was added: `false` if it is a member already, if its

@@ -120,6 +120,7 @@ impl<T> Channel<T> {
             buffer: BUFFER,
             buffer_bytes: BUFFER_BYTES,
             hook: None,
+            first: 1,
             item: PhantomData,
         }
     }
@@ -140,11 +141,15 @@ impl<T> Channel<T> {
     where
         T: Serialize,
     {
-        // The offset is known only under the lock, and is written in front of the item.
-        let mut text = vec![b' '; OFFSET];
-        let size = write_rest(&mut text, item, None).map_err(PublishError::Encode)?;
-        text.shrink_to_fit();
-        self.log.publish(text, size).ok_or(PublishError::Closed)
+        let item = Encoded::of(item).map_err(PublishError::Encode)?;
+        let published = self.log.publish(item).ok_or(PublishError::Closed)?;
+        Ok(published.wake())
+    }
+
+    /// Publishes an item that is encoded already. The subscribers are woken later, when no lock is
+    /// held. `None` if the channel is closed.
+    pub(crate) fn publish_encoded(&self, item: Encoded) -> Option<Published> {
+        self.log.publish(item)
     }
 
     /// The stream for a subscriber: what an `#[subscription]` method of [`#[rpc]`](macro@crate::rpc)
@@ -254,10 +259,18 @@ pub struct ChannelBuilder<T> {
     buffer: usize,
     buffer_bytes: usize,
     hook: Option<Hook>,
+    /// The offset of the first item.
+    first: u64,
     item: PhantomData<fn(T)>,
 }
 
 impl<T> ChannelBuilder<T> {
+    /// Sets the offset of the first item.
+    pub(crate) fn first(mut self, offset: u64) -> Self {
+        self.first = offset;
+        self
+    }
+
     /// How many of the latest items the channel keeps for subscribers that resume, or that want the
     /// [latest items](ChannelStream::last). Default 0: nothing is kept once all subscribers have
     /// read it.
@@ -305,7 +318,7 @@ impl<T> ChannelBuilder<T> {
     /// Creates the channel.
     pub fn build(self) -> Channel<T> {
         let state = State {
-            next: 1,
+            next: self.first,
             entries: VecDeque::new(),
             bytes: 0,
             closed: None,
@@ -338,6 +351,41 @@ impl<T> fmt::Debug for ChannelBuilder<T> {
     }
 }
 
+/// An item that is encoded, and has no offset yet.
+pub(crate) struct Encoded {
+    /// The rest of a notification, with space for the offset in front of it. The offset is known
+    /// only under the lock.
+    text: Vec<u8>,
+    /// The size of the item in bytes.
+    size: usize,
+}
+
+impl Encoded {
+    pub(crate) fn of<T: Serialize + ?Sized>(item: &T) -> serde_json::Result<Self> {
+        let mut text = vec![b' '; OFFSET];
+        let size = write_rest(&mut text, item, None)?;
+        text.shrink_to_fit();
+        Ok(Encoded { text, size })
+    }
+}
+
+/// What is left to do for an item after the lock of its channel is released.
+#[must_use = "the subscribers are not woken yet"]
+pub(crate) struct Published {
+    offset: u64,
+    removed: Removed,
+    wakers: Vec<Waker>,
+}
+
+impl Published {
+    /// Wakes the subscribers, and returns the offset of the item.
+    pub(crate) fn wake(self) -> u64 {
+        drop(self.removed);
+        self.wakers.into_iter().for_each(Waker::wake);
+        self.offset
+    }
+}
+
 /// An item in the log. All subscribers share it.
 pub(crate) struct PublishedItem {
     pub(crate) offset: u64,
@@ -352,7 +400,8 @@ pub(crate) struct PublishedItem {
 }
 
 impl PublishedItem {
-    fn new(mut text: Vec<u8>, size: usize, offset: u64) -> Self {
+    fn new(item: Encoded, offset: u64) -> Self {
+        let Encoded { mut text, size } = item;
         let mut member = Vec::with_capacity(OFFSET);
         write_offset(&mut member, Some(offset));
         let start = OFFSET - member.len();
@@ -487,24 +536,22 @@ impl State {
 }
 
 impl Log {
-    /// Returns the item's offset; `None` if the channel is closed.
-    fn publish(&self, text: Vec<u8>, size: usize) -> Option<u64> {
+    /// `None` if the channel is closed.
+    fn publish(&self, item: Encoded) -> Option<Published> {
         let mut state = self.lock();
         if state.closed.is_some() {
             return None;
         }
         let offset = state.next;
         state.next += 1;
-        let item = Arc::new(PublishedItem::new(text, size, offset));
+        let item = Arc::new(PublishedItem::new(item, offset));
         state.bytes += item.cost();
         let unread = state.subscribers;
         state.entries.push_back(Entry { item, unread });
         let removed = state.trim(self);
         let wakers = state.take_wakers();
         drop(state);
-        drop(removed);
-        wakers.into_iter().for_each(Waker::wake);
-        Some(offset)
+        Some(Published { offset, removed, wakers })
     }
 
     fn close(&self, error: Option<ErrorObject>) {
@@ -734,12 +781,32 @@ impl<T> ChannelStream<T> {
         self
     }
 
-    /// Tells a subscriber that resumes where the items start.
+    /// Sets where the items start, for a subscriber that resumes.
     fn set_start(&self) {
         if let Some(call) = &self.resuming {
-            let epoch = self.cursor.log.epoch.clone();
-            call.set_start(Position { epoch, offset: self.cursor.next - 1 });
+            call.set_start(self.position());
         }
+    }
+
+    /// The position before the next item.
+    fn position(&self) -> Position {
+        Position { epoch: self.cursor.log.epoch.clone(), offset: self.cursor.next - 1 }
+    }
+
+    /// Skips all items that have been published, for a subscriber that gets the state in another
+    /// way. Returns the position before the next item. If the subscriber resumes from a position of
+    /// this channel, its start is that position, so that skipping is no gap.
+    pub(crate) fn skip_to_latest(&mut self, ctx: Option<&Context>) -> Position {
+        self.cursor.move_to(|state| state.next);
+        self.cursor.skipped = 0;
+        let position = self.position();
+        if let Some(call) = &self.resuming {
+            let asked = ctx.and_then(Context::resume_position);
+            let known = asked.filter(|asked| asked.epoch == position.epoch).cloned();
+            let before = Position { offset: position.offset - 1, ..position.clone() };
+            call.set_start(known.unwrap_or(before));
+        }
+        position
     }
 }
 

@@ -5,6 +5,7 @@ mod call_all;
 mod call_one;
 mod keyed;
 mod members;
+mod presence;
 mod slow;
 
 use wsjsonrpc::{Call, Config, Group, Peer};

@@ -1,0 +1,155 @@
+//! Who is in a group: users with several connections, slow subscribers, and subscribers that resume.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use wsjsonrpc::group::{Groups, Presence, PresenceEvent};
+use wsjsonrpc::server::ServerBuilder;
+use wsjsonrpc::subscription::Topic;
+use wsjsonrpc::{Client, Context, Group, Methods, Peer, Server, memory};
+use wsjsonrpc_tests::{Raw, notification, result};
+
+use PresenceEvent::{Joined, Left, Present};
+
+fn server(presence: &Presence<String>) -> ServerBuilder {
+    let presence = presence.clone();
+    let subscribe = move |ctx: Context, ()| {
+        let stream = presence.subscribe(&ctx);
+        async move { Ok(stream) }
+    };
+    Server::builder().service(Methods::new().subscription(Topic::new("users"), subscribe))
+}
+
+fn pair() -> (Client, Peer) {
+    memory::pair(Client::builder(), Server::builder()).unwrap()
+}
+
+fn name(name: &str) -> String {
+    name.to_owned()
+}
+
+#[tokio::test]
+async fn a_user_is_present_as_long_as_one_connection_is() {
+    let group = Group::new();
+    let presence = Presence::of(&group);
+    let (watcher, _) = memory::pair(Client::builder(), server(&presence)).unwrap();
+    let ((first, one), (second, two), (third, three)) = (pair(), pair(), pair());
+    assert!(presence.join(&one, name("Ada")));
+    let mut users = watcher.peer().subscribe::<PresenceEvent<String>>("users", ()).await.unwrap();
+    assert_eq!(users.next().await.unwrap().unwrap(), Present(vec![name("Ada")]));
+    assert!(presence.join(&two, name("Ada")));
+    assert!(presence.join(&three, name("Bob")));
+    assert_eq!(users.next().await.unwrap().unwrap(), Joined(name("Bob")));
+    first.close().await;
+    third.close().await;
+    assert_eq!(users.next().await.unwrap().unwrap(), Left(name("Bob")));
+    assert!(presence.contains(&name("Ada")) && group.len() == 1);
+    // Removed from the group, by a handle to the same presence.
+    assert!(Presence::<String>::of(&group).leave(&two));
+    assert_eq!(users.next().await.unwrap().unwrap(), Left(name("Ada")));
+    assert!(presence.users().is_empty() && group.is_empty());
+    // The same peer comes again, as another user.
+    assert!(presence.join(&two, name("Eve")) && presence.join(&two, name("Eva")));
+    assert_eq!(users.next().await.unwrap().unwrap(), Joined(name("Eve")));
+    assert_eq!(users.next().await.unwrap().unwrap(), Left(name("Eve")));
+    assert_eq!(users.next().await.unwrap().unwrap(), Joined(name("Eva")));
+    second.close().await;
+    assert!(!presence.join(&one, name("Ada")), "its connection has ended");
+    assert_eq!(users.next().await.unwrap().unwrap(), Left(name("Eva")));
+}
+
+#[tokio::test]
+async fn members_without_a_user_are_not_listed() {
+    let group = Group::new();
+    let (_client, peer) = pair();
+    assert!(group.insert(&peer));
+    let presence = Presence::of(&group);
+    assert!(presence.users().is_empty());
+    assert!(presence.join(&peer, name("Ada")), "a member gets a user");
+    assert_eq!((presence.users(), group.len()), (vec![name("Ada")], 1));
+}
+
+/// Reads the next `params` without the subscription's id.
+async fn params(raw: &mut Raw) -> Value {
+    let mut message: Value = serde_json::from_str(&raw.receive().await).unwrap();
+    message["params"].as_object_mut().unwrap().remove("subscription");
+    message["params"].take()
+}
+
+fn ask(extensions: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"users","id":1,"wsjsonrpc":{extensions}}}"#)
+}
+
+#[tokio::test]
+async fn the_list_heals_what_a_subscriber_has_missed() {
+    let presence = Presence::of(&Group::new());
+    let mut raw = Raw::client(server(&presence)).await;
+    // Credit for one item.
+    assert_eq!(raw.ask(ask(r#"{"resume":true,"window":1}"#)).await, result(r#""0x1""#, "1"));
+    let start = params(&mut raw).await;
+    let epoch = start["position"]["epoch"].as_str().unwrap().to_owned();
+    assert_eq!(start, json!({ "position": { "epoch": epoch, "offset": 0 } }));
+    assert_eq!(params(&mut raw).await, json!({ "offset": 1, "result": { "present": [] } }));
+    // 600 changes, more than wait for a subscriber; in the end, one user is there.
+    let (_client, peer) = pair();
+    for _ in 0..300 {
+        presence.join(&peer, name("Ada"));
+        presence.leave(&peer);
+    }
+    presence.join(&peer, name("Ada"));
+    raw.send(notification("$/credit", r#"{"subscription":"0x1","bytes":100000}"#)).await;
+    assert_eq!(params(&mut raw).await, json!({ "offset": 602, "result": { "present": ["Ada"] } }));
+    presence.leave(&peer);
+    assert_eq!(params(&mut raw).await, json!({ "offset": 603, "result": { "left": "Ada" } }));
+    presence.join(&peer, name("Bob"));
+    // One that resumes gets the list, without a gap before it.
+    let mut again = Raw::client(server(&presence)).await;
+    let resume = format!(r#"{{"resume":{{"epoch":"{epoch}","offset":603}}}}"#);
+    assert_eq!(again.ask(ask(&resume)).await, result(r#""0x1""#, "1"));
+    let position = json!({ "position": { "epoch": epoch, "offset": 603 } });
+    assert_eq!(params(&mut again).await, position);
+    let list = json!({ "offset": 604, "result": { "present": ["Bob"] } });
+    assert_eq!(params(&mut again).await, list);
+}
+
+#[tokio::test]
+async fn rooms_have_their_own_users_and_vanish() {
+    let rooms: Groups<String> = Groups::new();
+    let (client, peer) = pair();
+    for room in ["lobby", "garden"] {
+        rooms.insert(name(room), &peer);
+        Presence::of(&rooms.group(room)).join(&peer, name(&format!("Ada in {room}")));
+    }
+    assert_eq!(Presence::<String>::of(&rooms.group("garden")).users(), ["Ada in garden"]);
+    let kept = Presence::<String>::of(&rooms.group("lobby"));
+    client.close().await;
+    peer.closed().await;
+    assert!(rooms.is_empty() && kept.users().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn joining_and_leaving_at_the_same_time_loses_nobody() {
+    let group = Group::new();
+    let presence = Presence::of(&group);
+    let (_client, peer) = pair();
+    let (peer, presence) = (Arc::new(peer), Arc::new(presence));
+    let tasks = (0..4).map(|task| {
+        let (peer, presence) = (Arc::clone(&peer), Arc::clone(&presence));
+        tokio::spawn(async move {
+            for _ in 0..2000 {
+                presence.join(&peer, format!("user {task}"));
+                if task % 2 == 0 {
+                    presence.group().remove(&peer);
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    presence.join(&peer, name("last"));
+    assert_eq!(presence.users(), ["last"]);
+    presence.leave(&peer);
+    assert!(presence.users().is_empty());
+}
