@@ -60,12 +60,10 @@ async fn peers_without_a_connection_cannot_join() {
         let joined = joining.insert(&ctx.peer());
         async move { Ok(joined) }
     });
-    let (url, _) = wsjsonrpc_tests::listen(server).await;
-    let url = url.replace("ws://", "http://");
-    match HttpPeer::new(&url).unwrap().peer().call::<bool>("join", ()).await {
-        Ok(joined) => assert!(!joined),
-        Err(error) => assert!(matches!(error, Error::Http(_)), "{error}"),
-    }
+    let endpoint = server.build().unwrap();
+    let address = wsjsonrpc_tests::mounted::in_axum(endpoint.http_service()).await;
+    let caller = HttpPeer::new(&format!("http://{address}/rpc")).unwrap().peer();
+    assert!(!caller.call::<bool>("join", ()).await.unwrap());
     assert!(group.is_empty());
 }
 
