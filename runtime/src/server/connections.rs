@@ -360,3 +360,57 @@ impl Drop for ConnectionEntry {
         self.connections.left.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::config::Config;
+    use crate::handshake::Handshake;
+    use crate::link::pending_calls::Side;
+
+    fn context(connections: &Arc<Connections>) -> Context {
+        let link = Link::new(Side::Server, Arc::new(Config::default()), None, false);
+        let index = Arc::clone(connections) as Arc<dyn IdentityIndex>;
+        Context::new(Arc::new(link), Handshake::new("/"), Some(index))
+    }
+
+    /// Connections that came and went leave no entries, and no capacity in the index.
+    #[test]
+    fn ten_thousand_connections_leave_no_entries() {
+        let connections = Connections::new();
+        for round in 0..100_u32 {
+            let open: Vec<(Context, ConnectionEntry)> = (0..100_u32)
+                .map(|number| {
+                    let context = context(&connections);
+                    let entry = connections.insert(&context);
+                    context.identify(number);
+                    context.identify(format!("{round}"));
+                    context.identify(round * 100 + number);
+                    (context, entry)
+                })
+                .collect();
+            assert_eq!(connections.len(), 100);
+            assert_eq!(connections.of(&(round * 100)).len(), 1);
+            let of_round = connections.of(&format!("{round}"));
+            assert_eq!(of_round.len(), 100);
+            assert!(
+                of_round.iter().zip(&open).all(|(it, (own, _))| it.id() == own.connection_id())
+            );
+            // In another order than that of opening.
+            let (even, odd): (Vec<_>, Vec<_>) = open
+                .into_iter()
+                .partition(|(context, _)| u64::from(context.connection_id()) % 2 == 0);
+            drop(odd);
+            assert_eq!(connections.of(&format!("{round}")).len(), 50);
+            let kept: Vec<Context> = even.into_iter().map(|(context, _)| context).collect();
+            // A connection that has ended gets no identity.
+            kept.iter().for_each(|context| context.identify(round));
+        }
+        let table = connections.table();
+        assert!(
+            table.open.is_empty() && table.by_identity.is_empty() && table.left_behind.is_empty()
+        );
+        assert_eq!(table.by_identity.capacity(), 0);
+    }
+}

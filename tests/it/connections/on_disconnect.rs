@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::SinkExt;
 use tokio::runtime::{Builder, Runtime};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use wsjsonrpc::error::CloseReason;
 use wsjsonrpc::server::{Rejection, ServerBuilder};
@@ -228,7 +228,8 @@ async fn a_hook_that_panics_or_hangs_affects_nothing_else() {
         sleep(SECOND).await;
         let (mut next, _) = Raw::client_of(&endpoint).await;
         if line.ends_with("exceeded") {
-            assert_eq!(next.receive_close().await.map(|frame| frame.code.into()), Some(1013_u16));
+            let close = timeout(SECOND, next.receive_close()).await.expect("the limit is reached");
+            assert_eq!(close.map(|frame| frame.code.into()), Some(1013_u16));
         }
         next.hang_up();
         sleep(10 * SECOND).await;
