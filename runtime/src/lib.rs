@@ -60,8 +60,8 @@
 //! | send several calls at once | [`Peer::batch`], [`Batch`] | [Batches] |
 //! | authenticate clients | [`Authorize`](server::Authorize), [`Grant`](server::Grant), [`Refusal`](server::Refusal), [`Context::require`] | [Authentication], [TLS] |
 //! | stream items | `#[subscription]` in [`#[rpc]`](macro@rpc), [`Subscription`], the module [`subscription`] | [Subscriptions], [Broadcasting] |
-//! | send to many peers | [`Group`], [`Groups`](group::Groups), [`Call::broadcast`] | [Broadcasting] |
-//! | reconnect | [`ClientBuilder::reconnect`](client::ClientBuilder::reconnect), [`Reconnect`](client::Reconnect) | [Reconnecting] |
+//! | send to many peers | [`Group`], [`Groups`](group::Groups), [`Presence`](group::Presence), [`Call::broadcast`], [`Channel`] | [Broadcasting] |
+//! | reconnect | [`ClientBuilder::reconnect`](client::ClientBuilder::reconnect), [`Reconnect`](client::Reconnect), [`Subscribe::resume`](subscription::Subscribe::resume) | [Reconnecting] |
 //! | cancel, limit time, report progress | [`Context::cancelled`], [`Context::deadline`], [`Context::progress`], [`Call::timeout`] | [Cancellation] |
 //! | log, measure, limit | the module [`middleware`] | [Middleware], [Observability] |
 //! | mount in axum or hyper, use HTTP POST | [`Endpoint`], the module [`http`] | [axum and HTTP] |

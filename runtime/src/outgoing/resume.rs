@@ -7,7 +7,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use crate::error::{Error, Gap};
@@ -55,6 +55,9 @@ pub(super) struct Resumption {
     restoring: Option<Restoring>,
 }
 
+/// A subscription that has begun again, and the gap before its items if there is one for certain.
+type Restored = (Half, Option<Gap>);
+
 type Restoring = Pin<Box<dyn Future<Output = Result<Half, Error>> + Send + Sync>>;
 
 impl Resumption {
@@ -90,9 +93,9 @@ impl Resumption {
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<(Half, Option<Gap>)>, Error>> {
+    ) -> Poll<Result<Option<Restored>, Error>> {
         let Some(restoring) = &mut self.restoring else { return Poll::Ready(Ok(None)) };
-        let restored = std::task::ready!(restoring.as_mut().poll(cx));
+        let restored = ready!(restoring.as_mut().poll(cx));
         self.restoring = None;
         self.unconfirmed = self.mode == Mode::Resume && self.position.is_some();
         let gap = (!self.unconfirmed).then_some(Gap::Resubscribed);
