@@ -6,6 +6,7 @@
 //! measurement begins, so what grows is the side under test.
 #![allow(missing_docs)] // a test binary
 
+mod channel;
 mod group;
 mod idle;
 mod kept;

@@ -189,7 +189,7 @@ impl<L> SubscriptionBuffer<L> {
     /// Sets the position after which the items start, given as JSON, and wakes the consumer.
     /// Ignored if it is invalid.
     pub(crate) fn set_start(&self, json: &str) {
-        let Ok(start) = serde_json::from_str(json) else {
+        let Some(start) = Position::read(json) else {
             return tracing::debug!("ignored the position of a subscription: it is invalid");
         };
         let mut state = self.lock();

@@ -90,10 +90,7 @@ impl Resumption {
 
     /// Ready with the new subscription once it has begun, and with the gap before it. Ready with
     /// `None` if there is nothing to restore.
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Restored>, Error>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Restored>, Error>> {
         let Some(restoring) = &mut self.restoring else { return Poll::Ready(Ok(None)) };
         let restored = ready!(restoring.as_mut().poll(cx));
         self.restoring = None;

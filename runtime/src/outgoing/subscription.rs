@@ -267,6 +267,7 @@ impl Requested {
             half: begun.map_err(typed)?,
             taken: TakenItems::default(),
             resumption: self.resumption.take(),
+            dropped_before: 0,
             over: false,
             result: PhantomData,
         })
@@ -386,6 +387,8 @@ pub struct Subscription<T, E = ErrorObject> {
     half: Half,
     taken: TakenItems,
     resumption: Option<Box<Resumption>>,
+    /// The number of items that were dropped on earlier connections.
+    dropped_before: u64,
     over: bool,
     result: PhantomData<fn() -> (T, E)>,
 }
@@ -412,6 +415,7 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
                 match ready!(resumption.poll(cx)) {
                     Ok(None) => {}
                     Ok(Some((half, gap))) => {
+                        self.dropped_before += self.half.buffer.dropped();
                         (self.half, self.taken) = (half, TakenItems::default());
                         if let Some(gap) = gap {
                             return Poll::Ready(Some(Err(Error::Gap(gap))));
@@ -486,7 +490,7 @@ fn last(end: End) -> Option<Error> {
 }
 
 impl<T, E> Subscription<T, E> {
-    /// The id that the producer assigned, as JSON.
+    /// The id that the producer assigned, as JSON. It changes when the subscription resumes.
     pub fn id(&self) -> String {
         self.half.buffer.id().map(|id| id.to_string()).unwrap_or_default()
     }
@@ -506,7 +510,7 @@ impl<T, E> Subscription<T, E> {
     /// # let _ = show;
     /// ```
     pub fn dropped(&self) -> u64 {
-        self.half.buffer.dropped()
+        self.dropped_before + self.half.buffer.dropped()
     }
 
     /// The handle to the side that sends the items.
@@ -514,12 +518,14 @@ impl<T, E> Subscription<T, E> {
         &self.half.peer
     }
 
-    /// Waits until the connection has ended; see [`Peer::closed`].
+    /// Waits until the connection has ended; see [`Peer::closed`]. For a subscription that
+    /// [resumes](Subscribe::resume), waits until the client no longer reconnects.
     ///
     /// # Cancel safety
     /// Safe: the future can be dropped and called again.
     pub async fn closed(&self) -> CloseReason {
         match self.half.buffer.home() {
+            _ if self.resumption.is_some() => self.half.peer.closed().await,
             Some(link) => link.closed().await,
             None => CloseReason::Aborted,
         }

@@ -49,9 +49,10 @@ pub(crate) struct Marks {
 /// `epoch`. Offsets of one epoch only grow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
-    /// The name of the log.
+    /// The name of the log, at most 1024 bytes.
     pub epoch: String,
-    /// The offset of the last item before the position; 0 if there is none.
+    /// The offset of the last item before the position; 0 if there is none. Below 2^53, because
+    /// JavaScript rounds larger numbers.
     pub offset: u64,
 }
 
@@ -218,7 +219,16 @@ pub(crate) fn write_position(head: &[u8], position: &Position) -> Vec<u8> {
     out
 }
 
+/// The maximum length of an epoch. It is limited because each subscription holds one.
+const MAX_EPOCH: usize = 1024;
+
 impl Position {
+    /// Decodes a position of the peer. Returns `None` if it is invalid.
+    pub(crate) fn read(json: &str) -> Option<Self> {
+        let position: Self = serde_json::from_str(json).ok()?;
+        (position.epoch.len() <= MAX_EPOCH).then_some(position)
+    }
+
     /// Appends the position as JSON.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"epoch\":");
@@ -278,7 +288,9 @@ mod tests {
         let Content::Position(json) = Item::read(&start).unwrap().content else {
             panic!("{start}")
         };
-        assert_eq!(serde_json::from_str::<Position>(json).unwrap(), position);
+        assert_eq!(Position::read(json), Some(position));
+        let long = Position { epoch: "e".repeat(1025), offset: 1 };
+        assert_eq!(Position::read(&serde_json::to_string(&long).unwrap()), None);
         let end = params(&write_end(&head, None, 0));
         assert_eq!(Item::read(&end).unwrap().content, Content::Error("null"));
         let error = ErrorObject::new(1, "m");

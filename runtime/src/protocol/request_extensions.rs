@@ -155,7 +155,7 @@ fn resume(json: &str) -> Option<Resume> {
     if json == "true" {
         return Some(Resume::FromNow);
     }
-    serde_json::from_str(json).ok().map(Resume::After)
+    Position::read(json).map(Resume::After)
 }
 
 fn milliseconds(json: &str) -> Option<Duration> {

@@ -68,9 +68,11 @@ async fn a_stream_continues_after_the_last_consumed_item() {
     let mut news = news.unwrap();
     assert_eq!(asked, Value::Bool(true));
     raw.send(position("1", 4)).await;
-    for offset in 5..=8 {
+    raw.send(message("1", r#""dropped":1,"offset":5,"result":5"#)).await;
+    for offset in 6..=8 {
         raw.send(numbered("1", offset)).await;
     }
+    assert!(matches!(gap(&mut news).await, Gap::Dropped { missed: 1, .. }));
     assert_eq!(next(&mut news).await.unwrap(), 5);
     raw.hang_up();
     // Items that have arrived are consumed first.
@@ -88,6 +90,9 @@ async fn a_stream_continues_after_the_last_consumed_item() {
     let (number, mut raw) = tokio::join!(next(&mut news), server);
     assert_eq!(number.unwrap(), 9);
     assert_eq!(news.id(), "7");
+    raw.send(message("7", r#""dropped":2,"offset":12,"result":12"#)).await;
+    assert!(matches!(gap(&mut news).await, Gap::Dropped { missed: 2, .. }));
+    assert_eq!((next(&mut news).await.unwrap(), news.dropped()), (12, 3));
     // The end of the stream is its end.
     raw.send(end("news", "7", "null")).await;
     assert!(news.next().await.is_none());
