@@ -60,7 +60,7 @@ async fn a_blocking_handler_delays_no_connection() {
         assert_eq!(other.ask(request("fine", "[]", "1")).await, result("null", "1"));
     }
     // The connection itself works too: it receives the response to a call of the server.
-    let peer = endpoint.connections().pop().unwrap().peer();
+    let peer = endpoint.connections()[0].peer();
     let call = begin(peer.call::<u32>("ask", ()).into_future()).await;
     let mut asked = raw.receive().await;
     if !asked.contains("\"ask\"") {
