@@ -1,5 +1,6 @@
 //! What is measured: each experiment with its cases, which are measured side by side.
 
+use crate::audience::Way;
 use crate::load::Shape;
 
 /// Who is measured.
@@ -49,6 +50,16 @@ impl Contender {
         }
     }
 
+    /// The program with the server for broadcasts.
+    pub fn broadcast(self) -> Option<&'static str> {
+        match self {
+            Contender::Ours => Some("broadcast_ours"),
+            Contender::Floor => Some("broadcast_floor"),
+            Contender::Jsonrpsee => Some("broadcast_jsonrpsee"),
+            Contender::Tarpc | Contender::Tonic => None,
+        }
+    }
+
     /// The program with a typed client and a typed server.
     pub fn both(self) -> Option<&'static str> {
         match self {
@@ -74,6 +85,13 @@ pub enum Work {
     Consumer { items: usize },
     /// So many connections to a server are opened, and memory is measured, not time.
     Memory { idle: usize, used: bool, host: Host },
+    /// A server sends each message to so many connections.
+    Broadcast { way: Way, members: usize },
+    /// The same; measures the CPU time of the call that publishes. `deaf`: there is one more
+    /// connection, which never reads.
+    Publishing { way: Way, members: usize, deaf: bool },
+    /// So many connections do not read messages of so many bytes; measures memory.
+    Waiting { way: Way, members: usize, bytes: usize },
 }
 
 /// Whose server it is, and how it is called.
@@ -110,6 +128,10 @@ pub enum Kind {
     Memory,
     /// Each contender with little and with much of something.
     Growth,
+    /// One message to many connections.
+    Broadcast,
+    /// The memory of a message that waits for many connections.
+    Waiting,
 }
 
 /// Cases that are measured side by side.
@@ -124,6 +146,12 @@ pub struct Experiment {
 /// The variants of a growth experiment.
 pub const FEW: &str = "few";
 pub const MANY: &str = "many";
+
+/// The variants of this project's broadcasts.
+pub const NOTIFY: &str = "loop of `notify`";
+pub const GROUP: &str = "group";
+pub const CHANNEL: &str = "channel";
+pub const SUBSCRIPTION: &str = "subscription for each client";
 
 /// Calls of `math.sum` that are in flight when nothing else is said.
 const IN_FLIGHT: usize = 100;
@@ -140,6 +168,7 @@ pub fn all(connections: usize) -> Vec<Experiment> {
     all.extend(threads(&all));
     all.extend(memory(connections));
     all.extend(growth(connections));
+    all.extend(broadcasts(connections));
     all
 }
 
@@ -339,4 +368,55 @@ fn growth(connections: usize) -> Vec<Experiment> {
         all.push(experiment(name, title, &[contender], idle(10), idle(connections)));
     }
     all
+}
+
+fn broadcasts(connections: usize) -> Vec<Experiment> {
+    const MEMBERS: usize = 1000;
+    let case = |contender, variant, work| Case { contender, variant, multi_thread: false, work };
+    let contenders = [
+        (Contender::Ours, NOTIFY, Way::NOTIFY),
+        (Contender::Ours, GROUP, Way::GROUP),
+        (Contender::Ours, CHANNEL, Way::CHANNEL),
+        (Contender::Ours, SUBSCRIPTION, Way::ITEMS),
+        (Contender::Floor, "", Way::JOIN),
+        (Contender::Jsonrpsee, "", Way::ITEMS),
+    ];
+    let broadcast = |(contender, variant, way)| {
+        case(contender, variant, Work::Broadcast { way, members: MEMBERS })
+    };
+    let waiting = |(contender, variant, way)| {
+        case(contender, variant, Work::Waiting { way, members: MEMBERS, bytes: 65536 })
+    };
+    // As many sockets as idle connections may be open, and a few more.
+    let members = connections.saturating_sub(2);
+    let publishing = |name, title, way| {
+        let cases = [(FEW, false), (MANY, true)].map(|(variant, deaf)| {
+            case(Contender::Ours, variant, Work::Publishing { way, members, deaf })
+        });
+        Experiment { name, title, kind: Kind::Growth, cases: cases.to_vec() }
+    };
+    vec![
+        Experiment {
+            name: "broadcast",
+            title: "a message to 1000 connections, for each of them",
+            kind: Kind::Broadcast,
+            cases: contenders.map(broadcast).to_vec(),
+        },
+        publishing(
+            "broadcast-group",
+            "`broadcast` to a group of 10,000: all read → one more never reads",
+            Way::GROUP,
+        ),
+        publishing(
+            "broadcast-channel",
+            "`publish` to a channel of 10,000: all read → one more never reads",
+            Way::CHANNEL,
+        ),
+        Experiment {
+            name: "broadcast-memory",
+            title: "a message of 64 KiB that waits at 1000 connections, for each of them",
+            kind: Kind::Waiting,
+            cases: contenders.map(waiting).to_vec(),
+        },
+    ]
 }

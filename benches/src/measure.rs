@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
+use crate::audience::Audience;
 use crate::experiments::{Case, Experiment, Host, Work};
 use crate::load::{Idle, Load, Shape};
 use crate::process::{Process, Processors};
@@ -68,16 +69,19 @@ pub fn measure(experiment: &Experiment, effort: Effort, place: &Place) -> Result
         samples: Vec::new(),
     };
     let mut measured: Vec<Measured> = experiment.cases.iter().map(name).collect();
-    let memory = experiment.cases.iter().any(|case| matches!(case.work, Work::Memory { .. }));
+    let alone = experiment.cases.iter().any(|case| {
+        matches!(case.work, Work::Memory { .. } | Work::Publishing { .. } | Work::Waiting { .. })
+    });
     // Memory hardly depends on anything, and many connections take long to make.
-    let rounds = if memory { effort.rounds.min(3) } else { effort.rounds };
+    let rounds = if alone { effort.rounds.min(3) } else { effort.rounds };
     for round in 0..rounds {
-        let samples = if memory {
-            experiment
-                .cases
-                .iter()
-                .map(|case| resident(case, effort, place))
-                .collect::<Result<_>>()?
+        let samples = if alone {
+            let sample = |case: &Case| match case.work {
+                Work::Publishing { .. } => publishing(case, effort, place),
+                Work::Waiting { .. } => waiting(case, effort, place),
+                _ => resident(case, effort, place),
+            };
+            experiment.cases.iter().map(sample).collect::<Result<_>>()?
         } else {
             side_by_side(&experiment.cases, effort, round, place)?
         };
@@ -110,11 +114,28 @@ fn side_by_side(
     running.into_iter().map(Running::sample).collect()
 }
 
+/// What a running process talks to.
+enum OtherSide {
+    Load(Load),
+    Audience(Audience),
+    /// The process is a client, which calls by itself.
+    Responder,
+}
+
+impl OtherSide {
+    fn turns(&mut self) -> Vec<u64> {
+        match self {
+            OtherSide::Load(load) => std::mem::take(&mut load.turns),
+            OtherSide::Audience(audience) => std::mem::take(&mut audience.turns),
+            OtherSide::Responder => Vec::new(),
+        }
+    }
+}
+
 /// A case whose process runs.
 struct Running {
     process: Process,
-    /// `None` if the process is a client, which calls by itself.
-    load: Option<Load>,
+    other_side: OtherSide,
     /// Stay open as long as the case runs.
     _idle: Option<Idle>,
     calls: usize,
@@ -131,7 +152,7 @@ impl Running {
             args.push("--multi-thread".to_owned());
         }
         let mut add = |name: &str, value: String| args.extend([name.to_owned(), value]);
-        let (process, load, idle) = match case.work {
+        let (process, other_side, idle) = match case.work {
             Work::Server { shape, connections, methods, idle, host } => {
                 add("--methods", methods.to_string());
                 if host != Host::Own {
@@ -141,7 +162,14 @@ impl Running {
                 let address = process.address()?;
                 let idle = Idle::connect(address, idle, false)?;
                 let load = Load::connect(address, shape, connections, host == Host::Post)?;
-                (process, Some(load), Some(idle))
+                (process, OtherSide::Load(load), Some(idle))
+            }
+            Work::Broadcast { way, members } => {
+                let mut process = start(case.contender.broadcast().context(NO_PROGRAM)?, &args)?;
+                let address = process.address()?;
+                let mut audience = Audience::new(address, way)?;
+                audience.join(address, members)?;
+                (process, OtherSide::Audience(audience), None)
             }
             Work::Client { .. } | Work::Consumer { .. } | Work::Both { .. } => {
                 add("--address", place.responder.to_string());
@@ -161,21 +189,24 @@ impl Running {
                 let mut process = start(program.context(NO_PROGRAM)?, &args)?;
                 let line = process.line()?;
                 ensure!(line == "ready", "a client says `{line}`");
-                (process, None, None)
+                (process, OtherSide::Responder, None)
             }
-            Work::Memory { .. } => anyhow::bail!("memory is not measured in slices of time"),
+            Work::Memory { .. } | Work::Publishing { .. } | Work::Waiting { .. } => {
+                anyhow::bail!("this is not measured in slices of time")
+            }
         };
         let (cpu, time) = (Duration::ZERO, Duration::ZERO);
-        Ok(Running { process, load, _idle: idle, calls: 0, cpu, time })
+        Ok(Running { process, other_side, _idle: idle, calls: 0, cpu, time })
     }
 
     /// Calls for so long.
     fn slice(&mut self, time: Duration) -> Result<()> {
         let cpu = self.process.cpu()?;
         let begin = Instant::now();
-        self.calls += match &mut self.load {
-            Some(load) => load.run_for(time)?,
-            None => self.process.call_for(time)?,
+        self.calls += match &mut self.other_side {
+            OtherSide::Load(load) => load.run_for(time)?,
+            OtherSide::Audience(audience) => audience.run_for(time)?,
+            OtherSide::Responder => self.process.call_for(time)?,
         };
         self.time += begin.elapsed();
         self.cpu += self.process.cpu()?.saturating_sub(cpu);
@@ -185,17 +216,14 @@ impl Running {
     /// What was so far was for warming up.
     fn forget(&mut self) {
         (self.calls, self.cpu, self.time) = (0, Duration::ZERO, Duration::ZERO);
-        if let Some(load) = &mut self.load {
-            load.turns.clear();
-        }
+        self.other_side.turns();
     }
 
     fn sample(mut self) -> Result<Sample> {
         ensure!(self.calls > 0, "no call was answered");
         let calls = self.calls as f64;
-        let turns = self.load.as_mut().map(|load| std::mem::take(&mut load.turns));
-        let mut turns: Vec<f64> =
-            turns.unwrap_or_default().into_iter().map(|nanos| nanos as f64 / 1e3).collect();
+        let turns = self.other_side.turns().into_iter();
+        let mut turns: Vec<f64> = turns.map(|nanos| nanos as f64 / 1e3).collect();
         turns.sort_by(f64::total_cmp);
         Ok(Sample {
             cpu_us: Some(self.cpu.as_secs_f64() * 1e6 / calls),
@@ -226,4 +254,70 @@ fn resident(case: &Case, effort: Effort, place: &Place) -> Result<Sample> {
     std::thread::sleep(Duration::from_millis(100));
     let grown = process.memory()?.saturating_sub(before);
     Ok(Sample { bytes: Some(grown as f64 / idle.len() as f64), ..Sample::default() })
+}
+
+/// The CPU time of publishing a message to many connections.
+fn publishing(case: &Case, effort: Effort, place: &Place) -> Result<Sample> {
+    const TURNS: usize = 20;
+    /// More than the kernel's buffers, the send queue and a channel keep for one connection.
+    const FILLING: usize = 100;
+    let Work::Publishing { way, members, deaf } = case.work else {
+        anyhow::bail!("only publishing is measured here");
+    };
+    let (_process, address) = broadcast_server(case, effort, place, &["--send-buffer", "65536"])?;
+    let mut audience = Audience::new(address, way)?;
+    let _deaf = audience.join_deaf(address, usize::from(deaf))?;
+    let mut dropped = 0;
+    for _ in 0..FILLING * usize::from(deaf) {
+        audience.publish(65536)?;
+        dropped = audience.published()?.dropped;
+    }
+    ensure!(dropped > 0 || !deaf, "nothing was dropped for the connection that does not read");
+    audience.join(address, members)?;
+    audience.turn()?;
+    let mut nanoseconds = Vec::new();
+    for _ in 0..TURNS {
+        nanoseconds.push(audience.turn()?.nanoseconds as f64);
+    }
+    nanoseconds.sort_by(f64::total_cmp);
+    let cpu_us = quantile(&nanoseconds, 0.5).map(|nanoseconds| nanoseconds / 1e3);
+    Ok(Sample { cpu_us, ..Sample::default() })
+}
+
+/// What a server's resident memory grows by for each message and each connection that does not read
+/// it.
+fn waiting(case: &Case, effort: Effort, place: &Place) -> Result<Sample> {
+    /// Less than a send queue holds.
+    const MESSAGES: usize = 8;
+    let Work::Waiting { way, members, bytes } = case.work else {
+        anyhow::bail!("only memory of waiting messages is measured here");
+    };
+    let (process, address) = broadcast_server(case, effort, place, &["--send-buffer", "4096"])?;
+    let mut audience = Audience::new(address, way)?;
+    let _deaf = audience.join_deaf(address, members)?;
+    let before = process.memory()?;
+    for _ in 0..MESSAGES {
+        audience.publish(bytes)?;
+        audience.published()?;
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let grown = process.memory()?.saturating_sub(before);
+    let bytes = grown as f64 / (MESSAGES * members) as f64;
+    Ok(Sample { bytes: Some(bytes), ..Sample::default() })
+}
+
+fn broadcast_server(
+    case: &Case,
+    effort: Effort,
+    place: &Place,
+    options: &[&str],
+) -> Result<(Process, SocketAddr)> {
+    let mut args: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+    if effort.multi_thread {
+        args.push("--multi-thread".to_owned());
+    }
+    let program = case.contender.broadcast().context(NO_PROGRAM)?;
+    let mut process = place.processors.start(effort.multi_thread, program, &args)?;
+    let address = process.address()?;
+    Ok((process, address))
 }

@@ -2,8 +2,10 @@
 //! they serve.
 
 use std::future::Future;
+use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result, bail};
+use tokio::net::{TcpListener, TcpSocket};
 
 /// The options of the programs under test. Each program reads those that concern it.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub struct Options {
     pub mounted: bool,
     /// Our server: use a separate runtime for handlers.
     pub handler_runtime: bool,
+    /// Servers: the size of the kernel's send buffer of each connection.
+    pub send_buffer: Option<u32>,
     /// Servers: how many additional methods to register.
     pub methods: usize,
     /// Clients: the address to connect to.
@@ -53,10 +57,12 @@ impl Options {
                 continue;
             }
             let value = args.next().with_context(|| format!("`{name}` needs a value"))?;
-            let number =
-                || value.parse().with_context(|| format!("`{name} {value}`: not a number"));
+            let number = || {
+                value.parse::<usize>().with_context(|| format!("`{name} {value}`: not a number"))
+            };
             match name.as_str() {
                 "--methods" => options.methods = number()?,
+                "--send-buffer" => options.send_buffer = Some(number()?.try_into()?),
                 "--address" => options.address = value,
                 "--tasks" => options.tasks = number()?,
                 "--pending" => options.pending = number()?,
@@ -78,6 +84,17 @@ impl Options {
             tokio::runtime::Builder::new_current_thread()
         };
         builder.enable_all().build().context("can't start tokio")
+    }
+
+    /// A listener on a free port.
+    pub async fn listen(&self) -> Result<TcpListener> {
+        let socket = TcpSocket::new_v4()?;
+        if let Some(size) = self.send_buffer {
+            // Connections inherit it.
+            socket.set_send_buffer_size(size)?;
+        }
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        Ok(socket.listen(1024)?)
     }
 
     /// Runs a program under test.

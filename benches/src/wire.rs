@@ -3,9 +3,12 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+use rustix::net::{AddressFamily, SocketType, socket};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 const TEXT: u8 = 0x81;
@@ -51,7 +54,21 @@ pub fn dial(address: SocketAddr) -> Result<TcpStream> {
 
 /// Opens a WebSocket as a client.
 pub fn connect(address: SocketAddr) -> Result<TcpStream> {
-    let mut stream = dial(address)?;
+    upgrade(dial(address)?, address)
+}
+
+/// Opens a WebSocket as a client whose kernel takes only a few KiB that the client has not read.
+pub fn connect_small(address: SocketAddr) -> Result<TcpStream> {
+    // Has to be set before connecting.
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    set_socket_recv_buffer_size(&socket, 4096)?;
+    rustix::net::connect(&socket, &address).context("can't connect to the server")?;
+    let stream = TcpStream::from(socket);
+    prepare(&stream)?;
+    upgrade(stream, address)
+}
+
+fn upgrade(mut stream: TcpStream, address: SocketAddr) -> Result<TcpStream> {
     write!(
         stream,
         "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -130,9 +147,27 @@ impl Inbox {
         Ok(read > 0)
     }
 
+    /// Waits for one text frame, after which there must be nothing more.
+    pub fn one(&mut self, stream: &mut TcpStream) -> Result<&[u8]> {
+        let place = loop {
+            ensure!(self.fill(stream)?, "the program under test closed the connection");
+            if let Some(place) = self.cut()? {
+                break place;
+            }
+        };
+        ensure!(self.at == self.filled, "there is more than one message");
+        Ok(self.buffer.get(place).unwrap_or_default())
+    }
+
     /// The next complete text frame, unmasked; `None` if more bytes are needed. An error also means
     /// that the connection has ended.
     pub fn take(&mut self) -> Result<Option<&[u8]>> {
+        let place = self.cut()?;
+        Ok(place.and_then(|place| self.buffer.get(place)))
+    }
+
+    /// Takes the next complete text frame. Returns where its text is.
+    fn cut(&mut self) -> Result<Option<Range<usize>>> {
         let bytes = self.buffer.get(self.at..self.filled).unwrap_or_default();
         let &[kind, size, ref rest @ ..] = bytes else { return Ok(None) };
         let (len, rest) = match (size & 0x7f, rest) {
@@ -156,11 +191,12 @@ impl Inbox {
             bail!("expected an unfragmented text frame, got {kind:#x}");
         }
         self.at = begin + len;
-        let text = self.buffer.get_mut(begin..begin + len).unwrap_or_default();
+        let place = begin..self.at;
         if let Some(mask) = mask {
+            let text = self.buffer.get_mut(place.clone()).unwrap_or_default();
             text.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
         }
-        Ok(Some(text))
+        Ok(Some(place))
     }
 }
 

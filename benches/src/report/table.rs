@@ -92,6 +92,11 @@ impl Report {
         section("Round trip of a sequential call, µs, 99 % are faster", &head, rows(&alone, P99));
         let memory: Vec<&Found> = self.of_kind(Kind::Memory).collect();
         section("Resident memory of a connection, bytes", &head, rows(&memory, BYTES));
+        let head = ["", "figure", "/ floor"];
+        let title = "CPU time of the server for a message to many connections, µs";
+        section(title, &head, self.case_rows(Kind::Broadcast, CPU));
+        let title = "Resident memory for a message that waits, bytes";
+        section(title, &head, self.case_rows(Kind::Waiting, BYTES));
         let growth = ["", "who", "before, µs", "after, µs", "after / before"];
         section("Growth: CPU time for a call", &growth, self.growth_rows());
         let external = |found: &super::External| vec![found.name.clone(), number(found.value)];
@@ -135,6 +140,24 @@ impl Report {
             std::iter::once(title).chain(Contender::TYPED.map(cell)).collect()
         };
         self.of_kind(Kind::Both).map(row).collect()
+    }
+
+    /// A row for each case: its figure, and the ratio to the floor.
+    fn case_rows(&self, kind: Kind, figure: Figure) -> Vec<Vec<String>> {
+        let rows = self.of_kind(kind).flat_map(|found| {
+            let row = move |contender: Contender, variant: &'static str| {
+                let case = (contender, variant);
+                let value = spread(Some(found.figure(case, figure)?));
+                let words = [found.title, contender.name(), variant];
+                let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+                Some(vec![words.join(", "), value, spread(found.ratio(case, FLOOR, figure))])
+            };
+            found.cases.iter().filter_map(move |case| {
+                let contender = Contender::ALL.into_iter().find(|one| one.name() == case.contender);
+                row(contender?, case.variant)
+            })
+        });
+        rows.collect()
     }
 
     fn growth_rows(&self) -> Vec<Vec<String>> {

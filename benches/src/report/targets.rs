@@ -1,6 +1,6 @@
 //! The performance targets of this project, and whether they are reached.
 
-use crate::experiments::{Contender, FEW, MANY};
+use crate::experiments::{CHANNEL, Contender, FEW, GROUP, MANY};
 use crate::stats::Summary;
 
 use super::table::{fraction, number};
@@ -71,6 +71,18 @@ impl Report {
                 1.0 / 8.0,
                 1.0 / 12.0,
                 to_jsonrpsee("client-subscription"),
+            ),
+            target(
+                "broadcast to a group of 1000, CPU / floor",
+                0.45,
+                0.35,
+                self.ratio("broadcast", (Contender::Ours, GROUP), FLOOR, CPU),
+            ),
+            target(
+                "publishing to a channel of 1000, CPU / floor",
+                0.5,
+                0.4,
+                self.ratio("broadcast", (Contender::Ours, CHANNEL), FLOOR, CPU),
             ),
             target("handlers that wait, CPU / jsonrpsee", 1.0 / 3.0, 0.2, to_jsonrpsee("wait")),
             target("idle connection, never used, KiB", 6.0, 4.5, kib("idle")),
