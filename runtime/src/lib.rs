@@ -133,8 +133,8 @@
 // - `services`: what both builders have in common.
 // - `connection`: the task that drives one socket.
 // - `middleware`: what wraps calls.
+// - `group`: sets of peers, for broadcasts, for calls to many, and for presence.
 // - `incoming`: from a request to its response.
-// - `group`: sets of peers, for broadcasts and for calls to many.
 // - `outgoing`: from a call to its reply.
 // - `link`: what both directions of a connection share.
 // - `handshake`: the opening handshake, origin, authorization, TLS.
