@@ -55,7 +55,10 @@ async fn connections_are_listed_in_order_and_found_by_their_id() {
 async fn a_handle_shows_the_handshake_and_the_values_of_its_connection() {
     let before = SystemTime::now();
     let endpoint = server()
-        .method("set", |ctx: Context, (text,): (String,)| async move { Ok(drop(ctx.set(text))) })
+        .method(
+            "set",
+            |ctx: Context, (text,): (String,)| async move { Ok(ctx.set(text).is_none()) },
+        )
         .method("get", |ctx: Context, ()| async move {
             Ok(ctx.require::<String>()?.as_str().to_owned())
         })
@@ -64,7 +67,7 @@ async fn a_handle_shows_the_handshake_and_the_values_of_its_connection() {
     let mut handshake = Handshake::new("/chat?room=7");
     handshake.remote_addr = Some("192.0.2.1:4000".parse().unwrap());
     let (mut raw, _) = Raw::client_with(&endpoint, handshake).await;
-    assert_eq!(raw.ask(request("set", "[\"a\"]", "1")).await, result("null", "1"));
+    assert_eq!(raw.ask(request("set", "[\"a\"]", "1")).await, result("true", "1"));
     let connection = endpoint.connections().pop().unwrap();
     assert_eq!(connection.get::<String>().unwrap().as_str(), "a");
     assert!(connection.get::<u32>().is_none() && connection.require::<u32>().is_err());

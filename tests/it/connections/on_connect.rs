@@ -64,7 +64,7 @@ async fn a_hook_refuses_with_its_own_code_or_by_an_error() {
     .await;
     struct User;
     refuses(
-        |connection| async move { Ok(drop(connection.require::<User>()?)) },
+        |connection| async move { connection.require::<User>().map(drop).map_err(Rejection::from) },
         1008,
         "Unauthorized",
     )
