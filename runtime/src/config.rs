@@ -18,8 +18,8 @@ use std::time::Duration;
 pub struct Config {
     /// The maximum number of connections of a server, those in their opening handshake included.
     /// Further clients get HTTP status 503 with a `Retry-After`; the server closes further upgraded
-    /// streams with code 1013. A connection counts until its handlers have ended as well. So does a
-    /// message posted to an endpoint in a web application. Not used by clients.
+    /// streams with code 1013. A connection counts until its handlers and hooks have ended as well.
+    /// So does a message posted to an endpoint in a web application. Not used by clients.
     ///
     /// Default 10,000. Too low: the server refuses clients that it could serve. Too high: the
     /// process runs out of memory (4 to 5 KiB for an idle connection with glibc's allocator, twice
@@ -221,8 +221,8 @@ pub struct Config {
     pub close_timeout: Duration,
 
     /// How long [`Server::run_until`](crate::Server::run_until) and
-    /// [`Endpoint::shutdown`](crate::Endpoint::shutdown) let handlers finish. Also limits how long
-    /// closing a connection takes to send what is queued; the rest is dropped.
+    /// [`Endpoint::shutdown`](crate::Endpoint::shutdown) let handlers and hooks finish. Also limits
+    /// how long closing a connection takes to send what is queued; the rest is dropped.
     ///
     /// Default 30 s. Too low: handlers cannot deliver their responses. Too high: a handler that
     /// hangs delays the end of the process. Shutdown may take `close_timeout` longer than this.

@@ -30,7 +30,8 @@ const BUFFER: usize = 64 * 1024;
 /// client's headers and the target `/`, and its rules for paths and origins do not apply. The
 /// server's [`Authorize`](crate::server::Authorize) hook runs before anything from the client is
 /// read; a refused client is disconnected. The connection ends when the client is dropped or
-/// closed. Reconnecting is not supported, and the client's hooks for connecting do not run.
+/// closed. Reconnecting is not supported, and the client's hooks for connecting do not run. The
+/// server's hooks for connections do.
 ///
 /// ```
 /// # use wsjsonrpc::{memory, rpc, Client, Context, Result, Server};

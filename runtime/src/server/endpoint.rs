@@ -260,10 +260,12 @@ impl Endpoint {
     /// flight finish within [`Config::shutdown_timeout`](crate::Config::shutdown_timeout), sends
     /// their responses, and closes each connection with code 1001. Streams passed in later are
     /// closed as well; in a web application, the route responds with HTTP status 503 from then on.
-    /// Handlers of HTTP POST requests in flight finish and respond like those of connections.
+    /// Handlers of HTTP POST requests in flight finish and respond like those of connections. Hooks
+    /// that are running finish as well, and `on_disconnect` hooks that begin when the connections
+    /// close, for at most [`Config::close_timeout`](crate::Config::close_timeout) longer.
     ///
-    /// Returns the number of handlers that were still in flight when the time was up. They keep
-    /// running, but their responses are dropped. A handler that awaits this future waits for
+    /// Returns the number of handlers, without hooks, that were still in flight when the time was up.
+    /// They keep running, but their responses are dropped. A handler that awaits this future waits for
     /// itself, and so for the whole time.
     ///
     /// ```
