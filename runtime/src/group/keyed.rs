@@ -13,8 +13,8 @@ use crate::outgoing::peer::Peer;
 /// same collection.
 ///
 /// Inserting the first peer creates a group, and the group is removed when its last member leaves,
-/// also if the member leaves because its connection has ended. `Hash` and `Eq` of the key must not
-/// use the collection.
+/// also if the member leaves because its connection has ended. `Hash`, `Eq` and `Clone` of the key
+/// must not use the collection.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -46,8 +46,8 @@ struct Rooms<K> {
 }
 
 impl<K> Rooms<K> {
-    /// No user code runs under the lock but `Hash` and `Eq` of the key. If they panic, the map is
-    /// still usable.
+    /// No user code runs under the lock but `Hash`, `Eq` and `Clone` of the key. If they panic, the
+    /// map is still usable.
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Members>>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -304,7 +304,8 @@ pub enum SlowMember {
     /// The message waits in the background until the send queue has space, at most for this time.
     /// Later messages wait behind it, so the member receives them in order. At most
     /// [`Config::max_send_queue`] bytes wait for a member, in addition to its send queue. A message
-    /// beyond that limit, or beyond the time, is dropped.
+    /// beyond that limit, or beyond the time, is dropped, and so are messages that still wait when
+    /// the connection starts to close.
     ///
     /// A tokio task waits. It runs on the runtime of the task that broadcasts, or else on the runtime
     /// in which the member was inserted. Without a runtime, the message is dropped.

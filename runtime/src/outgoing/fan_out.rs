@@ -40,7 +40,8 @@ pub struct Report {
     /// its connection.
     pub dropped: usize,
     /// The member does not get the message, because its connection has ended or is closing, or
-    /// because a reconnecting client is not connected at the moment.
+    /// because a reconnecting client is not connected at the moment. Also a single peer that is
+    /// called over HTTP POST: it has no connection.
     pub gone: usize,
 }
 
