@@ -1,7 +1,7 @@
 //! The two halves of a connection. [`Reader`] takes messages from the transport and passes them to
 //! the dispatcher, or holds them back ([`HeldMessages`]) while the peer does not read its responses
-//! and while the server's `on_connect` hook runs. [`Writer`] moves messages from the send queue to the network, and decides when to
-//! write and flush.
+//! and while the server's `on_connect` hook runs. [`Writer`] moves messages from the send queue to
+//! the network, and decides when to write and flush.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -326,8 +326,8 @@ impl Reader {
 const OVERHEAD: usize = 128;
 
 /// Requests of a peer that does not read its responses, or that is not accepted yet. They are handled
-/// once the peer reads again, or is accepted. The peer's own responses are still read meanwhile; otherwise two sides that wait for each other
-/// to read would deadlock.
+/// once the peer reads again, or is accepted. The peer's own responses are still read meanwhile;
+/// otherwise two sides that wait for each other to read would deadlock.
 #[derive(Default)]
 pub(crate) struct HeldMessages {
     messages: VecDeque<Utf8Bytes>,
