@@ -111,6 +111,12 @@ impl Reader {
         self.calls != Calls::Handled && admission != Admission::Refused
     }
 
+    /// Whether reading, or handling a message, waits until responses are written.
+    #[inline]
+    pub(crate) fn waits_for_room(&self) -> bool {
+        self.pauses || self.holds_any()
+    }
+
     /// Whether this side has paused reading, so that a silent peer proves nothing.
     pub(crate) fn pauses(&self) -> bool {
         self.pauses
@@ -386,8 +392,10 @@ pub(crate) struct Writer {
 /// What one round of writing achieved.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    /// Something was written, or reading may resume: run another round.
+    /// Reading may resume: run another round.
     pub(crate) progress: bool,
+    /// Messages were written. If reading waits for space in the send queue, run another round.
+    pub(crate) made_room: bool,
     /// Something is queued that the socket does not accept at the moment.
     pub(crate) blocked: bool,
     /// Something is queued that the socket may accept: yield first.
@@ -414,7 +422,7 @@ impl Writer {
         let fed = self.feed(cx, transport, send_queue, &mut sent);
         if sent.messages > 0 {
             send_queue.sent(&sent);
-            written.progress = true;
+            written.made_room = true;
         }
         match fed? {
             Poll::Pending => written.blocked = true,

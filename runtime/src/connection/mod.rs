@@ -176,8 +176,12 @@ impl ConnectionTask {
             if more_to_read || written.rest {
                 break;
             }
-            // Writing may have made space, so that reading can resume.
-            if !written.progress
+            // Writing may have made space, so that reading can resume. The deadline of a call that was
+            // queued and written after the timers were checked has no timer yet.
+            let again = written.progress
+                || (written.made_room && self.reader.waits_for_room())
+                || self.link.pending.has_new_deadline();
+            if !again
                 && !closing
                 && self.link.send_queue.park(cx.waker(), written.blocked)
             {
