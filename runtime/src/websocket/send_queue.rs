@@ -501,6 +501,9 @@ pub(crate) struct Waiting {
 
 /// Shared bytes of at most this number are copied: a reference to them needs as much memory.
 const REFERENCE: usize = 64;
+/// If nothing else is queued, shared bytes of at most this number are copied: an allocation for the
+/// reference and a system call with two slices cost more.
+const COPIED: usize = 512;
 
 #[derive(Clone, Copy, Debug)]
 struct Item {
@@ -561,7 +564,9 @@ impl Waiting {
 
     /// Appends a reference to shared bytes.
     fn refer(&mut self, bytes: &Bytes) {
-        if bytes.len() <= REFERENCE {
+        // A message that does not wait behind others is usually written at once.
+        let limit = if self.items.len() == 1 { COPIED } else { REFERENCE };
+        if bytes.len() <= limit {
             self.small.extend_from_slice(bytes);
         } else {
             self.large.push_back((self.small.len(), bytes.clone()));
