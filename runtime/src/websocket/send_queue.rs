@@ -950,6 +950,23 @@ mod tests {
     }
 
     #[test]
+    fn a_small_shared_message_is_copied_unless_it_waits_behind_others() {
+        let queue = SendQueue::new(1 << 20, false);
+        let message = SharedMessage::new(&[b'x'; 100]);
+        for references in 0..3 {
+            assert!(matches!(queue.share(&message), Share::Queued(None)));
+            assert_eq!(queue.lock().waiting.large.len(), references);
+        }
+        queue.take(&mut Sending::default());
+        assert!(queue.send_item_parts(b"head", &Bytes::from(vec![b'y'; 100])).unwrap());
+        assert!(queue.lock().waiting.large.is_empty());
+        let large = SharedMessage::new(&[b'x'; COPIED + 1]);
+        queue.take(&mut Sending::default());
+        assert!(matches!(queue.share(&large), Share::Queued(None)));
+        assert_eq!(queue.lock().waiting.large.len(), 1);
+    }
+
+    #[test]
     fn a_shared_message_is_refused_like_any_other() {
         let message = SharedMessage::new(b"0123456789");
         let queue = SendQueue::new(15, false);
