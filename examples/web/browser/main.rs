@@ -1,5 +1,6 @@
-//! The example `axum_app` in a real browser: a page logs in, connects with its cookie, calls the server, and
-//! answers calls of the server. A page of another origin is refused.
+//! The examples `axum_app` and `chat_server` in a real browser. A page of `axum_app` logs in, connects with its
+//! cookie, calls the server, and answers calls of the server. A page of another origin is refused. Pages of
+//! `chat_server` reconnect, and several of them are one user.
 //!
 //! Without Chromium, these tests print that they are skipped and succeed.
 
@@ -19,6 +20,9 @@ use devtools::{Browser, Tab};
 #[path = "../axum_app.rs"]
 #[allow(dead_code, reason = "the test does not run its main function")]
 mod axum_app;
+#[path = "../chat/server.rs"]
+#[allow(dead_code, reason = "the test does not run its main function")]
+mod chat_server;
 mod devtools;
 
 /// Starts the application on a free port and returns its address.
@@ -165,4 +169,69 @@ async fn a_page_of_another_origin_is_refused() {
     assert_eq!(browser.run(&victim, &open(address)).await, json!("open"));
     let none: Value = browser.run(&victim, "document.cookie").await;
     assert_eq!(none, json!(""), "scripts must not see the session cookie");
+}
+
+/// Opens a page of the chat in a new tab, and enters as this user.
+async fn enter_chat(browser: &mut Browser, address: SocketAddr, name: &str) -> Tab {
+    let tab = browser.open(&format!("http://{address}/")).await;
+    browser.wait_for(&tab, "!!login.onsubmit").await;
+    browser
+        .run(&tab, &format!("login.elements.name.value = '{name}'; login.requestSubmit()"))
+        .await;
+    tab
+}
+
+#[tokio::test]
+async fn pages_chat_and_reconnect() {
+    let Some(mut browser) = browser().await else { return };
+    let endpoint = chat_server::server().build().unwrap();
+    let address = serve(chat_server::app(&endpoint)).await;
+    let texts = |texts: &str| {
+        let lines =
+            "Array.from(document.querySelectorAll('#messages li'), line => line.textContent)";
+        format!("JSON.stringify({lines}) === '{texts}'")
+    };
+    let users = |names: &str| format!("document.getElementById('users').textContent === '{names}'");
+    let say = |text: &str| format!("chat.elements.text.value = '{text}'; chat.requestSubmit()");
+    let ada = enter_chat(&mut browser, address, "Ada").await;
+    browser.wait_for(&ada, "!chat.hidden").await;
+    browser.wait_for(&ada, &users("Ada")).await;
+    browser.run(&ada, &say("hello")).await;
+    browser.wait_for(&ada, &texts(r#"["Ada: hello"]"#)).await;
+
+    // Another tab has the same key, so it is the same user, and it gets the latest messages.
+    let second = enter_chat(&mut browser, address, "Ada").await;
+    browser.wait_for(&second, &users("Ada")).await;
+    browser.wait_for(&second, &texts(r#"["Ada: hello"]"#)).await;
+
+    // A user with another key cannot have the name. The page shows why, and lets the user choose another one.
+    browser.run(&ada, "localStorage.setItem('key', 'the key of somebody else')").await;
+    let eve = enter_chat(&mut browser, address, "Ada").await;
+    browser
+        .wait_for(&eve, "document.getElementById('status').textContent === 'this name is taken'")
+        .await;
+    browser.wait_for(&eve, "!login.hidden && chat.hidden").await;
+    browser.run(&eve, "login.elements.name.value = 'Eve'; login.requestSubmit()").await;
+    browser.wait_for(&second, &users("Ada, Eve")).await;
+
+    // Another room has other users and messages.
+    let change = |room: &str| {
+        format!(
+            "chat.elements.room.value = '{room}'; chat.elements.room.dispatchEvent(new Event('change'))"
+        )
+    };
+    browser.run(&eve, &change("rust")).await;
+    browser.wait_for(&eve, &users("Eve")).await;
+    browser.wait_for(&eve, &texts("[]")).await;
+    browser.wait_for(&ada, &users("Ada")).await;
+
+    // The server closes all connections. The pages enter the room again.
+    for connection in endpoint.connections() {
+        connection.close(1012, "restart");
+        connection.closed().await;
+    }
+    browser.wait_for(&second, "!chat.hidden").await;
+    browser.wait_for(&ada, "!chat.hidden").await;
+    browser.run(&second, &say("again")).await;
+    browser.wait_for(&ada, &texts(r#"["Ada: hello","Ada: again"]"#)).await;
 }
