@@ -1,61 +1,54 @@
 //! A hub that sends jobs to workers. The workers are behind NAT, so each of them connects to the hub and
-//! reconnects when the connection is lost. The hub calls them over these connections. If a worker disconnects
-//! or does not answer in time, the hub gives the job to the next one.
+//! reconnects when the connection is lost. The hub calls them over these connections: each job goes to the worker
+//! with the fewest jobs, and to the next one if that worker disconnects.
 //!
 //! Here all of them run in one program. Run it with `cargo run -p examples --example worker`. It ends by itself.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use wsjsonrpc::client::{ClientBuilder, ConnectionState, Reconnect};
 use wsjsonrpc::server::ServerBuilder;
-use wsjsonrpc::{Client, Context, Error, Peer, Result, Server, rpc};
+use wsjsonrpc::{Client, Config, Context, Error, Group, Result, Server, rpc};
 
 /// What a worker calls on the hub.
 #[rpc(namespace = "hub")]
 pub(crate) trait Registry {
     /// Offers the caller's work. A worker calls it once for each connection.
-    async fn register(&self, ctx: &Context, name: String) -> Result<()>;
+    async fn register(&self, ctx: &Context, name: &str) -> Result<()>;
 }
 
 /// What the hub calls on a worker.
 #[rpc(namespace = "worker")]
 pub(crate) trait Worker {
-    /// Makes a thumbnail. With `cancel = "drop"` the worker stops when the hub does not wait any more.
+    /// Makes a thumbnail. Reports in percent how far it is.
     ///
-    /// A job can run on two workers, because the hub cannot know whether a lost worker finished it. Jobs must
-    /// allow that.
-    #[method(cancel = "drop")]
+    /// With `cancel = "drop"` the worker stops when the hub does not wait any more. With `idempotent` the job moves
+    /// to the next worker if the connection is lost. The first worker may have finished it, so a job may run twice.
+    #[method(cancel = "drop", idempotent)]
     async fn thumbnail(&self, ctx: &Context, picture: &str) -> Result<String>;
 }
 
-/// How long one worker may take for a job.
+/// How long workers may take for a job.
 const JOB: Duration = Duration::from_secs(10);
-/// How long a job may wait for a worker when none is left.
-const NO_WORKER: Duration = Duration::from_secs(60);
+/// How long a job may wait for a worker when there is none, or when workers are too slow.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-#[derive(Clone, Debug)]
-struct Registered {
-    name: String,
-    peer: Peer,
-}
-
-/// The hub's side. Clones share one list of workers.
+/// The hub's side. Clones share the workers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hub {
-    workers: Arc<Mutex<VecDeque<Registered>>>,
+    /// A worker leaves the group when its connection ends.
+    workers: Group,
     registered: Arc<Notify>,
 }
 
 impl Registry for Hub {
-    async fn register(&self, ctx: &Context, name: String) -> Result<()> {
+    async fn register(&self, ctx: &Context, name: &str) -> Result<()> {
         println!("Hub: {name} has registered");
-        // The peer does not keep the connection open. It fails calls once the connection has ended.
-        self.workers().push_front(Registered { name, peer: ctx.peer() });
+        self.workers.insert(&ctx.peer());
         self.registered.notify_waiters();
         Ok(())
     }
@@ -63,72 +56,32 @@ impl Registry for Hub {
 
 impl Hub {
     pub(crate) fn server(&self) -> ServerBuilder {
-        Server::builder().service(self.clone().into_service())
+        // A worker that disappears loses its connection after 4.5 s, and its jobs move to other workers.
+        let config = Config { ping_interval: Some(Duration::from_secs(3)), ..Config::default() };
+        Server::builder().service(self.clone().into_service()).config(config)
     }
 
-    /// The workers that are still connected.
-    fn workers(&self) -> MutexGuard<'_, VecDeque<Registered>> {
-        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.retain(|worker| !worker.peer.is_closed());
-        workers
-    }
-
-    /// Chooses the worker with the fewest jobs in flight; among equals, the one that was chosen longest ago.
-    fn choose(&self) -> Option<Registered> {
-        let mut workers = self.workers();
-        let (index, _) =
-            workers.iter().enumerate().min_by_key(|(_, worker)| worker.peer.pending_calls())?;
-        let chosen = workers.remove(index)?;
-        workers.push_back(chosen.clone());
-        Some(chosen)
-    }
-
-    /// Removes a worker whose connection is ending.
-    fn remove(&self, peer: &Peer) {
-        self.workers().retain(|worker| !worker.peer.is_same(peer));
-    }
-
-    /// Waits for a worker if there is none.
-    async fn worker(&self) -> anyhow::Result<Registered> {
-        timeout(NO_WORKER, async {
-            loop {
-                // Create the future before the check, so that no registration in between is missed.
-                let registered = self.registered.notified();
-                if let Some(worker) = self.choose() {
-                    return worker;
-                }
-                registered.await;
-            }
-        })
-        .await
-        .map_err(|_| anyhow::anyhow!("no worker is connected"))
-    }
-
-    /// Runs a job on one worker after the other until one of them answers.
+    /// Runs a job on a worker.
     pub(crate) async fn thumbnail(&self, picture: &str) -> anyhow::Result<String> {
+        let until = Instant::now() + PATIENCE;
         loop {
-            let Registered { name, peer } = self.worker().await?;
-            match WorkerClient::new(&peer).thumbnail(picture).timeout(JOB).await {
-                Ok(thumbnail) => return Ok(thumbnail),
-                // The worker ran the job, and the job failed. Another worker would fail as well.
-                Err(Error::Call(error) | Error::Other(error)) => {
-                    anyhow::bail!("{name} failed: {error}")
+            // Create the future before the call, so that no registration in between is missed.
+            let registered = self.registered.notified();
+            let worker: WorkerClient = self.workers.client();
+            let name = picture.to_owned();
+            let progress = move |percent: u8| println!("Hub: {name} is {percent} % done");
+            match worker.thumbnail(picture).timeout(JOB).on_progress(progress).await {
+                // There was no worker, or the only one has disconnected.
+                Err(Error::NoMember | Error::Closed(_)) => tokio::select! {
+                    () = registered => {}
+                    () = sleep_until(until) => anyhow::bail!("no worker is connected"),
+                },
+                // The worker has stopped: the hub has cancelled the job. Workers take turns, so the next one tries.
+                Err(Error::Timeout(_)) if Instant::now() < until => {
+                    println!("Hub: {picture} was not done in time, trying again");
                 }
-                Err(Error::Timeout(_)) => {
-                    println!(
-                        "Hub: {name} did not finish {picture} in time, trying the next worker"
-                    );
-                    // Disconnect the worker. If it still runs, it reconnects and registers again.
-                    peer.close(1013, "job timed out");
-                    self.remove(&peer);
-                }
-                Err(Error::Closed(reason)) => {
-                    println!(
-                        "Hub: lost {name} during {picture} ({reason}), trying the next worker"
-                    );
-                    self.remove(&peer);
-                }
-                Err(error) => return Err(error.into()),
+                // The worker's own error would also happen on another worker.
+                outcome => return Ok(outcome?),
             }
         }
     }
@@ -142,9 +95,31 @@ struct Painter {
 }
 
 impl Worker for Painter {
-    async fn thumbnail(&self, _: &Context, picture: &str) -> Result<String> {
-        sleep(self.pace).await;
+    async fn thumbnail(&self, ctx: &Context, picture: &str) -> Result<String> {
+        let mut job = Job { worker: self.name, picture, is_done: false };
+        for percent in [50_u8, 100] {
+            sleep(self.pace / 2).await;
+            // It fails if the connection is closing. That must not be the result of the job, because another worker
+            // can still do it.
+            let _ = ctx.progress(percent).await;
+        }
+        job.is_done = true;
         Ok(format!("{picture}.thumbnail by {}", self.name))
+    }
+}
+
+/// Reports when a job is cancelled: then the handler is dropped before the job is done.
+struct Job<'a> {
+    worker: &'static str,
+    picture: &'a str,
+    is_done: bool,
+}
+
+impl Drop for Job<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            println!("{}: stops making the thumbnail of {}", self.worker, self.picture);
+        }
     }
 }
 
@@ -154,10 +129,7 @@ pub(crate) fn worker(name: &'static str, pace: Duration) -> ClientBuilder {
         .service(Painter { name, pace }.into_service())
         // With `retry_first`, workers may start before the hub.
         .reconnect(Reconnect { retry_first: true, ..Reconnect::default() })
-        .on_connect(move |peer| async move {
-            RegistryClient::new(peer).register(name.to_owned()).await?;
-            Ok(())
-        })
+        .on_connect(move |peer| async move { Ok(RegistryClient::new(peer).register(name).await?) })
         .on_state(move |state| {
             if let ConnectionState::Down { reason, retry_in, .. } = state {
                 println!("{name}: connection lost ({reason}), reconnecting in {retry_in:?}");
@@ -193,7 +165,15 @@ async fn main() -> anyhow::Result<()> {
         println!("  {}", result?);
     }
 
-    println!("The job waits until worker 3 connects:");
+    println!("The hub cancels a job:");
+    let cancelled = timeout(pace * 3 / 4, hub.thumbnail("cow.png")).await;
+    println!("  {}", if cancelled.is_err() { "cancelled" } else { "Unexpected: it is done" });
+
+    println!("The hub closes the connections, and a job waits until the worker has reconnected:");
+    endpoint.connections().iter().for_each(|worker| worker.close(1012, "restart"));
+    println!("  {}", hub.thumbnail("elk.png").await?);
+
+    println!("A job waits until worker 3 connects:");
     first.close().await;
     let (result, third) = tokio::join!(hub.thumbnail("bee.png"), async {
         sleep(pace / 2).await;
