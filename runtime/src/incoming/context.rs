@@ -435,7 +435,9 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::Encode`] or [`Error::TooLarge`] because of the value, [`Error::Closed`] if the
-    /// connection has ended or is closing.
+    /// connection has ended or is closing. With `?`, `Error::Closed` becomes the result of the
+    /// handler, which may still arrive while the connection is closing. An idempotent call that is to
+    /// be repeated on another connection then fails instead, so its handler ignores this error.
     ///
     /// # Cancel safety
     /// If the future is dropped before it is ready, nothing was sent.
