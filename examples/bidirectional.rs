@@ -1,22 +1,22 @@
-//! A chat. Clients call the server, and the server calls its clients: it asks each new guest for a name (a
-//! request) while the guest's own call is in flight, and pushes each line to all guests (notifications).
+//! A server that calls its clients. It asks each new client for a name (a request) before it handles any call of
+//! that client, and broadcasts each line to all of them (notifications).
 //!
-//! Run it with `cargo run -p examples --example bidirectional`. It ends by itself.
+//! Run it with `cargo run -p examples --example bidirectional`. It ends by itself. A larger chat is in
+//! `examples/web/chat`.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
-use wsjsonrpc::server::ServerBuilder;
-use wsjsonrpc::{Client, Context, ErrorObject, Peer, Result, Server, rpc};
+use wsjsonrpc::error::CloseReason;
+use wsjsonrpc::group::SlowMember;
+use wsjsonrpc::server::{Connection, Rejection, ServerBuilder};
+use wsjsonrpc::{Client, Context, Error, Group, Result, Server, rpc};
 
 /// What clients call on the server.
 #[rpc(namespace = "room")]
 trait Room {
-    /// Enters the room and returns the number of guests. A second call only changes the name.
-    async fn enter(&self, ctx: &Context) -> Result<usize>;
+    /// The number of guests.
+    async fn guests(&self, ctx: &Context) -> Result<usize>;
     /// Sends a line to all guests.
     async fn say(&self, ctx: &Context, text: &str) -> Result<()>;
 }
@@ -28,64 +28,51 @@ trait Guest {
     async fn heard(&self, ctx: &Context, who: &str, text: &str) -> Result<()>;
 }
 
-/// How long a line may wait for space in a guest's send queue (`Config::max_send_queue`). The queue stays full
-/// for so long only if the guest does not read.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-#[derive(Default)]
-struct Lobby {
-    guests: Mutex<Vec<Peer>>,
-}
+/// The guests. A guest leaves the group when its connection ends.
+#[derive(Clone)]
+struct Lobby(Group);
 
 /// The guest's name. `enter` stores it on the connection.
 struct Name(String);
 
 impl Lobby {
-    /// The guests that are still connected.
-    fn guests(&self) -> MutexGuard<'_, Vec<Peer>> {
-        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
-        guests.retain(|guest| !guest.is_closed());
-        guests
+    /// Runs for each new connection.
+    async fn enter(self, connection: Connection) -> Result<(), Rejection> {
+        let name = connection.client::<GuestClient>().name().await?;
+        if name.trim().is_empty() || name.len() > 64 {
+            return Err(Rejection::new(4000, "a name must have 1 to 64 bytes"));
+        }
+        self.0.insert(&connection.peer());
+        self.broadcast("room", &format!("{name} enters"))?;
+        connection.set(Name(name));
+        Ok(())
     }
 
-    /// Sends a line to all guests concurrently, so that a slow guest does not delay the others.
-    async fn broadcast(&self, who: &str, text: &str) {
-        // Clone the list: a lock must not be held across an await.
-        let guests = self.guests().clone();
-        let lines = guests.iter().map(|guest| async move {
-            let line = GuestClient::new(guest).heard(who, text).notify();
-            if timeout(PATIENCE, line).await.is_err() {
-                // Disconnect the slow guest. It may reconnect.
-                guest.close(1013, "too slow");
-                self.guests().retain(|other| !other.is_same(guest));
-            }
-        });
-        join_all(lines).await;
+    /// Runs after the end of each connection whose guest has entered.
+    async fn leave(self, connection: Connection, reason: CloseReason) {
+        let Some(name) = connection.get::<Name>() else { return };
+        if let Err(error) = self.broadcast("room", &format!("{} leaves: {reason}", name.0)) {
+            println!("The other guests do not know that {} has left: {error}", name.0);
+        }
+    }
+
+    /// Queues a line for all guests. It does not wait for any of them.
+    fn broadcast(&self, who: &str, text: &str) -> Result<(), Error> {
+        let report = self.0.client::<GuestClient>().heard(who, text).broadcast()?;
+        if report.dropped > 0 {
+            println!("{} guests were too slow for a line", report.dropped);
+        }
+        Ok(())
     }
 }
 
 impl Room for Lobby {
-    async fn enter(&self, ctx: &Context) -> Result<usize> {
-        let name = ctx.client::<GuestClient>().name().await?;
-        if name.trim().is_empty() || name.len() > 64 {
-            return Err(ErrorObject::new(1001, "a name must have 1 to 64 bytes"));
-        }
-        let line = format!("{name} enters");
-        let is_new = ctx.set(Name(name)).is_none();
-        let count = {
-            let mut guests = self.guests();
-            if is_new {
-                guests.push(ctx.peer());
-            }
-            guests.len()
-        };
-        self.broadcast("room", &line).await;
-        Ok(count)
+    async fn guests(&self, _: &Context) -> Result<usize> {
+        Ok(self.0.len())
     }
 
     async fn say(&self, ctx: &Context, text: &str) -> Result<()> {
-        let name = ctx.require::<Name>()?;
-        self.broadcast(&name.0, text).await;
+        self.broadcast(&ctx.require::<Name>()?.0, text)?;
         Ok(())
     }
 }
@@ -107,7 +94,14 @@ impl Guest for Person {
 }
 
 pub(crate) fn server() -> ServerBuilder {
-    Server::builder().service(Lobby::default().into_service())
+    // A line waits for at most 5 s for space in the send queue of a slow guest (`Config::max_send_queue`).
+    let slow = SlowMember::Wait(Duration::from_secs(5));
+    let lobby = Lobby(Group::builder().slow_member(slow).build());
+    let (entered, left) = (lobby.clone(), lobby.clone());
+    Server::builder()
+        .service(lobby.into_service())
+        .on_connect(move |connection| entered.clone().enter(connection))
+        .on_disconnect(move |connection, reason| left.clone().leave(connection, reason))
 }
 
 #[tokio::main]
@@ -121,18 +115,20 @@ async fn main() -> anyhow::Result<()> {
     let ada = Person { name: "Ada", heard: heard.clone() };
     let ada = Client::builder().service(ada.into_service()).connect(&url).await?;
     let ada = RoomClient::new(ada);
-    println!("Guests after Ada entered: {}", ada.enter().await?);
+    println!("Guests after Ada entered: {}", ada.guests().await?);
 
     let bob = Person { name: "Bob", heard };
     let bob = Client::builder().service(bob.into_service()).connect(&url).await?;
     let bob = RoomClient::new(bob);
-    println!("Guests after Bob entered: {}", bob.enter().await?);
+    println!("Guests after Bob entered: {}", bob.guests().await?);
 
     ada.say("Hello, Bob!").await?;
     bob.say("Hello, Ada!").await?;
-    // One line for the first guest when it entered, and two for each of the other three broadcasts.
+    // One line for Ada when she entered, and two for each of the next three broadcasts.
     for _ in 0..7 {
         println!("{}", lines.recv().await.unwrap_or_default());
     }
+    drop(bob);
+    println!("{}", lines.recv().await.unwrap_or_default());
     Ok(())
 }

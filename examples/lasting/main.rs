@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio::io::{DuplexStream, duplex};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use wsjsonrpc::client::ClientBuilder;
 use wsjsonrpc::server::ServerBuilder;
@@ -60,7 +60,7 @@ async fn open_again(client: ClientBuilder, connect: Connect) -> Client {
 #[tokio::test(start_paused = true)]
 async fn a_chat_does_not_wait_for_slow_guests() {
     let connect = serve(bidirectional::server());
-    let names = Names { hear: "guest.heard", enter: "room.enter", say: "room.say", path: "/" };
+    let names = Names { hear: "guest.heard", enter: "room.guests", say: "room.say", path: "/" };
     // Enough bytes to fill the send queue of the silent guest's connection.
     let large = "x".repeat(400 * 1024);
     guests::check(names, connect, [const { String::new() }; 4], &large, 8).await;
@@ -171,10 +171,10 @@ async fn a_client_renews_its_token() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fast_consumer_does_not_wait_for_slow_ones() {
-    let (trades, _) = broadcast::channel(16);
-    let connect = serve(ticker::server(&trades));
+    let prices = ticker::channel();
+    let connect = serve(ticker::server(&prices));
     async fn subscribe(client: &Client) -> Subscription<Price> {
-        client.peer().subscribe("market.prices", ["XYZ"]).await.unwrap()
+        client.peer().subscribe("market.prices", ()).await.unwrap()
     }
     let client = open(Client::builder(), connect()).await;
     let mut fast = subscribe(&client).await;
@@ -194,7 +194,7 @@ async fn a_fast_consumer_does_not_wait_for_slow_ones() {
         fast.dropped()
     });
     stop.send(()).unwrap();
-    let send = |cents| trades.send(Price { symbol: "XYZ".to_owned(), cents }).unwrap();
+    let send = |cents| prices.publish(&Price { cents }).unwrap();
     for cents in 1..=120 {
         send(cents);
         assert_eq!(received.recv().await, Some(cents));
@@ -207,7 +207,7 @@ async fn a_fast_consumer_does_not_wait_for_slow_ones() {
             tokio::task::yield_now().await;
         }
     }
-    drop(trades);
+    prices.close();
     consumer.await.unwrap();
     let (mut count, mut last) = (0, 0);
     while let Some(price) = slow.next().await {
