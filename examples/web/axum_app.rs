@@ -19,7 +19,6 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::serve::Listener;
 use axum::{Extension, Router};
-use futures_util::future::join_all;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -31,15 +30,16 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use wsjsonrpc::error::BindError;
+use wsjsonrpc::group::Presence;
 use wsjsonrpc::middleware::Metrics;
-use wsjsonrpc::server::{Grant, Refusal};
-use wsjsonrpc::{Config, Context, Endpoint, Peer, Result, Server, rpc};
+use wsjsonrpc::server::{Connection, Grant, Refusal, Rejection};
+use wsjsonrpc::{Config, Context, Endpoint, Group, Result, Server, rpc};
 
 /// What a page calls on the server.
 #[rpc(namespace = "room")]
 trait Room {
-    /// Enters the room and returns the names of its members. Before that, the server calls the page.
-    async fn join(&self, ctx: &Context) -> Result<Vec<String>>;
+    /// The names of the users in the room.
+    async fn users(&self, ctx: &Context) -> Result<Vec<String>>;
     /// Shows a text on all pages in the room and returns how many of them have shown it.
     async fn say(&self, ctx: &Context, text: &str) -> Result<usize>;
 }
@@ -54,54 +54,63 @@ trait Page {
 /// The user of a session. The session layer stores it in the request's extensions.
 #[derive(Clone)]
 struct User {
-    name: Arc<str>,
+    name: String,
+    session: Session,
 }
 
-#[derive(Default)]
-struct Lobby {
-    members: Mutex<Vec<(Arc<str>, Peer)>>,
-}
+/// The cookie's value.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Session(Arc<str>);
 
 /// How long `say` waits for a page. It does not count a page that has not answered by then.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// The pages of all users. A page leaves when its connection ends.
+#[derive(Clone)]
+struct Lobby(Presence<String>);
+
 impl Lobby {
-    /// The members that are still connected.
-    fn members(&self) -> MutexGuard<'_, Vec<(Arc<str>, Peer)>> {
-        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        members.retain(|(_, peer)| !peer.is_closed());
-        members
+    fn pages(&self) -> PageClient {
+        self.0.group().client()
+    }
+
+    /// Runs for each new page, before the server handles its calls.
+    async fn enter(self, page: Connection) -> Result<(), Rejection> {
+        let name = page.require::<User>()?.name.clone();
+        page.client::<PageClient>().show("room", &format!("Welcome, {name}!")).await?;
+        self.0.join(&page.peer(), name);
+        Ok(())
+    }
+
+    /// Runs after the end of each page's connection.
+    async fn leave(self, page: Connection) {
+        let Some(user) = page.get::<User>() else { return };
+        // The user may have another page.
+        if !self.0.contains(&user.name) {
+            let _ = self.pages().show("room", &format!("{} has left", user.name)).broadcast();
+        }
     }
 }
 
 impl Room for Lobby {
-    async fn join(&self, ctx: &Context) -> Result<Vec<String>> {
-        let name = Arc::clone(&ctx.require::<User>()?.name);
-        ctx.client::<PageClient>().show("room", &format!("Welcome, {name}!")).await?;
-        let mut members = self.members();
-        // A page that calls `join` twice is in the room once.
-        if !members.iter().any(|(_, peer)| peer.is_same(&ctx.peer())) {
-            members.push((name, ctx.peer()));
-        }
-        Ok(members.iter().map(|(name, _)| name.to_string()).collect())
+    async fn users(&self, _: &Context) -> Result<Vec<String>> {
+        Ok(self.0.users())
     }
 
     async fn say(&self, ctx: &Context, text: &str) -> Result<usize> {
-        let name = Arc::clone(&ctx.require::<User>()?.name);
-        let pages: Vec<PageClient> =
-            self.members().iter().map(|(_, peer)| PageClient::new(peer)).collect();
         // The calls run concurrently, so that a page that is slow or gone does not delay the others.
-        let shown = pages
-            .iter()
-            .map(|page| async { page.show(&name, text).timeout(PATIENCE).await.unwrap_or(false) });
-        Ok(join_all(shown).await.into_iter().filter(|shown| *shown).count())
+        let call = self.pages().show(&ctx.require::<User>()?.name, text).timeout(PATIENCE);
+        let (mut results, mut count) = (call.call_all(), 0);
+        while let Some((_, shown)) = results.next().await {
+            count += usize::from(shown.unwrap_or(false));
+        }
+        Ok(count)
     }
 }
 
-/// The sessions: the cookie's value, the user, and the time of the login. A real application keeps them in a
-/// database.
+/// The sessions, and the time of the login. A real application keeps them in a database.
 #[derive(Clone, Default)]
-struct Sessions(Arc<Mutex<HashMap<String, (User, Instant)>>>);
+struct Sessions(Arc<Mutex<HashMap<Session, (User, Instant)>>>);
 
 /// How long a session lasts.
 const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
@@ -109,13 +118,13 @@ const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
 const MAX_SESSIONS: usize = 10_000;
 
 impl Sessions {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (User, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Session, (User, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a session and returns the cookie's value, or `None` if there are too many sessions.
-    fn start(&self, name: &str) -> Option<String> {
-        let session = format!("{:032x}", rand::random::<u128>());
+    /// Starts a session. `None` if there are too many.
+    fn start(&self, name: &str) -> Option<Session> {
+        let session = Session(format!("{:032x}", rand::random::<u128>()).into());
         let mut sessions = self.lock();
         if sessions.len() >= MAX_SESSIONS {
             sessions.retain(|_, (_, start)| start.elapsed() < SESSION);
@@ -123,7 +132,8 @@ impl Sessions {
         if sessions.len() >= MAX_SESSIONS {
             return None;
         }
-        sessions.insert(session.clone(), (User { name: name.into() }, Instant::now()));
+        let user = User { name: name.to_owned(), session: session.clone() };
+        sessions.insert(session.clone(), (user, Instant::now()));
         Some(session)
     }
 
@@ -132,9 +142,9 @@ impl Sessions {
         let lines = request.headers().get_all(COOKIE).into_iter();
         let mut cookies = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
         let session = cookies.find_map(|cookie| cookie.trim_ascii().strip_prefix(b"session="))?;
-        let session = std::str::from_utf8(session).ok()?;
+        let session = Session(std::str::from_utf8(session).ok()?.into());
         let sessions = self.lock();
-        let (user, start) = sessions.get(session)?;
+        let (user, start) = sessions.get(&session)?;
         (start.elapsed() < SESSION).then(|| user.clone())
     }
 }
@@ -169,8 +179,22 @@ async fn login(State(sessions): State<Sessions>, Form(login): Form<Login>) -> Re
         return (StatusCode::SERVICE_UNAVAILABLE, "too many users are logged in").into_response();
     };
     let age = SESSION.as_secs();
-    let cookie = format!("session={session}; Max-Age={age}; HttpOnly; SameSite=Strict; Path=/");
+    let cookie = format!("session={}; Max-Age={age}; HttpOnly; SameSite=Strict; Path=/", session.0);
     ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response()
+}
+
+/// Ends the session, and the connections of all pages that belong to it.
+async fn logout(
+    State((sessions, endpoint)): State<(Sessions, Endpoint)>,
+    user: Option<Extension<User>>,
+) -> Redirect {
+    if let Some(Extension(User { session, .. })) = user {
+        sessions.lock().remove(&session);
+        for connection in endpoint.connections_of(&session) {
+            connection.close(4001, "logged out");
+        }
+    }
+    Redirect::to("/")
 }
 
 async fn metrics(State(metrics): State<PrometheusHandle>) -> String {
@@ -179,15 +203,20 @@ async fn metrics(State(metrics): State<PrometheusHandle>) -> String {
 
 /// The JSON-RPC endpoint. It refuses a request without a session with status 401 and opens no connection.
 pub(crate) fn endpoint() -> Result<Endpoint, BindError> {
+    let lobby = Lobby(Presence::of(&Group::new()));
+    let (entering, leaving) = (lobby.clone(), lobby.clone());
     Server::builder()
-        .service(Lobby::default().into_service())
+        .service(lobby.into_service())
         .middleware(Metrics::new())
         .authorize_fn(|handshake| async move {
             match handshake.extensions.get::<User>() {
-                Some(_) => Ok(Grant::new()),
+                // `logout` finds the connection by its session.
+                Some(user) => Ok(Grant::new().identify(user.session.clone())),
                 None => Err(Refusal::unauthorized("log in first")),
             }
         })
+        .on_connect(move |page| entering.clone().enter(page))
+        .on_disconnect(move |page, _reason| leaving.clone().leave(page))
         .config(Config {
             // Enough for a line of text.
             max_incoming_message: 64 << 10,
@@ -204,6 +233,7 @@ pub(crate) fn app(endpoint: &Endpoint, recorder: PrometheusHandle) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/login", post(login).with_state(sessions.clone()))
+        .route("/logout", post(logout).with_state((sessions.clone(), endpoint.clone())))
         .route("/metrics", get(metrics).with_state(recorder))
         .route_service("/rpc", endpoint.http_service())
         .layer(from_fn_with_state(sessions, identify))

@@ -64,6 +64,6 @@ async fn a_room_does_not_wait_for_slow_pages() {
     for (cookie, name) in cookies.iter_mut().zip(["Ada", "Bob", "gone", "silent"]) {
         *cookie = log_in(connect(), name).await;
     }
-    let names = Names { hear: "page.show", enter: "room.join", say: "room.say", path: "/rpc" };
+    let names = Names { hear: "page.show", enter: "room.users", say: "room.say", path: "/rpc" };
     guests::check(names, connect, cookies, "", 3).await;
 }

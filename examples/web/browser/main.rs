@@ -101,9 +101,8 @@ async fn a_page_and_the_server_call_each_other() {
     assert_eq!(answer, json!({ "jsonrpc": "2.0", "result": 1, "id": 1 }));
     let count = browser.run(&tab, "document.querySelectorAll('li').length").await;
     assert_eq!(count, json!(3));
-    // `join` calls the page, which is impossible over HTTP POST.
-    let answer = browser.run(&tab, "post('room.join')").await;
-    assert_eq!(answer["error"]["code"], json!(-32006), "{answer}");
+    let answer = browser.run(&tab, "post('room.users')").await;
+    assert_eq!(answer["result"], json!(["Ada"]), "{answer}");
 
     let metrics = browser.run(&tab, "fetch('/metrics').then(response => response.text())").await;
     let metrics = metrics.as_str().unwrap();
@@ -119,9 +118,14 @@ async fn pages_call_each_other() {
     // Both windows share the browser's cookie, so Ada is also the user of the second one.
     let second = browser.open(&format!("http://{address}/")).await;
     browser.wait_for(&second, "document.title === 'The room'").await;
-    browser.wait_for(&second, "members.textContent === 'Here: Ada, Ada'").await;
+    browser.wait_for(&second, "members.textContent === 'Here: Ada'").await;
     assert_eq!(browser.run(&second, "room.call('room.say', 'both?')").await, json!(2));
     browser.wait_for(&ada, "document.body.textContent.includes('Ada: both?')").await;
+
+    // Logging out closes the connections of both pages.
+    browser.run(&second, "setTimeout(() => document.getElementById('logout').click())").await;
+    browser.wait_for(&second, "document.title === 'Who are you?'").await;
+    browser.wait_for(&ada, "members.textContent.startsWith('The connection is closed')").await;
 }
 
 /// The attacker's page is on the same host, so the browser sends the victim's cookie: cookies ignore the port.
@@ -225,13 +229,18 @@ async fn pages_chat_and_reconnect() {
     browser.wait_for(&eve, &texts("[]")).await;
     browser.wait_for(&ada, &users("Ada")).await;
 
-    // The server closes all connections. The pages enter the room again.
+    // The server closes all connections. The pages enter the room again, and get the messages again.
+    for tab in [&ada, &second] {
+        browser.run(tab, "document.getElementById('messages').append('old')").await;
+    }
     for connection in endpoint.connections() {
         connection.close(1012, "restart");
-        connection.closed().await;
     }
-    browser.wait_for(&second, "!chat.hidden").await;
-    browser.wait_for(&ada, "!chat.hidden").await;
+    for tab in [&ada, &second] {
+        browser.wait_for(tab, "document.getElementById('messages').lastChild.data !== 'old'").await;
+        browser.wait_for(tab, "!chat.hidden").await;
+        browser.wait_for(tab, &texts(r#"["Ada: hello"]"#)).await;
+    }
     browser.run(&second, &say("again")).await;
     browser.wait_for(&ada, &texts(r#"["Ada: hello","Ada: again"]"#)).await;
 }
