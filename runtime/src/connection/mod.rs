@@ -181,10 +181,7 @@ impl ConnectionTask {
             let again = written.progress
                 || (written.made_room && self.reader.waits_for_room())
                 || self.link.pending.has_new_deadline();
-            if !again
-                && !closing
-                && self.link.send_queue.park(cx.waker(), written.blocked)
-            {
+            if !again && !closing && self.link.send_queue.park(cx.waker(), written.blocked) {
                 return Ok(());
             }
         }

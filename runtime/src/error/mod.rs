@@ -263,7 +263,7 @@ impl<E: RpcError + fmt::Debug> std::error::Error for Error<E> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Gap {
-    /// The producer has another log than before, usually because its process has restarted.
+    /// The producer has a different log, usually because its process has restarted.
     /// Nothing is known about the items between the last one that was consumed and the next one.
     Restarted,
     /// The producer no longer has the items after the last one that was consumed.
@@ -276,7 +276,7 @@ pub enum Gap {
     /// The consumer was too slow, and the producer dropped items.
     #[non_exhaustive]
     Dropped {
-        /// The number of missing items.
+        /// The number of missing items, counted as in [`Expired`](Self::Expired).
         missed: u64,
     },
     /// The client has subscribed again at a server that does not support resuming, or with

@@ -1,11 +1,12 @@
 //! Groups by key ([`Groups`]): a group exists as long as it has members.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::group::members::Members;
+use crate::group::members::{Members, Room};
 use crate::group::{Group, GroupBuilder};
 use crate::outgoing::peer::Peer;
 
@@ -42,14 +43,53 @@ pub struct Groups<K>(Arc<Rooms<K>>);
 
 struct Rooms<K> {
     settings: GroupBuilder,
-    groups: Mutex<HashMap<K, Arc<Members>>>,
+    /// The groups that have members, and those to which there is a handle.
+    groups: Mutex<HashMap<K, Entry>>,
+}
+
+struct Entry {
+    group: Weak<Members>,
+    /// Present as long as the group has members.
+    kept: Option<Arc<Members>>,
 }
 
 impl<K> Rooms<K> {
     /// No user code runs under the lock but `Hash`, `Eq` and `Clone` of the key. If they panic, the
     /// map is still usable.
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<Members>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Entry>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of one group.
+struct Place<K> {
+    rooms: Weak<Rooms<K>>,
+    key: K,
+}
+
+impl<K: Hash + Eq + Send + Sync> Room for Place<K> {
+    fn changed(&self, members: Arc<Members>) {
+        let Some(rooms) = self.rooms.upgrade() else { return };
+        let mut groups = rooms.lock();
+        // Read under the lock: of several changes, the last one to get here sees the last state.
+        let kept = (!members.is_empty()).then(|| Arc::clone(&members));
+        let entry = groups.get_mut(&self.key);
+        let old = entry.map(|entry| std::mem::replace(&mut entry.kept, kept));
+        drop(groups);
+        // Dropped without the lock, because this may be the last handle.
+        drop(old);
+    }
+
+    fn dropped(&self) {
+        let Some(rooms) = self.rooms.upgrade() else { return };
+        let mut groups = rooms.lock();
+        let is_gone = groups.get(&self.key).is_some_and(|entry| entry.group.strong_count() == 0);
+        let removed = if is_gone { groups.remove_entry(&self.key) } else { None };
+        if groups.capacity() > 64 && groups.len() < groups.capacity() / 4 {
+            groups.shrink_to(64);
+        }
+        drop(groups);
+        drop(removed);
     }
 }
 
@@ -78,53 +118,42 @@ impl<K> Groups<K> {
         }
     }
 
-    /// The number of groups.
+    /// The number of groups that have members.
     pub fn len(&self) -> usize {
-        self.0.lock().len()
+        self.0.lock().values().filter(|entry| entry.kept.is_some()).count()
     }
 
-    /// Whether there are no groups.
+    /// Whether no group has members.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The keys of all groups at the moment, in no particular order.
+    /// The keys of all groups that have members at the moment, in no particular order.
     pub fn keys(&self) -> Vec<K>
     where
         K: Clone,
     {
-        self.0.lock().keys().cloned().collect()
+        let groups = self.0.lock();
+        let kept = groups.iter().filter(|(_, entry)| entry.kept.is_some());
+        kept.map(|(key, _)| key.clone()).collect()
     }
 }
 
 impl<K: Hash + Eq> Groups<K> {
     /// The group of a key. `None` if no peer is a member.
-    ///
-    /// Insert members with [`Groups::insert`], not into this group: a group that has been removed
-    /// because it was empty does not come back.
     pub fn get<Q>(&self, key: &Q) -> Option<Group>
     where
-        K: std::borrow::Borrow<Q>,
+        K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let members = self.0.lock().get(key).cloned();
+        let members = self.0.lock().get(key).and_then(|entry| entry.kept.clone());
         members.map(Group::of)
-    }
-
-    /// The group of a key. If no peer is a member, an empty group that does not belong to this
-    /// collection, so that a broadcast needs no special case.
-    pub fn group<Q>(&self, key: &Q) -> Group
-    where
-        K: std::borrow::Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        self.get(key).unwrap_or_else(|| self.0.settings.clone().build())
     }
 
     /// Removes a peer from the group of a key. Returns whether it was a member.
     pub fn remove<Q>(&self, key: &Q, peer: &Peer) -> bool
     where
-        K: std::borrow::Borrow<Q>,
+        K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         self.get(key).is_some_and(|group| group.remove(peer))
@@ -132,35 +161,31 @@ impl<K: Hash + Eq> Groups<K> {
 }
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> Groups<K> {
-    /// Adds a peer to the group of a key, and creates the group if there is none. Returns whether the
-    /// peer was added; see [`Group::insert`].
-    pub fn insert(&self, key: K, peer: &Peer) -> bool {
+    /// The group of a key, whether peers are members or not. All handles of a key are the same group,
+    /// and a peer that is [inserted](Group::insert) into it is in the room. An empty group costs
+    /// nothing once its last handle is dropped.
+    pub fn group<Q>(&self, key: &Q) -> Group
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
         let mut groups = self.0.lock();
-        let known = groups.get(&key).cloned();
-        let members = known.clone().unwrap_or_else(|| self.create(key.clone()));
-        // Under the lock, so that the group is not removed as empty meanwhile.
-        let inserted = members.insert(peer);
-        let unused = match (known, inserted) {
-            (None, true) => groups.insert(key, Arc::clone(&members)),
-            _ => None,
-        };
+        if let Some(known) = groups.get(key).and_then(|entry| entry.group.upgrade()) {
+            return Group::of(known);
+        }
+        let key = key.to_owned();
+        let place = Place { rooms: Arc::downgrade(&self.0), key: key.clone() };
+        let members = Members::new(self.0.settings.clone(), self.family(), Some(Box::new(place)));
+        let entry = Entry { group: Arc::downgrade(&members), kept: None };
+        let replaced = groups.insert(key, entry);
         drop(groups);
-        drop(unused);
-        members.report_changes();
-        inserted
+        drop(replaced);
+        Group::of(members)
     }
 
-    fn create(&self, key: K) -> Arc<Members> {
-        let rooms = Arc::downgrade(&self.0);
-        let on_empty = move || {
-            let Some(rooms) = rooms.upgrade() else { return };
-            let mut groups = rooms.lock();
-            let is_empty = groups.get(&key).is_some_and(|members| members.is_empty());
-            let removed = if is_empty { groups.remove_entry(&key) } else { None };
-            drop(groups);
-            drop(removed);
-        };
-        Members::new(self.0.settings.clone(), self.family(), Some(Box::new(on_empty)))
+    /// Adds a peer to the group of a key. Returns whether the peer was added; see [`Group::insert`].
+    pub fn insert(&self, key: K, peer: &Peer) -> bool {
+        self.group(&key).insert(peer)
     }
 }
 

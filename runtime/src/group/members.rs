@@ -26,6 +26,15 @@ pub(crate) trait Observer: Send + Sync {
     fn left(&self, member: &Peer);
 }
 
+/// A group's place in a collection. No lock is held when a method is called.
+pub(crate) trait Room: Send + Sync {
+    /// The group has got its first member, or has lost its last one.
+    fn changed(&self, members: Arc<Members>);
+
+    /// There is no handle to the group any more.
+    fn dropped(&self);
+}
+
 /// The state that all handles of a group share.
 pub(crate) struct Members {
     pub(crate) settings: GroupBuilder,
@@ -35,8 +44,8 @@ pub(crate) struct Members {
     /// Chooses among members with equally many pending calls.
     turn: AtomicUsize,
     dropped: AtomicU64,
-    /// Called when the last member has left.
-    on_empty: Option<Box<dyn Fn() + Send + Sync>>,
+    /// The room that this group is, in a collection of groups.
+    room: Option<Box<dyn Room>>,
     /// Identifies the collection to which the group belongs.
     family: usize,
     /// What is attached to the group, one value for each type.
@@ -87,7 +96,7 @@ impl Members {
     pub(crate) fn new(
         settings: GroupBuilder,
         family: usize,
-        on_empty: Option<Box<dyn Fn() + Send + Sync>>,
+        room: Option<Box<dyn Room>>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Members {
             settings,
@@ -95,7 +104,7 @@ impl Members {
             order: Mutex::default(),
             turn: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
-            on_empty,
+            room,
             family,
             attached: TypeMap::default(),
             this: Weak::clone(this),
@@ -106,7 +115,7 @@ impl Members {
         Weak::clone(&self.this) as _
     }
 
-    /// Adds a peer. [`report_changes`](Self::report_changes) must follow when no lock is held.
+    /// Adds a peer. [`after_insert`](Self::after_insert) must follow when no lock is held.
     pub(crate) fn insert(&self, peer: &Peer) -> bool {
         let waits = matches!(self.settings.slow_member, SlowMember::Wait(_));
         let member = Arc::new(Member {
@@ -160,10 +169,22 @@ impl Members {
         drop(state);
         drop(member);
         self.report_changes();
-        if let Some(on_empty) = self.on_empty.as_ref().filter(|_| is_empty) {
-            on_empty();
+        if is_empty {
+            self.tell_room();
         }
         true
+    }
+
+    /// Reports changes, and enters the group in its collection.
+    pub(crate) fn after_insert(&self) {
+        self.report_changes();
+        self.tell_room();
+    }
+
+    fn tell_room(&self) {
+        if let Some((room, this)) = self.room.as_ref().zip(self.this.upgrade()) {
+            room.changed(this);
+        }
     }
 
     pub(crate) fn contains(&self, key: usize) -> bool {
@@ -209,7 +230,7 @@ impl Members {
     }
 
     /// Reports changes to the observers, one after another.
-    pub(crate) fn report_changes(&self) {
+    fn report_changes(&self) {
         loop {
             let mut state = self.lock();
             if state.reporting || state.changes.is_empty() {
@@ -265,6 +286,9 @@ impl Drop for Members {
             if let Some((memberships, _)) = member.peer.membership() {
                 memberships.remove(&group);
             }
+        }
+        if let Some(room) = &self.room {
+            room.dropped();
         }
     }
 }
@@ -383,11 +407,11 @@ mod tests {
                 std::thread::spawn(move || {
                     for _ in 0..1000 {
                         members.insert(&peer);
-                        members.report_changes();
+                        members.after_insert();
                         members.remove(peer.key());
                     }
                     members.insert(&peer);
-                    members.report_changes();
+                    members.after_insert();
                 })
             })
             .into();

@@ -177,7 +177,7 @@ impl Group {
     /// open.
     pub fn insert(&self, peer: &Peer) -> bool {
         let inserted = self.0.members.insert(peer);
-        self.0.members.report_changes();
+        self.0.members.after_insert();
         inserted
     }
 

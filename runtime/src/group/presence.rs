@@ -7,6 +7,7 @@ use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context as TaskContext, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_core::Stream;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,18 @@ use crate::incoming::topic::{Positioned, YieldedItem};
 use crate::outgoing::peer::Peer;
 use crate::util::hasher::QuickHash;
 use crate::util::type_map::Found;
+
+/// The epoch of all presences. A list replaces everything that a subscriber knows, so a subscriber
+/// that resumes has no gap, even if the group or its process is another one than before. Offsets
+/// must only grow.
+const EPOCH: &str = "presence";
+
+/// The offset of the first change: microseconds, so that it is larger than the offsets of an earlier
+/// presence of the same room, and below 2^53. The list comes at the offset before.
+fn first_offset() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or_default().max(2)
+}
 
 /// The users in a [`Group`]. A user with several connections, for example several browser tabs, is
 /// present once: as long as one of them is a member.
@@ -76,7 +89,6 @@ pub struct Presence<U> {
 /// As JSON: `{"present":["Ada","Bob"]}`, `{"joined":"Eve"}`, `{"left":"Bob"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[non_exhaustive]
 pub enum PresenceEvent<U> {
     /// All users, in no particular order. It replaces everything that the subscriber knows. It comes
     /// first, and again if the subscriber was too slow to get every change.
@@ -112,8 +124,8 @@ where
     /// The users of this group. Members that were [inserted](Group::insert) without a user are not
     /// among them.
     ///
-    /// A group of [`Groups`](crate::group::Groups) exists as long as it has members. Its `Presence`
-    /// ends with it, so get it after the first member has been inserted.
+    /// `Presence::of(&rooms.group("lobby"))` is that of a room, whether somebody is in the room or
+    /// not.
     pub fn of(group: &Group) -> Self {
         let members = group.members_ref();
         if let Found::Here(users) = members.attached.get::<Users<U>>() {
@@ -121,8 +133,7 @@ where
         }
         let users = Arc::new(Users {
             members: Arc::downgrade(members),
-            // A subscriber without a position is at 0, which must be before the first list.
-            events: Channel::builder().first(2).build(),
+            events: Channel::builder().epoch(EPOCH).first(first_offset()).build(),
             state: Mutex::new(State { users: HashMap::new(), members: HashMap::default() }),
         });
         let attached = members.attached.get_or_set(Arc::clone(&users));
@@ -154,7 +165,7 @@ where
         }
         drop(state);
         drop(before);
-        members.report_changes();
+        members.after_insert();
         announce(announcements);
         is_member
     }
@@ -191,7 +202,12 @@ where
         let mut changes = self.users.events.subscribe(ctx);
         let list = state.list(&mut changes, Some(ctx));
         drop(state);
-        PresenceStream { users: Arc::clone(&self.users), changes, list: Some(list) }
+        PresenceStream {
+            users: Arc::clone(&self.users),
+            changes,
+            list: Some(list),
+            _group: self.group.clone(),
+        }
     }
 }
 
@@ -285,6 +301,8 @@ pub struct PresenceStream<U> {
     changes: ChannelStream<PresenceEvent<U>>,
     /// The list, until it is sent.
     list: Option<Positioned<PresenceEvent<U>>>,
+    /// A room of a collection is the same one as long as there is a handle to it.
+    _group: Group,
 }
 
 impl<U> Unpin for PresenceStream<U> {}

@@ -120,6 +120,7 @@ impl<T> Channel<T> {
             buffer: BUFFER,
             buffer_bytes: BUFFER_BYTES,
             hook: None,
+            epoch: None,
             first: 1,
             item: PhantomData,
         }
@@ -259,12 +260,20 @@ pub struct ChannelBuilder<T> {
     buffer: usize,
     buffer_bytes: usize,
     hook: Option<Hook>,
+    /// The name of the log, unless it is a random one.
+    epoch: Option<&'static str>,
     /// The offset of the first item.
     first: u64,
     item: PhantomData<fn(T)>,
 }
 
 impl<T> ChannelBuilder<T> {
+    /// Sets the name of the log. Offsets of logs with the same name must only grow.
+    pub(crate) fn epoch(mut self, epoch: &'static str) -> Self {
+        self.epoch = Some(epoch);
+        self
+    }
+
     /// Sets the offset of the first item.
     pub(crate) fn first(mut self, offset: u64) -> Self {
         self.first = offset;
@@ -329,7 +338,7 @@ impl<T> ChannelBuilder<T> {
             changing: false,
         };
         let log = Log {
-            epoch: format!("{:016x}", rand::random::<u64>()),
+            epoch: self.epoch.map_or_else(random_epoch, str::to_owned),
             replay: Limit { items: self.replay, bytes: self.replay_bytes },
             buffer: Limit { items: self.buffer.max(1), bytes: self.buffer_bytes },
             hook: self.hook,
@@ -349,6 +358,10 @@ impl<T> fmt::Debug for ChannelBuilder<T> {
             .field("buffer_bytes", &self.buffer_bytes)
             .finish_non_exhaustive()
     }
+}
+
+fn random_epoch() -> String {
+    format!("{:016x}", rand::random::<u64>())
 }
 
 /// An item that is encoded, and has no offset yet.
@@ -562,6 +575,11 @@ impl Log {
         wakers.into_iter().for_each(Waker::wake);
     }
 
+    /// All items, the oldest first.
+    fn kept(&self) -> Vec<Arc<PublishedItem>> {
+        self.lock().entries.iter().map(|entry| Arc::clone(&entry.item)).collect()
+    }
+
     /// Records that the channel has got its first subscriber or lost its last one.
     fn change(&self, state: &mut State, active: bool) {
         if self.hook.is_some() {
@@ -730,7 +748,8 @@ pub struct ChannelStream<T> {
 
 impl<T> ChannelStream<T> {
     /// Starts with up to this number of the latest items that the channel keeps
-    /// ([`ChannelBuilder::replay`]), for example the last messages of a chat. No effect for a
+    /// ([`ChannelBuilder::replay`]), for example the last messages of a chat. Only items that pass
+    /// the [filter](Self::filter_items) are counted, if the filter is set before. No effect for a
     /// subscriber that resumes from a position.
     ///
     /// ```
@@ -742,9 +761,14 @@ impl<T> ChannelStream<T> {
     /// ```
     pub fn last(mut self, items: usize) -> Self {
         if !self.resumes {
-            let items = items as u64;
-            self.cursor.move_to(|state| state.next.saturating_sub(items).max(state.first()));
-            self.set_start();
+            let passes = |item: &PublishedItem| self.filter.as_ref().is_none_or(|it| it(item));
+            // Filters are the application's code, and run without a lock.
+            let kept = self.cursor.log.kept();
+            let latest = kept.iter().rev().filter(|item| passes(item)).take(items).last();
+            if let Some(offset) = latest.map(|item| item.offset) {
+                self.cursor.move_to(|state| offset.max(state.first()));
+                self.set_start();
+            }
         }
         self
     }
@@ -794,17 +818,23 @@ impl<T> ChannelStream<T> {
     }
 
     /// Skips all items that have been published, for a subscriber that gets the state in another
-    /// way. Returns the position before the next item. If the subscriber resumes from a position of
-    /// this channel, its start is that position, so that skipping is no gap.
+    /// way. Returns the position before the next item. If the subscriber resumes from an earlier
+    /// position, its start is that position, so that skipping is no gap. A later position of the same
+    /// epoch comes from a clock that was wrong, and is one.
     pub(crate) fn skip_to_latest(&mut self, ctx: Option<&Context>) -> Position {
         self.cursor.move_to(|state| state.next);
         self.cursor.skipped = 0;
         let position = self.position();
         if let Some(call) = &self.resuming {
             let asked = ctx.and_then(Context::resume_position);
-            let known = asked.filter(|asked| asked.epoch == position.epoch).cloned();
+            let asked = asked.filter(|asked| asked.epoch == position.epoch).cloned();
             let before = Position { offset: position.offset - 1, ..position.clone() };
-            call.set_start(known.unwrap_or(before));
+            call.set_start(match asked {
+                Some(asked) if asked.offset > position.offset => {
+                    Position { epoch: random_epoch(), ..before }
+                }
+                asked => asked.unwrap_or(before),
+            });
         }
         position
     }

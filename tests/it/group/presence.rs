@@ -87,10 +87,10 @@ async fn the_list_heals_what_a_subscriber_has_missed() {
     // Credit for one item.
     assert_eq!(raw.ask(ask(r#"{"resume":true,"window":1}"#)).await, result(r#""0x1""#, "1"));
     let start = params(&mut raw).await;
-    let epoch = start["position"]["epoch"].as_str().unwrap().to_owned();
-    assert_eq!(start, json!({ "position": { "epoch": epoch, "offset": 0 } }));
-    assert_eq!(params(&mut raw).await, json!({ "offset": 1, "result": { "present": [] } }));
-    // 600 changes, more than wait for a subscriber; in the end, one user is there.
+    let first = start["position"]["offset"].as_u64().unwrap();
+    assert_eq!(start, json!({ "position": { "epoch": "presence", "offset": first } }));
+    assert_eq!(params(&mut raw).await, json!({ "offset": first + 1, "result": { "present": [] } }));
+    // 601 changes, more than wait for a subscriber; in the end, one user is there.
     let (_client, peer) = pair();
     for _ in 0..300 {
         presence.join(&peer, name("Ada"));
@@ -98,18 +98,33 @@ async fn the_list_heals_what_a_subscriber_has_missed() {
     }
     presence.join(&peer, name("Ada"));
     raw.send(notification("$/credit", r#"{"subscription":"0x1","bytes":100000}"#)).await;
-    assert_eq!(params(&mut raw).await, json!({ "offset": 602, "result": { "present": ["Ada"] } }));
+    let list = json!({ "offset": first + 602, "result": { "present": ["Ada"] } });
+    assert_eq!(params(&mut raw).await, list);
     presence.leave(&peer);
-    assert_eq!(params(&mut raw).await, json!({ "offset": 603, "result": { "left": "Ada" } }));
+    let left = json!({ "offset": first + 603, "result": { "left": "Ada" } });
+    assert_eq!(params(&mut raw).await, left);
     presence.join(&peer, name("Bob"));
-    // One that resumes gets the list, without a gap before it.
-    let mut again = Raw::client(server(&presence)).await;
-    let resume = format!(r#"{{"resume":{{"epoch":"{epoch}","offset":603}}}}"#);
-    assert_eq!(again.ask(ask(&resume)).await, result(r#""0x1""#, "1"));
-    let position = json!({ "position": { "epoch": epoch, "offset": 603 } });
-    assert_eq!(params(&mut again).await, position);
-    let list = json!({ "offset": 604, "result": { "present": ["Bob"] } });
-    assert_eq!(params(&mut again).await, list);
+    // One that resumes gets the list, without a gap before it: at this presence, and at that of
+    // another process.
+    let position = json!({ "epoch": "presence", "offset": first + 603 });
+    let other = Presence::of(&Group::new());
+    let (_client, peer) = pair();
+    other.join(&peer, name("Bob"));
+    for presence in [&presence, &other] {
+        let mut again = Raw::client(server(presence)).await;
+        let resume = format!(r#"{{"resume":{position}}}"#);
+        assert_eq!(again.ask(ask(&resume)).await, result(r#""0x1""#, "1"));
+        assert_eq!(params(&mut again).await, json!({ "position": position }));
+        let list = params(&mut again).await;
+        assert_eq!(list["result"], json!({ "present": ["Bob"] }));
+        assert!(list["offset"].as_u64().unwrap() > first + 603);
+    }
+    // A position of the future, from a clock that was wrong, is a gap.
+    let mut raw = Raw::client(server(&presence)).await;
+    let resume = r#"{"resume":{"epoch":"presence","offset":9007199254740991}}"#;
+    assert_eq!(raw.ask(ask(resume)).await, result(r#""0x1""#, "1"));
+    assert_ne!(params(&mut raw).await["position"]["epoch"], "presence");
+    assert_eq!(params(&mut raw).await["result"], json!({ "present": ["Bob"] }));
 }
 
 #[tokio::test]
@@ -117,14 +132,38 @@ async fn rooms_have_their_own_users_and_vanish() {
     let rooms: Groups<String> = Groups::new();
     let (client, peer) = pair();
     for room in ["lobby", "garden"] {
-        rooms.insert(name(room), &peer);
         Presence::of(&rooms.group(room)).join(&peer, name(&format!("Ada in {room}")));
     }
+    assert_eq!(rooms.len(), 2);
     assert_eq!(Presence::<String>::of(&rooms.group("garden")).users(), ["Ada in garden"]);
     let kept = Presence::<String>::of(&rooms.group("lobby"));
     client.close().await;
     peer.closed().await;
     assert!(rooms.is_empty() && kept.users().is_empty());
+    assert!(rooms.get("lobby").is_none());
+}
+
+#[tokio::test]
+async fn a_subscriber_of_an_empty_room_learns_who_comes_back() {
+    let rooms: Groups<String> = Groups::new();
+    let watched = rooms.clone();
+    let subscribe = move |ctx: Context, ()| {
+        let stream = Presence::<String>::of(&watched.group("lobby")).subscribe(&ctx);
+        async move { Ok(stream) }
+    };
+    let methods = Methods::new().subscription(Topic::new("users"), subscribe);
+    let (watcher, _) = memory::pair(Client::builder(), Server::builder().service(methods)).unwrap();
+    let mut users = watcher.peer().subscribe::<PresenceEvent<String>>("users", ()).await.unwrap();
+    assert_eq!(users.next().await.unwrap().unwrap(), Present(vec![]));
+    for _ in 0..2 {
+        let (client, peer) = pair();
+        assert!(Presence::of(&rooms.group("lobby")).join(&peer, name("Ada")));
+        assert_eq!(users.next().await.unwrap().unwrap(), Joined(name("Ada")));
+        assert!(rooms.get("lobby").is_some_and(|room| room.contains(&peer)));
+        client.close().await;
+        assert_eq!(users.next().await.unwrap().unwrap(), Left(name("Ada")));
+        assert!(rooms.is_empty() && rooms.keys().is_empty());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -262,6 +262,9 @@ trait Feed {
         items: usize,
     ) -> Result<impl Stream<Item = Positioned<u64>> + Send>;
 
+    #[subscription]
+    fn last_even(&self, ctx: &Context, items: usize) -> impl Stream<Item = Positioned<u64>>;
+
     /// From the handler's own storage.
     #[subscription]
     fn stored(&self, ctx: &Context) -> impl Stream<Item = Result<Positioned<u64>>>;
@@ -284,6 +287,10 @@ impl Feed for Source {
         items: usize,
     ) -> Result<impl Stream<Item = Positioned<u64>> + Send> {
         Ok(self.0.subscribe(ctx).last(items))
+    }
+
+    fn last_even(&self, ctx: &Context, items: usize) -> impl Stream<Item = Positioned<u64>> {
+        self.0.subscribe(ctx).filter_items(|number| number % 2 == 0).last(items)
     }
 
     fn stored(&self, ctx: &Context) -> impl Stream<Item = Result<Positioned<u64>>> {
@@ -313,6 +320,12 @@ async fn filters_see_every_item_once_and_last_starts_in_the_past() {
         for number in expected {
             assert_eq!(last.next().await.unwrap().unwrap(), number, "{items}");
         }
+    }
+    // Only items that pass the filter are counted.
+    channel.publish(&201).unwrap();
+    for items in [1, 9] {
+        let mut last = feed.last_even(items).await.unwrap();
+        assert_eq!(last.next().await.unwrap().unwrap(), 200);
     }
 }
 
