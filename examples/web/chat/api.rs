@@ -31,7 +31,7 @@ pub(crate) trait Guest {
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct User {
     pub(crate) name: String,
-    /// A secret of the user. Connections with the same name and the same key belong to the same user.
+    /// A secret of the user. Connections with the same name and the same key belong to one user.
     pub(crate) key: String,
 }
 

@@ -39,7 +39,7 @@ impl Rooms {
     async fn admit(self: Arc<Self>, connection: Connection) -> Result<(), Rejection> {
         let user = connection.client::<GuestClient>().user().await?;
         if !is_text(&user.name, 32) || !(16..=64).contains(&user.key.len()) {
-            return Err(Rejection::new(4000, "a name must have 1 to 32 characters"));
+            return Err(Rejection::new(4000, "a name has 1 to 32 characters, a key 16 to 64"));
         }
         // One client after another, so that two users cannot take the same name.
         let _naming = self.naming.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,8 @@
 //! The chat after a minute, with a slow client, with clients that reconnect, and with two users of one name.
 //! Connections are in memory, and the clock is paused: it advances when all tasks wait.
 
+#![allow(clippy::duplicate_mod, reason = "the server and the client are programs of their own")]
+
 use std::time::Duration;
 
 use tokio::io::{DuplexStream, duplex};
@@ -192,7 +194,7 @@ async fn names_and_messages_have_limits() {
     let endpoint = endpoint();
     for name in ["", " ", "\u{1b}[2J", &"x".repeat(33)] {
         let reason = refusal(&endpoint, name, 'a').await;
-        assert_eq!(reason, "a name must have 1 to 32 characters");
+        assert_eq!(reason, "a name has 1 to 32 characters, a key 16 to 64");
     }
     let ada = Guest::new(&endpoint, &"ä".repeat(32), 'a').await;
     ada.say(&"ä".repeat(1000)).await;
@@ -202,4 +204,23 @@ async fn names_and_messages_have_limits() {
     ada.chat.say("attic", "hello".to_owned()).await.unwrap_err();
     ada.chat.join("attic").await.unwrap_err();
     ada.chat.read("attic").await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_thousand_users_chat() {
+    let endpoint = endpoint();
+    let mut streams = Vec::new();
+    for number in 0..1_999 {
+        let client = connect(&endpoint, &format!("user {number}"), 'u').await.unwrap();
+        streams.push(ChatClient::new(&client).read("lobby").resume().await.unwrap());
+    }
+    let mut ada = Guest::new(&endpoint, "Ada", 'a').await;
+    let PresenceEvent::Present(names) = ada.users.next().await.unwrap().unwrap() else {
+        panic!("the list of users comes first");
+    };
+    assert_eq!(names.len(), 2_000);
+    ada.say("hello, all").await;
+    for messages in &mut streams {
+        assert_eq!(messages.next().await.unwrap().unwrap().text, "hello, all");
+    }
 }
