@@ -14,16 +14,23 @@ use crate::wire::{self, Inbox, masked, value_after};
 pub struct Way {
     pub join: &'static str,
     pub publish: &'static str,
+    /// Whether the server counts a dropped message at once. A channel counts it when the connection
+    /// reads again.
+    pub counts_dropped: bool,
 }
 
 impl Way {
     /// Of the floor.
-    pub const JOIN: Way = Way { join: "join", publish: "publish" };
-    pub const NOTIFY: Way = Way { join: "join", publish: "notify" };
-    pub const GROUP: Way = Way { join: "join", publish: "broadcast" };
-    pub const CHANNEL: Way = Way { join: "channel", publish: "publish_channel" };
+    pub const JOIN: Way = Way::new("join", "publish");
+    pub const NOTIFY: Way = Way::new("join", "notify");
+    pub const GROUP: Way = Way { counts_dropped: true, ..Way::new("join", "broadcast") };
+    pub const CHANNEL: Way = Way::new("channel", "publish_channel");
     /// Each connection has a subscription.
-    pub const ITEMS: Way = Way { join: "items", publish: "publish_items" };
+    pub const ITEMS: Way = Way::new("items", "publish_items");
+
+    const fn new(join: &'static str, publish: &'static str) -> Self {
+        Way { join, publish, counts_dropped: false }
+    }
 }
 
 /// What publishing a message has cost the server, as the server says.

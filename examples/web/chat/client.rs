@@ -63,7 +63,6 @@ async fn show_users(mut users: Subscription<Users>) -> anyhow::Result<()> {
             PresenceEvent::Present(names) => println!("* here: {}", names.join(", ")),
             PresenceEvent::Joined(name) => println!("* {name} joins"),
             PresenceEvent::Left(name) => println!("* {name} leaves"),
-            _ => {}
         }
     }
 }

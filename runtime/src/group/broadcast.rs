@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::future::Future;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -25,6 +26,7 @@ const FULL: &str = "its send queue is full (Config::max_send_queue)";
 const TOO_LARGE: &str = "the message is larger than Config::max_outgoing_message";
 const TOO_MANY: &str = "Config::max_send_queue bytes wait already (SlowMember::Wait)";
 const TOO_LATE: &str = "it waited too long for space in the send queue (SlowMember::Wait)";
+pub(crate) const LEFT: &str = "it left the group while the message waited (SlowMember::Wait)";
 const ENDED: &str = "the connection ended while the message waited (SlowMember::Wait)";
 const NO_RUNTIME: &str = "there is no tokio runtime with timers for SlowMember::Wait";
 
@@ -110,7 +112,7 @@ impl View {
         for (member, what) in afterwards {
             match what {
                 Afterwards::StartTask => {
-                    if let Some(runtime) = runtime.as_ref().or(member.runtime.as_ref()) {
+                    if let Some(runtime) = member.runtime.as_ref().or(runtime.as_ref()) {
                         runtime.spawn(send_backlog(Arc::clone(members), Arc::clone(member)));
                     }
                 }
@@ -199,7 +201,7 @@ impl Member {
     }
 
     /// Drops all messages of the backlog. Returns their number.
-    fn drop_backlog(&self) -> usize {
+    pub(crate) fn drop_backlog(&self) -> usize {
         let Some(mut backlog) = self.backlog() else { return 0 };
         let messages = std::mem::take(&mut *backlog).messages;
         drop(backlog);
@@ -219,19 +221,46 @@ struct Moved {
 }
 
 /// Sends the messages of a backlog when there is space, until none is left.
-async fn send_backlog(members: Arc<Members>, member: Arc<Member>) {
+fn send_backlog(members: Arc<Members>, member: Arc<Member>) -> impl Future<Output = ()> + Send {
+    // Not inside the future, which may be dropped before its first poll.
+    let task = BacklogTask { members, member, finished: false };
+    async move {
+        // Moves the whole value into the future, and not only the fields that are used here.
+        let mut task = task;
+        wait_and_send(&task.members, &task.member).await;
+        task.finished = true;
+    }
+}
+
+/// The task of a backlog. If it is dropped, for example with its runtime, so are the messages, and the
+/// next broadcast can start another task.
+struct BacklogTask {
+    members: Arc<Members>,
+    member: Arc<Member>,
+    finished: bool,
+}
+
+impl Drop for BacklogTask {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.members.count_dropped(&self.member, self.member.drop_backlog(), NO_RUNTIME);
+        }
+    }
+}
+
+async fn wait_and_send(members: &Members, member: &Member) {
     loop {
         let Some(link) = member.link().map(Cow::into_owned) else {
-            return members.count_dropped(&member, member.drop_backlog(), ENDED);
+            return members.count_dropped(member, member.drop_backlog(), ENDED);
         };
         // Registered before the queue is checked, so that no wake-up is missed.
         let room = pin!(link.send_queue.room());
         let moved = member.move_backlog(&link);
-        members.count_dropped(&member, moved.too_late, TOO_LATE);
-        members.count_dropped(&member, moved.ended, ENDED);
+        members.count_dropped(member, moved.too_late, TOO_LATE);
+        members.count_dropped(member, moved.ended, ENDED);
         let Some(until) = moved.wait_until else { return };
         let Some(timer) = timer(until, None) else {
-            return members.count_dropped(&member, member.drop_backlog(), NO_RUNTIME);
+            return members.count_dropped(member, member.drop_backlog(), NO_RUNTIME);
         };
         race(room, pin!(timer)).await;
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::runtime::Handle;
 
-use crate::group::broadcast::Backlog;
+use crate::group::broadcast::{Backlog, LEFT};
 use crate::group::{GroupBuilder, SlowMember};
 use crate::link::Link;
 use crate::link::memberships::Membership;
@@ -146,6 +146,10 @@ impl Members {
 
     /// Removes a member, and reports the change.
     pub(crate) fn remove(&self, key: usize) -> bool {
+        // Messages that wait for this member must not reach it after those of its next membership. So
+        // no broadcast may add to them after this.
+        let waits = matches!(self.settings.slow_member, SlowMember::Wait(_));
+        let order = waits.then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
         let mut state = self.lock();
         let Some(place) = state.places.remove(&key) else { return false };
         let list = Arc::make_mut(&mut state.list);
@@ -167,6 +171,9 @@ impl Members {
         }
         state.note(&member, false);
         drop(state);
+        let waited = member.drop_backlog();
+        drop(order);
+        self.count_dropped(&member, waited, LEFT);
         drop(member);
         self.report_changes();
         if is_empty {

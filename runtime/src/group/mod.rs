@@ -307,8 +307,9 @@ pub enum SlowMember {
     /// beyond that limit, or beyond the time, is dropped, and so are messages that still wait when
     /// the connection starts to close.
     ///
-    /// A tokio task waits. It runs on the runtime of the task that broadcasts, or else on the runtime
-    /// in which the member was inserted. Without a runtime, the message is dropped.
+    /// A tokio task waits. It runs on the runtime in which the member was inserted, or else on that of
+    /// the task that broadcasts. Without a runtime, the message is dropped. Messages that wait for a
+    /// member that leaves the group are dropped.
     Wait(Duration),
 }
 

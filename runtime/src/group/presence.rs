@@ -18,6 +18,7 @@ use crate::incoming::channel::{Channel, ChannelStream, Encoded, Published};
 use crate::incoming::context::Context;
 use crate::incoming::topic::{Positioned, YieldedItem};
 use crate::outgoing::peer::Peer;
+use crate::util::catch_unwind::drop_contained;
 use crate::util::hasher::QuickHash;
 use crate::util::type_map::Found;
 
@@ -37,7 +38,8 @@ fn first_offset() -> u64 {
 /// present once: as long as one of them is a member.
 ///
 /// `U` identifies a user: a name, or a struct with an id and what other users see. It belongs to the
-/// group: all `Presence`s of one group with the same `U` are the same.
+/// group: all `Presence`s of one group with the same `U` are the same. Its `Hash`, `Eq`, `Clone` and
+/// `Serialize` must not use the `Presence`.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -136,12 +138,12 @@ where
             events: Channel::builder().epoch(EPOCH).first(first_offset()).build(),
             state: Mutex::new(State { users: HashMap::new(), members: HashMap::default() }),
         });
-        let attached = members.attached.get_or_set(Arc::clone(&users));
-        if Arc::ptr_eq(&attached, &users) {
-            let observer: Weak<Users<U>> = Arc::downgrade(&users);
-            members.observe(observer);
-        }
-        Presence { group: group.whole(), users: attached }
+        // Before others can see the value: no change may be missed. If another thread has attached one
+        // first, this observer ends with its value.
+        let observer: Weak<Users<U>> = Arc::downgrade(&users);
+        members.observe(observer);
+        let users = members.attached.get_or_set(users);
+        Presence { group: group.whole(), users }
     }
 
     /// Adds a peer to the group, as a connection of this user. A peer that is a member already
@@ -152,21 +154,25 @@ where
     /// group.
     pub fn join(&self, peer: &Peer, user: U) -> bool {
         let members = self.group.members_ref();
-        let (mut announcements, mut before) = (Announcements::new(), None);
+        // User values are dropped last, when the lock is released and subscribers are woken.
+        let mut old = Old::default();
+        let mut announcements = Announcements::new();
         let mut state = self.users.lock();
         // Under the lock, so that a report that the peer has left before is recognized as outdated.
         let is_member = members.insert(peer) || members.contains(peer.key());
-        if is_member {
-            before = state.members.insert(peer.key(), (peer.not_keeping(), user.clone()));
-            if let Some((_, before)) = &before {
-                state.leave(before, &self.users.events, &mut announcements);
+        let same = state.members.get(&peer.key()).is_some_and(|(_, known)| *known == user);
+        if is_member && !same {
+            let before = state.members.insert(peer.key(), (peer.not_keeping(), user.clone()));
+            if let Some((_, before)) = before {
+                old.0.extend(state.leave(&before, &self.users.events, &mut announcements));
+                old.0.push(before);
             }
-            state.enter(user, &self.users.events, &mut announcements);
+            state.enter(&user, &self.users.events, &mut announcements);
         }
         drop(state);
-        drop(before);
-        members.after_insert();
         announce(announcements);
+        members.after_insert();
+        old.0.push(user);
         is_member
     }
 
@@ -198,14 +204,12 @@ where
     ///
     /// Leave the `overflow` of the subscription at its default: other policies drop single changes.
     pub fn subscribe(&self, ctx: &Context) -> PresenceStream<U> {
-        let state = self.users.lock();
         let mut changes = self.users.events.subscribe(ctx);
-        let list = state.list(&mut changes, Some(ctx));
-        drop(state);
+        changes.skip_to_latest(Some(ctx));
         PresenceStream {
             users: Arc::clone(&self.users),
             changes,
-            list: Some(list),
+            needs_list: true,
             _group: self.group.clone(),
         }
     }
@@ -215,43 +219,73 @@ impl<U> State<U>
 where
     U: Clone + Eq + Hash + Serialize,
 {
-    fn enter(&mut self, user: U, events: &Channel<PresenceEvent<U>>, out: &mut Announcements) {
-        let count = self.users.entry(user.clone()).or_default();
-        *count += 1;
-        if *count == 1 {
-            publish(events, &PresenceEvent::Joined(user), out);
+    fn enter(&mut self, user: &U, events: &Channel<PresenceEvent<U>>, out: &mut Announcements) {
+        if let Some(count) = self.users.get_mut(user) {
+            *count += 1;
+            return;
         }
+        self.users.insert(user.clone(), 1);
+        publish(events, &Change::Joined(user), out);
     }
 
-    fn leave(&mut self, user: &U, events: &Channel<PresenceEvent<U>>, out: &mut Announcements) {
-        let Some(count) = self.users.get_mut(user) else { return };
+    /// Returns a user value that the caller drops without the lock.
+    fn leave(
+        &mut self,
+        user: &U,
+        events: &Channel<PresenceEvent<U>>,
+        out: &mut Announcements,
+    ) -> Option<U> {
+        let count = self.users.get_mut(user)?;
         *count -= 1;
-        if *count == 0 {
-            self.users.remove(user);
-            publish(events, &PresenceEvent::Left(user.clone()), out);
+        if *count > 0 {
+            return None;
         }
+        let (gone, _) = self.users.remove_entry(user)?;
+        publish(events, &Change::Left(user), out);
+        Some(gone)
     }
 
     /// The list as an item, before the next change that the stream yields.
-    fn list(
-        &self,
-        changes: &mut ChannelStream<PresenceEvent<U>>,
-        ctx: Option<&Context>,
-    ) -> Positioned<PresenceEvent<U>> {
-        let position = changes.skip_to_latest(ctx);
+    fn list(&self, changes: &mut ChannelStream<PresenceEvent<U>>) -> Positioned<PresenceEvent<U>> {
+        let position = changes.skip_to_latest(None);
         let users = self.users.keys().cloned().collect();
         Positioned::new(position.offset, PresenceEvent::Present(users))
     }
 }
 
+/// A change as it is sent; the same as a [`PresenceEvent`].
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Change<'a, U> {
+    Joined(&'a U),
+    Left(&'a U),
+}
+
 fn publish<U: Serialize>(
     events: &Channel<PresenceEvent<U>>,
-    event: &PresenceEvent<U>,
+    change: &Change<'_, U>,
     out: &mut Announcements,
 ) {
-    match Encoded::of(event) {
+    match Encoded::of(change) {
         Ok(event) => out.extend(events.publish_encoded(event)),
         Err(error) => tracing::error!(%error, "cannot announce a user: it cannot be serialized"),
+    }
+}
+
+/// User values whose drop must not disturb anything else.
+struct Old<U>(Vec<U>);
+
+impl<U> Default for Old<U> {
+    fn default() -> Self {
+        Old(Vec::new())
+    }
+}
+
+impl<U> Drop for Old<U> {
+    fn drop(&mut self) {
+        for user in self.0.drain(..) {
+            drop_contained(user, "a user of a `Presence`");
+        }
     }
 }
 
@@ -263,7 +297,7 @@ fn announce(announcements: Announcements) {
 
 impl<U> Users<U> {
     /// The user's `Hash`, `Eq`, `Clone` and `Serialize` run under the lock, and nothing else of the
-    /// application. If they panic, the state is still usable.
+    /// application, not even `Drop`. If they panic, the state is still usable.
     fn lock(&self) -> MutexGuard<'_, State<U>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -276,21 +310,24 @@ where
     fn joined(&self, _: &Peer) {}
 
     fn left(&self, member: &Peer) {
+        let mut old = Old::default();
         let mut announcements = Announcements::new();
         let mut state = self.lock();
         // The peer may have joined again meanwhile.
         let is_member =
             self.members.upgrade().is_some_and(|members| members.contains(member.key()));
         let left = if is_member { None } else { state.members.remove(&member.key()) };
-        if let Some((_, user)) = &left {
-            state.leave(user, &self.events, &mut announcements);
+        if let Some((_, user)) = left {
+            old.0.extend(state.leave(&user, &self.events, &mut announcements));
+            old.0.push(user);
         }
         if state.members.is_empty() {
-            (state.members, state.users) = (HashMap::default(), HashMap::new());
+            state.members = HashMap::default();
+            state.users.shrink_to_fit();
         }
         drop(state);
-        drop(left);
         announce(announcements);
+        drop(old);
     }
 }
 
@@ -299,8 +336,8 @@ where
 pub struct PresenceStream<U> {
     users: Arc<Users<U>>,
     changes: ChannelStream<PresenceEvent<U>>,
-    /// The list, until it is sent.
-    list: Option<Positioned<PresenceEvent<U>>>,
+    /// The list is only made when it can be sent, because it may be large.
+    needs_list: bool,
     /// A room of a collection is the same one as long as there is a handle to it.
     _group: Group,
 }
@@ -315,8 +352,8 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if let Some(list) = this.list.take() {
-            return Poll::Ready(Some(list));
+        if std::mem::take(&mut this.needs_list) {
+            return Poll::Ready(Some(this.users.lock().list(&mut this.changes)));
         }
         let change = std::task::ready!(Pin::new(&mut this.changes).poll_next(cx));
         let has_missed = matches!(
@@ -324,7 +361,7 @@ where
             Some(Positioned(YieldedItem::Published(_, skipped))) if *skipped > 0
         );
         Poll::Ready(match has_missed {
-            true => Some(this.users.lock().list(&mut this.changes, None)),
+            true => Some(this.users.lock().list(&mut this.changes)),
             false => change,
         })
     }

@@ -24,7 +24,7 @@ use crate::outgoing::deadline::HandledCall;
 use crate::protocol::error::ErrorObject;
 use crate::protocol::item::{Position, write_offset, write_rest};
 use crate::protocol::request_extensions::Resume;
-use crate::util::catch_unwind::catch_unwind;
+use crate::util::catch_unwind::{catch_unwind, drop_contained};
 
 /// The default limits of the buffer.
 const BUFFER: usize = 256;
@@ -156,6 +156,9 @@ impl<T> Channel<T> {
     /// The stream for a subscriber: what an `#[subscription]` method of [`#[rpc]`](macro@crate::rpc)
     /// returns. It starts with the next item that is published. For a client that resumes, it
     /// starts after the [position](Context::resume_position) of the client.
+    ///
+    /// A method can return the streams of several channels as one. Then its items have no positions,
+    /// and a client that resumes gets an [`Error::Gap`](crate::Error::Gap) after each reconnect.
     pub fn subscribe(&self, ctx: &Context) -> ChannelStream<T> {
         let resuming = ctx.resuming().cloned();
         let asked = resuming.as_ref().and_then(|call| match call.extra.resume.as_deref() {
@@ -282,7 +285,7 @@ impl<T> ChannelBuilder<T> {
 
     /// How many of the latest items the channel keeps for subscribers that resume, or that want the
     /// [latest items](ChannelStream::last). Default 0: nothing is kept once all subscribers have
-    /// read it.
+    /// read it. Slow subscribers can read these items, too, even beyond the [`buffer`](Self::buffer).
     pub fn replay(mut self, items: usize) -> Self {
         self.replay = items;
         self
@@ -393,9 +396,22 @@ pub(crate) struct Published {
 impl Published {
     /// Wakes the subscribers, and returns the offset of the item.
     pub(crate) fn wake(self) -> u64 {
-        drop(self.removed);
-        self.wakers.into_iter().for_each(Waker::wake);
         self.offset
+    }
+}
+
+/// Also when a panic unwinds: a subscriber that is not woken would wait for ever.
+impl Drop for Published {
+    fn drop(&mut self) {
+        self.wakers.drain(..).for_each(Waker::wake);
+        discard(std::mem::take(&mut self.removed));
+    }
+}
+
+/// Drops items without a lock. Their decoded values are the application's.
+fn discard(removed: Removed) {
+    for entry in removed {
+        drop_contained(entry, "an item of a channel");
     }
 }
 
@@ -657,8 +673,8 @@ impl Cursor {
         state.since(offset).for_each(|entry| entry.unread += 1);
         let removed = state.trim(&self.log);
         drop(state);
-        drop(removed);
         self.next = offset;
+        discard(removed);
     }
 
     /// Ready with the next item, or with the last error after the end.
@@ -692,7 +708,7 @@ impl Cursor {
                 self.next += 1;
                 let removed = state.trim(&self.log);
                 drop(state);
-                drop(removed);
+                discard(removed);
                 return Poll::Ready(Ok(item));
             }
             if let Some(error) = &state.closed {
@@ -727,7 +743,8 @@ impl Drop for Cursor {
             self.log.change(&mut state, false);
         }
         drop(state);
-        drop((removed, waker));
+        drop(waker);
+        discard(removed);
         self.log.report_changes();
     }
 }
@@ -767,7 +784,9 @@ impl<T> ChannelStream<T> {
             let latest = kept.iter().rev().filter(|item| passes(item)).take(items).last();
             if let Some(offset) = latest.map(|item| item.offset) {
                 self.cursor.move_to(|state| offset.max(state.first()));
-                self.set_start();
+                if let Some(call) = &self.resuming {
+                    call.replace_start(self.position());
+                }
             }
         }
         self
@@ -829,7 +848,7 @@ impl<T> ChannelStream<T> {
             let asked = ctx.and_then(Context::resume_position);
             let asked = asked.filter(|asked| asked.epoch == position.epoch).cloned();
             let before = Position { offset: position.offset - 1, ..position.clone() };
-            call.set_start(match asked {
+            call.replace_start(match asked {
                 Some(asked) if asked.offset > position.offset => {
                     Position { epoch: random_epoch(), ..before }
                 }
@@ -849,9 +868,10 @@ impl<T> Stream for ChannelStream<T> {
             let item = match this.cursor.poll(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(item)) => item,
-                Poll::Ready(Err(None)) => return Poll::Ready(None),
-                Poll::Ready(Err(Some(error))) => {
-                    return Poll::Ready(Some(Positioned(YieldedItem::Failed(error))));
+                Poll::Ready(Err(error)) => {
+                    let skipped = std::mem::take(&mut this.cursor.skipped);
+                    let end = YieldedItem::Ended(error, skipped);
+                    return Poll::Ready(Some(Positioned(end)));
                 }
             };
             if this.filter.as_ref().is_none_or(|passes| passes(&item)) {

@@ -506,7 +506,8 @@ impl Context {
     ///         -> Result<impl Stream<Item = Positioned<String>> + Send>;
     /// }
     ///
-    /// /// Its entries are never deleted; the first one has the offset 1.
+    /// /// The first entry has the offset 1. Entries are never deleted; otherwise, the offsets would
+    /// /// need another epoch.
     /// struct Archive(Vec<String>);
     ///
     /// impl Ledger for Archive {
@@ -515,7 +516,7 @@ impl Context {
     ///         ctx: &Context,
     ///     ) -> Result<impl Stream<Item = Positioned<String>> + Send> {
     ///         let known = ctx.resume_position().filter(|position| position.epoch == "ledger");
-    ///         let start = known.map_or(0, |position| position.offset.min(self.0.len() as u64));
+    ///         let start = known.map_or(0, |position| position.offset);
     ///         ctx.starts_after(Position { epoch: "ledger".to_owned(), offset: start });
     ///         let entries = self.0.iter().cloned().zip(1..).skip(start as usize);
     ///         Ok(stream::iter(entries.map(|(entry, offset)| Positioned::new(offset, entry))))
@@ -530,12 +531,14 @@ impl Context {
     }
 
     /// Sets the position after which the items of this subscription start. A subscriber that
-    /// resumes gets it before the first item. If it differs from the position that the subscriber
-    /// [asked for](Self::resume_position), the subscriber gets an
-    /// [`Error::Gap`](crate::Error::Gap) before the next item.
+    /// resumes gets it before the first item. If its epoch differs from the position that the
+    /// subscriber [asked for](Self::resume_position), or if its offset is larger, the subscriber gets
+    /// an [`Error::Gap`](crate::Error::Gap) before the next item. With a smaller offset, the
+    /// subscriber ignores the items up to the offset that it asked for.
     ///
-    /// Call it before the handler returns its stream; the last call counts. No effect if the
-    /// subscriber does not resume, and in calls that are not subscriptions.
+    /// Call it before the handler returns its stream; the last call counts. Calls with different
+    /// epochs exclude each other: then the items have no positions. No effect if the subscriber does
+    /// not resume, and in calls that are not subscriptions.
     pub fn starts_after(&self, position: Position) {
         if let Some(handled) = self.resuming() {
             handled.set_start(position);

@@ -24,7 +24,7 @@ use crate::incoming::service::{Response, ResponseKind};
 use crate::incoming::topic::{IntoItem, Overflow, Topic, Yielded, YieldedItem};
 use crate::link::Link;
 use crate::link::credit::{ProducedSubscription, Stage, StopReason};
-use crate::outgoing::deadline::HandledCall;
+use crate::outgoing::deadline::{HandledCall, Start};
 use crate::protocol::encode::buffer;
 use crate::protocol::error::{ErrorCode, ErrorObject};
 use crate::protocol::item::{
@@ -62,7 +62,7 @@ impl Producer {
 
     /// Accepts the subscription, and sends the items of the stream until the stream ends or the
     /// consumer unsubscribes.
-    pub async fn run<T, S>(self, stream: S) -> Response
+    pub async fn run<T, S>(mut self, stream: S) -> Response
     where
         T: Serialize,
         S: Stream,
@@ -74,10 +74,14 @@ impl Producer {
             handled.end();
         }
         let head = head(&self.topic.notification, &self.subscription.id());
-        if let Some(position) = self.resuming.as_ref().and_then(|call| call.take_start()) {
+        match self.resuming.as_ref().map(|call| call.take_start()) {
             // There is only one for each subscription, so it need not wait for space in the send
             // queue.
-            self.link.send_queue.send_anyway(write_position(&head, &position));
+            Some(Start::After(position)) => {
+                self.link.send_queue.send_anyway(write_position(&head, &position));
+            }
+            Some(Start::Ambiguous) => self.resuming = None,
+            Some(Start::Unknown) | None => {}
         }
         let Some(stream) = &mut contained.0 else { return Response(ResponseKind::Silent) };
         let mut source = Source::<S, T>::of(stream.as_mut(), &self.link);
@@ -410,7 +414,10 @@ where
                     self.dropped += skipped;
                     Ok(Pulled::Kept(KeptItem::Published(item)))
                 }
-                YieldedItem::Failed(error) => Err(Some(error)),
+                YieldedItem::Ended(error, skipped) => {
+                    self.dropped += skipped;
+                    Err(error)
+                }
             },
             Some(Err(error)) => Err(Some(error.to_object())),
             None => Err(None),

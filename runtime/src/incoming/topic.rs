@@ -204,8 +204,8 @@ pub(crate) enum YieldedItem<T> {
     Value(T, Option<u64>),
     /// An item of a channel, with the number of items that its stream has skipped before it.
     Published(Arc<PublishedItem>, u64),
-    /// The end of a channel with an error.
-    Failed(ErrorObject),
+    /// The end of a channel, with its last error, and the number of items skipped before it.
+    Ended(Option<ErrorObject>, u64),
 }
 
 impl<T> IntoItem<T> for T {
@@ -273,7 +273,7 @@ impl<T> Positioned<T> {
         match &self.0 {
             YieldedItem::Value(_, offset) => offset.unwrap_or_default(),
             YieldedItem::Published(item, _) => item.offset,
-            YieldedItem::Failed(_) => 0,
+            YieldedItem::Ended(..) => 0,
         }
     }
 }

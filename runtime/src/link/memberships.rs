@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
+use crate::util::catch_unwind::catch_unwind;
 use crate::util::hasher::QuickHash;
 
 /// A group, as its members see it.
@@ -61,8 +62,10 @@ impl Memberships {
         let groups = std::mem::take(&mut list.groups);
         drop(list);
         for (group, member) in groups.into_values() {
-            if let Some(group) = group.upgrade() {
-                group.leave(member);
+            // The key of a room is the application's, and its drop may panic.
+            let leave = || group.upgrade().map(|group| group.leave(member));
+            if catch_unwind(leave).is_err() {
+                tracing::error!("panic while a connection left a group");
             }
         }
     }

@@ -73,6 +73,8 @@ struct BufferState<L> {
     /// Whether the peer expects credit.
     counts: bool,
     dropped: u64,
+    /// The number of items dropped after the last one.
+    dropped_at_end: u64,
     /// The position after which the items start, until the consumer takes it.
     start: Option<Position>,
     end: Option<End>,
@@ -116,6 +118,7 @@ impl<L> SubscriptionBuffer<L> {
             bytes: 0,
             counts: false,
             dropped: 0,
+            dropped_at_end: 0,
             start: None,
             end: None,
             waker: None,
@@ -181,9 +184,15 @@ impl<L> SubscriptionBuffer<L> {
         self.lock().dropped
     }
 
-    fn add_dropped(&self, dropped: u64) {
+    fn add_dropped_at_end(&self, dropped: u64) {
         let mut state = self.lock();
         state.dropped = state.dropped.saturating_add(dropped);
+        state.dropped_at_end = dropped;
+    }
+
+    /// The number of items that were dropped before the end. 0 after the first call.
+    pub(crate) fn take_end_gap(&self) -> u64 {
+        std::mem::take(&mut self.lock().dropped_at_end)
     }
 
     /// Sets the position after which the items start, given as JSON, and wakes the consumer.
@@ -515,7 +524,7 @@ impl<L> SubscriptionBuffers<L> {
         let end = if error == "null" { End::Finished } else { End::Error(last_word(error)) };
         self.remove(buffer);
         if dropped > 0 {
-            buffer.add_dropped(dropped);
+            buffer.add_dropped_at_end(dropped);
         }
         if let Some(waker) = buffer.end(end) {
             waker.wake();

@@ -30,7 +30,7 @@ pub(crate) struct HandledCall {
     /// Whether the call has started a subscription.
     subscribed: AtomicBool,
     /// The position after which the items of the subscription start, once the handler has set it.
-    start: Mutex<Option<Position>>,
+    start: Mutex<Start>,
     /// Whether the handler has returned or the call was answered.
     over: AtomicBool,
     /// The call's number on its own connection, which may differ from the handle's connection.
@@ -61,12 +61,27 @@ impl HandledCall {
         self.extra.window
     }
 
+    /// Sets where the items start. If two sources with different logs do so, their offsets cannot be
+    /// compared.
     pub(crate) fn set_start(&self, position: Position) {
-        *self.start.lock().unwrap_or_else(PoisonError::into_inner) = Some(position);
+        let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
+        *start = match std::mem::take(&mut *start) {
+            Start::After(known) if known.epoch != position.epoch => Start::Ambiguous,
+            Start::Ambiguous => Start::Ambiguous,
+            _ => Start::After(position),
+        };
     }
 
-    pub(crate) fn take_start(&self) -> Option<Position> {
-        self.start.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Changes where the items of the source start that has set it.
+    pub(crate) fn replace_start(&self, position: Position) {
+        let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*start, Start::Ambiguous) {
+            *start = Start::After(position);
+        }
+    }
+
+    pub(crate) fn take_start(&self) -> Start {
+        std::mem::take(&mut *self.start.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Turns the handles of this call into ordinary ones.
@@ -79,6 +94,17 @@ impl HandledCall {
         self.over.load(Ordering::Acquire)
             || self.link.upgrade().is_none_or(|link| link.is_unwanted(self.number))
     }
+}
+
+/// Where the items of a subscription start.
+#[derive(Debug, Default)]
+pub(crate) enum Start {
+    /// The handler has not set it.
+    #[default]
+    Unknown,
+    After(Position),
+    /// Several sources have set it. Without positions, a consumer that resumes gets a gap.
+    Ambiguous,
 }
 
 /// What a handle inherits: usually nothing, or the deadline of the one call for which it was

@@ -5,10 +5,12 @@
 //! waits for the next connection and subscribes there, after the last item that it has consumed.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::error::{Error, Gap};
 use crate::link::outgoing_middleware::Exclusive;
@@ -21,6 +23,8 @@ use crate::protocol::encode::OutgoingMessage;
 use crate::protocol::error::ErrorCode;
 use crate::protocol::item::{Marks, Position};
 use crate::protocol::request_extensions::Resume;
+use crate::util::race::race;
+use crate::util::runtime::{deadline, timer};
 
 /// How a subscription continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,9 +127,19 @@ impl Resumption {
             self.position = None;
             return Some(Gap::Resubscribed);
         }
-        let is_new = self.mode == Mode::Resume && marks.dropped > 0 && !self.reported;
+        // A producer that repeats items has dropped nothing that the consumer does not have.
+        let is_new = self.mode == Mode::Resume
+            && marks.dropped > 0
+            && !self.reported
+            && !self.is_known(marks);
         self.reported = is_new || self.reported;
         is_new.then_some(Gap::Dropped { missed: marks.dropped })
+    }
+
+    /// The gap before the end of the stream.
+    pub(super) fn gap_at_end(&self, dropped: u64) -> Option<Gap> {
+        let is_gap = self.mode == Mode::Resume && dropped > 0;
+        is_gap.then_some(Gap::Dropped { missed: dropped })
     }
 
     /// Whether the consumer has already got this item.
@@ -144,6 +158,16 @@ impl Resumption {
     }
 }
 
+/// Waits until a connection that shuts down has ended, but no longer than a shutdown may take: the
+/// error may come from a server behind this one.
+async fn closing(link: &Link) {
+    let until = deadline(Instant::now(), link.config.shutdown_timeout);
+    match timer(until, None) {
+        Some(timer) => drop(race(pin!(link.closed()), pin!(timer)).await),
+        None => drop(link.closed().await),
+    }
+}
+
 /// Requests the subscription on the next connection, and repeats the request until the subscription
 /// has begun, the peer refuses it, or the client does not reconnect any more.
 async fn subscribe_again(
@@ -152,7 +176,7 @@ async fn subscribe_again(
     old: Option<Arc<Link>>,
 ) -> Result<Half, Error> {
     if let Some(old) = old {
-        old.closed().await;
+        closing(&old).await;
     }
     let mut blamed = false;
     loop {
@@ -177,7 +201,7 @@ async fn subscribe_again(
             }
             Error::Call(object) if object.code() == ErrorCode::SHUTTING_DOWN => {
                 if let Some(link) = buffer.home() {
-                    link.closed().await;
+                    closing(&link).await;
                 }
             }
             _ => return Err(error),

@@ -415,7 +415,8 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
                 match ready!(resumption.poll(cx)) {
                     Ok(None) => {}
                     Ok(Some((half, gap))) => {
-                        self.dropped_before += self.half.buffer.dropped();
+                        self.dropped_before =
+                            self.dropped_before.saturating_add(self.half.buffer.dropped());
                         (self.half, self.taken) = (half, TakenItems::default());
                         if let Some(gap) = gap {
                             return Poll::Ready(Some(Err(Error::Gap(gap))));
@@ -438,6 +439,11 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
                         }
                     }
                     Err(end) => {
+                        let resumption = self.resumption.as_ref();
+                        let gap = resumption.and_then(|it| it.gap_at_end(buffer.take_end_gap()));
+                        if let Some(gap) = gap {
+                            return Poll::Ready(Some(Err(Error::Gap(gap))));
+                        }
                         let end = match &mut self.resumption {
                             Some(resumption) => resumption.restore(end, &self.half),
                             None => Err(end),
@@ -510,7 +516,7 @@ impl<T, E> Subscription<T, E> {
     /// # let _ = show;
     /// ```
     pub fn dropped(&self) -> u64 {
-        self.dropped_before + self.half.buffer.dropped()
+        self.dropped_before.saturating_add(self.half.buffer.dropped())
     }
 
     /// The handle to the side that sends the items.

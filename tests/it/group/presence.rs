@@ -48,7 +48,8 @@ async fn a_user_is_present_as_long_as_one_connection_is() {
     assert!(Presence::<String>::of(&group).leave(&two));
     assert_eq!(users.next().await.unwrap().unwrap(), Left(name("Ada")));
     assert!(presence.users().is_empty() && group.is_empty());
-    // The same peer comes again, as another user.
+    // The same peer comes again, twice, and as another user.
+    assert!(presence.join(&two, name("Eve")) && presence.join(&two, name("Eve")));
     assert!(presence.join(&two, name("Eve")) && presence.join(&two, name("Eva")));
     assert_eq!(users.next().await.unwrap().unwrap(), Joined(name("Eve")));
     assert_eq!(users.next().await.unwrap().unwrap(), Left(name("Eve")));
@@ -56,6 +57,47 @@ async fn a_user_is_present_as_long_as_one_connection_is() {
     second.close().await;
     assert!(!presence.join(&one, name("Ada")), "its connection has ended");
     assert_eq!(users.next().await.unwrap().unwrap(), Left(name("Eva")));
+}
+
+/// A user whose serialization or drop panics.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Odd(&'static str);
+
+impl serde::Serialize for Odd {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert!(self.0 != "panics", "on purpose");
+        serializer.serialize_str(self.0)
+    }
+}
+
+impl Drop for Odd {
+    fn drop(&mut self) {
+        assert!(self.0 != "drop" || std::thread::panicking(), "on purpose");
+    }
+}
+
+#[tokio::test]
+async fn a_user_that_panics_silences_nobody() {
+    let presence = Presence::of(&Group::new());
+    let source = presence.clone();
+    let methods = Methods::new().subscription(Topic::new("users"), move |ctx: Context, ()| {
+        let stream = source.subscribe(&ctx);
+        async move { Ok(stream) }
+    });
+    let mut raw = Raw::client(Server::builder().service(methods)).await;
+    assert_eq!(raw.ask(ask("{}")).await, result(r#""0x1""#, "1"));
+    assert_eq!(params(&mut raw).await, json!({ "result": { "present": [] } }));
+    let ((_one, ada), (_two, eve)) = (pair(), pair());
+    presence.join(&ada, Odd("Ada"));
+    assert_eq!(params(&mut raw).await, json!({ "result": { "joined": "Ada" } }));
+    let (joining, peer) = (presence.clone(), ada.clone());
+    let joined = tokio::spawn(async move { joining.join(&peer, Odd("panics")) }).await;
+    assert!(joined.is_err_and(|error| error.is_panic()));
+    assert_eq!(params(&mut raw).await, json!({ "result": { "left": "Ada" } }));
+    presence.join(&eve, Odd("drop"));
+    assert_eq!(params(&mut raw).await, json!({ "result": { "joined": "drop" } }));
+    presence.leave(&eve);
+    assert_eq!(params(&mut raw).await, json!({ "result": { "left": "drop" } }));
 }
 
 #[tokio::test]

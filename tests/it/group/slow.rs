@@ -190,3 +190,49 @@ fn without_a_runtime_messages_are_dropped() {
         assert!(matches!(slow.socket.next().await, Some(Ok(Message::Text(text))) if number_in(&text) == 7));
     });
 }
+
+/// The task that waits for a member is dropped together with the runtime of the broadcaster.
+#[tokio::test]
+async fn a_runtime_that_ends_leaves_no_member_without_messages() {
+    let group = Group::builder().slow_member(SlowMember::Wait(1000 * SECOND)).build();
+    let (mut raw, peer) =
+        Raw::client_and_peer(wsjsonrpc_tests::server().config(small_queue())).await;
+    let joining = group.clone();
+    // Without a runtime, so that only the broadcaster's can be used.
+    std::thread::spawn(move || assert!(joining.insert(&peer))).join().unwrap();
+    let mut sent = 0;
+    loop {
+        tokio::task::yield_now().await;
+        let broadcasting = group.clone();
+        let report = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async { large_event(&broadcasting, sent).broadcast() })
+        });
+        if report.join().unwrap().unwrap().waiting == 1 {
+            break;
+        }
+        sent += 1;
+        assert!(sent < 1000, "the queue is never full");
+    }
+    assert_eq!(group.dropped(), 1, "the message whose task was dropped");
+    for number in 0..sent {
+        assert_eq!(number_in(&raw.receive().await), number);
+    }
+    assert_eq!(large_event(&group, sent).broadcast().unwrap().sent, 1);
+    assert_eq!(number_in(&raw.receive().await), sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_that_joins_again_gets_nothing_out_of_order() {
+    let patience = Group::builder().slow_member(SlowMember::Wait(1000 * SECOND));
+    let (group, (mut slow, peer), _fast, sent) = with_full_queue(patience).await;
+    let dropped = group.dropped();
+    assert!(group.remove(&peer));
+    assert_eq!(group.dropped(), dropped + 1, "the message that was waiting");
+    assert!(group.insert(&peer));
+    for number in 0..sent - 1 {
+        assert_eq!(number_in(&slow.receive().await), number);
+    }
+    large_event(&group, 5000).broadcast().unwrap();
+    assert_eq!(number_in(&slow.receive().await), 5000);
+}

@@ -169,6 +169,86 @@ async fn each_gap_is_reported_once_with_its_reason() {
     assert_eq!(number.unwrap(), 7);
 }
 
+/// A stream that has consumed the first results, and what it yields on its next connection.
+async fn after_reconnect(first: &[String], take: usize, second: &[String]) -> (Vec<String>, u64) {
+    let (client, mut raw, mut attempts) = connected(client()).await;
+    let subscribing = client.peer().subscribe::<u64>("news", ()).resume();
+    let (news, _) = tokio::join!(subscribing, accept(&mut raw, "1"));
+    let mut news = news.unwrap();
+    for text in first {
+        raw.send(text).await;
+    }
+    for _ in 0..take {
+        let _ = next(&mut news).await;
+    }
+    raw.hang_up();
+    let server = async {
+        let mut raw = attempts.next().await.accept_knowing().await;
+        accept(&mut raw, "7").await;
+        for text in second {
+            raw.send(text).await;
+        }
+        raw
+    };
+    let read = async {
+        let mut seen = Vec::new();
+        while let Some(item) = news.next().await {
+            seen.push(match item {
+                Ok(number) => number.to_string(),
+                Err(Error::Gap(Gap::Dropped { missed, .. })) => format!("dropped {missed}"),
+                Err(error) => error.to_string(),
+            });
+        }
+        seen
+    };
+    let (seen, _raw) = tokio::join!(read, server);
+    (seen, news.dropped())
+}
+
+#[tokio::test(start_paused = true)]
+async fn drops_among_repeated_items_are_no_gap_and_drops_before_the_end_are_one() {
+    let first = [position("1", 4), numbered("1", 5)];
+    let second = [
+        position("7", 2),
+        message("7", r#""dropped":1,"offset":4,"result":4"#),
+        numbered("7", 5),
+        message("7", r#""dropped":3,"offset":9,"result":9"#),
+        message("7", r#""dropped":2,"error":null"#),
+    ];
+    let (seen, _) = after_reconnect(&first, 1, &second).await;
+    assert_eq!(seen, ["dropped 3", "9", "dropped 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn counts_of_a_hostile_producer_do_not_overflow() {
+    let most = message("1", r#""dropped":18446744073709551615,"offset":5,"result":5"#);
+    let second = [
+        position("7", 5),
+        message("7", r#""dropped":1,"offset":7,"result":7"#),
+        end("news", "7", "null"),
+    ];
+    let (seen, dropped) = after_reconnect(&[position("1", 4), most], 2, &second).await;
+    assert_eq!((seen, dropped), (vec!["dropped 1".to_owned(), "7".to_owned()], u64::MAX));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_a_shutdown_elsewhere_does_not_stop_the_stream() {
+    let (client, mut raw, _attempts) = connected(client()).await;
+    let subscribing = client.peer().subscribe::<u64>("news", ()).resume();
+    let (news, _) = tokio::join!(subscribing, accept(&mut raw, "1"));
+    let mut news = news.unwrap();
+    raw.send(end("news", "1", r#"{"code":-32002,"message":"upstream"}"#)).await;
+    // The connection stays open, and the stream continues on it.
+    let server = async {
+        assert_eq!(accept(&mut raw, "7").await, Value::Bool(true));
+        raw.send(position("7", 4)).await;
+        raw.send(numbered("7", 5)).await;
+    };
+    let (first, ()) = tokio::join!(next(&mut news), server);
+    assert!(matches!(first, Err(Error::Gap(Gap::Resubscribed))));
+    assert_eq!(next(&mut news).await.unwrap(), 5);
+}
+
 #[tokio::test(start_paused = true)]
 async fn resubscribing_asks_for_no_position_and_marks_the_gap_at_once() {
     let (client, mut raw, mut attempts) = connected(client()).await;

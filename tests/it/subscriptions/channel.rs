@@ -369,6 +369,61 @@ async fn the_closure_learns_of_the_first_and_the_last_subscriber() {
 }
 
 #[tokio::test]
+async fn items_of_several_channels_have_no_positions() {
+    let (a, b) = (Channel::new(), Channel::new());
+    b.publish(&0).unwrap();
+    let (first, second) = (a.clone(), b.clone());
+    let methods = Methods::new().subscription(Topic::new("news"), move |ctx: Context, ()| {
+        let both = futures_util::stream::select(first.subscribe(&ctx), second.subscribe(&ctx));
+        async move { Ok(both) }
+    });
+    let mut raw = Raw::client(Server::builder().service(methods)).await;
+    assert_eq!(raw.ask(subscribe(r#"{"resume":true}"#)).await, result(r#""0x1""#, "1"));
+    a.publish(&1).unwrap();
+    assert_eq!(raw.receive().await, item("news", r#""0x1""#, "1"));
+    b.publish(&2).unwrap();
+    assert_eq!(raw.receive().await, item("news", r#""0x1""#, "2"));
+}
+
+/// Panics once when it is dropped.
+#[derive(serde::Deserialize)]
+struct Fragile(u64);
+
+impl Serialize for Fragile {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        static DROPPED: AtomicUsize = AtomicUsize::new(0);
+        if self.0 == 1 && DROPPED.fetch_add(1, Ordering::SeqCst) == 0 {
+            panic!("on purpose");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_the_drop_of_an_item_silences_nobody() {
+    let channel = Channel::<Fragile>::builder().replay(1).build();
+    let source = channel.clone();
+    let methods = Methods::new().subscription(Topic::new("news"), move |ctx: Context, ()| {
+        let stream = source.subscribe(&ctx).filter_items(|_| true);
+        async move { Ok(stream) }
+    });
+    let mut raw = Raw::client(Server::builder().service(methods)).await;
+    raw.ask(request("news", "[]", "1")).await;
+    for number in 1..=3 {
+        let item = Fragile(number);
+        channel.publish(&item).unwrap();
+        std::mem::forget(item);
+        let expected = wsjsonrpc_tests::item("news", r#""0x1""#, &number.to_string());
+        assert_eq!(raw.receive().await, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_subscription_of_a_refused_call_leaves_nothing() {
     let channel = Channel::<u64>::new();
     let kept = channel.clone();
