@@ -43,7 +43,6 @@ impl Rooms {
         }
         // One client after another, so that two users cannot take the same name.
         let _naming = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
-        self.names.insert(user.name.clone(), &connection.peer());
         let keys = Presence::of(&self.names.group(&user.name));
         if keys.users().iter().any(|key| *key != user.key) {
             return Err(Rejection::new(4001, "this name is taken"));

@@ -190,8 +190,8 @@ impl Connection {
     }
 
     /// Sends what is queued, then closes the connection with a close code and a reason. Returns at
-    /// once; see [`Peer::close`](crate::Peer::close). A reconnecting client stays away after 1008
-    /// and 4000 to 4999, and reconnects after other codes.
+    /// once; see [`Peer::close`](crate::Peer::close). A reconnecting client does not reconnect
+    /// after 1008 and 4000 to 4999, and does after other codes.
     pub fn close(&self, code: u16, reason: &str) {
         self.link().close(code, reason);
     }

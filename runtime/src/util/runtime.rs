@@ -109,7 +109,7 @@ pub(crate) struct Timer {
 
 impl Timer {
     /// # Panics
-    /// /// /// Panics without a runtime, or if the runtime has no timers.
+    /// Panics without a runtime, or if the runtime has no timers.
     pub(crate) fn new(at: Instant) -> Self {
         Timer { sleep: Box::pin(sleep_until(at)), extended: 0, overslept: false }
     }
@@ -167,7 +167,7 @@ pub(crate) struct Elapsed;
 
 /// Awaits a future until a time, with a [`Timer`].
 /// # Panics
-/// /// /// As [`Timer::new`].
+/// As [`Timer::new`].
 pub(crate) async fn timeout_at<T>(
     at: Instant,
     mut future: impl Future<Output = T> + Unpin,
