@@ -665,6 +665,11 @@ impl Cursor {
         Cursor { log: Arc::clone(log), next, slot, skipped: 0 }
     }
 
+    /// Identifies the log.
+    fn source(&self) -> usize {
+        Arc::as_ptr(&self.log).addr()
+    }
+
     /// Moves to another offset of the log.
     fn move_to(&mut self, offset: impl FnOnce(&State) -> u64) {
         let mut state = self.log.lock();
@@ -784,9 +789,7 @@ impl<T> ChannelStream<T> {
             let latest = kept.iter().rev().filter(|item| passes(item)).take(items).last();
             if let Some(offset) = latest.map(|item| item.offset) {
                 self.cursor.move_to(|state| offset.max(state.first()));
-                if let Some(call) = &self.resuming {
-                    call.replace_start(self.position());
-                }
+                self.set_start();
             }
         }
         self
@@ -827,7 +830,7 @@ impl<T> ChannelStream<T> {
     /// Sets where the items start, for a subscriber that resumes.
     fn set_start(&self) {
         if let Some(call) = &self.resuming {
-            call.set_start(self.position());
+            call.set_start(self.position(), self.cursor.source());
         }
     }
 
@@ -848,12 +851,13 @@ impl<T> ChannelStream<T> {
             let asked = ctx.and_then(Context::resume_position);
             let asked = asked.filter(|asked| asked.epoch == position.epoch).cloned();
             let before = Position { offset: position.offset - 1, ..position.clone() };
-            call.replace_start(match asked {
+            let start = match asked {
                 Some(asked) if asked.offset > position.offset => {
                     Position { epoch: random_epoch(), ..before }
                 }
                 asked => asked.unwrap_or(before),
-            });
+            };
+            call.set_start(start, self.cursor.source());
         }
         position
     }

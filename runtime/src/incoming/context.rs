@@ -536,12 +536,12 @@ impl Context {
     /// an [`Error::Gap`](crate::Error::Gap) before the next item. With a smaller offset, the
     /// subscriber ignores the items up to the offset that it asked for.
     ///
-    /// Call it before the handler returns its stream; the last call counts. Calls with different
-    /// epochs exclude each other: then the items have no positions. No effect if the subscriber does
-    /// not resume, and in calls that are not subscriptions.
+    /// Call it before the handler returns its stream; the last call counts. If the handler also
+    /// subscribes to a [`Channel`](crate::Channel), the items have no positions. No effect if the
+    /// subscriber does not resume, and in calls that are not subscriptions.
     pub fn starts_after(&self, position: Position) {
         if let Some(handled) = self.resuming() {
-            handled.set_start(position);
+            handled.set_start(position, 0);
         }
     }
 

@@ -77,7 +77,7 @@ impl Producer {
         match self.resuming.as_ref().map(|call| call.take_start()) {
             // There is only one for each subscription, so it need not wait for space in the send
             // queue.
-            Some(Start::After(position)) => {
+            Some(Start::After(position, _)) => {
                 self.link.send_queue.send_anyway(write_position(&head, &position));
             }
             Some(Start::Ambiguous) => self.resuming = None,

@@ -61,23 +61,14 @@ impl HandledCall {
         self.extra.window
     }
 
-    /// Sets where the items start. If two sources with different logs do so, their offsets cannot be
-    /// compared.
-    pub(crate) fn set_start(&self, position: Position) {
+    /// Sets where the items start. If several sources do so, their offsets cannot be compared.
+    pub(crate) fn set_start(&self, position: Position, source: Source) {
         let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
         *start = match std::mem::take(&mut *start) {
-            Start::After(known) if known.epoch != position.epoch => Start::Ambiguous,
+            Start::After(_, known) if known != source => Start::Ambiguous,
             Start::Ambiguous => Start::Ambiguous,
-            _ => Start::After(position),
+            _ => Start::After(position, source),
         };
-    }
-
-    /// Changes where the items of the source start that has set it.
-    pub(crate) fn replace_start(&self, position: Position) {
-        let mut start = self.start.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*start, Start::Ambiguous) {
-            *start = Start::After(position);
-        }
     }
 
     pub(crate) fn take_start(&self) -> Start {
@@ -96,13 +87,16 @@ impl HandledCall {
     }
 }
 
+/// Identifies what has set the start: a log by its address, or 0 for the handler itself.
+pub(crate) type Source = usize;
+
 /// Where the items of a subscription start.
 #[derive(Debug, Default)]
 pub(crate) enum Start {
     /// The handler has not set it.
     #[default]
     Unknown,
-    After(Position),
+    After(Position, Source),
     /// Several sources have set it. Without positions, a consumer that resumes gets a gap.
     Ambiguous,
 }

@@ -170,6 +170,26 @@ async fn the_list_heals_what_a_subscriber_has_missed() {
 }
 
 #[tokio::test]
+async fn the_users_of_several_groups_have_no_positions() {
+    let (one, two) = (Presence::of(&Group::new()), Presence::of(&Group::new()));
+    let (first, second) = (one.clone(), two.clone());
+    let methods = Methods::new().subscription(Topic::new("users"), move |ctx: Context, ()| {
+        let both = futures_util::stream::select(first.subscribe(&ctx), second.subscribe(&ctx));
+        async move { Ok(both) }
+    });
+    let mut raw = Raw::client(Server::builder().service(methods)).await;
+    assert_eq!(raw.ask(ask(r#"{"resume":true}"#)).await, result(r#""0x1""#, "1"));
+    for _ in 0..2 {
+        assert_eq!(params(&mut raw).await, json!({ "result": { "present": [] } }));
+    }
+    let (_client, peer) = pair();
+    one.join(&peer, name("Ada"));
+    assert_eq!(params(&mut raw).await, json!({ "result": { "joined": "Ada" } }));
+    two.join(&peer, name("Ada"));
+    assert_eq!(params(&mut raw).await, json!({ "result": { "joined": "Ada" } }));
+}
+
+#[tokio::test]
 async fn rooms_have_their_own_users_and_vanish() {
     let rooms: Groups<String> = Groups::new();
     let (client, peer) = pair();
