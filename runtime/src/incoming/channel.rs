@@ -400,7 +400,7 @@ impl Published {
     }
 }
 
-/// Also when a panic unwinds: a subscriber that is not woken would wait for ever.
+/// Also when a panic unwinds: a subscriber that is not woken would never continue.
 impl Drop for Published {
     fn drop(&mut self) {
         self.wakers.drain(..).for_each(Waker::wake);
