@@ -62,13 +62,14 @@ impl Producer {
 
     /// Accepts the subscription, and sends the items of the stream until the stream ends or the
     /// consumer unsubscribes.
-    pub async fn run<T, S>(mut self, stream: S) -> Response
+    pub async fn run<T, S>(self, stream: S) -> Response
     where
         T: Serialize,
         S: Stream,
         S::Item: IntoItem<T>,
     {
         let mut contained = Contained(Some(Box::pin(stream)));
+        let mut resumes = self.resuming.is_some();
         self.opened().await;
         if let Some(handled) = &self.handled {
             handled.end();
@@ -80,7 +81,7 @@ impl Producer {
             Some(Start::After(position, _)) => {
                 self.link.send_queue.send_anyway(write_position(&head, &position));
             }
-            Some(Start::Ambiguous) => self.resuming = None,
+            Some(Start::Ambiguous) => resumes = false,
             Some(Start::Unknown) | None => {}
         }
         let Some(stream) = &mut contained.0 else { return Response(ResponseKind::Silent) };
@@ -95,7 +96,6 @@ impl Producer {
                     break Some(ErrorObject::of(ErrorCode::SHUTTING_DOWN));
                 }
             };
-            let resumes = self.resuming.is_some();
             let marks = |offset: Option<u64>| Marks {
                 dropped: if self.link.extended || resumes { dropped } else { 0 },
                 offset: offset.filter(|_| resumes),
@@ -132,7 +132,7 @@ impl Producer {
                 tokio::task::yield_now().await;
             }
         };
-        if self.link.extended || self.resuming.is_some() {
+        if self.link.extended || resumes {
             self.subscription.dropped_at_end.store(source.dropped, Ordering::Relaxed);
         }
         // A panic here belongs to the handler, and the peer gets an error.
