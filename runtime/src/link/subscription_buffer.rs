@@ -38,8 +38,42 @@ const KEPT: usize = 64;
 /// the consumer is slow, and further items are copied.
 const SHARED: usize = 64;
 
-/// An item is this range of a message.
-pub(crate) type RawItem = (Utf8Bytes, Range<usize>, Marks);
+/// An item in the message that it arrived in. Small, because small items may be many.
+#[derive(Debug)]
+pub(crate) struct RawItem {
+    message: Utf8Bytes,
+    /// The numbers of bytes before and after the item, at most [`MAX_BESIDE`] together.
+    before: u16,
+    after: u16,
+    has_offset: bool,
+    offset: u64,
+    dropped: u64,
+}
+
+impl RawItem {
+    fn new(message: Utf8Bytes, range: Range<usize>, marks: Marks) -> Self {
+        let beside = |bytes: usize| u16::try_from(bytes).unwrap_or_default();
+        let (before, after) =
+            (beside(range.start), beside(message.len().saturating_sub(range.end)));
+        let Marks { dropped, offset } = marks;
+        let (has_offset, offset) = (offset.is_some(), offset.unwrap_or_default());
+        RawItem { message, before, after, has_offset, offset, dropped }
+    }
+
+    fn range(&self) -> Range<usize> {
+        let end = self.message.len().saturating_sub(usize::from(self.after));
+        usize::from(self.before)..end
+    }
+
+    /// The item as JSON.
+    pub(crate) fn json(&self) -> &str {
+        self.message.get(self.range()).unwrap_or_default()
+    }
+
+    pub(crate) fn marks(&self) -> Marks {
+        Marks { dropped: self.dropped, offset: self.has_offset.then_some(self.offset) }
+    }
+}
 
 /// The buffer of one subscription. `L` is the handle of the connection.
 #[derive(Debug)]
@@ -254,7 +288,7 @@ impl<L> SubscriptionBuffer<L> {
     /// Records that the first item was consumed. Returns the credit to be sent to the peer, if any
     /// is due. The byte count and the credit are not updated for each single item.
     pub(crate) fn consumed(&self, taken: &mut TakenItems) -> Option<u64> {
-        let bytes = cost(taken.items.pop_front()?.1.len());
+        let bytes = cost(taken.items.pop_front()?.range().len());
         taken.consumed = taken.consumed.saturating_add(bytes);
         taken.owed = taken.owed.saturating_add(bytes);
         let is_much = taken.owed >= self.window.div_ceil(2);
@@ -276,7 +310,8 @@ impl<L> SubscriptionBuffer<L> {
         marks: Marks,
     ) -> (Option<Waker>, bool) {
         let item = if message.len() - range.len().min(message.len()) > MAX_BESIDE {
-            (message.get(range.clone()).unwrap_or_default().into(), 0..range.len())
+            let json = message.get(range).unwrap_or_default();
+            (Utf8Bytes::from(json), 0..json.len())
         } else {
             (message, range)
         };
@@ -293,7 +328,8 @@ impl<L> SubscriptionBuffer<L> {
             state.bytes = state.bytes.saturating_add(cost(item.1.len()));
             let (message, range) = item;
             let is_slow = state.items.len() >= SHARED;
-            state.items.push_back((if is_slow { detach(message) } else { message }, range, marks));
+            let message = if is_slow { detach(message) } else { message };
+            state.items.push_back(RawItem::new(message, range, marks));
         }
         (state.waker.take(), lagged)
     }

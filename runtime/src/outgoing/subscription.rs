@@ -429,7 +429,7 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
                 }
             }
             let buffer = &self.half.buffer;
-            let Some((message, range, marks)) = self.taken.first() else {
+            let Some(item) = self.taken.first() else {
                 match ready!(buffer.poll(cx, &mut self.taken)) {
                     Ok(start) => {
                         let resumption = self.resumption.as_mut();
@@ -456,7 +456,7 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
                 }
                 continue;
             };
-            let (marks, mut known) = (*marks, false);
+            let (marks, mut known) = (item.marks(), false);
             if let Some(resumption) = &mut self.resumption {
                 if let Some(gap) = resumption.gap_before(marks) {
                     return Poll::Ready(Some(Err(Error::Gap(gap))));
@@ -466,8 +466,7 @@ impl<T: DeserializeOwned, E: RpcError> Subscription<T, E> {
                     resumption.consumed(marks);
                 }
             }
-            let json = message.get(range.clone()).unwrap_or_default();
-            let item = (!known).then(|| read(json).map_err(Error::Decode));
+            let item = (!known).then(|| read(item.json()).map_err(Error::Decode));
             if let Some(bytes) = buffer.consumed(&mut self.taken) {
                 if let Some((link, id)) = buffer.home().zip(buffer.id()) {
                     // Small, and limited by the number of consumed bytes, so this need not wait for
