@@ -147,7 +147,8 @@ impl<T, E> Subscribe<T, E> {
     /// The server must support it: with a [`Channel`](crate::Channel), or with
     /// [`Positioned`](crate::subscription::Positioned) items of its own. Towards other servers, the
     /// stream continues as with [`resubscribe`](Self::resubscribe). A server that restarts has
-    /// usually lost its log, which is a [`Gap::Restarted`].
+    /// usually lost its log, which is a
+    /// [`Gap::Restarted`](crate::error::Gap::Restarted).
     ///
     /// The stream ends with an error if the server refuses the subscription, and when the client
     /// does not reconnect any more. Without `reconnect`, this setting has no effect.
@@ -181,7 +182,8 @@ impl<T, E> Subscribe<T, E> {
     /// on its next connection with whatever the server sends then, for servers that do not support
     /// [`resume`](Self::resume), such as Ethereum nodes. The client subscribes again with the same
     /// params. Before the first item of each further connection, the stream yields an
-    /// [`Error::Gap`] ([`Gap::Resubscribed`]), because the items in between are missing.
+    /// [`Error::Gap`] ([`Gap::Resubscribed`](crate::error::Gap::Resubscribed)), because the items in
+    /// between are missing.
     ///
     /// ```
     /// # use wsjsonrpc::{Error, Peer};
