@@ -70,7 +70,7 @@ async fn show_users(mut users: Subscription<Users>) -> anyhow::Result<()> {
 /// Sends the lines of the input until its end.
 async fn send(chat: &ChatClient, room: &str) -> anyhow::Result<()> {
     let (sender, mut lines) = mpsc::channel(16);
-    // In a thread of its own, because the program could not end while tokio's `Stdin` waits for a line.
+    // In a separate thread, because the program could not end while tokio's `Stdin` waits for a line.
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(std::io::Result::ok) {
             if sender.blocking_send(line).is_err() {

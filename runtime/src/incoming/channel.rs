@@ -23,7 +23,6 @@ use crate::incoming::topic::{Positioned, YieldedItem};
 use crate::outgoing::deadline::HandledCall;
 use crate::protocol::error::ErrorObject;
 use crate::protocol::item::{Position, write_offset, write_rest};
-use crate::protocol::request_extensions::Resume;
 use crate::util::catch_unwind::{catch_unwind, drop_contained};
 
 /// The default limits of the buffer.
@@ -161,11 +160,8 @@ impl<T> Channel<T> {
     /// and a client that resumes gets an [`Error::Gap`](crate::Error::Gap) after each reconnect.
     pub fn subscribe(&self, ctx: &Context) -> ChannelStream<T> {
         let resuming = ctx.resuming().cloned();
-        let asked = resuming.as_ref().and_then(|call| match call.extra.resume.as_deref() {
-            Some(Resume::After(position)) => Some(position.clone()),
-            _ => None,
-        });
-        let cursor = Cursor::new(&self.log, asked.as_ref());
+        let asked = ctx.resume_position();
+        let cursor = Cursor::new(&self.log, asked);
         let resumes = asked.is_some();
         let stream = ChannelStream { cursor, filter: None, resuming, resumes, item: PhantomData };
         stream.set_start();

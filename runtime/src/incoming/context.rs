@@ -659,7 +659,7 @@ impl Context {
     }
 
     /// The number of the caller's connection. A caller that uses HTTP POST has no connection: each of
-    /// its messages has a number of its own, which [`Endpoint::connection`] does not find.
+    /// its messages has its own number, which [`Endpoint::connection`] does not find.
     ///
     /// [`Endpoint::connection`]: crate::Endpoint::connection
     pub fn connection_id(&self) -> ConnectionId {

@@ -103,24 +103,24 @@ impl Producer {
             let (size, item) = match item {
                 Pulled::Value(item, offset) => {
                     match lend(item, |item| write(&head, item, marks(offset))) {
-                        Ok((text, size)) => (size, Encoded::Text(text)),
+                        Ok((text, size)) => (size, ItemMessage::Text(text)),
                         Err(error) => break Some(ErrorObject::from(error)),
                     }
                 }
                 Pulled::Kept(KeptItem::Json(json, offset)) => {
                     let (text, size) = write_json(&head, &json, marks(offset));
-                    (size, Encoded::Text(text))
+                    (size, ItemMessage::Text(text))
                 }
                 Pulled::Kept(KeptItem::Published(item)) => {
                     let head = head_of_item(&head, marks(None).dropped);
-                    (item.size, Encoded::Shared(head, item.tail(resumes)))
+                    (item.size, ItemMessage::Shared(head, item.tail(resumes)))
                 }
             };
             if item.len() > self.link.config.max_outgoing_message {
                 break Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE));
             }
             self.subscription.spend(cost(size));
-            // Encoded only now, when there is space, so that no producer holds an encoded item
+            // ItemMessage only now, when there is space, so that no producer holds an encoded item
             // while it waits.
             if room.fill(item).is_err() {
                 // What is queued is sent, and then the connection closes.
@@ -259,11 +259,11 @@ impl<'a> Room<'a> {
     }
 
     /// Queues an item.
-    fn fill(&mut self, item: Encoded<'_>) -> Result<(), Closed> {
+    fn fill(&mut self, item: ItemMessage<'_>) -> Result<(), Closed> {
         self.queued += item.len();
         self.left = match item {
-            Encoded::Text(text) => self.send_queue.send_item(text)?,
-            Encoded::Shared(head, tail) => self.send_queue.send_item_parts(&head, &tail)?,
+            ItemMessage::Text(text) => self.send_queue.send_item(text)?,
+            ItemMessage::Shared(head, tail) => self.send_queue.send_item_parts(&head, &tail)?,
         };
         // The network, on another thread, may send items as fast as they arrive, while other
         // producers wait.
@@ -314,17 +314,17 @@ impl KeptItem {
 }
 
 /// The message with an item.
-enum Encoded<'a> {
+enum ItemMessage<'a> {
     Text(Vec<u8>),
     /// In two parts, of which other subscriptions share the second one.
     Shared(Cow<'a, [u8]>, Bytes),
 }
 
-impl Encoded<'_> {
+impl ItemMessage<'_> {
     fn len(&self) -> usize {
         match self {
-            Encoded::Text(text) => text.len(),
-            Encoded::Shared(head, tail) => head.len() + tail.len(),
+            ItemMessage::Text(text) => text.len(),
+            ItemMessage::Shared(head, tail) => head.len() + tail.len(),
         }
     }
 }
@@ -343,7 +343,7 @@ fn head_of_item(head: &[u8], dropped: u64) -> Cow<'_, [u8]> {
 struct Source<'a, S, T> {
     stream: Pin<&'a mut S>,
     link: &'a Link,
-    /// Encoded, so that their size is known. Each with the number of items dropped before it.
+    /// ItemMessage, so that their size is known. Each with the number of items dropped before it.
     items: VecDeque<(KeptItem, u64)>,
     /// The number of items dropped after the last one in `items`.
     dropped: u64,

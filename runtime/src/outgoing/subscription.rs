@@ -144,9 +144,9 @@ impl<T, E> Subscribe<T, E> {
     /// [`on_connect`](crate::client::ClientBuilder::on_connect) closure has logged in. This happens
     /// when the consumer polls the stream and has consumed all items of the old connection.
     ///
-    /// The server must support it: with a [`Channel`](crate::Channel), or with
-    /// [`Positioned`](crate::subscription::Positioned) items of its own. Towards other servers, the
-    /// stream continues as with [`resubscribe`](Self::resubscribe). A server that restarts has
+    /// The server must support it, with a [`Channel`](crate::Channel) or with a stream of
+    /// [`Positioned`](crate::subscription::Positioned) items. Towards other servers, the stream
+    /// continues as with [`resubscribe`](Self::resubscribe). A server that restarts has
     /// usually lost its log, which is a
     /// [`Gap::Restarted`](crate::error::Gap::Restarted).
     ///

@@ -289,7 +289,7 @@ impl ServerBuilder {
     /// store values, call the client and await its response, or refuse the connection. The last call
     /// wins. Default: none.
     ///
-    /// The hook runs after the opening handshake and after [`Authorize`], in a task of its own on the
+    /// The hook runs after the opening handshake and after [`Authorize`], in a separate task on the
     /// runtime of the connections. Requests and notifications that arrive meanwhile wait, and are
     /// handled in the order in which they arrived when the hook has returned `Ok`. Responses,
     /// progress and items of subscriptions are processed at once, so the hook can wait for them. The
@@ -388,7 +388,7 @@ impl ServerBuilder {
     /// It starts when the connection has ended and is no longer in
     /// [`Endpoint::connections`](crate::Endpoint::connections). Handlers of the connection may still
     /// be running then, because handlers run to completion
-    /// ([`Config::cancel_on_close`](crate::Config::cancel_on_close)). It runs in a task of its own
+    /// ([`Config::cancel_on_close`](crate::Config::cancel_on_close)). It runs in a separate task
     /// on the runtime of the connections, and is dropped after
     /// [`Config::hook_timeout`](crate::Config::hook_timeout). A panic is logged. Graceful shutdown
     /// waits for it. Hooks of several connections run concurrently.

@@ -1,5 +1,5 @@
 //! The hooks `on_connect` and `on_disconnect`. [`Hooks`] are those of a server. [`ConnectionHooks`]
-//! run them for one connection, each in a task of its own, within a time limit.
+//! run them for one connection, each in a separate task, within a time limit.
 
 use std::fmt;
 use std::future::Future;

@@ -37,6 +37,15 @@ async fn accept(raw: &mut Raw, id: &str) -> Value {
     request["wsjsonrpc"]["resume"].clone()
 }
 
+/// A client with a subscription that resumes, the server's end of its connection, and the next connections.
+async fn subscribed() -> (Client, Subscription<u64>, Raw, Attempts) {
+    let (client, mut raw, attempts) = connected(client()).await;
+    let subscribing = client.peer().subscribe::<u64>("news", ()).resume();
+    let (news, asked) = tokio::join!(subscribing, accept(&mut raw, "1"));
+    assert_eq!(asked, Value::Bool(true));
+    (client, news.unwrap(), raw, attempts)
+}
+
 fn message(id: &str, members: &str) -> String {
     notification("news", &format!(r#"{{"subscription":{id},{members}}}"#))
 }
@@ -62,11 +71,7 @@ async fn gap(news: &mut Subscription<u64>) -> Gap {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_continues_after_the_last_consumed_item() {
-    let (client, mut raw, mut attempts) = connected(client()).await;
-    let subscribing = client.peer().subscribe::<u64>("news", ()).resume();
-    let (news, asked) = tokio::join!(subscribing, accept(&mut raw, "1"));
-    let mut news = news.unwrap();
-    assert_eq!(asked, Value::Bool(true));
+    let (_client, mut news, mut raw, mut attempts) = subscribed().await;
     raw.send(position("1", 4)).await;
     raw.send(message("1", r#""dropped":1,"offset":5,"result":5"#)).await;
     for offset in 6..=8 {
@@ -100,10 +105,7 @@ async fn a_stream_continues_after_the_last_consumed_item() {
 
 /// What the server says about the second subscription, and the gap that the consumer gets.
 async fn gap_after(says: &[String], first_has_position: bool) -> (Gap, Vec<u64>) {
-    let (client, mut raw, mut attempts) = connected(client()).await;
-    let subscribing = client.peer().subscribe::<u64>("news", ()).resume();
-    let (news, _) = tokio::join!(subscribing, accept(&mut raw, "1"));
-    let mut news = news.unwrap();
+    let (_client, mut news, mut raw, mut attempts) = subscribed().await;
     if first_has_position {
         raw.send(position("1", 4)).await;
         raw.send(numbered("1", 5)).await;
@@ -149,10 +151,7 @@ async fn each_gap_is_reported_once_with_its_reason() {
     assert_eq!(gap_after(&plain, false).await, (Gap::Resubscribed, vec![9]));
     // A server that starts too early repeats items.
     let early = [position("7", 2), numbered("7", 5), numbered("7", 7), over()];
-    let (client, mut raw, mut attempts) = connected(self::client()).await;
-    let subscribing = client.peer().subscribe::<u64>("news", ()).resume();
-    let (news, _) = tokio::join!(subscribing, accept(&mut raw, "1"));
-    let mut news = news.unwrap();
+    let (_client, mut news, mut raw, mut attempts) = subscribed().await;
     raw.send(position("1", 4)).await;
     raw.send(numbered("1", 6)).await;
     assert_eq!(next(&mut news).await.unwrap(), 6);
@@ -171,10 +170,7 @@ async fn each_gap_is_reported_once_with_its_reason() {
 
 /// A stream that has consumed the first results, and what it yields on its next connection.
 async fn after_reconnect(first: &[String], take: usize, second: &[String]) -> (Vec<String>, u64) {
-    let (client, mut raw, mut attempts) = connected(client()).await;
-    let subscribing = client.peer().subscribe::<u64>("news", ()).resume();
-    let (news, _) = tokio::join!(subscribing, accept(&mut raw, "1"));
-    let mut news = news.unwrap();
+    let (_client, mut news, mut raw, mut attempts) = subscribed().await;
     for text in first {
         raw.send(text).await;
     }
@@ -233,10 +229,7 @@ async fn counts_of_a_hostile_producer_do_not_overflow() {
 
 #[tokio::test(start_paused = true)]
 async fn an_error_of_a_shutdown_elsewhere_does_not_stop_the_stream() {
-    let (client, mut raw, _attempts) = connected(client()).await;
-    let subscribing = client.peer().subscribe::<u64>("news", ()).resume();
-    let (news, _) = tokio::join!(subscribing, accept(&mut raw, "1"));
-    let mut news = news.unwrap();
+    let (_client, mut news, mut raw, _attempts) = subscribed().await;
     raw.send(end("news", "1", r#"{"code":-32002,"message":"upstream"}"#)).await;
     // The connection stays open, and the stream continues on it.
     let server = async {
@@ -304,10 +297,7 @@ async fn log_in(raw: &mut Raw) {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_ends_the_stream_and_a_shutdown_does_not() {
-    let (client, mut raw, mut attempts) = connected(client()).await;
-    let subscribing = client.peer().subscribe::<u64>("news", ()).resume();
-    let (news, _) = tokio::join!(subscribing, accept(&mut raw, "1"));
-    let mut news = news.unwrap();
+    let (_client, mut news, mut raw, mut attempts) = subscribed().await;
     // A server that shuts down ends the subscription, and closes the connection later.
     raw.send(end("news", "1", r#"{"code":-32002,"message":"Shutting down"}"#)).await;
     let server = async {
@@ -332,12 +322,10 @@ async fn a_refusal_ends_the_stream_and_a_shutdown_does_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_closed_ends_the_stream() {
-    let (client, mut raw, _attempts) = connected(client()).await;
-    let subscribing = client.peer().subscribe::<u64>("news", ()).resume();
-    let (news, _) = tokio::join!(subscribing, accept(&mut raw, "1"));
-    let mut news = news.unwrap();
+    let (_client, mut news, raw, _attempts) = subscribed().await;
+    let peer = news.peer().clone();
     let (ended, _) = tokio::join!(news.next(), async {
-        client.peer().close(1000, "");
+        peer.close(1000, "");
         raw.wait_for_end().await;
     });
     assert!(matches!(ended, Some(Err(Error::Closed(CloseReason::Local)))), "{ended:?}");
@@ -346,10 +334,7 @@ async fn a_client_that_is_closed_ends_the_stream() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_is_dropped_while_it_resumes_unsubscribes() {
-    let (client, mut raw, mut attempts) = connected(client()).await;
-    let subscribing = client.peer().subscribe::<u64>("news", ()).resume();
-    let (news, _) = tokio::join!(subscribing, accept(&mut raw, "1"));
-    let mut news = news.unwrap();
+    let (_client, mut news, raw, mut attempts) = subscribed().await;
     raw.hang_up();
     let server = async {
         let mut raw = attempts.next().await.accept_knowing().await;
@@ -371,10 +356,7 @@ async fn a_stream_that_is_dropped_while_it_resumes_unsubscribes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_breaks_connections_is_not_sent_for_ever() {
-    let (client, mut raw, mut attempts) = connected(client()).await;
-    let subscribing = client.peer().subscribe::<u64>("news", ()).resume();
-    let (news, _) = tokio::join!(subscribing, accept(&mut raw, "1"));
-    let mut news = news.unwrap();
+    let (_client, mut news, raw, mut attempts) = subscribed().await;
     raw.hang_up();
     let server = async {
         for _ in 0..2 {
