@@ -154,6 +154,8 @@ mod link;
 pub mod memory;
 pub mod middleware;
 mod missing_features;
+#[cfg(feature = "schema")]
+pub mod openrpc;
 mod outgoing;
 mod protocol;
 pub mod server;
@@ -168,6 +170,8 @@ pub use async_trait::async_trait;
 pub use futures_core::Stream;
 #[cfg(feature = "http-client")]
 pub use reqwest;
+#[cfg(feature = "schema")]
+pub use schemars;
 #[cfg(feature = "tls")]
 pub use tokio_rustls::rustls;
 pub use wsjsonrpc_macros::{RpcError, rpc};
@@ -243,6 +247,10 @@ pub mod __private {
     pub use crate::missing_features::NeedsTower;
     #[cfg(not(feature = "webpki-roots"))]
     pub use crate::missing_features::NeedsWebpkiRoots;
+    #[cfg(feature = "schema")]
+    pub use crate::openrpc::{
+        Describe, DescribeError, Errors, Example, Method, example_value, is_optional,
+    };
     pub use crate::outgoing::call::Encoder;
     pub use crate::protocol::encode::Form;
     pub use crate::protocol::typed::{

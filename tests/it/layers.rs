@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules of `runtime/src`, from the lowest to the highest.
-const RUNTIME: [&str; 20] = [
+const RUNTIME: [&str; 21] = [
     "util",
     "protocol",
     "config",
     "error",
     "span",
+    "openrpc",
     "websocket",
     "handshake",
     "link",

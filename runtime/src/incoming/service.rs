@@ -81,6 +81,13 @@ pub trait Service: Send + Sync + 'static {
 
     /// Starts handling a request for the method with this number. Must not block.
     fn call(&self, method: usize, request: Request) -> Outcome;
+
+    /// Describes the methods for the [`Document`](crate::openrpc::Document) of the endpoint.
+    /// Methods that are not described are not in the document. Default: describes none.
+    #[cfg(feature = "schema")]
+    fn describe(&self) -> Vec<crate::openrpc::Method> {
+        Vec::new()
+    }
 }
 
 impl<S: Service + ?Sized> Service for Box<S> {
@@ -91,6 +98,11 @@ impl<S: Service + ?Sized> Service for Box<S> {
     fn call(&self, method: usize, request: Request) -> Outcome {
         (**self).call(method, request)
     }
+
+    #[cfg(feature = "schema")]
+    fn describe(&self) -> Vec<crate::openrpc::Method> {
+        (**self).describe()
+    }
 }
 
 impl<S: Service + ?Sized> Service for Arc<S> {
@@ -100,6 +112,11 @@ impl<S: Service + ?Sized> Service for Arc<S> {
 
     fn call(&self, method: usize, request: Request) -> Outcome {
         (**self).call(method, request)
+    }
+
+    #[cfg(feature = "schema")]
+    fn describe(&self) -> Vec<crate::openrpc::Method> {
+        (**self).describe()
     }
 }
 

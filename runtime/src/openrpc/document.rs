@@ -1,0 +1,141 @@
+//! A document as a whole: [`Document`], its text, and reading one that another program wrote.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
+
+/// An OpenRPC document. [`Endpoint::openrpc`](crate::Endpoint::openrpc) creates one; others can be
+/// parsed.
+///
+/// `to_string()` and `{}` return its text, indented and with a newline at the end. The order of the
+/// members is always the same, so that two versions of a file can be compared line by line. With
+/// `{:#}`, the text has no white space.
+///
+/// ```
+/// use wsjsonrpc::openrpc::Document;
+///
+/// let document: Document = r#"{
+///     "openrpc": "1.3.2",
+///     "info": {"title": "Math", "version": "1.0.0"},
+///     "methods": []
+/// }"#
+/// .parse()?;
+/// assert_eq!(document.as_value()["info"]["title"], "Math");
+/// # Ok::<(), wsjsonrpc::openrpc::InvalidDocument>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    value: Value,
+    undescribed: Vec<String>,
+}
+
+impl Document {
+    pub(super) fn new(value: Value, undescribed: Vec<String>) -> Self {
+        Document { value, undescribed }
+    }
+
+    /// The document as a JSON value.
+    pub fn as_value(&self) -> &Value {
+        &self.value
+    }
+
+    /// The methods of the endpoint that the document does not contain, because nothing describes
+    /// them: their trait has no `#[rpc(schema)]`, or they are closures without a
+    /// [`describe`](crate::server::ServerBuilder::describe). Empty for a document that was parsed.
+    pub fn undescribed(&self) -> &[String] {
+        &self.undescribed
+    }
+}
+
+/// A text is not an OpenRPC document.
+#[derive(Debug)]
+pub struct InvalidDocument(String);
+
+impl fmt::Display for InvalidDocument {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not an OpenRPC document: {}", self.0)
+    }
+}
+
+impl std::error::Error for InvalidDocument {}
+
+impl FromStr for Document {
+    type Err = InvalidDocument;
+
+    /// Parses a document of any version of OpenRPC. Checks only that it is JSON and has a list of
+    /// methods.
+    fn from_str(text: &str) -> Result<Self, InvalidDocument> {
+        let value: Value =
+            serde_json::from_str(text).map_err(|error| InvalidDocument(error.to_string()))?;
+        if !value.get("methods").is_some_and(Value::is_array) {
+            return Err(InvalidDocument("it has no list `methods`".to_owned()));
+        }
+        Ok(Document::new(value, Vec::new()))
+    }
+}
+
+impl fmt::Display for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ordered = Ordered(&self.value);
+        let text = match f.alternate() {
+            true => serde_json::to_string(&ordered),
+            false => serde_json::to_string_pretty(&ordered).map(|text| text + "\n"),
+        };
+        f.write_str(&text.map_err(|_| fmt::Error)?)
+    }
+}
+
+impl Serialize for Document {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Ordered(&self.value).serialize(serializer)
+    }
+}
+
+/// The members that come first in an object, in this order. All others follow alphabetically.
+/// serde_json keeps either no order or that of insertion, depending on a feature that any crate in
+/// the program can turn on.
+const FIRST: [&str; 20] = [
+    "openrpc",
+    "title",
+    "name",
+    "version",
+    "code",
+    "message",
+    "info",
+    "summary",
+    "description",
+    "deprecated",
+    "servers",
+    "methods",
+    "components",
+    "paramStructure",
+    "required",
+    "params",
+    "result",
+    "errors",
+    "type",
+    "format",
+];
+
+struct Ordered<'a>(&'a Value);
+
+impl Serialize for Ordered<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(members) => {
+                let rank = |key: &str| FIRST.iter().position(|first| *first == key);
+                let mut sorted: Vec<_> = members.iter().collect();
+                sorted.sort_by_key(|(key, _)| (rank(key).unwrap_or(FIRST.len()), *key));
+                let mut map = serializer.serialize_map(Some(sorted.len()))?;
+                for (key, value) in sorted {
+                    map.serialize_entry(key, &Ordered(value))?;
+                }
+                map.end()
+            }
+            Value::Array(elements) => serializer.collect_seq(elements.iter().map(Ordered)),
+            other => other.serialize(serializer),
+        }
+    }
+}

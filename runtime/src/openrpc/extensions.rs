@@ -1,0 +1,1 @@
+//! The members with the prefix `x-` that this crate adds to documents.
