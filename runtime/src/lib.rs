@@ -205,6 +205,8 @@ pub mod call {
 /// Services written by hand: [`Service`](service::Service), and its requests and responses. Most
 /// programs do not need this module, because [`#[rpc]`](macro@rpc) and [`Methods`] create services.
 pub mod service {
+    #[cfg(feature = "schema")]
+    pub use crate::incoming::discover::Discover;
     pub use crate::incoming::extension::Extension;
     pub use crate::incoming::service::{Outcome, Params, Request, Response, Service};
 }
@@ -239,6 +241,8 @@ pub mod __private {
 
     pub use crate::error::Error as CallError;
     pub use crate::incoming::signature::{Arg, Returns};
+    #[cfg(not(feature = "schema"))]
+    pub use crate::missing_features::NeedsSchema;
     #[cfg(not(feature = "testing"))]
     pub use crate::missing_features::NeedsTesting;
     #[cfg(not(feature = "tls"))]

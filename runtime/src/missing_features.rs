@@ -103,3 +103,63 @@ pub trait NeedsTesting {
     /// Stands for the mock, so that rustc reports no missing methods.
     type Output;
 }
+
+/// The bound of methods behind the feature `schema`.
+#[cfg(not(feature = "schema"))]
+#[diagnostic::on_unimplemented(
+    message = "this method needs the feature `schema` of `wsjsonrpc`",
+    label = "needs the feature `schema`",
+    note = "enable it in Cargo.toml: `cargo add wsjsonrpc --features schema`"
+)]
+pub trait NeedsSchema {}
+
+#[cfg(not(feature = "schema"))]
+impl crate::Endpoint {
+    /// Returns any type, as `http_service` does.
+    #[doc(hidden)]
+    pub fn openrpc<I, D>(&self, _info: I) -> D
+    where
+        for<'a> &'a Self: NeedsSchema,
+    {
+        unreachable!("no type satisfies the bound")
+    }
+}
+
+#[cfg(not(feature = "schema"))]
+macro_rules! builders_without_schema {
+    ($($builder:ty),*) => {$(
+        impl $builder {
+            #[doc(hidden)]
+            pub fn discover<D>(self, _discover: D) -> Self
+            where
+                for<'a> &'a Self: NeedsSchema,
+            {
+                self
+            }
+
+            #[doc(hidden)]
+            pub fn calls<C>(self) -> Self
+            where
+                for<'a> &'a Self: NeedsSchema,
+            {
+                self
+            }
+
+            #[doc(hidden)]
+            pub fn describe<M>(self, _method: M) -> Self
+            where
+                for<'a> &'a Self: NeedsSchema,
+            {
+                self
+            }
+        }
+    )*};
+}
+
+#[cfg(not(feature = "schema"))]
+builders_without_schema!(
+    crate::server::ServerBuilder,
+    crate::client::ClientBuilder,
+    crate::Services,
+    crate::Methods
+);

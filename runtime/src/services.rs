@@ -14,12 +14,15 @@ use tokio::runtime::Handle;
 
 use crate::error::connect_error::DuplicateMethod;
 use crate::incoming::context::Context;
+#[cfg(feature = "schema")]
+use crate::incoming::discover::{ApiBuilder, Discover};
 use crate::incoming::error_map::ErrorMap;
 use crate::incoming::methods::{Fallback, FallbackService, Methods};
 use crate::incoming::router::{ConnectionObserver, Router};
 use crate::incoming::service::Service;
 use crate::incoming::topic::Topic;
 use crate::link::outgoing_middleware::{Chain, OutgoingMiddleware};
+use crate::link::pending_calls::Side;
 use crate::middleware::incoming::{Middleware, Names, Nothing, Stack, around};
 use crate::protocol::error::Result;
 use crate::protocol::typed::RpcError;
@@ -160,6 +163,83 @@ macro_rules! service_methods {
             E: crate::protocol::typed::RpcError + std::error::Error + Send + Sync,
         {
             self.router.map_error::<E>();
+            self
+        }
+
+        /// Describes a method that was added as a closure, for the OpenRPC document; see
+        /// [`openrpc::Method`](crate::openrpc::Method). The document leaves out methods without a
+        /// description. Traits with `#[rpc(schema)]` describe themselves.
+        #[cfg(feature = "schema")]
+        pub fn describe(mut self, method: crate::openrpc::Method) -> Self {
+            self.router.describe(method);
+            self
+        }
+
+        /// Declares that this side calls the methods of a trait, which its peers implement:
+        /// `.calls::<EventsClient>()` for a trait `Events` with `#[rpc(schema)]`. The methods stand
+        /// in the OpenRPC document with the peer's side in `x-implemented-by`.
+        ///
+        /// ```
+        /// use wsjsonrpc::openrpc::Info;
+        /// use wsjsonrpc::{Context, Server, rpc};
+        ///
+        /// #[rpc(schema)]
+        /// trait Events {
+        ///     /// Shows a message to the user.
+        ///     async fn message(&self, ctx: &Context, text: String);
+        /// }
+        ///
+        /// let endpoint = Server::builder().calls::<EventsClient>().build().unwrap();
+        /// let document = endpoint.openrpc(&Info::new("Chat", "1.0.0"));
+        /// let message = &document.as_value()["methods"][0];
+        /// assert_eq!(message["name"], "message");
+        /// assert_eq!(message["x-implemented-by"][0], "client");
+        /// ```
+        #[cfg(feature = "schema")]
+        pub fn calls<C: crate::openrpc::Describe>(mut self) -> Self {
+            self.router.calls(C::methods);
+            self
+        }
+
+        /// Serves the OpenRPC document of this side as the method `rpc.discover`. Default: off,
+        /// because a document tells a stranger about every method. With
+        /// [`Discover::filter`](crate::service::Discover::filter), each caller gets only the
+        /// methods that it may use.
+        ///
+        /// The document is built when it is first requested.
+        ///
+        /// ```
+        /// # use wsjsonrpc::{Client, memory};
+        /// use wsjsonrpc::openrpc::Info;
+        /// use wsjsonrpc::{Context, Result, Server, rpc};
+        ///
+        /// #[rpc(schema)]
+        /// trait Math {
+        ///     async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
+        /// }
+        ///
+        /// struct Calculator;
+        ///
+        /// impl Math for Calculator {
+        ///     async fn sum(&self, _ctx: &Context, x: i64, y: i64) -> Result<i64> {
+        ///         Ok(x + y)
+        ///     }
+        /// }
+        ///
+        /// # #[tokio::main(flavor = "current_thread")]
+        /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// let server = Server::builder()
+        ///     .service(Calculator.into_service())
+        ///     .discover(Info::new("Calculator", env!("CARGO_PKG_VERSION")));
+        /// # let (client, _) = memory::pair(Client::builder(), server)?;
+        /// let document: serde_json::Value = client.peer().call("rpc.discover", ()).await?;
+        /// assert_eq!(document["methods"][0]["name"], "sum");
+        /// # Ok(())
+        /// # }
+        /// ```
+        #[cfg(feature = "schema")]
+        pub fn discover(mut self, discover: impl Into<crate::service::Discover>) -> Self {
+            self.router.discover(discover.into());
             self
         }
     };
@@ -323,9 +403,26 @@ pub(crate) struct RouterBuilder {
     middleware: Vec<Arc<dyn Middleware>>,
     outgoing: Vec<Arc<dyn OutgoingMiddleware>>,
     handler_runtime: Option<Handle>,
+    #[cfg(feature = "schema")]
+    api: ApiBuilder,
 }
 
 impl RouterBuilder {
+    #[cfg(feature = "schema")]
+    pub(crate) fn describe(&mut self, method: crate::openrpc::Method) {
+        self.methods = std::mem::take(&mut self.methods).describe(method);
+    }
+
+    #[cfg(feature = "schema")]
+    pub(crate) fn calls(&mut self, methods: fn() -> Vec<crate::openrpc::Method>) {
+        self.api.calls.push(methods);
+    }
+
+    #[cfg(feature = "schema")]
+    pub(crate) fn discover(&mut self, discover: Discover) {
+        self.api.discover = Some(discover);
+    }
+
     pub(crate) fn service(&mut self, service: impl Service) {
         self.services.push(Arc::new(service));
     }
@@ -380,10 +477,16 @@ impl RouterBuilder {
         self.error_map.append(other.error_map);
         self.middleware.extend(other.middleware);
         self.outgoing.extend(other.outgoing);
+        #[cfg(feature = "schema")]
+        self.api.append(other.api);
     }
 
-    pub(crate) fn build(mut self) -> std::result::Result<Router, DuplicateMethod> {
+    pub(crate) fn build(mut self, side: Side) -> std::result::Result<Router, DuplicateMethod> {
         self.services.push(Arc::new(self.methods));
+        #[cfg(feature = "schema")]
+        let api = self.api.build(side, &mut self.services);
+        #[cfg(not(feature = "schema"))]
+        let _ = side;
         let stack: Option<Stack> =
             (!self.middleware.is_empty()).then(|| Arc::new(self.middleware.into()));
         let error_map = Arc::new(self.error_map);
@@ -392,6 +495,10 @@ impl RouterBuilder {
         router.outgoing = Chain::of(self.outgoing);
         router.observer = stack.clone().map(|stack| stack as Arc<dyn ConnectionObserver>);
         router.handler_runtime = self.handler_runtime;
+        #[cfg(feature = "schema")]
+        {
+            router.api = Some(api);
+        }
         let wrap = |service: Arc<dyn Service>, method, name: Cow<'static, str>, names| match &stack
         {
             // Middleware cannot stop a peer from unsubscribing.

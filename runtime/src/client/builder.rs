@@ -21,6 +21,7 @@ use crate::handshake::is_subprotocol;
 #[cfg(feature = "tls")]
 use crate::handshake::tls::Trust;
 use crate::handshake::url::{Target, parse};
+use crate::link::pending_calls::Side;
 use crate::outgoing::peer::Peer;
 use crate::protocol::error::{ErrorCode, ErrorObject, Result};
 use crate::services::RouterBuilder;
@@ -459,7 +460,7 @@ impl ClientBuilder {
 
     /// Checks all settings before anything is sent.
     pub(crate) fn prepare(self) -> StdResult<Connector, ConnectError> {
-        let router = self.router.build()?;
+        let router = self.router.build(Side::Client)?;
         if let Some(words) = self.bad_header {
             return Err(ConnectError::Header(words));
         }

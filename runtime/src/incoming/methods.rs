@@ -40,6 +40,8 @@ pub struct Methods {
     /// Names of unsubscribe methods.
     unsubscribe: Vec<Cow<'static, str>>,
     handlers: UserValues<Arc<Handler>>,
+    #[cfg(feature = "schema")]
+    descriptions: Vec<crate::openrpc::Method>,
 }
 
 type Handler = dyn Fn(Request) -> Outcome + Send + Sync;
@@ -193,7 +195,28 @@ impl Methods {
         self
     }
 
+    /// Describes a method or a subscription for the OpenRPC document, which leaves out methods
+    /// without a description. Needs the feature `schema`.
+    ///
+    /// ```
+    /// use wsjsonrpc::openrpc::Method;
+    /// use wsjsonrpc::{Context, Methods};
+    ///
+    /// let methods = Methods::new()
+    ///     .method("double", |_: Context, (x,): (i64,)| async move { Ok(2 * x) })
+    ///     .describe(Method::new("double").list_only().param::<i64>("x").result::<i64>());
+    /// # drop(methods);
+    /// ```
+    #[cfg(feature = "schema")]
+    #[must_use]
+    pub fn describe(mut self, method: crate::openrpc::Method) -> Self {
+        self.descriptions.push(method);
+        self
+    }
+
     pub(crate) fn append(&mut self, other: Self) {
+        #[cfg(feature = "schema")]
+        self.descriptions.extend(other.descriptions);
         self.names.extend(other.names);
         self.unsubscribe.extend(other.unsubscribe);
         self.handlers.append(other.handlers);
@@ -212,6 +235,11 @@ impl Service for Methods {
             Some(handler) => handler(request),
             None => Outcome::unknown(request),
         }
+    }
+
+    #[cfg(feature = "schema")]
+    fn describe(&self) -> Vec<crate::openrpc::Method> {
+        self.descriptions.clone()
     }
 }
 

@@ -10,6 +10,8 @@ pub(crate) mod channel;
 pub(crate) mod connection_id;
 pub(crate) mod context;
 mod control_notifications;
+#[cfg(feature = "schema")]
+pub(crate) mod discover;
 pub(crate) mod dispatch;
 pub(crate) mod error_map;
 pub(crate) mod extension;

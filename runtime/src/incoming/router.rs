@@ -42,6 +42,9 @@ pub(crate) struct Router {
     pub(crate) observer: Option<Arc<dyn ConnectionObserver>>,
     /// The runtime for handlers, if they do not run on the runtime of their connections.
     pub(crate) handler_runtime: Option<Handle>,
+    /// The descriptions of the methods.
+    #[cfg(feature = "schema")]
+    pub(crate) api: Option<Arc<crate::incoming::discover::ApiSource>>,
 }
 
 /// A service, and the number of the method in it.

@@ -11,3 +11,9 @@ pub fn compare(old: &Document, new: &Document) -> Vec<Change> {
     let _ = (old, new);
     Vec::new()
 }
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("changed")
+    }
+}

@@ -6,6 +6,9 @@ use std::str::FromStr;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
+use super::build::SCHEMAS;
+use super::refs::reachable;
+
 /// An OpenRPC document. [`Endpoint::openrpc`](crate::Endpoint::openrpc) creates one; others can be
 /// parsed.
 ///
@@ -39,6 +42,29 @@ impl Document {
     /// The document as a JSON value.
     pub fn as_value(&self) -> &Value {
         &self.value
+    }
+
+    /// Removes the methods for which `keep` returns false, and the schemas that only they use.
+    /// `keep` gets the name of a method and the sides that implement it.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str, &[Value]) -> bool) {
+        let Some(document) = self.value.as_object_mut() else { return };
+        if let Some(methods) = document.get_mut("methods").and_then(Value::as_array_mut) {
+            methods.retain(|method| {
+                let name = method.get("name").and_then(Value::as_str).unwrap_or_default();
+                let sides = method.get("x-implemented-by").and_then(Value::as_array);
+                keep(name, sides.map(Vec::as_slice).unwrap_or_default())
+            });
+        }
+        let mut components = document.remove("components");
+        let schemas = components.as_mut().and_then(|all| all.get_mut("schemas")?.as_object_mut());
+        if let (Some(schemas), Some(methods)) = (schemas, document.get("methods")) {
+            let used = reachable(methods, schemas, SCHEMAS);
+            schemas.retain(|name, _| used.contains(name));
+            if schemas.is_empty() {
+                components = None;
+            }
+        }
+        document.extend(components.map(|components| ("components".to_owned(), components)));
     }
 
     /// The methods of the endpoint that the document does not contain, because nothing describes

@@ -81,7 +81,7 @@ impl DescribeError for Infallible {
 }
 
 /// The errors that a method declares. See [`DescribeError`].
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Errors {
     pub(super) list: Vec<ErrorDescription>,
 }
@@ -104,7 +104,7 @@ impl Errors {
 }
 
 /// One declared error. Created by [`Errors::add`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ErrorDescription {
     pub(super) code: ErrorCode,
     pub(super) message: Cow<'static, str>,
@@ -112,6 +112,7 @@ pub struct ErrorDescription {
 }
 
 /// The `data` of an error.
+#[derive(Clone)]
 pub(super) enum Data {
     None,
     Value(SchemaFn),
@@ -177,6 +178,7 @@ impl fmt::Debug for Data {
 ///     );
 /// # drop(server);
 /// ```
+#[derive(Clone)]
 pub struct Method {
     pub(super) name: Cow<'static, str>,
     pub(super) aliases: Vec<Cow<'static, str>>,
@@ -204,6 +206,7 @@ pub(super) enum ParamStructure {
     Whole,
 }
 
+#[derive(Clone)]
 pub(super) struct Param {
     pub(super) name: Cow<'static, str>,
     pub(super) schema: SchemaFn,
@@ -211,6 +214,7 @@ pub(super) struct Param {
     pub(super) default: Option<Value>,
 }
 
+#[derive(Clone)]
 pub(super) struct SubscriptionDescription {
     pub(super) unsubscribe: Cow<'static, str>,
     pub(super) notification: Cow<'static, str>,
@@ -243,6 +247,30 @@ impl Method {
     /// The method's name on the wire.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The name and the aliases.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.name).chain(self.aliases.iter().map(|name| &**name))
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn examples(&self) -> &[Example] {
+        &self.examples
+    }
+
+    /// The `params` of an example as a peer sends them.
+    #[cfg(feature = "testing")]
+    pub(crate) fn params_of(&self, example: &Example) -> Value {
+        let mut values = example.params.iter().flatten().cloned();
+        match self.structure {
+            ParamStructure::Whole => values.next().unwrap_or_default(),
+            ParamStructure::ByName => {
+                let names = self.params.iter().map(|param| param.name.clone().into_owned());
+                names.zip(values).collect::<serde_json::Map<_, _>>().into()
+            }
+            ParamStructure::Either | ParamStructure::ByPosition => values.collect(),
+        }
     }
 
     /// Another name of the method on the wire (`x-aliases`).
@@ -429,7 +457,7 @@ impl fmt::Debug for Method {
 ///     .example(Example::new("one and two").param(&1).param(&2).result(&3));
 /// # drop(sum);
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Example {
     pub(super) name: Cow<'static, str>,
     /// In the order of the method's params.
@@ -437,13 +465,28 @@ pub struct Example {
     pub(super) outcome: Option<Outcome>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Outcome {
     Result(Value),
     Error(ErrorObject),
 }
 
 impl Example {
+    #[cfg(feature = "testing")]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the call must return: the result, or the error.
+    #[cfg(feature = "testing")]
+    pub(crate) fn expected(&self) -> Result<Value, ErrorObject> {
+        match &self.outcome {
+            Some(Outcome::Result(value)) => Ok(value.clone()),
+            Some(Outcome::Error(error)) => Err(error.clone()),
+            None => Ok(Value::Null),
+        }
+    }
+
     /// An example without params, which returns `null`.
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Example { name: name.into(), params: Vec::new(), outcome: None }

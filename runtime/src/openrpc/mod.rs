@@ -36,8 +36,9 @@ mod document;
 mod extensions;
 mod info;
 mod method;
+mod refs;
 
-pub(crate) use build::{Api, Side};
+pub(crate) use build::Api;
 pub use compare::{Change, compare};
 pub use document::{Document, InvalidDocument};
 pub use info::{Contact, Info, License, ServerUrl, Version};

@@ -23,6 +23,7 @@ use crate::handshake::rules::Rules;
 #[cfg(feature = "tls")]
 use crate::handshake::tls;
 use crate::handshake::{Handshake, is_subprotocol};
+use crate::link::pending_calls::Side;
 use crate::server::hooks::Hooks;
 #[cfg(unix)]
 use crate::server::listener::Listener;
@@ -655,7 +656,8 @@ impl ServerBuilder {
         if let Some(words) = self.bad_setting {
             return Err(BindError::Setting(words));
         }
-        let endpoint = Endpoint::new(self.router.build()?, self.config, self.rules, self.hooks);
+        let endpoint =
+            Endpoint::new(self.router.build(Side::Server)?, self.config, self.rules, self.hooks);
         #[cfg(feature = "tls")]
         let endpoint = endpoint.with_tls(self.tls);
         Ok(endpoint)

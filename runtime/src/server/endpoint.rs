@@ -203,6 +203,36 @@ impl Endpoint {
         self.shared.connections.all()
     }
 
+    /// The OpenRPC document of everything that this endpoint serves: services whose traits have
+    /// `#[rpc(schema)]`, closures with a
+    /// [`describe`](crate::server::ServerBuilder::describe), and the methods that it
+    /// [`calls`](crate::server::ServerBuilder::calls) on its clients.
+    ///
+    /// [`Document::undescribed`](crate::openrpc::Document::undescribed) has the names of methods
+    /// that the document leaves out. Each call builds the document again.
+    ///
+    /// ```
+    /// use wsjsonrpc::Server;
+    /// use wsjsonrpc::openrpc::{Info, Method};
+    ///
+    /// let endpoint = Server::builder()
+    ///     .method("ping", |_ctx, (): ()| async { Ok("pong") })
+    ///     .describe(Method::new("ping").doc("Answers at once.").result::<String>())
+    ///     .method("secret", |_ctx, (): ()| async { Ok(42) })
+    ///     .build()
+    ///     .unwrap();
+    /// let document = endpoint.openrpc(&Info::new("Ping", "1.0.0"));
+    /// assert_eq!(document.as_value()["methods"][0]["summary"], "Answers at once.");
+    /// assert_eq!(document.undescribed(), ["secret"]);
+    /// ```
+    #[cfg(feature = "schema")]
+    pub fn openrpc(&self, info: &crate::openrpc::Info) -> crate::openrpc::Document {
+        match &self.shared.router.api {
+            Some(api) => api.document(info),
+            None => crate::incoming::discover::ApiSource::default().document(info),
+        }
+    }
+
     /// The number of open connections: the length of [`connections`](Self::connections).
     pub fn connection_count(&self) -> usize {
         self.shared.connections.len()

@@ -72,6 +72,8 @@ mod faults;
 mod line;
 pub(crate) mod mock;
 mod network;
+#[cfg(feature = "schema")]
+mod openrpc;
 mod pair;
 mod recorded;
 mod recorder;
@@ -80,6 +82,8 @@ mod script;
 pub use self::faults::{Cut, Direction, Faults};
 pub use self::mock::BoxStream;
 pub use self::network::{End, Network};
+#[cfg(feature = "schema")]
+pub use self::openrpc::{assert_examples, assert_openrpc};
 pub use self::pair::pair;
 pub use self::recorded::Recorded;
 pub use self::recorder::Recorder;
