@@ -14,6 +14,7 @@ mod limits;
 mod macros;
 mod middleware;
 mod observability;
+mod openrpc;
 mod prose;
 mod reconnect;
 mod simulation;

@@ -122,8 +122,9 @@ impl Serialize for Document {
 /// The members that come first in an object, in this order. All others follow alphabetically.
 /// serde_json keeps either no order or that of insertion, depending on a feature that any crate in
 /// the program can turn on.
-const FIRST: [&str; 20] = [
+const FIRST: [&str; 21] = [
     "openrpc",
+    "openrpcExtension",
     "title",
     "name",
     "version",
@@ -137,12 +138,12 @@ const FIRST: [&str; 20] = [
     "methods",
     "components",
     "paramStructure",
+    "type",
+    "format",
     "required",
     "params",
     "result",
     "errors",
-    "type",
-    "format",
 ];
 
 struct Ordered<'a>(&'a Value);

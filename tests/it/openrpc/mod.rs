@@ -1,0 +1,4 @@
+//! The description of an API as an OpenRPC document.
+
+mod discover;
+mod document;
