@@ -23,6 +23,7 @@ chapters! {
     observability = "observability.md",
     axum_and_http = "axum-and-http.md",
     testing = "testing.md",
+    describing_an_api = "describing-an-api.md",
     deploying = "deploying.md",
     migrating_from_jsonrpsee = "migrating-from-jsonrpsee.md",
     migrating_from_python = "migrating-from-python.md",

@@ -66,6 +66,7 @@
 //! | log, measure, limit | the module [`middleware`] | [Middleware], [Observability] |
 //! | mount in axum or hyper, use HTTP POST | [`Endpoint`], the module [`http`] | [axum and HTTP] |
 //! | set limits and timeouts | [`Config`] | [Deploying] |
+//! | describe an API for other programs | `#[rpc(schema)]`, the module `openrpc` | [Describing an API] |
 //! | test | [`memory::pair`], the module `testing` | [Testing] |
 //!
 //! Coming from elsewhere: [Migrating from jsonrpsee], [Migrating from Python]. For clients in other
@@ -86,6 +87,7 @@
 //! [Observability]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/observability.md
 //! [axum and HTTP]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/axum-and-http.md
 //! [Testing]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/testing.md
+//! [Describing an API]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/describing-an-api.md
 //! [Deploying]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/deploying.md
 //! [Migrating from jsonrpsee]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/migrating-from-jsonrpsee.md
 //! [Migrating from Python]: https://github.com/wsjsonrpc/wsjsonrpc/blob/main/docs/guide/migrating-from-python.md
@@ -117,6 +119,8 @@
 //!   OpenTelemetry's conventions for RPC. If a subscriber of `tracing-opentelemetry` exports the
 //!   spans, the caller's span is the parent of the handler's span, also across machines
 //!   ([`Config::send_trace`]).
+//! - `schema`: the module `openrpc`: descriptions of APIs as OpenRPC documents, with
+//!   schemars (re-exported as `schemars`).
 //! - `testing`: the module `testing`, and the mocks that `#[rpc(mock)]` generates. Enable it in
 //!   `[dev-dependencies]`.
 #![forbid(unsafe_code)]
@@ -136,6 +140,7 @@
 // - `group`: sets of peers, for broadcasts, for calls to many, and for presence.
 // - `incoming`: from a request to its response.
 // - `outgoing`: from a call to its reply.
+// - `openrpc`: descriptions of methods, and the documents that contain them.
 // - `link`: what both directions of a connection share.
 // - `handshake`: the opening handshake, origin, authorization, TLS.
 // - `websocket`: frames, messages, the send queue, keep-alive.

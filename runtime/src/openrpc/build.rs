@@ -14,7 +14,7 @@ use super::extensions;
 use super::method::{
     Data, ErrorDescription, Errors, Example, Method, Outcome, Param, ParamStructure, SchemaFn,
 };
-use super::refs::{differing, in_components, name_in, reachable, rename};
+use super::refs::{differing, in_components, name_in, reachable, rename, set_titles};
 use super::{Document, Info};
 use crate::link::pending_calls::Side;
 use crate::protocol::error::ErrorObject;
@@ -369,6 +369,7 @@ impl Schemas {
             schemas.entry(in_components(name)).or_insert(schema);
         }
         rename(methods, &names);
+        set_titles(&mut schemas);
         schemas
     }
 }

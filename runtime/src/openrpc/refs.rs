@@ -135,3 +135,16 @@ pub(super) fn in_components(name: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     name.chars().map(allowed).collect()
 }
+
+/// Gives each schema a title that no other has. Generators name the types of other languages by
+/// their titles, and take two types with one title for the same.
+pub(super) fn set_titles(schemas: &mut Object) {
+    let mut used: BTreeSet<String> = schemas.keys().cloned().collect();
+    for (name, schema) in schemas.iter_mut() {
+        let Some(members) = schema.as_object_mut() else { continue };
+        let title = members.get("title").and_then(Value::as_str);
+        if !title.is_some_and(|title| title == name || used.insert(title.to_owned())) {
+            members.insert("title".to_owned(), name.clone().into());
+        }
+    }
+}
