@@ -2,7 +2,7 @@
 // Written by the snapshot test.
 
 ::core::compile_error! {
-    "unknown argument `namespaec`, expected one of: `namespace`, `separator`, `rename_all`, `crate`, `mock`, `omit_none`, `server`, `client`"
+    "unknown argument `namespaec`, expected one of: `namespace`, `separator`, `rename_all`, `crate`, `mock`, `omit_none`, `server`, `client`, `schema`"
 }
 ::core::compile_error! {
     "expected the context as the first argument after `&self`: \n\n    async fn no_context(&self, ctx: &Context, x: i64) -> Result<i64>\n"

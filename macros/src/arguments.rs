@@ -5,6 +5,7 @@
 use std::fmt::Display;
 
 use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
@@ -14,6 +15,9 @@ use crate::report::Report;
 
 /// The arguments that an attribute accepts: the name of each and its correct form.
 pub(crate) type Known = [(&'static str, &'static str)];
+
+/// The arguments whose values are types. `Vec<u8>` does not parse as an expression.
+const TYPES: [&str; 5] = ["item", "item_schema", "progress", "result_schema", "schema"];
 
 /// One `name` or `name = value`.
 struct Argument {
@@ -29,8 +33,7 @@ impl Parse for Argument {
         let name = input.call(Ident::parse_any)?;
         let (mut value, mut ty) = (None, None);
         if input.parse::<Option<Token![=]>>()?.is_some() {
-            // `Vec<u8>` does not parse as an expression.
-            if name == "item" {
+            if TYPES.iter().any(|known| name == known) {
                 ty = Some(input.parse()?);
             } else {
                 value = Some(input.parse()?);
@@ -216,7 +219,8 @@ impl Arguments {
 
     pub(crate) fn flag(&mut self, name: &str, report: &mut Report) -> Option<Span> {
         let argument = self.remove(name)?;
-        if let Some(value) = argument.value {
+        let value = argument.value.map(ToTokens::into_token_stream);
+        if let Some(value) = value.or(argument.ty.map(ToTokens::into_token_stream)) {
             report.error(value, format!("`{name}` is a flag and takes no value"));
         }
         Some(argument.name.span())

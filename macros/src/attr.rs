@@ -2,7 +2,7 @@
 //! them to the trait.
 
 use proc_macro2::{Span, TokenStream};
-use syn::{Attribute, Ident, LitStr, Path};
+use syn::{Attribute, Ident, LitStr, Path, Type};
 
 use crate::arguments::{Arguments, Known};
 use crate::case::Case;
@@ -17,6 +17,7 @@ const RPC: &Known = &[
     ("omit_none", "omit_none"),
     ("server", "server"),
     ("client", "client"),
+    ("schema", "schema"),
 ];
 const METHOD: &Known = &[
     ("name", r#"name = "…""#),
@@ -28,8 +29,11 @@ const METHOD: &Known = &[
     ("cancel", r#"cancel = "drop""#),
     ("ordered", "ordered"),
     ("omit_none", "omit_none"),
+    ("result_schema", "result_schema = Type"),
+    ("progress", "progress = Type"),
 ];
-const PARAM: &Known = &[("rename", r#"rename = "…""#), ("default", "default")];
+const PARAM: &Known =
+    &[("rename", r#"rename = "…""#), ("default", "default"), ("schema", "schema = Type")];
 
 /// How a client sends the arguments of a method. A server accepts lists and objects, except with
 /// [`Form::List`] and [`Form::Whole`].
@@ -74,6 +78,8 @@ pub(crate) struct RpcOptions {
     pub(crate) server: Option<Span>,
     /// Only the client is generated.
     pub(crate) client: Option<Span>,
+    /// The trait describes itself.
+    pub(crate) schema: Option<Span>,
 }
 
 /// The requested mock.
@@ -97,6 +103,7 @@ impl RpcOptions {
             omit_none: arguments.flag("omit_none", report),
             server: arguments.flag("server", report),
             client: arguments.flag("client", report),
+            schema: arguments.flag("schema", report),
         }
     }
 }
@@ -114,6 +121,10 @@ pub(crate) struct MethodOptions {
     pub(crate) ordered: Option<Span>,
     /// The client omits arguments that are null, where it can.
     pub(crate) omit_none: Option<Span>,
+    /// The type that describes the result in place of its own type.
+    pub(crate) result_schema: Option<Type>,
+    /// The type of the progress that the handler reports.
+    pub(crate) progress: Option<Type>,
 }
 
 impl MethodOptions {
@@ -130,6 +141,8 @@ impl MethodOptions {
             cancel: arguments.spanned_one_of("cancel", report),
             ordered: arguments.flag("ordered", report),
             omit_none: arguments.flag("omit_none", report),
+            result_schema: arguments.ty("result_schema", report),
+            progress: arguments.ty("progress", report),
         }
     }
 }
@@ -139,6 +152,8 @@ impl MethodOptions {
 pub(crate) struct ParamOptions {
     pub(crate) rename: Option<LitStr>,
     pub(crate) default: Option<Span>,
+    /// The type that describes the argument in place of its own type.
+    pub(crate) schema: Option<Type>,
 }
 
 impl ParamOptions {
@@ -148,6 +163,7 @@ impl ParamOptions {
         ParamOptions {
             rename: arguments.string("rename", report),
             default: arguments.flag("default", report),
+            schema: arguments.ty("schema", report),
         }
     }
 }

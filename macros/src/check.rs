@@ -31,6 +31,7 @@ pub(crate) fn check(contract: &Contract, report: &mut Report) {
         check_subscription(contract, method, report);
         check_cancel(method, report);
         check_params(method, report);
+        check_schema(contract, method, report);
     }
 }
 
@@ -306,5 +307,54 @@ fn check_params(method: &Method, report: &mut Report) {
             );
         }
         seen.push(&name.text);
+    }
+}
+
+fn check_schema(contract: &Contract, method: &Method, report: &mut Report) {
+    if contract.options.schema.is_none() {
+        let of_params = method.params.iter().map(|param| ("schema", param.options.schema.as_ref()));
+        let items = method.subscription.as_ref().and_then(|it| it.options.item_schema.as_ref());
+        let others = [
+            ("result_schema", method.options.result_schema.as_ref()),
+            ("progress", method.options.progress.as_ref()),
+            ("item_schema", items),
+        ];
+        for (name, ty) in of_params.chain(others) {
+            if let Some(ty) = ty {
+                report.error(
+                    ty,
+                    format!("`{name}` has no effect without a description of the trait: write `#[rpc(schema)]`"),
+                );
+            }
+        }
+        if let Some(example) = method.examples.first() {
+            report.error_at(
+                example.span,
+                "an example belongs to the description of the trait: write `#[rpc(schema)]`",
+            );
+        }
+        return;
+    }
+    for example in &method.examples {
+        let (given, span) = (example.params.0.len(), example.params.1);
+        let ident = method.ident.unraw();
+        if method.subscription.is_some() {
+            report.error_at(
+                example.span,
+                "an example shows a call and its result, and a subscription returns items: remove \
+                 the example, and show it in the doc comment",
+            );
+        } else if method.usable && given != method.params.len() {
+            let names: Vec<_> =
+                method.params.iter().map(|param| param.ident.unraw().to_string()).collect();
+            let expected = match names.len() {
+                0 => format!("`{ident}` has no arguments: remove `params`"),
+                1 => format!("`{ident}` has one argument: `params = ({},)`", names[0]),
+                count => {
+                    format!("`{ident}` has {count} arguments: `params = ({})`", names.join(", "))
+                }
+            };
+            report.error_at(span, format!("the example has {given} values, and {expected}"));
+        }
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! - `attr` parses the arguments of the attributes, with `arguments`; `case` has the values of
 //!   `rename_all`;
+//! - `example` parses examples;
 //! - `async_trait` reverts the changes of an `#[async_trait]` on the trait;
 //! - `trait_item` reads the whole trait, `signature` and `types` read one method, and `subscription`
 //!   reads what makes it a subscription; `model` holds the result;
@@ -21,6 +22,7 @@ mod async_trait;
 mod attr;
 mod case;
 mod check;
+mod example;
 mod expand;
 mod fallback;
 mod model;
@@ -447,7 +449,9 @@ pub fn rpc(
     arguments: proc_macro::TokenStream,
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
-    expand_rpc(arguments.into(), item.into(), cfg!(feature = "testing")).into()
+    let features =
+        Features { testing: cfg!(feature = "testing"), schema: cfg!(feature = "schema") };
+    expand_rpc(arguments.into(), item.into(), features).into()
 }
 
 /// Makes an error type of the application an error that handlers return and callers receive.
@@ -638,15 +642,23 @@ pub fn rpc(
 // without thiserror.
 #[proc_macro_derive(RpcError, attributes(rpc_error, from))]
 pub fn derive_rpc_error(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    rpc_error::derive(item.into()).into()
+    rpc_error::derive(item.into(), cfg!(feature = "schema")).into()
+}
+
+/// The features of this crate that decide what is generated.
+struct Features {
+    testing: bool,
+    schema: bool,
 }
 
 /// The whole attribute, on tokens that tests can also create.
-fn expand_rpc(arguments: TokenStream, item: TokenStream, makes_mocks: bool) -> TokenStream {
+fn expand_rpc(arguments: TokenStream, item: TokenStream, features: Features) -> TokenStream {
     let mut report = Report::default();
     let options = RpcOptions::parse(arguments, &mut report);
     let contract = match trait_item::read(options, item, &mut report) {
-        Ok(contract) => Contract { makes_mocks, ..contract },
+        Ok(contract) => {
+            Contract { makes_mocks: features.testing, makes_schemas: features.schema, ..contract }
+        }
         Err(item) => return report.compile_errors().into_iter().chain([item]).collect(),
     };
     check::check(&contract, &mut report);

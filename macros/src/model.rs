@@ -7,6 +7,7 @@ use syn::ext::IdentExt;
 use syn::{Attribute, Ident, ItemTrait, LitStr, Type};
 
 use crate::attr::{Form, MethodOptions, Mock, ParamOptions, RpcOptions};
+use crate::example::Example;
 use crate::subscription;
 use crate::types::is_one_of;
 
@@ -15,6 +16,8 @@ pub(crate) struct Contract {
     pub(crate) options: RpcOptions,
     /// Whether requested mocks are generated.
     pub(crate) makes_mocks: bool,
+    /// Whether requested descriptions are generated.
+    pub(crate) makes_schemas: bool,
     /// The trait as the user wrote it, without this crate's attributes.
     pub(crate) item: ItemTrait,
     pub(crate) methods: Vec<Method>,
@@ -34,6 +37,7 @@ pub(crate) struct Method {
     /// The type of the context. `None` if it is missing, which was reported.
     pub(crate) context: Option<Type>,
     pub(crate) params: Vec<Param>,
+    pub(crate) examples: Vec<Example>,
     /// The type after `->`, or `()`.
     pub(crate) output: TokenStream,
     /// Set for a subscription.
@@ -97,6 +101,11 @@ impl Contract {
 
     pub(crate) fn makes_service(&self) -> bool {
         self.options.client.is_none()
+    }
+
+    /// Whether the methods are described.
+    pub(crate) fn describes(&self) -> bool {
+        self.makes_schemas && self.options.schema.is_some()
     }
 
     /// The mock's name, if one is requested.

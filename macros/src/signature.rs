@@ -10,6 +10,7 @@ use syn::{
 };
 
 use crate::attr::{MethodOptions, ParamOptions, RpcOptions};
+use crate::example::Example;
 use crate::model::{Method, Param, Subscription, WireName};
 use crate::report::Report;
 use crate::subscription;
@@ -32,6 +33,7 @@ pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Re
         options = common;
         subscription
     });
+    let examples = Example::take(&mut function.attrs, report);
     let param_options = take_param_options(&mut function.sig, report);
 
     let before = report.count();
@@ -102,6 +104,7 @@ pub(crate) fn read(function: &mut TraitItemFn, rpc: &RpcOptions, report: &mut Re
         is_async: function.sig.asyncness.is_some(),
         context: context.map(|(argument, _)| (*argument.ty).clone()),
         params,
+        examples,
         output: match &function.sig.output {
             ReturnType::Default => quote!(()),
             ReturnType::Type(_, ty) => ty.to_token_stream(),

@@ -49,7 +49,7 @@ fn expand_file(source: &str) -> String {
         match item {
             Item::Trait(item) => tokens.extend(expand_trait(item)),
             item @ (Item::Enum(_) | Item::Struct(_)) => {
-                tokens.extend(crate::rpc_error::derive(item.into_token_stream()));
+                tokens.extend(crate::rpc_error::derive(item.into_token_stream(), true));
             }
             other => other.to_tokens(&mut tokens),
         }
@@ -65,5 +65,6 @@ fn expand_trait(mut item: ItemTrait) -> TokenStream {
         Some(Meta::List(list)) => list.tokens,
         _ => TokenStream::new(),
     };
-    crate::expand_rpc(arguments, item.into_token_stream(), true)
+    let features = crate::Features { testing: true, schema: true };
+    crate::expand_rpc(arguments, item.into_token_stream(), features)
 }

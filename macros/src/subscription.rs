@@ -16,6 +16,7 @@ const SUBSCRIPTION: &Known = &[
     ("unsubscribe", r#"unsubscribe = "…""#),
     ("notification", r#"notification = "…""#),
     ("item", "item = Type"),
+    ("item_schema", "item_schema = Type"),
     ("params", r#"params = "positional""#),
     ("max_params", r#"max_params = "64 KiB""#),
     ("omit_none", "omit_none"),
@@ -33,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) unsubscribe: Option<LitStr>,
     pub(crate) notification: Option<LitStr>,
     item: Option<Type>,
+    /// The type that describes an item in place of its own type.
+    pub(crate) item_schema: Option<Type>,
     pub(crate) overflow: Option<(Overflow, Span)>,
     pub(crate) buffer: Option<LitInt>,
     pub(crate) tell_end: Option<LitBool>,
@@ -54,6 +57,8 @@ pub(crate) struct Items {
     pub(crate) item: TokenStream,
     /// The stream's item: the type itself, `Positioned` of it, or a `Result` of one of them.
     pub(crate) brought: TokenStream,
+    /// Whether the items have positions.
+    pub(crate) positioned: bool,
     /// Whether the stream's items may be errors.
     pub(crate) fails: bool,
     /// For a function that can refuse, its return type with `()` in place of the stream:
@@ -95,6 +100,7 @@ impl Options {
             unsubscribe: arguments.string("unsubscribe", report),
             notification: arguments.string("notification", report),
             item: arguments.ty("item", report),
+            item_schema: arguments.ty("item_schema", report),
             overflow: arguments.spanned_one_of("overflow", report),
             buffer: arguments.integer("buffer", report),
             tell_end: arguments.boolean("tell_end", report),
@@ -155,10 +161,10 @@ impl Options {
             }
             None => ok.is_some(),
         };
-        let item = self.item.clone().unwrap_or_else(|| {
-            let item = ok.unwrap_or_else(|| brought.clone());
-            type_in("Positioned", &item).unwrap_or(item)
-        });
+        let value = ok.unwrap_or_else(|| brought.clone());
+        let position = type_in("Positioned", &value);
+        let positioned = position.is_some();
+        let item = self.item.clone().or(position).unwrap_or(value);
         for word in words(item.to_token_stream()) {
             let why = match word.text.as_str() {
                 "&" => {
@@ -174,7 +180,7 @@ impl Options {
             report.error_at(word.span, why);
             return None;
         }
-        Some(Items { item: quote!(#item), brought: quote!(#brought), fails, refusal })
+        Some(Items { item: quote!(#item), brought: quote!(#brought), positioned, fails, refusal })
     }
 }
 

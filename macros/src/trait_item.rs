@@ -45,7 +45,7 @@ pub(crate) fn read(
         // The header's errors would be repeated in each generated method.
         methods.iter_mut().for_each(|method| method.usable = false);
     }
-    Ok(Contract { options, makes_mocks: false, item, methods })
+    Ok(Contract { options, makes_mocks: false, makes_schemas: false, item, methods })
 }
 
 /// Removes this crate's attributes from the items. Also removes functions for which rustc would

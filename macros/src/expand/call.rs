@@ -95,7 +95,7 @@ fn get(contract: &Contract, ident: &Ident, ty: &Type) -> TokenStream {
     quote_spanned!(ty.span()=> #private::Arg::get(&#stored))
 }
 
-fn borrows(ty: &Type) -> bool {
+pub(super) fn borrows(ty: &Type) -> bool {
     words(ty.to_token_stream()).iter().any(|word| word.text == "&")
 }
 

@@ -10,6 +10,7 @@ mod attributes;
 mod call;
 pub(crate) mod client;
 pub(crate) mod contract;
+mod describe;
 mod generics;
 pub(crate) mod mock;
 pub(crate) mod service;
@@ -25,7 +26,8 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
     let shared = contract.makes_service().then(|| shared::expand(contract));
     let client = contract.makes_client().then(|| client::expand(contract));
     let service = contract.makes_service().then(|| service::expand(contract));
+    let describe = describe::expand(contract);
     let mocks = [mock::expand(contract), mock::missing(contract)];
-    let parts = [Some(contract::expand(contract)), shared, client, service];
+    let parts = [Some(contract::expand(contract)), shared, client, service, describe];
     parts.into_iter().chain(mocks).flatten().collect()
 }

@@ -7,7 +7,7 @@ use syn::spanned::Spanned;
 
 use super::generics::{Generics, angled, unused_name, where_clause};
 use super::tokens::{docs, site};
-use super::{attributes, call, subscription};
+use super::{attributes, call, describe, subscription};
 use crate::attr::{Bytes, Cancel};
 use crate::model::{Contract, Method};
 
@@ -19,21 +19,30 @@ pub(crate) fn expand(contract: &Contract) -> TokenStream {
 
 /// The forms of the service's generics. They have one parameter more than the trait: the type that
 /// implements it.
-struct Spelling {
-    generics: Generics,
-    handler: Ident,
+pub(super) struct Spelling {
+    pub(super) generics: Generics,
+    pub(super) handler: Ident,
 }
 
 impl Spelling {
-    fn of(contract: &Contract) -> Self {
+    pub(super) fn of(contract: &Contract) -> Self {
         Spelling {
             generics: Generics::of(&contract.item),
             handler: unused_name(&contract.item, "T"),
         }
     }
 
+    /// `where T: Store<K>`, with the predicates of the trait.
+    pub(super) fn where_clause(&self, contract: &Contract) -> Option<TokenStream> {
+        let (handler, trait_ident) = (&self.handler, &contract.item.ident);
+        let arguments = angled(&self.generics.arguments);
+        let implemented = quote!(#handler: #trait_ident #arguments);
+        let predicates = self.generics.predicates.iter().cloned();
+        where_clause(&std::iter::once(implemented).chain(predicates).collect::<Vec<_>>())
+    }
+
     /// `<T, K>` from `K`.
-    fn with_handler(&self, list: &[TokenStream]) -> Option<TokenStream> {
+    pub(super) fn with_handler(&self, list: &[TokenStream]) -> Option<TokenStream> {
         let handler = self.handler.to_token_stream();
         let list: Vec<_> = std::iter::once(handler).chain(list.iter().cloned()).collect();
         angled(&list)
@@ -109,10 +118,7 @@ fn dispatch(contract: &Contract) -> TokenStream {
     let handler = &spelling.handler;
     let trait_ident = &contract.item.ident;
     let trait_arguments = angled(&spelling.generics.arguments);
-    let implemented = quote!(#handler: #trait_ident #trait_arguments);
-    let predicates: Vec<_> =
-        std::iter::once(implemented).chain(spelling.generics.predicates.clone()).collect();
-    let where_clause = where_clause(&predicates);
+    let where_clause = spelling.where_clause(contract);
     let methods = contract.methods.iter().enumerate();
     let entries = methods.clone().flat_map(|(index, method)| entries(&private, index, method));
     let implementation = quote!(<#handler as #trait_ident #trait_arguments>);
@@ -128,6 +134,7 @@ fn dispatch(contract: &Contract) -> TokenStream {
             }
         }
     });
+    let describe = describe::method_of_service(contract);
     quote_spanned! {site()=>
         #[allow(deprecated, reason = "a deprecated method is still answered")]
         impl #bounded #private::Service for #service #arguments #where_clause {
@@ -151,6 +158,8 @@ fn dispatch(contract: &Contract) -> TokenStream {
                     _ => #private::Outcome::unknown(request),
                 }
             }
+
+            #describe
         }
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn client_type(
     output: Span,
 ) -> TokenStream {
     let private = contract.private();
-    let Items { item, brought, fails, refusal } = &subscription.items;
+    let Items { item, brought, fails, refusal, .. } = &subscription.items;
     let error = match refusal {
         _ if *fails => {
             let private = contract.private_at(brought.span());

@@ -3,7 +3,8 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
-use syn::{Attribute, Expr, ExprLit, ExprUnary, Item, Lit, LitStr, Path, UnOp};
+use syn::parse::ParseStream;
+use syn::{Attribute, Expr, ExprLit, ExprUnary, Item, Lit, LitStr, Path, Type, UnOp};
 
 use crate::arguments::{Arguments, Known};
 use crate::case::Case;
@@ -20,10 +21,13 @@ const FROM: Form = ("from", "from");
 const RENAME_ALL: Form = ("rename_all", r#"rename_all = "camelCase""#);
 const CRATE: Form = ("crate", "crate = path::to::wsjsonrpc");
 
-const ENUM: &Known = &[DISPLAY, RENAME_ALL, CRATE];
-const STRUCT: &Known = &[CODE, MESSAGE, DISPLAY, TRANSPARENT, FROM, RENAME_ALL, CRATE];
+const SCHEMA: Form = ("schema", "schema");
+
+const ENUM: &Known = &[DISPLAY, RENAME_ALL, SCHEMA, CRATE];
+const STRUCT: &Known = &[CODE, MESSAGE, DISPLAY, TRANSPARENT, FROM, RENAME_ALL, SCHEMA, CRATE];
 const VARIANT: &Known = &[CODE, MESSAGE, DISPLAY, TRANSPARENT, FROM];
-const FIELD: &Known = &[("rename", r#"rename = "…""#), ("default", "default")];
+const FIELD: &Known =
+    &[("rename", r#"rename = "…""#), ("default", "default"), ("schema", "schema = Type")];
 
 /// The options of the whole type.
 #[derive(Default)]
@@ -31,6 +35,8 @@ pub(super) struct TypeOptions {
     pub(super) display: Option<Span>,
     pub(super) rename_all: Option<Case>,
     pub(super) krate: Option<Path>,
+    /// The type describes its codes.
+    pub(super) schema: bool,
 }
 
 impl TypeOptions {
@@ -51,7 +57,8 @@ impl TypeOptions {
         let display = thiserror_display(attributes);
         let mut arguments = Arguments::take(NAME, STRUCT, attributes, report);
         let options = Self::common(&mut arguments, report);
-        (options, VariantOptions::read(arguments, display, report))
+        let own = VariantOptions::read(arguments, display, report);
+        (options, VariantOptions { error_text: thiserror_text(attributes), ..own })
     }
 
     fn common(arguments: &mut Arguments, report: &mut Report) -> Self {
@@ -59,6 +66,7 @@ impl TypeOptions {
             display: None,
             rename_all: arguments.one_of("rename_all", report),
             krate: arguments.path("crate", report),
+            schema: arguments.flag("schema", report).is_some(),
         }
     }
 }
@@ -71,6 +79,8 @@ pub(super) struct VariantOptions {
     pub(super) display: Option<Span>,
     /// The `#[error(…)]` next to it, from which thiserror derives `Display`.
     pub(super) error_attribute: Option<Span>,
+    /// The text in that `#[error("…")]`.
+    pub(super) error_text: Option<String>,
     pub(super) transparent: Option<Span>,
     /// `?` converts an `ErrorObject` and a failed call into this variant.
     pub(super) from: Option<Span>,
@@ -79,8 +89,9 @@ pub(super) struct VariantOptions {
 impl VariantOptions {
     pub(super) fn of_variant(attributes: &mut Vec<Attribute>, report: &mut Report) -> Self {
         let display = thiserror_display(attributes);
+        let text = thiserror_text(attributes);
         let arguments = Arguments::take(NAME, VARIANT, attributes, report);
-        Self::read(arguments, display, report)
+        VariantOptions { error_text: text, ..Self::read(arguments, display, report) }
     }
 
     fn read(mut arguments: Arguments, thiserror: Option<Span>, report: &mut Report) -> Self {
@@ -94,6 +105,7 @@ impl VariantOptions {
             message: arguments.string("message", report),
             display: arguments.flag("display", report),
             error_attribute: thiserror,
+            error_text: None,
             transparent: arguments.flag("transparent", report),
             from: arguments.flag("from", report),
         }
@@ -104,6 +116,8 @@ impl VariantOptions {
 pub(super) struct FieldOptions {
     pub(super) rename: Option<LitStr>,
     pub(super) default: Option<Span>,
+    /// The type that describes the field in place of its own type.
+    pub(super) schema: Option<Type>,
     /// thiserror's `#[from]` or `#[source]` next to it.
     pub(super) source: Option<Span>,
 }
@@ -115,6 +129,7 @@ impl FieldOptions {
         FieldOptions {
             rename: arguments.string("rename", report),
             default: arguments.flag("default", report),
+            schema: arguments.ty("schema", report),
             source,
         }
     }
@@ -180,6 +195,18 @@ fn code(arguments: &mut Arguments, report: &mut Report) -> Given<Code> {
 fn thiserror_display(attributes: &[Attribute]) -> Option<Span> {
     let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("error"))?;
     attribute.path().get_ident().map(syn::Ident::span)
+}
+
+/// The text of thiserror's `#[error("…")]`.
+fn thiserror_text(attributes: &[Attribute]) -> Option<String> {
+    let attribute = attributes.iter().find(|attribute| attribute.path().is_ident("error"))?;
+    let text = |input: ParseStream<'_>| {
+        let text: LitStr = input.parse()?;
+        // The arguments of the format string.
+        input.parse::<TokenStream>()?;
+        Ok(text.value())
+    };
+    attribute.parse_args_with(text).ok()
 }
 
 /// Reports each `#[from]` on a field of a type that does not use thiserror. A `#[from]` on a

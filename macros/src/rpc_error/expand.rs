@@ -29,7 +29,7 @@ fn numbered(item: &ErrorType) -> impl Iterator<Item = (usize, &Variant)> {
 //             fn to_object(&self) -> ErrorObject { match *self { … } }
 //             fn from_object(object: ErrorObject) -> Result<Self, ErrorObject> { … }
 //         }
-pub(super) fn expand(item: &ErrorType) -> TokenStream {
+pub(super) fn expand(item: &ErrorType, makes_schemas: bool) -> TokenStream {
     let private = item.private();
     let to_arms = numbered(item).map(|(index, variant)| to_arm(item, index, variant));
     let decode = decode(item);
@@ -54,7 +54,8 @@ pub(super) fn expand(item: &ErrorType) -> TokenStream {
     let conversions = item.variants.iter().find(|variant| variant.from.is_some());
     let conversions = conversions.map(|variant| conversions_into(item, variant));
     let implementation = implementation(item, &item.generics, methods);
-    with_constants(item, quote!(#implementation #conversions))
+    let description = (makes_schemas && item.describes()).then(|| description(item));
+    with_constants(item, quote!(#implementation #conversions #description))
 }
 
 // Input:  #[rpc_error(transparent, from)] Other(ErrorObject)
@@ -100,6 +101,66 @@ fn conversions_into(item: &ErrorType, variant: &Variant) -> TokenStream {
                     #member: <#private::ErrorObject as ::core::convert::From<_>>::from(error),
                 }
             }
+        }
+    }
+}
+
+// Input:  #[rpc_error(code = 1001, message = "{missing} are missing")]
+//         Insufficient { missing: u64 }
+// Output: impl DescribeError for BankError {
+//             fn describe(errors: &mut Errors) {
+//                 errors.add(1001, "{missing} are missing").field::<u64>("missing");
+//             }
+//         }
+fn description(item: &ErrorType) -> TokenStream {
+    let private = item.private();
+    let ident = &item.ident;
+    let (generics, arguments, where_clause) = item.generics.split_for_impl();
+    let added = numbered(item).map(|(index, variant)| match &variant.kind {
+        Kind::Transparent => {
+            let inner = variant.fields.iter().map(|Field { ty, .. }| {
+                let private = item.private_at(ty.span());
+                quote_spanned!(ty.span()=> <#ty as #private::DescribeError>::describe)
+            });
+            quote_spanned!(site()=> #(#inner(errors);)*)
+        }
+        Kind::Coded { shown, .. } => {
+            let code = code_of(index, variant);
+            let data = data_of(variant);
+            quote_spanned!(site()=> errors.add(#code, #shown) #data;)
+        }
+    });
+    quote_spanned! {site()=>
+        #[automatically_derived]
+        #[allow(deprecated, reason = "a deprecated error still travels")]
+        impl #generics #private::DescribeError for #ident #arguments #where_clause {
+            fn describe(errors: &mut #private::Errors) {
+                #(#added)*
+            }
+        }
+    }
+}
+
+fn data_of(variant: &Variant) -> TokenStream {
+    let shown = |field: &Field| {
+        let ty = field.schema.as_ref().unwrap_or(&field.ty);
+        (ty.to_token_stream(), ty.span())
+    };
+    match variant.fields.as_slice() {
+        [field] if !variant.is_named() => {
+            let (ty, span) = shown(field);
+            let data = Ident::new("data", span);
+            quote_spanned!(site()=> .#data::<#ty>())
+        }
+        fields => {
+            let parts = fields.iter().map(|field| {
+                let (ty, span) = shown(field);
+                let (name, is_named) = (&field.name, variant.is_named());
+                let add = Ident::new(if is_named { "field" } else { "element" }, span);
+                let name = is_named.then_some(name);
+                quote_spanned!(site()=> .#add::<#ty>(#name))
+            });
+            parts.collect()
         }
     }
 }

@@ -16,13 +16,13 @@ use crate::report::Report;
 use model::ErrorType;
 
 /// The whole derive, on tokens that tests can also create.
-pub(crate) fn derive(item: TokenStream) -> TokenStream {
+pub(crate) fn derive(item: TokenStream, makes_schemas: bool) -> TokenStream {
     let mut report = Report::default();
     let Some(item) = ErrorType::read(item, &mut report) else {
         return report.compile_errors().unwrap_or_default();
     };
     match report.compile_errors() {
-        None => expand::expand(&item),
+        None => expand::expand(&item, makes_schemas),
         Some(errors) => expand::fallback(&item, errors),
     }
 }

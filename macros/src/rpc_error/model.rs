@@ -10,7 +10,7 @@ use syn::{GenericParam, Generics, Ident, Item, Member, Type};
 use super::attr::{
     Code, FieldOptions, Given, TypeOptions, VariantOptions, check_from_without_thiserror,
 };
-use super::template::Message;
+use super::template::{Message, in_words};
 use crate::report::Report;
 use crate::types::check_has_bounds;
 
@@ -39,6 +39,8 @@ pub(super) enum Kind {
         /// `None` if the code is missing, which was reported.
         code: Option<Code>,
         message: Message,
+        /// The message as the user wrote it, with the names of fields in braces.
+        shown: String,
     },
     /// In the same way as its only field.
     Transparent,
@@ -51,6 +53,8 @@ pub(super) struct Field {
     /// Its name on the wire, if it has one.
     pub(super) name: String,
     pub(super) has_default: bool,
+    /// The type that describes the field in place of its own type.
+    pub(super) schema: Option<Type>,
     /// Whether thiserror takes it for the error's source.
     pub(super) is_source: bool,
 }
@@ -107,6 +111,11 @@ impl ErrorType {
         Some(item)
     }
 
+    /// Whether the type describes its codes.
+    pub(super) fn describes(&self) -> bool {
+        self.options.schema
+    }
+
     /// The path to the runtime's module for generated code.
     pub(super) fn private(&self) -> TokenStream {
         self.private_at(Span::mixed_site())
@@ -146,7 +155,9 @@ impl Variant {
             }
             None => {
                 let message = message(&ident, &own, &fields, options, report);
-                Kind::Coded { code: code(&ident, own.code, report), message }
+                let text = own.message.as_ref().map(syn::LitStr::value).or(own.error_text);
+                let shown = text.unwrap_or_else(|| in_words(&ident.unraw().to_string()));
+                Kind::Coded { code: code(&ident, own.code, report), message, shown }
             }
         };
         if let Some(span) = own.from {
@@ -315,7 +326,8 @@ fn read_fields(
             );
         }
         let (has_default, is_source) = (own.default.is_some(), own.source.is_some());
-        seen.push(Field { member, ty: field.ty, name, has_default, is_source });
+        let schema = own.schema;
+        seen.push(Field { member, ty: field.ty, name, has_default, schema, is_source });
     }
     seen
 }

@@ -127,7 +127,7 @@ impl Split {
 
 /// Splits a name in CamelCase into words. A word starts at an uppercase letter that follows or
 /// precedes a lowercase one.
-fn in_words(name: &str) -> String {
+pub(super) fn in_words(name: &str) -> String {
     let letters: Vec<char> = name.chars().collect();
     let mut words = String::new();
     for (at, letter) in letters.iter().enumerate() {
