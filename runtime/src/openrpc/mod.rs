@@ -39,7 +39,7 @@ mod method;
 mod refs;
 
 pub(crate) use build::Api;
-pub use compare::{Change, compare};
+pub use compare::{Change, ChangeKind, compare};
 pub use document::{Document, InvalidDocument};
 pub use info::{Contact, Info, License, ServerUrl, Version};
 pub use method::{Describe, DescribeError, ErrorDescription, Errors, Example, HasSchema, Method};
