@@ -2,3 +2,4 @@
 
 mod discover;
 mod document;
+mod golden;
