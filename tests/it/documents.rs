@@ -141,3 +141,13 @@ fn every_field_of_a_span_is_documented() {
     assert_eq!(documented, in_code);
     assert!(in_code.len() > 5, "too few names were found; check how this test reads the file");
 }
+
+#[test]
+fn every_extension_of_openrpc_is_documented() {
+    let (code, document) = (read("runtime/src/openrpc/extensions.rs"), read("docs/wire.md"));
+    let is_extension = |text: &str| text.starts_with("x-");
+    let declared = quoted(&code, '"', is_extension);
+    let rows = document.lines().filter(|line| line.starts_with("| `x-")).collect::<String>();
+    assert_eq!(declared, quoted(&rows, '`', is_extension));
+    assert!(declared.len() >= 10, "{declared:?}");
+}
