@@ -435,7 +435,12 @@ where
         <BankClient as ::wsjsonrpc::__private::Describe>::methods()
     }
 }
-#[allow(deprecated, reason = "a deprecated method is still described")]
+#[allow(
+    deprecated,
+    clippy::let_unit_value,
+    clippy::too_many_lines,
+    reason = "a deprecated method is still described"
+)]
 impl ::wsjsonrpc::__private::Describe for BankClient {
     fn methods() -> ::wsjsonrpc::__private::Vec<::wsjsonrpc::__private::Method> {
         ::core::convert::From::from([
@@ -634,7 +639,11 @@ const _: () = {
         }
     }
     #[automatically_derived]
-    #[allow(deprecated, reason = "a deprecated error still travels")]
+    #[allow(
+        deprecated,
+        unused_variables,
+        reason = "a deprecated error is still described"
+    )]
     impl ::wsjsonrpc::__private::DescribeError for BankError {
         fn describe(errors: &mut ::wsjsonrpc::__private::Errors) {
             errors

@@ -5,8 +5,11 @@ use syn::ext::IdentExt;
 use syn::{Ident, Type};
 
 use crate::attr::{Cancel, Form, Mock};
+use crate::example::Outcome;
 use crate::model::{Contract, Method, Subscription};
 use crate::report::Report;
+use crate::subscription::type_in;
+use crate::text::readable;
 
 /// Methods that every client has.
 const CLIENT_METHODS: [&str; 4] = ["new", "connect", "peer", "batch"];
@@ -310,6 +313,13 @@ fn check_params(method: &Method, report: &mut Report) {
     }
 }
 
+fn without_schema(what: &str) -> String {
+    format!(
+        "`{what}` has no effect without `#[rpc(schema)]`: add `schema` to the trait's attribute, or \
+         remove this"
+    )
+}
+
 fn check_schema(contract: &Contract, method: &Method, report: &mut Report) {
     if contract.options.schema.is_none() {
         let of_params = method.params.iter().map(|param| ("schema", param.options.schema.as_ref()));
@@ -321,17 +331,11 @@ fn check_schema(contract: &Contract, method: &Method, report: &mut Report) {
         ];
         for (name, ty) in of_params.chain(others) {
             if let Some(ty) = ty {
-                report.error(
-                    ty,
-                    format!("`{name}` has no effect without a description of the trait: write `#[rpc(schema)]`"),
-                );
+                report.error(ty, without_schema(name));
             }
         }
-        if let Some(example) = method.examples.first() {
-            report.error_at(
-                example.span,
-                "an example belongs to the description of the trait: write `#[rpc(schema)]`",
-            );
+        for example in &method.examples {
+            report.error_at(example.span, without_schema("#[example]"));
         }
         return;
     }
@@ -344,7 +348,9 @@ fn check_schema(contract: &Contract, method: &Method, report: &mut Report) {
                 "an example shows a call and its result, and a subscription returns items: remove \
                  the example, and show it in the doc comment",
             );
-        } else if method.usable && given != method.params.len() {
+        } else if example.wrong || !method.usable {
+            // Reported earlier.
+        } else if given != method.params.len() {
             let names: Vec<_> =
                 method.params.iter().map(|param| param.ident.unraw().to_string()).collect();
             let expected = match names.len() {
@@ -354,7 +360,25 @@ fn check_schema(contract: &Contract, method: &Method, report: &mut Report) {
                     format!("`{ident}` has {count} arguments: `params = ({})`", names.join(", "))
                 }
             };
-            report.error_at(span, format!("the example has {given} values, and {expected}"));
+            let values = if given == 1 { "value" } else { "values" };
+            report.error_at(span, format!("the example has {given} {values}, and {expected}"));
+        } else if matches!(example.outcome, Outcome::Nothing) && returns_a_value(method) {
+            let output = readable(method.output.clone());
+            report.error_at(
+                example.span,
+                format!(
+                    "`{ident}` returns `{output}`: add the result of the call, `result = …`, or \
+                     its error, `error = …`"
+                ),
+            );
         }
     }
+}
+
+/// Whether the method returns a `Result` with a value, as far as its tokens show. Rustc checks the
+/// others.
+fn returns_a_value(method: &Method) -> bool {
+    let output = syn::parse2::<Type>(method.output.clone()).ok();
+    let value = output.and_then(|ty| type_in("Result", &ty));
+    value.is_some_and(|ty| !matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty()))
 }

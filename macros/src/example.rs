@@ -21,6 +21,8 @@ pub(crate) struct Example {
     /// One value for each argument, and where they are.
     pub(crate) params: (Vec<Expr>, Span),
     pub(crate) outcome: Outcome,
+    /// Whether an error in it was reported.
+    pub(crate) wrong: bool,
 }
 
 /// What the call returns.
@@ -42,6 +44,7 @@ impl Example {
 
     fn parse(attribute: Attribute, report: &mut Report) -> Self {
         let span = attribute.path().span();
+        let before = report.count();
         let tokens = match attribute.meta {
             Meta::List(list) => list.tokens,
             Meta::Path(_) => TokenStream::new(),
@@ -77,6 +80,7 @@ impl Example {
             (None, Some(error)) => Outcome::Error(error),
             (None, None) => Outcome::Nothing,
         };
-        Example { span, name, params: (params, params_span), outcome }
+        let wrong = report.count() > before;
+        Example { span, name, params: (params, params_span), outcome, wrong }
     }
 }

@@ -8,7 +8,7 @@ use quote::quote;
 use syn::{FnArg, Pat, PatWild, Token, TraitItem, TraitItemFn, parse_quote};
 
 use crate::check::is_rust_name_taken;
-use crate::expand::{client, contract, mock, service};
+use crate::expand::{client, contract, describe, mock, service};
 use crate::model::{Contract, Method};
 
 // Input:  a trait with errors
@@ -35,8 +35,9 @@ pub(crate) fn expand(mut contract: Contract, errors: TokenStream) -> TokenStream
     let contract_itself = contract::expand(&contract);
     let client = contract.makes_client().then(|| client::expand(&contract));
     let service = contract.makes_service().then(|| service::stub(&contract));
+    let describe = describe::stub(&contract);
     let mock = mock::stub(&contract);
-    quote!(#errors #contract_itself #client #service #mock)
+    quote!(#errors #contract_itself #client #service #describe #mock)
 }
 
 fn repeats_an_argument(method: &Method) -> bool {

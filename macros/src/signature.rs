@@ -235,7 +235,9 @@ fn misplaced_context(is_second: bool, sig: &Signature) -> String {
 }
 
 fn check_context(argument: &PatType, options: &ParamOptions, sig: &Signature, report: &mut Report) {
-    if let Some(span) = options.default.or(options.rename.as_ref().map(Spanned::span)) {
+    let rename = options.rename.as_ref().map(Spanned::span);
+    let schema = options.schema.as_ref().map(Spanned::span);
+    if let Some(span) = options.default.or(rename).or(schema) {
         report.error_at(
             span,
             "`#[param(…)]` has no effect on the context, which is not sent: remove it",

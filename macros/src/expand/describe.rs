@@ -20,6 +20,16 @@ use crate::model::{Contract, Method, Param, Subscription};
 //
 // Without a client, the service implements `Describe`.
 pub(super) fn expand(contract: &Contract) -> Option<TokenStream> {
+    implementation(contract, &contract.methods)
+}
+
+/// For a trait with errors: it describes no methods, so that uses of the description cause no
+/// further errors.
+pub(crate) fn stub(contract: &Contract) -> Option<TokenStream> {
+    implementation(contract, &[])
+}
+
+fn implementation(contract: &Contract, methods: &[Method]) -> Option<TokenStream> {
     contract.describes().then(|| {
         let private = contract.private();
         let (generics, described, where_clause) = match contract.makes_client() {
@@ -37,9 +47,14 @@ pub(super) fn expand(contract: &Contract) -> Option<TokenStream> {
                 (bounded, quote!(#service #arguments), spelling.where_clause(contract))
             }
         };
-        let methods = contract.methods.iter().map(|method| describe(contract, method));
+        let methods = methods.iter().map(|method| describe(contract, method));
         quote_spanned! {site()=>
-            #[allow(deprecated, reason = "a deprecated method is still described")]
+            #[allow(
+                deprecated,
+                clippy::let_unit_value,
+                clippy::too_many_lines,
+                reason = "a deprecated method is still described"
+            )]
             impl #generics #private::Describe for #described #where_clause {
                 fn methods() -> #private::Vec<#private::Method> {
                     ::core::convert::From::from([#(#methods),*])
@@ -138,19 +153,22 @@ fn argument(contract: &Contract, param: &Param) -> TokenStream {
     let Param { ty, name, options, .. } = param;
     let private = contract.private();
     let span = ty.span();
+    let private_at_type = contract.private_at(span);
     // What the service decodes.
     let decoded = match borrows(ty) {
-        true => {
-            let private = contract.private_at(span);
-            quote_spanned!(span=> <#ty as #private::Arg<'_>>::Store)
-        }
+        true => quote_spanned!(span=> <#ty as #private_at_type::Arg<'_>>::Store),
         false => ty.to_token_stream(),
     };
     let (required, default) = match (options.default, contract.makes_service()) {
         (Some(_), _) => {
-            let default = quote_spanned!(span=> &<#decoded as ::core::default::Default>::default());
+            let default = quote_spanned!(span=> <#decoded as ::core::default::Default>::default());
+            // What is stored for a borrowed argument need not implement `Serialize`.
+            let default = match borrows(ty) {
+                true => quote_spanned!(span=> #private_at_type::Arg::get(&#default)),
+                false => default,
+            };
             let example_value = Ident::new("example_value", span);
-            let value = quote_spanned!(site()=> #private::#example_value::<#decoded>(#default));
+            let value = quote_spanned!(site()=> #private::#example_value::<#ty>(&#default));
             (quote!(false), value)
         }
         (None, true) => {
@@ -285,10 +303,20 @@ fn doc(attributes: &[Attribute]) -> String {
         Meta::NameValue(pair) if pair.path.is_ident("doc") => literal(&pair.value),
         _ => None,
     });
-    let lines: Vec<String> = lines.collect();
-    let lines = lines.iter().flat_map(|text| text.split('\n'));
-    let lines: Vec<&str> = lines.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
-    lines.join("\n").trim().to_owned()
+    let mut text = String::new();
+    for comment in lines {
+        // Each line of a `/** … */` may begin with a star.
+        let stars = comment.lines().skip(1).all(|line| line.trim_start().starts_with('*'));
+        for (index, line) in comment.split('\n').enumerate() {
+            let line = match index > 0 && stars {
+                true => line.trim_start().trim_start_matches('*'),
+                false => line,
+            };
+            text.push_str(line.strip_prefix(' ').unwrap_or(line).trim_end());
+            text.push('\n');
+        }
+    }
+    text.trim().to_owned()
 }
 
 /// The note of `#[deprecated]`; empty without one.

@@ -10,7 +10,7 @@ mod attributes;
 mod call;
 pub(crate) mod client;
 pub(crate) mod contract;
-mod describe;
+pub(crate) mod describe;
 mod generics;
 pub(crate) mod mock;
 pub(crate) mod service;

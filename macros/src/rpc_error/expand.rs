@@ -54,7 +54,8 @@ pub(super) fn expand(item: &ErrorType, makes_schemas: bool) -> TokenStream {
     let conversions = item.variants.iter().find(|variant| variant.from.is_some());
     let conversions = conversions.map(|variant| conversions_into(item, variant));
     let implementation = implementation(item, &item.generics, methods);
-    let description = (makes_schemas && item.describes()).then(|| description(item));
+    let description =
+        makes_schemas.then(|| description(item, &item.generics, &item.variants)).flatten();
     with_constants(item, quote!(#implementation #conversions #description))
 }
 
@@ -112,11 +113,14 @@ fn conversions_into(item: &ErrorType, variant: &Variant) -> TokenStream {
 //                 errors.add(1001, "{missing} are missing").field::<u64>("missing");
 //             }
 //         }
-fn description(item: &ErrorType) -> TokenStream {
+fn description(item: &ErrorType, generics: &Generics, variants: &[Variant]) -> Option<TokenStream> {
+    if !item.describes() {
+        return None;
+    }
     let private = item.private();
     let ident = &item.ident;
-    let (generics, arguments, where_clause) = item.generics.split_for_impl();
-    let added = numbered(item).map(|(index, variant)| match &variant.kind {
+    let (generics, arguments, where_clause) = generics.split_for_impl();
+    let added = variants.iter().enumerate().map(|(index, variant)| match &variant.kind {
         Kind::Transparent => {
             let inner = variant.fields.iter().map(|Field { ty, .. }| {
                 let private = item.private_at(ty.span());
@@ -130,15 +134,15 @@ fn description(item: &ErrorType) -> TokenStream {
             quote_spanned!(site()=> errors.add(#code, #shown) #data;)
         }
     });
-    quote_spanned! {site()=>
+    Some(quote_spanned! {site()=>
         #[automatically_derived]
-        #[allow(deprecated, reason = "a deprecated error still travels")]
+        #[allow(deprecated, unused_variables, reason = "a deprecated error is still described")]
         impl #generics #private::DescribeError for #ident #arguments #where_clause {
             fn describe(errors: &mut #private::Errors) {
                 #(#added)*
             }
         }
-    }
+    })
 }
 
 fn data_of(variant: &Variant) -> TokenStream {
@@ -166,7 +170,7 @@ fn data_of(variant: &Variant) -> TokenStream {
 }
 
 /// The implementation for a type with errors, so that uses of the type cause no further errors.
-pub(super) fn fallback(item: &ErrorType, errors: TokenStream) -> TokenStream {
+pub(super) fn fallback(item: &ErrorType, makes_schemas: bool, errors: TokenStream) -> TokenStream {
     let private = item.private();
     let methods = quote_spanned! {site()=>
         fn to_object(&self) -> #private::ErrorObject {
@@ -186,7 +190,8 @@ pub(super) fn fallback(item: &ErrorType, errors: TokenStream) -> TokenStream {
         generics.make_where_clause().predicates.push(predicate);
     }
     let implementation = implementation(item, &generics, methods);
-    quote!(#errors #implementation)
+    let description = makes_schemas.then(|| description(item, &generics, &[])).flatten();
+    quote!(#errors #implementation #description)
 }
 
 fn implementation(item: &ErrorType, generics: &Generics, methods: TokenStream) -> TokenStream {

@@ -23,6 +23,6 @@ pub(crate) fn derive(item: TokenStream, makes_schemas: bool) -> TokenStream {
     };
     match report.compile_errors() {
         None => expand::expand(&item, makes_schemas),
-        Some(errors) => expand::fallback(&item, errors),
+        Some(errors) => expand::fallback(&item, makes_schemas, errors),
     }
 }

@@ -155,8 +155,13 @@ impl Variant {
             }
             None => {
                 let message = message(&ident, &own, &fields, options, report);
-                let text = own.message.as_ref().map(syn::LitStr::value).or(own.error_text);
-                let shown = text.unwrap_or_else(|| in_words(&ident.unraw().to_string()));
+                let shown = match (&message, &own.message) {
+                    (Message::Text(text), _) => text.clone(),
+                    (_, Some(template)) => template.value(),
+                    (_, None) => {
+                        own.error_text.unwrap_or_else(|| in_words(&ident.unraw().to_string()))
+                    }
+                };
                 Kind::Coded { code: code(&ident, own.code, report), message, shown }
             }
         };
@@ -298,6 +303,19 @@ fn read_fields(
             check_owned(&field.ty, report);
         } else if let Some(span) = own.default.or(own.rename.as_ref().map(Spanned::span)) {
             report.error_at(span, "`default` and `rename` have no effect on the field of a `transparent` variant, which is sent unchanged: remove them");
+        }
+        match (&own.schema, transparent) {
+            (Some(schema), Some(_)) => report.error(
+                schema,
+                "`schema` has no effect on the field of a `transparent` variant, whose type \
+                 describes its own codes: remove it",
+            ),
+            (Some(schema), None) if !options.schema => report.error(
+                schema,
+                "`schema` has no effect without `#[rpc_error(schema)]` on the type: add it there, \
+                 or remove this",
+            ),
+            _ => {}
         }
         let (name, span) = match (&member, &own.rename) {
             (Member::Unnamed(_), rename) => {
