@@ -25,6 +25,7 @@
 //! |---|---|---|
 //! | `tls` | `wss://` with a certificate that the program makes | `cargo run -p examples-tls --example tls` |
 //! | `middleware` | logs, metrics, limits and your own middleware | `cargo run -p examples-middleware --example middleware` |
+//! | `library_server`, `library_client` | an API that describes itself with OpenRPC, and the test of its document | `cargo run -p examples-schema --example library_server` |
 //! | `axum_app` | a web application with pages, forms, sessions and metrics | `cargo run -p examples-web --example axum_app` |
 //! | `chat_server`, `chat_client` | a chat with rooms, history and presence; a page and a terminal client that reconnect | `cargo run -p examples-web --example chat_server` |
 //!
