@@ -175,7 +175,7 @@ fn types_with_one_name_get_two_names_and_recursion_ends() {
 }
 
 #[test]
-fn generics_have_names_that_fit_into_components() {
+fn names_fit_into_components() {
     #[derive(JsonSchema)]
     #[allow(dead_code)]
     struct Page<T> {
@@ -202,6 +202,27 @@ fn generics_have_names_that_fit_into_components() {
         let name = reference.split('"').next().unwrap();
         assert!(schemas.contains_key(name), "{name} of {names:?}");
     }
+}
+
+#[test]
+fn a_generic_type_names_its_parameters_on_request() {
+    #[derive(JsonSchema)]
+    #[schemars(rename = "{T}Page")]
+    #[allow(dead_code)]
+    struct Page<T> {
+        items: Vec<T>,
+    }
+    #[derive(JsonSchema)]
+    #[allow(dead_code)]
+    struct Book {
+        title: String,
+    }
+    let method = Method::new("m").param::<Page<Book>>("p").result::<Page<Page<Book>>>();
+    let document = document_of([method]).as_value().clone();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let names: Vec<&str> = schemas.keys().map(String::as_str).collect();
+    assert_eq!(names, ["Book", "BookPage", "BookPagePage"]);
+    assert_eq!(schemas["BookPage"]["title"], "BookPage");
 }
 
 #[test]
