@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use wsjsonrpc::openrpc::{DescribeError, Errors};
 use wsjsonrpc::{Context, ErrorObject, Result, RpcError, rpc};
 
 /// The errors of [`Interop::fail`] and [`Interop::fail_plain`].
@@ -34,8 +35,15 @@ impl RpcError for BankError {
     }
 }
 
+impl DescribeError for BankError {
+    fn describe(errors: &mut Errors) {
+        errors.add(1001, "insufficient funds").field::<u64>("missing");
+        errors.add(1002, "no such account");
+    }
+}
+
 /// Served by `interop-server`.
-#[rpc]
+#[rpc(schema)]
 pub trait Interop {
     #[method(name = "math.sum")]
     async fn math_sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
@@ -85,7 +93,7 @@ pub trait Interop {
 }
 
 /// Served by `interop-client` to a server that calls back.
-#[rpc(namespace = "client")]
+#[rpc(schema, namespace = "client")]
 pub trait ClientSide {
     async fn add(&self, ctx: &Context, x: i64, y: i64) -> Result<i64>;
     async fn double(&self, ctx: &Context, x: i64) -> Result<i64>;

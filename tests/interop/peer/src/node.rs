@@ -9,7 +9,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 use wsjsonrpc::{Context, ErrorObject, Result, Stream, rpc};
 
-#[rpc(namespace = "eth", separator = "_", rename_all = "camelCase")]
+#[rpc(schema, namespace = "eth", separator = "_", rename_all = "camelCase")]
 pub trait Node {
     async fn chain_id(&self, ctx: &Context) -> Result<String>;
     async fn block_number(&self, ctx: &Context) -> Result<String>;

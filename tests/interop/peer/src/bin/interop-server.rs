@@ -2,16 +2,18 @@
 //! 127.0.0.1:0.
 //!
 //! Prints `listening on URL`, serves [`Interop`] and [`Node`] on any path, and stops on Ctrl-C.
+//! `interop-server openrpc VERSION` prints the OpenRPC document of these services, in version 1.3 or 1.4.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use interop_peer::contract::{BankError, Interop};
+use interop_peer::contract::{BankError, ClientSideClient, Interop};
 use interop_peer::node::{Chain, Node};
 use interop_peer::outcome::pass_on;
 use serde_json::value::RawValue;
+use wsjsonrpc::openrpc::{Info, Version};
 use wsjsonrpc::{Context, Result, Server};
 
 struct Served;
@@ -134,7 +136,16 @@ impl Interop for Served {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let services = Server::builder().service(Served.into_service());
-    let services = services.service(Chain::default().into_service());
+    let services = services.service(Chain::default().into_service()).calls::<ClientSideClient>();
+    if address == "openrpc" {
+        let openrpc = match std::env::args().nth(2).as_deref() {
+            Some("1.4") => Version::V1_4,
+            _ => Version::V1_3,
+        };
+        let info = Info { openrpc, ..Info::new("Interop", "1.0.0") };
+        print!("{}", services.build()?.openrpc(&info));
+        return Ok(());
+    }
     let stop = async {
         // On an error, Ctrl-C is not available, so run until the process is killed.
         if tokio::signal::ctrl_c().await.is_err() {
