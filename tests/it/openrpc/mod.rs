@@ -1,5 +1,6 @@
 //! The description of an API as an OpenRPC document.
 
+mod compare;
 mod discover;
 mod document;
 mod golden;

@@ -384,14 +384,26 @@ impl<'a> Comparison<'a, '_> {
                 let more = !values.iter().all(|value| surely_accepts(shape, value));
                 self.differs(place, true, more, detail());
             }
-            (Shape::Keywords(old), Shape::Keywords(new)) => self.keywords(old, new, place),
+            (Shape::Keywords(old_keywords), Shape::Keywords(new_keywords)) => {
+                let names = (text::alternative(old), text::alternative(new));
+                self.keywords(old_keywords, new_keywords, names, place);
+            }
         }
     }
 
-    fn keywords(&mut self, old: &Keywords<'a>, new: &Keywords<'a>, place: Place<'_>) {
+    fn keywords(
+        &mut self,
+        old: &Keywords<'a>,
+        new: &Keywords<'a>,
+        (old_name, new_name): (String, String),
+        place: Place<'_>,
+    ) {
+        let detail = match old_name == new_name {
+            true => format!("{} -> {}", text::keywords(old), text::keywords(new)),
+            false => format!("{old_name} -> {new_name}"),
+        };
         // The target of a reference to another document can be anything.
         if [old, new].iter().any(|keywords| keywords.contains_key("$ref")) && old != new {
-            let detail = format!("{} -> {}", text::keywords(old), text::keywords(new));
             return self.differs(place, true, true, detail);
         }
         let mut scalar = Range::default();
@@ -411,7 +423,6 @@ impl<'a> Comparison<'a, '_> {
         if both != 0 {
             scalar_keywords(old, new, both, &mut scalar);
         }
-        let detail = format!("{} -> {}", text::keywords(old), text::keywords(new));
         self.differs(place, scalar.less, scalar.more, detail);
         if both & ARRAY != 0 {
             self.arrays(old, new, place);
@@ -557,23 +568,23 @@ impl<'a> Comparison<'a, '_> {
             let input = self.direction == Direction::Input;
             let (old, new) = (before.properties.get(name), after.properties.get(name));
             match (old, new) {
-                (None, Some(schema)) if before.rest_is_simple() => {
+                (None, Some(schema)) if before.rest_is_simple() && !was_required => {
                     let difference = Difference {
                         path,
                         kind: DifferenceKind::MemberAdded,
-                        less: is_required && !was_required || before.has_patterns(),
+                        less: is_required || before.has_patterns(),
                         more: before.is_closed() || input,
                         detail: self.described(self.new, schema, is_required),
                     };
                     self.push(difference, inside_not);
                     continue;
                 }
-                (Some(schema), None) if after.rest_is_simple() => {
+                (Some(schema), None) if after.rest_is_simple() && !is_required => {
                     let difference = Difference {
                         path,
                         kind: DifferenceKind::MemberRemoved,
                         less: after.is_closed() || input,
-                        more: was_required && !is_required || after.has_patterns(),
+                        more: was_required || after.has_patterns(),
                         detail: self.described(self.old, schema, was_required),
                     };
                     self.push(difference, inside_not);

@@ -138,6 +138,10 @@ pub(super) fn keywords(keywords: &Keywords<'_>) -> String {
     if let Some(Value::String(pattern)) = keywords.get("pattern").map(AsRef::as_ref) {
         described.push_str(&format!(" matching `{}`", shortened(pattern)));
     }
+    let length = text("minLength").filter(|least| text("maxLength").as_ref() == Some(least));
+    if let Some(length) = &length {
+        described.push_str(&format!(", length {length}"));
+    }
     for (key, words) in [
         ("minimum", "at least"),
         ("exclusiveMinimum", "greater than"),
@@ -147,6 +151,9 @@ pub(super) fn keywords(keywords: &Keywords<'_>) -> String {
         ("minLength", "length at least"),
         ("maxLength", "length at most"),
     ] {
+        if key.ends_with("Length") && length.is_some() {
+            continue;
+        }
         if let Some(limit) = text(key) {
             described.push_str(&format!(", {words} {limit}"));
         }
