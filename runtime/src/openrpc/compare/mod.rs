@@ -40,7 +40,8 @@ mod text;
 #[non_exhaustive]
 pub struct Change {
     /// The name of the method. `None` for a change of the document as a whole. A method that was
-    /// renamed has its old name in the change that reports this, and its new name in all others.
+    /// renamed has its old name in the change that reports this. All other changes have its new name,
+    /// unless the old document had another method of that name.
     pub method: Option<String>,
     /// The place inside the method, such as ``param `x` `` or `result.items[].price`. Empty if the
     /// change is about the method itself.

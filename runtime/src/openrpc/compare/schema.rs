@@ -322,11 +322,12 @@ impl<'a> Comparison<'a, '_> {
         join(|alternative| class(alternative, true));
         join(|alternative| class(alternative, false));
         // What is left are several objects or several lists: those that are equal are pairs.
+        let old_outlines: Vec<_> = old.iter().map(outline).collect();
+        let new_outlines: Vec<_> = new.iter().map(outline).collect();
         rest_old.retain(|one| {
-            let looks_equal = |other: usize| outline(&old[*one]) == outline(&new[other]);
             let found = (0..rest_new.len()).find(|at| {
                 let other = rest_new[*at];
-                looks_equal(other)
+                old_outlines[*one] == new_outlines[other]
                     && self.are_equal(as_schema(&old[*one].shape), as_schema(&new[other].shape))
             });
             found.map(|at| rest_new.remove(at)).is_none()
@@ -1033,13 +1034,11 @@ impl Num {
         }
         let float = number.as_f64()?;
         match float.fract() == 0.0 && float.abs() < 1e30 {
-            #[allow(clippy::cast_possible_truncation)]
             true => Some(Num::Whole(float as i128)),
             false => Some(Num::Float(float)),
         }
     }
 
-    #[allow(clippy::cast_precision_loss)]
     fn float(self) -> f64 {
         match self {
             Num::Whole(whole) => whole as f64,
