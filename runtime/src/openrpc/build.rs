@@ -281,7 +281,7 @@ impl Schemas {
         for _ in 0..16 {
             let reference = schema.get("$ref").and_then(Value::as_str);
             let name = reference.and_then(|reference| name_in(reference, INPUTS));
-            match name.and_then(|name| self.inputs.definitions().get(&*name)) {
+            match name.and_then(|name| self.inputs.definitions().get(&name)) {
                 Some(definition) => schema = definition,
                 None => break,
             }

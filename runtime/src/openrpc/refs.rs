@@ -1,57 +1,62 @@
 //! The references between the schemas of a document: which definitions are used, which of them
 //! differ between params and results, and their final names.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::build::{INPUTS, Object, SCHEMAS};
 
-/// Calls `visit` with each `$ref` in a schema, or in anything that contains schemas.
-fn for_each_ref<'a>(value: &'a Value, visit: &mut dyn FnMut(&'a str)) {
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                match value {
-                    Value::String(reference) if name == "$ref" => visit(reference),
-                    value => for_each_ref(value, visit),
-                }
+/// Decodes `%xx`. `None` if the bytes are not UTF-8.
+pub(super) fn percent_decoded(text: &str) -> Option<String> {
+    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let pair = match bytes[at..] {
+            [b'%', high, low, ..] => hex(high).zip(hex(low)),
+            _ => None,
+        };
+        match pair {
+            Some((high, low)) => {
+                decoded.push(high * 16 + low);
+                at += 3;
+            }
+            None => {
+                decoded.push(bytes[at]);
+                at += 1;
             }
         }
-        Value::Array(elements) => elements.iter().for_each(|value| for_each_ref(value, visit)),
-        _ => {}
     }
+    String::from_utf8(decoded).ok()
+}
+
+/// Calls `found` for each `$ref` in a value. Returns how many values it visited.
+pub(super) fn references<'v>(value: &'v Value, mut found: impl FnMut(&'v str)) -> usize {
+    let mut rest = vec![value];
+    let mut visited = 0;
+    while let Some(value) = rest.pop() {
+        visited += 1;
+        match value {
+            Value::Array(elements) => rest.extend(elements),
+            Value::Object(members) => {
+                if let Some(Value::String(reference)) = members.get("$ref") {
+                    found(reference);
+                }
+                rest.extend(members.values());
+            }
+            _ => {}
+        }
+    }
+    visited
 }
 
 /// The name of the definition that a reference points to, if it is at `path`.
-pub(super) fn name_in<'a>(reference: &'a str, path: &str) -> Option<Cow<'a, str>> {
+pub(super) fn name_in(reference: &str, path: &str) -> Option<String> {
     let name = reference.strip_prefix('#')?.strip_prefix(path)?.strip_prefix('/')?;
-    Some(decoded(name))
-}
-
-/// Decodes a part of a JSON pointer in a URI fragment: `%20`, `~1` and `~0`.
-fn decoded(part: &str) -> Cow<'_, str> {
-    if !part.contains(['%', '~']) {
-        return Cow::Borrowed(part);
-    }
-    let mut bytes = Vec::new();
-    let mut rest = part.as_bytes();
-    while let [first, after @ ..] = rest {
-        let hex = match (first, after) {
-            (b'%', [high, low, after @ ..]) => {
-                let digits = [*high, *low];
-                let digits = std::str::from_utf8(&digits).unwrap_or_default();
-                u8::from_str_radix(digits, 16).ok().map(|byte| (byte, after))
-            }
-            _ => None,
-        };
-        let (byte, after) = hex.unwrap_or((*first, after));
-        bytes.push(byte);
-        rest = after;
-    }
-    let text = String::from_utf8_lossy(&bytes).replace("~1", "/").replace("~0", "~");
-    Cow::Owned(text)
+    // `~1` and `~0` stand for `/` and `~` in a JSON pointer.
+    Some(percent_decoded(name)?.replace("~1", "/").replace("~0", "~"))
 }
 
 /// The definitions at `path` that `root` uses, directly or through others.
@@ -59,10 +64,10 @@ pub(super) fn reachable(root: &Value, definitions: &Object, path: &str) -> BTree
     let mut found = BTreeSet::new();
     let mut waiting = vec![root];
     while let Some(value) = waiting.pop() {
-        for_each_ref(value, &mut |reference| {
+        references(value, |reference| {
             let Some(name) = name_in(reference, path) else { return };
-            if let Some(definition) = definitions.get(&*name) {
-                if found.insert(name.into_owned()) {
+            if let Some(definition) = definitions.get(&name) {
+                if found.insert(name) {
                     waiting.push(definition);
                 }
             }
@@ -91,9 +96,9 @@ pub(super) fn differing(inputs: &Object, outputs: &Object) -> BTreeSet<String> {
         let before = differing.len();
         alike.retain(|(name, input)| {
             let mut uses_differing = false;
-            for_each_ref(input, &mut |reference| {
+            references(input, |reference| {
                 let used = name_in(reference, INPUTS);
-                uses_differing |= used.is_some_and(|used| differing.contains(&*used));
+                uses_differing |= used.is_some_and(|used| differing.contains(&used));
             });
             if uses_differing {
                 differing.insert((*name).clone());
@@ -114,9 +119,8 @@ pub(super) fn rename(value: &mut Value, inputs: &BTreeMap<String, String>) {
                 match value {
                     Value::String(reference) if name == "$ref" => {
                         let input = name_in(reference, INPUTS);
-                        let input = input
-                            .map(|name| inputs.get(&*name).cloned().unwrap_or(name.into_owned()));
-                        let output = || name_in(reference, SCHEMAS).map(Cow::into_owned);
+                        let input = input.map(|name| inputs.get(&name).cloned().unwrap_or(name));
+                        let output = || name_in(reference, SCHEMAS);
                         if let Some(name) = input.or_else(output) {
                             *reference = format!("#{SCHEMAS}/{}", in_components(&name));
                         }

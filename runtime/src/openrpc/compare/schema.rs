@@ -14,8 +14,9 @@ use super::shape::{
     ALL, ARRAY, Alternative, INTEGER, Keywords, NAMES, NUMBER, OBJECT, STRING, Schema, Shape,
     Types, alternatives, applies_to, discriminating_members, elements, members, type_of, types,
 };
-use super::source::{Source, references, unchanged};
+use super::source::{Source, unchanged};
 use super::text;
+use crate::openrpc::refs::references;
 
 /// Which side sends the values.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
+use crate::openrpc::refs::{percent_decoded, references};
+
 /// One of the two documents.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
@@ -28,7 +30,7 @@ impl<'a> Source<'a> {
 
     /// The target of a local reference, and whether it is relative to the scope.
     pub(super) fn resolve(self, reference: &str) -> Option<(&'a Value, bool)> {
-        let pointer = decode(reference.strip_prefix('#')?)?;
+        let pointer = percent_decoded(reference.strip_prefix('#')?)?;
         match self.root.pointer(&pointer) {
             Some(target) => Some((target, false)),
             None => Some((self.scope?.pointer(&pointer)?, true)),
@@ -58,51 +60,6 @@ impl<'a> Source<'a> {
         let list = parent.get(member).and_then(Value::as_array);
         list.into_iter().flatten().filter_map(move |value| self.follow(value).as_object())
     }
-}
-
-/// Decodes `%xx`. `None` if the bytes are not UTF-8.
-fn decode(text: &str) -> Option<String> {
-    let hex = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let pair = match bytes[at..] {
-            [b'%', high, low, ..] => hex(high).zip(hex(low)),
-            _ => None,
-        };
-        match pair {
-            Some((high, low)) => {
-                decoded.push(high * 16 + low);
-                at += 3;
-            }
-            None => {
-                decoded.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(decoded).ok()
-}
-
-/// Calls `found` for each `$ref` in a value. Returns how many values it visited.
-pub(super) fn references<'v>(value: &'v Value, mut found: impl FnMut(&'v str)) -> usize {
-    let mut rest = vec![value];
-    let mut visited = 0;
-    while let Some(value) = rest.pop() {
-        visited += 1;
-        match value {
-            Value::Array(elements) => rest.extend(elements),
-            Value::Object(members) => {
-                if let Some(Value::String(reference)) = members.get("$ref") {
-                    found(reference);
-                }
-                rest.extend(members.values());
-            }
-            _ => {}
-        }
-    }
-    visited
 }
 
 /// The number of values that [`unchanged`] visits at most.
