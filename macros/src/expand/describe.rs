@@ -306,7 +306,8 @@ fn doc(attributes: &[Attribute]) -> String {
     let mut text = String::new();
     for comment in lines {
         // Each line of a `/** … */` may begin with a star.
-        let stars = comment.lines().skip(1).all(|line| line.trim_start().starts_with('*'));
+        let mut after_first = comment.lines().skip(1).map(str::trim_start);
+        let stars = after_first.all(|line| line.is_empty() || line.starts_with('*'));
         for (index, line) in comment.split('\n').enumerate() {
             let line = match index > 0 && stars {
                 true => line.trim_start().trim_start_matches('*'),
