@@ -1,10 +1,10 @@
 // Our OpenRPC documents with the official tools (npm @open-rpc/spec, meta-schema, schema-utils-js and
 // generator). Arguments: the programs library-server, which is the server of examples/schema, and
-// interop-server.
+// interop-server; then files with documents.
 
 import { execFile, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 
 import { Checks, require } from "./common.mjs";
@@ -14,7 +14,7 @@ const jsonSchema = require("@json-schema-tools/meta-schema").default;
 const { openrpcDocument } = require("@open-rpc/meta-schema");
 const { parseOpenRPCDocument, validateOpenRPCDocument } = require("@open-rpc/schema-utils-js");
 
-const [libraryServer, interopServer] = process.argv.slice(2);
+const [libraryServer, interopServer, ...files] = process.argv.slice(2);
 const nodeDirectory = process.env.WSJSONRPC_NODE_DIR;
 const run = promisify(execFile);
 const checks = new Checks("npm open-rpc");
@@ -256,6 +256,12 @@ for (const version of ["1.3", "1.4"]) {
       await validate(`${name} ${version}`, version, JSON.parse(stdout));
     });
   }
+}
+for (const file of files) {
+  await checks.group(basename(file), async () => {
+    const document = JSON.parse(readFileSync(file, "utf8"));
+    await validate(basename(file), document.openrpc.slice(0, 3), document);
+  });
 }
 if (existsSync(library)) {
   await checks.group("documents with faults", async () => faults(JSON.parse(readFileSync(library, "utf8"))));
