@@ -453,14 +453,16 @@ impl ::wsjsonrpc::__private::Describe for BankClient {
                     "account",
                     !::wsjsonrpc::__private::is_optional::<
                         <&str as ::wsjsonrpc::__private::Arg<'_>>::Store,
-                    >(),
+                    >(::wsjsonrpc::__private::Args::next),
                     ::core::option::Option::None,
                 )
                 .argument::<
                     u8,
                 >(
                     "amount",
-                    !::wsjsonrpc::__private::is_optional::<u64>(),
+                    !::wsjsonrpc::__private::is_optional::<
+                        u64,
+                    >(::wsjsonrpc::__private::Args::next),
                     ::core::option::Option::None,
                 )
                 .result::<
@@ -502,9 +504,9 @@ impl ::wsjsonrpc::__private::Describe for BankClient {
                 >(
                     "force",
                     false,
-                    ::wsjsonrpc::__private::example_value::<
+                    ::wsjsonrpc::__private::default_value::<
                         bool,
-                    >(&<bool as ::core::default::Default>::default()),
+                    >(::wsjsonrpc::__private::Args::next_or_default),
                 )
                 .argument::<
                     Option<&str>,
@@ -512,7 +514,7 @@ impl ::wsjsonrpc::__private::Describe for BankClient {
                     "note",
                     !::wsjsonrpc::__private::is_optional::<
                         <Option<&str> as ::wsjsonrpc::__private::Arg<'_>>::Store,
-                    >(),
+                    >(::wsjsonrpc::__private::Args::next),
                     ::core::option::Option::None,
                 )
                 .list_only()

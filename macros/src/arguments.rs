@@ -33,7 +33,7 @@ impl Parse for Argument {
         let name = input.call(Ident::parse_any)?;
         let (mut value, mut ty) = (None, None);
         if input.parse::<Option<Token![=]>>()?.is_some() {
-            if TYPES.iter().any(|known| name == known) {
+            if TYPES.iter().any(|known| name == known) && !input.peek(Lit) {
                 ty = Some(input.parse()?);
             } else {
                 value = Some(input.parse()?);
@@ -190,8 +190,15 @@ impl Arguments {
 
     pub(crate) fn ty(&mut self, name: &str, report: &mut Report) -> Option<Type> {
         let argument = self.remove(name)?;
-        if argument.ty.is_none() {
-            report.error(argument.name, format!("`{name}` needs a type: `{}`", self.form(name)));
+        let form = self.form(name);
+        match (&argument.ty, argument.value) {
+            (Some(_), _) => {}
+            (None, Some(value)) => {
+                report.error(value, format!("`{name}` takes a type: `{form}`"));
+            }
+            (None, None) => {
+                report.error(argument.name, format!("`{name}` needs a type: `{form}`"));
+            }
         }
         argument.ty
     }

@@ -360,8 +360,12 @@ fn check_schema(contract: &Contract, method: &Method, report: &mut Report) {
                     format!("`{ident}` has {count} arguments: `params = ({})`", names.join(", "))
                 }
             };
-            let values = if given == 1 { "value" } else { "values" };
-            report.error_at(span, format!("the example has {given} {values}, and {expected}"));
+            let given = match given {
+                0 => "no values".to_owned(),
+                1 => "one value".to_owned(),
+                count => format!("{count} values"),
+            };
+            report.error_at(span, format!("the example has {given}, and {expected}"));
         } else if matches!(example.outcome, Outcome::Nothing) && returns_a_value(method) {
             let output = readable(method.output.clone());
             report.error_at(

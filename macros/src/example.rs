@@ -66,7 +66,7 @@ impl Example {
                     &other,
                     "`params` takes one value for each argument, in parentheses: `params = (1, 2)`",
                 );
-                Vec::new()
+                vec![other]
             }
         };
         let result = arguments.has("result").then(|| arguments.value("result", report)).flatten();

@@ -258,10 +258,12 @@ pub mod __private {
     pub use crate::missing_features::NeedsWebpkiRoots;
     #[cfg(feature = "schema")]
     pub use crate::openrpc::{
-        Describe, DescribeError, Errors, Example, Method, example_value, is_optional,
+        Describe, DescribeError, Errors, Example, Method, default_value, example_value, is_optional,
     };
     pub use crate::outgoing::call::Encoder;
     pub use crate::protocol::encode::Form;
+    #[cfg(feature = "schema")]
+    pub use crate::protocol::params::Args;
     pub use crate::protocol::typed::{
         Fields, Received, check_code, message, source_field, source_value, value, value_or_default,
     };

@@ -88,8 +88,8 @@ pub(super) fn method_of_service(contract: &Contract) -> Option<TokenStream> {
 //         async fn sum(&self, ctx: &Context, x: i64, y: Option<i64>) -> Result<i64>;
 // Output: Method::new("sum")
 //             .doc("Adds two numbers.")
-//             .argument::<i64>("x", !is_optional::<i64>(), None)
-//             .argument::<Option<i64>>("y", !is_optional::<Option<i64>>(), None)
+//             .argument::<i64>("x", !is_optional::<i64>(Args::next), None)
+//             .argument::<Option<i64>>("y", !is_optional::<Option<i64>>(Args::next), None)
 //             .result::<<Result<i64> as Returns>::Ok>()
 //             .errors::<<Result<i64> as Returns>::Err>()
 fn describe(contract: &Contract, method: &Method) -> TokenStream {
@@ -148,7 +148,7 @@ fn describe(contract: &Contract, method: &Method) -> TokenStream {
 }
 
 // Input:  #[param(default)] times: u32
-// Output: .argument::<u32>("times", false, example_value::<u32>(&<u32 as Default>::default()))
+// Output: .argument::<u32>("times", false, default_value::<u32>(Args::next_or_default))
 fn argument(contract: &Contract, param: &Param) -> TokenStream {
     let Param { ty, name, options, .. } = param;
     let private = contract.private();
@@ -159,8 +159,20 @@ fn argument(contract: &Contract, param: &Param) -> TokenStream {
         true => quote_spanned!(span=> <#ty as #private_at_type::Arg<'_>>::Store),
         false => ty.to_token_stream(),
     };
+    // The bounds on the type stand in `Args`, with the same spans as in the service, so that rustc
+    // shows an error about the type once.
+    let next = |name: &str| {
+        let (private, name) = (contract.private_at(span), Ident::new(name, span));
+        quote_spanned!(span=> #private::Args::#name)
+    };
     let (required, default) = match (options.default, contract.makes_service()) {
-        (Some(_), _) => {
+        (Some(_), true) => {
+            let next = next("next_or_default");
+            let default_value = Ident::new("default_value", span);
+            let value = quote_spanned!(site()=> #private::#default_value::<#decoded>(#next));
+            (quote!(false), value)
+        }
+        (Some(_), false) => {
             let default = quote_spanned!(span=> <#decoded as ::core::default::Default>::default());
             // What is stored for a borrowed argument need not implement `Serialize`.
             let default = match borrows(ty) {
@@ -172,8 +184,8 @@ fn argument(contract: &Contract, param: &Param) -> TokenStream {
             (quote!(false), value)
         }
         (None, true) => {
-            let is_optional = Ident::new("is_optional", span);
-            let required = quote_spanned!(site()=> !#private::#is_optional::<#decoded>());
+            let next = next("next");
+            let required = quote_spanned!(site()=> !#private::is_optional::<#decoded>(#next));
             (required, quote!(::core::option::Option::None))
         }
         // Without a service, the type need not implement `Deserialize`.
@@ -284,8 +296,12 @@ fn example(
         }
         Outcome::Nothing => {
             let ty = returned(contract, &method.output, "Ok");
-            let nothing = quote_spanned!(site().located_at(example.span)=> ());
-            quote_spanned!(site()=> let value: #ty = #nothing; example.result(&value))
+            // If the method returns something, rustc shows the error at the example.
+            let nothing = Ident::new("nothing", site().located_at(example.span));
+            quote_spanned! {site()=>
+                let #nothing = ::core::marker::PhantomData::<#ty>;
+                example.no_result(#nothing)
+            }
         }
     };
     quote_spanned! {site()=>

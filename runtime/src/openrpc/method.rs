@@ -5,13 +5,14 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
+use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::protocol::error::{ErrorCode, ErrorObject};
-use crate::protocol::value::may_be_missing;
+use crate::protocol::params::Args;
 
 /// Creates the schema of one type.
 pub(super) type SchemaFn = fn(&mut SchemaGenerator) -> Schema;
@@ -23,7 +24,7 @@ fn schema_of<T: JsonSchema + ?Sized>(generator: &mut SchemaGenerator) -> Schema 
 /// A type with a JSON Schema: every type that implements [`schemars::JsonSchema`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no JSON Schema, so it cannot be part of a trait with `#[rpc(schema)]`",
-    label = "`{Self}` does not implement `schemars::JsonSchema`",
+    label = "`{Self}`, or a type in it, does not implement `schemars::JsonSchema`",
     note = "derive it: `#[derive(schemars::JsonSchema)]`, or with the crate that `wsjsonrpc` re-exports: `#[derive(wsjsonrpc::schemars::JsonSchema)] #[schemars(crate = \"wsjsonrpc::schemars\")]`",
     note = "to use the schema of another type: `#[param(schema = String)]` on an argument, `#[method(result_schema = String)]`, `#[subscription(item_schema = String)]`, or `#[rpc_error(schema = String)]` on a field"
 )]
@@ -508,6 +509,13 @@ impl Example {
         self
     }
 
+    /// The method returns nothing. For generated code.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn no_result<T: ReturnsNothing>(self, _: PhantomData<T>) -> Self {
+        self.result(&())
+    }
+
     /// The error that the call fails with.
     #[must_use]
     pub fn error(mut self, error: ErrorObject) -> Self {
@@ -525,7 +533,35 @@ pub fn example_value<T: Serialize + ?Sized>(value: &T) -> Option<Value> {
         .ok()
 }
 
-/// Whether a param of this type may be missing from a call.
-pub fn is_optional<'de, T: Deserialize<'de>>() -> bool {
-    may_be_missing::<T>()
+/// Whether a param of this type may be missing from a call. `next` is `Args::next`: it brings the
+/// bounds on the type, so that rustc reports a missing bound once, as in the service.
+pub fn is_optional<'a, T>(next: fn(&mut Args<'a>) -> Result<T, ErrorObject>) -> bool {
+    next(&mut Args::empty()).is_ok()
+}
+
+/// The result of a method whose examples have no `result`.
+#[diagnostic::on_unimplemented(
+    message = "the example has no result, and the method returns `{Self}`",
+    label = "add `result = …` or `error = …`"
+)]
+pub trait ReturnsNothing {}
+
+impl ReturnsNothing for () {}
+
+/// The type of an argument whose default is in the document.
+#[diagnostic::on_unimplemented(
+    message = "the default `{Self}` cannot be written into an OpenRPC document: it does not serialize",
+    label = "`{Self}` does not implement `serde::Serialize`",
+    note = "with `#[rpc(schema)]`, the type of an argument with `#[param(default)]` needs it: `#[derive(serde::Serialize)]`"
+)]
+pub trait HasDefault: Serialize {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> HasDefault for T {}
+
+/// The default of a param of this type as JSON. `next` is `Args::next_or_default`.
+pub fn default_value<'a, T: HasDefault>(
+    next: fn(&mut Args<'a>) -> Result<T, ErrorObject>,
+) -> Option<Value> {
+    next(&mut Args::empty()).ok().and_then(|default| example_value(&default))
 }

@@ -44,4 +44,4 @@ pub use document::{Document, InvalidDocument};
 pub use info::{Contact, Info, License, ServerUrl, Version};
 pub use method::{Describe, DescribeError, ErrorDescription, Errors, Example, HasSchema, Method};
 #[doc(hidden)]
-pub use method::{example_value, is_optional};
+pub use method::{default_value, example_value, is_optional};

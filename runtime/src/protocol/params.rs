@@ -47,6 +47,12 @@ impl<'a> Args<'a> {
         Self::new(params, names)
     }
 
+    /// The arguments of a call without params.
+    #[cfg(feature = "schema")]
+    pub(crate) fn empty() -> Self {
+        Args { names: &[], taken: 0, given: Given::End }
+    }
+
     /// `params` is a valid JSON list or object. `None` has the same meaning as an empty list.
     #[inline]
     pub(crate) fn new(
@@ -239,6 +245,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
             }
         }
         deserializer.deserialize_str(Text)
+    }
+}
+
+/// For the defaults in descriptions.
+#[cfg(feature = "schema")]
+impl serde::Serialize for Str<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

@@ -158,12 +158,6 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 /// The deserializer of a missing argument. Only an `Option` accepts it.
 pub(super) struct Missing;
 
-/// Whether a `T` can be decoded from a missing argument, as an `Option` can.
-#[cfg(feature = "schema")]
-pub(crate) fn may_be_missing<'de, T: Deserialize<'de>>() -> bool {
-    T::deserialize(Missing).is_ok()
-}
-
 impl<'de> Deserializer<'de> for Missing {
     type Error = MissingError;
 
