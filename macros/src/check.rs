@@ -5,11 +5,8 @@ use syn::ext::IdentExt;
 use syn::{Ident, Type};
 
 use crate::attr::{Cancel, Form, Mock};
-use crate::example::Outcome;
 use crate::model::{Contract, Method, Subscription};
 use crate::report::Report;
-use crate::subscription::type_in;
-use crate::text::readable;
 
 /// Methods that every client has.
 const CLIENT_METHODS: [&str; 4] = ["new", "connect", "peer", "batch"];
@@ -366,23 +363,6 @@ fn check_schema(contract: &Contract, method: &Method, report: &mut Report) {
                 count => format!("{count} values"),
             };
             report.error_at(span, format!("the example has {given}, and {expected}"));
-        } else if matches!(example.outcome, Outcome::Nothing) && returns_a_value(method) {
-            let output = readable(method.output.clone());
-            report.error_at(
-                example.span,
-                format!(
-                    "`{ident}` returns `{output}`: add the result of the call, `result = …`, or \
-                     its error, `error = …`"
-                ),
-            );
         }
     }
-}
-
-/// Whether the method returns a `Result` with a value, as far as its tokens show. Rustc checks the
-/// others.
-fn returns_a_value(method: &Method) -> bool {
-    let output = syn::parse2::<Type>(method.output.clone()).ok();
-    let value = output.and_then(|ty| type_in("Result", &ty));
-    value.is_some_and(|ty| !matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty()))
 }

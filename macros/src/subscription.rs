@@ -218,7 +218,7 @@ fn brought(stream: &Type) -> Option<Type> {
 }
 
 /// `T` of `Result<T>` or `Result<T, E>` if the name is `Result`.
-pub(crate) fn type_in(name: &str, ty: &Type) -> Option<Type> {
+fn type_in(name: &str, ty: &Type) -> Option<Type> {
     let Type::Path(path) = ungrouped(ty) else { return None };
     let segment = path.path.segments.last().filter(|segment| segment.ident == name)?;
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
