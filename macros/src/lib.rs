@@ -98,6 +98,7 @@ use crate::report::Report;
 /// | `server` | generates only the service: arguments need no `Serialize`, and results no `Deserialize` | both |
 /// | `client` | generates only the client: arguments need no `Deserialize`, and results no `Serialize` | both |
 /// | `mock`, `mock = "FakeMath"` | with the feature `testing` of `wsjsonrpc`, also generates a mock with the name `MathMock` or the given name; without the feature, it generates nothing. See the module `wsjsonrpc::testing` | no mock |
+/// | `schema` | with the feature `schema` of `wsjsonrpc`, also generates descriptions of the methods, for OpenRPC documents; without the feature, it generates nothing. See [Describing the API](#describing-the-api-schema) | no descriptions |
 /// | `crate = path` | the path of `wsjsonrpc` if the crate is renamed or re-exported: a path or a string | `::wsjsonrpc` |
 ///
 /// `rename_all` accepts the same values as serde: `lowercase`, `UPPERCASE`, `PascalCase`,
@@ -161,6 +162,8 @@ use crate::report::Report;
 /// | `cancel = "signal"` | if the caller cancels the call, `ctx.cancelled()` completes and `ctx.is_cancelled()` returns `true` | this |
 /// | `cancel = "drop"` | if the caller cancels the call or the connection ends, the handler's future is dropped. Only for an `async fn` | |
 /// | `ordered` | the calls of all ordered methods on a connection, of all services, run one after another in the order of arrival | calls run concurrently |
+/// | `result_schema = Type` | with `#[rpc(schema)]`, describes the result with the schema of another type | the type of the result |
+/// | `progress = Type` | with `#[rpc(schema)]`, describes the values that the handler passes to `ctx.progress` | no description of progress |
 ///
 /// ## On an argument: `#[param(…)]`
 ///
@@ -168,6 +171,7 @@ use crate::report::Report;
 /// |---|---|---|
 /// | `rename = "n"` | the name on the wire | the argument's name after `rename_all` |
 /// | `default` | if the argument is missing from the request, it is `Default::default()` | the argument is required, unless it is an `Option` |
+/// | `schema = Type` | with `#[rpc(schema)]`, describes the argument with the schema of another type | the type of the argument |
 ///
 /// ```
 /// use wsjsonrpc::{Client, Context, Result, Server, memory, rpc};
@@ -331,6 +335,7 @@ use crate::report::Report;
 /// | `overflow = "block"` | what happens if the consumer is slow: the stream waits (`"block"`), or items are dropped (`"drop_oldest"`, `"drop_newest"`, `"latest"`), or the subscription ends (`"close"`). See `wsjsonrpc::subscription::Overflow` | `"block"` |
 /// | `buffer = 16` | how many items are buffered, unless the stream waits | 16 |
 /// | `tell_end = false` | if the stream ends without an error, only peers that use this crate are notified | all peers are notified |
+/// | `item_schema = Type` | with `#[rpc(schema)]`, describes the items with the schema of another type | the type of the items |
 ///
 /// ```
 /// use futures_util::stream;
@@ -379,6 +384,97 @@ use crate::report::Report;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Describing the API: `schema`
+///
+/// With `#[rpc(schema)]` and the feature `schema` of `wsjsonrpc`, a trait describes its methods.
+/// `wsjsonrpc::Endpoint::openrpc` makes an OpenRPC document of the descriptions, and
+/// `ServerBuilder::discover` serves it.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use wsjsonrpc::openrpc::Info;
+/// use wsjsonrpc::schemars::{self, JsonSchema};
+/// use wsjsonrpc::{Context, Result, RpcError, Server, rpc};
+///
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// pub struct Order {
+///     article: u64,
+///     count: u32,
+/// }
+///
+/// #[derive(Debug, RpcError)]
+/// #[rpc_error(schema)]
+/// pub enum ShopError {
+///     #[rpc_error(code = 1001, message = "only {left} are left")]
+///     SoldOut { left: u32 },
+/// }
+///
+/// #[rpc(schema)]
+/// pub trait Shop {
+///     /// Orders an article, and returns the price.
+///     ///
+///     /// The first paragraph is the summary, and the rest is the description.
+///     #[example(params = (Order { article: 7, count: 2 }, None), result = 20)]
+///     #[example(
+///         name = "too many",
+///         params = (Order { article: 7, count: 9 }, None),
+///         error = ShopError::SoldOut { left: 5 },
+///     )]
+///     async fn order(&self, ctx: &Context, order: Order, note: Option<&str>) -> Result<u64, ShopError>;
+/// }
+///
+/// struct Corner;
+///
+/// impl Shop for Corner {
+///     async fn order(&self, _: &Context, order: Order, _: Option<&str>) -> Result<u64, ShopError> {
+///         match order.count {
+///             0..=5 => Ok(u64::from(order.count) * 10),
+///             _ => Err(ShopError::SoldOut { left: 5 }),
+///         }
+///     }
+/// }
+///
+/// let endpoint = Server::builder().service(Corner.into_service()).build()?;
+/// let document = endpoint.openrpc(&Info::new("Shop", "1.0.0"));
+/// let order = &document.as_value()["methods"][0];
+/// assert_eq!(order["summary"], "Orders an article, and returns the price.");
+/// assert_eq!(order["params"][1]["required"], false);
+/// assert_eq!(order["errors"][0]["code"], 1001);
+/// assert_eq!(order["examples"][1]["name"], "too many");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The client (with `#[rpc(server)]`, the service) implements `wsjsonrpc::openrpc::Describe`, and
+/// the service returns the descriptions from `Service::describe`. Calls run the same code as
+/// without `schema`.
+///
+/// The types of arguments, results, items and progress need `schemars::JsonSchema`, and error types
+/// need `#[rpc_error(schema)]`. For a type that does not implement `JsonSchema`, the arguments
+/// `schema`, `result_schema` and `item_schema` in the tables above name a type with the same JSON.
+///
+/// - A generic trait declares the bound `JsonSchema` on the type parameters that it sends, and so
+///   does a generic error type with `#[rpc_error(schema)]`.
+/// - The document has the default of an argument with `#[param(default)]`, so its type needs
+///   `Serialize`, also with `#[rpc(server)]`.
+/// - With `#[rpc(client)]`, an argument is described as optional if its type is written `Option<…>`
+///   or if it has `#[param(default)]`; an alias of `Option` is not recognised, because a client
+///   need not be able to decode the type.
+/// - The description has the doc comments, but not those in `#[cfg_attr(…, doc = "…")]`, whose
+///   condition a macro cannot see.
+///
+/// ## On a method: `#[example(…)]`
+///
+/// A method may have several examples. The compiler checks the types of the values, and
+/// `wsjsonrpc::testing::assert_examples` checks that a service answers as the examples say.
+/// Subscriptions have no examples.
+///
+/// | argument | effect | default |
+/// |---|---|---|
+/// | `name = "too many"` | the name in the document | `example`; with several examples, `example 1`, `example 2` and so on |
+/// | `params = (1, 2)` | one value for each argument, also for optional ones; without the context. One value is written as `(1,)` or `(1)` | for methods without arguments |
+/// | `result = 3` | the result without `Ok` | for methods that return `()` or nothing |
+/// | `error = MyError::NotFound` | the error without `Err`, in place of `result` | the call succeeds |
 ///
 /// # Generics
 ///
@@ -524,6 +620,7 @@ pub fn rpc(
 /// |---|---|---|
 /// | `display` | takes the message of variants without their own message from `Display` | |
 /// | `rename_all = "camelCase"` | renames all fields; accepts the same values as in `#[rpc]` | names as in Rust |
+/// | `schema` | with the feature `schema` of `wsjsonrpc`, implements `wsjsonrpc::openrpc::DescribeError`, which a trait with `#[rpc(schema)]` needs; without the feature, it generates nothing. The type of each field needs `schemars::JsonSchema` | no description |
 /// | `crate = path` | the path of `wsjsonrpc` if the crate is renamed or re-exported: a path or a string | `::wsjsonrpc` |
 ///
 /// # On a field: `#[rpc_error(…)]`
@@ -532,6 +629,7 @@ pub fn rpc(
 /// |---|---|---|
 /// | `rename = "n"` | the name in `data` | the field's name after `rename_all` |
 /// | `default` | if the field is missing in received data, it is `Default::default()` | the field is required, unless it is an `Option` |
+/// | `schema = Type` | with `#[rpc_error(schema)]` on the type, describes the field with the schema of another type | the type of the field |
 ///
 /// ```
 /// use wsjsonrpc::RpcError;
