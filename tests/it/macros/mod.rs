@@ -4,3 +4,4 @@ mod arguments;
 mod behaviour;
 mod hygiene;
 mod macro_ui;
+mod schema;
