@@ -15,7 +15,7 @@ pub mod by_name {
 
     /// An error about numbers.
     #[derive(Debug, PartialEq, RpcError)]
-    #[rpc_error(crate = other_name)]
+    #[rpc_error(crate = other_name, schema)]
     pub enum MathError {
         /// They are too large.
         #[rpc_error(code = 1002)]
@@ -26,9 +26,11 @@ pub mod by_name {
     }
 
     /// Adds.
-    #[rpc(crate = other_name, mock)]
+    #[rpc(crate = other_name, mock, schema)]
     pub trait Math {
         /// Adds two numbers.
+        #[example(params = (1, 2), result = 3)]
+        #[example(params = (i64::MAX, 1), error = MathError::Overflow { x: i64::MAX })]
         async fn sum(&self, ctx: &Context, x: i64, y: i64) -> Result<i64, MathError>;
 
         /// Counts down.
@@ -56,20 +58,25 @@ pub mod by_path {
 
     /// Nobody to greet.
     #[derive(Debug, PartialEq, RpcError)]
-    #[rpc_error(code = 1001, message = "{0} is not here", crate = "crate::wrapper::inside")]
+    #[rpc_error(code = 1001, message = "{0} is not here", schema, crate = "crate::wrapper::inside")]
     pub struct Absent(pub String);
 
     /// Greets.
-    #[rpc(crate = "crate::wrapper::inside", mock)]
+    #[rpc(crate = "crate::wrapper::inside", mock, schema)]
     pub trait Hello {
         /// Greets by name.
-        async fn greet(&self, ctx: &Context, name: &str) -> Result<String, Absent>;
+        async fn greet(
+            &self,
+            ctx: &Context,
+            #[param(default)] name: &str,
+        ) -> Result<String, Absent>;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use other_name::{Client, Context, Error, Result, Server, memory};
+    use other_name::openrpc::Info;
+    use other_name::{Client, Context, Error, Result, Server, memory, testing};
 
     use crate::by_name::{Math, MathClient, MathError, MathMock};
     use crate::by_path::{Absent, Hello, HelloClient, HelloMock};
@@ -119,6 +126,20 @@ mod tests {
         let hello = HelloMock::new().greet(|_, name| Err(Absent(name.to_owned()))).into_client();
         let Err(Error::Call(error)) = hello.greet("Eve").await else { panic!() };
         assert_eq!(error, Absent("Eve".to_owned()));
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn descriptions_work_under_another_name() -> Result<()> {
+        testing::assert_examples(Math::into_service(Both)).await;
+        let server = Server::builder().service(Math::into_service(Both)).calls::<HelloClient>();
+        let endpoint = server.build()?;
+        let document = endpoint.openrpc(&Info::new("API", "1"));
+        let methods = &document.as_value()["methods"];
+        assert_eq!(methods[0]["errors"][0]["code"], 1002);
+        assert_eq!(methods[1]["x-subscription"]["item"]["format"], "uint8");
+        assert_eq!(methods[2]["errors"][0]["message"], "{0} is not here");
+        assert_eq!(methods[2]["params"][0]["schema"]["default"], "");
         Ok(())
     }
 }
