@@ -70,6 +70,7 @@ impl<'a> Args<'a> {
 
     /// The next argument. An `Option` may be missing. It is recognised by how it deserializes, so
     /// aliases and wrappers are recognised, too.
+    #[allow(clippy::should_implement_trait, reason = "each argument has another type")]
     pub fn next<T: ReceivedArg<'a>>(&mut self) -> Result<T, ErrorObject> {
         match self.take()? {
             Some(value) => Ok(value),
