@@ -407,7 +407,8 @@ fn split_doc(doc: &str) -> (String, String) {
     let doc = doc.trim();
     let (first, rest) = doc.split_once("\n\n").unwrap_or((doc, ""));
     let summary: Vec<&str> = first.lines().map(str::trim).collect();
-    (summary.join(" "), rest.trim().to_owned())
+    // The first line keeps its indentation, because it may be code.
+    (summary.join(" "), rest.trim_start_matches('\n').trim_end().to_owned())
 }
 
 fn transformed(generator: &mut SchemaGenerator, mut schema: Schema) -> Value {
