@@ -183,9 +183,11 @@ impl Schemas {
         }
         let params = match (method.structure, method.params.as_slice()) {
             (ParamStructure::Whole, [whole]) => {
-                let schema = self.input(whole.schema);
-                set("x-params", schema.clone());
-                self.whole(&schema)
+                let mut schema = self.input(whole.schema);
+                let params = self.whole(&schema);
+                params.leave_out_options(&mut schema);
+                set("x-params", schema);
+                params
             }
             (structure, params) => {
                 let params = params.iter().map(|param| self.param(param)).collect();
@@ -383,6 +385,16 @@ struct Params {
 }
 
 impl Params {
+    /// Each `Option` at the end of a tuple may be missing, but schemars gives all tuples their full
+    /// length. A tuple struct keeps it, because its schema may have other uses.
+    fn leave_out_options(&self, schema: &mut Value) {
+        if let (Some(Value::Array(_)), Some(least)) =
+            (schema.get("items").cloned(), schema.get_mut("minItems"))
+        {
+            *least = self.list.iter().filter(|param| param["required"] == true).count().into();
+        }
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
         self.list.iter().filter_map(|param| param.get("name")?.as_str())
     }

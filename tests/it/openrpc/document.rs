@@ -251,6 +251,8 @@ fn params_as_one_value() {
     assert_eq!(method["paramStructure"], "by-position");
     let required = method["params"].as_array().unwrap().iter().map(|p| p["required"].clone());
     assert_eq!(required.collect::<Vec<_>>(), [true, true, true, false]);
+    assert_eq!(method["x-params"]["minItems"], 3);
+    assert_eq!(method["x-params"]["maxItems"], 4);
 
     let method = method_of(Method::new("m").params::<Vec<f64>>());
     assert_eq!(method["params"], json!([]));
