@@ -16,6 +16,8 @@ mod library;
 fn the_document_is_that_of_the_repository() -> anyhow::Result<()> {
     let document = library::server().build()?.openrpc(&library::info());
     testing::assert_openrpc(&document, "openrpc.json");
+    // Fails if a method is added that nothing describes.
+    assert!(document.undescribed().is_empty(), "{:?}", document.undescribed());
     Ok(())
 }
 

@@ -20,7 +20,7 @@ async fn main() -> anyhow::Result<()> {
             _ => Version::V1_3,
         };
         let endpoint = library::server().build()?;
-        print!("{}", endpoint.openrpc(&Info { openrpc, ..library::info() }));
+        println!("{}", endpoint.openrpc(&Info { openrpc, ..library::info() }));
         return Ok(());
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::{Deserialize, Deserializer, Error as _};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
@@ -12,9 +13,12 @@ use super::refs::reachable;
 /// An OpenRPC document. [`Endpoint::openrpc`](crate::Endpoint::openrpc) creates one; others can be
 /// parsed.
 ///
-/// `to_string()` and `{}` return its text, indented and with a newline at the end. The order of the
-/// members is always the same, so that two versions of a file can be compared line by line. With
-/// `{:#}`, the text has no white space.
+/// `to_string()` and `{}` return its text, with indented lines. The order of the members is always
+/// the same, so that two versions of a file can be compared line by line. With `{:#}`, the text has
+/// no white space.
+///
+/// A client reads the document of a server with
+/// `client.peer().call::<Document>("rpc.discover", ()).await`.
 ///
 /// ```
 /// use wsjsonrpc::openrpc::Document;
@@ -93,10 +97,15 @@ impl FromStr for Document {
     /// Parses a document of any version of OpenRPC. Checks only that it is JSON and has a list of
     /// methods.
     fn from_str(text: &str) -> Result<Self, InvalidDocument> {
-        let value: Value =
-            serde_json::from_str(text).map_err(|error| InvalidDocument(error.to_string()))?;
+        serde_json::from_str(text).map_err(|error| InvalidDocument(error.to_string()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
         if !value.get("methods").is_some_and(Value::is_array) {
-            return Err(InvalidDocument("it has no list `methods`".to_owned()));
+            return Err(D::Error::custom("it has no list `methods`"));
         }
         Ok(Document::new(value, Vec::new()))
     }
@@ -104,10 +113,10 @@ impl FromStr for Document {
 
 impl fmt::Display for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ordered = Ordered(&self.value);
+        let ordered = Ordered(&self.value, Order::Known);
         let text = match f.alternate() {
             true => serde_json::to_string(&ordered),
-            false => serde_json::to_string_pretty(&ordered).map(|text| text + "\n"),
+            false => serde_json::to_string_pretty(&ordered),
         };
         f.write_str(&text.map_err(|_| fmt::Error)?)
     }
@@ -115,7 +124,7 @@ impl fmt::Display for Document {
 
 impl Serialize for Document {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Ordered(&self.value).serialize(serializer)
+        Ordered(&self.value, Order::Known).serialize(serializer)
     }
 }
 
@@ -146,22 +155,56 @@ const FIRST: [&str; 21] = [
     "errors",
 ];
 
-struct Ordered<'a>(&'a Value);
+/// Members whose members are names of the application, and members whose values are its data. In
+/// both, `title` is a word like any other.
+const NAMES: [&str; 4] = ["patternProperties", "properties", "schemas", "x-error-data"];
+const DATA: [&str; 6] = ["const", "data", "default", "enum", "value", "x-error"];
+
+/// How the members of an object are ordered.
+#[derive(Clone, Copy, PartialEq)]
+enum Order {
+    /// As in [`FIRST`].
+    Known,
+    /// Alphabetically; the members themselves are objects with known members.
+    Names,
+    /// Alphabetically, at any depth.
+    Data,
+}
+
+struct Ordered<'a>(&'a Value, Order);
+
+impl Order {
+    fn within(self, key: &str) -> Self {
+        match self {
+            Order::Data => Order::Data,
+            Order::Names => Order::Known,
+            Order::Known if NAMES.contains(&key) => Order::Names,
+            Order::Known if DATA.contains(&key) => Order::Data,
+            Order::Known => self,
+        }
+    }
+}
 
 impl Serialize for Ordered<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
+        let Ordered(value, order) = *self;
+        match value {
             Value::Object(members) => {
-                let rank = |key: &str| FIRST.iter().position(|first| *first == key);
+                let rank = |key: &str| match order {
+                    Order::Known => FIRST.iter().position(|first| *first == key),
+                    Order::Names | Order::Data => None,
+                };
                 let mut sorted: Vec<_> = members.iter().collect();
                 sorted.sort_by_key(|(key, _)| (rank(key).unwrap_or(FIRST.len()), *key));
                 let mut map = serializer.serialize_map(Some(sorted.len()))?;
                 for (key, value) in sorted {
-                    map.serialize_entry(key, &Ordered(value))?;
+                    map.serialize_entry(key, &Ordered(value, order.within(key)))?;
                 }
                 map.end()
             }
-            Value::Array(elements) => serializer.collect_seq(elements.iter().map(Ordered)),
+            Value::Array(elements) => {
+                serializer.collect_seq(elements.iter().map(|element| Ordered(element, order)))
+            }
             other => other.serialize(serializer),
         }
     }

@@ -30,6 +30,9 @@ const UPDATE: &str = "UPDATE_OPENRPC";
 /// UPDATE_OPENRPC=1 cargo test
 /// ```
 ///
+/// The document leaves out methods without a description. Check
+/// [`Document::undescribed`](crate::openrpc::Document::undescribed) in the same test.
+///
 /// ```no_run
 /// use wsjsonrpc::openrpc::Info;
 /// use wsjsonrpc::{Server, testing};
@@ -39,6 +42,7 @@ const UPDATE: &str = "UPDATE_OPENRPC";
 /// fn the_api_is_that_of_the_file() {
 ///     let document = endpoint().openrpc(&Info::new("Shop", "1.0.0"));
 ///     testing::assert_openrpc(&document, "openrpc.json");
+///     assert!(document.undescribed().is_empty(), "{:?}", document.undescribed());
 /// }
 /// ```
 ///
@@ -49,7 +53,7 @@ const UPDATE: &str = "UPDATE_OPENRPC";
 #[track_caller]
 pub fn assert_openrpc(document: &Document, path: impl AsRef<Path>) {
     let path = path.as_ref();
-    let new = document.to_string();
+    let new = format!("{document}\n");
     let update = env::var_os(UPDATE).is_some_and(|value| !value.is_empty() && value != "0");
     let old = fs::read_to_string(path).map(|text| text.replace("\r\n", "\n"));
     if matches!(&old, Ok(old) if *old == new) {
@@ -71,8 +75,13 @@ pub fn assert_openrpc(document: &Document, path: impl AsRef<Path>) {
     let mut message = format!("the API is not that of {shown}:\n\n");
     match old.parse::<Document>() {
         Ok(old) => {
-            for change in compare(&old, document) {
+            let changes = compare(&old, document);
+            for change in &changes {
                 let _ = writeln!(message, "  {change}");
+            }
+            if changes.is_empty() {
+                let what = "names of types, the order of methods, or white space";
+                let _ = writeln!(message, "  callers and implementers see no change, only {what}");
             }
         }
         Err(error) => {

@@ -1,7 +1,7 @@
 //! The method `rpc.discover`.
 
 use serde_json::{Value, json};
-use wsjsonrpc::openrpc::{Info, Method};
+use wsjsonrpc::openrpc::{Document, Info, Method};
 use wsjsonrpc::schemars::JsonSchema;
 use wsjsonrpc::service::Discover;
 use wsjsonrpc::{Client, Context, Server, Services, memory, schemars};
@@ -50,7 +50,8 @@ async fn both_sides_serve_their_document() {
         assert_eq!(names(&document), ["open", "admin.key"]);
         assert_eq!(document["methods"][0]["x-implemented-by"], Value::Null);
     }
-    let document: Value = peer.call("rpc.discover", ()).await.unwrap();
+    let document: Document = peer.call("rpc.discover", ()).await.unwrap();
+    let document = document.as_value();
     assert_eq!(document["info"]["title"], "Client");
     assert_eq!(document["methods"][0]["x-implemented-by"], json!(["client"]));
 }

@@ -323,6 +323,24 @@ fn the_version_of_openrpc_is_chosen() {
 }
 
 #[test]
+fn names_of_the_application_are_in_alphabetical_order() {
+    #[derive(JsonSchema)]
+    #[allow(dead_code)]
+    struct Book {
+        author: String,
+        title: String,
+    }
+    let method = Method::new("m")
+        .param::<Book>("p")
+        .example(Example::new("e").param(&json!({"title": "T", "author": "A"})));
+    let text = format!("{:#}", document_of([method]));
+    assert!(
+        text.contains(r#""properties":{"author":{"type":"string"},"title":{"type":"string"}}"#)
+    );
+    assert!(text.contains(r#""value":{"author":"A","title":"T"}"#), "{text}");
+}
+
+#[test]
 fn a_text_that_is_no_document_is_refused() {
     for (text, why) in [
         ("{", "EOF while parsing an object"),
