@@ -4,7 +4,7 @@
 //! the two differ for a type, the document has two schemas: `Account`, and `AccountInput` for params.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::generate::SchemaSettings;
 use schemars::{Schema, SchemaGenerator};
@@ -14,7 +14,7 @@ use super::extensions;
 use super::method::{
     Data, ErrorDescription, Errors, Example, Method, Outcome, Param, ParamStructure, SchemaFn,
 };
-use super::refs::{differing, in_components, name_in, reachable, rename, set_titles};
+use super::refs::{Names, name_in, reachable, set_titles};
 use super::{Document, Info};
 use crate::link::pending_calls::Side;
 use crate::protocol::error::ErrorObject;
@@ -57,9 +57,9 @@ impl Api {
                 }
             }
         }
-        let extensions = extensions::used_by(&methods);
         let mut document = head(info);
         let mut methods = Value::from_iter(methods.into_iter().map(Value::Object));
+        let extensions = extensions::used_by(&methods);
         let schemas = schemas.finish(&mut methods);
         document.insert("methods".to_owned(), methods);
         if !schemas.is_empty() {
@@ -149,8 +149,8 @@ impl Schemas {
         }
     }
 
-    // Both generators see each type, in the same order. So if two types have the same name, both
-    // generators number them in the same way.
+    // Both generators see each type, in the same order. So they number types with the same name in
+    // the same way, unless serde skips a field in one direction.
 
     fn input(&mut self, schema: SchemaFn) -> Value {
         schema(&mut self.outputs);
@@ -195,7 +195,8 @@ impl Schemas {
             }
         };
         set("paramStructure", params.structure.name().into());
-        let examples: Vec<Value> = method.examples.iter().map(|e| example(e, &params)).collect();
+        let examples: Vec<Value> =
+            method.examples.iter().filter_map(|e| example(e, &params)).collect();
         set("params", params.list.into());
         let result = match (&method.subscription, method.result) {
             (Some(_), _) => {
@@ -255,15 +256,17 @@ impl Schemas {
     /// describe them: the properties of a struct, or the elements of a tuple.
     fn whole(&self, schema: &Value) -> Params {
         let definition = self.resolved(schema);
-        let properties = definition.get("properties").and_then(Value::as_object);
-        if let (Some(properties), false) = (properties, has_alternatives(definition)) {
+        let structure = self.structure_of(definition, 0);
+        if structure != ParamStructure::ByPosition {
             let required = definition.get("required").and_then(Value::as_array);
             let is_required =
                 |name: &str| required.is_some_and(|list| list.iter().any(|entry| *entry == *name));
-            let list = properties
-                .iter()
+            let properties = definition.get("properties").and_then(Value::as_object);
+            let sorted: BTreeMap<&String, &Value> = properties.into_iter().flatten().collect();
+            let list = sorted
+                .into_iter()
                 .map(|(name, schema)| descriptor(name, is_required(name), schema.clone()));
-            return Params { structure: ParamStructure::ByName, whole: true, list: list.collect() };
+            return Params { structure, whole: true, list: list.collect() };
         }
         let elements = definition.get("items").and_then(Value::as_array);
         let elements = elements.map(Vec::as_slice).unwrap_or_default();
@@ -274,6 +277,26 @@ impl Schemas {
             descriptor(&format!("param{}", index + 1), index < required, schema.clone())
         });
         Params { structure: ParamStructure::ByPosition, whole: true, list: list.collect() }
+    }
+
+    /// Whether the values of a schema are lists or objects, if all of them are one of the two.
+    fn structure_of(&self, schema: &Value, depth: u32) -> ParamStructure {
+        let schema = self.resolved(schema);
+        match schema.get("type").and_then(Value::as_str) {
+            Some("object") => return ParamStructure::ByName,
+            Some("array") => return ParamStructure::ByPosition,
+            _ => {}
+        }
+        let alternatives = ["oneOf", "anyOf"].iter().find_map(|word| schema.get(word)?.as_array());
+        // Bounded, because a definition may refer to itself.
+        let alternatives = alternatives.filter(|_| depth < 16).map(Vec::as_slice);
+        let mut structures = alternatives
+            .unwrap_or_default()
+            .iter()
+            .filter(|alternative| !allows_null(alternative))
+            .map(|alternative| self.structure_of(alternative, depth + 1));
+        let first = structures.next().unwrap_or(ParamStructure::Either);
+        if structures.all(|other| other == first) { first } else { ParamStructure::Either }
     }
 
     /// The definition that an input's schema refers to.
@@ -347,30 +370,17 @@ impl Schemas {
         inputs.retain(|name, _| used_inputs.contains(name));
         outputs.retain(|name, _| used_outputs.contains(name));
 
-        let differing = differing(&inputs, &outputs);
-        let mut taken: BTreeSet<String> = inputs.keys().chain(outputs.keys()).cloned().collect();
-        let mut names: BTreeMap<String, String> = BTreeMap::new();
-        for name in inputs.keys() {
-            let mut new = name.clone();
-            if differing.contains(name) {
-                new.push_str("Input");
-                while !taken.insert(new.clone()) {
-                    new.push('_');
+        let names = Names::of(&inputs, &outputs);
+        let mut schemas = Object::new();
+        for (definitions, new_names) in [(outputs, &names.outputs), (inputs, &names.inputs)] {
+            for (name, mut schema) in definitions {
+                names.rename(&mut schema);
+                if let Some(new) = new_names.get(&name) {
+                    schemas.insert(new.clone(), schema);
                 }
             }
-            names.insert(name.clone(), new);
         }
-        let mut schemas = Object::new();
-        for (name, mut schema) in outputs {
-            rename(&mut schema, &names);
-            schemas.insert(in_components(&name), schema);
-        }
-        for (name, mut schema) in inputs {
-            rename(&mut schema, &names);
-            let name = names.get(&name).unwrap_or(&name);
-            schemas.entry(in_components(name)).or_insert(schema);
-        }
-        rename(methods, &names);
+        names.rename(methods);
         set_titles(&mut schemas);
         schemas
     }
@@ -416,6 +426,7 @@ fn descriptor(name: &str, required: bool, schema: Value) -> Value {
 
 /// The first paragraph of a doc comment in one line, and the rest.
 fn split_doc(doc: &str) -> (String, String) {
+    let doc = doc.replace("\r\n", "\n");
     let doc = doc.trim();
     let (first, rest) = doc.split_once("\n\n").unwrap_or((doc, ""));
     let summary: Vec<&str> = first.lines().map(str::trim).collect();
@@ -441,10 +452,6 @@ fn with_default(schema: Value, default: Value) -> Value {
     members.into()
 }
 
-fn has_alternatives(schema: &Value) -> bool {
-    ["oneOf", "anyOf", "allOf"].iter().any(|word| schema.get(word).is_some())
-}
-
 fn allows_null(schema: &Value) -> bool {
     let is_null = |schema: &Value| match schema.get("type") {
         Some(Value::Array(types)) => types.iter().any(|name| name == "null"),
@@ -455,8 +462,12 @@ fn allows_null(schema: &Value) -> bool {
     is_null(schema) || alternatives.is_some_and(|list| list.iter().any(is_null))
 }
 
-fn example(example: &Example, params: &Params) -> Value {
-    let mut given: Vec<Option<Value>> = example.params.clone();
+/// `None` if a value of the example cannot be serialized, which was logged.
+fn example(example: &Example, params: &Params) -> Option<Value> {
+    if example.broken {
+        return None;
+    }
+    let mut given: Vec<Option<Value>> = example.params.iter().cloned().map(Some).collect();
     let mut whole = None;
     if params.whole {
         whole = given.pop().flatten();
@@ -489,7 +500,7 @@ fn example(example: &Example, params: &Params) -> Value {
             pair.insert("result".to_owned(), json!({ "name": "result", "value": null }));
         }
     }
-    pair.into()
+    Some(pair.into())
 }
 
 fn error_object(error: &ErrorObject) -> Value {

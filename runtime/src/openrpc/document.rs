@@ -8,6 +8,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
 
 use super::build::SCHEMAS;
+use super::extensions;
 use super::refs::reachable;
 
 /// An OpenRPC document. [`Endpoint::openrpc`](crate::Endpoint::openrpc) creates one; others can be
@@ -69,6 +70,11 @@ impl Document {
             }
         }
         document.extend(components.map(|components| ("components".to_owned(), components)));
+        let extensions = document.get("methods").map(extensions::used_by).unwrap_or_default();
+        document.remove("x-extensions");
+        if !extensions.is_empty() {
+            document.insert("x-extensions".to_owned(), extensions.into());
+        }
     }
 
     /// The methods of the endpoint that the document does not contain, because nothing describes

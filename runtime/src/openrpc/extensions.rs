@@ -5,8 +5,6 @@
 
 use serde_json::{Value, json};
 
-use super::build::Object;
-
 /// The version of all declarations.
 const VERSION: &str = "0.1.0";
 
@@ -100,11 +98,11 @@ const EXTENSIONS: [Extension; 10] = [
 ];
 
 /// The declarations of the extensions that these methods use.
-pub(super) fn used_by(methods: &[Object]) -> Vec<Value> {
+pub(super) fn used_by(methods: &Value) -> Vec<Value> {
     let used = |name: &str| {
-        methods.iter().any(|method| {
+        methods.as_array().into_iter().flatten().any(|method| {
             let examples = method.get("examples").and_then(Value::as_array);
-            method.contains_key(name)
+            method.get(name).is_some()
                 || examples.is_some_and(|list| list.iter().any(|e| e.get(name).is_some()))
         })
     };

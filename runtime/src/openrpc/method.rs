@@ -263,7 +263,7 @@ impl Method {
     /// The `params` of an example as a peer sends them.
     #[cfg(feature = "testing")]
     pub(crate) fn params_of(&self, example: &Example) -> Value {
-        let mut values = example.params.iter().flatten().cloned();
+        let mut values = example.params.iter().cloned();
         match self.structure {
             ParamStructure::Whole => values.next().unwrap_or_default(),
             ParamStructure::ByName => {
@@ -462,7 +462,9 @@ impl fmt::Debug for Method {
 pub struct Example {
     pub(super) name: Cow<'static, str>,
     /// In the order of the method's params.
-    pub(super) params: Vec<Option<Value>>,
+    pub(super) params: Vec<Value>,
+    /// A value cannot be serialized.
+    pub(super) broken: bool,
     pub(super) outcome: Option<Outcome>,
 }
 
@@ -478,6 +480,12 @@ impl Example {
         &self.name
     }
 
+    /// Whether a value cannot be serialized.
+    #[cfg(feature = "testing")]
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// What the call must return: the result, or the error.
     #[cfg(feature = "testing")]
     pub(crate) fn expected(&self) -> Result<Value, ErrorObject> {
@@ -490,15 +498,19 @@ impl Example {
 
     /// An example without params, which returns `null`.
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
-        Example { name: name.into(), params: Vec::new(), outcome: None }
+        Example { name: name.into(), params: Vec::new(), broken: false, outcome: None }
     }
 
     /// The value of the next param, in the order of the method's params.
     ///
-    /// A value that cannot be serialized is left out, and the log has a warning.
+    /// If a value cannot be serialized, the document leaves out the example, and the log has a
+    /// warning.
     #[must_use]
     pub fn param<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
-        self.params.push(example_value(value));
+        match example_value(value) {
+            Some(value) => self.params.push(value),
+            None => self.broken = true,
+        }
         self
     }
 
@@ -506,6 +518,7 @@ impl Example {
     #[must_use]
     pub fn result<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
         self.outcome = example_value(value).map(Outcome::Result);
+        self.broken |= self.outcome.is_none();
         self
     }
 

@@ -76,16 +76,62 @@ pub(super) fn reachable(root: &Value, definitions: &Object, path: &str) -> BTree
     found
 }
 
+/// The final names of the definitions of both sides, by their names in the generators.
+#[derive(Default)]
+pub(super) struct Names {
+    pub(super) inputs: BTreeMap<String, String>,
+    pub(super) outputs: BTreeMap<String, String>,
+}
+
+impl Names {
+    pub(super) fn of(inputs: &Object, outputs: &Object) -> Self {
+        let differing = differing(inputs, outputs);
+        let mut taken = BTreeSet::new();
+        let mut unique = |name: &str| {
+            let name = in_components(name);
+            let numbered = (2..).map(|number: u64| format!("{name}{number}"));
+            let mut all = std::iter::once(name.clone()).chain(numbered);
+            all.find(|name| taken.insert(name.clone())).unwrap_or(name)
+        };
+        let mut names = Names::default();
+        // serde_json may keep the order of insertion, so the names are sorted first.
+        let sorted = |definitions: &Object| definitions.keys().cloned().collect::<BTreeSet<_>>();
+        for name in sorted(outputs) {
+            let new = unique(&name);
+            names.outputs.insert(name, new);
+        }
+        for name in sorted(inputs) {
+            let new = match names.outputs.get(&name) {
+                Some(output) if !differing.contains(&name) => output.clone(),
+                Some(_) => unique(&format!("{name}Input")),
+                None => unique(&name),
+            };
+            names.inputs.insert(name, new);
+        }
+        names
+    }
+
+    /// Moves all references to their final places.
+    pub(super) fn rename(&self, value: &mut Value) {
+        rename(value, &|reference| {
+            let input = name_in(reference, INPUTS).and_then(|name| self.inputs.get(&name));
+            let output = || name_in(reference, SCHEMAS).and_then(|name| self.outputs.get(&name));
+            Some(format!("#{SCHEMAS}/{}", input.or_else(output)?))
+        });
+    }
+}
+
 /// The names of the definitions that both sides have and that differ, directly or in a definition
 /// that they use.
-pub(super) fn differing(inputs: &Object, outputs: &Object) -> BTreeSet<String> {
-    let plain = BTreeMap::new();
+fn differing(inputs: &Object, outputs: &Object) -> BTreeSet<String> {
     let mut differing: BTreeSet<String> = BTreeSet::new();
     let mut alike: Vec<(&String, &Value)> = Vec::new();
     for (name, input) in inputs {
         let Some(output) = outputs.get(name) else { continue };
         let mut input_in_place = input.clone();
-        rename(&mut input_in_place, &plain);
+        rename(&mut input_in_place, &|reference| {
+            Some(format!("#{SCHEMAS}{}", reference.strip_prefix(&format!("#{INPUTS}"))?))
+        });
         if input_in_place == *output {
             alike.push((name, input));
         } else {
@@ -111,31 +157,28 @@ pub(super) fn differing(inputs: &Object, outputs: &Object) -> BTreeSet<String> {
     }
 }
 
-/// Moves all references to their final places. `inputs` has the new names of definitions of params.
-pub(super) fn rename(value: &mut Value, inputs: &BTreeMap<String, String>) {
+/// Replaces each `$ref` for which `new` returns another one.
+fn rename(value: &mut Value, new: &dyn Fn(&str) -> Option<String>) {
     match value {
         Value::Object(members) => {
             for (name, value) in members.iter_mut() {
                 match value {
                     Value::String(reference) if name == "$ref" => {
-                        let input = name_in(reference, INPUTS);
-                        let input = input.map(|name| inputs.get(&name).cloned().unwrap_or(name));
-                        let output = || name_in(reference, SCHEMAS);
-                        if let Some(name) = input.or_else(output) {
-                            *reference = format!("#{SCHEMAS}/{}", in_components(&name));
+                        if let Some(new) = new(reference) {
+                            *reference = new;
                         }
                     }
-                    value => rename(value, inputs),
+                    value => rename(value, new),
                 }
             }
         }
-        Value::Array(elements) => elements.iter_mut().for_each(|value| rename(value, inputs)),
+        Value::Array(elements) => elements.iter_mut().for_each(|value| rename(value, new)),
         _ => {}
     }
 }
 
 /// A name that may stand in `components`: letters, digits, and `.`, `-` and `_`.
-pub(super) fn in_components(name: &str) -> String {
+fn in_components(name: &str) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
     name.chars().map(allowed).collect()
 }
@@ -144,7 +187,8 @@ pub(super) fn in_components(name: &str) -> String {
 /// their titles, and take two types with one title for the same.
 pub(super) fn set_titles(schemas: &mut Object) {
     let mut used: BTreeSet<String> = schemas.keys().cloned().collect();
-    for (name, schema) in schemas.iter_mut() {
+    let sorted: BTreeMap<&String, &mut Value> = schemas.iter_mut().collect();
+    for (name, schema) in sorted {
         let Some(members) = schema.as_object_mut() else { continue };
         let title = members.get("title").and_then(Value::as_str);
         if !title.is_some_and(|title| title == name || used.insert(title.to_owned())) {

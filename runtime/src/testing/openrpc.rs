@@ -139,6 +139,11 @@ pub async fn assert_examples(service: impl Service) {
     for method in &methods {
         for example in method.examples() {
             checked += 1;
+            if example.is_broken() {
+                let (name, method) = (example.name(), method.name());
+                let _ = writeln!(failed, "  {method} ({name}): a value cannot be serialized");
+                continue;
+            }
             let params = method.params_of(example);
             let called = client.peer().call::<Value>(method.name(), &params).await;
             let (shown, same) = outcome(&called, &example.expected());

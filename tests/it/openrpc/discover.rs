@@ -24,7 +24,7 @@ fn services() -> Services {
         .method("open", |_: Context, (): ()| async { Ok(()) })
         .describe(Method::new("open").result::<Public>())
         .method("admin.key", |_: Context, (): ()| async { Ok(()) })
-        .describe(Method::new("admin.key").result::<Secret>())
+        .describe(Method::new("admin.key").result::<Secret>().ordered())
 }
 
 fn names(document: &Value) -> Vec<&str> {
@@ -84,11 +84,17 @@ async fn a_filter_leaves_out_methods_and_their_schemas() {
         document["components"]["schemas"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
     };
     assert_eq!(schemas(&document), ["Public"]);
+    let extensions = |document: &Value| {
+        let list = document["x-extensions"].as_array().unwrap();
+        list.iter().map(|extension| extension["name"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(extensions(&document), ["x-implemented-by"]);
 
     client.peer().call::<()>("login", ()).await.unwrap();
     let document: Value = client.peer().call("rpc.discover", ()).await.unwrap();
     assert_eq!(names(&document), ["open", "admin.key", "admin.notify"]);
     assert_eq!(schemas(&document), ["Public", "Secret"]);
+    assert_eq!(extensions(&document), ["x-implemented-by", "x-ordered"]);
 }
 
 #[tokio::test]

@@ -260,6 +260,99 @@ fn params_as_one_value() {
 }
 
 #[test]
+fn the_structure_of_params_follows_from_the_schema() {
+    #[derive(JsonSchema)]
+    #[serde(tag = "kind")]
+    #[allow(dead_code)]
+    enum Tagged {
+        A { x: u32 },
+        B { y: u32 },
+    }
+    #[derive(JsonSchema)]
+    #[allow(dead_code)]
+    struct Flat {
+        id: u32,
+        #[serde(flatten)]
+        tagged: Tagged,
+    }
+    #[derive(JsonSchema)]
+    #[serde(untagged)]
+    #[allow(dead_code)]
+    enum Both {
+        List(Vec<u8>),
+        Object { x: u8 },
+    }
+    let structure = |method: Method| {
+        let method = method_of(method);
+        let params = method["params"].as_array().unwrap();
+        let names = params.iter().map(|param| param["name"].as_str().unwrap().to_owned());
+        (method["paramStructure"].as_str().unwrap().to_owned(), names.collect::<Vec<_>>())
+    };
+    let whole = || Method::new("m");
+    for (method, expected, names) in [
+        (whole().params::<BTreeMap<String, i64>>(), "by-name", &[][..]),
+        (whole().params::<Tagged>(), "by-name", &[]),
+        (whole().params::<Flat>(), "by-name", &["id"]),
+        (whole().params::<Option<Flat>>(), "by-name", &[]),
+        (whole().params::<Vec<u8>>(), "by-position", &[]),
+        (whole().params::<(u8, u8)>(), "by-position", &["param1", "param2"]),
+        (whole().params::<Both>(), "either", &[]),
+        (whole().params::<Value>(), "either", &[]),
+    ] {
+        let (structure, found) = structure(method);
+        assert_eq!(structure, expected, "{found:?}");
+        assert_eq!(found, names);
+    }
+}
+
+#[test]
+fn an_example_that_cannot_be_serialized_is_left_out() {
+    let broken = BTreeMap::from([((1, 2), 3)]);
+    let method = Method::new("m")
+        .param::<u8>("x")
+        .example(Example::new("param").param(&broken).result(&1))
+        .example(Example::new("result").param(&1).result(&broken))
+        .example(Example::new("right").param(&1).result(&2));
+    let examples = method_of(method)["examples"].as_array().unwrap().clone();
+    assert_eq!(examples.len(), 1, "{examples:?}");
+    assert_eq!(examples[0]["name"], "right");
+}
+
+#[test]
+fn names_that_become_equal_in_components_get_numbers() {
+    #[derive(JsonSchema)]
+    #[schemars(rename = "A B")]
+    #[allow(dead_code)]
+    struct One {
+        one: u8,
+    }
+    #[derive(JsonSchema)]
+    #[schemars(rename = "A_B")]
+    #[allow(dead_code)]
+    struct Two {
+        two: u8,
+    }
+    let method = Method::new("m").param::<One>("a").param::<Two>("b").result::<(One, Two)>();
+    let document = document_of([method]).as_value().clone();
+    let schemas = &document["components"]["schemas"];
+    let properties = |reference: &Value| {
+        let name = reference["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+        schemas[name]["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    let method = &document["methods"][0];
+    let result = &method["result"]["schema"]["items"];
+    for (reference, member) in [
+        (&method["params"][0]["schema"], "one"),
+        (&method["params"][1]["schema"], "two"),
+        (&result[0], "one"),
+        (&result[1], "two"),
+    ] {
+        assert_eq!(properties(reference), [member]);
+    }
+    assert_eq!(schemas.as_object().unwrap().len(), 2);
+}
+
+#[test]
 fn numbers_carry_their_width() {
     let schema = |value: Value| value["format"].as_str().unwrap_or("none").to_owned();
     assert_eq!(schema(both::<i64>().0), "int64");

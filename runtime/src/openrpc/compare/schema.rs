@@ -201,6 +201,10 @@ impl<'a> Comparison<'a, '_> {
             self.scoped |= old.scoped | new.scoped;
             self.steps = self.steps.saturating_sub(old.steps + new.steps);
             let place = Place { path: &path, inside_not };
+            if old.too_large || new.too_large {
+                self.differs(place, true, true, "a union too large to compare".to_owned());
+                continue;
+            }
             let several = old.alternatives.len() > 1 && new.alternatives.len() > 1;
             if several && old.exactly_one != new.exactly_one {
                 let (alternatives, less) = match new.exactly_one {

@@ -57,6 +57,8 @@ pub(super) struct Alternative<'a> {
 /// The alternatives of a schema.
 pub(super) struct Union<'a> {
     pub(super) alternatives: Vec<Alternative<'a>>,
+    /// The schema has more alternatives than [`ALTERNATIVES`], so it was not divided.
+    pub(super) too_large: bool,
     /// A value must match exactly one of them.
     pub(super) exactly_one: bool,
     /// A `$ref` was relative to the schema.
@@ -334,6 +336,7 @@ pub(super) fn alternatives<'a>(source: Source<'a>, schema: Schema<'a>) -> Union<
     let whole = flatten(source, schema.clone());
     let mut union = Union {
         alternatives: Vec::new(),
+        too_large: false,
         exactly_one: false,
         scoped: whole.scoped,
         steps: whole.steps,
@@ -349,7 +352,12 @@ pub(super) fn alternatives<'a>(source: Source<'a>, schema: Schema<'a>) -> Union<
         processed += 1;
         if processed > ALTERNATIVES {
             let alternative = Alternative { shape: whole.shape, name: whole.name };
-            return Union { alternatives: vec![alternative], exactly_one: false, ..union };
+            return Union {
+                alternatives: vec![alternative],
+                too_large: true,
+                exactly_one: false,
+                ..union
+            };
         }
         let flat = flatten(source, schema);
         union.scoped |= flat.scoped;

@@ -166,3 +166,22 @@ fn what_is_too_complex_counts_as_breaking() {
     let line = "m: param `x`: accepts other values: too complex to compare; breaks callers and implementers";
     assert_eq!(last.as_deref(), Some(line));
 }
+
+#[test]
+fn a_change_in_a_very_large_union_breaks_both() {
+    let union = |word: &str, count: usize, first: usize| {
+        let names = (first..first + count).map(|at| format!("k{at}"));
+        let alternatives: Vec<Value> =
+            names.map(|name| json!({"type": "object", "required": [name]})).collect();
+        with_schemas(&json!({ word: alternatives }), &json!({}))
+    };
+    for word in ["anyOf", "oneOf"] {
+        for (old, new) in [((500, 0), (500, 9000)), ((501, 0), (500, 0)), ((2000, 0), (2000, 1))] {
+            let (old, new) = (union(word, old.0, old.1), union(word, new.0, new.1));
+            let changes = compare(&old, &new);
+            assert!(changes.iter().any(|change| change.breaks_callers), "{changes:?}");
+            assert!(changes.iter().any(|change| change.breaks_implementers), "{changes:?}");
+            assert_eq!(compare(&old, &old), []);
+        }
+    }
+}
