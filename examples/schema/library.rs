@@ -97,7 +97,7 @@ impl Library for Branch {
         let loan = Loan { isbn: isbn.to_owned(), days };
         if let Err(Lent { loan, reader, .. }) = self.borrow(ctx, &loan) {
             let days = loan.days;
-            // A reader who has disconnected does not get the notification.
+            // A disconnected reader does not get the notification.
             let _ = reader.recall(loan).notify().await;
             return Err(LibraryError::Lent { days });
         }

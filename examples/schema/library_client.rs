@@ -13,7 +13,7 @@ use api::{Activity, LibraryClient, LibraryError, Loan, Reader};
 
 mod api;
 
-/// The reader who has the book.
+/// The first reader, who borrows the book.
 struct Ada(mpsc::Sender<Loan>);
 
 impl Reader for Ada {

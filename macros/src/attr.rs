@@ -121,7 +121,7 @@ pub(crate) struct MethodOptions {
     pub(crate) ordered: Option<Span>,
     /// The client omits arguments that are null, where it can.
     pub(crate) omit_none: Option<Span>,
-    /// The type that describes the result in place of its own type.
+    /// The type whose schema describes the result. Default: the type of the result.
     pub(crate) result_schema: Option<Type>,
     /// The type of the progress that the handler reports.
     pub(crate) progress: Option<Type>,
@@ -152,7 +152,7 @@ impl MethodOptions {
 pub(crate) struct ParamOptions {
     pub(crate) rename: Option<LitStr>,
     pub(crate) default: Option<Span>,
-    /// The type that describes the argument in place of its own type.
+    /// The type whose schema describes the argument. Default: the type of the argument.
     pub(crate) schema: Option<Type>,
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Options {
     pub(crate) unsubscribe: Option<LitStr>,
     pub(crate) notification: Option<LitStr>,
     item: Option<Type>,
-    /// The type that describes an item in place of its own type.
+    /// The type whose schema describes an item. Default: the type of the item.
     pub(crate) item_schema: Option<Type>,
     pub(crate) overflow: Option<(Overflow, Span)>,
     pub(crate) buffer: Option<LitInt>,

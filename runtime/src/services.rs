@@ -497,7 +497,7 @@ impl RouterBuilder {
         router.handler_runtime = self.handler_runtime;
         #[cfg(feature = "schema")]
         {
-            router.api = Some(api);
+            router.api = api;
         }
         let wrap = |service: Arc<dyn Service>, method, name: Cow<'static, str>, names| match &stack
         {

@@ -116,7 +116,7 @@ impl VariantOptions {
 pub(super) struct FieldOptions {
     pub(super) rename: Option<LitStr>,
     pub(super) default: Option<Span>,
-    /// The type that describes the field in place of its own type.
+    /// The type whose schema describes the field. Default: the type of the field.
     pub(super) schema: Option<Type>,
     /// thiserror's `#[from]` or `#[source]` next to it.
     pub(super) source: Option<Span>,

@@ -53,7 +53,7 @@ pub(super) struct Field {
     /// Its name on the wire, if it has one.
     pub(super) name: String,
     pub(super) has_default: bool,
-    /// The type that describes the field in place of its own type.
+    /// The type whose schema describes the field. Default: the type of the field.
     pub(super) schema: Option<Type>,
     /// Whether thiserror takes it for the error's source.
     pub(super) is_source: bool,

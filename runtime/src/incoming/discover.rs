@@ -12,7 +12,7 @@ use crate::incoming::context::Context;
 use crate::incoming::service::{Outcome, Request, Response, Service};
 use crate::incoming::topic::Topic;
 use crate::link::pending_calls::Side;
-use crate::openrpc::{Api, Document, Info, Method};
+use crate::openrpc::{Api, Document, Info, Method, name_of};
 use crate::protocol::error::ErrorObject;
 
 /// The name that OpenRPC gives to the method.
@@ -95,8 +95,7 @@ impl ApiBuilder {
 
     /// Adds `rpc.discover` to the services if it is enabled.
     pub(crate) fn build(self, side: Side, services: &mut Vec<Arc<dyn Service>>) -> Arc<ApiSource> {
-        let source =
-            Arc::new(ApiSource { services: services.clone(), calls: self.calls, side: Some(side) });
+        let source = Arc::new(ApiSource { services: services.clone(), calls: self.calls, side });
         if let Some(discover) = self.discover {
             let shared =
                 Discovery { source: Arc::clone(&source), discover, built: OnceLock::new() };
@@ -111,7 +110,7 @@ impl ApiBuilder {
 pub(crate) struct ApiSource {
     services: Vec<Arc<dyn Service>>,
     calls: Vec<fn() -> Vec<Method>>,
-    side: Option<Side>,
+    side: Side,
 }
 
 impl ApiSource {
@@ -146,7 +145,7 @@ impl ApiSource {
             );
         }
         let peers = self.calls.iter().flat_map(|methods| methods()).collect();
-        Api { side: self.side.unwrap_or(Side::Server), own, peers, undescribed }.document(info)
+        Api { side: self.side, own, peers, undescribed }.document(info)
     }
 }
 
@@ -187,18 +186,8 @@ impl Discovery {
             return request.reply(Ok::<_, ErrorObject>(&*built.text));
         };
         let mut document = built.document.clone();
-        let own = match self.source.side {
-            Some(Side::Client) => "client",
-            _ => "server",
-        };
-        document.retain(|name, sides| {
-            let is_own = if sides.is_empty() {
-                own == "server"
-            } else {
-                sides.iter().any(|side| side == own)
-            };
-            !is_own || filter(request.context(), name)
-        });
+        let own = name_of(self.source.side);
+        document.retain(|name, sides| !sides.contains(&own) || filter(request.context(), name));
         request.reply(Ok::<_, ErrorObject>(&document))
     }
 }

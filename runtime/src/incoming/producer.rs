@@ -120,7 +120,7 @@ impl Producer {
                 break Some(ErrorObject::of(ErrorCode::RESULT_TOO_LARGE));
             }
             self.subscription.spend(cost(size));
-            // ItemMessage only now, when there is space, so that no producer holds an encoded item
+            // Encoded only now, when there is space, so that no producer holds an encoded item
             // while it waits.
             if room.fill(item).is_err() {
                 // What is queued is sent, and then the connection closes.
@@ -343,7 +343,7 @@ fn head_of_item(head: &[u8], dropped: u64) -> Cow<'_, [u8]> {
 struct Source<'a, S, T> {
     stream: Pin<&'a mut S>,
     link: &'a Link,
-    /// ItemMessage, so that their size is known. Each with the number of items dropped before it.
+    /// Encoded, so that their size is known. Each with the number of items dropped before it.
     items: VecDeque<(KeptItem, u64)>,
     /// The number of items dropped after the last one in `items`.
     dropped: u64,

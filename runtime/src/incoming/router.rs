@@ -44,7 +44,7 @@ pub(crate) struct Router {
     pub(crate) handler_runtime: Option<Handle>,
     /// The descriptions of the methods.
     #[cfg(feature = "schema")]
-    pub(crate) api: Option<Arc<crate::incoming::discover::ApiSource>>,
+    pub(crate) api: Arc<crate::incoming::discover::ApiSource>,
 }
 
 /// A service, and the number of the method in it.

@@ -26,9 +26,10 @@ use crate::protocol::text;
 /// Which side opened the connection. It determines the form of this side's ids: a client uses
 /// numbers, and a server uses strings, because some clients (npm's rpc-websockets) mistake a
 /// request for a response if its id equals one of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Side {
     Client,
+    #[default]
     Server,
 }
 

@@ -38,10 +38,11 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn document(self, info: &Info) -> Document {
-        let (own, peer) = match self.side {
-            Side::Server => ("server", "client"),
-            Side::Client => ("client", "server"),
+        let peer = match self.side {
+            Side::Server => Side::Client,
+            Side::Client => Side::Server,
         };
+        let (own, peer) = (name_of(self.side), name_of(peer));
         let mut schemas = Schemas::new();
         let mut methods: Vec<Object> = Vec::new();
         let described = self.own.into_iter().map(|method| (own, method));
@@ -69,6 +70,14 @@ impl Api {
             document.insert("x-extensions".to_owned(), extensions.into());
         }
         Document::new(Value::Object(document), self.undescribed)
+    }
+}
+
+/// The name of a side in `x-implemented-by`.
+pub(crate) fn name_of(side: Side) -> &'static str {
+    match side {
+        Side::Server => "server",
+        Side::Client => "client",
     }
 }
 

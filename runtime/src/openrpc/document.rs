@@ -51,13 +51,14 @@ impl Document {
 
     /// Removes the methods for which `keep` returns false, and the schemas that only they use.
     /// `keep` gets the name of a method and the sides that implement it.
-    pub(crate) fn retain(&mut self, keep: impl Fn(&str, &[Value]) -> bool) {
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str, &[&str]) -> bool) {
         let Some(document) = self.value.as_object_mut() else { return };
         if let Some(methods) = document.get_mut("methods").and_then(Value::as_array_mut) {
             methods.retain(|method| {
                 let name = method.get("name").and_then(Value::as_str).unwrap_or_default();
                 let sides = method.get("x-implemented-by").and_then(Value::as_array);
-                keep(name, sides.map(Vec::as_slice).unwrap_or_default())
+                let sides = sides.map(|sides| sides.iter().filter_map(Value::as_str).collect());
+                keep(name, &sides.unwrap_or_else(|| vec!["server"]))
             });
         }
         let mut components = document.remove("components");

@@ -38,7 +38,7 @@ mod info;
 mod method;
 mod refs;
 
-pub(crate) use build::Api;
+pub(crate) use build::{Api, name_of};
 pub use compare::{Change, ChangeKind, compare};
 pub use document::{Document, InvalidDocument};
 pub use info::{Contact, Info, License, ServerUrl, Version};

@@ -227,10 +227,7 @@ impl Endpoint {
     /// ```
     #[cfg(feature = "schema")]
     pub fn openrpc(&self, info: &crate::openrpc::Info) -> crate::openrpc::Document {
-        match &self.shared.router.api {
-            Some(api) => api.document(info),
-            None => crate::incoming::discover::ApiSource::default().document(info),
-        }
+        self.shared.router.api.document(info)
     }
 
     /// The number of open connections: the length of [`connections`](Self::connections).

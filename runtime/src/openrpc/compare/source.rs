@@ -10,7 +10,7 @@ use crate::openrpc::refs::{percent_decoded, references};
 #[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     root: &'a Value,
-    /// A schema that may have definitions of its own. Its `$ref`s can start there instead of at the
+    /// A schema that may contain definitions. Its `$ref`s can start there instead of at the
     /// document.
     scope: Option<&'a Value>,
 }
